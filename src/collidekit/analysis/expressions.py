@@ -1,0 +1,176 @@
+"""Expressions of the analysis file: parsed to a syntax tree against a whitelist, evaluated on awkward arrays.
+
+Nothing is ever passed to ``eval``: attributes, subscripts, keywords, strings and unknown calls are errors.
+"""
+
+import ast
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from collidekit.analysis.functions import CONSTANTS, FUNCTIONS
+from collidekit.errors import CollidekitError, did_you_mean
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.mod,
+    ast.Pow: np.power,
+    ast.BitAnd: np.bitwise_and,
+    ast.BitOr: np.bitwise_or,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+}
+_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.USub: np.negative,
+    ast.UAdd: lambda value: value,
+    ast.Not: np.logical_not,
+}
+_NAMES_OF_NODES = {
+    ast.Attribute: "an attribute (a dot)",
+    ast.Subscript: "a subscript ([...]); use at(x, 0) or take(x, 3)",
+    ast.Lambda: "a lambda",
+    ast.ListComp: "a comprehension",
+    ast.JoinedStr: "a string",
+    ast.Invert: "'~'; use 'not'",
+}
+
+
+class Expression:
+    """One parsed expression; ``where`` says in errors which place of which file it comes from."""
+
+    def __init__(self, text: str, where: str = "") -> None:
+        self.text = text
+        self.where = where or "expression"
+        try:
+            self._tree = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError) as error:
+            raise self._error(f"cannot be read ({getattr(error, 'msg', error)})") from None
+        self.names = frozenset(self._check(self._tree))
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    def __reduce__(self) -> tuple[type["Expression"], tuple[str, str]]:
+        return Expression, (self.text, self.where)
+
+    def evaluate(self, scope: Mapping[str, Any]) -> Any:
+        """The value in a scope of names: an awkward array, a numpy array or a number."""
+        with np.errstate(all="ignore"):
+            return self._value(self._tree, scope)
+
+    def terms(self) -> list["Expression"]:
+        """The parts of a top-level ``and``, for a cutflow with one row each."""
+        if isinstance(self._tree, ast.BoolOp) and isinstance(self._tree.op, ast.And):
+            return [Expression(ast.unparse(value), self.where) for value in self._tree.values]
+        return [self]
+
+    def _error(self, message: str) -> CollidekitError:
+        return CollidekitError(f"{self.where}: {self.text!r}: {message}")
+
+    def _check(self, node: ast.expr) -> set[str]:
+        """Names used below a node; anything outside the whitelist is an error."""
+        match node:
+            case ast.Constant(value=value) if isinstance(value, int | float):
+                return set()
+            case ast.Name(id=name):
+                return set() if name in CONSTANTS else {name}
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+                return self._check(left) | self._check(right)
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
+                return self._check(operand)
+            case ast.BoolOp(values=values):
+                return set().union(*(self._check(value) for value in values))
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self._check(test) | self._check(body) | self._check(orelse)
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                return self._check_compare(left, ops, others)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                return self._check_call(name, args)
+        kind = _NAMES_OF_NODES.get(type(node.op) if isinstance(node, ast.UnaryOp) else type(node))  # type: ignore[arg-type]
+        raise self._error(
+            f"{kind or type(node).__name__} is not allowed; allowed are numbers, names, + - * / // % **, comparisons, "
+            "and/or/not, 'in (1, 2)', 'a if b else c' and the functions of docs/expressions.md"
+        )
+
+    def _check_compare(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> set[str]:
+        names = self._check(left)
+        for op, other in zip(ops, others, strict=True):
+            if isinstance(op, ast.In | ast.NotIn):
+                if not isinstance(other, ast.Tuple | ast.List) or not other.elts:
+                    raise self._error("'in' needs a list of numbers: 'x in (4, 5)'")
+                names = names.union(*(self._check(element) for element in other.elts))
+            elif type(op) in _COMPARE:
+                names |= self._check(other)
+            else:
+                raise self._error("'is' is not allowed; use ==")
+        return names
+
+    def _check_call(self, name: str, args: list[ast.expr]) -> set[str]:
+        if name not in FUNCTIONS:
+            raise self._error(f"there is no function {name!r}{did_you_mean(name, list(FUNCTIONS))}")
+        function = FUNCTIONS[name]
+        if not function.least <= len(args) <= function.most:
+            raise self._error(f"{name} takes {function.signature}, not {len(args)} arguments")
+        return set().union(*(self._check(arg) for arg in args))
+
+    def _value(self, node: ast.expr, scope: Mapping[str, Any]) -> Any:
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Name(id=name):
+                return CONSTANTS[name] if name in CONSTANTS else scope[name]
+            case ast.BinOp(left=left, op=op, right=right):
+                return self._apply(_BINARY[type(op)], self._value(left, scope), self._value(right, scope))
+            case ast.UnaryOp(op=op, operand=operand):
+                return self._apply(_UNARY[type(op)], self._value(operand, scope))
+            case ast.BoolOp(op=op, values=values):
+                combine = np.logical_and if isinstance(op, ast.And) else np.logical_or
+                parts = [self._value(value, scope) for value in values]
+                return reduce(lambda a, b: self._apply(combine, a, b), parts)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self._apply(ak.where, *(self._value(part, scope) for part in (test, body, orelse)))
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                return self._compare(self._value(left, scope), ops, others, scope)
+            case ast.Call(func=ast.Name(id=name), args=args):
+                values = [self._value(arg, scope) for arg in args]
+                return self._apply(FUNCTIONS[name].call, *values, name=name)
+        raise AssertionError(f"{type(node).__name__} passed the whitelist")  # pragma: no cover
+
+    def _compare(self, left: Any, ops: list[ast.cmpop], others: list[ast.expr], scope: Mapping[str, Any]) -> Any:
+        results = []
+        for op, other in zip(ops, others, strict=True):
+            if isinstance(op, ast.In | ast.NotIn):
+                members = [self._value(element, scope) for element in other.elts]  # type: ignore[attr-defined]
+                found = reduce(np.logical_or, [self._apply(np.equal, left, member) for member in members])
+                results.append(found if isinstance(op, ast.In) else np.logical_not(found))
+            else:
+                right = self._value(other, scope)
+                results.append(self._apply(_COMPARE[type(op)], left, right))
+                left = right
+        return reduce(np.logical_and, results)
+
+    def _apply(self, function: Callable[..., Any], *values: Any, name: str = "") -> Any:
+        try:
+            return function(*values)
+        except CollidekitError as error:
+            raise self._error(str(error)) from None
+        except (TypeError, ValueError, IndexError) as error:
+            message = str(error)
+            if "broadcast" in message:
+                message = "lists of different lengths cannot be combined: they belong to different collections"
+            elif "ufunc 'bitwise" in message:
+                message = "'&' and '|' are for integers; write 'and' and 'or' between conditions"
+            raise self._error(f"{name + ': ' if name else ''}{message.splitlines()[0]}") from None

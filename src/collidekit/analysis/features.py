@@ -1,0 +1,68 @@
+"""The typed feature: one description that loader, scaler, attacks, plots and exports all read."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+class Strict(BaseModel):
+    """A part of a file that users write: unknown keys are errors, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _identifier(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is not a name: use letters, digits and _, and do not begin with a digit")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_identifier)]
+Kind = Literal["continuous", "integer", "flag"]
+Scaling = Literal["standard", "robust", "none"]
+
+
+class Feature(Strict):
+    """One input column of a network.
+
+    ``default`` is the value that stands for "missing": it takes the place of NaN and infinity (0 where no default is
+    given), is left out of the scaling and is never moved by an attack. ``bounds`` clip the raw value.
+    """
+
+    name: Name
+    expression: str = ""
+    unit: str = ""
+    kind: Kind = "continuous"
+    default: float | None = None
+    bounds: tuple[float, float] | None = None
+    attackable: bool = True
+    scaling: Scaling = "standard"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, data: Any) -> Any:
+        """``part_pt`` is short for ``{name: part_pt}``; the expression of a feature is its name unless given."""
+        if isinstance(data, str):
+            data = {"name": data}
+        if isinstance(data, dict) and "expression" not in data and isinstance(data.get("name"), str):
+            data = {**data, "expression": data["name"]}
+        return data
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> "Feature":
+        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
+            raise ValueError(f"bounds {list(self.bounds)} must be [low, high] with low < high")
+        return self
+
+    @property
+    def fill(self) -> float:
+        """What stands in the place of a NaN or infinite value."""
+        return 0.0 if self.default is None else self.default
+
+    @property
+    def label(self) -> str:
+        """The text of a plot's axis: name and unit."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]

@@ -1,0 +1,154 @@
+"""Reading an analysis file: every error names the file, the line and what is allowed."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.features import Feature
+from collidekit.analysis.schema import Analysis, Collection, Discriminator, Kinematics, Process, Source
+from collidekit.errors import CollidekitError, did_you_mean
+
+class Lines:
+    """Where each key of a YAML file stands."""
+
+    def __init__(self, path: str, root: yaml.Node | None) -> None:
+        self.path = path
+        self._root = root
+
+    def at(self, location: tuple[str | int, ...]) -> str:
+        """``file.yaml:12`` of the deepest part of a location that the file has."""
+        node, line = self._root, 1
+        for part in location:
+            found = self._child(node, part)
+            if found is None:
+                continue
+            node, line = found
+        return f"{self.path}:{line}"
+
+    @staticmethod
+    def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, int] | None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    return value, key.start_mark.line + 1
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            return node.value[part], node.value[part].start_mark.line + 1
+        return None
+
+
+def load_analysis(path: str | Path) -> Analysis:
+    """Read and validate an analysis file; expressions are parsed, their names are checked against files later."""
+    return read_analysis(path)[0]
+
+
+def read_analysis(path: str | Path) -> tuple[Analysis, Lines]:
+    """The analysis and where its parts stand in the file."""
+    path = Path(path)
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise CollidekitError(f"{path}: there is no such analysis file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CollidekitError(f"{path}: cannot be read as a text file ({error})") from None
+    return parse_analysis(text, str(path))
+
+
+def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
+    """``read_analysis`` of a text."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise CollidekitError(f"{path}:{line}: not valid YAML ({getattr(error, 'problem', error)})") from None
+    lines = Lines(path, root)
+    if not isinstance(content, dict):
+        raise CollidekitError(f"{path}:1: an analysis file is a list of 'key: value' lines; see docs/analysis.md")
+    _no_key_twice(root, path)
+    content.setdefault("name", Path(path).stem)
+    try:
+        analysis = Analysis.model_validate(content)
+    except ValidationError as error:
+        raise CollidekitError(_message(error, lines)) from None
+    expressions(analysis, lines)
+    return analysis, lines
+
+
+def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[str | int, ...], Expression]:
+    """Every expression of an analysis by its location in the file, parsed."""
+    lines = lines or Lines(analysis.name or "analysis", None)
+    found: dict[tuple[str | int, ...], str] = {}
+    if analysis.selection:
+        found["selection",] = analysis.selection
+    if analysis.weight:
+        found["weight",] = analysis.weight
+    found |= {("variables", name): text for name, text in analysis.variables.items()}
+    found |= {("classes", name): text for name, text in analysis.classes.items()}
+    for group, entry in analysis.inputs.items():
+        found |= {("inputs", group, "features", i): f.expression for i, f in enumerate(entry.features)}
+        if isinstance(entry, Collection):
+            if entry.order:
+                found["inputs", group, "order"] = entry.order
+            if entry.where:
+                found["inputs", group, "where"] = entry.where
+            found |= {("inputs", group, "momenta", i): text for i, text in enumerate(entry.momenta or [])}
+            found |= {("inputs", group, "coordinates", i): text for i, text in enumerate(entry.coordinates or [])}
+    found |= {("spectators", i): name for i, name in enumerate(analysis.spectators)}
+    found |= {("event", i): name for i, name in enumerate(analysis.event)}
+    if analysis.kinematics:
+        found |= {("kinematics", name): name for name in analysis.kinematics.bins}
+    return {place: Expression(text, lines.at(place)) for place, text in found.items()}
+
+
+def _no_key_twice(node: yaml.Node | None, path: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise CollidekitError(f"{path}:{key.start_mark.line + 1}: {key.value!r} stands twice")
+            seen.add(key.value)
+            _no_key_twice(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _no_key_twice(value, path)
+
+
+def _message(error: ValidationError, lines: Lines) -> str:
+    """The first error in one line: where, what, and what is allowed."""
+    first = error.errors()[0]
+    location = tuple(part for part in first["loc"] if part not in ("Collection", "Group"))
+    place = ".".join(str(part) for part in location)
+    at = lines.at(location)
+    if first["type"] == "extra_forbidden":
+        allowed = _allowed(location)
+        return f"{at}: {place}: unknown key {did_you_mean(str(location[-1]), allowed)}; allowed are {', '.join(allowed)}"
+    if first["type"] == "missing":
+        return f"{at}: {place}: is required"
+    message = first["msg"].removeprefix("Value error, ")
+    given = first.get("input")
+    shown = f", got {given!r}" if isinstance(given, str | int | float) and "got" not in message else ""
+    return f"{at}: {place + ': ' if place else ''}{message}{shown}"
+
+
+def _allowed(location: tuple[Any, ...]) -> list[str]:
+    """The keys that may stand beside a wrong one."""
+    match location:
+        case (_,):
+            model: type[BaseModel] = Analysis
+        case ("source", _):
+            model = Source
+        case ("inputs", _, "features", *_):
+            model = Feature
+        case ("inputs", *_):
+            model = Collection
+        case ("discriminators", *_):
+            model = Discriminator
+        case ("processes", *_):
+            model = Process
+        case _:
+            model = Kinematics
+    return sorted(model.model_fields)

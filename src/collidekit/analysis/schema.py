@@ -1,0 +1,171 @@
+"""The analysis file: what a row, a class, an input and a discriminator are."""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator as UnionBy
+from pydantic import Field, Tag, field_validator, model_validator
+
+from collidekit.analysis.features import Feature, Fraction, Name, Strict
+from collidekit.errors import did_you_mean
+
+Expression = Annotated[str, Field(min_length=1)]
+
+
+def _as_text(value: Any) -> Any:
+    """A bare number in YAML is a valid expression."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Source(Strict):
+    """Where the rows of a file are."""
+
+    format: Literal["auto", "root", "parquet", "hdf5", "jsonlines"] = "auto"
+    tree: str | None = None
+    """ROOT: name of the TTree or RNTuple. HDF5: the group to read. Not needed where a file holds only one."""
+    layout: list[Any] | None = None
+    """JSON lines whose lines are lists: the name of each position (see docs/formats.md)."""
+
+
+class Collection(Strict):
+    """A ragged group of inputs: any number of constituents, tracks or vertices in a row."""
+
+    limit: Annotated[int, Field(ge=1)]
+    order: Expression | None = None
+    """Constituents are kept in descending order of this expression; without it, in the order of the file."""
+    where: Expression | None = None
+    """Constituents for which this does not hold are left out."""
+    features: Annotated[list[Feature], Field(min_length=1)]
+    momenta: Annotated[list[Expression], Field(min_length=4, max_length=4)] | None = None
+    """px, py, pz, E in GeV: for networks that look at four-vectors."""
+    coordinates: Annotated[list[Expression], Field(min_length=2, max_length=2)] | None = None
+    """Two angles, such as (eta, phi) from the jet axis: for networks that look for neighbours."""
+
+
+class Group(Strict):
+    """A flat group of inputs: one number for each feature in a row."""
+
+    features: Annotated[list[Feature], Field(min_length=1)]
+
+
+def _input_kind(entry: Any) -> str:
+    """Any key of a collection makes an input a collection; deciding first gives errors of the right kind only."""
+    keys = entry.keys() if isinstance(entry, dict) else type(entry).model_fields if isinstance(entry, Strict) else ()
+    return "Collection" if {"limit", "order", "where", "momenta", "coordinates"} & set(keys) else "Group"
+
+
+Input = Annotated[Annotated[Collection, Tag("Collection")] | Annotated[Group, Tag("Group")], UnionBy(_input_kind)]
+
+
+class Discriminator(Strict):
+    """D = sum p(signal) / (sum p(signal) + sum p(background)), judged on rows of these classes only."""
+
+    signal: Annotated[list[Name], Field(min_length=1)]
+    background: Annotated[list[Name], Field(min_length=1)]
+
+    @field_validator("signal", "background", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class Process(Strict):
+    """Files of one simulated process, found by their name, and the weight of its rows."""
+
+    files: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Kinematics(Strict):
+    """The one or two variables (such as jet pT and eta) in whose bins classes are brought to the reference's shape."""
+
+    bins: dict[Name, list[float]]
+    reference: Name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, data: Any) -> Any:
+        """The file writes the variables beside ``reference``."""
+        if isinstance(data, dict) and "bins" not in data:
+            bins = {key: value for key, value in data.items() if key != "reference"}
+            return {"bins": bins, **({"reference": data["reference"]} if "reference" in data else {})}
+        return data
+
+    @model_validator(mode="after")
+    def _edges(self) -> "Kinematics":
+        if not 1 <= len(self.bins) <= 2:
+            raise ValueError(f"needs one or two variables with bin edges, got {len(self.bins)}")
+        for name, edges in self.bins.items():
+            if len(edges) < 2 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+                raise ValueError(f"the bin edges of {name} must be at least two, each larger than the one before")
+        return self
+
+
+class Analysis(Strict):
+    """An analysis file, read and validated. ``Analysis`` objects come from ``load_analysis(path)``."""
+
+    name: str = ""
+    source: Source = Source()
+    rows: Name | None = None
+    """A collection of the file (``Jet`` for ``Jet_pt``, ``Jet_eta`` ...) whose members are the rows; else events are."""
+    processor: str | None = None
+    """``file.py:ClassName`` of a coffea processor that returns the rows, for what expressions cannot say."""
+    selection: Expression | None = None
+    variables: dict[Name, Expression] = {}
+    classes: Annotated[dict[Name, Expression], Field(min_length=2)]
+    inputs: Annotated[dict[Name, Input], Field(min_length=1)]
+    weight: Expression | None = None
+    processes: dict[Name, Process] = {}
+    class_weights: dict[Name, Annotated[float, Field(ge=0)]] = {}
+    spectators: list[Name] = []
+    event: list[Name] = []
+    kinematics: Kinematics | None = None
+    discriminators: dict[Name, Discriminator] = {}
+    working_points: list[Fraction] = [0.1, 0.01, 0.001]
+
+    @field_validator("variables", "classes", mode="before")
+    @classmethod
+    def _numbers_are_expressions(cls, value: Any) -> Any:
+        return {key: _as_text(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("selection", "weight", mode="before")
+    @classmethod
+    def _number_is_expression(cls, value: Any) -> Any:
+        return _as_text(value)
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Analysis":
+        classes = list(self.classes)
+        for name, discriminator in self.discriminators.items():
+            for used in (*discriminator.signal, *discriminator.background):
+                if used not in classes:
+                    raise ValueError(f"discriminator {name}: no class {used!r}{did_you_mean(used, classes)}")
+            if shared := set(discriminator.signal) & set(discriminator.background):
+                raise ValueError(f"discriminator {name}: {sorted(shared)[0]!r} is both signal and background")
+        for used in self.class_weights:
+            if used not in classes:
+                raise ValueError(f"class_weights: no class {used!r}{did_you_mean(used, classes)}")
+        if self.kinematics and self.kinematics.reference not in classes:
+            raise ValueError(
+                f"kinematics: no class {self.kinematics.reference!r}{did_you_mean(self.kinematics.reference, classes)}"
+            )
+        for group, entry in self.inputs.items():
+            names = [feature.name for feature in entry.features]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"inputs.{group}: feature {twice[0]!r} stands twice")
+        return self
+
+    @property
+    def collections(self) -> dict[str, Collection]:
+        return {name: entry for name, entry in self.inputs.items() if isinstance(entry, Collection)}
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        return {name: entry for name, entry in self.inputs.items() if isinstance(entry, Group)}
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of everything that decides what a constructed dataset holds."""
+        content = self.model_dump(exclude={"name", "working_points", "discriminators", "class_weights"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]

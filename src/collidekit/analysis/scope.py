@@ -1,0 +1,146 @@
+"""The names an expression may use in one chunk: columns of the file, variables of the analysis, built-in indices."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.load import Lines, expressions
+from collidekit.analysis.schema import Analysis
+from collidekit.errors import CollidekitError, did_you_mean
+
+BUILT_IN = ("row_index",)
+"""``row_index``: position of a row in its event (0 where rows are events)."""
+
+
+class Plan:
+    """An analysis with its expressions parsed: what to read, and the value of each expression in a chunk."""
+
+    def __init__(self, analysis: Analysis, lines: Lines | None = None) -> None:
+        self.analysis = analysis
+        self.expressions = expressions(analysis, lines)
+        self.variables = {key[1]: value for key, value in self.expressions.items() if key[0] == "variables"}
+        self._no_cycles()
+
+    def __getitem__(self, place: tuple[str | int, ...]) -> Expression:
+        return self.expressions[place]
+
+    def __contains__(self, place: tuple[str | int, ...]) -> bool:
+        return place in self.expressions
+
+    def under(self, *place: str | int) -> list[Expression]:
+        """All expressions below a place of the file, in order."""
+        return [value for key, value in self.expressions.items() if key[: len(place)] == place]
+
+    def columns(self, available: Iterable[str], with_truth: bool = True) -> list[str]:
+        """The columns to read from a file that has these; an unknown name is an error that names its line.
+
+        Without truth, columns that only classes and weights need may be absent and are left out.
+        """
+        known = set(available)
+        needed: dict[str, None] = {}
+        for place, expression in self.expressions.items():
+            if place[0] == "variables":
+                continue
+            leaves = self._leaves(expression)
+            if not with_truth and place[0] in ("classes", "weight") and not leaves.keys() <= known:
+                continue
+            for name, user in leaves.items():
+                if name not in known:
+                    candidates = [*self.variables, *known]
+                    raise CollidekitError(
+                        f"{user.where}: {user.text!r}: there is no branch or variable "
+                        f"{name!r}{did_you_mean(name, candidates)}"
+                    )
+                needed[name] = None
+        return [name for name in needed if name not in BUILT_IN]
+
+    def _leaves(self, expression: Expression) -> dict[str, Expression]:
+        """Names an expression needs from the file, through variables, each with the expression that uses it."""
+        leaves: dict[str, Expression] = {}
+        for name in sorted(expression.names):
+            if name in self.variables:
+                leaves |= self._leaves(self.variables[name])
+            elif name not in BUILT_IN:
+                leaves[name] = expression
+        return leaves
+
+    def _no_cycles(self) -> None:
+        done: set[str] = set()
+
+        def visit(name: str, above: tuple[str, ...]) -> None:
+            if name in above:
+                chain = " -> ".join((*above[above.index(name) :], name))
+                raise CollidekitError(f"{self.variables[name].where}: variables need each other: {chain}")
+            if name not in done:
+                for used in sorted(self.variables[name].names & self.variables.keys()):
+                    visit(used, (*above, name))
+                done.add(name)
+
+        for name in self.variables:
+            visit(name, ())
+
+
+class Scope(Mapping[str, Any]):
+    """Columns of a chunk and, evaluated when first asked for, variables. Floats are held in double precision."""
+
+    def __init__(self, plan: Plan, columns: Mapping[str, Any], rows: int) -> None:
+        self._variables = plan.variables
+        self._columns = dict(columns)
+        self._values: dict[str, Any] = {}
+        self.rows = rows
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._values:
+            if name in self._variables:
+                self._values[name] = self._variables[name].evaluate(self)
+            else:
+                self._values[name] = _double(self._columns[name])
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._variables, **self._columns})
+
+    def __len__(self) -> int:
+        return len({**self._variables, **self._columns})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._variables or name in self._columns
+
+    def select(self, mask: np.ndarray[Any, Any]) -> "Scope":
+        """The same names on the rows of a mask."""
+        chosen = object.__new__(Scope)
+        chosen._variables = self._variables
+        chosen._columns = {name: values[mask] for name, values in self._columns.items()}
+        chosen._values = {name: values[mask] for name, values in self._values.items() if _per_row(values, self.rows)}
+        chosen.rows = int(mask.sum())
+        return chosen
+
+    def numbers(self, expression: Expression) -> np.ndarray[Any, Any]:
+        """The expression as one number a row (N,), or an error that says it is a list."""
+        value = expression.evaluate(self)
+        if isinstance(value, ak.Array):
+            if value.ndim != 1:
+                raise CollidekitError(
+                    f"{expression.where}: {expression.text!r}: is a list in each row, one number is needed here "
+                    "(reduce it with sum, max, first ...)"
+                )
+            value = ak.to_numpy(ak.fill_none(value, np.nan), allow_missing=False)
+        return np.broadcast_to(np.asarray(value), (self.rows,))
+
+    def mask(self, expression: Expression) -> np.ndarray[Any, Any]:
+        """The expression as a condition on each row (N,)."""
+        return self.numbers(expression).astype(bool)
+
+
+def _per_row(values: Any, rows: int) -> bool:
+    return isinstance(values, ak.Array | np.ndarray) and np.ndim(values) > 0 and len(values) == rows
+
+
+def _double(values: Any) -> Any:
+    if isinstance(values, ak.Array):
+        kind = ak.type(values)
+        return ak.values_astype(values, np.float64) if "float32" in str(kind) or "float16" in str(kind) else values
+    return values

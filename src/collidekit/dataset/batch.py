@@ -1,0 +1,163 @@
+"""One Batch: ragged inputs, labels, weights, spectators and event index travel together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+
+@frozen
+class Ragged:
+    """A collection of constituents: ``data (T, C)`` of all rows one after another, row i at ``offsets[i]:offsets[i+1]``.
+
+    The columns of ``data`` are the F features, then momenta (px, py, pz, E in GeV) and coordinates where the analysis
+    gives them.
+    """
+
+    data: Tensor  # (T, C) float32
+    offsets: Tensor  # (N + 1,) int64
+    num_features: int
+    has_momenta: bool = False
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def values(self) -> Tensor:
+        """The features (T, F)."""
+        return self.data[:, : self.num_features]
+
+    @property
+    def momenta(self) -> Tensor:
+        """px, py, pz, E (T, 4)."""
+        if not self.has_momenta:
+            raise ValueError("this collection has no momenta; give them in the analysis file")
+        return self.data[:, self.num_features : self.num_features + 4]
+
+    @property
+    def coordinates(self) -> Tensor:
+        """Two angles (T, 2)."""
+        first = self.num_features + 4 * self.has_momenta
+        if self.data.shape[1] != first + 2:
+            raise ValueError("this collection has no coordinates; give them in the analysis file")
+        return self.data[:, first:]
+
+    @property
+    def counts(self) -> Tensor:
+        """Constituents in each row (N,)."""
+        return self.offsets.diff()
+
+    @property
+    def rows(self) -> Tensor:
+        """The row of each constituent (T,)."""
+        return torch.repeat_interleave(torch.arange(len(self), device=self.offsets.device), self.counts)
+
+    def with_values(self, values: Tensor) -> Ragged:
+        """The same collection with other features (T, F)."""
+        return evolve(self, data=torch.cat([values, self.data[:, self.num_features :]], dim=1))
+
+    def take(self, index: Tensor) -> Ragged:
+        """The rows of an index (M,), in its order."""
+        counts = self.counts[index]
+        offsets = torch.zeros(len(index) + 1, dtype=torch.int64)
+        torch.cumsum(counts, 0, out=offsets[1:])
+        shift = torch.repeat_interleave(self.offsets[index] - offsets[:-1], counts)
+        members = shift.add_(torch.arange(len(shift)))
+        return evolve(self, data=self.data.index_select(0, members), offsets=offsets)
+
+    def slice(self, start: int, stop: int) -> Ragged:
+        """Rows start to stop, without a copy of the constituents."""
+        offsets = self.offsets[start : stop + 1]
+        first, last = int(offsets[0]), int(offsets[-1])
+        return evolve(self, data=self.data[first:last], offsets=offsets - first)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Ragged:
+        return evolve(self, data=self.data.to(device, dtype), offsets=self.offsets.to(device))
+
+
+Input = Ragged | Tensor
+
+
+@frozen
+class Batch:
+    """N rows: ``labels (N,)`` class index (-1 unknown), ``weights (N,)``, ``index (N,)`` position in the dataset.
+
+    ``inputs`` holds a ``Ragged`` for each collection and a tensor ``(N, F)`` for each flat group, in raw units.
+    ``keys (N,)`` is what the split goes by; ``source (N, 2)`` is number of the file and row in it.
+    """
+
+    inputs: dict[str, Input]
+    labels: Tensor
+    weights: Tensor
+    spectators: dict[str, Tensor]
+    event: dict[str, Tensor]
+    keys: Tensor
+    processes: Tensor
+    source: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor) -> Batch:
+        """The rows of an index (M,), in its order: everything moves together."""
+        return self._each(lambda entry: entry.take(index) if isinstance(entry, Ragged) else entry[index])
+
+    def slice(self, start: int, stop: int) -> Batch:
+        """Rows start to stop, as views."""
+        return self._each(lambda entry: entry.slice(start, stop) if isinstance(entry, Ragged) else entry[start:stop])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
+        """On another device, inputs and weights in another floating-point type."""
+        moved = self._each(lambda entry: entry.to(device))
+        if dtype is None:
+            return moved
+        inputs = {name: entry.to(device, dtype) for name, entry in moved.inputs.items()}
+        return evolve(moved, inputs=inputs, weights=moved.weights.to(dtype))
+
+    def _each(self, change) -> Batch:  # type: ignore[no-untyped-def]
+        return Batch(
+            inputs={name: change(entry) for name, entry in self.inputs.items()},
+            labels=change(self.labels),
+            weights=change(self.weights),
+            spectators={name: change(values) for name, values in self.spectators.items()},
+            event={name: change(values) for name, values in self.event.items()},
+            keys=change(self.keys),
+            processes=change(self.processes),
+            source=change(self.source),
+            index=change(self.index),
+        )
+
+
+def concatenate(batches: Sequence[Batch]) -> Batch:
+    """One batch of all rows, in order."""
+    if len(batches) == 1:
+        return batches[0]
+    first = batches[0]
+
+    def join(get) -> Tensor:  # type: ignore[no-untyped-def]
+        return torch.cat([get(batch) for batch in batches])
+
+    return Batch(
+        inputs={name: _join_inputs([batch.inputs[name] for batch in batches]) for name in first.inputs},
+        labels=join(lambda b: b.labels),
+        weights=join(lambda b: b.weights),
+        spectators={name: torch.cat([b.spectators[name] for b in batches]) for name in first.spectators},
+        event={name: torch.cat([b.event[name] for b in batches]) for name in first.event},
+        keys=join(lambda b: b.keys),
+        processes=join(lambda b: b.processes),
+        source=join(lambda b: b.source),
+        index=join(lambda b: b.index),
+    )
+
+
+def _join_inputs(entries: Sequence[Input]) -> Input:
+    ragged = [entry for entry in entries if isinstance(entry, Ragged)]
+    if not ragged:
+        return torch.cat(list(entries))  # type: ignore[arg-type]
+    counts = torch.cat([entry.counts for entry in ragged])
+    offsets = torch.zeros(len(counts) + 1, dtype=torch.int64)
+    torch.cumsum(counts, 0, out=offsets[1:])
+    return evolve(ragged[0], data=torch.cat([entry.data for entry in ragged]), offsets=offsets)

@@ -1,0 +1,64 @@
+"""Hashes of rows: the train/validation split goes by them, and repeated rows are found with them."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from collidekit.dataset.batch import Input, Ragged
+
+Array = np.ndarray[Any, Any]
+
+
+def mix(values: Array) -> Array:
+    """The splitmix64 finaliser (Steele, Lea, Flood 2014): well-spread 64-bit hashes of 64-bit integers, elementwise."""
+    z = values.astype(np.uint64, copy=True)
+    z += np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def hash_columns(columns: list[Array]) -> Array:
+    """One hash for each row (N,), as int64, of integer columns (N,)."""
+    total = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        total = mix(total ^ column.astype(np.int64).view(np.uint64))
+    return total.view(np.int64)
+
+
+def hash_inputs(inputs: dict[str, Input]) -> Array:
+    """One hash for each row (N,), as int64, of all that a network sees: equal rows have equal hashes."""
+    total: Array | None = None
+    for entry in inputs.values():
+        part = _hash_ragged(entry) if isinstance(entry, Ragged) else _hash_matrix(entry.numpy())
+        total = mix(part) if total is None else mix(total ^ part)
+    assert total is not None
+    return total.view(np.int64)
+
+
+def uniform(keys: Tensor, *salts: int) -> Array:
+    """A number in [0, 1) for each key (N,): a function of key and salts only."""
+    values = keys.numpy().view(np.uint64)
+    for salt in salts:
+        values = mix(values ^ np.uint64(salt & 0xFFFFFFFFFFFFFFFF))
+    return (mix(values) >> np.uint64(11)) * (1.0 / (1 << 53))
+
+
+def _hash_matrix(matrix: Array) -> Array:
+    """Hash of each row of a float32 matrix (R, C)."""
+    words = np.ascontiguousarray(matrix + np.float32(0)).view(np.uint32)
+    multipliers = mix(np.arange(1, words.shape[1] + 1)) | np.uint64(1)
+    total = np.zeros(len(words), dtype=np.uint64)
+    for column, multiplier in enumerate(multipliers):
+        total += words[:, column] * multiplier
+    return mix(total)
+
+
+def _hash_ragged(ragged: Ragged) -> Array:
+    offsets = ragged.offsets.numpy()
+    counts = np.diff(offsets)
+    members = _hash_matrix(ragged.data.numpy())
+    position = np.arange(len(members)) - np.repeat(offsets[:-1], counts)
+    running = np.concatenate([[np.uint64(0)], np.cumsum(mix(members + position.astype(np.uint64)), dtype=np.uint64)])
+    return mix(running[offsets[1:]] - running[offsets[:-1]] + counts.astype(np.uint64))

@@ -1,0 +1,155 @@
+"""The manifest of a dataset: what it was made of, what it holds, and how to know that it is whole."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from collidekit import __version__
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
+from collidekit.dataset.rows import Rows
+from collidekit.dataset.statistics import FeatureStatistics, Statistics, merge_statistics, statistics
+from collidekit.files import read_json, write_json
+
+
+@dataclass
+class Summary:
+    """What is counted in one part, and, merged, in the whole."""
+
+    file: int = 0
+    rows: int = 0
+    failed: str = ""
+    cutflow: dict[str, int] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
+    class_counts: dict[str, int] = field(default_factory=dict)
+    class_weights: dict[str, float] = field(default_factory=dict)
+    negative_weights: int = 0
+    histogram: list[list[float]] = field(default_factory=list)
+    """Sum of weights in the kinematic bins, one row a class."""
+    constituents: dict[str, int] = field(default_factory=dict)
+    statistics: Statistics | None = None
+
+    @classmethod
+    def of(cls, file: int, rows: Rows, analysis: Analysis) -> "Summary":
+        batch = rows.batch
+        labels, weights = batch.labels.numpy(), batch.weights.numpy().astype(np.float64)
+        bins = kinematic_bin(batch, analysis)
+        size = number_of_bins(analysis)
+        return cls(
+            file=file,
+            rows=len(batch),
+            cutflow=rows.cutflow,
+            replaced=rows.replaced,
+            class_counts={name: int((labels == k).sum()) for k, name in enumerate(analysis.classes)},
+            class_weights={name: float(weights[labels == k].sum()) for k, name in enumerate(analysis.classes)},
+            negative_weights=int((weights < 0).sum()),
+            histogram=[
+                np.bincount(bins[labels == k], weights[labels == k], minlength=size).tolist()
+                for k in range(len(analysis.classes))
+            ],
+            constituents={
+                name: len(entry.data)  # type: ignore[union-attr]
+                for name, entry in batch.inputs.items()
+                if name in analysis.collections
+            },
+            statistics=statistics(batch, analysis),
+        )
+
+    def content(self) -> dict[str, Any]:
+        """For JSON; an empty range has no smallest and largest value."""
+        content = asdict(self)
+        for features in (content["statistics"] or {}).values():
+            for entry in features.values():
+                if not entry["count"]:
+                    entry["low"] = entry["high"] = 0.0
+        return content
+
+    @classmethod
+    def read(cls, path: Path) -> "Summary":
+        content = read_json(path)
+        if content["statistics"]:
+            content["statistics"] = {
+                name: {feature: FeatureStatistics(**values) for feature, values in features.items()}
+                for name, features in content["statistics"].items()
+            }
+        return cls(**content)
+
+
+def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
+    """All parts together, merged in the order of the input."""
+    total = Summary(histogram=np.zeros((len(analysis.classes), number_of_bins(analysis))).tolist())
+    for summary in summaries:
+        if summary.failed:
+            continue
+        total.rows += summary.rows
+        total.negative_weights += summary.negative_weights
+        for name in ("cutflow", "replaced", "class_counts", "class_weights", "constituents"):
+            merged, part = getattr(total, name), getattr(summary, name)
+            for key, value in part.items():
+                merged[key] = merged.get(key, 0) + value
+        total.histogram = (np.asarray(total.histogram) + np.asarray(summary.histogram)).tolist()
+        assert summary.statistics is not None
+        total.statistics = merge_statistics(total.statistics, summary.statistics)
+    for name in analysis.classes:
+        total.class_counts.setdefault(name, 0)
+    return total
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of ``manifest.json``."""
+
+    folder: Path
+    analysis: Analysis
+    inputs: list[dict[str, Any]]
+    shards: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+    @property
+    def rows(self) -> int:
+        return sum(int(shard["rows"]) for shard in self.shards)
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        return dict(self.summary["class_counts"])
+
+    @property
+    def histogram(self) -> np.ndarray[Any, Any]:
+        """Sum of weights (classes, bins) in the kinematic bins."""
+        return np.asarray(self.summary["histogram"])
+
+    @property
+    def files(self) -> list[str]:
+        return [entry["path"] for entry in self.inputs]
+
+
+def write_manifest(
+    folder: Path, analysis: Analysis, inputs: list[dict[str, Any]], shards: list[dict[str, Any]], total: Summary
+) -> Manifest:
+    """Write ``manifest.json``; a dataset is complete when it is there."""
+    summary = asdict(total)
+    summary["statistics"] = {
+        name: {feature: entry.summary() for feature, entry in features.items()}
+        for name, features in (total.statistics or {}).items()
+    }
+    summary["bad_files"] = sum("skipped" in entry for entry in inputs)
+    content = {
+        "collidekit": __version__,
+        "analysis": analysis.model_dump(mode="json"),
+        "fingerprint": analysis.fingerprint,
+        "inputs": inputs,
+        "shards": shards,
+        "summary": {key: value for key, value in summary.items() if key not in ("file", "failed")},
+    }
+    write_json(folder / "manifest.json", content)
+    return read_manifest(folder)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a dataset folder."""
+    content = read_json(folder / "manifest.json")
+    return Manifest(
+        folder, Analysis.model_validate(content["analysis"]), content["inputs"], content["shards"], content["summary"]
+    )

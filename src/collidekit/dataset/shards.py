@@ -1,0 +1,138 @@
+"""Shards: Arrow IPC files with LZ4, in which a collection is one column of lists of fixed-size float32 vectors."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from collidekit.analysis.schema import Analysis, Collection
+from collidekit.dataset.batch import Batch, Input, Ragged
+from collidekit.errors import CollidekitError
+
+BLOCK = 1024
+"""Rows in one record batch: what is read and decompressed at once."""
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+def schema(analysis: Analysis) -> pa.Schema:
+    """The Arrow schema of an analysis's shards."""
+    fields = []
+    for name, entry in analysis.inputs.items():
+        vector = pa.list_(pa.float32(), len(entry.features))
+        if isinstance(entry, Collection):
+            width = len(entry.features) + 4 * bool(entry.momenta) + 2 * bool(entry.coordinates)
+            vector = pa.list_(pa.list_(pa.float32(), width))
+        fields.append(pa.field(f"input:{name}", vector, nullable=False))
+    spectators = [*analysis.spectators, *(analysis.kinematics.bins if analysis.kinematics else ())]
+    fields += [pa.field(f"spectator:{name}", pa.float32()) for name in dict.fromkeys(spectators)]
+    fields += [pa.field(f"event:{name}", pa.int64()) for name in analysis.event]
+    fields += [pa.field(name, pa.int64()) for name in ("label", "key", "process", "file", "row")]
+    fields.append(pa.field("weight", pa.float32()))
+    layout = {
+        name: [len(entry.features), bool(entry.momenta)]
+        for name, entry in analysis.inputs.items()
+        if isinstance(entry, Collection)
+    }
+    return pa.schema(fields, metadata={"collidekit": json.dumps(layout)})
+
+
+def to_record_batch(batch: Batch, target: pa.Schema) -> pa.RecordBatch:
+    """A batch as Arrow columns; the constituents are not copied."""
+    columns: dict[str, Any] = {f"input:{name}": _to_arrow(entry) for name, entry in batch.inputs.items()}
+    columns |= {f"spectator:{name}": pa.array(values.numpy()) for name, values in batch.spectators.items()}
+    columns |= {f"event:{name}": pa.array(values.numpy()) for name, values in batch.event.items()}
+    columns |= {"label": batch.labels, "key": batch.keys, "process": batch.processes, "weight": batch.weights}
+    columns |= {"file": batch.source[:, 0].contiguous(), "row": batch.source[:, 1].contiguous()}
+    return pa.record_batch([_array(columns[field.name]) for field in target], schema=target)
+
+
+def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
+    """The batch of a record batch whose first row has the given position in the dataset."""
+    layout = json.loads(records.schema.metadata[b"collidekit"])
+    inputs: dict[str, Input] = {}
+    spectators, event, rest = {}, {}, {}
+    for name, column in zip(records.schema.names, records.columns, strict=True):
+        kind, _, key = name.partition(":")
+        if kind == "input":
+            inputs[key] = _from_arrow(column, layout.get(key))
+        elif kind in ("spectator", "event"):
+            (spectators if kind == "spectator" else event)[key] = _tensor(column)
+        else:
+            rest[name] = _tensor(column)
+    return Batch(
+        inputs=inputs,
+        labels=rest["label"],
+        weights=rest["weight"],
+        spectators=spectators,
+        event=event,
+        keys=rest["key"],
+        processes=rest["process"],
+        source=torch.stack([rest["file"], rest["row"]], dim=1),
+        index=torch.arange(first, first + records.num_rows),
+    )
+
+
+def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch]) -> int:
+    """Write batches, cut into blocks, under a temporary name that is renamed when all is there; returns the rows."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    rows = 0
+    try:
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, target, options=_OPTIONS) as writer:
+            for batch in batches:
+                rows += len(batch)
+                for start in range(0, len(batch), BLOCK):
+                    writer.write_batch(to_record_batch(batch.slice(start, min(start + BLOCK, len(batch))), target))
+        temporary.replace(path)
+    except OSError as error:
+        raise CollidekitError(
+            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder, and run "
+            "the same command again: it goes on where it was"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
+
+
+def open_shard(path: Path) -> pa.ipc.RecordBatchFileReader:
+    """Open a shard as memory map."""
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path)))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise CollidekitError(f"{path}: not a readable shard ({error}); remove it and construct again") from None
+
+
+def _array(values: Any) -> pa.Array:
+    return pa.array(values.numpy()) if isinstance(values, torch.Tensor) else values
+
+
+def _to_arrow(entry: Input) -> pa.Array:
+    if isinstance(entry, Ragged):
+        data = np.ascontiguousarray(entry.data.numpy())
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(data.reshape(-1)), data.shape[1])
+        return pa.ListArray.from_arrays(pa.array(entry.offsets.numpy().astype(np.int32)), vectors)
+    data = np.ascontiguousarray(entry.numpy())
+    return pa.FixedSizeListArray.from_arrays(pa.array(data.reshape(-1)), data.shape[1])
+
+
+def _from_arrow(column: pa.Array, layout: list[int] | None) -> Input:
+    if layout is None:
+        return _tensor(column.flatten()).reshape(len(column), column.type.list_size)
+    vectors = column.values
+    offsets = torch.from_numpy(column.offsets.to_numpy().astype(np.int64))
+    data = _tensor(vectors.flatten()).reshape(-1, vectors.type.list_size)
+    return Ragged(data, offsets, layout[0], bool(layout[1]))
+
+
+def _tensor(column: pa.Array) -> torch.Tensor:
+    """A tensor on the memory of an Arrow column, which must not be written to."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(column.to_numpy(zero_copy_only=True))

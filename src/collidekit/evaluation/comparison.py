@@ -1,0 +1,74 @@
+"""Two taggers on the same rows: the difference with the error of the difference."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.roc_result import RocResult
+from collidekit.evaluation.rows import Floats
+
+
+@dataclass(frozen=True)
+class Difference:
+    """a - b with the error of the paired bootstrap; ``better`` is None where the difference is within ``sigmas`` errors.
+
+    ``value`` is None where one of the two is a limit only.
+    """
+
+    quantity: str
+    value: float | None
+    error: float | None
+    better: str | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.quantity}: not comparable, no background survives"
+        verdict = f"{self.better} is better" if self.better else "no difference within the error"
+        return f"{self.quantity}: {with_error(self.value, self.error)} ({verdict})"
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Of AUC and of 1/eB at each target efficiency."""
+
+    a: str
+    b: str
+    sigmas: float
+    auc: Difference
+    rejections: tuple[Difference, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> PairedDifference:
+    """a - b; nobody is called better unless the difference exceeds ``sigmas`` times its error.
+
+    Raises CollidekitError where a and b were not measured on the same rows with the same seed and replicates.
+    """
+    ours, theirs = a.replicates, b.replicates
+    if ours.rows != theirs.rows or ours.targets != theirs.targets:
+        raise CollidekitError(f"{a.name} and {b.name} were not measured on the same rows: they cannot be compared in pairs")
+    if ours.seed != theirs.seed or len(ours.auc) != len(theirs.auc):
+        raise CollidekitError(f"{a.name} and {b.name} need the same bootstrap seed and replicates to be compared in pairs")
+
+    def difference(quantity: str, value: float, replicates: Floats) -> Difference:
+        error = float(np.nanstd(replicates, ddof=1))
+        better = (a.name if value > 0 else b.name) if abs(value) > sigmas * error else None
+        return Difference(quantity, value, error, better)
+
+    rejections = []
+    for index, (mine, other) in enumerate(zip(a.rejections, b.rejections, strict=True)):
+        quantity = f"1/eB at eS = {mine.signal_efficiency:g}"
+        if mine.limit or other.limit:
+            rejections.append(Difference(quantity, None, None, None))
+            continue
+        # linear propagation, d(1/e) = -de/e^2: stays finite where a replicate has no background left
+        change = other.value**2 * theirs.background_efficiency[:, index] - mine.value**2 * ours.background_efficiency[:, index]
+        rejections.append(difference(quantity, mine.value - other.value, change))
+    return PairedDifference(
+        a.name, b.name, sigmas, difference("AUC", a.auc - b.auc, ours.auc - theirs.auc), tuple(rejections)
+    )

@@ -1,0 +1,136 @@
+"""One input of the network: its shape for each class, before and after weighting."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from collidekit.evaluation.input_histograms import DEFAULT, INVALID, OVER, UNDER, InputHistogram
+from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio
+from collidekit.evaluation.rows import Floats
+
+LINES: dict[str, tuple[Any, float]] = {"before": ("--", 1.1), "after": ("-", 1.8)}
+
+
+def plot_input(stem: Path, histogram: InputHistogram, reference: str = "", note: str = "") -> list[Path]:
+    """Fractions of entries per bin of each class over the ratio to the reference class (default: the first).
+
+    Entries equal to the default value have a bin of their own on the right; the share outside the range is written.
+    """
+    axis, classes = histogram.axis, histogram.classes
+    base = classes.index(reference) if reference else 0
+    variants = _variants(histogram)
+    own_bin = any(histogram.share(DEFAULT, variant).max() > 0 for variant in variants)
+    with figure(7.0, 6.6) as canvas:
+        grid = with_ratio(canvas, (1.0, 0.11) if own_bin else (1.0,))
+        heights = [_draw(grid[:, 0], histogram, variant, base) for variant in variants]
+        if own_bin:
+            heights += [_draw_default(grid[:, 1], histogram, variant, base) for variant in variants]
+        _main_axis(grid[0, 0], histogram, np.concatenate([h.ravel() for h in heights]), variants)
+        grid[1, 0].set_ylabel(f"ratio to\n{classes[base]}", fontsize=11, loc="center")
+        grid[1, 0].set_ylim(*_ratio_range(histogram, variants, base))
+        grid[1, 0].set_xlabel(axis.label)
+        grid[0, 0].set_xlim(axis.low, axis.high)
+        mark(grid[0, 0], note)
+        return save(canvas, stem)
+
+
+def _variants(histogram: InputHistogram) -> list[str]:
+    """Where the weighting changes nothing, only one of the two is drawn."""
+    before, after = _fractions(histogram, "before")[0], _fractions(histogram, "after")[0]
+    return ["after"] if np.allclose(before, after, rtol=1e-6, atol=1e-12) else ["before", "after"]
+
+
+def _fractions(histogram: InputHistogram, variant: str) -> tuple[Floats, Floats]:
+    """Share of all entries of the class in each bin and its error, each (classes, bins)."""
+    sums, squares = histogram.inside(variant)
+    total = histogram.sums[0 if variant == "before" else 1].sum(axis=1, keepdims=True)
+    safe = np.where(total > 0, total, 1.0)
+    return sums / safe, np.sqrt(squares) / safe
+
+
+def _ratios(histogram: InputHistogram, variant: str, base: int) -> tuple[Floats, Floats]:
+    value, error = _fractions(histogram, variant)
+    reference = np.where(value[base] > 0, value[base], np.nan)
+    return value / reference, error / reference
+
+
+def _draw(panels: Any, histogram: InputHistogram, variant: str, base: int) -> Floats:
+    value, error = _fractions(histogram, variant)
+    ratio, ratio_error = _ratios(histogram, variant, base)
+    edges, (line, width) = histogram.axis.edges, LINES[variant]
+    for index, colour in enumerate(colours(len(histogram.classes))):
+        for axes, height, spread in ((panels[0], value[index], error[index]), (panels[1], ratio[index], ratio_error[index])):
+            axes.stairs(height, edges, color=colour, linestyle=line, linewidth=width, baseline=None)
+            if variant == "after":
+                shade = {"fill": True, "color": colour, "alpha": 0.25, "linewidth": 0}
+                low, high = np.nan_to_num(height - spread), np.nan_to_num(height + spread)
+                axes.stairs(high, edges, baseline=low, **shade)
+    return value
+
+
+def _draw_default(panels: Any, histogram: InputHistogram, variant: str, base: int) -> Floats:
+    shares, (line, width) = histogram.share(DEFAULT, variant), LINES[variant]
+    for share, colour in zip(shares, colours(len(shares)), strict=True):
+        panels[0].plot([0, 1], [share, share], color=colour, linestyle=line, linewidth=width)
+        if shares[base] > 0:
+            panels[1].plot([0, 1], [share / shares[base]] * 2, color=colour, linestyle=line, linewidth=width)
+    panels[1].set_xlim(0, 1)
+    panels[1].set_xticks([0.5], [f"missing\n(= {histogram.axis.default:g})"], fontsize=9)
+    for axes in panels:
+        axes.tick_params(axis="x", which="both", length=0)
+    return np.asarray(shares)
+
+
+def _main_axis(axes: Axes, histogram: InputHistogram, heights: Floats, variants: list[str]) -> None:
+    names = histogram.classes
+    handles = [Line2D([], [], color=c, label=name) for name, c in zip(names, colours(len(names)), strict=True)]
+    columns = 2 if len(handles) <= 4 else 3
+    share = 0.12 + 0.055 * max(-(-len(handles) // columns), len(variants))
+    positive = heights[heights > 0]
+    top, bottom = (positive.max(), positive.min()) if len(positive) else (1.0, 0.1)
+    if len(positive) and top / np.median(positive) > 30:
+        bottom = max(bottom / 2, top * 1e-6)
+        axes.set_yscale("log")
+        axes.set_ylim(bottom, top * (top / bottom) ** (share / (1 - share)))
+    else:
+        axes.set_ylim(0, top / (1 - share))
+    width = (histogram.axis.high - histogram.axis.low) / histogram.axis.bins
+    per_bin = "" if histogram.axis.kind != "continuous" else f" / {width:.3g}{_unit(histogram.axis.label)}"
+    axes.set_ylabel(f"fraction of entries{per_bin}")
+    if len(variants) > 1:
+        lines = [Line2D([], [], color="grey", linestyle=LINES[v][0], label=f"{v} weighting") for v in reversed(variants)]
+        axes.add_artist(axes.legend(handles=lines, loc="upper right"))
+    axes.legend(handles=handles, loc="upper left", ncols=columns)
+    if histogram.axis.kind != "continuous":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.text(0.98, 1.02 - share, _outside(histogram), transform=axes.transAxes, ha="right", va="bottom", fontsize=9)
+
+
+def _unit(label: str) -> str:
+    return " " + label[label.rindex("[") + 1 : -1] if label.endswith("]") and "[" in label else ""
+
+
+def _outside(histogram: InputHistogram) -> str:
+    """What the axis does not show, as the largest share among the classes."""
+    parts = []
+    for slot, text in ((UNDER, "below"), (OVER, "above"), (INVALID, "NaN or infinite")):
+        if (share := histogram.share(slot, "before").max()) > 0:
+            parts.append(f"{text}: {100 * share:.2g} %")
+    return "not shown, at most " + ", ".join(parts) if parts else ""
+
+
+def _ratio_range(histogram: InputHistogram, variants: list[str], base: int) -> tuple[float, float]:
+    """All ratios that are measured to better than half, but never more than 0 to 5."""
+    kept = [np.array([0.9, 1.1])]
+    for variant in variants:
+        ratio, error = _ratios(histogram, variant, base)
+        with np.errstate(invalid="ignore"):
+            kept.append(ratio[np.isfinite(ratio) & (error < 0.5 * ratio)])
+    values = np.concatenate(kept)
+    low, high = float(np.quantile(values, 0.01)), float(np.quantile(values, 0.99))
+    return max(0.0, low - 0.15 * (high - low) - 0.05), min(5.0, high + 0.15 * (high - low) + 0.05)

@@ -1,0 +1,91 @@
+"""The look of every plot: ticks inwards on all sides, colours for all eyes, png and pdf."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from collidekit.evaluation.files import complete
+
+PETROFF_6 = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
+PETROFF_10 = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+"""Sequences chosen for accessibility (arXiv 2107.02270)."""
+
+STYLE: dict[str, Any] = {
+    "font.size": 12,
+    "axes.labelsize": 14,
+    "axes.linewidth": 1.1,
+    "axes.unicode_minus": True,
+    "axes.axisbelow": False,
+    "axes.formatter.limits": (-3, 5),
+    "axes.formatter.use_mathtext": True,
+    "xaxis.labellocation": "right",
+    "yaxis.labellocation": "top",
+    "legend.frameon": False,
+    "legend.fontsize": 11,
+    "legend.handlelength": 1.6,
+    "lines.linewidth": 1.8,
+    "mathtext.fontset": "dejavusans",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 150,
+    "svg.fonttype": "none",
+} | {
+    f"{axis}tick.{key}": value
+    for axis, sides in (("x", ("top", "bottom")), ("y", ("left", "right")))
+    for key, value in {
+        "direction": "in",
+        "minor.visible": True,
+        "major.size": 7,
+        "minor.size": 3.5,
+        "labelsize": 12,
+        **dict.fromkeys(sides, True),
+    }.items()
+}
+
+
+def colours(count: int) -> list[str]:
+    """``count`` colours; beyond ten they repeat."""
+    palette = PETROFF_6 if count <= len(PETROFF_6) else PETROFF_10
+    return [palette[index % len(palette)] for index in range(count)]
+
+
+@contextmanager
+def figure(width: float = 7.0, height: float = 6.0) -> Iterator[Figure]:
+    """A figure in the style, which is gone again afterwards: no global setting of matplotlib is left changed."""
+    with mpl.rc_context():
+        mpl.rcParams.update(mpl.rcParamsDefault | {"backend": mpl.rcParams["backend"]} | STYLE)
+        canvas = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(canvas)
+        yield canvas
+
+
+def with_ratio(canvas: Figure, columns: tuple[float, ...] = (1.0,)) -> Any:
+    """Axes (2, len(columns)): a main panel over a ratio panel a third as high, with a common x axis."""
+    canvas.get_layout_engine().set(h_pad=0.03, hspace=0.0, w_pad=0.03, wspace=0.0)  # type: ignore[union-attr,call-arg]
+    grid = {"height_ratios": (3, 1), "width_ratios": columns}
+    return canvas.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False, gridspec_kw=grid)
+
+
+def mark(axes: Axes, note: str = "") -> None:
+    """The line above the frame: what made the plot on the left, what it shows on the right."""
+    axes.set_title(r"$\bf{collidekit}$  $\it{simulation}$", loc="left", fontsize=12)
+    axes.set_title(note, loc="right", fontsize=11)
+
+
+def save(canvas: Figure, stem: Path) -> list[Path]:
+    """Write ``<stem>.png`` and ``<stem>.pdf``; the same content gives the same bytes."""
+    written = []
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+        path = stem.with_name(stem.name + suffix)
+        with complete(path) as temporary:
+            canvas.savefig(temporary, metadata=metadata)
+        written.append(path)
+    return written

@@ -1,0 +1,34 @@
+"""Background rejection at a signal efficiency, with its error or, where nothing survives, as a lower limit."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from collidekit.evaluation.numbers import with_error
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """1/eB at the tightest threshold that reaches a signal efficiency.
+
+    ``limit`` True: too little background survives to give a value, and ``value`` is a lower limit at 95 % confidence.
+    ``surviving`` is the raw number of background rows above the threshold. ``interval`` holds the central 68 % of the
+    bootstrap, its upper end None where some replicates have no background left.
+    """
+
+    signal_efficiency: float
+    threshold: float
+    background_efficiency: float
+    value: float
+    surviving: int
+    limit: bool = False
+    background_efficiency_error: float | None = None
+    error: float | None = None
+    interval: tuple[float | None, float | None] | None = None
+
+    def __str__(self) -> str:
+        if self.limit:
+            return f"> {self.value:.3g}"
+        return f"{self.value:.4g}" if self.error is None else with_error(self.value, self.error)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,111 @@
+"""The report of a run: one HTML file that needs nothing beside itself."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.files import write_text
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first ``names`` columns are left-aligned, the others hold numbers."""
+
+    kind: ClassVar[str] = "table"
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    names: int = 1
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """PNG files, inlined: side by side (``pair``), or as small pictures that grow on a click (``grid``)."""
+
+    kind: ClassVar[str] = "pictures"
+    paths: tuple[Path, ...]
+    captions: tuple[str, ...] = ()
+    layout: Literal["pair", "grid"] = "pair"
+
+    @property
+    def items(self) -> list[tuple[str, str]]:
+        """Data of each picture with its caption."""
+        captions = (*self.captions, *[""] * (len(self.paths) - len(self.captions)))
+        return [(inline(path), caption) for path, caption in zip(self.paths, captions, strict=True)]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names with short values, such as package versions."""
+
+    kind: ClassVar[str] = "facts"
+    entries: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Long preformatted text behind a line that opens it, such as the resolved configuration."""
+
+    kind: ClassVar[str] = "details"
+    summary: str
+    text: str
+
+
+Block = Text | Table | Pictures | Facts | Details
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with blocks below it. A new kind of result is a new section, made of the same blocks."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def anchor(self) -> str:
+        return "".join(letter if letter.isalnum() else "-" for letter in self.title.lower())
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that a report shows, in order. ``headline`` holds the few numbers that stand large at the top."""
+
+    title: str
+    subtitle: str = ""
+    headline: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    footer: str = "Made with collidekit"
+
+
+def inline(path: Path) -> str:
+    """A PNG file as base64 text."""
+    try:
+        return base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise CollidekitError(f"{path}: this plot of the report cannot be read ({error.strerror})") from error
+
+
+def write_report(path: Path, content: ReportContent) -> Path:
+    """Write the report; pictures and style are inside, nothing is fetched from anywhere."""
+    environment = Environment(
+        loader=PackageLoader("collidekit.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return write_text(path, environment.get_template("report.html.j2").render(report=content))

@@ -1,0 +1,134 @@
+"""A ROC curve with everything that is quoted from it: AUC and rejections with errors, the band, the files."""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from collidekit.evaluation.bootstrap import GRID, RocBootstrap, bootstrap
+from collidekit.evaluation.files import write_json, write_text
+from collidekit.evaluation.rejection import Rejection
+from collidekit.evaluation.roc import RocCurve, curve_of
+from collidekit.evaluation.rows import binary_rows
+from collidekit.inference.predictions import Predictions
+
+TARGETS = (0.3, 0.5, 0.7)
+"""Signal efficiencies at which rejections are quoted."""
+
+
+@dataclass(frozen=True, eq=False)
+class RocResult:
+    """What ``measure_roc`` finds for one discriminator or tagger."""
+
+    name: str
+    curve: RocCurve
+    replicates: RocBootstrap
+    rejections: tuple[Rejection, ...]
+    signal: str
+    background: str
+    signal_rows: int
+    background_rows: int
+
+    @property
+    def auc(self) -> float:
+        return self.curve.auc
+
+    @property
+    def auc_error(self) -> float:
+        return self.replicates.auc_error
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers and the band of the curve, as they stand in the JSON file."""
+        low, high = self.replicates.band
+        points = self.curve.points(GRID)
+        return {
+            "name": self.name,
+            "signal": self.signal,
+            "background": self.background,
+            "rows": {"signal": self.signal_rows, "background": self.background_rows},
+            "auc": self.auc,
+            "auc_error": self.auc_error,
+            "rejections": [rejection.as_dict() for rejection in self.rejections],
+            "bootstrap": {"replicates": len(self.replicates.auc), "seed": self.replicates.seed},
+            "curve": {
+                "signal_efficiency": GRID,
+                "background_efficiency": self.curve.background_efficiencies[points],
+                "background_efficiency_low": low,
+                "background_efficiency_high": high,
+                "surviving_background_rows": self.curve.kept_background[points],
+            },
+        }
+
+    def write_csv(self, path: Path) -> Path:
+        """A few thousand points of the curve: threshold, both efficiencies, surviving rows."""
+        curve, picked = self.curve, self.curve.thinned()[1:]
+        columns = (curve.thresholds, curve.signal_efficiencies, curve.background_efficiencies)
+        counts = (curve.kept_signal, curve.kept_background)
+        text = io.StringIO()
+        np.savetxt(
+            text,
+            np.stack([column[picked] for column in (*columns, *counts)], axis=1),
+            fmt=["%.17g", "%.9g", "%.9g", "%d", "%d"],
+            delimiter=",",
+            header="threshold,signal_efficiency,background_efficiency,signal_rows,background_rows",
+            comments="",
+        )
+        return write_text(path, text.getvalue())
+
+
+def measure_roc(
+    name: str,
+    scores: ArrayLike,
+    is_signal: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    targets: tuple[float, ...] = TARGETS,
+    replicates: int = 200,
+    seed: int = 0,
+    signal: str = "signal",
+    background: str = "background",
+) -> RocResult:
+    """ROC curve of scores (N,), truth (N,) and weights (N,) with bootstrap errors."""
+    rows = binary_rows(scores, is_signal, weights)
+    curve = curve_of(rows)
+    drawn = bootstrap(rows, targets, replicates, seed)
+    signal_rows = int(rows.is_signal.sum())
+    return RocResult(
+        name=name,
+        curve=curve,
+        replicates=drawn,
+        rejections=tuple(_with_errors(curve.rejection(t), drawn.background_efficiency[:, i]) for i, t in enumerate(targets)),
+        signal=signal,
+        background=background,
+        signal_rows=signal_rows,
+        background_rows=len(rows.scores) - signal_rows,
+    )
+
+
+def measure_discriminator(predictions: Predictions, name: str, *, replicates: int = 200, seed: int = 0) -> RocResult:
+    """ROC curve of one discriminator of a file of predictions, on the rows of its classes."""
+    definition = predictions.definitions[name]
+    signal, background = (" + ".join(classes) for classes in (definition.signal, definition.background))
+    return measure_roc(name, *predictions.task(name), replicates=replicates, seed=seed, signal=signal, background=background)
+
+
+def write_rocs(path: Path, results: list[RocResult]) -> Path:
+    """One JSON file with the numbers and bands of all results; limits are marked, nothing is infinite."""
+    return write_json(path, {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]})
+
+
+def _with_errors(rejection: Rejection, efficiencies: np.ndarray[Any, np.dtype[np.float64]]) -> Rejection:
+    """Errors from replicates (R,) of eB; that of 1/eB is propagated, so a replicate with eB = 0 cannot spoil it."""
+    spread = float(np.nanstd(efficiencies, ddof=1))
+    if rejection.limit:
+        return replace(rejection, background_efficiency_error=spread)
+    low, high = np.nanpercentile(efficiencies, [15.87, 84.13])
+    return replace(
+        rejection,
+        background_efficiency_error=spread,
+        error=spread * rejection.value**2,
+        interval=(1 / high if high > 0 else None, 1 / low if low > 0 else None),
+    )

@@ -1,0 +1,49 @@
+"""Files that are never half-written: a temporary name first, renamed when complete."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from collidekit.errors import CollidekitError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; it takes the given name if the block ends well, and is removed if not."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise CollidekitError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Write JSON; NaN and infinity, which JSON does not have, are errors."""
+    text = json.dumps(content, indent=1, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a broken file is one clear error."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CollidekitError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise CollidekitError(f"{path}: not a readable JSON file ({error}); remove it and run again") from None
+
+
+def checksum(path: Path) -> str:
+    """BLAKE2b of a file's content, 128 bits in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -1,0 +1,113 @@
+"""Predictions of a tagger: one row per input row, in input order, as Parquet or ROOT."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collidekit.analysis.schema import Discriminator
+from collidekit.errors import CollidekitError
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What evaluation works on.
+
+    Shapes: ``probabilities (N, K)``; ``labels (N,)`` with the class index, -1 where the truth is not known; ``weights
+    (N,)``; ``spectators`` and ``event`` name -> ``(N,)``.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: Array
+    labels: Array
+    weights: Array
+    definitions: Mapping[str, Discriminator] = field(default_factory=dict)
+    spectators: Mapping[str, Array] = field(default_factory=dict)
+    event: Mapping[str, Array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def discriminator(self, name: str) -> Array:
+        """The scores (N,) of one discriminator; where both sums of probabilities vanish, 0."""
+        definition = self.definitions[name]
+        signal = self.probabilities[:, [self.classes.index(c) for c in definition.signal]].sum(axis=1, dtype=np.float64)
+        background = self.probabilities[:, [self.classes.index(c) for c in definition.background]].sum(
+            axis=1, dtype=np.float64
+        )
+        total = signal + background
+        return np.divide(signal, total, out=np.zeros_like(total), where=total > 0)
+
+    def task(self, name: str) -> tuple[Array, Array, Array]:
+        """Scores, truth (True = signal) and weights of the rows that a discriminator is judged on."""
+        definition = self.definitions[name]
+        signal = np.isin(self.labels, [self.classes.index(c) for c in definition.signal])
+        background = np.isin(self.labels, [self.classes.index(c) for c in definition.background])
+        rows = signal | background
+        return self.discriminator(name)[rows], signal[rows], self.weights[rows]
+
+    def columns(self) -> dict[str, Array]:
+        """Every column of the written file: ``prob_<class>``, discriminators, label, weight, event, spectators."""
+        columns: dict[str, Array] = dict(self.event)
+        columns |= {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
+        columns |= {name: self.discriminator(name).astype(np.float32) for name in self.definitions}
+        columns |= {"label": self.labels.astype(np.int32), "weight": self.weights}
+        return columns | {name: values for name, values in self.spectators.items() if name not in columns}
+
+    def write(self, path: Path) -> Path:
+        """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            if path.suffix == ".root":
+                import uproot
+
+                with uproot.recreate(temporary) as file:
+                    file["predictions"] = self.columns()
+            elif path.suffix == ".parquet":
+                table = pa.table(self.columns()).replace_schema_metadata({"collidekit": json.dumps(self._metadata())})
+                pq.write_table(table, temporary, compression="zstd")
+            else:
+                raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix!r}")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    def _metadata(self) -> dict[str, Any]:
+        return {
+            "classes": self.classes,
+            "discriminators": {name: entry.model_dump() for name, entry in self.definitions.items()},
+            "spectators": list(self.spectators),
+            "event": list(self.event),
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> "Predictions":
+        """Read a Parquet file written by ``write``."""
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise CollidekitError(f"{path}: not a readable Parquet file ({error})") from error
+        text = (table.schema.metadata or {}).get(b"collidekit")
+        if text is None:
+            raise CollidekitError(f"{path}: not a file of predictions; make one with 'collidekit predict'")
+        meta = json.loads(text)
+        columns = {name: table.column(name).to_numpy() for name in table.column_names}
+        return cls(
+            classes=tuple(meta["classes"]),
+            probabilities=np.stack([columns[f"prob_{name}"] for name in meta["classes"]], axis=1),
+            labels=columns["label"],
+            weights=columns["weight"],
+            definitions={name: Discriminator(**entry) for name, entry in meta["discriminators"].items()},
+            spectators={name: columns[name] for name in meta["spectators"]},
+            event={name: columns[name] for name in meta["event"]},
+        )

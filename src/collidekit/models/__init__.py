@@ -1,0 +1,6 @@
+"""Networks, one a file, and the tagger that holds one with its scaling."""
+
+from collidekit.models.network import Network, build_network, find_network
+from collidekit.models.tagger import Tagger
+
+__all__ = ["Network", "Tagger", "build_network", "find_network"]

@@ -1,0 +1,39 @@
+"""Small parts that networks share."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU}
+
+
+def mlp(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, last: bool = True) -> nn.Sequential:
+    """Dense layers of the given sizes, input first; ``last`` says whether the last is followed by an activation."""
+    layers: list[nn.Module] = []
+    for i, (width, following) in enumerate(pairwise(sizes)):
+        layers.append(nn.Linear(width, following))
+        if last or i < len(sizes) - 2:
+            layers.append(ACTIVATIONS[activation]())
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
+
+
+class _SegmentSum(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, values: Tensor, offsets: Tensor) -> Tensor:
+        context.save_for_backward(offsets)
+        return torch.segment_reduce(values, "sum", offsets=offsets, axis=0, initial=0.0)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (offsets,) = context.saved_tensors
+        return torch.repeat_interleave(gradients[0], offsets.diff(), dim=0), None
+
+
+def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
+    """Sums (N, F) of ragged values (T, F) over each row; 0 for an empty row."""
+    return _SegmentSum.apply(values, offsets)  # type: ignore[no-any-return, no-untyped-call]

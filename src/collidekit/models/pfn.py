@@ -1,0 +1,50 @@
+"""The particle-flow network, a deep set of constituents (Komiske, Metodiev, Thaler, arXiv 1810.05165, eq. 2.5)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError
+from collidekit.models.layers import mlp, segment_sum
+from collidekit.models.network import Inputs, Network
+
+
+class PFN(Network):
+    """F(sum_i Phi(x_i)): Phi sees one constituent at a time, F the sums of each collection and the flat groups.
+
+    The default sizes are those of the paper: Phi 100, 100, 256 and F 100, 100, 100. The sum is divided by ``norm``
+    (a number, not the count), which only sets the scale of F's input.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        phi: Sequence[int] = (100, 100, 256),
+        f: Sequence[int] = (100, 100, 100),
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm: float = 10.0,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        if not self.collections:
+            raise CollidekitError("network pfn: the analysis has no collection of constituents; take mlp")
+        self.norm = norm
+        self.phi = torch.nn.ModuleDict(
+            {name: mlp([len(inputs[name].features), *phi], activation) for name in self.collections}
+        )
+        flat = sum(len(inputs[name].features) for name in self.groups)
+        self.f = mlp([phi[-1] * len(self.collections) + flat, *f], activation, dropout)
+        self.output = mlp([f[-1], outputs], last=False)
+
+    def forward(self, inputs: dict[str, Input]) -> Tensor:
+        latent: list[Tensor] = []
+        for name in self.collections:
+            constituents = inputs[name]
+            assert isinstance(constituents, Ragged)
+            per_constituent = self.phi[name](constituents.values)  # (T, phi[-1])
+            latent.append(segment_sum(per_constituent, constituents.offsets) / self.norm)  # (N, phi[-1])
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        return self.output(self.f(torch.cat([*latent, *flat], dim=1)))  # type: ignore[no-any-return]  # (N, K)

@@ -1,0 +1,64 @@
+"""Scaling of features inside the model: standard or by robust percentiles, with defaults left out of the estimate."""
+
+from collections.abc import Mapping
+from attrs import evolve
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.analysis.features import Feature
+from collidekit.analysis.schema import Collection, Group
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.statistics import FeatureStatistics, Statistics
+
+
+class Scaling(nn.Module):
+    """x' = (x - shift) / width for each feature; momenta and coordinates stay in their units.
+
+    Standard: mean and standard deviation. Robust: the median and half the range of the 16th to 84th percentile.
+    """
+
+    def __init__(self, inputs: Mapping[str, Collection | Group]) -> None:
+        super().__init__()
+        self.names = list(inputs)
+        self.features = {name: entry.features for name, entry in inputs.items()}
+        for name, entry in inputs.items():
+            extra = 0
+            if isinstance(entry, Collection):
+                extra = 4 * bool(entry.momenta) + 2 * bool(entry.coordinates)
+            size = len(entry.features) + extra
+            self.register_buffer(f"{name}_shift", torch.zeros(size))
+            self.register_buffer(f"{name}_factor", torch.ones(size))
+
+    def fit(self, statistics: Statistics) -> None:
+        """Take shifts and widths from statistics of the training rows."""
+        for name, features in self.features.items():
+            for i, feature in enumerate(features):
+                shift, width = _shift_and_width(feature, statistics[name][feature.name])
+                self.get_buffer(f"{name}_shift")[i] = shift
+                self.get_buffer(f"{name}_factor")[i] = 1 / width
+
+    def forward(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+        return {name: self._scale(name, inputs[name]) for name in self.names}
+
+    def _scale(self, name: str, entry: Input) -> Input:
+        shift, factor = self.get_buffer(f"{name}_shift"), self.get_buffer(f"{name}_factor")
+        if isinstance(entry, Ragged):
+            return evolve(entry, data=_apply(entry.data, shift, factor))
+        return _apply(entry, shift, factor)
+
+
+def _apply(values: Tensor, shift: Tensor, factor: Tensor) -> Tensor:
+    return (values - shift) * factor
+
+
+def _shift_and_width(feature: Feature, statistics: FeatureStatistics) -> tuple[float, float]:
+    """A feature that never varies keeps its unit."""
+    if feature.scaling == "none" or statistics.count == 0:
+        return 0.0, 1.0
+    if feature.scaling == "robust":
+        percentiles = statistics.percentiles()
+        shift, width = percentiles["50"], (percentiles["84"] - percentiles["16"]) / 2
+    else:
+        shift, width = statistics.mean, statistics.std
+    return shift, width if width > 1e-6 * max(abs(shift), 1e-30) else 1.0

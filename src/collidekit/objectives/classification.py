@@ -1,0 +1,48 @@
+"""Classification: softmax outputs, cross entropy or focal loss, label smoothing, weights."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from collidekit.dataset.batch import Batch
+
+LossFunction = Literal["CrossEntropyLoss", "FocalLoss"]
+
+
+class Classification:
+    """One output a class.
+
+    Cross entropy -log p_t, or focal loss -(1 - p_t)^gamma log p_t (Lin et al., arXiv 1708.02002, eq. 4), both with
+    label smoothing: the target is 1 - s for the true class and s/K for each. ``class_weights (K,)`` multiply each row's weight.
+    """
+
+    def __init__(
+        self,
+        class_weights: Tensor,
+        loss_function: LossFunction = "CrossEntropyLoss",
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 2.0,
+    ) -> None:
+        self.outputs = len(class_weights)
+        self.class_weights = class_weights
+        self.loss_function = loss_function
+        self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
+
+    def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each row (N,), without weights."""
+        if self.loss_function == "CrossEntropyLoss":
+            return F.cross_entropy(outputs, labels, reduction="none", label_smoothing=self.label_smoothing)
+        log_p = F.log_softmax(outputs, dim=1)
+        focal = -((1 - log_p.exp()) ** self.focal_gamma) * log_p  # (N, K)
+        true = focal.gather(1, labels[:, None]).squeeze(1)
+        return (1 - self.label_smoothing) * true + self.label_smoothing * focal.mean(dim=1)
+
+    def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        weights = weights * self.class_weights.to(weights.device)[batch.labels]
+        return (self.losses(outputs, batch.labels) * weights).mean()
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return torch.softmax(outputs, dim=1)

@@ -1,0 +1,71 @@
+"""Files of any format as tables of awkward arrays, read in chunks."""
+
+from collections.abc import Callable
+
+from collidekit.analysis.schema import Source
+from collidekit.readers.base import BadFileError, FileReader, Reader, chunks, is_url, open_binary
+from collidekit.readers.files import expand, file_id
+from collidekit.readers.hdf5 import Hdf5Reader
+from collidekit.readers.jsonlines import JsonLinesReader
+from collidekit.readers.parquet import ParquetReader
+from collidekit.readers.root import RootReader
+
+__all__ = [
+    "READERS",
+    "BadFileError",
+    "FileReader",
+    "Reader",
+    "chunks",
+    "expand",
+    "file_id",
+    "open_file",
+]
+
+READERS: dict[str, Callable[[str, Source], Reader]] = {
+    "root": RootReader,
+    ".root": RootReader,
+    "parquet": ParquetReader,
+    ".parquet": ParquetReader,
+    ".pq": ParquetReader,
+    "hdf5": Hdf5Reader,
+    ".hdf5": Hdf5Reader,
+    ".h5": Hdf5Reader,
+    ".hdf": Hdf5Reader,
+    "jsonlines": JsonLinesReader,
+    ".jsonl": JsonLinesReader,
+    ".jsonl.gz": JsonLinesReader,
+    ".json": JsonLinesReader,
+    ".json.gz": JsonLinesReader,
+}
+"""What reads a format or a suffix. To read a format of your own, add to it: ``READERS[".evt"] = MyReader``."""
+
+ANY = Source()
+MAGIC = {
+    b"root": "root",
+    b"PAR1": "parquet",
+    b"\x89HDF": "hdf5",
+    b"\x1f\x8b": "jsonlines",
+    b"{": "jsonlines",
+    b"[": "jsonlines",
+}
+
+
+def open_file(path: str, source: Source = ANY) -> Reader:
+    """A reader for a file, by ``source.format``, else by its suffix, else by its first bytes."""
+    return READERS[_format(path, source)](path, source)
+
+
+def _format(path: str, source: Source) -> str:
+    if source.format != "auto":
+        return source.format
+    lower = path.split("?")[0].lower()
+    for suffix in sorted(READERS, key=len, reverse=True):
+        if suffix.startswith(".") and lower.endswith(suffix):
+            return suffix
+    with open_binary(path) as file:
+        start = file.read(64).lstrip() if not is_url(path) else file.read(64)
+    for magic, name in MAGIC.items():
+        if start.startswith(magic):
+            return name
+    known = ", ".join(sorted(name for name in READERS if name.startswith(".")))
+    raise BadFileError(f"{path}: is of no format that can be read ({known}); `source: {{format: ...}}` says what it is")

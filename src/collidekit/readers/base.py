@@ -1,0 +1,156 @@
+"""What every reader offers, and the checks they share."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import BinaryIO, Protocol, Self, cast
+
+import awkward as ak
+
+from collidekit.analysis.schema import Source
+from collidekit.errors import CollidekitError, did_you_mean
+
+
+class BadFileError(CollidekitError):
+    """A file that cannot be read at all, or no further: missing, empty, truncated or of another format."""
+
+
+class Reader(Protocol):
+    """An open file: a table whose columns are numbers or (nested) lists of numbers, without missing values."""
+
+    path: str
+    columns: dict[str, str]
+    """Name and type of each column, such as ``{"part_px": "var * float32", "label": "int32"}``."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def read(self, columns: Sequence[str], start: int, stop: int) -> ak.Array:
+        """Rows ``start`` to ``stop`` as records of exactly these columns; takes memory for ``stop - start`` rows."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class FileReader(ABC):
+    """A reader of one format: fill ``columns``, count the rows in ``_count`` and read them in ``_read``."""
+
+    def __init__(self, path: str, source: Source) -> None:
+        self.path = path
+        self.source = source
+        self.columns: dict[str, str] = {}
+        self.unreadable: dict[str, str] = {}
+        """Columns of the file that are no (lists of) numbers, and what they are instead."""
+
+    @cached_property
+    def rows(self) -> int:
+        return self._count()
+
+    @abstractmethod
+    def _count(self) -> int:
+        """The number of rows in the file."""
+
+    @abstractmethod
+    def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+        """The columns between rows that exist, ``start < stop``."""
+
+    def _empty(self, columns: Sequence[str]) -> dict[str, ak.Array]:
+        return {name: empty(self.columns[name]) for name in columns}
+
+    def read(self, columns: Sequence[str], start: int, stop: int) -> ak.Array:
+        """Rows ``start`` to ``stop`` as records of exactly these columns, in this order."""
+        for name in columns:
+            if name in self.unreadable:
+                raise CollidekitError(f"{self.path}: column {name!r} cannot be used: it is {self.unreadable[name]}")
+            if name not in self.columns:
+                raise CollidekitError(
+                    f"{self.path}: there is no column {name!r}{did_you_mean(name, list(self.columns))}; "
+                    "`reader.columns` lists them all"
+                )
+        if not 0 <= start <= stop <= self.rows:
+            raise CollidekitError(f"{self.path}: rows {start} to {stop} were asked for, it has {self.rows}")
+        if not columns:
+            raise CollidekitError(f"{self.path}: no columns were asked for")
+        arrays = self._read(columns, start, stop) if start < stop else self._empty(columns)
+        for name, array in arrays.items():
+            if len(array) != stop - start:
+                raise BadFileError(
+                    f"{self.path}: column {name!r} has {len(array)} values in rows {start} to {stop}: "
+                    "the file is damaged; write it again or leave it out"
+                )
+        return ak.zip({name: arrays[name] for name in columns}, depth_limit=1)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def chunks(reader: Reader, columns: Sequence[str], start: int, stop: int, size: int) -> Iterator[tuple[int, ak.Array]]:
+    """``(first row, rows)`` for each ``size`` rows from ``start`` to ``stop``, in order."""
+    if size < 1:
+        raise CollidekitError(f"a chunk has at least one row, got {size}")
+    for first in range(start, stop, size):
+        yield first, reader.read(columns, first, min(first + size, stop))
+
+
+def empty(columntype: str) -> ak.Array:
+    """No rows of a type such as ``var * float32``."""
+    return ak.enforce_type(ak.Array([]), columntype)
+
+
+def is_url(path: str) -> bool:
+    return "://" in path
+
+
+def open_binary(path: str) -> BinaryIO:
+    """A local file or a url, opened for reading bytes; a missing or empty one is an error."""
+    check(path)
+    if not is_url(path):
+        return open(path, "rb")
+    import fsspec
+
+    try:
+        return cast(BinaryIO, fsspec.open(path, "rb").open())
+    except Exception as error:
+        raise bad_file(path, error) from error
+
+
+def check(path: str) -> None:
+    """An error in one line for a file that is missing, unreadable or empty, or a url nobody here can read."""
+    if is_url(path):
+        import fsspec
+
+        try:
+            fsspec.get_filesystem_class(path.split("://")[0])
+        except ImportError as error:
+            remote = "pip install 'collidekit[remote]'" if path.startswith("root://") else str(error).split("\n")[0]
+            raise CollidekitError(f"{path}: files of this kind need one more package: {remote}") from error
+        except ValueError as error:
+            raise CollidekitError(f"{path}: no such kind of url; root:// and local files can be read") from error
+    elif os.path.isdir(path):
+        raise BadFileError(f"{path}: is a folder; name its files, such as {os.path.join(path, '*.root')}")
+    elif not os.path.exists(path):
+        raise BadFileError(f"{path}: there is no such file")
+    elif not os.access(path, os.R_OK):
+        raise BadFileError(f"{path}: may not be read; look at its permissions")
+    elif os.path.getsize(path) == 0:
+        raise BadFileError(f"{path}: is empty (0 bytes); write it again or leave it out")
+
+
+def bad_file(path: str, error: Exception, where: str = "") -> BadFileError:
+    """What a library said about a file that it could not read, in one line."""
+    said = " ".join(str(error).split())[:160]
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return BadFileError(
+        f"{path}: {where}cannot be read, it seems truncated or damaged ({what}); copy it again or leave it out"
+    )

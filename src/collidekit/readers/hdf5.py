@@ -1,0 +1,155 @@
+"""HDF5 files: pandas tables, structured arrays and plain arrays, read with h5py."""
+
+import importlib
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import awkward as ak
+import h5py
+
+from collidekit.analysis.schema import Source
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary
+from collidekit.readers.hdf5_parts import NumericPart, Part, StructuredPart
+from collidekit.readers.pandas_table import PandasPart, is_pandas
+
+BATCH = 8_192
+"""Rows whose padding is in memory at a time."""
+
+
+class Hdf5Reader(FileReader):
+    """All that one group holds with the same number of rows; names are joined by ``_`` (see docs/formats.md)."""
+
+    def __init__(self, path: str, source: Source) -> None:
+        super().__init__(path, source)
+        check(path)
+        with suppress(ImportError):
+            importlib.import_module("hdf5plugin")  # registers blosc, zstd and other filters
+        try:
+            handle = open_binary(path) if is_url(path) else path
+            self._file = h5py.File(handle, "r", rdcc_nbytes=16 << 20)
+        except Exception as error:
+            raise self._not_hdf5(error) from error
+        try:
+            self._parts: dict[str, Part] = {}
+            self._rows = self._find(self._root())
+        except CollidekitError:
+            self._file.close()
+            raise
+        except Exception as error:
+            self._file.close()
+            raise bad_file(path, error) from error
+
+    def _not_hdf5(self, error: Exception) -> CollidekitError:
+        if not is_url(self.path) and not h5py.is_hdf5(self.path):
+            return BadFileError(f"{self.path}: is not an HDF5 file; `source: {{format: ...}}` says what it is")
+        return bad_file(self.path, error)
+
+    def _root(self) -> Any:
+        """The group or dataset to read."""
+        groups: list[str] = []
+        names: list[str] = []
+
+        def visit(name: str, item: Any) -> None:
+            names.append(name)
+            if is_pandas(item):
+                groups.append(name)
+
+        self._file.visititems(visit)
+        wanted = self.source.tree
+        if wanted is not None:
+            if wanted.strip("/") and wanted.strip("/") not in names:
+                known = groups or [name for name in names if "/" not in name]
+                raise CollidekitError(
+                    f"{self.path}: there is no group {wanted!r}{did_you_mean(wanted, names)}; it holds {', '.join(known)}"
+                )
+            return self._file[wanted]
+        if len(groups) > 1:
+            raise CollidekitError(
+                f"{self.path}: holds several tables ({', '.join(groups)}); name one with `source: {{tree: {groups[0]}}}`"
+            )
+        return self._file[groups[0]] if groups else self._file
+
+    def _find(self, root: Any) -> int:
+        """Fill the columns, return the number of rows."""
+        found = {"": root} if isinstance(root, h5py.Dataset) else {}
+        if is_pandas(root):
+            table = PandasPart(root, self.path)
+            self._add(table)
+            return table.rows
+        if isinstance(root, h5py.Group):
+            root.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        tables = {name: dataset for name, dataset in found.items() if dataset.shape}
+        rows = self._common({name: dataset.shape[0] for name, dataset in tables.items()})
+        for path, dataset in found.items():
+            name = "_".join(part for part in path.split("/") if part)
+            if not dataset.shape or dataset.shape[0] != rows:
+                self.unreadable[name] = f"of shape {dataset.shape} while the table has {rows} rows"
+                continue
+            self._check_filters(dataset)
+            part = StructuredPart(name, dataset) if dataset.dtype.names else NumericPart(name, dataset)
+            self._add(part)
+        if not self.columns:
+            raise BadFileError(f"{self.path}: holds no table of numbers")
+        return rows
+
+    def _common(self, lengths: dict[str, int]) -> int:
+        """Those of ``jets`` where there is such a dataset, else those of most datasets."""
+        if not lengths:
+            raise BadFileError(f"{self.path}: holds no table of numbers")
+        for name, length in lengths.items():
+            if name.split("/")[-1] == "jets":
+                return length
+        (length, count), *others = Counter(lengths.values()).most_common()
+        if others and others[0][1] == count:
+            listed = ", ".join(f"{name} ({length})" for name, length in lengths.items())
+            raise CollidekitError(
+                f"{self.path}: the datasets have different numbers of rows: {listed}; "
+                "name the group or dataset to read with `source: {tree: ...}`"
+            )
+        return length
+
+    def _add(self, part: Part) -> None:
+        for dataset in part.datasets:
+            self._check_filters(dataset)
+        for name, columntype in part.columns.items():
+            if name in self.columns:
+                raise CollidekitError(
+                    f"{self.path}: two datasets give a column {name!r}; choose with `source: {{tree: ...}}`"
+                )
+            self.columns[name] = columntype
+            self._parts[name] = part
+        self.unreadable.update(part.unreadable)
+
+    def _check_filters(self, dataset: Any) -> None:
+        filters = dataset.id.get_create_plist()
+        for index in range(filters.get_nfilters()):
+            code, _, _, name = filters.get_filter(index)
+            if not h5py.h5z.filter_avail(code):
+                raise CollidekitError(
+                    f"{self.path}: is compressed with {name.decode(errors='replace') or code}, "
+                    "which needs one more package: pip install hdf5plugin"
+                )
+
+    def _count(self) -> int:
+        return self._rows
+
+    def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+        pieces: dict[str, list[ak.Array]] = {name: [] for name in columns}
+        wanted: dict[int, tuple[Part, list[str]]] = {}
+        for name in columns:
+            wanted.setdefault(id(self._parts[name]), (self._parts[name], []))[1].append(name)
+        for begin in range(start, stop, BATCH):
+            for part, names in wanted.values():
+                try:
+                    arrays = part.read(names, begin, min(begin + BATCH, stop))
+                except Exception as error:
+                    raise bad_file(self.path, error, f"column {names[0]!r}, rows {start} to {stop}, ") from error
+                for name in names:
+                    pieces[name].append(arrays[name])
+        return {name: ak.concatenate(arrays) if len(arrays) > 1 else arrays[0] for name, arrays in pieces.items()}
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,138 @@
+"""JSON lines, plain or gzipped: one row a line, an object with names or a list with a layout."""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
+from typing import Any, BinaryIO, cast
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from collidekit.analysis.schema import Source
+from collidekit.errors import CollidekitError
+from collidekit.readers.base import BadFileError, FileReader, bad_file, open_binary
+from collidekit.readers.layout import Layout, Level, ShapeError, shown, written
+
+SAMPLE = 100
+"""Lines that are looked at to see what an object holds."""
+
+
+class JsonLinesReader(FileReader):
+    """A file that is read from its begin to its end; all numbers are float64, ``"NaN"`` and ``"-inf"`` among them.
+
+    ``rows`` reads the whole file once to count its lines. Reading on where the last call ended is free; anything else
+    begins anew.
+    """
+
+    def __init__(self, path: str, source: Source) -> None:
+        super().__init__(path, source)
+        self._lines: Iterator[tuple[int, bytes]] | None = None
+        self._position = 0
+        lines = self._stream()
+        try:
+            sample = [self._parse(number, line) for number, line in islice(lines, SAMPLE)]
+        finally:
+            lines.close()
+        self._layout = self._find(sample)
+        self._where: dict[str, tuple[Level, int]] = {}
+        for name, level, position in self._layout.columns():
+            name = re.sub(r"\W", "_", name)
+            self._where[name] = (level, position)
+            self.columns[name] = "var * float64" if level.depth else "float64"
+
+    def _find(self, sample: list[Any]) -> Layout:
+        layout: Any = self.source.layout
+        if layout is not None:
+            return written(layout)
+        if not all(isinstance(line, dict) for line in sample):
+            raise CollidekitError(
+                f"{self.path}: its lines are lists; name their positions with `source: {{layout: [...]}}` "
+                "(see docs/formats.md)"
+            )
+        found, self.unreadable = shown(sample)
+        return found
+
+    def _stream(self) -> Generator[tuple[int, bytes], None, None]:
+        """``(number, line)`` of each line that is not blank, counted from 1."""
+        handle = open_binary(self.path)
+        try:
+            magic = handle.read(2)
+            handle.seek(0)
+            lines = cast(BinaryIO, gzip.GzipFile(fileobj=handle)) if magic == b"\x1f\x8b" else handle
+            for number, line in enumerate(lines, 1):
+                if not line.isspace():
+                    yield number, line
+        except (EOFError, zlib.error, OSError) as error:
+            raise bad_file(self.path, error) from error
+        finally:
+            handle.close()
+
+    def _parse(self, number: int, line: bytes) -> Any:
+        try:
+            return json.loads(line)
+        except (ValueError, RecursionError) as error:
+            said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+            raise BadFileError(
+                f"{self.path}, line {number}: is not JSON ({said}); each line must hold one whole object or list"
+            ) from error
+
+    def _count(self) -> int:
+        return sum(1 for _ in self._stream())
+
+    def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+        if self._lines is None or self._position != start:
+            self.close()
+            self._lines = self._stream()
+            next(islice(self._lines, start, start), None)
+        self._position = stop
+        numbers = []
+        try:
+            for number, line in islice(self._lines, stop - start):
+                numbers.append(number)
+                try:
+                    self._layout.line(self._parse(number, line))
+                except ShapeError as error:
+                    raise BadFileError(
+                        f"{self.path}, line {number}, position {error.where or 'the line itself'}: {error.what}; "
+                        "mend the line or `source: {layout: ...}`"
+                    ) from None
+            matrices = {id(level): self._matrix(level, numbers) for level in self._levels(columns)}
+            return {name: self._column(name, matrices) for name in columns}
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._layout.clear()
+
+    def _levels(self, columns: Sequence[str]) -> list[Level]:
+        return list({id(self._where[name][0]): self._where[name][0] for name in columns}.values())
+
+    def _matrix(self, level: Level, numbers: list[int]) -> NDArray[np.float64]:
+        """(members, names)"""
+        try:
+            shape = (len(level.rows), len(level.names))
+            values = np.array(level.rows, dtype=np.float64)
+            if values.size != shape[0] * shape[1] or values.ndim > 2:
+                raise ValueError
+            return values.reshape(shape)
+        except (ValueError, TypeError):
+            lines = np.repeat(numbers, level.counts)
+            for row, line in zip(level.rows, lines, strict=True):
+                for name, value in zip(level.names, row if isinstance(row, list) else [row], strict=False):
+                    try:
+                        np.float64(value)
+                    except (ValueError, TypeError):
+                        raise BadFileError(f"{self.path}, line {line}: {name} is {value!r}, not a number") from None
+            raise
+
+    def _column(self, name: str, matrices: dict[int, NDArray[np.float64]]) -> ak.Array:
+        level, position = self._where[name]
+        values = ak.from_numpy(np.ascontiguousarray(matrices[id(level)][:, position]))
+        return ak.unflatten(values, np.asarray(level.counts, np.int64)) if level.depth else values
+
+    def close(self) -> None:
+        self._lines = None

@@ -1,0 +1,115 @@
+"""Parquet files, read row group by row group with pyarrow."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import awkward as ak
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collidekit.analysis.schema import Source
+from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary
+from collidekit.readers.flatten import leaves, plain
+
+BATCH = 16_384
+"""Rows that are decoded at a time, however large a row group is."""
+
+
+class ParquetReader(FileReader):
+    """A Parquet file; the fields of structs become columns, joined by ``_``."""
+
+    def __init__(self, path: str, source: Source) -> None:
+        super().__init__(path, source)
+        self._handle: Any = open_binary(path) if is_url(path) else _local(path)
+        try:
+            # a buffer for each column instead of pre-buffering, which would hold the bytes of whole row groups
+            self._file = pq.ParquetFile(self._handle, buffer_size=1 << 20, pre_buffer=False)
+            schema = self._file.schema_arrow
+        except Exception as error:
+            self._handle.seek(0)
+            magic = self._handle.read(4)
+            self._handle.close()
+            if magic != b"PAR1":
+                raise BadFileError(
+                    f"{path}: is not a Parquet file; `source: {{format: ...}}` says what it is"
+                ) from error
+            raise bad_file(path, error) from error
+        self._where: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._leaves: dict[str, list[str]] = {}
+        self._find_columns(schema)
+        self._stream: _Stream | None = None
+
+    def _find_columns(self, schema: pa.Schema) -> None:
+        for field in schema:
+            try:
+                form = ak.to_layout(ak.from_arrow(pa.array([], field.type))).form
+            except (TypeError, ValueError, NotImplementedError, AssertionError):  # decimals, maps and the like
+                self.unreadable[field.name] = str(field.type)
+                continue
+            for name, fields, columntype in leaves(field.name, form):
+                if columntype is None or name in self._where:
+                    self.unreadable[name] = str(field.type) if columntype is None else "in the file twice"
+                else:
+                    self._where[name] = (field.name, fields)
+                    self.columns[name] = columntype
+
+    def _count(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+        fields = sorted({self._where[name][0] for name in columns})
+        if self._stream is None or (self._stream.fields, self._stream.position) != (fields, start):
+            self._stream = _Stream(self._file, fields, start)
+        try:
+            table = self._stream.take(stop - start)
+        except Exception as error:
+            self._stream = None
+            raise bad_file(self.path, error, f"rows {start} to {stop}, ") from error
+        result = {}
+        for name in columns:
+            field, inner = self._where[name]
+            array = ak.from_arrow(table.column(field))
+            result[name] = plain(array[inner] if inner else array, f"{self.path}: column {name!r}", start)
+        return result
+
+    def close(self) -> None:
+        self._stream = None
+        self._handle.close()
+
+
+def _local(path: str) -> Any:
+    check(path)
+    return pa.OSFile(path)
+
+
+class _Stream:
+    """Rows of some fields from ``start`` on, decoded as they are taken, so that going on costs nothing."""
+
+    def __init__(self, file: pq.ParquetFile, fields: list[str], start: int) -> None:
+        self.fields, self.position = fields, start
+        self._rest: list[Any] = []
+        self._batches = _batches(file, fields, start)
+
+    def take(self, rows: int) -> pa.Table:
+        parts, needed = [], rows
+        while needed:
+            batch = self._rest.pop() if self._rest else next(self._batches)
+            parts.append(batch.slice(0, needed))
+            if batch.num_rows > needed:
+                self._rest.append(batch.slice(needed))
+            needed -= parts[-1].num_rows
+        self.position += rows
+        return pa.Table.from_batches(parts)
+
+
+def _batches(file: pq.ParquetFile, fields: list[str], start: int) -> Iterator[Any]:
+    first = 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if rows and first + rows > start:
+            skip = max(start - first, 0)
+            for batch in file.iter_batches(BATCH, row_groups=[group], columns=fields):
+                if skip < batch.num_rows:
+                    yield batch.slice(skip)
+                skip = max(skip - batch.num_rows, 0)
+        first += rows

@@ -1,0 +1,187 @@
+"""ROOT files: TTree and RNTuple, read with uproot."""
+
+import bisect
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import uproot
+
+from collidekit.analysis.schema import Source
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url
+from collidekit.readers.flatten import leaves, plain
+
+TREES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+
+
+class RootReader(FileReader):
+    """One tree of a ROOT file; branch names with other signs than letters, digits and ``_`` have these as ``_``."""
+
+    def __init__(self, path: str, source: Source) -> None:
+        super().__init__(path, source)
+        self._cache: dict[str, tuple[int, int, ak.Array]] = {}
+        check(path)
+        try:
+            # local files without asyncio threads, which do not live through a fork
+            handler = {} if is_url(path) else {"handler": uproot.MultithreadedFileSource, "num_workers": 1}
+            self._file = uproot.open({path if is_url(path) else Path(path): None}, **handler)
+        except Exception as error:
+            raise self._not_root(error) from error
+        try:
+            if not is_url(path) and self._file.file.fEND > (size := os.path.getsize(path)):
+                raise BadFileError(
+                    f"{path}: is truncated: it should have {self._file.file.fEND} bytes and has {size}; copy it again"
+                )
+            self.tree = self._tree_name()
+            try:
+                self._tree: Any = self._file[self.tree]
+                self._where: dict[str, tuple[str, tuple[str, ...]]] = {}
+                self._find_columns()
+            except Exception as error:
+                raise bad_file(path, error, f"tree {self.tree!r} ") from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _not_root(self, error: Exception) -> CollidekitError:
+        if not is_url(self.path):
+            with open(self.path, "rb") as file:
+                if file.read(4) != b"root":
+                    return BadFileError(f"{self.path}: is not a ROOT file; `source: {{format: ...}}` says what it is")
+        return bad_file(self.path, error)
+
+    def _tree_name(self) -> str:
+        try:
+            classes = self._file.classnames(recursive=True, cycle=False)
+        except Exception as error:
+            raise bad_file(self.path, error) from error
+        trees: list[str] = [name for name, kind in classes.items() if kind in TREES]
+        wanted = self.source.tree
+        if wanted is None:
+            if len(trees) == 1:
+                return trees[0]
+            if "Events" in trees:
+                return "Events"
+            if not trees:
+                raise BadFileError(f"{self.path}: holds no TTree and no RNTuple")
+            raise CollidekitError(
+                f"{self.path}: holds several trees ({', '.join(trees)}); name one with `source: {{tree: {trees[0]}}}`"
+            )
+        if wanted.split(";")[0] not in trees:
+            listed = f"it holds {', '.join(trees)}" if trees else "it holds none"
+            raise CollidekitError(f"{self.path}: there is no tree {wanted!r}{did_you_mean(wanted, trees)}; {listed}")
+        return wanted
+
+    def _find_columns(self) -> None:
+        forms = _ntuple_forms(self._tree) if _is_ntuple(self._tree) else _branch_forms(self._tree)
+        for branch, form in forms.items():
+            simple = re.sub(r"\W", "_", branch.split("/")[-1])
+            if simple in self._where or simple in self.unreadable:
+                simple = re.sub(r"\W", "_", branch)
+            if isinstance(form, str):
+                self.unreadable[simple] = form
+                continue
+            for name, fields, columntype in leaves(simple, form):
+                name = re.sub(r"\W", "_", name)
+                if columntype is None or name in self._where:
+                    self.unreadable[name] = "no number" if columntype is None else "in the file twice under this name"
+                else:
+                    self._where[name] = (branch, fields)
+                    self.columns[name] = columntype
+
+    def _count(self) -> int:
+        return int(self._tree.num_entries)
+
+    def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+        arrays = self._cached(dict.fromkeys(self._where[name][0] for name in columns), start, stop)
+        result = {}
+        for name in columns:
+            branch, fields = self._where[name]
+            result[name] = plain(arrays[branch][fields] if fields else arrays[branch], f"{self.path}: {name!r}", start)
+        return result
+
+    def _cached(self, branches: Iterable[str], start: int, stop: int) -> dict[str, ak.Array]:
+        """Whole baskets are decompressed in any case: what is left of the last one is kept for the chunk that follows."""
+        needed: dict[tuple[int, int], list[str]] = {}
+        for branch in branches:
+            first, last, _ = self._cache.get(branch, (0, 0, None))
+            begin = last if first <= start < last else start
+            if begin >= stop:
+                continue
+            bounds = self._bounds(branch)
+            end = bounds[bisect.bisect_left(bounds, stop)]
+            needed.setdefault((begin, end), []).append(branch)
+        for (begin, end), group in needed.items():
+            for branch, array in self._fetch(group, begin, end).items():
+                if begin > start:
+                    first, _, kept = self._cache[branch]
+                    array = ak.concatenate([kept[start - first :], array])
+                self._cache[branch] = (start, end, array)
+        result = {}
+        for branch in branches:
+            first, last, array = self._cache[branch]
+            result[branch] = array[start - first : stop - first]
+            if last == stop:
+                del self._cache[branch]
+        return result
+
+    def _bounds(self, branch: str) -> list[int]:
+        """First rows of the baskets or clusters, and the number of rows."""
+        if _is_ntuple(self._tree):
+            return [int(cluster.num_first_entry) for cluster in self._tree.cluster_summaries] + [self.rows]
+        return [*(int(offset) for offset in self._tree[branch].entry_offsets), self.rows]
+
+    def _fetch(self, branches: list[str], start: int, stop: int) -> dict[str, ak.Array]:
+        try:
+            return self._arrays(branches, start, stop)
+        except Exception as error:
+            for branch in branches:  # again, one by one, to say which one is bad
+                try:
+                    self._arrays([branch], start, stop)
+                except Exception as bad:
+                    raise bad_file(self.path, bad, f"branch {branch!r}, rows {start} to {stop}, ") from bad
+            raise bad_file(self.path, error, f"rows {start} to {stop}, ") from error
+
+    def _arrays(self, branches: list[str], start: int, stop: int) -> dict[str, ak.Array]:
+        options = {"entry_start": start, "entry_stop": stop, "array_cache": None}
+        if _is_ntuple(self._tree):
+            records = self._tree.arrays(filter_name=branches, **options)
+            return {branch: records[branch] for branch in branches}
+        found = {id(self._tree[branch]): branch for branch in branches}
+        arrays = self._tree.arrays(filter_branch=lambda branch: id(branch) in found, how=tuple, **options)
+        order = [found[id(branch)] for branch in self._tree.itervalues() if id(branch) in found]
+        return dict(zip(order, arrays, strict=True))
+
+    def close(self) -> None:
+        self._cache.clear()
+        self._file.close()
+
+
+def _is_ntuple(tree: Any) -> bool:
+    return isinstance(tree, uproot.behaviors.RNTuple.RNTuple)
+
+
+def _ntuple_forms(ntuple: Any) -> dict[str, ak.forms.Form | str]:
+    form = ntuple.to_akform()
+    form = form[0] if isinstance(form, tuple) else form
+    return dict(zip(form.fields, form.contents, strict=True))
+
+
+def _branch_forms(tree: Any) -> dict[str, ak.forms.Form | str]:
+    """Form of each branch that holds numbers; for others, what they are in words."""
+    forms: dict[str, ak.forms.Form | str] = {}
+    for name, branch in tree.iteritems(full_paths=True):
+        if branch.branches:
+            continue
+        try:
+            interpretation = branch.interpretation
+            if isinstance(interpretation, uproot.interpretation.identify.UnknownInterpretation):
+                raise NotImplementedError
+            forms[name] = interpretation.awkward_form(branch.file)
+        except Exception:  # noqa: BLE001 - whatever uproot cannot interpret is listed as unreadable
+            forms[name] = str(branch.typename)
+    return forms

@@ -1,0 +1,88 @@
+"""Jobs of fixed size, each with its own seed, run here or in several processes; results come in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from collidekit.errors import CollidekitError
+from collidekit.simulation.columns import Columns
+from collidekit.simulation.samples import SAMPLES
+
+EVENTS_PER_SEED = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of a sample; its content depends on nothing but these."""
+
+    sample: str
+    seed: int
+    number: int
+    first: int  # jets before this job
+    jets: int
+
+    def run(self) -> Columns:
+        """The jets; `event` is seed * 1e9 + the number in the file, so that files of different seeds never collide."""
+        rng = np.random.default_rng([self.seed, self.number, zlib.crc32(self.sample.encode())])
+        columns = SAMPLES[self.sample].generate(self.jets, rng)
+        return {**columns, "event": columns["event"] + self.seed * EVENTS_PER_SEED + self.first}
+
+
+def plan(sample: str, seed: int, jets: int, jets_per_job: int) -> list[Job]:
+    """Jobs that sum to `jets`; the last may be smaller."""
+    starts = range(0, jets, jets_per_job)
+    return [Job(sample, seed, i, first, min(jets_per_job, jets - first)) for i, first in enumerate(starts)]
+
+
+def run(jobs: list[Job], workers: int) -> Iterator[Columns]:
+    """The results in the order of the jobs, whatever the number of workers."""
+    workers = min(workers, len(jobs))
+    return _run_in_processes(jobs, workers) if workers > 1 else (job.run() for job in jobs)
+
+
+def _run_in_processes(jobs: list[Job], workers: int) -> Iterator[Columns]:
+    context = get_context("spawn")
+    watched, lifeline = context.Pipe(duplex=False)
+    executor = ProcessPoolExecutor(workers, context, _end_with_parent, (watched,))
+    waiting: deque[Future[Columns]] = deque()
+    try:
+        for job in jobs:
+            waiting.append(executor.submit(job.run))
+            if len(waiting) > 2 * workers:  # what is done but not yet asked for stays bounded
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise CollidekitError(
+            "a simulation process died: too little memory, or a script that calls simulate(workers > 1) "
+            "outside `if __name__ == '__main__':`"
+        ) from error
+    finally:
+        lifeline.close()
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent(watched: Connection) -> None:
+    """In a worker: leave Ctrl-C to the parent, and end at once when it lets go of its side of the pipe or dies."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def wait() -> None:
+        try:
+            watched.recv_bytes()
+        finally:
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,24 @@
+"""Jets against truth particles in distance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from collidekit.simulation.clustering import Jets
+from collidekit.simulation.generator import FloatArray, IntArray, Particles
+
+
+def count_near(jets: Jets, particles: Particles, radius: float) -> IntArray:
+    """How many of the particles of its event lie within `radius` of each jet, (J,)."""
+    first = np.searchsorted(particles.event, jets.event, side="left")
+    pairs = np.searchsorted(particles.event, jets.event, side="right") - first
+    jet = np.repeat(np.arange(len(pairs)), pairs)
+    particle = np.arange(len(jet)) + np.repeat(first - (np.cumsum(pairs) - pairs), pairs)
+    distance = np.hypot(particles.eta[particle] - jets.eta[jet], delta_phi(particles.phi[particle], jets.phi[jet]))
+    return np.bincount(jet[distance < radius], minlength=len(pairs))
+
+
+def delta_phi(phi: FloatArray, other: FloatArray) -> FloatArray:
+    """Signed difference in azimuth, within half a turn."""
+    wrapped: FloatArray = np.remainder(phi - other + np.pi, 2 * np.pi) - np.pi
+    return wrapped

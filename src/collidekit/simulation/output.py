@@ -1,0 +1,59 @@
+"""Jets into a ROOT TTree, chunk by chunk; the file appears under its name only when it is complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import awkward as ak
+import uproot
+
+from collidekit.errors import CollidekitError
+from collidekit.simulation.columns import Columns, concatenate
+
+JETS_PER_BASKET = 4000
+COMPRESSION = uproot.LZMA(7)
+
+
+def check_output(output: Path) -> None:
+    """An error where the file cannot be written."""
+    if not output.parent.is_dir():
+        raise CollidekitError(f"{output}: the folder {output.parent} does not exist; make it first")
+    if output.is_dir():
+        raise CollidekitError(f"{output} is a folder; name a file to write")
+    if not os.access(output.parent, os.W_OK):
+        raise CollidekitError(f"{output}: the folder {output.parent} is not writable")
+
+
+def write_tree(output: Path, parts: Iterable[Columns]) -> None:
+    """Write the parts one after the other as `tree`; on any error or interrupt nothing is left behind."""
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    try:
+        with uproot.recreate(temporary, compression=COMPRESSION) as file:
+            tree = None
+            for basket in _baskets(parts):
+                if tree is None:
+                    tree = file.mktree("tree", {name: ak.type(values) for name, values in _arrays(basket).items()})
+                tree.extend(_arrays(basket))
+        temporary.replace(output)
+    except OSError as error:
+        raise CollidekitError(f"{output}: cannot write: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _arrays(columns: Columns) -> dict[str, ak.Array]:
+    return {name: ak.Array(values) for name, values in columns.items()}
+
+
+def _baskets(parts: Iterable[Columns]) -> Iterable[Columns]:
+    """The parts joined to some thousand jets each, which bounds memory and compresses well."""
+    waiting: list[Columns] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(len(columns["event"]) for columns in waiting) >= JETS_PER_BASKET:
+            yield concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield concatenate(waiting)

@@ -1,0 +1,65 @@
+"""From the name of a sample to its ROOT file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from collidekit.errors import CollidekitError
+from collidekit.simulation.columns import Columns, round_mantissa
+from collidekit.simulation.jobs import plan, run
+from collidekit.simulation.output import check_output, write_tree
+from collidekit.simulation.samples import find_sample
+
+MAX_SEED = 2**31 - 1
+
+
+def simulate(
+    sample: str, output: Path, jets: int, seed: int = 1, workers: int = 1, mantissa_bits: int | None = None
+) -> Path:
+    """Simulate exactly `jets` jets of a sample into the TTree `tree` of a new ROOT file.
+
+    The content depends on the sample, the number of jets and the seed, not on the number of worker processes.
+    `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,
+    a script must call this under `if __name__ == "__main__":`.
+    """
+    chosen = find_sample(sample)
+    _check_range("jets", jets, 1, 10**9)
+    _check_range("seed", seed, 0, MAX_SEED)
+    _check_range("workers", workers, 1, 1024)
+    if mantissa_bits is not None:
+        _check_range("mantissa bits", mantissa_bits, 1, 23)
+    output = Path(output)
+    check_output(output)
+
+    parts = run(plan(sample, seed, jets, chosen.jets_per_job), workers)
+    if mantissa_bits is not None:
+        bits = mantissa_bits
+        parts = (round_mantissa(part, bits) for part in parts)
+    write_tree(output, _with_progress(parts, sample, jets))
+    return output
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise CollidekitError(f"{name} must be between {low} and {high}, not {value}")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} jets/s" if task.speed else "- jets/s")
+
+
+def _with_progress(parts: Iterable[Columns], sample: str, jets: int) -> Iterator[Columns]:
+    """The same parts, with a bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(sample, total=jets)
+        for part in parts:
+            yield part
+            progress.advance(task, len(part["event"]))

@@ -1,0 +1,104 @@
+"""Checkpoints: weights, the resolved configuration and all that is needed to go on. Loaded weights-only, never unpickled."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from collidekit.analysis.schema import Analysis
+from collidekit.errors import CollidekitError
+from collidekit.files import replacing
+from collidekit.models.network import build_network
+from collidekit.models.tagger import Tagger
+from collidekit.training.config import TrainingConfig
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """A tagger as it was saved, and the state of its training (empty in a file that is only for prediction)."""
+
+    tagger: Tagger
+    analysis: Analysis
+    config: TrainingConfig
+    epoch: int
+    state: dict[str, Any]
+
+
+def save_checkpoint(
+    path: Path, tagger: dict[str, Any], analysis: Analysis, config: TrainingConfig, epoch: int, state: dict[str, Any]
+) -> None:
+    """Write a checkpoint; it appears under its name only when it is complete."""
+    with replacing(path) as temporary:
+        torch.save(
+            {
+                "collidekit": FORMAT,
+                "analysis": analysis.model_dump_json(),
+                "config": config.model_dump_json(),
+                "epoch": epoch,
+                "tagger": tagger,
+                "state": state,
+            },
+            temporary,
+        )
+
+
+def load_content(path: Path) -> dict[str, Any]:
+    """The raw content of a checkpoint file, or one clear error."""
+    if not path.is_file():
+        raise CollidekitError(f"{path}: there is no such checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CollidekitError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0][:120]})") from None
+    if not isinstance(content, dict) or content.get("collidekit") != FORMAT:
+        raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")
+    return content
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The tagger of a checkpoint, in evaluation mode."""
+    content = load_content(path)
+    analysis = Analysis.model_validate(json.loads(content["analysis"]))
+    config = TrainingConfig.model_validate(json.loads(content["config"]))
+    network = build_network(config.model_name, analysis.inputs, len(analysis.classes), config.model_options)
+    tagger = Tagger(analysis, network)
+    try:
+        tagger.load_state_dict(content["tagger"])
+    except RuntimeError as error:
+        raise CollidekitError(
+            f"{path}: its weights do not fit network {config.model_name!r} ({str(error).splitlines()[-1].strip()})"
+        ) from None
+    return Checkpoint(tagger.eval(), analysis, config, content["epoch"], content["state"])
+
+
+def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
+    """Inputs and classes must be those of the training; the error says which feature differs."""
+    for name, entry in trained.inputs.items():
+        if name not in given.inputs:
+            raise CollidekitError(f"{path}: was trained with input {name!r}, which analysis {given.name!r} does not have")
+        theirs = given.inputs[name]
+        for position, feature in enumerate(entry.features):
+            other = theirs.features[position] if position < len(theirs.features) else None
+            if other is None or other.name != feature.name:
+                found = f"has {other.name!r} there" if other else "ends before it"
+                raise CollidekitError(
+                    f"{path}: is of another analysis: feature {position + 1} of input {name!r} is {feature.name!r}, and "
+                    f"analysis {given.name!r} {found}"
+                )
+            for part in ("unit", "default", "kind"):
+                if getattr(other, part) != getattr(feature, part):
+                    raise CollidekitError(
+                        f"{path}: is of another analysis: feature {feature.name!r} of input {name!r} has {part} "
+                        f"{getattr(feature, part)!r}, and {getattr(other, part)!r} in analysis {given.name!r}"
+                    )
+        if len(theirs.features) > len(entry.features) or type(theirs) is not type(entry):
+            extra = theirs.features[-1].name
+            raise CollidekitError(f"{path}: is of another analysis: it has no feature {extra!r} in input {name!r}")
+    if list(trained.classes) != list(given.classes):
+        raise CollidekitError(
+            f"{path}: is of another analysis: its classes are {', '.join(trained.classes)}, not {', '.join(given.classes)}"
+        )

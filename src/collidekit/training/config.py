@@ -1,0 +1,62 @@
+"""Everything that decides what a training learns, validated."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from collidekit.analysis.features import Strict
+from collidekit.objectives.classification import LossFunction
+from collidekit.training.optimizers import OPTIMIZERS
+from collidekit.training.schedules import SCHEDULES
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Optimizer = Literal[tuple(OPTIMIZERS)]  # type: ignore[valid-type]
+Schedule = Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
+
+
+class TrainingConfig(Strict):
+    """The settings of a training. All of them are in the hash of its folder."""
+
+    model_name: str = "pfn"
+    model_options: dict[str, Any] = {}
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    learning_rate: Positive = 1e-3
+    optimizer: Optimizer = "AdamW"  # type: ignore[valid-type]
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.01
+    lr_scheduler: Schedule = "one_cycle"  # type: ignore[valid-type]
+    lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    mixed_precision: bool = False
+    training_precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    use_torch_compile: bool = False
+    torch_compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    loss_function: LossFunction = "CrossEntropyLoss"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal_gamma: NotNegative = 2.0
+    loss_weighting: bool = False
+    train_val_split: Annotated[float, Field(gt=0, lt=1)] = 0.85
+    n_train_files: int = -1
+    seed: int = 123456
+    early_stopping: Annotated[int, Field(ge=0)] = 0
+    """Stop after this many epochs without a better validation loss; 0 never."""
+    gradient_clip: NotNegative = 0.0
+    """Largest norm of the gradient; 0 for no limit."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the running mean of the weights that is validated and kept; 0 for none."""
+    augmentation: Literal["none", "rotation"] = "none"
+    extend_training: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def last_epoch(self) -> int:
+        return self.epochs + self.extend_training
+
+    @property
+    def precision(self) -> str:
+        """As Lightning Fabric names it."""
+        if self.mixed_precision:
+            return "bf16-mixed"
+        return {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-true"}[self.training_precision]

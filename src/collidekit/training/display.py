@@ -1,0 +1,61 @@
+"""What a person sees of a training: a bar for the epoch that runs, a line for each that is done."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Display:
+    """A live bar in a terminal, plain lines elsewhere, nothing where ``shown`` is False."""
+
+    def __init__(self, shown: bool = True, console: Console | None = None) -> None:
+        self.shown = shown
+        self.console = console or Console(quiet=not shown)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            TextColumn("<"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not (shown and self.console.is_terminal),
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False)
+
+    def header(self) -> None:
+        self.say("[bold] epoch   train loss   val loss   train acc.   val acc.       rate   learning rate[/bold]")
+
+    def begin(self, epoch: int, epochs: int, steps: int, done: int) -> None:
+        """A new bar for an epoch."""
+        self._task = self._bar.add_task(f"Epoch {epoch}/{epochs}", total=max(steps, 1), completed=done, status="")
+
+    def step(self, mean: float, loss: float, rate: float, learning_rate: float) -> None:
+        if self._task is not None:
+            status = f"loss {mean:.4f} (batch {loss:.4f})  lr {learning_rate:.1e}  {rate:,.0f} rows/s"
+            self._bar.update(self._task, advance=1, status=status)
+
+    def end(self, row: dict[str, float], best: bool) -> None:
+        """The line of an epoch that is done."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+        mark = "  [green]best[/green]" if best else ""
+        self.say(
+            f"{row['epoch']:6.0f}   {row['train_loss']:10.4f}   {row['val_loss']:8.4f}   {row['train_accuracy']:9.2%}   "
+            f"{row['val_accuracy']:8.2%}   {row['rows_per_second']:6,.0f}/s   {row['learning_rate']:10.2e}{mark}"
+        )

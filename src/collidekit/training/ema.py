@@ -1,0 +1,24 @@
+"""The exponential moving average of a model's weights."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class WeightAverage:
+    """Keeps w' = d w' + (1 - d) w, with d = min(decay, (1 + step) / (10 + step)) so that the start does not stay in it."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.model = copy.deepcopy(model).eval()
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        mine, theirs = list(self.model.parameters()), [p.detach() for p in model.parameters()]
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        for average, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            average.copy_(buffer)

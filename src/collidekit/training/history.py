@@ -1,0 +1,57 @@
+"""The record of a training: a row an epoch, the loss of each step; as CSV, for TensorBoard, and in checkpoints."""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from collidekit.files import replacing
+
+COLUMNS = (
+    "epoch train_loss val_loss train_accuracy val_accuracy learning_rate rows seconds rows_per_second steps".split()
+)
+
+
+@dataclass
+class History:
+    """Epochs so far, and the loss of every step so far."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: losses in double precision, so that they come back bit for bit."""
+        return {"epochs": self.epochs, "losses": torch.tensor(self.losses, dtype=torch.float64)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "History":
+        return cls([dict(row) for row in state["epochs"]], state["losses"].tolist())
+
+    def write(self, folder: Path) -> None:
+        """``history.csv`` (a row an epoch) and ``steps.csv`` (a row a step); written anew, so a resumed training fits."""
+        with replacing(folder / "history.csv") as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.epochs)
+        with replacing(folder / "steps.csv") as path, path.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["step", "loss"])
+            rows.writerows((step, repr(loss)) for step, loss in enumerate(self.losses))
+
+
+class Board:
+    """Scalars for TensorBoard; a resumed training takes the place of what came after its checkpoint."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=step)  # type: ignore[no-untyped-call]
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        self._writer.close()  # type: ignore[no-untyped-call]

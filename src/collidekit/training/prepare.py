@@ -1,0 +1,67 @@
+"""One look at the training rows before the first step: the scaling, the mean weight, the number of steps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
+from collidekit.errors import CollidekitError
+from collidekit.training.config import TrainingConfig
+from collidekit.training.weighting import Reweighting, Weighting
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Loaders of both parts, weights of rows in the loss, statistics of the training rows."""
+
+    training: Loader
+    validation: Loader
+    weighting: Weighting
+    statistics: Statistics
+    rows: int
+    """Training rows in an epoch, as expected after sampling."""
+    validation_rows: int
+
+
+def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepared:
+    """Split, weights and statistics of a training; an error where a part or a class is empty."""
+    analysis = dataset.analysis
+    reweighting = Reweighting.of(dataset.manifest)
+    in_loss = reweighting if config.loss_weighting else None
+    keep = None if config.loss_weighting else reweighting
+    share = config.train_val_split
+    found: Statistics | None = None
+    raw = Weighting(in_loss)
+    total, rows, expected = 0.0, 0, 0.0
+    counts = np.zeros(len(analysis.classes), dtype=np.int64)
+    for batch in Loader(dataset, 8192, "training", share, threads=threads):
+        found = _merge(found, batch, analysis)
+        probability = keep(batch) if keep else np.ones(len(batch))
+        total += float((np.abs(raw(batch).numpy()) * probability).sum())
+        expected += float(probability.sum())
+        rows += len(batch)
+        counts += np.bincount(batch.labels.numpy(), minlength=len(counts))
+    validation_rows = len(dataset) - rows
+    if found is None or not validation_rows:
+        part = "validation" if found is not None else "training"
+        raise CollidekitError(
+            f"{dataset.manifest.folder}: with train-val-split {share:g} none of the {len(dataset)} rows is in the {part} "
+            "part; give more rows or another share"
+        )
+    for name, count in zip(analysis.classes, counts, strict=True):
+        if not count:
+            raise CollidekitError(f"{dataset.manifest.folder}: no row of class {name!r} is in the training part")
+    mean = total / expected
+    if mean <= 0:
+        raise CollidekitError(f"{dataset.manifest.folder}: the weights of the training rows are all zero")
+    loader = Loader(dataset, config.batch_size, "training", share, True, config.seed, keep, threads)
+    validation = Loader(dataset, max(config.batch_size, 1024), "validation", share, threads=threads)
+    weighting = Weighting(in_loss, mean)
+    return Prepared(loader, validation, weighting, found, int(round(expected)), validation_rows)
+
+
+def _merge(found: Statistics | None, batch: Batch, analysis: Analysis) -> Statistics:
+    return merge_statistics(found, statistics(batch, analysis))

@@ -1,0 +1,50 @@
+"""Learning-rate schedules: factors of the learning rate as functions of the progress, in epochs.
+
+``progress`` runs from 0 to ``epochs`` and has a fraction within an epoch; beyond (an extended training) the last factor stays.
+"""
+
+import math
+from collections.abc import Callable
+
+
+def constant(progress: float, epochs: int, floor: float, warmup: float) -> float:
+    """1 throughout."""
+    return 1.0
+
+
+def epoch_lin_decay(progress: float, epochs: int, floor: float, warmup: float) -> float:
+    """1, and in the last 30 % of the epochs down to ``floor`` in equal steps, one an epoch."""
+    return batch_lin_decay(float(math.floor(progress)), max(epochs - 1, 1), floor, warmup)
+
+
+def batch_lin_decay(progress: float, epochs: int, floor: float, warmup: float) -> float:
+    """1, and in the last 30 % of the epochs linearly down to ``floor``, a step each batch."""
+    begin = 0.7 * epochs
+    share = min(max((progress - begin) / max(epochs - begin, 1e-9), 0.0), 1.0)
+    return 1.0 - (1.0 - floor) * share
+
+
+def cosine(progress: float, epochs: int, floor: float, warmup: float) -> float:
+    """Up linearly in the ``warmup`` share of the training, then a half cosine down to ``floor``."""
+    share = min(progress / epochs, 1.0)
+    if share < warmup:
+        return floor + (1.0 - floor) * share / warmup
+    return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * (share - warmup) / (1.0 - warmup)))
+
+
+def one_cycle(progress: float, epochs: int, floor: float, warmup: float) -> float:
+    """Half cosines from 1/25 up to 1 in the ``warmup`` share (.3 where it is 0) and down to ``floor`` (arXiv 1708.07120)."""
+    share, top = min(progress / epochs, 1.0), warmup or 0.3
+    if share < top:
+        return 1.0 / 25 + (1.0 - 1.0 / 25) * 0.5 * (1.0 - math.cos(math.pi * share / top))
+    return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * (share - top) / (1.0 - top)))
+
+
+SCHEDULES: dict[str, Callable[[float, int, float, float], float]] = {
+    "constant": constant,
+    "epoch_lin_decay": epoch_lin_decay,
+    "batch_lin_decay": batch_lin_decay,
+    "batch_cosine_warmup": cosine,
+    "cosine": cosine,
+    "one_cycle": one_cycle,
+}
