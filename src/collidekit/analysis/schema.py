@@ -102,10 +102,23 @@ class Kinematics(Strict):
         return self
 
 
+class Files(Strict):
+    """The files of an analysis, so that it can be run without naming them; paths are relative to the analysis file."""
+
+    training: list[str] = []
+    test: list[str] = []
+
+    @field_validator("training", "test", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
 class Analysis(Strict):
     """An analysis file, read and validated. ``Analysis`` objects come from ``load_analysis(path)``."""
 
     name: str = ""
+    files: Files = Files()
     source: Source = Source()
     rows: Name | None = None
     """A collection of the file (``Jet`` for ``Jet_pt``, ``Jet_eta`` ...) whose members are the rows; else events are."""
@@ -123,6 +136,8 @@ class Analysis(Strict):
     kinematics: Kinematics | None = None
     discriminators: dict[Name, Discriminator] = {}
     working_points: list[Fraction] = [0.1, 0.01, 0.001]
+    training: dict[Name, Any] = {}
+    """Settings of the training that this analysis recommends, under the names of ``TrainingTask``'s parameters."""
 
     @field_validator("variables", "classes", mode="before")
     @classmethod
@@ -167,5 +182,6 @@ class Analysis(Strict):
     @property
     def fingerprint(self) -> str:
         """A short hash of everything that decides what a constructed dataset holds."""
-        content = self.model_dump(exclude={"name", "working_points", "discriminators", "class_weights"})
+        without = {"name", "files", "working_points", "discriminators", "class_weights", "training"}
+        content = self.model_dump(mode="json", exclude=without)
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.hashing import uniform
 from collidekit.dataset.manifest import Manifest, read_manifest
@@ -40,11 +41,15 @@ class Block:
 
 
 class Dataset:
-    """A constructed dataset, read block by block."""
+    """A constructed dataset, read block by block.
 
-    def __init__(self, folder: Path | Manifest, n_files: int = -1) -> None:
+    ``analysis`` takes the place of the one that the dataset was constructed with: they may differ in what does not
+    decide its rows, such as class weights and discriminators.
+    """
+
+    def __init__(self, folder: Path | Manifest, n_files: int = -1, analysis: Analysis | None = None) -> None:
         self.manifest = folder if isinstance(folder, Manifest) else read_manifest(folder)
-        self.analysis = self.manifest.analysis
+        self.analysis = analysis or self.manifest.analysis
         self.blocks: list[Block] = []
         self._open = lru_cache(maxsize=16)(open_shard)
         first = 0
@@ -130,7 +135,7 @@ class Loader:
     def iterate(self, skip: int = 0) -> Iterator[Batch]:
         """Batches of this epoch from number ``skip`` on; the next ones are made ready while one is used."""
         batches = self._batches(skip)
-        return _ahead(batches, 4) if self.threads > 0 else batches
+        return ahead(batches, 4) if self.threads > 0 else batches
 
     def _batches(self, skip: int) -> Iterator[Batch]:
         size, position = self.batch_size, 0
@@ -189,7 +194,7 @@ class _Window:
     order: torch.Tensor
 
 
-def _ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
+def ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
     """The same batches, made in a thread while earlier ones are used; an error in the thread is raised here."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
     stopped = threading.Event()

@@ -13,6 +13,7 @@ from math import exp, factorial
 import numpy as np
 from numpy.typing import NDArray
 
+from collidekit.errors import CollidekitError
 from collidekit.evaluation.roc import first_reaching
 from collidekit.evaluation.rows import BinaryRows, Floats, Ints
 
@@ -55,6 +56,8 @@ def poisson_weights(rows: int, replicates: int, seed: int) -> Iterator[NDArray[n
 
 def bootstrap(rows: BinaryRows, targets: tuple[float, ...], replicates: int = 200, seed: int = 0) -> RocBootstrap:
     """Replicates of a ROC curve; sorts once, and memory is a few arrays (N,), whatever the number of replicates."""
+    if replicates < 2:
+        raise CollidekitError(f"{replicates} bootstrap replicates have no spread: ask for at least 2, better 200")
     sides = _Sides.of(rows)
     points = np.concatenate([targets, GRID])
     auc, curve = np.full(replicates, np.nan), np.full((replicates, len(points)), np.nan)

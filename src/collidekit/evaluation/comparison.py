@@ -62,7 +62,7 @@ def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> Paired
 
     rejections = []
     for index, (mine, other) in enumerate(zip(a.rejections, b.rejections, strict=True)):
-        quantity = f"1/eB at eS = {mine.signal_efficiency:g}"
+        quantity = f"1/εB at εS = {mine.signal_efficiency:g}"
         if mine.limit or other.limit:
             rejections.append(Difference(quantity, None, None, None))
             continue

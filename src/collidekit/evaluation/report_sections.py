@@ -47,14 +47,14 @@ def roc_section(
 ) -> Section:
     """AUC and rejections with errors and surviving rows; ROC plots; paired comparisons."""
     targets = [f"{r.signal_efficiency:g}" for r in results[0].rejections]
-    columns = [text for target in targets for text in (f"1/εB at εS = {target}", "surviving")]
+    columns = [text for target in targets for text in (f"1/εB (εS = {target})", "rows")]
     rows = []
     for result in results:
         numbers = [text for r in result.rejections for text in (str(r), f"{r.surviving:,}")]
         question = f"{result.signal} vs {result.background}"
         rows.append((result.name, question, with_error(result.auc, result.auc_error), *numbers))
     caption = (
-        f"Errors: Poisson bootstrap, {len(results[0].replicates.auc)} replicates. Surviving: background rows above the "
+        f"Errors: Poisson bootstrap, {len(results[0].replicates.auc)} replicates. Rows: background rows above the "
         "threshold. “>”: lower limit at 95 % confidence, no background survives."
     )
     blocks: list[Block] = [Table(("discriminator", "question", "AUC", *columns), tuple(rows), caption, names=2)]
@@ -80,12 +80,13 @@ def classification_section(metrics: Metrics, plots: Sequence[Path] = ()) -> Sect
 
 def working_points_section(found: Sequence[DiscriminatorPoints], plots: Sequence[Path] = ()) -> Section:
     """Thresholds with the efficiencies that they reach, and efficiency plots."""
-    rows = []
+    rows, reasons = [], []
     for entry in found:
         for point in entry.points:
             wanted = f"{'mistag rate' if point.kind == 'mistag' else 'efficiency'} {percent(point.target)}"
             if point.threshold is None or not point.background_efficiency:
-                rows.append((entry.discriminator, wanted, "not reachable", "—", "—", point.reason or ""))
+                rows.append((entry.discriminator, wanted, "not reachable", "—", "—", "—"))
+                reasons.append(Text(f"{entry.discriminator}, {wanted}, is not reachable: {point.reason}."))
                 continue
             background = point.background_efficiency
             survivors = f"{background.passed:,} of {background.total:,}"
@@ -93,7 +94,7 @@ def working_points_section(found: Sequence[DiscriminatorPoints], plots: Sequence
             rows.append((entry.discriminator, wanted, *reached))
     header = ("discriminator", "wanted", "threshold", "signal efficiency", "mistag rate", "surviving background")
     note = "A row is tagged where its score is at least the threshold. Errors: binomial, of weighted rows."
-    return Section("Working points", (Table(header, tuple(rows), note, names=2), *_pictures(plots)))
+    return Section("Working points", (Table(header, tuple(rows), note, names=2), *reasons, *_pictures(plots)))
 
 
 def training_section(plots: Sequence[Path], facts: Mapping[str, str]) -> Section:

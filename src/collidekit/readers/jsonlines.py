@@ -116,15 +116,15 @@ class JsonLinesReader(FileReader):
         try:
             shape = (len(level.rows), len(level.names))
             values = np.array(level.rows, dtype=np.float64)
-            if values.size != shape[0] * shape[1] or values.ndim > 2:
+            if level.rows and values.shape != (shape[:1] if level.scalar else shape):
                 raise ValueError
             return values.reshape(shape)
         except (ValueError, TypeError):
             lines = np.repeat(numbers, level.counts)
             for row, line in zip(level.rows, lines, strict=True):
-                for name, value in zip(level.names, row if isinstance(row, list) else [row], strict=False):
+                for name, value in zip(level.names, [row] if level.scalar else row, strict=False):
                     try:
-                        np.float64(value)
+                        float(0 if value is None else value)
                     except (ValueError, TypeError):
                         raise BadFileError(f"{self.path}, line {line}: {name} is {value!r}, not a number") from None
             raise

@@ -63,6 +63,7 @@ class Level:
 
     depth: int  # 0: numbers of the line; 1: lists
     names: list[str] = field(default_factory=list)
+    scalar: bool = False  # each of the rows is a number, not a list of one for each name
     rows: list[Any] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
 
@@ -138,6 +139,7 @@ class Each(Node):
         if not isinstance(value, list):
             raise ShapeError(f"a list of any length was expected, not {_kind(value)}")
         if isinstance(self.node, Number) and len(self.level.names) == 1:
+            self.level.scalar = True
             self.level.rows.extend(value)
             return
         width = len(self.node.nodes) if isinstance(self.node, Tuple) and self.node.plain and not self.repeat else None

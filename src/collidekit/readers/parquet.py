@@ -68,7 +68,7 @@ class ParquetReader(FileReader):
         result = {}
         for name in columns:
             field, inner = self._where[name]
-            array = ak.from_arrow(table.column(field))
+            array = ak.from_arrow(pa.chunked_array(map(_whole, table.column(field).chunks)))
             result[name] = plain(array[inner] if inner else array, f"{self.path}: column {name!r}", start)
         return result
 
@@ -80,6 +80,11 @@ class ParquetReader(FileReader):
 def _local(path: str) -> Any:
     check(path)
     return pa.OSFile(path)
+
+
+def _whole(array: pa.Array) -> pa.Array:
+    """awkward (2.14) takes no notice of the offset of a slice when it looks for missing values."""
+    return array.take(pa.array(range(len(array)))) if array.offset else array
 
 
 class _Stream:

@@ -21,13 +21,13 @@ class TrainingConfig(Strict):
     model_name: str = "pfn"
     model_options: dict[str, Any] = {}
     epochs: Annotated[int, Field(ge=1)] = 20
-    batch_size: Annotated[int, Field(ge=1)] = 512
+    batch_size: Annotated[int, Field(ge=1)] = 1024
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = "AdamW"  # type: ignore[valid-type]
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: Positive = 1e-8
+    betas: tuple[float, float] = (0.95, 0.999)
+    eps: Positive = 1e-6
     weight_decay: NotNegative = 0.01
-    lr_scheduler: Schedule = "one_cycle"  # type: ignore[valid-type]
+    lr_scheduler: Schedule = "epoch_lin_decay"  # type: ignore[valid-type]
     lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     mixed_precision: bool = False

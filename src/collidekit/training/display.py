@@ -12,7 +12,7 @@ class Display:
 
     def __init__(self, shown: bool = True, console: Console | None = None) -> None:
         self.shown = shown
-        self.console = console or Console(quiet=not shown)
+        self.console = console or Console(quiet=not shown, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -38,7 +38,7 @@ class Display:
         self.console.print(text, highlight=False)
 
     def header(self) -> None:
-        self.say("[bold] epoch   train loss   val loss   train acc.   val acc.       rate   learning rate[/bold]")
+        self.say("[bold]epoch  train loss  val loss  train acc.  val acc.  rows/s        lr[/bold]")
 
     def begin(self, epoch: int, epochs: int, steps: int, done: int) -> None:
         """A new bar for an epoch."""
@@ -56,6 +56,6 @@ class Display:
             self._task = None
         mark = "  [green]best[/green]" if best else ""
         self.say(
-            f"{row['epoch']:6.0f}   {row['train_loss']:10.4f}   {row['val_loss']:8.4f}   {row['train_accuracy']:9.2%}   "
-            f"{row['val_accuracy']:8.2%}   {row['rows_per_second']:6,.0f}/s   {row['learning_rate']:10.2e}{mark}"
+            f"{row['epoch']:5.0f}  {row['train_loss']:10.4f}  {row['val_loss']:8.4f}  {row['train_accuracy']:10.2%}  "
+            f"{row['val_accuracy']:8.2%}  {row['rows_per_second']:6,.0f}  {row['learning_rate']:8.2e}{mark}"
         )

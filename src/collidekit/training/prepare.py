@@ -44,8 +44,8 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
         expected += float(probability.sum())
         rows += len(batch)
         counts += np.bincount(batch.labels.numpy(), minlength=len(counts))
-    validation_rows = len(dataset) - rows
-    if found is None or not validation_rows:
+    others = len(dataset) - rows
+    if found is None or not others:
         part = "validation" if found is not None else "training"
         raise CollidekitError(
             f"{dataset.manifest.folder}: with train-val-split {share:g} none of the {len(dataset)} rows is in the {part} "
@@ -58,9 +58,14 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     if mean <= 0:
         raise CollidekitError(f"{dataset.manifest.folder}: the weights of the training rows are all zero")
     loader = Loader(dataset, config.batch_size, "training", share, True, config.seed, keep, threads)
-    validation = Loader(dataset, max(config.batch_size, 1024), "validation", share, threads=threads)
+    validation = validation_rows(dataset, share, threads)
     weighting = Weighting(in_loss, mean)
-    return Prepared(loader, validation, weighting, found, int(round(expected)), validation_rows)
+    return Prepared(loader, validation, weighting, found, round(expected), others)
+
+
+def validation_rows(dataset: Dataset, share: float, threads: int = 1) -> Loader:
+    """The rows that a training with this share did not learn from, in order."""
+    return Loader(dataset, 1024, "validation", share, threads=threads)
 
 
 def _merge(found: Statistics | None, batch: Batch, analysis: Analysis) -> Statistics:

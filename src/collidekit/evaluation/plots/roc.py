@@ -93,11 +93,11 @@ def _ratio(result: RocResult, first: RocResult, style: RocStyle) -> tuple[Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         value = ours / theirs if style == "b-tagging" else theirs / ours
         above, below = (ours, theirs) if style == "b-tagging" else (theirs, ours)
-        relative_a, relative_b = a.curve / above - 1, b.curve / below - 1
+        relative_a, relative_b = (np.nan_to_num(x, posinf=0, neginf=0) for x in (a.curve / above - 1, b.curve / below - 1))
         if a.rows == b.rows and a.curve.shape == b.curve.shape and a.seed == b.seed:
-            spread = np.nanstd(relative_a - relative_b, axis=0)
+            spread = np.std(relative_a - relative_b, axis=0)
         else:
-            spread = np.hypot(np.nanstd(relative_a, axis=0), np.nanstd(relative_b, axis=0))
+            spread = np.hypot(np.std(relative_a, axis=0), np.std(relative_b, axis=0))
         return value, value * spread
 
 

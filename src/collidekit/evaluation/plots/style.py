@@ -87,5 +87,6 @@ def save(canvas: Figure, stem: Path) -> list[Path]:
         path = stem.with_name(stem.name + suffix)
         with complete(path) as temporary:
             canvas.savefig(temporary, metadata=metadata)
+        canvas.set_layout_engine("none")  # the arrangement found for the first file serves the second
         written.append(path)
     return written

@@ -1,0 +1,92 @@
+"""Prediction: class probabilities for the rows of a dataset or of new files, in input order."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from collidekit.analysis.schema import Analysis
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.construct import CHUNK
+from collidekit.dataset.loader import Dataset, Loader, ahead
+from collidekit.dataset.rows import build_rows, columns_to_read
+from collidekit.errors import CollidekitError
+from collidekit.inference.predictions import Predictions
+from collidekit.models.tagger import Tagger
+from collidekit.readers import expand, open_file
+from collidekit.training.checkpoint import Checkpoint
+
+
+@torch.inference_mode()
+def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Predictions:
+    """Probabilities, labels, weights, spectators and event numbers of all rows, in the order of the batches."""
+    tagger.eval()
+    probabilities, labels, weights = [], [], []
+    spectators: dict[str, list[np.ndarray]] = {}
+    event: dict[str, list[np.ndarray]] = {}
+    for batch in batches:
+        probabilities.append(torch.softmax(tagger(batch), dim=1).numpy())
+        labels.append(batch.labels.numpy().copy())
+        weights.append(batch.weights.numpy().copy())
+        for name, values in batch.spectators.items():
+            spectators.setdefault(name, []).append(values.numpy().copy())
+        source = {"file": batch.source[:, 0], "row": batch.source[:, 1]}
+        for name, values in {**batch.event, **source}.items():
+            event.setdefault(name, []).append(values.numpy().copy())
+    if not labels:
+        raise CollidekitError("no row passes the selection, so there is nothing to predict")
+    return Predictions(
+        classes=tuple(analysis.classes),
+        probabilities=np.concatenate(probabilities),
+        labels=np.concatenate(labels),
+        weights=np.concatenate(weights),
+        definitions=analysis.discriminators,
+        spectators={name: np.concatenate(parts) for name, parts in spectators.items()},
+        event={name: np.concatenate(parts) for name, parts in event.items()},
+    )
+
+
+def predict_dataset(checkpoint: Checkpoint, dataset: Dataset, batch_size: int = 1024, threads: int = 1) -> Predictions:
+    """Predictions for all rows of a constructed dataset."""
+    return predict(checkpoint.tagger, dataset.analysis, Loader(dataset, batch_size, threads=threads))
+
+
+def predict_files(
+    checkpoint: Checkpoint, plan: Plan, files: str | Sequence[str], batch_size: int = 1024, skip_bad_files: bool = False
+) -> tuple[Predictions, list[str]]:
+    """Predictions for all selected rows of files, truth known or not, and the files that could not be read."""
+    skipped: list[str] = []
+    rows = ahead(_rows_of_files(plan, expand(files), skip_bad_files, skipped), 2)
+    batches = (part for batch in rows for part in _cut(batch, batch_size))
+    return predict(checkpoint.tagger, plan.analysis, batches), skipped
+
+
+def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str]) -> Iterator[Batch]:
+    for number, path in enumerate(paths):
+        try:
+            with open_file(path, plan.analysis.source) as reader:
+                columns = columns_to_read(plan, list(reader.columns), with_truth=False)
+                if reader.rows == 0:
+                    raise CollidekitError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
+                for start in range(0, reader.rows, CHUNK):
+                    chunk = reader.read(columns, start, min(start + CHUNK, reader.rows))
+                    batch = build_rows(plan, chunk, path, number, start, keep_all=True).batch
+                    if len(batch):
+                        yield batch
+        except CollidekitError as error:
+            if not skip_bad_files:
+                raise
+            skipped.append(str(error))
+
+
+def _cut(batch: Batch, size: int) -> Iterator[Batch]:
+    for start in range(0, len(batch), size):
+        yield batch.slice(start, min(start + size, len(batch)))
+
+
+def output_suffix(path: Path) -> None:
+    """Predictions are written as Parquet or ROOT; anything else is refused before any work is done."""
+    if path.suffix not in (".parquet", ".root"):
+        raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix or 'no suffix'}")

@@ -1,0 +1,115 @@
+"""What all tasks share: the analysis, the folder that is named by all that decides its content, clear errors."""
+
+import hashlib
+import json
+import logging
+import os
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import law
+import luigi
+
+from collidekit.analysis.load import read_analysis
+from collidekit.analysis.schema import Analysis
+from collidekit.analysis.scope import Plan
+from collidekit.errors import CollidekitError
+from collidekit.files import read_json, write_json
+from collidekit.provenance import provenance
+from collidekit.shipped import find_analysis
+
+
+class _OneLine(logging.Filter):
+    """An error that a user can mend is shown in one line, without luigi's traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], CollidekitError):
+            record.msg, record.args = f"error: {record.exc_info[1]}", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+logging.getLogger("luigi-interface").addFilter(_OneLine())
+
+
+def results_folder() -> Path:
+    """Where outputs go: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
+    return Path(os.environ.get("COLLIDEKIT_OUTPUT", "results")).absolute()
+
+
+@cache
+def _plan(path: str, modified: float) -> Plan:
+    return Plan(*read_analysis(path))
+
+
+def load_plan(config: str) -> Plan:
+    """The analysis of a path or shipped name; read once."""
+    path = find_analysis(config)
+    return _plan(str(path), path.stat().st_mtime)
+
+
+class AnalysisTask(law.Task):  # type: ignore[misc]
+    """Base of all tasks."""
+
+    config = luigi.Parameter(description="the analysis: a YAML file, or the name of one that ships")
+    debug = luigi.BoolParameter(default=False, description="only one file of each process")
+    verbose = luigi.BoolParameter(default=False, significant=False, description="say more")
+
+    exclude_index = True
+    task_namespace = ""
+
+    @cached_property
+    def plan(self) -> Plan:
+        return load_plan(str(self.config))
+
+    @property
+    def analysis(self) -> Analysis:
+        return self.plan.analysis
+
+    @property
+    def analysis_folder(self) -> Path:
+        return find_analysis(str(self.config)).resolve().parent
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides what the output holds."""
+        raise NotImplementedError(f"{type(self).__name__}.identity")
+
+    def versions_in_path(self) -> list[str]:
+        """The version names that stand in the path."""
+        return []
+
+    @cached_property
+    def hash(self) -> str:
+        """A short hash of the identity."""
+        text = json.dumps({"task": type(self).__name__, **self.identity()}, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    @cached_property
+    def folder(self) -> Path:
+        return results_folder().joinpath(type(self).__name__, self.analysis.name, *self.versions_in_path(), self.hash)
+
+    def target(self, name: str) -> law.LocalFileTarget:
+        return law.LocalFileTarget(str(self.folder / name))
+
+    def say(self, text: str) -> None:
+        from rich.console import Console
+
+        Console(soft_wrap=True).print(text, highlight=False)
+
+    def write_provenance(self) -> None:
+        """``run.json``: written last, an output is complete when it is there."""
+        write_json(self.folder / "run.json", json.loads(json.dumps(provenance(self.identity()), default=str)))
+
+    def provenance(self) -> dict[str, Any]:
+        content: dict[str, Any] = read_json(self.folder / "run.json")
+        return content
+
+
+def run_with_requirements(task: law.Task) -> None:
+    """Run a task after whatever it needs that is not there yet; what is there stays. Errors come through as they are."""
+    if task.complete():
+        return
+    for needed in luigi.task.flatten(task.requires()):
+        run_with_requirements(needed)
+    task.run()

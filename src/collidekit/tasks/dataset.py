@@ -1,0 +1,103 @@
+"""DatasetConstructorTask: files -> shards and a manifest."""
+
+from pathlib import Path
+from typing import Any
+
+import law
+import luigi
+
+from collidekit.dataset.construct import construct
+from collidekit.dataset.loader import Dataset
+from collidekit.errors import CollidekitError
+from collidekit.readers import expand, file_id
+from collidekit.tasks.base import AnalysisTask
+
+
+class DatasetParameters(AnalysisTask):
+    """Parameters of everything that comes from a constructed dataset."""
+
+    dataset_version = luigi.Parameter(default="v1", description="a name of yours for the dataset")
+    filelist = law.CSVParameter(
+        default=(), description="input files: a .txt list, globs or paths; default: the analysis file's files.training"
+    )
+    chunk_size = luigi.IntParameter(default=100_000, description="rows in a shard")
+    coffea_worker = luigi.IntParameter(default=1, significant=False, description="processes that read files")
+    skip_bad_files = luigi.BoolParameter(default=False, description="go on without files that cannot be read; count them")
+
+    exclude_index = True
+    prefer_params_cli = {"coffea_worker", "chunk_size", "n_threads"}  # noqa: RUF012
+
+    def files(self) -> list[str]:
+        """The input files, expanded."""
+        if self.filelist:
+            return expand(list(self.filelist))
+        return shipped_files(self, "training")
+
+
+def shipped_files(task: AnalysisTask, part: str) -> list[str]:
+    """The files that the analysis file itself names, relative to where it lies."""
+    patterns = getattr(task.analysis.files, part)
+    if not patterns:
+        raise CollidekitError(
+            f"{task.config}: names no {part} files; give them with --{'test-' if part == 'test' else ''}filelist, or as "
+            f"'files: {{{part}: ...}}' in the analysis file"
+        )
+    return expand([p if "://" in p else str(task.analysis_folder / p) for p in patterns])
+
+
+class DatasetConstructorTask(DatasetParameters):
+    """Construct a dataset: select rows, evaluate variables, write shards and a manifest."""
+
+    exclude_index = False
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "analysis": self.analysis.fingerprint,
+            "files": [[Path(path).name, _without_time(path)] for path in self.files()],
+            "chunk_size": self.chunk_size,
+            "debug": self.debug,
+            "skip_bad_files": self.skip_bad_files,
+            "processor": _source(self.analysis.processor),
+        }
+
+    def versions_in_path(self) -> list[str]:
+        return [str(self.dataset_version)]
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {"manifest": self.target("manifest.json"), "run": self.target("run.json")}
+
+    def run(self) -> None:
+        self.say(f"[bold]Constructing[/bold] {self.analysis.name} from {len(self.files())} files")
+        manifest = construct(
+            self.plan,
+            self.files(),
+            self.folder,
+            chunk_size=self.chunk_size,
+            workers=self.coffea_worker,
+            debug=self.debug,
+            skip_bad_files=self.skip_bad_files,
+        )
+        for step, rows in manifest.summary["cutflow"].items():
+            self.say(f"  {rows:>12,}  {step}")
+        for name, count in manifest.class_counts.items():
+            self.say(f"  {count:>12,}  in class {name}")
+        for name, count in manifest.summary["replaced"].items():
+            self.say(f"  [yellow]{count:>12,}  values of {name} were NaN or infinite and became the default[/yellow]")
+        if manifest.summary["negative_weights"]:
+            self.say(f"  [yellow]{manifest.summary['negative_weights']:>12,}  rows have a negative weight[/yellow]")
+        for entry in manifest.inputs:
+            if "skipped" in entry:
+                self.say(f"  [yellow]skipped: {entry['skipped']}[/yellow]")
+        self.write_provenance()
+
+    def dataset(self, n_files: int = -1) -> Dataset:
+        return Dataset(self.folder, n_files, self.analysis)
+
+
+def _without_time(path: str) -> dict[str, Any]:
+    return {key: value for key, value in file_id(path).items() if key != "mtime"}
+
+
+def _source(processor: str | None) -> str:
+    """The code of a user's processor: a changed one makes another dataset."""
+    return Path(processor.partition(":")[0]).read_text() if processor else ""

@@ -1,0 +1,105 @@
+"""InputHistogrammerTask and HistogramPlotterTask: what the inputs of each class look like, before and after weighting."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import law
+import luigi
+import numpy as np
+
+from collidekit.analysis.features import Feature
+from collidekit.dataset.batch import Batch, Ragged
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.evaluation.input_histograms import HistogramAxis, InputHistograms
+from collidekit.evaluation.plots import plot_input
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
+from collidekit.training.weighting import Reweighting
+
+
+class InputHistogrammerTask(DatasetParameters):
+    """Histogram every input of each class, with the event weights alone and after weighting to the reference class."""
+
+    bins = luigi.IntParameter(default=50, description="bins of a continuous feature")
+    exclude_index = False
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        return {"dataset": DatasetConstructorTask.req(self)}
+
+    def identity(self) -> dict[str, Any]:
+        return {"dataset": self.requires()["dataset"].hash, "bins": self.bins}
+
+    def versions_in_path(self) -> list[str]:
+        return [str(self.dataset_version)]
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {"histograms": self.target("histograms.npz"), "run": self.target("run.json")}
+
+    def run(self) -> None:
+        dataset = self.requires()["dataset"].dataset()  # type: ignore[attr-defined]
+        histogram_inputs(dataset, self.bins).save(self.folder / "histograms.npz")
+        self.say(f"[bold]Histogrammed[/bold] the inputs of {len(dataset):,} rows")
+        self.write_provenance()
+
+
+class HistogramPlotterTask(InputHistogrammerTask):
+    """Draw the histograms of every input, with the ratio to the reference class."""
+
+    exclude_index = False
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        return {"histograms": InputHistogrammerTask.req(self)}
+
+    def identity(self) -> dict[str, Any]:
+        return {"histograms": self.requires()["histograms"].hash}
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        plots = {name: f"{name.replace('.', '_')}.png" for name, _ in _features(self)}
+        return {**{key: self.target(file) for key, file in plots.items()}, "run": self.target("run.json")}
+
+    def run(self) -> None:
+        histograms = InputHistograms.load(self.requires()["histograms"].folder / "histograms.npz")
+        reference = self.analysis.kinematics.reference if self.analysis.kinematics else ""
+        for name, _ in _features(self):
+            plot_input(self.folder / name.replace(".", "_"), histograms[name], reference, self.analysis.name)
+        self.say(f"[bold]Inputs drawn[/bold] in {self.folder}")
+        self.write_provenance()
+
+    def plots(self) -> list[Path]:
+        return [self.folder / f"{name.replace('.', '_')}.png" for name, _ in _features(self)]
+
+
+def _features(task: AnalysisTask) -> Iterator[tuple[str, Feature]]:
+    """``input.feature`` and the feature, in the order of the analysis."""
+    for name, entry in task.analysis.inputs.items():
+        for feature in entry.features:
+            yield f"{name}.{feature.name}", feature
+
+
+def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
+    """Of all rows of a dataset; the range of a feature is its bounds, or what holds the central 99 %."""
+    analysis, reweighting = dataset.analysis, Reweighting.of(dataset.manifest)
+    axes: dict[str, HistogramAxis] = {}
+    for name, entry in analysis.inputs.items():
+        found = dataset.manifest.summary["statistics"][name]
+        for feature in entry.features:
+            low, high = (found[feature.name]["percentiles"][p] for p in ("0.5", "99.5"))
+            axes[f"{name}.{feature.name}"] = HistogramAxis.of_feature(feature, *(feature.bounds or (low, high)), bins=bins)
+    histograms = InputHistograms(list(analysis.classes), axes)
+    for batch in Loader(dataset, 8192):
+        before = batch.weights.numpy().astype(np.float64)
+        after = before * reweighting(batch) if reweighting else before
+        _fill(histograms, batch, before, after)
+    return histograms
+
+
+def _fill(histograms: InputHistograms, batch: Batch, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> None:
+    labels = batch.labels.numpy()
+    for name, entry in batch.inputs.items():
+        ragged = isinstance(entry, Ragged)
+        rows = entry.rows.numpy() if ragged else slice(None)
+        values = entry.values.numpy() if ragged else entry.numpy()
+        columns = [key for key in histograms.axes if key.startswith(f"{name}.")]
+        for i, key in enumerate(columns):
+            histograms.fill(key, values[:, i], labels[rows], before[rows], after[rows])

@@ -1,0 +1,45 @@
+"""One pipeline for each analysis that ships: from its files to the report, with the settings it recommends."""
+
+import law
+import luigi
+
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.inference import TestParameters
+from collidekit.tasks.report import ReportTask
+
+
+class Pipeline(TestParameters, law.WrapperTask):  # type: ignore[misc]
+    """Base of pipelines: requires the report."""
+
+    exclude_index = True
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        return {"report": ReportTask.req(self)}
+
+
+class TopTaggingRun(Pipeline):
+    """Top tagging on the sample that ships: construct, train a PFN, predict, draw, report."""
+
+    config = luigi.Parameter(default="top_tagging", description="the analysis")
+    exclude_index = False
+
+
+class TopTaggingReferenceRun(Pipeline):
+    """Top tagging on the Top Quark Tagging Reference Dataset (give its files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="top_tagging_reference", description="the analysis")
+    exclude_index = False
+
+
+class JetFlavourRun(Pipeline):
+    """Jet flavour on the sample that ships: b against c and light jets."""
+
+    config = luigi.Parameter(default="jet_flavour", description="the analysis")
+    exclude_index = False
+
+
+class NanoAODJetsRun(Pipeline):
+    """Jet flavour from CMS NanoAOD (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="nanoaod_jets", description="the analysis")
+    exclude_index = False

@@ -1,0 +1,168 @@
+"""TrainingTask: a dataset -> a trained tagger."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import law
+import luigi
+import torch
+from pydantic import ValidationError
+
+from collidekit.errors import CollidekitError
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
+from collidekit.training.config import TrainingConfig
+
+_IN_FILE = "; default: the analysis file's training, else "
+
+
+def _optional(kind: type[luigi.Parameter], text: str, default: Any, **options: Any) -> luigi.Parameter:
+    """A setting that the analysis file may recommend: empty means "as recommended"."""
+    return kind(default=None, description=f"{text}{_IN_FILE}{default}", **options)
+
+
+class OptionalNumbers(luigi.OptionalStrParameter):
+    """Numbers with commas between them."""
+
+
+class TrainingParameters(DatasetParameters):
+    """Parameters of everything that comes from a training."""
+
+    training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
+    model_name = _optional(luigi.OptionalStrParameter, "the network: a name, or a file my_network.py", "pfn")
+    model_options = luigi.DictParameter(default={}, description="options of the network as JSON, such as '{\"f\": [64, 64]}'")
+    epochs = _optional(luigi.OptionalIntParameter, "passes over the training rows", 20)
+    batch_size = _optional(luigi.OptionalIntParameter, "rows in a step", 1024)
+    learning_rate = _optional(luigi.OptionalFloatParameter, "the largest learning rate", 0.001)
+    optimizer = _optional(luigi.OptionalStrParameter, "AdamW, Adam, SGD ... of torch.optim", "AdamW")
+    betas = _optional(OptionalNumbers, "the optimizer's betas, such as 0.95,0.999", "0.95,0.999")
+    eps = _optional(luigi.OptionalFloatParameter, "the optimizer's epsilon", 1e-6)
+    weight_decay = _optional(luigi.OptionalFloatParameter, "the optimizer's weight decay", 0.01)
+    lr_scheduler = _optional(
+        luigi.OptionalStrParameter,
+        "constant, epoch_lin_decay, batch_lin_decay, cosine (batch_cosine_warmup) or one_cycle",
+        "epoch_lin_decay",
+    )
+    lr_decay_factor = _optional(luigi.OptionalFloatParameter, "last learning rate over the largest", 0.01)
+    warmup = _optional(luigi.OptionalFloatParameter, "share of the training in which the learning rate rises", 0.1)
+    mixed_precision = _optional(luigi.OptionalBoolParameter, "bfloat16 where it is safe", False)
+    training_precision = _optional(luigi.OptionalStrParameter, "float32, float64 or bfloat16", "float32")
+    use_torch_compile = _optional(luigi.OptionalBoolParameter, "compile the network", False)
+    torch_compile_mode = _optional(luigi.OptionalStrParameter, "default, reduce-overhead or max-autotune", "default")
+    loss_function = _optional(luigi.OptionalStrParameter, "CrossEntropyLoss or FocalLoss", "CrossEntropyLoss")
+    label_smoothing = _optional(luigi.OptionalFloatParameter, "label smoothing", 0.0)
+    focal_gamma = _optional(luigi.OptionalFloatParameter, "gamma of the focal loss", 2.0)
+    loss_weighting = _optional(
+        luigi.OptionalBoolParameter, "bring classes to the reference's kinematics in the loss, not by sampling", False
+    )
+    train_val_split = _optional(luigi.OptionalFloatParameter, "share of the rows that is for training", 0.85)
+    n_train_files = _optional(luigi.OptionalIntParameter, "shards to use; -1 is all", -1)
+    seed = _optional(luigi.OptionalIntParameter, "decides order, first weights and all that is random", 123456)
+    early_stopping = _optional(luigi.OptionalIntParameter, "stop after so many epochs without a better one; 0 never", 0)
+    gradient_clip = _optional(luigi.OptionalFloatParameter, "largest norm of the gradient; 0 for none", 0.0)
+    ema_decay = _optional(luigi.OptionalFloatParameter, "decay of the running mean of the weights; 0 for none", 0.0)
+    augmentation = _optional(luigi.OptionalStrParameter, "none or rotation", "none")
+    extend_training = luigi.IntParameter(default=0, description="train so many epochs more than an earlier training did")
+    n_threads = luigi.IntParameter(default=4, significant=False, description="threads of torch; at most the processors here")
+
+    exclude_index = True
+
+    def training_config(self) -> TrainingConfig:
+        """The settings: a parameter that is given, else what the analysis file recommends, else the default."""
+        given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
+        given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
+        given["model_options"] = json.loads(json.dumps(dict(self.model_options), default=list)) or None
+        settings = {**self.analysis.training, **{name: value for name, value in given.items() if value is not None}}
+        try:
+            return TrainingConfig.model_validate(settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            shown = f"--{name.replace('_', '-')}" if name in TrainingConfig.model_fields else f"{self.config}: training.{name}"
+            allowed = "" if name in TrainingConfig.model_fields else f"; known are {', '.join(TrainingConfig.model_fields)}"
+            raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}{allowed}") from None
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise CollidekitError(f"--betas: {text!r} is not two numbers with a comma between them") from None
+
+
+class TrainingTask(TrainingParameters):
+    """Train a network on the training part of a dataset; keep the epoch with the best validation loss."""
+
+    resume_training = luigi.BoolParameter(
+        default=True,
+        significant=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="go on from the last checkpoint of an interrupted training; False begins again",
+    )
+    resume_epoch = luigi.IntParameter(
+        default=0, significant=False, description="go on from the checkpoint of this epoch, not from the last one"
+    )
+    exclude_index = False
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        needed = {"dataset": DatasetConstructorTask.req(self)}
+        if self.extend_training:
+            needed["training"] = TrainingTask.req(self, extend_training=0)
+        return needed
+
+    def identity(self) -> dict[str, Any]:
+        config = self.training_config()
+        return {
+            "dataset": self.requires()["dataset"].hash,
+            "config": config.model_dump(mode="json"),
+            "class_weights": self.analysis.class_weights,
+            "network": Path(config.model_name.partition(":")[0]).read_text() if ".py" in config.model_name else "",
+        }
+
+    def versions_in_path(self) -> list[str]:
+        return [str(self.dataset_version), str(self.training_version)]
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {
+            "training_metrics": self.target("history.csv"),
+            "model": self.target("last.pt"),
+            "best_model": self.target("best_model.pt"),
+            "run": self.target("run.json"),
+        }
+
+    def run(self) -> None:
+        from collidekit.training.display import Display
+        from collidekit.training.loop import Training
+
+        config = self.training_config()
+        torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
+        dataset = self.requires()["dataset"].dataset(config.n_train_files)
+        begun = time.monotonic()
+        training = Training(config, dataset, self.folder, Display())
+        start = self._checkpoint()
+        if start:
+            training.resume(start)
+            self.say(f"going on after epoch {training.epoch - 1} from {start}")
+        parameters = sum(p.numel() for p in training.tagger.parameters())
+        self.say(
+            f"[bold]Training[/bold] {config.model_name} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
+            f"validating on {training.data.validation_rows:,}, {training.fabric.device}, {torch.get_num_threads()} threads"
+        )
+        training.run()
+        self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
+        self.write_provenance()
+
+    def _checkpoint(self) -> Path | None:
+        """Where to go on from: the epoch that was asked for, the last state, or the end of the training to extend."""
+        if self.resume_epoch:
+            path = self.folder / f"model_{self.resume_epoch}.pt"
+            if not path.exists():
+                raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch} to go on from")
+            return path
+        if self.resume_training and (self.folder / "last.pt").exists():
+            return self.folder / "last.pt"
+        if self.extend_training:
+            return Path(self.requires()["training"].folder / "last.pt")
+        return None

@@ -1,0 +1,76 @@
+"""Which files a user means, and how a file is known again."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from collidekit.errors import CollidekitError
+from collidekit.readers import expand, file_id
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.root", "a.root", "c[1].root", "deep/er/d.root"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"root")
+    return tmp_path
+
+
+def names(paths: list[str]) -> list[str]:
+    return [os.path.basename(path) for path in paths]
+
+
+def test_order(folder: Path) -> None:
+    """As named; sorted within a glob."""
+    assert names(expand(f"{folder}/?.root")) == ["a.root", "b.root"]
+    assert names(expand([f"{folder}/b.root", f"{folder}/a*.root"])) == ["b.root", "a.root"]
+    assert names(expand(f"{folder}/**/d.root")) == ["d.root"]
+    assert names(expand(f"{folder}/c[1].root")) == ["c[1].root"]
+
+
+def test_urls_are_left_alone() -> None:
+    assert expand(["root://eos//store/*.root"]) == ["root://eos//store/*.root"]
+
+
+def test_lists(folder: Path) -> None:
+    (folder / "train.txt").write_text("# files\nb.root\n\n  a.root # good\nroot://eos//x.root\ndeep/*/d.root\n")
+    assert names(expand(str(folder / "train.txt"))) == ["b.root", "a.root", "x.root", "d.root"]
+    (folder / "bad.txt").write_text("a.root\nmissing.root\n")
+    with pytest.raises(CollidekitError, match=r"missing.root: there is no such file \(named in .*bad.txt, line 2\)"):
+        expand(str(folder / "bad.txt"))
+
+
+def test_twice(folder: Path) -> None:
+    with pytest.raises(CollidekitError, match=r"a.root: comes twice, from .*a.root' and from .*\*.root'"):
+        expand([f"{folder}/a.root", f"{folder}/*.root"])
+    with pytest.raises(CollidekitError, match="comes twice"):
+        expand([f"{folder}/a.root", f"{folder}/deep/../a.root"])
+
+
+def test_nothing(folder: Path) -> None:
+    with pytest.raises(CollidekitError, match=r"\*.h5: matches no file"):
+        expand(f"{folder}/*.h5")
+    with pytest.raises(CollidekitError, match=r"z.root: there is no such file"):
+        expand(f"{folder}/z.root")
+    with pytest.raises(CollidekitError, match="is a folder"):
+        expand(str(folder))
+    with pytest.raises(CollidekitError, match="no files were named"):
+        expand([])
+
+
+def test_file_id(tmp_path: Path) -> None:
+    path = tmp_path / "large.bin"
+    content = bytearray(3 << 20)
+    path.write_bytes(content)
+    first = file_id(str(path))
+    assert first == file_id(str(path))
+    assert first["size"] == 3 << 20
+    for changed in (0, len(content) - 1):
+        content[changed] = 1
+        path.write_bytes(content)
+        assert file_id(str(path))["checksum"] != first["checksum"]
+    path.write_bytes(bytes(4 << 20))  # the same begin and end, only longer
+    assert file_id(str(path))["checksum"] != first["checksum"]
+    with pytest.raises(CollidekitError, match="there is no such file"):
+        file_id(str(tmp_path / "missing"))

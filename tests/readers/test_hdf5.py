@@ -1,0 +1,180 @@
+"""HDF5: pandas tables, structured arrays, plain arrays."""
+
+import pickle
+from pathlib import Path
+
+import awkward as ak
+import h5py
+import numpy as np
+import pytest
+
+from collidekit.analysis.schema import Source
+from collidekit.errors import CollidekitError
+from collidekit.readers import BadFileError, open_file
+from collidekit.readers.pandas_table import pickled_names
+
+N, SLOTS = 40, 200
+NAMES = [f"{part}_{i}" for i in range(SLOTS) for part in ("E", "PX", "PY", "PZ")]
+NAMES += ["truthE", "truthPX", "truthPY", "truthPZ"]
+
+
+def reference(path: Path, names: bytes | None = None, **options: object) -> np.ndarray:
+    """A file in the layout of the Top Tagging Reference Dataset; returns block 0."""
+    rng = np.random.default_rng(3)
+    block = rng.normal(size=(N, 804)).astype(np.float32)
+    for row in range(N):
+        block[row, 4 * (row * 5) : 800] = 0
+    rows = np.zeros(N, [("index", "i8"), ("values_block_0", "f4", (804,)), ("values_block_1", "i8", (2,))])
+    rows["values_block_0"], rows["values_block_1"][:, 1] = block, np.arange(N) % 2
+    with h5py.File(path, "w") as file:
+        group = file.create_group("table")
+        group.attrs["pandas_type"] = np.bytes_(b"frame_table")
+        dataset = group.create_dataset("table", data=rows, chunks=(16,), **options)
+        dataset.attrs["values_block_0_kind"] = np.bytes_(names or pickle.dumps(NAMES, protocol=0))
+        dataset.attrs["values_block_1_kind"] = np.void(pickle.dumps(["ttv", "is_signal_new"], protocol=2))
+        file.create_group("table/_i_table")
+    return block
+
+
+def test_reference_layout(tmp_path: Path) -> None:
+    block = reference(tmp_path / "train.h5", compression="gzip")
+    with open_file(str(tmp_path / "train.h5")) as reader:
+        assert reader.columns == {
+            **dict.fromkeys(["E", "PX", "PY", "PZ"], "var * float32"),
+            **dict.fromkeys(["truthE", "truthPX", "truthPY", "truthPZ"], "float32"),
+            **dict.fromkeys(["ttv", "is_signal_new"], "int64"),
+        }
+        rows = reader.read(["is_signal_new", "PX", "truthE"], 3, 30)
+    assert ak.to_list(ak.num(rows.PX)) == [5 * row for row in range(3, 30)]
+    assert ak.to_list(rows.PX[4]) == block[7, 1 : 4 * 35 : 4].tolist()
+    assert ak.to_list(rows.truthE) == block[3:30, 800].tolist()
+    assert ak.to_list(rows.is_signal_new) == [row % 2 for row in range(3, 30)]
+
+
+def test_a_zero_inside_is_no_padding(tmp_path: Path) -> None:
+    """A constituent with px = 0 stays: padding is where E, px, py and pz are all zero up to the end."""
+    block = reference(tmp_path / "train.h5")
+    block[20, 4 * 99 + 1] = 0
+    block[20, 4 * 50 : 4 * 51] = 0
+    with h5py.File(tmp_path / "train.h5", "r+") as file:
+        rows = file["table/table"][:]
+        rows["values_block_0"] = block
+        file["table/table"][:] = rows
+    with open_file(str(tmp_path / "train.h5")) as reader:
+        assert ak.to_list(ak.num(reader.read(["PX"], 20, 21).PX)) == [100]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickled_names(protocol: int) -> None:
+    shared = "E_0"
+    for names in ([], ["a"], [shared, "b", shared], NAMES):
+        assert pickled_names(pickle.dumps(names, protocol=protocol)) == names
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    class Harm:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (open, (str(tmp_path / "harm"), "w"))  # type: ignore[return-value]
+
+    for protocol in (0, 2, 4):
+        reference(tmp_path / "evil.h5", names=pickle.dumps([Harm()], protocol=protocol))
+        with pytest.raises(BadFileError, match=r"evil.h5: the attribute values_block_0_kind .* not only strings"):
+            open_file(str(tmp_path / "evil.h5"))
+    assert not (tmp_path / "harm").exists()
+
+
+def test_names_that_do_not_fit(tmp_path: Path) -> None:
+    reference(tmp_path / "short.h5", names=pickle.dumps(NAMES[:-1]))
+    with pytest.raises(BadFileError, match="names 803 columns, the block has 804"):
+        open_file(str(tmp_path / "short.h5"))
+
+
+def test_several_tables(tmp_path: Path) -> None:
+    reference(tmp_path / "two.h5")
+    with h5py.File(tmp_path / "two.h5", "r+") as file:
+        file.copy("table", "other")
+    with pytest.raises(CollidekitError, match=r"several tables \(other, table\)"):
+        open_file(str(tmp_path / "two.h5"))
+    with open_file(str(tmp_path / "two.h5"), Source(tree="other")) as reader:
+        assert "PX" in reader.columns
+    with pytest.raises(CollidekitError, match=r"no group 'othr'.*did you mean 'other'"):
+        open_file(str(tmp_path / "two.h5"), Source(tree="othr"))
+
+
+def test_a_fixed_frame(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "fixed.h5", "w") as file:
+        group = file.create_group("jets")
+        group.attrs["pandas_type"], group.attrs["nblocks"] = np.bytes_(b"frame"), 2
+        group["block0_items"], group["block0_values"] = np.array([b"pt", b"eta"]), np.arange(6.0).reshape(3, 2)
+        group["block1_items"], group["block1_values"] = np.array([b"label"]), np.arange(3).reshape(3, 1)
+    with open_file(str(tmp_path / "fixed.h5")) as reader:
+        assert ak.to_list(reader.read(["label", "eta"], 1, 3)) == [{"label": 1, "eta": 3.0}, {"label": 2, "eta": 5.0}]
+
+
+def test_structured_arrays(tmp_path: Path) -> None:
+    """Half floats, flags, text, several collections, holes among the valid entries, another table beside."""
+    jets = np.zeros(5, [("pt", "f2"), ("isB", "?"), ("name", "S3")])
+    jets["pt"] = [1, 2, 3, 4, 5.5]
+    tracks = np.zeros((5, 4), [("d0", "f2"), ("hits", "u1"), ("cov", "f4", (2,)), ("valid", "?")])
+    tracks["d0"] = np.arange(20).reshape(5, 4)
+    tracks["valid"][1, ::2] = tracks["valid"][3, :3] = True
+    with h5py.File(tmp_path / "ftag.h5", "w") as file:
+        file["jets"], file["tracks"], file["calo/flows"], file["counts/nEvents"] = jets, tracks, tracks, np.arange(2)
+    with open_file(str(tmp_path / "ftag.h5")) as reader:
+        assert reader.rows == 5
+        assert reader.columns["jets_pt"] == "float32"
+        assert reader.columns["jets_isB"] == "bool"
+        assert reader.columns["tracks_hits"] == "var * uint8"
+        assert reader.columns["calo_flows_cov"] == "var * var * float32"
+        assert set(reader.unreadable) == {"jets_name", "counts_nEvents"}
+        rows = reader.read(["jets_pt", "tracks_d0", "calo_flows_cov"], 1, 5)
+        assert ak.to_list(rows.jets_pt) == [2, 3, 4, 5.5]
+        assert ak.to_list(rows.tracks_d0) == [[4, 6], [], [12, 13, 14], []]
+        assert ak.to_list(rows.calo_flows_cov[0]) == [[0, 0], [0, 0]]
+
+
+def test_plain_arrays(tmp_path: Path) -> None:
+    """As JetNet and EnergyFlow write them: (N, M, F) with zeros at the end of each row."""
+    particles = np.ones((3, 4, 2), np.float32)
+    particles[1, 2:] = particles[2] = 0
+    with h5py.File(tmp_path / "jetnet.h5", "w") as file:
+        file["particle_features"], file["jet_features"] = particles, np.arange(6.0).reshape(3, 2)
+        file["y"] = np.arange(3, dtype=">i4").reshape(3, 1)
+    with open_file(str(tmp_path / "jetnet.h5")) as reader:
+        rows = reader.read(list(reader.columns), 0, 3)
+        assert {name: str(rows[name].type.content) for name in rows.fields} == reader.columns
+        assert ak.to_list(rows.particle_features_1) == [[1, 1, 1, 1], [1, 1], []]
+        assert ak.to_list(rows.jet_features) == [[0, 1], [2, 3], [4, 5]]
+        assert ak.to_list(rows.jet_features_1) == [1, 3, 5]
+        assert ak.to_list(rows.y) == [0, 1, 2]
+
+
+def test_lengths_that_do_not_agree(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "odd.h5", "w") as file:
+        file["a"], file["b"] = np.arange(3), np.arange(4)
+    with pytest.raises(CollidekitError, match=r"different numbers of rows: a \(3\), b \(4\)"):
+        open_file(str(tmp_path / "odd.h5"))
+    with open_file(str(tmp_path / "odd.h5"), Source(tree="b")) as reader:
+        assert reader.columns == {"b": "int64"}
+
+
+def test_a_filter_that_is_missing(tmp_path: Path) -> None:
+    if h5py.h5z.filter_avail(32001):
+        pytest.skip("the blosc filter is installed")
+    reference(tmp_path / "blosc.h5", compression="gzip")
+    with h5py.File(tmp_path / "blosc.h5", "r+") as file:
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((10,))
+        plist.set_filter(32001, h5py.h5z.FLAG_OPTIONAL, (0,))
+        space = h5py.h5s.create_simple((N,))
+        h5py.h5d.create(file.id, b"jets", h5py.h5t.NATIVE_FLOAT, space, plist)
+        del file["table"]
+    with pytest.raises(CollidekitError, match="pip install hdf5plugin"):
+        open_file(str(tmp_path / "blosc.h5"))
+
+
+def test_zero_rows(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "none.h5", "w") as file:
+        file["jets"] = np.zeros(0, [("pt", "f4")])
+    with open_file(str(tmp_path / "none.h5")) as reader:
+        assert reader.rows == 0
