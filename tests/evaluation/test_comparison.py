@@ -27,7 +27,9 @@ def test_nobody_is_better_than_an_equal() -> None:
     for seed in range(40):
         scores, truth = gaussians(800, 1.0, seed=seed)
         noise = np.random.default_rng(1000 + seed).normal(0, 0.5, (2, 800))
-        a, b = (measure_roc(name, scores + extra, truth, replicates=60) for name, extra in zip("ab", noise, strict=True))
+        a, b = (
+            measure_roc(name, scores + extra, truth, replicates=60) for name, extra in zip("ab", noise, strict=True)
+        )
         calls += paired_difference(a, b).auc.better is not None
     assert calls <= 8
 

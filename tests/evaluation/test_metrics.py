@@ -59,7 +59,10 @@ def test_calibrated_probabilities_have_a_small_calibration_error() -> None:
 def test_rows_of_unknown_truth_are_left_out() -> None:
     known = three_rows([1, 1, 1])
     more = Predictions(
-        ("a", "b"), np.vstack([known.probabilities, [[0.5, 0.5]]]), np.append(known.labels, -1), np.append(known.weights, 1.0)
+        ("a", "b"),
+        np.vstack([known.probabilities, [[0.5, 0.5]]]),
+        np.append(known.labels, -1),
+        np.append(known.weights, 1.0),
     )
     assert classification_metrics(more).log_loss == classification_metrics(known).log_loss
     with pytest.raises(CollidekitError, match="no row has a known class"):

@@ -14,7 +14,7 @@ import pytest
 from collidekit.errors import CollidekitError
 from collidekit.readers import chunks, open_file
 
-DATA = Path(os.environ.get("COLLIDEKIT_DATA", "tests/data/real")) / "top_tagging" / "train.parquet"
+DATA = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "top_tagging" / "train.parquet"
 
 
 def test_structs_become_columns(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_memory_does_not_grow_with_the_row_group(tmp_path: Path) -> None:
     assert int(done.stdout) < 60_000  # kB
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real data (COLLIDEKIT_DATA)")
+@pytest.mark.skipif(not DATA.exists(), reason="needs the real data (COLLIDEKIT_SHARED_DATA)")
 def test_reference_data() -> None:
     with open_file(str(DATA)) as reader:
         assert reader.rows == 100_000

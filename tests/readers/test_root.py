@@ -12,7 +12,7 @@ from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, chunks, open_file
 
-DATA = Path(os.environ.get("COLLIDEKIT_DATA", "tests/data/real"))
+DATA = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
 
 def trees(path: Path, *names: str) -> str:
@@ -134,7 +134,7 @@ def test_baskets_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(read) <= 3
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real data (COLLIDEKIT_DATA)")
+@pytest.mark.skipif(not DATA.exists(), reason="needs the real data (COLLIDEKIT_SHARED_DATA)")
 def test_real_files() -> None:
     with open_file(str(DATA / "jet_flavour" / "valid_data.root")) as reader:
         assert reader.rows == 2860
@@ -147,7 +147,7 @@ def test_real_files() -> None:
         assert ak.all(ak.num(rows.Jet_pt) == rows.nJet)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real data (COLLIDEKIT_DATA)")
+@pytest.mark.skipif(not DATA.exists(), reason="needs the real data (COLLIDEKIT_SHARED_DATA)")
 def test_real_file_cut_at_half(tmp_path: Path) -> None:
     whole = (DATA / "jet_flavour" / "valid_data.root").read_bytes()
     (tmp_path / "half.root").write_bytes(whole[: len(whole) // 2])

@@ -1,6 +1,7 @@
 """Expressions of the analysis file: parsed to a syntax tree against a whitelist, evaluated on awkward arrays.
 
-Nothing is ever passed to ``eval``: attributes, subscripts, keywords, strings and unknown calls are errors.
+Nothing is ever passed to ``eval``: attributes, subscripts, keywords, strings and unknown calls are errors, and so is a
+text that is too long or nested too deeply to be written by a person.
 """
 
 import ast
@@ -8,20 +9,36 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
-import awkward as ak
 import numpy as np
 
-from collidekit.analysis.functions import CONSTANTS, FUNCTIONS
+from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, as_number, choose
 from collidekit.errors import CollidekitError, did_you_mean
 
+LONGEST = 10_000
+"""Characters in an expression."""
+DEEPEST = 100
+"""Levels of operators and brackets in an expression."""
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """Always in floating point: integers would overflow silently, and have no negative powers."""
+    base = base * 1.0
+    return base * base if isinstance(exponent, int) and exponent == 2 else np.power(base, exponent)
+
+
+def _arithmetic(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Conditions count as 0 and 1 (numpy would take ``+`` between them as "or")."""
+    return lambda a, b: function(as_number(a), as_number(b))
+
+
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.true_divide,
-    ast.FloorDiv: np.floor_divide,
-    ast.Mod: np.mod,
-    ast.Pow: np.power,
+    ast.Add: _arithmetic(np.add),
+    ast.Sub: _arithmetic(np.subtract),
+    ast.Mult: _arithmetic(np.multiply),
+    ast.Div: _arithmetic(np.true_divide),
+    ast.FloorDiv: _arithmetic(np.floor_divide),
+    ast.Mod: _arithmetic(np.mod),
+    ast.Pow: _arithmetic(_power),
     ast.BitAnd: np.bitwise_and,
     ast.BitOr: np.bitwise_or,
 }
@@ -34,7 +51,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: np.greater_equal,
 }
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.USub: np.negative,
+    ast.USub: lambda value: np.negative(as_number(value)),
     ast.UAdd: lambda value: value,
     ast.Not: np.logical_not,
 }
@@ -44,6 +61,11 @@ _NAMES_OF_NODES = {
     ast.Lambda: "a lambda",
     ast.ListComp: "a comprehension",
     ast.JoinedStr: "a string",
+    ast.Constant: "a string",
+    ast.Call: "a call with a dot or with 'name='",
+    ast.NamedExpr: "':='",
+    ast.Tuple: "a list of values",
+    ast.List: "a list of values",
     ast.Invert: "'~'; use 'not'",
 }
 
@@ -54,10 +76,17 @@ class Expression:
     def __init__(self, text: str, where: str = "") -> None:
         self.text = text
         self.where = where or "expression"
+        if len(text) > LONGEST:
+            self.text = f"{text[:40]} ..."
+            raise self._error(f"is {len(text)} characters long; at most {LONGEST} are allowed")
         try:
             self._tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError) as error:
             raise self._error(f"cannot be read ({getattr(error, 'msg', error)})") from None
+        except (RecursionError, MemoryError):
+            raise self._too_deep() from None
+        if _depth(self._tree) > DEEPEST:
+            raise self._too_deep()
         self.names = frozenset(self._check(self._tree))
 
     def __repr__(self) -> str:
@@ -80,10 +109,16 @@ class Expression:
     def _error(self, message: str) -> CollidekitError:
         return CollidekitError(f"{self.where}: {self.text!r}: {message}")
 
+    def _too_deep(self) -> CollidekitError:
+        self.text = self.text if len(self.text) < 80 else f"{self.text[:40]} ..."
+        return self._error(f"is nested more than {DEEPEST} levels deep; give parts of it a name under 'variables'")
+
     def _check(self, node: ast.expr) -> set[str]:
         """Names used below a node; anything outside the whitelist is an error."""
         match node:
             case ast.Constant(value=value) if isinstance(value, int | float):
+                if isinstance(value, int) and value >= 1 << 64:
+                    raise self._error(f"{value:.3g} is too large for an integer; write it as {value:.3g}")
                 return set()
             case ast.Name(id=name):
                 return set() if name in CONSTANTS else {name}
@@ -109,6 +144,8 @@ class Expression:
         names = self._check(left)
         for op, other in zip(ops, others, strict=True):
             if isinstance(op, ast.In | ast.NotIn):
+                if len(ops) > 1:
+                    raise self._error("'in' cannot be part of a chain of comparisons; use 'and'")
                 if not isinstance(other, ast.Tuple | ast.List) or not other.elts:
                     raise self._error("'in' needs a list of numbers: 'x in (4, 5)'")
                 names = names.union(*(self._check(element) for element in other.elts))
@@ -141,7 +178,7 @@ class Expression:
                 parts = [self._value(value, scope) for value in values]
                 return reduce(lambda a, b: self._apply(combine, a, b), parts)
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                return self._apply(ak.where, *(self._value(part, scope) for part in (test, body, orelse)))
+                return self._apply(choose, *(self._value(part, scope) for part in (test, body, orelse)))
             case ast.Compare(left=left, ops=ops, comparators=others):
                 return self._compare(self._value(left, scope), ops, others, scope)
             case ast.Call(func=ast.Name(id=name), args=args):
@@ -167,10 +204,20 @@ class Expression:
             return function(*values)
         except CollidekitError as error:
             raise self._error(str(error)) from None
-        except (TypeError, ValueError, IndexError) as error:
-            message = str(error)
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            message = str(error).strip() or type(error).__name__
             if "broadcast" in message:
                 message = "lists of different lengths cannot be combined: they belong to different collections"
             elif "ufunc 'bitwise" in message:
                 message = "'&' and '|' are for integers; write 'and' and 'or' between conditions"
             raise self._error(f"{name + ': ' if name else ''}{message.splitlines()[0]}") from None
+
+
+def _depth(tree: ast.expr) -> int:
+    """Levels of nodes, found without recursion."""
+    level: list[ast.AST] = [tree]
+    depth = 0
+    while level:
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        depth += 1
+    return depth

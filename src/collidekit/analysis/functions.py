@@ -34,6 +34,24 @@ def _add(name: str, call: Callable[..., Any], signature: str, help: str, least: 
     FUNCTIONS[name] = Function(call, f"({signature})", help, count if least is None else least, count)
 
 
+def as_number(value: Any) -> Any:
+    """Conditions as 0 and 1; other values as they are."""
+    if isinstance(value, bool | np.bool_):
+        return int(value)
+    if isinstance(value, np.ndarray):
+        return value.astype(np.int64) if value.dtype == bool else value
+    if isinstance(value, ak.Array) and ak.type(value).__str__().endswith("bool"):
+        return ak.values_astype(value, np.int64)
+    return value
+
+
+def choose(condition: Any, a: Any, b: Any) -> Any:
+    """a where the condition holds, else b; the condition may be one for all rows."""
+    if isinstance(condition, ak.Array | np.ndarray) and np.ndim(condition):
+        return ak.where(condition, a, b)
+    return a if condition else b
+
+
 def _lists(value: Any) -> ak.Array:
     """The value as a list per row, or an error."""
     if not isinstance(value, ak.Array) or value.ndim < 2:
@@ -49,9 +67,17 @@ def _reduction(reduce: Callable[..., Any], empty: float | None = None) -> Callab
     return call
 
 
-def _maximum_or_reduce(elementwise: Any, reduce: Callable[..., Any]) -> Callable[..., Any]:
+def _extreme(elementwise: Any, reduce: Callable[..., Any], nothing: float) -> Callable[..., Any]:
+    """The larger or smaller of two, or the largest or smallest of a list (awkward gives ``nothing`` where all are NaN)."""
     reduction = _reduction(reduce, np.nan)
-    return lambda *values: elementwise(*values) if len(values) == 2 else reduction(*values)
+
+    def call(*values: Any) -> Any:
+        if len(values) == 2:
+            return elementwise(*values)
+        result = reduction(*values)
+        return ak.where(result == nothing, np.nan, result)
+
+    return call
 
 
 def _std(value: Any) -> Any:
@@ -63,16 +89,17 @@ def _std(value: Any) -> Any:
 def _at(value: Any, position: Any) -> Any:
     """The member of each row's list at a position; NaN where the list is too short or the position negative."""
     lists = _lists(value)
-    counts = ak.num(lists, axis=1)
-    position = ak.values_astype(position, np.int64) if isinstance(position, ak.Array) else int(position)
     if isinstance(position, ak.Array) and position.ndim > 1:
-        return _pick_lists(lists, position)
-    valid = (position >= 0) & (position < counts)
-    starts = np.concatenate([[0], np.cumsum(ak.to_numpy(counts))[:-1]]).astype(np.int64)
+        return _pick_lists(lists, ak.values_astype(position, np.int64))
+    if lists.ndim > 2:
+        raise CollidekitError("needs a list of numbers in each row, and this is a list of lists")
+    number = np.asarray(position).astype(np.int64)
+    counts = ak.to_numpy(ak.num(lists, axis=1))
+    valid = (number >= 0) & (number < counts)
     flat = ak.to_numpy(ak.flatten(lists, axis=1))
-    index = np.where(ak.to_numpy(valid), starts + np.asarray(position), 0)
+    index = np.where(valid, np.cumsum(counts) - counts + number, 0)
     picked = flat[index] if len(flat) else np.zeros(len(index))
-    return ak.Array(np.where(ak.to_numpy(valid), picked, np.nan))
+    return ak.Array(np.where(valid, picked, np.nan))
 
 
 def _pick_lists(lists: ak.Array, positions: ak.Array) -> ak.Array:
@@ -83,13 +110,19 @@ def _pick_lists(lists: ak.Array, positions: ak.Array) -> ak.Array:
     return padded[ak.where(valid, positions, counts)]
 
 
-def _take(value: Any, number: int) -> ak.Array:
+def _take(value: Any, number: Any) -> ak.Array:
+    if np.ndim(number) or number < 0 or number != int(number):
+        raise CollidekitError("the number of members must be a whole number, the same for all rows")
     return _lists(value)[:, : int(number)]
 
 
 def _sort(value: Any, by: Any = None) -> ak.Array:
+    """In descending order, NaN last."""
     lists = _lists(value)
-    return lists[ak.argsort(lists if by is None else by, axis=1, ascending=False, stable=True)]
+    keys = lists if by is None else _lists(by)
+    if not np.array_equal(ak.num(lists, axis=1), ak.num(keys, axis=1)):
+        raise CollidekitError("lists of different lengths cannot be combined: they belong to different collections")
+    return lists[ak.argsort(ak.nan_to_num(keys, nan=-np.inf), axis=1, ascending=False, stable=True)]
 
 
 def _spread(value: Any, like: Any) -> Any:
@@ -98,7 +131,7 @@ def _spread(value: Any, like: Any) -> Any:
 
 
 def delta_phi(phi1: Any, phi2: Any) -> Any:
-    """phi1 - phi2, brought to [-pi, pi)."""
+    """phi1 - phi2, brought to [-pi, pi] (pi only by rounding)."""
     return np.mod(phi1 - phi2 + np.pi, 2 * np.pi) - np.pi
 
 
@@ -117,15 +150,19 @@ def energy(pt: Any, eta: Any, mass: Any) -> Any:
     return np.sqrt((pt * np.cosh(eta)) ** 2 + mass * mass)
 
 
+def _elementwise(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: function(as_number(value))
+
+
 for _name in (
     "abs sqrt exp log log10 log1p expm1 sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
     "sign floor ceil isfinite isnan"
 ).split():
-    _add(_name, getattr(np, _name), "x", f"numpy.{_name}, for each number")
+    _add(_name, _elementwise(getattr(np, _name)), "x", f"numpy.{_name}, for each number")
 _add("hypot", np.hypot, "x, y", "sqrt(x^2 + y^2)")
 _add("arctan2", np.arctan2, "y, x", "angle of (x, y)")
 _add("clip", lambda x, low, high: np.minimum(np.maximum(x, low), high), "x, low, high", "x held within [low, high]")
-_add("where", ak.where, "condition, a, b", "a where the condition holds, else b")
+_add("where", choose, "condition, a, b", "a where the condition holds, else b")
 
 _add("sum", _reduction(ak.sum), "list", "sum over the list (of a condition: how many hold)")
 _add("mean", _reduction(ak.mean, np.nan), "list", "mean over the list; NaN where it is empty")
@@ -133,8 +170,8 @@ _add("std", _std, "list", "standard deviation over the list; NaN where it is emp
 _add("count", lambda x: ak.num(_lists(x), axis=-1), "list", "length of the list")
 _add("any", _reduction(ak.any), "list", "whether the condition holds for one member at least")
 _add("all", _reduction(ak.all), "list", "whether the condition holds for every member")
-_add("max", _maximum_or_reduce(np.maximum, ak.max), "list or x, y", "largest of the list (NaN if empty), or of two", 1)
-_add("min", _maximum_or_reduce(np.minimum, ak.min), "list or x, y", "smallest of the list (NaN if empty), or of two", 1)
+_add("max", _extreme(np.maximum, ak.max, -np.inf), "list or x, y", "largest of the list, passing over NaN (NaN if empty), or of two", 1)
+_add("min", _extreme(np.minimum, ak.min, np.inf), "list or x, y", "smallest of the list, passing over NaN (NaN if empty), or of two", 1)
 _add("argmax", _reduction(ak.argmax, -1), "list", "position of the largest; -1 where the list is empty")
 _add("argmin", _reduction(ak.argmin, -1), "list", "position of the smallest; -1 where the list is empty")
 _add("at", _at, "list, i", "member at position i (0 first), one or a list of them; NaN where there is none")

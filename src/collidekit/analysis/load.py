@@ -123,6 +123,8 @@ def _message(error: ValidationError, lines: Lines) -> str:
     location = tuple(part for part in first["loc"] if part not in ("Collection", "Group"))
     place = ".".join(str(part) for part in location)
     at = lines.at(location)
+    if first["type"] == "extra_forbidden" and not str(location[-1]).isidentifier():
+        return f"{at}: {'.'.join(map(str, location[:-1]))}: an expression with a comma needs quotes inside {{ }}"
     if first["type"] == "extra_forbidden":
         allowed = _allowed(location)
         return f"{at}: {place}: unknown key {did_you_mean(str(location[-1]), allowed)}; allowed are {', '.join(allowed)}"

@@ -24,8 +24,8 @@ class Source(Strict):
     format: Literal["auto", "root", "parquet", "hdf5", "jsonlines"] = "auto"
     tree: str | None = None
     """ROOT: name of the TTree or RNTuple. HDF5: the group to read. Not needed where a file holds only one."""
-    layout: list[Any] | None = None
-    """JSON lines whose lines are lists: the name of each position (see docs/formats.md)."""
+    layout: str | list[Any] | None = None
+    """JSON lines whose lines are lists: the name of each position, or a layout by its name (see docs/formats.md)."""
 
 
 class Collection(Strict):
@@ -131,6 +131,8 @@ class Analysis(Strict):
     weight: Expression | None = None
     processes: dict[Name, Process] = {}
     class_weights: dict[Name, Annotated[float, Field(ge=0)]] = {}
+    units: dict[Name, str] = {}
+    """Units of variables and branches, for the axes of plots."""
     spectators: list[Name] = []
     event: list[Name] = []
     kinematics: Kinematics | None = None
@@ -171,6 +173,10 @@ class Analysis(Strict):
                 raise ValueError(f"inputs.{group}: feature {twice[0]!r} stands twice")
         return self
 
+    def label(self, name: str) -> str:
+        """The text of a plot's axis for a variable or branch: name and unit."""
+        return f"{name} [{self.units[name]}]" if name in self.units else name
+
     @property
     def collections(self) -> dict[str, Collection]:
         return {name: entry for name, entry in self.inputs.items() if isinstance(entry, Collection)}
@@ -182,6 +188,6 @@ class Analysis(Strict):
     @property
     def fingerprint(self) -> str:
         """A short hash of everything that decides what a constructed dataset holds."""
-        without = {"name", "files", "working_points", "discriminators", "class_weights", "training"}
+        without = {"name", "files", "units", "working_points", "discriminators", "class_weights", "training"}
         content = self.model_dump(mode="json", exclude=without)
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]

@@ -34,12 +34,12 @@ class Plan:
         """All expressions below a place of the file, in order."""
         return [value for key, value in self.expressions.items() if key[: len(place)] == place]
 
-    def columns(self, available: Iterable[str], with_truth: bool = True) -> list[str]:
+    def columns(self, available: Iterable[str], with_truth: bool = True, path: str = "") -> list[str]:
         """The columns to read from a file that has these; an unknown name is an error that names its line.
 
         Without truth, columns that only classes and weights need may be absent and are left out.
         """
-        known = set(available)
+        known, inside = set(available), f" in {path}" if path else ""
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
             if place[0] == "variables":
@@ -52,7 +52,7 @@ class Plan:
                     candidates = [*self.variables, *known]
                     raise CollidekitError(
                         f"{user.where}: {user.text!r}: there is no branch or variable "
-                        f"{name!r}{did_you_mean(name, candidates)}"
+                        f"{name!r}{inside}{did_you_mean(name, candidates)}"
                     )
                 needed[name] = None
         return [name for name in needed if name not in BUILT_IN]

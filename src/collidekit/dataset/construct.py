@@ -90,7 +90,7 @@ def _items(plan: Plan, paths: list[str], skip_bad_files: bool) -> tuple[list[Ite
         try:
             with open_file(path, plan.analysis.source) as reader:
                 rows = reader.rows
-                columns_to_read(plan, list(reader.columns))
+                columns_to_read(plan, list(reader.columns), path=path)
             if rows == 0:
                 raise CollidekitError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
             entry |= {"rows": rows, "id": file_id(path)}

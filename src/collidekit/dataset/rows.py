@@ -35,7 +35,22 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
     With ``keep_all`` rows of no class stay, with label -1, and so do files that do not hold the truth (for prediction);
     without it they are dropped and counted.
     """
-    scope, entries = _open_scope(plan, chunk, path, start)
+    scope, entries, cutflow = select_rows(plan, chunk, path, start)
+    labels = _labels(plan, scope, path, entries, keep_all)
+    if not keep_all:
+        mask = labels >= 0
+        if not mask.all():
+            scope, entries, labels = scope.select(mask), entries[mask], labels[mask]
+        cutflow["in a class"] = scope.rows
+    replaced: dict[str, int] = {}
+    weights = _weights(plan, scope, path, entries, keep_all)
+    batch = make_batch(plan, scope, labels, weights, path, file, entries, replaced)
+    return Rows(batch, cutflow, replaced)
+
+
+def select_rows(plan: Plan, chunk: ak.Array, path: str, start: int) -> tuple[Scope, Array, dict[str, int]]:
+    """The rows that pass the selection, the entry of the file that each one comes from, and the cutflow."""
+    scope, entries = open_scope(plan, chunk, path, start)
     cutflow = {"all rows": scope.rows}
     if ("selection",) in plan:
         for term in plan["selection",].terms():
@@ -43,44 +58,48 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
             if not mask.all():
                 scope, entries = scope.select(mask), entries[mask]
             cutflow[term.text] = scope.rows
-    labels = _labels(plan, scope, path, entries, keep_all)
-    if not keep_all:
-        mask = labels >= 0
-        if not mask.all():
-            scope, entries, labels = scope.select(mask), entries[mask], labels[mask]
-        cutflow["in a class"] = scope.rows
+    return scope, entries, cutflow
 
-    replaced: dict[str, int] = {}
-    inputs = {name: _input(plan, scope, name, path, entries, replaced) for name in plan.analysis.inputs}
+
+def make_batch(
+    plan: Plan,
+    scope: Scope,
+    labels: Array,
+    weights: Array,
+    path: str,
+    file: int,
+    entries: Array,
+    replaced: dict[str, int],
+) -> Batch:
+    """The batch of all rows of a scope; values that were not finite are counted in ``replaced``."""
+    inputs = {name: make_input(plan, scope, name, path, entries, replaced) for name in plan.analysis.inputs}
     event = {name: _event_column(plan, scope, i) for i, name in enumerate(plan.analysis.event)}
-    content = hash_inputs(inputs)
     process, process_weight = _process(plan, path)
-    batch = Batch(
+    return Batch(
         inputs=inputs,
         labels=torch.from_numpy(labels),
-        weights=torch.from_numpy(_weights(plan, scope, path, entries, keep_all) * np.float32(process_weight)),
+        weights=torch.from_numpy(weights * np.float32(process_weight)),
         spectators=_spectators(plan, scope),
         event={name: torch.from_numpy(values) for name, values in event.items()},
-        keys=torch.from_numpy(hash_columns(list(event.values())) if event else content),
+        keys=torch.from_numpy(hash_columns(list(event.values())) if event else hash_inputs(inputs)),
         processes=torch.full((scope.rows,), process, dtype=torch.int64),
         source=torch.from_numpy(np.stack([np.full(scope.rows, file, np.int64), entries], axis=1)),
         index=torch.arange(scope.rows),
     )
-    return Rows(batch, cutflow, replaced)
 
 
-def columns_to_read(plan: Plan, available: list[str], with_truth: bool = True) -> list[str]:
+def columns_to_read(plan: Plan, available: list[str], with_truth: bool = True, path: str = "") -> list[str]:
     """The columns a file must give; all of them where a user's processor decides."""
     if plan.analysis.processor:
         return available
-    columns = plan.columns(available, with_truth)
+    columns = plan.columns(available, with_truth, path)
     prefix = f"{plan.analysis.rows}_"
     if plan.analysis.rows and not any(name.startswith(prefix) for name in columns):
         raise CollidekitError(f"{plan.analysis.name}: rows: no branch that begins with {prefix!r} is used")
     return columns
 
 
-def _open_scope(plan: Plan, chunk: ak.Array, path: str, start: int) -> tuple[Scope, Array]:
+def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int) -> tuple[Scope, Array]:
     """The scope of a chunk and the entry of the file that each row comes from."""
     entries = np.arange(start, start + len(chunk), dtype=np.int64)
     row_index = np.zeros(len(chunk), dtype=np.int64)
@@ -183,7 +202,7 @@ def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
     return values.astype(np.int64)
 
 
-def _input(plan: Plan, scope: Scope, name: str, path: str, entries: Array, replaced: dict[str, int]) -> Input:
+def make_input(plan: Plan, scope: Scope, name: str, path: str, entries: Array, replaced: dict[str, int]) -> Input:
     entry = plan.analysis.inputs[name]
     if isinstance(entry, Group):
         columns = [scope.numbers(expression) for expression in plan.under("inputs", name, "features")]
@@ -216,8 +235,8 @@ def _collection(
             f"{used[0].where}: collection {name!r} needs lists and {used[0].text!r} is one number a row; without 'limit' "
             "and 'order' the input is a flat group"
         )
-    members = _members(plan, scope, name, entry, counts)
-    columns = [_flat(value, counts) for value in values]
+    members = kept_members(plan, scope, name, entry, counts)
+    columns = [flat_values(value, counts) for value in values]
     if members is not None:
         keep, counts = members
         columns = [column[keep] for column in columns]
@@ -228,15 +247,15 @@ def _collection(
     return Ragged(torch.from_numpy(data), torch.from_numpy(offsets), len(entry.features), bool(entry.momenta))
 
 
-def _members(plan: Plan, scope: Scope, name: str, entry: Collection, counts: Array) -> tuple[Array, Array] | None:
+def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts: Array) -> tuple[Array, Array] | None:
     """Which constituents to keep and in what order, and how many in each row; None where nothing changes."""
     keep: Array | None = None
     rows = np.repeat(np.arange(len(counts)), counts)
     if entry.where:
-        keep = np.flatnonzero(_flat(plan["inputs", name, "where"].evaluate(scope), counts).astype(bool))
+        keep = np.flatnonzero(flat_values(plan["inputs", name, "where"].evaluate(scope), counts).astype(bool))
         rows = rows[keep]
     if entry.order:
-        order = _flat(plan["inputs", name, "order"].evaluate(scope), counts)
+        order = flat_values(plan["inputs", name, "order"].evaluate(scope), counts)
         order = order if keep is None else order[keep]
         if not np.all((order[1:] <= order[:-1]) | (rows[1:] != rows[:-1])):
             sequence = np.lexsort((-order, rows))
@@ -251,7 +270,7 @@ def _members(plan: Plan, scope: Scope, name: str, entry: Collection, counts: Arr
     return None if keep is None else (keep, counts)
 
 
-def _flat(value: Any, counts: Array) -> Array:
+def flat_values(value: Any, counts: Array) -> Array:
     """One number for each constituent; a number a row is repeated."""
     if isinstance(value, ak.Array) and value.ndim > 1:
         return ak.to_numpy(ak.fill_none(ak.flatten(value, axis=1), np.nan), allow_missing=False)

@@ -1,0 +1,1 @@
+"""Metrics, ROC curves, working points, plots and the report: numbers with errors, from weighted rows."""

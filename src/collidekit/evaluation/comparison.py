@@ -51,9 +51,13 @@ def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> Paired
     """
     ours, theirs = a.replicates, b.replicates
     if ours.rows != theirs.rows or ours.targets != theirs.targets:
-        raise CollidekitError(f"{a.name} and {b.name} were not measured on the same rows: they cannot be compared in pairs")
+        raise CollidekitError(
+            f"{a.name} and {b.name} were not measured on the same rows: they cannot be compared in pairs"
+        )
     if ours.seed != theirs.seed or len(ours.auc) != len(theirs.auc):
-        raise CollidekitError(f"{a.name} and {b.name} need the same bootstrap seed and replicates to be compared in pairs")
+        raise CollidekitError(
+            f"{a.name} and {b.name} need the same bootstrap seed and replicates to be compared in pairs"
+        )
 
     def difference(quantity: str, value: float, replicates: Floats) -> Difference:
         error = float(np.nanstd(replicates, ddof=1))
@@ -67,7 +71,10 @@ def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> Paired
             rejections.append(Difference(quantity, None, None, None))
             continue
         # linear propagation, d(1/e) = -de/e^2: stays finite where a replicate has no background left
-        change = other.value**2 * theirs.background_efficiency[:, index] - mine.value**2 * ours.background_efficiency[:, index]
+        change = (
+            other.value**2 * theirs.background_efficiency[:, index]
+            - mine.value**2 * ours.background_efficiency[:, index]
+        )
         rejections.append(difference(quantity, mine.value - other.value, change))
     return PairedDifference(
         a.name, b.name, sigmas, difference("AUC", a.auc - b.auc, ours.auc - theirs.auc), tuple(rejections)

@@ -28,7 +28,9 @@ def write_correction(path: Path, found: Sequence[DiscriminatorPoints], descripti
         description=description or "Working points written by collidekit",
         corrections=[
             _correction("threshold", "A row is tagged where its score is at least this", names, _thresholds(reached)),
-            _correction("efficiency", "Tagged share of a class in simulation", efficiency_names, _efficiencies(reached)),
+            _correction(
+                "efficiency", "Tagged share of a class in simulation", efficiency_names, _efficiencies(reached)
+            ),
         ],
     )
     return write_text(path, content.model_dump_json(indent=1, exclude_unset=True) + "\n")

@@ -132,10 +132,10 @@ class InputHistograms:
     def save(self, path: Path) -> Path:
         """One ``.npz`` file of plain arrays; nothing in it is pickled."""
         head = json.dumps({"classes": self.classes, "axes": {key: asdict(axis) for key, axis in self.axes.items()}})
-        arrays = {f"sums/{key}": array for key, array in self._sums.items()}
+        arrays: dict[str, Any] = {f"sums/{key}": array for key, array in self._sums.items()}
         arrays |= {f"squares/{key}": array for key, array in self._squares.items()}
         with complete(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, head=np.array(head), **arrays)
+            np.savez_compressed(file, head=np.array(head), **arrays)
         return path
 
     @classmethod

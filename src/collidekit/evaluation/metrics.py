@@ -62,7 +62,12 @@ class Metrics:
                 "calibration_error": self.calibration_error,
                 "brier": self.brier,
                 "counts": [vars(count) for count in self.counts],
-                "confusion": {"classes": matrix.classes, "share": matrix.share, "error": matrix.error, "rows": matrix.rows},
+                "confusion": {
+                    "classes": matrix.classes,
+                    "share": matrix.share,
+                    "error": matrix.error,
+                    "rows": matrix.rows,
+                },
             }
         )
         return content
@@ -79,7 +84,10 @@ class Metrics:
 def classification_metrics(predictions: Predictions) -> Metrics:
     """All numbers on the rows whose truth is known."""
     known = predictions.labels >= 0
-    labels, weights = predictions.labels[known].astype(np.int64), np.asarray(predictions.weights[known], dtype=np.float64)
+    labels, weights = (
+        predictions.labels[known].astype(np.int64),
+        np.asarray(predictions.weights[known], dtype=np.float64),
+    )
     probabilities = np.asarray(predictions.probabilities[known], dtype=np.float64)
     if not len(labels):
         raise CollidekitError("no row has a known class: there is nothing to judge the predictions by")

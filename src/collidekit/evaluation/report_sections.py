@@ -32,7 +32,9 @@ def data_section(
         for c in classes:
             rows.append((part, c.name, f"{c.rows:,}", f"{c.weight:,.6g}", f"{c.effective:,.0f}", f"{c.negative:,}"))
     header = ("part", "class", "rows", "sum of weights", "effective rows", "negative weights")
-    blocks.append(Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2))
+    blocks.append(
+        Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2)
+    )
     if cutflow:
         first = max(cutflow[0][1], 1)
         steps = tuple((step, f"{left:,}", percent(left / first)) for step, left in cutflow)
@@ -104,7 +106,9 @@ def training_section(plots: Sequence[Path], facts: Mapping[str, str]) -> Section
 
 def inputs_section(plots: Sequence[Path], captions: Sequence[str] = ()) -> Section:
     """Small pictures of every input, for each class."""
-    note = Text("Each input for each class, before (dashed) and after weighting (solid). Click on a picture to enlarge it.")
+    note = Text(
+        "Each input for each class, before (dashed) and after weighting (solid). Click on a picture to enlarge it."
+    )
     return Section("Inputs", (note, Pictures(tuple(plots), tuple(captions), layout="grid")))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.bootstrap import GRID, RocBootstrap, bootstrap
 from collidekit.evaluation.files import write_json, write_text
 from collidekit.evaluation.rejection import Rejection
@@ -100,7 +101,9 @@ def measure_roc(
         name=name,
         curve=curve,
         replicates=drawn,
-        rejections=tuple(_with_errors(curve.rejection(t), drawn.background_efficiency[:, i]) for i, t in enumerate(targets)),
+        rejections=tuple(
+            _with_errors(curve.rejection(t), drawn.background_efficiency[:, i]) for i, t in enumerate(targets)
+        ),
         signal=signal,
         background=background,
         signal_rows=signal_rows,
@@ -110,9 +113,13 @@ def measure_roc(
 
 def measure_discriminator(predictions: Predictions, name: str, *, replicates: int = 200, seed: int = 0) -> RocResult:
     """ROC curve of one discriminator of a file of predictions, on the rows of its classes."""
+    if name not in predictions.definitions:
+        raise CollidekitError(f"no discriminator {name!r}{did_you_mean(name, list(predictions.definitions))}")
     definition = predictions.definitions[name]
     signal, background = (" + ".join(classes) for classes in (definition.signal, definition.background))
-    return measure_roc(name, *predictions.task(name), replicates=replicates, seed=seed, signal=signal, background=background)
+    return measure_roc(
+        name, *predictions.task(name), replicates=replicates, seed=seed, signal=signal, background=background
+    )
 
 
 def write_rocs(path: Path, results: list[RocResult]) -> Path:

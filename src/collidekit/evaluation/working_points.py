@@ -92,9 +92,7 @@ def find_threshold(rows: BinaryRows, curve: RocCurve, kind: Kind, target: float)
             return WorkingPoint(kind, target, None, reason)
     threshold = _between(curve.thresholds, index)
     tagged = rows.scores >= threshold
-    signal, background_ = (
-        efficiency(tagged[side], rows.weights[side]) for side in (rows.is_signal, ~rows.is_signal)
-    )
+    signal, background_ = (efficiency(tagged[side], rows.weights[side]) for side in (rows.is_signal, ~rows.is_signal))
     return WorkingPoint(kind, target, threshold, None, signal, background_)
 
 
@@ -102,7 +100,9 @@ def _unreachable(curve: RocCurve, index: int, target: float) -> str | None:
     total = int(curve.kept_background[-1])
     if index == 0 and curve.kept_background[1] > 0:
         tightest = curve.background_efficiencies[1]
-        return f"the highest score occurs {curve.kept_background[1]} times in background: no cut gets below {tightest:.3g}"
+        return (
+            f"the highest score occurs {curve.kept_background[1]} times in background: no cut gets below {tightest:.3g}"
+        )
     if curve.kept_background[index] == 0:
         return f"none of {total} background rows is left at {target:g}: the sample is too small to measure it"
     return None

@@ -1,6 +1,6 @@
 """Prediction: class probabilities for the rows of a dataset or of new files, in input order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,9 @@ def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Pre
         for name, values in batch.spectators.items():
             spectators.setdefault(name, []).append(values.numpy().copy())
         source = {"file": batch.source[:, 0], "row": batch.source[:, 1]}
-        for name, values in {**batch.event, **source}.items():
+        for name, values in batch.event.items():
+            event.setdefault(f"event_{name}" if name in source else name, []).append(values.numpy().copy())
+        for name, values in source.items():
             event.setdefault(name, []).append(values.numpy().copy())
     if not labels:
         raise CollidekitError("no row passes the selection, so there is nothing to predict")
@@ -54,12 +56,20 @@ def predict_dataset(checkpoint: Checkpoint, dataset: Dataset, batch_size: int = 
 
 
 def predict_files(
-    checkpoint: Checkpoint, plan: Plan, files: str | Sequence[str], batch_size: int = 1024, skip_bad_files: bool = False
+    checkpoint: Checkpoint,
+    plan: Plan,
+    files: str | Sequence[str],
+    batch_size: int = 1024,
+    skip_bad_files: bool = False,
+    done: Callable[[int], None] = lambda rows: None,
 ) -> tuple[Predictions, list[str]]:
-    """Predictions for all selected rows of files, truth known or not, and the files that could not be read."""
+    """Predictions for all selected rows of files, truth known or not, and the files that could not be read.
+
+    ``done`` is told how many rows were predicted, batch by batch.
+    """
     skipped: list[str] = []
     rows = ahead(_rows_of_files(plan, expand(files), skip_bad_files, skipped), 2)
-    batches = (part for batch in rows for part in _cut(batch, batch_size))
+    batches = (part for batch in rows for part in _cut(batch, batch_size, done))
     return predict(checkpoint.tagger, plan.analysis, batches), skipped
 
 
@@ -67,7 +77,7 @@ def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: 
     for number, path in enumerate(paths):
         try:
             with open_file(path, plan.analysis.source) as reader:
-                columns = columns_to_read(plan, list(reader.columns), with_truth=False)
+                columns = columns_to_read(plan, list(reader.columns), with_truth=False, path=path)
                 if reader.rows == 0:
                     raise CollidekitError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
                 for start in range(0, reader.rows, CHUNK):
@@ -81,9 +91,11 @@ def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: 
             skipped.append(str(error))
 
 
-def _cut(batch: Batch, size: int) -> Iterator[Batch]:
+def _cut(batch: Batch, size: int, done: Callable[[int], None]) -> Iterator[Batch]:
     for start in range(0, len(batch), size):
-        yield batch.slice(start, min(start + size, len(batch)))
+        stop = min(start + size, len(batch))
+        yield batch.slice(start, stop)
+        done(stop - start)
 
 
 def output_suffix(path: Path) -> None:

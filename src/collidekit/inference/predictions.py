@@ -44,7 +44,8 @@ class Predictions:
             axis=1, dtype=np.float64
         )
         total = signal + background
-        return np.divide(signal, total, out=np.zeros_like(total), where=total > 0)
+        scores: Array = np.divide(signal, total, out=np.zeros_like(total), where=total > 0)
+        return scores
 
     def task(self, name: str) -> tuple[Array, Array, Array]:
         """Scores, truth (True = signal) and weights of the rows that a discriminator is judged on."""
@@ -55,12 +56,30 @@ class Predictions:
         return self.discriminator(name)[rows], signal[rows], self.weights[rows]
 
     def columns(self) -> dict[str, Array]:
-        """Every column of the written file: ``prob_<class>``, discriminators, label, weight, event, spectators."""
-        columns: dict[str, Array] = dict(self.event)
-        columns |= {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
-        columns |= {name: self.discriminator(name).astype(np.float32) for name in self.definitions}
+        """Every column of the written file: ``prob_<class>``, label, weight, discriminators, event, spectators.
+
+        A name that is taken by one further left gets its kind before it: a spectator ``label`` is in ``spectator_label``.
+        """
+        columns: dict[str, Array] = {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
         columns |= {"label": self.labels.astype(np.int32), "weight": self.weights}
-        return columns | {name: values for name, values in self.spectators.items() if name not in columns}
+        names = self._names()
+        columns |= {names["discriminator", name]: self.discriminator(name).astype(np.float32) for name in self.definitions}
+        columns |= {names["event", name]: values for name, values in self.event.items()}
+        return columns | {names["spectator", name]: values for name, values in self.spectators.items()}
+
+    def _names(self) -> dict[tuple[str, str], str]:
+        """The column of each discriminator, event number and spectator."""
+        taken = {f"prob_{name}" for name in self.classes} | {"label", "weight"}
+        names: dict[tuple[str, str], str] = {}
+        kinds = {"discriminator": self.definitions, "event": self.event, "spectator": self.spectators}
+        for kind, entries in kinds.items():
+            for name in entries:
+                column = name
+                while column in taken:
+                    column = f"{kind}_{column}"
+                taken.add(column)
+                names[kind, name] = column
+        return names
 
     def write(self, path: Path) -> Path:
         """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
@@ -70,8 +89,10 @@ class Predictions:
             if path.suffix == ".root":
                 import uproot
 
+                columns = self.columns()
                 with uproot.recreate(temporary) as file:
-                    file["predictions"] = self.columns()
+                    file.mktree("predictions", {name: values.dtype for name, values in columns.items()})
+                    file["predictions"].extend(columns)
             elif path.suffix == ".parquet":
                 table = pa.table(self.columns()).replace_schema_metadata({"collidekit": json.dumps(self._metadata())})
                 pq.write_table(table, temporary, compression="zstd")
@@ -86,8 +107,8 @@ class Predictions:
         return {
             "classes": self.classes,
             "discriminators": {name: entry.model_dump() for name, entry in self.definitions.items()},
-            "spectators": list(self.spectators),
-            "event": list(self.event),
+            "spectators": {name: column for (kind, name), column in self._names().items() if kind == "spectator"},
+            "event": {name: column for (kind, name), column in self._names().items() if kind == "event"},
         }
 
     @classmethod
@@ -108,6 +129,6 @@ class Predictions:
             labels=columns["label"],
             weights=columns["weight"],
             definitions={name: Discriminator(**entry) for name, entry in meta["discriminators"].items()},
-            spectators={name: columns[name] for name in meta["spectators"]},
-            event={name: columns[name] for name in meta["event"]},
+            spectators={name: columns[column] for name, column in meta["spectators"].items()},
+            event={name: columns[column] for name, column in meta["event"].items()},
         )

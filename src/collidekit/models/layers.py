@@ -7,11 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from collidekit.errors import CollidekitError, did_you_mean
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU}
 
 
 def mlp(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, last: bool = True) -> nn.Sequential:
     """Dense layers of the given sizes, input first; ``last`` says whether the last is followed by an activation."""
+    if activation not in ACTIVATIONS:
+        names = list(ACTIVATIONS)
+        raise CollidekitError(f"there is no activation {activation!r}{did_you_mean(activation, names)}; known are {', '.join(names)}")
     layers: list[nn.Module] = []
     for i, (width, following) in enumerate(pairwise(sizes)):
         layers.append(nn.Linear(width, following))

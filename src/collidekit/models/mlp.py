@@ -24,7 +24,7 @@ class MLP(Network):
     ) -> None:
         super().__init__(inputs, outputs)
         if not self.groups:
-            raise CollidekitError("network mlp: the analysis has no flat group of inputs; add one, or take pfn")
+            raise CollidekitError("the analysis has no flat group of inputs; add one, or take pfn")
         width = sum(len(inputs[name].features) for name in self.groups)
         self.hidden = mlp([width, *hidden], activation, dropout)
         self.output = mlp([hidden[-1] if hidden else width, outputs], last=False)

@@ -60,12 +60,18 @@ def _from_file(path: Path, chosen: str) -> type[Network]:
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, Network) and value.__module__ == module.__name__
     }
-    if chosen and chosen in found:
-        return found[chosen]
-    if chosen or len(found) != 1:
-        names = ", ".join(found) or "none"
-        raise CollidekitError(f"{path}: needs one class that derives from collidekit.models.Network; there are: {names}")
+    if chosen:
+        value = getattr(module, chosen, None)
+        if inspect.isclass(value) and issubclass(value, Network):
+            return value
+        raise CollidekitError(f"{path}: there is no network {chosen!r}{did_you_mean(chosen, list(found))}; {_there_are(found)}")
+    if len(found) != 1:
+        raise CollidekitError(f"{path}: needs one network, or name it as {path}:MyNetwork; {_there_are(found)}")
     return next(iter(found.values()))
+
+
+def _there_are(found: Mapping[str, Any]) -> str:
+    return f"classes that derive from collidekit.models.Network: {', '.join(found) or 'none'}"
 
 
 def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str, Any]) -> Network:
@@ -76,4 +82,10 @@ def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str,
     for key in options:
         if key not in known:
             raise CollidekitError(f"network {name}: no option {key!r}{did_you_mean(key, known)}; known are {', '.join(known)}")
-    return network(inputs, outputs, **options)
+    try:
+        return network(inputs, outputs, **options)
+    except CollidekitError as error:
+        raise CollidekitError(f"network {name}: {error}") from None
+    except Exception as error:
+        given = f" with options {dict(options)}" if options else ""
+        raise CollidekitError(f"network {name}{given}: {type(error).__name__}: {error}") from error

@@ -30,7 +30,7 @@ class PFN(Network):
     ) -> None:
         super().__init__(inputs, outputs)
         if not self.collections:
-            raise CollidekitError("network pfn: the analysis has no collection of constituents; take mlp")
+            raise CollidekitError("the analysis has no collection of constituents; take mlp")
         self.norm = norm
         self.phi = torch.nn.ModuleDict(
             {name: mlp([len(inputs[name].features), *phi], activation) for name in self.collections}

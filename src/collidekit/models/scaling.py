@@ -1,9 +1,9 @@
 """Scaling of features inside the model: standard or by robust percentiles, with defaults left out of the estimate."""
 
 from collections.abc import Mapping
-from attrs import evolve
 
 import torch
+from attrs import evolve
 from torch import Tensor, nn
 
 from collidekit.analysis.features import Feature

@@ -17,7 +17,11 @@ class Tagger(nn.Module):
         self.network = network
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.outputs(self.scaling(batch.inputs))
+        scaled = self.scaling(batch.inputs)
+        parameter = next(self.network.parameters(), None)
+        if parameter is not None:  # the network may work in another precision than the scaling
+            scaled = {name: entry.to(parameter.device, parameter.dtype) for name, entry in scaled.items()}
+        return self.outputs(scaled)
 
     def outputs(self, scaled: dict[str, Input]) -> Tensor:
         """The network's outputs (N, K) for inputs that are scaled already."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,27 @@ from collidekit.files import read_json, write_json
 from collidekit.provenance import provenance
 from collidekit.shipped import find_analysis
 
+_AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
+
 
 class _OneLine(logging.Filter):
-    """An error that a user can mend is shown in one line, without luigi's traceback."""
+    """An error that a user can mend is shown in one line, without luigi's traceback.
+
+    luigi logs an exception of ``run`` as such, and one of ``complete`` or ``requires`` as text in the message.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], CollidekitError):
-            record.msg, record.args = f"error: {record.exc_info[1]}", ()
-            record.exc_info = record.exc_text = None
+            self._say(record, str(record.exc_info[1]))
+        elif found := _AS_TEXT.search(record.getMessage()):
+            self._say(record, found[1].strip())
         return True
+
+    @staticmethod
+    def _say(record: logging.LogRecord, text: str) -> None:
+        record.msg, record.args = text, ()
+        record.levelno, record.levelname = logging.ERROR, "ERROR"
+        record.exc_info = record.exc_text = None
 
 
 logging.getLogger("luigi-interface").addFilter(_OneLine())
@@ -110,6 +123,6 @@ def run_with_requirements(task: law.Task) -> None:
     """Run a task after whatever it needs that is not there yet; what is there stays. Errors come through as they are."""
     if task.complete():
         return
-    for needed in luigi.task.flatten(task.requires()):
+    for needed in luigi.task.flatten(task.requires()):  # type: ignore[no-untyped-call]
         run_with_requirements(needed)
     task.run()

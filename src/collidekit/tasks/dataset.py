@@ -39,8 +39,8 @@ def shipped_files(task: AnalysisTask, part: str) -> list[str]:
     patterns = getattr(task.analysis.files, part)
     if not patterns:
         raise CollidekitError(
-            f"{task.config}: names no {part} files; give them with --{'test-' if part == 'test' else ''}filelist, or as "
-            f"'files: {{{part}: ...}}' in the analysis file"
+            f"{task.config}: names no {part} files; give them with {'--test-files' if part == 'test' else '--files'} "
+            f"({'--test-filelist' if part == 'test' else '--filelist'} in law), or as 'files: {{{part}: ...}}' in the file"
         )
     return expand([p if "://" in p else str(task.analysis_folder / p) for p in patterns])
 

@@ -102,4 +102,4 @@ class PredictionTask(TestParameters):
         return {"inference": self.requires()["inference"].hash}
 
     def predictions(self) -> Predictions:
-        return self.requires()["inference"].predictions()  # type: ignore[no-any-return, attr-defined]
+        return self.requires()["inference"].predictions()  # type: ignore[no-any-return]

@@ -37,7 +37,7 @@ class InputHistogrammerTask(DatasetParameters):
         return {"histograms": self.target("histograms.npz"), "run": self.target("run.json")}
 
     def run(self) -> None:
-        dataset = self.requires()["dataset"].dataset()  # type: ignore[attr-defined]
+        dataset = self.requires()["dataset"].dataset()
         histogram_inputs(dataset, self.bins).save(self.folder / "histograms.npz")
         self.say(f"[bold]Histogrammed[/bold] the inputs of {len(dataset):,} rows")
         self.write_provenance()
@@ -85,7 +85,8 @@ def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
         found = dataset.manifest.summary["statistics"][name]
         for feature in entry.features:
             low, high = (found[feature.name]["percentiles"][p] for p in ("0.5", "99.5"))
-            axes[f"{name}.{feature.name}"] = HistogramAxis.of_feature(feature, *(feature.bounds or (low, high)), bins=bins)
+            low, high = feature.bounds or (low, high)
+            axes[f"{name}.{feature.name}"] = HistogramAxis.of_feature(feature, low, high, bins)
     histograms = InputHistograms(list(analysis.classes), axes)
     for batch in Loader(dataset, 8192):
         before = batch.weights.numpy().astype(np.float64)
@@ -97,9 +98,8 @@ def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
 def _fill(histograms: InputHistograms, batch: Batch, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> None:
     labels = batch.labels.numpy()
     for name, entry in batch.inputs.items():
-        ragged = isinstance(entry, Ragged)
-        rows = entry.rows.numpy() if ragged else slice(None)
-        values = entry.values.numpy() if ragged else entry.numpy()
+        rows = entry.rows.numpy() if isinstance(entry, Ragged) else np.arange(len(batch))
+        values = (entry.values if isinstance(entry, Ragged) else entry).numpy()
         columns = [key for key in histograms.axes if key.startswith(f"{name}.")]
         for i, key in enumerate(columns):
             histograms.fill(key, values[:, i], labels[rows], before[rows], after[rows])

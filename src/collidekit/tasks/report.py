@@ -6,6 +6,7 @@ from typing import Any
 import law
 import yaml
 
+from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.evaluation.efficiency import efficiency_in_bins, quantile_edges
 from collidekit.evaluation.metrics import classification_metrics
@@ -57,7 +58,7 @@ class ReportTask(PredictionTask):
     def run(self) -> None:
         needed = self.requires()
         predictions = self.predictions()
-        results, points = needed["roc"].measure(), needed["working_points"].find()  # type: ignore[attr-defined]
+        results, points = needed["roc"].measure(), needed["working_points"].find()
         metrics = classification_metrics(predictions)
         plots = self.folder / "plots"
         plots.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ class ReportTask(PredictionTask):
                 sections=(
                     roc_section(results, roc_plots),
                     classification_section(metrics, [*shapes, confusion]),
-                    working_points_section(points, _efficiencies(plots, predictions, points, self.analysis.name)),
+                    working_points_section(points, _efficiencies(plots, predictions, points, self.analysis)),
                     training_section([curves], _training_facts(training.folder)),
                     data_section(
                         {"evaluated": metrics.counts},
@@ -85,7 +86,7 @@ class ReportTask(PredictionTask):
                         self.analysis.selection or "",
                         [f"Trained on {manifest.rows:,} rows: {_counts(manifest)}."],
                     ),
-                    inputs_section(needed["inputs"].plots()),  # type: ignore[attr-defined]
+                    inputs_section(needed["inputs"].plots()),
                     self._provenance_section(training),
                 ),
             ),
@@ -130,7 +131,9 @@ def _shapes(folder: Path, predictions: Predictions, points: list[DiscriminatorPo
     ]
 
 
-def _efficiencies(folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], note: str) -> list[Path]:
+def _efficiencies(
+    folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], analysis: Analysis
+) -> list[Path]:
     """Efficiency of the loosest working point of each discriminator in each spectator."""
     plots = []
     for name in predictions.definitions:
@@ -140,8 +143,9 @@ def _efficiencies(folder: Path, predictions: Predictions, points: list[Discrimin
             edges = quantile_edges(values)
             if len(edges) > 2:
                 binned = efficiency_in_bins(predictions, name, threshold, variable, edges)
-                text = f"{name}, mistag rate {label}"
-                plots.append(_png(plot_efficiency(folder / f"efficiency_{name}_{variable}", binned, text, note)))
+                text = f"{analysis.name}, mistag rate {label}"
+                stem = folder / f"efficiency_{name}_{variable}"
+                plots.append(_png(plot_efficiency(stem, binned, analysis.label(variable), text)))
     return plots
 
 

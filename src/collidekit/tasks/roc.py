@@ -1,8 +1,10 @@
 """ROCCurveTask: predictions -> ROC curves, AUC and rejections with errors."""
 
 import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import law
 import luigi
@@ -12,6 +14,7 @@ from rich.table import Table
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import plot_roc
+from collidekit.evaluation.rejection import Rejection
 from collidekit.evaluation.roc_result import RocResult, measure_discriminator, write_rocs
 from collidekit.files import replacing
 from collidekit.tasks.inference import PredictionTask
@@ -49,7 +52,30 @@ class ROCCurveTask(PredictionTask):
         self.write_provenance()
 
 
-def roc_table(results: list[RocResult], title: str = "") -> Table:
+class Quoted(Protocol):
+    """What a line of the table needs: a ``RocResult``, or a ``RocLine`` read back from JSON."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def auc(self) -> float: ...
+    @property
+    def auc_error(self) -> float: ...
+    @property
+    def rejections(self) -> tuple[Rejection, ...]: ...
+
+
+@dataclass(frozen=True)
+class RocLine:
+    """The quoted numbers of one discriminator."""
+
+    name: str
+    auc: float
+    auc_error: float
+    rejections: tuple[Rejection, ...]
+
+
+def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
     """AUC and rejections with errors, as a person reads them: one line for each discriminator and signal efficiency."""
     table = Table(title=title or None, title_justify="left")
     table.add_column("discriminator")

@@ -18,9 +18,9 @@ from collidekit.training.config import TrainingConfig
 _IN_FILE = "; default: the analysis file's training, else "
 
 
-def _optional(kind: type[luigi.Parameter], text: str, default: Any, **options: Any) -> luigi.Parameter:
+def _optional(kind: Any, text: str, default: Any) -> Any:
     """A setting that the analysis file may recommend: empty means "as recommended"."""
-    return kind(default=None, description=f"{text}{_IN_FILE}{default}", **options)
+    return kind(default=None, description=f"{text}{_IN_FILE}{default}")
 
 
 class OptionalNumbers(luigi.OptionalStrParameter):
@@ -32,7 +32,7 @@ class TrainingParameters(DatasetParameters):
 
     training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
     model_name = _optional(luigi.OptionalStrParameter, "the network: a name, or a file my_network.py", "pfn")
-    model_options = luigi.DictParameter(default={}, description="options of the network as JSON, such as '{\"f\": [64, 64]}'")
+    model_options: Any = luigi.DictParameter(default={}, description="options of the network as JSON, such as '{\"f\": [64, 64]}'")
     epochs = _optional(luigi.OptionalIntParameter, "passes over the training rows", 20)
     batch_size = _optional(luigi.OptionalIntParameter, "rows in a step", 1024)
     learning_rate = _optional(luigi.OptionalFloatParameter, "the largest learning rate", 0.001)
@@ -109,7 +109,7 @@ class TrainingTask(TrainingParameters):
     def requires(self) -> dict[str, AnalysisTask]:
         needed = {"dataset": DatasetConstructorTask.req(self)}
         if self.extend_training:
-            needed["training"] = TrainingTask.req(self, extend_training=0)
+            needed["training"] = TrainingTask.req(self, extend_training=0, resume_epoch=0)
         return needed
 
     def identity(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class TrainingTask(TrainingParameters):
             "dataset": self.requires()["dataset"].hash,
             "config": config.model_dump(mode="json"),
             "class_weights": self.analysis.class_weights,
-            "network": Path(config.model_name.partition(":")[0]).read_text() if ".py" in config.model_name else "",
+            "network": _source(config.model_name),
         }
 
     def versions_in_path(self) -> list[str]:
@@ -140,10 +140,12 @@ class TrainingTask(TrainingParameters):
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
         dataset = self.requires()["dataset"].dataset(config.n_train_files)
         begun = time.monotonic()
-        training = Training(config, dataset, self.folder, Display())
         start = self._checkpoint()
+        if start is None or start.parent != self.folder:
+            self._remove_earlier()
+        training = Training(config, dataset, self.folder, Display())
         if start:
-            training.resume(start)
+            (training.resume if start.parent == self.folder else training.extend)(start)
             self.say(f"going on after epoch {training.epoch - 1} from {start}")
         parameters = sum(p.numel() for p in training.tagger.parameters())
         self.say(
@@ -166,3 +168,19 @@ class TrainingTask(TrainingParameters):
         if self.extend_training:
             return Path(self.requires()["training"].folder / "last.pt")
         return None
+
+    def _remove_earlier(self) -> None:
+        """What an earlier training left here, which is not gone on from, must not be taken for a part of this one."""
+        for pattern in ("last.pt", "best_model.pt", "model_*.pt", "history.csv", "steps.csv"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+
+def _source(model_name: str) -> str:
+    """The code of a user's network: a changed one makes another training."""
+    path = Path(model_name.partition(":")[0])
+    if path.suffix != ".py":
+        return ""
+    if not path.is_file():
+        raise CollidekitError(f"--model-name: {path}: there is no such file")
+    return path.read_text()

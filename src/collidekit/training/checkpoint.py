@@ -1,13 +1,13 @@
 """Checkpoints: weights, the resolved configuration and all that is needed to go on. Loaded weights-only, never unpickled."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
-from collidekit.analysis.schema import Analysis
+from collidekit.analysis.schema import Analysis, Collection, Group
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.models.network import build_network
@@ -15,6 +15,7 @@ from collidekit.models.tagger import Tagger
 from collidekit.training.config import TrainingConfig
 
 FORMAT = 1
+_KEYS = {"analysis", "config", "epoch", "tagger", "state"}
 
 
 @dataclass
@@ -52,18 +53,28 @@ def load_content(path: Path) -> dict[str, Any]:
         raise CollidekitError(f"{path}: there is no such checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # of many kinds, from zip, pickle and torch
         raise CollidekitError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0][:120]})") from None
-    if not isinstance(content, dict) or content.get("collidekit") != FORMAT:
+    if not isinstance(content, dict) or content.get("collidekit") != FORMAT or not content.keys() >= _KEYS:
         raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")
     return content
+
+
+def _settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, TrainingConfig]:
+    try:
+        analysis = Analysis.model_validate_json(content["analysis"])
+        config = TrainingConfig.model_validate_json(content["config"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CollidekitError(f"{path}: holds settings of another version of collidekit ({place}: {first['msg']})") from None
+    return analysis, config
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """The tagger of a checkpoint, in evaluation mode."""
     content = load_content(path)
-    analysis = Analysis.model_validate(json.loads(content["analysis"]))
-    config = TrainingConfig.model_validate(json.loads(content["config"]))
+    analysis, config = _settings(path, content)
     network = build_network(config.model_name, analysis.inputs, len(analysis.classes), config.model_options)
     tagger = Tagger(analysis, network)
     try:
@@ -75,12 +86,27 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(tagger.eval(), analysis, config, content["epoch"], content["state"])
 
 
+def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> None:
+    """Going on with other settings would be another training; only ``extend_training`` may differ."""
+    trained, settings = _settings(path, content)
+    check_same_inputs(path, trained, analysis)
+    for name in TrainingConfig.model_fields:
+        mine, theirs = getattr(config, name), getattr(settings, name)
+        if name != "extend_training" and mine != theirs:
+            raise CollidekitError(f"{path}: was trained with {name} {theirs!r}, not {mine!r}; one cannot go on from it")
+
+
 def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
     """Inputs and classes must be those of the training; the error says which feature differs."""
     for name, entry in trained.inputs.items():
         if name not in given.inputs:
             raise CollidekitError(f"{path}: was trained with input {name!r}, which analysis {given.name!r} does not have")
         theirs = given.inputs[name]
+        if _shape(entry) != _shape(theirs):
+            raise CollidekitError(
+                f"{path}: is of another analysis: input {name!r} is {_shape(entry)}, and {_shape(theirs)} in analysis "
+                f"{given.name!r}"
+            )
         for position, feature in enumerate(entry.features):
             other = theirs.features[position] if position < len(theirs.features) else None
             if other is None or other.name != feature.name:
@@ -89,16 +115,23 @@ def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
                     f"{path}: is of another analysis: feature {position + 1} of input {name!r} is {feature.name!r}, and "
                     f"analysis {given.name!r} {found}"
                 )
-            for part in ("unit", "default", "kind"):
+            for part in ("unit", "default", "bounds", "kind"):
                 if getattr(other, part) != getattr(feature, part):
                     raise CollidekitError(
                         f"{path}: is of another analysis: feature {feature.name!r} of input {name!r} has {part} "
                         f"{getattr(feature, part)!r}, and {getattr(other, part)!r} in analysis {given.name!r}"
                     )
-        if len(theirs.features) > len(entry.features) or type(theirs) is not type(entry):
-            extra = theirs.features[-1].name
+        if len(theirs.features) > len(entry.features):
+            extra = theirs.features[len(entry.features)].name
             raise CollidekitError(f"{path}: is of another analysis: it has no feature {extra!r} in input {name!r}")
     if list(trained.classes) != list(given.classes):
         raise CollidekitError(
             f"{path}: is of another analysis: its classes are {', '.join(trained.classes)}, not {', '.join(given.classes)}"
         )
+
+
+def _shape(entry: Collection | Group) -> str:
+    if isinstance(entry, Group):
+        return "a flat group"
+    parts = [name for name in ("momenta", "coordinates") if getattr(entry, name)]
+    return "a collection with " + (" and ".join(parts) or "neither momenta nor coordinates")

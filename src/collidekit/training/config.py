@@ -11,6 +11,7 @@ from collidekit.training.schedules import SCHEDULES
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Optimizer = Literal[tuple(OPTIMIZERS)]  # type: ignore[valid-type]
 Schedule = Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
 
@@ -19,40 +20,37 @@ class TrainingConfig(Strict):
     """The settings of a training. All of them are in the hash of its folder."""
 
     model_name: str = "pfn"
-    model_options: dict[str, Any] = {}
+    model_options: dict[str, Any] = {}  # noqa: RUF012
     epochs: Annotated[int, Field(ge=1)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 1024
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = "AdamW"  # type: ignore[valid-type]
-    betas: tuple[float, float] = (0.95, 0.999)
+    betas: tuple[Share, Share] = (0.95, 0.999)
     eps: Positive = 1e-6
     weight_decay: NotNegative = 0.01
     lr_scheduler: Schedule = "epoch_lin_decay"  # type: ignore[valid-type]
     lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    warmup: Share = 0.1
     mixed_precision: bool = False
     training_precision: Literal["float32", "float64", "bfloat16"] = "float32"
     use_torch_compile: bool = False
     torch_compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
     loss_function: LossFunction = "CrossEntropyLoss"
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Share = 0.0
     focal_gamma: NotNegative = 2.0
     loss_weighting: bool = False
     train_val_split: Annotated[float, Field(gt=0, lt=1)] = 0.85
-    n_train_files: int = -1
+    n_train_files: Annotated[int, Field(ge=-1)] = -1
     seed: int = 123456
     early_stopping: Annotated[int, Field(ge=0)] = 0
     """Stop after this many epochs without a better validation loss; 0 never."""
     gradient_clip: NotNegative = 0.0
     """Largest norm of the gradient; 0 for no limit."""
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ema_decay: Share = 0.0
     """Decay of the running mean of the weights that is validated and kept; 0 for none."""
     augmentation: Literal["none", "rotation"] = "none"
     extend_training: Annotated[int, Field(ge=0)] = 0
-
-    @property
-    def last_epoch(self) -> int:
-        return self.epochs + self.extend_training
+    """Epochs to go on for after the end of the training with these settings; the learning rate stays at its last value."""
 
     @property
     def precision(self) -> str:

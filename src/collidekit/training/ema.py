@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class WeightAverage:
@@ -11,14 +11,15 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.model = copy.deepcopy(model).eval()
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        if any(parameter.dtype == torch.bfloat16 for parameter in model.parameters()):
+            self.model.float()  # small steps would be lost in bfloat16
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        mine, theirs = list(self.model.parameters()), [p.detach() for p in model.parameters()]
+        mine: list[Tensor] = list(self.model.parameters())
+        theirs = [p.to(average.dtype) for p, average in zip(model.parameters(), mine, strict=True)]
         torch._foreach_lerp_(mine, theirs, 1 - decay)
         for average, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
             average.copy_(buffer)

@@ -10,7 +10,16 @@ import torch
 from collidekit.files import replacing
 
 COLUMNS = (
-    "epoch train_loss val_loss train_accuracy val_accuracy learning_rate rows seconds rows_per_second steps".split()
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "train_accuracy",
+    "val_accuracy",
+    "learning_rate",
+    "rows",
+    "seconds",
+    "rows_per_second",
+    "steps",
 )
 
 
@@ -42,16 +51,23 @@ class History:
 
 
 class Board:
-    """Scalars for TensorBoard; a resumed training takes the place of what came after its checkpoint."""
+    """Scalars for TensorBoard. Begins with all epochs so far: what an interrupted training wrote is written anew."""
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, history: History) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=step)  # type: ignore[no-untyped-call]
+        for leftover in folder.glob("events.out.tfevents.*"):
+            leftover.unlink()
+        self._writer = SummaryWriter(str(folder))
+        for row in history.epochs:
+            self.add(row)
 
-    def add(self, step: int, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+    def add(self, row: dict[str, float]) -> None:
+        """The numbers of an epoch, at the number of its last step."""
+        for name, value in row.items():
+            if name not in ("epoch", "steps"):
+                self._writer.add_scalar(name, value, int(row["steps"]))
+        self._writer.flush()
 
     def close(self) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()

@@ -15,7 +15,7 @@ from collidekit.models.network import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives.classification import Classification
 from collidekit.training.augmentation import AUGMENTATIONS
-from collidekit.training.checkpoint import load_content, save_checkpoint
+from collidekit.training.checkpoint import check_same_training, load_content, save_checkpoint
 from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
 from collidekit.training.ema import WeightAverage
@@ -26,42 +26,47 @@ from collidekit.training.schedules import SCHEDULES
 from collidekit.training.weighting import class_weights
 
 SAVE_SECONDS = 120.0
-"""Within an epoch a checkpoint is written this often."""
-
-_DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
 
 class Training:
-    """One training in one folder: ``run`` begins it, or goes on from its last checkpoint."""
+    """One training in one folder: ``run`` begins it; after ``resume`` or ``extend`` it goes on from a checkpoint.
+
+    Within an epoch a checkpoint is written every ``save_seconds``.
+    """
 
     def __init__(
         self, config: TrainingConfig, dataset: Dataset, folder: Path, display: Display | None = None, threads: int = 1,
-        accelerator: str = "auto",
+        accelerator: str = "auto", save_seconds: float = SAVE_SECONDS,
     ) -> None:  # fmt: skip
         self.config, self.folder, self.analysis = config, folder, dataset.analysis
+        self.save_seconds = save_seconds
         self.display = display or Display(shown=False)
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.objective = Classification(
             class_weights(self.analysis), config.loss_function, config.label_smoothing, config.focal_gamma
         )
-        network = build_network(
-            config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options
-        )
+        network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network)
         self.data = prepare(dataset, config, threads)
-        self.tagger.scaling.fit(self.data.statistics)
         self.optimizer = build_optimizer(
             config.optimizer, self.tagger.parameters(), config.learning_rate, config.betas, config.eps,
             config.weight_decay,
         )  # fmt: skip
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
-        module = torch.compile(self.tagger, mode=config.torch_compile_mode, dynamic=True) if config.use_torch_compile else None
-        self.model, self.optimizer = self.fabric.setup(module or self.tagger, self.optimizer)
+        module: Any = self.tagger
+        if config.use_torch_compile:
+            module = torch.compile(self.tagger, mode=config.torch_compile_mode, dynamic=True)
+        self.model, self.optimizer = self.fabric.setup(module, self.optimizer)
+        if config.precision == "bf16-true":
+            self.tagger.scaling.float()  # raw values have more digits than bfloat16
+        self.tagger.scaling.fit(self.data.statistics)
         self.average = WeightAverage(self.tagger, config.ema_decay) if config.ema_decay else None
         self.augment = AUGMENTATIONS[config.augmentation](self.analysis) if config.augmentation != "none" else None
         self.history = History()
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
+        self.extended_from = 0
+        """The last epoch of the training that this one extends."""
         self.best = {"loss": math.inf, "epoch": 0.0}
         self.sums = {"loss": 0.0, "right": 0.0, "weight": 0.0, "rows": 0.0, "seconds": 0.0}
 
@@ -69,70 +74,85 @@ class Training:
     def steps_per_epoch(self) -> int:
         return max(math.ceil(self.data.rows / self.config.batch_size), 1)
 
+    @property
+    def last_epoch(self) -> int:
+        return self.extended_from + self.config.extend_training if self.extended_from else self.config.epochs
+
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
-        board = Board(self.folder / "tensorboard", self.step)
+        board = Board(self.folder / "tensorboard", self.history)
         with self.display:
             self.display.header()
-            while self.epoch <= self.config.last_epoch and not self._stop_early():
+            while self.epoch <= self.last_epoch and not self._stop_early():
                 self._train_epoch()
-                row = self._finish_epoch()
-                board.add(self.step, {key: value for key, value in row.items() if key not in ("epoch", "steps")})
+                board.add(self._finish_epoch())
         board.close()
         return self.folder / "best_model.pt"
 
     def _train_epoch(self) -> None:
-        config = self.config
         self.model.train()
         self.data.training.set_epoch(self.epoch)
-        self.display.begin(self.epoch, config.last_epoch, self.steps_per_epoch, self.step_in_epoch)
+        self.display.begin(self.epoch, self.last_epoch, self.steps_per_epoch, self.step_in_epoch)
         saved = begun = time.monotonic()
         for batch in self.data.training.iterate(skip=self.step_in_epoch):
             learning_rate = self._set_learning_rate()
-            loss, right = self._train_step(batch)
-            if not math.isfinite(loss):
-                raise CollidekitError(
-                    f"{self.folder}: the loss is {loss} at step {self.step} of epoch {self.epoch}; take a smaller "
-                    "--learning-rate or set --gradient-clip"
-                )
+            loss, right, weight = self._train_step(batch)
+            self._check_finite(loss, f"loss is {loss} at step {self.step}")
             self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
             if self.average:
                 self.average.update(self.tagger, self.step)
             self.history.losses.append(loss)
             now = time.monotonic()
-            for key, value in {"loss": loss * len(batch), "right": right, "rows": len(batch), "seconds": now - begun}.items():
-                self.sums[key] += value
+            self._count(loss=loss * len(batch), right=right, weight=weight, rows=len(batch), seconds=now - begun)
             begun = now
             rows, seconds = self.sums["rows"], max(self.sums["seconds"], 1e-9)
             self.display.step(self.sums["loss"] / rows, loss, rows / seconds, learning_rate)
-            if now - saved > SAVE_SECONDS:
+            if now - saved > self.save_seconds:
                 self.save("last.pt")
                 saved = begun = time.monotonic()
 
-    def _train_step(self, batch: Batch) -> tuple[float, float]:
-        """One step of the optimizer: the loss, and how many rows are right."""
+    def _count(self, **values: float) -> None:
+        for key, value in values.items():
+            self.sums[key] += value
+
+    def _check_finite(self, loss: float, what: str) -> None:
+        if not math.isfinite(loss):
+            raise CollidekitError(
+                f"{self.folder}: the {what} of epoch {self.epoch}; take a smaller --learning-rate or set --gradient-clip"
+            )
+
+    def _train_step(self, batch: Batch) -> tuple[float, float, float]:
+        """One step of the optimizer: the loss, the weight of the rows that are right, and of all."""
         weights = self.data.weighting(batch)
-        batch = self._on_device(batch)
+        batch = batch.to(self.fabric.device)
         if self.augment:
             batch = self.augment(batch)
         outputs = self.model(batch)
-        loss = self.objective.loss(outputs, batch, weights.to(outputs))
+        if outputs.shape != (len(batch), self.objective.outputs):
+            raise CollidekitError(
+                f"network {self.config.model_name}: gives outputs of shape {tuple(outputs.shape)} for {len(batch)} rows of "
+                f"{self.objective.outputs} classes"
+            )
+        weights = weights.to(outputs)
+        loss = self.objective.loss(outputs, batch, weights)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.config.gradient_clip:
             self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.gradient_clip)
         self.optimizer.step()
-        return loss.item(), float((outputs.detach().argmax(dim=1) == batch.labels).sum())
+        right = (outputs.detach().argmax(dim=1) == batch.labels) * weights
+        return loss.item(), right.sum().item(), weights.sum().item()
 
     def _finish_epoch(self) -> dict[str, float]:
         """Validate, note the epoch, keep the best model and a checkpoint."""
         sums = self.sums
         val_loss, val_accuracy = self.validate()
+        self._check_finite(val_loss, f"validation loss is {val_loss} at the end")
         row = {
             "epoch": self.epoch,
             "train_loss": sums["loss"] / max(sums["rows"], 1),
             "val_loss": val_loss,
-            "train_accuracy": sums["right"] / max(sums["rows"], 1),
+            "train_accuracy": sums["right"] / sums["weight"] if sums["weight"] > 0 else 0.0,
             "val_accuracy": val_accuracy,
             "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
             "rows": sums["rows"],
@@ -148,10 +168,10 @@ class Training:
         finished, self.epoch, self.step_in_epoch = self.epoch, self.epoch + 1, 0
         self.sums = dict.fromkeys(sums, 0.0)
         if improved:
-            save_checkpoint(self.folder / "best_model.pt", self._kept().state_dict(), self.analysis, self.config, finished, {})
-        self.save(f"model_{finished}.pt")
-        self.save("last.pt")
+            self._save_best(self._kept().state_dict())
         self.history.write(self.folder)
+        self.save(f"model_{finished}.pt")
+        self.save("last.pt")  # after all else: who goes on from it finds everything up to here
         return row
 
     @torch.no_grad()
@@ -161,8 +181,8 @@ class Training:
         model.eval()
         loss, right, weight, rows = 0.0, 0.0, 0.0, 0
         for batch in self.data.validation:
-            weights = self.data.weighting(batch)
-            batch = self._on_device(batch)
+            weights = self.data.validation_weighting(batch)
+            batch = batch.to(self.fabric.device)
             with self.fabric.autocast():
                 outputs = model(batch)
             loss += self.objective.loss(outputs, batch, weights.to(outputs)).item() * len(batch)
@@ -176,7 +196,7 @@ class Training:
 
     def _stop_early(self) -> bool:
         patience = self.config.early_stopping
-        stop = bool(patience) and self.epoch - 1 - self.best["epoch"] >= patience
+        stop = bool(patience) and self.epoch - 1 - max(self.best["epoch"], self.extended_from) >= patience
         if stop:
             self.display.say(f"stopped: no better validation loss in {patience} epochs")
         return stop
@@ -190,10 +210,6 @@ class Training:
             group["lr"] = self.config.learning_rate * factor
         return self.config.learning_rate * factor
 
-    def _on_device(self, batch: Batch) -> Batch:
-        dtype = _DTYPES.get(self.config.precision)
-        return batch if dtype is None and self.fabric.device.type == "cpu" else batch.to(self.fabric.device, dtype)
-
     def save(self, name: str) -> None:
         """Write all that is needed to go on from here."""
         state: dict[str, Any] = {
@@ -201,24 +217,58 @@ class Training:
             "average": self.average.model.state_dict() if self.average else {},
             "history": self.history.state(),
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
             "best": self.best,
             "sums": self.sums,
             "position": [self.step, self.epoch, self.step_in_epoch],
+            "extended_from": self.extended_from,
         }
         save_checkpoint(self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state)
 
+    def _save_best(self, tagger: dict[str, Any]) -> None:
+        save_checkpoint(
+            self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}
+        )  # fmt: skip
+
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint: weights, optimizer, averages, history, position and random state."""
+        """Go on from a checkpoint of this training: weights, optimizer, averages, history, position, random state."""
         content = load_content(path)
         state = content["state"]
         if not state:
             raise CollidekitError(f"{path}: holds a model for prediction, not the state of a training")
-        self.tagger.load_state_dict(content["tagger"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average:
-            self.average.model.load_state_dict(state["average"])
+        check_same_training(path, content, self.analysis, self.config)
+        try:
+            self.tagger.load_state_dict(content["tagger"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average:
+                self.average.model.load_state_dict(state["average"])
+        except (RuntimeError, ValueError) as error:
+            raise CollidekitError(f"{path}: does not fit the network ({str(error).splitlines()[-1].strip()})") from None
         self.history = History.from_state(state["history"])
         self.best, self.sums = dict(state["best"]), dict(state["sums"])
         self.step, self.epoch, self.step_in_epoch = state["position"]
+        self.extended_from = state["extended_from"]
         torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"])
+        self._find_best(path.parent)
 
+    def extend(self, path: Path) -> None:
+        """Go on for ``extend_training`` epochs after the end of another training, whose last checkpoint this is.
+
+        The best epoch so far stays the best until there is a better one; the patience of early stopping begins anew.
+        """
+        self.resume(path)
+        self.extended_from = self.epoch - 1
+        self.save("last.pt")
+
+    def _find_best(self, folder: Path) -> None:
+        """Bring the best model so far here from the folder of the checkpoint; without it the next epoch is the best."""
+        if not (epoch := int(self.best["epoch"])):
+            return
+        for path in (folder / "best_model.pt", folder / f"model_{epoch}.pt"):
+            if path.exists() and (content := load_content(path))["epoch"] == epoch:
+                self._save_best(content["state"].get("average") or content["tagger"])
+                return
+        self.display.say(f"{folder}: the best model so far, of epoch {epoch}, is gone; the next epoch takes its place")
+        self.best = {"loss": math.inf, "epoch": 0.0}

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,10 +26,11 @@ def build_optimizer(
 
     Weight decay is for matrices only: biases and norms are left alone.
     """
-    matrices, vectors = [], []
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
     for parameter in parameters:
         (matrices if parameter.ndim > 1 else vectors).append(parameter)
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    settings = {"lr": learning_rate, "betas": betas, "eps": eps, "momentum": betas[0]}
+    settings: dict[str, Any] = {"lr": learning_rate, "betas": betas, "eps": eps, "momentum": betas[0]}
     accepted = inspect.signature(OPTIMIZERS[name].__init__).parameters
     return OPTIMIZERS[name](groups, **{key: value for key, value in settings.items() if key in accepted})

@@ -20,6 +20,9 @@ class Prepared:
     training: Loader
     validation: Loader
     weighting: Weighting
+    """Of training rows."""
+    validation_weighting: Weighting
+    """Of validation rows: what sampling does to the training rows, weights do to these."""
     statistics: Statistics
     rows: int
     """Training rows in an epoch, as expected after sampling."""
@@ -59,8 +62,8 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
         raise CollidekitError(f"{dataset.manifest.folder}: the weights of the training rows are all zero")
     loader = Loader(dataset, config.batch_size, "training", share, True, config.seed, keep, threads)
     validation = validation_rows(dataset, share, threads)
-    weighting = Weighting(in_loss, mean)
-    return Prepared(loader, validation, weighting, found, round(expected), others)
+    validated = Weighting(reweighting, total / rows)
+    return Prepared(loader, validation, Weighting(in_loss, mean), validated, found, round(expected), others)
 
 
 def validation_rows(dataset: Dataset, share: float, threads: int = 1) -> Loader:

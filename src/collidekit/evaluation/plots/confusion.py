@@ -12,12 +12,14 @@ from collidekit.evaluation.plots.style import figure, mark, save
 def plot_confusion_matrix(stem: Path, matrix: ConfusionMatrix, note: str = "") -> list[Path]:
     """Rows are the truth, each normalised to 100 %; columns are the class with the largest probability."""
     size = len(matrix.classes)
-    side = 3.0 + 0.95 * max(size, 3)
+    side = 3.0 + (0.95 if size <= 6 else 0.6) * max(size, 3)
     with figure(side + 0.9, side) as canvas:
         axes = canvas.subplots()
         image = axes.imshow(100 * matrix.share, cmap="Blues", vmin=0, vmax=100)
         canvas.colorbar(image, ax=axes, label="share of the true class [%]", shrink=0.9)
-        axes.set_xticks(range(size), matrix.classes, rotation=45 if size > 5 else 0, ha="right" if size > 5 else "center")
+        axes.set_xticks(
+            range(size), matrix.classes, rotation=45 if size > 5 else 0, ha="right" if size > 5 else "center"
+        )
         axes.set_yticks(range(size), matrix.classes)
         axes.tick_params(which="both", length=0)
         axes.minorticks_off()

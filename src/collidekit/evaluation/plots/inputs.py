@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from collidekit.evaluation.input_histograms import DEFAULT, INVALID, OVER, UNDER, InputHistogram
-from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import MOST_BANDS, colours, figure, mark, save, with_ratio
 from collidekit.evaluation.rows import Floats
 
 LINES: dict[str, tuple[Any, float]] = {"before": ("--", 1.1), "after": ("-", 1.8)}
@@ -19,6 +19,7 @@ def plot_input(stem: Path, histogram: InputHistogram, reference: str = "", note:
     """Fractions of entries per bin of each class over the ratio to the reference class (default: the first).
 
     Entries equal to the default value have a bin of their own on the right; the share outside the range is written.
+    More than six classes are drawn without error bands.
     """
     axis, classes = histogram.axis, histogram.classes
     base = classes.index(reference) if reference else 0
@@ -63,9 +64,12 @@ def _draw(panels: Any, histogram: InputHistogram, variant: str, base: int) -> Fl
     ratio, ratio_error = _ratios(histogram, variant, base)
     edges, (line, width) = histogram.axis.edges, LINES[variant]
     for index, colour in enumerate(colours(len(histogram.classes))):
-        for axes, height, spread in ((panels[0], value[index], error[index]), (panels[1], ratio[index], ratio_error[index])):
+        for axes, height, spread in (
+            (panels[0], value[index], error[index]),
+            (panels[1], ratio[index], ratio_error[index]),
+        ):
             axes.stairs(height, edges, color=colour, linestyle=line, linewidth=width, baseline=None)
-            if variant == "after":
+            if variant == "after" and len(histogram.classes) <= MOST_BANDS:
                 shade = {"fill": True, "color": colour, "alpha": 0.25, "linewidth": 0}
                 low, high = np.nan_to_num(height - spread), np.nan_to_num(height + spread)
                 axes.stairs(high, edges, baseline=low, **shade)
@@ -102,7 +106,9 @@ def _main_axis(axes: Axes, histogram: InputHistogram, heights: Floats, variants:
     per_bin = "" if histogram.axis.kind != "continuous" else f" / {width:.3g}{_unit(histogram.axis.label)}"
     axes.set_ylabel(f"fraction of entries{per_bin}")
     if len(variants) > 1:
-        lines = [Line2D([], [], color="grey", linestyle=LINES[v][0], label=f"{v} weighting") for v in reversed(variants)]
+        lines = [
+            Line2D([], [], color="grey", linestyle=LINES[v][0], label=f"{v} weighting") for v in reversed(variants)
+        ]
         axes.add_artist(axes.legend(handles=lines, loc="upper right"))
     axes.legend(handles=handles, loc="upper left", ncols=columns)
     if histogram.axis.kind != "continuous":

@@ -45,7 +45,8 @@ def _draw_curves(axes: Axes, results: Sequence[RocResult], style: RocStyle) -> N
         points = result.curve.thinned()
         points = points[result.curve.background_efficiencies[points] > 0]
         efficiency, low, high = (
-            _as_drawn(values, style) for values in (result.curve.background_efficiencies[points], *result.replicates.band)
+            _as_drawn(values, style)
+            for values in (result.curve.background_efficiencies[points], *result.replicates.band)
         )
         label = f"{_legend_name(result, results)}AUC = {with_error(result.auc, result.auc_error)}"
         axes.plot(result.curve.signal_efficiencies[points], efficiency, color=colour, linestyle=line, label=label)
@@ -93,11 +94,14 @@ def _ratio(result: RocResult, first: RocResult, style: RocStyle) -> tuple[Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         value = ours / theirs if style == "b-tagging" else theirs / ours
         above, below = (ours, theirs) if style == "b-tagging" else (theirs, ours)
-        relative_a, relative_b = (np.nan_to_num(x, posinf=0, neginf=0) for x in (a.curve / above - 1, b.curve / below - 1))
+        relative_a, relative_b = (
+            np.nan_to_num(x, posinf=0, neginf=0) for x in (a.curve / above - 1, b.curve / below - 1)
+        )
         if a.rows == b.rows and a.curve.shape == b.curve.shape and a.seed == b.seed:
             spread = np.std(relative_a - relative_b, axis=0)
         else:
             spread = np.hypot(np.std(relative_a, axis=0), np.std(relative_b, axis=0))
+        value = np.where(np.isfinite(value), value, np.nan)
         return value, value * spread
 
 

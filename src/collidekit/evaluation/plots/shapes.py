@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.style import colours, figure, mark, save
+from collidekit.evaluation.plots.style import MOST_BANDS, colours, figure, mark, save
 from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 
@@ -26,20 +26,29 @@ def plot_discriminator_shapes(
     ``thresholds`` (label -> value) are drawn as vertical lines.
     """
     scores, edges = predictions.discriminator(name), np.linspace(0, 1, bins + 1)
+    bands = len(predictions.classes) <= MOST_BANDS
     with figure() as canvas:
         axes = canvas.subplots()
         heights: list[Floats] = []
-        for index, (label, colour) in enumerate(zip(predictions.classes, colours(len(predictions.classes)), strict=True)):
+        for index, (label, colour) in enumerate(
+            zip(predictions.classes, colours(len(predictions.classes)), strict=True)
+        ):
             rows = predictions.labels == index
             if (total := float(predictions.weights[rows].sum())) > 0:
                 weights = predictions.weights[rows] / total
-                heights.append(_draw_shape(axes, scores[rows], weights, edges, colour, f"{label} ({rows.sum():,})"))
+                heights.append(
+                    _draw_shape(axes, scores[rows], weights, edges, colour, f"{label} ({rows.sum():,})", bands)
+                )
         if not heights:
             raise CollidekitError(f"discriminator {name}: no class has rows with a positive sum of weights")
         _limits(axes, np.concatenate(heights), len(heights))
         for label, value in (thresholds or {}).items():
             axes.axvline(value, ymax=0.72, color="black", linestyle=":", linewidth=1.2)
-            place: dict[str, Any] = {"xy": (value, 0.7), "xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
+            place: dict[str, Any] = {
+                "xy": (value, 0.7),
+                "xycoords": axes.get_xaxis_transform(),
+                "textcoords": "offset points",
+            }
             axes.annotate(label, xytext=(-3, 0), rotation=90, ha="right", va="top", fontsize=9, **place)
         axes.set_xlabel(f"discriminator {name}")
         axes.set_ylabel(f"fraction of entries / {1 / bins:g}")
@@ -47,11 +56,14 @@ def plot_discriminator_shapes(
         return save(canvas, stem)
 
 
-def _draw_shape(axes: Axes, scores: Floats, weights: Floats, edges: Floats, colour: str, label: str) -> Floats:
+def _draw_shape(
+    axes: Axes, scores: Floats, weights: Floats, edges: Floats, colour: str, label: str, bands: bool
+) -> Floats:
     height = np.histogram(scores, edges, weights=weights)[0]
     error = np.sqrt(np.histogram(scores, edges, weights=weights**2)[0])
     axes.stairs(height, edges, color=colour, label=label, linewidth=1.8)
-    axes.stairs(height + error, edges, baseline=height - error, fill=True, color=colour, alpha=0.3, linewidth=0)
+    if bands:
+        axes.stairs(height + error, edges, baseline=height - error, fill=True, color=colour, alpha=0.3, linewidth=0)
     return height
 
 

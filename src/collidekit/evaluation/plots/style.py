@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from collidekit.evaluation.files import complete
@@ -18,6 +19,8 @@ PETROFF_10 = (
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 """Sequences chosen for accessibility (arXiv 2107.02270)."""
+MOST_BANDS = 6
+"""With more classes than this, error bands only hide one another."""
 
 STYLE: dict[str, Any] = {
     "font.size": 12,
@@ -52,8 +55,10 @@ STYLE: dict[str, Any] = {
 
 
 def colours(count: int) -> list[str]:
-    """``count`` colours; beyond ten they repeat."""
-    palette = PETROFF_6 if count <= len(PETROFF_6) else PETROFF_10
+    """``count`` colours; beyond ten, darker ones of the same ten."""
+    if count <= len(PETROFF_6):
+        return list(PETROFF_6[:count])
+    palette = [*PETROFF_10, *(to_hex((0.55 * r, 0.55 * g, 0.55 * b)) for r, g, b in map(to_rgb, PETROFF_10))]
     return [palette[index % len(palette)] for index in range(count)]
 
 

@@ -73,7 +73,11 @@ def _draw(axes: Axes, columns: Mapping[str, Floats], name: str, curves: Mapping[
     for (column, label), colour, line in zip(curves.items(), colours(6)[:3:2], ("-", "--"), strict=False):
         if np.isfinite(columns[column]).any():
             single = len(curves) == 1
-            style: dict[str, Any] = {"color": "black" if single else colour, "linestyle": "-" if single else line, "marker": marker}
+            style: dict[str, Any] = {
+                "color": "black" if single else colour,
+                "linestyle": "-" if single else line,
+                "marker": marker,
+            }
             axes.plot(columns["epoch"], columns[column], label=label, markersize=4, **style)
     axes.set_ylabel(name)
     if name == "learning rate" and _spans_decades(columns["learning_rate"]):

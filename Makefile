@@ -1,0 +1,40 @@
+# make demo   sets up and runs the main job on the sample that ships
+# make test   sets up and runs the tests
+#
+# Both use the environment you are in where collidekit is installed there (pip install -e .), else they make .venv here.
+
+PYTHON ?= $(shell python -c "import collidekit" 2>/dev/null && command -v python || echo .venv/bin/python)
+WORKERS ?= 2
+
+.PHONY: demo test lint docs setup clean
+
+demo: setup
+	$(PYTHON) -m collidekit demo
+
+test: setup
+	$(PYTHON) -c "import pytest, xdist, hypothesis" 2>/dev/null || $(PYTHON) -m pip install --quiet --group test
+	$(PYTHON) -m pytest -n $(WORKERS) $(TESTS)
+
+lint: setup
+	$(PYTHON) -c "import ruff, mypy" 2>/dev/null || $(PYTHON) -m pip install --quiet --group dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+docs: setup
+	$(PYTHON) -m pip install --quiet --group docs
+	$(PYTHON) -m mkdocs build --strict
+
+setup: $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
+
+.venv/.complete: pyproject.toml
+	python3 -c "import sys; sys.exit(sys.version_info < (3, 11))" || (echo "collidekit needs Python 3.11 or newer" && false)
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@# the CPU build first: it is small, and every later requirement on torch is content with it
+	.venv/bin/python -c "import torch" 2>/dev/null || .venv/bin/python -m pip install --quiet torch==2.13.0
+	.venv/bin/python -m pip install --quiet -e ".[simulate]" --group test
+	touch $@
+
+clean:
+	rm -rf .venv results site build dist .pytest_cache .mypy_cache .ruff_cache .nox

@@ -1,0 +1,5 @@
+"""``python -m collidekit`` is the command ``collidekit``."""
+
+from collidekit.cli import main
+
+main()

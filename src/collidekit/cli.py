@@ -1,0 +1,222 @@
+"""The command ``collidekit``: one verb for each thing people do, thin over the tasks and functions that do them."""
+
+import os
+from collections.abc import Callable
+from inspect import cleandoc
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from collidekit import __version__
+from collidekit.errors import CollidekitError
+
+DO, LOOK, MAKE = "From files to a tagger", "Look before you train", "Make samples"
+DATA, TRAINING, WORK, OUTPUT = "Data", "Training", "How to work", "Output"
+
+
+class Verbs(TyperGroup):
+    """The verbs; an error that a user can mend ends them with one line and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CollidekitError as error:
+            raise _stopped(str(error)) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise _stopped(f"{where}{error.strerror or error}") from None
+        except KeyboardInterrupt:
+            goes_on = ctx.invoked_subcommand in ("run", "demo")
+            next_time = "goes on where it was" if goes_on else "begins again"
+            raise _stopped(f"interrupted; nothing is lost or half-written, and the same command {next_time}") from None
+
+
+def _stopped(message: str) -> typer.Exit:
+    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {' '.join(message.split())}", err=True)
+    return typer.Exit(2)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    help="""Machine learning on collider events: from ROOT files to a tagger with a ROC curve.
+
+An [bold]analysis file[/bold] says what a jet or an event is: its selection, its classes, its inputs. \
+Give its path, or the name of one that ships with collidekit.
+
+Begin with [cyan]collidekit demo[/cyan]; with files of your own, with [cyan]collidekit init my_jets.root[/cyan].""",
+    epilog="Every verb has a page of its own: [cyan]collidekit VERB --help[/cyan]",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Verb = Callable[..., None]
+
+
+def verb(panel: str) -> Callable[[Verb], Verb]:
+    """A verb of the command: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
+
+    def add(function: Verb) -> Verb:
+        page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
+        app.command(rich_help_panel=panel, help=page)(function)
+        return function
+
+    return add
+
+
+Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
+
+
+def _panel(panel: str, *names: str, help: str, **options: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **options)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"collidekit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def collidekit(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the results of run and demo.", envvar="COLLIDEKIT_OUTPUT", show_default="./results"
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    if output is not None:
+        os.environ["COLLIDEKIT_OUTPUT"] = str(output)
+
+
+@verb(DO)
+def demo(
+    sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
+    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+) -> None:
+    """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
+
+    Example: [cyan]collidekit demo --sample jet-flavour[/cyan]
+
+    Writes a folder of results with the ROC curves and an HTML report, under [bold]./results[/bold] or
+    [bold]--output[/bold]. Run again, it shows the same results at once.
+    """
+    from collidekit.tasks.demo import run_demo
+
+    run_demo(sample, threads)
+
+
+@verb(DO)
+def run(
+    analysis: Analysis,
+    files: Annotated[
+        list[str] | None,
+        _panel(DATA, "--files", "-f", help="Files to learn from: a path, a glob in quotes, a .txt list or a root:// url. "
+               "May be repeated. Without it: those that the analysis file names.", metavar="FILES"),
+    ] = None,
+    test_files: Annotated[
+        list[str] | None,
+        _panel(DATA, "--test-files", "-t", help="Files to judge the tagger by. Without it: those that the analysis file "
+               "names, else the validation rows.", metavar="FILES"),
+    ] = None,
+    dataset_version: Annotated[str | None, _panel(DATA, "--dataset-version", help="A name of yours for the dataset.")] = None,
+    skip_bad_files: Annotated[
+        bool, _panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read, and count them.")
+    ] = False,
+    training_version: Annotated[
+        str | None, _panel(TRAINING, "--training-version", help="A name of yours for the training.")
+    ] = None,
+    model: Annotated[
+        str | None, _panel(TRAINING, "--model", help="The network: pfn, mlp, or a file my_network.py.")
+    ] = None,
+    epochs: Annotated[int | None, _panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
+    batch_size: Annotated[int | None, _panel(TRAINING, "--batch-size", help="Rows in a step.")] = None,
+    learning_rate: Annotated[
+        float | None, _panel(TRAINING, "--learning-rate", help="The largest learning rate.")
+    ] = None,
+    seed: Annotated[int | None, _panel(TRAINING, "--seed", help="Decides all that is random.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        _panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
+               "--set optimizer=SGD --set ema_decay=0.999", metavar="NAME=VALUE"),
+    ] = None,
+    workers: Annotated[int | None, _panel(WORK, "--workers", help="Processes that read files.")] = None,
+    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+) -> None:  # fmt: skip
+    """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
+
+    What is there already is not made again, and what was interrupted goes on where it was. A setting that is not given
+    is the one that the analysis file recommends.
+
+    Example: [cyan]collidekit run top_tagging_reference --files train.parquet --test-files test.parquet --epochs 10[/cyan]
+
+    Writes one folder for each step under [bold]./results[/bold] or [bold]--output[/bold], named by everything that
+    decides what is in it; the path of report.html comes last.
+    """
+    from collidekit.tasks.to_report import parse_settings, report_task, run_to_report
+
+    named = {
+        "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
+        "model_name": model, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
+        "coffea_worker": workers, "n_threads": threads,
+    }  # fmt: skip
+    run_to_report(report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)}))
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+@verb(DO)
+def predict(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A best_model.pt, or the folder of a TrainingTask.", show_default=False)
+    ],
+    files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
+    analysis: Annotated[
+        str | None,
+        _panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Without it: "
+               "the one of the training."),
+    ] = None,
+    skip_bad_files: Annotated[bool, _panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    batch_size: Annotated[int, _panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
+    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+) -> None:  # fmt: skip
+    """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
+
+    Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
+    may be absent; where it is there, the AUC is shown.
+
+    Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
+
+    Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
+    """
+    from rich.console import Console
+
+    from collidekit.inference.predict_to_file import predict_to_file
+
+    done = predict_to_file(checkpoint, files, out, analysis, batch_size, skip_bad_files, threads)
+    console = Console(soft_wrap=True, highlight=False)
+    for message in done.skipped:
+        console.print(f"[yellow]skipped:[/yellow] {message}")
+    console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
+    if names := done.discriminators_with_truth():
+        from collidekit.evaluation.roc_result import measure_discriminator
+        from collidekit.tasks.roc import roc_table
+
+        console.print(roc_table([measure_discriminator(done.predictions, name) for name in names]))
+    console.print(f"[bold green]Predictions[/bold green]: {done.path}")
+
+
+def main() -> None:
+    """The entry point."""
+    app()

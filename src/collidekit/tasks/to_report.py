@@ -1,0 +1,76 @@
+"""From the words of a command to the report: the parameters of ReportTask, and its run with the table at the end."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import luigi
+from rich.console import Console
+
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.evaluation.rejection import Rejection
+from collidekit.files import read_json
+from collidekit.models.network import find_network
+from collidekit.tasks.base import AnalysisTask, run_with_requirements
+from collidekit.tasks.report import ReportTask
+from collidekit.tasks.roc import RocLine, roc_table
+
+_OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
+_ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist"}
+
+
+def settable() -> dict[str, luigi.Parameter]:
+    """The parameters that ``--set`` may name."""
+    return {name: parameter for name, parameter in ReportTask.get_params() if name not in _ELSEWHERE}
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` pairs as values of the task's parameters."""
+    known, values = settable(), {}
+    for pair in pairs:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        name = name.replace("-", "_")
+        if not equals:
+            raise CollidekitError(f"--set {pair!r}: write it as name=value, such as --set weight_decay=0.001")
+        if name not in known:
+            close = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
+            raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
+        try:
+            values[name] = known[name].parse(text)
+        except (ValueError, TypeError) as error:
+            raise CollidekitError(f"--set {pair!r}: not a value of {name} ({error})") from None
+    return values
+
+
+def report_task(
+    analysis: str, files: Sequence[str] = (), test_files: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> ReportTask:
+    """The report of an analysis; settings that are None are left as the analysis recommends them."""
+    given = {name: value for name, value in (settings or {}).items() if value is not None}
+    task = ReportTask(config=analysis, filelist=tuple(files), test_filelist=tuple(test_files), **given)
+    find_network(task.training_config().model_name)  # before hours of other work
+    return task
+
+
+def run_to_report(task: ReportTask) -> None:
+    """Run whatever is missing before the report; the table and the path of the report come last, also if all was there."""
+    console = Console(soft_wrap=True)
+    if task.complete():
+        _print_table(console, task)
+        console.print(f"[bold green]Report[/bold green] (was there already): {task.folder / 'report.html'}", highlight=False)
+        return
+    needed: dict[str, AnalysisTask] = task.requires()
+    roc = needed.pop("roc")
+    for other in needed.values():
+        run_with_requirements(other)
+    if roc.complete():
+        _print_table(console, task)
+    run_with_requirements(task)
+
+
+def _print_table(console: Console, task: ReportTask) -> None:
+    content = read_json(task.requires()["roc"].folder / "roc.json")
+    lines = [
+        RocLine(entry["name"], entry["auc"], entry["auc_error"], tuple(Rejection(**r) for r in entry["rejections"]))
+        for entry in content["results"]
+    ]
+    console.print(roc_table(lines, task.analysis.name))
