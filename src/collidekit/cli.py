@@ -217,6 +217,108 @@ def predict(
     console.print(f"[bold green]Predictions[/bold green]: {done.path}")
 
 
+@verb(LOOK)
+def check(
+    analysis: Analysis,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files to look at. Without them: those that the analysis file names.", show_default=False),
+    ] = None,
+    test_files: Annotated[
+        list[str] | None,
+        _panel(DATA, "--test-files", "-t", help="Test files, which must not share rows with the others. May be repeated.",
+               metavar="FILES"),
+    ] = None,
+    rows: Annotated[int | None, _panel(WORK, "--rows", help="Look at so many rows only, spread over the files.", min=1)] = None,
+) -> None:  # fmt: skip
+    """Find what would spoil a training before it does: one pass over the files, in bounded memory.
+
+    Shows rows, cutflow, classes, the range of each feature, and what the dataset will take. Finds missing branches, rows in
+    two classes, NaN, constant features, repeated rows, rows that are in both training and test files, and features that
+    alone separate classes better than all others together: those are often truth.
+
+    Example: [cyan]collidekit check my_analysis.yaml 'train/*.root' --test-files 'test/*.root'[/cyan]
+
+    Writes nothing. Exit code 2 if there are errors, 0 if there are only warnings.
+    """
+    from rich.console import Console
+
+    from collidekit.dataset.check import check_named
+    from collidekit.dataset.check_tables import show
+
+    found = check_named(analysis, files, test_files, rows)
+    show(found, Console())
+    if found.errors:
+        raise typer.Exit(2)
+
+
+@verb(LOOK)
+def trace(
+    analysis: Analysis,
+    file: Annotated[str, typer.Argument(help="The file.", show_default=False)],
+    row: Annotated[int, typer.Argument(help="Number of the row in the file; the first is 0.", show_default=False)],
+    member: Annotated[
+        int, typer.Option(help="Where an analysis has its rows inside of events ('rows: Jet'): which one of the event.")
+    ] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A best_model.pt or the folder of a TrainingTask: show the scaled inputs and the answer of its "
+                     "network too.", show_default=False),
+    ] = None,
+) -> None:  # fmt: skip
+    """Answer "why this number?": follow one row from the file to the network.
+
+    Shows the values in the file, each condition of the selection, each variable after those it needs, the class, and each
+    feature with what happened on its way: default, bounds, order and limit.
+
+    Example: [cyan]collidekit trace top_tagging_reference jets.parquet 1234 --checkpoint best_model.pt[/cyan]
+
+    Writes nothing.
+    """
+    from rich.console import Console
+
+    from collidekit.analysis.load import read_analysis
+    from collidekit.analysis.scope import Plan
+    from collidekit.dataset.trace import trace as follow
+    from collidekit.dataset.trace_tables import show
+    from collidekit.shipped import find_analysis
+
+    found = follow(Plan(*read_analysis(find_analysis(analysis))), file, row, member)
+    if checkpoint is None:
+        show(found, Console())
+        return
+    from collidekit.inference.trace_network import ask, show_answer
+
+    answer = ask(checkpoint, found)
+    show(found, Console(), answer.scaled)
+    show_answer(answer, Console())
+
+
+@verb(MAKE)
+def simulate(
+    sample: Annotated[str, typer.Argument(help="top-tagging or jet-flavour.", show_default=False)],
+    jets: Annotated[int, typer.Option("--jets", "-n", help="How many jets.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The ROOT file to write.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same jets, with any number of workers.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    mantissa_bits: Annotated[
+        int | None, typer.Option(help="Keep so many bits of each float of constituents, for smaller files (1 to 23).",
+                                 show_default=False),
+    ] = None,
+) -> None:  # fmt: skip
+    """Simulate jets with Pythia and FastJet, and a parametrised detector.
+
+    Needs the extra packages of [bold]pip install 'collidekit\\[simulate]'[/bold].
+
+    Example: [cyan]collidekit simulate top-tagging --jets 10000 -o jets.root --workers 4[/cyan]
+
+    Writes one ROOT file with the TTree [bold]tree[/bold], which appears under its name only when it is complete.
+    """
+    from collidekit.simulation import simulate as make
+
+    typer.echo(f"{jets:,} {sample} jets: {make(sample, out, jets, seed, workers, mantissa_bits)}")
+
+
 def main() -> None:
     """The entry point."""
     app()

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from collidekit.errors import CollidekitError
 
@@ -25,12 +28,31 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> Path:
-    """Write JSON; NaN and infinity, which JSON does not have, are errors."""
-    text = json.dumps(content, indent=1, allow_nan=False)
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file."""
     with replacing(path) as temporary:
-        temporary.write_text(text + "\n")
+        temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Write JSON; NaN and infinity, which JSON does not have, become null."""
+    return write_text(path, json.dumps(plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """numpy numbers, arrays and mappings as plain Python; NaN and infinity as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def read_json(path: Path) -> Any:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from collidekit.evaluation.files import complete, plain, write_json
 from collidekit.evaluation.numbers import with_error
+from collidekit.files import plain, replacing, write_json
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_failure_leaves_the_old_file_whole(tmp_path) -> None:
     path = write_json(tmp_path / "x.json", {"a": 1})
 
     def fail() -> None:
-        with complete(path) as temporary:
+        with replacing(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 

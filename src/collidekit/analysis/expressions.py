@@ -118,7 +118,7 @@ class Expression:
         match node:
             case ast.Constant(value=value) if isinstance(value, int | float):
                 if isinstance(value, int) and value >= 1 << 64:
-                    raise self._error(f"{value:.3g} is too large for an integer; write it as {value:.3g}")
+                    raise self._error("holds an integer beyond 64 bits; write it with an exponent, such as 1e20")
                 return set()
             case ast.Name(id=name):
                 return set() if name in CONSTANTS else {name}
@@ -134,7 +134,7 @@ class Expression:
                 return self._check_compare(left, ops, others)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self._check_call(name, args)
-        kind = _NAMES_OF_NODES.get(type(node.op) if isinstance(node, ast.UnaryOp) else type(node))  # type: ignore[arg-type]
+        kind = _NAMES_OF_NODES.get(type(node.op) if isinstance(node, ast.UnaryOp) else type(node))
         raise self._error(
             f"{kind or type(node).__name__} is not allowed; allowed are numbers, names, + - * / // % **, comparisons, "
             "and/or/not, 'in (1, 2)', 'a if b else c' and the functions of docs/expressions.md"

@@ -2,13 +2,19 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic_core import PydanticCustomError
 
 
 class Strict(BaseModel):
     """A part of a file that users write: unknown keys are errors, values are fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+def wrong(message: str, *place: str | int) -> PydanticCustomError:
+    """An error below the model that finds it, so that the line of that place can be named."""
+    return PydanticCustomError("wrong", "{message}", {"message": message, "place": place})
 
 
 def _identifier(name: str) -> str:
@@ -33,7 +39,7 @@ class Feature(Strict):
     expression: str = ""
     unit: str = ""
     kind: Kind = "continuous"
-    default: float | None = None
+    default: FiniteFloat | None = None
     bounds: tuple[float, float] | None = None
     attackable: bool = True
     scaling: Scaling = "standard"

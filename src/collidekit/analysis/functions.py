@@ -155,9 +155,9 @@ def _elementwise(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 for _name in (
-    "abs sqrt exp log log10 log1p expm1 sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
-    "sign floor ceil isfinite isnan"
-).split():
+    *("abs", "sqrt", "exp", "log", "log10", "log1p", "expm1", "sin", "cos", "tan", "arcsin", "arccos", "arctan"),
+    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sign", "floor", "ceil", "isfinite", "isnan"),
+):
     _add(_name, _elementwise(getattr(np, _name)), "x", f"numpy.{_name}, for each number")
 _add("hypot", np.hypot, "x, y", "sqrt(x^2 + y^2)")
 _add("arctan2", np.arctan2, "y, x", "angle of (x, y)")

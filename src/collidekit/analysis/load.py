@@ -8,8 +8,12 @@ from pydantic import BaseModel, ValidationError
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
-from collidekit.analysis.schema import Analysis, Collection, Discriminator, Kinematics, Process, Source
+from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source
 from collidekit.errors import CollidekitError, did_you_mean
+
+MOST_NODES = 100_000
+"""Keys and values of an analysis file, aliases written out."""
+
 
 class Lines:
     """Where each key of a YAML file stands."""
@@ -48,7 +52,7 @@ def read_analysis(path: str | Path) -> tuple[Analysis, Lines]:
     """The analysis and where its parts stand in the file."""
     path = Path(path)
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise CollidekitError(f"{path}: there is no such analysis file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -60,7 +64,10 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
     """``read_analysis`` of a text."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _no_key_twice(root, path)
         content = yaml.safe_load(text)
+    except (ValueError, RecursionError) as error:  # such as the date 2024-13-45, or a thousand brackets
+        raise CollidekitError(f"{path}:1: not an analysis file ({error})") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -68,14 +75,21 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
     lines = Lines(path, root)
     if not isinstance(content, dict):
         raise CollidekitError(f"{path}:1: an analysis file is a list of 'key: value' lines; see docs/analysis.md")
-    _no_key_twice(root, path)
     content.setdefault("name", Path(path).stem)
     try:
         analysis = Analysis.model_validate(content)
     except ValidationError as error:
         raise CollidekitError(_message(error, lines)) from None
+    if analysis.processor:
+        analysis = analysis.model_copy(update={"processor": _beside(analysis.processor, Path(path).parent)})
     expressions(analysis, lines)
     return analysis, lines
+
+
+def _beside(processor: str, folder: Path) -> str:
+    """A processor's path is relative to the analysis file; one that is not there may be relative to here."""
+    file, colon, name = processor.rpartition(":")
+    return f"{folder / file}{colon}{name}" if (folder / file).is_file() else processor
 
 
 def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[str | int, ...], Expression]:
@@ -104,17 +118,25 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
     return {place: Expression(text, lines.at(place)) for place, text in found.items()}
 
 
-def _no_key_twice(node: yaml.Node | None, path: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise CollidekitError(f"{path}:{key.start_mark.line + 1}: {key.value!r} stands twice")
-            seen.add(key.value)
-            _no_key_twice(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _no_key_twice(value, path)
+def _no_key_twice(root: yaml.Node | None, path: str) -> None:
+    """An error for a key that stands twice, and for aliases that stand for more than a file could hold."""
+    todo, visited = [root], 0
+    while todo:
+        node = todo.pop()
+        visited += 1
+        if visited > MOST_NODES:
+            raise CollidekitError(f"{path}:1: its aliases (*name) stand for more than {MOST_NODES} entries")
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise CollidekitError(f"{path}:{key.start_mark.line + 1}: a key must be a name")
+                if key.value in seen:
+                    raise CollidekitError(f"{path}:{key.start_mark.line + 1}: {key.value!r} stands twice")
+                seen.add(key.value)
+            todo += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
 
 
 def _message(error: ValidationError, lines: Lines) -> str:
@@ -127,7 +149,7 @@ def _message(error: ValidationError, lines: Lines) -> str:
         return f"{at}: {'.'.join(map(str, location[:-1]))}: an expression with a comma needs quotes inside {{ }}"
     if first["type"] == "extra_forbidden":
         allowed = _allowed(location)
-        return f"{at}: {place}: unknown key {did_you_mean(str(location[-1]), allowed)}; allowed are {', '.join(allowed)}"
+        return f"{at}: {place}: unknown key{did_you_mean(str(location[-1]), allowed)}; allowed are {', '.join(allowed)}"
     if first["type"] == "missing":
         return f"{at}: {place}: is required"
     message = first["msg"].removeprefix("Value error, ")
@@ -141,8 +163,10 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
     match location:
         case (_,):
             model: type[BaseModel] = Analysis
-        case ("source", _):
+        case ("source", *_):
             model = Source
+        case ("files", *_):
+            model = Files
         case ("inputs", _, "features", *_):
             model = Feature
         case ("inputs", *_):

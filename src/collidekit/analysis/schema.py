@@ -1,13 +1,18 @@
 """The analysis file: what a row, a class, an input and a discriminator are."""
 
+# ruff: noqa: RUF012 - pydantic copies the defaults
+
 import hashlib
 import json
+from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator as UnionBy
-from pydantic import Field, Tag, field_validator, model_validator
+from pydantic import Field, FiniteFloat, Tag, field_validator, model_validator
 
-from collidekit.analysis.features import Feature, Fraction, Name, Strict
+from collidekit.analysis.features import Feature, Fraction, Name, Strict, wrong
+from collidekit.analysis.functions import CONSTANTS
 from collidekit.errors import did_you_mean
 
 Expression = Annotated[str, Field(min_length=1)]
@@ -74,7 +79,7 @@ class Process(Strict):
     """Files of one simulated process, found by their name, and the weight of its rows."""
 
     files: str
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
 
 
 class Kinematics(Strict):
@@ -97,7 +102,7 @@ class Kinematics(Strict):
         if not 1 <= len(self.bins) <= 2:
             raise ValueError(f"needs one or two variables with bin edges, got {len(self.bins)}")
         for name, edges in self.bins.items():
-            if len(edges) < 2 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+            if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
                 raise ValueError(f"the bin edges of {name} must be at least two, each larger than the one before")
         return self
 
@@ -130,7 +135,7 @@ class Analysis(Strict):
     inputs: Annotated[dict[Name, Input], Field(min_length=1)]
     weight: Expression | None = None
     processes: dict[Name, Process] = {}
-    class_weights: dict[Name, Annotated[float, Field(ge=0)]] = {}
+    class_weights: dict[Name, Annotated[FiniteFloat, Field(ge=0)]] = {}
     units: dict[Name, str] = {}
     """Units of variables and branches, for the axes of plots."""
     spectators: list[Name] = []
@@ -154,23 +159,30 @@ class Analysis(Strict):
     @model_validator(mode="after")
     def _names_are_known(self) -> "Analysis":
         classes = list(self.classes)
+        for name in self.variables:
+            if name in CONSTANTS:
+                raise wrong(f"{name!r} is a constant of expressions; give the variable another name", "variables", name)
+        for key, listed in (("spectators", self.spectators), ("event", self.event)):
+            for i, name in enumerate(listed):
+                if name in listed[:i]:
+                    raise wrong(f"{name!r} stands twice", key, i)
         for name, discriminator in self.discriminators.items():
-            for used in (*discriminator.signal, *discriminator.background):
-                if used not in classes:
-                    raise ValueError(f"discriminator {name}: no class {used!r}{did_you_mean(used, classes)}")
+            for side in ("signal", "background"):
+                for used in getattr(discriminator, side):
+                    if used not in classes:
+                        raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "discriminators", name, side)
             if shared := set(discriminator.signal) & set(discriminator.background):
-                raise ValueError(f"discriminator {name}: {sorted(shared)[0]!r} is both signal and background")
+                raise wrong(f"{min(shared)!r} is both signal and background", "discriminators", name)
         for used in self.class_weights:
             if used not in classes:
-                raise ValueError(f"class_weights: no class {used!r}{did_you_mean(used, classes)}")
-        if self.kinematics and self.kinematics.reference not in classes:
-            raise ValueError(
-                f"kinematics: no class {self.kinematics.reference!r}{did_you_mean(self.kinematics.reference, classes)}"
-            )
+                raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "class_weights", used)
+        if self.kinematics and (used := self.kinematics.reference) not in classes:
+            raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "kinematics", "reference")
         for group, entry in self.inputs.items():
             names = [feature.name for feature in entry.features]
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"inputs.{group}: feature {twice[0]!r} stands twice")
+            for i, name in enumerate(names):
+                if name in names[:i]:
+                    raise wrong(f"feature {name!r} stands twice", "inputs", group, "features", i)
         return self
 
     def label(self, name: str) -> str:
@@ -190,4 +202,13 @@ class Analysis(Strict):
         """A short hash of everything that decides what a constructed dataset holds."""
         without = {"name", "files", "units", "working_points", "discriminators", "class_weights", "training"}
         content = self.model_dump(mode="json", exclude=without)
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]
+        content["variables"] = dict(sorted(content["variables"].items()))  # the order of all else has a meaning
+        if self.processor:
+            content["processor"] = _code(self.processor)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
+
+
+def _code(processor: str) -> list[str]:
+    """The class of a user's processor and the text of its file, wherever that lies."""
+    path, _, name = processor.rpartition(":")
+    return [name, Path(path).read_text(encoding="utf-8") if Path(path).is_file() else path]

@@ -1,5 +1,6 @@
 """The names an expression may use in one chunk: columns of the file, variables of the analysis, built-in indices."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from collidekit.errors import CollidekitError, did_you_mean
 
 BUILT_IN = ("row_index",)
 """``row_index``: position of a row in its event (0 where rows are events)."""
+LONGEST_CHAIN = 100
+"""Variables that stand on each other, one after another."""
 
 
 class Plan:
@@ -21,7 +24,7 @@ class Plan:
     def __init__(self, analysis: Analysis, lines: Lines | None = None) -> None:
         self.analysis = analysis
         self.expressions = expressions(analysis, lines)
-        self.variables = {key[1]: value for key, value in self.expressions.items() if key[0] == "variables"}
+        self.variables = {name: self.expressions["variables", name] for name in analysis.variables}
         self._no_cycles()
 
     def __getitem__(self, place: tuple[str | int, ...]) -> Expression:
@@ -29,6 +32,10 @@ class Plan:
 
     def __contains__(self, place: tuple[str | int, ...]) -> bool:
         return place in self.expressions
+
+    def leaves(self, expressions: Iterable[Expression]) -> list[str]:
+        """The columns of the file that expressions depend on, directly or through variables."""
+        return sorted({name for expression in expressions for name in self._leaves(expression)})
 
     def under(self, *place: str | int) -> list[Expression]:
         """All expressions below a place of the file, in order."""
@@ -57,14 +64,28 @@ class Plan:
                 needed[name] = None
         return [name for name in needed if name not in BUILT_IN]
 
+    def missing(self, available: Iterable[str]) -> dict[str, Expression]:
+        """Every name that neither the file nor a variable gives, with an expression that needs it."""
+        known = {*available, *BUILT_IN}
+        needed: dict[str, Expression] = {}
+        for place, expression in self.expressions.items():
+            if place[0] != "variables":
+                needed |= {name: user for name, user in self._leaves(expression).items() if name not in known}
+        return needed
+
     def _leaves(self, expression: Expression) -> dict[str, Expression]:
         """Names an expression needs from the file, through variables, each with the expression that uses it."""
         leaves: dict[str, Expression] = {}
-        for name in sorted(expression.names):
-            if name in self.variables:
-                leaves |= self._leaves(self.variables[name])
-            elif name not in BUILT_IN:
-                leaves[name] = expression
+        seen: set[str] = set()
+        todo = [expression]
+        while todo:
+            user = todo.pop()
+            for name in sorted(user.names - seen):
+                seen.add(name)
+                if name in self.variables:
+                    todo.append(self.variables[name])
+                elif name not in BUILT_IN:
+                    leaves[name] = user
         return leaves
 
     def _no_cycles(self) -> None:
@@ -74,6 +95,10 @@ class Plan:
             if name in above:
                 chain = " -> ".join((*above[above.index(name) :], name))
                 raise CollidekitError(f"{self.variables[name].where}: variables need each other: {chain}")
+            if len(above) > LONGEST_CHAIN:
+                raise CollidekitError(
+                    f"{self.variables[name].where}: variables stand on each other more than {LONGEST_CHAIN} deep"
+                )
             if name not in done:
                 for used in sorted(self.variables[name].names & self.variables.keys()):
                     visit(used, (*above, name))
@@ -84,7 +109,7 @@ class Plan:
 
 
 class Scope(Mapping[str, Any]):
-    """Columns of a chunk and, evaluated when first asked for, variables. Floats are held in double precision."""
+    """Columns of a chunk and, evaluated when first asked for, variables. Numbers are held in 64 bits."""
 
     def __init__(self, plan: Plan, columns: Mapping[str, Any], rows: int) -> None:
         self._variables = plan.variables
@@ -97,7 +122,7 @@ class Scope(Mapping[str, Any]):
             if name in self._variables:
                 self._values[name] = self._variables[name].evaluate(self)
             else:
-                self._values[name] = _double(self._columns[name])
+                self._values[name] = _wide(self._columns[name])
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -139,8 +164,12 @@ def _per_row(values: Any, rows: int) -> bool:
     return isinstance(values, ak.Array | np.ndarray) and np.ndim(values) > 0 and len(values) == rows
 
 
-def _double(values: Any) -> Any:
+def _wide(values: Any) -> Any:
+    """Floats in double precision and integers in 64 bits, so that arithmetic on small ones does not overflow."""
     if isinstance(values, ak.Array):
-        kind = ak.type(values)
-        return ak.values_astype(values, np.float64) if "float32" in str(kind) or "float16" in str(kind) else values
+        kind = str(ak.type(values))
+        if re.search(r"\bfloat(16|32)\b", kind):
+            return ak.values_astype(values, np.float64)
+        if re.search(r"\bu?int(8|16|32)\b", kind):
+            return ak.values_astype(values, np.int64)
     return values

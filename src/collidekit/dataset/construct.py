@@ -7,11 +7,16 @@ first chunk or shard that is missing.
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
+
+from collidekit import __version__
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
@@ -20,9 +25,9 @@ from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
 from collidekit.errors import CollidekitError
 from collidekit.files import checksum, read_json, write_json
-from collidekit.readers import expand, file_id, open_file
+from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
 
-CHUNK = 20_000
+CHUNK = 10_000
 """Entries of a file that one worker holds in memory at once."""
 
 
@@ -52,24 +57,49 @@ def construct(
 ) -> Manifest:
     """Construct the dataset of an analysis in a folder; what an earlier, interrupted call made is used again."""
     parts = output / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
     paths = expand(files)
     if debug:
         paths = _one_a_process(plan.analysis, paths)
     items, inputs = _items(plan, paths, skip_bad_files)
-    _begin(parts, {"analysis": plan.analysis.fingerprint, "inputs": inputs, "chunk": CHUNK, "shard": chunk_size})
-    missing = [item for item in items if not (parts / f"{item.number:06d}.json").exists()]
-    _run(missing, partial(_work, plan=plan, parts=parts, skip_bad_files=skip_bad_files), workers, progress)
-    summaries = [Summary.read(parts / f"{item.number:06d}.json") for item in items]
-    for summary in summaries:
-        if summary.failed:
-            inputs[summary.file]["skipped"] = summary.failed
-    total = summarise(plan.analysis, summaries)
-    _check_classes(plan.analysis, total, paths)
-    shards = _join(plan.analysis, parts, summaries, output, chunk_size)
+    job = {
+        "collidekit": __version__,
+        "analysis": plan.analysis.fingerprint,
+        "inputs": inputs,
+        "chunk": CHUNK,
+        "shard": chunk_size,
+        "skip_bad_files": skip_bad_files,
+    }
+    _begin(output, parts, job)
+    try:
+        missing = [item for item in items if not (parts / f"{item.number:06d}.json").exists()]
+        _run(missing, partial(_work, plan=plan, parts=parts, skip_bad_files=skip_bad_files), workers, parts, progress)
+        summaries = [Summary.read(parts / f"{item.number:06d}.json") for item in items]
+        summaries = _without_bad_files(summaries, inputs)
+        total = summarise(plan.analysis, summaries)
+        _check_classes(plan.analysis, total, paths)
+        shards = _join(plan.analysis, parts, summaries, output, chunk_size)
+    except CollidekitError as error:
+        if not isinstance(error.__cause__, OSError):  # no second try can do better
+            shutil.rmtree(parts)
+            _remove_leftovers(output)
+            with suppress(OSError):
+                output.rmdir()
+        raise
     manifest = write_manifest(output, plan.analysis, inputs, shards, total)
     shutil.rmtree(parts)
     return manifest
+
+
+def _without_bad_files(summaries: list[Summary], inputs: list[dict[str, Any]]) -> list[Summary]:
+    """A file that cannot be read to its end is left out as a whole."""
+    for summary in summaries:
+        if summary.failed:
+            inputs[summary.file].setdefault("skipped", summary.failed)
+    skipped = {number for number, entry in enumerate(inputs) if "skipped" in entry}
+    result = [Summary(file=s.file, failed=inputs[s.file]["skipped"]) if s.file in skipped else s for s in summaries]
+    if all(summary.failed for summary in result):
+        raise CollidekitError(f"none of the {len(inputs)} input files can be used: {result[0].failed}")
+    return result
 
 
 def _one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
@@ -107,19 +137,36 @@ def _items(plan: Plan, paths: list[str], skip_bad_files: bool) -> tuple[list[Ite
     return items, inputs
 
 
-def _begin(parts: Path, job: dict[str, Any]) -> None:
-    """Parts of an earlier call are used again only if that call was for just the same thing."""
+def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
+    """Parts and shards of an earlier call are used again only if that call was for just the same thing."""
     note = parts / "job.json"
-    if note.exists() and read_json(note) != job:
-        shutil.rmtree(parts)
-        parts.mkdir()
-        for leftover in parts.parent.glob("shard_*.arrow"):
-            leftover.unlink()
-    write_json(note, job)
-    (parts / "stop").unlink(missing_ok=True)
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+        if not note.exists() or read_json(note) != job:
+            shutil.rmtree(parts)
+            for leftover in (*output.glob("shard_*.arrow"), *output.glob("manifest.json")):
+                leftover.unlink()
+            parts.mkdir()
+            write_json(note, job)
+        _remove_unfinished(output, parts)
+        (parts / "stop").unlink(missing_ok=True)
+    except OSError as error:
+        raise CollidekitError(f"{output}: cannot be written ({error.strerror or error})") from error
 
 
-def _run(items: list[Item], work: Any, workers: int, progress: bool) -> None:
+def _remove_unfinished(output: Path, parts: Path) -> None:
+    """What a killed process was writing."""
+    for pattern in (".*.part", ".*.part.json"):
+        for leftover in (*output.glob(pattern), *parts.glob(pattern)):
+            leftover.unlink(missing_ok=True)
+
+
+def _remove_leftovers(output: Path) -> None:
+    for leftover in output.glob("shard_*.arrow"):
+        leftover.unlink()
+
+
+def _run(items: list[Item], work: Any, workers: int, parts: Path, progress: bool) -> None:
     """Work through the items with a coffea executor; the first error stops the rest."""
     if not items:
         return
@@ -127,37 +174,85 @@ def _run(items: list[Item], work: Any, workers: int, progress: bool) -> None:
 
     options = {"status": progress, "desc": "Processing", "unit": "chunk", "compression": None}
     if workers > 1 and len(items) > 1:
-        executor = FuturesExecutor(workers=min(workers, len(items)), **options)
+        with _pool(min(workers, len(items)), parts) as pool:
+            errors, _ = FuturesExecutor(pool=pool, **options)(items, work, {})
     else:
-        executor = IterativeExecutor(**options)
-    errors, _ = executor(items, work, {})
+        try:
+            errors, _ = IterativeExecutor(**options)(items, work, {})
+        finally:
+            _close()
     if errors:
-        raise CollidekitError(errors[min(errors)])
+        message, cause = errors[min(errors)]
+        raise CollidekitError(message) from cause
 
 
-def _work(item: Item, plan: Plan, parts: Path, skip_bad_files: bool) -> dict[int, str]:
+@contextmanager
+def _pool(workers: int, parts: Path) -> Iterator[Any]:
+    """Processes that are ended at once when this one is interrupted."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from loky import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(max_workers=workers)
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise CollidekitError(
+            f"{parts.parent}: a worker was killed, perhaps for want of memory; run the same command again with fewer "
+            "workers: it goes on where it was"
+        ) from OSError(error)
+    except BaseException:
+        pool.shutdown(wait=True, kill_workers=True)
+        _remove_unfinished(parts.parent, parts)
+        raise
+    finally:
+        pool.shutdown(wait=True)
+
+
+_opened: dict[str, Reader] = {}
+"""The file that this process reads: going on in it is cheaper than to open it again for each chunk."""
+
+
+def _close() -> None:
+    while _opened:
+        _opened.popitem()[1].close()
+
+
+def _read(item: Item, plan: Plan) -> ak.Array:
+    if item.path not in _opened:
+        _close()
+        _opened[item.path] = open_file(item.path, plan.analysis.source)
+    reader = _opened[item.path]
+    try:
+        return reader.read(columns_to_read(plan, list(reader.columns), path=item.path), item.start, item.stop)
+    except BaseException:
+        _close()
+        raise
+
+
+def _work(item: Item, plan: Plan, parts: Path, skip_bad_files: bool) -> dict[int, tuple[str, OSError | None]]:
     """Make one part; an error is returned with the number of its item, and tells the other workers to stop."""
     if (parts / "stop").exists():
         return {}
     try:
         try:
             summary = _make_part(item, plan, parts)
-        except CollidekitError as error:
-            if not skip_bad_files or not str(error).startswith(item.path):
+        except BadFileError as error:
+            if not skip_bad_files:
                 raise
             summary = Summary(file=item.file, failed=str(error))
         write_json(parts / f"{item.number:06d}.json", summary.content())
     except CollidekitError as error:
-        (parts / "stop").touch()
-        return {item.number: str(error)}
+        with suppress(OSError):
+            (parts / "stop").touch()
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
+        return {item.number: (str(error), cause and OSError(cause.errno, str(cause)))}
     return {}
 
 
 def _make_part(item: Item, plan: Plan, parts: Path) -> Summary:
-    with open_file(item.path, plan.analysis.source) as reader:
-        chunk = reader.read(columns_to_read(plan, list(reader.columns)), item.start, item.stop)
-    rows = build_rows(plan, chunk, item.path, item.file, item.start)
-    write_batches(parts / f"{item.number:06d}.arrow", schema(plan.analysis), iter([rows.batch]))
+    rows = build_rows(plan, _read(item, plan), item.path, item.file, item.start)
+    write_batches(parts / f"{item.number:06d}.arrow", schema(plan.analysis), iter([rows.batch]), compress=False)
     return Summary.of(item.file, rows, plan.analysis)
 
 
@@ -194,7 +289,7 @@ def _join(
 
 def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iterator[Batch]:
     """The rows first to last of all parts in order, block by block."""
-    for i, (start, stop) in enumerate(zip(starts, starts[1:], strict=False)):
+    for i, (start, stop) in enumerate(pairwise(starts)):
         if stop <= first or start >= last or start == stop:
             continue
         reader = open_shard(parts / f"{i:06d}.arrow")

@@ -43,4 +43,4 @@ def reference_weights(histogram: Array, reference: int, tail: float = 0.05) -> A
         level = ratio[k][order][min(np.searchsorted(below, 1 - tail), len(order) - 1)]
         if level > 0:
             weights[k] = np.where(shape[k] > 0, np.minimum(ratio[k] / level, 1.0), 1.0)
-    return weights
+    return np.asarray(weights)

@@ -7,6 +7,7 @@ are shuffled together. What is left of a window goes into the next one, so that 
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.hashing import uniform
 from collidekit.dataset.manifest import Manifest, read_manifest
-from collidekit.dataset.shards import from_record_batch, open_shard
+from collidekit.dataset.shards import BLOCK, from_record_batch, open_shard
 from collidekit.errors import CollidekitError
 
 WINDOW_BYTES = 96 * 2**20
@@ -51,21 +52,16 @@ class Dataset:
         self.manifest = folder if isinstance(folder, Manifest) else read_manifest(folder)
         self.analysis = analysis or self.manifest.analysis
         self.blocks: list[Block] = []
-        self._open = lru_cache(maxsize=16)(open_shard)
+        self._open = lru_cache(maxsize=128)(open_shard)
         first = 0
         for shard in self.manifest.shards[: n_files if n_files > 0 else None]:
             path = self.manifest.folder / shard["file"]
             reader = self._open(path)
-            start = first
-            for number in range(reader.num_record_batches):
-                rows = _rows_of(reader, number)
-                self.blocks.append(Block(path, number, first, rows))
-                first += rows
-            if first - start != shard["rows"]:
-                raise CollidekitError(
-                    f"{path}: holds {first - start} rows, the manifest says {shard['rows']}; remove {path.parent} and "
-                    "construct again"
-                )
+            if reader.num_record_batches != -(-shard["rows"] // BLOCK):
+                raise _wrong_rows(path, f"{reader.num_record_batches} blocks", shard["rows"])
+            for number, start in enumerate(range(0, shard["rows"], BLOCK)):
+                self.blocks.append(Block(path, number, first + start, min(BLOCK, shard["rows"] - start)))
+            first += shard["rows"]
         self.rows = first
 
     def __len__(self) -> int:
@@ -73,7 +69,15 @@ class Dataset:
 
     def read(self, block: Block) -> Batch:
         """The rows of a block."""
-        return from_record_batch(self._open(block.path).get_batch(block.number), block.first)
+        try:
+            records = self._open(block.path).get_batch(block.number)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise CollidekitError(
+                f"{block.path}: block {block.number} cannot be read ({error}); remove {block.path.parent} and construct again"
+            ) from error
+        if records.num_rows != block.rows:
+            raise _wrong_rows(block.path, f"{records.num_rows} rows in block {block.number}", block.rows)
+        return from_record_batch(records, block.first)
 
     @property
     def bytes_per_row(self) -> float:
@@ -87,8 +91,10 @@ class Dataset:
         return total
 
 
-def _rows_of(reader: pa.ipc.RecordBatchFileReader, number: int) -> int:
-    return int(reader.get_batch(number).num_rows)
+def _wrong_rows(path: Path, found: str, rows: int) -> CollidekitError:
+    return CollidekitError(
+        f"{path}: holds {found}, which does not fit the {rows} rows of the manifest; remove {path.parent} and construct again"
+    )
 
 
 def is_validation(batch: Batch, share: float) -> np.ndarray[Any, Any]:
@@ -147,6 +153,7 @@ class Loader:
                     yield window.batch.take(rows)
                 number += 1
             position += number
+            del window  # before the next one is put together
 
     def _windows(self) -> Iterator["_Window"]:
         """Windows of rows whose number is a multiple of the batch size, the last one apart."""
@@ -164,9 +171,9 @@ class Loader:
             rows += len(batch)
             if rows >= self.window_rows:
                 window, rest = self._window(held, generator, last=False)
-                yield window
                 held = [rest] if len(rest) else []
                 rows = len(rest)
+                yield window
                 del window
         if held:
             yield self._window(held, generator, last=True)[0]
@@ -201,10 +208,9 @@ def ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
 
     def put(item: Any) -> None:
         while not stopped.is_set():
-            try:
-                return ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
 
     def make() -> None:
         try:
@@ -213,7 +219,7 @@ def ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
                 if stopped.is_set():
                     return
             put(None)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised in the other thread
             put(error)
 
     thread = threading.Thread(target=make, name="collidekit-loader", daemon=True)

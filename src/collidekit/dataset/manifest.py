@@ -1,6 +1,6 @@
 """The manifest of a dataset: what it was made of, what it holds, and how to know that it is whole."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Summary:
                 for k in range(len(analysis.classes))
             ],
             constituents={
-                name: len(entry.data)  # type: ignore[union-attr]
+                name: len(entry.data)
                 for name, entry in batch.inputs.items()
                 if name in analysis.collections
             },
@@ -58,23 +58,19 @@ class Summary:
         )
 
     def content(self) -> dict[str, Any]:
-        """For JSON; an empty range has no smallest and largest value."""
-        content = asdict(self)
-        for features in (content["statistics"] or {}).values():
-            for entry in features.values():
-                if not entry["count"]:
-                    entry["low"] = entry["high"] = 0.0
-        return content
+        """For JSON."""
+        features = self.statistics or {}
+        parts = {name: {f: entry.content() for f, entry in group.items()} for name, group in features.items()}
+        return {**vars(self), "statistics": parts}
 
     @classmethod
     def read(cls, path: Path) -> "Summary":
         content = read_json(path)
-        if content["statistics"]:
-            content["statistics"] = {
-                name: {feature: FeatureStatistics(**values) for feature, values in features.items()}
-                for name, features in content["statistics"].items()
-            }
-        return cls(**content)
+        parts = {
+            name: {feature: FeatureStatistics.read(values) for feature, values in features.items()}
+            for name, features in content["statistics"].items()
+        }
+        return cls(**{**content, "statistics": parts or None})
 
 
 def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
@@ -129,7 +125,7 @@ def write_manifest(
     folder: Path, analysis: Analysis, inputs: list[dict[str, Any]], shards: list[dict[str, Any]], total: Summary
 ) -> Manifest:
     """Write ``manifest.json``; a dataset is complete when it is there."""
-    summary = asdict(total)
+    summary = dict(vars(total))
     summary["statistics"] = {
         name: {feature: entry.summary() for feature, entry in features.items()}
         for name, features in (total.statistics or {}).items()

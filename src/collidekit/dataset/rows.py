@@ -9,6 +9,7 @@ import awkward as ak
 import numpy as np
 import torch
 
+from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.schema import Collection, Group
 from collidekit.analysis.scope import Plan, Scope
@@ -35,22 +36,26 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
     With ``keep_all`` rows of no class stay, with label -1, and so do files that do not hold the truth (for prediction);
     without it they are dropped and counted.
     """
-    scope, entries, cutflow = select_rows(plan, chunk, path, start)
+    scope, entries, cutflow = select_rows(plan, chunk, path, start, keep_all)
     labels = _labels(plan, scope, path, entries, keep_all)
     if not keep_all:
         mask = labels >= 0
         if not mask.all():
             scope, entries, labels = scope.select(mask), entries[mask], labels[mask]
         cutflow["in a class"] = scope.rows
+        _check_process(plan, path)
+        _check_kinematics(plan, scope, path, entries)
     replaced: dict[str, int] = {}
     weights = _weights(plan, scope, path, entries, keep_all)
     batch = make_batch(plan, scope, labels, weights, path, file, entries, replaced)
     return Rows(batch, cutflow, replaced)
 
 
-def select_rows(plan: Plan, chunk: ak.Array, path: str, start: int) -> tuple[Scope, Array, dict[str, int]]:
+def select_rows(
+    plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False
+) -> tuple[Scope, Array, dict[str, int]]:
     """The rows that pass the selection, the entry of the file that each one comes from, and the cutflow."""
-    scope, entries = open_scope(plan, chunk, path, start)
+    scope, entries = open_scope(plan, chunk, path, start, keep_all)
     cutflow = {"all rows": scope.rows}
     if ("selection",) in plan:
         for term in plan["selection",].terms():
@@ -73,7 +78,7 @@ def make_batch(
 ) -> Batch:
     """The batch of all rows of a scope; values that were not finite are counted in ``replaced``."""
     inputs = {name: make_input(plan, scope, name, path, entries, replaced) for name in plan.analysis.inputs}
-    event = {name: _event_column(plan, scope, i) for i, name in enumerate(plan.analysis.event)}
+    event = {name: _event_column(plan, scope, i, path, entries) for i, name in enumerate(plan.analysis.event)}
     process, process_weight = _process(plan, path)
     return Batch(
         inputs=inputs,
@@ -99,7 +104,7 @@ def columns_to_read(plan: Plan, available: list[str], with_truth: bool = True, p
     return columns
 
 
-def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int) -> tuple[Scope, Array]:
+def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False) -> tuple[Scope, Array]:
     """The scope of a chunk and the entry of the file that each row comes from."""
     entries = np.arange(start, start + len(chunk), dtype=np.int64)
     row_index = np.zeros(len(chunk), dtype=np.int64)
@@ -112,20 +117,33 @@ def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int) -> tuple[Scop
         else:
             entries = np.arange(start, start + len(chunk), dtype=np.int64)
         row_index = np.zeros(len(chunk), dtype=np.int64)
-        plan.columns(chunk.fields)
+        plan.columns(chunk.fields, with_truth=not keep_all)
     columns: dict[str, Any] = {name: chunk[name] for name in chunk.fields}
     if plan.analysis.rows:
         prefix = f"{plan.analysis.rows}_"
-        members = next(values for name, values in columns.items() if name.startswith(prefix))
-        counts = ak.to_numpy(ak.num(members, axis=1))
+        lists = {name: values for name, values in columns.items() if name.startswith(prefix) and values.ndim > 1}
+        counts = _same_lengths({name: ak.to_numpy(ak.num(values, axis=1)) for name, values in lists.items()}, path, entries)
         event = np.repeat(np.arange(len(chunk)), counts)
-        row_index = ak.to_numpy(ak.flatten(ak.local_index(members, axis=1)))
+        row_index = np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts, counts)
         columns = {
-            name: ak.flatten(values, axis=1) if name.startswith(prefix) and values.ndim > 1 else values[event]
-            for name, values in columns.items()
+            name: ak.flatten(values, axis=1) if name in lists else values[event] for name, values in columns.items()
         }
         entries = entries[event]
     return Scope(plan, {**columns, "row_index": row_index}, len(entries)), entries
+
+
+def _same_lengths(lengths: dict[str, Array], path: str, entries: Array) -> Array:
+    """The lengths (N,) that all lists of a collection share, or an error that names the row where two differ."""
+    if not lengths:
+        raise CollidekitError(f"{path}: no branch of the collection that 'rows' names holds lists")
+    first, counts = next(iter(lengths.items()))
+    for name, other in lengths.items():
+        if len(rows := np.flatnonzero(other != counts)):
+            raise CollidekitError(
+                f"{path}: row {entries[rows[0]]}: lists of different lengths in one collection: {first!r} has "
+                f"{counts[rows[0]]}, {name!r} has {other[rows[0]]}"
+            )
+    return counts
 
 
 def _labels(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool) -> Array:
@@ -134,15 +152,8 @@ def _labels(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool)
     classes = [plan["classes", name] for name in plan.analysis.classes]
     if keep_all and not all(_available(plan, scope, expression.names) for expression in classes):
         return labels
-    for name in sorted({name for expression in classes for name in expression.names}):
-        values = scope[name]
-        if np.ndim(values) == 1 and np.issubdtype(np.asarray(values).dtype, np.floating):
-            bad = np.flatnonzero(~np.isfinite(np.asarray(values)))
-            if len(bad):
-                raise CollidekitError(
-                    f"{path}: row {entries[bad[0]]}: {name} is {np.asarray(values)[bad[0]]}, and a class depends on it; "
-                    "exclude such rows in the selection"
-                )
+    for name in sorted({name for expression in classes for name in expression.names} | set(plan.leaves(classes))):
+        _check_finite(scope[name], f"{path}: row {{}}: {name} is {{}}, and a class depends on it", entries)
     names = list(plan.analysis.classes)
     for k, expression in enumerate(classes):
         mask = scope.mask(expression)
@@ -156,6 +167,23 @@ def _labels(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool)
     return labels
 
 
+def _check_finite(values: Any, message: str, entries: Array) -> None:
+    """An error with the first row whose number is NaN or infinite; lists are not looked at."""
+    if np.ndim(values) == 1 and np.issubdtype(np.asarray(values).dtype, np.floating):
+        numbers = np.asarray(values)
+        if len(bad := np.flatnonzero(~np.isfinite(numbers))):
+            raise CollidekitError(
+                f"{message.format(entries[bad[0]], numbers[bad[0]])}; exclude such rows in the selection"
+            )
+
+
+def _check_kinematics(plan: Plan, scope: Scope, path: str, entries: Array) -> None:
+    """A row without kinematics has no weight."""
+    for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
+        values = scope.numbers(plan["kinematics", name])
+        _check_finite(values, f"{path}: row {{}}: {name} is {{}}, and kinematics needs it", entries)
+
+
 def _available(plan: Plan, scope: Scope, names: frozenset[str]) -> bool:
     return all(
         _available(plan, scope, plan.variables[name].names) if name in plan.variables else name in scope
@@ -166,22 +194,25 @@ def _available(plan: Plan, scope: Scope, names: frozenset[str]) -> bool:
 def _weights(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool) -> Array:
     if ("weight",) not in plan or (keep_all and not _available(plan, scope, plan["weight",].names)):
         return np.ones(scope.rows, dtype=np.float32)
-    weights = scope.numbers(plan["weight",]).astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(weights))
-    if len(bad):
-        raise CollidekitError(f"{path}: row {entries[bad[0]]}: the weight {plan['weight',].text!r} is {weights[bad[0]]}")
+    weights = scope.numbers(plan["weight",])
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32)
+    _check_finite(weights, f"{path}: row {{}}: the weight {plan['weight',].text!r} is {{}}", entries)
     return weights
 
 
 def _process(plan: Plan, path: str) -> tuple[int, float]:
-    """Number and weight of the process that a file belongs to; -1 and 1 where the analysis names none."""
+    """Number and weight of the process that a file belongs to; -1 and 1 where it belongs to none."""
     for i, process in enumerate(plan.analysis.processes.values()):
         if fnmatch(path, process.files) or fnmatch(PurePath(path).name, process.files):
             return i, process.weight
-    if plan.analysis.processes:
+    return -1, 1.0
+
+
+def _check_process(plan: Plan, path: str) -> None:
+    if plan.analysis.processes and _process(plan, path)[0] < 0:
         patterns = ", ".join(repr(process.files) for process in plan.analysis.processes.values())
         raise CollidekitError(f"{path}: belongs to no process of the analysis; their files are {patterns}")
-    return -1, 1.0
 
 
 def _spectators(plan: Plan, scope: Scope) -> dict[str, torch.Tensor]:
@@ -190,16 +221,22 @@ def _spectators(plan: Plan, scope: Scope) -> dict[str, torch.Tensor]:
     named: dict[str, Any] = dict(zip(plan.analysis.spectators, places, strict=True))
     for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
         named.setdefault(name, ("kinematics", name))
-    return {
-        name: torch.from_numpy(scope.numbers(plan[place]).astype(np.float32)) for name, place in named.items()
-    }
+    with np.errstate(over="ignore"):
+        return {name: torch.from_numpy(scope.numbers(plan[place]).astype(np.float32)) for name, place in named.items()}
 
 
-def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
+def _event_column(plan: Plan, scope: Scope, i: int, path: str, entries: Array) -> Array:
+    """A number of the event (N,); those of 64 bits without sign keep their bits."""
     values = scope.numbers(plan["event", i])
     if np.issubdtype(values.dtype, np.unsignedinteger):
         return values.astype(np.uint64).view(np.int64)
-    return values.astype(np.int64)
+    if np.issubdtype(values.dtype, np.floating) and len(bad := np.flatnonzero(values != np.floor(values))):
+        raise CollidekitError(
+            f"{path}: row {entries[bad[0]]}: the event number {plan['event', i].text!r} is {values[bad[0]]}; it must be an "
+            "integer"
+        )
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.int64)
 
 
 def make_input(plan: Plan, scope: Scope, name: str, path: str, entries: Array, replaced: dict[str, int]) -> Input:
@@ -216,25 +253,7 @@ def _collection(
     places = [("inputs", name, part) for part in ("features", "momenta", "coordinates")]
     used = [expression for place in places for expression in plan.under(*place)]
     values = [expression.evaluate(scope) for expression in used]
-    counts: Array | None = None
-    for expression, value in zip(used, values, strict=True):
-        if isinstance(value, ak.Array) and value.ndim > 1:
-            if value.ndim > 2:
-                raise CollidekitError(f"{expression.where}: {expression.text!r}: is a list of lists in each row")
-            lengths = ak.to_numpy(ak.num(value, axis=1))
-            if counts is None:
-                counts, first = lengths, expression
-            elif not np.array_equal(lengths, counts):
-                row = int(np.flatnonzero(lengths != counts)[0])
-                raise CollidekitError(
-                    f"{path}: row {entries[row]}: lists of different lengths in collection {name!r}: {first.text!r} has "
-                    f"{counts[row]}, {expression.text!r} has {lengths[row]}"
-                )
-    if counts is None:
-        raise CollidekitError(
-            f"{used[0].where}: collection {name!r} needs lists and {used[0].text!r} is one number a row; without 'limit' "
-            "and 'order' the input is a flat group"
-        )
+    counts = _lengths(plan, scope, name, entry, path, entries, dict(zip(used, values, strict=True)))
     members = kept_members(plan, scope, name, entry, counts)
     columns = [flat_values(value, counts) for value in values]
     if members is not None:
@@ -247,6 +266,26 @@ def _collection(
     return Ragged(torch.from_numpy(data), torch.from_numpy(offsets), len(entry.features), bool(entry.momenta))
 
 
+def _lengths(
+    plan: Plan, scope: Scope, name: str, entry: Collection, path: str, entries: Array, values: dict[Expression, Any]
+) -> Array:
+    """Constituents in each row (N,) of the file; all lists of a collection must agree on it."""
+    others = [plan["inputs", name, key] for key in ("order", "where") if getattr(entry, key)]
+    lengths: dict[str, Array] = {}
+    for expression, value in [*values.items(), *((other, other.evaluate(scope)) for other in others)]:
+        if isinstance(value, ak.Array) and value.ndim > 2:
+            raise CollidekitError(f"{expression.where}: {expression.text!r}: is a list of lists in each row")
+        if isinstance(value, ak.Array) and value.ndim > 1:
+            lengths[expression.text] = ak.to_numpy(ak.num(value, axis=1))
+    if not lengths:
+        first = next(iter(values))
+        raise CollidekitError(
+            f"{first.where}: collection {name!r} needs lists and {first.text!r} is one number a row; without 'limit' "
+            "and 'order' the input is a flat group"
+        )
+    return _same_lengths(lengths, path, entries)
+
+
 def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts: Array) -> tuple[Array, Array] | None:
     """Which constituents to keep and in what order, and how many in each row; None where nothing changes."""
     keep: Array | None = None
@@ -256,9 +295,14 @@ def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts:
         rows = rows[keep]
     if entry.order:
         order = flat_values(plan["inputs", name, "order"].evaluate(scope), counts)
-        order = order if keep is None else order[keep]
-        if not np.all((order[1:] <= order[:-1]) | (rows[1:] != rows[:-1])):
-            sequence = np.lexsort((-order, rows))
+        order = (order if keep is None else order[keep]).astype(np.float64)
+        wrong = ~((order[1:] <= order[:-1]) | (rows[1:] != rows[:-1]))
+        if wrong.any():
+            unsorted = np.zeros(len(counts), dtype=bool)
+            unsorted[rows[1:][wrong]] = True
+            part = np.flatnonzero(unsorted[rows])
+            sequence = np.arange(len(rows))
+            sequence[part] = part[np.lexsort((-order[part], rows[part]))]
             keep = sequence if keep is None else keep[sequence]
     if keep is not None:
         counts = np.bincount(rows, minlength=len(counts))
@@ -273,21 +317,23 @@ def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts:
 def flat_values(value: Any, counts: Array) -> Array:
     """One number for each constituent; a number a row is repeated."""
     if isinstance(value, ak.Array) and value.ndim > 1:
-        return ak.to_numpy(ak.fill_none(ak.flatten(value, axis=1), np.nan), allow_missing=False)
+        return np.asarray(ak.to_numpy(ak.fill_none(ak.flatten(value, axis=1), np.nan), allow_missing=False))
     return np.repeat(np.broadcast_to(np.asarray(value), counts.shape), counts)
 
 
 def _matrix(name: str, columns: list[Array], features: list[Feature], rows: int, replaced: dict[str, int]) -> Array:
     """Columns side by side in float32 (rows, F): not finite becomes the default, bounds clip."""
     matrix = np.empty((rows, len(features)), dtype=np.float32)
-    with np.errstate(over="ignore"):
-        for i, (feature, column) in enumerate(zip(features, columns, strict=True)):
-            matrix[:, i] = column
-            bad = ~np.isfinite(matrix[:, i])
-            if count := int(bad.sum()):
-                matrix[bad, i] = feature.fill
-                replaced[f"{name}.{feature.name}"] = replaced.get(f"{name}.{feature.name}", 0) + count
-            if feature.bounds:
-                good = slice(None) if feature.default is None else matrix[:, i] != np.float32(feature.default)
-                matrix[good, i] = np.clip(matrix[good, i], *feature.bounds)
+    for i, (feature, column) in enumerate(zip(features, columns, strict=True)):
+        with np.errstate(over="ignore"):
+            values = column.astype(np.float32)
+        good = np.isfinite(values)
+        if not good.all():
+            values[~good] = feature.fill
+            key = f"{name}.{feature.name}"
+            replaced[key] = replaced.get(key, 0) + int(np.count_nonzero(~good))
+        if feature.bounds:
+            clipped = np.clip(values, *feature.bounds)
+            values = clipped if feature.default is None else np.where(values == np.float32(feature.default), values, clipped)
+        matrix[:, i] = values
     return matrix

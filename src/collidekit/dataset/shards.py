@@ -11,11 +11,11 @@ import pyarrow as pa
 import torch
 
 from collidekit.analysis.schema import Analysis, Collection
-from collidekit.dataset.batch import Batch, Input, Ragged
+from collidekit.dataset.batch import Batch, Input, Ragged, concatenate
 from collidekit.errors import CollidekitError
 
 BLOCK = 1024
-"""Rows in one record batch: what is read and decompressed at once."""
+"""Rows in one record batch, the last one of a shard apart: what is read and decompressed at once."""
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -56,7 +56,9 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
     """The batch of a record batch whose first row has the given position in the dataset."""
     layout = json.loads(records.schema.metadata[b"collidekit"])
     inputs: dict[str, Input] = {}
-    spectators, event, rest = {}, {}, {}
+    spectators: dict[str, torch.Tensor] = {}
+    event: dict[str, torch.Tensor] = {}
+    rest: dict[str, torch.Tensor] = {}
     for name, column in zip(records.schema.names, records.columns, strict=True):
         kind, _, key = name.partition(":")
         if kind == "input":
@@ -78,31 +80,53 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
     )
 
 
-def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch]) -> int:
+def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compress: bool = True) -> int:
     """Write batches, cut into blocks, under a temporary name that is renamed when all is there; returns the rows."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     rows = 0
+    options = _OPTIONS if compress else None
     try:
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, target, options=_OPTIONS) as writer:
-            for batch in batches:
-                rows += len(batch)
-                for start in range(0, len(batch), BLOCK):
-                    writer.write_batch(to_record_batch(batch.slice(start, min(start + BLOCK, len(batch))), target))
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, target, options=options) as writer:
+            for block in blocks(batches):
+                rows += len(block)
+                writer.write_batch(to_record_batch(block, target))
         temporary.replace(path)
     except OSError as error:
         raise CollidekitError(
-            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder, and run "
+            f"{path}: cannot be written ({_reason(error)}); free some space or choose another folder, and run "
             "the same command again: it goes on where it was"
-        ) from None
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     return rows
 
 
+def blocks(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same rows in batches of BLOCK rows, the last one apart."""
+    held: list[Batch] = []
+    rows = 0
+    for batch in batches:
+        start = 0
+        while len(batch) - start >= BLOCK - rows:
+            stop = start + BLOCK - rows
+            yield concatenate([*held, batch.slice(start, stop)])
+            held, rows, start = [], 0, stop
+        if start < len(batch):
+            held.append(batch.slice(start, len(batch)))
+            rows += len(batch) - start
+    if held:
+        yield concatenate(held)
+
+
+def _reason(error: OSError) -> str:
+    """What the system says; pyarrow repeats itself."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 def open_shard(path: Path) -> pa.ipc.RecordBatchFileReader:
-    """Open a shard as memory map."""
+    """Open a shard; not as memory map, whose pages would count as memory of this process."""
     try:
-        return pa.ipc.open_file(pa.memory_map(str(path)))
+        return pa.ipc.open_file(pa.OSFile(str(path)))
     except (OSError, pa.ArrowInvalid) as error:
         raise CollidekitError(f"{path}: not a readable shard ({error}); remove it and construct again") from None
 

@@ -1,5 +1,6 @@
 """Statistics of features, merged chunk by chunk: mean, spread, range and percentiles, without the defaults."""
 
+import base64
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +12,16 @@ from collidekit.dataset.batch import Batch, Ragged
 
 PERCENTILES = (0.5, 16.0, 20.0, 50.0, 80.0, 84.0, 99.5)
 _SAMPLE = 2000
+"""Values that are kept of one chunk for the percentiles."""
+_MOST = 64_000
+"""Values that are kept of all chunks together."""
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass
 class FeatureStatistics:
-    """Count, mean and sum of squared deviations (merged by Chan's formula) and a strided sample for percentiles."""
+    """Count, mean and sum of squared deviations (merged by Chan's formula) and a weighted sample for percentiles."""
 
     count: int = 0
     missing: int = 0
@@ -25,7 +29,9 @@ class FeatureStatistics:
     squares: float = 0.0
     low: float = float("inf")
     high: float = float("-inf")
-    sample: list[float] = field(default_factory=list)
+    sample: Array = field(default_factory=lambda: np.zeros(0))
+    weights: Array = field(default_factory=lambda: np.zeros(0))
+    """How many values each one of the sample stands for."""
 
     @property
     def std(self) -> float:
@@ -41,6 +47,7 @@ class FeatureStatistics:
             return cls(missing=len(values))
         kept = kept.astype(np.float64)
         mean = float(kept.mean())
+        sample = kept[:: -(-len(kept) // _SAMPLE)]
         return cls(
             count=len(kept),
             missing=len(values) - len(kept),
@@ -48,7 +55,8 @@ class FeatureStatistics:
             squares=float(np.square(kept - mean).sum()),
             low=float(kept.min()),
             high=float(kept.max()),
-            sample=kept[:: -(-len(kept) // _SAMPLE)].tolist(),
+            sample=sample,
+            weights=np.full(len(sample), len(kept) / len(sample)),
         )
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
@@ -57,6 +65,8 @@ class FeatureStatistics:
         if not self.count or not other.count:
             filled = self if self.count else other
             return FeatureStatistics(**{**vars(filled), "missing": self.missing + other.missing})
+        sample = np.concatenate([self.sample, other.sample])
+        sample, weights = _thin(sample, np.concatenate([self.weights, other.weights]))
         delta = other.mean - self.mean
         return FeatureStatistics(
             count=count,
@@ -65,24 +75,49 @@ class FeatureStatistics:
             squares=self.squares + other.squares + delta**2 * self.count * other.count / count,
             low=min(self.low, other.low),
             high=max(self.high, other.high),
-            sample=_thin(self.sample + other.sample),
+            sample=sample,
+            weights=weights,
         )
 
     def percentiles(self) -> dict[str, float]:
         """Estimated from the sample; the error is about 1/sqrt(sample) in rank."""
-        if not self.sample:
+        if not len(self.sample):
             return {f"{p:g}": 0.0 for p in PERCENTILES}
-        return {f"{p:g}": float(v) for p, v in zip(PERCENTILES, np.percentile(self.sample, PERCENTILES), strict=True)}
+        order = np.argsort(self.sample, kind="stable")
+        weights = self.weights[order]
+        ranks = (np.cumsum(weights) - weights / 2) / weights.sum()
+        values = np.interp(np.asarray(PERCENTILES) / 100, ranks, self.sample[order])
+        return {f"{p:g}": float(v) for p, v in zip(PERCENTILES, values, strict=True)}
 
     def summary(self) -> dict[str, Any]:
         """For the manifest: everything but the sample."""
-        rest = {key: value for key, value in vars(self).items() if key not in ("sample", "squares")}
+        rest = {key: value for key, value in vars(self).items() if key not in ("sample", "weights", "squares")}
         return {**rest, "std": self.std, "percentiles": self.percentiles()}
 
+    def content(self) -> dict[str, Any]:
+        """Of one chunk, for JSON: the sample as float32 in base64; an empty range has no smallest and largest value."""
+        sample = base64.b64encode(self.sample.astype(np.float32).tobytes()).decode()
+        low, high = (self.low, self.high) if self.count else (0.0, 0.0)
+        rest = {key: value for key, value in vars(self).items() if key not in ("sample", "weights", "low", "high")}
+        return {**rest, "low": low, "high": high, "sample": sample}
 
-def _thin(sample: list[float]) -> list[float]:
-    """At most 32 times the sample of one chunk; every second value is dropped when it grows beyond."""
-    return sample if len(sample) <= 32 * _SAMPLE else sample[::2]
+    @classmethod
+    def read(cls, content: dict[str, Any]) -> "FeatureStatistics":
+        """The inverse of ``content``."""
+        sample = np.frombuffer(base64.b64decode(content["sample"]), dtype=np.float32).astype(np.float64)
+        weights = np.full(len(sample), content["count"] / max(len(sample), 1))
+        return cls(**{**content, "sample": sample, "weights": weights})
+
+
+def _thin(sample: Array, weights: Array) -> tuple[Array, Array]:
+    """At most _MOST values; beyond, half as many at equal distances in rank take their place, with equal weights."""
+    if len(sample) <= _MOST:
+        return sample, weights
+    order = np.argsort(sample, kind="stable")
+    sums = np.cumsum(weights[order])
+    size = _MOST // 2
+    position = np.searchsorted(sums, (np.arange(size) + 0.5) * (sums[-1] / size))
+    return sample[order[position]], np.full(size, sums[-1] / size)
 
 
 Statistics = dict[str, dict[str, FeatureStatistics]]

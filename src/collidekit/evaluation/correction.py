@@ -5,8 +5,8 @@ from pathlib import Path
 
 from correctionlib import schemav2
 
-from collidekit.evaluation.files import write_text
 from collidekit.evaluation.working_points import DiscriminatorPoints, WorkingPoint
+from collidekit.files import write_text
 
 VARIATIONS = {"nominal": "value", "up": "high", "down": "low"}
 

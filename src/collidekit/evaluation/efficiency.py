@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.binomial import Efficiencies, binned_efficiency
-from collidekit.evaluation.files import plain
 from collidekit.evaluation.rows import Floats
+from collidekit.files import plain
 from collidekit.inference.predictions import Predictions
 
 

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from collidekit.analysis.features import Feature
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.evaluation.files import complete
 from collidekit.evaluation.rows import Floats
+from collidekit.files import replacing
 
 VARIANTS = ("before", "after")
 """Of the weighting."""
@@ -134,7 +134,7 @@ class InputHistograms:
         head = json.dumps({"classes": self.classes, "axes": {key: asdict(axis) for key, axis in self.axes.items()}})
         arrays: dict[str, Any] = {f"sums/{key}": array for key, array in self._sums.items()}
         arrays |= {f"squares/{key}": array for key, array in self._squares.items()}
-        with complete(path) as temporary, temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, head=np.array(head), **arrays)
         return path
 

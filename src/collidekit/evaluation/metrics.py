@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.binomial import Efficiency, binned_efficiency, effective_size, efficiency
-from collidekit.evaluation.files import plain
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rows import Floats, Ints, require_finite
+from collidekit.files import plain
 from collidekit.inference.predictions import Predictions
 
 SMALLEST_PROBABILITY = 1e-12

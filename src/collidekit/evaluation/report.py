@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.files import write_text
+from collidekit.files import write_text
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.bootstrap import GRID, RocBootstrap, bootstrap
-from collidekit.evaluation.files import write_json, write_text
 from collidekit.evaluation.rejection import Rejection
 from collidekit.evaluation.roc import RocCurve, curve_of
 from collidekit.evaluation.rows import binary_rows
+from collidekit.files import write_json, write_text
 from collidekit.inference.predictions import Predictions
 
 TARGETS = (0.3, 0.5, 0.7)

@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 
 from collidekit.evaluation.correction import write_correction
-from collidekit.evaluation.files import plain, write_json, write_text
 from collidekit.evaluation.working_points import DiscriminatorPoints
+from collidekit.files import plain, write_json, write_text
 
 
 def write_working_points(stem: Path, found: Sequence[DiscriminatorPoints], description: str = "") -> list[Path]:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from collidekit.evaluation.binomial import Efficiency, efficiency
-from collidekit.evaluation.files import plain
 from collidekit.evaluation.roc import RocCurve, curve_of
 from collidekit.evaluation.rows import BinaryRows, binary_rows
+from collidekit.files import plain
 from collidekit.inference.predictions import Predictions
 
 Kind = Literal["mistag", "efficiency"]

@@ -28,17 +28,24 @@ def mlp(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, la
 
 
 class _SegmentSum(torch.autograd.Function):
+    """``index_add`` is three times as fast as ``segment_reduce`` on a CPU; elsewhere its order is not fixed."""
+
     @staticmethod
     def forward(context: Any, values: Tensor, offsets: Tensor) -> Tensor:
-        context.save_for_backward(offsets)
+        rows = torch.repeat_interleave(offsets.diff())  # the row of each constituent (T,)
+        context.save_for_backward(rows)
+        context.dtype = values.dtype
+        values = values if values.dtype == torch.float64 else values.float()
+        if values.device.type == "cpu":
+            return values.new_zeros(len(offsets) - 1, values.shape[1]).index_add_(0, rows, values)
         return torch.segment_reduce(values, "sum", offsets=offsets, axis=0, initial=0.0)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (offsets,) = context.saved_tensors
-        return torch.repeat_interleave(gradients[0], offsets.diff(), dim=0), None
+        (rows,) = context.saved_tensors
+        return gradients[0].to(context.dtype).index_select(0, rows), None
 
 
 def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
-    """Sums (N, F) of ragged values (T, F) over each row; 0 for an empty row."""
+    """Sums (N, F) of ragged values (T, F) over each row, in single precision at least; 0 for an empty row."""
     return _SegmentSum.apply(values, offsets)  # type: ignore[no-any-return, no-untyped-call]

@@ -47,4 +47,5 @@ class PFN(Network):
             per_constituent = self.phi[name](constituents.values)  # (T, phi[-1])
             latent.append(segment_sum(per_constituent, constituents.offsets) / self.norm)  # (N, phi[-1])
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
-        return self.output(self.f(torch.cat([*latent, *flat], dim=1)))  # type: ignore[no-any-return]  # (N, K)
+        with torch.autocast(latent[0].device.type, enabled=False):  # few rows: full precision costs nothing here
+            return self.output(self.f(torch.cat([*latent, *flat], dim=1).to(self.output[0].weight.dtype)))  # (N, K)

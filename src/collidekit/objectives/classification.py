@@ -36,7 +36,8 @@ class Classification:
         if self.loss_function == "CrossEntropyLoss":
             return F.cross_entropy(outputs, labels, reduction="none", label_smoothing=self.label_smoothing)
         log_p = F.log_softmax(outputs, dim=1)
-        focal = -((1 - log_p.exp()) ** self.focal_gamma) * log_p  # (N, K)
+        rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)  # 1 - p, with a gradient at p = 1 too
+        focal = -(rest**self.focal_gamma) * log_p  # (N, K)
         true = focal.gather(1, labels[:, None]).squeeze(1)
         return (1 - self.label_smoothing) * true + self.label_smoothing * focal.mean(dim=1)
 

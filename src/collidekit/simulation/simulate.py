@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
 from collidekit.errors import CollidekitError
+from collidekit.progress import counting
 from collidekit.simulation.columns import Columns, round_mantissa
 from collidekit.simulation.jobs import plan, run
 from collidekit.simulation.output import check_output, write_tree
@@ -49,17 +46,8 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
         raise CollidekitError(f"{name} must be between {low} and {high}, not {value}")
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f} jets/s" if task.speed else "- jets/s")
-
-
 def _with_progress(parts: Iterable[Columns], sample: str, jets: int) -> Iterator[Columns]:
-    """The same parts, with a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(sample, total=jets)
+    with counting(sample, "jets", total=jets) as advance:
         for part in parts:
             yield part
-            progress.advance(task, len(part["event"]))
+            advance(len(part["event"]))

@@ -83,7 +83,7 @@ def _solve(
     vector = np.zeros((jets, 3))
     np.add.at(matrix, jet, np.einsum("tai,taj,ta->tij", axes, axes, weight))
     np.add.at(vector, jet, np.einsum("tai,ta,ta->ti", axes, offset, weight))
-    covariance = np.linalg.inv(matrix)
+    covariance = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     return np.einsum("jik,jk->ji", covariance, vector), covariance
 
 

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from collidekit.evaluation.files import complete
+from collidekit.files import replacing
 
 PETROFF_6 = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
 PETROFF_10 = (
@@ -90,7 +90,7 @@ def save(canvas: Figure, stem: Path) -> list[Path]:
     written = []
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_name(stem.name + suffix)
-        with complete(path) as temporary:
+        with replacing(path) as temporary:
             canvas.savefig(temporary, metadata=metadata)
         canvas.set_layout_engine("none")  # the arrangement found for the first file serves the second
         written.append(path)

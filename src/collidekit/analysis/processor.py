@@ -1,0 +1,76 @@
+"""A user's own coffea processor, for what expressions cannot say: it gets a chunk of the file and returns the rows."""
+
+import traceback
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.plugins import load_module
+from collidekit.readers.flatten import plain
+
+
+def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
+    """The rows that the processor ``file.py:Class`` makes of a chunk, as records of numbers and lists of numbers.
+
+    ``process(events)`` gets the columns of the file; ``events.attrs["filename"]`` is the file's path. It returns one
+    record for each entry, or for fewer or more of them with a column ``entry``: the place of each row's entry in the
+    chunk (``ak.local_index(events, axis=0)`` before rows are dropped).
+    """
+    file, _, name = text.rpartition(":")
+    if not file or not name:
+        raise CollidekitError(f"processor: {text!r} must name a file and a class in it, such as my_rows.py:MyRows")
+    instance = _load(Path(file), name, Path(file).stat().st_mtime_ns if Path(file).is_file() else 0)
+    chunk = ak.Array(chunk, attrs={"filename": path})
+    try:
+        rows = instance.process(chunk)
+    except Exception as error:
+        line = next((f.lineno for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename == file), 1)
+        said = (str(error).strip() or "no message").splitlines()[0]
+        raise CollidekitError(f"{file}:{line}: {name}.process: {type(error).__name__}: {said} (on {path})") from error
+    return _checked(rows, len(chunk), f"{file}: {name}.process")
+
+
+@lru_cache(maxsize=8)
+def _load(file: Path, name: str, changed: int) -> Any:
+    """An instance of the class; loaded again when the file has changed."""
+    from coffea.processor import ProcessorABC
+
+    module = load_module(file)
+    kind = getattr(module, name, None)
+    if kind is None:
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise CollidekitError(f"{file}: there is no class {name!r}{did_you_mean(name, classes)}")
+    if not (isinstance(kind, type) and issubclass(kind, ProcessorABC)):
+        raise CollidekitError(f"{file}: {name} is not a subclass of coffea.processor.ProcessorABC")
+    try:
+        return kind()
+    except TypeError as error:
+        raise CollidekitError(f"{file}: {name}() cannot be made: {error}") from error
+
+
+def _checked(rows: Any, entries: int, where: str) -> ak.Array:
+    """The rows with plain columns, or an error that says what is wrong with them."""
+    if not isinstance(rows, ak.Array) or not rows.fields or rows.ndim != 1:
+        found = f"an array of type {rows.type}" if isinstance(rows, ak.Array) else type(rows).__name__
+        raise CollidekitError(
+            f"{where} must return one record a row, such as ak.zip({{'jet_pt': ...}}, depth_limit=1), not {found[:120]}"
+        )
+    if len(rows) != entries and "entry" not in rows.fields:
+        raise CollidekitError(
+            f"{where} returns {len(rows)} rows for {entries} entries; add a column 'entry' with the place of each row's "
+            "entry in the chunk: ak.local_index(events, axis=0)"
+        )
+    columns = {}
+    for name in rows.fields:
+        try:
+            columns[name] = plain(rows[name], f"{where}: column {name!r}")
+        except TypeError:
+            raise CollidekitError(f"{where}: column {name!r} holds no numbers but {rows[name].type}") from None
+    if "entry" in columns and len(rows):
+        entry = ak.to_numpy(columns["entry"])
+        if entry.ndim != 1 or entry.dtype.kind not in "iu" or entry.min() < 0 or entry.max() >= entries:
+            raise CollidekitError(f"{where}: column 'entry' must hold integers from 0 to {entries - 1}")
+    return ak.zip(columns, depth_limit=1)

@@ -1,0 +1,141 @@
+"""One pass over the files of an analysis that finds what would spoil a training, before it does."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from collidekit.analysis.load import read_analysis
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.check_part import SAMPLE, CheckedFile, Part
+from collidekit.dataset.check_problems import Problem, problems_of, problems_of_both, separation_of
+from collidekit.dataset.construct import CHUNK
+from collidekit.dataset.rows import columns_to_read
+from collidekit.dataset.separation import Separation
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.progress import counting
+from collidekit.readers import expand, open_file
+from collidekit.shipped import find_analysis
+
+_PLACES = 40
+"""A limited check looks at so many places, spread evenly over the files."""
+
+
+@dataclass
+class Check:
+    """What was found."""
+
+    plan: Plan
+    parts: list[Part]
+    problems: list[Problem]
+    alone: dict[str, Separation]
+    seconds: float
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.error]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        return [problem for problem in self.problems if not problem.error]
+
+    @property
+    def rate(self) -> float:
+        """Entries a second of this check."""
+        return sum(part.seen for part in self.parts) / max(self.seconds, 1e-9)
+
+
+def check_named(
+    analysis: str, files: Sequence[str] | None = None, test_files: Sequence[str] | None = None, limit: int | None = None
+) -> Check:
+    """The check of an analysis by path or shipped name; without files, of those that the analysis file names."""
+    path = find_analysis(analysis)
+    plan = Plan(*read_analysis(path))
+    if not files and not plan.analysis.files.training:
+        raise CollidekitError(f"{analysis}: names no files; give them after it, or as 'files: {{training: ...}}' in the file")
+    if not files and not test_files:
+        test_files = _beside(path, plan.analysis.files.test)
+    return check(plan, files or _beside(path, plan.analysis.files.training), test_files or (), limit)
+
+
+def _beside(analysis: Path, patterns: Sequence[str]) -> list[str]:
+    """Files that an analysis file names, relative to where it lies."""
+    return [pattern if "://" in pattern else str(analysis.resolve().parent / pattern) for pattern in patterns]
+
+
+def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limit: int | None = None) -> Check:
+    """Look at all files, or at ``limit`` rows spread over them; memory is bounded but for 40 bytes a row."""
+    parts = [Part("training", [CheckedFile(path) for path in expand(files)])]
+    if test_files:
+        parts.append(Part("test", [CheckedFile(path) for path in expand(test_files)]))
+    columns: dict[str, list[str]] = {}
+    for part in parts:
+        for file in part.files:
+            columns[file.path] = _open(plan, file)
+    wanted = sum(part.rows for part in parts) if limit is None else min(limit, sum(part.rows for part in parts))
+    begun = time.monotonic()
+    with counting("Checking", "rows", wanted) as done:
+        for part in parts:
+            share = part.rows / max(sum(other.rows for other in parts), 1)
+            blocks = _blocks(part, None if limit is None else max(int(limit * share), 1))
+            part.share = min(1.0, SAMPLE / max(sum(stop - start for places in blocks for start, stop in places), 1))
+            for number, places in enumerate(blocks):
+                _look(plan, part, number, places, columns[part.files[number].path], done)
+    seconds = time.monotonic() - begun
+    alone, leaks = separation_of(plan, parts[0])
+    found = [problem for part in parts for problem in problems_of(plan, part)]
+    found += problems_of_both(plan, parts) + leaks
+    return Check(plan, parts, sorted(found, key=lambda problem: not problem.error), alone, seconds)
+
+
+def _open(plan: Plan, file: CheckedFile) -> list[str]:
+    """The columns to read from a file; what is missing becomes its problem."""
+    try:
+        with open_file(file.path, plan.analysis.source) as reader:
+            available = list(reader.columns)
+            if plan.analysis.processor is None and (missing := plan.missing(available)):
+                known = [*plan.variables, *available]
+                names = [f"{name!r}{did_you_mean(name, known)}, needed at {user.where}" for name, user in missing.items()]
+                raise CollidekitError(f"{file.path}: there is no branch {'; no '.join(names)}")
+            columns = columns_to_read(plan, available, path=file.path)
+            file.rows = reader.rows
+            if not file.rows:
+                raise CollidekitError(f"{file.path}: holds no entries")
+            return columns
+    except CollidekitError as error:
+        file.problem, file.rows = str(error), 0
+        return []
+
+
+def _blocks(part: Part, limit: int | None) -> list[list[tuple[int, int]]]:
+    """For each file first and last row of what to read at once."""
+    size = step = CHUNK
+    if limit is not None and limit < part.rows:
+        size = max(1, min(CHUNK, limit // _PLACES))
+        step = max(size, part.rows * size // limit)
+    blocks, first = [], 0
+    for file in part.files:
+        blocks.append([(start, min(start + size, file.rows)) for start in range(-first % step, file.rows, step)])
+        first += file.rows
+    return blocks
+
+
+def _look(
+    plan: Plan,
+    part: Part,
+    number: int,
+    places: list[tuple[int, int]],
+    columns: list[str],
+    done: Callable[[int], None],
+) -> None:
+    """Read and count blocks of a file; the first error in it ends it and is kept."""
+    file = part.files[number]
+    if not places:
+        return
+    try:
+        with open_file(file.path, plan.analysis.source) as reader:
+            for start, stop in places:
+                part.add(plan, reader.read(columns, start, stop), number, start)
+                done(stop - start)
+    except CollidekitError as error:
+        file.problem = str(error)

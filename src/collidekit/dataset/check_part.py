@@ -1,0 +1,165 @@
+"""What a check counts in the training files, and in the test files."""
+
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from collidekit.analysis.scope import Plan, Scope
+from collidekit.dataset.batch import Batch, Ragged
+from collidekit.dataset.hashing import hash_inputs, mix
+from collidekit.dataset.rows import make_batch, select_rows
+from collidekit.dataset.separation import summaries
+from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
+
+Ints = NDArray[np.int64]
+
+SAMPLE = 20_000
+"""Rows that the separation of classes by single features is measured on."""
+
+
+@dataclass
+class CheckedFile:
+    """One file: its rows, and what is wrong with it."""
+
+    path: str
+    rows: int = 0
+    problem: str = ""
+
+
+@dataclass
+class Part:
+    """The training or the test files: counts of all rows seen, and a bounded sample of them."""
+
+    name: str
+    files: list[CheckedFile] = field(default_factory=list)
+    seen: int = 0
+    share: float = 1.0
+    """Of the rows that go into the sample for the separation of classes."""
+    cutflow: dict[str, int] = field(default_factory=dict)
+    class_counts: dict[str, int] = field(default_factory=dict)
+    overlaps: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    """Two classes -> rows that are in both, and where the first one is."""
+    no_class: int = 0
+    bad_truth: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Names of which classes or weights depend -> rows in which they are not finite, and the first one."""
+    negative_weights: int = 0
+    replaced: dict[str, int] = field(default_factory=dict)
+    empty: dict[str, int] = field(default_factory=dict)
+    """Collections -> rows without any constituent."""
+    values: dict[str, int] = field(default_factory=dict)
+    """Collections and groups -> constituents or rows."""
+    statistics: Statistics | None = None
+    hashes: list[Ints] = field(default_factory=list)
+    keys: list[Ints] = field(default_factory=list)
+    places: list[Ints] = field(default_factory=list)
+    labels: list[Ints] = field(default_factory=list)
+    sample: list[NDArray[np.float64]] = field(default_factory=list)
+    sample_labels: list[Ints] = field(default_factory=list)
+    entry_bytes: float = 0.0
+    """As read, of the largest entries."""
+    first: Batch | None = None
+
+    @property
+    def rows(self) -> int:
+        """In all files, seen or not."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def selected(self) -> int:
+        """Rows that are in a class."""
+        return sum(self.class_counts.values())
+
+    def place(self, position: int) -> str:
+        """Where a row of the joined ``hashes`` is."""
+        file, row = np.concatenate(self.places)[position]
+        return f"row {row} of {self.files[file].path}"
+
+    def add(self, plan: Plan, chunk: ak.Array, file: int, start: int) -> None:
+        """Count the entries from ``start`` on of a file."""
+        path = self.files[file].path
+        scope, entries, cutflow = select_rows(plan, chunk, path, start)
+        _merge(self.cutflow, cutflow)
+        self.seen += len(chunk)
+        self.entry_bytes = max(self.entry_bytes, chunk.nbytes / max(len(chunk), 1))
+        labels = self._label(plan, scope, path, entries)
+        keep = labels >= 0
+        if not keep.all():
+            scope, entries, labels = scope.select(keep), entries[keep], labels[keep]
+        weights = self._weigh(plan, scope, path, entries)
+        batch = make_batch(plan, scope, labels, weights, path, file, entries, self.replaced)
+        if len(batch):
+            self._count(plan, batch)
+
+    def _label(self, plan: Plan, scope: Scope, path: str, entries: Ints) -> Ints:
+        """Class of each row (N,), the first one that holds; -1 for none. Overlaps are counted and do not stop."""
+        names = list(plan.analysis.classes)
+        expressions = [plan["classes", name] for name in names]
+        for name in sorted({name for expression in expressions for name in expression.names}):
+            self._finite(name, scope[name], path, entries)
+        masks = [scope.mask(expression) for expression in expressions]
+        for (a, one), (b, other) in combinations(zip(names, masks, strict=True), 2):
+            if len(both := np.flatnonzero(one & other)):
+                count, place = self.overlaps.get((a, b), (0, f"row {entries[both[0]]} of {path}"))
+                self.overlaps[a, b] = (count + len(both), place)
+        labels = np.full(scope.rows, -1, dtype=np.int64)
+        for k, mask in reversed(list(enumerate(masks))):
+            labels[mask] = k
+        self.no_class += int((labels < 0).sum())
+        _merge(self.class_counts, {name: int((labels == k).sum()) for k, name in enumerate(names)})
+        return labels
+
+    def _weigh(self, plan: Plan, scope: Scope, path: str, entries: Ints) -> NDArray[np.float32]:
+        if ("weight",) not in plan:
+            return np.ones(scope.rows, dtype=np.float32)
+        weights = scope.numbers(plan["weight",]).astype(np.float32)
+        self._finite("the weight", weights, path, entries)
+        self.negative_weights += int((weights < 0).sum())
+        return weights
+
+    def _finite(self, name: str, values: Any, path: str, entries: Ints) -> None:
+        array = np.asarray(values) if np.ndim(values) == 1 else np.zeros(0)
+        bad = np.flatnonzero(~np.isfinite(array)) if array.dtype.kind == "f" else []
+        if len(bad):
+            count, place = self.bad_truth.get(name, (0, f"row {entries[bad[0]]} of {path}"))
+            self.bad_truth[name] = (count + len(bad), place)
+
+    def _count(self, plan: Plan, batch: Batch) -> None:
+        self.statistics = merge_statistics(self.statistics, statistics(batch, plan.analysis))
+        for name, entry in batch.inputs.items():
+            if isinstance(entry, Ragged):
+                _merge(self.empty, {name: int((entry.counts == 0).sum())})
+                _merge(self.values, {name: len(entry.data)})
+            else:
+                _merge(self.values, {name: len(entry)})
+        told_apart = _told_apart(batch)
+        self.hashes.append(hash_inputs(batch.inputs)[told_apart])
+        if plan.analysis.event:
+            self.keys.append(batch.keys.numpy()[told_apart])
+        self.places.append(batch.source.numpy()[told_apart])
+        self.labels.append(batch.labels.numpy()[told_apart])
+        draw = mix(mix(batch.source[:, 0].numpy()) ^ batch.source[:, 1].numpy().astype(np.uint64))
+        chosen = np.flatnonzero((draw >> np.uint64(11)) * 2.0**-53 < self.share)
+        if len(chosen):
+            import torch
+
+            picked = batch.take(torch.from_numpy(chosen))
+            self.sample.append(summaries(picked))
+            self.sample_labels.append(picked.labels.numpy())
+        if self.first is None:
+            self.first = batch
+
+
+def _told_apart(batch: Batch) -> NDArray[np.bool_]:
+    """Rows (N,) that can be compared by content: those without any constituent are all equal, and no repetition."""
+    counts = [entry.counts.numpy() for entry in batch.inputs.values() if isinstance(entry, Ragged)]
+    flat = len(counts) < len(batch.inputs)
+    return np.full(len(batch), True) if flat else np.sum(counts, axis=0) > 0
+
+
+def _merge(total: dict[str, int], part: dict[str, int]) -> None:
+    for name, count in part.items():
+        total[name] = total.get(name, 0) + count

@@ -1,0 +1,126 @@
+"""From what was counted to sentences: errors stop a training or make it wrong, warnings are for a person to judge."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.check_part import Part
+from collidekit.dataset.separation import Separation, best_alone, suspicious
+
+SHARED_IS_ERROR = 0.001
+"""Above this share of test rows that stand in the training files too, the test is worth nothing."""
+_MANY_BAD = 0.01
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding in a sentence."""
+
+    text: str
+    error: bool = False
+
+
+def problems_of(plan: Plan, part: Part) -> Iterator[Problem]:
+    """Of the training or of the test files."""
+    for file in part.files:
+        if file.problem:
+            yield Problem(file.problem, error=True)
+    if not part.seen:
+        return
+    yield from _class_problems(plan, part)
+    yield from _value_problems(plan, part)
+    yield from _repeated(plan, part)
+
+
+def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
+    for (a, b), (count, place) in part.overlaps.items():
+        yield Problem(f"{part.name}: {count:,} rows are in both class {a!r} and class {b!r}; the first is {place}", error=True)
+    for name, (count, place) in part.bad_truth.items():
+        yield Problem(
+            f"{part.name}: {name} is NaN or infinite in {count:,} rows, and classes or weights depend on it; the first is "
+            f"{place}. Exclude such rows in the selection",
+            error=True,
+        )
+    if not part.selected:
+        steps = "; ".join(f"{name}: {count:,}" for name, count in part.cutflow.items())
+        yield Problem(f"{part.name}: no row is left after selection and classes ({steps})", error=True)
+        return
+    for name in plan.analysis.classes:
+        if not part.class_counts.get(name):
+            text = f"{part.name}: no row is in class {name!r} ({plan.analysis.classes[name]})"
+            yield Problem(text, error=part.name == "training")
+    counts = [count for count in part.class_counts.values() if count]
+    if max(counts) > 100 * min(counts):
+        yield Problem(f"{part.name}: the largest class has {max(counts) / min(counts):,.0f} times the rows of the smallest")
+    if part.negative_weights:
+        yield Problem(f"{part.name}: {part.negative_weights:,} rows have a negative weight")
+
+
+def _value_problems(plan: Plan, part: Part) -> Iterator[Problem]:
+    for name, count in part.replaced.items():
+        share = count / max(part.values.get(name.split(".")[0], 0), 1)
+        yield Problem(f"{part.name}: {name} is NaN or infinite {count:,} times ({share:.2%}); it becomes the default there")
+    for name, count in part.empty.items() if len(plan.analysis.collections) == 1 else ():
+        if count > _MANY_BAD * part.selected:
+            yield Problem(f"{part.name}: {count:,} rows ({count / part.selected:.1%}) have no {name}")
+    for group, features in (part.statistics or {}).items():
+        for name, entry in features.items():
+            if not entry.count:
+                yield Problem(f"{part.name}: {group}.{name} is the default in every row")
+            elif entry.low == entry.high and entry.count > 1 and not entry.missing:
+                yield Problem(f"{part.name}: {group}.{name} is {entry.low:g} in every row; it cannot help")
+
+
+def _repeated(plan: Plan, part: Part) -> Iterator[Problem]:
+    hashes = np.concatenate(part.hashes) if part.hashes else np.zeros(0, np.int64)
+    unique, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    again = len(hashes) - len(unique)
+    if not again:
+        return
+    labels = np.concatenate(part.labels)
+    differ = int((labels != labels[first][inverse]).sum())
+    group = int(np.flatnonzero(counts > 1)[0])
+    two = np.flatnonzero(inverse == group)[:2]
+    said = f"; {differ:,} of them in another class" if differ else ""
+    yield Problem(
+        f"{part.name}: {again:,} rows repeat the inputs of an earlier row exactly{said}. The first: "
+        f"{part.place(int(two[0]))} and {part.place(int(two[1]))}"
+    )
+
+
+def problems_of_both(plan: Plan, parts: list[Part]) -> list[Problem]:
+    """Rows that are in the training and in the test files, by content and by event number."""
+    if len(parts) < 2 or not all(part.hashes for part in parts):
+        return []
+    training, test = parts
+    found = []
+    both = np.isin(np.concatenate(test.hashes), np.concatenate(training.hashes))
+    if count := int(both.sum()):
+        share = count / len(both)
+        found.append(
+            Problem(
+                f"{count:,} test rows ({share:.2%}) stand in the training files too, with equal inputs; the first is "
+                f"{test.place(int(np.flatnonzero(both)[0]))}",
+                error=share > SHARED_IS_ERROR,
+            )
+        )
+    if plan.analysis.event and (shared := int(np.isin(np.concatenate(test.keys), np.concatenate(training.keys)).sum())):
+        event = ", ".join(plan.analysis.event)
+        found.append(
+            Problem(
+                f"{shared:,} test rows have an event number ({event}) of the training files. "
+                + ("Is it the same sample?" if count else "Their inputs differ: numbers may begin anew in each sample.")
+            )
+        )
+    return found
+
+
+def separation_of(plan: Plan, part: Part) -> tuple[dict[str, Separation], list[Problem]]:
+    """How well each feature alone separates, and those to ask about."""
+    if not part.sample:
+        return {}, []
+    matrix, labels = np.concatenate(part.sample), np.concatenate(part.sample_labels)
+    found = suspicious(matrix, labels, plan.analysis)
+    return best_alone(matrix, labels, plan.analysis), [Problem(entry.question()) for entry in found]

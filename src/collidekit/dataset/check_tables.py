@@ -1,0 +1,128 @@
+"""A check as a person reads it, at 80 columns."""
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.check import Check
+from collidekit.dataset.check_estimate import Estimate, estimate
+from collidekit.dataset.check_part import Part
+
+
+def show(check: Check, console: Console) -> None:
+    """Tables of what is in the files, what it will take, and the verdict."""
+    analysis = check.plan.analysis
+    console.print(_files(check.parts))
+    seen, rows = sum(part.seen for part in check.parts), sum(part.rows for part in check.parts)
+    if seen < rows:
+        console.print(f"[yellow]Looked at {seen:,} of {rows:,} rows; counts are of these.[/yellow]\n", highlight=False)
+    if any(part.seen for part in check.parts):
+        console.print(_cutflow(check.parts))
+        console.print(_classes(analysis, check.parts))
+    if check.parts[0].statistics:
+        console.print(_features(check))
+    if made := estimate(check):
+        console.print(_resources(check, made))
+    console.print(_verdict(check))
+
+
+def _table(title: str, *columns: str) -> Table:
+    """The first column holds names, the others numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1), expand=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    return table
+
+
+def _files(parts: list[Part]) -> Table:
+    table = _table("Files", "file", "part", "rows")
+    for part in parts:
+        listed = part.files if len(part.files) <= 12 else [*part.files[:10], *(f for f in part.files[10:] if f.problem)]
+        for file in listed:
+            table.add_row(file.path, part.name, "[red]unusable[/red]" if file.problem else f"{file.rows:,}")
+        if len(listed) < len(part.files):
+            table.add_row(f"... {len(part.files) - len(listed):,} more", part.name, "")
+        if len(part.files) > 1:
+            table.add_row(f"[bold]{len(part.files):,} files[/bold]", part.name, f"[bold]{part.rows:,}[/bold]")
+    return table
+
+
+def _cutflow(parts: list[Part]) -> Table:
+    table = _table("Cutflow", "rows that pass", *(part.name for part in parts), *("" for part in parts[:1]))
+    for step, count in parts[0].cutflow.items():
+        share = f"{count / max(parts[0].cutflow['all rows'], 1):.1%}"
+        table.add_row(step, *(f"{part.cutflow.get(step, 0):,}" for part in parts), share)
+    return table
+
+
+def _classes(analysis: Analysis, parts: list[Part]) -> Table:
+    table = _table("Classes", "class", "condition", *(part.name for part in parts), "")
+    table.columns[1].justify = "left"
+    for name, condition in analysis.classes.items():
+        counts = [part.class_counts.get(name, 0) for part in parts]
+        share = counts[0] / max(parts[0].selected, 1)
+        table.add_row(name, condition, *(f"{count:,}" for count in counts), f"{share:.1%}")
+    table.add_row("[dim]in none, left out[/dim]", "", *(f"[dim]{part.no_class:,}[/dim]" for part in parts))
+    return table
+
+
+def _features(check: Check) -> Table:
+    part, analysis = check.parts[0], check.plan.analysis
+    table = _table("Features", "feature", "smallest", "median", "largest", "missing", "AUC alone")
+    for group, features in (part.statistics or {}).items():
+        table.add_row(f"[bold]{group}[/bold]")
+        for name, entry in features.items():
+            key = f"{group}.{name}"
+            absent = (entry.missing + (part.replaced.get(key, 0) if not _has_default(analysis, key) else 0)) / max(
+                entry.count + entry.missing, 1
+            )
+            alone = check.alone.get(key)
+            numbers = (f"{entry.low:.4g}", f"{entry.percentiles()['50']:.4g}", f"{entry.high:.4g}") if entry.count else ("",) * 3
+            table.add_row(f"  {name}", *numbers, f"{absent:.1%}" if absent else "", f"{alone.auc:.3f}" if alone else "")
+    table.caption = (
+        "AUC alone: the best that this one feature does for any two classes\n(of constituents: its mean, max, min or "
+        "spread in a row).\n"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _has_default(analysis: Analysis, key: str) -> bool:
+    group, name = key.split(".")
+    return any(feature.name == name and feature.default is not None for feature in analysis.inputs[group].features)
+
+
+def _resources(check: Check, made: Estimate) -> RenderableType:
+    lines = [
+        f"[bold]What it will take[/bold] ({made.rows:,} rows in classes)",
+        f"  disk      {_size(made.disk)} for the dataset ({made.disk / max(made.rows, 1):,.0f} bytes a row, LZ4)",
+        f"  memory    {_size(made.construction)} to construct it, a process; {_size(made.training)} for rows while training",
+        f"  time      {_duration(made.seconds)} to construct it with one process ({check.rate:,.0f} rows/s in this check)",
+    ]
+    return Group(*(Text.from_markup(line) for line in lines), Text())
+
+
+def _verdict(check: Check) -> RenderableType:
+    lines: list[RenderableType] = []
+    for problem in check.problems:
+        mark = "[bold red]error  [/bold red]" if problem.error else "[yellow]warning[/yellow]"
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=7)
+        grid.add_column(overflow="fold")
+        grid.add_row(mark, Text(problem.text))
+        lines.append(grid)
+    errors, warnings = len(check.errors), len(check.warnings)
+    words = [f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count]
+    colour = "red" if errors else "yellow" if warnings else "green"
+    return Group(*lines, Padding(f"[bold {colour}]{', '.join(words) or 'no problems'}[/bold {colour}]", (1 if lines else 0, 0, 0, 0)))
+
+
+def _size(amount: float) -> str:
+    return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{max(amount / 2**20, 0.1):,.{0 if amount >= 10 * 2**20 else 1}f} MB"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:,.0f} min" if seconds >= 90 else f"{max(seconds, 1):,.0f} s"

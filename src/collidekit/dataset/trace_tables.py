@@ -1,0 +1,121 @@
+"""A trace as a person reads it, at 80 columns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from collidekit.dataset.trace import Trace, TracedFeature, TracedInput, TracedValue
+
+Scaled = Mapping[str, NDArray[Any]]
+"""Input -> (constituents or 1, F) as the network sees it."""
+
+_CONSTITUENTS = 4
+_PASSED = {True: "[green]yes[/green]", False: "[red]no[/red]", None: "[dim]not in this file[/dim]"}
+
+
+def show(found: Trace, console: Console, scaled: Scaled | None = None) -> None:
+    """From the file to the features, and on to the scaled ones where they are given."""
+    place = f"row {found.row:,} of {found.path}"
+    if found.plan.analysis.rows:
+        place = f"{found.plan.analysis.rows} {found.member} (of {found.members}) in {place}"
+    console.print(f"[bold]{place}[/bold]\n", highlight=False, soft_wrap=True)
+    console.print(_values("1. In the file", "column", "type", found.columns))
+    if found.selection:
+        console.print(_conditions("2. Selection", "the row must have", found.selection))
+    else:
+        console.print("[bold]2. Selection[/bold]: none, every row is taken\n")
+    if not found.selected:
+        console.print("[yellow]The row does not pass, so it is in no dataset; what follows would hold if it did.[/yellow]\n")
+    if found.variables:
+        console.print(_values("3. Variables, each after those it needs", "variable", "expression", found.variables))
+    console.print(_conditions("4. Class", "class", found.classes, named=True))
+    classes = list(found.plan.analysis.classes)
+    label = classes[found.label] if found.label >= 0 else "none: the row is dropped from datasets"
+    console.print(f"Class: [bold]{label}[/bold]   weight: [bold]{found.weight:g}[/bold]\n", highlight=False)
+    console.print("[bold]5. Inputs of the network[/bold]\n")
+    for entry in found.inputs:
+        values = scaled[entry.name] if scaled else None
+        console.print(_collection(entry, values) if entry.collection else _group(entry, values))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _values(title: str, what: str, text: str, values: list[TracedValue]) -> Table:
+    table = _table(title, what, text, "value")
+    for entry in values:
+        table.add_row(entry.name, f"[dim]{_plain(entry.text)}[/dim]", _shown(entry.value))
+    return table
+
+
+def _conditions(title: str, what: str, terms: list[TracedValue], named: bool = False) -> Table:
+    table = _table(title, what, *(("condition",) if named else ()), "here", "holds")
+    for term in terms:
+        here = ", ".join(f"{name} = {_shown(value)}" for name, value in term.uses.items())
+        table.add_row(_plain(term.name), *((_plain(term.text),) if named else ()), here, _PASSED[term.value])
+    return table
+
+
+def _collection(entry: TracedInput, scaled: NDArray[Any] | None) -> Table | str:
+    collection, kept = entry.collection, len(entry.positions)
+    assert collection is not None
+    story = [f"{entry.in_file} in the file"]
+    if collection.where:
+        story.append(f"{entry.passing} with {collection.where}")
+    order = f"in descending order of {collection.order}" if collection.order else "in the order of the file"
+    story.append(f"{kept} kept (limit {collection.limit}), {order}")
+    if not kept:
+        return f"[bold]{entry.name}[/bold]: {', '.join(story)}\n"
+    shown = min(kept, _CONSTITUENTS)
+    table = _table(f"{entry.name}: {', '.join(story)}", "feature", *(f"number {i}" for i in range(shown)))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    table.add_row("[dim]place in the file[/dim]", *(f"[dim]{position}[/dim]" for position in entry.positions[:shown]))
+    for f, feature in enumerate(entry.features):
+        table.add_row(feature.feature.name, *(_on_its_way(feature, i) for i in range(shown)))
+        if scaled is not None:
+            table.add_row("[dim]  scaled[/dim]", *(f"[dim]{scaled[i, f]:.4g}[/dim]" for i in range(shown)))
+    if kept > shown:
+        table.caption, table.caption_justify = f"and {kept - shown} more", "left"
+    return table
+
+
+def _group(entry: TracedInput, scaled: NDArray[Any] | None) -> Table:
+    table = _table(f"{entry.name}: one number each", "feature", "expression", "value", *(("scaled",) if scaled is not None else ()))
+    for f, feature in enumerate(entry.features):
+        cells = (f"{scaled[0, f]:.4g}",) if scaled is not None else ()
+        table.add_row(feature.feature.name, f"[dim]{_plain(feature.feature.expression)}[/dim]", _on_its_way(feature, 0), *cells)
+    return table
+
+
+def _on_its_way(feature: TracedFeature, i: int) -> str:
+    """``-1.2``, ``nan → 0 (default)``, ``7.1 → 5 (bounds)``."""
+    raw, final, note = f"{feature.raw[i]:.5g}", f"{feature.final[i]:.5g}", feature.note(i)
+    if note in ("default", "bounds"):
+        return f"{raw} → [yellow]{final}[/yellow] ({note})"
+    return f"{final} [dim]({note})[/dim]" if note else final
+
+
+def _plain(text: str) -> str:
+    """Square brackets are no markup here."""
+    return text.replace("[", r"\[")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        more = ", ..." if len(value) > _CONSTITUENTS else ""
+        return f"{len(value)}: {', '.join(_shown(item) for item in value[:_CONSTITUENTS])}{more}" if value else "0: empty"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return str(value)
+    return f"{value:.6g}"

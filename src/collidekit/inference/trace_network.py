@@ -1,0 +1,51 @@
+"""What a trained tagger makes of one traced row: scaled inputs, probabilities, discriminators."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from collidekit.dataset.batch import Ragged
+from collidekit.dataset.trace import Trace
+from collidekit.inference.predict import predict
+from collidekit.inference.predict_to_file import checkpoint_file
+from collidekit.training.checkpoint import check_same_inputs, load_checkpoint
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Scaled inputs (constituents or 1, F), and what the network says of the row."""
+
+    scaled: dict[str, NDArray[Any]]
+    probabilities: dict[str, float]
+    discriminators: dict[str, float]
+
+
+@torch.inference_mode()
+def ask(checkpoint: Path, found: Trace) -> Answer:
+    """The answer of a checkpoint, whose inputs must be those of the traced analysis."""
+    path = checkpoint_file(checkpoint)
+    loaded = load_checkpoint(path)
+    analysis = found.plan.analysis
+    check_same_inputs(path, loaded.analysis, analysis)
+    scaled = {
+        name: (entry.values if isinstance(entry, Ragged) else entry).numpy()
+        for name, entry in loaded.tagger.scaling(found.batch.inputs).items()
+    }
+    predictions = predict(loaded.tagger, analysis, [found.batch])
+    return Answer(
+        scaled,
+        dict(zip(analysis.classes, predictions.probabilities[0].tolist(), strict=True)),
+        {name: float(predictions.discriminator(name)[0]) for name in analysis.discriminators},
+    )
+
+
+def show_answer(answer: Answer, console: Console) -> None:
+    """Probabilities and discriminators in two lines."""
+    console.print("[bold]6. What the network says[/bold]\n")
+    for title, numbers in (("probability", answer.probabilities), ("discriminator", answer.discriminators)):
+        if numbers:
+            console.print(f"  {title:13} " + "   ".join(f"{name} [bold]{value:.4f}[/bold]" for name, value in numbers.items()))

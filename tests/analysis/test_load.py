@@ -1,0 +1,167 @@
+"""Analysis files: every mistake is one line that names the file, the line and what is allowed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from collidekit.analysis.load import load_analysis, parse_analysis
+from collidekit.analysis.schema import Analysis
+from collidekit.analysis.scope import Plan
+from collidekit.errors import CollidekitError
+
+GOOD = """\
+source: {tree: tree}
+selection: jet_pt > 20
+variables:
+  part_pt: hypot(part_px, part_py)
+  part_rel: part_pt / jet_pt
+classes:
+  qcd: label == 0
+  top: label == 1
+inputs:
+  parts:
+    limit: 10
+    order: part_pt
+    features:
+      - part_rel
+      - {name: part_d0, unit: mm, default: 0, bounds: [-5, 5]}
+  jet: {features: [jet_pt]}
+spectators: [jet_pt]
+event: [run, event]
+kinematics: {jet_pt: [20, 50, 100], reference: qcd}
+discriminators: {TvsQCD: {signal: top, background: qcd}}
+working_points: [0.1, 0.01]
+"""
+
+
+def test_a_good_file() -> None:
+    analysis, _ = parse_analysis(GOOD, "folder/tops.yaml")
+    assert analysis.name == "tops"
+    assert list(analysis.classes) == ["qcd", "top"]
+    assert analysis.collections["parts"].features[0].expression == "part_rel"
+    assert analysis.groups["jet"].features[0].name == "jet_pt"
+    assert analysis.kinematics is not None
+    assert analysis.kinematics.bins == {"jet_pt": [20, 50, 100]}
+    assert analysis.discriminators["TvsQCD"].signal == ["top"]
+
+
+def test_a_number_is_an_expression() -> None:
+    analysis, _ = parse_analysis(GOOD.replace("qcd: label == 0", "qcd: 0") + "weight: 2\n")
+    assert (analysis.classes["qcd"], analysis.weight) == ("0", "2")
+
+
+MISTAKES = [
+    ("source: {tree: tree}", "sourse: {tree: tree}", 1, "unknown key (did you mean 'source'?); allowed are classes,"),
+    ("{tree: tree}", "{trea: tree}", 1, "source.trea: unknown key (did you mean 'tree'?); allowed are format,"),
+    ("source: {tree: tree}", "files: {trianing: a}", 1, "(did you mean 'training'?); allowed are test, training"),
+    ("    limit: 10", "    limt: 10", 11, "unknown key (did you mean 'limit'?)"),
+    ("    limit: 10", "    limit: many", 11, "inputs.parts.limit: Input should be a valid integer"),
+    ("    limit: 10", "    limit: 0", 11, "greater than or equal to 1, got 0"),
+    ("    limit: 10\n", "", 10, "inputs.parts.limit: is required"),
+    ("    limit: 10", "    limit: 10\n    limit: 11", 12, "'limit' stands twice"),
+    ("  top: label == 1", "  qcd: label == 1", 8, "'qcd' stands twice"),
+    ("classes:\n  qcd: label == 0\n  top: label == 1\n", "", 1, "classes: is required"),
+    ("  top: label == 1\n", "", 6, "at least 2 items"),
+    ("unit: mm", "units: mm", 15, "unknown key (did you mean 'unit'?); allowed are attackable, bounds, default"),
+    ("unit: mm", "kind: real", 15, "'continuous', 'integer' or 'flag', got 'real'"),
+    ("[-5, 5]", "[5, -5]", 15, "must be [low, high] with low < high"),
+    ("[-5, 5]", "[5]", 15, "inputs.parts.features.1.bounds"),
+    ("[-5, 5]", "[.nan, 5]", 15, "must be [low, high] with low < high"),
+    ("default: 0", "default: .nan", 15, "finite number"),
+    ("name: part_d0", "name: part-d0", 15, "'part-d0' is not a name"),
+    ("      - part_rel", "      - part_rel\n      - part_rel", 9, "feature 'part_rel' stands twice"),
+    ("hypot(part_px, part_py)", "hypo(part_px)", 4, "there is no function 'hypo' (did you mean 'hypot'?)"),
+    ("hypot(part_px, part_py)", "part_px.real", 4, "an attribute (a dot) is not allowed"),
+    ("hypot(part_px, part_py)", "__import__('os')", 4, "there is no function '__import__'"),
+    ("hypot(part_px, part_py)", "part_rel", 4, "variables need each other: part_pt -> part_rel -> part_pt"),
+    ("  part_pt: hypot", "  pi: hypot", 3, "'pi' is a constant"),
+    ("jet_pt > 20", "jet_pt >", 2, "cannot be read"),
+    ("[20, 50, 100]", "[20, 50, 50]", 19, "each larger than the one before"),
+    ("[20, 50, 100]", "[20]", 19, "each larger than the one before"),
+    ("[20, 50, 100]", "[20, .nan, 100]", 19, "each larger than the one before"),
+    ("[20, 50, 100], reference", "[20, 50], b: [0, 1], c: [0, 1], reference", 19, "one or two variables"),
+    ("reference: qcd", "reference: qdc", 19, "no class 'qdc' (did you mean 'qcd'?)"),
+    (", reference: qcd", "", 19, "kinematics.reference: is required"),
+    ("background: qcd", "background: top", 20, "'top' is both signal and background"),
+    ("background: qcd", "background: gluon", 20, "no class 'gluon'"),
+    ("signal: top, ", "", 20, "discriminators.TvsQCD.signal: is required"),
+    ("[0.1, 0.01]", "[0.1, 2]", 21, "less than 1, got 2"),
+    ("[run, event]", "[run, run]", 18, "event: 'run' stands twice"),
+    ("spectators: [jet_pt]", "spectators: jet_pt", 17, "valid list"),
+    ("spectators: [jet_pt]", "spectators: [jet_pt", 18, "not valid YAML"),
+    ("spectators: [jet_pt]", "class_weights: {tpo: 2}", 17, "no class 'tpo' (did you mean 'top'?)"),
+    ("spectators: [jet_pt]", "class_weights: {top: -2}", 17, "greater than or equal to 0"),
+    ("spectators: [jet_pt]", "processes: {tt: {files: tt, weight: 0}}", 17, "greater than 0"),
+    ("spectators: [jet_pt]", "spectators: [jet_pt]\n? [a, b]\n: 3", 18, "a key must be a name"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "said"), MISTAKES)
+def test_mistakes(old: str, new: str, line: int, said: str) -> None:
+    assert GOOD.count(old) >= 1
+    with pytest.raises(CollidekitError) as error:
+        Plan(*parse_analysis(GOOD.replace(old, new, 1), "my.yaml"))
+    message = str(error.value)
+    assert said in message
+    assert re.match(r"my\.yaml:\d+: ", message), message
+    assert abs(int(message.split(":")[1]) - line) <= (1 if "stands twice" in said or "class" in said else 0), message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- a\n- b", "just words", "a: [1, 2", "\tb: 1", "x: 2024-13-45", "a: &a [*a]", "[" * 2000, "a: b: c", "a: \x01"],
+)
+def test_files_that_are_no_analysis(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(CollidekitError) as error:
+        load_analysis(tmp_path / "a.yaml")
+    assert str(error.value).startswith(f"{tmp_path / 'a.yaml'}:")
+    assert "\n" not in str(error.value)
+
+
+def test_aliases_cannot_grow_without_bound() -> None:
+    levels = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    with pytest.raises(CollidekitError, match="aliases"):
+        parse_analysis("\n".join(["a0: &a0 [lol]", *levels]))
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(CollidekitError, match="there is no such analysis file"):
+        load_analysis(tmp_path / "none.yaml")
+    with pytest.raises(CollidekitError, match="cannot be read as a text file"):
+        load_analysis(tmp_path)
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00name")
+    with pytest.raises(CollidekitError, match="cannot be read as a text file"):
+        load_analysis(tmp_path / "a.yaml")
+
+
+def test_infinite_edges_and_bounds_survive_the_manifest() -> None:
+    text = GOOD.replace("[20, 50, 100]", "[20, 50, .inf]").replace("[-5, 5]", "[-.inf, 5]")
+    analysis, _ = parse_analysis(text)
+    again = Analysis.model_validate_json(analysis.model_dump_json())
+    assert again == analysis
+    assert Analysis.model_validate(analysis.model_dump(mode="json")) == analysis
+
+
+CHANGES = [
+    ("jet_pt > 20", "jet_pt > 21"),
+    ("part_pt / jet_pt", "part_pt / 2"),
+    ("  qcd: label == 0\n  top: label == 1", "  top: label == 1\n  qcd: label == 0"),
+    ("limit: 10", "limit: 11"),
+    ("default: 0", "default: 1"),
+    ("[20, 50, 100]", "[20, 60, 100]"),
+    ("[run, event]", "[event, run]"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+def test_the_fingerprint_changes_with_what_decides_the_rows(old: str, new: str) -> None:
+    assert old in GOOD
+    assert parse_analysis(GOOD)[0].fingerprint != parse_analysis(GOOD.replace(old, new))[0].fingerprint
+
+
+@pytest.mark.parametrize(("old", "new"), [("0.01]", "0.02]"), ("TvsQCD", "TvQ"), ("tree}", "tree}  # a comment")])
+def test_the_fingerprint_stays_with_what_does_not(old: str, new: str) -> None:
+    assert parse_analysis(GOOD, "a.yaml")[0].fingerprint == parse_analysis(GOOD.replace(old, new), "b.yaml")[0].fingerprint

@@ -1,0 +1,120 @@
+"""Networks by name, and a user's own in a file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.loader import Dataset
+from collidekit.errors import CollidekitError
+from collidekit.models import Tagger, build_network, find_network
+from collidekit.models.mlp import MLP
+
+MINE = """
+import torch
+from collidekit.models import Network
+
+class Mine(Network):
+    def __init__(self, inputs, outputs, width=5):
+        super().__init__(inputs, outputs)
+        self.layers = torch.nn.Sequential(torch.nn.Linear(len(inputs["jet"].features), width), torch.nn.Linear(width, outputs))
+
+    def forward(self, inputs):
+        return self.layers(inputs["jet"])
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "my_network.py"
+    path.write_text(MINE)
+    return path
+
+
+def test_mlp_looks_at_the_flat_group_only(dataset: Dataset, batch: Batch) -> None:
+    network = build_network("mlp", dataset.analysis.inputs, 3, {"hidden": [4, 5]})
+    assert sum(p.numel() for p in network.parameters()) == (2 * 4 + 4) + (4 * 5 + 5) + (5 * 3 + 3)
+    assert Tagger(dataset.analysis, network)(batch).shape == (len(batch), 3)
+
+
+def test_mlp_without_hidden_layers(dataset: Dataset) -> None:
+    network = build_network("mlp", dataset.analysis.inputs, 3, {"hidden": []})
+    assert sum(p.numel() for p in network.parameters()) == 2 * 3 + 3
+
+
+def test_mlp_without_a_flat_group(dataset: Dataset) -> None:
+    with pytest.raises(CollidekitError, match="network mlp: the analysis has no flat group of inputs; add one, or take pfn"):
+        build_network("mlp", dataset.analysis.collections, 2, {})
+
+
+def test_names_do_not_depend_on_case() -> None:
+    assert find_network("MLP") is MLP
+
+
+@pytest.mark.parametrize("suffix", ["", ":Mine"])
+def test_network_of_a_file(mine: Path, dataset: Dataset, batch: Batch, suffix: str) -> None:
+    network = build_network(f"{mine}{suffix}", dataset.analysis.inputs, 2, {"width": 7})
+    assert type(network).__name__ == "Mine"
+    assert Tagger(dataset.analysis, network)(batch).shape == (len(batch), 2)
+
+
+def test_network_imported_into_the_file_is_found_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "alias.py"
+    path.write_text("from collidekit.models.mlp import MLP\n")
+    assert find_network(f"{path}:MLP") is MLP
+    with pytest.raises(CollidekitError, match="needs one network"):
+        find_network(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pfm", r"there is no network 'pfm' \(did you mean 'pfn'\?\); known are mlp, pfn, or a file"),
+        ("nowhere.py", r"nowhere.py: there is no such file"),
+        ("{mine}:Thine", r"my_network.py: there is no network 'Thine'.*: Mine"),
+        ("{mine}:torch", r"there is no network 'torch'"),
+    ],
+)
+def test_wrong_names(mine: Path, name: str, message: str) -> None:
+    with pytest.raises(CollidekitError, match=message):
+        find_network(name.format(mine=mine))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\n", r"needs one network.*: none"),
+        (MINE + MINE.replace("class Mine", "class Thine"), r"needs one network.*Mine, Thine"),
+        ("import nothing_of_this_name\n", r"wrong.py:1: ModuleNotFoundError"),
+        ("x = 1\ny = (\n", r"wrong.py:2: SyntaxError"),
+        ("\n\nraise ValueError('so it is')\n", r"wrong.py:3: ValueError: so it is"),
+    ],
+)
+def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "wrong.py"
+    path.write_text(text)
+    with pytest.raises(CollidekitError, match=message):
+        find_network(str(path))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"phy": [3]}, r"network pfn: no option 'phy' \(did you mean 'phi'\?\); known are phi, f, activation, dropout, norm"),
+        ({"activation": "gelo"}, r"network pfn: there is no activation 'gelo' \(did you mean 'gelu'"),
+        ({"f": "wide"}, r"network pfn with options .*wide"),
+        ({"dropout": 2.0}, r"network pfn with options .*: ValueError: dropout probability"),
+    ],
+)
+def test_wrong_options(dataset: Dataset, options: dict[str, object], message: str) -> None:
+    with pytest.raises(CollidekitError, match=message):
+        build_network("pfn", dataset.analysis.inputs, 2, options)
+
+
+def test_network_in_half_precision_behind_a_scaling_in_full(tagger: Tagger, batch: Batch) -> None:
+    full = tagger(batch)
+    tagger.network.bfloat16()
+    half = tagger(batch)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), full, rtol=0, atol=0.03)

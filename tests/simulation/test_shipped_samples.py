@@ -1,0 +1,84 @@
+"""The samples that ship: counts, sizes, and the physics that makes them worth shipping."""
+
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def read(name: str) -> ak.Array:
+    with uproot.open(SAMPLES / name) as file:
+        return file["tree"].arrays()
+
+
+@pytest.fixture(scope="module")
+def top() -> ak.Array:
+    return read("top_tagging/train.root")
+
+
+@pytest.fixture(scope="module")
+def flavour() -> ak.Array:
+    return read("jet_flavour/train.root")
+
+
+@pytest.mark.parametrize("sample", ["top_tagging", "jet_flavour"])
+def test_sizes(sample: str) -> None:
+    assert sum(path.stat().st_size for path in (SAMPLES / sample).glob("*.root")) < 8_000_000
+
+
+@pytest.mark.parametrize(("sample", "key"), [("top_tagging", "label"), ("jet_flavour", "jet_flavour")])
+def test_counts_and_no_overlap_of_train_and_test(sample: str, key: str) -> None:
+    train, test = read(f"{sample}/train.root"), read(f"{sample}/test.root")
+    for jets, size in ((train, 9000), (test, 3000)):
+        assert len(jets) == size
+        classes, counts = np.unique(jets[key], return_counts=True)
+        assert counts.tolist() == [size // len(classes)] * len(classes)
+    assert not set(train.event.tolist()) & set(test.event.tolist())
+    assert len(set(zip(train.jet_pt.tolist(), train.jet_eta.tolist(), strict=True))) == 9000
+    assert not set(train.jet_pt.tolist()) & set(test.jet_pt.tolist()) & set(test.jet_eta.tolist())
+
+
+def test_tops_peak_at_the_top_mass_and_qcd_does_not(top: ak.Array) -> None:
+    mass, is_top = top.jet_mass.to_numpy(), top.label.to_numpy() == 1
+    assert 170 < np.median(mass[is_top]) < 180
+    assert np.median(mass[~is_top]) < 100
+    assert np.all((top.jet_pt > 550) & (top.jet_pt < 650) & (np.abs(top.jet_eta) < 2))
+
+
+def test_multiplicity_is_that_of_the_reference_data(top: ak.Array) -> None:
+    """43.7 for QCD and 54.7 for tops in the Top Quark Tagging Reference Dataset."""
+    multiplicity, is_top = ak.num(top.part_px), top.label == 1
+    assert ak.mean(multiplicity[~is_top]) == pytest.approx(43.7, rel=0.1)
+    assert ak.mean(multiplicity[is_top]) == pytest.approx(54.7, rel=0.1)
+    assert ak.max(multiplicity) <= 200
+
+
+def test_rounding_leaves_the_jets_what_they_are(top: ak.Array) -> None:
+    px, py, pz, energy = (
+        ak.sum(ak.values_astype(top[f"part_{name}"], np.float64), axis=1) for name in ("px", "py", "pz", "energy")
+    )
+    np.testing.assert_allclose(np.hypot(px, py), top.jet_pt, rtol=2e-4)
+    mass = np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0))
+    assert np.quantile(np.abs(mass - top.jet_mass), 0.99) < 1.0
+
+
+def test_impact_parameters_tell_flavours_apart(flavour: ak.Array) -> None:
+    significance = flavour.trk_d0 / flavour.trk_d0_err
+    width = {}
+    for value in (5, 4, 0):
+        flat = ak.flatten(significance[flavour.jet_flavour == value]).to_numpy()
+        width[value] = np.diff(np.quantile(flat, [0.16, 0.84]))[0]
+        assert np.mean(flat > 4) > np.mean(flat < -4), "lifetime shows on the positive side"
+    assert width[0] < 2.6, "close to two standard deviations"
+    assert width[0] < width[4] < width[5]
+
+
+def test_secondary_vertices(flavour: ak.Array) -> None:
+    share = {value: ak.mean(flavour.nsv[flavour.jet_flavour == value] > 0) for value in (5, 4, 0)}
+    assert share[5] > 0.5 > share[4] > 0.1 > 0.05 > share[0] > 0
+    mass = {value: ak.mean(flavour.sv_mass[flavour.jet_flavour == value]) for value in (5, 4)}
+    assert mass[5] > mass[4]
