@@ -1,72 +1,13 @@
 """The command ``collidekit``: one verb for each thing people do, thin over the tasks and functions that do them."""
 
 import os
-from collections.abc import Callable
-from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from collidekit import __version__
-from collidekit.errors import CollidekitError
-
-DO, LOOK, MAKE = "From files to a tagger", "Look before you train", "Make samples"
-DATA, TRAINING, WORK, OUTPUT = "Data", "Training", "How to work", "Output"
-
-
-class Verbs(TyperGroup):
-    """The verbs; an error that a user can mend ends them with one line and exit code 2."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except CollidekitError as error:
-            raise _stopped(str(error)) from None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise _stopped(f"{where}{error.strerror or error}") from None
-        except KeyboardInterrupt:
-            goes_on = ctx.invoked_subcommand in ("run", "demo")
-            next_time = "goes on where it was" if goes_on else "begins again"
-            raise _stopped(f"interrupted; nothing is lost or half-written, and the same command {next_time}") from None
-
-
-def _stopped(message: str) -> typer.Exit:
-    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {' '.join(message.split())}", err=True)
-    return typer.Exit(2)
-
-
-app = typer.Typer(
-    cls=Verbs,
-    help="""Machine learning on collider events: from ROOT files to a tagger with a ROC curve.
-
-An [bold]analysis file[/bold] says what a jet or an event is: its selection, its classes, its inputs. \
-Give its path, or the name of one that ships with collidekit.
-
-Begin with [cyan]collidekit demo[/cyan]; with files of your own, with [cyan]collidekit init my_jets.root[/cyan].""",
-    epilog="Every verb has a page of its own: [cyan]collidekit VERB --help[/cyan]",
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-Verb = Callable[..., None]
-
-
-def verb(panel: str) -> Callable[[Verb], Verb]:
-    """A verb of the command: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
-
-    def add(function: Verb) -> Verb:
-        page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
-        app.command(rich_help_panel=panel, help=page)(function)
-        return function
-
-    return add
-
+from collidekit.cli_app import DATA, DO, LOOK, MAKE, TRAINING, WORK, app, verb
 
 Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
 
@@ -168,7 +109,9 @@ def run(
         "model_name": model, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
         "coffea_worker": workers, "n_threads": threads,
     }  # fmt: skip
-    run_to_report(report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)}))
+    run_to_report(
+        report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)})
+    )
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
@@ -215,6 +158,43 @@ def predict(
 
         console.print(roc_table([measure_discriminator(done.predictions, name) for name in names]))
     console.print(f"[bold green]Predictions[/bold green]: {done.path}")
+
+
+@verb(LOOK)
+def init(
+    files: Annotated[list[str], typer.Argument(help="Your files: paths, globs, .txt lists.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The analysis file to write.")] = Path("analysis.yaml"),
+    tree: Annotated[
+        str | None,
+        typer.Option(help="The tree of a ROOT file with several, or the group of an HDF5 file.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+) -> None:
+    """Begin an analysis of your own: look at your files and write a commented analysis file for them.
+
+    Guesses collections, four-momenta, the columns of the jet, and which column is the truth; what looks like truth or like
+    another tagger's score becomes a comment and no input. Read the file once before you run it.
+
+    Example: [cyan]collidekit init 'data/*.root' -o my_analysis.yaml[/cyan]
+
+    Writes one file, and never over one that is there already unless told to.
+    """
+    from rich.console import Console
+
+    from collidekit.analysis.starter import start_analysis
+
+    made = start_analysis(files, out, tree, force)
+    console = Console(highlight=False, soft_wrap=True)
+    if made.guess.rows:
+        console.print(f"Rows     each {made.guess.rows} of an event")
+    for name, entry in made.analysis.inputs.items():
+        console.print(f"Input    {name}: {len(entry.features)} features")
+    if made.guess.label:
+        counts = ", ".join(f"{name} {count:,}" for name, count in made.class_counts.items())
+        console.print(f"Classes  {counts} (in {made.looked_at:,} entries)")
+    else:
+        console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
+    console.print(f"[bold green]Written[/bold green]: {made.path}\nNext:    [cyan]collidekit check {made.path}[/cyan]")
 
 
 @verb(LOOK)

@@ -1,6 +1,7 @@
 """A toy with all that a training can meet: ragged constituents (some rows have none), a flat group, weights, kinematics."""
 
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
+
+Law = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs the law command: words of the line, ``cwd`` the folder."""
 
 TOY = """
 source: {tree: tree}

@@ -1,5 +1,7 @@
 """The sum over each row."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ def ragged(counts: list[int], width: int = 3) -> tuple[torch.Tensor, torch.Tenso
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=12))
 def test_segment_sum_is_the_loop(counts: list[int]) -> None:
     values, offsets = ragged(counts)
-    loop = torch.stack([values[a:b].sum(dim=0) for a, b in zip(offsets, offsets[1:], strict=False)])
+    loop = torch.stack([values[a:b].sum(dim=0) for a, b in pairwise(offsets)])
     torch.testing.assert_close(segment_sum(values, offsets), loop)
 
 

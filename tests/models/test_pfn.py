@@ -1,9 +1,11 @@
 """The particle-flow network: sizes of the paper, and what must not change a score."""
 
+from itertools import pairwise
+
 import pytest
 import torch
-
 import toys
+
 from collidekit.analysis.features import Feature
 from collidekit.analysis.schema import Collection, Group
 from collidekit.dataset.batch import Batch, Ragged, concatenate
@@ -21,7 +23,7 @@ def scores(tagger: Tagger, batch: Batch) -> torch.Tensor:
 
 
 def dense(*sizes: int) -> int:
-    return sum(a * b + b for a, b in zip(sizes, sizes[1:], strict=False))
+    return sum(a * b + b for a, b in pairwise(sizes))
 
 
 def test_parameters_are_those_of_the_paper() -> None:
@@ -45,7 +47,7 @@ def test_each_collection_has_its_own_phi_and_groups_go_to_f() -> None:
 def test_order_of_constituents_does_not_matter(tagger: Tagger, batch: Batch) -> None:
     old = batch.inputs["constituents"]
     assert isinstance(old, Ragged)
-    parts = [old.data[a:b][torch.randperm(int(b - a))] for a, b in zip(old.offsets, old.offsets[1:], strict=False)]
+    parts = [old.data[a:b][torch.randperm(int(b - a))] for a, b in pairwise(old.offsets)]
     shuffled = toys.with_constituents(batch, torch.cat(parts), old.offsets)
     assert not torch.equal(old.data, torch.cat(parts))
     torch.testing.assert_close(scores(tagger, shuffled), scores(tagger, batch), rtol=0, atol=1e-6)

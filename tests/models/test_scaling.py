@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 import toys
+
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.statistics import merge_statistics, statistics
@@ -35,7 +35,7 @@ def test_robust_scaling_is_by_percentiles_without_defaults(dataset: Dataset, bat
     kept = constituents.values[:, 3].numpy()[raw != -9]
     assert 0.1 < (raw == -9).mean() < 0.3
     low, middle, high = np.percentile(kept, [16, 50, 84])
-    assert (middle, (high - low) / 2) == pytest.approx((0, 1), abs=1e-4)
+    assert (middle, (high - low) / 2) == pytest.approx((0, 1), abs=0.01)  # of a sample of the rows
 
 
 def test_statistics_of_parts_scale_like_those_of_the_whole(dataset: Dataset, batch: Batch) -> None:

@@ -80,10 +80,10 @@ def test_workers_do_not_matter_and_seeds_do(tmp_path: Path, monkeypatch: pytest.
     pytest.importorskip("pythia8mc")
     monkeypatch.setitem(SAMPLES, "jet-flavour", replace(SAMPLES["jet-flavour"], jets_per_job=15))
     one, two, other = (
-        read(simulate("jet-flavour", tmp_path / f"{name}.root", jets=40, seed=seed, workers=workers))
-        for name, seed, workers in (("one", 7, 1), ("two", 7, 2), ("other", 8, 1))
+        read(simulate("jet-flavour", tmp_path / f"{name}.root", jets=jets, seed=seed, workers=workers))
+        for name, jets, seed, workers in (("one", 27, 7, 1), ("two", 27, 7, 2), ("other", 15, 8, 1))
     )
-    assert len(one) == len(two) == len(other) == 40
+    assert len(one) == len(two) == 27
     assert ak.array_equal(one, two)
     assert not set(one.jet_pt.tolist()) & set(other.jet_pt.tolist())
     assert not set(one.event.tolist()) & set(other.event.tolist())

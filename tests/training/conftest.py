@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import toys
 import torch
+import toys
 
 from collidekit.dataset.loader import Dataset
 from collidekit.training.config import TrainingConfig

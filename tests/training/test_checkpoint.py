@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import toys
 import torch
+import toys
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis
@@ -43,7 +43,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(checkpoint: Path, tmp_path: P
         torch.save(Malicious(trace), path)
     else:
         torch.save({**load_content(checkpoint), "state": Malicious(trace)}, path)
-    with pytest.raises(CollidekitError, match=r"evil.pt: not a readable checkpoint"):
+    with pytest.raises(CollidekitError, match=r"evil.pt: not a readable checkpoint .*could run code"):
         load_checkpoint(path)
     assert not trace.exists()
 
@@ -53,7 +53,7 @@ def test_a_truncated_checkpoint(checkpoint: Path, tmp_path: Path, share: float) 
     content = checkpoint.read_bytes()
     path = tmp_path / "short.pt"
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CollidekitError, match=r"^\S*short.pt: not a readable checkpoint \(.*\)$") as error:
+    with pytest.raises(CollidekitError, match=r"^\S*short.pt: not a readable checkpoint \(.*\)") as error:
         load_checkpoint(path)
     assert "\n" not in str(error.value)
 

@@ -77,12 +77,11 @@ class Expression:
         self.text = text
         self.where = where or "expression"
         if len(text) > LONGEST:
-            self.text = f"{text[:40]} ..."
             raise self._error(f"is {len(text)} characters long; at most {LONGEST} are allowed")
         try:
             self._tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError) as error:
-            raise self._error(f"cannot be read ({getattr(error, 'msg', error)})") from None
+            raise self._error(f"cannot be read ({str(getattr(error, 'msg', error))[:100]})") from None
         except (RecursionError, MemoryError):
             raise self._too_deep() from None
         if _depth(self._tree) > DEEPEST:
@@ -107,10 +106,10 @@ class Expression:
         return [self]
 
     def _error(self, message: str) -> CollidekitError:
-        return CollidekitError(f"{self.where}: {self.text!r}: {message}")
+        text = self.text if len(self.text) <= 200 else f"{self.text[:80]} ..."
+        return CollidekitError(f"{self.where}: {text!r}: {message}")
 
     def _too_deep(self) -> CollidekitError:
-        self.text = self.text if len(self.text) < 80 else f"{self.text[:40]} ..."
         return self._error(f"is nested more than {DEEPEST} levels deep; give parts of it a name under 'variables'")
 
     def _check(self, node: ast.expr) -> set[str]:

@@ -47,7 +47,7 @@ def as_number(value: Any) -> Any:
 
 def choose(condition: Any, a: Any, b: Any) -> Any:
     """a where the condition holds, else b; the condition may be one for all rows."""
-    if isinstance(condition, ak.Array | np.ndarray) and np.ndim(condition):
+    if isinstance(condition, ak.Array | np.ndarray) and condition.ndim:
         return ak.where(condition, a, b)
     return a if condition else b
 
@@ -111,7 +111,7 @@ def _pick_lists(lists: ak.Array, positions: ak.Array) -> ak.Array:
 
 
 def _take(value: Any, number: Any) -> ak.Array:
-    if np.ndim(number) or number < 0 or number != int(number):
+    if not isinstance(number, int | float) or number < 0 or number != int(number):
         raise CollidekitError("the number of members must be a whole number, the same for all rows")
     return _lists(value)[:, : int(number)]
 

@@ -71,7 +71,8 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise CollidekitError(f"{path}:{line}: not valid YAML ({getattr(error, 'problem', error)})") from None
+        said = " ".join(str(getattr(error, "problem", error)).split())
+        raise CollidekitError(f"{path}:{line}: not valid YAML ({said})") from None
     lines = Lines(path, root)
     if not isinstance(content, dict):
         raise CollidekitError(f"{path}:1: an analysis file is a list of 'key: value' lines; see docs/analysis.md")
@@ -143,6 +144,7 @@ def _message(error: ValidationError, lines: Lines) -> str:
     """The first error in one line: where, what, and what is allowed."""
     first = error.errors()[0]
     location = tuple(part for part in first["loc"] if part not in ("Collection", "Group"))
+    location += first.get("ctx", {}).get("place", ())
     place = ".".join(str(part) for part in location)
     at = lines.at(location)
     if first["type"] == "extra_forbidden" and not str(location[-1]).isidentifier():

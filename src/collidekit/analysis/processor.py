@@ -9,7 +9,7 @@ import awkward as ak
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.plugins import load_module
-from collidekit.readers.flatten import plain
+from collidekit.readers.flatten import leaves, plain
 
 
 def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
@@ -65,10 +65,10 @@ def _checked(rows: Any, entries: int, where: str) -> ak.Array:
         )
     columns = {}
     for name in rows.fields:
-        try:
-            columns[name] = plain(rows[name], f"{where}: column {name!r}")
-        except TypeError:
-            raise CollidekitError(f"{where}: column {name!r} holds no numbers but {rows[name].type}") from None
+        kinds = list(leaves(name, ak.to_layout(rows[name]).form))
+        if len(kinds) != 1 or kinds[0][1] or kinds[0][2] is None:
+            raise CollidekitError(f"{where}: column {name!r} holds no numbers but {rows[name].type}")
+        columns[name] = plain(rows[name], f"{where}: column {name!r}")
     if "entry" in columns and len(rows):
         entry = ak.to_numpy(columns["entry"])
         if entry.ndim != 1 or entry.dtype.kind not in "iu" or entry.min() < 0 or entry.max() >= entries:

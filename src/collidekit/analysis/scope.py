@@ -89,20 +89,19 @@ class Plan:
         return leaves
 
     def _no_cycles(self) -> None:
-        done: set[str] = set()
+        depth: dict[str, int] = {}
 
-        def visit(name: str, above: tuple[str, ...]) -> None:
+        def visit(name: str, above: tuple[str, ...]) -> int:
             if name in above:
                 chain = " -> ".join((*above[above.index(name) :], name))
                 raise CollidekitError(f"{self.variables[name].where}: variables need each other: {chain}")
-            if len(above) > LONGEST_CHAIN:
-                raise CollidekitError(
-                    f"{self.variables[name].where}: variables stand on each other more than {LONGEST_CHAIN} deep"
-                )
-            if name not in done:
-                for used in sorted(self.variables[name].names & self.variables.keys()):
-                    visit(used, (*above, name))
-                done.add(name)
+            if name not in depth:
+                used = sorted(self.variables[name].names & self.variables.keys())
+                depth[name] = 1 + max((visit(other, (*above, name)) for other in used), default=0)
+            if len(above) + depth[name] > LONGEST_CHAIN:
+                where = self.variables[name].where
+                raise CollidekitError(f"{where}: more than {LONGEST_CHAIN} variables stand on each other")
+            return depth[name]
 
         for name in self.variables:
             visit(name, ())
@@ -161,7 +160,7 @@ class Scope(Mapping[str, Any]):
 
 
 def _per_row(values: Any, rows: int) -> bool:
-    return isinstance(values, ak.Array | np.ndarray) and np.ndim(values) > 0 and len(values) == rows
+    return isinstance(values, ak.Array | np.ndarray) and values.ndim > 0 and len(values) == rows
 
 
 def _wide(values: Any) -> Any:

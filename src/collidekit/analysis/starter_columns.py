@@ -1,6 +1,7 @@
 """What the columns of a file seem to be, by their names, types and some of their values."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Any
@@ -9,16 +10,22 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from collidekit.analysis.expressions import CONSTANTS
+from collidekit.analysis.functions import CONSTANTS
 
-_TRUTH = re.compile(r"truth|(^|_)gen(_|$|[A-Z])|(^|_)Gen|gen(Jet|Part|Match)|(^|_)mc_|LHE|[Ff]lavou?r|(^|_)flav|pdgId|PdgId|HTXS|parton", re.A)
-_INDEX = re.compile(r"(_index|Idx[A-Z0-9]?|IdxG|_idx|_id|Index)$|barcode", re.A)
-_SCORE = re.compile(r"btag|particleNet|ParticleNet|DeepFlav|deepFlav|DeepCSV|UParT|ParT|robustPar|DL1|GN[12]|score|(^|_)disc|deepTag|tagger", re.A)
-_LABEL = re.compile(r"label|flav|truth|(^|_)is_|(^|_)is[A-Z]|signal|target|class|category|(^|_)y$", re.I)
-_EVENT = re.compile(r"^(run|runnumber|lumi|luminosityblock|event|eventnumber|event_?id|evt)$", re.I)
-_WEIGHT = re.compile(r"weight|(^|_)wgt", re.I)
-_FOLD = re.compile(r"^(ttv|fold|split|kfold)$", re.I)
-_COUNT = re.compile(r"^n[A-Z]\w*$")
+_TRUTH = re.compile(
+    r"truth|(^|_)gen|Gen[A-Z]|mother|(^|_)mc_|LHE|HTXS|[Ff]lavou?r|(^|_)flav|genPartFlav|pdgId|parton|Hadrons|Pileup_|nTrue",
+    re.ASCII,
+)
+_INDEX = re.compile(r"(_index|_idx|_id|Index)$|Idx|barcode", re.ASCII)
+_SCORE = re.compile(
+    r"btag|[Pp]article[Nn]et|[Dd]eepFlav|DeepCSV|UParT|ParT(?![a-z])|DL1|GN[12]|score|(^|_)disc|deepTag|tagger",
+    re.ASCII,
+)
+_LABEL = re.compile(r"label|flav|truth|(^|_)is_|(^|_)is[A-Z]|signal|target|class|category|(^|_)y$", re.IGNORECASE)
+_EVENT = re.compile(r"^(run|runnumber|lumi|luminosityblock|event|eventnumber|event_?id|evt)$", re.IGNORECASE)
+_WEIGHT = re.compile(r"weight|(^|_)wgt", re.IGNORECASE)
+_FOLD = re.compile(r"^(ttv|fold|split|kfold)$", re.IGNORECASE)
+_TRIGGER = re.compile(r"^n?(HLT|HLTriggerFirst|HLTriggerFinal|L1|Flag|DST)(_|Path)")
 
 
 @dataclass
@@ -131,9 +138,10 @@ class Label:
 _FLAVOURS = {0: "light", 1: "d", 2: "u", 3: "s", 4: "c", 5: "b", 15: "tau", 21: "gluon"}
 
 
-def find_label(columns: list[Column]) -> Label | None:
+def find_label(columns: list[Column], lists: Sequence[Lists] = ()) -> Label | None:
     """The best guess among columns with one number a row: one integer with few values, or flags of which one is set."""
     named = [c for c in columns if _LABEL.search(c.name) and c.integral and len(c.values) and not _EVENT.match(c.name)]
+    named = [c for c in named if not is_trigger(c) and not is_counter(c, list(lists))]
     flags = [c for c in named if set(c.distinct.tolist()) <= {0, 1}]
     if len(flags) >= 2 and (np.sum([c.values.astype(np.int64) for c in flags], axis=0) == 1).all():
         return Label({_class_name(c.name): f"{c.name} == 1" for c in flags}, tuple(c.name for c in flags))
@@ -163,7 +171,10 @@ def _classes(column: Column) -> dict[str, str]:
     if values == [0, 1]:
         return {"background": f"{name} == 0", "signal": f"{name} == 1"}
     flavours = set(values) <= _FLAVOURS.keys() and len(set(values) & {4, 5}) > 0
-    return {(_FLAVOURS[value] if flavours else f"class_{value}".replace("-", "minus_")): f"{name} == {value}" for value in values}
+    return {
+        (_FLAVOURS[value] if flavours else f"class_{value}".replace("-", "minus_")): f"{name} == {value}"
+        for value in values
+    }
 
 
 def is_event_number(column: Column) -> bool:
@@ -174,6 +185,20 @@ def is_weight(column: Column) -> bool:
     return bool(_WEIGHT.search(column.name))
 
 
+def is_trigger(column: Column) -> bool:
+    return bool(_TRIGGER.match(column.name))
+
+
+def is_truth(name: str) -> bool:
+    """Whether a whole collection looks like simulated truth or like weights."""
+    return bool(_TRUTH.search(name) or _WEIGHT.search(name))
+
+
 def is_counter(column: Column, lists: list[Lists]) -> bool:
-    """``nJet``: the length of a collection, which the lists say already."""
-    return bool(_COUNT.match(column.name)) and any(column.name[1:] == group.name for group in lists)
+    """The length of a collection, which the lists say already: ``nJet``, ``nJet_pt``, or equal in every row."""
+    for group in lists:
+        if len(column.values) == len(group.counts) and np.array_equal(column.values, group.counts):
+            return True
+        if column.name.startswith("n") and column.name[1:] in (group.name, *group.columns, *map(prefix, group.columns)):
+            return True
+    return False

@@ -52,7 +52,9 @@ def check_named(
     path = find_analysis(analysis)
     plan = Plan(*read_analysis(path))
     if not files and not plan.analysis.files.training:
-        raise CollidekitError(f"{analysis}: names no files; give them after it, or as 'files: {{training: ...}}' in the file")
+        raise CollidekitError(
+            f"{analysis}: names no files; give them after it, or as 'files: {{training: ...}}' in the file"
+        )
     if not files and not test_files:
         test_files = _beside(path, plan.analysis.files.test)
     return check(plan, files or _beside(path, plan.analysis.files.training), test_files or (), limit)
@@ -95,7 +97,9 @@ def _open(plan: Plan, file: CheckedFile) -> list[str]:
             available = list(reader.columns)
             if plan.analysis.processor is None and (missing := plan.missing(available)):
                 known = [*plan.variables, *available]
-                names = [f"{name!r}{did_you_mean(name, known)}, needed at {user.where}" for name, user in missing.items()]
+                names = [
+                    f"{name!r}{did_you_mean(name, known)}, needed at {user.where}" for name, user in missing.items()
+                ]
                 raise CollidekitError(f"{file.path}: there is no branch {'; no '.join(names)}")
             columns = columns_to_read(plan, available, path=file.path)
             file.rows = reader.rows

@@ -122,7 +122,7 @@ class Part:
 
     def _finite(self, name: str, values: Any, path: str, entries: Ints) -> None:
         array = np.asarray(values) if np.ndim(values) == 1 else np.zeros(0)
-        bad = np.flatnonzero(~np.isfinite(array)) if array.dtype.kind == "f" else []
+        bad = np.flatnonzero(~np.isfinite(array)) if array.dtype.kind == "f" else np.zeros(0, dtype=np.int64)
         if len(bad):
             count, place = self.bad_truth.get(name, (0, f"row {entries[bad[0]]} of {path}"))
             self.bad_truth[name] = (count + len(bad), place)

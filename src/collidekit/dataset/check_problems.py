@@ -36,7 +36,9 @@ def problems_of(plan: Plan, part: Part) -> Iterator[Problem]:
 
 def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
     for (a, b), (count, place) in part.overlaps.items():
-        yield Problem(f"{part.name}: {count:,} rows are in both class {a!r} and class {b!r}; the first is {place}", error=True)
+        yield Problem(
+            f"{part.name}: {count:,} rows are in both class {a!r} and class {b!r}; the first is {place}", error=True
+        )
     for name, (count, place) in part.bad_truth.items():
         yield Problem(
             f"{part.name}: {name} is NaN or infinite in {count:,} rows, and classes or weights depend on it; the first is "
@@ -53,7 +55,9 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
             yield Problem(text, error=part.name == "training")
     counts = [count for count in part.class_counts.values() if count]
     if max(counts) > 100 * min(counts):
-        yield Problem(f"{part.name}: the largest class has {max(counts) / min(counts):,.0f} times the rows of the smallest")
+        yield Problem(
+            f"{part.name}: the largest class has {max(counts) / min(counts):,.0f} times the rows of the smallest"
+        )
     if part.negative_weights:
         yield Problem(f"{part.name}: {part.negative_weights:,} rows have a negative weight")
 
@@ -61,7 +65,9 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
 def _value_problems(plan: Plan, part: Part) -> Iterator[Problem]:
     for name, count in part.replaced.items():
         share = count / max(part.values.get(name.split(".")[0], 0), 1)
-        yield Problem(f"{part.name}: {name} is NaN or infinite {count:,} times ({share:.2%}); it becomes the default there")
+        yield Problem(
+            f"{part.name}: {name} is NaN or infinite {count:,} times ({share:.2%}); it becomes the default there"
+        )
     for name, count in part.empty.items() if len(plan.analysis.collections) == 1 else ():
         if count > _MANY_BAD * part.selected:
             yield Problem(f"{part.name}: {count:,} rows ({count / part.selected:.1%}) have no {name}")
@@ -75,18 +81,17 @@ def _value_problems(plan: Plan, part: Part) -> Iterator[Problem]:
 
 def _repeated(plan: Plan, part: Part) -> Iterator[Problem]:
     hashes = np.concatenate(part.hashes) if part.hashes else np.zeros(0, np.int64)
-    unique, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     again = len(hashes) - len(unique)
     if not again:
         return
-    labels = np.concatenate(part.labels)
-    differ = int((labels != labels[first][inverse]).sum())
-    group = int(np.flatnonzero(counts > 1)[0])
-    two = np.flatnonzero(inverse == group)[:2]
+    labels, earlier = np.concatenate(part.labels), first[inverse]
+    differ = int((labels != labels[earlier]).sum())
+    second = int(np.flatnonzero(earlier != np.arange(len(hashes)))[0])
     said = f"; {differ:,} of them in another class" if differ else ""
     yield Problem(
         f"{part.name}: {again:,} rows repeat the inputs of an earlier row exactly{said}. The first: "
-        f"{part.place(int(two[0]))} and {part.place(int(two[1]))}"
+        f"{part.place(int(earlier[second]))} and {part.place(second)}"
     )
 
 

@@ -31,7 +31,9 @@ def show(check: Check, console: Console) -> None:
 
 def _table(title: str, *columns: str) -> Table:
     """The first column holds names, the others numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1), expand=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1), expand=False
+    )
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     return table
@@ -80,7 +82,11 @@ def _features(check: Check) -> Table:
                 entry.count + entry.missing, 1
             )
             alone = check.alone.get(key)
-            numbers = (f"{entry.low:.4g}", f"{entry.percentiles()['50']:.4g}", f"{entry.high:.4g}") if entry.count else ("",) * 3
+            numbers = (
+                (f"{entry.low:.4g}", f"{entry.percentiles()['50']:.4g}", f"{entry.high:.4g}")
+                if entry.count
+                else ("",) * 3
+            )
             table.add_row(f"  {name}", *numbers, f"{absent:.1%}" if absent else "", f"{alone.auc:.3f}" if alone else "")
     table.caption = (
         "AUC alone: the best that this one feature does for any two classes\n(of constituents: its mean, max, min or "
@@ -115,13 +121,22 @@ def _verdict(check: Check) -> RenderableType:
         grid.add_row(mark, Text(problem.text))
         lines.append(grid)
     errors, warnings = len(check.errors), len(check.warnings)
-    words = [f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count]
+    words = [
+        f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count
+    ]
     colour = "red" if errors else "yellow" if warnings else "green"
-    return Group(*lines, Padding(f"[bold {colour}]{', '.join(words) or 'no problems'}[/bold {colour}]", (1 if lines else 0, 0, 0, 0)))
+    return Group(
+        *lines,
+        Padding(f"[bold {colour}]{', '.join(words) or 'no problems'}[/bold {colour}]", (1 if lines else 0, 0, 0, 0)),
+    )
 
 
 def _size(amount: float) -> str:
-    return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{max(amount / 2**20, 0.1):,.{0 if amount >= 10 * 2**20 else 1}f} MB"
+    return (
+        f"{amount / 2**30:,.1f} GB"
+        if amount >= 2**30
+        else f"{max(amount / 2**20, 0.1):,.{0 if amount >= 10 * 2**20 else 1}f} MB"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -5,7 +5,10 @@ shards. The shards are therefore the same for any number of workers, and an inte
 first chunk or shard that is missing.
 """
 
+import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -193,7 +196,7 @@ def _pool(workers: int, parts: Path) -> Iterator[Any]:
 
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(max_workers=workers)
+    pool = ProcessPoolExecutor(max_workers=workers, initializer=_end_with, initargs=(os.getpid(),))
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -207,6 +210,17 @@ def _pool(workers: int, parts: Path) -> Iterator[Any]:
         raise
     finally:
         pool.shutdown(wait=True)
+
+
+def _end_with(parent: int) -> None:
+    """In a worker: do not outlive the process that started it, even if that was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 _opened: dict[str, Reader] = {}

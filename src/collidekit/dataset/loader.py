@@ -24,7 +24,7 @@ from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.dataset.shards import BLOCK, from_record_batch, open_shard
 from collidekit.errors import CollidekitError
 
-WINDOW_BYTES = 96 * 2**20
+WINDOW_BYTES = 48 * 2**20
 """Size of the window whose rows are shuffled together."""
 
 Split = Literal["training", "validation", "all"]

@@ -169,7 +169,7 @@ def _labels(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool)
 
 def _check_finite(values: Any, message: str, entries: Array) -> None:
     """An error with the first row whose number is NaN or infinite; lists are not looked at."""
-    if np.ndim(values) == 1 and np.issubdtype(np.asarray(values).dtype, np.floating):
+    if isinstance(values, ak.Array | np.ndarray) and values.ndim == 1:
         numbers = np.asarray(values)
         if len(bad := np.flatnonzero(~np.isfinite(numbers))):
             raise CollidekitError(

@@ -14,7 +14,7 @@ from collidekit.analysis.schema import Analysis, Collection
 from collidekit.dataset.batch import Batch, Input, Ragged, concatenate
 from collidekit.errors import CollidekitError
 
-BLOCK = 1024
+BLOCK = 512
 """Rows in one record batch, the last one of a shard apart: what is read and decompressed at once."""
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")

@@ -46,7 +46,9 @@ class TracedFeature:
             return "default"
         if final != np.float32(raw):
             return "bounds"
-        return "is the default" if self.feature.default is not None and final == np.float32(self.feature.default) else ""
+        return (
+            "is the default" if self.feature.default is not None and final == np.float32(self.feature.default) else ""
+        )
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,9 @@ def show(found: Trace, console: Console, scaled: Scaled | None = None) -> None:
     else:
         console.print("[bold]2. Selection[/bold]: none, every row is taken\n")
     if not found.selected:
-        console.print("[yellow]The row does not pass, so it is in no dataset; what follows would hold if it did.[/yellow]\n")
+        console.print(
+            "[yellow]The row does not pass, so it is in no dataset; what follows would hold if it did.[/yellow]\n"
+        )
     if found.variables:
         console.print(_values("3. Variables, each after those it needs", "variable", "expression", found.variables))
     console.print(_conditions("4. Class", "class", found.classes, named=True))
@@ -90,10 +92,14 @@ def _collection(entry: TracedInput, scaled: NDArray[Any] | None) -> Table | str:
 
 
 def _group(entry: TracedInput, scaled: NDArray[Any] | None) -> Table:
-    table = _table(f"{entry.name}: one number each", "feature", "expression", "value", *(("scaled",) if scaled is not None else ()))
+    table = _table(
+        f"{entry.name}: one number each", "feature", "expression", "value", *(("scaled",) if scaled is not None else ())
+    )
     for f, feature in enumerate(entry.features):
         cells = (f"{scaled[0, f]:.4g}",) if scaled is not None else ()
-        table.add_row(feature.feature.name, f"[dim]{_plain(feature.feature.expression)}[/dim]", _on_its_way(feature, 0), *cells)
+        table.add_row(
+            feature.feature.name, f"[dim]{_plain(feature.feature.expression)}[/dim]", _on_its_way(feature, 0), *cells
+        )
     return table
 
 
@@ -113,7 +119,9 @@ def _plain(text: str) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         more = ", ..." if len(value) > _CONSTITUENTS else ""
-        return f"{len(value)}: {', '.join(_shown(item) for item in value[:_CONSTITUENTS])}{more}" if value else "0: empty"
+        return (
+            f"{len(value)}: {', '.join(_shown(item) for item in value[:_CONSTITUENTS])}{more}" if value else "0: empty"
+        )
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):

@@ -42,7 +42,9 @@ def checkpoint_file(path: Path) -> Path:
         return path
     if (path / "best_model.pt").is_file():
         return path / "best_model.pt"
-    raise CollidekitError(f"{path}: is a folder without best_model.pt; give a checkpoint or the folder of a TrainingTask")
+    raise CollidekitError(
+        f"{path}: is a folder without best_model.pt; give a checkpoint or the folder of a TrainingTask"
+    )
 
 
 def predict_to_file(

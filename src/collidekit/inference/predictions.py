@@ -1,7 +1,6 @@
 """Predictions of a tagger: one row per input row, in input order, as Parquet or ROOT."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
+from collidekit.files import replacing
 
 Array = np.ndarray[Any, Any]
 
@@ -83,24 +83,19 @@ class Predictions:
 
     def write(self, path: Path) -> Path:
         """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        if path.suffix not in (".parquet", ".root"):
+            raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix!r}")
+        columns = self.columns()
+        with replacing(path) as temporary:
             if path.suffix == ".root":
                 import uproot
 
-                columns = self.columns()
                 with uproot.recreate(temporary) as file:
                     file.mktree("predictions", {name: values.dtype for name, values in columns.items()})
                     file["predictions"].extend(columns)
-            elif path.suffix == ".parquet":
-                table = pa.table(self.columns()).replace_schema_metadata({"collidekit": json.dumps(self._metadata())})
-                pq.write_table(table, temporary, compression="zstd")
             else:
-                raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix!r}")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+                table = pa.table(columns).replace_schema_metadata({"collidekit": json.dumps(self._metadata())})
+                pq.write_table(table, temporary, compression="zstd")
         return path
 
     def _metadata(self) -> dict[str, Any]:

@@ -48,4 +48,6 @@ def show_answer(answer: Answer, console: Console) -> None:
     console.print("[bold]6. What the network says[/bold]\n")
     for title, numbers in (("probability", answer.probabilities), ("discriminator", answer.discriminators)):
         if numbers:
-            console.print(f"  {title:13} " + "   ".join(f"{name} [bold]{value:.4f}[/bold]" for name, value in numbers.items()))
+            console.print(
+                f"  {title:13} " + "   ".join(f"{name} [bold]{value:.4f}[/bold]" for name, value in numbers.items())
+            )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
-from collidekit.models.layers import mlp, segment_sum
+from collidekit.models.layers import mlp, segment_sum, whole_blocks
 from collidekit.models.network import Inputs, Network
 
 
@@ -44,8 +44,10 @@ class PFN(Network):
         for name in self.collections:
             constituents = inputs[name]
             assert isinstance(constituents, Ragged)
-            per_constituent = self.phi[name](constituents.values)  # (T, phi[-1])
-            latent.append(segment_sum(per_constituent, constituents.offsets) / self.norm)  # (N, phi[-1])
+            values, offsets = whole_blocks(constituents.values, constituents.offsets)
+            per_constituent = self.phi[name](values)  # (T, phi[-1])
+            latent.append(segment_sum(per_constituent, offsets)[: len(constituents)] / self.norm)  # (N, phi[-1])
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
         with torch.autocast(latent[0].device.type, enabled=False):  # few rows: full precision costs nothing here
-            return self.output(self.f(torch.cat([*latent, *flat], dim=1).to(self.output[0].weight.dtype)))  # (N, K)
+            together = torch.cat([*latent, *flat], dim=1).to(next(self.f.parameters()).dtype)
+            return self.output(self.f(together))  # type: ignore[no-any-return]  # (N, K)

@@ -40,7 +40,8 @@ def _matched(pattern: str, origin: str = "") -> Iterator[tuple[str, str]]:
         return
     pattern = os.path.expanduser(pattern)
     if os.path.exists(pattern):  # also a file whose name holds a * or a [
-        check(pattern)
+        if os.path.isdir(pattern):
+            check(pattern)
         yield pattern, origin
         return
     matches = [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]

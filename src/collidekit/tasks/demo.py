@@ -17,21 +17,26 @@ DEMOS = {
 def run_demo(sample: str, threads: int | None = None) -> None:
     """Run the shipped analysis of a sample to its report, and say what is going on and what one may do next."""
     if sample not in DEMOS:
-        raise CollidekitError(f"there is no sample {sample!r}{did_you_mean(sample, list(DEMOS))}; there are {', '.join(DEMOS)}")
+        raise CollidekitError(
+            f"there is no sample {sample!r}{did_you_mean(sample, list(DEMOS))}; there are {', '.join(DEMOS)}"
+        )
     analysis, question = DEMOS[sample]
     console = Console(highlight=False, soft_wrap=True)
     task = report_task(analysis, settings={"n_threads": threads})
     training = TrainingTask.req(task)
     console.print(f"[bold]collidekit demo[/bold]: {question}.")
-    console.print(f"  1. Simulated jets, which ship with collidekit, become a dataset as {find_analysis(analysis).name} says.")
-    console.print(f"  2. A network ({training.training_config().model_name}) learns from them, {training.training_config().epochs} times over.")
+    console.print(
+        f"  1. Simulated jets, which ship with collidekit, become a dataset as {find_analysis(analysis).name} says."
+    )
+    config = training.training_config()
+    console.print(f"  2. A network ({config.model_name}) learns from them, {config.epochs} times over.")
     console.print("  3. It judges jets that it has never seen; this gives the ROC curve.")
     console.print("  4. Everything that is known of the run goes on one HTML page, the report.")
     console.print()
     run_to_report(task)
     checkpoint = training.folder / "best_model.pt"
     console.print("\n[bold]What next[/bold]")
-    files = InferenceTask.req(task).test_files or training.requires()["dataset"].files()  # type: ignore[attr-defined]
+    files = InferenceTask.req(task).test_files or training.requires()["dataset"].files()
     for command, meaning in (
         (f"collidekit check {analysis}", "what is in the sample, and whether it can be trusted"),
         (f"collidekit predict {checkpoint} {files[0]} -o scores.root", "use the tagger on files"),

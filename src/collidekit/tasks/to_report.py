@@ -35,7 +35,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
             close = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
             raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
         try:
-            values[name] = known[name].parse(text)
+            values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
         except (ValueError, TypeError) as error:
             raise CollidekitError(f"--set {pair!r}: not a value of {name} ({error})") from None
     return values
@@ -56,7 +56,9 @@ def run_to_report(task: ReportTask) -> None:
     console = Console(soft_wrap=True)
     if task.complete():
         _print_table(console, task)
-        console.print(f"[bold green]Report[/bold green] (was there already): {task.folder / 'report.html'}", highlight=False)
+        console.print(
+            f"[bold green]Report[/bold green] (was there already): {task.folder / 'report.html'}", highlight=False
+        )
         return
     needed: dict[str, AnalysisTask] = task.requires()
     roc = needed.pop("roc")

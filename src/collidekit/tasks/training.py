@@ -114,7 +114,9 @@ class TrainingTask(TrainingParameters):
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
+        extended = {"extends": self.requires()["training"].hash} if self.extend_training else {}
         return {
+            **extended,
             "dataset": self.requires()["dataset"].hash,
             "config": config.model_dump(mode="json"),
             "class_weights": self.analysis.class_weights,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -33,18 +34,19 @@ def save_checkpoint(
     path: Path, tagger: dict[str, Any], analysis: Analysis, config: TrainingConfig, epoch: int, state: dict[str, Any]
 ) -> None:
     """Write a checkpoint; it appears under its name only when it is complete."""
+    content = {
+        "collidekit": FORMAT,
+        "analysis": analysis.model_dump_json(),
+        "config": config.model_dump_json(),
+        "epoch": epoch,
+        "tagger": tagger,
+        "state": state,
+    }
     with replacing(path) as temporary:
-        torch.save(
-            {
-                "collidekit": FORMAT,
-                "analysis": analysis.model_dump_json(),
-                "config": config.model_dump_json(),
-                "epoch": epoch,
-                "tagger": tagger,
-                "state": state,
-            },
-            temporary,
-        )
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise OSError(None, f"is the disk full? {str(error).splitlines()[0]}") from error
 
 
 def load_content(path: Path) -> dict[str, Any]:
@@ -53,8 +55,13 @@ def load_content(path: Path) -> dict[str, Any]:
         raise CollidekitError(f"{path}: there is no such checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  # of many kinds, from zip, pickle and torch
-        raise CollidekitError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0][:120]})") from None
+    except UnpicklingError:
+        raise CollidekitError(
+            f"{path}: not a readable checkpoint (it is damaged, or holds objects that could run code, which are never loaded)"
+        ) from None
+    except Exception as error:  # noqa: BLE001  # of many kinds, from zip and torch
+        said = " ".join(str(error).split())[:120] or type(error).__name__
+        raise CollidekitError(f"{path}: not a readable checkpoint ({said}); it seems truncated: copy it again") from None
     if not isinstance(content, dict) or content.get("collidekit") != FORMAT or not content.keys() >= _KEYS:
         raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")
     return content

@@ -42,6 +42,8 @@ class Training:
         self.save_seconds = save_seconds
         self.display = display or Display(shown=False)
         folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".*.part*"):  # of a training that was killed while it wrote
+            leftover.unlink()
         torch.manual_seed(config.seed)
         self.objective = Classification(
             class_weights(self.analysis), config.loss_function, config.label_smoothing, config.focal_gamma

@@ -1,0 +1,168 @@
+"""A guess as the text of an analysis file, with comments that say what was guessed and what to look at."""
+
+import json
+from collections.abc import Iterator
+
+import yaml
+
+from collidekit.analysis.starter_guess import Guess, GuessedFeature, GuessedInput
+
+_NICE = {"b": "B", "c": "C", "light": "L", "tau": "T"}
+
+
+def write_text(found: Guess, source: dict[str, str], files: list[str], bins: dict[str, list[float]], about: str) -> str:
+    """The whole file."""
+    parts = [list(_head(about, source, files))]
+    parts += [
+        list(part)
+        for part in (_rows(found), _selection(), _variables(found), _classes(found), _inputs(found), _rest(found, bins))
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def quoted(text: str, flow: bool = False) -> str:
+    """As YAML reads it back: in quotes where it would not be this text."""
+    safe = not flow or not set(text) & set(",[]{}")
+    try:
+        safe = safe and yaml.safe_load(text) == text and " #" not in text and ": " not in text
+    except yaml.YAMLError:
+        safe = False
+    return text if safe else json.dumps(text)
+
+
+def _head(about: str, source: dict[str, str], files: list[str]) -> Iterator[str]:
+    yield f"# {about}"
+    yield "# Made by looking at the file: read it once, and take out what is no input. Then:"
+    yield "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted"
+    yield "#   collidekit run THIS_FILE       to the ROC curve and the report"
+    yield ""
+    if source:
+        yield f"source: {{{', '.join(f'{key}: {quoted(value, True)}' for key, value in source.items())}}}"
+    yield "files:"
+    yield f"  training: [{', '.join(quoted(file, True) for file in files)}]"
+    yield "  # test: [test.root]   # files to judge the tagger by; without them it is a part of the training files"
+
+
+def _rows(found: Guess) -> Iterator[str]:
+    if found.rows:
+        yield f"# Each {found.rows} of an event is a row; branches of the event itself are repeated for each."
+        yield f"rows: {found.rows}"
+    if found.left_out:
+        what = (
+            "Other collections of the event" if found.rows else "Left out, as they look like simulated truth or weights"
+        )
+        yield f"# {what}: {_some(found.left_out)}"
+
+
+def _selection() -> Iterator[str]:
+    yield "# Rows to keep, such as: jet_pt > 20 and abs(jet_eta) < 2.5"
+    yield "# selection: ..."
+
+
+def _variables(found: Guess) -> Iterator[str]:
+    if found.variables:
+        yield "variables:"
+        for name, expression in found.variables.items():
+            yield f"  {name}: {quoted(expression)}"
+
+
+def _classes(found: Guess) -> Iterator[str]:
+    if found.label:
+        yield f"# The truth: {', '.join(found.label.columns)}. Merge, rename or remove classes; rows of none are left out."
+        yield "classes:"
+        for name, condition in found.label.classes.items():
+            yield f"  {name}: {quoted(condition)}"
+        return
+    yield "# FILL IN: no column looks like the truth. A condition for each class, such as `is_signal == 1`."
+    if found.few_values:
+        yield f"# Columns with few values: {', '.join(found.few_values)}"
+    yield "classes:"
+    yield "  background: 0 == 1"
+    yield "  signal: 0 == 1"
+
+
+def _inputs(found: Guess) -> Iterator[str]:
+    yield "# What the network sees. Bounds hold outliers; `default: x` says which value means missing."
+    yield "inputs:"
+    if not found.inputs:
+        yield "  # FILL IN: no column looks like an input"
+        yield "  row: {features: [row_index]}"
+    for entry in found.inputs:
+        yield from _input(entry)
+
+
+def _input(entry: GuessedInput) -> Iterator[str]:
+    yield f"  {quoted(entry.name)}:"
+    if entry.limit:
+        yield f"    limit: {entry.limit}"
+        if entry.order:
+            yield f"    order: {quoted(entry.order)}"
+        if entry.momenta:
+            yield f"    momenta: [{', '.join(quoted(text, True) for text in entry.momenta)}]  # px, py, pz, E in GeV"
+        if entry.coordinates:
+            yield f"    coordinates: [{', '.join(quoted(text, True) for text in entry.coordinates)}]"
+    yield "    features:"
+    refused: dict[str, list[GuessedFeature]] = {}
+    for feature in entry.features:
+        if feature.why_not:
+            refused.setdefault(feature.why_not, []).append(feature)
+        else:
+            yield f"      - {_feature(feature)}"
+    for reason, features in refused.items():
+        if len(features) > 6:
+            yield f"      # {reason}: {_some([feature.name for feature in features])}"
+            continue
+        for feature in features:
+            yield f"      # - {_feature(feature)}  # {reason}"
+
+
+def _feature(feature: GuessedFeature) -> str:
+    parts = {"name": feature.name}
+    if feature.expression:
+        parts["expression"] = quoted(feature.expression, True)
+    if feature.kind != "continuous":
+        parts["kind"] = feature.kind
+    if feature.bounds:
+        parts["bounds"] = f"[{feature.bounds[0]:g}, {feature.bounds[1]:g}]"
+    if len(parts) == 1:
+        return quoted(feature.name)
+    return f"{{{', '.join(f'{key}: {value}' for key, value in parts.items())}}}"
+
+
+def _rest(found: Guess, bins: dict[str, list[float]]) -> Iterator[str]:
+    if found.weights:
+        yield f"# Weight of a row (also for evaluation): {', '.join(found.weights)}"
+        yield f"# weight: {found.weights[0]}"
+    if found.spectators:
+        yield f"spectators: [{', '.join(found.spectators)}]  # kept beside the predictions"
+    if found.event:
+        yield f"event: [{', '.join(found.event)}]  # rows of one event stay together when training and validation are split"
+    classes = list(found.label.classes) if found.label else ["background", "signal"]
+    reference = next((name for name in ("background", "light") if name in classes), classes[0])
+    if bins:
+        yield "# Classes are brought to the shape of the reference class in these bins, so that it cannot be learnt"
+        yield f"kinematics: {{{', '.join(f'{name}: {_numbers(edges)}' for name, edges in bins.items())}, reference: {reference}}}"
+    yield "discriminators:"
+    for signal, background in _pairs(classes, reference):
+        nice = signal in _NICE and background in _NICE
+        name = f"{_NICE[signal]}vs{_NICE[background]}" if nice else f"{signal}_vs_{background}"
+        yield f"  {name}: {{signal: {quoted(signal, True)}, background: {quoted(background, True)}}}"
+    yield "working_points: [0.1, 0.01, 0.001]  # mistag rates"
+
+
+def _pairs(classes: list[str], reference: str) -> Iterator[tuple[str, str]]:
+    for name in classes:
+        if name != reference:
+            yield name, reference
+    if {"b", "c"} <= set(classes):
+        yield "b", "c"
+        yield "c", "b"
+
+
+def _numbers(edges: list[float]) -> str:
+    return f"[{', '.join(f'{edge:g}' for edge in edges)}]"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(names[:12]) + more

@@ -1,0 +1,65 @@
+"""The frame of the command: the app, its pages of help, and the one line that an error becomes."""
+
+from collections.abc import Callable
+from inspect import cleandoc
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from collidekit.errors import CollidekitError
+
+DO, LOOK, MAKE = "From files to a tagger", "Look before you train", "Make samples"
+DATA, TRAINING, WORK = "Data", "Training", "How to work"
+
+
+class Verbs(TyperGroup):
+    """The verbs; an error that a user can mend ends them with one line and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CollidekitError as error:
+            raise _stopped(str(error)) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise _stopped(f"{where}{error.strerror or error}") from None
+        except KeyboardInterrupt:
+            goes_on = ctx.invoked_subcommand in ("run", "demo")
+            next_time = "goes on where it was" if goes_on else "begins again"
+            raise _stopped(f"interrupted; nothing is lost or half-written, and the same command {next_time}") from None
+
+
+def _stopped(message: str) -> typer.Exit:
+    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {' '.join(message.split())}", err=True)
+    return typer.Exit(2)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    help="""Machine learning on collider events: from ROOT files to a tagger with a ROC curve.
+
+An [bold]analysis file[/bold] says what a jet or an event is: its selection, its classes, its inputs. \
+Give its path, or the name of one that ships with collidekit.
+
+Begin with [cyan]collidekit demo[/cyan]; with files of your own, with [cyan]collidekit init my_jets.root[/cyan].""",
+    epilog="Every verb has a page of its own: [cyan]collidekit VERB --help[/cyan]",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Verb = Callable[..., None]
+
+
+def verb(panel: str) -> Callable[[Verb], Verb]:
+    """A verb of the command: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
+
+    def add(function: Verb) -> Verb:
+        page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
+        app.command(rich_help_panel=panel, help=page)(function)
+        return function
+
+    return add

@@ -1,0 +1,115 @@
+"""``collidekit run`` and ``collidekit demo``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, Trained, invoke
+from tests.cli.samples import ANALYSIS, jets, write_root
+
+from collidekit.tasks import demo
+
+
+def test_goes_all_the_way_to_the_report(trained: Trained) -> None:
+    lines = trained.output.splitlines()
+    assert "SvsB" in trained.output
+    assert "1/εB" in trained.output
+    assert lines[-1].startswith("Report: ")
+    assert Path(lines[-1].removeprefix("Report: ")).is_file()
+
+
+def test_the_table_is_shown_once(trained: Trained) -> None:
+    assert trained.output.count("discriminator ") == 1
+
+
+def test_again_shows_the_same_numbers_and_makes_nothing_anew(trained: Trained) -> None:
+    before = (trained.task / "best_model.pt").stat().st_mtime_ns
+    result = invoke(trained.words, trained.folder / "results")
+    assert result.exit_code == 0
+    assert (trained.task / "best_model.pt").stat().st_mtime_ns == before
+    assert "Training" not in result.output
+    assert "was there already" in result.output
+    row = next(line for line in trained.output.splitlines() if "SvsB" in line)
+    assert row in result.output
+
+
+def test_workers_and_threads_decide_nothing(trained: Trained) -> None:
+    result = invoke([*trained.words, "--workers", "2", "--threads", "1"], trained.folder / "results")
+    assert "was there already" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--set", "epoch=3"), "did you mean 'epochs'"),
+        (("--set", "epochs"), "write it as name=value"),
+        (("--set", "epochs=many"), "not a value of epochs"),
+        (("--set", "dropped=1"), "known are"),
+        (("--epochs", "0"), "--epochs"),
+        (("--model", "pnf"), "did you mean 'pfn'"),
+        (("--set", "optimizer=Adamm"), "--optimizer"),
+    ],
+)
+def test_wrong_settings(trained: Trained, refused: Callable[..., str], words: tuple[str, ...], said: str) -> None:
+    assert said in refused(*trained.words, *words)
+
+
+def test_settings_reach_the_training(trained: Trained) -> None:
+    from collidekit.tasks.to_report import parse_settings, report_task
+
+    settings = parse_settings(["ema_decay=0.9", "loss-weighting=true", 'model-options={"f": [4]}', "betas=0.8,0.9"])
+    config = report_task(
+        trained.analysis, [trained.training], settings={**settings, "epochs": 7, "seed": None}
+    ).training_config()
+    assert (config.ema_decay, config.loss_weighting, config.epochs, config.betas) == (0.9, True, 7, (0.8, 0.9))
+    assert config.model_options == {"f": [4]}
+    assert config.batch_size == 64, "what the analysis recommends stays"
+
+
+def test_unknown_analysis(refused: Callable[..., str]) -> None:
+    assert "did you mean 'top_tagging" in refused("run", "top_taggin")
+    assert "no such analysis file" in refused("run", "nothing.yaml")
+
+
+def test_missing_files(trained: Trained, refused: Callable[..., str]) -> None:
+    assert "nothing.root: there is no such file" in refused("run", trained.analysis, "--files", "nothing.root")
+    assert "names no training files" in refused("run", trained.analysis)
+
+
+def test_missing_branch(tmp_path: Path, trained: Trained, refused: Callable[..., str]) -> None:
+    columns = jets(50)
+    columns["part_d"] = columns.pop("part_d0")
+    said = refused("run", trained.analysis, "--files", write_root(tmp_path / "other.root", columns))
+    assert "'part_d0'" in said
+    assert "did you mean 'part_d'" in said
+    assert "other.root" in said
+
+
+def test_demo_says_what_it_does_and_what_next(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = trained.folder / "again" / "jets.yaml"  # the same analysis, and the same results
+    path.parent.mkdir()
+    path.write_text(ANALYSIS + "files: {training: ../train.root, test: ../test.root}\n")
+    monkeypatch.setitem(demo.DEMOS, "little", (str(path), "heavy jets against light ones"))
+    result = invoke(["demo", "--sample", "little"], trained.folder / "results")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("collidekit demo: heavy jets against light ones.")
+    assert "SvsB" in result.output
+    assert "report.html" in result.output
+    next_steps = result.output.split("What next")[1]
+    assert next_steps.count("collidekit ") == 3
+    command = next(line for line in next_steps.splitlines() if "collidekit predict" in line)
+    assert Path(command.split()[2]).is_file()
+    assert Path(command.split()[3]).is_file()
+
+
+def test_demo_of_an_unknown_sample(refused: Callable[..., str]) -> None:
+    assert "did you mean 'top-tagging'" in refused("demo", "--sample", "top-taging")
+
+
+def test_an_empty_class(tmp_path: Path, trained: Trained, refused: Callable[..., str], run: Run) -> None:
+    columns = jets(50)
+    columns["label"][:] = 0
+    assert "no row is in class 'signal'" in refused(
+        "run", trained.analysis, "-f", write_root(tmp_path / "one.root", columns)
+    )
+    assert not list(tmp_path.rglob("manifest.json"))

@@ -1,0 +1,15 @@
+"""Datasets of numbered rows."""
+
+import pytest
+import torch
+from makers import NUMBERED, make_dataset, numbered
+
+from collidekit.dataset.loader import Dataset
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """5,000 rows in three shards, the last of them short."""
+    return make_dataset(tmp_path_factory.mktemp("numbers"), NUMBERED, numbered(5000), chunk_size=2100)

@@ -1,0 +1,185 @@
+"""The pages agree with the code: functions, keys, parameters, tasks, verbs, messages and links."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import law
+import pytest
+import typer
+
+from collidekit.analysis import features, schema
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.functions import FUNCTIONS
+from collidekit.cli import app
+from collidekit.models.network import find_network
+from collidekit.shipped import shipped_analyses
+from collidekit.tasks import pipelines, report
+from collidekit.tasks.base import AnalysisTask
+from collidekit.training.config import TrainingConfig
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+ELSEWHERE = {  # of law, make, pip and the like
+    "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group",
+}  # fmt: skip
+
+
+def table(text: str, heading: str) -> dict[str, list[str]]:
+    """Rows of the first table below a heading, without their code marks, by the first cell."""
+    below = text.split(f"\n{heading}\n", 1)[1]
+    rows = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE)
+    assert rows, heading
+    cells = [[cell.strip() for cell in line.strip("|\n ").split(" | ")] for line in rows[0].splitlines()[2:]]
+    return {row[0].strip("`"): [cell.strip("`") for cell in row[1:]] for row in cells}
+
+
+def tasks() -> dict[str, type[AnalysisTask]]:
+    found = {name: value for module in (report, pipelines) for name, value in vars(module).items()}
+    found |= {cls.__name__: cls for cls in _below(AnalysisTask)}
+    return {
+        n: v for n, v in found.items() if isinstance(v, type) and issubclass(v, AnalysisTask) and not v.exclude_index
+    }
+
+
+def _below(kind: type[AnalysisTask]) -> set[type[AnalysisTask]]:
+    return set(kind.__subclasses__()).union(*(_below(cls) for cls in kind.__subclasses__()))
+
+
+def test_every_function_stands_in_the_page_of_expressions(pages):
+    page = pages["docs/expressions.md"]
+    for name, function in FUNCTIONS.items():
+        assert f"| `{name}{function.signature}` | {function.help} |" in page
+    for name in re.findall(r"^\| `(\w+)\(.*\)` \| \S", page.split("## Examples")[0], re.MULTILINE):
+        assert name in FUNCTIONS
+
+
+def test_example_expressions_are_valid(pages):
+    for text in re.findall(r"\| `(.*)` \|$", pages["docs/expressions.md"].split("## Examples")[1], re.MULTILINE):
+        Expression(text)
+
+
+def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):
+    rows = table(pages["docs/training.md"], "## Parameters")
+    assert list(rows) == list(TrainingConfig.model_fields)
+    for name, field in TrainingConfig.model_fields.items():
+        default = (
+            ",".join(str(value) for value in field.default) if isinstance(field.default, tuple) else str(field.default)
+        )
+        assert rows[name][0] == default, name
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("## Keys", schema.Analysis),
+        ("### `files`", schema.Files),
+        ("### `source`", schema.Source),
+        ("### `inputs`", schema.Collection),
+        ("### Features", features.Feature),
+        ("### `processes`", schema.Process),
+        ("### `discriminators`", schema.Discriminator),
+    ],
+)
+def test_every_key_of_the_analysis_file_stands_in_its_page(heading, model, pages):
+    assert set(table(pages["docs/analysis.md"], heading)) == set(model.model_fields)
+
+
+def test_every_task_and_parameter_stands_in_the_page_of_tasks(pages):
+    page = pages["docs/tasks.md"]
+    for name, task in tasks().items():
+        assert f"`{name}`" in page
+        for parameter in dict(task.get_params()):
+            if parameter not in {*TrainingConfig.model_fields, *_law()}:
+                assert f"`--{parameter.replace('_', '-')}`" in page, (name, parameter)
+
+
+def _law() -> set[str]:
+    return {name for kind in (law.Task, law.WrapperTask) for name, _ in kind.get_params()}
+
+
+@pytest.mark.parametrize("name", ["mlp", "pfn"])
+def test_every_option_of_a_network_stands_in_its_page(name, pages):
+    rows = table(pages["docs/networks.md"], f"## `{name}`")
+    signature = inspect.signature(find_network(name).__init__).parameters
+    assert set(rows) == set(signature) - {"self", "inputs", "outputs"}
+    for option, row in rows.items():
+        default = signature[option].default
+        assert row[0] == str(list(default) if isinstance(default, tuple) else default)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
+    text = pages[page]
+    known_tasks = tasks()
+    for name in re.findall(r"\b[A-Z]\w+Task\b", text):
+        assert name in known_tasks, name
+    options = {parameter.replace("_", "-") for task in known_tasks.values() for parameter in dict(task.get_params())}
+    options |= {opt.lstrip("-") for verb in COMMANDS.values() for p in verb.params for opt in p.opts}
+    for name in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
+        assert name in options | ELSEWHERE or name in {"strict", "ep"}, name
+    for verb in re.findall(r"`collidekit ([a-z]+)\b", text) + re.findall(
+        r"^collidekit ([a-z]+) ", _code(text), re.MULTILINE
+    ):
+        assert verb in COMMANDS, verb
+    for name in re.findall(r"--config ([a-z_]+)\b(?!\.yaml)", text):
+        assert name in shipped_analyses() or name in ("my_jets", "hlt_run"), name
+
+
+def _code(text: str) -> str:
+    return "\n".join(re.findall(r"^```bash\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.parametrize("verb", sorted(COMMANDS))
+def test_every_verb_stands_in_the_page_of_the_command(verb, pages):
+    assert f"## `{verb}`" in pages["docs/command.md"]
+
+
+def test_messages_of_the_page_of_errors_are_those_of_the_code(pages):
+    known = "\n".join(_messages())
+    for message in re.findall(r"^\| `(.*)` \| ", pages["docs/errors.md"], re.MULTILINE):
+        for part in (piece.strip(" :") for piece in message.split("…")):
+            assert part in known, message
+
+
+def _messages() -> list[str]:
+    """Every text of the code, with a gap for what is filled in."""
+    found = []
+    for path in (ROOT / "src/collidekit").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(p.value if isinstance(p, ast.Constant) else "\x00" for p in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_pictures_exist(page, pages):
+    for target in re.findall(r"\]\(([^)\s]+)\)", pages[page]):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in _anchors(file.read_text()), target
+
+
+def _anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_number_is_left_to_fill_in(page, pages):
+    assert "FIGURE:" not in pages[page]
+    assert not re.search(r"@[A-Z]+@", pages[page])
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+def test_every_analysis_that_ships_is_named(page, pages):
+    for name in shipped_analyses():
+        assert f"`{name}`" in pages[page]

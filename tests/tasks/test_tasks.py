@@ -1,0 +1,233 @@
+"""Tasks as objects: what is in the folder's name, what makes anew, where a training goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import law
+import numpy as np
+import pytest
+import torch
+import toys
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.input_histograms import InputHistograms
+from collidekit.inference.predictions import Predictions
+from collidekit.tasks import pipelines
+from collidekit.tasks.base import run_with_requirements
+from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.inference import InferenceTask
+from collidekit.tasks.input_plotter import HistogramPlotterTask, InputHistogrammerTask
+from collidekit.tasks.roc import ROCCurveTask
+from collidekit.tasks.training import TrainingTask
+from collidekit.tasks.working_points import WorkingPointTask
+from collidekit.training.checkpoint import load_content
+from collidekit.training.prepare import validation_rows
+
+torch.set_num_threads(1)
+FILES: dict[str, Any] = {"config": "toy.yaml", "filelist": ("train.root",)}
+
+
+def roc(**parameters: Any) -> ROCCurveTask:
+    return ROCCurveTask(**{**FILES, "test_filelist": ("test.parquet",), **parameters})
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"coffea_worker": 7}, {"n_threads": 9}, {"verbose": True}],
+    ids=lambda parameters: next(iter(parameters)),
+)
+def test_insignificant_parameters_leave_the_folder(place: Path, parameters: dict[str, Any]) -> None:
+    assert roc(**parameters).folder == roc().folder
+
+
+SIGNIFICANT: list[dict[str, Any]] = [
+    {"chunk_size": 10}, {"debug": True}, {"skip_bad_files": True}, {"dataset_version": "v2"}, {"filelist": ("test.parquet",)},
+    {"test_filelist": ("train.root",)}, {"test_dataset_version": "v2"}, {"training_version": "v2"}, {"model_name": "mlp"},
+    {"model_options": law.util.DotDict({"f": [3]})}, {"epochs": 3}, {"batch_size": 7}, {"learning_rate": 0.1},
+    {"optimizer": "SGD"}, {"betas": "0.8,0.9"}, {"eps": 1e-3}, {"weight_decay": 0.3}, {"lr_scheduler": "constant"},
+    {"lr_decay_factor": 0.5}, {"warmup": 0.2}, {"mixed_precision": True}, {"training_precision": "float64"},
+    {"use_torch_compile": True}, {"torch_compile_mode": "max-autotune"}, {"loss_function": "FocalLoss"},
+    {"label_smoothing": 0.1}, {"focal_gamma": 1.0}, {"loss_weighting": True}, {"train_val_split": 0.5}, {"n_train_files": 1},
+    {"seed": 1}, {"early_stopping": 3}, {"gradient_clip": 1.0}, {"ema_decay": 0.9}, {"augmentation": "rotation"},
+    {"extend_training": 1}, {"replicates": 10},
+]  # fmt: skip
+
+
+def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
+    folders = {str(parameters): roc(**parameters).folder for parameters in [{}, *SIGNIFICANT]}
+    assert len(set(folders.values())) == len(folders)
+    tested = {name for parameters in SIGNIFICANT for name in parameters} | {"config", "coffea_worker", "n_threads", "verbose"}
+    known = {name for name, _ in ROCCurveTask.get_params()}
+    of_law = {name for name, _ in law.Task.get_params()}
+    assert known - tested <= of_law
+
+
+def test_a_setting_of_the_analysis_file_is_the_same_as_on_the_command_line(place: Path) -> None:
+    assert roc(epochs=2).folder == roc().folder  # the file says 2
+    assert TrainingTask(**FILES).training_config().model_options == {"phi": [8, 8], "f": [8]}
+    assert TrainingTask(**FILES, epochs=5).training_config().epochs == 5
+
+
+def test_a_changed_analysis_is_another_dataset(place: Path) -> None:
+    before = {type(task): task.hash for task in (DatasetConstructorTask(**FILES), TrainingTask(**FILES), roc())}
+
+    def changed(old: str, new: str) -> set[type]:
+        text = (place / "toy.yaml").read_text()
+        assert old in text
+        (place / f"{abs(hash(new))}").mkdir()
+        path = place / f"{abs(hash(new))}" / "toy.yaml"
+        path.write_text(text.replace(old, new))
+        parameters = {**FILES, "config": str(path)}
+        tasks = (DatasetConstructorTask(**parameters), TrainingTask(**parameters), roc(config=str(path)))
+        return {type(task) for task in tasks if task.hash != before[type(task)]}
+
+    everything = {DatasetConstructorTask, TrainingTask, ROCCurveTask}
+    assert changed("expression: log(part_e)", "expression: log(part_e + 1)") == everything
+    assert changed("weight: weight", "weight: weight * 2") == everything
+    assert changed("default: -9", "default: -8") == everything
+    assert changed("working_points: [0.1]", "working_points: [0.2]") == set()
+    assert changed("{SvsB: {signal: signal", "{Other: {signal: signal") == {ROCCurveTask}
+    assert changed("epochs: 2", "epochs: 3") == {TrainingTask, ROCCurveTask}
+    assert changed("working_points: [0.1]", "class_weights: {signal: 2}") == {TrainingTask, ROCCurveTask}
+
+
+def test_changed_files_are_another_dataset(place: Path) -> None:
+    before = DatasetConstructorTask(**FILES).hash
+    (place / "train.root").touch()
+    assert DatasetConstructorTask(**FILES, verbose=True).hash == before
+    toys.write_table(place / "train.root", toys.toy_table(301))
+    assert DatasetConstructorTask(**FILES, coffea_worker=3).hash != before
+
+
+def test_a_changed_network_of_the_users_is_another_training(place: Path) -> None:
+    (place / "mine.py").write_text("a = 1\n")
+    before = TrainingTask(**FILES, model_name="mine.py").hash
+    (place / "mine.py").write_text("a = 2\n")
+    assert TrainingTask(**FILES, model_name="mine.py", verbose=True).hash != before
+    with pytest.raises(CollidekitError, match=r"--model-name: thine.py: there is no such file"):
+        _ = TrainingTask(**FILES, model_name="thine.py:Mine").hash
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"optimizer": "Adamm"}, r"--optimizer: Input should be 'AdamW', .*, got 'Adamm'"),
+        ({"betas": "0.9"}, r"--betas: "),
+        ({"betas": "a,b"}, r"--betas: 'a,b' is not two numbers with a comma between them"),
+        ({"epochs": 0}, r"--epochs: Input should be greater than or equal to 1, got 0"),
+        ({"train_val_split": 1.5}, r"--train-val-split: .* got 1.5"),
+    ],
+)
+def test_wrong_settings(place: Path, parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(CollidekitError, match=message):
+        TrainingTask(**FILES, **parameters).training_config()
+
+
+def test_wrong_settings_in_the_file(place: Path) -> None:
+    text = (place / "toy.yaml").read_text()
+    (place / "wrong.yaml").write_text(text.replace("epochs: 2", "epoch: 2"))
+    with pytest.raises(CollidekitError, match=r"wrong.yaml: training.epoch: .*; known are model_name, "):
+        TrainingTask(config="wrong.yaml", filelist=("train.root",)).training_config()
+
+
+def test_no_files_anywhere(place: Path) -> None:
+    with pytest.raises(CollidekitError, match=r"toy.yaml: names no training files; give them with .*--filelist"):
+        DatasetConstructorTask(config="toy.yaml").files()
+
+
+def test_spectators_and_working_points_of_a_run(place: Path) -> None:
+    inference = InferenceTask(**FILES, test_filelist=("test.parquet",))
+    points = WorkingPointTask(**FILES, test_filelist=("test.parquet",))
+    run_with_requirements(points)
+    found = Predictions.read(inference.folder / "predictions.parquet")
+    assert list(found.spectators) == ["jet_mass", "label", "weight", "jet_pt"]
+    assert found.event["event"].tolist() == list(range(1000, 1200))
+    np.testing.assert_array_equal(found.spectators["label"], found.labels)
+    assert {path.name for path in points.folder.iterdir()} >= {"working_points.json", "working_points.yaml", "run.json"}
+    content = json.loads((inference.folder / "run.json").read_text())
+    assert content["settings"]["training"] == TrainingTask(**FILES).hash
+    assert content["versions"]["torch"] == torch.__version__
+
+
+def test_without_test_files_the_validation_rows_are_predicted(place: Path) -> None:
+    task = InferenceTask(**FILES, train_val_split=0.6)
+    run_with_requirements(task)
+    events = task.predictions().event["event"]
+    seen = validation_rows(TrainingTask(**FILES, train_val_split=0.6).requires()["dataset"].dataset(), 0.6)
+    assert events.tolist() == [int(event) for batch in seen for event in batch.event["event"]]
+    assert 80 < len(events) < 160
+
+
+def test_input_histograms(place: Path) -> None:
+    task = InputHistogrammerTask(**FILES)
+    run_with_requirements(task)
+    assert task.complete()
+    assert len(InputHistograms.load(task.folder / "histograms.npz").axes) == 6
+    assert HistogramPlotterTask(**FILES).requires()["histograms"].folder == task.folder
+
+
+def test_pipelines_need_the_report() -> None:
+    for name in ("TopTaggingRun", "TopTaggingReferenceRun", "JetFlavourRun", "NanoAODJetsRun"):
+        task = getattr(pipelines, name)
+        assert issubclass(task, law.WrapperTask)
+        assert task.config._default
+
+
+# where a training goes on
+
+
+def train(**parameters: Any) -> TrainingTask:
+    task = TrainingTask(**FILES, **parameters)
+    run_with_requirements(task)
+    return task
+
+
+def test_an_interrupted_training_goes_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = train()
+    steps = (task.folder / "steps.csv").read_bytes()
+    (task.folder / "last.pt").write_bytes((task.folder / "model_1.pt").read_bytes())
+    (task.folder / "run.json").unlink()
+    assert not task.complete()
+    capsys.readouterr()
+    train()
+    assert "going on after epoch 1" in capsys.readouterr().out
+    assert (task.folder / "steps.csv").read_bytes() == steps
+
+
+def test_resume_training_false_begins_anew(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = train()
+    steps = (task.folder / "steps.csv").read_bytes()
+    (task.folder / "model_9.pt").write_bytes(b"of an earlier one")
+    (task.folder / "run.json").unlink()
+    capsys.readouterr()
+    again = train(resume_training=False)
+    assert "going on" not in capsys.readouterr().out
+    assert again.folder == task.folder
+    assert (task.folder / "steps.csv").read_bytes() == steps
+    assert not (task.folder / "model_9.pt").exists()
+
+
+def test_resume_epoch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = train(epochs=3)
+    weights = load_content(task.folder / "best_model.pt")["tagger"]
+    (task.folder / "run.json").unlink()
+    with pytest.raises(CollidekitError, match=r"model_7.pt: there is no checkpoint of epoch 7 to go on from"):
+        train(epochs=3, resume_epoch=7)
+    train(epochs=3, resume_epoch=2)
+    assert "going on after epoch 2" in capsys.readouterr().out
+    again = load_content(task.folder / "best_model.pt")["tagger"]
+    assert all(torch.equal(value, again[name]) for name, value in weights.items())
+
+
+def test_extend_training(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = train(extend_training=2)
+    base = TrainingTask(**FILES)
+    assert base.complete()
+    assert task.folder != base.folder
+    assert "going on after epoch 2" in capsys.readouterr().out
+    rows = (task.folder / "history.csv").read_text().splitlines()
+    assert rows[:3] == (base.folder / "history.csv").read_text().splitlines()
+    assert len(rows) == 5
+    assert json.loads((task.folder / "run.json").read_text())["settings"]["extends"] == base.hash
+    assert task.complete()
