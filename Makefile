@@ -13,7 +13,7 @@ demo: setup
 
 test: setup
 	$(PYTHON) -c "import pytest, xdist, hypothesis" 2>/dev/null || $(PYTHON) -m pip install --quiet --group test
-	$(PYTHON) -m pytest -n $(WORKERS) $(TESTS)
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadscope $(TESTS)
 
 lint: setup
 	$(PYTHON) -c "import ruff, mypy" 2>/dev/null || $(PYTHON) -m pip install --quiet --group dev

@@ -181,7 +181,7 @@ def init(
     """
     from rich.console import Console
 
-    from collidekit.analysis.starter import start_analysis
+    from collidekit.starter.starter import start_analysis
 
     made = start_analysis(files, out, tree, force)
     console = Console(highlight=False, soft_wrap=True)

@@ -23,4 +23,6 @@ def find_analysis(name: str) -> Path:
         return known[name]
     if name.endswith((".yaml", ".yml")):
         raise CollidekitError(f"{name}: there is no such analysis file")
-    raise CollidekitError(f"there is no analysis {name!r}{did_you_mean(name, list(known))}; {', '.join(known)} ship, or give a file")
+    raise CollidekitError(
+        f"there is no analysis {name!r}{did_you_mean(name, list(known))}; {', '.join(known)} ship, or give a file"
+    )

@@ -52,7 +52,12 @@ def test_a_number_is_an_expression() -> None:
 
 
 MISTAKES = [
-    ("source: {tree: tree}", "sourse: {tree: tree}", 1, "unknown key (did you mean 'source'?); allowed are class_weights, classes,"),
+    (
+        "source: {tree: tree}",
+        "sourse: {tree: tree}",
+        1,
+        "unknown key (did you mean 'source'?); allowed are class_weights, classes,",
+    ),
     ("{tree: tree}", "{trea: tree}", 1, "source.trea: unknown key (did you mean 'tree'?); allowed are format,"),
     ("source: {tree: tree}", "files: {trianing: a}", 1, "(did you mean 'training'?); allowed are test, training"),
     ("    limit: 10", "    limit: 10\n    ordre: 1", 12, "unknown key (did you mean 'order'?)"),
@@ -111,7 +116,18 @@ def test_mistakes(old: str, new: str, line: int, said: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "- a\n- b", "just words", "a: [1, 2", "\tb: 1", "x: 2024-13-45", "a: &a [*a]", "[" * 500, "a: b: c", "a: \x01"],
+    [
+        "",
+        "- a\n- b",
+        "just words",
+        "a: [1, 2",
+        "\tb: 1",
+        "x: 2024-13-45",
+        "a: &a [*a]",
+        "[" * 500,
+        "a: b: c",
+        "a: \x01",
+    ],
 )
 def test_files_that_are_no_analysis(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(text)
@@ -164,4 +180,6 @@ def test_the_fingerprint_changes_with_what_decides_the_rows(old: str, new: str) 
 
 @pytest.mark.parametrize(("old", "new"), [("0.01]", "0.02]"), ("TvsQCD", "TvQ"), ("tree}", "tree}  # a comment")])
 def test_the_fingerprint_stays_with_what_does_not(old: str, new: str) -> None:
-    assert parse_analysis(GOOD, "a.yaml")[0].fingerprint == parse_analysis(GOOD.replace(old, new), "b.yaml")[0].fingerprint
+    assert (
+        parse_analysis(GOOD, "a.yaml")[0].fingerprint == parse_analysis(GOOD.replace(old, new), "b.yaml")[0].fingerprint
+    )

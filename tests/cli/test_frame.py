@@ -89,7 +89,7 @@ def test_an_interrupt_says_what_it_means(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("collidekit.tasks.to_report.report_task", interrupted)
-    monkeypatch.setattr("collidekit.analysis.starter.start_analysis", interrupted)
+    monkeypatch.setattr("collidekit.starter.starter.start_analysis", interrupted)
     result = run(*words)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: interrupted; nothing is lost")
@@ -101,7 +101,7 @@ def test_a_full_disk_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "somewhere/x.root")
 
-    monkeypatch.setattr("collidekit.analysis.starter.start_analysis", full)
+    monkeypatch.setattr("collidekit.starter.starter.start_analysis", full)
     result = run("init", "x")
     assert result.exit_code == 2
     assert result.stderr == "error: somewhere/x.root: No space left on device\n"

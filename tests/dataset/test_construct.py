@@ -112,7 +112,9 @@ def test_overlapping_classes(tmp_path: Path) -> None:
 
 
 def test_a_class_without_rows(tmp_path: Path) -> None:
-    assert "no row is in class 'odd' ('label == 5')" in fails(tmp_path, SIMPLE.replace("label == 1", "label == 5"), simple())
+    assert "no row is in class 'odd' ('label == 5')" in fails(
+        tmp_path, SIMPLE.replace("label == 1", "label == 5"), simple()
+    )
 
 
 def test_no_rows_after_the_selection(tmp_path: Path) -> None:
@@ -209,7 +211,10 @@ def test_lists_of_different_lengths(tmp_path: Path, where: str) -> None:
     text = SIMPLE.replace("features: [{name: part_x, default: -7, bounds: [-100, 100]}]", where)
     said = fails(tmp_path, text, columns | {"other": ak.Array(lists)})
     n = len(lists[11])
-    assert f"rows.parquet: row 11: lists of different lengths in one collection: 'part_x' has {n - 1}, 'other' has {n}" in said
+    assert (
+        f"rows.parquet: row 11: lists of different lengths in one collection: 'part_x' has {n - 1}, 'other' has {n}"
+        in said
+    )
 
 
 def test_a_collection_of_numbers_and_a_group_of_lists(tmp_path: Path) -> None:
@@ -248,7 +253,9 @@ def test_bad_files_are_skipped_and_counted(tmp_path: Path) -> None:
     assert set(everything(manifest).source[:, 0].tolist()) == {0, 5}
 
 
-def test_a_file_that_breaks_in_the_middle_is_skipped_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_breaks_in_the_middle_is_skipped_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("collidekit.dataset.construct.CHUNK", 1000)
     good = write_parquet(tmp_path / "a.parquet", numbered(3000))
     content = bytearray(good.read_bytes())
@@ -269,13 +276,17 @@ def test_a_file_that_breaks_in_the_middle_is_skipped_as_a_whole(tmp_path: Path, 
 
 
 def test_processes_have_a_number_and_a_weight(tmp_path: Path) -> None:
-    paths = [str(write_parquet(tmp_path / f"{n}.parquet", numbered(10, first=f))) for n, f in (("qcd_1", 0), ("tt_1", 10))]
+    paths = [
+        str(write_parquet(tmp_path / f"{n}.parquet", numbered(10, first=f))) for n, f in (("qcd_1", 0), ("tt_1", 10))
+    ]
     text = NUMBERED + "processes: {tt: {files: 'tt_*', weight: 3}, qcd: {files: 'qcd_*'}}\n"
     batch = everything(construct(make_plan(text), paths, tmp_path / "out", progress=False))
     assert batch.processes.tolist() == [1] * 10 + [0] * 10
     assert batch.weights.tolist() == [*range(1, 11), *range(33, 63, 3)]
     other = write_parquet(tmp_path / "other.parquet", numbered(10))
-    with pytest.raises(CollidekitError, match=r"other\.parquet: belongs to no process of the analysis; their files are 'tt_"):
+    with pytest.raises(
+        CollidekitError, match=r"other\.parquet: belongs to no process of the analysis; their files are 'tt_"
+    ):
         construct(make_plan(text), str(other), tmp_path / "out2", progress=False)
     debug = construct(make_plan(text), [*paths, paths[0] + "x"][:2], tmp_path / "out3", debug=True, progress=False)
     assert len(debug.files) == 2
@@ -297,7 +308,9 @@ def test_order_where_and_limit(tmp_path: Path) -> None:
     x = ak.unflatten(np.round(generator.normal(size=counts.sum()), 1), counts)  # rounded: many are equal
     hits = ak.unflatten(generator.integers(0, 4, counts.sum()).astype(np.uint8), counts)
     columns = {"part_x": x, "hits": hits, "pt": np.ones(300), "number": np.arange(300), "label": np.arange(300) % 2}
-    base = SIMPLE.replace("pt > 20 and number != 3", "pt > 0").replace("{name: part_x, default: -7, bounds: [-100, 100]}", "part_x, hits")
+    base = SIMPLE.replace("pt > 20 and number != 3", "pt > 0").replace(
+        "{name: part_x, default: -7, bounds: [-100, 100]}", "part_x, hits"
+    )
     cases: dict[str, tuple[str, Any, Any]] = {
         "order": ("order: part_x", lambda a, h: True, lambda a, h: -a),
         "where": ("where: part_x > 0.2", lambda a, h: a > 0.2, lambda a, h: 0),

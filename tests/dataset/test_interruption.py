@@ -46,7 +46,10 @@ def complete(file: str | list[str], output: Path, text: str = NUMBERED) -> Manif
 
 def content(folder: Path) -> dict[str, bytes]:
     """Every file of a finished dataset; nothing else may lie there."""
-    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", *(f"shard_{i:05d}.arrow" for i in range(4))]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "manifest.json",
+        *(f"shard_{i:05d}.arrow" for i in range(4)),
+    ]
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -124,7 +127,10 @@ def test_interrupted_and_killed_at_several_moments(
 def test_two_workers_interrupted_and_killed(file: str, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     """Ctrl-C goes to all processes of the terminal, a kill to one; none is left, and the next call makes the same bytes."""
     output = tmp_path / "out"
-    for reached, stop in ((2, lambda pid: os.killpg(pid, signal.SIGINT)), (5, lambda pid: os.kill(pid, signal.SIGKILL))):
+    for reached, stop in (
+        (2, lambda pid: os.killpg(pid, signal.SIGINT)),
+        (5, lambda pid: os.kill(pid, signal.SIGKILL)),
+    ):
         process = start(file, output, workers=2)
         wait_for(process, lambda reached=reached: parts(output) >= reached)  # type: ignore[misc]
         stop(process.pid)
@@ -225,10 +231,14 @@ def test_another_job_in_the_same_folder_uses_nothing_of_the_first(
     complete(mine, tmp_path / "fresh", text)
     for shard in sorted((tmp_path / "fresh").glob("shard*")):
         assert (output / shard.name).read_bytes() == shard.read_bytes()
-    assert (output / "shard_00000.arrow").read_bytes() != content(complete(file, tmp_path / "first").folder)["shard_00000.arrow"]
+    assert (output / "shard_00000.arrow").read_bytes() != content(complete(file, tmp_path / "first").folder)[
+        "shard_00000.arrow"
+    ]
 
 
-def test_one_large_chunk_gives_the_same_rows_as_many(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_large_chunk_gives_the_same_rows_as_many(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = complete(file, tmp_path / "small")
     monkeypatch.setattr(construction, "CHUNK", 10_000)
     large = complete(file, tmp_path / "large")

@@ -100,7 +100,9 @@ def test_any_sizes_of_files_chunks_and_shards(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(construction, "CHUNK", chunk)
         manifest = construct(make_plan(NUMBERED), paths, folder / "out", chunk_size=shard, progress=False)
-    assert [entry["rows"] for entry in manifest.shards] == [shard] * (first // shard) + [first % shard] * bool(first % shard)
+    assert [entry["rows"] for entry in manifest.shards] == [shard] * (first // shard) + [first % shard] * bool(
+        first % shard
+    )
     places = [place for piece in pieces for place in piece["part_place"].tolist()]
     batches = list(Loader(Dataset(manifest), batch_size, shuffle=shuffle, threads=0))
     for batch in batches:

@@ -165,7 +165,9 @@ def train_in_process(dataset: Path, folder: Path, settings: Mapping[str, Any], s
 
     torch.set_num_threads(1)
     data = Dataset(dataset)
-    training = Training(TrainingConfig(**settings), data, folder, StepDisplay(steps), accelerator="cpu", save_seconds=0.0)
+    training = Training(
+        TrainingConfig(**settings), data, folder, StepDisplay(steps), accelerator="cpu", save_seconds=0.0
+    )
     if (folder / "last.pt").exists():
         training.resume(folder / "last.pt")
     training.run()

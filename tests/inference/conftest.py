@@ -1,6 +1,5 @@
 """A trained toy and the files that it predicts."""
 
-
 import awkward as ak
 import numpy as np
 import pytest

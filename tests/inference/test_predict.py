@@ -57,13 +57,20 @@ def test_probabilities_sum_to_one_and_know_the_classes(reference: Predictions) -
 
 @pytest.mark.parametrize(("batch_size", "chunk"), [(1, 1000), (7, 10), (1000, 5), (64, 33)])
 def test_batches_and_chunks_make_no_difference(
-    checkpoint: Checkpoint, files: list[str], reference: Predictions, monkeypatch: pytest.MonkeyPatch, batch_size: int, chunk: int
+    checkpoint: Checkpoint,
+    files: list[str],
+    reference: Predictions,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+    chunk: int,
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", chunk)
     assert_same(predict_files(checkpoint, Plan(checkpoint.analysis), files, batch_size)[0], reference)
 
 
-def test_one_file_is_like_three(checkpoint: Checkpoint, table: ak.Array, reference: Predictions, tmp_path: Path) -> None:
+def test_one_file_is_like_three(
+    checkpoint: Checkpoint, table: ak.Array, reference: Predictions, tmp_path: Path
+) -> None:
     path = toys.write_table(tmp_path / "all.parquet", table)
     found = predict_files(checkpoint, Plan(checkpoint.analysis), str(path))[0]
     np.testing.assert_allclose(found.probabilities, reference.probabilities, rtol=0, atol=1e-6)
@@ -71,7 +78,13 @@ def test_one_file_is_like_three(checkpoint: Checkpoint, table: ak.Array, referen
 
 @pytest.mark.parametrize(("chunk_size", "batch_size", "threads"), [(20, 16, 1), (1000, 9, 0)])
 def test_a_dataset_is_like_its_files(
-    checkpoint: Checkpoint, files: list[str], reference: Predictions, tmp_path: Path, chunk_size: int, batch_size: int, threads: int
+    checkpoint: Checkpoint,
+    files: list[str],
+    reference: Predictions,
+    tmp_path: Path,
+    chunk_size: int,
+    batch_size: int,
+    threads: int,
 ) -> None:
     manifest = construct(Plan(checkpoint.analysis), files, tmp_path, chunk_size, progress=False)
     found = predict_dataset(checkpoint, Dataset(manifest), batch_size, threads)
@@ -81,10 +94,14 @@ def test_a_dataset_is_like_its_files(
     np.testing.assert_array_equal(found.labels, reference.labels[known])
 
 
-def test_files_without_the_truth(checkpoint: Checkpoint, table: ak.Array, reference: Predictions, tmp_path: Path) -> None:
+def test_files_without_the_truth(
+    checkpoint: Checkpoint, table: ak.Array, reference: Predictions, tmp_path: Path
+) -> None:
     text = toys.TOY.replace("spectators: [jet_mass, label, weight]", "spectators: [jet_mass]")
     analysis = toys.write_analysis(tmp_path / "toy.yaml", text)
-    path = toys.write_table(tmp_path / "data.root", table[[name for name in table.fields if name not in ("label", "weight")]])
+    path = toys.write_table(
+        tmp_path / "data.root", table[[name for name in table.fields if name not in ("label", "weight")]]
+    )
     found = predict_files(checkpoint, Plan(analysis), [str(path)])[0]
     np.testing.assert_allclose(found.probabilities, reference.probabilities, rtol=0, atol=1e-6)
     assert set(found.labels.tolist()) == {-1}
@@ -165,7 +182,10 @@ print(rows, *peaks)
 def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
     """Ten times the rows, 40,000: all inputs at once would be 40,000 x 48 x 6 x 4 B = 46 MB, and more on the way."""
     table = toys.toy_table(2000)
-    columns = {name: ak.concatenate([table[name]] * 8, axis=1) if table[name].ndim > 1 else table[name] for name in table.fields}
+    columns = {
+        name: ak.concatenate([table[name]] * 8, axis=1) if table[name].ndim > 1 else table[name]
+        for name in table.fields
+    }
     path = toys.write_table(tmp_path / "rows.parquet", ak.zip(columns, depth_limit=1))
     paths = [shutil.copy(path, tmp_path / f"rows_{i}.parquet") for i in range(20)]
     helpers = Path(toys.__file__).parent

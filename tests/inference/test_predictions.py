@@ -71,7 +71,9 @@ def test_root_holds_the_same_columns(predictions: Predictions, tmp_path: Path) -
     with uproot.open(predictions.write(tmp_path / "p.root")) as file:
         arrays = file["predictions"].arrays(library="np")
     assert set(arrays) == set(parquet.column_names) == set(predictions.columns())
-    assert {"prob_b", "prob_c", "prob_light", "BvsL", "HvsL", "label", "weight", "jet_pt", "run", "file", "row"} == set(arrays)
+    assert {"prob_b", "prob_c", "prob_light", "BvsL", "HvsL", "label", "weight", "jet_pt", "run", "file", "row"} == set(
+        arrays
+    )
     for name, values in arrays.items():
         np.testing.assert_array_equal(values, parquet.column(name).to_numpy())
     assert arrays["run"].dtype == np.int64
@@ -83,7 +85,9 @@ def test_names_that_are_taken_get_their_kind_before_them(predictions: Prediction
     clashing = replace(
         predictions,
         definitions={**predictions.definitions, "weight": predictions.definitions["BvsL"]},
-        spectators={name: values + i for i, name in enumerate(["label", "weight", "BvsL", "prob_b", "run", "spectator_label"])},
+        spectators={
+            name: values + i for i, name in enumerate(["label", "weight", "BvsL", "prob_b", "run", "spectator_label"])
+        },
         event={**predictions.event, "label": np.arange(40) + 7},
     )
     path = clashing.write(tmp_path / f"p{suffix}")
@@ -136,5 +140,7 @@ def test_other_suffixes_and_files(predictions: Predictions, tmp_path: Path) -> N
     import pyarrow as pa
 
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(CollidekitError, match=r"other.parquet: not a file of predictions; make one with 'collidekit predict'"):
+    with pytest.raises(
+        CollidekitError, match=r"other.parquet: not a file of predictions; make one with 'collidekit predict'"
+    ):
         Predictions.read(tmp_path / "other.parquet")

@@ -44,7 +44,9 @@ def test_mlp_without_hidden_layers(dataset: Dataset) -> None:
 
 
 def test_mlp_without_a_flat_group(dataset: Dataset) -> None:
-    with pytest.raises(CollidekitError, match="network mlp: the analysis has no flat group of inputs; add one, or take pfn"):
+    with pytest.raises(
+        CollidekitError, match="network mlp: the analysis has no flat group of inputs; add one, or take pfn"
+    ):
         build_network("mlp", dataset.analysis.collections, 2, {})
 
 
@@ -101,7 +103,10 @@ def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"phy": [3]}, r"network pfn: no option 'phy' \(did you mean 'phi'\?\); known are phi, f, activation, dropout, norm"),
+        (
+            {"phy": [3]},
+            r"network pfn: no option 'phy' \(did you mean 'phi'\?\); known are phi, f, activation, dropout, norm",
+        ),
         ({"activation": "gelo"}, r"network pfn: there is no activation 'gelo' \(did you mean 'gelu'"),
         ({"f": "wide"}, r"network pfn with options .*wide"),
         ({"dropout": 2.0}, r"network pfn with options .*: ValueError: dropout probability"),

@@ -31,7 +31,9 @@ ONES = torch.ones(3)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_with_label_smoothing_by_hand(outputs: torch.Tensor, labels: torch.Tensor, smoothing: float) -> None:
+def test_cross_entropy_with_label_smoothing_by_hand(
+    outputs: torch.Tensor, labels: torch.Tensor, smoothing: float
+) -> None:
     target = (1 - smoothing) * F.one_hot(labels, 3) + smoothing / 3
     expected = -(target * outputs.softmax(dim=1).log()).sum(dim=1)
     torch.testing.assert_close(Classification(ONES, label_smoothing=smoothing).losses(outputs, labels), expected)
@@ -40,7 +42,9 @@ def test_cross_entropy_with_label_smoothing_by_hand(outputs: torch.Tensor, label
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_focal_loss_of_gamma_0_is_cross_entropy(outputs: torch.Tensor, labels: torch.Tensor, smoothing: float) -> None:
     focal = Classification(ONES, "FocalLoss", smoothing, focal_gamma=0.0)
-    torch.testing.assert_close(focal.losses(outputs, labels), Classification(ONES, label_smoothing=smoothing).losses(outputs, labels))
+    torch.testing.assert_close(
+        focal.losses(outputs, labels), Classification(ONES, label_smoothing=smoothing).losses(outputs, labels)
+    )
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
@@ -50,7 +54,9 @@ def test_focal_loss_is_that_of_the_paper(outputs: torch.Tensor, labels: torch.Te
     torch.testing.assert_close(Classification(ONES, "FocalLoss", focal_gamma=gamma).losses(outputs, labels), expected)
 
 
-@pytest.mark.parametrize(("loss", "gamma"), [("CrossEntropyLoss", 0), ("FocalLoss", 0), ("FocalLoss", 0.5), ("FocalLoss", 2)])
+@pytest.mark.parametrize(
+    ("loss", "gamma"), [("CrossEntropyLoss", 0), ("FocalLoss", 0), ("FocalLoss", 0.5), ("FocalLoss", 2)]
+)
 def test_extreme_outputs_give_a_finite_loss_and_gradient(loss: str, gamma: float) -> None:
     outputs = torch.tensor([[90.0, -90.0, 0.0], [-90.0, 90.0, 0.0]], requires_grad=True)
     value = Classification(ONES, loss, 0.1, gamma).loss(outputs, rows([0, 0]), torch.ones(2))  # type: ignore[arg-type]
@@ -71,7 +77,11 @@ def test_class_weights_multiply_rows_of_their_class() -> None:
 @pytest.mark.parametrize("loss", ["CrossEntropyLoss", "FocalLoss"])
 def test_a_weight_of_3_is_three_rows_to_the_gradient(loss: str) -> None:
     layer = torch.nn.Linear(2, 3).double()
-    x, labels, weights = torch.randn(3, 2, dtype=torch.float64), [0, 2, 1], torch.tensor([3.0, 1.0, 2.0], dtype=torch.float64)
+    x, labels, weights = (
+        torch.randn(3, 2, dtype=torch.float64),
+        [0, 2, 1],
+        torch.tensor([3.0, 1.0, 2.0], dtype=torch.float64),
+    )
     objective = Classification(torch.tensor([1.0, 0.5, 2.0]), loss, 0.1)  # type: ignore[arg-type]
 
     def gradient(x: torch.Tensor, labels: list[int], weights: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,11 @@ import pytest
 from collidekit.errors import CollidekitError
 from collidekit.readers import chunks, open_file
 
-DATA = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "top_tagging" / "train.parquet"
+DATA = (
+    Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+    / "top_tagging"
+    / "train.parquet"
+)
 
 
 def test_structs_become_columns(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ SEVEN = {
     "InputHistogrammerTask",
     "HistogramPlotterTask",
 }
-PIPELINES = {"TopTaggingRun", "TopTaggingReferenceRun", "JetFlavourRun", "NanoAODJetsRun"}
+PIPELINES = {"TopTaggingRun", "TopTaggingReferenceRun", "JetFlavourRun", "JetFlavourTracksRun", "NanoAODJetsRun"}
 
 DATASET_PARAMETERS = "chunk-size config debug filelist verbose coffea-worker dataset-version"
 TRAINING_PARAMETERS = """
@@ -117,15 +117,30 @@ def test_status_shows_all_that_comes_before(status: str) -> None:
 
 def test_asking_for_the_roc_runs_whatever_is_missing(roc: str, folder: Path) -> None:
     ran = re.findall(r"running +(\w+)\(", roc)
-    assert sorted(ran) == ["DatasetConstructorTask", "DatasetConstructorTask", "InferenceTask", "ROCCurveTask", "TrainingTask"]
+    assert sorted(ran) == [
+        "DatasetConstructorTask",
+        "DatasetConstructorTask",
+        "InferenceTask",
+        "ROCCurveTask",
+        "TrainingTask",
+    ]
     names = {path.name for path in (folder / "results").rglob("*") if path.is_file()}
-    assert {"roc.json", "roc.csv", "roc_b-tagging.png", "roc_top-tagging.pdf", "predictions.parquet", "output.root"} <= names
+    assert {
+        "roc.json",
+        "roc.csv",
+        "roc_b-tagging.png",
+        "roc_top-tagging.pdf",
+        "predictions.parquet",
+        "output.root",
+    } <= names
     assert {"best_model.pt", "history.csv", "manifest.json", "run.json"} <= names
     assert "This progress looks :)" in roc
 
 
 def test_parameters_for_one_task_reach_it(roc: str, folder: Path) -> None:
-    shards = sorted(len(list(path.parent.glob("shard_*.arrow"))) for path in (folder / "results").rglob("manifest.json"))
+    shards = sorted(
+        len(list(path.parent.glob("shard_*.arrow"))) for path in (folder / "results").rglob("manifest.json")
+    )
     assert shards == [2, 3]  # of 120 rows each: 200 and 300
     assert roc.count("chunk_size=120") >= 2
 
@@ -154,10 +169,15 @@ def test_nothing_is_written_to_the_home_folder(roc: str, law_home: Path) -> None
     ("words", "message"),
     [
         (("--config", "toi.yaml"), "toi.yaml: there is no such analysis file"),
-        (("--config", "toy.yaml", "--filelist", "train.root", "--model-name", "pfm"), "there is no network 'pfm' (did you mean 'pfn'"),
+        (
+            ("--config", "toy.yaml", "--filelist", "train.root", "--model-name", "pfm"),
+            "there is no network 'pfm' (did you mean 'pfn'",
+        ),
     ],
 )
-def test_an_error_is_one_line_and_exit_code_2(law: toys.Law, folder: Path, words: tuple[str, ...], message: str) -> None:
+def test_an_error_is_one_line_and_exit_code_2(
+    law: toys.Law, folder: Path, words: tuple[str, ...], message: str
+) -> None:
     run = law("run", "TrainingTask", *words, "--training-version", "wrong", cwd=folder)
     said = run.stdout + run.stderr
     assert run.returncode == 2

@@ -57,7 +57,12 @@ SIGNIFICANT: list[dict[str, Any]] = [
 def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
     folders = {str(parameters): roc(**parameters).folder for parameters in [{}, *SIGNIFICANT]}
     assert len(set(folders.values())) == len(folders)
-    tested = {name for parameters in SIGNIFICANT for name in parameters} | {"config", "coffea_worker", "n_threads", "verbose"}
+    tested = {name for parameters in SIGNIFICANT for name in parameters} | {
+        "config",
+        "coffea_worker",
+        "n_threads",
+        "verbose",
+    }
     known = {name for name, _ in ROCCurveTask.get_params()}
     of_law = {name for name, _ in law.Task.get_params()}
     assert known - tested <= of_law
@@ -168,7 +173,7 @@ def test_input_histograms(place: Path) -> None:
 
 
 def test_pipelines_need_the_report() -> None:
-    for name in ("TopTaggingRun", "TopTaggingReferenceRun", "JetFlavourRun", "NanoAODJetsRun"):
+    for name in ("TopTaggingRun", "TopTaggingReferenceRun", "JetFlavourRun", "JetFlavourTracksRun", "NanoAODJetsRun"):
         task = getattr(pipelines, name)
         assert issubclass(task, law.WrapperTask)
         assert task.config._default

@@ -126,7 +126,9 @@ def analysis(*changes: tuple[str, str]) -> Analysis:
     ],
 )  # fmt: skip
 def test_what_differs_from_the_training_is_named(dataset: Dataset, change: tuple[str, str], message: str) -> None:
-    other = [("signal: signal,", "signal: top,"), ("reference: signal", "reference: top")] if "top:" in change[1] else []
+    other = (
+        [("signal: signal,", "signal: top,"), ("reference: signal", "reference: top")] if "top:" in change[1] else []
+    )
     with pytest.raises(CollidekitError, match=message):
         check_same_inputs(Path("model.pt"), dataset.analysis, analysis(*other, change))
 

@@ -53,7 +53,9 @@ def test_event_weights_reach_the_fit(train: Any, tmp_path: Path) -> None:
     lies = np.arange(4000) % 10 == 0
     label = np.where(lies, 1 - table.label, table.label)
     for heavy, sign in ((1.0, 1), (100.0, -1)):
-        changed = ak.with_field(ak.with_field(table, label, "label"), np.where(lies, heavy, 1.0).astype(np.float32), "weight")
+        changed = ak.with_field(
+            ak.with_field(table, label, "label"), np.where(lies, heavy, 1.0).astype(np.float32), "weight"
+        )
         dataset = toys.make_dataset(tmp_path / str(heavy), toys.GAUSSIANS, changed)
         done = train(dataset, f"training_{heavy}", epochs=3, learning_rate=1e-2)
         score = predictions(done, dataset).discriminator("RvsL")
@@ -65,7 +67,11 @@ def kinematic(rows: int) -> ak.Array:
     table = toys.gaussians_table(rows, 1.0, seed=4)
     generator = np.random.default_rng(5)
     label = ak.to_numpy(table.label)
-    pt = np.where(generator.random(rows) < np.where(label == 1, 0.25, 0.75), generator.uniform(0, 1, rows), generator.uniform(1, 2, rows))
+    pt = np.where(
+        generator.random(rows) < np.where(label == 1, 0.25, 0.75),
+        generator.uniform(0, 1, rows),
+        generator.uniform(1, 2, rows),
+    )
     return ak.with_field(table, pt.astype(np.float32), "y")
 
 
@@ -80,7 +86,9 @@ def test_sampling_and_loss_weights_take_the_kinematics_away(train: Any, tmp_path
         done[name] = train(data, name, loss_weighting=weighting, **settings)
         score = predictions(done[name], data).discriminator("RvsL")
         # within a class, where x does not depend on y
-        gap[name] = np.mean([score[(y > 1) & (label == k)].mean() - score[(y < 1) & (label == k)].mean() for k in (0, 1)])
+        gap[name] = np.mean(
+            [score[(y > 1) & (label == k)].mean() - score[(y < 1) & (label == k)].mean() for k in (0, 1)]
+        )
     assert gap["none"] > 0.3
     assert abs(gap["sampling"]) < 0.1
     assert abs(gap["loss"]) < 0.1
@@ -120,6 +128,9 @@ def test_weights_have_mean_1_over_the_training_rows(training: Any, dataset: Data
 
 def test_validation_rows_are_those_the_training_never_sees(training: Any, dataset: Dataset) -> None:
     ready = training(dataset, loss_weighting=True, train_val_split=0.7)
-    events = [{int(e) for b in part for e in b.event["event"]} for part in (ready.data.training, validation_rows(dataset, 0.7))]
+    events = [
+        {int(e) for b in part for e in b.event["event"]}
+        for part in (ready.data.training, validation_rows(dataset, 0.7))
+    ]
     assert not events[0] & events[1]
     assert len(events[0]) + len(events[1]) == len(dataset) == sum(len(b) for b in Loader(dataset, 100))

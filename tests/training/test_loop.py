@@ -110,7 +110,9 @@ def test_average_of_the_weights_is_what_is_validated_and_kept(train: Any, datase
     assert done.validate()[0] == rows(done, "val_loss")[-1]
 
 
-def test_early_stopping_waits_for_its_patience(training: Any, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_early_stopping_waits_for_its_patience(
+    training: Any, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ready, losses = training(dataset, epochs=9, early_stopping=2), [0.5, 0.6, 0.4, 0.4, 0.45, 0.1]
     monkeypatch.setattr(ready, "validate", lambda: (losses[ready.epoch - 1], 0.5))
     ready.run()
@@ -146,7 +148,9 @@ def test_files_of_a_training(train: Any, dataset: Dataset) -> None:
 
 def test_a_loss_that_is_not_finite_is_one_clear_error(training: Any, dataset: Dataset) -> None:
     wild = training(dataset, optimizer="SGD", learning_rate=1e30, lr_scheduler="constant")
-    with pytest.raises(CollidekitError, match=r"loss is .* of epoch 1; take a smaller --learning-rate or set --gradient-clip"):
+    with pytest.raises(
+        CollidekitError, match=r"loss is .* of epoch 1; take a smaller --learning-rate or set --gradient-clip"
+    ):
         wild.run()
     assert not (wild.folder / "best_model.pt").exists()
     assert not (wild.folder / "last.pt").exists()
@@ -181,7 +185,10 @@ def test_torch_compile(train: Any, gaussians: Dataset) -> None:
     settings = {"batch_size": 20_000, "epochs": 1, "model_options": {"hidden": [4]}}
     compiled, plain = train(gaussians, "a", use_torch_compile=True, **settings), train(gaussians, "b", **settings)
     assert compiled.history.losses == pytest.approx(plain.history.losses, rel=1e-4)
-    assert load_checkpoint(compiled.folder / "best_model.pt").tagger.state_dict().keys() == plain.tagger.state_dict().keys()
+    assert (
+        load_checkpoint(compiled.folder / "best_model.pt").tagger.state_dict().keys()
+        == plain.tagger.state_dict().keys()
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +210,14 @@ def test_rotation_needs_coordinates(training: Any, gaussians: Dataset) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"epochs": 0}, {"betas": (0.9, 1.0)}, {"optimizer": "Adamm"}, {"lr_decay_factor": 0}, {"epoch": 3}, {"n_train_files": -2}],
+    [
+        {"epochs": 0},
+        {"betas": (0.9, 1.0)},
+        {"optimizer": "Adamm"},
+        {"lr_decay_factor": 0},
+        {"epoch": 3},
+        {"n_train_files": -2},
+    ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):

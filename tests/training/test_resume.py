@@ -72,7 +72,10 @@ def assert_equal(a: Path, b: Path) -> None:
 def board(folder: Path) -> list[tuple[int, float]]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    return [(event.step, event.value) for event in EventAccumulator(str(folder / "tensorboard")).Reload().Scalars("val_loss")]
+    return [
+        (event.step, event.value)
+        for event in EventAccumulator(str(folder / "tensorboard")).Reload().Scalars("val_loss")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +178,9 @@ def test_an_extended_training_goes_on_from_the_end(train: Any, training: Any, da
     assert board(more.folder)[:2] == board(base.folder)
 
 
-def test_an_extended_training_that_gets_no_better_keeps_the_best_model(train: Any, training: Any, dataset: Dataset) -> None:
+def test_an_extended_training_that_gets_no_better_keeps_the_best_model(
+    train: Any, training: Any, dataset: Dataset
+) -> None:
     base = train(dataset, "base")
     more = extended(training, dataset, base)
     more.best["loss"] = -1.0  # nothing can be better
@@ -225,9 +230,13 @@ def test_a_best_model_that_is_gone_is_found_anew(train: Any, training: Any, data
 
 def test_other_settings_are_another_training(train: Any, training: Any, dataset: Dataset, gaussians: Dataset) -> None:
     done = train(dataset, "a")
-    with pytest.raises(CollidekitError, match=r"last.pt: was trained with learning_rate 0.001, not 0.01; one cannot go on from it"):
+    with pytest.raises(
+        CollidekitError, match=r"last.pt: was trained with learning_rate 0.001, not 0.01; one cannot go on from it"
+    ):
         training(dataset, "b", learning_rate=0.01).resume(done.folder / "last.pt")
     with pytest.raises(CollidekitError, match=r"last.pt: was trained with input 'constituents'"):
         training(gaussians, "c").resume(done.folder / "last.pt")
-    with pytest.raises(CollidekitError, match=r"best_model.pt: holds a model for prediction, not the state of a training"):
+    with pytest.raises(
+        CollidekitError, match=r"best_model.pt: holds a model for prediction, not the state of a training"
+    ):
         training(dataset, "d").resume(done.folder / "best_model.pt")

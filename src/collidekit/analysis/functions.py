@@ -170,8 +170,20 @@ _add("std", _std, "list", "standard deviation over the list; NaN where it is emp
 _add("count", lambda x: ak.num(_lists(x), axis=-1), "list", "length of the list")
 _add("any", _reduction(ak.any), "list", "whether the condition holds for one member at least")
 _add("all", _reduction(ak.all), "list", "whether the condition holds for every member")
-_add("max", _extreme(np.maximum, ak.max, -np.inf), "list or x, y", "largest of the list, passing over NaN (NaN if empty), or of two", 1)
-_add("min", _extreme(np.minimum, ak.min, np.inf), "list or x, y", "smallest of the list, passing over NaN (NaN if empty), or of two", 1)
+_add(
+    "max",
+    _extreme(np.maximum, ak.max, -np.inf),
+    "list or x, y",
+    "largest of the list, passing over NaN (NaN if empty), or of two",
+    1,
+)
+_add(
+    "min",
+    _extreme(np.minimum, ak.min, np.inf),
+    "list or x, y",
+    "smallest of the list, passing over NaN (NaN if empty), or of two",
+    1,
+)
 _add("argmax", _reduction(ak.argmax, -1), "list", "position of the largest; -1 where the list is empty")
 _add("argmin", _reduction(ak.argmin, -1), "list", "position of the smallest; -1 where the list is empty")
 _add("at", _at, "list, i", "member at position i (0 first), one or a list of them; NaN where there is none")

@@ -121,7 +121,7 @@ class Part:
         return weights
 
     def _finite(self, name: str, values: Any, path: str, entries: Ints) -> None:
-        array = np.asarray(values) if np.ndim(values) == 1 else np.zeros(0)
+        array = np.asarray(values) if getattr(values, "ndim", 0) == 1 else np.zeros(0)
         bad = np.flatnonzero(~np.isfinite(array)) if array.dtype.kind == "f" else np.zeros(0, dtype=np.int64)
         if len(bad):
             count, place = self.bad_truth.get(name, (0, f"row {entries[bad[0]]} of {path}"))

@@ -136,7 +136,9 @@ def _items(plan: Plan, paths: list[str], skip_bad_files: bool) -> tuple[list[Ite
             items.append(Item(len(items), number, path, start, min(start + CHUNK, rows)))
         inputs.append(entry)
     if not items:
-        raise CollidekitError(f"none of the {len(paths)} input files can be used: {inputs[0].get('skipped', 'no rows')}")
+        raise CollidekitError(
+            f"none of the {len(paths)} input files can be used: {inputs[0].get('skipped', 'no rows')}"
+        )
     return items, inputs
 
 
@@ -277,7 +279,9 @@ def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None
         raise CollidekitError(f"{where}: no row is left after the selection ({steps})")
     for name, count in total.class_counts.items():
         if count == 0:
-            raise CollidekitError(f"{where}: no row is in class {name!r} ({analysis.classes[name]!r}); check its condition")
+            raise CollidekitError(
+                f"{where}: no row is in class {name!r} ({analysis.classes[name]!r}); check its condition"
+            )
 
 
 def _join(

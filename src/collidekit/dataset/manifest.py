@@ -50,9 +50,7 @@ class Summary:
                 for k in range(len(analysis.classes))
             ],
             constituents={
-                name: len(entry.data)
-                for name, entry in batch.inputs.items()
-                if name in analysis.collections
+                name: len(entry.data) for name, entry in batch.inputs.items() if name in analysis.collections
             },
             statistics=statistics(batch, analysis),
         )

@@ -122,7 +122,9 @@ def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: boo
     if plan.analysis.rows:
         prefix = f"{plan.analysis.rows}_"
         lists = {name: values for name, values in columns.items() if name.startswith(prefix) and values.ndim > 1}
-        counts = _same_lengths({name: ak.to_numpy(ak.num(values, axis=1)) for name, values in lists.items()}, path, entries)
+        counts = _same_lengths(
+            {name: ak.to_numpy(ak.num(values, axis=1)) for name, values in lists.items()}, path, entries
+        )
         event = np.repeat(np.arange(len(chunk)), counts)
         row_index = np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts, counts)
         columns = {
@@ -334,6 +336,8 @@ def _matrix(name: str, columns: list[Array], features: list[Feature], rows: int,
             replaced[key] = replaced.get(key, 0) + int(np.count_nonzero(~good))
         if feature.bounds:
             clipped = np.clip(values, *feature.bounds)
-            values = clipped if feature.default is None else np.where(values == np.float32(feature.default), values, clipped)
+            values = (
+                clipped if feature.default is None else np.where(values == np.float32(feature.default), values, clipped)
+            )
         matrix[:, i] = values
     return matrix

@@ -130,7 +130,7 @@ def _column(name: str, columntype: str, value: Any) -> TracedValue:
 
 def _first(values: Any) -> Any:
     """The value of the only row: a number or a list."""
-    if not isinstance(values, ak.Array | np.ndarray) or np.ndim(values) == 0:
+    if not isinstance(values, ak.Array | np.ndarray) or values.ndim == 0:
         return values
     value = values[0]
     return value.to_list() if isinstance(value, ak.Array) else value

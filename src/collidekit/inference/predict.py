@@ -15,8 +15,12 @@ from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError
 from collidekit.inference.predictions import Predictions
 from collidekit.models.tagger import Tagger
-from collidekit.readers import expand, open_file
+from collidekit.readers import BadFileError, expand, open_file
 from collidekit.training.checkpoint import Checkpoint
+
+
+class NothingToPredictError(CollidekitError):
+    """No row is left to predict."""
 
 
 @torch.inference_mode()
@@ -38,7 +42,7 @@ def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Pre
         for name, values in source.items():
             event.setdefault(name, []).append(values.numpy().copy())
     if not labels:
-        raise CollidekitError("no row passes the selection, so there is nothing to predict")
+        raise NothingToPredictError("no row passes the selection, so there is nothing to predict")
     return Predictions(
         classes=tuple(analysis.classes),
         probabilities=np.concatenate(probabilities),
@@ -70,25 +74,31 @@ def predict_files(
     skipped: list[str] = []
     rows = ahead(_rows_of_files(plan, expand(files), skip_bad_files, skipped), 2)
     batches = (part for batch in rows for part in _cut(batch, batch_size, done))
-    return predict(checkpoint.tagger, plan.analysis, batches), skipped
+    try:
+        return predict(checkpoint.tagger, plan.analysis, batches), skipped
+    except NothingToPredictError:
+        if skipped:
+            raise CollidekitError(f"none of the files could be read: {skipped[0]}") from None
+        raise
 
 
 def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str]) -> Iterator[Batch]:
     for number, path in enumerate(paths):
+        start = 0
         try:
             with open_file(path, plan.analysis.source) as reader:
                 columns = columns_to_read(plan, list(reader.columns), with_truth=False, path=path)
                 if reader.rows == 0:
-                    raise CollidekitError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
+                    raise BadFileError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
                 for start in range(0, reader.rows, CHUNK):
                     chunk = reader.read(columns, start, min(start + CHUNK, reader.rows))
                     batch = build_rows(plan, chunk, path, number, start, keep_all=True).batch
                     if len(batch):
                         yield batch
-        except CollidekitError as error:
+        except BadFileError as error:
             if not skip_bad_files:
                 raise
-            skipped.append(str(error))
+            skipped.append(f"{error} (its first {start:,} entries are predicted)" if start else str(error))
 
 
 def _cut(batch: Batch, size: int, done: Callable[[int], None]) -> Iterator[Batch]:

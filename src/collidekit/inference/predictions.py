@@ -63,7 +63,9 @@ class Predictions:
         columns: dict[str, Array] = {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
         columns |= {"label": self.labels.astype(np.int32), "weight": self.weights}
         names = self._names()
-        columns |= {names["discriminator", name]: self.discriminator(name).astype(np.float32) for name in self.definitions}
+        columns |= {
+            names["discriminator", name]: self.discriminator(name).astype(np.float32) for name in self.definitions
+        }
         columns |= {names["event", name]: values for name, values in self.event.items()}
         return columns | {names["spectator", name]: values for name, values in self.spectators.items()}
 

@@ -20,7 +20,9 @@ def mlp(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, la
     """
     if activation not in ACTIVATIONS:
         names = list(ACTIVATIONS)
-        raise CollidekitError(f"there is no activation {activation!r}{did_you_mean(activation, names)}; known are {', '.join(names)}")
+        raise CollidekitError(
+            f"there is no activation {activation!r}{did_you_mean(activation, names)}; known are {', '.join(names)}"
+        )
     layers: list[nn.Module] = []
     for i, (width, following) in enumerate(pairwise(sizes)):
         layers.append(_dense(width, following))

@@ -64,7 +64,9 @@ def _from_file(path: Path, chosen: str) -> type[Network]:
         value = getattr(module, chosen, None)
         if inspect.isclass(value) and issubclass(value, Network):
             return value
-        raise CollidekitError(f"{path}: there is no network {chosen!r}{did_you_mean(chosen, list(found))}; {_there_are(found)}")
+        raise CollidekitError(
+            f"{path}: there is no network {chosen!r}{did_you_mean(chosen, list(found))}; {_there_are(found)}"
+        )
     if len(found) != 1:
         raise CollidekitError(f"{path}: needs one network, or name it as {path}:MyNetwork; {_there_are(found)}")
     return next(iter(found.values()))
@@ -81,7 +83,9 @@ def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str,
     known = [key for key in signature.parameters if key not in ("self", "inputs", "outputs")]
     for key in options:
         if key not in known:
-            raise CollidekitError(f"network {name}: no option {key!r}{did_you_mean(key, known)}; known are {', '.join(known)}")
+            raise CollidekitError(
+                f"network {name}: no option {key!r}{did_you_mean(key, known)}; known are {', '.join(known)}"
+            )
     try:
         return network(inputs, outputs, **options)
     except CollidekitError as error:

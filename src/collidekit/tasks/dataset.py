@@ -22,7 +22,9 @@ class DatasetParameters(AnalysisTask):
     )
     chunk_size = luigi.IntParameter(default=100_000, description="rows in a shard")
     coffea_worker = luigi.IntParameter(default=1, significant=False, description="processes that read files")
-    skip_bad_files = luigi.BoolParameter(default=False, description="go on without files that cannot be read; count them")
+    skip_bad_files = luigi.BoolParameter(
+        default=False, description="go on without files that cannot be read; count them"
+    )
 
     exclude_index = True
     prefer_params_cli = {"coffea_worker", "chunk_size", "n_threads"}  # noqa: RUF012
@@ -67,7 +69,8 @@ class DatasetConstructorTask(DatasetParameters):
         return {"manifest": self.target("manifest.json"), "run": self.target("run.json")}
 
     def run(self) -> None:
-        self.say(f"[bold]Constructing[/bold] {self.analysis.name} from {len(self.files())} files")
+        count = len(self.files())
+        self.say(f"[bold]Constructing[/bold] {self.analysis.name} from {count} file{'s' if count != 1 else ''}")
         manifest = construct(
             self.plan,
             self.files(),

@@ -1,5 +1,7 @@
 """``collidekit demo``: the whole way on a sample that ships, for people who have just installed it."""
 
+from pathlib import Path
+
 from rich.console import Console
 
 from collidekit.errors import CollidekitError, did_you_mean
@@ -39,7 +41,7 @@ def run_demo(sample: str, threads: int | None = None) -> None:
     files = InferenceTask.req(task).test_files or training.requires()["dataset"].files()
     for command, meaning in (
         (f"collidekit check {analysis}", "what is in the sample, and whether it can be trusted"),
-        (f"collidekit predict {checkpoint} {files[0]} -o scores.root", "use the tagger on files"),
+        (f"collidekit predict {checkpoint} {Path(files[0]).resolve()} -o scores.root", "use the tagger on files"),
         ("collidekit init YOUR_FILE.root -o analysis.yaml", "begin an analysis of your own"),
     ):
         console.print(f"  [cyan]{command}[/cyan]\n      {meaning}")

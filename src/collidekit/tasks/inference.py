@@ -80,6 +80,9 @@ class InferenceTask(TestParameters):
         else:
             dataset = needed["training"].requires()["dataset"].dataset()
             share = checkpoint.config.train_val_split
+            self.say(
+                "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
+            )
             predictions = predict(checkpoint.tagger, self.analysis, validation_rows(dataset, share))
         predictions.write(self.folder / "predictions.parquet")
         predictions.write(self.folder / "output.root")

@@ -38,6 +38,13 @@ class JetFlavourRun(Pipeline):
     exclude_index = False
 
 
+class JetFlavourTracksRun(Pipeline):
+    """Jet flavour from tracks alone (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="jet_flavour_tracks", description="the analysis")
+    exclude_index = False
+
+
 class NanoAODJetsRun(Pipeline):
     """Jet flavour from CMS NanoAOD (give the files with --filelist and --test-filelist)."""
 

@@ -97,7 +97,10 @@ class ReportTask(PredictionTask):
     def _provenance_section(self, training: Any) -> Any:
         made = training.provenance()
         configuration = yaml.safe_dump(
-            {"analysis": self.analysis.model_dump(mode="json", exclude_defaults=True), "training": made["settings"]["config"]},
+            {
+                "analysis": self.analysis.model_dump(mode="json", exclude_defaults=True),
+                "training": made["settings"]["config"],
+            },
             sort_keys=False,
         )
         return provenance_section(
@@ -126,7 +129,11 @@ def _thresholds(points: list[DiscriminatorPoints], name: str) -> dict[str, float
 
 def _shapes(folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], note: str) -> list[Path]:
     return [
-        _png(plot_discriminator_shapes(folder / f"shape_{name}", predictions, name, thresholds=_thresholds(points, name), note=note))
+        _png(
+            plot_discriminator_shapes(
+                folder / f"shape_{name}", predictions, name, thresholds=_thresholds(points, name), note=note
+            )
+        )
         for name in predictions.definitions
     ]
 
@@ -158,7 +165,9 @@ def _warnings(manifest: Manifest, on_validation: bool) -> list[str]:
             "therefore slightly too good."
         )
     if manifest.summary["negative_weights"]:
-        said.append(f"{manifest.summary['negative_weights']:,} of {manifest.rows:,} training rows have negative weights.")
+        said.append(
+            f"{manifest.summary['negative_weights']:,} of {manifest.rows:,} training rows have negative weights."
+        )
     for name, count in manifest.summary["replaced"].items():
         said.append(f"{count:,} values of {name} were NaN or infinite and became the default.")
     if manifest.summary["bad_files"]:

@@ -31,7 +31,11 @@ class ROCCurveTask(PredictionTask):
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         names = {"roc": "roc.json", "table": "roc.csv", "run": "run.json"}
-        plots = {f"{style}_{suffix}": f"roc_{style}.{suffix}" for style in ("b-tagging", "top-tagging") for suffix in ("png", "pdf")}
+        plots = {
+            f"{style}_{suffix}": f"roc_{style}.{suffix}"
+            for style in ("b-tagging", "top-tagging")
+            for suffix in ("png", "pdf")
+        }
         return {key: self.target(name) for key, name in {**names, **plots}.items()}
 
     def measure(self) -> list[RocResult]:
@@ -39,7 +43,9 @@ class ROCCurveTask(PredictionTask):
         predictions = self.predictions()
         if not predictions.definitions:
             raise CollidekitError(f"{self.config}: names no discriminators, so there is no ROC curve to draw; add some")
-        return [measure_discriminator(predictions, name, replicates=self.replicates) for name in predictions.definitions]
+        return [
+            measure_discriminator(predictions, name, replicates=self.replicates) for name in predictions.definitions
+        ]
 
     def run(self) -> None:
         results = self.measure()
@@ -84,7 +90,9 @@ def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
     for result in results:
         for i, r in enumerate(result.rejections):
             first = (result.name, with_error(result.auc, result.auc_error)) if i == 0 else ("", "")
-            table.add_row(*first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1])
+            table.add_row(
+                *first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1]
+            )
     return table
 
 
@@ -92,7 +100,11 @@ def write_table(path: Path, results: list[RocResult]) -> None:
     """The table as CSV; an empty cell where no background survives."""
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["discriminator", "signal_efficiency", "rejection", "rejection_error", "surviving", "auc", "auc_error"])
+        writer.writerow(
+            ["discriminator", "signal_efficiency", "rejection", "rejection_error", "surviving", "auc", "auc_error"]
+        )
         for result in results:
             for r in result.rejections:
-                writer.writerow([result.name, r.signal_efficiency, r.value, r.error, r.surviving, result.auc, result.auc_error])
+                writer.writerow(
+                    [result.name, r.signal_efficiency, r.value, r.error, r.surviving, result.auc, result.auc_error]
+                )

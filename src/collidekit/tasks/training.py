@@ -32,7 +32,9 @@ class TrainingParameters(DatasetParameters):
 
     training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
     model_name = _optional(luigi.OptionalStrParameter, "the network: a name, or a file my_network.py", "pfn")
-    model_options: Any = luigi.DictParameter(default={}, description="options of the network as JSON, such as '{\"f\": [64, 64]}'")
+    model_options: Any = luigi.DictParameter(
+        default={}, description="options of the network as JSON, such as '{\"f\": [64, 64]}'"
+    )
     epochs = _optional(luigi.OptionalIntParameter, "passes over the training rows", 20)
     batch_size = _optional(luigi.OptionalIntParameter, "rows in a step", 1024)
     learning_rate = _optional(luigi.OptionalFloatParameter, "the largest learning rate", 0.001)
@@ -64,8 +66,12 @@ class TrainingParameters(DatasetParameters):
     gradient_clip = _optional(luigi.OptionalFloatParameter, "largest norm of the gradient; 0 for none", 0.0)
     ema_decay = _optional(luigi.OptionalFloatParameter, "decay of the running mean of the weights; 0 for none", 0.0)
     augmentation = _optional(luigi.OptionalStrParameter, "none or rotation", "none")
-    extend_training = luigi.IntParameter(default=0, description="train so many epochs more than an earlier training did")
-    n_threads = luigi.IntParameter(default=4, significant=False, description="threads of torch; at most the processors here")
+    extend_training = luigi.IntParameter(
+        default=0, description="train so many epochs more than an earlier training did"
+    )
+    n_threads = luigi.IntParameter(
+        default=4, significant=False, description="threads of torch; at most the processors here"
+    )
 
     exclude_index = True
 
@@ -80,8 +86,14 @@ class TrainingParameters(DatasetParameters):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            shown = f"--{name.replace('_', '-')}" if name in TrainingConfig.model_fields else f"{self.config}: training.{name}"
-            allowed = "" if name in TrainingConfig.model_fields else f"; known are {', '.join(TrainingConfig.model_fields)}"
+            shown = (
+                f"--{name.replace('_', '-')}"
+                if name in TrainingConfig.model_fields
+                else f"{self.config}: training.{name}"
+            )
+            allowed = (
+                "" if name in TrainingConfig.model_fields else f"; known are {', '.join(TrainingConfig.model_fields)}"
+            )
             raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}{allowed}") from None
 
 

@@ -12,7 +12,9 @@ from collidekit.tasks.inference import PredictionTask
 class WorkingPointTask(PredictionTask):
     """Find the thresholds of each discriminator for the analysis's mistag rates, or for efficiencies; JSON, YAML, correctionlib."""
 
-    efficiencies = law.CSVParameter(default=(), description="signal efficiencies to find thresholds for, besides mistag rates")
+    efficiencies = law.CSVParameter(
+        default=(), description="signal efficiencies to find thresholds for, besides mistag rates"
+    )
     exclude_index = False
 
     def identity(self) -> dict[str, Any]:
@@ -23,7 +25,11 @@ class WorkingPointTask(PredictionTask):
         }
 
     def output(self) -> dict[str, law.LocalFileTarget]:
-        names = {"json": "working_points.json", "yaml": "working_points.yaml", "correction": "working_points_correctionlib.json"}
+        names = {
+            "json": "working_points.json",
+            "yaml": "working_points.yaml",
+            "correction": "working_points_correctionlib.json",
+        }
         return {key: self.target(name) for key, name in {**names, "run": "run.json"}.items()}
 
     def find(self) -> list[DiscriminatorPoints]:

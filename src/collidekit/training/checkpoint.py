@@ -61,7 +61,9 @@ def load_content(path: Path) -> dict[str, Any]:
         ) from None
     except Exception as error:  # noqa: BLE001  # of many kinds, from zip and torch
         said = " ".join(str(error).split())[:120] or type(error).__name__
-        raise CollidekitError(f"{path}: not a readable checkpoint ({said}); it seems truncated: copy it again") from None
+        raise CollidekitError(
+            f"{path}: not a readable checkpoint ({said}); it seems truncated: copy it again"
+        ) from None
     if not isinstance(content, dict) or content.get("collidekit") != FORMAT or not content.keys() >= _KEYS:
         raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")
     return content
@@ -74,7 +76,9 @@ def _settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, TrainingCo
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise CollidekitError(f"{path}: holds settings of another version of collidekit ({place}: {first['msg']})") from None
+        raise CollidekitError(
+            f"{path}: holds settings of another version of collidekit ({place}: {first['msg']})"
+        ) from None
     return analysis, config
 
 
@@ -107,7 +111,9 @@ def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
     """Inputs and classes must be those of the training; the error says which feature differs."""
     for name, entry in trained.inputs.items():
         if name not in given.inputs:
-            raise CollidekitError(f"{path}: was trained with input {name!r}, which analysis {given.name!r} does not have")
+            raise CollidekitError(
+                f"{path}: was trained with input {name!r}, which analysis {given.name!r} does not have"
+            )
         theirs = given.inputs[name]
         if _shape(entry) != _shape(theirs):
             raise CollidekitError(

@@ -1,5 +1,6 @@
 """The training loop. Read ``Training.run`` first: epochs of steps, validation, checkpoints; all else serves it."""
 
+import logging
 import math
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ from collidekit.training.schedules import SCHEDULES
 from collidekit.training.weighting import class_weights
 
 SAVE_SECONDS = 120.0
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes would stand amid the table of epochs
 
 
 class Training:

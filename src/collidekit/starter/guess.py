@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collidekit.analysis.starter_columns import (
+from collidekit.starter.columns import (
     Column,
     Label,
     Lists,
@@ -18,7 +18,7 @@ from collidekit.analysis.starter_columns import (
     is_truth,
     is_weight,
 )
-from collidekit.analysis.starter_momenta import Momentum, find_momentum
+from collidekit.starter.momenta import Momentum, find_momentum
 
 MOST_FEATURES = 40
 """Of a flat group; what comes after is written as a comment."""

@@ -12,13 +12,13 @@ import numpy as np
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis, Source
 from collidekit.analysis.scope import Plan
-from collidekit.analysis.starter_columns import Column, sampled
-from collidekit.analysis.starter_guess import Guess, guess
-from collidekit.analysis.starter_text import write_text
 from collidekit.dataset.rows import build_rows, columns_to_read, open_scope
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
+from collidekit.starter.columns import Column, sampled
+from collidekit.starter.guess import Guess, guess
+from collidekit.starter.text import write_text
 
 _FILES, _PLACES, _ROWS = 3, 4, 500
 """So many rows are read in so many places of so many files."""

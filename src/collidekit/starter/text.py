@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from collidekit.analysis.starter_guess import Guess, GuessedFeature, GuessedInput
+from collidekit.starter.guess import Guess, GuessedFeature, GuessedInput
 
 _NICE = {"b": "B", "c": "C", "light": "L", "tau": "T"}
 
