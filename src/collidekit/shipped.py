@@ -1,7 +1,10 @@
-"""Analyses that ship with collidekit, by name or path."""
+"""Analyses by path, or by name where they ship with collidekit."""
 
+from functools import cache
 from pathlib import Path
 
+from collidekit.analysis.load import read_analysis
+from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError, did_you_mean
 
 
@@ -26,3 +29,14 @@ def find_analysis(name: str) -> Path:
     raise CollidekitError(
         f"there is no analysis {name!r}{did_you_mean(name, list(known))}; {', '.join(known)} ship, or give a file"
     )
+
+
+def load_plan(config: str | Path) -> Plan:
+    """The analysis of a path or shipped name, with its expressions parsed; read once unless the file changes."""
+    path = find_analysis(str(config))
+    return _plan(str(path), path.stat().st_mtime)
+
+
+@cache
+def _plan(path: str, modified: float) -> Plan:
+    return Plan(*read_analysis(path))

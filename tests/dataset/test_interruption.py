@@ -70,7 +70,10 @@ def wait_for(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> N
 
 
 def parts(output: Path) -> int:
-    return len(list((output / "parts").glob("0*.json")))
+    try:
+        return len(list((output / "parts").glob("0*.json")))
+    except FileNotFoundError:  # the folder is made anew at this moment
+        return 0
 
 
 def unfinished(output: Path) -> list[str]:

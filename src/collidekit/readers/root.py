@@ -72,7 +72,9 @@ class RootReader(FileReader):
                 f"{self.path}: holds several trees ({', '.join(trees)}); name one with `source: {{tree: {trees[0]}}}`"
             )
         if wanted.split(";")[0] not in trees:
-            listed = f"it holds {', '.join(trees)}" if trees else "it holds none"
+            if not trees:
+                raise BadFileError(f"{self.path}: there is no tree {wanted!r}; it holds none")
+            listed = f"it holds {', '.join(trees)}"
             raise CollidekitError(f"{self.path}: there is no tree {wanted!r}{did_you_mean(wanted, trees)}; {listed}")
         return wanted
 

@@ -5,20 +5,19 @@ import json
 import logging
 import os
 import re
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import law
 import luigi
 
-from collidekit.analysis.load import read_analysis
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.files import read_json, write_json
 from collidekit.provenance import provenance
-from collidekit.shipped import find_analysis
+from collidekit.shipped import find_analysis, load_plan
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
 
@@ -49,17 +48,6 @@ logging.getLogger("luigi-interface").addFilter(_OneLine())
 def results_folder() -> Path:
     """Where outputs go: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
     return Path(os.environ.get("COLLIDEKIT_OUTPUT", "results")).absolute()
-
-
-@cache
-def _plan(path: str, modified: float) -> Plan:
-    return Plan(*read_analysis(path))
-
-
-def load_plan(config: str) -> Plan:
-    """The analysis of a path or shipped name; read once."""
-    path = find_analysis(config)
-    return _plan(str(path), path.stat().st_mtime)
 
 
 class AnalysisTask(law.Task):  # type: ignore[misc]

@@ -62,9 +62,10 @@ def _axes(axes: Axes, results: Sequence[RocResult], style: RocStyle) -> None:
     same = len({(r.signal, r.background) for r in results}) == 1
     title = f"{results[0].signal} vs {results[0].background}" if same else None
     if style == "top-tagging":
-        axes.set_ylim(1, 1 / decade)
+        for_legend = 1 + 0.07 * len(results) if len(results) > 1 else 1  # steep curves end where it stands
+        axes.set_ylim(1, (1 / decade) ** for_legend)
         axes.set_ylabel(r"background rejection $1/\varepsilon_B$" + background)
-        axes.legend(loc="upper right", title=title, alignment="left")
+        axes.legend(loc="upper right", title=title, alignment="left", frameon=True, framealpha=0.85, edgecolor="none")
     else:
         axes.set_ylim(decade, 1)
         axes.set_ylabel(r"background efficiency $\varepsilon_B$" + background)
