@@ -13,7 +13,7 @@ from collidekit.analysis import features, schema
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import FUNCTIONS
 from collidekit.cli import app
-from collidekit.models.network import find_network
+from collidekit.models.registry import find_network
 from collidekit.shipped import shipped_analyses
 from collidekit.tasks import pipelines, report
 from collidekit.tasks.base import AnalysisTask

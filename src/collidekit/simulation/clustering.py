@@ -8,11 +8,11 @@ import awkward as ak
 import numpy as np
 
 from collidekit.simulation.detector import Constituents
-from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, pseudorapidity
+from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, Momenta
 
 
 @dataclass(frozen=True, slots=True)
-class Jets:
+class Jets(Momenta):
     """Jets of a batch, in order of event and falling pT; `members` are rows of the constituents, falling in pT."""
 
     event: IntArray
@@ -21,18 +21,6 @@ class Jets:
     pz: FloatArray
     energy: FloatArray
     members: ak.Array  # (J, var)
-
-    @property
-    def pt(self) -> FloatArray:
-        return np.hypot(self.px, self.py)
-
-    @property
-    def eta(self) -> FloatArray:
-        return pseudorapidity(self.px, self.py, self.pz)
-
-    @property
-    def phi(self) -> FloatArray:
-        return np.arctan2(self.py, self.px)
 
     @property
     def mass(self) -> FloatArray:

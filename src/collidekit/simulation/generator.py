@@ -23,8 +23,29 @@ CHARGED = (11, 13, 211, 321, 2212, 3112, 3222, 3312, 3334)
 """Species that live long enough to leave a track; all others decay, are neutral, or are not seen."""
 
 
+class Momenta:
+    """Directions of whatever has columns px, py, pz."""
+
+    __slots__ = ()
+    px: FloatArray
+    py: FloatArray
+    pz: FloatArray
+
+    @property
+    def pt(self) -> FloatArray:
+        return np.hypot(self.px, self.py)
+
+    @property
+    def eta(self) -> FloatArray:
+        return pseudorapidity(self.px, self.py, self.pz)
+
+    @property
+    def phi(self) -> FloatArray:
+        return np.arctan2(self.py, self.px)
+
+
 @dataclass(frozen=True, slots=True)
-class Particles:
+class Particles(Momenta):
     """The full event records of a batch, one row a particle; momenta and energies in GeV, vertices in mm."""
 
     event: IntArray  # (P,) number of the event in the batch, rising
@@ -38,18 +59,6 @@ class Particles:
     x: FloatArray  # production vertex
     y: FloatArray
     z: FloatArray
-
-    @property
-    def pt(self) -> FloatArray:
-        return np.hypot(self.px, self.py)
-
-    @property
-    def eta(self) -> FloatArray:
-        return pseudorapidity(self.px, self.py, self.pz)
-
-    @property
-    def phi(self) -> FloatArray:
-        return np.arctan2(self.py, self.px)
 
     @property
     def charge(self) -> IntArray:

@@ -9,7 +9,7 @@ from rich.console import Console
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.rejection import Rejection
 from collidekit.files import read_json
-from collidekit.models.network import find_network
+from collidekit.models.registry import find_network
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.roc import RocLine, roc_table

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from collidekit.analysis.schema import Analysis, Collection, Group
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
-from collidekit.models.network import build_network
+from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.training.config import TrainingConfig
 

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
-from collidekit.models.network import build_network
+from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives.classification import Classification
 from collidekit.training.augmentation import AUGMENTATIONS

@@ -1,0 +1,70 @@
+"""The networks by name; a new one is a file and a line here. A user's own is found by its file."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.mlp import MLP
+from collidekit.models.network import Inputs, Network
+from collidekit.models.pfn import PFN
+from collidekit.plugins import load_module
+
+NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "pfn": PFN}
+
+
+def find_network(name: str) -> type[Network]:
+    """A network by its name, or the one in a user's file: ``my_network.py`` or ``my_network.py:MyNetwork``."""
+    known = list(NETWORKS)
+    if name.lower() in NETWORKS:
+        return NETWORKS[name.lower()]
+    path, _, chosen = name.partition(":")
+    if path.endswith(".py"):
+        return _from_file(Path(path), chosen)
+    raise CollidekitError(
+        f"there is no network {name!r}{did_you_mean(name.lower(), known)}; known are {', '.join(known)}, or a file "
+        "my_network.py"
+    )
+
+
+def _from_file(path: Path, chosen: str) -> type[Network]:
+    module = load_module(path)
+    found = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, Network) and value.__module__ == module.__name__
+    }
+    if chosen:
+        value = getattr(module, chosen, None)
+        if inspect.isclass(value) and issubclass(value, Network):
+            return value
+        raise CollidekitError(
+            f"{path}: there is no network {chosen!r}{did_you_mean(chosen, list(found))}; {_there_are(found)}"
+        )
+    if len(found) != 1:
+        raise CollidekitError(f"{path}: needs one network, or name it as {path}:MyNetwork; {_there_are(found)}")
+    return next(iter(found.values()))
+
+
+def _there_are(found: Mapping[str, Any]) -> str:
+    return f"classes that derive from collidekit.models.Network: {', '.join(found) or 'none'}"
+
+
+def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str, Any]) -> Network:
+    """The network of a name with options, which are checked against its signature."""
+    network = find_network(name)
+    signature = inspect.signature(network.__init__)
+    known = [key for key in signature.parameters if key not in ("self", "inputs", "outputs")]
+    for key in options:
+        if key not in known:
+            raise CollidekitError(
+                f"network {name}: no option {key!r}{did_you_mean(key, known)}; known are {', '.join(known)}"
+            )
+    try:
+        return network(inputs, outputs, **options)
+    except CollidekitError as error:
+        raise CollidekitError(f"network {name}: {error}") from None
+    except Exception as error:
+        given = f" with options {dict(options)}" if options else ""
+        raise CollidekitError(f"network {name}{given}: {type(error).__name__}: {error}") from error
