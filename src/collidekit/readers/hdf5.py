@@ -3,7 +3,6 @@
 import importlib
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import awkward as ak
@@ -25,8 +24,7 @@ class Hdf5Reader(FileReader):
     def __init__(self, path: str, source: Source) -> None:
         super().__init__(path, source)
         check(path)
-        with suppress(ImportError):
-            importlib.import_module("hdf5plugin")  # registers blosc, zstd and other filters
+        importlib.import_module("hdf5plugin")  # registers blosc, zstd and other filters
         try:
             handle = open_binary(path) if is_url(path) else path
             self._file = h5py.File(handle, "r", rdcc_nbytes=16 << 20)
@@ -129,8 +127,8 @@ class Hdf5Reader(FileReader):
             code, _, _, name = filters.get_filter(index)
             if not h5py.h5z.filter_avail(code):
                 raise CollidekitError(
-                    f"{self.path}: is compressed with {name.decode(errors='replace') or code}, "
-                    "which needs one more package: pip install hdf5plugin"
+                    f"{self.path}: is compressed with filter {name.decode(errors='replace') or code}, "
+                    "which neither h5py nor hdf5plugin has; write it again with gzip or blosc"
                 )
 
     def _count(self) -> int:
