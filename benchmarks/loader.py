@@ -1,6 +1,6 @@
 """Batches per second: collidekit and weaver-core on the same ROOT files, features, batch and machine, in turn.
 
-    python benchmarks/loader.py TRAIN.parquet --weaver /path/to/weaver-venv/bin/python [--jets 80000] [--runs 3]
+    python benchmarks/loader.py TRAIN.parquet weaver-venv/bin/python [--jets 80000] [--runs 3]
 
 TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset (lists E, PX, PY, PZ and is_signal_new). The
 environment of weaver is made with
@@ -134,7 +134,7 @@ def run(command: list[str]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parquet", type=Path)
-    parser.add_argument("--weaver", required=True, help="python of weaver's environment")
+    parser.add_argument("weaver", help="python of weaver's environment")
     parser.add_argument("--jets", type=int, default=80_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument(
