@@ -29,7 +29,7 @@ class Verbs(TyperGroup):
         except KeyboardInterrupt:
             goes_on = ctx.invoked_subcommand in ("run", "demo")
             next_time = "goes on where it was" if goes_on else "begins again"
-            raise _stopped(f"interrupted; nothing is lost or half-written, and the same command {next_time}") from None
+            raise _stopped(f"interrupted; nothing is half-written, and the same command {next_time}") from None
 
 
 def _stopped(message: str) -> typer.Exit:

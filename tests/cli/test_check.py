@@ -101,6 +101,14 @@ def test_constant_feature_and_negative_weights(tmp_path: Path) -> None:
     assert not found.errors
 
 
+def test_a_class_whose_weights_cancel_is_an_error(tmp_path: Path) -> None:
+    columns = jets(100)
+    columns["w"] = np.where(columns["label"] == 1, 0, 1).astype(np.float32)
+    found = checked([write_root(tmp_path / "a.root", columns)], analysis=ANALYSIS + "weight: w\n")
+    assert "the weights of class 'signal' sum to 0; it must be more than 0" in texts(found)
+    assert found.errors
+
+
 def test_an_empty_class_is_an_error(tmp_path: Path) -> None:
     columns = jets(50)
     columns["label"][:] = 0

@@ -92,7 +92,7 @@ def test_an_interrupt_says_what_it_means(
     monkeypatch.setattr("collidekit.starter.starter.start_analysis", interrupted)
     result = run(*words)
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: interrupted; nothing is lost")
+    assert result.stderr.startswith("error: interrupted; nothing is half-written")
     assert next_time in result.stderr
     assert result.stderr.count("\n") == 1
 

@@ -96,6 +96,7 @@ def test_jets_inside_of_events(tmp_path: Path, started: Callable[..., Any]) -> N
     assert list(analysis.classes) == ["light", "c", "b"]
     assert manifest.rows == total
     assert not {"Jet_btagDeepFlavB", "Jet_hadronFlavour", "HLT_PFJet500"} & set(names(analysis))
+    assert analysis.training == {"model_name": "mlp"}  # there is nothing for a pfn to look at
     assert "another tagger's score" in text
     assert set(analysis.discriminators) == {"CvsL", "BvsL", "BvsC", "CvsB"}
 
@@ -119,6 +120,7 @@ def test_without_truth_the_classes_are_left_to_fill_in(tmp_path: Path, run: Run)
     text = (tmp_path / "analysis.yaml").read_text()
     assert "FILL IN" in text
     assert "n_tracks" in text.split("classes:")[0]
+    assert "model_name: mlp" not in text
     filled = text.replace("background: 0 == 1", "background: n_tracks == 0").replace(
         "signal: 0 == 1", "signal: n_tracks > 0"
     )

@@ -265,6 +265,7 @@ def test_a_file_that_breaks_in_the_middle_is_skipped_as_a_whole(
     bad.write_bytes(content)
     with pytest.raises(CollidekitError, match=r"b\.parquet"):
         construct(make_plan(NUMBERED), [str(good), str(bad)], tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
     manifest = construct(
         make_plan(NUMBERED), [str(good), str(bad)], tmp_path / "out", skip_bad_files=True, progress=False
     )

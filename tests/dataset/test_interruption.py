@@ -145,6 +145,7 @@ def test_two_workers_interrupted_and_killed(file: str, tmp_path: Path, undisturb
         assert reached <= parts(output)
         whole(output)
         if reached == 2:
+            assert process.communicate()[1].decode().count("Traceback") == 1  # the workers say nothing
             assert unfinished(output) == []
             assert parts(output) < 10
     process = start(file, output, workers=2)

@@ -1,5 +1,6 @@
 """Every plot is written as png and pdf, has its labels, and leaves matplotlib as it was."""
 
+import resource
 from pathlib import Path
 
 import matplotlib as mpl
@@ -112,3 +113,14 @@ def test_input(tmp_path, labels, default) -> None:
 def test_the_same_numbers_give_the_same_picture(tmp_path, flavour) -> None:
     first, second = (plots.plot_discriminator_shapes(tmp_path / name, flavour, "BvsL") for name in "ab")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_full_disk_is_one_line(tmp_path, flavour) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(CollidekitError, match=r"shape.png: cannot be written \(File too large\)"):
+            plots.plot_discriminator_shapes(tmp_path / "shape", flavour, "BvsL")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())

@@ -146,6 +146,21 @@ def test_a_bad_file_is_named_or_skipped_and_counted(checkpoint: Checkpoint, file
     assert "bad.root" in skipped[0]
 
 
+def test_a_file_of_another_kind_is_skipped_and_a_bad_row_is_not(
+    checkpoint: Checkpoint, files: list[str], table: ak.Array, tmp_path: Path
+) -> None:
+    plan = Plan(checkpoint.analysis)
+    less = str(toys.write_table(tmp_path / "less.root", table[[name for name in table.fields if name != "part_d0"]]))
+    _, skipped = predict_files(checkpoint, plan, [files[0], less], skip_bad_files=True)
+    assert len(skipped) == 1
+    assert skipped[0].startswith(f"{checkpoint.analysis.name}: 'part_d0': there is no branch")
+    uneven = ak.with_field(table, table.part_d0[:, :1], "part_d0")
+    with pytest.raises(CollidekitError, match="lists of different lengths"):
+        predict_files(
+            checkpoint, plan, [files[0], str(toys.write_table(tmp_path / "uneven.root", uneven))], skip_bad_files=True
+        )
+
+
 def test_a_missing_branch_is_named(checkpoint: Checkpoint, table: ak.Array, tmp_path: Path) -> None:
     path = toys.write_table(tmp_path / "less.root", table[[name for name in table.fields if name != "part_d0"]])
     with pytest.raises(CollidekitError, match="part_d0"):

@@ -132,8 +132,26 @@ def test_wrong_settings(place: Path, parameters: dict[str, Any], message: str) -
 def test_wrong_settings_in_the_file(place: Path) -> None:
     text = (place / "toy.yaml").read_text()
     (place / "wrong.yaml").write_text(text.replace("epochs: 2", "epoch: 2"))
-    with pytest.raises(CollidekitError, match=r"wrong.yaml: training.epoch: .*; known are model_name, "):
+    with pytest.raises(
+        CollidekitError,
+        match=r"wrong.yaml:\d+: training.epoch: unknown key \(did you mean .*; allowed are model_name, ",
+    ):
         TrainingTask(config="wrong.yaml", filelist=("train.root",)).training_config()
+    (place / "word.yaml").write_text(text.replace("epochs: 2", "epochs: two"))
+    with pytest.raises(CollidekitError, match=r"word.yaml:\d+: training.epochs: .*, got 'two'"):
+        TrainingTask(config="word.yaml", filelist=("train.root",)).training_config()
+
+
+def test_a_bad_file_has_no_part_in_the_name_of_a_dataset_without_it(place: Path) -> None:
+    (place / "empty.root").touch()
+    files = {"config": "toy.yaml", "filelist": ("train.root", "empty.root")}
+    with pytest.raises(CollidekitError, match=r"empty.root: is empty"):
+        DatasetConstructorTask(**files).output()
+    task = DatasetConstructorTask(**files, skip_bad_files=True)
+    task.run()
+    assert [entry.get("skipped", "") for entry in task.dataset().manifest.inputs] == [
+        "", "empty.root: is empty (0 bytes); write it again or leave it out"
+    ]  # fmt: skip
 
 
 def test_no_files_anywhere(place: Path) -> None:

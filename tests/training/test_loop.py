@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
+import numpy as np
 import pytest
 import torch
 import toys
@@ -201,6 +203,17 @@ def test_torch_compile(train: Any, gaussians: Dataset) -> None:
 def test_a_part_without_rows(training: Any, dataset: Dataset, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(CollidekitError, match=message):
         training(dataset, **settings)
+
+
+def test_a_class_whose_weights_cancel(training: Any, tmp_path: Path) -> None:
+    table = toys.toy_table(300)
+    table = ak.with_field(table, np.where(ak.to_numpy(table.label) == 1, -1, 1).astype(np.float32), "weight")
+    negative = toys.make_dataset(tmp_path, toys.TOY, table)
+    with pytest.raises(
+        CollidekitError,
+        match=r"the weights of class 'signal' in the training part sum to -\d+.*: it must be more than 0",
+    ):
+        training(negative)
 
 
 def test_rotation_needs_coordinates(training: Any, gaussians: Dataset) -> None:

@@ -23,7 +23,9 @@ class Lines:
         self._root = root
 
     def at(self, location: tuple[str | int, ...]) -> str:
-        """``file.yaml:12`` of the deepest part of a location that the file has."""
+        """``file.yaml:12`` of the deepest part of a location that the file has; of a checkpoint, only the name."""
+        if self._root is None:
+            return self.path
         node, line = self._root, 1
         for part in location:
             found = self._child(node, part)

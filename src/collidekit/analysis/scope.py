@@ -23,7 +23,8 @@ class Plan:
 
     def __init__(self, analysis: Analysis, lines: Lines | None = None) -> None:
         self.analysis = analysis
-        self.expressions = expressions(analysis, lines)
+        self.lines = lines or Lines(analysis.name or "analysis", None)
+        self.expressions = expressions(analysis, self.lines)
         self.variables = {name: self.expressions["variables", name] for name in analysis.variables}
         self._no_cycles()
 

@@ -47,6 +47,8 @@ class Part:
     bad_truth: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Names of which classes or weights depend -> rows in which they are not finite, and the first one."""
     negative_weights: int = 0
+    weight_sums: dict[str, float] = field(default_factory=dict)
+    """Class -> sum of the weights of its rows."""
     replaced: dict[str, int] = field(default_factory=dict)
     empty: dict[str, int] = field(default_factory=dict)
     """Collections -> rows without any constituent."""
@@ -90,6 +92,8 @@ class Part:
         if not keep.all():
             scope, entries, labels = scope.select(keep), entries[keep], labels[keep]
         weights = self._weigh(plan, scope, path, entries)
+        for k, name in enumerate(plan.analysis.classes):
+            self.weight_sums[name] = self.weight_sums.get(name, 0.0) + float(weights[labels == k].sum())
         batch = make_batch(plan, scope, labels, weights, path, file, entries, self.replaced)
         if len(batch):
             self._count(plan, batch)

@@ -53,6 +53,11 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
         if not part.class_counts.get(name):
             text = f"{part.name}: no row is in class {name!r} ({plan.analysis.classes[name]})"
             yield Problem(text, error=part.name == "training")
+        elif part.weight_sums[name] <= 0:
+            text = (
+                f"{part.name}: the weights of class {name!r} sum to {part.weight_sums[name]:g}; it must be more than 0"
+            )
+            yield Problem(text, error=True)
     counts = [count for count in part.class_counts.values() if count]
     if max(counts) > 100 * min(counts):
         yield Problem(

@@ -7,6 +7,7 @@ first chunk or shard that is missing.
 
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from collidekit.dataset.shards import from_record_batch, open_shard, schema, wri
 from collidekit.errors import CollidekitError
 from collidekit.files import checksum, read_json, write_json
 from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
+from collidekit.readers.base import is_url
 
 CHUNK = 10_000
 """Entries of a file that one worker holds in memory at once."""
@@ -199,6 +201,9 @@ def _pool(workers: int, parts: Path) -> Iterator[Any]:
     from loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(max_workers=workers, initializer=_end_with, initargs=(os.getpid(),))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C goes to all; workers leave it to this process
+    pool.submit(os.getpid)  # starts them
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -261,7 +266,8 @@ def _work(item: Item, plan: Plan, parts: Path, skip_bad_files: bool) -> dict[int
     except CollidekitError as error:
         with suppress(OSError):
             (parts / "stop").touch()
-        cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
+        damaged = isinstance(error, BadFileError) and not is_url(item.path)
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) and not damaged else None
         return {item.number: (str(error), cause and OSError(cause.errno, str(cause)))}
     return {}
 

@@ -84,19 +84,20 @@ def predict_files(
 
 def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str]) -> Iterator[Batch]:
     for number, path in enumerate(paths):
-        start = 0
+        start, opened = 0, False
         try:
             with open_file(path, plan.analysis.source) as reader:
                 columns = columns_to_read(plan, list(reader.columns), with_truth=False, path=path)
                 if reader.rows == 0:
                     raise BadFileError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
+                opened = True
                 for start in range(0, reader.rows, CHUNK):
                     chunk = reader.read(columns, start, min(start + CHUNK, reader.rows))
                     batch = build_rows(plan, chunk, path, number, start, keep_all=True).batch
                     if len(batch):
                         yield batch
-        except BadFileError as error:
-            if not skip_bad_files:
+        except CollidekitError as error:
+            if not skip_bad_files or (opened and not isinstance(error, BadFileError)):
                 raise
             skipped.append(f"{error} (its first {start:,} entries are predicted)" if start else str(error))
 

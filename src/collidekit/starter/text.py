@@ -148,6 +148,8 @@ def _rest(found: Guess, bins: dict[str, list[float]]) -> Iterator[str]:
         name = f"{_NICE[signal]}vs{_NICE[background]}" if nice else f"{signal}_vs_{background}"
         yield f"  {name}: {{signal: {quoted(signal, True)}, background: {quoted(background, True)}}}"
     yield "working_points: [0.1, 0.01, 0.001]  # mistag rates"
+    if not any(entry.limit for entry in found.inputs):
+        yield "training: {model_name: mlp}  # no collection was found, and the default pfn needs one"
 
 
 def _pairs(classes: list[str], reference: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import luigi
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
-from collidekit.readers import expand, file_id
+from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask
 
 
@@ -55,12 +55,21 @@ class DatasetConstructorTask(DatasetParameters):
     def identity(self) -> dict[str, Any]:
         return {
             "analysis": self.analysis.fingerprint,
-            "files": [[Path(path).name, _without_time(path)] for path in self.files()],
+            "files": [[Path(path).name, self._content_id(path)] for path in self.files()],
             "chunk_size": self.chunk_size,
             "debug": self.debug,
             "skip_bad_files": self.skip_bad_files,
             "processor": _source(self.analysis.processor),
         }
+
+    def _content_id(self, path: str) -> dict[str, Any]:
+        """What tells the file from a changed one, wherever it lies and whenever it was written."""
+        try:
+            return {key: value for key, value in file_id(path).items() if key != "mtime"}
+        except BadFileError:
+            if not self.skip_bad_files:
+                raise
+            return {}
 
     def versions_in_path(self) -> list[str]:
         return [str(self.dataset_version)]
@@ -95,10 +104,6 @@ class DatasetConstructorTask(DatasetParameters):
 
     def dataset(self, n_files: int = -1) -> Dataset:
         return Dataset(self.folder, n_files, self.analysis)
-
-
-def _without_time(path: str) -> dict[str, Any]:
-    return {key: value for key, value in file_id(path).items() if key != "mtime"}
 
 
 def _source(processor: str | None) -> str:

@@ -10,7 +10,7 @@ import luigi
 import torch
 from pydantic import ValidationError
 
-from collidekit.errors import CollidekitError
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
 from collidekit.training.config import TrainingConfig
@@ -85,16 +85,13 @@ class TrainingParameters(DatasetParameters):
             return TrainingConfig.model_validate(settings)
         except ValidationError as error:
             first = error.errors()[0]
-            name = str(first["loc"][0])
-            shown = (
-                f"--{name.replace('_', '-')}"
-                if name in TrainingConfig.model_fields
-                else f"{self.config}: training.{name}"
-            )
-            allowed = (
-                "" if name in TrainingConfig.model_fields else f"; known are {', '.join(TrainingConfig.model_fields)}"
-            )
-            raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}{allowed}") from None
+            name, known = str(first["loc"][0]), list(TrainingConfig.model_fields)
+            place = f"{self.plan.lines.at(('training', name))}: training.{name}"
+            if name not in known:
+                close = did_you_mean(name, known)
+                raise CollidekitError(f"{place}: unknown key{close}; allowed are {', '.join(known)}") from None
+            shown = place if given[name] is None else f"--{name.replace('_', '-')}"
+            raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}") from None
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -60,7 +60,7 @@ def load_content(path: Path) -> dict[str, Any]:
             f"{path}: not a readable checkpoint (it is damaged, or holds objects that could run code, which are never loaded)"
         ) from None
     except Exception as error:  # noqa: BLE001  # of many kinds, from zip and torch
-        said = " ".join(str(error).split())[:120] or type(error).__name__
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise CollidekitError(
             f"{path}: not a readable checkpoint ({said}); it seems truncated: copy it again"
         ) from None

@@ -39,14 +39,16 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     found: Statistics | None = None
     raw = Weighting(in_loss)
     total, rows, expected = 0.0, 0, 0.0
-    counts = np.zeros(len(analysis.classes), dtype=np.int64)
+    counts, sums = np.zeros(len(analysis.classes), dtype=np.int64), np.zeros(len(analysis.classes))
     for batch in Loader(dataset, 8192, "training", share, threads=threads):
         found = _merge(found, batch, analysis)
         probability = keep(batch) if keep else np.ones(len(batch))
-        total += float((np.abs(raw(batch).numpy()) * probability).sum())
+        weights = raw(batch).numpy() * probability
+        total += float(np.abs(weights).sum())
         expected += float(probability.sum())
         rows += len(batch)
         counts += np.bincount(batch.labels.numpy(), minlength=len(counts))
+        sums += np.bincount(batch.labels.numpy(), weights, minlength=len(sums))
     others = len(dataset) - rows
     if found is None or not others:
         part = "validation" if found is not None else "training"
@@ -60,6 +62,12 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     mean = total / expected
     if mean <= 0:
         raise CollidekitError(f"{dataset.manifest.folder}: the weights of the training rows are all zero")
+    for name, weight in zip(analysis.classes, sums, strict=True):
+        if weight <= 0:
+            raise CollidekitError(
+                f"{dataset.manifest.folder}: the weights of class {name!r} in the training part sum to {weight:g}: it must "
+                "be more than 0"
+            )
     loader = Loader(dataset, config.batch_size, "training", share, True, config.seed, keep, threads)
     validation = validation_rows(dataset, share, threads)
     validated = Weighting(reweighting, total / rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,10 @@ def save(canvas: Figure, stem: Path) -> list[Path]:
     written = []
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_name(stem.name + suffix)
+        drawn = BytesIO()  # written at once: matplotlib's own error on a full disk is hidden by one of zlib
+        canvas.savefig(drawn, format=suffix[1:], metadata=metadata)
         with replacing(path) as temporary:
-            canvas.savefig(temporary, metadata=metadata)
+            temporary.write_bytes(drawn.getvalue())
         canvas.set_layout_engine("none")  # the arrangement found for the first file serves the second
         written.append(path)
     return written
