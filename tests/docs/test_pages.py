@@ -57,8 +57,8 @@ def test_every_function_stands_in_the_page_of_expressions(pages):
 
 
 def test_example_expressions_are_valid(pages):
-    for text in re.findall(r"\| `(.*)` \|$", pages["docs/expressions.md"].split("## Examples")[1], re.MULTILINE):
-        Expression(text)
+    examples = re.findall(r"\| `(.*)` \|$", pages["docs/expressions.md"].split("## Examples")[1], re.MULTILINE)
+    assert [Expression(text).text for text in examples]
 
 
 def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):

@@ -254,3 +254,24 @@ def test_extend_training(place: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert len(rows) == 5
     assert json.loads((task.folder / "run.json").read_text())["settings"]["extends"] == base.hash
     assert task.complete()
+
+
+def test_verbose_prints_files_statistics_and_settings(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {}
+    for verbose in (False, True):
+        task = TrainingTask(**FILES, epochs=1, dataset_version=f"said_{verbose}", verbose=verbose)
+        run_with_requirements(task)
+        said[verbose] = capsys.readouterr().out
+    for text in ("rows in train.root", "missing", "learning_rate ="):
+        assert text in said[True]
+        assert text not in said[False]
+
+
+def test_the_points_of_each_curve_are_written(place: Path) -> None:
+    task = roc(epochs=1, replicates=5)
+    run_with_requirements(task)
+    names = list(task.analysis.discriminators)
+    assert names
+    for name in names:
+        curve = np.genfromtxt(task.folder / f"curve_{name}.csv", delimiter=",", names=True)
+        assert len(curve) > 2

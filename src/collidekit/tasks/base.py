@@ -55,7 +55,9 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     config = luigi.Parameter(description="the analysis: a YAML file, or the name of one that ships")
     debug = luigi.BoolParameter(default=False, description="only one file of each process")
-    verbose = luigi.BoolParameter(default=False, significant=False, description="say more")
+    verbose = luigi.BoolParameter(
+        default=False, significant=False, description="print settings, files and statistics too"
+    )
 
     exclude_index = True
     task_namespace = ""
@@ -97,6 +99,11 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         from rich.console import Console
 
         Console(soft_wrap=True).print(text, highlight=False)
+
+    def detail(self, text: str) -> None:
+        """Said with ``--verbose`` only."""
+        if self.verbose:
+            self.say(f"[dim]{text}[/dim]")
 
     def write_provenance(self) -> None:
         """``run.json``: written last, an output is complete when it is there."""

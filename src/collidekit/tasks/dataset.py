@@ -89,6 +89,13 @@ class DatasetConstructorTask(DatasetParameters):
             debug=self.debug,
             skip_bad_files=self.skip_bad_files,
         )
+        for entry in manifest.inputs:
+            self.detail(f"  {entry['rows']:>12,}  rows in {entry['path']}")
+        for name, features in manifest.summary["statistics"].items():
+            for feature, found in features.items():
+                self.detail(
+                    f"  {name}.{feature}: {found['mean']:.4g} ± {found['std']:.4g}, {found['missing']:,} missing"
+                )
         for step, rows in manifest.summary["cutflow"].items():
             self.say(f"  {rows:>12,}  {step}")
         for name, count in manifest.class_counts.items():

@@ -51,6 +51,8 @@ class ROCCurveTask(PredictionTask):
         results = self.measure()
         write_rocs(self.folder / "roc.json", results)
         write_table(self.folder / "roc.csv", results)
+        for result in results:
+            result.write_csv(self.folder / f"curve_{result.name}.csv")
         plot_roc(self.folder / "roc_b-tagging", results, "b-tagging", self.analysis.name)
         plot_roc(self.folder / "roc_top-tagging", results, "top-tagging", self.analysis.name)
         Console().print(roc_table(results, self.analysis.name))

@@ -149,6 +149,8 @@ class TrainingTask(TrainingParameters):
 
         config = self.training_config()
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
+        for name, value in config.model_dump().items():
+            self.detail(f"  {name} = {value}")
         dataset = self.requires()["dataset"].dataset(config.n_train_files)
         begun = time.monotonic()
         start = self._checkpoint()

@@ -14,6 +14,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
+from collidekit.objectives.base import Objective
 from collidekit.objectives.classification import Classification
 from collidekit.training.augmentation import AUGMENTATIONS
 from collidekit.training.checkpoint import check_same_training, load_content, save_checkpoint
@@ -48,7 +49,7 @@ class Training:
         for leftover in folder.glob(".*.part*"):  # of a training that was killed while it wrote
             leftover.unlink()
         torch.manual_seed(config.seed)
-        self.objective = Classification(
+        self.objective: Objective = Classification(
             class_weights(self.analysis), config.loss_function, config.label_smoothing, config.focal_gamma
         )
         network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
