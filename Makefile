@@ -1,12 +1,13 @@
 # make demo   sets up and runs the main job on the sample that ships
 # make test   sets up and runs the tests
+# make remote sets up what root:// needs, too
 #
 # Both use the environment you are in where collidekit is installed there (pip install -e .), else they make .venv here.
 
 PYTHON ?= $(shell python -c "import collidekit" 2>/dev/null && command -v python || echo .venv/bin/python)
 WORKERS ?= 2
 
-.PHONY: demo test lint docs setup clean
+.PHONY: demo test lint docs setup remote clean
 
 demo: setup
 	$(PYTHON) -m collidekit demo
@@ -25,6 +26,9 @@ docs: setup
 	$(PYTHON) -m pip install --quiet --group docs
 	$(PYTHON) -m mkdocs build --strict
 
+remote: setup
+	$(PYTHON) -m pip install --quiet -e ".[remote]"
+
 setup: $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
 
 .venv/.complete: pyproject.toml
@@ -33,7 +37,7 @@ setup: $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
 	.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	@# the CPU build first: it is small, and every later requirement on torch is content with it
 	.venv/bin/python -c "import torch" 2>/dev/null || .venv/bin/python -m pip install --quiet torch==2.13.0
-	.venv/bin/python -m pip install --quiet -e ".[simulate]" --group test
+	.venv/bin/python -m pip install --quiet -e ".[simulate,dask]" --group test
 	touch $@
 
 clean:

@@ -19,7 +19,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests."""
-    session.install("-e", ".[simulate]", "--group", "test")
+    session.install("-e", ".[simulate,dask]", "--group", "test")
     session.run("pytest", "-n", "2", *session.posargs)
 
 

@@ -1,6 +1,6 @@
 """Batches per second: collidekit and weaver-core on the same ROOT files, features, batch and machine, in turn.
 
-    python benchmarks/loader.py TRAIN.parquet weaver-venv/bin/python [--jets 80000] [--runs 3]
+    python benchmarks/loader.py TRAIN.parquet weaver-venv/bin/python [--jets 80000] [--runs 3] [--workers 1]
 
 TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset (lists E, PX, PY, PZ and is_signal_new). The
 environment of weaver is made with
@@ -8,17 +8,22 @@ environment of weaver is made with
     python -m venv weaver-venv && weaver-venv/bin/pip install torch==2.13.0 weaver-core
 
 Both read four ROOT files of constituents in order of pT, at most 128 a jet, and compute 7 features and the 4-momenta, with
-batches of 512 in random order. A run of weaver is two epochs of its loader with one worker process; a run of collidekit is
-the construction with one process and two epochs from its shards. Printed: medians over the runs, and ratios.
+batches of 512 in random order. A run of weaver is two epochs of its loader with so many worker processes; a run of
+collidekit is the construction with as many processes and two epochs from its shards, which one thread reads. Printed are
+medians over the runs, their ratios, and the spread of the ratio. Memory is the peak of the sum over all processes of a
+run, each page that they share counted once, looked at three times a second.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 from typing import Any
 
 import awkward as ak
@@ -85,24 +90,24 @@ inputs:
 
 EPOCHS = 2
 _MEASURE = """
-import json, re, sys, time
+import json, sys, time
 from pathlib import Path
 import torch
 from collidekit import Dataset, construct, load_plan
 from collidekit.dataset.loader import Loader
 torch.set_num_threads(1)
+config, files, output, epochs, workers = sys.argv[1:]
 begin = time.perf_counter()
-manifest = construct(load_plan(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), progress=False)
+manifest = construct(load_plan(config), files, Path(output), workers=int(workers), progress=False)
 constructed = time.perf_counter() - begin
 loader, seconds, rows = Loader(Dataset(manifest), 512, shuffle=True, seed=1), [], 0
-for epoch in range(int(sys.argv[4])):
+for epoch in range(int(epochs)):
     loader.set_epoch(epoch)
     start, rows = time.perf_counter(), 0
     for batch in loader:
         rows += len(batch)
     seconds.append(time.perf_counter() - start)
-memory = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
-print(json.dumps({"rows": rows, "seconds": seconds, "first": constructed + seconds[0], "memory": memory}))
+print(json.dumps({"rows": rows, "seconds": seconds, "first": constructed + seconds[0]}))
 """
 
 
@@ -123,12 +128,39 @@ def make_files(parquet: Path, jets: int, folder: Path) -> None:
 
 
 def run(command: list[str]) -> dict[str, Any]:
-    """The JSON line that a measurement prints last."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+    """The JSON line that a measurement prints last, and the peak of the memory of its processes."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        ended, peak = Event(), [0.0]
+
+        def look() -> None:
+            while not ended.wait(0.3):
+                peak[0] = max(peak[0], memory(process.pid))
+
+        thread = Thread(target=look)
+        thread.start()
+        out, err = process.communicate()
+        ended.set()
+        thread.join()
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{err[-3000:]}")
+    return {**json.loads(out.strip().splitlines()[-1]), "memory": peak[0]}
+
+
+def memory(first: int) -> float:
+    """MiB of a process and all that it started."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    family = {first}
+    while more := {process for process, parent in parents.items() if parent in family} - family:
+        family |= more
+    total = 0
+    for process in family:
+        with suppress(OSError):
+            found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{process}/smaps_rollup").read_text(), re.MULTILINE)
+            total += int(found[1]) if found else 0
+    return total / 1024
 
 
 def main() -> None:
@@ -137,6 +169,7 @@ def main() -> None:
     parser.add_argument("weaver", help="python of weaver's environment")
     parser.add_argument("--jets", type=int, default=80_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1, help="processes of each")
     parser.add_argument(
         "--fetch-step", default="1", help="weaver's --fetch-step; its default is 0.01, 1 is fastest here"
     )
@@ -152,7 +185,17 @@ def main() -> None:
         ours, theirs = [], []
         for i in range(given.runs):
             theirs.append(
-                run([given.weaver, peer, str(folder / "weaver.yaml"), files, "1", str(EPOCHS), given.fetch_step])
+                run(
+                    [
+                        given.weaver,
+                        peer,
+                        str(folder / "weaver.yaml"),
+                        files,
+                        str(given.workers),
+                        str(EPOCHS),
+                        given.fetch_step,
+                    ]
+                )
             )
             shards = str(folder / f"shards_{i}")
             own = [
@@ -162,6 +205,7 @@ def main() -> None:
                 files,
                 shards,
                 str(EPOCHS),
+                str(given.workers),
             ]
             ours.append(run(own))
         show(ours, theirs)
@@ -172,13 +216,15 @@ def show(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
     measures = {
         "jets/s, second epoch": (lambda r: r["rows"] / r["seconds"][-1], "collidekit / weaver"),
         "s to the end of the first epoch": (lambda r: r["first"], "weaver / collidekit"),
-        "MiB at most, largest process": (lambda r: r["memory"], "weaver / collidekit"),
+        "MiB at most, all processes": (lambda r: r["memory"], "weaver / collidekit"),
     }
     print(f"{'':34}{'collidekit':>12}{'weaver':>12}   ratio")
     for name, (value, way) in measures.items():
         a, b = [value(r) for r in ours], [value(r) for r in theirs]
         ratios = [x / y if way.startswith("coll") else y / x for x, y in zip(a, b, strict=True)]
-        print(f"{name:34}{median(a):12,.1f}{median(b):12,.1f}   {median(ratios):.2f} ({way})")
+        print(
+            f"{name:34}{median(a):12,.1f}{median(b):12,.1f}   {median(ratios):.2f} ({way}; {min(ratios):.2f} to {max(ratios):.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -3,10 +3,8 @@
 python weaver_loader.py CONFIG FILES_GLOB WORKERS EPOCHS
 """
 
-import gc
 import glob
 import json
-import resource
 import sys
 import time
 
@@ -38,12 +36,7 @@ def main() -> None:
             rows += len(next(iter(inputs.values())))
         seconds.append(time.perf_counter() - begin_epoch)
     first = time.perf_counter() - begin - sum(seconds[1:])
-    del loader  # only a worker that has ended counts among the children
-    gc.collect()
-    own, children = (
-        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    print(json.dumps({"rows": rows, "seconds": seconds, "first": first, "memory": max(own, children)}))
+    print(json.dumps({"rows": rows, "seconds": seconds, "first": first}))
 
 
 if __name__ == "__main__":

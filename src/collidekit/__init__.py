@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Dataset",
+    "Loader",
     "Plan",
     "Predictions",
     "Training",
@@ -26,7 +27,7 @@ __all__ = [
 if TYPE_CHECKING:
     from collidekit.analysis.scope import Plan
     from collidekit.dataset.construct import construct
-    from collidekit.dataset.loader import Dataset
+    from collidekit.dataset.loader import Dataset, Loader
     from collidekit.evaluation.roc_result import measure_discriminator
     from collidekit.inference.predict import predict_dataset, predict_files
     from collidekit.inference.predictions import Predictions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Dataset": "dataset.loader",
+    "Loader": "dataset.loader",
     "Plan": "analysis.scope",
     "Predictions": "inference.predictions",
     "Training": "training.loop",

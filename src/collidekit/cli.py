@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from collidekit import __version__
-from collidekit.cli_app import DATA, DO, LOOK, MAKE, TRAINING, WORK, app, verb
+from collidekit.cli_app import DATA, DO, KEEP, LOOK, MAKE, TRAINING, WORK, app, verb
 
 Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
 
@@ -27,7 +27,7 @@ def collidekit(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results of run and demo.", envvar="COLLIDEKIT_OUTPUT", show_default="./results"
+            help="Folder of the results of run, demo and clean.", envvar="COLLIDEKIT_OUTPUT", show_default="./results"
         ),
     ] = None,
     version: Annotated[
@@ -90,6 +90,14 @@ def run(
                "--set optimizer=SGD --set ema_decay=0.999", metavar="NAME=VALUE"),
     ] = None,
     workers: Annotated[int | None, _panel(WORK, "--workers", help="Processes that read files.")] = None,
+    executor: Annotated[
+        str | None, _panel(WORK, "--executor", help="Who reads files: futures (processes here) or dask (a cluster).")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        _panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Without it: one of this "
+               "machine.", metavar="ADDRESS"),
+    ] = None,
     threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
 ) -> None:  # fmt: skip
     """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
@@ -107,7 +115,7 @@ def run(
     named = {
         "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
         "model_name": model, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
-        "coffea_worker": workers, "n_threads": threads,
+        "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
     }  # fmt: skip
     run_to_report(
         report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)})
@@ -204,6 +212,9 @@ def check(
         list[str] | None,
         typer.Argument(help="Files to look at. Without them: those that the analysis file names.", show_default=False),
     ] = None,
+    named_files: Annotated[
+        list[str] | None, _panel(DATA, "--files", "-f", help="The same, as run has them. May be repeated.", metavar="FILES")
+    ] = None,
     test_files: Annotated[
         list[str] | None,
         _panel(DATA, "--test-files", "-t", help="Test files, which must not share rows with the others. May be repeated.",
@@ -226,7 +237,7 @@ def check(
     from collidekit.dataset.check import check_named
     from collidekit.dataset.check_tables import show
 
-    found = check_named(analysis, files, test_files, rows)
+    found = check_named(analysis, [*(files or ()), *(named_files or ())] or None, test_files, rows)
     show(found, Console())
     if found.errors:
         raise typer.Exit(2)
@@ -297,6 +308,35 @@ def simulate(
     from collidekit.simulation import simulate as make
 
     typer.echo(f"{jets:,} {sample} jets: {make(sample, out, jets, seed, workers, mantissa_bits)}")
+
+
+@verb(KEEP)
+def clean(
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what can be freed, after a question.")] = False,
+    checkpoints: Annotated[
+        bool,
+        typer.Option("--checkpoints", help="Also the checkpoints model_N.pt of complete trainings, but for the best and "
+                     "the last epoch."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without the question.")] = False,
+) -> None:  # fmt: skip
+    """See what takes space in the results, and remove what nothing needs.
+
+    Datasets that nothing was made from, unfinished outputs, and what killed processes left can be removed; the same
+    command constructs a dataset again. Trainings, predictions, curves, working points and reports are results: they always
+    stay. So does everything of the last hour.
+
+    Example: [cyan]collidekit clean --remove[/cyan]
+
+    Writes nothing, and removes nothing without [bold]--remove[/bold].
+    """
+    from collidekit.outputs.clean import clean_results, show_results
+    from collidekit.tasks.base import results_folder
+
+    if remove:
+        clean_results(results_folder(), checkpoints, ask=not yes)
+    else:
+        show_results(results_folder(), checkpoints)
 
 
 def main() -> None:

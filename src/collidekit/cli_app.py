@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from collidekit.errors import CollidekitError
 
-DO, LOOK, MAKE = "From files to a tagger", "Look before you train", "Make samples"
+DO, LOOK, MAKE, KEEP = "From files to a tagger", "Look before you train", "Make samples", "Look after your results"
 DATA, TRAINING, WORK = "Data", "Training", "How to work"
 
 

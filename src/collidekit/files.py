@@ -1,11 +1,13 @@
 """Files that are never half-written: a temporary name first, renamed when complete."""
 
+import glob
 import hashlib
 import json
 import math
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,25 @@ def replacing(path: Path) -> Iterator[Path]:
         raise CollidekitError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(path: Path) -> None:
+    """What processes left that were killed while they wrote this file: those of this machine, and a minute ago."""
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
+        writer = leftover.name.removeprefix(f".{path.stem}.").partition(".")[0]
+        with suppress(OSError):
+            if writer.isdigit() and not _alive(int(writer)) and time.time() - leftover.stat().st_mtime > 60:
+                leftover.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -86,6 +86,7 @@ EXPECTED = {
     "at(y, n)": [2, NAN, 5, 4],
     "at(y, position(y) + 1)": [[1, 2, NAN], [], [NAN], [4, NAN]],
     "pick(x, argmax(y))": [0.3, NAN, 0.5, 0.1],
+    "pick(y, position(y) - 1)": [[NAN, 3, 1], [], [NAN], [NAN, -1]],
     "first(x)": [0.3, NAN, 0.5, -0.7],
     "take(y, 2)": [[3, 1], [], [5], [-1, 4]],
     "take(y, 0)": [[], [], [], []],
@@ -205,6 +206,21 @@ def test_no_rows_at_all() -> None:
         assert value(text, scope) == []
 
 
+def test_picks_from_lists_that_rows_share_or_hold_in_any_layout() -> None:
+    """Jets of an event share its lists; a selection leaves gaps; take gives views."""
+    shared = SCOPE["y"][[0, 0, 3, 0]]
+    scope = {"y": shared, "i": ak.Array([[2, 0], [1], [-1, 0, 1], []])}
+    for index in (np.arange(4), np.array([3, 1]), np.array([2, 2, 0])):
+        here = {name: values[index] for name, values in scope.items()}
+        expected = [[[2, 3], [1], [NAN, -1, 4], []][k] for k in index]
+        assert same(value("pick(y, i)", here), expected)
+        assert same(value("at(take(y, 1), i)", here), [[NAN if x in (1, 2, 4) else x for x in row] for row in expected])
+    assert same(value("pick(y > 1, i)", scope), [[1, 1], [0], [NAN, 0, 1], []])
+    assert same(value("pick(y, i)", {"y": ak.Array([[], []])[:, :0], "i": ak.Array([[-1], []])}), [[NAN], []])
+    regular = {"y": ak.Array(np.arange(6.0).reshape(2, 3)), "i": ak.Array([[2], [0, 1]])}
+    assert same(value("pick(y, i)", regular), [[2], [3, 4]])
+
+
 def test_row_index_picks_from_a_list() -> None:
     """The built-in index is a numpy array and not an awkward one."""
     assert same(value("at(y, k)", {**SCOPE, "k": np.array([0, 0, 0, 1])}), [3, NAN, 5, 4])
@@ -216,6 +232,9 @@ def test_row_index_picks_from_a_list() -> None:
         ("sum(n)", "needs a list in each row"),
         ("at(n, 0)", "needs a list in each row"),
         ("at(lists, 0)", "list of lists"),
+        ("pick(lists, position(y))", "list of lists"),
+        ("pick(y, i)", "index 0 points beyond the end of a list of 0"),
+        ("pick(y, position(y) + 1)", "index 3 points beyond the end of a list of 3"),
         ("take(y, -1)", "whole number"),
         ("take(y, n)", "whole number"),
         ("take(y, 1.5)", "whole number"),

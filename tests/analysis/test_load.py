@@ -114,6 +114,53 @@ def test_mistakes(old: str, new: str, line: int, said: str) -> None:
     assert "\n" not in message
 
 
+MEMBERS = """\
+rows: Jet
+members:
+  JetPFCands: JetPFCands_jetIdx
+  JetSVs: JetSVs_jetIdx
+variables: {first: "first(JetPFCands_pt)"}
+classes: {b: Jet_flavour == 5, light: Jet_flavour == 0}
+inputs:
+  vertices: {limit: 4, features: [JetSVs_mass]}
+  jet: {features: [first, Jet_pt]}
+"""
+
+
+def test_members_of_rows() -> None:
+    plan = Plan(*parse_analysis(MEMBERS))
+    assert plan.analysis.members == {"JetPFCands": "JetPFCands_jetIdx", "JetSVs": "JetSVs_jetIdx"}
+    names = ["Jet_flavour", "Jet_pt", "JetPFCands_pt", "JetPFCands_jetIdx", "JetSVs_mass", "JetSVs_jetIdx"]
+    assert sorted(plan.columns([*names, "JetPFCands_eta"])) == sorted(names)
+    assert Analysis.model_validate_json(plan.analysis.model_dump_json()) == plan.analysis
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("rows: Jet", "weight: 1", 2, "members: needs 'rows'"),
+        ("  JetSVs: J", "  JetSV: J", 4, "no branch that begins with 'JetSV_' is used (did you mean 'JetSVs'"),
+        ("[JetSVs_mass]", "[SV_mass]", 4, "members.JetSVs: no branch that begins with 'JetSVs_' is used"),
+        ("JetSVs: JetSVs_jetIdx", "JetSVs: JetSVs-jetIdx", 4, "'JetSVs-jetIdx' is not a name"),
+        ("JetSVs: JetSVs_jetIdx", "JetSVs: 3", 4, "members.JetSVs: Input should be a valid string, got 3"),
+        ("JetSVs: JetSVs_jetIdx", "JetSVs: first", 4, "members.JetSVs: 'first' is no branch of the file"),
+        ("JetSVs: JetSVs_jetIdx", "JetSVs: row_index", 4, "members.JetSVs: 'row_index' is no branch of the file"),
+        ("JetSVs: JetSVs_jetIdx", "JetSVs: pi", 4, "members.JetSVs: 'pi' is no branch of the file"),
+        ("  JetSVs: J", "  JetPFCands_x: J", 4, "'JetPFCands' and 'JetPFCands_x' would share branches"),
+        ("  JetSVs: J", "  Jet: J", 4, "members.Jet: 'Jet' and 'Jet' would share branches"),
+        ("  JetSVs: J", "  JetPFCands: J", 4, "'JetPFCands' stands twice"),
+        ("members:", "membres:", 2, "unknown key (did you mean 'members'?)"),
+    ],
+)
+def test_mistakes_in_members(old: str, new: str, line: int, said: str) -> None:
+    assert MEMBERS.count(old) == 1
+    with pytest.raises(CollidekitError) as error:
+        Plan(*parse_analysis(MEMBERS.replace(old, new), "my.yaml"))
+    assert str(error.value).startswith(f"my.yaml:{line}: ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -176,6 +223,11 @@ CHANGES = [
 def test_the_fingerprint_changes_with_what_decides_the_rows(old: str, new: str) -> None:
     assert old in GOOD
     assert parse_analysis(GOOD)[0].fingerprint != parse_analysis(GOOD.replace(old, new))[0].fingerprint
+
+
+def test_the_fingerprint_changes_with_the_members() -> None:
+    without = MEMBERS.replace("  JetSVs: JetSVs_jetIdx\n", "")
+    assert parse_analysis(MEMBERS)[0].fingerprint != parse_analysis(without)[0].fingerprint
 
 
 @pytest.mark.parametrize(("old", "new"), [("0.01]", "0.02]"), ("TvsQCD", "TvQ"), ("tree}", "tree}  # a comment")])

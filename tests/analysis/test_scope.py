@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from makers import make_plan
 
-from collidekit.analysis.scope import Scope
+from collidekit.analysis.scope import Plan, Scope
 from collidekit.errors import CollidekitError
 
 TEXT = """\
@@ -20,9 +20,14 @@ weight: w * 2
 """
 
 
+def make_scope(plan: Plan, columns: dict[str, ak.Array]) -> Scope:
+    """Columns of a file whose rows come from entries 100, 101 ..."""
+    return Scope(plan, columns, "rows.root", 100 + np.arange(len(next(iter(columns.values())))))
+
+
 def test_variables_in_any_order() -> None:
     plan = make_plan(TEXT)
-    scope = Scope(plan, {"x": ak.Array([1.0, 2.0])}, 2)
+    scope = make_scope(plan, {"x": ak.Array([1.0, 2.0])})
     assert ak.to_list(scope["fourth"]) == [5, 8]
 
 
@@ -50,7 +55,7 @@ def test_deep_and_wide_chains_of_variables() -> None:
     text = "\n".join(["variables:", *lines, *TEXT.splitlines()[5:]]).replace("fourth", "v59")
     plan = make_plan(text)
     assert "x" in plan.columns(["x", "y", "label", "w"])
-    assert ak.to_list(Scope(plan, {"x": ak.Array([3.0])}, 1)["v59"]) == [3]
+    assert ak.to_list(make_scope(plan, {"x": ak.Array([3.0])})["v59"]) == [3]
     lines += [f"  v{i}: v{i - 1}" for i in range(60, 2000)]
     with pytest.raises(CollidekitError, match="stand on each other"):
         make_plan("\n".join(["variables:", *lines, *TEXT.splitlines()[5:]]).replace("fourth", "v1999"))
@@ -63,7 +68,7 @@ def test_a_variable_that_needs_itself() -> None:
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32"])
 def test_small_numbers_do_not_overflow_or_lose_digits(kind: str) -> None:
-    scope = Scope(make_plan(TEXT), {"x": ak.values_astype(ak.Array([100, 3]), kind)}, 2)
+    scope = make_scope(make_plan(TEXT), {"x": ak.values_astype(ak.Array([100, 3]), kind)})
     assert ak.to_list(scope["third"]) == [202, 8]
     from collidekit.analysis.expressions import Expression
 
@@ -74,13 +79,25 @@ def test_small_numbers_do_not_overflow_or_lose_digits(kind: str) -> None:
 
 def test_large_event_numbers_keep_their_bits() -> None:
     number = 2**64 - 2
-    scope = Scope(make_plan(TEXT), {"x": ak.Array(np.array([number, 5], dtype=np.uint64))}, 2)
+    scope = make_scope(make_plan(TEXT), {"x": ak.Array(np.array([number, 5], dtype=np.uint64))})
     assert ak.to_list(scope["x"]) == [number, 5]
+
+
+def test_an_index_that_points_nowhere_names_file_and_row() -> None:
+    """Also behind a variable and after a selection."""
+    plan = make_plan(TEXT.replace("first_one: x", "first_one: pick(hits, x)"), "my.yaml")
+    scope = make_scope(plan, {"x": ak.Array([0, 1, -1, 9]), "hits": ak.Array([[1.0], [1.0, 2.0], [], [3.0] * 8])})
+    said = r"^rows.root: row 103: my.yaml:5: 'pick\(hits, x\)': index 9 points beyond the end of a list of 8$"
+    for chosen in (scope, scope.select(np.array([False, True, True, True]))):
+        with pytest.raises(CollidekitError, match=said):
+            chosen.numbers(plan["inputs", "jet", "features", 0])
+    chosen = scope.select(np.array([True, True, True, False]))
+    np.testing.assert_array_equal(chosen["first_one"], [1, 2, np.nan])
 
 
 def test_a_list_where_a_number_is_needed() -> None:
     plan = make_plan(TEXT, "my.yaml")
-    scope = Scope(plan, {"x": ak.Array([[1.0], []]), "y": ak.Array([1.0, 2.0])}, 2)
+    scope = make_scope(plan, {"x": ak.Array([[1.0], []]), "y": ak.Array([1.0, 2.0])})
     with pytest.raises(CollidekitError, match=r"my.yaml:7: 'fourth': is a list in each row, one number is needed"):
         scope.numbers(plan["inputs", "jet", "features", 0])
     assert list(scope.numbers(plan["inputs", "jet", "features", 1])) == [1, 2]

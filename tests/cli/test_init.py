@@ -90,6 +90,8 @@ def test_jets_inside_of_events(tmp_path: Path, started: Callable[..., Any]) -> N
         "Jet_btagDeepFlavB": of(counts, random.uniform(0, 1, total).astype(np.float32)),
         "Jet_hadronFlavour": of(counts, random.choice([0, 4, 5], total).astype(np.int32)),
         "Muon_pt": of(muons, random.uniform(3, 50, int(muons.sum())).astype(np.float32)),
+        "JetSVs_mass": of(muons + 1, random.uniform(0, 5, int(muons.sum()) + 120).astype(np.float32)),
+        "JetSVs_jetIdx": of(muons + 1, np.zeros(int(muons.sum()) + 120, np.int32)),
     }  # fmt: skip
     analysis, manifest, text = started(write_root(tmp_path / "nano.root", columns, "Events"))
     assert analysis.rows == "Jet"
@@ -98,6 +100,7 @@ def test_jets_inside_of_events(tmp_path: Path, started: Callable[..., Any]) -> N
     assert not {"Jet_btagDeepFlavB", "Jet_hadronFlavour", "HLT_PFJet500"} & set(names(analysis))
     assert analysis.training == {"model_name": "mlp"}  # there is nothing for a pfn to look at
     assert "another tagger's score" in text
+    assert "# members: {JetSVs: JetSVs_jetIdx}" in text
     assert set(analysis.discriminators) == {"CvsL", "BvsL", "BvsC", "CvsB"}
 
 

@@ -4,9 +4,16 @@ import pytest
 import torch
 from makers import NUMBERED, make_dataset, numbered
 
+from collidekit.dataset import workers
 from collidekit.dataset.loader import Dataset
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are started however little there is to do."""
+    monkeypatch.setattr(workers, "WORTH", 0.0)
 
 
 @pytest.fixture(scope="session")

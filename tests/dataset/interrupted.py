@@ -8,9 +8,11 @@ from typing import Any
 from makers import NUMBERED, make_plan
 
 from collidekit.dataset import construct as construction
+from collidekit.dataset import workers as processes
 
 CHUNK, SHARD = 100, 330
 construction.CHUNK = CHUNK
+processes.WORTH = 0.0
 _write = construction.write_batches
 
 

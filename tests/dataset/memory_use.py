@@ -31,8 +31,6 @@ def peak() -> float:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     path, output = sys.argv[1:]
-    import coffea.processor  # noqa: F401 - so that the first peak holds all that is imported
-
     start = peak()
     manifest = construct(Plan(*parse_analysis(TEXT)), path, Path(output), progress=False)
     constructed = peak()

@@ -330,6 +330,18 @@ def test_order_where_and_limit(tmp_path: Path) -> None:
             np.testing.assert_array_equal(found, np.asarray(expected, np.float32).reshape(-1, 2))
 
 
+def test_members_without_a_value_to_order_by_come_last(tmp_path: Path) -> None:
+    lists = [[np.nan, 1, np.nan, 3, 2], [2, 1], [], [np.nan, -np.inf, np.inf, 0], [5]]
+    columns = {
+        "x": ak.Array(lists), "part_x": ak.local_index(ak.Array(lists)),
+        "pt": np.full(5, 30.0), "number": np.arange(5) + 10, "label": np.arange(5) % 2,
+    }  # fmt: skip
+    parts = everything(run(tmp_path, SIMPLE.replace("limit: 4", "limit: 4\n    order: x"), columns)).inputs["parts"]
+    assert isinstance(parts, Ragged)
+    kept = np.split(parts.values[:, 0].numpy(), parts.offsets[1:-1])
+    assert [row.tolist() for row in kept] == [[3, 4, 1, 0], [0, 1], [], [2, 3, 1, 0], [0]]
+
+
 JETS = """
 rows: Jet
 selection: Jet_pt > 30 and met < 80

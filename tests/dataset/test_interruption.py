@@ -208,7 +208,7 @@ def stopped(file: str | list[str], output: Path, text: str = NUMBERED) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(construction, "checksum", first_only)
+        patch.setattr(construction, "asdict", first_only)
         with pytest.raises(KeyboardInterrupt):
             complete(file, output, text)
     assert (output / "shard_00000.arrow").exists()
@@ -251,15 +251,67 @@ def test_one_large_chunk_gives_the_same_rows_as_many(
     assert small.class_counts == large.class_counts
 
 
-def test_a_worker_that_is_killed_is_one_line(file: str, tmp_path: Path) -> None:
-    """As when the system kills it for want of memory."""
-    from loky.process_executor import TerminatedWorkerError
+KILLER = """
+import os, signal, pathlib
+import awkward as ak
+from coffea.processor import ProcessorABC
 
-    with (
-        pytest.raises(CollidekitError, match=r"a worker was killed.*fewer workers"),
-        construction._pool(2, tmp_path / "out" / "parts"),
+class Rows(ProcessorABC):
+    def process(self, events):
+        note = pathlib.Path(__file__).with_name("killed")
+        always = note.with_name("always").exists()
+        if ak.any(events.number == 450) and (always or not note.exists()):
+            note.write_text(note.read_text() + "x" if note.exists() else "x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return events
+
+    def postprocess(self, accumulator):
+        return accumulator
+"""
+
+
+@pytest.mark.parametrize("executor", ["futures", "dask"])
+def test_a_worker_that_is_killed_loses_and_doubles_nothing(
+    file: str, tmp_path: Path, executor: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if executor == "dask":
+        pytest.importorskip("distributed", reason="needs the extra dask")
+    plain, killing = tmp_path / "plain.py", tmp_path / "killing.py"
+    plain.write_text(KILLER.replace("== 450", "== -1"))
+    killing.write_text(KILLER)
+    made = {}
+    for processor in (plain, killing):
+        output = tmp_path / processor.stem
+        text = f"processor: {processor}:Rows\n{NUMBERED}"
+        construct(make_plan(text), file, output, chunk_size=SHARD, workers=2, executor=executor, progress=False)
+        made[processor] = {name: data for name, data in content(output).items() if name.endswith(".arrow")}
+    assert (tmp_path / "killed").read_text() == "x"
+    assert made[plain] == made[killing]
+    if executor == "futures":
+        assert "a worker was killed; what it was at is done again (2 tries left)" in capfd.readouterr().err
+
+
+def test_a_worker_that_is_killed_each_time_is_one_error(file: str, tmp_path: Path) -> None:
+    """What the others made is kept, and used when the reason is gone."""
+    processor, output = tmp_path / "rows.py", tmp_path / "out"
+    processor.write_text(KILLER)
+    (tmp_path / "always").touch()
+    plan = make_plan(f"processor: {processor}:Rows\n{NUMBERED}")
+    with pytest.raises(
+        CollidekitError, match=r"rows\.parquet: rows 400 to 700: its worker was killed 3 times.*fewer workers"
     ):
-        raise TerminatedWorkerError("a worker process managed by the executor was unexpectedly terminated")
+        construct(plan, file, output, chunk_size=SHARD, workers=2, progress=False)
+    made = {int(path.stem) for path in (output / "parts").glob("0*.json")}
+    assert made
+    assert not made & {4, 5, 6}
+    assert unfinished(output) == []
+    (tmp_path / "always").unlink()
+    again: list[int] = []
+    make = construction._make_part
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(construction, "_make_part", lambda chunk, *rest: again.append(chunk.number) or make(chunk, *rest))
+        assert construct(plan, file, output, chunk_size=SHARD, progress=False).rows == ROWS
+    assert sorted(again) == sorted(set(range(10)) - made)
 
 
 def test_an_error_in_one_chunk_stops_the_others(file: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -206,19 +207,110 @@ def test_blocks_are_full_but_the_last_of_a_shard(numbers: Dataset) -> None:
     assert [block.first for block in numbers.blocks][4:7] == [2048, 2100, 2612]
 
 
+REBUILD = "remove the folder .* and run the same command again, which constructs the dataset anew"
+
+
 def test_a_shard_that_is_cut_short_or_gone_is_named(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, NUMBERED, numbered(3000))
     shard = tmp_path / "dataset" / "shard_00000.arrow"
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 2])
-    with pytest.raises(CollidekitError, match=r"shard_00000\.arrow: not a readable shard"):
+    with pytest.raises(CollidekitError, match=rf"shard_00000\.arrow: is damaged: has .* bytes, not .*{REBUILD}"):
         Dataset(dataset.manifest)
     shard.unlink()
-    with pytest.raises(CollidekitError, match=r"shard_00000\.arrow"):
+    with pytest.raises(CollidekitError, match=rf"shard_00000\.arrow: is damaged: cannot be read.*{REBUILD}"):
         Dataset(dataset.manifest)
-    make_dataset(tmp_path, NUMBERED, numbered(2000))
-    with pytest.raises(CollidekitError, match=r"does not fit the 3000 rows of the manifest"):
-        Dataset(dataset.manifest)
+
+
+@OPTIONS
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_one_changed_byte_anywhere_in_a_shard_is_found(numbers: Dataset, place: float, flip: int) -> None:
+    manifest = numbers.manifest
+    shard = manifest.folder / "shard_00001.arrow"
+    content = shard.read_bytes()
+    changed = bytearray(content)
+    changed[int(place * len(changed))] ^= flip
+    try:
+        shard.write_bytes(changed)
+        with pytest.raises(CollidekitError, match=rf"shard_00001\.arrow: is damaged: .* its checksum; {REBUILD}"):
+            list(Loader(Dataset(manifest), 512))
+    finally:
+        shard.write_bytes(content)
+    assert numbers_of(Loader(Dataset(manifest), 512)) == list(range(5000))
+
+
+def test_a_damaged_block_is_named_and_the_blocks_before_it_are_read(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, NUMBERED, numbered(2000))
+    block = dataset.blocks[2]
+    with block.path.open("r+b") as file:
+        file.seek(block.offset + block.bytes // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 1]))
+    assert dataset.read(dataset.blocks[1]).index[0] == 512
+    with pytest.raises(CollidekitError, match=r"block 2 \(rows 1024 to 1535\) does not have its checksum"):
+        dataset.read(block)
+
+
+def test_more_shards_than_there_are(numbers: Dataset) -> None:
+    with pytest.raises(CollidekitError, match="has 3 shards, 4 were asked for"):
+        Dataset(numbers.manifest, n_files=4)
+
+
+def test_a_dataset_of_another_version(numbers: Dataset, tmp_path: Path) -> None:
+    text = (numbers.manifest.folder / "manifest.json").read_text()
+    (tmp_path / "manifest.json").write_text(text.replace('"format": 2', '"format": 1'))
+    with pytest.raises(CollidekitError, match="is a dataset of another version of collidekit; remove the folder"):
+        Dataset(tmp_path)
+
+
+@settings(OPTIONS, max_examples=25)
+@given(
+    ranks=st.integers(1, 9),
+    batch_size=st.integers(9, 3000),
+    window=st.sampled_from([1, 60_000, 10**9]),
+    share=st.sampled_from([0.003, 0.5, 1.0]),
+    shuffle=st.booleans(),
+    epoch=st.integers(0, 3),
+)
+def test_ranks_share_each_batch(
+    numbers: Dataset, ranks: int, batch_size: int, window: int, share: float, shuffle: bool, epoch: int
+) -> None:
+    """Each row once over all ranks, the same number of steps, and together the batches of a single rank."""
+
+    def batches(rank: int, ranks: int) -> list[list[int]]:
+        loader = Loader(numbers, batch_size, "training", share, shuffle, 5, None, 0, window, rank, ranks)
+        loader.set_epoch(epoch)
+        return [numbers_of([batch]) for batch in loader]
+
+    alone = batches(0, 1)
+    shares = [batches(rank, ranks) for rank in range(ranks)]
+    steps = {len(share) for share in shares}
+    assert len(steps) == 1
+    together = [list(chain(*step)) for step in zip(*shares, strict=True)]
+    assert list(chain(*together)) == list(chain(*alone))
+    assert together[:-1] == alone[: len(together) - 1]
+    for step in zip(*shares, strict=True):
+        sizes = [len(rows) for rows in step]
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= 1
+
+
+def test_ranks_go_on_in_the_middle(numbers: Dataset) -> None:
+    loader = Loader(numbers, 100, shuffle=True, seed=2, window_bytes=50_000, rank=2, ranks=3)
+    assert [b.index.tolist() for b in loader.iterate(17)] == [b.index.tolist() for b in loader][17:]
+
+
+@pytest.mark.parametrize(("rank", "ranks"), [(0, 0), (3, 3), (-1, 2), (0, 11)])
+def test_wrong_ranks(numbers: Dataset, rank: int, ranks: int) -> None:
+    with pytest.raises(CollidekitError, match="a batch has a row for each rank"):
+        Loader(numbers, 10, rank=rank, ranks=ranks)
+
+
+def test_fewer_rows_than_ranks(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, NUMBERED, numbered(3))
+    with pytest.raises(CollidekitError, match="3 rows are too few for 4 ranks"):
+        list(Loader(dataset, 10, threads=0, rank=0, ranks=4))
 
 
 def test_an_error_in_the_thread_reaches_the_reader() -> None:

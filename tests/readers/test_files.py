@@ -30,7 +30,9 @@ def test_order(folder: Path) -> None:
 
 
 def test_urls_are_left_alone() -> None:
-    assert expand(["root://eos//store/*.root"]) == ["root://eos//store/*.root"]
+    """No server is asked about a url without a glob."""
+    for url in ("root://eos//store/a.root", "root://eos//store/a.root?authz=*", "root://[::1]:1094//store/a.root"):
+        assert expand([url]) == [url]
 
 
 def test_lists(folder: Path) -> None:

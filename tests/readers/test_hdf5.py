@@ -134,6 +134,99 @@ def test_structured_arrays(tmp_path: Path) -> None:
         assert ak.to_list(rows.calo_flows_cov[0]) == [[0, 0], [0, 0]]
 
 
+@pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
+def test_types_of_structured_arrays(tmp_path: Path, compression: str | None) -> None:
+    """Big-endian, enumerations, flags, halves, 64 bits without sign, jets without tracks; attributes and scalars beside."""
+    rng = np.random.default_rng(2)
+    flavour = h5py.enum_dtype({"LIGHT": 0, "C": 4, "B": 5}, basetype="i2")
+    jets = np.zeros(N, [("pt", ">f4"), ("eventNumber", "u8"), ("flavour", flavour), ("isB", "?"), ("vec", ">f8", (3,))])
+    jets["pt"], jets["vec"] = rng.normal(size=N), rng.normal(size=(N, 3))
+    jets["eventNumber"] = np.uint64(2**64 - 1) - np.arange(N, dtype=np.uint64)
+    jets["flavour"], jets["isB"] = rng.choice([0, 4, 5], N), rng.random(N) > 0.5
+    tracks = np.zeros((N, 40), [("d0", "f2"), ("qOverP", ">f4"), ("origin", "i1"), ("valid", "?")])
+    tracks["d0"], tracks["qOverP"] = rng.normal(size=(2, N, 40))
+    tracks["origin"], tracks["valid"] = -1, np.arange(40) < rng.integers(0, 41, N)[:, np.newaxis]
+    tracks["valid"][:3] = False
+    with h5py.File(tmp_path / "ftag.h5", "w") as file:
+        for name, rows in (("jets", jets), ("tracks", tracks)):
+            file.create_dataset(name, data=rows, chunks=(16, *rows.shape[1:]), compression=compression)
+        file["cutBookkeeper/nominal/counts"] = np.array([(100, 2.5)], [("nEvents", "u8"), ("sumOfWeights", "f8")])
+        file["luminosity"], file.attrs["config"] = 3.5, "{}"
+        file["jets"].attrs["flavour_label"] = ["light", "c", "b"]
+    with open_file(str(tmp_path / "ftag.h5")) as reader:
+        assert set(reader.unreadable) == {"cutBookkeeper_nominal_counts", "luminosity"}
+        rows = reader.read(list(reader.columns), 0, N)
+        assert {name: str(rows[name].type.content) for name in rows.fields} == reader.columns
+    assert rows.jets_flavour.type.content.primitive == "int16"
+    for name in ("pt", "eventNumber", "flavour", "isB", "vec"):
+        np.testing.assert_array_equal(rows[f"jets_{name}"], jets[name])
+    assert ak.to_list(ak.num(rows.tracks_d0))[:3] == [0, 0, 0]
+    for name in ("d0", "qOverP", "origin"):
+        assert ak.to_list(rows[f"tracks_{name}"]) == [row[name][row["valid"]].tolist() for row in tracks]
+
+
+@pytest.mark.parametrize("shape", [(0, 40), (N, 0)])
+def test_no_jets_or_no_room_for_tracks(tmp_path: Path, shape: tuple[int, int]) -> None:
+    with h5py.File(tmp_path / "none.h5", "w") as file:
+        file["jets"] = np.zeros(shape[0], [("pt", "f4")])
+        file["tracks"] = np.zeros(shape, [("d0", "f4"), ("valid", "?")])
+    with open_file(str(tmp_path / "none.h5")) as reader:
+        rows = reader.read(["jets_pt", "tracks_d0"], 0, reader.rows)
+        assert str(rows.type) == f"{shape[0]} * {{jets_pt: float32, tracks_d0: var * float32}}"
+        assert not ak.any(ak.num(rows.tracks_d0))
+
+
+def test_lists_of_any_length(tmp_path: Path) -> None:
+    """HDF5's own, beside types that plain arrays may have; text of any length is no list."""
+    lists = [[], [1.5], [2.5, 3.5], []]
+    flavour = h5py.enum_dtype({"LIGHT": 0, "B": 5}, basetype="i1")
+    with h5py.File(tmp_path / "ragged.h5", "w") as file:
+        group = file.create_group("data/train")
+        for name, dtype in (("px", "f4"), ("id", "i2"), ("half", "f2"), ("swapped", ">f4")):
+            group.create_dataset(name, (4,), dtype=h5py.vlen_dtype(np.dtype(dtype)))
+            for row, values in enumerate(lists):
+                group[name][row] = np.array(values, dtype)
+        group["name"] = ["a", "b", "c", "d"]
+        group["flags"], group["flag"] = np.eye(4, dtype=bool), np.arange(4) > 1
+        group.create_dataset("flavour", data=np.array([0, 5, 5, 0], "i1"), dtype=flavour)
+        group["event"] = np.arange(4, dtype=np.uint64) + 2**63
+    with open_file(str(tmp_path / "ragged.h5"), Source(tree="data/train")) as reader:
+        kinds = {"px": "var * float32", "id": "var * int16", "half": "var * float32", "flags": "var * bool"}
+        kinds |= {"flag": "bool", "flavour": "int8", "event": "uint64"}
+        assert {name: kind for name, kind in reader.columns.items() if name[-1] not in "0123"} == kinds
+        assert set(reader.unreadable) == {"name", "swapped"}
+        rows = reader.read(list(kinds), 1, 4)
+        assert {name: str(rows[name].type.content) for name in rows.fields} == kinds
+        assert ak.to_list(rows.px) == lists[1:]
+        assert ak.to_list(rows.id) == [[1], [2, 3], []]
+        assert ak.to_list(rows.event) == [2**63 + 1, 2**63 + 2, 2**63 + 3]
+        assert ak.to_list(rows.flags[0]) == [False, True, False, False]
+
+
+def test_a_virtual_file_needs_its_parts(tmp_path: Path) -> None:
+    """HDF5 alone reads zeros where one is missing."""
+    layout = h5py.VirtualLayout((6,), "f8")
+    for part in (0, 1):
+        with h5py.File(tmp_path / f"part{part}.h5", "w") as file:
+            file["pt"] = np.arange(3.0) + 3 * part
+        layout[3 * part : 3 * part + 3] = h5py.VirtualSource(f"part{part}.h5", "pt", (3,))
+    with h5py.File(tmp_path / "all.h5", "w") as file:
+        file.create_virtual_dataset("pt", layout)
+    with open_file(str(tmp_path / "all.h5")) as reader:
+        assert ak.to_list(reader.read(["pt"], 2, 6).pt) == [2, 3, 4, 5]
+    (tmp_path / "part1.h5").unlink()
+    with pytest.raises(BadFileError, match=r"all.h5: is a virtual file whose part part1.h5 is not there"):
+        open_file(str(tmp_path / "all.h5"))
+
+
+def test_the_search_indices_of_pytables_are_no_columns(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "tables.h5", "w") as file:
+        file["jets"] = np.array([(1.0, 2), (3.0, 4)], [("pt", "f8"), ("jet_i_d", "i4")])
+        file["_i_jets/pt/sorted"], file["_i_jets/pt/ranges"] = np.zeros(7), np.zeros((2, 2))
+    with open_file(str(tmp_path / "tables.h5")) as reader:
+        assert reader.columns == {"jets_pt": "float64", "jets_jet_i_d": "int32"}
+
+
 def test_plain_arrays(tmp_path: Path) -> None:
     """As JetNet and EnergyFlow write them: (N, M, F) with zeros at the end of each row."""
     particles = np.ones((3, 4, 2), np.float32)

@@ -1,5 +1,6 @@
 """JSON lines: layouts, numbers that are none, wrong lines."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,39 @@ def test_words_for_numbers(tmp_path: Path) -> None:
         inf = np.inf
         read = ak.to_numpy(reader.read(["v"], 0, 1).v[0])
     np.testing.assert_array_equal(read, [np.nan, np.nan, inf, -inf, inf, np.nan, -inf, np.nan, 1.5])
+
+
+def test_null_where_a_list_may_stand_is_an_empty_one(tmp_path: Path) -> None:
+    """Also where the lines that were looked at have none, and in a layout."""
+    first, second = {"v": None, "jets": [{"pt": 1}]}, {"v": [1, None], "jets": None}
+    path = lines(tmp_path / "a.jsonl", first, *[second] * 150, first)
+    with open_file(path) as reader:
+        assert reader.columns == {"v": "var * float64", "jets_pt": "var * float64"}
+        rows = reader.read(["v", "jets_pt"], 0, 152)
+        assert ak.to_list(ak.nan_to_num(rows.v, nan=-9))[:2] == [[], [1, -9]]
+        assert ak.to_list(rows.jets_pt[[0, 1, 151]]) == [[1], [], [1]]
+    with open_file(lines(tmp_path / "b.jsonl", [1, None], [2, [[3]]]), source(["a", {"each": ["x"]}])) as reader:
+        assert ak.to_list(reader.read(["a", "x"], 0, 2)) == [{"a": 1, "x": []}, {"a": 2, "x": [3]}]
+
+
+def test_flags_are_numbers_and_two_keys_of_one_name_cannot_be_used(tmp_path: Path) -> None:
+    with open_file(lines(tmp_path / "a.jsonl", {"b": True, "v": [False], "jet pt": 1, "jet-pt": 2})) as reader:
+        assert ak.to_list(reader.read(["b", "v"], 0, 1)) == [{"b": 1, "v": [0]}]
+        with pytest.raises(CollidekitError, match=r"'jet_pt' cannot be used: it is in the file twice"):
+            reader.read(["jet_pt"], 0, 1)
+
+
+def test_nested_tracks_in_a_compressed_file(tmp_path: Path) -> None:
+    """Windows line ends, members of gzip one after the other, no end of line at the end."""
+    rows = [{"pt": "inf", "tracks": [{"d0": "NaN", "p": {"x": k}} for k in range(n)]} for n in range(4)]
+    text = "\r\n".join(json.dumps(row) for row in rows).encode()
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(text[:60]) + gzip.compress(text[60:]))
+    with open_file(str(tmp_path / "a.json.gz")) as reader:
+        assert reader.rows == 4
+        read = reader.read(["pt", "tracks_d0", "tracks_p_x"], 1, 4)
+    assert ak.to_list(read.tracks_p_x) == [[0], [0, 1], [0, 1, 2]]
+    assert ak.all(np.isnan(read.tracks_d0), axis=None)
+    assert ak.to_list(read.pt) == [np.inf] * 3
 
 
 def test_layout_mirrors_the_line(tmp_path: Path) -> None:

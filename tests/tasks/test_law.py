@@ -15,7 +15,14 @@ SEVEN = {
     "InputHistogrammerTask",
     "HistogramPlotterTask",
 }
-PIPELINES = {"TopTaggingRun", "TopTaggingReferenceRun", "JetFlavourRun", "JetFlavourTracksRun", "NanoAODJetsRun"}
+PIPELINES = {
+    "TopTaggingRun",
+    "TopTaggingReferenceRun",
+    "JetFlavourRun",
+    "JetFlavourTracksRun",
+    "NanoAODJetsRun",
+    "PFNanoJetsRun",
+}
 
 DATASET_PARAMETERS = "chunk-size config debug filelist verbose coffea-worker dataset-version"
 TRAINING_PARAMETERS = """

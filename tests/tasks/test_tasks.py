@@ -34,7 +34,7 @@ def roc(**parameters: Any) -> ROCCurveTask:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"coffea_worker": 7}, {"n_threads": 9}, {"verbose": True}],
+    [{"coffea_worker": 7}, {"executor": "dask"}, {"scheduler": "tcp://far:8786"}, {"n_threads": 9}, {"verbose": True}],
     ids=lambda parameters: next(iter(parameters)),
 )
 def test_insignificant_parameters_leave_the_folder(place: Path, parameters: dict[str, Any]) -> None:
@@ -60,6 +60,8 @@ def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
     tested = {name for parameters in SIGNIFICANT for name in parameters} | {
         "config",
         "coffea_worker",
+        "executor",
+        "scheduler",
         "n_threads",
         "verbose",
     }
@@ -191,7 +193,14 @@ def test_input_histograms(place: Path) -> None:
 
 
 def test_pipelines_need_the_report() -> None:
-    for name in ("TopTaggingRun", "TopTaggingReferenceRun", "JetFlavourRun", "JetFlavourTracksRun", "NanoAODJetsRun"):
+    for name in (
+        "TopTaggingRun",
+        "TopTaggingReferenceRun",
+        "JetFlavourRun",
+        "JetFlavourTracksRun",
+        "NanoAODJetsRun",
+        "PFNanoJetsRun",
+    ):
         task = getattr(pipelines, name)
         assert issubclass(task, law.WrapperTask)
         assert task.config._default

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, as_number, choose
+from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, RowError, as_number, choose
 from collidekit.errors import CollidekitError, did_you_mean
 
 LONGEST = 10_000
@@ -201,6 +201,8 @@ class Expression:
     def _apply(self, function: Callable[..., Any], *values: Any, name: str = "") -> Any:
         try:
             return function(*values)
+        except RowError as error:
+            raise RowError(str(self._error(str(error))), error.row) from None
         except CollidekitError as error:
             raise self._error(str(error)) from None
         except (TypeError, ValueError, IndexError, OverflowError) as error:

@@ -12,6 +12,15 @@ import numpy as np
 
 from collidekit.errors import CollidekitError
 
+
+class RowError(CollidekitError):
+    """What is wrong in one row of a chunk; ``Scope.value`` adds which row of which file that is."""
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message)
+        self.row = row
+
+
 CONSTANTS = {"pi": np.pi, "nan": np.nan, "inf": np.inf}
 
 
@@ -86,28 +95,34 @@ def _std(value: Any) -> Any:
     return ak.fill_none(np.sqrt(ak.mean((lists - mean) ** 2, axis=-1)), np.nan)
 
 
-def _at(value: Any, position: Any) -> Any:
-    """The member of each row's list at a position; NaN where the list is too short or the position negative."""
+def _at(value: Any, position: Any, inside: bool = False) -> ak.Array:
+    """The member of each row's list at a position, one or a list of them; NaN where there is none.
+
+    With ``inside``, a position beyond the end is an error.
+    """
     lists = _lists(value)
-    if isinstance(position, ak.Array) and position.ndim > 1:
-        return _pick_lists(lists, ak.values_astype(position, np.int64))
     if lists.ndim > 2:
         raise CollidekitError("needs a list of numbers in each row, and this is a list of lists")
-    number = np.asarray(position).astype(np.int64)
-    counts = ak.to_numpy(ak.num(lists, axis=1))
-    valid = (number >= 0) & (number < counts)
-    flat = ak.to_numpy(ak.flatten(lists, axis=1))
-    index = np.where(valid, np.cumsum(counts) - counts + number, 0)
-    picked = flat[index] if len(flat) else np.zeros(len(index))
-    return ak.Array(np.where(valid, picked, np.nan))
+    several = isinstance(position, ak.Array) and position.ndim > 1
+    sizes = ak.to_numpy(ak.num(position, axis=1)) if several else np.ones(len(lists), dtype=np.int64)
+    numbers = np.asarray(ak.flatten(position, axis=1) if several else position).astype(np.int64)
+    row = np.repeat(np.arange(len(lists)), sizes)
+    numbers, counts = np.broadcast_to(numbers, row.shape), ak.to_numpy(ak.num(lists, axis=1))[row]
+    if inside and len(beyond := np.flatnonzero(numbers >= counts)):
+        k = beyond[0]
+        raise RowError(f"index {numbers[k]} points beyond the end of a list of {counts[k]}", int(row[k]))
+    within = (numbers >= 0) & (numbers < counts)
+    starts, members = _starts_and_members(lists)
+    picked = np.full(len(row), np.nan)
+    picked[within] = members[starts[row[within]] + numbers[within]]
+    return ak.unflatten(picked, sizes) if several else ak.Array(picked)
 
 
-def _pick_lists(lists: ak.Array, positions: ak.Array) -> ak.Array:
-    """``lists[positions]`` in each row; NaN for a position outside of the list."""
-    counts = ak.num(lists, axis=1)
-    valid = (positions >= 0) & (positions < counts)
-    padded = ak.concatenate([ak.values_astype(lists, np.float64), ak.Array(np.full((len(lists), 1), np.nan))], axis=1)
-    return padded[ak.where(valid, positions, counts)]
+def _starts_and_members(lists: ak.Array) -> tuple[Any, Any]:
+    """Where the list of each row begins among the members of all; rows of one event share its list uncopied."""
+    layout = ak.to_layout(ak.from_regular(lists, axis=1))
+    layout = layout.project() if layout.is_indexed else layout
+    return np.asarray(layout.starts), ak.to_numpy(layout.content)
 
 
 def _take(value: Any, number: Any) -> ak.Array:
@@ -187,7 +202,12 @@ _add(
 _add("argmax", _reduction(ak.argmax, -1), "list", "position of the largest; -1 where the list is empty")
 _add("argmin", _reduction(ak.argmin, -1), "list", "position of the smallest; -1 where the list is empty")
 _add("at", _at, "list, i", "member at position i (0 first), one or a list of them; NaN where there is none")
-_add("pick", _at, "list, i", "the same as at: pick(trk_d0, argmax(trk_pt))")
+_add(
+    "pick",
+    lambda x, i: _at(x, i, inside=True),
+    "list, i",
+    "member that the index i names, one or a list of them; NaN for -1, an error beyond the end",
+)
 _add("first", lambda x: _at(x, 0), "list", "first member; NaN where the list is empty")
 _add("take", _take, "list, n", "the first n members")
 _add("sort", _sort, "list, by", "the list in descending order (of another list)", 1)

@@ -118,6 +118,7 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
     found |= {("event", i): name for i, name in enumerate(analysis.event)}
     if analysis.kinematics:
         found |= {("kinematics", name): name for name in analysis.kinematics.bins}
+    found |= {("members", name): index for name, index in analysis.members.items()}
     return {place: Expression(text, lines.at(place)) for place, text in found.items()}
 
 

@@ -4,7 +4,7 @@
 
 import hashlib
 import json
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -127,6 +127,8 @@ class Analysis(Strict):
     source: Source = Source()
     rows: Name | None = None
     """A collection of the file (``Jet`` for ``Jet_pt``, ``Jet_eta`` ...) whose members are the rows; else events are."""
+    members: dict[Name, Name] = {}
+    """Other collections whose entries belong to rows, and the branch that says to which: ``JetPFCands_jetIdx``."""
     processor: str | None = None
     """``file.py:ClassName`` of a coffea processor that returns the rows, for what expressions cannot say."""
     selection: Expression | None = None
@@ -162,6 +164,7 @@ class Analysis(Strict):
         for name in self.variables:
             if name in CONSTANTS:
                 raise wrong(f"{name!r} is a constant of expressions; give the variable another name", "variables", name)
+        self._members_are_apart()
         for key, listed in (("spectators", self.spectators), ("event", self.event)):
             for i, name in enumerate(listed):
                 if name in listed[:i]:
@@ -184,6 +187,16 @@ class Analysis(Strict):
                 if name in names[:i]:
                     raise wrong(f"feature {name!r} stands twice", "inputs", group, "features", i)
         return self
+
+    def _members_are_apart(self) -> None:
+        """A branch belongs to the rows, to one collection of members, or to the event."""
+        if not self.members:
+            return
+        if not self.rows:
+            raise wrong("needs 'rows', such as 'rows: Jet'", "members")
+        for a, b in combinations((self.rows, *self.members), 2):
+            if f"{a}_".startswith(f"{b}_") or f"{b}_".startswith(f"{a}_"):
+                raise wrong(f"{a!r} and {b!r} would share branches", "members", b)
 
     def label(self, name: str) -> str:
         """The text of a plot's axis for a variable or branch: name and unit."""

@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 
 from collidekit.analysis.expressions import Expression
+from collidekit.analysis.functions import RowError
 from collidekit.analysis.load import Lines, expressions
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError, did_you_mean
@@ -26,7 +27,9 @@ class Plan:
         self.lines = lines or Lines(analysis.name or "analysis", None)
         self.expressions = expressions(analysis, self.lines)
         self.variables = {name: self.expressions["variables", name] for name in analysis.variables}
+        self.members = {name: self.expressions["members", name] for name in analysis.members}
         self._no_cycles()
+        self._members_are_used()
 
     def __getitem__(self, place: tuple[str | int, ...]) -> Expression:
         return self.expressions[place]
@@ -51,6 +54,8 @@ class Plan:
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
             if place[0] == "variables":
+                continue
+            if place[0] == "members" and not _begins(needed, str(place[1])):
                 continue
             leaves = self._leaves(expression)
             if not with_truth and place[0] in ("classes", "weight") and not leaves.keys() <= known:
@@ -107,20 +112,50 @@ class Plan:
         for name in self.variables:
             visit(name, ())
 
+    def _members_are_used(self) -> None:
+        """An error for members whose index is no branch, and for those of which nothing is used."""
+        used = self.leaves(expression for place, expression in self.expressions.items() if place[0] != "members")
+        for name, index in self.members.items():
+            where = f"{index.where}: members.{name}"
+            if self.leaves([index]) != [index.text]:
+                raise CollidekitError(f"{where}: {index.text!r} is no branch of the file")
+            if not _begins(used, name):
+                near = did_you_mean(name, [leaf.rpartition("_")[0] for leaf in used])
+                raise CollidekitError(f"{where}: no branch that begins with '{name}_' is used{near}")
+
+
+def flat_numbers(values: ak.Array) -> np.ndarray[Any, Any]:
+    """Numbers in one dimension, a missing one as NaN."""
+    if not values.layout.is_numpy:
+        values = ak.fill_none(values, np.nan)
+    return np.asarray(ak.to_numpy(values, allow_missing=False))
+
+
+def _begins(names: Iterable[str], collection: str) -> bool:
+    return any(name.startswith(f"{collection}_") for name in names)
+
 
 class Scope(Mapping[str, Any]):
-    """Columns of a chunk and, evaluated when first asked for, variables. Numbers are held in 64 bits."""
+    """Columns of a chunk and, evaluated when first asked for, variables. Numbers are held in 64 bits.
 
-    def __init__(self, plan: Plan, columns: Mapping[str, Any], rows: int) -> None:
+    ``entries`` (N,) says which entry of the file ``path`` each of the N rows comes from.
+    """
+
+    def __init__(self, plan: Plan, columns: Mapping[str, Any], path: str, entries: np.ndarray[Any, Any]) -> None:
         self._variables = plan.variables
         self._columns = dict(columns)
         self._values: dict[str, Any] = {}
-        self.rows = rows
+        self.path = path
+        self.entries = entries
+
+    @property
+    def rows(self) -> int:
+        return len(self.entries)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:
             if name in self._variables:
-                self._values[name] = self._variables[name].evaluate(self)
+                self._values[name] = self.value(self._variables[name])
             else:
                 self._values[name] = _wide(self._columns[name])
         return self._values[name]
@@ -140,19 +175,30 @@ class Scope(Mapping[str, Any]):
         chosen._variables = self._variables
         chosen._columns = {name: values[mask] for name, values in self._columns.items()}
         chosen._values = {name: values[mask] for name, values in self._values.items() if _per_row(values, self.rows)}
-        chosen.rows = int(mask.sum())
+        chosen.path, chosen.entries = self.path, self.entries[mask]
         return chosen
+
+    def value(self, expression: Expression) -> Any:
+        """The expression on all rows; what is wrong in one of them names the file and the row."""
+        try:
+            return expression.evaluate(self)
+        except RowError as error:
+            raise CollidekitError(f"{self.place(error.row)}: {error}") from None
+
+    def place(self, row: int) -> str:
+        """The file and the entry that a row comes from."""
+        return f"{self.path}: row {self.entries[row]}"
 
     def numbers(self, expression: Expression) -> np.ndarray[Any, Any]:
         """The expression as one number a row (N,), or an error that says it is a list."""
-        value = expression.evaluate(self)
+        value = self.value(expression)
         if isinstance(value, ak.Array):
             if value.ndim != 1:
                 raise CollidekitError(
                     f"{expression.where}: {expression.text!r}: is a list in each row, one number is needed here "
                     "(reduce it with sum, max, first ...)"
                 )
-            value = ak.to_numpy(ak.fill_none(value, np.nan), allow_missing=False)
+            value = flat_numbers(value)
         return np.broadcast_to(np.asarray(value), (self.rows,))
 
     def mask(self, expression: Expression) -> np.ndarray[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 import torch
 from attrs import evolve, frozen
 from torch import Tensor
@@ -62,12 +63,9 @@ class Ragged:
 
     def take(self, index: Tensor) -> Ragged:
         """The rows of an index (M,), in its order."""
-        counts = self.counts[index]
         offsets = torch.zeros(len(index) + 1, dtype=torch.int64)
-        torch.cumsum(counts, 0, out=offsets[1:])
-        shift = torch.repeat_interleave(self.offsets[index] - offsets[:-1], counts)
-        members = shift.add_(torch.arange(len(shift)))
-        return evolve(self, data=self.data.index_select(0, members), offsets=offsets)
+        torch.cumsum(self.counts[index], 0, out=offsets[1:])
+        return evolve(self, data=_take_runs(self.data, self.offsets, index, offsets), offsets=offsets)
 
     def slice(self, start: int, stop: int) -> Ragged:
         """Rows start to stop, without a copy of the constituents."""
@@ -170,3 +168,18 @@ def _join_inputs(entries: Sequence[Input]) -> Input:
     offsets = torch.zeros(len(counts) + 1, dtype=torch.int64)
     torch.cumsum(counts, 0, out=offsets[1:])
     return evolve(ragged[0], data=_cat([entry.data for entry in ragged]), offsets=offsets)
+
+
+def _take_runs(data: Tensor, offsets: Tensor, index: Tensor, taken: Tensor) -> Tensor:
+    """Runs of rows, run i at ``offsets[i]:offsets[i+1]``, in the order of an index; they end up at offsets ``taken``.
+
+    To Arrow a run is a string of bytes: so it is copied in one go, without an index for each of its rows.
+    """
+    size = data.shape[1] * data.element_size()
+    values = data.contiguous().numpy()
+    buffers = [None, pa.py_buffer((offsets * size).numpy()), pa.py_buffer(values)]
+    runs = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)
+    copied = runs.take(pa.array(index.numpy())).buffers()[2]
+    shape = (int(taken[-1]), data.shape[1])
+    flat = pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), shape[0] * shape[1], [None, copied])
+    return torch.from_dlpack(flat).reshape(shape)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from collidekit.analysis.load import read_analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import SAMPLE, CheckedFile, Part
 from collidekit.dataset.check_problems import Problem, problems_of, problems_of_both, separation_of
-from collidekit.dataset.construct import CHUNK
+from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import columns_to_read
 from collidekit.dataset.separation import Separation
 from collidekit.errors import CollidekitError, did_you_mean

@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from collidekit.dataset.batch import Ragged
 from collidekit.dataset.check import Check
-from collidekit.dataset.construct import CHUNK
 from collidekit.dataset.loader import WINDOW_BYTES
+from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.shards import BLOCK, schema, to_record_batch
 
 

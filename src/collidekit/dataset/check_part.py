@@ -83,31 +83,31 @@ class Part:
     def add(self, plan: Plan, chunk: ak.Array, file: int, start: int) -> None:
         """Count the entries from ``start`` on of a file."""
         path = self.files[file].path
-        scope, entries, cutflow = select_rows(plan, chunk, path, start)
+        scope, cutflow = select_rows(plan, chunk, path, start)
         _merge(self.cutflow, cutflow)
         self.seen += len(chunk)
         self.entry_bytes = max(self.entry_bytes, chunk.nbytes / max(len(chunk), 1))
-        labels = self._label(plan, scope, path, entries)
+        labels = self._label(plan, scope)
         keep = labels >= 0
         if not keep.all():
-            scope, entries, labels = scope.select(keep), entries[keep], labels[keep]
-        weights = self._weigh(plan, scope, path, entries)
+            scope, labels = scope.select(keep), labels[keep]
+        weights = self._weigh(plan, scope)
         for k, name in enumerate(plan.analysis.classes):
             self.weight_sums[name] = self.weight_sums.get(name, 0.0) + float(weights[labels == k].sum())
-        batch = make_batch(plan, scope, labels, weights, path, file, entries, self.replaced)
+        batch = make_batch(plan, scope, labels, weights, file, self.replaced)
         if len(batch):
             self._count(plan, batch)
 
-    def _label(self, plan: Plan, scope: Scope, path: str, entries: Ints) -> Ints:
+    def _label(self, plan: Plan, scope: Scope) -> Ints:
         """Class of each row (N,), the first one that holds; -1 for none. Overlaps are counted and do not stop."""
         names = list(plan.analysis.classes)
         expressions = [plan["classes", name] for name in names]
         for name in sorted({name for expression in expressions for name in expression.names}):
-            self._finite(name, scope[name], path, entries)
+            self._finite(scope, name, scope[name])
         masks = [scope.mask(expression) for expression in expressions]
         for (a, one), (b, other) in combinations(zip(names, masks, strict=True), 2):
             if len(both := np.flatnonzero(one & other)):
-                count, place = self.overlaps.get((a, b), (0, f"row {entries[both[0]]} of {path}"))
+                count, place = self.overlaps.get((a, b), (0, f"row {scope.entries[both[0]]} of {scope.path}"))
                 self.overlaps[a, b] = (count + len(both), place)
         labels = np.full(scope.rows, -1, dtype=np.int64)
         for k, mask in reversed(list(enumerate(masks))):
@@ -116,19 +116,19 @@ class Part:
         _merge(self.class_counts, {name: int((labels == k).sum()) for k, name in enumerate(names)})
         return labels
 
-    def _weigh(self, plan: Plan, scope: Scope, path: str, entries: Ints) -> NDArray[np.float32]:
+    def _weigh(self, plan: Plan, scope: Scope) -> NDArray[np.float32]:
         if ("weight",) not in plan:
             return np.ones(scope.rows, dtype=np.float32)
         weights = scope.numbers(plan["weight",]).astype(np.float32)
-        self._finite("the weight", weights, path, entries)
+        self._finite(scope, "the weight", weights)
         self.negative_weights += int((weights < 0).sum())
         return weights
 
-    def _finite(self, name: str, values: Any, path: str, entries: Ints) -> None:
+    def _finite(self, scope: Scope, name: str, values: Any) -> None:
         array = np.asarray(values) if getattr(values, "ndim", 0) == 1 else np.zeros(0)
         bad = np.flatnonzero(~np.isfinite(array)) if array.dtype.kind == "f" else np.zeros(0, dtype=np.int64)
         if len(bad):
-            count, place = self.bad_truth.get(name, (0, f"row {entries[bad[0]]} of {path}"))
+            count, place = self.bad_truth.get(name, (0, f"row {scope.entries[bad[0]]} of {scope.path}"))
             self.bad_truth[name] = (count + len(bad), place)
 
     def _count(self, plan: Plan, batch: Batch) -> None:

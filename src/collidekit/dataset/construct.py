@@ -7,16 +7,14 @@ first chunk or shard that is missing.
 
 import os
 import shutil
-import signal
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import awkward as ak
 
@@ -25,29 +23,17 @@ from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.manifest import Manifest, Summary, summarise, write_manifest
+from collidekit.dataset.pieces import CHUNK, Chunk, Piece, Survey, cut
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
+from collidekit.dataset.workers import Workers, find_workers
 from collidekit.errors import CollidekitError
-from collidekit.files import checksum, read_json, write_json
-from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
-from collidekit.readers.base import is_url
+from collidekit.files import read_json, write_json
+from collidekit.progress import counting
+from collidekit.readers import BadFileError, expand, file_id, open_file
+from collidekit.readers.base import LostServerError, is_url
 
-CHUNK = 10_000
-"""Entries of a file that one worker holds in memory at once."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One piece of work: entries start to stop of a file."""
-
-    number: int
-    file: int
-    path: str
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
+Result = TypeVar("Result")
 
 
 def construct(
@@ -59,13 +45,33 @@ def construct(
     debug: bool = False,
     skip_bad_files: bool = False,
     progress: bool = True,
+    executor: str = "futures",
+    scheduler: str = "",
 ) -> Manifest:
-    """Construct the dataset of an analysis in a folder; what an earlier, interrupted call made is used again."""
-    parts = output / "parts"
+    """Construct the dataset of an analysis in a folder; what an earlier, interrupted call made is used again.
+
+    ``chunk_size`` is the number of rows in a shard. ``executor`` is ``futures`` for so many processes of this machine, or
+    ``dask`` for the cluster at ``scheduler``, without one for a cluster of so many processes here.
+    """
     paths = expand(files)
     if debug:
         paths = _one_a_process(plan.analysis, paths)
-    items, inputs = _items(plan, paths, skip_bad_files)
+    output = output.absolute()
+    if executor == "dask":  # its workers may stand in another folder
+        paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
+    try:
+        with find_workers(executor, workers, scheduler) as crew:
+            return _construct(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
+    finally:
+        _close()
+
+
+def _construct(
+    crew: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
+) -> Manifest:
+    parts = output / "parts"
+    surveys = _survey(crew, plan, paths, skip_bad_files, progress)
+    inputs = [survey.entry(path) for path, survey in zip(paths, surveys, strict=True)]
     job = {
         "collidekit": __version__,
         "analysis": plan.analysis.fingerprint,
@@ -76,21 +82,28 @@ def construct(
     }
     _begin(output, parts, job)
     try:
-        missing = [item for item in items if not (parts / f"{item.number:06d}.json").exists()]
-        _run(missing, partial(_work, plan=plan, parts=parts, skip_bad_files=skip_bad_files), workers, parts, progress)
-        summaries = [Summary.read(parts / f"{item.number:06d}.json") for item in items]
+        pieces = cut(paths, surveys, crew.count, CHUNK)
+        chunks = sorted((chunk for piece in pieces for chunk in piece.chunks), key=lambda chunk: chunk.number)
+        make = partial(_make_parts, plan=plan, parts=parts, skip_bad_files=skip_bad_files)
+        _run(crew, "Constructing", _missing(pieces, parts), make, parts, progress)
+        summaries = [Summary.read(parts / f"{chunk.number:06d}.json") for chunk in chunks]
         summaries = _without_bad_files(summaries, inputs)
         total = summarise(plan.analysis, summaries)
         _check_classes(plan.analysis, total, paths)
-        shards = _join(plan.analysis, parts, summaries, output, chunk_size)
-    except CollidekitError as error:
-        if not isinstance(error.__cause__, OSError):  # no second try can do better
+        shards = _join(crew, plan.analysis, parts, summaries, output, chunk_size, progress)
+    except BaseException as error:
+        crew.end(killed=True)
+        _remove_unfinished(output, parts)
+        if isinstance(error, CollidekitError) and not isinstance(
+            error.__cause__, OSError
+        ):  # no second try can do better
             shutil.rmtree(parts)
             _remove_leftovers(output)
             with suppress(OSError):
                 output.rmdir()
         raise
     manifest = write_manifest(output, plan.analysis, inputs, shards, total)
+    _remove_unfinished(output, parts)
     shutil.rmtree(parts)
     return manifest
 
@@ -116,32 +129,28 @@ def _one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
     return [path for path in found if path is not None]
 
 
-def _items(plan: Plan, paths: list[str], skip_bad_files: bool) -> tuple[list[Item], list[dict[str, Any]]]:
-    """Chunks of all files in order, and what is known of each file; names are checked before any work begins."""
-    items: list[Item] = []
-    inputs: list[dict[str, Any]] = []
-    for number, path in enumerate(paths):
-        entry: dict[str, Any] = {"path": path}
-        try:
-            with open_file(path, plan.analysis.source) as reader:
-                rows = reader.rows
-                columns_to_read(plan, list(reader.columns), path=path)
-            if rows == 0:
+def _survey(crew: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, progress: bool) -> list[Survey]:
+    """What is in each file; the names that the analysis uses are checked before any other work begins."""
+    look = partial(_look_at, plan=plan, skip_bad_files=skip_bad_files, chunk=CHUNK)
+    with counting("Opening", "files", len(paths), shown=progress) as done:
+        surveys = crew.run(paths, look, lambda path: done(1)) if len(paths) > 1 else [look(paths[0])]
+    if not any(survey.rows for survey in surveys):
+        raise CollidekitError(f"none of the {len(paths)} input files can be used: {surveys[0].failed or 'no rows'}")
+    return surveys
+
+
+def _look_at(path: str, plan: Plan, skip_bad_files: bool, chunk: int) -> Survey:
+    try:
+        with open_file(path, plan.analysis.source) as reader:
+            columns_to_read(plan, list(reader.columns), path=path)
+            if reader.rows == 0:
                 raise CollidekitError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
-            entry |= {"rows": rows, "id": file_id(path)}
-        except CollidekitError as error:
-            if not skip_bad_files:
-                raise
-            entry |= {"rows": 0, "skipped": str(error)}
-            rows = 0
-        for start in range(0, rows, CHUNK):
-            items.append(Item(len(items), number, path, start, min(start + CHUNK, rows)))
-        inputs.append(entry)
-    if not items:
-        raise CollidekitError(
-            f"none of the {len(paths)} input files can be used: {inputs[0].get('skipped', 'no rows')}"
-        )
-    return items, inputs
+            detours = [reader.detour(start) for start in range(0, reader.rows, chunk)]
+            return Survey(reader.rows, file_id(path), detours)
+    except CollidekitError as error:
+        if not skip_bad_files or isinstance(error, LostServerError):
+            raise
+        return Survey(failed=str(error))
 
 
 def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
@@ -173,109 +182,98 @@ def _remove_leftovers(output: Path) -> None:
         leftover.unlink()
 
 
-def _run(items: list[Item], work: Any, workers: int, parts: Path, progress: bool) -> None:
-    """Work through the items with a coffea executor; the first error stops the rest."""
-    if not items:
-        return
-    from coffea.processor import FuturesExecutor, IterativeExecutor
+@dataclass(frozen=True)
+class _Failure:
+    """An error in a worker, as it comes back from there."""
 
-    options = {"status": progress, "desc": "Processing", "unit": "chunk", "compression": None}
-    if workers > 1 and len(items) > 1:
-        with _pool(min(workers, len(items)), parts) as pool:
-            errors, _ = FuturesExecutor(pool=pool, **options)(items, work, {})
-    else:
-        try:
-            errors, _ = IterativeExecutor(**options)(items, work, {})
-        finally:
-            _close()
-    if errors:
-        message, cause = errors[min(errors)]
-        raise CollidekitError(message) from cause
+    message: str
+    system: OSError | None
+
+    def error(self) -> CollidekitError:
+        error = CollidekitError(self.message)
+        error.__cause__ = self.system
+        return error
 
 
-@contextmanager
-def _pool(workers: int, parts: Path) -> Iterator[Any]:
-    """Processes that are ended at once when this one is interrupted."""
-    from concurrent.futures.process import BrokenProcessPool
-
-    from loky import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(max_workers=workers, initializer=_end_with, initargs=(os.getpid(),))
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C goes to all; workers leave it to this process
-    pool.submit(os.getpid)  # starts them
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise CollidekitError(
-            f"{parts.parent}: a worker was killed, perhaps for want of memory; run the same command again with fewer "
-            "workers: it goes on where it was"
-        ) from OSError(error)
-    except BaseException:
-        pool.shutdown(wait=True, kill_workers=True)
-        _remove_unfinished(parts.parent, parts)
-        raise
-    finally:
-        pool.shutdown(wait=True)
+def _run(
+    crew: Workers, title: str, pieces: Sequence[Any], work: Callable[[Any], Result], parts: Path, progress: bool
+) -> list[Result]:
+    """The results of all pieces; the first error stops the rest."""
+    with counting(title, "rows", sum(len(piece) for piece in pieces), shown=progress) as done:
+        results = crew.run(pieces, partial(_guarded, work=work, parts=parts), lambda piece: done(len(piece)))
+    for result in results:
+        if isinstance(result, _Failure):
+            raise result.error()
+    return results  # type: ignore[return-value]
 
 
-def _end_with(parent: int) -> None:
-    """In a worker: do not outlive the process that started it, even if that was killed."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-_opened: dict[str, Reader] = {}
-"""The file that this process reads: going on in it is cheaper than to open it again for each chunk."""
-
-
-def _close() -> None:
-    while _opened:
-        _opened.popitem()[1].close()
-
-
-def _read(item: Item, plan: Plan) -> ak.Array:
-    if item.path not in _opened:
-        _close()
-        _opened[item.path] = open_file(item.path, plan.analysis.source)
-    reader = _opened[item.path]
-    try:
-        return reader.read(columns_to_read(plan, list(reader.columns), path=item.path), item.start, item.stop)
-    except BaseException:
-        _close()
-        raise
-
-
-def _work(item: Item, plan: Plan, parts: Path, skip_bad_files: bool) -> dict[int, tuple[str, OSError | None]]:
-    """Make one part; an error is returned with the number of its item, and tells the other workers to stop."""
+def _guarded(piece: Any, work: Callable[[Any], Result], parts: Path) -> Result | _Failure | None:
+    """Do a piece; an error is returned, and tells the other workers to stop."""
     if (parts / "stop").exists():
-        return {}
+        return None
     try:
-        try:
-            summary = _make_part(item, plan, parts)
-        except BadFileError as error:
-            if not skip_bad_files:
-                raise
-            summary = Summary(file=item.file, failed=str(error))
-        write_json(parts / f"{item.number:06d}.json", summary.content())
+        return work(piece)
     except CollidekitError as error:
         with suppress(OSError):
             (parts / "stop").touch()
-        damaged = isinstance(error, BadFileError) and not is_url(item.path)
-        cause = error.__cause__ if isinstance(error.__cause__, OSError) and not damaged else None
-        return {item.number: (str(error), cause and OSError(cause.errno, str(cause)))}
-    return {}
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
+        return _Failure(str(error), cause and OSError(cause.errno, str(cause)))
+    finally:
+        if getattr(piece, "last", True):
+            _close()
 
 
-def _make_part(item: Item, plan: Plan, parts: Path) -> Summary:
-    rows = build_rows(plan, _read(item, plan), item.path, item.file, item.start)
-    write_batches(parts / f"{item.number:06d}.arrow", schema(plan.analysis), iter([rows.batch]), compress=False)
-    return Summary.of(item.file, rows, plan.analysis)
+def _missing(pieces: list[Piece], parts: Path) -> list[Piece]:
+    """The pieces with a chunk whose part is not there."""
+    made = {int(path.stem) for path in parts.glob("[0-9]*.json")}
+    return [piece for piece in pieces if any(chunk.number not in made for chunk in piece.chunks)]
+
+
+def _make_parts(piece: Piece, plan: Plan, parts: Path, skip_bad_files: bool) -> None:
+    """Make the part of each chunk, but for those that are there."""
+    for chunk in piece.chunks:
+        done = parts / f"{chunk.number:06d}.json"
+        if done.exists():
+            continue
+        if (parts / "stop").exists():
+            return
+        try:
+            summary = _make_part(chunk, plan, parts)
+        except LostServerError:  # a file that may well be good
+            raise
+        except BadFileError as error:
+            if not skip_bad_files:
+                raise error from None  # no second try can do better
+            summary = Summary(file=chunk.file, failed=str(error))
+        write_json(done, summary.content())
+
+
+_opened = threading.local()
+"""The file that this thread reads: going on in it is cheaper than to open it again for each piece."""
+
+
+def _close() -> None:
+    reader = vars(_opened).pop("reader", None)
+    if reader is not None:
+        reader.close()
+
+
+def _read(chunk: Chunk, plan: Plan) -> ak.Array:
+    reader = getattr(_opened, "reader", None)
+    if reader is None or reader.path != chunk.path:
+        _close()
+        reader = _opened.reader = open_file(chunk.path, plan.analysis.source)
+    try:
+        return reader.read(columns_to_read(plan, list(reader.columns), path=chunk.path), chunk.start, chunk.stop)
+    except BaseException:
+        _close()
+        raise
+
+
+def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
+    rows = build_rows(plan, _read(chunk, plan), chunk.path, chunk.file, chunk.start)
+    write_batches(parts / f"{chunk.number:06d}.arrow", schema(plan.analysis), iter([rows.batch]), compress=False)
+    return Summary.of(chunk.file, rows, plan.analysis)
 
 
 def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None:
@@ -290,25 +288,45 @@ def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None
             )
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """The rows first to last of all parts, which become one shard."""
+
+    number: int
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __str__(self) -> str:
+        return f"shard {self.number}, rows {self.first} to {self.last}"
+
+
 def _join(
-    analysis: Analysis, parts: Path, summaries: list[Summary], output: Path, chunk_size: int
+    crew: Workers, analysis: Analysis, parts: Path, summaries: list[Summary], output: Path, size: int, progress: bool
 ) -> list[dict[str, Any]]:
-    """Cut the rows of all parts, in order, into shards of chunk_size rows; parts that are used up are removed."""
-    target = schema(analysis)
-    total = sum(summary.rows for summary in summaries)
+    """Cut the rows of all parts, in order, into shards of so many rows."""
     starts = [0]
     for summary in summaries:
         starts.append(starts[-1] + summary.rows)
-    shards = []
-    for number, first in enumerate(range(0, total, chunk_size)):
-        path, last = output / f"shard_{number:05d}.arrow", min(first + chunk_size, total)
-        if not path.exists():
-            write_batches(path, target, _rows_between(parts, starts, first, last))
-        for i, stop in enumerate(starts[1:]):
-            if stop <= last:
-                (parts / f"{i:06d}.arrow").unlink(missing_ok=True)
-        shards.append({"file": path.name, "rows": last - first, "checksum": checksum(path)})
-    return shards
+    cuts = [_Cut(i, first, min(first + size, starts[-1])) for i, first in enumerate(range(0, starts[-1], size))]
+    write = partial(_write_shard, analysis=analysis, parts=parts, starts=starts, output=output)
+    return _run(crew, "Writing shards", cuts, write, parts, progress)
+
+
+def _write_shard(cut: _Cut, analysis: Analysis, parts: Path, starts: list[int], output: Path) -> dict[str, Any]:
+    """Write one shard; parts that are used up are removed. Returns what the manifest says of it."""
+    path = output / f"shard_{cut.number:05d}.arrow"
+    note = parts / f"shard_{cut.number:05d}.json"
+    if not (path.exists() and note.exists()):
+        written = write_batches(path, schema(analysis), _rows_between(parts, starts, cut.first, cut.last))
+        write_json(note, {"file": path.name, **asdict(written)})
+    for i, (start, stop) in enumerate(pairwise(starts)):
+        if cut.first <= start and stop <= cut.last:
+            (parts / f"{i:06d}.arrow").unlink(missing_ok=True)
+    entry: dict[str, Any] = read_json(note)
+    return entry
 
 
 def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iterator[Batch]:

@@ -2,10 +2,13 @@
 
 Shuffling takes bounded memory: all blocks of all shards are drawn in a random order, and the rows of a window of blocks
 are shuffled together. What is left of a window goes into the next one, so that batches are full and no row is lost.
+
+Several ranks share each batch: the order, and what is in a batch, do not depend on how many they are.
 """
 
 import queue
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.hashing import uniform
 from collidekit.dataset.manifest import Manifest, read_manifest
-from collidekit.dataset.shards import BLOCK, from_record_batch, open_shard
+from collidekit.dataset.shards import BLOCK, checksum_around, from_record_batch, schema
 from collidekit.errors import CollidekitError
 
 WINDOW_BYTES = 48 * 2**20
@@ -39,6 +42,9 @@ class Block:
     number: int
     first: int
     rows: int
+    offset: int
+    bytes: int
+    checksum: int
 
 
 class Dataset:
@@ -52,15 +58,23 @@ class Dataset:
         self.manifest = folder if isinstance(folder, Manifest) else read_manifest(folder)
         self.analysis = analysis or self.manifest.analysis
         self.blocks: list[Block] = []
-        self._open = lru_cache(maxsize=128)(open_shard)
+        self._open = lru_cache(maxsize=128)(_open)
+        self._schema = schema(self.manifest.analysis)
+        self._verified: set[int] = set()
+        shards = self.manifest.shards
+        if n_files > len(shards):
+            raise CollidekitError(f"{self.manifest.folder}: has {len(shards)} shards, {n_files} were asked for")
         first = 0
-        for shard in self.manifest.shards[: n_files if n_files > 0 else None]:
+        for shard in shards[: n_files if n_files > 0 else None]:
             path = self.manifest.folder / shard["file"]
-            reader = self._open(path)
-            if reader.num_record_batches != -(-shard["rows"] // BLOCK):
-                raise _wrong_rows(path, f"{reader.num_record_batches} blocks", shard["rows"])
-            for number, start in enumerate(range(0, shard["rows"], BLOCK)):
-                self.blocks.append(Block(path, number, first + start, min(BLOCK, shard["rows"] - start)))
+            file = self._open(path)
+            if file.size() != shard["bytes"]:
+                raise _damaged(path, f"has {file.size():,} bytes, not {shard['bytes']:,}")
+            if checksum_around(file, shard["blocks"]) != shard["around"]:
+                raise _damaged(path, "its begin or its end does not have its checksum")
+            places = enumerate(zip(range(0, shard["rows"], BLOCK), shard["blocks"], strict=True))
+            for number, (start, place) in places:
+                self.blocks.append(Block(path, number, first + start, min(BLOCK, shard["rows"] - start), *place))
             first += shard["rows"]
         self.rows = first
 
@@ -68,16 +82,19 @@ class Dataset:
         return self.rows
 
     def read(self, block: Block) -> Batch:
-        """The rows of a block."""
+        """The rows of a block, whose checksum is verified the first time."""
         try:
-            records = self._open(block.path).get_batch(block.number)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise CollidekitError(
-                f"{block.path}: block {block.number} cannot be read ({error}); remove {block.path.parent} and construct again"
-            ) from error
-        if records.num_rows != block.rows:
-            raise _wrong_rows(block.path, f"{records.num_rows} rows in block {block.number}", block.rows)
-        return from_record_batch(records, block.first)
+            data = self._open(block.path).read_at(block.bytes, block.offset)
+        except OSError as error:
+            raise _damaged(block.path, f"cannot be read ({error})") from error
+        if block.first not in self._verified:
+            if zlib.crc32(data) != block.checksum:
+                last = block.first + block.rows - 1
+                raise _damaged(
+                    block.path, f"block {block.number} (rows {block.first} to {last}) does not have its checksum"
+                )
+            self._verified.add(block.first)
+        return from_record_batch(pa.ipc.read_record_batch(pa.py_buffer(data), self._schema), block.first)
 
     @property
     def bytes_per_row(self) -> float:
@@ -91,9 +108,18 @@ class Dataset:
         return total
 
 
-def _wrong_rows(path: Path, found: str, rows: int) -> CollidekitError:
+def _open(path: Path) -> pa.NativeFile:
+    """Not as memory map, whose pages would count as memory of this process."""
+    try:
+        return pa.OSFile(str(path))
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error})") from error
+
+
+def _damaged(path: Path, what: str) -> CollidekitError:
     return CollidekitError(
-        f"{path}: holds {found}, which does not fit the {rows} rows of the manifest; remove {path.parent} and construct again"
+        f"{path}: is damaged: {what}; remove the folder {path.parent} and run the same command again, which constructs "
+        "the dataset anew"
     )
 
 
@@ -107,6 +133,10 @@ class Loader:
 
     ``train_share`` is the part of the rows that is for training. ``keep`` may thin out the training rows: it gives the
     probability to keep each row, drawn anew in each epoch from the row's own number.
+
+    Of ``ranks`` processes that train together, ``rank`` gets its share of each batch: over an epoch all of them make the
+    same number of steps and see each row once. ``batch_size`` is that of all ranks together. What would be a last batch
+    with fewer rows than ranks is part of the one before.
     """
 
     def __init__(
@@ -120,8 +150,15 @@ class Loader:
         keep: Keep | None = None,
         threads: int = 1,
         window_bytes: int = WINDOW_BYTES,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
+        if not 0 <= rank < ranks <= batch_size:
+            raise CollidekitError(
+                f"rank {rank} of {ranks} with batches of {batch_size}: a batch has a row for each rank"
+            )
         self.dataset = dataset
+        self.rank, self.ranks = rank, ranks
         self.batch_size = batch_size
         self.split = split
         self.train_share = train_share
@@ -144,19 +181,28 @@ class Loader:
         return ahead(batches, 4) if self.threads > 0 else batches
 
     def _batches(self, skip: int) -> Iterator[Batch]:
-        size, position = self.batch_size, 0
+        number = 0
         for window in self._windows():
-            number = 0
-            for start in range(0, len(window.order), size):
-                rows = window.order[start : start + size]
-                if position + number >= skip:
-                    yield window.batch.take(rows)
+            for rows in self._cut(window.order):
+                if number >= skip:
+                    share = slice(len(rows) * self.rank // self.ranks, len(rows) * (self.rank + 1) // self.ranks)
+                    yield window.batch.take(rows[share])
                 number += 1
-            position += number
             del window  # before the next one is put together
 
+    def _cut(self, order: torch.Tensor) -> list[torch.Tensor]:
+        """The rows of each batch of a window, all ranks together."""
+        batches = list(order.split(self.batch_size))  # type: ignore[no-untyped-call]
+        if len(batches[-1]) < self.ranks:
+            if len(batches) == 1:
+                raise CollidekitError(
+                    f"{self.dataset.manifest.folder}: {len(order)} rows are too few for {self.ranks} ranks"
+                )
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
+
     def _windows(self) -> Iterator["_Window"]:
-        """Windows of rows whose number is a multiple of the batch size, the last one apart."""
+        """Windows of rows whose number is a multiple of the batch size; the last one has more than one batch, if any has."""
         generator = np.random.default_rng([self.seed, self.epoch])
         blocks = self.dataset.blocks
         if self.shuffle:
@@ -181,7 +227,7 @@ class Loader:
     def _window(self, held: list[Batch], generator: np.random.Generator, last: bool) -> tuple["_Window", Batch]:
         batch = concatenate(held)
         order = generator.permutation(len(batch)) if self.shuffle else np.arange(len(batch))
-        full = len(batch) if last else len(batch) - len(batch) % self.batch_size
+        full = len(batch) if last else (len(batch) // self.batch_size - 1) * self.batch_size
         rest = batch.take(torch.from_numpy(order[full:]))
         return _Window(batch, torch.from_numpy(order[:full])), rest
 

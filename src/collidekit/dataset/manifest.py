@@ -11,7 +11,11 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.rows import Rows
 from collidekit.dataset.statistics import FeatureStatistics, Statistics, merge_statistics, statistics
+from collidekit.errors import CollidekitError
 from collidekit.files import read_json, write_json
+
+FORMAT = 2
+"""Of the shards and the manifest; a dataset of another one is constructed anew."""
 
 
 @dataclass
@@ -131,6 +135,7 @@ def write_manifest(
     summary["bad_files"] = sum("skipped" in entry for entry in inputs)
     content = {
         "collidekit": __version__,
+        "format": FORMAT,
         "analysis": analysis.model_dump(mode="json"),
         "fingerprint": analysis.fingerprint,
         "inputs": inputs,
@@ -144,6 +149,10 @@ def write_manifest(
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a dataset folder."""
     content = read_json(folder / "manifest.json")
+    if content.get("format") != FORMAT:
+        raise CollidekitError(
+            f"{folder}: is a dataset of another version of collidekit; remove the folder and construct it again"
+        )
     return Manifest(
         folder, Analysis.model_validate(content["analysis"]), content["inputs"], content["shards"], content["summary"]
     )

@@ -12,9 +12,10 @@ import torch
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.schema import Collection, Group
-from collidekit.analysis.scope import Plan, Scope
+from collidekit.analysis.scope import Plan, Scope, flat_numbers
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.dataset.hashing import hash_columns, hash_inputs
+from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
 
 Array = np.ndarray[Any, Any]
@@ -36,50 +37,41 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
     With ``keep_all`` rows of no class stay, with label -1, and so do files that do not hold the truth (for prediction);
     without it they are dropped and counted.
     """
-    scope, entries, cutflow = select_rows(plan, chunk, path, start, keep_all)
-    labels = _labels(plan, scope, path, entries, keep_all)
+    scope, cutflow = select_rows(plan, chunk, path, start, keep_all)
+    labels = _labels(plan, scope, keep_all)
     if not keep_all:
         mask = labels >= 0
         if not mask.all():
-            scope, entries, labels = scope.select(mask), entries[mask], labels[mask]
+            scope, labels = scope.select(mask), labels[mask]
         cutflow["in a class"] = scope.rows
         _check_process(plan, path)
-        _check_kinematics(plan, scope, path, entries)
+        _check_kinematics(plan, scope)
     replaced: dict[str, int] = {}
-    weights = _weights(plan, scope, path, entries, keep_all)
-    batch = make_batch(plan, scope, labels, weights, path, file, entries, replaced)
+    weights = _weights(plan, scope, keep_all)
+    batch = make_batch(plan, scope, labels, weights, file, replaced)
     return Rows(batch, cutflow, replaced)
 
 
 def select_rows(
     plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False
-) -> tuple[Scope, Array, dict[str, int]]:
-    """The rows that pass the selection, the entry of the file that each one comes from, and the cutflow."""
-    scope, entries = open_scope(plan, chunk, path, start, keep_all)
+) -> tuple[Scope, dict[str, int]]:
+    """The rows that pass the selection, and the cutflow."""
+    scope = open_scope(plan, chunk, path, start, keep_all)
     cutflow = {"all rows": scope.rows}
     if ("selection",) in plan:
         for term in plan["selection",].terms():
             mask = scope.mask(term)
             if not mask.all():
-                scope, entries = scope.select(mask), entries[mask]
+                scope = scope.select(mask)
             cutflow[term.text] = scope.rows
-    return scope, entries, cutflow
+    return scope, cutflow
 
 
-def make_batch(
-    plan: Plan,
-    scope: Scope,
-    labels: Array,
-    weights: Array,
-    path: str,
-    file: int,
-    entries: Array,
-    replaced: dict[str, int],
-) -> Batch:
+def make_batch(plan: Plan, scope: Scope, labels: Array, weights: Array, file: int, replaced: dict[str, int]) -> Batch:
     """The batch of all rows of a scope; values that were not finite are counted in ``replaced``."""
-    inputs = {name: make_input(plan, scope, name, path, entries, replaced) for name in plan.analysis.inputs}
-    event = {name: _event_column(plan, scope, i, path, entries) for i, name in enumerate(plan.analysis.event)}
-    process, process_weight = _process(plan, path)
+    inputs = {name: make_input(plan, scope, name, replaced) for name in plan.analysis.inputs}
+    event = {name: _event_column(plan, scope, i) for i, name in enumerate(plan.analysis.event)}
+    process, process_weight = _process(plan, scope.path)
     return Batch(
         inputs=inputs,
         labels=torch.from_numpy(labels),
@@ -88,7 +80,7 @@ def make_batch(
         event={name: torch.from_numpy(values) for name, values in event.items()},
         keys=torch.from_numpy(hash_columns(list(event.values())) if event else hash_inputs(inputs)),
         processes=torch.full((scope.rows,), process, dtype=torch.int64),
-        source=torch.from_numpy(np.stack([np.full(scope.rows, file, np.int64), entries], axis=1)),
+        source=torch.from_numpy(np.stack([np.full(scope.rows, file, np.int64), scope.entries], axis=1)),
         index=torch.arange(scope.rows),
     )
 
@@ -104,58 +96,30 @@ def columns_to_read(plan: Plan, available: list[str], with_truth: bool = True, p
     return columns
 
 
-def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False) -> tuple[Scope, Array]:
-    """The scope of a chunk and the entry of the file that each row comes from."""
+def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False) -> Scope:
+    """The rows of a chunk that begins with the entry ``start`` of a file."""
     entries = np.arange(start, start + len(chunk), dtype=np.int64)
-    row_index = np.zeros(len(chunk), dtype=np.int64)
     if plan.analysis.processor:
         from collidekit.analysis.processor import run_processor
 
         chunk = run_processor(plan.analysis.processor, chunk, path)
         if "entry" in chunk.fields:
             entries = start + ak.to_numpy(chunk["entry"]).astype(np.int64)
-        else:
-            entries = np.arange(start, start + len(chunk), dtype=np.int64)
-        row_index = np.zeros(len(chunk), dtype=np.int64)
         plan.columns(chunk.fields, with_truth=not keep_all)
     columns: dict[str, Any] = {name: chunk[name] for name in chunk.fields}
     if plan.analysis.rows:
-        prefix = f"{plan.analysis.rows}_"
-        lists = {name: values for name, values in columns.items() if name.startswith(prefix) and values.ndim > 1}
-        counts = _same_lengths(
-            {name: ak.to_numpy(ak.num(values, axis=1)) for name, values in lists.items()}, path, entries
-        )
-        event = np.repeat(np.arange(len(chunk)), counts)
-        row_index = np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts, counts)
-        columns = {
-            name: ak.flatten(values, axis=1) if name in lists else values[event] for name, values in columns.items()
-        }
-        entries = entries[event]
-    return Scope(plan, {**columns, "row_index": row_index}, len(entries)), entries
+        return unroll(plan, columns, path, entries)
+    return Scope(plan, {**columns, "row_index": np.zeros(len(entries), dtype=np.int64)}, path, entries)
 
 
-def _same_lengths(lengths: dict[str, Array], path: str, entries: Array) -> Array:
-    """The lengths (N,) that all lists of a collection share, or an error that names the row where two differ."""
-    if not lengths:
-        raise CollidekitError(f"{path}: no branch of the collection that 'rows' names holds lists")
-    first, counts = next(iter(lengths.items()))
-    for name, other in lengths.items():
-        if len(rows := np.flatnonzero(other != counts)):
-            raise CollidekitError(
-                f"{path}: row {entries[rows[0]]}: lists of different lengths in one collection: {first!r} has "
-                f"{counts[rows[0]]}, {name!r} has {other[rows[0]]}"
-            )
-    return counts
-
-
-def _labels(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool) -> Array:
+def _labels(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     """Class index of each row (N,), -1 where no class holds; two at once is an error."""
     labels = np.full(scope.rows, -1, dtype=np.int64)
     classes = [plan["classes", name] for name in plan.analysis.classes]
     if keep_all and not all(_available(plan, scope, expression.names) for expression in classes):
         return labels
     for name in sorted({name for expression in classes for name in expression.names} | set(plan.leaves(classes))):
-        _check_finite(scope[name], f"{path}: row {{}}: {name} is {{}}, and a class depends on it", entries)
+        _check_finite(scope, scope[name], f"{name} is {{}}, and a class depends on it")
     names = list(plan.analysis.classes)
     for k, expression in enumerate(classes):
         mask = scope.mask(expression)
@@ -163,27 +127,27 @@ def _labels(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool)
         if len(twice):
             other = names[labels[twice[0]]]
             raise CollidekitError(
-                f"{expression.where}: classes {other!r} and {names[k]!r} overlap: row {entries[twice[0]]} of {path} is in both"
+                f"{expression.where}: classes {other!r} and {names[k]!r} overlap: row {scope.entries[twice[0]]} of "
+                f"{scope.path} is in both"
             )
         labels[mask] = k
     return labels
 
 
-def _check_finite(values: Any, message: str, entries: Array) -> None:
+def _check_finite(scope: Scope, values: Any, message: str) -> None:
     """An error with the first row whose number is NaN or infinite; lists are not looked at."""
     if isinstance(values, ak.Array | np.ndarray) and values.ndim == 1:
         numbers = np.asarray(values)
         if len(bad := np.flatnonzero(~np.isfinite(numbers))):
-            raise CollidekitError(
-                f"{message.format(entries[bad[0]], numbers[bad[0]])}; exclude such rows in the selection"
-            )
+            said = message.format(numbers[bad[0]])
+            raise CollidekitError(f"{scope.place(bad[0])}: {said}; exclude such rows in the selection")
 
 
-def _check_kinematics(plan: Plan, scope: Scope, path: str, entries: Array) -> None:
+def _check_kinematics(plan: Plan, scope: Scope) -> None:
     """A row without kinematics has no weight."""
     for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
         values = scope.numbers(plan["kinematics", name])
-        _check_finite(values, f"{path}: row {{}}: {name} is {{}}, and kinematics needs it", entries)
+        _check_finite(scope, values, f"{name} is {{}}, and kinematics needs it")
 
 
 def _available(plan: Plan, scope: Scope, names: frozenset[str]) -> bool:
@@ -193,13 +157,13 @@ def _available(plan: Plan, scope: Scope, names: frozenset[str]) -> bool:
     )
 
 
-def _weights(plan: Plan, scope: Scope, path: str, entries: Array, keep_all: bool) -> Array:
+def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     if ("weight",) not in plan or (keep_all and not _available(plan, scope, plan["weight",].names)):
         return np.ones(scope.rows, dtype=np.float32)
     weights = scope.numbers(plan["weight",])
     with np.errstate(over="ignore"):
         weights = weights.astype(np.float32)
-    _check_finite(weights, f"{path}: row {{}}: the weight {plan['weight',].text!r} is {{}}", entries)
+    _check_finite(scope, weights, f"the weight {plan['weight',].text!r} is {{}}")
     return weights
 
 
@@ -227,35 +191,32 @@ def _spectators(plan: Plan, scope: Scope) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(scope.numbers(plan[place]).astype(np.float32)) for name, place in named.items()}
 
 
-def _event_column(plan: Plan, scope: Scope, i: int, path: str, entries: Array) -> Array:
+def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
     """A number of the event (N,); those of 64 bits without sign keep their bits."""
     values = scope.numbers(plan["event", i])
     if np.issubdtype(values.dtype, np.unsignedinteger):
         return values.astype(np.uint64).view(np.int64)
     if np.issubdtype(values.dtype, np.floating) and len(bad := np.flatnonzero(values != np.floor(values))):
         raise CollidekitError(
-            f"{path}: row {entries[bad[0]]}: the event number {plan['event', i].text!r} is {values[bad[0]]}; it must be an "
-            "integer"
+            f"{scope.place(bad[0])}: the event number {plan['event', i].text!r} is {values[bad[0]]}; it must be an integer"
         )
     with np.errstate(invalid="ignore"):
         return values.astype(np.int64)
 
 
-def make_input(plan: Plan, scope: Scope, name: str, path: str, entries: Array, replaced: dict[str, int]) -> Input:
+def make_input(plan: Plan, scope: Scope, name: str, replaced: dict[str, int]) -> Input:
     entry = plan.analysis.inputs[name]
     if isinstance(entry, Group):
         columns = [scope.numbers(expression) for expression in plan.under("inputs", name, "features")]
         return torch.from_numpy(_matrix(name, columns, entry.features, scope.rows, replaced))
-    return _collection(plan, scope, name, entry, path, entries, replaced)
+    return _collection(plan, scope, name, entry, replaced)
 
 
-def _collection(
-    plan: Plan, scope: Scope, name: str, entry: Collection, path: str, entries: Array, replaced: dict[str, int]
-) -> Ragged:
+def _collection(plan: Plan, scope: Scope, name: str, entry: Collection, replaced: dict[str, int]) -> Ragged:
     places = [("inputs", name, part) for part in ("features", "momenta", "coordinates")]
     used = [expression for place in places for expression in plan.under(*place)]
-    values = [expression.evaluate(scope) for expression in used]
-    counts = _lengths(plan, scope, name, entry, path, entries, dict(zip(used, values, strict=True)))
+    values = [scope.value(expression) for expression in used]
+    counts = _lengths(plan, scope, name, entry, dict(zip(used, values, strict=True)))
     members = kept_members(plan, scope, name, entry, counts)
     columns = [flat_values(value, counts) for value in values]
     if members is not None:
@@ -268,13 +229,11 @@ def _collection(
     return Ragged(torch.from_numpy(data), torch.from_numpy(offsets), len(entry.features), bool(entry.momenta))
 
 
-def _lengths(
-    plan: Plan, scope: Scope, name: str, entry: Collection, path: str, entries: Array, values: dict[Expression, Any]
-) -> Array:
+def _lengths(plan: Plan, scope: Scope, name: str, entry: Collection, values: dict[Expression, Any]) -> Array:
     """Constituents in each row (N,) of the file; all lists of a collection must agree on it."""
     others = [plan["inputs", name, key] for key in ("order", "where") if getattr(entry, key)]
     lengths: dict[str, Array] = {}
-    for expression, value in [*values.items(), *((other, other.evaluate(scope)) for other in others)]:
+    for expression, value in [*values.items(), *((other, scope.value(other)) for other in others)]:
         if isinstance(value, ak.Array) and value.ndim > 2:
             raise CollidekitError(f"{expression.where}: {expression.text!r}: is a list of lists in each row")
         if isinstance(value, ak.Array) and value.ndim > 1:
@@ -285,7 +244,7 @@ def _lengths(
             f"{first.where}: collection {name!r} needs lists and {first.text!r} is one number a row; without 'limit' "
             "and 'order' the input is a flat group"
         )
-    return _same_lengths(lengths, path, entries)
+    return same_lengths(lengths, scope.place)
 
 
 def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts: Array) -> tuple[Array, Array] | None:
@@ -293,10 +252,10 @@ def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts:
     keep: Array | None = None
     rows = np.repeat(np.arange(len(counts)), counts)
     if entry.where:
-        keep = np.flatnonzero(flat_values(plan["inputs", name, "where"].evaluate(scope), counts).astype(bool))
+        keep = np.flatnonzero(flat_values(scope.value(plan["inputs", name, "where"]), counts).astype(bool))
         rows = rows[keep]
     if entry.order:
-        order = flat_values(plan["inputs", name, "order"].evaluate(scope), counts)
+        order = flat_values(scope.value(plan["inputs", name, "order"]), counts)
         order = (order if keep is None else order[keep]).astype(np.float64)
         wrong = ~((order[1:] <= order[:-1]) | (rows[1:] != rows[:-1]))
         if wrong.any():
@@ -304,7 +263,7 @@ def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts:
             unsorted[rows[1:][wrong]] = True
             part = np.flatnonzero(unsorted[rows])
             sequence = np.arange(len(rows))
-            sequence[part] = part[np.lexsort((-order[part], rows[part]))]
+            sequence[part] = part[_descending(order[part], np.bincount(rows, minlength=len(counts))[unsorted])]
             keep = sequence if keep is None else keep[sequence]
     if keep is not None:
         counts = np.bincount(rows, minlength=len(counts))
@@ -316,10 +275,18 @@ def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts:
     return None if keep is None else (keep, counts)
 
 
+def _descending(values: Array, counts: Array) -> Array:
+    """Positions that bring the values of each row in descending order, equal ones as they are and NaN last."""
+    keys = np.where(np.isnan(values), np.inf, np.minimum(-values, np.finfo(np.float64).max))
+    places = ak.flatten(ak.argsort(ak.unflatten(keys, counts), axis=1, stable=True), axis=1)
+    sequence: Array = np.repeat(np.cumsum(counts) - counts, counts) + ak.to_numpy(places)
+    return sequence
+
+
 def flat_values(value: Any, counts: Array) -> Array:
     """One number for each constituent; a number a row is repeated."""
     if isinstance(value, ak.Array) and value.ndim > 1:
-        return np.asarray(ak.to_numpy(ak.fill_none(ak.flatten(value, axis=1), np.nan), allow_missing=False))
+        return flat_numbers(ak.flatten(value, axis=1))
     return np.repeat(np.broadcast_to(np.asarray(value), counts.shape), counts)
 
 

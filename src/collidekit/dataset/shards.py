@@ -1,10 +1,18 @@
-"""Shards: Arrow IPC files with LZ4, in which a collection is one column of lists of fixed-size float32 vectors."""
+"""Shards: Arrow IPC files with LZ4, in which a collection is one column of lists of fixed-size float32 vectors.
+
+What is written is a list of blocks, each with its place in the file and its checksum, which is verified where it is read.
+"""
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +26,16 @@ BLOCK = 512
 """Rows in one record batch, the last one of a shard apart: what is read and decompressed at once."""
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of blocks: its rows, its size, the place, size and CRC-32 of each block, and the CRC-32 of all around them."""
+
+    rows: int
+    bytes: int
+    blocks: list[tuple[int, int, int]]
+    around: int
 
 
 def schema(analysis: Analysis) -> pa.Schema:
@@ -54,7 +72,7 @@ def to_record_batch(batch: Batch, target: pa.Schema) -> pa.RecordBatch:
 
 def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
     """The batch of a record batch whose first row has the given position in the dataset."""
-    layout = json.loads(records.schema.metadata[b"collidekit"])
+    layout = _layout(records.schema.metadata[b"collidekit"])
     inputs: dict[str, Input] = {}
     spectators: dict[str, torch.Tensor] = {}
     event: dict[str, torch.Tensor] = {}
@@ -80,16 +98,25 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
     )
 
 
-def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compress: bool = True) -> int:
-    """Write batches, cut into blocks, under a temporary name that is renamed when all is there; returns the rows."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    rows = 0
+@lru_cache(maxsize=8)
+def _layout(text: bytes) -> dict[str, list[int]]:
+    """Number of features of each collection, and whether it has momenta."""
+    layout: dict[str, list[int]] = json.loads(text)
+    return layout
+
+
+def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compress: bool = True) -> Written:
+    """Write batches, cut into blocks, under a temporary name that is renamed when all is there."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
     options = _OPTIONS if compress else None
+    rows, ends = 0, []
     try:
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, target, options=options) as writer:
             for block in blocks(batches):
                 rows += len(block)
                 writer.write_batch(to_record_batch(block, target))
+                ends.append(sink.tell())
+        written = _with_checksums(temporary, rows, ends)
         temporary.replace(path)
     except OSError as error:
         raise CollidekitError(
@@ -98,7 +125,24 @@ def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compr
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return rows
+    return written
+
+
+def _with_checksums(path: Path, rows: int, ends: list[int]) -> Written:
+    """As it stands in the file."""
+    with pa.OSFile(str(path)) as file:
+        file.seek(8)  # the magic; the schema, which follows, is written with the first block
+        pa.ipc.read_message(file)
+        places = pairwise([file.tell(), *ends])
+        blocks = [(start, stop - start, zlib.crc32(file.read_at(stop - start, start))) for start, stop in places]
+        return Written(rows, file.size(), blocks, checksum_around(file, blocks))
+
+
+def checksum_around(file: pa.NativeFile, blocks: list[tuple[int, int, int]]) -> int:
+    """CRC-32 of what stands before the first block and after the last one."""
+    begin = blocks[0][0] if blocks else 0
+    end = blocks[-1][0] + blocks[-1][1] if blocks else 0
+    return zlib.crc32(file.read_at(file.size() - end, end), zlib.crc32(file.read_at(begin, 0)))
 
 
 def blocks(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -155,8 +199,4 @@ def _from_arrow(column: pa.Array, layout: list[int] | None) -> Input:
 
 def _tensor(column: pa.Array) -> torch.Tensor:
     """A tensor on the memory of an Arrow column, which must not be written to."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(column.to_numpy(zero_copy_only=True))
+    return torch.from_dlpack(column)  # type: ignore[attr-defined]

@@ -95,19 +95,19 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
             raise CollidekitError(f"{path}: there is no row {row:,}; the file has {last}")
         columns = columns_to_read(plan, list(reader.columns), with_truth=False, path=path)
         chunk = reader.read(columns, row, row + 1)
-    scope, entries = open_scope(plan, chunk, path, row)
+    scope = open_scope(plan, chunk, path, row)
     what = plan.analysis.rows or "row of the processor"
     if not 0 <= member < scope.rows:
         holds = f"members 0 to {scope.rows - 1}" if scope.rows else "none"
         raise CollidekitError(f"{path}: row {row}: there is no {what} {member}; it holds {holds}")
     members = scope.rows
     mask = np.arange(members) == member
-    scope, entries = scope.select(mask), entries[mask]
+    scope = scope.select(mask)
     label, classes = _classes(plan, scope)
     weight = _value(scope, plan["weight",]) if ("weight",) in plan else 1.0
     weight = float("nan") if weight is None else float(weight)
     weights = np.array([weight if np.isfinite(weight) else 1.0], dtype=np.float32)
-    batch = make_batch(plan, scope, np.array([label]), weights, path, 0, entries, {})
+    batch = make_batch(plan, scope, np.array([label]), weights, 0, {})
     return Trace(
         plan=plan, path=path, row=row, member=member, members=members,
         columns=[_column(name, str(chunk[name].type.content), _first(scope[name])) for name in columns],
@@ -139,7 +139,7 @@ def _first(values: Any) -> Any:
 def _value(scope: Scope, expression: Expression) -> Any:
     """None where the file lacks what the expression needs."""
     try:
-        return _first(expression.evaluate(scope))
+        return _first(scope.value(expression))
     except KeyError:
         return None
 
@@ -197,14 +197,14 @@ def _input(plan: Plan, scope: Scope, batch: Batch, name: str) -> TracedInput:
         raw = [np.asarray(scope.numbers(expression), dtype=np.float64) for expression in expressions]
         features = [TracedFeature(f, raw[i], matrix[:, i]) for i, f in enumerate(entry.features)]
         return TracedInput(name, None, 1, 1, np.zeros(1, np.int64), features)
-    values = [expression.evaluate(scope) for expression in expressions]
+    values = [scope.value(expression) for expression in expressions]
     lists = next(value for value in values if isinstance(value, ak.Array) and value.ndim > 1)
     counts = ak.to_numpy(ak.num(lists, axis=1))
     members = kept_members(plan, scope, name, entry, counts)
     positions = np.arange(counts[0]) if members is None else members[0]
     passing = int(counts[0])
     if entry.where:
-        passing = int(flat_values(plan["inputs", name, "where"].evaluate(scope), counts).astype(bool).sum())
+        passing = int(flat_values(scope.value(plan["inputs", name, "where"]), counts).astype(bool).sum())
     columns = [np.asarray(flat_values(value, counts), dtype=np.float64)[positions] for value in values]
     matrix = data.values.numpy()
     features = [TracedFeature(f, columns[i], matrix[:, i]) for i, f in enumerate(entry.features)]

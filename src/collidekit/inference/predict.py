@@ -9,13 +9,14 @@ import torch
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
-from collidekit.dataset.construct import CHUNK
 from collidekit.dataset.loader import Dataset, Loader, ahead
+from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError
 from collidekit.inference.predictions import Predictions
 from collidekit.models.tagger import Tagger
 from collidekit.readers import BadFileError, expand, open_file
+from collidekit.readers.base import LostServerError
 from collidekit.training.checkpoint import Checkpoint
 
 
@@ -97,7 +98,8 @@ def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: 
                     if len(batch):
                         yield batch
         except CollidekitError as error:
-            if not skip_bad_files or (opened and not isinstance(error, BadFileError)):
+            lost = isinstance(error, LostServerError)
+            if not skip_bad_files or lost or (opened and not isinstance(error, BadFileError)):
                 raise
             skipped.append(f"{error} (its first {start:,} entries are predicted)" if start else str(error))
 

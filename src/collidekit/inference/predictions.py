@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
-from collidekit.files import replacing
+from collidekit.files import remove_abandoned, replacing
 
 Array = np.ndarray[Any, Any]
 
@@ -88,6 +88,7 @@ class Predictions:
         if path.suffix not in (".parquet", ".root"):
             raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix!r}")
         columns = self.columns()
+        remove_abandoned(path)
         with replacing(path) as temporary:
             if path.suffix == ".root":
                 import uproot

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from collidekit.analysis.schema import Source
-from collidekit.readers.base import BadFileError, FileReader, Reader, chunks, is_url, open_binary
+from collidekit.readers.base import BadFileError, FileReader, Reader, bad_file, chunks, is_url, open_binary
 from collidekit.readers.files import expand, file_id
 from collidekit.readers.hdf5 import Hdf5Reader
 from collidekit.readers.jsonlines import JsonLinesReader
 from collidekit.readers.parquet import ParquetReader
+from collidekit.readers.remote import RemoteReader
 from collidekit.readers.root import RootReader
 
 __all__ = [
@@ -52,7 +53,11 @@ MAGIC = {
 
 def open_file(path: str, source: Source = ANY) -> Reader:
     """A reader for a file, by ``source.format``, else by its suffix, else by its first bytes."""
-    return READERS[_format(path, source)](path, source)
+
+    def reader(path: str) -> Reader:
+        return READERS[_format(path, source)](path, source)
+
+    return RemoteReader(path, reader) if is_url(path) else reader(path)
 
 
 def _format(path: str, source: Source) -> str:
@@ -63,7 +68,10 @@ def _format(path: str, source: Source) -> str:
         if suffix.startswith(".") and lower.endswith(suffix):
             return suffix
     with open_binary(path) as file:
-        start = file.read(64).lstrip() if not is_url(path) else file.read(64)
+        try:
+            start = file.read(64).lstrip()
+        except OSError as error:
+            raise bad_file(path, error) from error
     for magic, name in MAGIC.items():
         if start.startswith(magic):
             return name

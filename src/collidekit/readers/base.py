@@ -1,19 +1,37 @@
 """What every reader offers, and the checks they share."""
 
+import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
-from typing import BinaryIO, Protocol, Self, cast
+from typing import Any, BinaryIO, Protocol, Self, cast
 
 import awkward as ak
 
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.readers.xrootd import limit_waits, trouble
+
+AHEAD = 1 << 20
+"""Bytes that are fetched from a server at a time where a file is read from its begin to its end."""
+
+BLOCK = 1 << 18
+"""Bytes that are fetched at a time where it is read here and there."""
 
 
 class BadFileError(CollidekitError):
     """A file that cannot be read at all, or no further: missing, empty, truncated or of another format."""
+
+
+class LostServerError(BadFileError):
+    """The server of a file does not answer, or the way to it is broken: another try may do better."""
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
+        """What the server or the client said."""
 
 
 class Reader(Protocol):
@@ -28,6 +46,10 @@ class Reader(Protocol):
 
     def read(self, columns: Sequence[str], start: int, stop: int) -> ak.Array:
         """Rows ``start`` to ``stop`` as records of exactly these columns; takes memory for ``stop - start`` rows."""
+
+    def detour(self, start: int) -> int:
+        """How many rows it costs to begin to read at this one, because others before it must be decoded too."""
+        ...
 
     def close(self) -> None: ...
 
@@ -84,6 +106,10 @@ class FileReader(ABC):
                 )
         return ak.zip({name: arrays[name] for name in columns}, depth_limit=1)
 
+    def detour(self, start: int) -> int:
+        """How many rows it costs to begin to read at this one: none, where a format can be entered anywhere."""
+        return 0
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the file."""
@@ -112,15 +138,60 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
-def open_binary(path: str) -> BinaryIO:
-    """A local file or a url, opened for reading bytes; a missing or empty one is an error."""
+def server_of(url: str) -> tuple[Any, str]:
+    """The server of a url as fsspec knows it, and the path on it."""
+    import fsspec
+
+    # of a file that does not open, a search for other places of it would hide what the server says
+    options = {"locate_all_sources": False} if url.startswith("root://") else {}
+    server, inside = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+    return server, inside
+
+
+class UrlFile(io.RawIOBase):
+    """The bytes of a remote file; the last ``kept`` blocks stay in memory, without any it is read as it is asked for.
+
+    To close it is no error, whatever became of its server.
+    """
+
+    def __init__(self, url: str, kept: int = 0) -> None:
+        server, inside = server_of(url)
+        blocks = {"cache_type": "blockcache", "block_size": BLOCK, "cache_options": {"maxblocks": kept}}
+        self._file: Any = server.open(inside, "rb", **blocks if kept else {"cache_type": "none"})
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        if not self.closed:
+            with suppress(OSError):
+                self._file.close()
+        super().close()
+
+
+def open_binary(path: str, kept: int | None = None) -> BinaryIO:
+    """A local file or a url, opened for reading bytes; a missing or empty one is an error.
+
+    ``kept`` is for a url that is not read from its begin to its end (see `UrlFile`).
+    """
     check(path)
     if not is_url(path):
         return open(path, "rb")
-    import fsspec
-
     try:
-        return cast(BinaryIO, fsspec.open(path, "rb").open())
+        if kept is None:
+            return io.BufferedReader(UrlFile(path), AHEAD)
+        return cast(BinaryIO, UrlFile(path, kept))
     except Exception as error:
         raise bad_file(path, error) from error
 
@@ -137,6 +208,8 @@ def check(path: str) -> None:
             raise CollidekitError(f"{path}: files of this kind need one more package: {remote}") from error
         except ValueError as error:
             raise CollidekitError(f"{path}: no such kind of url; root:// and local files can be read") from error
+        if path.startswith("root://"):
+            limit_waits()
     elif os.path.isdir(path):
         raise BadFileError(f"{path}: is a folder; name its files, such as {os.path.join(path, '*.root')}")
     elif not os.path.exists(path):
@@ -149,8 +222,22 @@ def check(path: str) -> None:
 
 def bad_file(path: str, error: Exception, where: str = "") -> BadFileError:
     """What a library said about a file that it could not read, in one line."""
+    if is_url(path) and (found := trouble(error)):
+        if found.final:
+            return BadFileError(f"{path}: {found.final} ({found.said[:160]})")
+        return LostServerError(f"{path}: {where}the server is lost ({found.said[:160]})", found.said[:160])
     said = " ".join(str(error).split())[:160]
     what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return BadFileError(
         f"{path}: {where}cannot be read, it seems truncated or damaged ({what}); copy it again or leave it out"
     )
+
+
+def unopened(path: str, error: Exception, what: str, magic: bytes) -> BadFileError:
+    """A file that cannot be opened as, say, ``a Parquet`` file: it is of another format, or damaged."""
+    bad = bad_file(path, error)
+    if not (is_url(path) and trouble(error)):
+        with suppress(OSError), open_binary(path) as file:
+            if file.read(len(magic)) != magic:
+                return BadFileError(f"{path}: is not {what} file; `source: {{format: ...}}` says what it is")
+    return bad

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 
 from collidekit.errors import CollidekitError
-from collidekit.readers.base import bad_file, check, is_url
+from collidekit.readers.base import check, is_url
+from collidekit.readers.remote import known_status
+from collidekit.readers.server import is_glob, matches, trying
 
 MEGABYTE = 1 << 20
 
@@ -14,9 +16,9 @@ MEGABYTE = 1 << 20
 def expand(patterns: Sequence[str] | str) -> list[str]:
     """The files that patterns stand for, in their order; those of one glob are sorted.
 
-    A pattern is a path, a glob (``data/*.root``, ``**`` for all folders below), a url, or a ``.txt`` file with one
-    pattern a line (``#`` begins a comment; relative to where the list lies). One that matches nothing and a file that
-    comes twice are errors.
+    A pattern is a path or a url, a glob of them (``data/*.root``, ``**`` for all folders below), or a ``.txt`` file with
+    one pattern a line (``#`` begins a comment; relative to where the list lies). One that matches nothing and a file
+    that comes twice are errors.
     """
     paths: list[str] = []
     said: dict[str, str] = {}
@@ -36,20 +38,23 @@ def _matched(pattern: str, origin: str = "") -> Iterator[tuple[str, str]]:
     """Each file of a pattern, and where it was named."""
     origin = origin or repr(pattern)
     if is_url(pattern):
-        yield pattern, origin
-        return
-    pattern = os.path.expanduser(pattern)
+        found = trying(pattern, lambda: matches(pattern)) if is_glob(pattern) else [pattern]
+    else:
+        pattern = os.path.expanduser(pattern)
+        found = _local(pattern)
+    if not found:
+        what = "matches no file" if is_url(pattern) or glob.has_magic(pattern) else "there is no such file"
+        raise CollidekitError(f"{pattern}: {what}" + ("" if origin == repr(pattern) else f" (named in {origin})"))
+    for path in found:
+        yield path, origin
+
+
+def _local(pattern: str) -> list[str]:
     if os.path.exists(pattern):  # also a file whose name holds a * or a [
         if os.path.isdir(pattern):
             check(pattern)
-        yield pattern, origin
-        return
-    matches = [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
-    if not matches:
-        what = "matches no file" if glob.has_magic(pattern) else "there is no such file"
-        raise CollidekitError(f"{pattern}: {what}" + ("" if origin == repr(pattern) else f" (named in {origin})"))
-    for path in matches:
-        yield path, origin
+        return [pattern]
+    return [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
 
 
 def _listed(path: str) -> Iterator[tuple[str, str]]:
@@ -66,17 +71,13 @@ def _listed(path: str) -> Iterator[tuple[str, str]]:
 def file_id(path: str) -> dict[str, int | float | str]:
     """What tells a file from a changed one: its size, time of change and a checksum of its first and last megabyte.
 
-    The checksum covers the size, so that ``size`` and ``checksum`` stay the same for a copy; a url has only its size.
+    The checksum covers the size, so that ``size`` and ``checksum`` stay the same for a copy. Of a url, size and time of
+    change are known.
     """
     check(path)
     if is_url(path):
-        import fsspec
-
-        try:
-            filesystem, inside = fsspec.core.url_to_fs(path)
-            return {"url": path, "size": int(filesystem.size(inside))}
-        except Exception as error:
-            raise bad_file(path, error) from error
+        found = known_status(path)
+        return {"url": path, "size": found.size, "modified": found.modified}
     status = os.stat(path)
     digest = hashlib.blake2b(str(status.st_size).encode(), digest_size=16)
     with open(path, "rb") as file:

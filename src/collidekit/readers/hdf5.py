@@ -1,6 +1,7 @@
 """HDF5 files: pandas tables, structured arrays and plain arrays, read with h5py."""
 
 import importlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +12,14 @@ import h5py
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary
-from collidekit.readers.hdf5_parts import NumericPart, Part, StructuredPart
+from collidekit.readers.hdf5_parts import Part, part_of
 from collidekit.readers.pandas_table import PandasPart, is_pandas
 
 BATCH = 8_192
 """Rows whose padding is in memory at a time."""
+
+KEPT = 256
+"""Blocks of a remote file that are kept, 64 MiB: all its datasets are read side by side."""
 
 
 class Hdf5Reader(FileReader):
@@ -25,9 +29,9 @@ class Hdf5Reader(FileReader):
         super().__init__(path, source)
         check(path)
         importlib.import_module("hdf5plugin")  # registers blosc, zstd and other filters
+        self._bytes = open_binary(path, KEPT) if is_url(path) else None
         try:
-            handle = open_binary(path) if is_url(path) else path
-            self._file = h5py.File(handle, "r", rdcc_nbytes=16 << 20)
+            self._file = h5py.File(self._bytes or path, "r", rdcc_nbytes=16 << 20)
         except Exception as error:
             raise self._not_hdf5(error) from error
         try:
@@ -79,6 +83,7 @@ class Hdf5Reader(FileReader):
             return table.rows
         if isinstance(root, h5py.Group):
             root.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+            found = {name: item for name, item in found.items() if "/_i_" not in f"/{name}"}  # indices of PyTables
         tables = {name: dataset for name, dataset in found.items() if dataset.shape}
         rows = self._common({name: dataset.shape[0] for name, dataset in tables.items()})
         for path, dataset in found.items():
@@ -87,8 +92,8 @@ class Hdf5Reader(FileReader):
                 self.unreadable[name] = f"of shape {dataset.shape} while the table has {rows} rows"
                 continue
             self._check_filters(dataset)
-            part = StructuredPart(name, dataset) if dataset.dtype.names else NumericPart(name, dataset)
-            self._add(part)
+            self._check_sources(dataset)
+            self._add(part_of(name, dataset))
         if not self.columns:
             raise BadFileError(f"{self.path}: holds no table of numbers")
         return rows
@@ -131,6 +136,15 @@ class Hdf5Reader(FileReader):
                     "which neither h5py nor hdf5plugin has; write it again with gzip or blosc"
                 )
 
+    def _check_sources(self, dataset: Any) -> None:
+        """An error for a virtual dataset that lacks one of its files: HDF5 would read zeros."""
+        folder = os.path.dirname(self.path)
+        for source in dataset.virtual_sources() if dataset.is_virtual else []:
+            name = source.file_name
+            places = [name, os.path.join(folder, name), os.path.join(folder, os.path.basename(name))]
+            if name != "." and "%" not in name and not any(map(os.path.exists, places)):
+                raise BadFileError(f"{self.path}: is a virtual file whose part {name} is not there; copy it beside it")
+
     def _count(self) -> int:
         return self._rows
 
@@ -151,3 +165,5 @@ class Hdf5Reader(FileReader):
 
     def close(self) -> None:
         self._file.close()
+        if self._bytes:
+            self._bytes.close()

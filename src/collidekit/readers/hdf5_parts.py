@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import awkward as ak
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +51,15 @@ def full(values: NDArray[Any]) -> ak.Array:
     return ak.from_regular(ak.from_numpy(native(values), regulararray=True), axis=None)
 
 
+def part_of(name: str, dataset: Any) -> Part:
+    """The dataset as columns whose names begin with this one."""
+    if dataset.dtype.names:
+        return StructuredPart(name, dataset)
+    if dataset.ndim == 1 and h5py.check_vlen_dtype(dataset.dtype):
+        return VariablePart(name, dataset)
+    return NumericPart(name, dataset)
+
+
 class StructuredPart:
     """(N,) with named fields -> numbers; (N, M) -> lists, without the entries whose field ``valid`` is false."""
 
@@ -78,6 +88,23 @@ class StructuredPart:
         valid = rows["valid"].astype(bool)
         counts = valid.sum(axis=1)
         return {name: ak.unflatten(full(rows[self._fields[name]][valid]), counts) for name in names}
+
+
+class VariablePart:
+    """(N,) lists of any length (HDF5's own) -> lists."""
+
+    def __init__(self, name: str, dataset: Any) -> None:
+        self.name = name or dataset.name.split("/")[-1]
+        members = np.dtype(h5py.check_vlen_dtype(dataset.dtype))
+        good = number(members) and members.isnative  # h5py does not swap the bytes of the others
+        self.columns = {self.name: f"var * {number(members)}"} if good else {}
+        self.unreadable = {} if good else {self.name: f"lists of any length of {members}"}
+        self.datasets = [dataset]
+
+    def read(self, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+        rows = self.datasets[0][start:stop]
+        values = ak.from_numpy(native(np.concatenate(rows)))
+        return {self.name: ak.unflatten(values, np.array([len(row) for row in rows]))}
 
 
 class NumericPart:

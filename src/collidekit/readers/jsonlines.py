@@ -41,6 +41,8 @@ class JsonLinesReader(FileReader):
         self._where: dict[str, tuple[Level, int]] = {}
         for name, level, position in self._layout.columns():
             name = re.sub(r"\W", "_", name)
+            if name in self._where:
+                self.unreadable[name] = "in the file twice under this name"
             self._where[name] = (level, position)
             self.columns[name] = "var * float64" if level.depth else "float64"
 
@@ -133,6 +135,10 @@ class JsonLinesReader(FileReader):
         level, position = self._where[name]
         values = ak.from_numpy(np.ascontiguousarray(matrices[id(level)][:, position]))
         return ak.unflatten(values, np.asarray(level.counts, np.int64)) if level.depth else values
+
+    def detour(self, start: int) -> int:
+        """All lines before must be found, which takes about a tenth of the time of reading them."""
+        return start // 10
 
     def close(self) -> None:
         self._lines = None

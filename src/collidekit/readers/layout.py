@@ -129,13 +129,15 @@ class Object(Node):
 
 @dataclass
 class Each(Node):
-    """A list of any number of members; ``repeat`` holds, for inner lists, positions in the record of a member here."""
+    """A list of any number of members, null for none; ``repeat`` holds, for inner lists, positions in the record of a member here."""
 
     node: Node
     level: Level
     repeat: list[tuple[Level, list[int]]] = field(default_factory=list)
 
     def read(self, value: Any, record: list[Any]) -> None:
+        if value is None:
+            return
         if not isinstance(value, list):
             raise ShapeError(f"a list of any length was expected, not {_kind(value)}")
         if isinstance(self.node, Number) and len(self.level.names) == 1:
@@ -254,10 +256,11 @@ def _shown(samples: list[Any], name: str, layout: Layout, level: Level, unreadab
             inside = [sample[key] for sample in samples if key in sample]
             nodes[key] = _shown(inside, f"{name}_{key}" if name else key, layout, level, unreadable)
         return Object({key: node for key, node in nodes.items() if not isinstance(node, Skip)})
-    if level.depth == 0 and all(isinstance(sample, list) for sample in samples):
+    lists = [sample for sample in samples if isinstance(sample, list)]
+    if level.depth == 0 and lists and all(sample is None or isinstance(sample, list) for sample in samples):
         inner = Level(1)
         layout.levels.append(inner)
-        members = [member for sample in samples for member in sample] or [0.0]
+        members = [member for sample in lists for member in sample] or [0.0]
         node = _shown(members, name, layout, inner, unreadable)
         return node if isinstance(node, Skip) else Each(node, inner)
     if any(isinstance(sample, list | dict) for sample in samples):

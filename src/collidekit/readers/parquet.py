@@ -1,6 +1,9 @@
 """Parquet files, read row group by row group with pyarrow."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import awkward as ak
@@ -8,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collidekit.analysis.schema import Source
-from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary
+from collidekit.readers.base import FileReader, bad_file, check, is_url, open_binary, unopened
 from collidekit.readers.flatten import leaves, plain
 
 BATCH = 16_384
@@ -20,20 +23,14 @@ class ParquetReader(FileReader):
 
     def __init__(self, path: str, source: Source) -> None:
         super().__init__(path, source)
-        self._handle: Any = open_binary(path) if is_url(path) else _local(path)
+        self._handle: Any = open_binary(path, kept=0) if is_url(path) else _local(path)
         try:
             # a buffer for each column instead of pre-buffering, which would hold the bytes of whole row groups
             self._file = pq.ParquetFile(self._handle, buffer_size=1 << 20, pre_buffer=False)
             schema = self._file.schema_arrow
         except Exception as error:
-            self._handle.seek(0)
-            magic = self._handle.read(4)
             self._handle.close()
-            if magic != b"PAR1":
-                raise BadFileError(
-                    f"{path}: is not a Parquet file; `source: {{format: ...}}` says what it is"
-                ) from error
-            raise bad_file(path, error) from error
+            raise unopened(path, error, "a Parquet", b"PAR1") from error
         self._where: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._leaves: dict[str, list[str]] = {}
         self._find_columns(schema)
@@ -71,6 +68,16 @@ class ParquetReader(FileReader):
             array = ak.from_arrow(pa.chunked_array(map(_whole, table.column(field).chunks)))
             result[name] = plain(array[inner] if inner else array, f"{self.path}: column {name!r}", start)
         return result
+
+    @cached_property
+    def _groups(self) -> list[int]:
+        """The first row of each row group."""
+        sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
+        return [0, *accumulate(sizes)][:-1]
+
+    def detour(self, start: int) -> int:
+        """A row group is decoded from its begin, about ten times as fast as rows are made of it."""
+        return (start - self._groups[bisect_right(self._groups, start) - 1]) // 10
 
     def close(self) -> None:
         self._stream = None

@@ -12,8 +12,9 @@ import uproot
 
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url
+from collidekit.readers.base import BadFileError, FileReader, LostServerError, bad_file, check, is_url, unopened
 from collidekit.readers.flatten import leaves, plain
+from collidekit.readers.xrootd import trouble
 
 TREES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
@@ -30,12 +31,9 @@ class RootReader(FileReader):
             handler = {} if is_url(path) else {"handler": uproot.MultithreadedFileSource, "num_workers": 1}
             self._file = uproot.open({path if is_url(path) else Path(path): None}, **handler)
         except Exception as error:
-            raise self._not_root(error) from error
+            raise unopened(path, error, "a ROOT", b"root") from error
         try:
-            if not is_url(path) and self._file.file.fEND > (size := os.path.getsize(path)):
-                raise BadFileError(
-                    f"{path}: is truncated: it should have {self._file.file.fEND} bytes and has {size}; copy it again"
-                )
+            self._check_size()
             self.tree = self._tree_name()
             try:
                 self._tree: Any = self._file[self.tree]
@@ -47,12 +45,13 @@ class RootReader(FileReader):
             self._file.close()
             raise
 
-    def _not_root(self, error: Exception) -> CollidekitError:
-        if not is_url(self.path):
-            with open(self.path, "rb") as file:
-                if file.read(4) != b"root":
-                    return BadFileError(f"{self.path}: is not a ROOT file; `source: {{format: ...}}` says what it is")
-        return bad_file(self.path, error)
+    def _check_size(self) -> None:
+        try:
+            size = self._file.file.source.num_bytes if is_url(self.path) else os.path.getsize(self.path)
+        except OSError as error:
+            raise bad_file(self.path, error) from error
+        if size < (end := self._file.file.fEND):
+            raise BadFileError(f"{self.path}: is truncated: it should have {end} bytes and has {size}; copy it again")
 
     def _tree_name(self) -> str:
         try:
@@ -141,12 +140,13 @@ class RootReader(FileReader):
         try:
             return self._arrays(branches, start, stop)
         except Exception as error:
-            for branch in branches:  # again, one by one, to say which one is bad
+            whole = bad_file(self.path, error, f"rows {start} to {stop}, ")
+            for branch in branches if not isinstance(whole, LostServerError) else []:  # which one is bad?
                 try:
                     self._arrays([branch], start, stop)
                 except Exception as bad:
                     raise bad_file(self.path, bad, f"branch {branch!r}, rows {start} to {stop}, ") from bad
-            raise bad_file(self.path, error, f"rows {start} to {stop}, ") from error
+            raise whole from error
 
     def _arrays(self, branches: list[str], start: int, stop: int) -> dict[str, ak.Array]:
         options = {"entry_start": start, "entry_stop": stop, "array_cache": None}
@@ -184,6 +184,8 @@ def _branch_forms(tree: Any) -> dict[str, ak.forms.Form | str]:
             if isinstance(interpretation, uproot.interpretation.identify.UnknownInterpretation):
                 raise NotImplementedError
             forms[name] = interpretation.awkward_form(branch.file)
-        except Exception:  # noqa: BLE001 - whatever uproot cannot interpret is listed as unreadable
+        except Exception as error:  # whatever uproot cannot interpret is listed as unreadable
+            if trouble(error):
+                raise  # it was the server
             forms[name] = str(branch.typename)
     return forms

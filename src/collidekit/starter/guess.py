@@ -59,6 +59,8 @@ class Guess:
     event: list[str] = field(default_factory=list)
     weights: list[str] = field(default_factory=list)
     kinematics: list[str] = field(default_factory=list)
+    members: dict[str, str] = field(default_factory=dict)
+    """Collections that say by an index to which row they belong (``JetPFCands_jetIdx``), and this index."""
     left_out: list[str] = field(default_factory=list)
     """Collections that are not of the row but of its event."""
     few_values: list[str] = field(default_factory=list)
@@ -113,6 +115,9 @@ def _rows_in_events(
     name = "Jet" if "Jet" in labelled else min(labelled, key=len)
     found.rows, (found.label, group) = name, labelled[name]
     found.left_out = [other.name for other in lists if other is not group]
+    for other in lists:
+        if other.name.startswith(name) and (index := f"{other.name}_jetIdx") in other.columns:
+            found.members[other.name] = index
     members = {n: Column(n, c.columntype, c.values) for n, c in group.columns.items() if n.startswith(f"{name}_")}
     return members, []
 

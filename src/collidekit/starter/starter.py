@@ -105,7 +105,7 @@ def _bins(plan: Plan, found: Guess, path: str) -> dict[str, list[float]]:
     with open_file(path, plan.analysis.source) as reader:
         start, stop = _places(reader.rows)[0]
         chunk = reader.read(columns_to_read(plan, list(reader.columns)), start, stop)
-    scope, _ = open_scope(plan, chunk, path, start)
+    scope = open_scope(plan, chunk, path, start)
     bins = {}
     for name in names:
         values = np.asarray(scope[name], dtype=np.float64)

@@ -52,6 +52,9 @@ def _rows(found: Guess) -> Iterator[str]:
             "Other collections of the event" if found.rows else "Left out, as they look like simulated truth or weights"
         )
         yield f"# {what}: {_some(found.left_out)}"
+    if found.members:
+        yield f"# Some belong to one {found.rows}; with this line their branches are lists of that {found.rows}:"
+        yield f"# members: {{{', '.join(f'{name}: {index}' for name, index in found.members.items())}}}"
 
 
 def _selection() -> Iterator[str]:

@@ -8,6 +8,8 @@ import luigi
 
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
+from collidekit.dataset.manifest import FORMAT
+from collidekit.dataset.workers import EXECUTORS
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask
@@ -22,12 +24,23 @@ class DatasetParameters(AnalysisTask):
     )
     chunk_size = luigi.IntParameter(default=100_000, description="rows in a shard")
     coffea_worker = luigi.IntParameter(default=1, significant=False, description="processes that read files")
+    executor = luigi.ChoiceParameter(
+        default="futures",
+        choices=EXECUTORS,
+        significant=False,
+        description="who reads files: processes of this machine (futures) or a Dask cluster (dask)",
+    )
+    scheduler = luigi.Parameter(
+        default="",
+        significant=False,
+        description="the Dask cluster: an address such as tcp://host:8786 or a scheduler file; default: one of this machine",
+    )
     skip_bad_files = luigi.BoolParameter(
         default=False, description="go on without files that cannot be read; count them"
     )
 
     exclude_index = True
-    prefer_params_cli = {"coffea_worker", "chunk_size", "n_threads"}  # noqa: RUF012
+    prefer_params_cli = {"coffea_worker", "executor", "scheduler", "chunk_size", "n_threads"}  # noqa: RUF012
 
     def files(self) -> list[str]:
         """The input files, expanded."""
@@ -54,6 +67,7 @@ class DatasetConstructorTask(DatasetParameters):
 
     def identity(self) -> dict[str, Any]:
         return {
+            "format": FORMAT,
             "analysis": self.analysis.fingerprint,
             "files": [[Path(path).name, self._content_id(path)] for path in self.files()],
             "chunk_size": self.chunk_size,
@@ -88,6 +102,8 @@ class DatasetConstructorTask(DatasetParameters):
             workers=self.coffea_worker,
             debug=self.debug,
             skip_bad_files=self.skip_bad_files,
+            executor=self.executor,
+            scheduler=self.scheduler,
         )
         for entry in manifest.inputs:
             self.detail(f"  {entry['rows']:>12,}  rows in {entry['path']}")

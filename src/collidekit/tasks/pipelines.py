@@ -50,3 +50,10 @@ class NanoAODJetsRun(Pipeline):
 
     config = luigi.Parameter(default="nanoaod_jets", description="the analysis")
     exclude_index = False
+
+
+class PFNanoJetsRun(Pipeline):
+    """Jet flavour from CMS NanoAOD with particle-flow candidates (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="pfnano_jets", description="the analysis")
+    exclude_index = False
