@@ -7,7 +7,7 @@ from typing import Any
 CHUNK = 10_000
 """Entries of a file that one worker holds in memory at once."""
 
-LARGEST = 10
+LARGEST = 5
 """Chunks in a piece, where beginning in the middle of the file costs nothing."""
 
 

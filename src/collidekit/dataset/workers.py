@@ -21,6 +21,9 @@ TRIES = 3
 WORTH = 5.0
 """Seconds of work that must be left for workers to be started: each takes two or three to begin."""
 
+WARM_UP = 1.0
+"""Seconds that the first piece of a process takes longer than others."""
+
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 Done = Callable[[Any], None]
@@ -87,7 +90,7 @@ class Processes(Workers):
         left, killed = dict(enumerate(pieces)), 0
         yield from self._until_they_work(left, work)
         while left:
-            self._begin(self.count if killed < TRIES - 1 else 1)  # alone, it is the first that is left which kills
+            self._begin(self.count if killed < TRIES - 1 else 1, work)  # alone, it is the first that is left which kills
             futures = {self._pool.submit(work, piece): number for number, piece in left.items()}
             try:
                 for future in as_completed(futures):
@@ -104,18 +107,19 @@ class Processes(Workers):
 
     def _until_they_work(self, left: dict[int, Piece], work: Callable[[Piece], Result]) -> Iterator[tuple[int, Result]]:
         """What this process does itself: all pieces, if that takes less time than to start workers."""
-        begun = time.monotonic()
-        for done, (number, piece) in enumerate(list(left.items())):
-            expected = (time.monotonic() - begun) / done * len(left) if done else 0.0
-            if expected >= WORTH:
-                self._begin(self.count)
+        seconds, warm_up = 0.0, WARM_UP  # of the last piece; of the first one, in which much is imported
+        for number, piece in list(left.items()):
+            if seconds * len(left) >= WORTH:
+                self._begin(self.count, work)
             if self._pool is not None and (self._first.done() or WORTH == 0):
                 return
+            begun = time.monotonic()
             result = work(piece)
+            seconds, warm_up = max(time.monotonic() - begun - warm_up, 0.0), 0.0
             del left[number]
             yield number, result
 
-    def _begin(self, count: int) -> None:
+    def _begin(self, count: int, work: Callable[[Any], Any]) -> None:
         if self._pool is None:
             from loky import ProcessPoolExecutor
 
@@ -124,7 +128,7 @@ class Processes(Workers):
             self._pool = ProcessPoolExecutor(count, initializer=_begin_worker, initargs=(os.getpid(),), env=env)
             # Ctrl-C goes to all processes of a terminal; workers leave it to this one
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            self._first = self._pool.submit(os.getpid)  # starts them
+            self._first = self._pool.submit(_receive, work)  # starts them
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def end(self, killed: bool) -> None:
@@ -197,6 +201,10 @@ def find_workers(executor: str = "futures", count: int = 1, scheduler: str = "")
     if executor == "dask":
         return Dask(count, scheduler)
     return Processes(count) if count > 1 else ThisProcess(1)
+
+
+def _receive(work: object) -> None:
+    """In a worker: import all that the work needs, which takes most of the time until it can begin."""
 
 
 def _begin_worker(parent: int) -> None:
