@@ -218,6 +218,25 @@ def crew() -> Workers:
     crew.end(killed=False)
 
 
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """With real collective calls: same steps, and together the same gradients as a single process."""
+    paths = write_files(tmp_path, [1001])
+    construct(make_plan(NUMBERED), paths, tmp_path / "out", SHARD, progress=False)
+    script = str(Path(__file__).with_name("two_ranks.py"))
+    found = {}
+    for ranks in (1, 2):
+        processes = [
+            subprocess.Popen(
+                [sys.executable, script, str(tmp_path / "out"), str(tmp_path), str(rank), str(ranks)],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(ranks)
+        ]
+        found[ranks] = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert found[2][0] == found[2][1] == pytest.approx(found[1][0], rel=1e-9)
+
+
 LIMIT = 192
 """MiB that the process below may take beyond what it has when all is imported."""
 

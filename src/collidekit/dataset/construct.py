@@ -94,9 +94,8 @@ def _construct(
     except BaseException as error:
         crew.end(killed=True)
         _remove_unfinished(output, parts)
-        if isinstance(error, CollidekitError) and not isinstance(
-            error.__cause__, OSError
-        ):  # no second try can do better
+        another_try_may_help = isinstance(error.__cause__, OSError) or not isinstance(error, CollidekitError)
+        if not another_try_may_help:
             shutil.rmtree(parts)
             _remove_leftovers(output)
             with suppress(OSError):

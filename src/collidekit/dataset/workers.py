@@ -90,7 +90,9 @@ class Processes(Workers):
         left, killed = dict(enumerate(pieces)), 0
         yield from self._until_they_work(left, work)
         while left:
-            self._begin(self.count if killed < TRIES - 1 else 1, work)  # alone, it is the first that is left which kills
+            self._begin(
+                self.count if killed < TRIES - 1 else 1, work
+            )  # alone, it is the first that is left which kills
             futures = {self._pool.submit(work, piece): number for number, piece in left.items()}
             try:
                 for future in as_completed(futures):
@@ -155,6 +157,7 @@ class Dask(Workers):
             if scheduler:
                 place = {"scheduler_file": scheduler} if os.path.exists(scheduler) else {"address": scheduler}
                 self._client = Client(**place)  # type: ignore[no-untyped-call]
+                self.count = max(sum(self._client.nthreads().values()), 1)
             else:
                 self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
                     n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
