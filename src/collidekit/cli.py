@@ -225,8 +225,8 @@ def check(
     """Find what would spoil a training before it does: one pass over the files, in bounded memory.
 
     Shows rows, cutflow, classes, the range of each feature, and what the dataset will take. Finds missing branches, rows in
-    two classes, NaN, constant features, repeated rows, rows that are in both training and test files, and features that
-    alone separate classes better than all others together: those are often truth.
+    two classes, NaN, constant features, repeated rows, rows that are in both training and test files, wrong training
+    settings of the analysis file, and features that alone separate classes better than all others together: those are often truth.
 
     Example: [cyan]collidekit check my_analysis.yaml 'train/*.root' --test-files 'test/*.root'[/cyan]
 
@@ -236,9 +236,11 @@ def check(
 
     from collidekit.dataset.check import check_named
     from collidekit.dataset.check_tables import show
+    from collidekit.training.config import check_recommended
 
     found = check_named(analysis, [*(files or ()), *(named_files or ())] or None, test_files, rows)
     show(found, Console())
+    check_recommended(found.plan)
     if found.errors:
         raise typer.Exit(2)
 

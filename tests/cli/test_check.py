@@ -1,5 +1,6 @@
 """``collidekit check``."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,3 +234,20 @@ inputs:
     assert "jet.n_vertices alone separates b from light" in said
     assert "Truth leakage?" in said
     assert not checked([path], analysis=analysis.replace(", n_vertices", "")).problems
+
+
+@pytest.mark.parametrize(
+    ("recommended", "message"),
+    [
+        ("{epoch: 3}", r"jets\.yaml:\d+: training\.epoch: unknown key \(did you mean 'epochs'"),
+        ("{epochs: 0}", r"jets\.yaml:\d+: training\.epochs: .*greater than or equal to 1, got 0"),
+        ("{model_name: pnf}", "network 'pnf'"),
+        ("{model_options: {width: 3}}", "network pfn: no option 'width'"),
+    ],
+)
+def test_wrong_recommendations_for_the_training(tmp_path: Path, run: Run, recommended: str, message: str) -> None:
+    text = re.sub(r"(?m)^training:.*\n", "", ANALYSIS)
+    (tmp_path / "jets.yaml").write_text(f"{text}\ntraining: {recommended}\n")
+    result = run("check", str(tmp_path / "jets.yaml"), write_root(tmp_path / "jets.root", jets(300)))
+    assert result.exit_code == 2
+    assert re.search(message, " ".join(result.output.split()))

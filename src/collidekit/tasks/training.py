@@ -8,12 +8,11 @@ from typing import Any
 import law
 import luigi
 import torch
-from pydantic import ValidationError
 
-from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.errors import CollidekitError
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
-from collidekit.training.config import TrainingConfig
+from collidekit.training.config import TrainingConfig, training_config
 
 _IN_FILE = "; default: the analysis file's training, else "
 
@@ -80,18 +79,7 @@ class TrainingParameters(DatasetParameters):
         given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
         given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
         given["model_options"] = json.loads(json.dumps(dict(self.model_options), default=list)) or None
-        settings = {**self.analysis.training, **{name: value for name, value in given.items() if value is not None}}
-        try:
-            return TrainingConfig.model_validate(settings)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name, known = str(first["loc"][0]), list(TrainingConfig.model_fields)
-            place = f"{self.plan.lines.at(('training', name))}: training.{name}"
-            if name not in known:
-                close = did_you_mean(name, known)
-                raise CollidekitError(f"{place}: unknown key{close}; allowed are {', '.join(known)}") from None
-            shown = place if given[name] is None else f"--{name.replace('_', '-')}"
-            raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}") from None
+        return training_config(self.plan, given)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

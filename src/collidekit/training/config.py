@@ -1,10 +1,14 @@
 """Everything that decides what a training learns, validated."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from collidekit.analysis.features import Strict
+from collidekit.analysis.scope import Plan
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.registry import build_network
 from collidekit.objectives.classification import LossFunction
 from collidekit.training.optimizers import OPTIMIZERS
 from collidekit.training.schedules import SCHEDULES
@@ -58,3 +62,25 @@ class TrainingConfig(Strict):
         if self.mixed_precision:
             return "bf16-mixed"
         return {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-true"}[self.training_precision]
+
+
+def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
+    """The settings: one that is given and not None, else what the analysis file recommends, else the default."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return TrainingConfig.model_validate({**plan.analysis.training, **chosen})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, known = str(first["loc"][0]), list(TrainingConfig.model_fields)
+        place = f"{plan.lines.at(('training', name))}: training.{name}"
+        if name not in known:
+            close = did_you_mean(name, known)
+            raise CollidekitError(f"{place}: unknown key{close}; allowed are {', '.join(known)}") from None
+        shown = f"--{name.replace('_', '-')}" if name in chosen else place
+        raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}") from None
+
+
+def check_recommended(plan: Plan) -> None:
+    """An error where the analysis file recommends a setting, a network or an option of it that there is not."""
+    config = training_config(plan, {})
+    build_network(config.model_name, plan.analysis.inputs, len(plan.analysis.classes), config.model_options)
