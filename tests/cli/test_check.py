@@ -251,3 +251,15 @@ def test_wrong_recommendations_for_the_training(tmp_path: Path, run: Run, recomm
     result = run("check", str(tmp_path / "jets.yaml"), write_root(tmp_path / "jets.root", jets(300)))
     assert result.exit_code == 2
     assert re.search(message, " ".join(result.output.split()))
+
+
+def test_every_row_of_every_file_is_looked_at(tmp_path: Path) -> None:
+    columns = jets(900)
+    files = [
+        write_root(tmp_path / f"{i}.root", {name: values[300 * i : 300 * (i + 1)] for name, values in columns.items()})
+        for i in range(3)
+    ]
+    found = checked(files)
+    assert [part.seen for part in found.parts] == [900]
+    twice = checked([files[0], write_root(tmp_path / "again.root", {n: v[:300] for n, v in columns.items()})])
+    assert "300 rows repeat the inputs of an earlier row exactly" in texts(twice)

@@ -302,7 +302,6 @@ def test_a_worker_that_is_killed_each_time_is_one_error(file: str, tmp_path: Pat
     ):
         construct(plan, file, output, chunk_size=SHARD, workers=2, progress=False)
     made = {int(path.stem) for path in (output / "parts").glob("0*.json")}
-    assert made
     assert not made & {4, 5, 6}
     assert unfinished(output) == []
     (tmp_path / "always").unlink()
@@ -327,3 +326,31 @@ def test_an_error_in_one_chunk_stops_the_others(file: str, tmp_path: Path) -> No
 def test_a_finished_dataset_holds_all_rows(file: str, tmp_path: Path) -> None:
     dataset = Dataset(complete(file, tmp_path / "out"))
     assert [int(n) for batch in Loader(dataset, 100) for n in batch.spectators["number"]] == list(range(ROWS))
+
+
+@pytest.mark.parametrize("what", ["empty", "flipped", "gone", "summary"])
+def test_a_part_that_a_power_cut_spoiled_is_made_again(
+    file: str, tmp_path: Path, undisturbed: dict[str, bytes], what: str
+) -> None:
+    output = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(construction, "_join", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            complete(file, output)
+    part = output / "parts" / "000004.arrow"
+    content_ = bytearray(part.read_bytes())
+    if what == "empty":
+        part.write_bytes(b"")
+    elif what == "flipped":
+        content_[len(content_) // 2] ^= 1
+        part.write_bytes(content_)
+    elif what == "gone":
+        part.unlink()
+    else:
+        part.with_suffix(".json").write_text("")
+    if what != "summary":
+        with pytest.raises(CollidekitError, match=r"000004\.arrow: is damaged: .* run the same command again"):
+            complete(file, output)
+        assert parts(output) == 9
+    complete(file, output)
+    assert content(output) == undisturbed

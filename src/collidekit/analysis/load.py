@@ -85,14 +85,17 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
         raise CollidekitError(_message(error, lines)) from None
     if analysis.processor:
         analysis = analysis.model_copy(update={"processor": _beside(analysis.processor, Path(path).parent)})
+    if ".py:" in analysis.source.format:
+        source = analysis.source.model_copy(update={"format": _beside(analysis.source.format, Path(path).parent)})
+        analysis = analysis.model_copy(update={"source": source})
     expressions(analysis, lines)
     return analysis, lines
 
 
-def _beside(processor: str, folder: Path) -> str:
-    """A processor's path is relative to the analysis file; one that is not there may be relative to here."""
-    file, colon, name = processor.rpartition(":")
-    return f"{folder / file}{colon}{name}" if (folder / file).is_file() else processor
+def _beside(plugin: str, folder: Path) -> str:
+    """The path of a processor or reader is relative to the analysis file; one that is not there may be relative to here."""
+    file, colon, name = plugin.rpartition(":")
+    return f"{folder / file}{colon}{name}" if (folder / file).is_file() else plugin
 
 
 def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[str | int, ...], Expression]:

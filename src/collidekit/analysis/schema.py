@@ -4,12 +4,13 @@
 
 import hashlib
 import json
+import re
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, Field, FiniteFloat, Tag, field_validator, model_validator
 from pydantic import Discriminator as UnionBy
-from pydantic import Field, FiniteFloat, Tag, field_validator, model_validator
 
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, wrong
 from collidekit.analysis.functions import CONSTANTS
@@ -23,10 +24,20 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines")
+
+
+def _format(name: str) -> str:
+    if name not in FORMATS and not re.fullmatch(r".+\.py:\w+", name):
+        raise wrong(f"{name!r} is none of {', '.join(FORMATS)}, nor a reader of yours such as my_reader.py:MyReader")
+    return name
+
+
 class Source(Strict):
     """Where the rows of a file are."""
 
-    format: Literal["auto", "root", "parquet", "hdf5", "jsonlines"] = "auto"
+    format: Annotated[str, AfterValidator(_format)] = "auto"
+    """One of FORMATS, or ``file.py:ClassName`` of a reader of the user's."""
     tree: str | None = None
     """ROOT: name of the TTree or RNTuple. HDF5: the group to read. Not needed where a file holds only one."""
     layout: str | list[Any] | None = None
@@ -218,10 +229,12 @@ class Analysis(Strict):
         content["variables"] = dict(sorted(content["variables"].items()))  # the order of all else has a meaning
         if self.processor:
             content["processor"] = _code(self.processor)
+        if ".py:" in self.source.format:
+            content["source"]["format"] = _code(self.source.format)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
 
 
-def _code(processor: str) -> list[str]:
-    """The class of a user's processor and the text of its file, wherever that lies."""
-    path, _, name = processor.rpartition(":")
+def _code(plugin: str) -> list[str]:
+    """The class of a user's processor or reader and the text of its file, wherever that lies."""
+    path, _, name = plugin.rpartition(":")
     return [name, Path(path).read_text(encoding="utf-8") if Path(path).is_file() else path]

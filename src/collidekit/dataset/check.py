@@ -113,11 +113,12 @@ def _open(plan: Plan, file: CheckedFile) -> list[str]:
 
 def _blocks(part: Part, limit: int | None) -> list[list[tuple[int, int]]]:
     """For each file first and last row of what to read at once."""
-    size = step = CHUNK
-    if limit is not None and limit < part.rows:
-        size = max(1, min(CHUNK, limit // _PLACES))
-        step = max(size, part.rows * size // limit)
-    blocks, first = [], 0
+    if limit is None or limit >= part.rows:
+        return [[(start, min(start + CHUNK, file.rows)) for start in range(0, file.rows, CHUNK)] for file in part.files]
+    size = max(1, min(CHUNK, limit // _PLACES))
+    step = max(size, part.rows * size // limit)
+    blocks: list[list[tuple[int, int]]] = []
+    first = 0
     for file in part.files:
         blocks.append([(start, min(start + size, file.rows)) for start in range(-first % step, file.rows, step)])
         first += file.rows

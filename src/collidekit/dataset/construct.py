@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,7 @@ from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
 from collidekit.dataset.workers import Workers, find_workers
 from collidekit.errors import CollidekitError
-from collidekit.files import read_json, write_json
+from collidekit.files import checksum, read_json, write_json
 from collidekit.progress import counting
 from collidekit.readers import BadFileError, expand, file_id, open_file
 from collidekit.readers.base import LostServerError, is_url
@@ -223,8 +223,14 @@ def _guarded(piece: Any, work: Callable[[Any], Result], parts: Path) -> Result |
 
 
 def _missing(pieces: list[Piece], parts: Path) -> list[Piece]:
-    """The pieces with a chunk whose part is not there."""
-    made = {int(path.stem) for path in parts.glob("[0-9]*.json")}
+    """The pieces with a chunk whose part is not there, or whose summary a power cut has left empty."""
+    made = set()
+    for path in parts.glob("[0-9]*.json"):
+        try:
+            read_json(path)
+            made.add(int(path.stem))
+        except CollidekitError:
+            path.unlink()
     return [piece for piece in pieces if any(chunk.number not in made for chunk in piece.chunks)]
 
 
@@ -271,8 +277,9 @@ def _read(chunk: Chunk, plan: Plan) -> ak.Array:
 
 def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
     rows = build_rows(plan, _read(chunk, plan), chunk.path, chunk.file, chunk.start)
-    write_batches(parts / f"{chunk.number:06d}.arrow", schema(plan.analysis), iter([rows.batch]), compress=False)
-    return Summary.of(chunk.file, rows, plan.analysis)
+    path = parts / f"{chunk.number:06d}.arrow"
+    write_batches(path, schema(plan.analysis), iter([rows.batch]), compress=False)
+    return replace(Summary.of(chunk.file, rows, plan.analysis), checksum=checksum(path))
 
 
 def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None:
@@ -333,6 +340,7 @@ def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iter
     for i, (start, stop) in enumerate(pairwise(starts)):
         if stop <= first or start >= last or start == stop:
             continue
+        _verify(parts / f"{i:06d}.arrow")
         reader = open_shard(parts / f"{i:06d}.arrow")
         position = start
         for number in range(reader.num_record_batches):
@@ -341,3 +349,13 @@ def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iter
             if low < high:
                 yield batch.slice(low, high)
             position += len(batch)
+
+
+def _verify(part: Path) -> None:
+    """One that is not as it was written, after a power cut perhaps, is removed and made again by the next call."""
+    note = part.with_suffix(".json")
+    if not part.exists() or checksum(part) != read_json(note)["checksum"]:
+        note.unlink()
+        raise CollidekitError(
+            f"{part}: is damaged: it does not have its checksum; run the same command again, which makes it anew"
+        ) from OSError("damaged")

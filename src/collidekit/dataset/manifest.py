@@ -25,6 +25,8 @@ class Summary:
     file: int = 0
     rows: int = 0
     failed: str = ""
+    checksum: int = 0
+    """Of the file of the part."""
     cutflow: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
     class_counts: dict[str, int] = field(default_factory=dict)
@@ -140,7 +142,7 @@ def write_manifest(
         "fingerprint": analysis.fingerprint,
         "inputs": inputs,
         "shards": shards,
-        "summary": {key: value for key, value in summary.items() if key not in ("file", "failed")},
+        "summary": {key: value for key, value in summary.items() if key not in ("file", "failed", "checksum")},
     }
     write_json(folder / "manifest.json", content)
     return read_manifest(folder)

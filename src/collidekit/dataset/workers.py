@@ -9,6 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -128,10 +129,8 @@ class Processes(Workers):
             # loky would end a worker that holds 300 MB more than at first, and lose seconds: a chunk may take as much
             env = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15"}
             self._pool = ProcessPoolExecutor(count, initializer=_begin_worker, initargs=(os.getpid(),), env=env)
-            # Ctrl-C goes to all processes of a terminal; workers leave it to this one
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            self._first = self._pool.submit(_receive, work)  # starts them
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            with _leaving_interrupts():
+                self._first = self._pool.submit(_receive, work)  # starts them
 
     def end(self, killed: bool) -> None:
         if self._pool is not None:
@@ -155,13 +154,18 @@ class Dask(Workers):
         self._client: Any = None
         try:
             if scheduler:
+                if ":" not in scheduler and not os.path.exists(scheduler):
+                    raise CollidekitError(
+                        f"scheduler {scheduler!r}: there is no such scheduler file, and an address has a port"
+                    )
                 place = {"scheduler_file": scheduler} if os.path.exists(scheduler) else {"address": scheduler}
                 self._client = Client(**place)  # type: ignore[no-untyped-call]
                 self.count = max(sum(self._client.nthreads().values()), 1)
             else:
-                self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
-                )
+                with _leaving_interrupts():
+                    self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                        n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
+                    )
                 self._client = Client(self._cluster)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
             raise CollidekitError(
@@ -204,6 +208,16 @@ def find_workers(executor: str = "futures", count: int = 1, scheduler: str = "")
     if executor == "dask":
         return Dask(count, scheduler)
     return Processes(count) if count > 1 else ThisProcess(1)
+
+
+@contextmanager
+def _leaving_interrupts() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal; those that are started here leave it to this one."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _receive(work: object) -> None:

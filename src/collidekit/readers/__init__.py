@@ -1,8 +1,12 @@
 """Files of any format as tables of awkward arrays, read in chunks."""
 
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 
 from collidekit.analysis.schema import Source
+from collidekit.errors import CollidekitError
+from collidekit.plugins import load_module
 from collidekit.readers.base import BadFileError, FileReader, Reader, bad_file, chunks, is_url, open_binary
 from collidekit.readers.files import expand, file_id
 from collidekit.readers.hdf5 import Hdf5Reader
@@ -38,7 +42,7 @@ READERS: dict[str, Callable[[str, Source], Reader]] = {
     ".json": JsonLinesReader,
     ".json.gz": JsonLinesReader,
 }
-"""What reads a format or a suffix. To read a format of your own, add to it: ``READERS[".evt"] = MyReader``."""
+"""What reads a format or a suffix. A reader of your own is named in the analysis: ``source: {format: mine.py:Mine}``."""
 
 ANY = Source()
 MAGIC = {
@@ -55,9 +59,24 @@ def open_file(path: str, source: Source = ANY) -> Reader:
     """A reader for a file, by ``source.format``, else by its suffix, else by its first bytes."""
 
     def reader(path: str) -> Reader:
-        return READERS[_format(path, source)](path, source)
+        kind = _format(path, source)
+        return (_own(kind) if ".py:" in kind else READERS[kind])(path, source)
 
     return RemoteReader(path, reader) if is_url(path) else reader(path)
+
+
+def _own(name: str) -> Callable[[str, Source], Reader]:
+    """The reader of a user's that ``file.py:ClassName`` names."""
+    path, _, chosen = name.rpartition(":")
+    return _loaded(path, chosen, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: str, name: str, changed: int) -> Callable[[str, Source], Reader]:
+    reader = getattr(load_module(Path(path)), name, None)
+    if not (isinstance(reader, type) and issubclass(reader, FileReader)):
+        raise CollidekitError(f"{path}: there is no class {name!r} in it that is a collidekit.readers.FileReader")
+    return reader
 
 
 def _format(path: str, source: Source) -> str:

@@ -9,7 +9,6 @@ import luigi
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import FORMAT
-from collidekit.dataset.workers import EXECUTORS
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask
@@ -24,9 +23,8 @@ class DatasetParameters(AnalysisTask):
     )
     chunk_size = luigi.IntParameter(default=100_000, description="rows in a shard")
     coffea_worker = luigi.IntParameter(default=1, significant=False, description="processes that read files")
-    executor = luigi.ChoiceParameter(
+    executor = luigi.Parameter(
         default="futures",
-        choices=EXECUTORS,
         significant=False,
         description="who reads files: processes of this machine (futures) or a Dask cluster (dask)",
     )
