@@ -162,11 +162,11 @@ class Dask(Workers):
                 self._client = Client(**place)  # type: ignore[no-untyped-call]
                 self.count = max(sum(self._client.nthreads().values()), 1)
             else:
-                with _leaving_interrupts():
-                    self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                        n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
-                    )
+                self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
+                )
                 self._client = Client(self._cluster)  # type: ignore[no-untyped-call]
+                self._client.run(_ignore_interrupts)
         except (OSError, ValueError) as error:
             raise CollidekitError(
                 f"scheduler {scheduler!r}: cannot be reached ({' '.join(str(error).split())})"
@@ -218,6 +218,11 @@ def _leaving_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _ignore_interrupts() -> None:
+    """In a worker of Dask, which sets its own answer to Ctrl-C: the same."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _receive(work: object) -> None:
