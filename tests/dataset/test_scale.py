@@ -113,7 +113,7 @@ def test_results_come_in_the_order_of_the_pieces() -> None:
         ({"workers": 0}, "workers: at least 1 is needed, got 0"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "only the executor dask has one, not futures"),
         ({"executor": "dask", "scheduler": "tcp://127.0.0.1:1"}, "scheduler 'tcp://127.0.0.1:1': cannot be reached"),
-        ({"executor": "dask", "scheduler": "nonsense"}, "scheduler 'nonsense': cannot be reached"),
+        ({"executor": "dask", "scheduler": "nonsense"}, "scheduler 'nonsense': there is no such scheduler file"),
     ],
 )
 def test_workers_that_cannot_be_had(tmp_path: Path, options: dict[str, object], message: str) -> None:
