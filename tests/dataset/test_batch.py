@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collidekit.dataset.batch import Batch, Ragged, concatenate
@@ -38,6 +38,7 @@ def batch(counts: list[int], first: int = 0) -> Batch:
     )
 
 
+@settings(deadline=None)
 @given(COUNTS, st.data())
 def test_take_in_any_order_with_repeats(counts: list[int], data: st.DataObject) -> None:
     index = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=20))
@@ -47,6 +48,7 @@ def test_take_in_any_order_with_repeats(counts: list[int], data: st.DataObject) 
     assert int(taken.offsets[0]) == 0
 
 
+@settings(deadline=None)
 @given(COUNTS, st.data())
 def test_slice_and_rows(counts: list[int], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(counts)))
@@ -58,6 +60,7 @@ def test_slice_and_rows(counts: list[int], data: st.DataObject) -> None:
     assert part.rows.tolist() == [i for i, count in enumerate(counts[start:stop]) for _ in range(count)]
 
 
+@settings(deadline=None)
 @given(st.lists(COUNTS, min_size=1, max_size=4))
 def test_concatenate_is_the_inverse_of_slicing(pieces: list[list[int]]) -> None:
     first, batches = 0, []

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -79,8 +82,6 @@ def test_a_cluster_of_its_own(tmp_path: Path) -> None:
 
 
 def _process(piece: int) -> int:
-    import time
-
     time.sleep(0.1)
     return os.getpid()
 
@@ -95,6 +96,29 @@ def test_processes_begin_when_there_is_enough_left_to_do(monkeypatch: pytest.Mon
         assert len(set(found)) == 3
         monkeypatch.setattr(workers, "WORTH", 10.0)
         assert os.getpid() not in crew.run(range(8), _process)  # they are there
+
+
+def test_a_pool_that_breaks_between_two_stages_is_begun_again(capfd: pytest.CaptureFixture[str]) -> None:
+    with Processes(2) as crew:
+        for process in set(crew.run(range(8), _process)):
+            os.kill(process, signal.SIGKILL)
+        time.sleep(1)
+        assert crew.run(range(8), str) == list("01234567")
+    assert "a worker was killed" in capfd.readouterr().err
+
+
+def test_a_scheduler_that_is_lost_is_one_error() -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
+    )
+    try:
+        with find_workers("dask", 1, cluster.scheduler_address) as crew:
+            threading.Timer(1, crew._client.close).start()
+            with pytest.raises(CollidekitError, match="the Dask scheduler was lost; run the same command again"):
+                crew.run(range(1000), _process)
+    finally:
+        cluster.close()
 
 
 def test_results_come_in_the_order_of_the_pieces() -> None:

@@ -192,18 +192,17 @@ def test_input_histograms(place: Path) -> None:
     assert HistogramPlotterTask(**FILES).requires()["histograms"].folder == task.folder
 
 
-def test_pipelines_need_the_report() -> None:
-    for name in (
-        "TopTaggingRun",
-        "TopTaggingReferenceRun",
-        "JetFlavourRun",
-        "JetFlavourTracksRun",
-        "NanoAODJetsRun",
-        "PFNanoJetsRun",
-    ):
-        task = getattr(pipelines, name)
+def test_each_analysis_that_ships_has_a_pipeline_to_its_report() -> None:
+    found = [
+        task for task in vars(pipelines).values() if isinstance(task, type) and task.__module__ == pipelines.__name__
+    ]
+    runs = [task for task in found if not task.exclude_index]
+    shipped = Path(__file__).parents[2] / "analyses"
+    assert sorted(task.config._default for task in runs) == sorted(path.stem for path in shipped.glob("*.yaml"))
+    for task in runs:
         assert issubclass(task, law.WrapperTask)
-        assert task.config._default
+        needed = law.util.flatten(task(filelist=("train.root",), test_filelist=("test.parquet",)).requires())
+        assert [(type(one).__name__, one.config) for one in needed] == [("ReportTask", task.config._default)]
 
 
 # where a training goes on

@@ -93,9 +93,13 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
 
 
 def _beside(plugin: str, folder: Path) -> str:
-    """The path of a processor or reader is relative to the analysis file; one that is not there may be relative to here."""
+    """The path of a processor or reader is relative to the analysis file; one that is not there may be relative to here.
+
+    One that is found is absolute: the workers of a cluster may stand in another folder.
+    """
     file, colon, name = plugin.rpartition(":")
-    return f"{folder / file}{colon}{name}" if (folder / file).is_file() else plugin
+    found = next((place for place in (folder / file, Path(file)) if place.is_file()), None)
+    return f"{found.absolute()}{colon}{name}" if found else plugin
 
 
 def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[str | int, ...], Expression]:

@@ -97,7 +97,7 @@ def _construct(
         another_try_may_help = isinstance(error.__cause__, OSError) or not isinstance(error, CollidekitError)
         if not another_try_may_help:
             shutil.rmtree(parts)
-            _remove_leftovers(output)
+            _remove_shards(output)
             with suppress(OSError):
                 output.rmdir()
         raise
@@ -159,8 +159,8 @@ def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
         parts.mkdir(parents=True, exist_ok=True)
         if not note.exists() or read_json(note) != job:
             shutil.rmtree(parts)
-            for leftover in (*output.glob("shard_*.arrow"), *output.glob("manifest.json")):
-                leftover.unlink()
+            _remove_shards(output)
+            (output / "manifest.json").unlink(missing_ok=True)
             parts.mkdir()
             write_json(note, job)
         _remove_unfinished(output, parts)
@@ -176,9 +176,9 @@ def _remove_unfinished(output: Path, parts: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _remove_leftovers(output: Path) -> None:
-    for leftover in output.glob("shard_*.arrow"):
-        leftover.unlink()
+def _remove_shards(output: Path) -> None:
+    for shard in output.glob("shard_*.arrow"):
+        shard.unlink()
 
 
 @dataclass(frozen=True)
@@ -223,15 +223,27 @@ def _guarded(piece: Any, work: Callable[[Any], Result], parts: Path) -> Result |
 
 
 def _missing(pieces: list[Piece], parts: Path) -> list[Piece]:
-    """The pieces with a chunk whose part is not there, or whose summary a power cut has left empty."""
+    """The pieces with a chunk whose part is not there; one that is not as it was written is removed."""
     made = set()
-    for path in parts.glob("[0-9]*.json"):
-        try:
-            read_json(path)
-            made.add(int(path.stem))
-        except CollidekitError:
-            path.unlink()
+    joining = any(parts.glob("shard_*.json"))
+    for note in parts.glob("[0-9]*.json"):
+        if _is_whole(note, joining):
+            made.add(int(note.stem))
+        else:
+            note.unlink()
     return [piece for piece in pieces if any(chunk.number not in made for chunk in piece.chunks)]
+
+
+def _is_whole(note: Path, joining: bool) -> bool:
+    """Whether a part has its checksum; after a power cut it may not. Once shards are written, some are used up."""
+    part = note.with_suffix(".arrow")
+    try:
+        summary = read_json(note)
+    except CollidekitError:
+        return False
+    if summary["failed"]:
+        return True
+    return checksum(part) == summary["checksum"] if part.exists() else joining
 
 
 def _make_parts(piece: Piece, plan: Plan, parts: Path, skip_bad_files: bool) -> None:
@@ -340,7 +352,6 @@ def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iter
     for i, (start, stop) in enumerate(pairwise(starts)):
         if stop <= first or start >= last or start == stop:
             continue
-        _verify(parts / f"{i:06d}.arrow")
         reader = open_shard(parts / f"{i:06d}.arrow")
         position = start
         for number in range(reader.num_record_batches):
@@ -349,13 +360,3 @@ def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iter
             if low < high:
                 yield batch.slice(low, high)
             position += len(batch)
-
-
-def _verify(part: Path) -> None:
-    """One that is not as it was written, after a power cut perhaps, is removed and made again by the next call."""
-    note = part.with_suffix(".json")
-    if not part.exists() or checksum(part) != read_json(note)["checksum"]:
-        note.unlink()
-        raise CollidekitError(
-            f"{part}: is damaged: it does not have its checksum; run the same command again, which makes it anew"
-        ) from OSError("damaged")

@@ -91,11 +91,10 @@ class Processes(Workers):
         left, killed = dict(enumerate(pieces)), 0
         yield from self._until_they_work(left, work)
         while left:
-            self._begin(
-                self.count if killed < TRIES - 1 else 1, work
-            )  # alone, it is the first that is left which kills
-            futures = {self._pool.submit(work, piece): number for number, piece in left.items()}
+            alone = killed == TRIES - 1  # then it is the first one left that kills
+            self._begin(1 if alone else self.count, work)
             try:
+                futures = {self._pool.submit(work, piece): number for number, piece in left.items()}
                 for future in as_completed(futures):
                     result = future.result()
                     del left[futures[future]]
@@ -154,13 +153,17 @@ class Dask(Workers):
         self._client: Any = None
         try:
             if scheduler:
-                if ":" not in scheduler and not os.path.exists(scheduler):
+                is_file = os.path.exists(scheduler)
+                if ":" not in scheduler and not is_file:
                     raise CollidekitError(
                         f"scheduler {scheduler!r}: there is no such scheduler file, and an address has a port"
                     )
-                place = {"scheduler_file": scheduler} if os.path.exists(scheduler) else {"address": scheduler}
+                place = {"scheduler_file" if is_file else "address": scheduler}
                 self._client = Client(**place)  # type: ignore[no-untyped-call]
-                self.count = max(sum(self._client.nthreads().values()), 1)
+                threads = sum(self._client.nthreads().values())
+                self.count = max(threads, 1)
+                if not threads:
+                    notice(f"scheduler {scheduler}: has no workers yet; the work begins when one comes")
             else:
                 self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
                     n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
@@ -173,6 +176,8 @@ class Dask(Workers):
             ) from error
 
     def _results(self, pieces: Sequence[Piece], work: Callable[[Piece], Result]) -> Iterator[tuple[int, Result]]:
+        from concurrent.futures import CancelledError
+
         from distributed import KilledWorker, as_completed
 
         futures = self._client.map(work, pieces, pure=False)
@@ -182,6 +187,10 @@ class Dask(Workers):
                 yield numbers[future.key], future.result()
             except KilledWorker:
                 raise WorkerKilledError(pieces[numbers[future.key]]) from OSError("killed")
+            except (CancelledError, ConnectionError) as error:
+                raise CollidekitError(
+                    "the Dask scheduler was lost; run the same command again when it is up: it goes on where it was"
+                ) from OSError(str(error))
 
     def end(self, killed: bool) -> None:
         if self._client is not None:

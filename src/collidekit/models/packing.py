@@ -1,0 +1,104 @@
+"""Ragged rows as dense blocks of about equal length: padding is a few percent, and never changes what a row gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+WASTE = 0.1
+"""Padding that a block may hold, as a part of its constituents."""
+
+
+@frozen
+class Block:
+    """Rows ``start`` to ``stop`` of the sorted rows, whose constituents are ``first`` to ``last``, as (n, L)."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+    length: int
+    slots: Tensor  # (last - first,) place of each constituent in the flat (n * L)
+    mask: Tensor  # (n, L) True where there is a constituent
+
+    def fill(self, values: Tensor) -> Tensor:
+        """Sorted values (T, F) -> those of this block (n, L, F), zeros where there is no constituent."""
+        count = (self.stop - self.start) * self.length
+        if count == self.last - self.first:
+            return values[self.first : self.last].view(-1, self.length, values.shape[1])
+        dense = values.new_zeros(count, values.shape[1])
+        return dense.index_copy(0, self.slots, values[self.first : self.last]).view(-1, self.length, values.shape[1])
+
+    def take(self, dense: Tensor) -> Tensor:
+        """Dense (n, L, F) -> the constituents of this block (last - first, F)."""
+        flat = dense.reshape(-1, dense.shape[-1])
+        return flat if len(flat) == len(self.slots) else flat.index_select(0, self.slots)
+
+
+@frozen
+class Packing:
+    """Rows sorted by their number of constituents, longest first, and cut into blocks; empty rows are in none of them.
+
+    ``constituents (T,)`` and ``rows (N,)`` bring values into the sorted order: ``values[packing.constituents]``.
+    """
+
+    rows: Tensor
+    constituents: Tensor
+    blocks: list[Block]
+
+    def restore(self, values: Tensor) -> Tensor:
+        """Values (M, F) of the sorted rows that have constituents -> (N, F) in the order of the batch, 0 for empty rows."""
+        restored = values.new_zeros(len(self.rows), *values.shape[1:])
+        return restored.index_copy(0, self.rows[: len(values)], values)
+
+
+def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64) -> Packing:
+    """Blocks for rows at offsets (N + 1,): a block takes rows while its padding is below ``waste`` of its constituents.
+
+    ``slack`` slots of padding are always allowed: below that, a further block costs more than the padding.
+    """
+    counts, order = offsets.diff().sort(descending=True, stable=True)
+    starts = offsets[:-1][order]
+    ends = counts.cumsum(0)
+    total = int(ends[-1]) if len(ends) else 0
+    shift = torch.repeat_interleave(starts - (ends - counts), counts, output_size=total)
+    constituents = torch.arange(total, device=offsets.device) + shift
+    blocks, first = [], 0
+    for start, stop in _cut(counts.tolist(), waste, slack):
+        inside = counts[start:stop]
+        length = int(inside[0])
+        mask = torch.arange(length, device=offsets.device) < inside[:, None]
+        slots = mask.view(-1).nonzero().squeeze(1)
+        blocks.append(Block(start, stop, first, first + len(slots), length, slots, mask))
+        first += len(slots)
+    return Packing(order, constituents, blocks)
+
+
+def _cut(counts: list[int], waste: float, slack: int) -> Iterator[tuple[int, int]]:
+    """Where to cut descending counts."""
+    start, real = 0, 0
+    for stop, count in enumerate(counts):
+        padded = (stop + 1 - start) * counts[start]
+        if count == 0 or padded - (real + count) > waste * real + slack:
+            yield start, stop
+            start, real = stop, 0
+        if count == 0:
+            return
+        real += count
+    if real:
+        yield start, len(counts)
+
+
+def pairs(offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """All unordered pairs of constituents of the same row: indices ``i`` and ``j`` (P,) with i < j, row after row."""
+    counts = offsets.diff()
+    total = int(offsets[-1])
+    ends = torch.repeat_interleave(offsets[1:], counts, output_size=total)
+    after = ends - torch.arange(total, device=offsets.device) - 1  # partners that come later (T,)
+    number = int(after.sum())
+    i = torch.repeat_interleave(torch.arange(total, device=offsets.device), after, output_size=number)
+    first = torch.repeat_interleave(after.cumsum(0) - after, after, output_size=number)
+    return i, i + 1 + torch.arange(number, device=offsets.device) - first
