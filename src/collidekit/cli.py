@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from collidekit import __version__
-from collidekit.cli_app import DATA, DO, KEEP, LOOK, MAKE, TRAINING, WORK, app, verb
+from collidekit.cli_app import CARD, DATA, DO, ENSEMBLE, KEEP, LOOK, MAKE, SHARE, TRAINING, WORK, app, verb
 
 Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
 
@@ -78,12 +78,30 @@ def run(
     model: Annotated[
         str | None, _panel(TRAINING, "--model", help="The network: pfn, mlp, or a file my_network.py.")
     ] = None,
+    from_checkpoint: Annotated[
+        str | None,
+        _panel(TRAINING, "--from", help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
+               "that ships, and a fresh head.", metavar="CHECKPOINT"),
+    ] = None,
     epochs: Annotated[int | None, _panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
     batch_size: Annotated[int | None, _panel(TRAINING, "--batch-size", help="Rows in a step.")] = None,
     learning_rate: Annotated[
         float | None, _panel(TRAINING, "--learning-rate", help="The largest learning rate.")
     ] = None,
     seed: Annotated[int | None, _panel(TRAINING, "--seed", help="Decides all that is random.")] = None,
+    seeds: Annotated[
+        str | None,
+        _panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
+               metavar="SEEDS"),
+    ] = None,
+    checkpoint: Annotated[
+        list[str] | None,
+        _panel(TRAINING, "--checkpoint", help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
+               "the ensemble of them.", metavar="CHECKPOINT"),
+    ] = None,
+    combine: Annotated[
+        str | None, _panel(TRAINING, "--combine", help="How an ensemble is combined: mean (the default) or median.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         _panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
@@ -105,6 +123,9 @@ def run(
     What is there already is not made again, and what was interrupted goes on where it was. A setting that is not given
     is the one that the analysis file recommends.
 
+    With [bold]--seeds[/bold] each seed is trained, judged on its own, and in an ensemble; with [bold]--checkpoint[/bold] a
+    model that is trained already is judged.
+
     Example: [cyan]collidekit run top_tagging_reference --files train.parquet --test-files test.parquet --epochs 10[/cyan]
 
     Writes one folder for each step under [bold]./results[/bold] or [bold]--output[/bold], named by everything that
@@ -114,8 +135,11 @@ def run(
 
     named = {
         "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
-        "model_name": model, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
+        "model_name": model, "from_checkpoint": from_checkpoint, "epochs": epochs,
+        "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
         "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
+        "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
+        "checkpoint": tuple(checkpoint) if checkpoint else None,
     }  # fmt: skip
     run_to_report(
         report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)})
@@ -129,7 +153,9 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
 @verb(DO)
 def predict(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A best_model.pt, or the folder of a TrainingTask.", show_default=False)
+        str,
+        typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a model "
+                       "that ships.", show_default=False),
     ],
     files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
@@ -139,13 +165,28 @@ def predict(
                "the one of the training."),
     ] = None,
     skip_bad_files: Annotated[bool, _panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    others: Annotated[
+        list[str] | None,
+        _panel(ENSEMBLE, "--with", "-w", help="A further checkpoint: their probabilities are combined. May be repeated.",
+               metavar="CHECKPOINT"),
+    ] = None,
+    combine: Annotated[
+        str | None, _panel(ENSEMBLE, "--combine", help="How: mean (the default) or median of the probabilities.")
+    ] = None,
+    members: Annotated[
+        bool, _panel(ENSEMBLE, "--members", help="Write the probabilities of each member too, as prob_<class>_1, _2 ...")
+    ] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
+    ] = False,
     batch_size: Annotated[int, _panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
     threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
 
     Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
-    may be absent; where it is there, the AUC is shown.
+    may be absent; where it is there, the AUC is shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
+    with the analysis that it was trained with.
 
     Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
 
@@ -153,18 +194,27 @@ def predict(
     """
     from rich.console import Console
 
+    from collidekit.errors import CollidekitError
+    from collidekit.inference.ensemble import check_combination
     from collidekit.inference.predict_to_file import predict_to_file
 
-    done = predict_to_file(checkpoint, files, out, analysis, batch_size, skip_bad_files, threads)
+    if not others and (combine or members):
+        raise CollidekitError("one checkpoint is no ensemble: name the others with --with")
+    how = check_combination(combine or "mean")
+    done = predict_to_file(
+        checkpoint, files, out, analysis, batch_size, skip_bad_files, threads, others or (), how, members, calibrated
+    )
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:
         console.print(f"[yellow]skipped:[/yellow] {message}")
     console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
-    if names := done.discriminators_with_truth():
-        from collidekit.evaluation.roc_result import measure_discriminator
-        from collidekit.tasks.roc import roc_table
+    if names := done.predictions.discriminators_with_truth():
+        from collidekit.tasks.roc import ensemble_table, measure_all, roc_table
 
-        console.print(roc_table([measure_discriminator(done.predictions, name) for name in names]))
+        results, ensembles = measure_all(done.predictions, names=names, members=done.members)
+        console.print(roc_table(results))
+        for ensemble in ensembles:
+            console.print(ensemble_table(ensemble))
     console.print(f"[bold green]Predictions[/bold green]: {done.path}")
 
 
@@ -254,9 +304,9 @@ def trace(
         int, typer.Option(help="Where an analysis has its rows inside of events ('rows: Jet'): which one of the event.")
     ] = 0,
     checkpoint: Annotated[
-        Path | None,
-        typer.Option(help="A best_model.pt or the folder of a TrainingTask: show the scaled inputs and the answer of its "
-                     "network too.", show_default=False),
+        str | None,
+        typer.Option(help="A best_model.pt, the folder of a TrainingTask or of a published model, or a model that ships: "
+                     "show the scaled inputs and the answer of its network too.", show_default=False),
     ] = None,
 ) -> None:  # fmt: skip
     """Answer "why this number?": follow one row from the file to the network.
@@ -285,6 +335,78 @@ def trace(
     answer = ask(checkpoint, found)
     show(found, Console(), answer.scaled)
     show_answer(answer, Console())
+
+
+@verb(SHARE)
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="A model that ships, or the folder of one: print its card.", show_default=False)
+    ] = None,
+) -> None:
+    """List the trained models that ship, or print the card of one: data, recipe, scores, limits.
+
+    Use one by its name, as in [cyan]collidekit predict top-tagging/particlenet FILES -o scores.root[/cyan].
+
+    Example: [cyan]collidekit models[/cyan]
+
+    Writes nothing.
+    """
+    from rich.console import Console
+
+    from collidekit.publishing.shelf import show_card, show_models
+
+    if name is None:
+        show_models(Console())
+    else:
+        show_card(name, Console())
+
+
+@verb(SHARE)
+def publish(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A best_model.pt, or the folder of a TrainingTask.", show_default=False)
+    ],
+    folder: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
+    test_files: Annotated[
+        list[str] | None,
+        _panel(DATA, "--test-files", "-t", help="Measure the scores of the card on these files. May be repeated.",
+               metavar="FILES"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        _panel(CARD, "--data", help="What it learned from, in a few words: 'Top Quark Tagging Reference Dataset'."),
+    ] = None,
+    licence: Annotated[str | None, _panel(CARD, "--licence", help="The licence of these data, such as CC-BY-4.0.")] = None,
+    skip_bad_files: Annotated[bool, _panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there, and its card.")] = False,
+    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+) -> None:  # fmt: skip
+    """Make a model that can be given to others: weights as safetensors, a description as JSON, a model card.
+
+    What is known of the training fills the card: network, settings, rows, epochs, time, versions. With
+    [bold]--test-files[/bold] the scores are measured with the weights that were written. What only you can know is marked
+    AUTHOR in the card.
+
+    Example: [cyan]collidekit publish best_model.pt my_tagger --test-files 'test/*.root' --licence CC-BY-4.0[/cyan]
+
+    Writes model.safetensors, model.json and README.md into the folder.
+    """
+    from rich.console import Console
+
+    from collidekit.publishing.publish import publish as make
+
+    made = make(checkpoint, folder, test_files or (), data, licence, force, skip_bad_files, threads)
+    console = Console(soft_wrap=True, highlight=False)
+    for message in made.skipped:
+        console.print(f"[yellow]skipped:[/yellow] {message}")
+    if made.results:
+        from collidekit.tasks.roc import roc_table
+
+        console.print(roc_table(made.results))
+    console.print(f"[bold green]Published[/bold green]: {made.folder} ({made.size / 1e6:.2f} MB)")
+    if made.open_marks:
+        places = "1 place" if made.open_marks == 1 else f"{made.open_marks} places"
+        console.print(f"Next: write what only you know into {made.folder / 'README.md'}: {places} marked AUTHOR")
 
 
 @verb(MAKE)
@@ -339,6 +461,9 @@ def clean(
         clean_results(results_folder(), checkpoints, ask=not yes)
     else:
         show_results(results_folder(), checkpoints)
+
+
+from collidekit import cli_judge  # noqa: F401 - after the verbs that come before them in the help
 
 
 def main() -> None:

@@ -10,7 +10,9 @@ from typer.core import TyperGroup
 from collidekit.errors import CollidekitError
 
 DO, LOOK, MAKE, KEEP = "From files to a tagger", "Look before you train", "Make samples", "Look after your results"
-DATA, TRAINING, WORK = "Data", "Training", "How to work"
+SHARE = "Use and share trained models"
+JUDGE = "Look into a trained tagger"
+DATA, TRAINING, WORK, ENSEMBLE, CARD = "Data", "Training", "How to work", "Ensemble", "The card"
 
 
 class Verbs(TyperGroup):

@@ -1,4 +1,4 @@
-"""Analyses by path, or by name where they ship with collidekit."""
+"""Analyses by path or by name, and models by name, where they ship with collidekit."""
 
 from functools import cache
 from pathlib import Path
@@ -10,11 +10,22 @@ from collidekit.errors import CollidekitError, did_you_mean
 
 def shipped_analyses() -> dict[str, Path]:
     """Name -> file, in an installed package or in a checkout."""
+    return {path.stem: path for folder in _shipped("analyses") for path in sorted(folder.glob("*.yaml"))}
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name, such as ``top-tagging/particlenet`` -> folder of the model."""
+    return {
+        path.parent.relative_to(folder).as_posix(): path.parent
+        for folder in _shipped("weights")
+        for path in sorted(folder.rglob("model.json"))
+    }
+
+
+def _shipped(part: str) -> list[Path]:
+    """The folder of what ships: in an installed package, else in a checkout, else none."""
     here = Path(__file__).resolve().parent
-    for folder in (here / "analyses", here.parents[1] / "analyses"):
-        if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    return {}
+    return [folder for folder in (here / part, here.parents[1] / part) if folder.is_dir()][:1]
 
 
 def find_analysis(name: str) -> Path:

@@ -14,7 +14,7 @@ from tests.cli.samples import jets, write_root
 
 from collidekit import __version__
 
-VERBS = ["demo", "run", "predict", "init", "check", "trace", "simulate", "clean"]
+VERBS = ["demo", "run", "predict", "models", "publish", "init", "check", "trace", "simulate", "clean"]
 
 
 def command(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:

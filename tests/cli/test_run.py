@@ -48,6 +48,9 @@ def test_workers_and_threads_decide_nothing(trained: Trained) -> None:
         (("--epochs", "0"), "--epochs"),
         (("--model", "pnf"), "did you mean 'pfn'"),
         (("--set", "optimizer=Adamm"), "--optimizer"),
+        (("--set", "augmentation=rotaton"), "did you mean 'rotation'"),
+        (("--from", "nothing.pt"), "nothing.pt: there is no such checkpoint"),
+        (("--set", "freeze=network.phi.*"), "--freeze: is for a training that begins from a checkpoint"),
     ],
 )
 def test_wrong_settings(trained: Trained, refused: Callable[..., str], words: tuple[str, ...], said: str) -> None:
@@ -64,6 +67,18 @@ def test_settings_reach_the_training(trained: Trained) -> None:
     assert (config.ema_decay, config.loss_weighting, config.epochs, config.betas) == (0.9, True, 7, (0.8, 0.9))
     assert config.model_options == {"f": [4]}
     assert config.batch_size == 64, "what the analysis recommends stays"
+
+
+def test_fine_tuning(trained: Trained, tmp_path: Path) -> None:
+    """What cannot be is said before anything is made."""
+    words = [*trained.words, "--from", trained.task]
+    result = invoke([*words, "--set", "freeze=network.fi.*"], tmp_path)
+    assert result.exit_code == 2
+    assert "'network.fi.*' matches no parameter" in result.stderr
+    assert not list(tmp_path.iterdir())
+    result = invoke([*words, "--set", "freeze=network.phi.*"], tmp_path)
+    assert result.exit_code == 0, result.output
+    assert f"beginning with the weights of {trained.task / 'best_model.pt'} and a fresh head" in result.output
 
 
 def test_unknown_analysis(refused: Callable[..., str]) -> None:

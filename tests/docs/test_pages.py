@@ -13,14 +13,14 @@ from collidekit.analysis import features, schema
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import FUNCTIONS
 from collidekit.cli import app
-from collidekit.models.registry import find_network
+from collidekit.models.registry import NETWORKS
 from collidekit.shipped import shipped_analyses
 from collidekit.tasks import pipelines, report
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 ELSEWHERE = {  # of law, make, pip and the like
     "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group",
@@ -79,6 +79,7 @@ def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):
         ("### `source`", schema.Source),
         ("### `inputs`", schema.Collection),
         ("### Features", features.Feature),
+        ("### `targets`", schema.Target),
         ("### `processes`", schema.Process),
         ("### `discriminators`", schema.Discriminator),
     ],
@@ -100,14 +101,23 @@ def _law() -> set[str]:
     return {name for kind in (law.Task, law.WrapperTask) for name, _ in kind.get_params()}
 
 
-@pytest.mark.parametrize("name", ["mlp", "pfn"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_option_of_a_network_stands_in_its_page(name, pages):
-    rows = table(pages["docs/networks.md"], f"## `{name}`")
-    signature = inspect.signature(find_network(name).__init__).parameters
+    """A variant stands in the page of the network that it derives from, in a column of its own."""
+    owner = next(known for cls in reversed(NETWORKS[name].__mro__) for known, value in NETWORKS.items() if value is cls)
+    below = pages[f"docs/networks/{owner}.md"].split("\n## Options\n", 1)[1]
+    header = [cell.strip(" `") for cell in below.strip().splitlines()[0].strip("|").split("|")]
+    column = header.index("default" if name == owner else name) - 1
+    rows = table(pages[f"docs/networks/{owner}.md"], "## Options")
+    signature = inspect.signature(NETWORKS[name].__init__).parameters
     assert set(rows) == set(signature) - {"self", "inputs", "outputs"}
     for option, row in rows.items():
         default = signature[option].default
-        assert row[0] == str(list(default) if isinstance(default, tuple) else default)
+        assert row[column] == str(list(default) if isinstance(default, tuple) else default), option
+
+
+def test_every_network_is_in_the_table_of_networks(pages):
+    assert set(table(pages["docs/networks.md"], "## Which one")) == set(NETWORKS)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -118,6 +128,8 @@ def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
         assert name in known_tasks, name
     options = {parameter.replace("_", "-") for task in known_tasks.values() for parameter in dict(task.get_params())}
     options |= {opt.lstrip("-") for verb in COMMANDS.values() for p in verb.params for opt in p.opts}
+    if page == "docs/benchmarks.md":
+        options |= set(re.findall(r'"--([a-z][\w-]*)"', (ROOT / "benchmarks/training.py").read_text()))
     for name in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
         assert name in options | ELSEWHERE or name in {"strict", "ep"}, name
     for verb in re.findall(r"`collidekit ([a-z]+)\b", text) + re.findall(

@@ -50,8 +50,10 @@ SIGNIFICANT: list[dict[str, Any]] = [
     {"use_torch_compile": True}, {"torch_compile_mode": "max-autotune"}, {"loss_function": "FocalLoss"},
     {"label_smoothing": 0.1}, {"focal_gamma": 1.0}, {"loss_weighting": True}, {"train_val_split": 0.5}, {"n_train_files": 1},
     {"seed": 1}, {"early_stopping": 3}, {"gradient_clip": 1.0}, {"ema_decay": 0.9}, {"augmentation": "rotation"},
-    {"extend_training": 1}, {"replicates": 10},
+    {"extend_training": 1}, {"replicates": 10}, {"seeds": ("1", "2")}, {"seeds": ("1", "2"), "combine": "median"},
+    {"calibrated": True}, {"checkpoint": ("train.root",)}, {"learning_rate_factors": law.util.DotDict({"network.f.*": 0.1})},
 ]  # fmt: skip
+OF_FINE_TUNING = {"from_checkpoint", "keep_head", "freeze"}
 
 
 def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
@@ -64,6 +66,7 @@ def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
         "scheduler",
         "n_threads",
         "verbose",
+        *OF_FINE_TUNING,
     }
     known = {name for name, _ in ROCCurveTask.get_params()}
     of_law = {name for name, _ in law.Task.get_params()}
@@ -249,6 +252,37 @@ def test_resume_epoch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "going on after epoch 2" in capsys.readouterr().out
     again = load_content(task.folder / "best_model.pt")["tagger"]
     assert all(torch.equal(value, again[name]) for name, value in weights.items())
+
+
+def test_fine_tuning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder depends on the weights that it began from, and not on where these lie."""
+    base = train()
+    start = base.folder / "best_model.pt"
+    tuned = {"from_checkpoint": str(base.folder), "epochs": 1}
+    (place / "copy.pt").write_bytes(start.read_bytes())
+    assert (
+        TrainingTask(**FILES, **{**tuned, "from_checkpoint": "copy.pt"}).folder == TrainingTask(**FILES, **tuned).folder
+    )
+    others: list[dict[str, Any]] = [
+        {}, {"keep_head": True}, {"freeze": "network.phi.*"}, {"from_checkpoint": str(base.folder / "model_1.pt")},
+    ]  # fmt: skip
+    folders = {TrainingTask(**FILES, **{**tuned, **more}).folder for more in others}
+    assert len({base.folder, *folders}) == 5
+    with pytest.raises(CollidekitError, match=r"--freeze: is for a training that begins from a checkpoint"):
+        TrainingTask(**FILES, freeze="network.phi.*").training_config()
+    capsys.readouterr()
+    task = train(**tuned, freeze="network.phi.*", verbose=True)
+    said = capsys.readouterr().out
+    assert f"beginning with the weights of {start}" in said
+    assert "network.phi.constituents.0.weight (8x4) stays fixed" in said
+    assert "network.output.0.weight (2x8) learns" in said
+    old, new = (load_content(path)["tagger"] for path in (start, task.folder / "best_model.pt"))
+    assert torch.equal(old["network.phi.constituents.0.weight"], new["network.phi.constituents.0.weight"])
+    assert not torch.equal(old["network.f.0.weight"], new["network.f.0.weight"])
+    settings = json.loads((task.folder / "run.json").read_text())["settings"]["config"]
+    assert len(settings["from_checkpoint"]) == 64
+    more = train(**tuned, extend_training=1)
+    assert json.loads((more.folder / "run.json").read_text())["settings"]["extends"] == train(**tuned).hash
 
 
 def test_extend_training(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
-from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source
+from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source, Target
 from collidekit.errors import CollidekitError, did_you_mean
 
 MOST_NODES = 100_000
@@ -121,6 +121,10 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
                 found["inputs", group, "where"] = entry.where
             found |= {("inputs", group, "momenta", i): text for i, text in enumerate(entry.momenta or [])}
             found |= {("inputs", group, "coordinates", i): text for i, text in enumerate(entry.coordinates or [])}
+    for name, target in analysis.targets.items():
+        found |= {("targets", name, "classes", key): text for key, text in target.classes.items()}
+        if target.same:
+            found["targets", name, "same"] = target.same
     found |= {("spectators", i): name for i, name in enumerate(analysis.spectators)}
     found |= {("event", i): name for i, name in enumerate(analysis.event)}
     if analysis.kinematics:
@@ -187,6 +191,8 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
             model = Discriminator
         case ("processes", *_):
             model = Process
+        case ("targets", *_):
+            model = Target
         case _:
             model = Kinematics
     return sorted(model.model_fields)

@@ -118,6 +118,36 @@ class Kinematics(Strict):
         return self
 
 
+class Target(Strict):
+    """A truth of the constituents that a network may learn beside the classes of rows: what they are, or where they come from."""
+
+    collection: Name
+    classes: dict[Name, Expression] = {}
+    """A condition for each class of constituents; those of no class are not learned from."""
+    same: Expression | None = None
+    """An integer for each constituent that pairs of the same origin, such as a vertex, share; a negative one is of none."""
+    weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    """What its loss is multiplied by."""
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _numbers_are_expressions(cls, value: Any) -> Any:
+        return {key: _as_text(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("same", mode="before")
+    @classmethod
+    def _number_is_expression(cls, value: Any) -> Any:
+        return _as_text(value)
+
+    @model_validator(mode="after")
+    def _either(self) -> "Target":
+        if bool(self.classes) == (self.same is not None):
+            raise ValueError("needs either 'classes' or 'same'")
+        if len(self.classes) == 1:
+            raise ValueError("needs at least two classes")
+        return self
+
+
 class Files(Strict):
     """The files of an analysis, so that it can be run without naming them; paths are relative to the analysis file."""
 
@@ -146,6 +176,8 @@ class Analysis(Strict):
     variables: dict[Name, Expression] = {}
     classes: Annotated[dict[Name, Expression], Field(min_length=2)]
     inputs: Annotated[dict[Name, Input], Field(min_length=1)]
+    targets: dict[Name, Target] = {}
+    """Truths of constituents that a network may learn beside the classes; never needed for prediction."""
     weight: Expression | None = None
     processes: dict[Name, Process] = {}
     class_weights: dict[Name, Annotated[FiniteFloat, Field(ge=0)]] = {}
@@ -158,6 +190,8 @@ class Analysis(Strict):
     working_points: list[Fraction] = [0.1, 0.01, 0.001]
     training: dict[Name, Any] = {}
     """Settings of the training that this analysis recommends, under the names of ``TrainingTask``'s parameters."""
+    recipes: dict[Name, dict[Name, Any]] = {}
+    """The settings to recommend instead where another network is chosen, by its name."""
 
     @field_validator("variables", "classes", mode="before")
     @classmethod
@@ -192,6 +226,10 @@ class Analysis(Strict):
                 raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "class_weights", used)
         if self.kinematics and (used := self.kinematics.reference) not in classes:
             raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "kinematics", "reference")
+        for key, target in self.targets.items():
+            if (used := target.collection) not in self.collections:
+                close = did_you_mean(used, list(self.collections))
+                raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, "collection")
         for group, entry in self.inputs.items():
             names = [feature.name for feature in entry.features]
             for i, name in enumerate(names):
@@ -221,11 +259,19 @@ class Analysis(Strict):
     def groups(self) -> dict[str, Group]:
         return {name: entry for name, entry in self.inputs.items() if isinstance(entry, Group)}
 
+    def targets_of(self, collection: str) -> dict[str, Target]:
+        """The targets of one collection, in the order of the columns that hold them."""
+        return {name: target for name, target in self.targets.items() if target.collection == collection}
+
     @property
     def fingerprint(self) -> str:
         """A short hash of everything that decides what a constructed dataset holds."""
-        without = {"name", "files", "units", "working_points", "discriminators", "class_weights", "training"}
+        without = {"name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes"}
         content = self.model_dump(mode="json", exclude=without)
+        for target in content["targets"].values():
+            del target["weight"]
+        if not content["targets"]:
+            del content["targets"]
         content["variables"] = dict(sorted(content["variables"].items()))  # the order of all else has a meaning
         if self.processor:
             content["processor"] = _code(self.processor)

@@ -48,12 +48,13 @@ class Plan:
     def columns(self, available: Iterable[str], with_truth: bool = True, path: str = "") -> list[str]:
         """The columns to read from a file that has these; an unknown name is an error that names its line.
 
-        Without truth, columns that only classes and weights need may be absent and are left out.
+        Without truth, columns that only classes and weights need may be absent and are left out; those that only targets
+        need are not read at all.
         """
         known, inside = set(available), f" in {path}" if path else ""
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
-            if place[0] == "variables":
+            if place[0] == "variables" or (place[0] == "targets" and not with_truth):
                 continue
             if place[0] == "members" and not _begins(needed, str(place[1])):
                 continue
@@ -129,6 +130,13 @@ def flat_numbers(values: ak.Array) -> np.ndarray[Any, Any]:
     if not values.layout.is_numpy:
         values = ak.fill_none(values, np.nan)
     return np.asarray(ak.to_numpy(values, allow_missing=False))
+
+
+def flat_values(value: Any, counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """One number for each constituent; a number a row is repeated."""
+    if isinstance(value, ak.Array) and value.ndim > 1:
+        return flat_numbers(ak.flatten(value, axis=1))
+    return np.repeat(np.broadcast_to(np.asarray(value), counts.shape), counts)
 
 
 def _begins(names: Iterable[str], collection: str) -> bool:

@@ -23,6 +23,8 @@ class Ragged:
     offsets: Tensor  # (N + 1,) int64
     num_features: int
     has_momenta: bool = False
+    targets: Tensor | None = None
+    """Truths of the constituents (T, K) int32, a column for each target; None where they are not known."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -65,16 +67,21 @@ class Ragged:
         """The rows of an index (M,), in its order."""
         offsets = torch.zeros(len(index) + 1, dtype=torch.int64)
         torch.cumsum(self.counts[index], 0, out=offsets[1:])
-        return evolve(self, data=_take_runs(self.data, self.offsets, index, offsets), offsets=offsets)
+        data, targets = _take_runs(self.data, self.offsets, index, offsets), self.targets
+        if targets is not None:
+            targets = _take_runs(targets, self.offsets, index, offsets)
+        return evolve(self, data=data, offsets=offsets, targets=targets)
 
     def slice(self, start: int, stop: int) -> Ragged:
         """Rows start to stop, without a copy of the constituents."""
         offsets = self.offsets[start : stop + 1]
         first, last = int(offsets[0]), int(offsets[-1])
-        return evolve(self, data=self.data[first:last], offsets=offsets - first)
+        targets = None if self.targets is None else self.targets[first:last]
+        return evolve(self, data=self.data[first:last], offsets=offsets - first, targets=targets)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Ragged:
-        return evolve(self, data=self.data.to(device, dtype), offsets=self.offsets.to(device))
+        targets = None if self.targets is None else self.targets.to(device)
+        return evolve(self, data=self.data.to(device, dtype), offsets=self.offsets.to(device), targets=targets)
 
 
 Input = Ragged | Tensor
@@ -167,7 +174,13 @@ def _join_inputs(entries: Sequence[Input]) -> Input:
     counts = _cat([entry.counts for entry in ragged])
     offsets = torch.zeros(len(counts) + 1, dtype=torch.int64)
     torch.cumsum(counts, 0, out=offsets[1:])
-    return evolve(ragged[0], data=_cat([entry.data for entry in ragged]), offsets=offsets)
+    targets = [entry.targets for entry in ragged if entry.targets is not None]
+    return evolve(
+        ragged[0],
+        data=_cat([entry.data for entry in ragged]),
+        offsets=offsets,
+        targets=_cat(targets) if len(targets) == len(ragged) else None,
+    )
 
 
 def _take_runs(data: Tensor, offsets: Tensor, index: Tensor, taken: Tensor) -> Tensor:

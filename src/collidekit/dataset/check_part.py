@@ -94,7 +94,7 @@ class Part:
         weights = self._weigh(plan, scope)
         for k, name in enumerate(plan.analysis.classes):
             self.weight_sums[name] = self.weight_sums.get(name, 0.0) + float(weights[labels == k].sum())
-        batch = make_batch(plan, scope, labels, weights, file, self.replaced)
+        batch = make_batch(plan, scope, labels, weights, file, self.replaced, with_targets=True)
         if len(batch):
             self._count(plan, batch)
 

@@ -1,5 +1,6 @@
 """The kinematic bins in which classes are brought to the shape of the reference class."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,14 @@ def number_of_bins(analysis: Analysis) -> int:
 
 def kinematic_bin(batch: Batch, analysis: Analysis) -> Array:
     """The bin of each row (N,); values beyond the edges belong to the first or last bin."""
-    result = np.zeros(len(batch), dtype=np.int64)
+    return kinematic_bins({name: values.numpy() for name, values in batch.spectators.items()}, len(batch), analysis)
+
+
+def kinematic_bins(spectators: Mapping[str, Array], rows: int, analysis: Analysis) -> Array:
+    """The same from columns (N,) by name."""
+    result = np.zeros(rows, dtype=np.int64)
     for name, edges in (analysis.kinematics.bins if analysis.kinematics else {}).items():
-        position = np.searchsorted(edges, batch.spectators[name].numpy(), side="right") - 1
+        position = np.searchsorted(edges, spectators[name], side="right") - 1
         result = result * (len(edges) - 1) + np.clip(position, 0, len(edges) - 2)
     return result
 

@@ -104,6 +104,7 @@ class Dataset:
         total += sum(4 * len(group.features) for group in analysis.groups.values())
         for name, collection in analysis.collections.items():
             width = len(collection.features) + 4 * bool(collection.momenta) + 2 * bool(collection.coordinates)
+            width += len(analysis.targets_of(name))
             total += 8 + 4 * width * summary["constituents"][name] / max(self.manifest.rows, 1)
         return total
 

@@ -12,9 +12,10 @@ import torch
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.schema import Collection, Group
-from collidekit.analysis.scope import Plan, Scope, flat_numbers
+from collidekit.analysis.scope import Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.dataset.hashing import hash_columns, hash_inputs
+from collidekit.dataset.targets import make_targets
 from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
 
@@ -48,7 +49,7 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
         _check_kinematics(plan, scope)
     replaced: dict[str, int] = {}
     weights = _weights(plan, scope, keep_all)
-    batch = make_batch(plan, scope, labels, weights, file, replaced)
+    batch = make_batch(plan, scope, labels, weights, file, replaced, with_targets=not keep_all)
     return Rows(batch, cutflow, replaced)
 
 
@@ -67,9 +68,17 @@ def select_rows(
     return scope, cutflow
 
 
-def make_batch(plan: Plan, scope: Scope, labels: Array, weights: Array, file: int, replaced: dict[str, int]) -> Batch:
+def make_batch(
+    plan: Plan,
+    scope: Scope,
+    labels: Array,
+    weights: Array,
+    file: int,
+    replaced: dict[str, int],
+    with_targets: bool = False,
+) -> Batch:
     """The batch of all rows of a scope; values that were not finite are counted in ``replaced``."""
-    inputs = {name: make_input(plan, scope, name, replaced) for name in plan.analysis.inputs}
+    inputs = {name: make_input(plan, scope, name, replaced, with_targets) for name in plan.analysis.inputs}
     event = {name: _event_column(plan, scope, i) for i, name in enumerate(plan.analysis.event)}
     process, process_weight = _process(plan, scope.path)
     return Batch(
@@ -204,29 +213,41 @@ def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
         return values.astype(np.int64)
 
 
-def make_input(plan: Plan, scope: Scope, name: str, replaced: dict[str, int]) -> Input:
+def make_input(plan: Plan, scope: Scope, name: str, replaced: dict[str, int], with_targets: bool) -> Input:
     entry = plan.analysis.inputs[name]
     if isinstance(entry, Group):
         columns = [scope.numbers(expression) for expression in plan.under("inputs", name, "features")]
         return torch.from_numpy(_matrix(name, columns, entry.features, scope.rows, replaced))
-    return _collection(plan, scope, name, entry, replaced)
+    return _collection(plan, scope, name, entry, replaced, with_targets)
 
 
-def _collection(plan: Plan, scope: Scope, name: str, entry: Collection, replaced: dict[str, int]) -> Ragged:
+def _collection(
+    plan: Plan, scope: Scope, name: str, entry: Collection, replaced: dict[str, int], with_targets: bool
+) -> Ragged:
     places = [("inputs", name, part) for part in ("features", "momenta", "coordinates")]
     used = [expression for place in places for expression in plan.under(*place)]
     values = [scope.value(expression) for expression in used]
     counts = _lengths(plan, scope, name, entry, dict(zip(used, values, strict=True)))
     members = kept_members(plan, scope, name, entry, counts)
     columns = [flat_values(value, counts) for value in values]
+    targets = None
+    if with_targets and plan.analysis.targets_of(name):
+        targets = make_targets(plan, scope, name, counts)
     if members is not None:
         keep, counts = members
         columns = [column[keep] for column in columns]
+        targets = None if targets is None else targets[keep]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     extra = [Feature(name=f"momenta_{i}") for i in range(4 * bool(entry.momenta))]
     extra += [Feature(name=f"coordinates_{i}") for i in range(2 * bool(entry.coordinates))]
     data = _matrix(name, columns, [*entry.features, *extra], int(offsets[-1]), replaced)
-    return Ragged(torch.from_numpy(data), torch.from_numpy(offsets), len(entry.features), bool(entry.momenta))
+    return Ragged(
+        torch.from_numpy(data),
+        torch.from_numpy(offsets),
+        len(entry.features),
+        bool(entry.momenta),
+        None if targets is None else torch.from_numpy(targets),
+    )
 
 
 def _lengths(plan: Plan, scope: Scope, name: str, entry: Collection, values: dict[Expression, Any]) -> Array:
@@ -281,13 +302,6 @@ def _descending(values: Array, counts: Array) -> Array:
     places = ak.flatten(ak.argsort(ak.unflatten(keys, counts), axis=1, stable=True), axis=1)
     sequence: Array = np.repeat(np.cumsum(counts) - counts, counts) + ak.to_numpy(places)
     return sequence
-
-
-def flat_values(value: Any, counts: Array) -> Array:
-    """One number for each constituent; a number a row is repeated."""
-    if isinstance(value, ak.Array) and value.ndim > 1:
-        return flat_numbers(ak.flatten(value, axis=1))
-    return np.repeat(np.broadcast_to(np.asarray(value), counts.shape), counts)
 
 
 def _matrix(name: str, columns: list[Array], features: list[Feature], rows: int, replaced: dict[str, int]) -> Array:

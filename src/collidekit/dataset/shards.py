@@ -17,6 +17,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import torch
+from attrs import evolve
 
 from collidekit.analysis.schema import Analysis, Collection
 from collidekit.dataset.batch import Batch, Input, Ragged, concatenate
@@ -47,6 +48,8 @@ def schema(analysis: Analysis) -> pa.Schema:
             width = len(entry.features) + 4 * bool(entry.momenta) + 2 * bool(entry.coordinates)
             vector = pa.list_(pa.list_(pa.float32(), width))
         fields.append(pa.field(f"input:{name}", vector, nullable=False))
+        if targets := analysis.targets_of(name):
+            fields.append(pa.field(f"target:{name}", pa.list_(pa.list_(pa.int32(), len(targets))), nullable=False))
     spectators = [*analysis.spectators, *(analysis.kinematics.bins if analysis.kinematics else ())]
     fields += [pa.field(f"spectator:{name}", pa.float32()) for name in dict.fromkeys(spectators)]
     fields += [pa.field(f"event:{name}", pa.int64()) for name in analysis.event]
@@ -63,6 +66,9 @@ def schema(analysis: Analysis) -> pa.Schema:
 def to_record_batch(batch: Batch, target: pa.Schema) -> pa.RecordBatch:
     """A batch as Arrow columns; the constituents are not copied."""
     columns: dict[str, Any] = {f"input:{name}": _to_arrow(entry) for name, entry in batch.inputs.items()}
+    for name, entry in batch.inputs.items():
+        if isinstance(entry, Ragged) and entry.targets is not None:
+            columns[f"target:{name}"] = _lists(entry.targets, entry.offsets)
     columns |= {f"spectator:{name}": pa.array(values.numpy()) for name, values in batch.spectators.items()}
     columns |= {f"event:{name}": pa.array(values.numpy()) for name, values in batch.event.items()}
     columns |= {"label": batch.labels, "key": batch.keys, "process": batch.processes, "weight": batch.weights}
@@ -81,6 +87,11 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
         kind, _, key = name.partition(":")
         if kind == "input":
             inputs[key] = _from_arrow(column, layout.get(key))
+        elif kind == "target":
+            entry = inputs[key]  # the field before this one
+            assert isinstance(entry, Ragged)
+            data = _tensor(column.values.flatten()).reshape(-1, column.values.type.list_size)
+            inputs[key] = evolve(entry, targets=data)
         elif kind in ("spectator", "event"):
             (spectators if kind == "spectator" else event)[key] = _tensor(column)
         else:
@@ -181,11 +192,16 @@ def _array(values: Any) -> pa.Array:
 
 def _to_arrow(entry: Input) -> pa.Array:
     if isinstance(entry, Ragged):
-        data = np.ascontiguousarray(entry.data.numpy())
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(data.reshape(-1)), data.shape[1])
-        return pa.ListArray.from_arrays(pa.array(entry.offsets.numpy().astype(np.int32)), vectors)
+        return _lists(entry.data, entry.offsets)
     data = np.ascontiguousarray(entry.numpy())
     return pa.FixedSizeListArray.from_arrays(pa.array(data.reshape(-1)), data.shape[1])
+
+
+def _lists(values: torch.Tensor, offsets: torch.Tensor) -> pa.Array:
+    """Values (T, C) of constituents as lists of vectors, one list a row."""
+    data = np.ascontiguousarray(values.numpy())
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(data.reshape(-1)), data.shape[1])
+    return pa.ListArray.from_arrays(pa.array(offsets.numpy().astype(np.int32)), vectors)
 
 
 def _from_arrow(column: pa.Array, layout: list[int] | None) -> Input:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.schema import Collection
-from collidekit.analysis.scope import BUILT_IN, Plan, Scope
+from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.dataset.rows import columns_to_read, flat_values, kept_members, make_batch, open_scope
+from collidekit.dataset.rows import columns_to_read, kept_members, make_batch, open_scope
 from collidekit.errors import CollidekitError
 from collidekit.readers import open_file
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from collidekit.evaluation.comparison import PairedDifference
+from collidekit.evaluation.ensemble import EnsembleResult
 from collidekit.evaluation.metrics import ClassCount, Metrics
 from collidekit.evaluation.numbers import percent, with_error
 from collidekit.evaluation.report import Block, Details, Facts, Pictures, Section, Table, Text
@@ -65,6 +66,18 @@ def roc_section(
         note = f"{pair.a} − {pair.b}, paired on the same rows; better only beyond {pair.sigmas:g} errors."
         blocks.append(Table(("quantity", "difference", "verdict"), lines, note))
     return Section("ROC curves", (*blocks, *_pictures(plots)))
+
+
+def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
+    """Each member of an ensemble on its own, mean and spread of the members, and what the ensemble gains."""
+    note = (
+        "Errors of members and ensemble: of the rows that are judged, which are the same for all. Spread: standard deviation "
+        "over the members. The error of the gain is that of the paired bootstrap."
+    )
+    tables = [
+        Table(result.header(), tuple(result.rows()), note if i == 0 else "") for i, result in enumerate(ensembles)
+    ]
+    return Section("Ensemble", tuple(tables))
 
 
 def _difference_row(pair: PairedDifference, index: int) -> tuple[str, str, str]:

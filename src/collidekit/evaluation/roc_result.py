@@ -1,6 +1,7 @@
 """A ROC curve with everything that is quoted from it: AUC and rejections with errors, the band, the files."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,13 @@ def measure_discriminator(predictions: Predictions, name: str, *, replicates: in
     )
 
 
-def write_rocs(path: Path, results: list[RocResult]) -> Path:
-    """One JSON file with the numbers and bands of all results; limits are marked, nothing is infinite."""
-    return write_json(path, {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]})
+def write_rocs(path: Path, results: list[RocResult], ensembles: Sequence[dict[str, Any]] = ()) -> Path:
+    """One JSON file with the numbers and bands of all results; limits are marked, nothing is infinite.
+
+    ``ensembles`` holds the numbers of the members, where the results are those of an ensemble.
+    """
+    content = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
+    return write_json(path, content | ({"ensembles": list(ensembles)} if ensembles else {}))
 
 
 def _with_errors(rejection: Rejection, efficiencies: np.ndarray[Any, np.dtype[np.float64]]) -> Rejection:

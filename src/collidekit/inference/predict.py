@@ -1,6 +1,7 @@
 """Prediction: class probabilities for the rows of a dataset or of new files, in input order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +25,23 @@ class NothingToPredictError(CollidekitError):
     """No row is left to predict."""
 
 
-@torch.inference_mode()
 def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Predictions:
     """Probabilities, labels, weights, spectators and event numbers of all rows, in the order of the batches."""
-    tagger.eval()
-    probabilities, labels, weights = [], [], []
+    return predict_each([tagger], analysis, batches)[0]
+
+
+@torch.inference_mode()
+def predict_each(taggers: Sequence[Tagger], analysis: Analysis, batches: Iterable[Batch]) -> list[Predictions]:
+    """``predict`` of each of several taggers with the same inputs; each batch is made once."""
+    for tagger in taggers:
+        tagger.eval()
+    probabilities: list[list[np.ndarray]] = [[] for _ in taggers]
+    labels, weights = [], []
     spectators: dict[str, list[np.ndarray]] = {}
     event: dict[str, list[np.ndarray]] = {}
     for batch in batches:
-        probabilities.append(torch.softmax(tagger(batch), dim=1).numpy())
+        for found, tagger in zip(probabilities, taggers, strict=True):
+            found.append(torch.softmax(tagger(batch), dim=1).numpy())
         labels.append(batch.labels.numpy().copy())
         weights.append(batch.weights.numpy().copy())
         for name, values in batch.spectators.items():
@@ -44,20 +53,28 @@ def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Pre
             event.setdefault(name, []).append(values.numpy().copy())
     if not labels:
         raise NothingToPredictError("no row passes the selection, so there is nothing to predict")
-    return Predictions(
+    first = Predictions(
         classes=tuple(analysis.classes),
-        probabilities=np.concatenate(probabilities),
+        probabilities=np.concatenate(probabilities[0]),
         labels=np.concatenate(labels),
         weights=np.concatenate(weights),
         definitions=analysis.discriminators,
         spectators={name: np.concatenate(parts) for name, parts in spectators.items()},
         event={name: np.concatenate(parts) for name, parts in event.items()},
     )
+    return [first, *(replace(first, probabilities=np.concatenate(found)) for found in probabilities[1:])]
 
 
 def predict_dataset(checkpoint: Checkpoint, dataset: Dataset, batch_size: int = 1024, threads: int = 1) -> Predictions:
     """Predictions for all rows of a constructed dataset."""
     return predict(checkpoint.tagger, dataset.analysis, Loader(dataset, batch_size, threads=threads))
+
+
+def counted(batches: Iterable[Batch], done: Callable[[int], None]) -> Iterator[Batch]:
+    """The same batches; ``done`` is told how many rows of each were used, when the next one is asked for."""
+    for batch in batches:
+        yield batch
+        done(len(batch))
 
 
 def predict_files(
@@ -72,11 +89,24 @@ def predict_files(
 
     ``done`` is told how many rows were predicted, batch by batch.
     """
+    found, skipped = predict_files_each([checkpoint.tagger], plan, files, batch_size, skip_bad_files, done)
+    return found[0], skipped
+
+
+def predict_files_each(
+    taggers: Sequence[Tagger],
+    plan: Plan,
+    files: str | Sequence[str],
+    batch_size: int = 1024,
+    skip_bad_files: bool = False,
+    done: Callable[[int], None] = lambda rows: None,
+) -> tuple[list[Predictions], list[str]]:
+    """``predict_files`` of each of several taggers with the same inputs; each file is read once."""
     skipped: list[str] = []
     rows = ahead(_rows_of_files(plan, expand(files), skip_bad_files, skipped), 2)
-    batches = (part for batch in rows for part in _cut(batch, batch_size, done))
+    batches = counted((part for batch in rows for part in _cut(batch, batch_size)), done)
     try:
-        return predict(checkpoint.tagger, plan.analysis, batches), skipped
+        return predict_each(taggers, plan.analysis, batches), skipped
     except NothingToPredictError:
         if skipped:
             raise CollidekitError(f"none of the files could be read: {skipped[0]}") from None
@@ -104,11 +134,9 @@ def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: 
             skipped.append(f"{error} (its first {start:,} entries are predicted)" if start else str(error))
 
 
-def _cut(batch: Batch, size: int, done: Callable[[int], None]) -> Iterator[Batch]:
+def _cut(batch: Batch, size: int) -> Iterator[Batch]:
     for start in range(0, len(batch), size):
-        stop = min(start + size, len(batch))
-        yield batch.slice(start, stop)
-        done(stop - start)
+        yield batch.slice(start, min(start + size, len(batch)))
 
 
 def output_suffix(path: Path) -> None:

@@ -1,8 +1,8 @@
 """Predictions of a tagger: one row per input row, in input order, as Parquet or ROOT."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class Predictions:
     """What evaluation works on.
 
     Shapes: ``probabilities (N, K)``; ``labels (N,)`` with the class index, -1 where the truth is not known; ``weights
-    (N,)``; ``spectators`` and ``event`` name -> ``(N,)``.
+    (N,)``; ``spectators`` and ``event`` name -> ``(N,)``; ``members`` name -> ``(N, K)``, the probabilities of each
+    member of an ensemble where they were kept.
     """
 
     classes: tuple[str, ...]
@@ -32,6 +33,11 @@ class Predictions:
     definitions: Mapping[str, Discriminator] = field(default_factory=dict)
     spectators: Mapping[str, Array] = field(default_factory=dict)
     event: Mapping[str, Array] = field(default_factory=dict)
+    members: Mapping[str, Array] = field(default_factory=dict)
+    combination: str = ""
+    """``mean`` or ``median`` where the probabilities are those of an ensemble."""
+    temperature: float = 1.0
+    """What the outputs of the network were divided by; 1 where nothing was calibrated. Of an ensemble: of its first member."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,10 +61,22 @@ class Predictions:
         rows = signal | background
         return self.discriminator(name)[rows], signal[rows], self.weights[rows]
 
-    def columns(self) -> dict[str, Array]:
-        """Every column of the written file: ``prob_<class>``, label, weight, discriminators, event, spectators.
+    def discriminators_with_truth(self) -> list[str]:
+        """Those for which there are rows of both sides."""
+        return [name for name in self.definitions if len(np.unique(self.task(name)[1])) == 2]
 
-        A name that is taken by one further left gets its kind before it: a spectator ``label`` is in ``spectator_label``.
+    def of_members(self) -> dict[str, "Predictions"]:
+        """The predictions of each member of an ensemble, where they were kept."""
+        return {
+            name: replace(self, probabilities=values, members={}, combination="")
+            for name, values in self.members.items()
+        }
+
+    def columns(self) -> dict[str, Array]:
+        """Every column of the written file: ``prob_<class>``, label, weight, discriminators, event, spectators, members.
+
+        The probabilities of the first member of an ensemble are in ``prob_<class>_1``, those of the second in ``_2``. A
+        name that is taken by one further left gets its kind before it: a spectator ``label`` is in ``spectator_label``.
         """
         columns: dict[str, Array] = {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
         columns |= {"label": self.labels.astype(np.int32), "weight": self.weights}
@@ -67,13 +85,19 @@ class Predictions:
             names["discriminator", name]: self.discriminator(name).astype(np.float32) for name in self.definitions
         }
         columns |= {names["event", name]: values for name, values in self.event.items()}
-        return columns | {names["spectator", name]: values for name, values in self.spectators.items()}
+        columns |= {names["spectator", name]: values for name, values in self.spectators.items()}
+        for number, values in enumerate(self.members.values(), 1):
+            columns |= {names["member", f"prob_{name}_{number}"]: values[:, k] for k, name in enumerate(self.classes)}
+        return columns
 
     def _names(self) -> dict[tuple[str, str], str]:
-        """The column of each discriminator, event number and spectator."""
+        """The column of each discriminator, event number, spectator and class of a member."""
         taken = {f"prob_{name}" for name in self.classes} | {"label", "weight"}
         names: dict[tuple[str, str], str] = {}
-        kinds = {"discriminator": self.definitions, "event": self.event, "spectator": self.spectators}
+        members = [f"prob_{name}_{number + 1}" for number in range(len(self.members)) for name in self.classes]
+        kinds: dict[str, Iterable[str]] = {
+            "discriminator": self.definitions, "event": self.event, "spectator": self.spectators, "member": members,
+        }  # fmt: skip
         for kind, entries in kinds.items():
             for name in entries:
                 column = name
@@ -102,11 +126,18 @@ class Predictions:
         return path
 
     def _metadata(self) -> dict[str, Any]:
+        names = self._names()
         return {
             "classes": self.classes,
+            "temperature": self.temperature,
             "discriminators": {name: entry.model_dump() for name, entry in self.definitions.items()},
-            "spectators": {name: column for (kind, name), column in self._names().items() if kind == "spectator"},
-            "event": {name: column for (kind, name), column in self._names().items() if kind == "event"},
+            "spectators": {name: column for (kind, name), column in names.items() if kind == "spectator"},
+            "event": {name: column for (kind, name), column in names.items() if kind == "event"},
+            "combination": self.combination,
+            "members": {
+                member: [names["member", f"prob_{name}_{number}"] for name in self.classes]
+                for number, member in enumerate(self.members, 1)
+            },
         }
 
     @classmethod
@@ -129,4 +160,10 @@ class Predictions:
             definitions={name: Discriminator(**entry) for name, entry in meta["discriminators"].items()},
             spectators={name: columns[column] for name, column in meta["spectators"].items()},
             event={name: columns[column] for name, column in meta["event"].items()},
+            members={
+                member: np.stack([columns[column] for column in taken], axis=1)
+                for member, taken in meta.get("members", {}).items()
+            },
+            combination=meta.get("combination", ""),
+            temperature=float(meta.get("temperature", 1.0)),
         )

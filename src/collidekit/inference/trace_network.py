@@ -11,8 +11,7 @@ from rich.console import Console
 from collidekit.dataset.batch import Ragged
 from collidekit.dataset.trace import Trace
 from collidekit.inference.predict import predict
-from collidekit.inference.predict_to_file import checkpoint_file
-from collidekit.training.checkpoint import check_same_inputs, load_checkpoint
+from collidekit.training.checkpoint import check_same_inputs, find_checkpoint, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,9 @@ class Answer:
 
 
 @torch.inference_mode()
-def ask(checkpoint: Path, found: Trace) -> Answer:
+def ask(checkpoint: str | Path, found: Trace) -> Answer:
     """The answer of a checkpoint, whose inputs must be those of the traced analysis."""
-    path = checkpoint_file(checkpoint)
+    path = find_checkpoint(checkpoint)
     loaded = load_checkpoint(path)
     analysis = found.plan.analysis
     check_same_inputs(path, loaded.analysis, analysis)

@@ -1,7 +1,9 @@
 """What a network is: inputs in the scale of the training -> outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
+from attrs import frozen
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection, Group
@@ -10,12 +12,47 @@ from collidekit.dataset.batch import Input
 Inputs = Mapping[str, Collection | Group]
 
 
+@frozen
+class Embedding:
+    """What a network says of rows, and what this comes from: for networks that can learn targets of constituents."""
+
+    outputs: Tensor  # (N, outputs)
+    row: Tensor  # (N, row_width)
+    constituents: dict[str, Tensor]  # collection -> (T, constituent_width)
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A network that can say how much it looks at each constituent, at the place where it makes one row of them.
+
+    ``attention`` gets what ``forward`` gets and returns, for each collection that it looks at, weights (T,) of at least 0,
+    in the order of the constituents, averaged over heads and layers. Over all collections of a row they sum to 1, or to
+    less where the network looks at something else too, such as a class token or registers.
+    """
+
+    def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]: ...
+
+
 class Network(nn.Module):
     """Base of all networks. A subclass takes the analysis's inputs, the number of outputs and options of its own.
 
     ``forward`` gets each input scaled, a ``Ragged`` for a collection and a tensor ``(N, F)`` for a group, and returns
     ``(N, outputs)``. The options are keyword arguments with defaults of simple types: they are settable in the command.
+
+    A network with attention may have ``attention``, see ``Attentive``; ``collidekit explain`` draws it.
+
+    A network that can learn the analysis's targets has an ``embed`` and says how wide its embeddings are.
     """
+
+    constituent_width = 0
+    """Of the embeddings of constituents; 0 where the network has none, and so cannot learn targets."""
+    row_width = 0
+    """Of the embedding of a row."""
+    target_layers: Sequence[int] = (128, 64, 32)
+    """Hidden layers that follow them for each target."""
+
+    head: tuple[str, ...] = ("output",)
+    """The parts that turn what the network sees into classes. They begin anew in a training that begins from a checkpoint."""
 
     def __init__(self, inputs: Inputs, outputs: int) -> None:
         super().__init__()
@@ -24,3 +61,7 @@ class Network(nn.Module):
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
+        """The outputs that ``forward`` gives, and the embeddings of rows and constituents."""
+        raise NotImplementedError(f"{type(self).__name__} has no embed")

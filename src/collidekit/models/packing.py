@@ -55,10 +55,11 @@ class Packing:
         return restored.index_copy(0, self.rows[: len(values)], values)
 
 
-def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64) -> Packing:
+def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64, largest: int = 0) -> Packing:
     """Blocks for rows at offsets (N + 1,): a block takes rows while its padding is below ``waste`` of its constituents.
 
-    ``slack`` slots of padding are always allowed: below that, a further block costs more than the padding.
+    ``slack`` slots of padding are always allowed: below that, a further block costs more than the padding. ``largest``
+    is how many slots a block of several rows may have, 0 for any number.
     """
     counts, order = offsets.diff().sort(descending=True, stable=True)
     starts = offsets[:-1][order]
@@ -67,7 +68,7 @@ def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64) -> Packing:
     shift = torch.repeat_interleave(starts - (ends - counts), counts, output_size=total)
     constituents = torch.arange(total, device=offsets.device) + shift
     blocks, first = [], 0
-    for start, stop in _cut(counts.tolist(), waste, slack):
+    for start, stop in _cut(counts.tolist(), waste, slack, largest):
         inside = counts[start:stop]
         length = int(inside[0])
         mask = torch.arange(length, device=offsets.device) < inside[:, None]
@@ -77,12 +78,13 @@ def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64) -> Packing:
     return Packing(order, constituents, blocks)
 
 
-def _cut(counts: list[int], waste: float, slack: int) -> Iterator[tuple[int, int]]:
+def _cut(counts: list[int], waste: float, slack: int, largest: int) -> Iterator[tuple[int, int]]:
     """Where to cut descending counts."""
     start, real = 0, 0
     for stop, count in enumerate(counts):
         padded = (stop + 1 - start) * counts[start]
-        if count == 0 or padded - (real + count) > waste * real + slack:
+        wasteful = padded - (real + count) > waste * real + slack
+        if stop > start and (count == 0 or wasteful or (largest and padded > largest)):
             yield start, stop
             start, real = stop, 0
         if count == 0:
@@ -92,13 +94,17 @@ def _cut(counts: list[int], waste: float, slack: int) -> Iterator[tuple[int, int
         yield start, len(counts)
 
 
-def pairs(offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """All unordered pairs of constituents of the same row: indices ``i`` and ``j`` (P,) with i < j, row after row."""
+def pairs(offsets: Tensor, themselves: bool = False) -> tuple[Tensor, Tensor]:
+    """All unordered pairs of constituents of the same row: indices ``i`` and ``j`` (P,), row after row.
+
+    i < j, or i <= j where each is to be paired with itself too.
+    """
     counts = offsets.diff()
     total = int(offsets[-1])
     ends = torch.repeat_interleave(offsets[1:], counts, output_size=total)
-    after = ends - torch.arange(total, device=offsets.device) - 1  # partners that come later (T,)
+    first = 0 if themselves else 1
+    after = ends - torch.arange(total, device=offsets.device) - first  # partners that come later (T,)
     number = int(after.sum())
     i = torch.repeat_interleave(torch.arange(total, device=offsets.device), after, output_size=number)
-    first = torch.repeat_interleave(after.cumsum(0) - after, after, output_size=number)
-    return i, i + 1 + torch.arange(number, device=offsets.device) - first
+    begin = torch.repeat_interleave(after.cumsum(0) - after, after, output_size=number)
+    return i, i + first + torch.arange(number, device=offsets.device) - begin

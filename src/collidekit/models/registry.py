@@ -6,12 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.deepjet import DeepJet, DeepJetHLT
+from collidekit.models.efn import EFN
+from collidekit.models.lorentznet import LorentzNet, LorentzNetSmall
 from collidekit.models.mlp import MLP
 from collidekit.models.network import Inputs, Network
+from collidekit.models.pair_transformer import PairTransformer
+from collidekit.models.particle_transformer import ParticleTransformer, ParticleTransformerSmall
+from collidekit.models.particlenet import ParticleNet, ParticleNetLite
+from collidekit.models.pcnn import PCNN
 from collidekit.models.pfn import PFN
+from collidekit.models.transformer import Transformer, TransformerSmall
 from collidekit.plugins import load_module
 
-NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "pfn": PFN}
+NETWORKS: dict[str, type[Network]] = {
+    "mlp": MLP,
+    "pfn": PFN,
+    "efn": EFN,
+    "pcnn": PCNN,
+    "deepjet": DeepJet,
+    "deepjet_hlt": DeepJetHLT,
+    "particle_transformer": ParticleTransformer,
+    "particle_transformer_small": ParticleTransformerSmall,
+    "particlenet": ParticleNet,
+    "particlenet_lite": ParticleNetLite,
+    "lorentznet": LorentzNet,
+    "lorentznet_small": LorentzNetSmall,
+    "pair_transformer": PairTransformer,
+    "transformer": Transformer,
+    "transformer_small": TransformerSmall,
+}
 
 
 def find_network(name: str) -> type[Network]:

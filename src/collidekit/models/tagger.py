@@ -6,22 +6,38 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, Input
 from collidekit.models.network import Network
 from collidekit.models.scaling import Scaling
+from collidekit.models.target_heads import TargetHeads
 
 
 class Tagger(nn.Module):
-    """Raw units in, outputs (N, K) out."""
+    """Raw units in, outputs (N, K) out.
+
+    Where the analysis has targets and the network can learn them, ``target_heads`` gives their logits; else it is None.
+    """
 
     def __init__(self, analysis: Analysis, network: Network) -> None:
         super().__init__()
         self.scaling = Scaling(analysis.inputs)
         self.network = network
+        learns = bool(analysis.targets) and network.constituent_width > 0
+        self.target_heads = TargetHeads(analysis.targets, network) if learns else None
 
-    def forward(self, batch: Batch) -> Tensor:
-        scaled = self.scaling(batch.inputs)
+    def forward(self, batch: Batch, with_targets: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """The outputs; ``with_targets`` also the logits of each target, of which there are none without heads."""
+        scaled = self._scaled(batch)
+        if not with_targets:
+            return self.outputs(scaled)
+        if self.target_heads is None:
+            return self.outputs(scaled), {}
+        found = self.network.embed(scaled)
+        return found.outputs, self.target_heads(found, scaled)
+
+    def _scaled(self, batch: Batch) -> dict[str, Input]:
+        scaled: dict[str, Input] = self.scaling(batch.inputs)
         parameter = next(self.network.parameters(), None)
         if parameter is not None:  # the network may work in another precision than the scaling
             scaled = {name: entry.to(parameter.device, parameter.dtype) for name, entry in scaled.items()}
-        return self.outputs(scaled)
+        return scaled
 
     def outputs(self, scaled: dict[str, Input]) -> Tensor:
         """The network's outputs (N, K) for inputs that are scaled already."""

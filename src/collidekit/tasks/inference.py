@@ -1,5 +1,7 @@
-"""InferenceTask: a trained tagger and a dataset -> predictions."""
+"""InferenceTask: trained taggers and a dataset -> predictions."""
 
+import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -7,13 +9,18 @@ import law
 import luigi
 import torch
 
-from collidekit.inference.predict import predict, predict_dataset
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.errors import CollidekitError
+from collidekit.inference.calibrated import calibrated
+from collidekit.inference.ensemble import check_combination, combine, load_members
+from collidekit.inference.predict import counted, predict_each
 from collidekit.inference.predictions import Predictions
+from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.training import TrainingParameters, TrainingTask
-from collidekit.training.checkpoint import check_same_inputs, load_checkpoint
+from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
 from collidekit.training.prepare import validation_rows
 
 
@@ -24,10 +31,45 @@ class TestParameters(TrainingParameters):
     test_filelist = law.CSVParameter(
         default=(), description="test files; default: the analysis file's files.test, else the validation rows"
     )
+    seeds = law.CSVParameter(
+        default=(), description="train once with each of these seeds, such as 1,2,3, and combine them: an ensemble"
+    )
+    checkpoint = law.CSVParameter(
+        default=(),
+        description="judge this checkpoint, folder or model that ships, and train nothing; several are an ensemble",
+    )
+    combine = luigi.Parameter(default="mean", description="how an ensemble is combined: mean or median")
+    calibrated = luigi.BoolParameter(
+        default=False, description="probabilities at the temperature that is stored with each model"
+    )
     exclude_index = True
 
     def versions_in_path(self) -> list[str]:
         return [str(self.dataset_version), str(self.training_version), str(self.test_dataset_version)]
+
+    @cached_property
+    def all_seeds(self) -> tuple[int, ...]:
+        """Those of an ensemble, checked; none where there is one training."""
+        try:
+            seeds = tuple(int(seed) for seed in self.seeds)
+        except ValueError:
+            raise CollidekitError(
+                f"--seeds: {','.join(map(str, self.seeds))!r}: write numbers, such as 1,2,3"
+            ) from None
+        if seeds and (len(seeds) < 2 or len(set(seeds)) < len(seeds)):
+            raise CollidekitError(
+                f"--seeds: {','.join(map(str, seeds))!r}: an ensemble needs two or more different seeds"
+            )
+        if seeds and (self.seed is not None or self.checkpoint):
+            raise CollidekitError(
+                f"--seeds: cannot stand beside --{'checkpoint' if self.checkpoint else 'seed'}; give one"
+            )
+        check_combination(str(self.combine))
+        return seeds
+
+    @property
+    def is_ensemble(self) -> bool:
+        return bool(self.all_seeds) or len(self.checkpoint) > 1
 
     @cached_property
     def test_files(self) -> tuple[str, ...]:
@@ -42,24 +84,54 @@ class TestParameters(TrainingParameters):
 
 
 class InferenceTask(TestParameters):
-    """Predict all rows of the test dataset, in input order."""
+    """Predict all rows of the test dataset, in input order; with several seeds or checkpoints as an ensemble."""
 
     exclude_index = False
 
     def requires(self) -> dict[str, AnalysisTask]:
-        needed: dict[str, AnalysisTask] = {"training": TrainingTask.req(self)}
+        if self.all_seeds:
+            return {f"seed {seed}": InferenceTask.req(self, seed=seed, seeds=()) for seed in self.all_seeds}
+        needed: dict[str, AnalysisTask] = {} if self.checkpoint else {"training": TrainingTask.req(self)}
         if self.test_files:
             needed["test"] = DatasetConstructorTask.req(
                 self, dataset_version=self.test_dataset_version, filelist=self.test_files
             )
+        elif self.checkpoint:
+            raise CollidekitError(
+                f"{self.config}: names no test files to judge --checkpoint by; give them with --test-files "
+                "(--test-filelist in law)"
+            )
         return needed
+
+    def trainings(self) -> dict[str, TrainingTask]:
+        """The trainings that are judged, by the name of the member; none with ``--checkpoint``."""
+        if self.all_seeds:
+            return {name: task.requires()["training"] for name, task in self.requires().items()}
+        return {} if self.checkpoint else {"training": self.requires()["training"]}
+
+    def dataset_task(self) -> DatasetConstructorTask:
+        """What was trained on; where nothing was, what is judged."""
+        for training in self.trainings().values():
+            dataset: DatasetConstructorTask = training.requires()["dataset"]
+            return dataset
+        return self.requires()["test"]
 
     def identity(self) -> dict[str, Any]:
         needed = self.requires()
+        if self.all_seeds:
+            return {"members": {name: task.hash for name, task in needed.items()}, "combine": self.combine}
+        if self.is_ensemble:
+            checkpoints = {str(name): _content_id(str(name)) for name in self.checkpoint}
+            judged: dict[str, Any] = {"checkpoints": checkpoints, "combine": self.combine}
+        elif self.checkpoint:
+            judged = {"checkpoint": _content_id(str(self.checkpoint[0]))}
+        else:
+            judged = {"training": needed["training"].hash}
         return {
-            "training": needed["training"].hash,
+            **judged,
             "test": needed["test"].hash if "test" in needed else "validation rows",
             "discriminators": {name: entry.model_dump() for name, entry in self.analysis.discriminators.items()},
+            **({"calibrated": self._temperatures()} if self.calibrated else {}),
         }
 
     def output(self) -> dict[str, law.LocalFileTarget]:
@@ -71,26 +143,58 @@ class InferenceTask(TestParameters):
 
     def run(self) -> None:
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
+        members = self._read_members() if self.all_seeds else self._predict_members()
+        predictions = next(iter(members.values()))
+        if self.is_ensemble:
+            predictions = combine(members, check_combination(str(self.combine)), keep_members=True)
+        predictions.write(self.folder / "predictions.parquet")
+        predictions.write(self.folder / "output.root")
+        how = f" with the {self.combine} of {', '.join(members)}" if self.is_ensemble else ""
+        self.say(f"[bold]Predicted[/bold] {len(predictions):,} rows{how}")
+        self.write_provenance()
+
+    def _read_members(self) -> dict[str, Predictions]:
+        return {name: task.predictions() for name, task in self.requires().items()}
+
+    def _predict_members(self) -> dict[str, Predictions]:
+        """The predictions of the training, or of each checkpoint that was given."""
         needed = self.requires()
-        path = needed["training"].folder / "best_model.pt"
-        checkpoint = load_checkpoint(path)
-        check_same_inputs(path, checkpoint.analysis, self.analysis)
+        members = self._checkpoints(needed)
+        for name, member in members.items():
+            check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
         if "test" in needed:
-            predictions = predict_dataset(checkpoint, needed["test"].dataset(), threads=1)
+            dataset: Dataset = needed["test"].dataset()
+            rows = Loader(dataset, 1024, threads=1)
         else:
             dataset = needed["training"].requires()["dataset"].dataset()
-            share = checkpoint.config.train_val_split
+            rows = validation_rows(dataset, next(iter(members.values())).config.train_val_split)
             self.say(
                 "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
             )
-            predictions = predict(checkpoint.tagger, self.analysis, validation_rows(dataset, share))
-        predictions.write(self.folder / "predictions.parquet")
-        predictions.write(self.folder / "output.root")
-        self.say(f"[bold]Predicted[/bold] {len(predictions):,} rows")
-        self.write_provenance()
+        with counting("Predicting", "rows", len(dataset) if "test" in needed else None) as done:
+            found = predict_each([member.tagger for member in members.values()], self.analysis, counted(rows, done))
+        named = dict(zip(members, found, strict=True))
+        if self.calibrated:
+            named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
+        return named
+
+    def _temperatures(self) -> list[Any]:
+        """Of checkpoints that are given; that of a training of one's own is decided by all else."""
+        return [load_content(find_checkpoint(name)).get("temperature") for name in self.checkpoint]
+
+    def _checkpoints(self, needed: Mapping[str, AnalysisTask]) -> dict[str, Checkpoint]:
+        if self.checkpoint:
+            return load_members([str(name) for name in self.checkpoint])
+        path = needed["training"].folder / "best_model.pt"
+        return {str(path): load_checkpoint(path)}
 
     def predictions(self) -> Predictions:
         return Predictions.read(self.folder / "predictions.parquet")
+
+
+def _content_id(name: str) -> str:
+    """Of the file of a checkpoint, wherever it lies."""
+    return hashlib.sha256(find_checkpoint(name).read_bytes()).hexdigest()[:16]
 
 
 class PredictionTask(TestParameters):

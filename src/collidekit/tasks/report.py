@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import law
-import yaml
+import luigi
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest, read_manifest
@@ -14,24 +14,25 @@ from collidekit.evaluation.plots import (
     plot_confusion_matrix,
     plot_discriminator_shapes,
     plot_efficiency,
-    plot_loss_curves,
 )
 from collidekit.evaluation.report import ReportContent, write_report
 from collidekit.evaluation.report_sections import (
     classification_section,
     data_section,
+    ensemble_section,
     headline,
     inputs_section,
-    provenance_section,
     roc_section,
-    training_section,
     working_points_section,
 )
 from collidekit.evaluation.working_points import DiscriminatorPoints
 from collidekit.inference.predictions import Predictions
 from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.importance import ImportanceTask
 from collidekit.tasks.inference import PredictionTask
 from collidekit.tasks.input_plotter import HistogramPlotterTask
+from collidekit.tasks.report_calibration import calibration_part
+from collidekit.tasks.report_training import data_note, repeat_section, subtitle, trainings_section
 from collidekit.tasks.roc import ROCCurveTask
 from collidekit.tasks.working_points import WorkingPointTask
 
@@ -39,6 +40,9 @@ from collidekit.tasks.working_points import WorkingPointTask
 class ReportTask(PredictionTask):
     """Write one self-contained HTML page: data, ROC, shapes, working points, efficiencies, training, inputs, provenance."""
 
+    explain = luigi.BoolParameter(
+        default=False, description="a section on feature importance too, which takes a while"
+    )
     exclude_index = False
 
     def requires(self) -> dict[str, AnalysisTask]:
@@ -46,8 +50,15 @@ class ReportTask(PredictionTask):
             **super().requires(),
             "roc": ROCCurveTask.req(self),
             "working_points": WorkingPointTask.req(self),
-            "inputs": HistogramPlotterTask.req(self),
+            "inputs": self._inputs(),
+            **({"importance": ImportanceTask.req(self)} if self.explain else {}),
         }
+
+    def _inputs(self) -> HistogramPlotterTask:
+        """The inputs of what was trained on; where nothing was, of what is judged."""
+        judged = {"dataset_version": self.test_dataset_version, "filelist": self.test_files}
+        task: HistogramPlotterTask = HistogramPlotterTask.req(self, **(judged if self.checkpoint else {}))
+        return task
 
     def identity(self) -> dict[str, Any]:
         return {name: task.hash for name, task in self.requires().items()}
@@ -58,62 +69,47 @@ class ReportTask(PredictionTask):
     def run(self) -> None:
         needed = self.requires()
         predictions = self.predictions()
-        results, points = needed["roc"].measure(), needed["working_points"].find()
+        (results, ensembles), points = needed["roc"].measure(), needed["working_points"].find()
         metrics = classification_metrics(predictions)
         plots = self.folder / "plots"
         plots.mkdir(parents=True, exist_ok=True)
         shapes = _shapes(plots, predictions, points, self.analysis.name)
         confusion = _png(plot_confusion_matrix(plots / "confusion", metrics.confusion, self.analysis.name))
-        training = needed["inference"].requires()["training"]
-        curves = _png(plot_loss_curves(plots / "loss", training.folder / "history.csv", self.analysis.name))
+        inference = needed["inference"]
         roc_plots = [needed["roc"].folder / f"roc_{style}.png" for style in ("b-tagging", "top-tagging")]
-        manifest = read_manifest(training.requires()["dataset"].folder)
+        manifest = read_manifest(inference.dataset_task().folder)
         write_report(
             self.folder / "report.html",
             ReportContent(
                 title=self.analysis.name,
-                subtitle=f"{training.training_config().model_name} · dataset {self.dataset_version} · training {self.training_version}",
+                subtitle=subtitle(inference),
                 headline=headline(results, metrics),
-                warnings=tuple(_warnings(manifest, "test" not in needed["inference"].requires())),
+                warnings=tuple(_warnings(manifest, not self.test_files)),
                 sections=(
                     roc_section(results, roc_plots),
+                    *([ensemble_section(ensembles)] if ensembles else []),
                     classification_section(metrics, [*shapes, confusion]),
+                    calibration_part(inference, plots, self.analysis.name),
                     working_points_section(points, _efficiencies(plots, predictions, points, self.analysis)),
-                    training_section([curves], _training_facts(training.folder)),
+                    *trainings_section(inference, plots, self.analysis.name),
                     data_section(
                         {"evaluated": metrics.counts},
                         list(manifest.summary["cutflow"].items()),
                         self.analysis.selection or "",
-                        [f"Trained on {manifest.rows:,} rows: {_counts(manifest)}."],
+                        [data_note(inference, manifest)],
                     ),
+                    *([needed["importance"].section()] if self.explain else []),
                     inputs_section(needed["inputs"].plots()),
-                    self._provenance_section(training),
+                    repeat_section(inference, self.analysis),
                 ),
             ),
         )
         self.say(f"[bold green]Report[/bold green]: {self.folder / 'report.html'}")
         self.write_provenance()
 
-    def _provenance_section(self, training: Any) -> Any:
-        made = training.provenance()
-        configuration = yaml.safe_dump(
-            {
-                "analysis": self.analysis.model_dump(mode="json", exclude_defaults=True),
-                "training": made["settings"]["config"],
-            },
-            sort_keys=False,
-        )
-        return provenance_section(
-            configuration, made["versions"], made["git"], {"training": str(made["settings"]["config"]["seed"])}
-        )
-
 
 def _png(paths: list[Path]) -> Path:
     return next(path for path in paths if path.suffix == ".png")
-
-
-def _counts(manifest: Manifest) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in manifest.class_counts.items())
 
 
 def _thresholds(points: list[DiscriminatorPoints], name: str) -> dict[str, float]:
@@ -173,18 +169,3 @@ def _warnings(manifest: Manifest, on_validation: bool) -> list[str]:
     if manifest.summary["bad_files"]:
         said.append(f"{manifest.summary['bad_files']} input files could not be read and were skipped.")
     return said
-
-
-def _training_facts(folder: Path) -> dict[str, str]:
-    import csv
-
-    with (folder / "history.csv").open() as file:
-        epochs = list(csv.DictReader(file))
-    best = min(epochs, key=lambda row: float(row["val_loss"]))
-    seconds = sum(float(row["seconds"]) for row in epochs)
-    return {
-        "epochs": f"{len(epochs)}, best {best['epoch']}",
-        "validation loss": f"{float(best['val_loss']):.4f}",
-        "time in training steps": f"{seconds:,.0f} s",
-        "rate": f"{sum(float(row['rows']) for row in epochs) / max(seconds, 1e-9):,.0f} rows/s",
-    }

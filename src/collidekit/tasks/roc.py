@@ -1,8 +1,7 @@
 """ROCCurveTask: predictions -> ROC curves, AUC and rejections with errors."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.ensemble import EnsembleResult, measure_members
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import plot_roc
 from collidekit.evaluation.rejection import Rejection
 from collidekit.evaluation.roc_result import RocResult, measure_discriminator, write_rocs
 from collidekit.files import replacing
+from collidekit.inference.predictions import Predictions
+from collidekit.progress import counting
 from collidekit.tasks.inference import PredictionTask
 
 
@@ -38,26 +40,48 @@ class ROCCurveTask(PredictionTask):
         }
         return {key: self.target(name) for key, name in {**names, **plots}.items()}
 
-    def measure(self) -> list[RocResult]:
-        """The ROC of each discriminator, from the predictions."""
+    def measure(self) -> tuple[list[RocResult], list[EnsembleResult]]:
+        """The ROC of each discriminator, from the predictions; of an ensemble also each member's."""
         predictions = self.predictions()
         if not predictions.definitions:
             raise CollidekitError(f"{self.config}: names no discriminators, so there is no ROC curve to draw; add some")
-        return [
-            measure_discriminator(predictions, name, replicates=self.replicates) for name in predictions.definitions
-        ]
+        return measure_all(predictions, self.replicates)
 
     def run(self) -> None:
-        results = self.measure()
-        write_rocs(self.folder / "roc.json", results)
+        results, ensembles = self.measure()
+        write_rocs(self.folder / "roc.json", results, [ensemble.as_dict() for ensemble in ensembles])
         write_table(self.folder / "roc.csv", results)
         for result in results:
             result.write_csv(self.folder / f"curve_{result.name}.csv")
         plot_roc(self.folder / "roc_b-tagging", results, "b-tagging", self.analysis.name)
         plot_roc(self.folder / "roc_top-tagging", results, "top-tagging", self.analysis.name)
-        Console().print(roc_table(results, self.analysis.name))
+        console = Console()
+        console.print(roc_table(results, self.analysis.name))
+        for ensemble in ensembles:
+            console.print(ensemble_table(ensemble))
         self.say(f"ROC curves: {self.folder / 'roc_b-tagging.png'}")
         self.write_provenance()
+
+
+def measure_all(
+    predictions: Predictions,
+    replicates: int = 200,
+    names: Sequence[str] | None = None,
+    members: Mapping[str, Predictions] | None = None,
+) -> tuple[list[RocResult], list[EnsembleResult]]:
+    """The ROC of each discriminator (or of those that are named), and the members of an ensemble beside it.
+
+    The members are those that were kept in the predictions, unless they are given.
+    """
+    names = list(predictions.definitions) if names is None else names
+    members = predictions.of_members() if members is None else members
+    with counting("Measuring", "curves", len(names) * (1 + len(members))) as done:
+        results = []
+        for name in names:
+            results.append(measure_discriminator(predictions, name, replicates=replicates))
+            done(1)
+        ensembles = [measure_members(members, result, predictions.combination, done) for result in results if members]
+    return results, ensembles
 
 
 class Quoted(Protocol):
@@ -73,16 +97,6 @@ class Quoted(Protocol):
     def rejections(self) -> tuple[Rejection, ...]: ...
 
 
-@dataclass(frozen=True)
-class RocLine:
-    """The quoted numbers of one discriminator."""
-
-    name: str
-    auc: float
-    auc_error: float
-    rejections: tuple[Rejection, ...]
-
-
 def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
     """AUC and rejections with errors, as a person reads them: one line for each discriminator and signal efficiency."""
     table = Table(title=title or None, title_justify="left")
@@ -95,6 +109,17 @@ def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
             table.add_row(
                 *first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1]
             )
+    return table
+
+
+def ensemble_table(result: EnsembleResult) -> Table:
+    """AUC and rejections of each member, their mean and spread, and the ensemble."""
+    table = Table()
+    for number, name in enumerate(result.header()):
+        table.add_column(name.replace(" (", "\n("), justify="right" if number else "left")
+    rows = result.rows()
+    for number, row in enumerate(rows, 1):
+        table.add_row(*row, end_section=number in (len(result.members), len(result.members) + 1))
     return table
 
 

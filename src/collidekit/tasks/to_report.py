@@ -7,12 +7,13 @@ import luigi
 from rich.console import Console
 
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.evaluation.rejection import Rejection
+from collidekit.evaluation.ensemble import EnsembleResult, RocLine
 from collidekit.files import read_json
-from collidekit.models.registry import find_network
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
+from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.report import ReportTask
-from collidekit.tasks.roc import RocLine, roc_table
+from collidekit.tasks.roc import ensemble_table, roc_table
+from collidekit.training.config import check_network
 
 _OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 _ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist"}
@@ -47,7 +48,8 @@ def report_task(
     """The report of an analysis; settings that are None are left as the analysis recommends them."""
     given = {name: value for name, value in (settings or {}).items() if value is not None}
     task = ReportTask(config=analysis, filelist=tuple(files), test_filelist=tuple(test_files), **given)
-    find_network(task.training_config().model_name)  # before hours of other work
+    if not task.checkpoint:
+        check_network(task.analysis, task.training_config())  # before hours of other work
     return task
 
 
@@ -60,6 +62,7 @@ def run_to_report(task: ReportTask) -> None:
             f"[bold green]Report[/bold green] (was there already): {task.folder / 'report.html'}", highlight=False
         )
         return
+    _train_each(console, task)
     needed: dict[str, AnalysisTask] = task.requires()
     roc = needed.pop("roc")
     for other in needed.values():
@@ -69,10 +72,18 @@ def run_to_report(task: ReportTask) -> None:
     run_with_requirements(task)
 
 
+def _train_each(console: Console, task: ReportTask) -> None:
+    """The trainings of an ensemble one after another, each under its name."""
+    trainings = InferenceTask.req(task).trainings()
+    for number, (name, training) in enumerate(trainings.items(), 1):
+        if len(trainings) > 1 and not training.complete():
+            run_with_requirements(training.requires()["dataset"])
+            console.print(f"[bold cyan]{name}[/bold cyan] ({number} of {len(trainings)})", highlight=False)
+            run_with_requirements(training)
+
+
 def _print_table(console: Console, task: ReportTask) -> None:
     content = read_json(task.requires()["roc"].folder / "roc.json")
-    lines = [
-        RocLine(entry["name"], entry["auc"], entry["auc_error"], tuple(Rejection(**r) for r in entry["rejections"]))
-        for entry in content["results"]
-    ]
-    console.print(roc_table(lines, task.analysis.name))
+    console.print(roc_table([RocLine.read(entry) for entry in content["results"]], task.analysis.name))
+    for entry in content.get("ensembles", ()):
+        console.print(ensemble_table(EnsembleResult.read(entry)))

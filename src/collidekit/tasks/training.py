@@ -3,16 +3,24 @@
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import law
 import luigi
 import torch
 
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.numbers import with_error
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
+from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.fine_tuning import Start, rate_factors
+
+if TYPE_CHECKING:
+    from collidekit.training.loop import Training
 
 _IN_FILE = "; default: the analysis file's training, else "
 
@@ -64,7 +72,22 @@ class TrainingParameters(DatasetParameters):
     early_stopping = _optional(luigi.OptionalIntParameter, "stop after so many epochs without a better one; 0 never", 0)
     gradient_clip = _optional(luigi.OptionalFloatParameter, "largest norm of the gradient; 0 for none", 0.0)
     ema_decay = _optional(luigi.OptionalFloatParameter, "decay of the running mean of the weights; 0 for none", 0.0)
-    augmentation = _optional(luigi.OptionalStrParameter, "none or rotation", "none")
+    augmentation = _optional(
+        luigi.OptionalStrParameter, "random changes of training rows, such as rotation or drop=0.1,rotation", "none"
+    )
+    from_checkpoint = luigi.OptionalStrParameter(
+        default=None,
+        description="begin with the weights of this checkpoint, folder of a training or model that ships, and a fresh head",
+    )
+    keep_head = _optional(luigi.OptionalBoolParameter, "keep the head of the checkpoint, too", False)
+    freeze = _optional(
+        luigi.OptionalStrParameter,
+        "patterns of parameters that stay fixed, such as network.phi.*,network.f.0.*",
+        "none",
+    )
+    learning_rate_factors: Any = luigi.DictParameter(
+        default={}, description="factors of the learning rate as JSON, such as '{\"network.phi.*\": 0.1}'"
+    )
     extend_training = luigi.IntParameter(
         default=0, description="train so many epochs more than an earlier training did"
     )
@@ -78,8 +101,13 @@ class TrainingParameters(DatasetParameters):
         """The settings: a parameter that is given, else what the analysis file recommends, else the default."""
         given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
         given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
-        given["model_options"] = json.loads(json.dumps(dict(self.model_options), default=list)) or None
+        for name in ("model_options", "learning_rate_factors"):
+            given[name] = json.loads(json.dumps(dict(given[name]), default=list)) or None
         return training_config(self.plan, given)
+
+
+def _target_weights(analysis: Analysis) -> dict[str, float]:
+    return {name: target.weight for name, target in analysis.targets.items()}
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -111,12 +139,16 @@ class TrainingTask(TrainingParameters):
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
+        settings = config.model_dump(mode="json")
+        if config.from_checkpoint:
+            settings["from_checkpoint"] = Start.of(config.from_checkpoint).checksum
         extended = {"extends": self.requires()["training"].hash} if self.extend_training else {}
         return {
             **extended,
             "dataset": self.requires()["dataset"].hash,
-            "config": config.model_dump(mode="json"),
+            "config": settings,
             "class_weights": self.analysis.class_weights,
+            **({"target_weights": weights} if (weights := _target_weights(self.analysis)) else {}),
             "network": _source(config.model_name),
         }
 
@@ -148,6 +180,7 @@ class TrainingTask(TrainingParameters):
         if start:
             (training.resume if start.parent == self.folder else training.extend)(start)
             self.say(f"going on after epoch {training.epoch - 1} from {start}")
+        self._say_what_learns(training)
         parameters = sum(p.numel() for p in training.tagger.parameters())
         self.say(
             f"[bold]Training[/bold] {config.model_name} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
@@ -155,7 +188,34 @@ class TrainingTask(TrainingParameters):
         )
         training.run()
         self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
+        self._calibrate(dataset)
         self.write_provenance()
+
+    def _say_what_learns(self, training: "Training") -> None:
+        """Where it begins from; with ``--verbose`` the name of each parameter, for patterns, and what becomes of it."""
+        config = training.config
+        if training.start:
+            head = "its head" if config.keep_head else "a fresh head"
+            self.say(f"beginning with the weights of {training.start.path} and {head}")
+        factors = rate_factors(training.tagger, config.learning_rate_factors)
+        for name, parameter in training.tagger.named_parameters():
+            size = "x".join(map(str, parameter.shape)) or "1"
+            factor = f" at {factors[parameter]:g} of the learning rate" if factors[parameter] != 1 else ""
+            self.detail(f"  {name} ({size}) {f'learns{factor}' if parameter.requires_grad else 'stays fixed'}")
+
+    def _calibrate(self, dataset: Dataset) -> None:
+        """Fit the temperature and store it in the best model, which stays as it is where that cannot be done."""
+        from collidekit.evaluation.calibrate import calibrate_on_validation
+        from collidekit.evaluation.temperature_fit import NoTemperatureError
+
+        best = self.folder / "best_model.pt"
+        try:
+            found = calibrate_on_validation(load_checkpoint(best), dataset)
+        except NoTemperatureError as error:
+            self.say(f"[yellow]not calibrated: {error}[/yellow]")
+            return
+        store_temperature(best, found)
+        self.say(f"Temperature {with_error(found.value, found.error)}, fitted to {found.rows:,} validation rows")
 
     def _checkpoint(self) -> Path | None:
         """Where to go on from: the epoch that was asked for, the last state, or the end of the training to extend."""

@@ -9,11 +9,14 @@ import torch
 from pydantic import ValidationError
 
 from collidekit.analysis.schema import Analysis, Collection, Group
-from collidekit.errors import CollidekitError
-from collidekit.files import replacing
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.files import replacing, write_json
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
+from collidekit.models.temperature import Temperature
+from collidekit.shipped import shipped_models
 from collidekit.training.config import TrainingConfig
+from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description
 
 FORMAT = 1
 _KEYS = {"analysis", "config", "epoch", "tagger", "state"}
@@ -28,6 +31,8 @@ class Checkpoint:
     config: TrainingConfig
     epoch: int
     state: dict[str, Any]
+    temperature: Temperature | None = None
+    """None where no temperature was fitted yet."""
 
 
 def save_checkpoint(
@@ -42,6 +47,19 @@ def save_checkpoint(
         "tagger": tagger,
         "state": state,
     }
+    _write(path, content)
+
+
+def store_temperature(path: Path, temperature: Temperature) -> None:
+    """Write the temperature into a checkpoint, or into the description of a published model; all else stays."""
+    if path.suffix == ".safetensors":
+        description = path.with_name(DESCRIPTION)
+        write_json(description, {**read_description(description), "temperature": temperature.as_dict()})
+    else:
+        _write(path, {**load_content(path), "temperature": temperature.as_dict()})
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as temporary:
         try:
             torch.save(content, temporary)
@@ -49,10 +67,36 @@ def save_checkpoint(
             raise OSError(None, f"is the disk full? {str(error).splitlines()[0]}") from error
 
 
+def find_checkpoint(name: str | Path) -> Path:
+    """The file of a checkpoint, of the folder of a training or of a published model, or of a model that ships."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        for file in (path / "best_model.pt", path / WEIGHTS):
+            if file.is_file():
+                return file
+        raise CollidekitError(
+            f"{path}: is a folder without best_model.pt and without {WEIGHTS}; give a checkpoint, the folder of a "
+            "TrainingTask or that of a published model"
+        )
+    known = shipped_models()
+    if str(name) in known:
+        return known[str(name)] / WEIGHTS
+    if path.suffix or path.is_absolute():
+        raise CollidekitError(f"{path}: there is no such checkpoint")
+    ship = f"{', '.join(known)} ship" if known else "no model ships with this version"
+    raise CollidekitError(
+        f"there is no model {str(name)!r}{did_you_mean(str(name), list(known))}; {ship}, or give a file"
+    )
+
+
 def load_content(path: Path) -> dict[str, Any]:
-    """The raw content of a checkpoint file, or one clear error."""
+    """The raw content of a checkpoint file or of the weights of a published model, or one clear error."""
     if not path.is_file():
         raise CollidekitError(f"{path}: there is no such checkpoint")
+    if path.suffix == ".safetensors":
+        return load_model(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
@@ -69,7 +113,8 @@ def load_content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, TrainingConfig]:
+def read_settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, TrainingConfig]:
+    """The analysis and the settings of the training that the content of a checkpoint is of."""
     try:
         analysis = Analysis.model_validate_json(content["analysis"])
         config = TrainingConfig.model_validate_json(content["config"])
@@ -82,10 +127,11 @@ def _settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, TrainingCo
     return analysis, config
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """The tagger of a checkpoint, in evaluation mode."""
+def load_checkpoint(name: str | Path) -> Checkpoint:
+    """The tagger of a checkpoint or published model, in evaluation mode; ``find_checkpoint`` says what may be named."""
+    path = find_checkpoint(name)
     content = load_content(path)
-    analysis, config = _settings(path, content)
+    analysis, config = read_settings(path, content)
     network = build_network(config.model_name, analysis.inputs, len(analysis.classes), config.model_options)
     tagger = Tagger(analysis, network)
     try:
@@ -94,21 +140,34 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CollidekitError(
             f"{path}: its weights do not fit network {config.model_name!r} ({str(error).splitlines()[-1].strip()})"
         ) from None
-    return Checkpoint(tagger.eval(), analysis, config, content["epoch"], content["state"])
+    temperature = Temperature.read(content.get("temperature"), path)
+    return Checkpoint(tagger.eval(), analysis, config, content["epoch"], content["state"], temperature)
 
 
 def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> None:
-    """Going on with other settings would be another training; only ``extend_training`` may differ."""
-    trained, settings = _settings(path, content)
+    """Going on with other settings would be another training; only ``extend_training`` may differ.
+
+    So may the path of the checkpoint that a training began from: its content is compared, by its checksum.
+    """
+    trained, settings = read_settings(path, content)
     check_same_inputs(path, trained, analysis)
     for name in TrainingConfig.model_fields:
         mine, theirs = getattr(config, name), getattr(settings, name)
-        if name != "extend_training" and mine != theirs:
+        if name not in ("extend_training", "from_checkpoint") and mine != theirs:
             raise CollidekitError(f"{path}: was trained with {name} {theirs!r}, not {mine!r}; one cannot go on from it")
 
 
 def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
     """Inputs and classes must be those of the training; the error says which feature differs."""
+    check_same_features(path, trained, given)
+    if list(trained.classes) != list(given.classes):
+        raise CollidekitError(
+            f"{path}: is of another analysis: its classes are {', '.join(trained.classes)}, not {', '.join(given.classes)}"
+        )
+
+
+def check_same_features(path: Path, trained: Analysis, given: Analysis) -> None:
+    """Inputs must be those of the training; classes may be others."""
     for name, entry in trained.inputs.items():
         if name not in given.inputs:
             raise CollidekitError(
@@ -137,10 +196,6 @@ def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
         if len(theirs.features) > len(entry.features):
             extra = theirs.features[len(entry.features)].name
             raise CollidekitError(f"{path}: is of another analysis: it has no feature {extra!r} in input {name!r}")
-    if list(trained.classes) != list(given.classes):
-        raise CollidekitError(
-            f"{path}: is of another analysis: its classes are {', '.join(trained.classes)}, not {', '.join(given.classes)}"
-        )
 
 
 def _shape(entry: Collection | Group) -> str:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
-from collidekit.analysis.features import Strict
+from collidekit.analysis.features import Strict, wrong
+from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.registry import build_network
 from collidekit.objectives.classification import LossFunction
+from collidekit.training.augmentations import canonical
 from collidekit.training.optimizers import OPTIMIZERS
 from collidekit.training.schedules import SCHEDULES
 
@@ -52,9 +54,33 @@ class TrainingConfig(Strict):
     """Largest norm of the gradient; 0 for no limit."""
     ema_decay: Share = 0.0
     """Decay of the running mean of the weights that is validated and kept; 0 for none."""
-    augmentation: Literal["none", "rotation"] = "none"
+    augmentation: Annotated[str, BeforeValidator(canonical)] = "none"
+    """Random changes of the training rows with their strengths, as in ``drop=0.1,rotation``."""
+    from_checkpoint: str = ""
+    """Begin with the weights and the scaling of this checkpoint and a fresh head; see docs/training.md."""
+    keep_head: bool = False
+    freeze: tuple[str, ...] = ()
+    """Patterns of the names of parameters that stay as they are."""
+    learning_rate_factors: dict[str, Positive] = {}  # noqa: RUF012
+    """Factors of the learning rate by patterns of names; those of all that match are multiplied."""
     extend_training: Annotated[int, Field(ge=0)] = 0
     """Epochs to go on for after the end of the training with these settings; the learning rate stays at its last value."""
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _patterns(cls, value: Any) -> Any:
+        """Names with commas between them, or a list of them; their order means nothing."""
+        parts = value.split(",") if isinstance(value, str) else value
+        if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
+            return tuple(sorted({part.strip() for part in parts if part.strip()}))
+        return value
+
+    @field_validator("keep_head", "freeze")
+    @classmethod
+    def _of_a_checkpoint(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and not info.data.get("from_checkpoint"):
+            raise wrong("is for a training that begins from a checkpoint: name one with --from-checkpoint")
+        return value
 
     @property
     def precision(self) -> str:
@@ -65,22 +91,67 @@ class TrainingConfig(Strict):
 
 
 def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
-    """The settings: one that is given and not None, else what the analysis file recommends, else the default."""
+    """The settings: one that is given and not None, else what the analysis file recommends for the network, else the default.
+
+    In fine-tuning, the network and those of its options that are not given are the checkpoint's.
+    """
     chosen = {name: value for name, value in given.items() if value is not None}
+    place, recommended = _recommended(plan.analysis, chosen.get("model_name") or _of_checkpoint(chosen))
     try:
-        return TrainingConfig.model_validate({**plan.analysis.training, **chosen})
+        config = TrainingConfig.model_validate({**recommended, **chosen})
     except ValidationError as error:
         first = error.errors()[0]
         name, known = str(first["loc"][0]), list(TrainingConfig.model_fields)
-        place = f"{plan.lines.at(('training', name))}: training.{name}"
+        where = f"{plan.lines.at((*place, name))}: {'.'.join(place)}.{name}"
         if name not in known:
             close = did_you_mean(name, known)
-            raise CollidekitError(f"{place}: unknown key{close}; allowed are {', '.join(known)}") from None
-        shown = f"--{name.replace('_', '-')}" if name in chosen else place
+            raise CollidekitError(f"{where}: unknown key{close}; allowed are {', '.join(known)}") from None
+        shown = f"--{name.replace('_', '-')}" if name in chosen else where
         raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}") from None
+    return _of_its_checkpoint(config, chosen) if config.from_checkpoint else config
+
+
+def _recommended(analysis: Analysis, network: str | None) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Where the analysis file recommends settings for a network, and which.
+
+    A network without a recipe gets those of ``training`` but for the network's options, which are another network's.
+    """
+    usual = analysis.training.get("model_name", TrainingConfig.model_fields["model_name"].default)
+    if network in (None, usual):
+        return ("training",), analysis.training
+    if network in analysis.recipes:
+        return ("recipes", network), analysis.recipes[network]
+    return ("training",), {name: value for name, value in analysis.training.items() if name != "model_options"}
+
+
+def _of_checkpoint(chosen: Mapping[str, Any]) -> str | None:
+    """The network of the checkpoint to begin from."""
+    from collidekit.training.fine_tuning import Start
+
+    return Start.of(chosen["from_checkpoint"]).config.model_name if chosen.get("from_checkpoint") else None
+
+
+def _of_its_checkpoint(config: TrainingConfig, chosen: Mapping[str, Any]) -> TrainingConfig:
+    from collidekit.training.fine_tuning import Start
+
+    theirs = Start.of(config.from_checkpoint).config
+    name = chosen.get("model_name", theirs.model_name)
+    options = theirs.model_options if name == theirs.model_name else {}
+    return config.model_copy(
+        update={"model_name": name, "model_options": {**options, **chosen.get("model_options", {})}}
+    )
 
 
 def check_recommended(plan: Plan) -> None:
     """An error where the analysis file recommends a setting, a network or an option of it that there is not."""
-    config = training_config(plan, {})
-    build_network(config.model_name, plan.analysis.inputs, len(plan.analysis.classes), config.model_options)
+    for given in ({}, *({"model_name": network} for network in plan.analysis.recipes)):
+        check_network(plan.analysis, training_config(plan, given))
+
+
+def check_network(analysis: Analysis, config: TrainingConfig) -> None:
+    """An error where there is no such network, or where the checkpoint to begin from does not fit: before any other work."""
+    network = build_network(config.model_name, analysis.inputs, len(analysis.classes), config.model_options)
+    if config.from_checkpoint:
+        from collidekit.training.fine_tuning import check_start
+
+        check_start(config, analysis, network)

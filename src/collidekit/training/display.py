@@ -1,5 +1,6 @@
 """What a person sees of a training: a bar for the epoch that runs, a line for each that is done."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -51,8 +52,8 @@ class Display:
             status = f"loss {mean:.4f} (batch {loss:.4f})  lr {learning_rate:.1e}  {rate:,.0f} rows/s"
             self._bar.update(self._task, advance=1, status=status)
 
-    def end(self, row: dict[str, float], best: bool) -> None:
-        """The line of an epoch that is done."""
+    def end(self, row: Mapping[str, float], best: bool, targets: Mapping[str, float]) -> None:
+        """The line of an epoch that is done, and one of its targets where there are any."""
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
@@ -61,3 +62,6 @@ class Display:
             f"{row['epoch']:5.0f}  {row['train_loss']:10.4f}  {row['val_loss']:8.4f}  {row['train_accuracy']:10.2%}  "
             f"{row['val_accuracy']:8.2%}  {row['rows_per_second']:6,.0f}  {row['learning_rate']:8.2e}{mark}"
         )
+        shares = [f"{name.replace('_', ' ')} {value:.1%}" for name, value in targets.items() if "loss_" not in name]
+        if shares:
+            self.say(f"       [dim]{', '.join(shares)}[/dim]")

@@ -9,7 +9,7 @@ import torch
 
 from collidekit.files import replacing
 
-COLUMNS = (
+COLUMNS = (  # those of targets follow
     "epoch",
     "train_loss",
     "val_loss",
@@ -18,6 +18,7 @@ COLUMNS = (
     "learning_rate",
     "rows",
     "seconds",
+    "cpu_seconds",
     "rows_per_second",
     "steps",
 )
@@ -41,7 +42,8 @@ class History:
     def write(self, folder: Path) -> None:
         """``history.csv`` (a row an epoch) and ``steps.csv`` (a row a step); written anew, so a resumed training fits."""
         with replacing(folder / "history.csv") as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            columns = dict.fromkeys([*COLUMNS, *(name for row in self.epochs for name in row)])
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.epochs)
         with replacing(folder / "steps.csv") as path, path.open("w", newline="") as file:

@@ -16,13 +16,16 @@ from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives.base import Objective
 from collidekit.objectives.classification import Classification
-from collidekit.training.augmentation import AUGMENTATIONS
+from collidekit.objectives.targets import TargetLosses, TargetScores
+from collidekit.training.augmentations import build_augmentation
 from collidekit.training.checkpoint import check_same_training, load_content, save_checkpoint
+from collidekit.training.compiled import compile_dense
 from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
 from collidekit.training.ema import WeightAverage
+from collidekit.training.fine_tuning import Start, freeze, rate_factors
 from collidekit.training.history import Board, History
-from collidekit.training.optimizers import build_optimizer
+from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
 from collidekit.training.weighting import class_weights
@@ -48,33 +51,46 @@ class Training:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*.part*"):  # of a training that was killed while it wrote
             leftover.unlink()
+        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(config.seed)
         self.objective: Objective = Classification(
             class_weights(self.analysis), config.loss_function, config.label_smoothing, config.focal_gamma
         )
         network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network)
+        if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
+            self.display.say(f"network {config.model_name} has no dense part for torch.compile: it is not compiled")
+        self.targets = TargetLosses(self.analysis, self.analysis.targets if self.tagger.target_heads else ())
+        if missing := self.analysis.targets.keys() - self.targets.targets:
+            names = ", ".join(sorted(missing))
+            self.display.say(f"network {config.model_name} says nothing of constituents: it does not learn {names}")
+        self.start = Start.of(config.from_checkpoint) if config.from_checkpoint else None
+        if self.start:
+            self.start.give_weights(self.tagger, self.analysis, config.keep_head)
+        self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
         self.optimizer = build_optimizer(
-            config.optimizer, self.tagger.parameters(), config.learning_rate, config.betas, config.eps,
-            config.weight_decay,
+            config.optimizer, (p for p in self.tagger.parameters() if p.requires_grad), config.learning_rate, config.betas,
+            config.eps, config.weight_decay, rate_factors(self.tagger, config.learning_rate_factors),
         )  # fmt: skip
-        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
-        module: Any = self.tagger
-        if config.use_torch_compile:
-            module = torch.compile(self.tagger, mode=config.torch_compile_mode, dynamic=True)
-        self.model, self.optimizer = self.fabric.setup(module, self.optimizer)
+        self.model, self.optimizer = self.fabric.setup(self.tagger, self.optimizer)
         if config.precision == "bf16-true":
             self.tagger.scaling.float()  # raw values have more digits than bfloat16
-        self.tagger.scaling.fit(self.data.statistics)
+        if self.start:
+            self.start.give_scaling(self.tagger)
+        else:
+            self.tagger.scaling.fit(self.data.statistics)
         self.average = WeightAverage(self.tagger, config.ema_decay) if config.ema_decay else None
-        self.augment = AUGMENTATIONS[config.augmentation](self.analysis) if config.augmentation != "none" else None
+        self.augment = build_augmentation(config.augmentation, self.analysis, self.data.statistics)
         self.history = History()
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
         """The last epoch of the training that this one extends."""
         self.best = {"loss": math.inf, "epoch": 0.0}
-        self.sums = {"loss": 0.0, "right": 0.0, "weight": 0.0, "rows": 0.0, "seconds": 0.0}
+        sums = ("loss", *(f"loss_{name}" for name in self.targets.targets), "right", "weight", "rows", "seconds", "cpu")
+        self.sums = dict.fromkeys(sums, 0.0)
+        self.target_scores: dict[str, float] = {}
+        """Of the last validation."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,20 +113,26 @@ class Training:
 
     def _train_epoch(self) -> None:
         self.model.train()
+        for module in self.fixed:
+            module.eval()
         self.data.training.set_epoch(self.epoch)
         self.display.begin(self.epoch, self.last_epoch, self.steps_per_epoch, self.step_in_epoch)
         saved = begun = time.monotonic()
+        cpu = time.process_time()
         for batch in self.data.training.iterate(skip=self.step_in_epoch):
             learning_rate = self._set_learning_rate()
-            loss, right, weight = self._train_step(batch)
-            self._check_finite(loss, f"loss is {loss} at step {self.step}")
+            loss, right, weight, others = self._train_step(batch)
+            total = loss + sum(others.values())
+            self._check_finite(total, f"loss is {total} at step {self.step}")
             self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
             if self.average:
                 self.average.update(self.tagger, self.step)
             self.history.losses.append(loss)
-            now = time.monotonic()
-            self._count(loss=loss * len(batch), right=right, weight=weight, rows=len(batch), seconds=now - begun)
-            begun = now
+            now, used = time.monotonic(), time.process_time()
+            self._count(loss=loss * len(batch), right=right, weight=weight, rows=len(batch))
+            self._count(seconds=now - begun, cpu=used - cpu)
+            self._count(**{f"loss_{name}": value * len(batch) for name, value in others.items()})
+            begun, cpu = now, used
             rows, seconds = self.sums["rows"], max(self.sums["seconds"], 1e-9)
             self.display.step(self.sums["loss"] / rows, loss, rows / seconds, learning_rate)
             if now - saved > self.save_seconds:
@@ -127,13 +149,13 @@ class Training:
                 f"{self.folder}: the {what} of epoch {self.epoch}; take a smaller --learning-rate or set --gradient-clip"
             )
 
-    def _train_step(self, batch: Batch) -> tuple[float, float, float]:
-        """One step of the optimizer: the loss, the weight of the rows that are right, and of all."""
+    def _train_step(self, batch: Batch) -> tuple[float, float, float, dict[str, float]]:
+        """One step of the optimizer: the loss, the weight of the rows that are right, and of all; the loss of each target."""
         weights = self.data.weighting(batch)
-        batch = batch.to(self.fabric.device)
         if self.augment:
             batch = self.augment(batch)
-        outputs = self.model(batch)
+        batch = batch.to(self.fabric.device)
+        outputs, logits = self.model(batch, with_targets=True)
         if outputs.shape != (len(batch), self.objective.outputs):
             raise CollidekitError(
                 f"network {self.config.model_name}: gives outputs of shape {tuple(outputs.shape)} for {len(batch)} rows of "
@@ -141,13 +163,14 @@ class Training:
             )
         weights = weights.to(outputs)
         loss = self.objective.loss(outputs, batch, weights)
+        others = self.targets(logits, batch, weights)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss)
+        self.fabric.backward(loss + self.targets.total(others))
         if self.config.gradient_clip:
             self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.gradient_clip)
         self.optimizer.step()
         right = (outputs.detach().argmax(dim=1) == batch.labels) * weights
-        return loss.item(), right.sum().item(), weights.sum().item()
+        return loss.item(), right.sum().item(), weights.sum().item(), {k: v.item() for k, v in others.items()}
 
     def _finish_epoch(self) -> dict[str, float]:
         """Validate, note the epoch, keep the best model and a checkpoint."""
@@ -160,17 +183,20 @@ class Training:
             "val_loss": val_loss,
             "train_accuracy": sums["right"] / sums["weight"] if sums["weight"] > 0 else 0.0,
             "val_accuracy": val_accuracy,
-            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "learning_rate": learning_rate_of(self.optimizer),
             "rows": sums["rows"],
             "seconds": round(sums["seconds"], 3),
+            "cpu_seconds": round(sums["cpu"], 3),
             "rows_per_second": round(sums["rows"] / max(sums["seconds"], 1e-9), 1),
             "steps": self.step,
+            **{f"train_loss_{name}": sums[f"loss_{name}"] / max(sums["rows"], 1) for name in self.targets.targets},
+            **{f"val_{name}": value for name, value in self.target_scores.items()},
         }
         self.history.epochs.append(row)
         improved = val_loss < self.best["loss"]
         if improved:
             self.best = {"loss": val_loss, "epoch": float(self.epoch)}
-        self.display.end(row, improved)
+        self.display.end(row, improved, self.target_scores)
         finished, self.epoch, self.step_in_epoch = self.epoch, self.epoch + 1, 0
         self.sums = dict.fromkeys(sums, 0.0)
         if improved:
@@ -186,15 +212,18 @@ class Training:
         model = self._kept()
         model.eval()
         loss, right, weight, rows = 0.0, 0.0, 0.0, 0
+        scores = TargetScores(self.targets)
         for batch in self.data.validation:
             weights = self.data.validation_weighting(batch)
             batch = batch.to(self.fabric.device)
             with self.fabric.autocast():
-                outputs = model(batch)
+                outputs, logits = model(batch, with_targets=True)
             loss += self.objective.loss(outputs, batch, weights.to(outputs)).item() * len(batch)
+            scores.add(logits, batch, weights.to(outputs))
             right += float(((outputs.argmax(dim=1) == batch.labels) * weights.to(outputs)).sum())
             weight += float(weights.sum())
             rows += len(batch)
+        self.target_scores = scores.scores()
         return loss / rows, right / weight if weight > 0 else 0.0
 
     def _kept(self) -> Tagger:
@@ -212,8 +241,7 @@ class Training:
         factor = SCHEDULES[self.config.lr_scheduler](
             progress, self.config.epochs, self.config.lr_decay_factor, self.config.warmup
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * factor
+        set_learning_rate(self.optimizer, self.config.learning_rate * factor)
         return self.config.learning_rate * factor
 
     def save(self, name: str) -> None:
@@ -228,6 +256,7 @@ class Training:
             "sums": self.sums,
             "position": [self.step, self.epoch, self.step_in_epoch],
             "extended_from": self.extended_from,
+            "began_from": self.start.checksum if self.start else "",
         }
         save_checkpoint(self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state)
 
@@ -243,6 +272,10 @@ class Training:
         if not state:
             raise CollidekitError(f"{path}: holds a model for prediction, not the state of a training")
         check_same_training(path, content, self.analysis, self.config)
+        if state.get("began_from", "") != (self.start.checksum if self.start else ""):
+            raise CollidekitError(
+                f"{path}: did not begin from {self.config.from_checkpoint or 'fresh weights'}; one cannot go on from it"
+            )
         try:
             self.tagger.load_state_dict(content["tagger"])
             self.optimizer.load_state_dict(state["optimizer"])

@@ -1,7 +1,7 @@
 """The optimizers that a training may name."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -21,16 +21,40 @@ def build_optimizer(
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
+    factors: Mapping[nn.Parameter, float] | None = None,
 ) -> Optimizer:
     """An optimizer with the settings that it has; SGD and RMSprop take the first beta as momentum.
 
-    Weight decay is for matrices only: biases and norms are left alone.
+    Weight decay is for matrices only: biases and norms are left alone. ``factors`` are those of the learning rates of
+    parameters, 1 where none is given; each group has its own as ``factor``.
     """
-    matrices: list[nn.Parameter] = []
-    vectors: list[nn.Parameter] = []
-    for parameter in parameters:
-        (matrices if parameter.ndim > 1 else vectors).append(parameter)
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = []
+    for factor, members in _by_factor(parameters, factors or {}).items():
+        matrices = [parameter for parameter in members if parameter.ndim > 1]
+        vectors = [parameter for parameter in members if parameter.ndim <= 1]
+        groups.append({"params": matrices, "weight_decay": weight_decay, "factor": factor})
+        groups.append({"params": vectors, "weight_decay": 0.0, "factor": factor})
     settings: dict[str, Any] = {"lr": learning_rate, "betas": betas, "eps": eps, "momentum": betas[0]}
     accepted = inspect.signature(OPTIMIZERS[name].__init__).parameters
     return OPTIMIZERS[name](groups, **{key: value for key, value in settings.items() if key in accepted})
+
+
+def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
+    """The learning rate, for each group times its factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group.get("factor", 1.0)
+
+
+def learning_rate_of(optimizer: Optimizer) -> float:
+    """The learning rate that the factors of the groups are factors of."""
+    group = optimizer.param_groups[0]
+    return float(group["lr"]) / float(group.get("factor", 1.0))
+
+
+def _by_factor(
+    parameters: Iterable[nn.Parameter], factors: Mapping[nn.Parameter, float]
+) -> dict[float, list[nn.Parameter]]:
+    found: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        found.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+    return found

@@ -1,0 +1,133 @@
+"""The verbs that look into a trained tagger: are its probabilities honest, and what does it look at?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from collidekit.cli_app import DATA, JUDGE, WORK, verb
+
+Checkpoint = Annotated[
+    str,
+    typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a model that "
+                   "ships.", show_default=False),
+]  # fmt: skip
+Threads = Annotated[int | None, typer.Option(help="Threads of torch.", rich_help_panel=WORK, show_default=False)]
+BatchSize = Annotated[int, typer.Option("--batch-size", help="Rows at a time.", rich_help_panel=WORK)]
+SkipBadFiles = Annotated[
+    bool,
+    typer.Option("--skip-bad-files", help="Go on without files that cannot be read.", rich_help_panel=DATA),
+]
+
+
+@verb(JUDGE)
+def calibrate(
+    checkpoint: Checkpoint,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files with known truth that it did not learn from. Without them: the validation rows of its "
+                       "training.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the numbers and plots. Without it: calibration, beside the checkpoint.",
+                     show_default=False),
+    ] = None,
+    skip_bad_files: SkipBadFiles = False,
+    batch_size: BatchSize = 1024,
+    threads: Threads = None,
+) -> None:  # fmt: skip
+    """Make probabilities mean what they say: fit a temperature, and store it with the model.
+
+    All outputs of the network are divided by this one number before the softmax. [bold]collidekit predict
+    --calibrated[/bold] uses it. A training fits one at its end; this verb does it again, or on rows of your own.
+
+    Example: [cyan]collidekit calibrate results/TrainingTask/my_jets/v1/v1/04b9fbbb7c[/cyan]
+
+    Writes the temperature into the checkpoint, and calibration.json and a reliability plot of each class into a folder.
+    """
+    from rich.console import Console
+
+    from collidekit.tasks.calibrate import calibrate as fit
+    from collidekit.tasks.calibrate import calibration_table
+
+    done = fit(checkpoint, files or (), out, batch_size, skip_bad_files, threads)
+    console = Console(soft_wrap=True, highlight=False)
+    for message in done.skipped:
+        console.print(f"[yellow]skipped:[/yellow] {message}")
+    console.print(calibration_table(done.result))
+    console.print(f"{done.result.rows:,} {done.result.fitted_on}")
+    console.print(f"[bold green]Reliability plots[/bold green]: {done.folder}")
+    console.print(f"[bold green]Temperature[/bold green] stored in {done.path}")
+
+
+@verb(JUDGE)
+def explain(
+    checkpoint: Checkpoint,
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Files: paths, globs, .txt lists, root:// urls; with --row one file.", show_default=False),
+    ],
+    row: Annotated[
+        int | None,
+        typer.Option(help="Explain this row of the file (the first is 0), and not a sample.", show_default=False),
+    ] = None,
+    member: Annotated[
+        int, typer.Option(help="Where an analysis has its rows inside of events ('rows: Jet'): which one of the event.")
+    ] = 0,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="A discriminator, or a class against all others. May be repeated. Without it: the first "
+                     "discriminator.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers and pictures.")] = Path("explained"),
+    analysis: Annotated[
+        str | None,
+        typer.Option(help="Another analysis with the same inputs, for files of another layout. Without it: the one of the "
+                     "training.", rich_help_panel=DATA, show_default=False),
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Rows of a sample, spread over the files.", min=2, rich_help_panel=WORK)] = 2000,
+    repeats: Annotated[
+        int, typer.Option(help="Permutations of each feature.", min=2, rich_help_panel=WORK)
+    ] = 3,
+    steps: Annotated[
+        int, typer.Option(help="Points of the integral of the gradients.", min=1, rich_help_panel=WORK)
+    ] = 32,
+    baseline: Annotated[
+        str, typer.Option(help="Where the integral begins: each feature at its mean, or at its default where it has one "
+                          "(default).", rich_help_panel=WORK)
+    ] = "mean",
+    seed: Annotated[int, typer.Option(help="Decides the permutations.", rich_help_panel=WORK)] = 0,
+    batch_size: BatchSize = 512,
+    threads: Threads = None,
+) -> None:  # fmt: skip
+    """See what a tagger looks at: the importance of each feature, or what each constituent of one row adds to its score.
+
+    For a sample: the AUC that is lost when a feature is permuted (where the files hold the truth), and how large its part
+    in the score is, by integrated gradients. For one row: the constituents in the plane of their coordinates, each with
+    its part of the score, and attention where the network has it.
+
+    Example: [cyan]collidekit explain best_model.pt samples/top_tagging/test.root --row 17[/cyan]
+
+    Writes JSON, PNG and PDF into a folder.
+    """
+    import torch
+    from rich.console import Console
+
+    from collidekit.evaluation.explain import Settings, explain_files
+    from collidekit.evaluation.report_importance import importance_table
+
+    if threads:
+        torch.set_num_threads(threads)
+    settings = Settings(tuple(score or ()), rows, repeats, steps, baseline, seed, batch_size)  # type: ignore[arg-type]
+    done = explain_files(checkpoint, files, out, settings, row, member, analysis)
+    console = Console(soft_wrap=True, highlight=False)
+    for sample in done.samples:
+        console.print(importance_table(sample))
+    for explained in done.rows:
+        console.print(f"{explained.score_label} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}")
+        for item in sorted(explained.items, key=lambda item: -abs(item.attribution))[:10]:
+            console.print(f"  {item.attribution:+9.3f}  {item.label} of {item.input}", markup=False)
+    for note in done.notes:
+        console.print(f"[yellow]{note}[/yellow]")
+    console.print(f"[bold green]Pictures[/bold green]: {done.folder}")

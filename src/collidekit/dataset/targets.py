@@ -1,0 +1,77 @@
+"""The targets of an analysis as integers of each constituent: the class it belongs to, or the vertex it comes from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.scope import Plan, Scope, flat_values
+from collidekit.dataset.unroll import same_lengths
+from collidekit.errors import CollidekitError
+
+Array = np.ndarray[Any, Any]
+
+NONE = -1
+"""A constituent of no class, or of no vertex."""
+UNKNOWN = -2
+"""A constituent whose vertex is NaN or infinite in the file."""
+
+
+def make_targets(plan: Plan, scope: Scope, collection: str, counts: Array) -> Array:
+    """The targets (T, K) int32 of all constituents of a collection, of which each row (N,) has ``counts``."""
+    columns = []
+    for name, target in plan.analysis.targets_of(collection).items():
+        expressions = plan.under("targets", name)
+        lists = [_list(scope, collection, expression, counts) for expression in expressions]
+        if target.classes:
+            columns.append(_classes(scope, f"target {name!r}", list(target.classes), expressions, lists, counts))
+        else:
+            columns.append(_vertices(scope, f"target {name!r}", expressions[0], lists[0], counts))
+    return np.stack(columns, axis=1)
+
+
+def _list(scope: Scope, collection: str, expression: Expression, counts: Array) -> Array:
+    """The expression for each constituent (T,)."""
+    value = scope.value(expression)
+    if isinstance(value, ak.Array) and value.ndim > 2:
+        raise CollidekitError(f"{expression.where}: {expression.text!r}: is a list of lists in each row")
+    if isinstance(value, ak.Array) and value.ndim > 1:
+        same_lengths({collection: counts, expression.text: ak.to_numpy(ak.num(value, axis=1))}, scope.place)
+    return flat_values(value, counts)
+
+
+def _classes(
+    scope: Scope, what: str, names: list[str], expressions: Sequence[Expression], lists: Sequence[Array], counts: Array
+) -> Array:
+    """The class of each constituent (T,), NONE where no condition holds; two at once is an error."""
+    found = np.full(int(counts.sum()), NONE, dtype=np.int32)
+    for k, (expression, values) in enumerate(zip(expressions, lists, strict=True)):
+        mask = values.astype(bool) & ~np.isnan(values)
+        if len(twice := np.flatnonzero(mask & (found != NONE))):
+            raise CollidekitError(
+                f"{expression.where}: {what}: classes {names[found[twice[0]]]!r} and {names[k]!r} overlap: "
+                f"{_constituent(scope, counts, twice[0])} is in both"
+            )
+        found[mask] = k
+    return found
+
+
+def _vertices(scope: Scope, what: str, expression: Expression, values: Array, counts: Array) -> Array:
+    """The number of the vertex of each constituent (T,): NONE for all negative ones, UNKNOWN for NaN and infinity."""
+    known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
+    whole = np.where(known, values, 0)
+    if len(bad := np.flatnonzero((whole != np.floor(whole)) | (whole >= 1 << 31))):
+        raise CollidekitError(
+            f"{expression.where}: {what}: {expression.text!r} is {values[bad[0]]} for "
+            f"{_constituent(scope, counts, bad[0])}; it must be an integer below 2^31, negative for none"
+        )
+    return np.where(known, np.maximum(whole, NONE), UNKNOWN).astype(np.int32)
+
+
+def _constituent(scope: Scope, counts: Array, position: int) -> str:
+    """``constituent 3 of rows.root: row 12``, counted from 0 in the order of the file."""
+    ends = np.cumsum(counts)
+    row = int(np.searchsorted(ends, position, side="right"))
+    return f"constituent {position - (ends[row] - counts[row])} of {scope.place(row)}"

@@ -1,0 +1,69 @@
+"""The reliability plot: how often a class is true where the network says p."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from collidekit.evaluation.calibration import Reliability, at_temperature, known_rows, reliability
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio
+from collidekit.inference.predictions import Predictions
+from collidekit.models.temperature import Temperature
+
+
+def plot_reliabilities(
+    folder: Path, predictions: Predictions, temperature: Temperature | None = None, note: str = ""
+) -> list[Path]:
+    """``reliability_<class>`` of each class, from predictions that are not calibrated yet.
+
+    Of two classes only the second is drawn: the plot of the first is the same turned by half a turn.
+    """
+    known = known_rows(predictions)
+    scaled = None if temperature is None else at_temperature(known, temperature.value)
+    text = "" if temperature is None else with_error(temperature.value, temperature.error)
+    written = []
+    for name in known.classes[1:] if len(known.classes) == 2 else known.classes:
+        after = None if scaled is None else reliability(scaled, name)
+        written += plot_reliability(folder / f"reliability_{name}", reliability(known, name), after, text, note)
+    return written
+
+
+def plot_reliability(
+    stem: Path, before: Reliability, after: Reliability | None = None, temperature: str = "", note: str = ""
+) -> list[Path]:
+    """True share of a class against its mean probability in each bin, over the share of all rows in the bin.
+
+    Intervals are Wilson's at 68 %. On the diagonal the probabilities are what they say. ``temperature`` is the text of
+    its value with error, for the legend.
+    """
+    drawn = [(before, "before", "s", "none", "--")]
+    if after is not None:
+        label = f"after, T = {temperature}" if temperature else "after"
+        drawn.append((after, label, "o", "full", "-"))
+    with figure(6.6, 6.6) as canvas:
+        grid = with_ratio(canvas)[:, 0]
+        grid[0].plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1.3, label="exact")
+        for (points, label, marker, fill, line), colour in zip(drawn, (colours(6)[2], colours(6)[0]), strict=False):
+            _draw_points(grid[0], points, {"color": colour, "marker": marker, "fillstyle": fill, "label": label})
+            grid[1].stairs(points.share, points.edges, color=colour, linestyle=line, linewidth=1.8)
+        grid[0].set_xlim(0, 1)
+        grid[0].set_ylim(0, 1.02)
+        grid[0].set_ylabel(f"share of true {before.name}")
+        grid[0].legend(loc="upper left")
+        grid[1].set_yscale("log")
+        shown = np.concatenate([points.share[points.share > 0] for points, *_ in drawn])
+        grid[1].set_ylim(min(10 ** np.floor(np.log10(shown.min())), 0.1), 1)
+        grid[1].set_ylabel("share of rows", fontsize=11, loc="center")
+        grid[1].set_xlabel(f"predicted probability of {before.name}")
+        mark(grid[0], note)
+        canvas.align_ylabels()
+        return save(canvas, stem)
+
+
+def _draw_points(axes: Axes, points: Reliability, style: dict[str, Any]) -> None:
+    filled = np.isfinite(points.predicted)
+    x, y = points.predicted[filled], points.true.value[filled]
+    spread = np.abs(np.stack([y - points.true.low[filled], points.true.high[filled] - y]))
+    axes.errorbar(x, y, yerr=spread, linestyle="none", markersize=6, linewidth=1.4, **style)

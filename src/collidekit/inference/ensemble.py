@@ -1,0 +1,126 @@
+"""Ensembles: several taggers judge the same rows, and their probabilities become one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from collidekit.analysis.scope import Plan
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.inference.predict import predict_files_each
+from collidekit.inference.predictions import Array, Predictions
+from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
+
+Combination = Literal["mean", "median"]
+COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
+
+
+def check_combination(name: str) -> Combination:
+    """``mean`` or ``median``, or one clear error."""
+    for known in COMBINATIONS:
+        if name == known:
+            return known
+    raise CollidekitError(
+        f"there is no combination {name!r}{did_you_mean(name, COMBINATIONS)}; known are {', '.join(COMBINATIONS)}"
+    )
+
+
+def combine_probabilities(members: Sequence[Array], combination: Combination = "mean") -> Array:
+    """Probabilities (N, K) of an ensemble from those of each member.
+
+    Mean: the mean of the probabilities of each class, which sum to 1 as those of the members do. Median: the median of
+    the probabilities of each class, divided by their sum over the classes; where all medians are 0, the mean.
+    """
+    stacked = np.stack(members).astype(np.float64)  # (members, N, K)
+    combined: Array = stacked.mean(axis=0)
+    if combination == "median":
+        median = np.median(stacked, axis=0)
+        total = median.sum(axis=1, keepdims=True)
+        np.divide(median, total, out=combined, where=total > 0)
+    return combined.astype(members[0].dtype, copy=False)
+
+
+def combine(
+    members: Mapping[str, Predictions], combination: Combination = "mean", keep_members: bool = False
+) -> Predictions:
+    """The predictions of an ensemble; all but the probabilities is that of the first member.
+
+    With ``keep_members`` the probabilities of each member are kept beside the combined ones. Raises CollidekitError where
+    the members do not have the same classes and the same rows in the same order.
+    """
+    name, first = next(iter(members.items()))
+    found = {name: first.probabilities}
+    for other, predictions in list(members.items())[1:]:
+        _check_rows(name, first, other, predictions)
+        found[other] = _in_order(name, first, other, predictions)
+    combined = combine_probabilities(list(found.values()), combination)
+    return replace(first, probabilities=combined, combination=combination, members=found if keep_members else {})
+
+
+def _in_order(name: str, first: Predictions, other: str, predictions: Predictions) -> Array:
+    """The probabilities with the classes in the order of the first member."""
+    if set(predictions.classes) != set(first.classes):
+        raise CollidekitError(
+            f"{other}: its classes are {', '.join(predictions.classes)}, those of {name} are {', '.join(first.classes)}; "
+            "members of an ensemble need the same classes"
+        )
+    return predictions.probabilities[:, [predictions.classes.index(c) for c in first.classes]]
+
+
+def _check_rows(name: str, first: Predictions, other: str, predictions: Predictions) -> None:
+    ours, theirs = (np.stack([p.event["file"], p.event["row"]], axis=1) for p in (first, predictions))
+    shared = min(len(ours), len(theirs))
+    differs = np.flatnonzero((ours[:shared] != theirs[:shared]).any(axis=1))
+    if len(ours) == len(theirs) and not len(differs):
+        return
+    at = differs[0] if len(differs) else shared
+    file, row = (ours if len(ours) > at else theirs)[at]
+    raise CollidekitError(
+        f"{other}: selects other rows than {name} ({len(theirs):,} and {len(ours):,}; the first that differs is row {row} of "
+        f"file {file + 1}); members of an ensemble need the same selection"
+    )
+
+
+def load_members(names: Sequence[str | Path]) -> dict[str, Checkpoint]:
+    """The checkpoints of an ensemble by the names they were given; the same one twice is an error."""
+    files: dict[Path, str] = {}
+    members = {}
+    for name in map(str, names):
+        file = find_checkpoint(name).resolve()
+        if file in files:
+            raise CollidekitError(f"{name}: is the same model as {files[file]}; name each member of an ensemble once")
+        files[file] = name
+        members[name] = load_checkpoint(file)
+    return members
+
+
+def predict_files_with(
+    members: Mapping[str, Checkpoint],
+    files: str | Sequence[str],
+    plan: Plan | None = None,
+    batch_size: int = 1024,
+    skip_bad_files: bool = False,
+    done: Callable[[int], None] = lambda rows: None,
+) -> tuple[dict[str, Predictions], list[str]]:
+    """Predictions of each member for all selected rows of files, and the files that could not be read.
+
+    Each member uses the analysis that it was trained with, unless ``plan`` is given; files are read once for all members
+    with the same inputs.
+    """
+    if plan:
+        for name, member in members.items():
+            check_same_inputs(Path(name), member.analysis, plan.analysis)
+    groups: dict[str, list[str]] = {}
+    for name, member in members.items():
+        groups.setdefault("" if plan else member.analysis.fingerprint, []).append(name)
+    found: dict[str, Predictions] = {}
+    skipped: dict[str, None] = {}
+    for names in groups.values():
+        taggers = [members[name].tagger for name in names]
+        used = plan or Plan(members[names[0]].analysis)
+        predictions, left_out = predict_files_each(taggers, used, files, batch_size, skip_bad_files, done)
+        found |= dict(zip(names, predictions, strict=True))
+        skipped |= dict.fromkeys(left_out)
+    return {name: found[name] for name in members}, list(skipped)

@@ -1,0 +1,168 @@
+"""DeepJet: dense layers on each candidate, then a recurrent one over them (Bols et al., arXiv 2008.10519)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
+from collidekit.models.network import Inputs, Network
+from collidekit.models.packing import pack
+
+CANDIDATES = (64, 32, 32, 8)
+SIZES = {"neutral": (32, 16, 4)}
+"""Sizes of the layers of collections of these names; all others have those of charged candidates."""
+RECURRENT = {"neutral": 50, "vertices": 50}
+"""Units of the recurrent layer of collections of these names; all others have 150."""
+EPS = 1e-3
+
+
+class DeepJet(Network):
+    """A branch for each collection, arXiv 2008.10519, beside the flat groups; then dense layers.
+
+    The default sizes are those of the paper's reference code: charged 64, 32, 32, 8 and an LSTM of 150, neutral 32,
+    16, 4 and vertices 64, 32, 32, 8 with LSTMs of 50, dense 200 and seven times 100, each with batch normalisation and
+    dropout. The order of the constituents matters.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        branches: Mapping[str, Sequence[int]] | None = None,
+        recurrent: Mapping[str, int] | None = None,
+        dense: Sequence[int] = (200, 100, 100, 100, 100, 100, 100, 100),
+        dropout: float = 0.1,
+        momentum: float = 0.4,
+        flat: bool = True,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        if not self.collections:
+            raise CollidekitError("the analysis has no collection of constituents; take mlp")
+        for option, given in (("branches", branches), ("recurrent", recurrent)):
+            self._check_names(option, given or {})
+        sizes = {name: SIZES.get(name, CANDIDATES) for name in self.collections} | dict(branches or {})
+        units = {name: RECURRENT.get(name, 150) for name in self.collections} | dict(recurrent or {})
+        self.branches = nn.ModuleDict(
+            {
+                name: Branch([len(inputs[name].features), *sizes[name]], units[name], dropout, momentum)
+                for name in self.collections
+            }
+        )
+        if not flat:
+            self.groups = []
+        features = sum(len(inputs[name].features) for name in self.groups)
+        self.flat_norm = BatchNorm(features, EPS, momentum) if features else None
+        widths = [sum(units.values()) + features, *dense]
+        self.dense = nn.Sequential(
+            *(step for pair in pairwise(widths) for step in dense_layer(*pair, dropout, momentum))
+        )
+        self.output = nn.Linear(widths[-1], outputs)
+        lecun_uniform(self)
+
+    def _check_names(self, option: str, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.collections:
+                hint, known = did_you_mean(name, self.collections), ", ".join(self.collections)
+                raise CollidekitError(f"{option}: there is no collection {name!r}{hint}; the analysis has {known}")
+
+    def forward(self, inputs: dict[str, Input]) -> Tensor:
+        read: list[Tensor] = []
+        if self.flat_norm is not None:
+            read.append(self.flat_norm(torch.cat([inputs[name] for name in self.groups], dim=1)))  # type: ignore[misc]
+        for name in self.collections:
+            constituents = inputs[name]
+            assert isinstance(constituents, Ragged)
+            read.append(self.branches[name](constituents.values, constituents.offsets))  # (N, H)
+        with torch.autocast(read[0].device.type, enabled=False):  # few rows: full precision costs nothing here
+            together = torch.cat(read, dim=1).to(self.output.weight.dtype)
+            return self.output(self.dense(together))  # type: ignore[no-any-return]  # (N, K)
+
+
+class DeepJetHLT(DeepJet):
+    """DeepJet at the size that b-hive trains for the high-level trigger: a dense layer more, and no flat groups.
+
+    With b-hive's 23 features of charged candidates, 11 of vertices and 6 classes it has the published 251,722
+    parameters, but for 32 of batch normalisations that are built there and never used.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        branches: Mapping[str, Sequence[int]] | None = None,
+        recurrent: Mapping[str, int] | None = None,
+        dense: Sequence[int] = (200, 100, 100, 100, 100, 100, 100, 100, 100),
+        dropout: float = 0.1,
+        momentum: float = 0.4,
+        flat: bool = False,
+    ) -> None:
+        super().__init__(inputs, outputs, branches, recurrent, dense, dropout, momentum, flat)
+
+
+class Branch(nn.Module):
+    """The candidates of a collection (T, F) -> what the recurrent layer holds after the last of each row (N, H)."""
+
+    def __init__(self, widths: Sequence[int], units: int, dropout: float, momentum: float) -> None:
+        super().__init__()
+        *layers, last = pairwise(widths)
+        steps = [step for pair in layers for step in dense_layer(*pair, dropout, momentum)]
+        first = BatchNorm(widths[0], EPS, momentum)
+        self.layers = nn.Sequential(first, *steps, ConstituentLinear(*last), nn.ReLU())
+        self.recurrent = nn.LSTM(widths[-1], units, batch_first=True)
+        self.norm = BatchNorm(units, EPS, momentum)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        states = last_states(self.recurrent, self.layers(values), offsets)
+        return self.dropout(self.norm(states))  # type: ignore[no-any-return]
+
+
+def last_states(recurrent: nn.LSTM, values: Tensor, offsets: Tensor) -> Tensor:
+    """The LSTM's state (N, H) after each row of ragged values (T, F), read from its last constituent to its first.
+
+    So the leading constituent is read last, as in the paper. The state of an empty row is 0.
+    """
+    packing = pack(offsets)
+    ends = torch.repeat_interleave(offsets[:-1] + offsets[1:] - 1, offsets.diff(), output_size=len(values))
+    mirrored = ends - torch.arange(len(values), device=offsets.device)  # of each constituent, in its row (T,)
+    backwards = values.index_select(0, mirrored[packing.constituents])  # (T, F)
+    states = [backwards.new_zeros(0, recurrent.hidden_size, dtype=next(recurrent.parameters()).dtype)]
+    with torch.autocast(values.device.type, enabled=False):  # a sum over many steps needs the digits
+        for block in packing.blocks:
+            dense = _few_shapes(block.fill(backwards).to(states[0].dtype))  # (n, L, F)
+            output, _ = recurrent(dense)  # (n, L, H)
+            last = block.mask.sum(dim=1) - 1
+            states.append(output[torch.arange(len(last), device=last.device), last])  # (n, H)
+    return packing.restore(torch.cat(states))
+
+
+def _few_shapes(dense: Tensor) -> Tensor:
+    """A block (n, L, F) with zeros behind its rows and steps: oneDNN compiles and keeps a kernel for each shape."""
+    rows, steps, _ = dense.shape
+    return nn.functional.pad(dense, (0, 0, 0, -steps % 4, 0, -rows % 16 if rows > 16 else 0))
+
+
+def dense_layer(width: int, following: int, dropout: float, momentum: float) -> list[nn.Module]:
+    """Dense, ReLU, batch normalisation, dropout, in the order of the reference code."""
+    linear = ConstituentLinear(width, following)
+    return [linear, nn.ReLU(), BatchNorm(following, EPS, momentum), nn.Dropout(dropout)]
+
+
+@torch.no_grad()
+def lecun_uniform(network: nn.Module) -> None:
+    """First weights of the reference code: of dense layers uniform with variance 1 / inputs, of LSTMs those of Keras."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LSTM):
+            weights, recurrent, biases, more_biases = module.parameters()
+            nn.init.xavier_uniform_(weights)
+            nn.init.orthogonal_(recurrent)
+            nn.init.zeros_(more_biases)
+            nn.init.zeros_(biases)
+            biases[module.hidden_size : 2 * module.hidden_size] = 1.0  # the forget gate is open

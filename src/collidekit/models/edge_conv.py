@@ -1,0 +1,47 @@
+"""EdgeConv, the block of ParticleNet (Qu, Gouskos, arXiv 1902.08570, section 3.1)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
+from collidekit.models.edge_means import edge_means
+from collidekit.models.layers import whole_blocks
+from collidekit.models.neighbours import Graph
+
+
+class EdgeConv(nn.Module):
+    """x_i' = ReLU(S x_i + mean_j h(x_i, x_j - x_i)) over the neighbours j of i.
+
+    h are dense layers, each with batch normalisation over all edges of the batch and ReLU; S is a dense layer with batch
+    normalisation over all constituents, or nothing where the width stays the same. Without neighbours the mean is 0.
+
+    The first layer is W (x_i, x_j - x_i) = (W1 - W2) x_i + W2 x_j: two products a constituent and a sum an edge.
+    """
+
+    def __init__(self, width: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        sizes = pairwise([2 * width, *widths])
+        self.layers = nn.ModuleList([nn.Linear(*size, bias=False) for size in sizes])
+        self.norms = nn.ModuleList([BatchNorm(size) for size in widths])
+        self.shortcut: nn.Module = nn.Identity()
+        if width != widths[-1]:
+            self.shortcut = nn.Sequential(ConstituentLinear(width, widths[-1], bias=False), BatchNorm(widths[-1]))
+
+    def forward(self, values: Tensor, graph: Graph) -> Tensor:
+        """Constituents (T, F) and who their neighbours are -> (T, widths[-1])."""
+        first, *later = [layer.weight for layer in self.layers]
+        centre, difference = first.chunk(2, dim=1)
+        with torch.autocast(values.device.type, enabled=False):  # little work, and full precision for what goes on
+            own = _linear(values, centre - difference)  # (T, C)
+            other = _linear(values, difference)
+            shortcut = self.shortcut(values)
+        means = edge_means(own, other, graph, list(self.norms), later)  # type: ignore[arg-type]
+        return torch.relu(shortcut + means)
+
+
+def _linear(values: Tensor, weight: Tensor) -> Tensor:
+    filled, _ = whole_blocks(values, torch.zeros(1, dtype=torch.int64, device=values.device))
+    return nn.functional.linear(filled, weight)[: len(values)]

@@ -1,0 +1,110 @@
+"""Batch normalisation over all edges of a batch, which are seen chunk after chunk."""
+
+import torch
+from torch import Tensor
+
+from collidekit.models.constituent_layers import BatchNorm
+from collidekit.models.neighbours import Graph
+
+
+class EdgeNorm:
+    """One use of a batch normalisation: ``see`` each chunk of edges (E, C), ``settle``, then call it.
+
+    In evaluation, or where there are no edges, the running mean and variance serve.
+    """
+
+    mean: Tensor
+    rate: Tensor
+    """1 / sqrt(variance + eps)"""
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, module: BatchNorm, dtype: torch.dtype) -> None:
+        self.module, self.dtype = module, dtype
+        self.seen: list[tuple[int, Tensor, Tensor]] = []
+
+    def see(self, edges: Tensor) -> None:
+        """Take the mean and the variance of a chunk (E, C)."""
+        if self.module.training:
+            mean, variance = torch.batch_norm_update_stats(edges, None, None, 0.0)
+            self.seen.append((len(edges), mean, variance))
+
+    def see_sums(self, own: Tensor, other: Tensor, graph: Graph) -> None:
+        """Take those of own_i + other_j (T, C) over all edges from i to j of a graph, without a look at each edge."""
+        if not self.module.training or not graph.edges:
+            return
+        leaving, coming = graph.degrees(own)
+        means = [(n * x).sum(0, dtype=torch.float64) / graph.edges for n, x in ((leaving, own), (coming, other))]
+        own, other = own - means[0].to(own.dtype), other - means[1].to(other.dtype)
+        squares = leaving * own.square() + coming * other.square() + 2 * own * graph.neighbour_sums(other)
+        variance = squares.sum(0, dtype=torch.float64) / graph.edges
+        self.seen.append((graph.edges, means[0] + means[1], variance.clamp(min=0)))
+
+    def settle(self) -> None:
+        """All edges are seen."""
+        mean, variance = self._merge() if self.seen else self._running()
+        rate = torch.rsqrt(variance + self.module.eps)
+        scale = self.module.weight.detach().double() * rate
+        shift = self.module.bias.detach().double() - mean * scale
+        self.mean, self.rate, self.scale, self.shift = (x.to(self.dtype) for x in (mean, rate, scale, shift))
+
+    def _running(self) -> tuple[Tensor, Tensor]:
+        mean, variance = self.module.running_mean, self.module.running_var
+        assert mean is not None and variance is not None
+        return mean.double(), variance.double()
+
+    def _merge(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of all edges from those of the chunks; the running ones move towards them."""
+        counts, means, variances = zip(*self.seen, strict=True)
+        self.seen.clear()
+        centres, number = torch.stack(means).double(), sum(counts)
+        weights = torch.tensor(counts, dtype=torch.float64)[:, None].to(centres.device) / number
+        mean = (weights * centres).sum(0)
+        variance = (weights * (torch.stack(variances).double() + (centres - mean).square())).sum(0)
+        unbiased = variance * (number / (number - 1))
+        for running, new in zip((self.module.running_mean, self.module.running_var), (mean, unbiased), strict=True):
+            assert running is not None and self.module.momentum is not None
+            running.lerp_(new.to(running.dtype), self.module.momentum)
+        assert self.module.num_batches_tracked is not None
+        self.module.num_batches_tracked.add_(1)
+        return mean, variance
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """scale * values + shift."""
+        return torch.addcmul(self.shift, values, self.scale)
+
+
+class EdgeNormGradient:
+    """The way back through a batch normalisation: ``see`` the gradient of each chunk, ``settle``, then call it.
+
+    dL/dz = scale * (g - mean(g) - x mean(g x)), where g = dL/dy and x = (z - mean) rate; in evaluation scale * g.
+    """
+
+    def __init__(self, norm: EdgeNorm, edges: int, training: bool) -> None:
+        self.norm, self.training = norm, training
+        self.edges = max(edges, 1)
+        self.sum = torch.zeros_like(norm.mean, dtype=torch.float64)
+        self.product = torch.zeros_like(self.sum)
+
+    def see(self, gradient: Tensor, values: Tensor) -> None:
+        """Chunks of g and z (E, C)."""
+        self.sum += gradient.sum(0)
+        self.product += (gradient * values).sum(0)
+
+    def settle(self) -> None:
+        """All edges are seen: the gradients of the normalisation's weight and bias are known."""
+        norm = self.norm
+        rate, mean = norm.rate.double(), norm.mean.double()
+        self.weight = rate * (self.product - mean * self.sum)  # sum(g x)
+        self.bias = self.sum
+        factor = norm.scale.double() / self.edges * self.training
+        self.slope = (-factor * rate * self.weight).to(norm.dtype)
+        self.constant = (factor * (mean * rate * self.weight - self.sum)).to(norm.dtype)
+
+    def __call__(self, gradient: Tensor, values: Tensor) -> Tensor:
+        """dL/dz (E, C) for chunks of g and z."""
+        return torch.addcmul(self.constant, values, self.slope).addcmul_(gradient, self.norm.scale)
+
+    def of_sums(self, gradient: Tensor, values: Tensor, counts: Tensor) -> Tensor:
+        """Sums of dL/dz over some edges each, for sums of g and z (T, C) and the numbers of edges (T, 1)."""
+        return (counts * self.constant).addcmul_(values, self.slope).addcmul_(gradient, self.norm.scale)

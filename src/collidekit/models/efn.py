@@ -1,0 +1,71 @@
+"""The energy-flow network, an infrared- and collinear-safe deep set (Komiske, Metodiev, Thaler, arXiv 1810.05165)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.analysis.schema import Collection
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError
+from collidekit.models.layers import mlp, segment_sum, whole_blocks
+from collidekit.models.network import Inputs, Network
+
+
+class EFN(Network):
+    """F(sum_i z_i Phi(p_i)), arXiv 1810.05165 eq. 2.4: z_i is the part of the jet's pT, Phi sees the two angles p_i alone.
+
+    A soft constituent weighs nothing and two collinear ones weigh as their sum, so that the score is safe. The default
+    sizes are those of the paper: Phi 100, 100, 256 and F 100, 100, 100. Collections without ``momenta`` or
+    ``coordinates`` are not looked at, nor are flat groups unless ``flat``: a number of constituents is not safe.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        phi: Sequence[int] = (100, 100, 256),
+        f: Sequence[int] = (100, 100, 100),
+        activation: str = "relu",
+        dropout: float = 0.0,
+        flat: bool = False,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        self.used = [name for name in self.collections if _is_complete(inputs[name])]
+        if not self.used:
+            raise CollidekitError(
+                "no collection of the analysis has both momenta and coordinates; give them in the analysis file, "
+                "or take pfn, which needs neither"
+            )
+        if not flat:
+            self.groups = []
+        self.phi = nn.ModuleDict({name: mlp([2, *phi], activation) for name in self.used})
+        width = phi[-1] * len(self.used) + sum(len(inputs[name].features) for name in self.groups)
+        self.f = mlp([width, *f], activation, dropout)
+        self.output = mlp([f[-1] if f else width, outputs], last=False)
+
+    def forward(self, inputs: dict[str, Input]) -> Tensor:
+        latent: list[Tensor] = []
+        for name in self.used:
+            constituents = inputs[name]
+            assert isinstance(constituents, Ragged)
+            angles, offsets = whole_blocks(constituents.coordinates, constituents.offsets)
+            weights, _ = whole_blocks(pt_fractions(constituents), constituents.offsets)  # (T, 1)
+            weighted = self.phi[name](angles) * weights  # (T, phi[-1])
+            latent.append(segment_sum(weighted, offsets)[: len(constituents)])  # (N, phi[-1])
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        with torch.autocast(latent[0].device.type, enabled=False):  # few rows: full precision costs nothing here
+            together = torch.cat([*latent, *flat], dim=1).to(next(self.f.parameters()).dtype)
+            return self.output(self.f(together))  # type: ignore[no-any-return]  # (N, K)
+
+
+def pt_fractions(constituents: Ragged) -> Tensor:
+    """z_i = pT_i / sum_j pT_j (T, 1) over the constituents of each row."""
+    momenta = constituents.momenta
+    pt = torch.hypot(momenta[:, :1], momenta[:, 1:2])
+    totals = segment_sum(pt, constituents.offsets)  # (N, 1)
+    return pt / totals.clamp(min=torch.finfo(totals.dtype).tiny).index_select(0, constituents.rows)
+
+
+def _is_complete(entry: object) -> bool:
+    return isinstance(entry, Collection) and bool(entry.momenta) and bool(entry.coordinates)

@@ -1,0 +1,227 @@
+"""LorentzNet, a graph network that keeps to the Lorentz group (Gong et al., arXiv 2201.08187).
+
+Constituents are four-momenta x and scalars h. All that is learned comes from Minkowski products, so that a jet that is
+boosted or turned has the same score. With the two beams as further constituents, as in the paper's top tagging, it keeps
+only to turns about the beam.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from collidekit.analysis.schema import Collection
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.constituent_layers import BatchNorm
+from collidekit.models.layers import segment_sum
+from collidekit.models.network import Inputs, Network
+from collidekit.models.packing import Block
+from collidekit.models.pair_norm import mean_and_variance, pair_sums
+from collidekit.models.sets import Sets, leading
+
+KEPT = 2**26
+"""Numbers that the messages of a layer may hold; more are not kept for the backward pass but computed again."""
+
+
+class LorentzNet(Network):
+    """Layers of Minkowski dot-product attention (eqs. 3.1 to 3.4), then the mean of the scalars of a row.
+
+    The default sizes are those of the paper: 6 layers of 72, 224,072 parameters. ``scalars`` names features that do not
+    change under a boost, such as a charge or the kind of a particle; the mass is always one. Momenta are in units of
+    ``unit`` GeV, and ``step`` is the paper's c. Only collections with momenta are looked at, and no flat groups, which
+    are seldom invariant. ``first`` takes only so many constituents of each collection, 0 all.
+    """
+
+    lorentz_invariant = True
+    """Without beams; with them, only under turns about the beam."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        width: int = 72,
+        layers: int = 6,
+        dropout: float = 0.2,
+        step: float = 0.001,
+        beams: bool = True,
+        scalars: Sequence[str] = (),
+        first: int = 0,
+        unit: float = 20.0,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        self.used = {name: entry for name, entry in inputs.items() if isinstance(entry, Collection) and entry.momenta}
+        if not self.used:
+            raise CollidekitError("no collection of the analysis has momenta; give them in the analysis file")
+        self.columns = {name: _columns(entry, scalars) for name, entry in self.used.items()}
+        known = [feature.name for entry in self.used.values() for feature in entry.features]
+        for name in scalars:
+            if name not in known:
+                raise CollidekitError(f"scalars: there is no feature {name!r}{did_you_mean(name, known)}")
+        self.first, self.unit, self.beams = first, unit, beams
+        self.lorentz_invariant = not beams
+        given = 1 + beams + len(scalars)
+        self.embedding = nn.Linear(given, width)
+        self.layers = nn.ModuleList(Layer(width, given, step, last=i == layers - 1) for i in range(layers))
+        self.graph = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout))
+        self.output = nn.Linear(width, outputs)
+
+    def forward(self, inputs: dict[str, Input]) -> Tensor:
+        members = {name: self._member(inputs[name], self.columns[name]) for name in self.used}
+        if self.beams:
+            members[""] = self._beams(next(iter(members.values())))  # no collection has this name
+        sets = Sets.of({name: entry.offsets for name, entry in members.items()})
+        data = torch.cat([entry.data for entry in members.values()]).index_select(0, sets.order)
+        x, scalars = data[:, :4].double(), data[:, 4:]
+        h = self.embedding(scalars)
+        for layer in self.layers:
+            h, x = layer(h, x, scalars, sets)
+        counts = sets.offsets.diff()[:, None].clamp(min=1)
+        mean = segment_sum(h, sets.offsets) / counts  # (N, width)
+        row = torch.zeros_like(mean).index_copy(0, sets.packing.rows, mean)
+        return self.output(self.graph(row.to(self.output.weight.dtype)))  # type: ignore[no-any-return]  # (N, K)
+
+    def _member(self, entry: Input, columns: list[int]) -> Ragged:
+        """px, py, pz, E and the scalars of each constituent (T, 4 + S)."""
+        assert isinstance(entry, Ragged)
+        entry = leading(entry, self.first) if self.first else entry
+        momenta = entry.momenta / self.unit
+        mass = minkowski(momenta.double()).clamp(min=0).sqrt()[:, None]
+        named = F.pad(entry.values, (0, 1))[:, columns]  # a feature that the collection does not have is 0
+        flags = [torch.zeros_like(momenta[:, :1])] * self.beams
+        return Ragged(torch.cat([momenta, psi(mass).to(momenta), *flags, named], dim=1), entry.offsets, 0)
+
+    def _beams(self, like: Ragged) -> Ragged:
+        """Two vectors of unit mass along the beam for each row."""
+        rows = len(like)
+        beams = like.data.new_zeros(2, like.data.shape[1])
+        beams[:, 2] = beams.new_tensor([1.0, -1.0])
+        beams[:, 3], beams[:, 4], beams[:, 5] = 2**0.5, psi(beams.new_ones(())), 1.0
+        return Ragged(beams.repeat(rows, 1), torch.arange(rows + 1, device=beams.device) * 2, 0)
+
+
+class LorentzNetSmall(LorentzNet):
+    """Sizes for a laptop: 3 layers of 24 on the 40 leading constituents."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        width: int = 24,
+        layers: int = 3,
+        dropout: float = 0.0,
+        step: float = 0.001,
+        beams: bool = True,
+        scalars: Sequence[str] = (),
+        first: int = 40,
+        unit: float = 20.0,
+    ) -> None:
+        super().__init__(inputs, outputs, width, layers, dropout, step, beams, scalars, first, unit)
+
+
+def _columns(entry: Collection, scalars: Sequence[str]) -> list[int]:
+    names = [feature.name for feature in entry.features]
+    return [names.index(name) if name in names else len(names) for name in scalars]
+
+
+def minkowski(x: Tensor, y: Tensor | None = None) -> Tensor:
+    """E E' - p p' of four-vectors (..., 4), the energy last."""
+    product = x * (x if y is None else y)
+    return product[..., 3] - product[..., :3].sum(dim=-1)
+
+
+def psi(values: Tensor) -> Tensor:
+    """sign(z) log(|z| + 1), the paper's normalisation of large products."""
+    return values.sign() * values.abs().log1p()
+
+
+class Layer(nn.Module):
+    """One Lorentz group equivariant block: messages m_ij from h_i, h_j and the products of x_i and x_j.
+
+    The layers' names are the paper's. The first layer of phi_e is split into what i, j and the pair give, and its batch
+    norm takes mean and variance over all pairs from sums over constituents: exact, and without going over the pairs.
+    """
+
+    def __init__(self, width: int, given: int, step: float, last: bool) -> None:
+        super().__init__()
+        self.step, self.last = step, last
+        self.edge = nn.Linear(2 * width + 2, width, bias=False)
+        self.edge_norm = nn.BatchNorm1d(width)
+        self.message = nn.Linear(width, width)
+        self.phi_m = nn.Linear(width, 1)
+        self.phi_h = nn.Sequential(
+            nn.Linear(2 * width + given, width), BatchNorm(width), nn.ReLU(), nn.Linear(width, width)
+        )
+        if not last:
+            final = nn.Linear(width, 1, bias=False)
+            nn.init.xavier_uniform_(final.weight, gain=0.001)
+            self.phi_x = nn.Sequential(nn.Linear(width, width), nn.ReLU(), final)
+
+    def forward(self, h: Tensor, x: Tensor, scalars: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
+        """Scalars (T, width) and vectors (T, 4) of the next layer."""
+        width = h.shape[1]
+        of_i, of_j, of_pair = self.edge.weight.split([width, width, 2], dim=1)  # type: ignore[no-untyped-call]
+        pairs = [_products(block.fill(x), block).to(h) for block in sets.packing.blocks]
+        scale, shift = self._norm(h @ of_i.T, h @ of_j.T, pairs, of_pair, sets)
+        a, b, c = h @ of_i.T * scale + shift, h @ of_j.T * scale, of_pair * scale[:, None]
+        large = self.training and width * sum(pair.numel() for pair in pairs) > KEPT
+        sums, moves = [], []
+        for block, pair in zip(sets.packing.blocks, pairs, strict=True):
+            given = (block.fill(a), block.fill(b), pair, c, block.fill(x), block.mask)
+            total, move = checkpoint(self._messages, *given, use_reentrant=False) if large else self._messages(*given)
+            sums.append(block.take(total))
+            if not self.last:
+                moves.append(block.take(move))
+        if not sums:
+            return h, x
+        h = h + self.phi_h(torch.cat([h, torch.cat(sums).to(h), scalars], dim=1))
+        return h, x if self.last else x + self.step * torch.cat(moves)
+
+    def _norm(self, a: Tensor, b: Tensor, pairs: list[Tensor], weight: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
+        """The batch norm of the edges as a factor and a shift (width,)."""
+        norm = self.edge_norm
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None
+        if self.training:
+            sums = pair_sums(pairs, sets.packing)
+            if sums.number > 1:
+                found, spread = mean_and_variance(a, b, weight, sums, sets.offsets)
+                with torch.no_grad():
+                    mean.lerp_(found.to(mean), 0.1)
+                    variance.lerp_(spread.to(variance) * sums.number / (sums.number - 1), 0.1)
+                mean, variance = found, spread
+        scale = norm.weight * (variance + norm.eps).rsqrt().to(norm.weight)
+        return scale, norm.bias - mean.to(scale) * scale
+
+    def _messages(
+        self, a: Tensor, b: Tensor, pair: Tensor, c: Tensor, x: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Sums of w_ij m_ij (n, L, width) and means of phi_x(m_ij) (x_i - x_j) (n, L, 4) over j."""
+        m = F.relu(self.message(F.relu(a[:, :, None] + b[:, None] + pair @ c.T)))  # (n, L, L, width)
+        other = _others(mask).to(m.dtype)  # (n, L, L, 1)
+        weight = self.phi_m(m).sigmoid() * other
+        total = (weight.transpose(2, 3) @ m).squeeze(2)
+        if self.last:
+            return total, x  # it is not moved
+        factor = (self.phi_x(m) * other).squeeze(3).to(x.dtype)  # (n, L, L)
+        number = (mask.sum(dim=1) - 1).clamp(min=1)[:, None, None]
+        return total, (factor.sum(dim=2, keepdim=True) * x - factor @ x) / number
+
+
+def _others(mask: Tensor) -> Tensor:
+    """Which pairs (n, L, L, 1) are of two different constituents."""
+    length = mask.shape[1]
+    different = ~torch.eye(length, dtype=torch.bool, device=mask.device)
+    return (mask[:, :, None] & mask[:, None] & different)[..., None]
+
+
+def _products(x: Tensor, block: Block) -> Tensor:
+    """psi of |x_i - x_j|^2 and of <x_i, x_j> (n, L, L, 2); 0 where there is no pair."""
+    flipped = x * x.new_tensor([-1.0, -1.0, -1.0, 1.0])
+    inner = flipped @ x.transpose(1, 2)
+    own = inner.diagonal(dim1=1, dim2=2)
+    norm = own[:, :, None] + own[:, None] - 2 * inner
+    return psi(torch.stack([norm, inner], dim=3)) * _others(block.mask)

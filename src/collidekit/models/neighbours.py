@@ -1,0 +1,135 @@
+"""The nearest neighbours of each constituent among those of its own row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import torch
+from attrs import frozen
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from collidekit.models.packing import Block, Packing, pack
+
+DISTANCES = 2**20
+"""Distances that are formed at a time; rows of 1,000 constituents would else need gigabytes."""
+
+LAST = torch.iinfo(torch.int64).max
+"""The key of what is no neighbour."""
+
+
+@frozen
+class Run:
+    """Constituents ``start`` to ``stop``, each with ``degree`` neighbours, whose edges begin at ``first``."""
+
+    start: int
+    stop: int
+    degree: int
+    first: int
+
+    @property
+    def last(self) -> int:
+        return self.first + (self.stop - self.start) * self.degree
+
+    def cut(self, edges: int) -> Iterator[Run]:
+        """Runs of at most ``edges`` edges, or of one constituent."""
+        step = max(edges // self.degree, 1)
+        for start in range(self.start, self.stop, step):
+            first = self.first + (start - self.start) * self.degree
+            yield Run(start, min(start + step, self.stop), self.degree, first)
+
+
+@frozen
+class Graph:
+    """Edges from each constituent to its neighbours, in the order of the constituents: ``neighbours (E,)``.
+
+    Constituents of the same number of neighbours, at least one, form a run; those of rows with one constituent are in
+    none.
+    """
+
+    neighbours: Tensor
+    runs: list[Run]
+
+    @property
+    def edges(self) -> int:
+        return len(self.neighbours)
+
+    def degrees(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """How many edges leave and how many come to each of the constituents (T, C): both (T, 1), in their precision."""
+        leaving = values.new_zeros(len(values), 1)
+        for run in self.runs:
+            leaving[run.start : run.stop] = run.degree
+        coming = torch.bincount(self.neighbours, minlength=len(values))
+        return leaving, coming[:, None].to(values.dtype)
+
+    def neighbour_sums(self, values: Tensor) -> Tensor:
+        """Sums (T, C) of the values of all neighbours."""
+        sums = torch.zeros_like(values)
+        for run in self.runs:
+            bags = self.neighbours[run.first : run.last].view(-1, run.degree)
+            sums[run.start : run.stop] = embedding_bag(bags, values, mode="sum")
+        return sums
+
+
+@frozen
+class Cloud:
+    """The rows of a batch, whose constituents are to have up to ``k`` neighbours: what all searches of a batch share."""
+
+    packing: Packing
+    counts: Tensor  # (M,) constituents of each sorted row
+    runs: list[Run]
+    k: int
+
+    @classmethod
+    def of(cls, offsets: Tensor, k: int) -> Cloud:
+        """Rows at offsets (N + 1,); one of n constituents gives each of them min(k, n - 1) neighbours."""
+        counts = offsets.diff().sort(descending=True).values
+        runs: list[Run] = []
+        for degree, rows in groupby(counts.tolist(), lambda count: min(k, count - 1)):
+            if degree > 0:
+                start, first = (runs[-1].stop, runs[-1].last) if runs else (0, 0)
+                runs.append(Run(start, start + sum(rows), degree, first))
+        return cls(pack(offsets), counts, runs, k)
+
+    @torch.no_grad()
+    def nearest(self, points: Tensor) -> Graph:
+        """The nearest in points (T, D), which are in the order of the packing, nearest first; a tie goes to the earlier.
+
+        Distances are formed in double precision and compared in single precision: so they, and with them the score of
+        a row, do not depend on the block that the row is in.
+        """
+        found = [index for block in self.packing.blocks for index in self._search(block, points)]
+        return Graph(torch.cat(found) if found else points.new_zeros(0, dtype=torch.int64), self.runs)
+
+    def _search(self, block: Block, points: Tensor) -> Iterator[Tensor]:
+        """Neighbours (edges,) of the constituents of a block, some of its rows at a time."""
+        if block.length == 1:
+            return
+        dense = block.fill(points.double())
+        counts = self.counts[block.start : block.stop]
+        starts = block.first + counts.cumsum(0) - counts
+        step = max(DISTANCES // block.length**2, 1)
+        for first in range(0, len(counts), step):
+            part = slice(first, first + step)
+            mask = block.mask[part] if len(block.slots) < block.mask.numel() else None
+            order = _keys(dense[part], mask).topk(min(self.k, block.length - 1), largest=False).indices  # (n, L, k)
+            neighbours = order.add_(starts[part, None, None])
+            if mask is None:
+                yield neighbours.view(-1)
+            else:
+                degree = torch.arange(order.shape[2], device=order.device) < counts[part, None] - 1
+                yield neighbours[mask[:, :, None] & degree[:, None, :]]
+
+
+def _keys(points: Tensor, mask: Tensor | None) -> Tensor:
+    """Whole numbers (n, L, L) that sort as the squared distances of points (n, L, D), then as the column.
+
+    The bits of a float that is not negative sort as the float. Columns of padding and the constituent itself come last.
+    """
+    squares = points.square().sum(2)
+    distances = torch.baddbmm(squares[:, None, :], points, points.transpose(1, 2), alpha=-2).add_(squares[:, :, None])
+    bits = distances.float().clamp_(min=0).abs_().view(torch.int32).long()
+    keys = bits.bitwise_left_shift_(32).bitwise_or_(torch.arange(points.shape[1], device=points.device))
+    keys.diagonal(dim1=1, dim2=2).fill_(LAST)
+    return keys if mask is None else keys.masked_fill_(~mask[:, None, :], LAST)

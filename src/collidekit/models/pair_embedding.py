@@ -1,0 +1,264 @@
+"""Pair features -> what each head of the attention adds for a pair: layers over all pairs of a batch, in chunks."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from attrs import frozen
+from torch import Tensor, nn
+
+CHUNK = 1 << 11
+"""Pairs that are worked on at a time: 64 channels of them are half of a core's cache."""
+
+
+class PairEmbedding(nn.Module):
+    """Batch normalisation, then dense layers with batch normalisation and GELU (arXiv 2202.03772, section 4).
+
+    The statistics are those of all real pairs i <= j of the batch, each counted once.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(sizes[0])
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes[1:])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (P, F) -> (P, heads)."""
+        if self.training and len(features) > 1:
+            if features.requires_grad:
+                return self._plain(features)
+            return self._train(features)
+        return self._evaluate(features)
+
+    def _plain(self, features: Tensor) -> Tensor:
+        """For derivatives with respect to the features."""
+        values = self.norm(features)
+        for dense, norm in zip(self.dense, self.norms, strict=True):
+            values = F.gelu(norm(dense(values)))
+        return values
+
+    def _evaluate(self, features: Tensor) -> Tensor:
+        """The normalisation is a part of the layers."""
+        dtype, layers = _working_type(features), self._folded()
+        results = [_chain(features[a:b].to(dtype), layers, dtype) for a, b in _chunks(features)]
+        return torch.cat(results) if results else features.new_zeros(0, layers[-1][0].shape[0])
+
+    def _folded(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer with the normalisation before the first and after each."""
+        gain, shift = _gain_and_shift(self.norm)
+        layers = []
+        for dense, norm in zip(self.dense, self.norms, strict=True):
+            factor, _ = _gain_and_shift(norm)
+            bias = (dense.bias + dense.weight @ shift - norm.running_mean) * factor + norm.bias
+            layers.append((dense.weight * gain * factor[:, None], bias))
+            gain, shift = torch.ones_like(factor), torch.zeros_like(factor)
+        return layers
+
+    def _train(self, features: Tensor) -> Tensor:
+        first = self._first_layer(features)
+        rest = [
+            part
+            for dense, norm in zip(self.dense[1:], self.norms[1:], strict=True)
+            for part in (dense.weight, dense.bias, norm.weight, norm.bias)
+        ]
+        statistics: list[_Statistics] = []
+        with torch.autocast(features.device.type, enabled=False):
+            embedded: Tensor = _Layers.apply(  # type: ignore[no-untyped-call]
+                features, _working_type(features), [norm.eps for norm in self.norms[1:]], statistics, *first, *rest
+            )
+        for found, dense, norm in zip(statistics, self.dense[1:], self.norms[1:], strict=True):
+            _remember(norm, found.mean + dense.bias.detach(), found.variance, len(features))
+        return embedded
+
+    def _first_layer(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the first layer between its two normalisations.
+
+        Those of its outputs follow from the covariance C of the features: variance of w x is w C w.
+        """
+        precise = features.double() if features.device.type != "mps" else features
+        mean = precise.mean(dim=0)
+        away = precise - mean
+        covariance = away.T @ away / len(features)
+        _remember(self.norm, mean, covariance.diagonal(), len(features))
+        factor = self.norm.weight * (covariance.diagonal() + self.norm.eps).rsqrt()
+        weight = self.dense[0].weight * factor  # on features - mean
+        variance = ((weight @ covariance) * weight).sum(dim=1)
+        middle = self.dense[0].bias + self.dense[0].weight @ self.norm.bias
+        _remember(self.norms[0], middle.detach(), variance.detach(), len(features))
+        gain = self.norms[0].weight * (variance + self.norms[0].eps).rsqrt()
+        folded = gain[:, None] * weight
+        shift = self.norms[0].bias - gain * middle
+        bias = gain * middle + shift - folded @ mean
+        return folded.to(self.norm.weight.dtype), bias.to(self.norm.weight.dtype)
+
+
+def _chunks(values: Tensor) -> Iterator[tuple[int, int]]:
+    """Parts of ``CHUNK``, the rest in powers of two: few sizes, since oneDNN compiles a kernel for each in bfloat16."""
+    start, number = 0, len(values)
+    size = CHUNK if values.device.type == "cpu" else max(number, 1)
+    while start < number:
+        while start + size > number:
+            size //= 2
+        yield start, start + size
+        start += size
+
+
+def _working_type(features: Tensor) -> torch.dtype:
+    device = features.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
+
+
+def _gain_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """x -> gain x + shift, as the normalisation has it when it is not trained."""
+    gain = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return gain, norm.bias - norm.running_mean * gain
+
+
+def _remember(norm: nn.Module, mean: Tensor, variance: Tensor, number: int) -> None:
+    """Update the running statistics as ``BatchNorm1d`` does."""
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean.to(norm.running_mean), norm.momentum)
+        norm.running_var.lerp_((variance * (number / (number - 1))).to(norm.running_var), norm.momentum)
+
+
+def _chain(values: Tensor, layers: list[tuple[Tensor, Tensor]], dtype: torch.dtype) -> Tensor:
+    for weight, bias in layers:
+        values = _gelu(F.linear(values, weight.to(dtype), bias.to(dtype)))
+    return values
+
+
+@frozen
+class _Statistics:
+    """Of the outputs z of a layer, before its bias: mean, variance; and what makes gain z + shift of them."""
+
+    mean: Tensor
+    variance: Tensor
+    deviation: Tensor
+    gain: Tensor
+    shift: Tensor
+
+    @classmethod
+    def of(cls, sums: Tensor, number: int, weight: Tensor, bias: Tensor, eps: float) -> "_Statistics":
+        """From the sums (2, C) of z and z², in double precision."""
+        mean = sums[0] / number
+        variance = (sums[1] / number - mean.square()).clamp(min=0)
+        deviation = (variance + eps).sqrt()
+        gain = weight / deviation
+        return cls(mean, variance, deviation, gain, bias - mean * gain)
+
+
+class _Layers(torch.autograd.Function):
+    """GELU(w f + b), then layers GELU(norm(W x)), over pairs in chunks.
+
+    Kept for the derivatives are the outputs z of the dense layers alone: normalisation and GELU are done again.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, features: Tensor, dtype: torch.dtype, eps: list[float], statistics: list[_Statistics],
+        weight: Tensor, bias: Tensor, *rest: Tensor,
+    ) -> Tensor:  # fmt: skip
+        values, gain, shift = features.to(dtype), weight.to(dtype), bias.to(dtype)
+        kept = [values]
+        for (dense, _, factor, offset), small in zip(_layers(rest), eps, strict=True):
+            outputs = values.new_empty(len(features), len(dense))
+            sums = torch.zeros(2, len(dense), dtype=torch.float64, device=features.device)
+            transposed = dense.to(dtype).t()
+            for a, b in _chunks(features):
+                z = torch.mm(_gelu(_affine(values[a:b], gain, shift)), transposed, out=outputs[a:b])
+                _add_sums(sums, z, z)
+            statistics.append(_Statistics.of(sums, len(features), factor, offset, small))
+            values, gain, shift = outputs, statistics[-1].gain.to(dtype), statistics[-1].shift.to(dtype)
+            kept.append(values)
+        result = torch.empty_like(values)
+        for a, b in _chunks(features):
+            torch.ops.aten.gelu.out(_affine(values[a:b], gain, shift), out=result[a:b])
+        context.save_for_backward(weight, bias, *rest, *kept)
+        context.statistics = statistics
+        return result
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        count = len(context.statistics)
+        (weight, bias, *rest), kept = context.saved_tensors[: -count - 1], context.saved_tensors[-count - 1 :]
+        dtype = kept[0].dtype
+        steps = [_Step(kept[0], weight.to(dtype), bias.to(dtype))]
+        steps += [
+            _Step(z, one.gain.to(dtype), one.shift.to(dtype))
+            for z, one in zip(kept[1:], context.statistics, strict=True)
+        ]
+        for a, b in _chunks(kept[0]):
+            steps[-1].take(a, b, gradients[0][a:b].to(dtype), steps[-1].before(a, b))
+        found: list[Tensor] = []
+        for k, (dense, unused, _, _) in reversed(list(enumerate(_layers(rest)))):
+            step, below, one = steps[k + 1], steps[k], context.statistics[k]
+            gain_gradient = (step.sums[1] - one.mean * step.sums[0]) / one.deviation
+            square = -one.gain * gain_gradient / (len(step.values) * one.deviation)
+            constant = -one.gain * step.sums[0] / len(step.values) - square * one.mean
+            of_values, of_gradient, plain = square.to(dtype), one.gain.to(dtype), constant.to(dtype)
+            lower, dense_gradient = dense.to(dtype), torch.zeros_like(dense)
+            for a, b in _chunks(kept[0]):
+                dz = torch.addcmul(plain, step.values[a:b], of_values).addcmul_(step.gradient[a:b], of_gradient)
+                before = below.before(a, b)
+                dense_gradient += dz.t() @ F.gelu(before)
+                below.take(a, b, dz @ lower, before)
+            steps.pop()
+            own = [dense_gradient, torch.zeros_like(unused), gain_gradient.to(dense), step.sums[0].to(dense)]
+            found = [*own, *found]
+        assert steps[0].weight_gradient is not None
+        first = [steps[0].weight_gradient.to(weight), steps[0].sums[0].to(bias)]
+        return (None, None, None, None, *first, *found)
+
+
+class _Step:
+    """One normalisation and GELU, GELU(gain z + shift), on the way back: the derivatives before GELU and their sums.
+
+    At the first layer ``gain`` is a matrix, and the derivatives are only summed.
+    """
+
+    def __init__(self, values: Tensor, gain: Tensor, shift: Tensor) -> None:
+        self.values, self.gain, self.shift = values, gain, shift
+        self.first = gain.dim() == 2
+        self.sums = torch.zeros(2, len(shift), dtype=torch.float64, device=values.device)
+        self.weight_gradient = gain.new_zeros(gain.shape, dtype=torch.promote_types(gain.dtype, torch.float32))
+        self.gradient = None if self.first else torch.empty_like(values)
+
+    def before(self, a: int, b: int) -> Tensor:
+        return _affine(self.values[a:b], self.gain, self.shift)
+
+    def take(self, a: int, b: int, gradient: Tensor, before: Tensor) -> None:
+        """The derivatives of pairs a to b after GELU, of values ``before`` it."""
+        into = before if self.gradient is None else self.gradient[a:b]
+        inner = torch.ops.aten.gelu_backward.grad_input(gradient, before, grad_input=into)
+        if self.gradient is None:
+            self.weight_gradient += inner.t() @ self.values[a:b]
+            self.sums[0] += inner.sum(dim=0)
+        else:
+            _add_sums(self.sums, inner, self.values[a:b])
+
+
+def _layers(rest: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
+    """Weight and bias of each dense layer and of its normalisation."""
+    return (rest[k : k + 4] for k in range(0, len(rest), 4))
+
+
+def _gelu(values: Tensor) -> Tensor:
+    """In the same memory where nobody needs what was there."""
+    return F.gelu(values) if values.requires_grad else torch.ops.aten.gelu_(values)  # type: ignore[no-any-return]
+
+
+def _affine(values: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+    if gain.dim() == 2:
+        return torch.addmm(shift, values, gain.t())
+    return torch.addcmul(shift, values, gain)
+
+
+def _add_sums(sums: Tensor, values: Tensor, others: Tensor) -> None:
+    """Add the sums over pairs of ``values`` and of ``values * others``."""
+    precise = torch.promote_types(values.dtype, torch.float32)
+    sums[0] += values.sum(dim=0, dtype=precise)
+    sums[1] += (values * others).sum(dim=0, dtype=precise)

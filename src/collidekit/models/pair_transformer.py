@@ -1,0 +1,184 @@
+"""A small transformer whose attention is led by the kinematics of pairs of constituents.
+
+The idea is the particle transformer's (arXiv 2202.03772, eq. 4): softmax(q k / sqrt(d) + U), with U from ln kT, ln z,
+ln dR and ln m2 of each pair. It is made for little data and few processors: narrow, three layers, U from one hidden layer
+and shared by all of them. U does not change when a jet is turned about the beam or about its axis or boosted along the
+beam; nor does the score, where the chosen features do not.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from collidekit.analysis.schema import Collection
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.layers import mlp
+from collidekit.models.network import Inputs, Network
+from collidekit.models.pair_features import FEATURES, pair_features
+from collidekit.models.sets import Sets, leading
+
+LARGEST = 1536
+"""Constituents of a block: what a layer makes of so many stays in the cache of a processor."""
+CENTRE, WIDTH = (0.0, -2.0, -2.0, 0.0), (2.0, 2.0, 1.0, 3.0)
+"""About where ln kT, ln z, ln dR and ln m2 lie, and how far they spread."""
+NOTHING = -1e4
+"""What attention sees instead of padding, before the softmax."""
+
+
+class PairTransformer(Network):
+    """Embedded constituents, ``layers`` of attention and feed-forward, a gated sum over the row, the flat groups, the head.
+
+    ``features`` names those of the constituents that are looked at, none for all. ``first`` takes only so many
+    constituents of each collection, in the order of the analysis file; 0 takes all.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        width: int = 64,
+        layers: int = 3,
+        heads: int = 8,
+        feed_forward: int = 128,
+        pair_width: int = 32,
+        head: Sequence[int] = (64,),
+        dropout: float = 0.0,
+        features: Sequence[str] = (),
+        first: int = 48,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        self.used = {name: entry for name, entry in inputs.items() if isinstance(entry, Collection) and entry.momenta}
+        if not self.used:
+            raise CollidekitError("no collection of the analysis has momenta; give them in the analysis file")
+        if width % heads:
+            raise CollidekitError(f"width {width} cannot be shared by {heads} heads; take a multiple of {heads}")
+        self.columns = _columns(self.used, features)
+        self.first = first
+        self.embeddings = nn.ModuleDict(
+            {name: mlp([len(columns), width, width], "silu", last=False) for name, columns in self.columns.items()}
+        )
+        self.pairs = PairBias(pair_width, heads)
+        self.blocks = nn.ModuleList(Block(width, heads, feed_forward, dropout) for _ in range(layers))
+        self.norm, self.gate = nn.RMSNorm(width), nn.Linear(width, width)
+        flat = sum(len(inputs[name].features) for name in self.groups)
+        self.output = mlp([width + flat, *head, outputs], "silu", last=False)
+
+    def forward(self, inputs: dict[str, Input]) -> Tensor:
+        members = {name: self._embed(name, inputs[name]) for name in self.used}
+        sets = Sets.of({name: entry.offsets for name, entry in members.items()}, LARGEST)
+        data = torch.cat([entry.data for entry in members.values()]).index_select(0, sets.order)
+        rows = [self._rows(block.fill(data), block.mask) for block in sets.packing.blocks]
+        latent = sets.packing.restore(torch.cat(rows) if rows else data.new_zeros(0, self.norm.weight.numel()))
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        return self.output(torch.cat([latent, *flat], dim=1))  # type: ignore[no-any-return]  # (N, K)
+
+    def _embed(self, name: str, entry: Input) -> Ragged:
+        """The momenta and the embedding of each constituent (T, 4 + width)."""
+        assert isinstance(entry, Ragged)
+        entry = leading(entry, self.first) if self.first else entry
+        embedded = self.embeddings[name](entry.values[:, self.columns[name]])
+        return Ragged(torch.cat([entry.momenta, embedded.to(entry.data.dtype)], dim=1), entry.offsets, 0)
+
+    def _rows(self, data: Tensor, mask: Tensor) -> Tensor:
+        """What the network sees in the rows of a block: (n, L, 4 + width) -> (n, width)."""
+        bias = self.pairs(data[..., :4], mask)
+        x = data[..., 4:]
+        for block in self.blocks:
+            x = block(x, bias)
+        x = self.norm(x)
+        weights = self.gate(x).masked_fill(~mask[..., None], NOTHING).softmax(dim=1)
+        return (weights * x).sum(dim=1)  # type: ignore[no-any-return]
+
+
+def _columns(collections: dict[str, Collection], features: Sequence[str]) -> dict[str, list[int]]:
+    names = {name: [feature.name for feature in entry.features] for name, entry in collections.items()}
+    known = [feature for own in names.values() for feature in own]
+    for name in features:
+        if name not in known:
+            raise CollidekitError(f"features: there is no {name!r}{did_you_mean(name, known)}")
+    columns = {name: [i for i, one in enumerate(own) if not features or one in features] for name, own in names.items()}
+    for name, chosen in columns.items():
+        if not chosen:
+            raise CollidekitError(f"features: none of collection {name!r} is among them")
+    return columns
+
+
+class PairBias(nn.Module):
+    """The bias of each head for each pair (n, heads, L, L), worked out once for the two pairs (i, j) and (j, i)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.hidden, self.output = nn.Linear(len(FEATURES), width), nn.Linear(width, heads)
+
+    def forward(self, momenta: Tensor, mask: Tensor) -> Tensor:
+        n, length, _ = momenta.shape
+        i, j, _, _ = _triangle(length, momenta.device)
+        with torch.no_grad():
+            first = torch.arange(n, device=i.device)[:, None] * length
+            given = pair_features(momenta.reshape(-1, 4), (first + i).view(-1), (first + j).view(-1))
+            scaled = (given - given.new_tensor(CENTRE)) / given.new_tensor(WIDTH)
+            scaled = scaled.to(self.hidden.weight.dtype).view(n, -1, len(FEATURES)).transpose(1, 2).contiguous()
+        hidden = F.silu(self.hidden.weight @ scaled + self.hidden.bias[:, None])  # (n, width, pairs)
+        bias = self.output.weight @ hidden + self.output.bias[:, None]  # (n, heads, pairs)
+        spread: Tensor = _Spread.apply(F.pad(bias, (0, 1)), length)  # type: ignore[no-untyped-call]
+        return spread.view(n, -1, length, length).masked_fill(~mask[:, None, None], NOTHING)
+
+
+@lru_cache(maxsize=512)
+def _triangle(length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """i and j of all pairs i < j (P,), the places of (i, j) and (j, i) in (L * L), which pair stands in each (L, L)."""
+    i, j = torch.triu_indices(length, length, 1, device=device)
+    pairs = torch.full((length, length), len(i), device=device)  # one past the last on the diagonal
+    pairs[i, j] = pairs[j, i] = torch.arange(len(i), device=device)
+    places = torch.stack([i * length + j, j * length + i])
+    return i, j, places, pairs.view(-1)
+
+
+class _Spread(torch.autograd.Function):
+    """Pairs (n, H, P + 1) -> (n, H, L * L). Backward is two selections, where that of ``index_select`` adds one by one."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor, length: int) -> Tensor:
+        context.length = length
+        return values.index_select(2, _triangle(length, values.device)[3])
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
+        above, below = _triangle(context.length, gradient.device)[2]
+        pairs = gradient.index_select(2, above) + gradient.index_select(2, below)
+        own = gradient[:, :, :: context.length + 1].sum(dim=2, keepdim=True)
+        return torch.cat([pairs, own], dim=2), None
+
+
+class Block(nn.Module):
+    """Attention with a bias, then a feed-forward layer, each of the normalised input and added to it; both begin as 0."""
+
+    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_feed_forward = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.queries_keys_values, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.inner, self.outer = nn.Linear(width, feed_forward), nn.Linear(feed_forward, width)
+        self.dropout = nn.Dropout(dropout)
+        for last in (self.mix, self.outer):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        x = x + self.dropout(self.mix(self._attention(self.norm_attention(x), bias)))
+        return x + self.dropout(self.outer(F.silu(self.inner(self.norm_feed_forward(x)))))  # type: ignore[no-any-return]
+
+    def _attention(self, x: Tensor, bias: Tensor) -> Tensor:
+        n, length, width = x.shape
+        projected = self.queries_keys_values(x).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = projected.reshape(3, n * self.heads, length, -1)
+        bias = bias.reshape(-1, length, length).to(q.dtype)
+        weights = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=q.shape[2] ** -0.5).softmax(dim=2)
+        together = torch.bmm(weights, v).view(n, self.heads, length, -1).transpose(1, 2)
+        return together.reshape(n, length, width)

@@ -1,0 +1,139 @@
+"""Attention among the constituents of a row with something added for each pair, on packed rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from attrs import frozen
+from torch import Tensor
+
+from collidekit.models.packing import Block
+from collidekit.models.random_bits import Drop
+
+
+@frozen
+class Heads:
+    """A block of rows, and where its values are when every head has its own: (parts, n, heads, L) vectors of size d.
+
+    ``apart`` says for queries, keys and values which vector of (T, 3, heads) stands at each place, ``results`` which of
+    (T + 1, heads), where the last are zeros; ``joined`` and ``three`` say the way back for one part and for three.
+    """
+
+    block: Block
+    heads: int
+    apart: Tensor
+    results: Tensor
+    joined: Tensor
+    three: Tensor
+
+    @classmethod
+    def of(cls, block: Block, heads: int, total: int) -> "Heads":
+        """For a block of ``total`` packed constituents."""
+        device = block.slots.device
+        slots = block.mask.numel()
+        constituent = torch.full((slots,), total, device=device)
+        constituent[block.slots] = torch.arange(block.first, block.last, device=device)
+        head = torch.arange(heads, device=device)
+        which = constituent.view(-1, 1, block.length)  # (n, 1, L)
+        results = which * heads + head[:, None]  # (n, heads, L)
+        real = which.clamp(max=total - 1) * 3 * heads + head[:, None]
+        apart = real + heads * torch.arange(3, device=device)[:, None, None, None]  # (3, n, heads, L)
+        row, place = block.slots // block.length, block.slots % block.length
+        joined = (row[:, None] * heads + head) * block.length + place[:, None]  # (T, heads)
+        three = joined[:, None] + slots * heads * torch.arange(3, device=device)[:, None]  # (T, 3, heads)
+        return cls(block, heads, *(index.int().flatten() for index in (apart, results, joined, three)))
+
+    def split(self, values: Tensor, index: Tensor, dtype: torch.dtype) -> Tensor:
+        """Vectors of (T, parts * heads * d) -> (parts, n * heads, L, d)."""
+        size = values.shape[1] // (self.heads * (3 if index is self.apart else 1))
+        apart = values.view(-1, size).index_select(0, index).to(dtype)
+        return apart.view(-1, len(self.block.mask) * self.heads, self.block.length, size)
+
+    def join(self, values: Tensor, index: Tensor, into: Tensor) -> None:
+        """The way back, into the rows of (T, parts * heads * d) that are of this block."""
+        size = values.shape[-1]
+        rows = into[self.block.first : self.block.last].view(-1, size)
+        torch.index_select(values.view(-1, size).to(into.dtype), 0, index, out=rows)
+
+
+def attend(projected: Tensor, blocks: Sequence[Heads], biases: Sequence[Tensor], drop: Drop | None) -> Tensor:
+    """Queries, keys, values side by side (T, 3 E) -> softmax(q k + bias) v (T, E), for each block of rows by itself.
+
+    Each bias is (n, heads, L, L), -inf where there is no key. What dropout leaves is not made larger. Within, numbers
+    have the precision of the biases.
+    """
+    return _Attend.apply(projected, blocks, drop, *biases)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Attend(torch.autograd.Function):
+    """On a CPU torch's own attention leaves its fast path where the bias has derivatives, or with dropout."""
+
+    @staticmethod
+    def forward(context: Any, projected: Tensor, blocks: Sequence[Heads], drop: Drop | None, *biases: Tensor) -> Tensor:
+        attended = projected.new_empty(len(projected), projected.shape[1] // 3)
+        attended[blocks[-1].block.last :] = 0
+        saved: list[Tensor] = []
+        with torch.autocast(projected.device.type, enabled=False):
+            for block, bias in zip(blocks, biases, strict=True):
+                together = block.split(projected, block.apart, bias.dtype)
+                q, k, v = together
+                scores = torch.baddbmm(bias.view(len(q), *bias.shape[2:]), q, k.transpose(1, 2))
+                weights = used = scores.softmax(dim=-1)
+                saved += [together, weights]
+                if drop:
+                    saved.append(drop.keep(scores.shape))
+                    used = torch.mul(weights, saved[-1], out=scores)
+                block.join(torch.bmm(used, v), block.joined, attended)
+        context.save_for_backward(*saved)
+        context.blocks, context.dropped = blocks, drop is not None
+        return attended
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        saved = iter(context.saved_tensors)
+        blocks: Sequence[Heads] = context.blocks
+        (incoming,) = gradients
+        projected = incoming.new_empty(len(incoming), 3 * incoming.shape[1])
+        projected[blocks[-1].block.last :] = 0
+        of_biases: list[Tensor] = []
+        with torch.autocast(incoming.device.type, enabled=False):
+            incoming = F.pad(incoming, (0, 0, 0, 1))
+            for block in blocks:
+                together, weights = next(saved), next(saved)
+                q, k, v = together
+                (after,) = block.split(incoming, block.results, weights.dtype)
+                of_weights = torch.bmm(after, v.transpose(1, 2))
+                outgoing, used = torch.empty_like(together), weights
+                if context.dropped:
+                    keep = next(saved)
+                    of_weights.mul_(keep)
+                    used = weights * keep
+                torch.bmm(used.transpose(1, 2), after, out=outgoing[2])
+                of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+                torch.bmm(of_scores, k, out=outgoing[0])
+                torch.bmm(of_scores.transpose(1, 2), q, out=outgoing[1])
+                block.join(outgoing, block.three, projected)
+                of_biases.append(of_scores.view(-1, block.heads, *of_scores.shape[1:]))
+        return projected, None, None, *of_biases
+
+
+def spread(pairs: Tensor, paired: Tensor, block: Block) -> Tensor:
+    """Values of pairs i <= j (P, heads), row after row -> (n, heads, L, L) for the rows of a block.
+
+    The first ``paired (n,)`` constituents of each row form pairs. Others have 0, and -inf where there is nothing to look
+    at.
+    """
+    number, heads = pairs.shape
+    length = block.length
+    place = torch.arange(length, device=pairs.device)
+    low, high = torch.minimum(place[:, None], place), torch.maximum(place[:, None], place)  # (L, L)
+    partners = paired[:, None, None]
+    first = (paired * (paired + 1) // 2).cumsum(0)[:, None, None] - partners * (partners + 1) // 2
+    index = first + low * partners + (high - low * (low + 1) // 2)
+    index = index.where(high < partners, number)
+    absent = ~block.mask[:, None, :] & block.mask[:, :, None]  # a constituent that would look at padding
+    index = index.where(~absent, number + 1)
+    ends = pairs.new_tensor([[0.0], [-torch.inf]]).expand(2, heads)
+    values = torch.cat([pairs, ends]).index_select(0, index.view(-1))
+    return values.view(-1, length, length, heads).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,179 @@
+"""Blocks of the Particle Transformer (arXiv 2202.03772, figure 3): among particles, and of a class token with these."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from attrs import frozen
+from torch import Tensor, nn
+
+from collidekit.models.packing import Block
+from collidekit.models.particle_attention import Heads, attend
+from collidekit.models.random_bits import Drop
+
+
+class TransformerBlock(nn.Module):
+    """What both have (NormFormer, arXiv 2110.09456): x' = x + norm(heads scaled), then gain x' + W2 norm(GELU(W1 norm(x')))."""
+
+    def __init__(self, width: int, heads: int, expansion: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_attended = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.queries_keys_values, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.head_scale = nn.Parameter(torch.ones(heads))
+        self.norm_feed_forward, self.norm_inner = nn.LayerNorm(width), nn.LayerNorm(expansion * width)
+        self.inner, self.outer = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
+        self.residual_scale = nn.Parameter(torch.ones(width))
+
+    def _scaled_mix(self, factor: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Weight and bias of ``mix`` with the scale of each head, for inputs that are yet to be multiplied by a factor."""
+        width = len(self.mix.weight)
+        scale = self.head_scale.repeat_interleave(width // self.heads, output_size=width)
+        return self.mix.weight * (scale * factor)[:, None], self.mix.bias * scale
+
+
+class ParticleBlock(TransformerBlock):
+    """Attention among the particles of a row, with a bias for each pair, and a feed-forward part."""
+
+    def prepare(self, drop: Drop | None) -> "Prepared":
+        """The weights as the rows need them: once for a batch."""
+        weight, bias = fold(self.norm_attention, self.queries_keys_values)
+        width = weight.shape[1]
+        factor = weight.new_ones(3, 1)
+        factor[0] = (width // self.heads) ** -0.5  # of the queries
+        factor = factor.repeat_interleave(width, dim=0)
+        scale = drop.scale if drop else 1.0
+        outer, outer_bias = fold(self.norm_inner, self.outer)
+        return Prepared(
+            (weight * factor, bias * factor[:, 0]),
+            self._scaled_mix(scale),
+            (self.norm_attended.weight * scale, self.norm_attended.bias * scale),
+            fold(self.norm_feed_forward, self.inner),
+            (outer * scale, outer_bias * scale),
+        )
+
+    def forward(
+        self, x: Tensor, prepared: "Prepared", blocks: Sequence[Heads], biases: Sequence[Tensor], drop: Drop | None
+    ) -> Tensor:
+        """Packed rows (T, E) in, and out."""
+        width = x.shape[1]
+        projected = F.linear(F.layer_norm(x, (width,)), *prepared.projection)
+        mixed = F.linear(attend(projected, blocks, biases, drop), *prepared.mix)
+        x = _add(x, F.layer_norm(mixed, (width,), *prepared.attended, self.norm_attended.eps), drop)
+        normal = F.layer_norm(x, (width,))
+        fed: Tensor = _FeedForward.apply(  # type: ignore[no-untyped-call]
+            normal, *prepared.inner, *prepared.outer, self.norm_inner.eps, drop
+        )
+        return _add(x * self.residual_scale, fed, drop)
+
+
+@frozen
+class Prepared:
+    """Weights and biases of a block, with what normalisation, head scales and dropout multiply and add."""
+
+    projection: tuple[Tensor, Tensor]
+    mix: tuple[Tensor, Tensor]
+    attended: tuple[Tensor, Tensor]
+    inner: tuple[Tensor, Tensor]
+    outer: tuple[Tensor, Tensor]
+
+
+def fold(norm: nn.LayerNorm, dense: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a dense layer after a normalisation, for inputs that are not yet scaled and shifted."""
+    return dense.weight * norm.weight, dense.bias + dense.weight @ norm.bias
+
+
+def _add(x: Tensor, y: Tensor, drop: Drop | None) -> Tensor:
+    """x + dropout(y), where what stays of y is not made larger."""
+    return x + y if drop is None else _AddDropped.apply(x, y, drop)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _AddDropped(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, x: Tensor, y: Tensor, drop: Drop) -> Tensor:
+        keep = drop.keep(y.shape)
+        context.save_for_backward(keep)
+        context.dtype = y.dtype
+        return (y.to(x.dtype) * keep).add_(x)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (keep,) = context.saved_tensors
+        (gradient,) = gradients
+        return gradient, (gradient * keep).to(context.dtype), None
+
+
+class _FeedForward(torch.autograd.Function):
+    """W2 norm(dropout(GELU(W1 x + b1))) + b2, in place where it can be.
+
+    Dropout leaves values as they are instead of making them larger: the normalisation takes that out, with an epsilon
+    that is smaller by the same factor squared.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, eps: float, drop: Drop | None
+    ) -> Tensor:
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        with torch.autocast(device, enabled=False):
+            x, w1, w2 = x.to(dtype), w1.to(dtype), w2.to(dtype)
+            before = torch.addmm(b1.to(dtype), x, w1.t())
+            inner = F.gelu(before)
+            keep = None
+            if drop:
+                keep = drop.keep(inner.shape)
+                inner.mul_(keep)
+                eps *= drop.kept**2
+            normal, _, inverse = torch.native_layer_norm(inner, (inner.shape[1],), None, None, eps)
+            context.save_for_backward(x, before, normal, inverse, w1, w2, keep)
+            return torch.addmm(b2.to(dtype), normal, w2.t())
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, before, normal, inverse, w1, w2, keep = context.saved_tensors
+        (gradient,) = gradients
+        with torch.autocast(gradient.device.type, enabled=False):
+            of_w2, of_b2 = gradient.t() @ normal, gradient.sum(dim=0)
+            of_normal = (gradient * inverse) @ w2
+            zeros, ones = torch.zeros_like(inverse), torch.ones_like(inverse)
+            inner = torch.ops.aten.native_layer_norm_backward(
+                of_normal, normal, (normal.shape[1],), zeros, ones, None, None, (True, False, False)
+            )[0]
+            if keep is not None:
+                inner.mul_(keep)
+            torch.ops.aten.gelu_backward.grad_input(inner, before, grad_input=inner)
+            return inner @ w1, inner.t() @ x, inner.sum(dim=0), of_w2, of_b2, None, None
+
+
+class ClassBlock(TransformerBlock):
+    """A class token that looks at itself and the particles of its row (arXiv 2103.17239), and a feed-forward part.
+
+    One query a row needs no keys and values: q (K x) is (K q) x, and the sum over w (V x) is V times the sum of w x.
+    """
+
+    def forward(self, token: Tensor, particles: Sequence[tuple[Block, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Tokens (M, E) and blocks of normalised particles (n, L, E) -> tokens, and weights (T,) of the particles."""
+        width = token.shape[1]
+        size = width // self.heads
+        normal = F.layer_norm(token, (width,))
+        to_query, to_key, to_value = self.queries_keys_values.weight.view(3, self.heads, size, width)
+        bias_query, _, bias_value = self.queries_keys_values.bias.view(3, self.heads, 1, size)
+        query = (token @ to_query.transpose(1, 2) + bias_query) * size**-0.5  # (heads, M, size)
+        query = (query @ to_key * self.norm_attention.weight).transpose(0, 1)  # (M, heads, E)
+        seen, weights = [], []
+        for block, values in particles:
+            some, own = query[block.start : block.stop], normal[block.start : block.stop, None]  # (n, 1, E)
+            there = (some @ values.transpose(1, 2)).masked_fill(~block.mask[:, None], -torch.inf)  # (n, heads, L)
+            weight = torch.cat([some @ own.transpose(1, 2), there], dim=2).softmax(dim=2)
+            seen.append(weight[:, :, 1:] @ values + weight[:, :, :1] * own)
+            weights.append(weight[:, :, 1:].mean(dim=1)[block.mask])
+        rows = sum(len(part) for part in seen)
+        seen.append(normal[rows:, None].expand(-1, self.heads, -1))  # rows without particles
+        summed = torch.cat(seen) * self.norm_attention.weight + self.norm_attention.bias  # (M, heads, E)
+        value = summed.transpose(0, 1) @ to_value.transpose(1, 2) + bias_value  # (heads, M, size)
+        mixed = F.linear(value.transpose(0, 1).reshape(-1, width), *self._scaled_mix())
+        token = token + self.norm_attended(mixed)
+        fed = self.outer(self.norm_inner(F.gelu(self.inner(self.norm_feed_forward(token)))))
+        return token * self.residual_scale + fed, torch.cat([token.new_zeros(0), *weights])

@@ -1,0 +1,243 @@
+"""The Particle Transformer (Qu, Li, Qian, arXiv 2202.03772): attention that knows what each two particles have in common."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from attrs import frozen
+from torch import Tensor, nn
+
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError
+from collidekit.models.constituent_layers import BatchNorm
+from collidekit.models.layers import whole_blocks
+from collidekit.models.network import Embedding, Inputs, Network
+from collidekit.models.packing import pack, pairs
+from collidekit.models.pair_embedding import PairEmbedding
+from collidekit.models.pair_features import FEATURES, pair_features
+from collidekit.models.particle_attention import Heads, spread
+from collidekit.models.particle_blocks import ClassBlock, ParticleBlock
+from collidekit.models.random_bits import Drop, check_probability
+from collidekit.models.sets import Sets
+
+CHUNK = 2048
+"""Constituents that are worked on at a time: what a block holds of them is about what the processor's cache can."""
+
+
+class ParticleTransformer(Network):
+    """Softmax(q k + U) v, where U comes from ln kT, ln z, ln ΔR and ln m² of each pair (eq. 4), then class attention.
+
+    Each collection has an embedding of its own; all together form one set. Those with momenta have pair features, with
+    one another too; other pairs have U = 0. Flat groups stand beside the class token before the last layer, which the
+    paper does not have. Dropout is in the particle blocks alone, also on the attention.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        embedding: Sequence[int] = (128, 512, 128),
+        pair_embedding: Sequence[int] = (64, 64, 64),
+        heads: int = 8,
+        layers: int = 8,
+        class_layers: int = 2,
+        expansion: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        self.moving = [name for name in self.collections if getattr(inputs[name], "momenta", None)]
+        self.collections.sort(key=lambda name: name not in self.moving)
+        self._check(embedding, pair_embedding, heads, class_layers)
+        check_probability(dropout)
+        width = embedding[-1]
+        self.heads, self.dropout = heads, dropout
+        self.embeddings = nn.ModuleDict(
+            {name: ConstituentEmbedding([len(inputs[name].features), *embedding]) for name in self.collections}
+        )
+        self.pair_embedding = PairEmbedding([len(FEATURES), *pair_embedding, heads]) if pair_embedding else None
+        self.particle_blocks = nn.ModuleList(ParticleBlock(width, heads, expansion) for _ in range(layers))
+        self.class_blocks = nn.ModuleList(ClassBlock(width, heads, expansion) for _ in range(class_layers))
+        self.class_token = nn.Parameter(torch.empty(width))
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width + sum(len(inputs[name].features) for name in self.groups), outputs)
+        self.constituent_width = self.row_width = width
+        self._first_weights()
+
+    def _check(self, embedding: Sequence[int], pair_embedding: Sequence[int], heads: int, class_layers: int) -> None:
+        if not self.collections:
+            raise CollidekitError("the analysis has no collection of constituents; take mlp")
+        if pair_embedding and not self.moving:
+            raise CollidekitError(
+                f"no collection has momenta: give {' or '.join(self.collections)} momenta: [px, py, pz, E] in the analysis "
+                "file, or set pair_embedding to [] to learn without what pairs have in common"
+            )
+        if not embedding or embedding[-1] % heads:
+            raise CollidekitError(
+                f"the last size of embedding {list(embedding)} must be a multiple of the {heads} heads"
+            )
+        if class_layers < 1:
+            raise CollidekitError("needs at least one class layer: nothing else makes one row of the constituents")
+
+    def _first_weights(self) -> None:
+        """As weaver begins: Xavier uniform, biases 0; what block number n adds is smaller by sqrt(2 n)."""
+        nn.init.trunc_normal_(self.class_token, std=0.02)
+        dense = [part for name, part in self.named_modules() if isinstance(part, nn.Linear) and "pair" not in name]
+        for part in dense:
+            nn.init.xavier_uniform_(part.weight)
+            nn.init.zeros_(part.bias)
+        blocks = [block for block in self.modules() if isinstance(block, ParticleBlock | ClassBlock)]
+        for block in blocks:
+            width = len(block.mix.weight)
+            nn.init.uniform_(block.queries_keys_values.weight, -((3 / width) ** 0.5), (3 / width) ** 0.5)
+        with torch.no_grad():
+            for number, block in enumerate(self.particle_blocks, 1):
+                block.mix.weight /= (2 * number) ** 0.5
+                block.outer.weight /= (2 * number) ** 0.5
+
+    def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self._classes(self._look(inputs).rows, inputs)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
+        seen = self._look(inputs)
+        constituents = {name: seen.constituents.index_select(0, seen.sets.places[name]) for name in self.collections}
+        return Embedding(self._classes(seen.rows, inputs), seen.rows, constituents)
+
+    def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]:
+        """How much the class token looks at each constituent (T,); what is left to 1 it looks at itself."""
+        seen = self._look(inputs)
+        return {name: seen.weights.index_select(0, seen.sets.places[name]) for name in self.collections}
+
+    def _classes(self, rows: Tensor, inputs: dict[str, Input]) -> Tensor:
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        with torch.autocast(rows.device.type, enabled=False):  # few rows: full precision costs nothing here
+            return self.output(torch.cat([rows, *(group.to(rows.dtype) for group in flat)], dim=1))  # type: ignore[no-any-return]
+
+    def _look(self, inputs: dict[str, Input]) -> "Seen":
+        entries: dict[str, Ragged] = {name: inputs[name] for name in self.collections}  # type: ignore[misc]
+        sets = Sets.of({name: entry.offsets for name, entry in entries.items()})
+        embedded = [self.embeddings[name](entry.values) for name, entry in entries.items()]
+        x = torch.cat(embedded).index_select(0, sets.order)  # (T, E), rows sorted by length
+        if len(x):
+            x = self._particle_attention(x, self._pairs(entries, sets), sets)
+        with torch.autocast(x.device.type, enabled=False):
+            token, weights = self._class_attention(x, sets)
+        return Seen(sets.packing.restore(token), x, weights, sets)
+
+    def _particle_attention(self, x: Tensor, paired: "Paired", sets: Sets) -> Tensor:
+        """Constituents (T, E) in, and out. A few rows go through all blocks before the next: they stay in the cache."""
+        drop = Drop(self.dropout, x.device) if self.training and self.dropout else None
+        prepared = [block.prepare(drop) for block in self.particle_blocks]
+        parts = []
+        for values, group, biases in _groups(x, paired, sets):
+            length = len(values)
+            values, _ = whole_blocks(values, sets.offsets, 128)
+            for block, weights in zip(self.particle_blocks, prepared, strict=True):
+                values = block(values, weights, group, biases, drop)
+            parts.append(values[:length])
+        return torch.cat(parts)
+
+    def _pairs(self, entries: dict[str, Ragged], sets: Sets) -> "Paired":
+        """What the heads add for each pair of those that have momenta."""
+        moving = [entries[name] for name in self.moving]
+        if self.pair_embedding is None:
+            counts = torch.zeros_like(sets.packing.rows)
+            return Paired(next(iter(entries.values())).values.new_zeros(0, self.heads), counts)
+        counts = torch.stack([entry.counts for entry in moving]).sum(dim=0).index_select(0, sets.packing.rows)
+        momenta = torch.cat([entry.momenta for entry in moving])
+        order = sets.order[sets.order < len(momenta)] if len(moving) < len(entries) else sets.order
+        i, j = pairs(F.pad(counts.cumsum(0), (1, 0)), themselves=True)
+        features = pair_features(momenta.index_select(0, order), i, j)
+        return Paired(self.pair_embedding(features), counts)
+
+    def _class_attention(self, x: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
+        """Class tokens (N, E) of the sorted rows, and how much they looked at each constituent (T,), averaged."""
+        normal = F.layer_norm(x, (x.shape[1],)).to(self.class_token.dtype)
+        particles = [(block, block.fill(normal)) for block in sets.packing.blocks]
+        token = self.class_token.expand(len(sets.packing.rows), -1)
+        weights = x.new_zeros(len(x))
+        for block in self.class_blocks:
+            token, looked = block(token, particles)
+            weights = weights + looked / len(self.class_blocks)
+        return self.norm(token), weights
+
+
+class ParticleTransformerSmall(ParticleTransformer):
+    """Sizes for a laptop."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        embedding: Sequence[int] = (64, 128, 64),
+        pair_embedding: Sequence[int] = (16, 16),
+        heads: int = 4,
+        layers: int = 3,
+        class_layers: int = 1,
+        expansion: int = 2,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(inputs, outputs, embedding, pair_embedding, heads, layers, class_layers, expansion, dropout)
+
+
+class ConstituentEmbedding(nn.Module):
+    """Batch normalisation, then dense layers, each after a layer normalisation and followed by GELU."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.norm = BatchNorm(sizes[0])
+        parts = [(nn.LayerNorm(a), nn.Linear(a, b), nn.GELU()) for a, b in pairwise(sizes)]
+        self.layers = nn.Sequential(*(part for three in parts for part in three))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Features (T, F) -> (T, E)."""
+        whole, _ = whole_blocks(self.norm(values), torch.zeros(1, dtype=torch.int64, device=values.device))
+        return torch.cat([self.layers(part) for part in whole.split(CHUNK)])[: len(values)]
+
+
+@frozen
+class Paired:
+    """What the heads add for pairs (P, heads), row after row, and how many constituents of each row (N,) form pairs."""
+
+    biases: Tensor
+    counts: Tensor
+
+
+@frozen
+class Seen:
+    """Class tokens (N, E) of the rows, sorted constituents (T, E), and how much the first looked at the second (T,)."""
+
+    rows: Tensor
+    constituents: Tensor
+    weights: Tensor
+    sets: Sets
+
+
+def _groups(x: Tensor, paired: Paired, sets: Sets) -> Iterator[tuple[Tensor, list[Heads], list[Tensor]]]:
+    """Constituents, blocks and biases of about ``CHUNK`` constituents of whole rows at a time."""
+    heads = paired.biases.shape[1]
+    counts = sets.offsets.diff()
+    rows = list(_cut(counts.tolist()))
+    groups = [pack(F.pad(own.cumsum(0), (1, 0))).blocks for own in counts[: sum(rows)].split(rows)]
+    values = x.split([group[-1].last for group in groups])
+    blocks = [block for group in groups for block in group]
+    some = paired.counts[: sum(rows)].split([block.stop - block.start for block in blocks])
+    inside = [int((own * (own + 1) // 2).sum()) for own in some]
+    biases = map(spread, paired.biases.split(inside), some, blocks)
+    for own_values, group in zip(values, groups, strict=True):
+        apart = [Heads.of(block, heads, len(own_values)) for block in group]
+        yield own_values, apart, [next(biases) for _ in group]
+
+
+def _cut(counts: Sequence[int]) -> Iterator[int]:
+    """How many rows of these counts, longest first, to take at a time; none of those that are empty."""
+    rows = together = 0
+    for count in counts:
+        if rows and (count == 0 or together + count > CHUNK):
+            yield rows
+            rows = together = 0
+        if count == 0:
+            return
+        rows, together = rows + 1, together + count
+    if rows:
+        yield rows

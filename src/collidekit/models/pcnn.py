@@ -1,0 +1,151 @@
+"""P-CNN: a one-dimensional residual network over the constituents in their order (arXiv 1902.08570)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError
+from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
+from collidekit.models.layers import mlp, segment_sum
+from collidekit.models.network import Inputs, Network
+
+
+class PCNN(Network):
+    """14 layers: a convolution, six units of two each, and a dense layer after the pooling; then the outputs.
+
+    Kernels are 3 constituents wide. Each stage of ``per_stage`` units but the first begins by halving the number of
+    constituents. Each collection has a CNN of its own; flat groups go to the dense layer.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        stem: int = 32,
+        units: Sequence[int] = (64, 64, 64, 64, 128, 128),
+        per_stage: int = 2,
+        dense: Sequence[int] = (512,),
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__(inputs, outputs)
+        if not self.collections:
+            raise CollidekitError("the analysis has no collection of constituents; take mlp")
+        self.towers = nn.ModuleDict(
+            {name: Tower(len(inputs[name].features), [stem, *units], per_stage) for name in self.collections}
+        )
+        features = sum(len(inputs[name].features) for name in self.groups)
+        widths = [[stem, *units][-1] * len(self.collections) + features, *dense]
+        self.dense = mlp(widths, dropout=dropout)
+        self.output = mlp([widths[-1], outputs], last=False)
+
+    def forward(self, inputs: dict[str, Input]) -> Tensor:
+        pooled: list[Tensor] = []
+        for name in self.collections:
+            constituents = inputs[name]
+            assert isinstance(constituents, Ragged)
+            pooled.append(self.towers[name](constituents.values, constituents.offsets))  # (N, C)
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        with torch.autocast(pooled[0].device.type, enabled=False):  # few rows: full precision costs nothing here
+            together = torch.cat([*pooled, *flat], dim=1).to(next(self.output.parameters()).dtype)
+            return self.output(self.dense(together))  # type: ignore[no-any-return]  # (N, K)
+
+
+class Tower(nn.Module):
+    """Ragged values (T, F) -> the average over what is left of the constituents of each row (N, C)."""
+
+    def __init__(self, features: int, widths: Sequence[int], per_stage: int) -> None:
+        super().__init__()
+        self.first = Convolution(features, widths[0])
+        self.units = nn.ModuleList(
+            Unit(width, following, halve=i > 0 and i % per_stage == 0)
+            for i, (width, following) in enumerate(pairwise(widths))
+        )
+
+    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
+        values = self.first(values, offsets)
+        for unit in self.units:
+            values, offsets = unit(values, offsets)
+        return segment_sum(values, offsets) / offsets.diff().clamp(min=1)[:, None]
+
+
+class Unit(nn.Module):
+    """Two convolutions and the shortcut beside them; with ``halve`` only every second constituent goes on."""
+
+    def __init__(self, width: int, following: int, halve: bool) -> None:
+        super().__init__()
+        self.halve = halve
+        self.one = Convolution(width, following)
+        self.two = Convolution(following, following)
+        self.shortcut = (
+            ConstituentLinear(width, following, bias=False) if halve or width != following else nn.Identity()
+        )
+
+    def forward(self, values: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        kept, shorter = every_second(offsets) if self.halve else (None, offsets)
+        wide = self.two(self.one(values, offsets, kept), shorter)
+        values = values if kept is None else values.index_select(0, kept)
+        return self.shortcut(values) + wide, shorter
+
+
+class Convolution(nn.Module):
+    """A convolution of kernel 3 along each row, batch normalisation and ReLU; the normalisation has the bias."""
+
+    def __init__(self, width: int, following: int) -> None:
+        super().__init__()
+        self.linear = ConstituentLinear(3 * width, following, bias=False)
+        nn.init.kaiming_uniform_(self.linear.weight, nonlinearity="relu")
+        self.norm = BatchNorm(following)
+
+    def forward(self, values: Tensor, offsets: Tensor, kept: Tensor | None = None) -> Tensor:
+        windows = neighbours(values, offsets)  # (T, 3 C)
+        if kept is not None:
+            windows = windows.index_select(0, kept)
+        return torch.relu(self.norm(self.linear(windows)))
+
+
+def every_second(offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions of the first, third, fifth ... constituent of each row, and the offsets of those."""
+    counts = (offsets.diff() + 1) // 2
+    shorter = torch.cat([offsets[:1], counts.cumsum(0)])
+    total = int(shorter[-1])
+    starts = torch.repeat_interleave(offsets[:-1] - 2 * shorter[:-1], counts, output_size=total)
+    return starts + 2 * torch.arange(total, device=offsets.device), shorter
+
+
+def neighbours(values: Tensor, offsets: Tensor) -> Tensor:
+    """Each constituent between the one before and the one after it in its row (T, 3 C); 0 beyond the ends of a row."""
+    filled = offsets.diff() > 0
+    return _Neighbours.apply(values, offsets[:-1][filled], offsets[1:][filled] - 1)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Neighbours(torch.autograd.Function):
+    """Three copies of the values in one tensor; by indices it takes several times as long."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        context.save_for_backward(first, last)
+        before, here, after = (windows := values.new_empty(len(values), 3 * values.shape[1])).chunk(3, dim=1)
+        here.copy_(values)
+        before[1:] = values[:-1]
+        after[:-1] = values[1:]
+        before.index_fill_(0, first, 0.0)
+        after.index_fill_(0, last, 0.0)
+        return windows
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        first, last = context.saved_tensors
+        before, here, after = gradients[0].chunk(3, dim=1)
+        total = here.clone()
+        total[:-1] += before[1:]
+        total[1:] += after[:-1]
+        longer = first < last
+        one, two = first[longer], last[longer]
+        total[first], total[last] = here[first], here[last]  # nothing from the rows beside
+        total[one] += before[one + 1]
+        total[two] += after[two - 1]
+        return total, None, None

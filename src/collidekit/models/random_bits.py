@@ -1,0 +1,46 @@
+"""Dropout whose random numbers cost a tenth of torch's on a CPU: 16 bits for each value, in place of 64."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from collidekit.errors import CollidekitError
+
+
+class Drop:
+    """Dropout of one forward pass, with a probability that is a multiple of 1 / 65536; torch's seed decides.
+
+    What stays is to be multiplied by ``scale``, or what follows is to take that into account.
+    """
+
+    def __init__(self, probability: float, device: torch.device) -> None:
+        dropped = check_probability(probability)
+        self.device = device
+        self.threshold = dropped - (1 << 15)
+        self.kept = 1 - dropped / (1 << 16)
+        self.scale = 1 / self.kept
+        seed = int(torch.randint(1 << 62, ()))
+        self.generator = np.random.SFC64(seed) if device.type == "cpu" else None
+
+    def keep(self, shape: Sequence[int]) -> Tensor:
+        """1 where a value stays, 0 where it is dropped, as bytes: multiplying by booleans is slow."""
+        keep = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        return torch.ge(self._bits(shape), self.threshold, out=keep)
+
+    def _bits(self, shape: Sequence[int]) -> Tensor:
+        """Random 16-bit integers."""
+        if self.generator is None:
+            return torch.randint(-(1 << 15), 1 << 15, tuple(shape), dtype=torch.int16, device=self.device)
+        number = math.prod(shape)
+        raw = self.generator.random_raw(-(-number // 4)).view(np.int16)
+        return torch.from_numpy(raw[:number]).view(tuple(shape))
+
+
+def check_probability(probability: float) -> int:
+    """How many of 65536 are dropped."""
+    if not 0 <= probability < 1:
+        raise CollidekitError(f"dropout is {probability}; it must be at least 0 and below 1")
+    return min(round(probability * (1 << 16)), (1 << 16) - 1)

@@ -1,0 +1,89 @@
+"""The card of a published model: what is known, and a mark where only the author can say it."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from collidekit.analysis.schema import Analysis
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.rejection import Rejection
+from collidekit.shipped import load_plan, shipped_analyses
+from collidekit.training.config import TrainingConfig
+
+MARK = "AUTHOR:"
+"""Stands where a card needs words that no program knows."""
+
+
+def write_card(name: str, description: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> str:
+    """The card as Markdown."""
+    environment = Environment(
+        loader=PackageLoader("collidekit.publishing"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("card.md.j2").render(
+        name=name,
+        mark=f"**{MARK}**",
+        network=description["network"],
+        bytes=description["weights"]["bytes"],
+        training=description["training"],
+        data=description["data"],
+        scores=[_score(entry) for entry in description["scores"]],
+        judged=description["judged"],
+        provenance=description["provenance"],
+        settings={name: _as_text(getattr(config, name)) for name in TrainingConfig.model_fields},
+        analysis=analysis,
+        ships=_ships(analysis),
+        analysis_text=yaml.safe_dump(analysis.model_dump(mode="json", exclude_defaults=True), sort_keys=False),
+        command=repeat_command(analysis, config, list(description["training"].get("files", {}))),
+    )
+
+
+def repeat_command(analysis: Analysis, config: TrainingConfig, files: list[str]) -> str:
+    """The command that trains the same again: what the analysis does not recommend itself is given."""
+    recommended = TrainingConfig.model_validate(analysis.training)
+    words = ["collidekit", "run", analysis.name if _ships(analysis) else "analysis.yaml"]
+    for file in files or ["YOUR_FILES"]:
+        words += ["--files", file]
+    for name in TrainingConfig.model_fields:
+        value = getattr(config, name)
+        if name == "seed" or value != getattr(recommended, name):
+            words += ["--set", f"{name}={_as_text(value)}"]
+    return shlex.join(words)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return "none" if value is None else str(value)
+
+
+def _ships(analysis: Analysis) -> bool:
+    """Whether the analysis of that name ships, with the same content."""
+    if analysis.name not in shipped_analyses():
+        return False
+    ours = load_plan(analysis.name).analysis
+    return ours.fingerprint == analysis.fingerprint and ours.training == analysis.training
+
+
+def _score(entry: dict[str, Any]) -> dict[str, Any]:
+    rejections = [Rejection(**one) for one in entry["rejections"]]
+    return {
+        **entry,
+        "auc": with_error(entry["auc"], entry["auc_error"]),
+        "targets": [f"{r.signal_efficiency:g}" for r in rejections],
+        "rejections": [f"{r} ({r.surviving:,} left)" for r in rejections],
+    }
+
+
+def open_marks(card: Path) -> int:
+    """How many places of a card wait for the author."""
+    return card.read_text(encoding="utf-8").count(MARK)

@@ -1,0 +1,49 @@
+"""The models that ship: a table of all, the card of one."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.numbers import with_error
+from collidekit.shipped import shipped_models
+from collidekit.training.checkpoint import find_checkpoint
+from collidekit.training.model_folder import CARD, DESCRIPTION, read_description
+
+
+def show_models(console: Console) -> None:
+    """One line for each model that ships."""
+    models = shipped_models()
+    if not models:
+        console.print("No model ships with this version. Make one: [cyan]collidekit publish CHECKPOINT FOLDER[/cyan]")
+        return
+    table = Table()
+    for title, side in (("name", "left"), ("network", "left"), ("parameters", "right"), ("MB", "right"),
+                        ("data", "left"), ("AUC", "right")):  # fmt: skip
+        table.add_column(title, justify=side, no_wrap=title == "name")  # type: ignore[arg-type]
+    for name, folder in models.items():
+        table.add_row(name, *_cells(read_description(folder / DESCRIPTION)))
+    console.print(table)
+    first = next(iter(models))
+    console.print(f"Use one:  [cyan]collidekit predict {first} FILES -o scores.root[/cyan]", highlight=False)
+    console.print(f"Its card: [cyan]collidekit models {first}[/cyan]", highlight=False)
+
+
+def _cells(description: dict[str, Any]) -> tuple[str, ...]:
+    network, data = description.get("network", {}), description.get("data", {})
+    size = f"{description['weights'].get('bytes', 0) / 1e6:.2f}"
+    lines = [f"{s['name']} {with_error(s['auc'], s['auc_error'])}" for s in description.get("scores", ())]
+    return (
+        str(network.get("name", "")), f"{network.get('parameters', 0):,}", size, str(data.get("description") or "not said"),
+        "\n".join(lines) or "not measured",
+    )  # fmt: skip
+
+
+def show_card(name: str, console: Console) -> None:
+    """The card of a model that ships, or of a folder."""
+    card = find_checkpoint(name).parent / CARD
+    if not card.is_file():
+        raise CollidekitError(f"{card}: there is no card; 'collidekit publish' writes one")
+    console.print(Markdown(card.read_text(encoding="utf-8")))

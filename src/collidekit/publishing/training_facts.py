@@ -1,0 +1,55 @@
+"""What the folder of a training tells of it: epochs, time, rows, versions; what is not there is left out."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from collidekit.dataset.manifest import Manifest, read_manifest
+from collidekit.errors import CollidekitError
+from collidekit.files import read_json
+
+
+def training_facts(folder: Path) -> dict[str, Any]:
+    """Of the folder of a TrainingTask; of any other folder as much as is known."""
+    facts: dict[str, Any] = {}
+    if (folder / "history.csv").is_file():
+        facts |= _of_history(folder / "history.csv")
+    run = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    facts |= {name: run[name] for name in ("made", "versions", "git") if name in run}
+    dataset = run.get("settings", {}).get("dataset")
+    if dataset and (manifest := _manifest(folder, str(dataset))):
+        facts |= {
+            "rows": manifest.rows,
+            "class_counts": manifest.class_counts,
+            "files": {Path(entry["path"]).name: entry["rows"] for entry in manifest.inputs},
+        }
+    return facts
+
+
+def _of_history(path: Path) -> dict[str, Any]:
+    with path.open(newline="") as file:
+        epochs = list(csv.DictReader(file))
+    if not epochs:
+        return {}
+    best = min(epochs, key=lambda row: float(row["val_loss"]))
+    return {
+        "epochs": len(epochs),
+        "best_epoch": int(float(best["epoch"])),
+        "validation_loss": float(best["val_loss"]),
+        "validation_accuracy": float(best["val_accuracy"]),
+        "rows_per_epoch": int(float(best["rows"])),
+        "steps": int(float(epochs[-1]["steps"])),
+        "seconds_in_steps": sum(float(row["seconds"]) for row in epochs),
+        **({"cpu_seconds": sum(float(row["cpu_seconds"]) for row in epochs)} if "cpu_seconds" in epochs[0] else {}),
+    }
+
+
+def _manifest(folder: Path, dataset: str) -> Manifest | None:
+    """Of the dataset that was trained on: ``DatasetConstructorTask/<analysis>/<version>/<hash>`` in the same results."""
+    if len(folder.parents) < 5:
+        return None
+    analysis, version = folder.parents[2].name, folder.parents[1].name
+    try:
+        return read_manifest(folder.parents[4] / "DatasetConstructorTask" / analysis / version / dataset)
+    except CollidekitError:
+        return None

@@ -1,0 +1,138 @@
+"""``collidekit calibrate``: fit the temperature of a model, store it with the model, and show what it does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.loader import Dataset
+from collidekit.dataset.manifest import read_manifest
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.calibrate import temperature_of, weighted_as_in_training
+from collidekit.evaluation.calibration import CalibrationResult, measure_calibration
+from collidekit.evaluation.plots.reliability import plot_reliabilities
+from collidekit.evaluation.report_calibration import calibration_rows
+from collidekit.files import read_json, write_json
+from collidekit.inference.predict import counted, predict, predict_files
+from collidekit.inference.predictions import Predictions
+from collidekit.progress import counting
+from collidekit.readers import expand, file_id
+from collidekit.shipped import shipped_models
+from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, store_temperature
+from collidekit.training.prepare import validation_rows
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Where the temperature was stored, what it does, and the files that were written."""
+
+    path: Path
+    result: CalibrationResult
+    folder: Path
+    plots: list[Path]
+    skipped: list[str]
+
+
+def calibrate(
+    checkpoint: str | Path,
+    files: Sequence[str] = (),
+    out: Path | None = None,
+    batch_size: int = 1024,
+    skip_bad_files: bool = False,
+    threads: int | None = None,
+) -> Calibrated:
+    """Fit to the validation rows of the training, weighted as in its loss, or to all rows of files, weighted as they come.
+
+    Writes ``calibration.json`` and a reliability plot of each class to ``out``, by default beside the model.
+    """
+    path = find_checkpoint(checkpoint)
+    if str(checkpoint) in shipped_models():
+        raise CollidekitError(
+            f"{checkpoint}: ships with collidekit and stays as it is; copy the folder {path.parent} and calibrate the copy"
+        )
+    loaded = load_checkpoint(path)
+    if threads:
+        torch.set_num_threads(threads)
+    skipped: list[str] = []
+    if files:
+        predictions, skipped = _of_files(path, loaded, files, batch_size, skip_bad_files)
+        fitted_on = f"rows of {', '.join(Path(name).name for name in expand(list(files)))}"
+    else:
+        predictions = _of_validation(path, loaded)
+        fitted_on = "validation rows"
+    temperature = temperature_of(predictions, fitted_on)
+    result = measure_calibration(predictions, temperature)
+    store_temperature(path, temperature)
+    folder = out or path.parent / "calibration"
+    write_json(folder / "calibration.json", result.as_dict())
+    plots = plot_reliabilities(folder, predictions, temperature, loaded.analysis.name)
+    return Calibrated(path, result, folder, plots, skipped)
+
+
+def _of_files(
+    path: Path, loaded: Checkpoint, files: Sequence[str], batch_size: int, skip_bad_files: bool
+) -> tuple[Predictions, list[str]]:
+    learned = _learned_from(path)
+    for name in expand(list(files)):
+        if _content(file_id(name)) in learned:
+            raise CollidekitError(
+                f"{name}: the model learned from this file, so its probabilities look better there than they are; leave out "
+                "the files to take the validation rows, or give other ones"
+            )
+    with counting("Predicting", "rows") as done:
+        return predict_files(loaded, Plan(loaded.analysis), files, batch_size, skip_bad_files, done)
+
+
+def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:
+    folder = _dataset_of(path)
+    if folder is None or not (folder / "manifest.json").is_file():
+        raise CollidekitError(
+            f"{path}: the dataset that it was trained on is not here, so its validation rows cannot be taken; give files "
+            "with known truth that it did not learn from"
+        )
+    dataset = Dataset(folder, loaded.config.n_train_files, loaded.analysis)
+    with counting("Predicting the validation rows", "rows") as done:
+        rows = validation_rows(dataset, loaded.config.train_val_split)
+        predictions = predict(loaded.tagger, loaded.analysis, counted(rows, done))
+    return weighted_as_in_training(predictions, dataset.manifest, loaded.analysis)
+
+
+def _dataset_of(path: Path) -> Path | None:
+    """The dataset of the TrainingTask in whose folder a checkpoint lies, below the same results."""
+    run = path.parent / "run.json"
+    if not run.is_file():
+        return None
+    settings = read_json(run).get("settings", {})
+    place = path.parent.resolve().parts
+    if "dataset" not in settings or len(place) < 5 or place[-5] != "TrainingTask":
+        return None
+    analysis, version = place[-4], place[-3]
+    return Path(*place[:-5], "DatasetConstructorTask", analysis, version, settings["dataset"])
+
+
+def _learned_from(path: Path) -> set[tuple[Any, ...]]:
+    """The files of the training, by their content."""
+    folder = _dataset_of(path)
+    if folder is None or not (folder / "manifest.json").is_file():
+        return set()
+    return {_content(entry["id"]) for entry in read_manifest(folder).inputs if "id" in entry}
+
+
+def _content(identity: dict[str, Any]) -> tuple[Any, ...]:
+    """What is the same for a copy of a file."""
+    return tuple(value for key, value in sorted(identity.items()) if key not in ("mtime", "modified"))
+
+
+def calibration_table(result: CalibrationResult) -> Table:
+    """Before and after, as a person reads them."""
+    header, rows = calibration_rows(result)
+    table = Table()
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,88 @@
+"""ImportanceTask: a trained tagger and test rows -> what it looks at."""
+
+from typing import Any
+
+import law
+import luigi
+import torch
+
+from collidekit.dataset.batch import Batch, concatenate
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.explain import Settings, check_settings, explain_sample
+from collidekit.evaluation.importance import SampleImportance
+from collidekit.evaluation.importance_items import find_scores
+from collidekit.evaluation.report import Section
+from collidekit.evaluation.report_importance import importance_section
+from collidekit.files import read_json
+from collidekit.tasks.inference import PredictionTask
+from collidekit.training.checkpoint import load_checkpoint
+from collidekit.training.prepare import validation_rows
+
+
+class ImportanceTask(PredictionTask):
+    """Measure how much each feature matters, on rows spread over the test dataset: by permutation and by gradients."""
+
+    explain_rows = luigi.IntParameter(default=2000, description="rows that are looked at")
+    explain_repeats = luigi.IntParameter(default=3, description="permutations of each feature")
+    scores = law.CSVParameter(default=(), description="discriminators or classes; default: every discriminator")
+    exclude_index = False
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "settings": vars(self.settings())}
+
+    def settings(self) -> Settings:
+        names = tuple(map(str, self.scores)) or tuple(self.analysis.discriminators)
+        if self.explain_rows < 2 or self.explain_repeats < 2:
+            option, value = min(("--explain-rows", self.explain_rows), ("--explain-repeats", self.explain_repeats),
+                                key=lambda pair: pair[1])  # fmt: skip
+            raise CollidekitError(f"{option}: {value} is too few; give at least 2")
+        return Settings(names, self.explain_rows, self.explain_repeats)
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {"importance": self.target("importance.json"), "run": self.target("run.json")}
+
+    def run(self) -> None:
+        inference = self.requires()["inference"]
+        if inference.is_ensemble:
+            raise CollidekitError(
+                "feature importance is that of one model: leave out --seeds, or name one --checkpoint"
+            )
+        torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
+        settings = self.settings()
+        check_settings(settings)
+        find_scores(self.analysis, settings.scores)
+        trainings = inference.trainings()
+        loaded = load_checkpoint(trainings["training"].folder if trainings else str(self.checkpoint[0]))
+        if "test" in inference.requires():
+            dataset: Dataset = inference.requires()["test"].dataset()
+            rows = Loader(dataset, 8192)
+        else:
+            dataset = inference.dataset_task().dataset()
+            rows = validation_rows(dataset, loaded.config.train_val_split)
+        done = explain_sample(loaded.tagger, self.analysis, _spread(rows, settings.rows), self.folder, settings)
+        for note in done.notes:
+            self.say(f"[yellow]{note}[/yellow]")
+        self.say(f"Feature importance: {self.folder / 'importance.json'}")
+        self.write_provenance()
+
+    def section(self) -> Section:
+        """For the report."""
+        content = self.read()
+        return importance_section(content, [self.folder / f"importance_{found.score}.png" for found in content])
+
+    def read(self) -> list[SampleImportance]:
+        """What was found, from the file."""
+        content = read_json(self.folder / "importance.json")
+        return [SampleImportance.read(entry) for entry in content["results"]]
+
+
+def _spread(rows: Loader, limit: int) -> Batch:
+    """At most so many rows, at equal distances."""
+    total = sum(map(len, rows))
+    step = max(1, -(-total // limit))
+    held, first = [], 0
+    for batch in rows:
+        held.append(batch.take(torch.arange(-first % step, len(batch), step)))
+        first += len(batch)
+    return concatenate(held)

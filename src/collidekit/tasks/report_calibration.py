@@ -1,0 +1,60 @@
+"""The calibration of what a report judges, before and after temperature scaling."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from collidekit.dataset.manifest import read_manifest
+from collidekit.evaluation.calibrate import is_weighted, weighted_as_in_training
+from collidekit.evaluation.calibration import known_rows, measure_calibration
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.plots.reliability import plot_reliabilities
+from collidekit.evaluation.report import Section
+from collidekit.evaluation.report_calibration import calibration_section
+from collidekit.inference.predictions import Predictions
+from collidekit.models.temperature import Temperature, tempered
+from collidekit.tasks.inference import InferenceTask
+from collidekit.training.checkpoint import find_checkpoint, load_content
+
+
+def calibration_part(inference: InferenceTask, folder: Path, note: str) -> Section:
+    """The section of a report; its plots are written to ``folder``."""
+    predictions = inference.predictions()
+    temperature = None if inference.is_ensemble else stored_temperature(inference)
+    if temperature is not None and inference.calibrated:  # back to what the network says
+        before = tempered(predictions.probabilities, 1 / predictions.temperature)
+        predictions = replace(predictions, probabilities=before)
+    rows, weighted = _weighted(inference, predictions)
+    result = measure_calibration(rows, temperature)
+    plots = plot_reliabilities(folder, rows, temperature, note)
+    pictures = [path for path in plots if path.suffix == ".png"]
+    return calibration_section(result, pictures, weighted, _notes(inference, temperature))
+
+
+def stored_temperature(inference: InferenceTask) -> Temperature | None:
+    """That of the model that is judged."""
+    trainings = inference.trainings()
+    named = trainings["training"].folder / "best_model.pt" if trainings else inference.checkpoint[0]
+    path = find_checkpoint(named)
+    return Temperature.read(load_content(path).get("temperature"), path)
+
+
+def _weighted(inference: InferenceTask, predictions: Predictions) -> tuple[Predictions, bool]:
+    """The rows with the weights of the training, where it is known, and whether that changes them."""
+    trainings = inference.trainings()
+    if not trainings:
+        return known_rows(predictions), False
+    manifest = read_manifest(next(iter(trainings.values())).requires()["dataset"].folder)
+    weighted = is_weighted(manifest, inference.analysis)
+    return weighted_as_in_training(predictions, manifest, inference.analysis), weighted
+
+
+def _notes(inference: InferenceTask, temperature: Temperature | None) -> list[str]:
+    if inference.is_ensemble:
+        what = "each calibrated by its own temperature" if inference.calibrated else "none of them calibrated"
+        return [f"The probabilities are those of an ensemble of members, {what}."]
+    if temperature is None:
+        return ["The model holds no temperature; 'collidekit calibrate' fits one."]
+    used = "are calibrated by it" if inference.calibrated else "are those before"
+    value = with_error(temperature.value, temperature.error)
+    fitted = f"Temperature {value}, fitted to {temperature.rows:,} {temperature.fitted_on}"
+    return [f"{fitted}; above 1 the network was too sure of itself. All other numbers of this report {used}."]

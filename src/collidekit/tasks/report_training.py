@@ -1,0 +1,78 @@
+"""What the report says of the trainings behind its numbers: one, one for each seed of an ensemble, or none."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.manifest import Manifest
+from collidekit.evaluation.plots import plot_loss_curves
+from collidekit.evaluation.report import Block, Section, Text
+from collidekit.evaluation.report_sections import provenance_section, training_section
+from collidekit.tasks.inference import InferenceTask
+
+
+def subtitle(inference: InferenceTask) -> str:
+    """The network or the checkpoints, the versions, and how they are combined."""
+    if inference.checkpoint:
+        parts = [", ".join(map(str, inference.checkpoint)), f"test dataset {inference.test_dataset_version}"]
+    else:
+        name = inference.training_config().model_name
+        parts = [name, f"dataset {inference.dataset_version}", f"training {inference.training_version}"]
+    if inference.all_seeds:
+        parts.append(f"{inference.combine} of seeds {', '.join(map(str, inference.all_seeds))}")
+    elif inference.is_ensemble:
+        parts.append(f"{inference.combine} of {len(inference.checkpoint)} models")
+    return " · ".join(parts)
+
+
+def data_note(inference: InferenceTask, manifest: Manifest) -> str:
+    """How many rows of which class were learned from, or were judged where nothing was trained."""
+    counts = ", ".join(f"{count:,} {name}" for name, count in manifest.class_counts.items())
+    if inference.checkpoint:
+        return f"Judged on {manifest.rows:,} rows: {counts}."
+    return f"Trained on {manifest.rows:,} rows: {counts}."
+
+
+def trainings_section(inference: InferenceTask, plots: Path, note: str) -> list[Section]:
+    """Loss curves and facts of each training; no section where there was none."""
+    blocks: list[Block] = []
+    trainings = inference.trainings()
+    for number, (name, training) in enumerate(trainings.items()):
+        stem = plots / (f"loss_{number + 1}" if len(trainings) > 1 else "loss")
+        drawn = plot_loss_curves(stem, training.folder / "history.csv", note)
+        pictures = [path for path in drawn if path.suffix == ".png"]
+        if len(trainings) > 1:
+            blocks.append(Text(f"{name[:1].upper()}{name[1:]}"))
+        blocks += training_section(pictures, _facts(training.folder)).blocks
+    return [Section("Training", tuple(blocks))] if blocks else []
+
+
+def repeat_section(inference: InferenceTask, analysis: Analysis) -> Section:
+    """Configuration, versions and seeds."""
+    trainings = inference.trainings()
+    made = next(iter(trainings.values())).provenance() if trainings else inference.provenance()
+    configuration: dict[str, Any] = {"analysis": analysis.model_dump(mode="json", exclude_defaults=True)}
+    seeds = {}
+    if trainings:
+        configuration["training"] = made["settings"]["config"]
+        found = (str(task.provenance()["settings"]["config"]["seed"]) for task in trainings.values())
+        seeds = {"training": ", ".join(found)}
+    else:
+        configuration["checkpoints"] = [str(name) for name in inference.checkpoint]
+    return provenance_section(yaml.safe_dump(configuration, sort_keys=False), made["versions"], made["git"], seeds)
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    with (folder / "history.csv").open() as file:
+        epochs = list(csv.DictReader(file))
+    best = min(epochs, key=lambda row: float(row["val_loss"]))
+    seconds = sum(float(row["seconds"]) for row in epochs)
+    return {
+        "epochs": f"{len(epochs)}, best {best['epoch']}",
+        "validation loss": f"{float(best['val_loss']):.4f}",
+        "time in training steps": f"{seconds:,.0f} s",
+        "rate": f"{sum(float(row['rows']) for row in epochs) / max(seconds, 1e-9):,.0f} rows/s",
+    }

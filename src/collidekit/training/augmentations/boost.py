@@ -1,0 +1,31 @@
+"""A random boost of each row along the beam."""
+
+import torch
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch, Ragged
+from collidekit.dataset.statistics import Statistics
+from collidekit.training.augmentations.momenta import Momenta
+
+
+class Boost:
+    """Each row seen from a frame that moves along the beam, with a rapidity drawn evenly from [-strength, strength].
+
+    E' = E cosh y + pz sinh y, pz' = pz cosh y + E sinh y for all constituents of a row: masses, transverse momenta and
+    distances in rapidity stay. What the analysis computes from the momenta is computed anew.
+    """
+
+    def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
+        self.strength = strength
+        self.momenta = Momenta("boost", analysis, ("pz", "energy", "eta"), fixed=False)
+
+    def __call__(self, batch: Batch) -> Batch:
+        rapidity = self.strength * (2 * torch.rand(len(batch), dtype=torch.float64) - 1)
+        new = {}
+        for name in self.momenta.names:
+            entry = batch.inputs[name]
+            assert isinstance(entry, Ragged)
+            px, py, pz, energy = entry.momenta.double().unbind(1)
+            cosh, sinh = rapidity.cosh()[entry.rows], rapidity.sinh()[entry.rows]
+            new[name] = torch.stack([px, py, pz * cosh + energy * sinh, energy * cosh + pz * sinh], dim=1)
+        return self.momenta.replace(batch, new)

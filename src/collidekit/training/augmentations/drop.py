@@ -1,0 +1,113 @@
+"""Constituents that are lost: each with the same probability, or those that are softer than a threshold."""
+
+from collections.abc import Sequence
+
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from collidekit.analysis.schema import Analysis
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.batch import Batch, Ragged
+from collidekit.dataset.statistics import Statistics
+from collidekit.errors import CollidekitError
+from collidekit.training.augmentations.changes import Rules
+from collidekit.training.augmentations.dependents import Dependents
+from collidekit.training.augmentations.lists import Lists
+from collidekit.training.augmentations.momenta import momentum_names, named
+
+
+class Drop:
+    """Each constituent lost with the probability ``strength``, but never the last one of a row.
+
+    Numbers of constituents and what else the analysis computes from the momenta of all of them are computed anew.
+    """
+
+    def __init__(self, analysis: Analysis, statistics: Statistics, strength: float, what: str = "drop") -> None:
+        self.strength = strength
+        plan = Plan(analysis)
+        self.collections = self._chosen(analysis, what)
+        self.names = {
+            name: momentum_names(plan, name) for name in self.collections if analysis.collections[name].momenta
+        }
+        known = frozenset(name for parts in self.names.values() for name in parts)
+        lists = _lists(plan, self.collections)
+        lists |= {part: frozenset({name}) for name, parts in self.names.items() for part in parts}
+        rules = Rules(plan, known, frozenset(), True, lists)
+        self.dependents = Dependents(what, analysis, rules)
+
+    def _chosen(self, analysis: Analysis, what: str) -> list[str]:
+        if not analysis.collections:
+            raise CollidekitError(f"augmentation {what}: the analysis has no collection to take constituents from")
+        return list(analysis.collections)
+
+    def _kept(self, entry: Ragged) -> Tensor:
+        """Which constituents stay (T,)."""
+        drawn = torch.rand(len(entry.data))
+        return with_one_each(drawn >= self.strength, drawn, entry)
+
+    def __call__(self, batch: Batch) -> Batch:
+        after: dict[str, Ragged] = {}
+        kept: dict[str, Tensor] = {}
+        old: dict[str, Lists] = {}
+        new: dict[str, Lists] = {}
+        for name in self.collections:
+            entry = batch.inputs[name]
+            assert isinstance(entry, Ragged)
+            kept[name] = self._kept(entry)
+            after[name] = without(entry, kept[name])
+            if name in self.names:
+                old |= named(entry, entry.momenta.double(), self.names[name])
+                new |= named(after[name], after[name].momenta.double(), self.names[name])
+        return self.dependents(batch, after, old, new, kept)
+
+
+class Threshold(Drop):
+    """Constituents lost that are below a transverse momentum, drawn for each row evenly from [0, ``strength``] GeV.
+
+    The hardest one of a row stays.
+    """
+
+    def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
+        super().__init__(analysis, statistics, strength, "threshold")
+
+    def _chosen(self, analysis: Analysis, what: str) -> list[str]:
+        found = [name for name, entry in analysis.collections.items() if entry.momenta]
+        if not found:
+            raise CollidekitError(f"augmentation {what}: no collection of the analysis has momenta to change")
+        return found
+
+    def _kept(self, entry: Ragged) -> Tensor:
+        pt = torch.hypot(entry.momenta[:, 0], entry.momenta[:, 1])
+        threshold = self.strength * torch.rand(len(entry))
+        return with_one_each(pt >= threshold[entry.rows], pt, entry)
+
+
+def with_one_each(kept: Tensor, order: Tensor, entry: Ragged) -> Tensor:
+    """The same, and in rows of which nothing would be kept the constituent that is largest in ``order (T,)``."""
+    largest = order.new_full((len(entry),), -torch.inf).scatter_reduce_(0, entry.rows, order, "amax")
+    some = torch.zeros(len(entry), dtype=torch.bool).index_put_((entry.rows[kept],), torch.tensor(True))
+    return kept | (~some[entry.rows] & (order == largest[entry.rows]))
+
+
+def without(entry: Ragged, kept: Tensor) -> Ragged:
+    """The collection with the constituents that are kept (T,) only."""
+    total = torch.cat([torch.zeros(1, dtype=torch.int64), kept.cumsum(0)])
+    targets = None if entry.targets is None else entry.targets[kept]
+    return evolve(entry, data=entry.data[kept], offsets=total[entry.offsets], targets=targets)
+
+
+def _lists(plan: Plan, collections: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Names of lists in the file, each with the collections that are made from it."""
+    single = {
+        expression.text
+        for place, expression in plan.expressions.items()
+        if place[0] in ("spectators", "kinematics", "event")
+        or place[:2] in {("inputs", name) for name in plan.analysis.groups}
+    }
+    found: dict[str, frozenset[str]] = {}
+    for name in collections:
+        for leaf in plan.leaves(plan.under("inputs", name)):
+            if leaf not in single:
+                found[leaf] = found.get(leaf, frozenset()) | {name}
+    return found

@@ -1,0 +1,88 @@
+"""Expressions on flat lists: as fast as numpy, where awkward arrays would take ten times as long for one batch."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from torch import Tensor
+
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.functions import choose
+from collidekit.dataset.batch import Ragged
+
+Array = np.ndarray[Any, Any]
+
+REDUCTIONS = frozenset(
+    {"sum", "mean", "std", "count", "any", "all", "argmax", "argmin", "first", "take", "sort", "position"}
+)
+"""Functions that look at a list as a whole; so do ``max`` and ``min`` of one argument, and ``at`` of a fixed place."""
+_OF_LISTS = REDUCTIONS | {"at", "pick", "spread"}
+
+
+class Counts:
+    """How many members the list of each row has (N,)."""
+
+    def __init__(self, counts: Array) -> None:
+        self.counts = counts
+
+    @cached_property
+    def rows(self) -> Array:
+        """The row of each member (T,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+
+class Lists(np.lib.mixins.NDArrayOperatorsMixin):
+    """A list of numbers in each row, as ``values (T,)`` one after another. An array (N,) beside it is one number a row."""
+
+    def __init__(self, values: Array, shape: Counts) -> None:
+        self.values, self.shape = values, shape
+
+    def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any) -> Any:
+        if method != "__call__":
+            return NotImplemented
+        return Lists(function(*(self.flat(value) for value in inputs)), self.shape)
+
+    def flat(self, value: Any) -> Any:
+        """Another value for each member."""
+        if isinstance(value, Lists):
+            return value.values
+        return value[self.shape.rows] if isinstance(value, np.ndarray) and value.ndim else value
+
+
+def lists_of(entry: Ragged, values: Tensor, shape: Counts | None = None) -> Lists:
+    """A column (T,) of a collection."""
+    return Lists(values.double().numpy(), shape or Counts(entry.counts.numpy()))
+
+
+class FlatExpression(Expression):
+    """An expression on ``Lists`` and on arrays of one number a row."""
+
+    def _apply(self, function: Callable[..., Any], *values: Any, name: str = "") -> Any:
+        if not any(isinstance(value, Lists) for value in values):
+            return super()._apply(function, *values, name=name)
+        lists = next(value for value in values if isinstance(value, Lists))
+        if name == "sum":
+            return np.bincount(lists.shape.rows, lists.values, len(lists.shape.counts))
+        if name in _OF_LISTS or (name in ("max", "min") and len(values) == 1):
+            return self._with_awkward(function, values, name, lists)
+        if function is choose or name == "where":
+            return Lists(np.where(*(lists.flat(value) for value in values)), lists.shape)
+        return super()._apply(function, *(as_number(value) for value in values), name=name)
+
+    def _with_awkward(self, function: Callable[..., Any], values: Any, name: str, lists: Lists) -> Any:
+        arrays = [ak.unflatten(v.values, v.shape.counts) if isinstance(v, Lists) else v for v in values]
+        found = super()._apply(function, *arrays, name=name)
+        if isinstance(found, ak.Array) and found.ndim > 1:
+            counts = ak.to_numpy(ak.num(found, axis=1))
+            shape = lists.shape if np.array_equal(counts, lists.shape.counts) else Counts(counts)
+            return Lists(ak.to_numpy(ak.flatten(found, axis=1)), shape)
+        return np.asarray(found)
+
+
+def as_number(value: Any) -> Any:
+    """Conditions count as 0 and 1."""
+    if isinstance(value, Lists) and value.values.dtype == bool:
+        return Lists(value.values.astype(np.int64), value.shape)
+    return value.astype(np.int64) if isinstance(value, np.ndarray) and value.dtype == bool else value

@@ -1,0 +1,190 @@
+"""Fine-tuning: begin with the weights of a checkpoint and a fresh head, hold some parts fixed, let others learn slower."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.analysis.schema import Analysis
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.network import Network
+from collidekit.models.tagger import Tagger
+from collidekit.training.checkpoint import check_same_features, find_checkpoint, load_content, read_settings
+from collidekit.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Start:
+    """The checkpoint that a training begins from."""
+
+    path: Path
+    analysis: Analysis
+    config: TrainingConfig
+    tagger: dict[str, Tensor]
+    checksum: str
+    """Of weights and scaling, wherever the file lies and whatever else it holds."""
+
+    @classmethod
+    def of(cls, name: str) -> "Start":
+        """By a file, a folder of a training, or the name of a model that ships."""
+        path = find_checkpoint(name).absolute()
+        state = path.stat()
+        return _read(path, state.st_mtime_ns, state.st_size)
+
+    def give_weights(self, tagger: Tagger, analysis: Analysis, keep_head: bool) -> None:
+        """Weights and scaling of the checkpoint into a new tagger; its head stays as it is unless it is to be kept."""
+        self._check_inputs(analysis, keep_head)
+        state = tagger.state_dict()
+        without_targets = not any(name.startswith("target_heads.") for name in self.tagger)
+        wanted = {
+            name: value
+            for name, value in state.items()
+            if not in_head(tagger, name) or (keep_head and not (without_targets and name.startswith("target_heads.")))
+        }
+        if not keep_head and not any(in_head(tagger, name) for name in state):
+            raise CollidekitError(
+                f"{type(tagger.network).__name__}: has no part {' or '.join(map(repr, tagger.network.head))} to begin anew; "
+                "name its last layer in the attribute 'head' of its class, or keep the head with --keep-head"
+            )
+        self._check_weights(wanted, state)
+        tagger.load_state_dict({**state, **{name: self.tagger[name] for name in wanted}})
+
+    def give_scaling(self, tagger: Tagger) -> None:
+        """Shifts and widths of the features: the weights were trained with these, whatever the new rows have."""
+        prefix = "scaling."
+        tagger.scaling.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in self.tagger.items() if name.startswith(prefix)}
+        )
+
+    def _check_inputs(self, analysis: Analysis, keep_head: bool) -> None:
+        check_same_features(self.path, self.analysis, analysis)
+        for name in analysis.inputs:
+            if name not in self.analysis.inputs:
+                raise CollidekitError(f"{self.path}: was trained without input {name!r} of analysis {analysis.name!r}")
+        if keep_head and list(self.analysis.classes) != list(analysis.classes):
+            raise CollidekitError(
+                f"{self.path}: its head is for the classes {', '.join(self.analysis.classes)}, not "
+                f"{', '.join(analysis.classes)}; leave --keep-head out to begin with a fresh head"
+            )
+
+    def _check_weights(self, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+        """Every weight that is to be taken must be there in its shape, and none may be left over."""
+        problem = next((f"the checkpoint has no {name}" for name in wanted if name not in self.tagger), "")
+        for name, value in wanted.items():
+            if not problem and self.tagger[name].shape != value.shape:
+                problem = f"{name} is {_shape(self.tagger[name])} in the checkpoint and {_shape(value)} here"
+        left = [name for name in self.tagger if name.startswith("network.") and name not in state]
+        if not problem and left:
+            problem = f"the checkpoint has {left[0]} besides"
+        if problem:
+            raise CollidekitError(
+                f"{self.path}: its weights do not fit the network that is asked for ({problem}); they are of network "
+                f"{self.config.model_name!r} with options {self.config.model_options}: leave --model-name and "
+                "--model-options out to take these"
+            )
+
+
+def in_head(tagger: Tagger, name: str) -> bool:
+    """Whether a parameter or buffer belongs to the head of the network, or to what learns the targets."""
+    return name.startswith("target_heads.") or any(
+        f"{name}.".startswith(f"network.{part}.") for part in tagger.network.head
+    )
+
+
+def freeze(tagger: Tagger, patterns: Sequence[str], keep_head: bool = False) -> list[nn.Module]:
+    """No gradient for the parameters whose names match; a fresh head always learns.
+
+    Returns the parts that are fixed as a whole: they are to stay in evaluation mode, which keeps the running statistics of
+    batch normalisations. A part without parameters is fixed where its buffers match.
+    """
+    names = [name for name, _ in tagger.named_parameters()]
+    free = [name for name in names if keep_head or not in_head(tagger, name)]
+    for pattern in patterns:
+        if not _matching(pattern, free):
+            if _matching(pattern, names):
+                raise CollidekitError(
+                    f"--freeze: {pattern!r} matches only the head, which begins anew and must learn; pass --keep-head too"
+                )
+            raise _no_match("--freeze", pattern, names)
+    frozen = {name for pattern in patterns for name in _matching(pattern, free)}
+    if len(frozen) == len(names):
+        raise CollidekitError(f"--freeze: all {len(names)} parameters are frozen, so nothing is left to learn")
+    for name, parameter in tagger.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(False)
+    fixed = []
+    for name, module in tagger.named_modules():
+        parameters = list(module.parameters())
+        buffers = [f"{name}.{own}" for own, _ in module.named_buffers()]
+        if parameters:
+            whole = not any(parameter.requires_grad for parameter in parameters)
+        else:
+            whole = bool(buffers) and all(_matches_any(patterns, buffer) for buffer in buffers)
+        if whole:
+            fixed.append(module)
+    return fixed
+
+
+def rate_factors(tagger: Tagger, factors: Mapping[str, float]) -> dict[nn.Parameter, float]:
+    """The factor of the learning rate of each parameter: the product of those of all patterns that match its name."""
+    names = [name for name, _ in tagger.named_parameters()]
+    for pattern in factors:
+        if not _matching(pattern, names):
+            raise _no_match("--learning-rate-factors", pattern, names)
+    found: dict[nn.Parameter, float] = {}
+    for name, parameter in tagger.named_parameters():
+        found[parameter] = 1.0
+        for pattern, factor in factors.items():
+            if fnmatchcase(name, pattern):
+                found[parameter] *= factor
+    return found
+
+
+def check_start(config: TrainingConfig, analysis: Analysis, network: Network) -> None:
+    """The errors that beginning from the checkpoint of the settings would have."""
+    tagger = Tagger(analysis, network)
+    Start.of(config.from_checkpoint).give_weights(tagger, analysis, config.keep_head)
+    freeze(tagger, config.freeze, config.keep_head)
+    rate_factors(tagger, config.learning_rate_factors)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, modified: int, size: int) -> Start:
+    """Kept while the file stays as it is: every task of a run asks for it."""
+    content = load_content(path)
+    return Start(path, *read_settings(path, content), content["tagger"], _checksum(content["tagger"]))
+
+
+def _checksum(tagger: Mapping[str, Tensor]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(tagger):
+        value = tagger[name].detach().cpu().contiguous()
+        total.update(f"{name} {value.dtype} {_shape(value)} ".encode())
+        total.update(value.reshape(-1).view(dtype=torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if fnmatchcase(name, pattern)]
+
+
+def _matches_any(patterns: Iterable[str], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _no_match(option: str, pattern: str, names: Sequence[str]) -> CollidekitError:
+    """With the parts of the network as patterns; names of its parameters may be hundreds."""
+    parts = {".".join(name.split(".")[:depth]) for name in names for depth in (2, 3, 4) if name.count(".") >= depth}
+    close = did_you_mean(pattern, [*(f"{part}.*" for part in sorted(parts)), *names])
+    top = dict.fromkeys(".".join(name.split(".")[:2]) for name in names)
+    whole = ", ".join(part if part in names else f"{part}.*" for part in top)
+    return CollidekitError(f"{option}: {pattern!r} matches no parameter{close}; the parts of the network are {whole}")
+
+
+def _shape(value: Tensor) -> str:
+    return "x".join(map(str, value.shape)) or "one number"

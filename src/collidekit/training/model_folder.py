@@ -1,0 +1,82 @@
+"""A published model: ``model.safetensors`` with weights and scaling, ``model.json`` with all else. Nothing in it is code."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from collidekit.errors import CollidekitError
+from collidekit.files import read_json, replacing, write_json
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "model.json", "README.md"
+_KEYS = {"analysis", "config", "epoch", "weights"}
+
+
+def save_model(folder: Path, tagger: dict[str, Tensor], description: dict[str, Any]) -> dict[str, Any]:
+    """Write weights and buffers, then the description with their checksum: a folder with it is whole.
+
+    The description holds analysis, config and epoch, and may hold more, such as where the model comes from. Returns the
+    size and the checksum of the weights.
+    """
+    content = save({name: value.detach().cpu().contiguous().clone() for name, value in tagger.items()})
+    (folder / DESCRIPTION).unlink(missing_ok=True)
+    with replacing(folder / WEIGHTS) as temporary:
+        temporary.write_bytes(content)
+    weights = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    write_json(folder / DESCRIPTION, {"collidekit model": FORMAT, **description, "weights": weights})
+    return weights
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The content of a ``model.json``."""
+    if not path.is_file():
+        raise CollidekitError(f"{path}: there is no such file; it belongs beside {WEIGHTS}: copy the whole folder")
+    content: dict[str, Any] = read_json(path)
+    known = isinstance(content, dict) and content.get("collidekit model") == FORMAT and content.keys() >= _KEYS
+    if not known or not all(isinstance(content[key], dict) for key in ("analysis", "config", "weights")):
+        raise CollidekitError(f"{path}: does not describe a model of this version of collidekit")
+    return content
+
+
+def load_model(path: Path) -> dict[str, Any]:
+    """Analysis and config as JSON text, epoch, and the checked weights: what a checkpoint for prediction holds."""
+    description = read_description(path.with_name(DESCRIPTION))
+    check_no_code(path, description["analysis"], description["config"])
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != description["weights"].get("sha256"):
+        raise CollidekitError(
+            f"{path}: is not the file that {DESCRIPTION} was written for (its checksum differs): it is damaged, truncated "
+            "or changed; copy the whole folder again"
+        )
+    try:
+        tagger = load(content)
+    except SafetensorError as error:
+        raise CollidekitError(f"{path}: not a readable file of weights ({error})") from None
+    return {
+        "analysis": json.dumps(description["analysis"]),
+        "config": json.dumps(description["config"]),
+        "epoch": description["epoch"],
+        "tagger": tagger,
+        "state": {},
+        "temperature": description.get("temperature"),
+    }
+
+
+def check_no_code(path: Path, analysis: dict[str, Any], config: dict[str, Any]) -> None:
+    """An error where a model needs Python of its author's, which a published one never does."""
+    source = str((analysis.get("source") or {}).get("format", ""))
+    own = {
+        "its network": config.get("model_name", "") if ".py" in str(config.get("model_name", "")) else "",
+        "the processor of its analysis": analysis.get("processor") or "",
+        "the reader of its analysis": source if ".py" in source else "",
+    }
+    for what, code in own.items():
+        if code:
+            raise CollidekitError(
+                f"{path}: {what} is code of somebody's own ({code}), which a published model cannot carry; use best_model.pt"
+            )
