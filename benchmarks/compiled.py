@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument(
         "--networks",
-        default="pfn,pair_transformer,transformer_small,particlenet_lite",
+        default="pfn,efn,particlenet_lite,transformer_small,pair_transformer",
         type=lambda text: text.split(","),
     )
     parser.add_argument("--options", default={}, type=json.loads)

@@ -345,7 +345,7 @@ def models(
 ) -> None:
     """List the trained models that ship, or print the card of one: data, recipe, scores, limits.
 
-    Use one by its name, as in [cyan]collidekit predict top-tagging/particlenet FILES -o scores.root[/cyan].
+    Use one by its name, as in [cyan]collidekit predict top-tagging/pair_transformer FILES -o scores.root[/cyan].
 
     Example: [cyan]collidekit models[/cyan]
 

@@ -14,7 +14,7 @@ def shipped_analyses() -> dict[str, Path]:
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name, such as ``top-tagging/particlenet`` -> folder of the model."""
+    """Name, such as ``top-tagging/pair_transformer`` -> folder of the model."""
     return {
         path.parent.relative_to(folder).as_posix(): path.parent
         for folder in _shipped("weights")

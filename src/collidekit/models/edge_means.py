@@ -6,7 +6,7 @@ only the products of the later layers are kept for the gradient, all else is mad
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.edge_norm import EdgeNorm, EdgeNormGradient
-from collidekit.models.neighbours import Graph, Run
+from collidekit.models.neighbours import Graph
 from collidekit.models.workspace import Workspace
 
 CHUNK = 2**18
@@ -25,7 +25,6 @@ LARGE_CHUNK = 2**26
 """On other devices."""
 SHAPE = 128
 """In half precision, edges are filled up to a multiple of it: oneDNN compiles and keeps a kernel for each shape."""
-
 WORKSPACE = Workspace()
 """For the products of edges."""
 
@@ -33,7 +32,8 @@ WORKSPACE = Workspace()
 def edge_means(own: Tensor, other: Tensor, graph: Graph, norms: Sequence[BatchNorm], weights: Sequence[Tensor]) -> Tensor:
     """Means (T, C) over the neighbours j of i of h = ReLU(norm(W ... ReLU(norm(own_i + other_j)))).
 
-    ``own`` and ``other`` (T, C_0), ``norms`` of all layers, ``weights`` (C_l, C_l-1) of all but the first.
+    ``own`` and ``other`` (T, C_0), ``norms`` of all layers, ``weights`` (C_l, C_l-1) of all but the first. The layers
+    have the same width.
     """
     training = norms[0].training
     factors = [parameter for norm in norms for parameter in (norm.weight, norm.bias)]
@@ -63,75 +63,55 @@ class _Precision:
 
 
 @frozen
-class _Layers:
-    """What is made again of the edges of a run when it is needed."""
+class _Chunk:
+    """Edges of constituents ``start`` to ``stop`` that are looked at together."""
 
-    own: Tensor  # (T, C_0)
-    other: Tensor
-    graph: Graph
-    norms: list[EdgeNorm]
-    products: list[Tensor]  # (E, C_l) of all layers but the first
-    precision: _Precision
-    places: list[Tensor]
-    """Of the products in the workspace."""
+    start: int
+    stop: int
+    shape: tuple[int, int, int]  # (stop - start, degree, C)
+    neighbours: Tensor  # (E,)
 
-    def chunks(self) -> Iterator[Run]:
-        width = max(len(norm.module.weight) for norm in self.norms)
-        size = CHUNK if self.own.device.type == "cpu" else LARGE_CHUNK
-        for run in self.graph.runs:
-            yield from run.cut(size // width)
+    def of(self, values: Tensor) -> Tensor:
+        """Values of its constituents (T, ...) -> (stop - start, ...)."""
+        return values.narrow(0, self.start, self.stop - self.start)
 
-    def first(self, run: Run) -> Tensor:
-        return _sums(self.own, self.other, self.graph, run)
-
-    def product(self, layer: int, run: Run) -> Tensor:
-        return self.products[layer - 1][run.first : run.last].to(self.precision.work)
-
-    def gradient(self, layer: int, run: Run) -> Tensor:
-        """On the way back: where the product of the layer above was is the gradient of this one."""
-        return self.product(layer + 1, run)
-
-    def normalised(self) -> tuple[Tensor, Tensor]:
-        """The parts of the first layer after its batch normalisation."""
-        norm = self.norms[0]
-        return norm(self.own), self.other * norm.scale
-
-    def hidden(self, layer: int, run: Run, normalised: tuple[Tensor, Tensor]) -> Tensor:
-        """What the layer gives (E, C_l)."""
-        if layer == 0:
-            return _sums(*normalised, self.graph, run).relu_()
-        return self.norms[layer](self.product(layer, run)).relu_()
+    def sums(self, own: Tensor, other: Tensor) -> Tensor:
+        """own_i + other_j of the edges (E, C)."""
+        edges = other.index_select(0, self.neighbours)
+        edges.view(self.shape).add_(self.of(own).unsqueeze(1))
+        return edges
 
 
-def _sums(own: Tensor, other: Tensor, graph: Graph, run: Run) -> Tensor:
-    """own_i + other_j of the edges of a run (E, C)."""
-    edges = other.index_select(0, graph.neighbours[run.first : run.last])
-    edges.view(-1, run.degree, edges.shape[1]).add_(own[run.start : run.stop, None])
-    return edges
+def _cut(graph: Graph, width: int) -> list[_Chunk]:
+    size = CHUNK if graph.neighbours.device.type == "cpu" else LARGE_CHUNK
+    runs = [part for run in graph.runs for part in run.cut(size // width)]
+    neighbours = graph.neighbours.split([run.last - run.first for run in runs])  # type: ignore[no-untyped-call]
+    return [
+        _Chunk(run.start, run.stop, (run.stop - run.start, run.degree, width), edges)
+        for run, edges in zip(runs, neighbours, strict=True)
+    ]
 
 
 def _predict(
     own: Tensor, other: Tensor, graph: Graph, modules: Sequence[BatchNorm], weights: Sequence[Tensor]
 ) -> Tensor:
     """Without a gradient and with fixed batch normalisations, no edge is kept."""
-    precision = _Precision.of(own)
+    precision, dtype = _Precision.of(own), own.dtype
     norms = [EdgeNorm(module, precision.work) for module in modules]
-    layers = _Layers(own.to(precision.work), other.to(precision.work), graph, norms, [], precision, [])
     with torch.autocast(own.device.type, enabled=False):
         for norm in norms:
             norm.settle()
-        scaled = [
-            (weight.t() * norm.scale).to(precision.product) for weight, norm in zip(weights, norms[1:], strict=True)
-        ]
-        normalised = layers.normalised()
-        means = layers.own.new_zeros(len(own), len(norms[-1].scale))
-        for run in layers.chunks():
-            edges = layers.hidden(0, run, normalised)
-            for weight, norm in zip(scaled, norms[1:], strict=True):
+        first, *later = norms
+        own, other = first(own.to(precision.work)), other.to(precision.work) * first.scale
+        scaled = [(weight.t() * norm.scale).to(precision.product) for weight, norm in zip(weights, later, strict=True)]
+        means = torch.zeros_like(own)
+        for chunk in _cut(graph, own.shape[1]):
+            edges = chunk.sums(own, other).relu_()
+            for weight, norm in zip(scaled, later, strict=True):
                 product = torch.mm(precision(edges), weight)[: len(edges)]
                 edges = product.to(precision.work).add_(norm.shift).relu_()
-            torch.mean(edges.view(-1, run.degree, edges.shape[1]), 1, out=means[run.start : run.stop])
-    return means.to(own.dtype)
+            torch.mean(edges.view(chunk.shape), 1, out=chunk.of(means))
+    return means.to(dtype)
 
 
 class _EdgeMeans(torch.autograd.Function):
@@ -141,92 +121,122 @@ class _EdgeMeans(torch.autograd.Function):
     def forward(
         ctx: Any, own: Tensor, other: Tensor, graph: Graph, modules: Sequence[BatchNorm], *parameters: Tensor
     ) -> Tensor:
-        precision = _Precision.of(own)
+        precision, edges, width = _Precision.of(own), graph.edges, own.shape[1]
         norms = [EdgeNorm(module, precision.work) for module in modules]
+        places = [WORKSPACE.take(edges, width, precision.product, own.device) for _ in norms[1:]]
+        products = [place[:edges] for place in places]
         weights = parameters[2 * len(norms) :]
-        layers = _Layers(own.to(precision.work), other.to(precision.work), graph, norms, [], precision, [])
+        layers = _Layers(own.to(precision.work), other.to(precision.work), graph, norms, products, precision)
         with torch.autocast(own.device.type, enabled=False):
-            means = _forward(layers, weights)
-        ctx.save_for_backward(own, other, graph.neighbours, *weights, *layers.products)
-        ctx.runs, ctx.norms, ctx.precision, ctx.training = graph.runs, norms, precision, modules[0].training
-        ctx.places = layers.places
+            passed, counts = layers.forward(weights)
+            degrees, _ = graph.degrees(passed)
+            means = norms[-1].of_sums(passed, counts) / degrees.clamp(min=1)
+        ctx.save_for_backward(own, other, passed, counts, *weights, *products)
+        ctx.kept = graph, norms, precision, places
         return means.to(own.dtype)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        own, other, neighbours, *rest = ctx.saved_tensors
-        weights, products = rest[: len(rest) // 2], rest[len(rest) // 2 :]
-        precision = ctx.precision
-        graph = Graph(neighbours, ctx.runs)
-        layers = _Layers(own.to(precision.work), other.to(precision.work), graph, ctx.norms, products, precision, ctx.places)
-        back = [EdgeNormGradient(norm, graph.edges, ctx.training) for norm in ctx.norms]
+        graph, norms, precision, places = ctx.kept
+        own, other, passed, counts, *rest = ctx.saved_tensors
+        weights, products = rest[: len(places)], rest[len(places) :]
+        layers = _Layers(own.to(precision.work), other.to(precision.work), graph, norms, products, precision)
+        back = [EdgeNormGradient(norm, graph.edges) for norm in norms]
         with torch.autocast(own.device.type, enabled=False):
-            parts, of_weights = _backward(layers, weights, back, gradients[0].to(precision.work))
-        while layers.places:
-            WORKSPACE.give(layers.places.pop())
+            degrees, _ = graph.degrees(layers.own)
+            each = gradients[0].to(precision.work) / degrees.clamp(min=1)  # of an edge that ReLU lets pass (T, C)
+            back[-1].see_sums(each * counts, each * passed)
+            of_parts, of_weights = layers.backward(weights, back, each)
+        while places:
+            WORKSPACE.give(places.pop())
         of_norms = [x for gradient in back for x in (gradient.weight, gradient.bias)]
-        return (*(x.to(own.dtype) for x in parts), None, None, *of_norms, *of_weights)
+        return (*(x.to(own.dtype) for x in of_parts), None, None, *of_norms, *of_weights)
 
 
-def _forward(layers: _Layers, weights: Sequence[Tensor]) -> Tensor:
-    """The means (T, C); the products of all edges and the normalisations are left in ``layers``."""
-    norms, precision = layers.norms, layers.precision
-    norms[0].see_sums(layers.own, layers.other, layers.graph)
-    norms[0].settle()
-    normalised = layers.normalised()
-    for layer, weight in enumerate(weights):
-        matrix = weight.t().to(precision.product)
-        place = WORKSPACE.take(layers.graph.edges, len(weight), precision.product, weight.device)
-        layers.places.append(place)
-        products = place[: layers.graph.edges]
-        for run in layers.chunks():
-            edges = precision(layers.hidden(layer, run, normalised))
-            part = products[run.first : run.last]
-            _multiply(edges, matrix, part)
-            norms[layer + 1].see(part.to(precision.work))
-        norms[layer + 1].settle()
-        layers.products.append(products)
-    means = layers.own.new_zeros(len(layers.own), len(norms[-1].scale))
-    for run in layers.chunks():
-        edges = layers.hidden(len(weights), run, normalised)
-        torch.mean(edges.view(-1, run.degree, edges.shape[1]), 1, out=means[run.start : run.stop])
-    return means
+class _Layers:
+    """All layers of the edges: own and other (T, C), products (E, C) of all layers but the first."""
 
+    def __init__(
+        self, own: Tensor, other: Tensor, graph: Graph, norms: list[EdgeNorm], products: list[Tensor], precision: _Precision
+    ) -> None:
+        self.own, self.other, self.graph, self.norms, self.precision = own, other, graph, norms, precision
+        self.chunks = _cut(graph, own.shape[1])
+        sizes = [len(chunk.neighbours) for chunk in self.chunks]
+        self.products = [product.split(sizes) for product in products]  # type: ignore[no-untyped-call]
 
-def _backward(
-    layers: _Layers, weights: Sequence[Tensor], back: list[EdgeNormGradient], gradient: Tensor
-) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
-    """Gradients of own and other (T, C_0), and of the weights; those of the normalisations are left in ``back``.
+    def _product(self, layer: int, number: int) -> Tensor:
+        """Of a chunk, before batch normalisation."""
+        return self.products[layer - 1][number].to(self.precision.work)  # type: ignore[no-any-return]
 
-    The gradient of a layer takes the place of the product of the layer above: autograd then refuses a second time.
-    """
-    precision, normalised, last = layers.precision, layers.normalised(), len(weights)
-    ends = _Ends(layers)
-    of_weights: list[Tensor] = []
-    for run in layers.chunks():
-        back[last].see(_spread(layers, gradient, run), layers.product(last, run))
-    for layer in range(last, 0, -1):
-        back[layer].settle()
-        weight = weights[layer - 1].to(precision.product)
-        of_weight = torch.zeros_like(weight, dtype=precision.work)
-        for run in layers.chunks():
-            edges = _spread(layers, gradient, run) if layer == last else layers.gradient(layer, run)
-            factor = precision(back[layer](edges, layers.product(layer, run)))
-            hidden = layers.hidden(layer - 1, run, normalised)
-            of_weight += factor.t() @ precision(hidden)
-            place = layers.products[layer - 1][run.first : run.last]
-            _multiply(factor, weight, place)
-            edges = place.to(precision.work)
-            _through_relu(edges, hidden, out=edges)
-            if layer == 1:
-                ends.add(edges, run)
-            else:
-                if edges is not place:
-                    place.copy_(edges)
-                back[layer - 1].see(edges, layers.product(layer - 1, run))
-        of_weights.insert(0, of_weight)
-    return ends.settle(back[0]), of_weights
+    def _normalised(self) -> tuple[Tensor, Tensor]:
+        """The parts of the first layer after batch normalisation."""
+        norm = self.norms[0]
+        return norm(self.own), self.other * norm.scale
+
+    def _hidden(self, layer: int, number: int, normalised: tuple[Tensor, Tensor]) -> Tensor:
+        """What the layer gives for a chunk."""
+        if layer == 0:
+            return self.chunks[number].sums(*normalised).relu_()
+        return self.norms[layer](self._product(layer, number)).relu_()
+
+    def forward(self, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Fill the products. Of the edges that the last ReLU lets pass: the sum of the products and the number (T, C)."""
+        norms, precision = self.norms, self.precision
+        norms[0].see_sums(self.own, self.other, self.graph)
+        norms[0].settle()
+        normalised = self._normalised()
+        for layer, weight in enumerate(weights):
+            matrix = weight.t().to(precision.product)
+            for number, place in enumerate(self.products[layer]):
+                _multiply(precision(self._hidden(layer, number, normalised)), matrix, place)
+                norms[layer + 1].see(place.to(precision.work))
+            norms[layer + 1].settle()
+        passed, counts = torch.zeros_like(self.own), torch.zeros_like(self.own)
+        for number, chunk in enumerate(self.chunks):
+            product = self._product(len(weights), number)
+            output = norms[-1](product)
+            torch.sum(_through_relu(product, output, torch.empty_like(output)).view(chunk.shape), 1, out=chunk.of(passed))
+            torch.sum(output.gt_(0).view(chunk.shape), 1, out=chunk.of(counts))
+        return passed, counts
+
+    def backward(
+        self, weights: Sequence[Tensor], back: list[EdgeNormGradient], each: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
+        """Gradients of own and other (T, C) and of the weights, for that of each edge that the last ReLU lets pass.
+
+        The gradient of a layer takes the place of the product of the layer above: autograd then refuses a second time.
+        """
+        precision, normalised, last = self.precision, self._normalised(), len(weights)
+        ends = _Ends(self.own)
+        of_weights = [torch.zeros_like(weight, dtype=precision.work) for weight in weights]
+        for layer in range(last, 0, -1):
+            back[layer].settle()
+            weight = weights[layer - 1].to(precision.product)
+            for number, chunk in enumerate(self.chunks):
+                edges = self._spread(each, number) if layer == last else self._product(layer + 1, number)
+                factor = precision(back[layer](edges, self._product(layer, number)))
+                hidden = self._hidden(layer - 1, number, normalised)
+                of_weights[layer - 1] += factor.t() @ precision(hidden)
+                place = self.products[layer - 1][number]
+                _multiply(factor, weight, place)
+                edges = place.to(precision.work)
+                _through_relu(edges, hidden, edges)
+                if layer == 1:
+                    ends.add(edges, chunk)
+                else:
+                    back[layer - 1].see(edges, self._product(layer - 1, number))
+                    if edges is not place:
+                        place.copy_(edges)
+        return ends.settle(self.other, self.graph, back[0]), of_weights
+
+    def _spread(self, each: Tensor, number: int) -> Tensor:
+        """The gradient before the last ReLU, of the edges of a chunk."""
+        chunk = self.chunks[number]
+        output = self.norms[-1](self._product(len(self.products), number))
+        edges = output.view(chunk.shape)
+        _through_relu(chunk.of(each).unsqueeze(1).expand(chunk.shape), edges, edges)
+        return output
 
 
 def _multiply(edges: Tensor, matrix: Tensor, place: Tensor) -> None:
@@ -237,18 +247,9 @@ def _multiply(edges: Tensor, matrix: Tensor, place: Tensor) -> None:
         place.copy_(torch.mm(edges, matrix)[: len(place)])
 
 
-def _through_relu(gradient: Tensor, output: Tensor, out: Tensor) -> Tensor:
-    """The gradient where the output of ReLU is positive, else 0."""
-    return torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=out)  # type: ignore[no-any-return]
-
-
-def _spread(layers: _Layers, gradient: Tensor, run: Run) -> Tensor:
-    """The gradient of the means (T, C) -> that of the last layer's normalised products of a run (E, C)."""
-    flat = layers.norms[-1](layers.product(len(layers.products), run))
-    output = flat.view(-1, run.degree, flat.shape[1])
-    each = gradient[run.start : run.stop, None] / run.degree  # (n, 1, C)
-    _through_relu(each.expand_as(output), output, out=output)
-    return flat
+def _through_relu(values: Tensor, output: Tensor, out: Tensor) -> Tensor:
+    """The values where ReLU lets pass what it is given, else 0; ``output`` is either what it is given or what it gives."""
+    return torch.ops.aten.threshold_backward.grad_input(values, output, 0, grad_input=out)  # type: ignore[no-any-return]
 
 
 class _Ends:
@@ -258,27 +259,20 @@ class _Ends:
     gradient and the value.
     """
 
-    def __init__(self, layers: _Layers) -> None:
-        self.layers = layers
-        self.leaving, self.coming = torch.zeros_like(layers.own), torch.zeros_like(layers.own)
-        self.owners = torch.zeros_like(layers.own)
-        """Sums of own_i over the edges that come to j."""
+    def __init__(self, own: Tensor) -> None:
+        self.own = own
+        self.leaving, self.coming, self.owners = (torch.zeros_like(own) for _ in range(3))
 
-    def add(self, edges: Tensor, run: Run) -> None:
-        """The gradient of a run of edges (E, C)."""
-        neighbours = self.layers.graph.neighbours[run.first : run.last]
-        edges = edges.view(-1, run.degree, edges.shape[1])
-        torch.sum(edges, 1, out=self.leaving[run.start : run.stop])
-        self.coming.index_add_(0, neighbours, edges.flatten(0, 1))
-        own = self.layers.own[run.start : run.stop, None].expand_as(edges)
-        self.owners.index_add_(0, neighbours, own.flatten(0, 1))
+    def add(self, edges: Tensor, chunk: _Chunk) -> None:
+        """The gradient of a chunk of edges (E, C); ``owners`` are sums of own_i over the edges that come to j."""
+        torch.sum(edges.view(chunk.shape), 1, out=chunk.of(self.leaving))
+        self.coming.index_add_(0, chunk.neighbours, edges)
+        self.owners.index_add_(0, chunk.neighbours, chunk.of(self.own).unsqueeze(1).expand(chunk.shape).flatten(0, 1))
 
-    def settle(self, back: EdgeNormGradient) -> tuple[Tensor, Tensor]:
+    def settle(self, other: Tensor, graph: Graph, back: EdgeNormGradient) -> tuple[Tensor, Tensor]:
         """The gradients of own and other (T, C)."""
-        own, other, graph = self.layers.own, self.layers.other, self.layers.graph
-        back.sum = self.leaving.sum(0, dtype=torch.float64)
-        back.product = (own * self.leaving + other * self.coming).sum(0, dtype=torch.float64)
+        back.see_sums(self.leaving, self.own * self.leaving + other * self.coming)
         back.settle()
-        leaving, coming = graph.degrees(own)
-        values = leaving * own + graph.neighbour_sums(other), self.owners + coming * other
+        leaving, coming = graph.degrees(self.own)
+        values = leaving * self.own + graph.neighbour_sums(other), self.owners + coming * other
         return back.of_sums(self.leaving, values[0], leaving), back.of_sums(self.coming, values[1], coming)

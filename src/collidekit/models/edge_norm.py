@@ -18,6 +18,8 @@ class EdgeNorm:
     """1 / sqrt(variance + eps)"""
     scale: Tensor
     shift: Tensor
+    of_batch: bool
+    """Whether mean and variance are those of the edges seen."""
 
     def __init__(self, module: BatchNorm, dtype: torch.dtype) -> None:
         self.module, self.dtype = module, dtype
@@ -42,7 +44,8 @@ class EdgeNorm:
 
     def settle(self) -> None:
         """All edges are seen."""
-        mean, variance = self._merge() if self.seen else self._running()
+        self.of_batch = bool(self.seen)
+        mean, variance = self._merge() if self.of_batch else self._running()
         rate = torch.rsqrt(variance + self.module.eps)
         scale = self.module.weight.detach().double() * rate
         shift = self.module.bias.detach().double() - mean * scale
@@ -50,7 +53,8 @@ class EdgeNorm:
 
     def _running(self) -> tuple[Tensor, Tensor]:
         mean, variance = self.module.running_mean, self.module.running_var
-        assert mean is not None and variance is not None
+        assert mean is not None
+        assert variance is not None
         return mean.double(), variance.double()
 
     def _merge(self) -> tuple[Tensor, Tensor]:
@@ -73,6 +77,10 @@ class EdgeNorm:
         """scale * values + shift."""
         return torch.addcmul(self.shift, values, self.scale)
 
+    def of_sums(self, values: Tensor, counts: Tensor) -> Tensor:
+        """Sums of what a call gives over some edges each, for sums of the values and numbers of edges (T, C)."""
+        return (self.shift * counts).addcmul_(values, self.scale)
+
 
 class EdgeNormGradient:
     """The way back through a batch normalisation: ``see`` the gradient of each chunk, ``settle``, then call it.
@@ -80,16 +88,19 @@ class EdgeNormGradient:
     dL/dz = scale * (g - mean(g) - x mean(g x)), where g = dL/dy and x = (z - mean) rate; in evaluation scale * g.
     """
 
-    def __init__(self, norm: EdgeNorm, edges: int, training: bool) -> None:
-        self.norm, self.training = norm, training
-        self.edges = max(edges, 1)
+    def __init__(self, norm: EdgeNorm, edges: int) -> None:
+        self.norm, self.edges = norm, edges
         self.sum = torch.zeros_like(norm.mean, dtype=torch.float64)
         self.product = torch.zeros_like(self.sum)
 
     def see(self, gradient: Tensor, values: Tensor) -> None:
         """Chunks of g and z (E, C)."""
+        self.see_sums(gradient, gradient * values)
+
+    def see_sums(self, gradient: Tensor, product: Tensor) -> None:
+        """Of some edges each, the sums of g and of g z (T, C)."""
         self.sum += gradient.sum(0)
-        self.product += (gradient * values).sum(0)
+        self.product += product.sum(0)
 
     def settle(self) -> None:
         """All edges are seen: the gradients of the normalisation's weight and bias are known."""
@@ -97,7 +108,7 @@ class EdgeNormGradient:
         rate, mean = norm.rate.double(), norm.mean.double()
         self.weight = rate * (self.product - mean * self.sum)  # sum(g x)
         self.bias = self.sum
-        factor = norm.scale.double() / self.edges * self.training
+        factor = norm.scale.double() / self.edges if norm.of_batch else torch.zeros_like(self.sum)
         self.slope = (-factor * rate * self.weight).to(norm.dtype)
         self.constant = (factor * (mean * rate * self.weight - self.sum)).to(norm.dtype)
 

@@ -25,6 +25,9 @@ class PairEmbedding(nn.Module):
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes[1:])
 
+    def _parts(self) -> list[tuple[nn.Linear, nn.BatchNorm1d]]:
+        return list(zip(self.dense, self.norms, strict=True))  # type: ignore[arg-type]
+
     def forward(self, features: Tensor) -> Tensor:
         """Features (P, F) -> (P, heads)."""
         if self.training and len(features) > 1:
@@ -35,8 +38,8 @@ class PairEmbedding(nn.Module):
 
     def _plain(self, features: Tensor) -> Tensor:
         """For derivatives with respect to the features."""
-        values = self.norm(features)
-        for dense, norm in zip(self.dense, self.norms, strict=True):
+        values: Tensor = self.norm(features)
+        for dense, norm in self._parts():
             values = F.gelu(norm(dense(values)))
         return values
 
@@ -50,9 +53,9 @@ class PairEmbedding(nn.Module):
         """Weight and bias of each layer with the normalisation before the first and after each."""
         gain, shift = _gain_and_shift(self.norm)
         layers = []
-        for dense, norm in zip(self.dense, self.norms, strict=True):
-            factor, _ = _gain_and_shift(norm)
-            bias = (dense.bias + dense.weight @ shift - norm.running_mean) * factor + norm.bias
+        for dense, norm in self._parts():
+            factor, offset = _gain_and_shift(norm)
+            bias = (dense.bias + dense.weight @ shift) * factor + offset
             layers.append((dense.weight * gain * factor[:, None], bias))
             gain, shift = torch.ones_like(factor), torch.zeros_like(factor)
         return layers
@@ -60,16 +63,20 @@ class PairEmbedding(nn.Module):
     def _train(self, features: Tensor) -> Tensor:
         first = self._first_layer(features)
         rest = [
-            part
-            for dense, norm in zip(self.dense[1:], self.norms[1:], strict=True)
-            for part in (dense.weight, dense.bias, norm.weight, norm.bias)
+            part for dense, norm in self._parts()[1:] for part in (dense.weight, dense.bias, norm.weight, norm.bias)
         ]
         statistics: list[_Statistics] = []
+        dtype = _working_type(features)
         with torch.autocast(features.device.type, enabled=False):
             embedded: Tensor = _Layers.apply(  # type: ignore[no-untyped-call]
-                features, _working_type(features), [norm.eps for norm in self.norms[1:]], statistics, *first, *rest
+                features,
+                _working_type(features),
+                [norm.eps for _, norm in self._parts()[1:]],
+                statistics,
+                *first,
+                *rest,
             )
-        for found, dense, norm in zip(statistics, self.dense[1:], self.norms[1:], strict=True):
+        for found, (dense, norm) in zip(statistics, self._parts()[1:], strict=True):
             _remember(norm, found.mean + dense.bias.detach(), found.variance, len(features))
         return embedded
 
@@ -83,14 +90,15 @@ class PairEmbedding(nn.Module):
         away = precise - mean
         covariance = away.T @ away / len(features)
         _remember(self.norm, mean, covariance.diagonal(), len(features))
+        dense, norm = self._parts()[0]
         factor = self.norm.weight * (covariance.diagonal() + self.norm.eps).rsqrt()
-        weight = self.dense[0].weight * factor  # on features - mean
+        weight = dense.weight * factor  # on features - mean
         variance = ((weight @ covariance) * weight).sum(dim=1)
-        middle = self.dense[0].bias + self.dense[0].weight @ self.norm.bias
-        _remember(self.norms[0], middle.detach(), variance.detach(), len(features))
-        gain = self.norms[0].weight * (variance + self.norms[0].eps).rsqrt()
+        middle = dense.bias + dense.weight @ self.norm.bias
+        _remember(norm, middle.detach(), variance.detach(), len(features))
+        gain = norm.weight * (variance + norm.eps).rsqrt()
         folded = gain[:, None] * weight
-        shift = self.norms[0].bias - gain * middle
+        shift = norm.bias - gain * middle
         bias = gain * middle + shift - folded @ mean
         return folded.to(self.norm.weight.dtype), bias.to(self.norm.weight.dtype)
 
@@ -111,18 +119,27 @@ def _working_type(features: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
 
 
-def _gain_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
+def _gain_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """x -> gain x + shift, as the normalisation has it when it is not trained."""
-    gain = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    return gain, norm.bias - norm.running_mean * gain
+    mean, variance = _running(norm)
+    gain = norm.weight * (variance + norm.eps).rsqrt()
+    return gain, norm.bias - mean * gain
 
 
-def _remember(norm: nn.Module, mean: Tensor, variance: Tensor, number: int) -> None:
+def _running(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean, norm.running_var
+
+
+def _remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, number: int) -> None:
     """Update the running statistics as ``BatchNorm1d`` does."""
+    assert norm.momentum is not None
+    assert norm.num_batches_tracked is not None
     with torch.no_grad():
         norm.num_batches_tracked += 1
-        norm.running_mean.lerp_(mean.to(norm.running_mean), norm.momentum)
-        norm.running_var.lerp_((variance * (number / (number - 1))).to(norm.running_var), norm.momentum)
+        for running, found in zip(_running(norm), (mean, variance * (number / (number - 1))), strict=True):
+            running.lerp_(found.to(running), norm.momentum)
 
 
 def _chain(values: Tensor, layers: list[tuple[Tensor, Tensor]], dtype: torch.dtype) -> Tensor:
@@ -199,6 +216,7 @@ class _Layers(torch.autograd.Function):
             gain_gradient = (step.sums[1] - one.mean * step.sums[0]) / one.deviation
             square = -one.gain * gain_gradient / (len(step.values) * one.deviation)
             constant = -one.gain * step.sums[0] / len(step.values) - square * one.mean
+            assert step.gradient is not None
             of_values, of_gradient, plain = square.to(dtype), one.gain.to(dtype), constant.to(dtype)
             lower, dense_gradient = dense.to(dtype), torch.zeros_like(dense)
             for a, b in _chunks(kept[0]):
@@ -209,7 +227,6 @@ class _Layers(torch.autograd.Function):
             steps.pop()
             own = [dense_gradient, torch.zeros_like(unused), gain_gradient.to(dense), step.sums[0].to(dense)]
             found = [*own, *found]
-        assert steps[0].weight_gradient is not None
         first = [steps[0].weight_gradient.to(weight), steps[0].sums[0].to(bias)]
         return (None, None, None, None, *first, *found)
 
@@ -222,10 +239,9 @@ class _Step:
 
     def __init__(self, values: Tensor, gain: Tensor, shift: Tensor) -> None:
         self.values, self.gain, self.shift = values, gain, shift
-        self.first = gain.dim() == 2
         self.sums = torch.zeros(2, len(shift), dtype=torch.float64, device=values.device)
         self.weight_gradient = gain.new_zeros(gain.shape, dtype=torch.promote_types(gain.dtype, torch.float32))
-        self.gradient = None if self.first else torch.empty_like(values)
+        self.gradient = None if gain.dim() == 2 else torch.empty_like(values)
 
     def before(self, a: int, b: int) -> Tensor:
         return _affine(self.values[a:b], self.gain, self.shift)
@@ -248,7 +264,7 @@ def _layers(rest: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
 
 def _gelu(values: Tensor) -> Tensor:
     """In the same memory where nobody needs what was there."""
-    return F.gelu(values) if values.requires_grad else torch.ops.aten.gelu_(values)  # type: ignore[no-any-return]
+    return F.gelu(values) if values.requires_grad else torch.ops.aten.gelu_(values)
 
 
 def _affine(values: Tensor, gain: Tensor, shift: Tensor) -> Tensor:

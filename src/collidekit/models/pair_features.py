@@ -22,7 +22,7 @@ def pair_features(momenta: Tensor, i: Tensor, j: Tensor) -> Tensor:
     """
     precise = momenta.double() if momenta.device.type != "mps" else momenta.float()
     columns = torch.cat([precise, _directions(precise)], dim=1)
-    chunks = zip(i.split(CHUNK), j.split(CHUNK), strict=True)
+    chunks = zip(torch.split(i, CHUNK), torch.split(j, CHUNK), strict=True)
     wanted = torch.promote_types(momenta.dtype, torch.float32)
     found = [_features(columns.index_select(0, one), columns.index_select(0, two)).to(wanted) for one, two in chunks]
     return torch.cat(found)

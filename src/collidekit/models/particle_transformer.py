@@ -82,18 +82,23 @@ class ParticleTransformer(Network):
     def _first_weights(self) -> None:
         """As weaver begins: Xavier uniform, biases 0; what block number n adds is smaller by sqrt(2 n)."""
         nn.init.trunc_normal_(self.class_token, std=0.02)
-        dense = [part for name, part in self.named_modules() if isinstance(part, nn.Linear) and "pair" not in name]
-        for part in dense:
-            nn.init.xavier_uniform_(part.weight)
-            nn.init.zeros_(part.bias)
-        blocks = [block for block in self.modules() if isinstance(block, ParticleBlock | ClassBlock)]
-        for block in blocks:
-            width = len(block.mix.weight)
-            nn.init.uniform_(block.queries_keys_values.weight, -((3 / width) ** 0.5), (3 / width) ** 0.5)
+        limit = (3 / len(self.class_token)) ** 0.5  # Xavier's for queries, keys and values each
+        for name, part in self.named_modules():
+            if isinstance(part, nn.Linear) and not name.startswith("pair_embedding."):
+                nn.init.xavier_uniform_(part.weight)
+                nn.init.zeros_(part.bias)
+        for block in (*self._blocks(), *self._class_blocks()):
+            nn.init.uniform_(block.queries_keys_values.weight, -limit, limit)
         with torch.no_grad():
-            for number, block in enumerate(self.particle_blocks, 1):
-                block.mix.weight /= (2 * number) ** 0.5
-                block.outer.weight /= (2 * number) ** 0.5
+            for number, particles in enumerate(self._blocks(), 1):
+                particles.mix.weight /= (2 * number) ** 0.5
+                particles.outer.weight /= (2 * number) ** 0.5
+
+    def _blocks(self) -> list[ParticleBlock]:
+        return list(self.particle_blocks)  # type: ignore[arg-type]
+
+    def _class_blocks(self) -> list[ClassBlock]:
+        return list(self.class_blocks)  # type: ignore[arg-type]
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
         return self._classes(self._look(inputs).rows, inputs)
@@ -127,28 +132,28 @@ class ParticleTransformer(Network):
     def _particle_attention(self, x: Tensor, paired: "Paired", sets: Sets) -> Tensor:
         """Constituents (T, E) in, and out. A few rows go through all blocks before the next: they stay in the cache."""
         drop = Drop(self.dropout, x.device) if self.training and self.dropout else None
-        prepared = [block.prepare(drop) for block in self.particle_blocks]
+        prepared = [block.prepare(drop) for block in self._blocks()]
         parts = []
         for values, group, biases in _groups(x, paired, sets):
             length = len(values)
             values, _ = whole_blocks(values, sets.offsets, 128)
-            for block, weights in zip(self.particle_blocks, prepared, strict=True):
+            for block, weights in zip(self._blocks(), prepared, strict=True):
                 values = block(values, weights, group, biases, drop)
             parts.append(values[:length])
         return torch.cat(parts)
 
     def _pairs(self, entries: dict[str, Ragged], sets: Sets) -> "Paired":
-        """What the heads add for each pair of those that have momenta."""
-        moving = [entries[name] for name in self.moving]
+        """What the heads add for each pair of those that have momenta, in single precision at least."""
+        dtype = torch.promote_types(self.class_token.dtype, torch.float32)
         if self.pair_embedding is None:
-            counts = torch.zeros_like(sets.packing.rows)
-            return Paired(next(iter(entries.values())).values.new_zeros(0, self.heads), counts)
+            return Paired(self.class_token.new_zeros(0, self.heads, dtype=dtype), torch.zeros_like(sets.packing.rows))
+        moving = [entries[name] for name in self.moving]
         counts = torch.stack([entry.counts for entry in moving]).sum(dim=0).index_select(0, sets.packing.rows)
         momenta = torch.cat([entry.momenta for entry in moving])
         order = sets.order[sets.order < len(momenta)] if len(moving) < len(entries) else sets.order
         i, j = pairs(F.pad(counts.cumsum(0), (1, 0)), themselves=True)
         features = pair_features(momenta.index_select(0, order), i, j)
-        return Paired(self.pair_embedding(features), counts)
+        return Paired(self.pair_embedding(features).to(dtype), counts)
 
     def _class_attention(self, x: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
         """Class tokens (N, E) of the sorted rows, and how much they looked at each constituent (T,), averaged."""
@@ -156,7 +161,7 @@ class ParticleTransformer(Network):
         particles = [(block, block.fill(normal)) for block in sets.packing.blocks]
         token = self.class_token.expand(len(sets.packing.rows), -1)
         weights = x.new_zeros(len(x))
-        for block in self.class_blocks:
+        for block in self._class_blocks():
             token, looked = block(token, particles)
             weights = weights + looked / len(self.class_blocks)
         return self.norm(token), weights
@@ -192,7 +197,7 @@ class ConstituentEmbedding(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Features (T, F) -> (T, E)."""
         whole, _ = whole_blocks(self.norm(values), torch.zeros(1, dtype=torch.int64, device=values.device))
-        return torch.cat([self.layers(part) for part in whole.split(CHUNK)])[: len(values)]
+        return torch.cat([self.layers(part) for part in torch.split(whole, CHUNK)])[: len(values)]
 
 
 @frozen
@@ -218,12 +223,12 @@ def _groups(x: Tensor, paired: Paired, sets: Sets) -> Iterator[tuple[Tensor, lis
     heads = paired.biases.shape[1]
     counts = sets.offsets.diff()
     rows = list(_cut(counts.tolist()))
-    groups = [pack(F.pad(own.cumsum(0), (1, 0))).blocks for own in counts[: sum(rows)].split(rows)]
-    values = x.split([group[-1].last for group in groups])
+    groups = [pack(F.pad(own.cumsum(0), (1, 0))).blocks for own in torch.split(counts[: sum(rows)], rows)]
+    values = torch.split(x, [group[-1].last for group in groups])
     blocks = [block for group in groups for block in group]
-    some = paired.counts[: sum(rows)].split([block.stop - block.start for block in blocks])
+    some = torch.split(paired.counts[: sum(rows)], [block.stop - block.start for block in blocks])
     inside = [int((own * (own + 1) // 2).sum()) for own in some]
-    biases = map(spread, paired.biases.split(inside), some, blocks)
+    biases = map(spread, torch.split(paired.biases, inside), some, blocks)
     for own_values, group in zip(values, groups, strict=True):
         apart = [Heads.of(block, heads, len(own_values)) for block in group]
         yield own_values, apart, [next(biases) for _ in group]

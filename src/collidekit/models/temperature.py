@@ -52,7 +52,8 @@ def tempered(probabilities: NDArray[Any], temperature: float) -> NDArray[Any]:
     logits = log_probabilities(probabilities) / temperature
     logits -= logits.max(axis=1, keepdims=True)
     powers = np.exp(logits)
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(probabilities.dtype)
+    found: NDArray[Any] = (powers / powers.sum(axis=1, keepdims=True)).astype(probabilities.dtype)
+    return found
 
 
 def log_probabilities(probabilities: NDArray[Any]) -> NDArray[np.float64]:

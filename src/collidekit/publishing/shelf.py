@@ -20,9 +20,10 @@ def show_models(console: Console) -> None:
         console.print("No model ships with this version. Make one: [cyan]collidekit publish CHECKPOINT FOLDER[/cyan]")
         return
     table = Table()
-    for title, side in (("name", "left"), ("network", "left"), ("parameters", "right"), ("MB", "right"),
-                        ("data", "left"), ("AUC", "right")):  # fmt: skip
-        table.add_column(title, justify=side, no_wrap=title == "name")  # type: ignore[arg-type]
+    for title in ("name", "parameters", "MB"):
+        table.add_column(title, justify="left" if title == "name" else "right", no_wrap=True)
+    table.add_column("AUC", no_wrap=True)
+    table.add_column("data", no_wrap=True, overflow="ellipsis")  # the card has all of it
     for name, folder in models.items():
         table.add_row(name, *_cells(read_description(folder / DESCRIPTION)))
     console.print(table)
@@ -34,11 +35,11 @@ def show_models(console: Console) -> None:
 def _cells(description: dict[str, Any]) -> tuple[str, ...]:
     network, data = description.get("network", {}), description.get("data", {})
     size = f"{description['weights'].get('bytes', 0) / 1e6:.2f}"
-    lines = [f"{s['name']} {with_error(s['auc'], s['auc_error'])}" for s in description.get("scores", ())]
-    return (
-        str(network.get("name", "")), f"{network.get('parameters', 0):,}", size, str(data.get("description") or "not said"),
-        "\n".join(lines) or "not measured",
-    )  # fmt: skip
+    scores = description.get("scores", ())
+    several = len(scores) > 1
+    lines = [f"{s['name'] + ' ' if several else ''}{with_error(s['auc'], s['auc_error'])}" for s in scores]
+    measured = "\n".join(lines) or "not measured"
+    return f"{network.get('parameters', 0):,}", size, measured, str(data.get("description") or "not said")
 
 
 def show_card(name: str, console: Console) -> None:
