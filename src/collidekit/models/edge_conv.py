@@ -26,13 +26,14 @@ class EdgeConv(nn.Module):
         sizes = pairwise([2 * width, *widths])
         self.layers = nn.ModuleList([nn.Linear(*size, bias=False) for size in sizes])
         self.norms = nn.ModuleList([BatchNorm(size) for size in widths])
-        self.shortcut: nn.Module = nn.Identity()
+        self.shortcut = nn.Sequential()
         if width != widths[-1]:
             self.shortcut = nn.Sequential(ConstituentLinear(width, widths[-1], bias=False), BatchNorm(widths[-1]))
 
     def forward(self, values: Tensor, graph: Graph) -> Tensor:
         """Constituents (T, F) and who their neighbours are -> (T, widths[-1])."""
-        first, *later = [layer.weight for layer in self.layers]
+        weights: list[Tensor] = [layer.weight for layer in self.layers]  # type: ignore[misc]
+        first, *later = weights
         centre, difference = first.chunk(2, dim=1)
         with torch.autocast(values.device.type, enabled=False):  # little work, and full precision for what goes on
             own = _linear(values, centre - difference)  # (T, C)

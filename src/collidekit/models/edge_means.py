@@ -29,7 +29,9 @@ WORKSPACE = Workspace()
 """For the products of edges."""
 
 
-def edge_means(own: Tensor, other: Tensor, graph: Graph, norms: Sequence[BatchNorm], weights: Sequence[Tensor]) -> Tensor:
+def edge_means(
+    own: Tensor, other: Tensor, graph: Graph, norms: Sequence[BatchNorm], weights: Sequence[Tensor]
+) -> Tensor:
     """Means (T, C) over the neighbours j of i of h = ReLU(norm(W ... ReLU(norm(own_i + other_j)))).
 
     ``own`` and ``other`` (T, C_0), ``norms`` of all layers, ``weights`` (C_l, C_l-1) of all but the first. The layers
@@ -55,11 +57,14 @@ class _Precision:
         product = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else values.dtype
         return cls(torch.promote_types(values.dtype, torch.float32), product)
 
+    def working(self, edges: Tensor) -> Tensor:
+        return edges if self.product == self.work else edges.to(self.work)
+
     def __call__(self, edges: Tensor) -> Tensor:
         """Edges (E, C) as factors of a product; in half precision there are zeros behind them."""
         if self.product == self.work:
             return edges
-        return nn.functional.pad(edges.to(self.product), (0, 0, 0, -len(edges) % SHAPE))
+        return nn.functional.pad(edges.to(self.product), (0, 0, 0, -edges.shape[0] % SHAPE))
 
 
 @frozen
@@ -108,8 +113,8 @@ def _predict(
         for chunk in _cut(graph, own.shape[1]):
             edges = chunk.sums(own, other).relu_()
             for weight, norm in zip(scaled, later, strict=True):
-                product = torch.mm(precision(edges), weight)[: len(edges)]
-                edges = product.to(precision.work).add_(norm.shift).relu_()
+                product = torch.mm(precision(edges), weight)[: edges.shape[0]]
+                edges = precision.working(product).add_(norm.shift).relu_()
             torch.mean(edges.view(chunk.shape), 1, out=chunk.of(means))
     return means.to(dtype)
 
@@ -136,7 +141,7 @@ class _EdgeMeans(torch.autograd.Function):
         return means.to(own.dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         graph, norms, precision, places = ctx.kept
         own, other, passed, counts, *rest = ctx.saved_tensors
@@ -158,7 +163,13 @@ class _Layers:
     """All layers of the edges: own and other (T, C), products (E, C) of all layers but the first."""
 
     def __init__(
-        self, own: Tensor, other: Tensor, graph: Graph, norms: list[EdgeNorm], products: list[Tensor], precision: _Precision
+        self,
+        own: Tensor,
+        other: Tensor,
+        graph: Graph,
+        norms: list[EdgeNorm],
+        products: list[Tensor],
+        precision: _Precision,
     ) -> None:
         self.own, self.other, self.graph, self.norms, self.precision = own, other, graph, norms, precision
         self.chunks = _cut(graph, own.shape[1])
@@ -167,7 +178,7 @@ class _Layers:
 
     def _product(self, layer: int, number: int) -> Tensor:
         """Of a chunk, before batch normalisation."""
-        return self.products[layer - 1][number].to(self.precision.work)  # type: ignore[no-any-return]
+        return self.precision.working(self.products[layer - 1][number])
 
     def _normalised(self) -> tuple[Tensor, Tensor]:
         """The parts of the first layer after batch normalisation."""
@@ -187,16 +198,18 @@ class _Layers:
         norms[0].settle()
         normalised = self._normalised()
         for layer, weight in enumerate(weights):
-            matrix = weight.t().to(precision.product)
+            matrix = weight.t().to(precision.product).contiguous()
             for number, place in enumerate(self.products[layer]):
                 _multiply(precision(self._hidden(layer, number, normalised)), matrix, place)
-                norms[layer + 1].see(place.to(precision.work))
+                norms[layer + 1].see(precision.working(place))
             norms[layer + 1].settle()
         passed, counts = torch.zeros_like(self.own), torch.zeros_like(self.own)
         for number, chunk in enumerate(self.chunks):
             product = self._product(len(weights), number)
             output = norms[-1](product)
-            torch.sum(_through_relu(product, output, torch.empty_like(output)).view(chunk.shape), 1, out=chunk.of(passed))
+            torch.sum(
+                _through_relu(product, output, torch.empty_like(output)).view(chunk.shape), 1, out=chunk.of(passed)
+            )
             torch.sum(output.gt_(0).view(chunk.shape), 1, out=chunk.of(counts))
         return passed, counts
 
@@ -220,7 +233,7 @@ class _Layers:
                 of_weights[layer - 1] += factor.t() @ precision(hidden)
                 place = self.products[layer - 1][number]
                 _multiply(factor, weight, place)
-                edges = place.to(precision.work)
+                edges = precision.working(place)
                 _through_relu(edges, hidden, edges)
                 if layer == 1:
                     ends.add(edges, chunk)
@@ -241,7 +254,7 @@ class _Layers:
 
 def _multiply(edges: Tensor, matrix: Tensor, place: Tensor) -> None:
     """Put the product into its place; ``edges`` may have more rows than that."""
-    if len(edges) == len(place):
+    if edges.shape[0] == place.shape[0]:
         torch.mm(edges, matrix, out=place)
     else:
         place.copy_(torch.mm(edges, matrix)[: len(place)])

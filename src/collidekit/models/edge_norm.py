@@ -29,7 +29,7 @@ class EdgeNorm:
         """Take the mean and the variance of a chunk (E, C)."""
         if self.module.training:
             mean, variance = torch.batch_norm_update_stats(edges, None, None, 0.0)
-            self.seen.append((len(edges), mean, variance))
+            self.seen.append((edges.shape[0], mean, variance))
 
     def see_sums(self, own: Tensor, other: Tensor, graph: Graph) -> None:
         """Take those of own_i + other_j (T, C) over all edges from i to j of a graph, without a look at each edge."""
@@ -67,7 +67,8 @@ class EdgeNorm:
         variance = (weights * (torch.stack(variances).double() + (centres - mean).square())).sum(0)
         unbiased = variance * (number / (number - 1))
         for running, new in zip((self.module.running_mean, self.module.running_var), (mean, unbiased), strict=True):
-            assert running is not None and self.module.momentum is not None
+            assert running is not None
+            assert self.module.momentum is not None
             running.lerp_(new.to(running.dtype), self.module.momentum)
         assert self.module.num_batches_tracked is not None
         self.module.num_batches_tracked.add_(1)

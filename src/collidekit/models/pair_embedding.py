@@ -68,14 +68,8 @@ class PairEmbedding(nn.Module):
         statistics: list[_Statistics] = []
         dtype = _working_type(features)
         with torch.autocast(features.device.type, enabled=False):
-            embedded: Tensor = _Layers.apply(  # type: ignore[no-untyped-call]
-                features,
-                _working_type(features),
-                [norm.eps for _, norm in self._parts()[1:]],
-                statistics,
-                *first,
-                *rest,
-            )
+            eps = [norm.eps for _, norm in self._parts()[1:]]
+            embedded: Tensor = _Layers.apply(features, dtype, eps, statistics, *first, *rest)  # type: ignore[no-untyped-call]
         for found, (dense, norm) in zip(statistics, self._parts()[1:], strict=True):
             _remember(norm, found.mean + dense.bias.detach(), found.variance, len(features))
         return embedded

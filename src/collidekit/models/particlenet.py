@@ -87,7 +87,6 @@ class ParticleNet(Network):
     def _ragged(self, inputs: dict[str, Input]) -> list[Ragged]:
         return [entry for name in self.collections if isinstance(entry := inputs[name], Ragged)]
 
-    @torch.compiler.disable
     def _see(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Outputs (N, K), rows (N, D), constituents (T, C), and the place of each of these among those of the batch."""
         collections = self._ragged(inputs)

@@ -40,9 +40,7 @@ from collidekit.tasks.working_points import WorkingPointTask
 class ReportTask(PredictionTask):
     """Write one self-contained HTML page: data, ROC, shapes, working points, efficiencies, training, inputs, provenance."""
 
-    explain = luigi.BoolParameter(
-        default=False, description="a section on feature importance too, which takes a while"
-    )
+    explain = luigi.BoolParameter(default=False, description="a section on feature importance too, which takes a while")
     exclude_index = False
 
     def requires(self) -> dict[str, AnalysisTask]:

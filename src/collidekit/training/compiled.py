@@ -73,7 +73,7 @@ def _compiled(part: nn.Module, mode: str) -> Callable[..., Tensor]:
 
 
 def check_compiler(device: torch.device) -> None:
-    """An error where torch would find no C++ compiler; on a GPU it brings its own."""
+    """An error where torch would find no C++ compiler, which it needs on a CPU."""
     name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if device.type == "cpu" and not shutil.which(name):
         raise CollidekitError(

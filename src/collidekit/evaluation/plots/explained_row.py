@@ -47,7 +47,7 @@ def _plot_plane(
     limit = max(float(np.abs(values).max()), 1e-12)
     areas = _areas(entry.pt, len(values))
     order = np.argsort(-areas, kind="stable")  # small ones on top
-    with figure(7.4, 6.2) as canvas:
+    with figure(8.2, 6.2) as canvas:
         axes = canvas.subplots()
         x, y = entry.coordinates[order].T
         low = -limit if colours == DIVERGING else 0.0
@@ -93,7 +93,7 @@ def _plot_table(stem: Path, entry: ExplainedCollection, label: str, note: str) -
     """Features (rows) and the first constituents (columns), in the order of the analysis."""
     values = entry.attributions[:MOST].T
     limit = max(float(np.abs(values).max()), 1e-12)
-    with figure(4.2 + 0.28 * max(values.shape[1], 8), 1.8 + 0.34 * len(values)) as canvas:
+    with figure(4.2 + 0.28 * max(values.shape[1], 20), 1.8 + 0.34 * len(values)) as canvas:
         axes = canvas.subplots()
         image = axes.imshow(values, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
         canvas.colorbar(image, ax=axes, label=label)
