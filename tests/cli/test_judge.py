@@ -136,6 +136,29 @@ def test_a_checkpoint_away_from_its_dataset_needs_files(
     assert "the dataset that it was trained on is not here" in refused("calibrate", training)
 
 
+def test_a_model_that_ships_stays_as_it_is(
+    training: Path, trained: Trained, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collidekit.tasks import calibrate
+
+    monkeypatch.setattr(calibrate, "shipped_models", lambda: {str(training): training})
+    assert "ships with collidekit and stays as it is; copy the folder" in refused("calibrate", training, trained.test)
+
+
+def test_a_published_model_holds_the_temperature(tmp_path: Path, training: Path, trained: Trained, run: Run) -> None:
+    assert run("publish", training, "mine").exit_code == 0
+    before = load_checkpoint("mine").temperature
+    assert before == load_checkpoint(training).temperature
+    weights = (tmp_path / "mine" / "model.safetensors").read_bytes()
+    result = run("calibrate", "mine", trained.test)
+    assert result.exit_code == 0, result.output
+    after = load_checkpoint("mine").temperature
+    assert after is not None
+    assert after != before
+    assert after.fitted_on == "rows of test.root"
+    assert (tmp_path / "mine" / "model.safetensors").read_bytes() == weights
+
+
 def test_calibrate_needs_the_truth(tmp_path: Path, training: Path, refused: Callable[..., str]) -> None:
     columns = jets(30)
     del columns["label"]

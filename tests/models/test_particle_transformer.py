@@ -350,6 +350,13 @@ def test_bfloat16_through_and_through() -> None:
     torch.testing.assert_close(half.float(), full, rtol=0, atol=0.3)
 
 
+def test_torch_compile_changes_nothing() -> None:
+    network = make().eval()
+    compiled = torch.compile(network, backend="eager", dynamic=True)
+    for lengths in ([3, 5], [9, 0, 2]):
+        torch.testing.assert_close(compiled(particles(lengths)), network(particles(lengths)), rtol=0, atol=0)
+
+
 def test_parts_of_a_batch_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """The constituents and pairs that are worked on at a time."""
     network, inputs = make().train(), particles(LENGTHS)

@@ -83,7 +83,7 @@ def plain_block(block: nn.Module, values: Tensor, points: Tensor, offsets: Tenso
         hidden = torch.relu(plain_norm(norm, hidden @ layer.weight.T))
     means = [hidden[a:b].mean(0) if b > a else hidden.new_zeros(hidden.shape[1]) for a, b in pairwise(ends)]
     shortcut = values
-    if isinstance(block.shortcut, nn.Sequential):
+    if len(block.shortcut):
         shortcut = plain_norm(block.shortcut[1], values @ block.shortcut[0].weight.T)
     return torch.relu(shortcut + torch.stack(means))
 

@@ -217,7 +217,7 @@ def test_the_table_of_what_ships(
         words[1]: line for line in text.splitlines() if len(words := line.split()) > 1 and words[1].startswith("toys/")
     }
     assert set(lines) == {"toys/pfn", "toys/unknown"}
-    assert f"SvsB {with_error(score['auc'], score['auc_error'])}" in lines["toys/pfn"]
+    assert f"{with_error(score['auc'], score['auc_error'])}" in lines["toys/pfn"]
     assert "a toy" in lines["toys/pfn"]
     assert "not said" in lines["toys/unknown"]
     assert "not measured" in lines["toys/unknown"]

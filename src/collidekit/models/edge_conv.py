@@ -1,8 +1,5 @@
 """EdgeConv, the block of ParticleNet (Qu, Gouskos, arXiv 1902.08570, section 3.1)."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -15,23 +12,24 @@ from collidekit.models.neighbours import Graph
 class EdgeConv(nn.Module):
     """x_i' = ReLU(S x_i + mean_j h(x_i, x_j - x_i)) over the neighbours j of i.
 
-    h are dense layers, each with batch normalisation over all edges of the batch and ReLU; S is a dense layer with batch
-    normalisation over all constituents, or nothing where the width stays the same. Without neighbours the mean is 0.
+    h are dense layers of the same size, each with batch normalisation over all edges of the batch and ReLU; S is a dense
+    layer with batch normalisation over all constituents, or nothing where the width stays the same. Without neighbours
+    the mean is 0.
 
     The first layer is W (x_i, x_j - x_i) = (W1 - W2) x_i + W2 x_j: two products a constituent and a sum an edge.
     """
 
-    def __init__(self, width: int, widths: Sequence[int]) -> None:
+    def __init__(self, width: int, size: int, layers: int) -> None:
         super().__init__()
-        sizes = pairwise([2 * width, *widths])
-        self.layers = nn.ModuleList([nn.Linear(*size, bias=False) for size in sizes])
-        self.norms = nn.ModuleList([BatchNorm(size) for size in widths])
+        inputs = [2 * width, *[size] * (layers - 1)]
+        self.layers = nn.ModuleList([nn.Linear(before, size, bias=False) for before in inputs])
+        self.norms = nn.ModuleList([BatchNorm(size) for _ in inputs])
         self.shortcut = nn.Sequential()
-        if width != widths[-1]:
-            self.shortcut = nn.Sequential(ConstituentLinear(width, widths[-1], bias=False), BatchNorm(widths[-1]))
+        if width != size:
+            self.shortcut = nn.Sequential(ConstituentLinear(width, size, bias=False), BatchNorm(size))
 
     def forward(self, values: Tensor, graph: Graph) -> Tensor:
-        """Constituents (T, F) and who their neighbours are -> (T, widths[-1])."""
+        """Constituents (T, F) and who their neighbours are -> (T, size)."""
         weights: list[Tensor] = [layer.weight for layer in self.layers]  # type: ignore[misc]
         first, *later = weights
         centre, difference = first.chunk(2, dim=1)

@@ -118,6 +118,7 @@ class ParticleTransformer(Network):
         with torch.autocast(rows.device.type, enabled=False):  # few rows: full precision costs nothing here
             return self.output(torch.cat([rows, *(group.to(rows.dtype) for group in flat)], dim=1))  # type: ignore[no-any-return]
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # blocks have other sizes in each batch
     def _look(self, inputs: dict[str, Input]) -> "Seen":
         entries: dict[str, Ragged] = {name: inputs[name] for name in self.collections}  # type: ignore[misc]
         sets = Sets.of({name: entry.offsets for name, entry in entries.items()})

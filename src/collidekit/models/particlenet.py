@@ -49,7 +49,7 @@ class ParticleNet(Network):
             self.embeddings.update({name: _embedding(size, width) for name, size in sizes.items()})
         self.norm = BatchNorm(width)
         ends = [width, *widths]
-        self.blocks = nn.ModuleList([EdgeConv(a, [b] * layers) for a, b in zip(ends, widths, strict=False)])
+        self.blocks = nn.ModuleList([EdgeConv(a, b, layers) for a, b in zip(ends, widths, strict=False)])
         self.fusion = _fusion(sum(widths)) if fusion else None
         self.constituent_width = _fused(sum(widths)) if fusion else widths[-1]
         flat = sum(len(inputs[name].features) for name in self.groups)

@@ -20,12 +20,14 @@ def show_models(console: Console) -> None:
         console.print("No model ships with this version. Make one: [cyan]collidekit publish CHECKPOINT FOLDER[/cyan]")
         return
     table = Table()
-    for title in ("name", "parameters", "MB"):
-        table.add_column(title, justify="left" if title == "name" else "right", no_wrap=True)
-    table.add_column("AUC", no_wrap=True)
-    table.add_column("data", no_wrap=True, overflow="ellipsis")  # the card has all of it
-    for name, folder in models.items():
-        table.add_row(name, *_cells(read_description(folder / DESCRIPTION)))
+    rows = [(name, *_cells(read_description(folder / DESCRIPTION))) for name, folder in models.items()]
+    room = console.width - 1
+    for title, cells in zip(("name", "parameters", "MB", "AUC"), zip(*rows, strict=True), strict=False):
+        table.add_column(title, justify="left" if title in ("name", "AUC") else "right", no_wrap=True)
+        room -= 3 + max(len(line) for cell in (title, *cells) for line in cell.splitlines())
+    table.add_column("data", no_wrap=True)
+    for *cells, data in rows:  # the card has all that is known of the data
+        table.add_row(*cells, data if len(data) <= room - 3 else f"{data[: max(room - 4, 1)]}…")
     console.print(table)
     first = next(iter(models))
     console.print(f"Use one:  [cyan]collidekit predict {first} FILES -o scores.root[/cyan]", highlight=False)
