@@ -26,8 +26,8 @@ def show_models(console: Console) -> None:
         table.add_column(title, justify="left" if title in ("name", "AUC") else "right", no_wrap=True)
         room -= 3 + max(len(line) for cell in (title, *cells) for line in cell.splitlines())
     table.add_column("data", no_wrap=True)
-    for *cells, data in rows:  # the card has all that is known of the data
-        table.add_row(*cells, data if len(data) <= room - 3 else f"{data[: max(room - 4, 1)]}…")
+    for *known, data in rows:  # the card has all that is known of the data
+        table.add_row(*known, data if len(data) <= room - 3 else f"{data[: max(room - 4, 1)]}…")
     console.print(table)
     first = next(iter(models))
     console.print(f"Use one:  [cyan]collidekit predict {first} FILES -o scores.root[/cyan]", highlight=False)
