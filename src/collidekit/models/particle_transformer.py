@@ -17,7 +17,7 @@ from collidekit.models.packing import pack, pairs
 from collidekit.models.pair_embedding import PairEmbedding
 from collidekit.models.pair_features import FEATURES, pair_features
 from collidekit.models.particle_attention import Heads, spread
-from collidekit.models.particle_blocks import ClassBlock, ParticleBlock
+from collidekit.models.particle_blocks import ClassBlock, ParticleBlock, normalise
 from collidekit.models.random_bits import Drop, check_probability
 from collidekit.models.sets import Sets
 
@@ -158,7 +158,7 @@ class ParticleTransformer(Network):
 
     def _class_attention(self, x: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
         """Class tokens (N, E) of the sorted rows, and how much they looked at each constituent (T,), averaged."""
-        normal = F.layer_norm(x, (x.shape[1],)).to(self.class_token.dtype)
+        normal = normalise(x).to(self.class_token.dtype)
         particles = [(block, block.fill(normal)) for block in sets.packing.blocks]
         token = self.class_token.expand(len(sets.packing.rows), -1)
         weights = x.new_zeros(len(x))
