@@ -1,6 +1,6 @@
 """Pair features -> what each head of the attention adds for a pair: layers over all pairs of a batch, in chunks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor, nn
 
-CHUNK = 1 << 11
-"""Pairs that are worked on at a time: 64 channels of them are half of a core's cache."""
+CHUNK = 1 << 12
+"""Pairs that are worked on at a time: 64 channels of them are a megabyte, which stays in the processor's cache."""
 
 
 class PairEmbedding(nn.Module):
@@ -46,7 +46,9 @@ class PairEmbedding(nn.Module):
     def _evaluate(self, features: Tensor) -> Tensor:
         """The normalisation is a part of the layers."""
         dtype, layers = _working_type(features), self._folded()
-        results = [_chain(features[a:b].to(dtype), layers, dtype) for a, b in _chunks(features)]
+        results = [
+            _chain(features[a:b].to(dtype), layers, dtype) for a, b in _chunks(features, dtype == torch.bfloat16)
+        ]
         return torch.cat(results) if results else features.new_zeros(0, layers[-1][0].shape[0])
 
     def _folded(self) -> list[tuple[Tensor, Tensor]]:
@@ -97,14 +99,14 @@ class PairEmbedding(nn.Module):
         return folded.to(self.norm.weight.dtype), bias.to(self.norm.weight.dtype)
 
 
-def _chunks(values: Tensor) -> Iterator[tuple[int, int]]:
-    """Parts of ``CHUNK``, the rest in powers of two: few sizes, since oneDNN compiles a kernel for each in bfloat16."""
+def _chunks(values: Tensor, halve: bool = False) -> Iterator[tuple[int, int]]:
+    """Parts of ``CHUNK`` on a CPU; in bfloat16 the rest in powers of two, since oneDNN compiles a kernel for each size."""
     start, number = 0, len(values)
     size = CHUNK if values.device.type == "cpu" else max(number, 1)
     while start < number:
-        while start + size > number:
+        while halve and start + size > number:
             size //= 2
-        yield start, start + size
+        yield start, min(start + size, number)
         start += size
 
 
@@ -153,10 +155,13 @@ class _Statistics:
     shift: Tensor
 
     @classmethod
-    def of(cls, sums: Tensor, number: int, weight: Tensor, bias: Tensor, eps: float) -> "_Statistics":
-        """From the sums (2, C) of z and z², in double precision."""
-        mean = sums[0] / number
-        variance = (sums[1] / number - mean.square()).clamp(min=0)
+    def of(cls, parts: Sequence[tuple[Tensor, Tensor]], sizes: Sequence[int], norm: Sequence[Tensor]) -> "_Statistics":
+        """From means and variances of chunks of the given sizes, put together in double precision."""
+        means, variances = (torch.stack(found).double() for found in zip(*parts, strict=True))
+        share = means.new_tensor(sizes)[:, None] / sum(sizes)
+        mean = (share * means).sum(dim=0)
+        variance = (share * (variances + (means - mean).square())).sum(dim=0)
+        weight, bias, eps = norm
         deviation = (variance + eps).sqrt()
         gain = weight / deviation
         return cls(mean, variance, deviation, gain, bias - mean * gain)
@@ -174,22 +179,23 @@ class _Layers(torch.autograd.Function):
         weight: Tensor, bias: Tensor, *rest: Tensor,
     ) -> Tensor:  # fmt: skip
         values, gain, shift = features.to(dtype), weight.to(dtype), bias.to(dtype)
+        chunks = list(_chunks(features, dtype == torch.bfloat16))
+        sizes = [b - a for a, b in chunks]
         kept = [values]
-        for (dense, _, factor, offset), small in zip(_layers(rest), eps, strict=True):
-            outputs = values.new_empty(len(features), len(dense))
-            sums = torch.zeros(2, len(dense), dtype=torch.float64, device=features.device)
+        for (dense, _, *norm), small in zip(_layers(rest), eps, strict=True):
+            outputs, parts = values.new_empty(len(features), len(dense)), []
             transposed = dense.to(dtype).t()
-            for a, b in _chunks(features):
+            for a, b in chunks:
                 z = torch.mm(_gelu(_affine(values[a:b], gain, shift)), transposed, out=outputs[a:b])
-                _add_sums(sums, z, z)
-            statistics.append(_Statistics.of(sums, len(features), factor, offset, small))
+                parts.append(_mean_and_variance(z))
+            statistics.append(_Statistics.of(parts, sizes, (*norm, torch.tensor(small))))
             values, gain, shift = outputs, statistics[-1].gain.to(dtype), statistics[-1].shift.to(dtype)
             kept.append(values)
         result = torch.empty_like(values)
-        for a, b in _chunks(features):
+        for a, b in chunks:
             torch.ops.aten.gelu.out(_affine(values[a:b], gain, shift), out=result[a:b])
         context.save_for_backward(weight, bias, *rest, *kept)
-        context.statistics = statistics
+        context.statistics, context.chunks = statistics, chunks
         return result
 
     @staticmethod
@@ -197,58 +203,97 @@ class _Layers(torch.autograd.Function):
         count = len(context.statistics)
         (weight, bias, *rest), kept = context.saved_tensors[: -count - 1], context.saved_tensors[-count - 1 :]
         dtype = kept[0].dtype
-        steps = [_Step(kept[0], weight.to(dtype), bias.to(dtype))]
-        steps += [
-            _Step(z, one.gain.to(dtype), one.shift.to(dtype))
-            for z, one in zip(kept[1:], context.statistics, strict=True)
-        ]
-        for a, b in _chunks(kept[0]):
+        first = _First(kept[0], weight.to(dtype), bias.to(dtype))
+        steps = [first, *(_Step(z, one) for z, one in zip(kept[1:], context.statistics, strict=True))]
+        for a, b in context.chunks:
             steps[-1].take(a, b, gradients[0][a:b].to(dtype), steps[-1].before(a, b))
         found: list[Tensor] = []
         for k, (dense, unused, _, _) in reversed(list(enumerate(_layers(rest)))):
-            step, below, one = steps[k + 1], steps[k], context.statistics[k]
-            gain_gradient = (step.sums[1] - one.mean * step.sums[0]) / one.deviation
-            square = -one.gain * gain_gradient / (len(step.values) * one.deviation)
-            constant = -one.gain * step.sums[0] / len(step.values) - square * one.mean
-            assert step.gradient is not None
-            of_values, of_gradient, plain = square.to(dtype), one.gain.to(dtype), constant.to(dtype)
+            step, below = steps.pop(), steps[k]
+            assert isinstance(step, _Step)
+            make = step.through_the_norm()
             lower, dense_gradient = dense.to(dtype), torch.zeros_like(dense)
-            for a, b in _chunks(kept[0]):
-                dz = torch.addcmul(plain, step.values[a:b], of_values).addcmul_(step.gradient[a:b], of_gradient)
-                before = below.before(a, b)
-                dense_gradient += dz.t() @ F.gelu(before)
+            for a, b in context.chunks:
+                before, dz = below.before(a, b), make(a, b)
+                _add_product(dense_gradient, dz.t(), F.gelu(before))
                 below.take(a, b, dz @ lower, before)
-            steps.pop()
-            own = [dense_gradient, torch.zeros_like(unused), gain_gradient.to(dense), step.sums[0].to(dense)]
-            found = [*own, *found]
-        first = [steps[0].weight_gradient.to(weight), steps[0].sums[0].to(bias)]
-        return (None, None, None, None, *first, *found)
+            found = [dense_gradient, torch.zeros_like(unused), *(sums.to(dense) for sums in step.sums()), *found]
+        return None, None, None, None, first.weight_gradient.to(weight), first.bias_gradient.to(bias), *found
 
 
-class _Step:
-    """One normalisation and GELU, GELU(gain z + shift), on the way back: the derivatives before GELU and their sums.
+class _First:
+    """The first layer on the way back, GELU(w f + b): the derivatives before GELU are summed."""
 
-    At the first layer ``gain`` is a matrix, and the derivatives are only summed.
-    """
-
-    def __init__(self, values: Tensor, gain: Tensor, shift: Tensor) -> None:
-        self.values, self.gain, self.shift = values, gain, shift
-        self.sums = torch.zeros(2, len(shift), dtype=torch.float64, device=values.device)
-        self.weight_gradient = gain.new_zeros(gain.shape, dtype=torch.promote_types(gain.dtype, torch.float32))
-        self.gradient = None if gain.dim() == 2 else torch.empty_like(values)
+    def __init__(self, values: Tensor, weight: Tensor, bias: Tensor) -> None:
+        self.values, self.gain, self.shift = values, weight, bias
+        precise = torch.promote_types(weight.dtype, torch.float32)
+        self.weight_gradient, self.bias_gradient = weight.to(precise) * 0, bias.to(precise) * 0
 
     def before(self, a: int, b: int) -> Tensor:
+        """Values of pairs a to b before GELU."""
         return _affine(self.values[a:b], self.gain, self.shift)
 
     def take(self, a: int, b: int, gradient: Tensor, before: Tensor) -> None:
-        """The derivatives of pairs a to b after GELU, of values ``before`` it."""
-        into = before if self.gradient is None else self.gradient[a:b]
-        inner = torch.ops.aten.gelu_backward.grad_input(gradient, before, grad_input=into)
-        if self.gradient is None:
-            self.weight_gradient += inner.t() @ self.values[a:b]
-            self.sums[0] += inner.sum(dim=0)
-        else:
-            _add_sums(self.sums, inner, self.values[a:b])
+        """The derivatives of pairs a to b after GELU, of values ``before`` it, which are not needed again."""
+        inner = torch.ops.aten.gelu_backward.grad_input(gradient, before, grad_input=before)
+        _add_product(self.weight_gradient, inner.t(), self.values[a:b])
+        self.bias_gradient += inner.sum(dim=0, dtype=self.bias_gradient.dtype)
+
+
+class _Step(_First):
+    """A normalisation and GELU on the way back: the derivatives before GELU are kept, since first come their sums."""
+
+    def __init__(self, values: Tensor, statistics: _Statistics) -> None:
+        super().__init__(values, statistics.gain.to(values.dtype), statistics.shift.to(values.dtype))
+        precise = torch.promote_types(values.dtype, torch.float32)
+        self.statistics = statistics
+        self.mean, self.inverse = statistics.mean.to(precise), statistics.deviation.reciprocal().to(precise)
+        self.gradient = torch.empty_like(values)
+        self.parts: list[tuple[Tensor, Tensor]] = []
+
+    def take(self, a: int, b: int, gradient: Tensor, before: Tensor) -> None:
+        inner = torch.ops.aten.gelu_backward.grad_input(gradient, before, grad_input=self.gradient[a:b])
+        self.parts.append(_sums(inner, self.values[a:b], self.mean, self.inverse))
+
+    def sums(self) -> tuple[Tensor, Tensor]:
+        """The derivatives with respect to what the normalisation multiplies by and adds."""
+        of_gain, of_shift = (torch.stack(found).double().sum(dim=0) for found in zip(*self.parts, strict=True))
+        return of_gain, of_shift
+
+    def through_the_norm(self) -> Callable[[int, int], Tensor]:
+        """The derivatives with respect to z: gain (d - sum(d) / P - n sum(d n) / P) with n = (z - mean) / deviation."""
+        (of_gain, of_shift), one, number, dtype = self.sums(), self.statistics, len(self.values), self.values.dtype
+        of_values = -one.gain * of_gain / (number * one.deviation)
+        constant = (-one.gain * of_shift / number - of_values * one.mean).to(dtype)
+        of_values, gain = of_values.to(dtype), self.gain
+
+        def make(a: int, b: int) -> Tensor:
+            return torch.addcmul(constant, self.values[a:b], of_values).addcmul_(self.gradient[a:b], gain)
+
+        return make
+
+
+def _mean_and_variance(z: Tensor) -> tuple[Tensor, Tensor]:
+    precise = z.to(torch.promote_types(z.dtype, torch.float32))
+    mean, variance = torch.batch_norm_update_stats(precise, None, None, 0.0)
+    return mean, variance
+
+
+def _sums(gradient: Tensor, z: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over pairs of gradient * (z - mean) * inverse and of the gradient, in one pass."""
+    gradient, z = gradient.to(mean.dtype), z.to(mean.dtype)
+    _, of_gain, of_shift = torch.ops.aten.native_batch_norm_backward(
+        gradient, z, None, None, None, mean, inverse, True, 0.0, (False, True, True)
+    )
+    return of_gain, of_shift
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right, where total may be more precise."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right
 
 
 def _layers(rest: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
@@ -265,10 +310,3 @@ def _affine(values: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
     if gain.dim() == 2:
         return torch.addmm(shift, values, gain.t())
     return torch.addcmul(shift, values, gain)
-
-
-def _add_sums(sums: Tensor, values: Tensor, others: Tensor) -> None:
-    """Add the sums over pairs of ``values`` and of ``values * others``."""
-    precise = torch.promote_types(values.dtype, torch.float32)
-    sums[0] += values.sum(dim=0, dtype=precise)
-    sums[1] += (values * others).sum(dim=0, dtype=precise)
