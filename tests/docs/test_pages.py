@@ -195,3 +195,10 @@ def test_no_number_is_left_to_fill_in(page, pages):
 def test_every_analysis_that_ships_is_named(page, pages):
     for name in shipped_analyses():
         assert f"`{name}`" in pages[page]
+
+
+def test_every_picture_is_shown(pages):
+    shown = "".join(pages.values())
+    pictures = [path for path in (ROOT / "docs" / "images").rglob("*") if path.is_file()]
+    assert pictures
+    assert not [path.name for path in pictures if f"/{path.name})" not in shown]
