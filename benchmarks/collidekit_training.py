@@ -10,6 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from training_worker import Side, Turns, serve
 
 from collidekit.dataset.batch import Batch
+from collidekit.memory import keep_freed_memory
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives.classification import Classification
@@ -18,6 +19,7 @@ from collidekit.training.optimizers import build_optimizer
 
 def build(settings: dict[str, Any]) -> Side:
     """Jets in raw units in memory, and the steps of the training loop and of prediction."""
+    keep_freed_memory()  # as the training loop does
     device, mixed = settings["device"], settings["precision"] == "bf16"
     analysis, jets, scaling = torch.load(Path(settings["folder"]) / "jets.pt", weights_only=False)
     objective = Classification(torch.ones(len(analysis.classes)))

@@ -12,22 +12,27 @@ from collidekit.errors import CollidekitError, did_you_mean
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU}
 
 
+def build_activation(name: str) -> nn.Module:
+    """The activation of this name."""
+    if name not in ACTIVATIONS:
+        names = list(ACTIVATIONS)
+        raise CollidekitError(
+            f"there is no activation {name!r}{did_you_mean(name, names)}; known are {', '.join(names)}"
+        )
+    return ACTIVATIONS[name]()
+
+
 def mlp(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, last: bool = True) -> nn.Sequential:
     """Dense layers of the given sizes, input first; ``last`` says whether the last is followed by an activation.
 
     Weights begin uniform with the variance of He et al. (arXiv 1502.01852, eq. 10), biases at 0: with torch's smaller
     default, deep sets stay on a plateau for many epochs.
     """
-    if activation not in ACTIVATIONS:
-        names = list(ACTIVATIONS)
-        raise CollidekitError(
-            f"there is no activation {activation!r}{did_you_mean(activation, names)}; known are {', '.join(names)}"
-        )
     layers: list[nn.Module] = []
     for i, (width, following) in enumerate(pairwise(sizes)):
         layers.append(_dense(width, following))
         if last or i < len(sizes) - 2:
-            layers.append(ACTIVATIONS[activation]())
+            layers.append(build_activation(activation))
             if dropout:
                 layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)

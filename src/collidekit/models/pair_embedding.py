@@ -9,6 +9,10 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor, nn
 
+from collidekit.models.workspace import Workspace
+
+WORKSPACE = Workspace()
+"""For what is kept of all pairs."""
 CHUNK = 1 << 12
 """Pairs that are worked on at a time: 64 channels of them are a megabyte, which stays in the processor's cache."""
 
@@ -181,9 +185,10 @@ class _Layers(torch.autograd.Function):
         values, gain, shift = features.to(dtype), weight.to(dtype), bias.to(dtype)
         chunks = list(_chunks(features, dtype == torch.bfloat16))
         sizes = [b - a for a, b in chunks]
-        kept = [values]
+        kept, places = [values], []
         for (dense, _, *norm), small in zip(_layers(rest), eps, strict=True):
-            outputs, parts = values.new_empty(len(features), len(dense)), []
+            places.append(WORKSPACE.take(len(features), len(dense), dtype, values.device))
+            outputs, parts = places[-1][: len(features)], []
             transposed = dense.to(dtype).t()
             for a, b in chunks:
                 z = torch.mm(_gelu(_affine(values[a:b], gain, shift)), transposed, out=outputs[a:b])
@@ -191,11 +196,11 @@ class _Layers(torch.autograd.Function):
             statistics.append(_Statistics.of(parts, sizes, (*norm, torch.tensor(small))))
             values, gain, shift = outputs, statistics[-1].gain.to(dtype), statistics[-1].shift.to(dtype)
             kept.append(values)
-        result = torch.empty_like(values)
+        result = values.new_empty(values.shape)
         for a, b in chunks:
             torch.ops.aten.gelu.out(_affine(values[a:b], gain, shift), out=result[a:b])
         context.save_for_backward(weight, bias, *rest, *kept)
-        context.statistics, context.chunks = statistics, chunks
+        context.statistics, context.chunks, context.places = statistics, chunks, places
         return result
 
     @staticmethod
@@ -218,6 +223,9 @@ class _Layers(torch.autograd.Function):
                 _add_product(dense_gradient, dz.t(), F.gelu(before))
                 below.take(a, b, dz @ lower, before)
             found = [dense_gradient, torch.zeros_like(unused), *(sums.to(dense) for sums in step.sums()), *found]
+            WORKSPACE.give(step.place)
+        while context.places:
+            WORKSPACE.give(context.places.pop())
         return None, None, None, None, first.weight_gradient.to(weight), first.bias_gradient.to(bias), *found
 
 
@@ -248,7 +256,9 @@ class _Step(_First):
         precise = torch.promote_types(values.dtype, torch.float32)
         self.statistics = statistics
         self.mean, self.inverse = statistics.mean.to(precise), statistics.deviation.reciprocal().to(precise)
-        self.gradient = torch.empty_like(values)
+        number, width = values.shape
+        self.place = WORKSPACE.take(number, width, values.dtype, values.device)
+        self.gradient = self.place[:number]
         self.parts: list[tuple[Tensor, Tensor]] = []
 
     def take(self, a: int, b: int, gradient: Tensor, before: Tensor) -> None:

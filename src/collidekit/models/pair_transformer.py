@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.models.layers import mlp
+from collidekit.models.layers import build_activation, mlp
 from collidekit.models.network import Inputs, Network
 from collidekit.models.pair_features import FEATURES, pair_features
 from collidekit.models.sets import Sets, leading
@@ -46,6 +46,7 @@ class PairTransformer(Network):
         heads: int = 8,
         feed_forward: int = 128,
         pair_width: int = 32,
+        pair_activation: str = "silu",
         head: Sequence[int] = (64,),
         dropout: float = 0.0,
         features: Sequence[str] = (),
@@ -62,7 +63,7 @@ class PairTransformer(Network):
         self.embeddings = nn.ModuleDict(
             {name: mlp([len(columns), width, width], "silu", last=False) for name, columns in self.columns.items()}
         )
-        self.pairs = PairBias(pair_width, heads)
+        self.pairs = PairBias(pair_width, heads, pair_activation)
         self.blocks = nn.ModuleList(Block(width, heads, feed_forward, dropout) for _ in range(layers))
         self.norm, self.gate = nn.RMSNorm(width), nn.Linear(width, width)
         flat = sum(len(inputs[name].features) for name in self.groups)
@@ -111,8 +112,9 @@ def _columns(collections: dict[str, Collection], features: Sequence[str]) -> dic
 class PairBias(nn.Module):
     """The bias of each head for each pair (n, heads, L, L), worked out once for the two pairs (i, j) and (j, i)."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, activation: str) -> None:
         super().__init__()
+        self.activation = build_activation(activation)
         self.hidden, self.output = nn.Linear(len(FEATURES), width), nn.Linear(width, heads)
 
     def forward(self, momenta: Tensor, mask: Tensor) -> Tensor:
@@ -123,7 +125,7 @@ class PairBias(nn.Module):
             given = pair_features(momenta.reshape(-1, 4), (first + i).view(-1), (first + j).view(-1))
             scaled = (given - given.new_tensor(CENTRE)) / given.new_tensor(WIDTH)
             scaled = scaled.to(self.hidden.weight.dtype).view(n, -1, len(FEATURES)).transpose(1, 2).contiguous()
-        hidden = F.silu(self.hidden.weight @ scaled + self.hidden.bias[:, None])  # (n, width, pairs)
+        hidden = self.activation(self.hidden.weight @ scaled + self.hidden.bias[:, None])  # (n, width, pairs)
         bias = self.output.weight @ hidden + self.output.bias[:, None]  # (n, heads, pairs)
         spread: Tensor = _Spread.apply(F.pad(bias, (0, 1)), length)  # type: ignore[no-untyped-call]
         return spread.view(n, -1, length, length).masked_fill(~mask[:, None, None], NOTHING)

@@ -80,13 +80,13 @@ class _Attend(torch.autograd.Function):
                 q, k, v = together
                 scores = torch.baddbmm(bias.view(len(q), *bias.shape[2:]), q, k.transpose(1, 2))
                 weights = used = scores.softmax(dim=-1)
-                saved += [together, weights]
                 if drop:
-                    saved.append(drop.keep(scores.shape))
-                    used = torch.mul(weights, saved[-1], out=scores)
-                block.join(torch.bmm(used, v), block.joined, attended)
+                    used = drop.keep(scores.shape, out=scores).mul_(weights)
+                results = torch.bmm(used, v)
+                saved += [together, weights, used, results]
+                block.join(results, block.joined, attended)
         context.save_for_backward(*saved)
-        context.blocks, context.dropped = blocks, drop is not None
+        context.blocks = blocks
         return attended
 
     @staticmethod
@@ -100,17 +100,13 @@ class _Attend(torch.autograd.Function):
         with torch.autocast(incoming.device.type, enabled=False):
             incoming = F.pad(incoming, (0, 0, 0, 1))
             for block in blocks:
-                together, weights = next(saved), next(saved)
+                together, weights, used, results = (next(saved) for _ in range(4))
                 q, k, v = together
                 (after,) = block.split(incoming, block.results, weights.dtype)
-                of_weights = torch.bmm(after, v.transpose(1, 2))
-                outgoing, used = torch.empty_like(together), weights
-                if context.dropped:
-                    keep = next(saved)
-                    of_weights.mul_(keep)
-                    used = weights * keep
+                outgoing = torch.empty_like(together)
                 torch.bmm(used.transpose(1, 2), after, out=outgoing[2])
-                of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+                each = (after * results).sum(dim=2, keepdim=True)  # sum over keys of weights and their derivatives
+                of_scores = torch.bmm(after, v.transpose(1, 2)).mul_(used).addcmul_(weights, each, value=-1)
                 torch.bmm(of_scores, k, out=outgoing[0])
                 torch.bmm(of_scores.transpose(1, 2), q, out=outgoing[1])
                 block.join(outgoing, block.three, projected)

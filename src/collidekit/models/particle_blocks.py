@@ -12,6 +12,9 @@ from collidekit.models.packing import Block
 from collidekit.models.particle_attention import Heads, attend
 from collidekit.models.random_bits import Drop
 
+NOTHING = -1e4
+"""GELU and its derivative are 0 there, whatever is added."""
+
 
 class TransformerBlock(nn.Module):
     """What both have (NormFormer, arXiv 2110.09456): x' = x + norm(heads scaled), then gain x' + W2 norm(GELU(W1 norm(x')))."""
@@ -102,23 +105,24 @@ def _add(x: Tensor, y: Tensor, drop: Drop | None) -> Tensor:
 class _AddDropped(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, x: Tensor, y: Tensor, drop: Drop) -> Tensor:
-        keep = drop.keep(y.shape)
+        keep = drop.keep(y.shape, out=y.new_empty(y.shape))
         context.save_for_backward(keep)
         context.dtype = y.dtype
-        return (y.to(x.dtype) * keep).add_(x)
+        return torch.addcmul(x, y, keep)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (keep,) = context.saved_tensors
         (gradient,) = gradients
-        return gradient, (gradient * keep).to(context.dtype), None
+        return gradient, gradient.to(context.dtype) * keep, None
 
 
 class _FeedForward(torch.autograd.Function):
     """W2 norm(dropout(GELU(W1 x + b1))) + b2, in place where it can be.
 
-    Dropout leaves values as they are instead of making them larger: the normalisation takes that out, with an epsilon
-    that is smaller by the same factor squared.
+    Dropout is before GELU, which makes 0 of what is far below 0, and of its derivative. It leaves other values as they are
+    instead of making them larger: the normalisation takes that out, with an epsilon that is smaller by the same factor
+    squared.
     """
 
     @staticmethod
@@ -130,19 +134,17 @@ class _FeedForward(torch.autograd.Function):
         with torch.autocast(device, enabled=False):
             x, w1, w2 = x.to(dtype), w1.to(dtype), w2.to(dtype)
             before = torch.addmm(b1.to(dtype), x, w1.t())
-            inner = F.gelu(before) if any(context.needs_input_grad) else torch.ops.aten.gelu_(before)
-            keep = None
             if drop:
-                keep = drop.keep(inner.shape)
-                inner.mul_(keep)
+                before.add_(drop.dropped(before.shape, out=torch.empty_like(before)), alpha=NOTHING)
                 eps *= drop.kept**2
+            inner = F.gelu(before) if any(context.needs_input_grad) else torch.ops.aten.gelu_(before)
             normal, _, inverse = torch.native_layer_norm(inner, (inner.shape[1],), _ones(inner), None, eps)
-            context.save_for_backward(x, before, normal, inverse, w1, w2, keep)
+            context.save_for_backward(x, before, normal, inverse, w1, w2)
             return torch.addmm(b2.to(dtype), normal, w2.t())
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, before, normal, inverse, w1, w2, keep = context.saved_tensors
+        x, before, normal, inverse, w1, w2 = context.saved_tensors
         (gradient,) = gradients
         with torch.autocast(gradient.device.type, enabled=False):
             of_w2, of_b2 = gradient.t() @ normal, gradient.sum(dim=0)
@@ -151,8 +153,6 @@ class _FeedForward(torch.autograd.Function):
             inner = torch.ops.aten.native_layer_norm_backward(
                 of_normal, normal, (normal.shape[1],), zeros, ones, None, None, (True, False, False)
             )[0]
-            if keep is not None:
-                inner.mul_(keep)
             torch.ops.aten.gelu_backward.grad_input(inner, before, grad_input=inner)
             return inner @ w1, inner.t() @ x, inner.sum(dim=0), of_w2, of_b2, None, None
 

@@ -25,10 +25,13 @@ class Drop:
         seed = int(torch.randint(1 << 62, ()))
         self.generator = np.random.SFC64(seed) if device.type == "cpu" else None
 
-    def keep(self, shape: Sequence[int]) -> Tensor:
-        """1 where a value stays, 0 where it is dropped, as bytes: multiplying by booleans is slow."""
-        keep = torch.empty(shape, dtype=torch.uint8, device=self.device)
-        return torch.ge(self._bits(shape), self.threshold, out=keep)
+    def keep(self, shape: Sequence[int], out: Tensor) -> Tensor:
+        """1 where a value stays, 0 where it is dropped, in numbers of the type of ``out``: multiplying these is fast."""
+        return torch.ge(self._bits(shape), self.threshold, out=out)
+
+    def dropped(self, shape: Sequence[int], out: Tensor) -> Tensor:
+        """1 where a value is dropped, 0 where it stays."""
+        return torch.lt(self._bits(shape), self.threshold, out=out)
 
     def _bits(self, shape: Sequence[int]) -> Tensor:
         """Random 16-bit integers."""

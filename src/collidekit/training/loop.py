@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
+from collidekit.memory import keep_freed_memory
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives.base import Objective
@@ -51,6 +52,7 @@ class Training:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*.part*"):  # of a training that was killed while it wrote
             leftover.unlink()
+        keep_freed_memory()
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(config.seed)
         self.objective: Objective = Classification(
