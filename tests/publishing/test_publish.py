@@ -81,6 +81,15 @@ def test_what_is_known_of_the_training_is_filled_in(trained: Path, tmp_path: Pat
     assert "part_x, part_y, part_loge, part_d0" in text
 
 
+def test_no_folder_of_this_machine_is_published(trained: Path, dataset: Dataset, tmp_path: Path) -> None:
+    config = TrainingConfig(model_options=toys.SMALL, epochs=1, mixed_precision=False, from_checkpoint=str(trained))
+    publish(Training(config, dataset, tmp_path / "tuned", accelerator="cpu").run(), tmp_path / "toy")
+    description = (tmp_path / "toy" / "model.json").read_text()
+    assert json.loads(description)["config"]["from_checkpoint"] == trained.name
+    assert str(tmp_path.parent) not in description
+    assert load_checkpoint(tmp_path / "toy").config.from_checkpoint == trained.name
+
+
 def test_what_is_not_known_is_marked_and_no_figure_stands_for_it(trained: Path, test_file: str, tmp_path: Path) -> None:
     bare = publish(trained, tmp_path / "bare")
     text = card(tmp_path / "bare")

@@ -68,6 +68,7 @@ def publish(
     loaded = load_checkpoint(file)
     analysis, config = (json.loads(part.model_dump_json()) for part in (loaded.analysis, loaded.config))
     check_no_code(file, analysis, config)
+    _forget_folders(analysis, config)
     _check_target(folder, force)
     if threads:
         torch.set_num_threads(threads)
@@ -91,6 +92,13 @@ def publish(
         text = write_card(card_name(folder), {**description, "weights": weights}, loaded.analysis, loaded.config)
         write_text(staging / CARD, text)
     return Published(folder, weights["bytes"], scores.results, scores.skipped, open_marks(folder / CARD))
+
+
+def _forget_folders(analysis: dict[str, Any], config: dict[str, Any]) -> None:
+    """Files of this machine are known by their names alone."""
+    analysis["files"] = {part: [Path(name).name for name in names] for part, names in analysis["files"].items()}
+    if Path(config["from_checkpoint"]).exists():
+        config["from_checkpoint"] = Path(config["from_checkpoint"]).name
 
 
 def card_name(folder: Path) -> str:
