@@ -22,7 +22,9 @@ from collidekit.models.packing import Block
 from collidekit.models.pair_norm import mean_and_variance, pair_sums
 from collidekit.models.sets import Sets, leading
 
-KEPT = 2**26
+CHUNK = 2**18
+"""Numbers of messages that are worked on at a time on a CPU: 1 MiB in single precision, which stays in its cache."""
+KEPT = 2**25
 """Numbers that the messages of a layer may hold; more are not kept for the backward pass but computed again."""
 
 
@@ -166,11 +168,16 @@ class Layer(nn.Module):
         pairs = [_products(block.fill(x), block).to(h) for block in sets.packing.blocks]
         scale, shift = self._norm(h @ of_i.T, h @ of_j.T, pairs, of_pair, sets)
         a, b, c = h @ of_i.T * scale + shift, h @ of_j.T * scale, of_pair * scale[:, None]
-        large = self.training and width * sum(pair.numel() for pair in pairs) > KEPT
+        again = torch.is_grad_enabled() and width * sum(pair.numel() for pair in pairs) > KEPT
         sums, moves = [], []
         for block, pair in zip(sets.packing.blocks, pairs, strict=True):
-            given = (block.fill(a), block.fill(b), pair, c, block.fill(x), block.mask)
-            total, move = checkpoint(self._messages, *given, use_reentrant=False) if large else self._messages(*given)
+            given = (block.fill(a), block.fill(b), pair, block.fill(x), block.mask)
+            rows = max(CHUNK // (width * block.length**2), 1) if x.device.type == "cpu" else len(pair)
+            parts = [
+                checkpoint(self._messages, c, *some, use_reentrant=False) if again else self._messages(c, *some)
+                for some in zip(*(torch.split(values, rows) for values in given), strict=True)
+            ]
+            total, move = (torch.cat(found) for found in zip(*parts, strict=True))
             sums.append(block.take(total))
             if not self.last:
                 moves.append(block.take(move))
@@ -197,7 +204,7 @@ class Layer(nn.Module):
         return scale, norm.bias - mean.to(scale) * scale
 
     def _messages(
-        self, a: Tensor, b: Tensor, pair: Tensor, c: Tensor, x: Tensor, mask: Tensor
+        self, c: Tensor, a: Tensor, b: Tensor, pair: Tensor, x: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Sums of w_ij m_ij (n, L, width) and means of phi_x(m_ij) (x_i - x_j) (n, L, 4) over j."""
         m = F.relu(self.message(F.relu(a[:, :, None] + b[:, None] + pair @ c.T)))  # (n, L, L, width)
