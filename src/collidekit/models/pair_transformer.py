@@ -110,7 +110,7 @@ def _columns(collections: dict[str, Collection], features: Sequence[str]) -> dic
 
 
 class PairBias(nn.Module):
-    """The bias of each head for each pair (n, heads, L, L), worked out once for the two pairs (i, j) and (j, i)."""
+    """The bias of each head for each pair (heads, n, L, L), worked out once for the two pairs (i, j) and (j, i)."""
 
     def __init__(self, width: int, heads: int, activation: str) -> None:
         super().__init__()
@@ -123,12 +123,12 @@ class PairBias(nn.Module):
         with torch.no_grad():
             first = torch.arange(n, device=i.device)[:, None] * length
             given = pair_features(momenta.reshape(-1, 4), (first + i).view(-1), (first + j).view(-1))
-            scaled = (given - given.new_tensor(CENTRE)) / given.new_tensor(WIDTH)
-            scaled = scaled.to(self.hidden.weight.dtype).view(n, -1, len(FEATURES)).transpose(1, 2).contiguous()
-        hidden = self.activation(self.hidden.weight @ scaled + self.hidden.bias[:, None])  # (n, width, pairs)
-        bias = self.output.weight @ hidden + self.output.bias[:, None]  # (n, heads, pairs)
+            scaled = ((given - given.new_tensor(CENTRE)) / given.new_tensor(WIDTH)).to(self.hidden.weight.dtype)
+        hidden = torch.addmm(self.hidden.bias[:, None], self.hidden.weight, scaled.t())  # (width, n * pairs)
+        bias = torch.addmm(self.output.bias[:, None], self.output.weight, self.activation(hidden))
+        bias = bias.view(len(bias), n, len(i))
         spread: Tensor = _Spread.apply(F.pad(bias, (0, 1)), length)  # type: ignore[no-untyped-call]
-        return spread.view(n, -1, length, length).masked_fill(~mask[:, None, None], NOTHING)
+        return spread.view(-1, n, length, length).masked_fill(~mask[:, None], NOTHING)
 
 
 @lru_cache(maxsize=512)
@@ -142,7 +142,7 @@ def _triangle(length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor
 
 
 class _Spread(torch.autograd.Function):
-    """Pairs (n, H, P + 1) -> (n, H, L * L). Backward is two selections, where that of ``index_select`` adds one by one."""
+    """Pairs (H, n, P + 1) -> (H, n, L * L). Backward is two selections, where that of ``index_select`` adds one by one."""
 
     @staticmethod
     def forward(context: Any, values: Tensor, length: int) -> Tensor:
@@ -178,9 +178,9 @@ class Block(nn.Module):
 
     def _attention(self, x: Tensor, bias: Tensor) -> Tensor:
         n, length, width = x.shape
-        projected = self.queries_keys_values(x).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        q, k, v = projected.reshape(3, n * self.heads, length, -1)
+        projected = self.queries_keys_values(x).view(n, length, 3, self.heads, -1).permute(2, 3, 0, 1, 4)
+        q, k, v = projected.reshape(3, self.heads * n, length, -1)
         bias = bias.reshape(-1, length, length).to(q.dtype)
         weights = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=q.shape[2] ** -0.5).softmax(dim=2)
-        together = torch.bmm(weights, v).view(n, self.heads, length, -1).transpose(1, 2)
+        together = torch.bmm(weights, v).view(self.heads, n, length, -1).permute(1, 2, 0, 3)
         return together.reshape(n, length, width)
