@@ -16,6 +16,18 @@ def _panel(panel: str, *names: str, help: str, **options: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **options)
 
 
+def _results(folder: Path | None) -> Path | None:
+    if folder is not None:
+        os.environ["COLLIDEKIT_OUTPUT"] = str(folder)
+    return folder
+
+
+Output = Annotated[
+    Path | None, _panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=_results)
+]
+"""Also after the verb, where people look for it."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"collidekit {__version__}")
@@ -27,21 +39,24 @@ def collidekit(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results of run, demo and clean.", envvar="COLLIDEKIT_OUTPUT", show_default="./results"
+            help="Folder of the results of run, demo and clean.",
+            envvar="COLLIDEKIT_OUTPUT",
+            show_default="./results",
+            callback=_results,
         ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    if output is not None:
-        os.environ["COLLIDEKIT_OUTPUT"] = str(output)
+    pass
 
 
 @verb(DO)
 def demo(
     sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
     threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+    output: Output = None,
 ) -> None:
     """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
 
@@ -117,6 +132,7 @@ def run(
                "machine.", metavar="ADDRESS"),
     ] = None,
     threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+    output: Output = None,
 ) -> None:  # fmt: skip
     """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
 
@@ -443,6 +459,7 @@ def clean(
                      "the last epoch."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without the question.")] = False,
+    output: Output = None,
 ) -> None:  # fmt: skip
     """See what takes space in the results, and remove what nothing needs.
 

@@ -152,3 +152,9 @@ def test_ctrl_c_in_a_training(tmp_path: Path, trained: Trained) -> None:
     assert "Traceback" not in said
     assert said.splitlines()[-1].endswith("the same command goes on where it was")
     assert not list(tmp_path.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_folder_of_results_may_be_named_before_and_after_the_verb(tmp_path: Path, before: bool) -> None:
+    words = ["--output", "elsewhere", "clean"] if before else ["clean", "--output", "elsewhere"]
+    assert f"{tmp_path / 'elsewhere'}: there are no outputs here yet" in command(*words, folder=tmp_path).stdout
