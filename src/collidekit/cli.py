@@ -427,8 +427,10 @@ def publish(
 
 @verb(MAKE)
 def simulate(
-    sample: Annotated[str, typer.Argument(help="top-tagging or jet-flavour.", show_default=False)],
-    jets: Annotated[int, typer.Option("--jets", "-n", help="How many jets.", show_default=False)],
+    sample: Annotated[str, typer.Argument(help="top-tagging, jet-flavour or moons.", show_default=False)],
+    jets: Annotated[
+        int, typer.Option("--jets", "--events", "-n", help="How many jets, or events of moons.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The ROOT file to write.", show_default=False)],
     seed: Annotated[int, typer.Option(help="The same seed gives the same jets, with any number of workers.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
@@ -436,18 +438,26 @@ def simulate(
         int | None, typer.Option(help="Keep so many bits of each float of constituents, for smaller files (1 to 23).",
                                  show_default=False),
     ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the sample: --set noise=0.3. May be repeated.",
+                                       metavar="NAME=VALUE", show_default=False),
+    ] = None,
 ) -> None:  # fmt: skip
-    """Simulate jets with Pythia and FastJet, and a parametrised detector.
+    """Simulate jets with Pythia and FastJet, and a parametrised detector; or two moons with a mass.
 
-    Needs the extra packages of [bold]pip install 'collidekit\\[simulate]'[/bold].
+    Jets need the extra packages of [bold]pip install 'collidekit\\[simulate]'[/bold].
 
     Example: [cyan]collidekit simulate top-tagging --jets 10000 -o jets.root --workers 4[/cyan]
+
+    Settings of moons: noise, angle, sig_fraction, min_mass, max_mass, mean, width, beta, n_sigmas.
 
     Writes one ROOT file with the TTree [bold]tree[/bold], which appears under its name only when it is complete.
     """
     from collidekit.simulation import simulate as make
+    from collidekit.simulation.samples import find_sample, parse_settings
 
-    typer.echo(f"{jets:,} {sample} jets: {make(sample, out, jets, seed, workers, mantissa_bits)}")
+    written = make(sample, out, jets, seed, workers, mantissa_bits, parse_settings(settings or []))
+    typer.echo(f"{jets:,} {sample} {find_sample(sample).rows}: {written}")
 
 
 @verb(KEEP)

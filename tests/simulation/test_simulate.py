@@ -78,7 +78,7 @@ def test_flavour_sample(flavour: ak.Array) -> None:
 
 def test_workers_do_not_matter_and_seeds_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pythia8mc")
-    monkeypatch.setitem(SAMPLES, "jet-flavour", replace(SAMPLES["jet-flavour"], jets_per_job=15))
+    monkeypatch.setitem(SAMPLES, "jet-flavour", replace(SAMPLES["jet-flavour"], rows_per_job=15))
     one, two, other = (
         read(simulate("jet-flavour", tmp_path / f"{name}.root", jets=jets, seed=seed, workers=workers))
         for name, jets, seed, workers in (("one", 27, 7, 1), ("two", 27, 7, 2), ("other", 15, 8, 1))
@@ -95,7 +95,7 @@ def toy(jets: int, rng: np.random.Generator) -> dict[str, object]:
 
 
 def test_mantissa_bits_round_collections_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SAMPLES, "toy", Sample(toy, jets_per_job=50, requires=()))
+    monkeypatch.setitem(SAMPLES, "toy", Sample(toy, rows_per_job=50, requires=()))
     full = read(simulate("toy", tmp_path / "full.root", jets=120))
     short = read(simulate("toy", tmp_path / "short.root", jets=120, mantissa_bits=8))
     assert ak.array_equal(full.jet_pt, short.jet_pt)
@@ -154,7 +154,7 @@ def test_nothing_half_written(
             raise raised
         return toy(jets, rng)
 
-    monkeypatch.setitem(SAMPLES, "breaks", Sample(breaks, jets_per_job=4000, requires=()))
+    monkeypatch.setitem(SAMPLES, "breaks", Sample(breaks, rows_per_job=4000, requires=()))
     (tmp_path / "old.root").write_text("what stood here before")
     with pytest.raises(seen):
         simulate("breaks", tmp_path / "old.root", jets=20_000)

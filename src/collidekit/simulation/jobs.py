@@ -6,7 +6,7 @@ import os
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -31,18 +31,20 @@ class Job:
     number: int
     first: int  # jets before this job
     jets: int
+    settings: tuple[tuple[str, float], ...] = ()
 
     def run(self) -> Columns:
         """The jets; `event` is seed * 1e9 + the number in the file, so that files of different seeds never collide."""
         rng = np.random.default_rng([self.seed, self.number, zlib.crc32(self.sample.encode())])
-        columns = SAMPLES[self.sample].generate(self.jets, rng)
+        columns = SAMPLES[self.sample].generate(self.jets, rng, **dict(self.settings))
         return {**columns, "event": columns["event"] + self.seed * EVENTS_PER_SEED + self.first}
 
 
-def plan(sample: str, seed: int, jets: int, jets_per_job: int) -> list[Job]:
+def plan(sample: str, seed: int, jets: int, settings: Mapping[str, float]) -> list[Job]:
     """Jobs that sum to `jets`; the last may be smaller."""
-    starts = range(0, jets, jets_per_job)
-    return [Job(sample, seed, i, first, min(jets_per_job, jets - first)) for i, first in enumerate(starts)]
+    size, given = SAMPLES[sample].rows_per_job, tuple(settings.items())
+    starts = range(0, jets, size)
+    return [Job(sample, seed, i, first, min(size, jets - first), given) for i, first in enumerate(starts)]
 
 
 def run(jobs: list[Job], workers: int) -> Iterator[Columns]:

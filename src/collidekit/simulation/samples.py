@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import numpy as np
+from attrs import asdict
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.simulation.columns import Columns
 from collidekit.simulation.jet_flavour import jet_flavour
+from collidekit.simulation.moons import Moons, moons
 from collidekit.simulation.top_tagging import top_tagging
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How a sample is made: `generate(jets, rng)` returns exactly that many jets, with `event` counting from 0."""
+    """How a sample is made: `generate(rows, rng, **settings)` returns exactly that many, with `event` counting from 0."""
 
-    generate: Callable[[int, np.random.Generator], Columns]
-    jets_per_job: int  # some seconds of work; part of what a seed means
+    generate: Callable[..., Columns]
+    rows_per_job: int  # some seconds of work; part of what a seed means
     requires: tuple[str, ...] = ("pythia8mc", "fastjet")
+    rows: str = "jets"
+    settings: Mapping[str, float] = field(default_factory=dict)  # that it has, with their defaults
 
 
 SAMPLES = {
-    "top-tagging": Sample(top_tagging, jets_per_job=200),
-    "jet-flavour": Sample(jet_flavour, jets_per_job=600),
+    "top-tagging": Sample(top_tagging, rows_per_job=200),
+    "jet-flavour": Sample(jet_flavour, rows_per_job=600),
+    "moons": Sample(moons, rows_per_job=1_000_000, requires=(), rows="events", settings=asdict(Moons())),
 }
 
 
@@ -41,3 +46,27 @@ def find_sample(name: str) -> Sample:
             f"simulating {name} needs {' and '.join(missing)}, not installed here: pip install 'collidekit[simulate]'"
         )
     return sample
+
+
+def check_settings(name: str, given: Mapping[str, float]) -> None:
+    """An error for a setting that the sample does not have, or a value that it cannot have."""
+    known = find_sample(name).settings
+    for setting in given:
+        if setting not in known:
+            there = f"; it has {', '.join(known)}" if known else "; it has none"
+            raise CollidekitError(f"{name} has no setting {setting!r}{did_you_mean(setting, list(known))}{there}")
+    if given:
+        find_sample(name).generate(1, np.random.default_rng(0), **given)
+
+
+def parse_settings(words: Sequence[str]) -> dict[str, float]:
+    """``noise=0.3`` and the like."""
+    given = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        try:
+            given[name.strip()] = float(value)
+        except ValueError:
+            wrong = f"{value!r} is not a number" if equals else "needs NAME=VALUE"
+            raise CollidekitError(f"--set {word}: {wrong}") from None
+    return given

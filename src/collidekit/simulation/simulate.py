@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from collidekit.errors import CollidekitError
@@ -10,22 +10,29 @@ from collidekit.progress import counting
 from collidekit.simulation.columns import Columns, round_mantissa
 from collidekit.simulation.jobs import plan, run
 from collidekit.simulation.output import check_output, write_tree
-from collidekit.simulation.samples import find_sample
+from collidekit.simulation.samples import check_settings, find_sample
 
 MAX_SEED = 2**31 - 1
 
 
 def simulate(
-    sample: str, output: Path, jets: int, seed: int = 1, workers: int = 1, mantissa_bits: int | None = None
+    sample: str,
+    output: Path,
+    jets: int,
+    seed: int = 1,
+    workers: int = 1,
+    mantissa_bits: int | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> Path:
     """Simulate exactly `jets` jets of a sample into the TTree `tree` of a new ROOT file.
 
     The content depends on the sample, the number of jets and the seed, not on the number of worker processes.
-    `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,
+    `settings` are those that the sample has. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,
     a script must call this under `if __name__ == "__main__":`.
     """
     chosen = find_sample(sample)
-    _check_range("jets", jets, 1, 10**9)
+    check_settings(sample, settings or {})
+    _check_range(chosen.rows, jets, 1, 10**9)
     _check_range("seed", seed, 0, MAX_SEED)
     _check_range("workers", workers, 1, 1024)
     if mantissa_bits is not None:
@@ -33,11 +40,11 @@ def simulate(
     output = Path(output)
     check_output(output)
 
-    parts = run(plan(sample, seed, jets, chosen.jets_per_job), workers)
+    parts = run(plan(sample, seed, jets, settings or {}), workers)
     if mantissa_bits is not None:
         bits = mantissa_bits
         parts = (round_mantissa(part, bits) for part in parts)
-    write_tree(output, _with_progress(parts, sample, jets))
+    write_tree(output, _with_progress(parts, sample, jets, chosen.rows))
     return output
 
 
@@ -46,8 +53,8 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
         raise CollidekitError(f"{name} must be between {low} and {high}, not {value}")
 
 
-def _with_progress(parts: Iterable[Columns], sample: str, jets: int) -> Iterator[Columns]:
-    with counting(sample, "jets", total=jets) as advance:
+def _with_progress(parts: Iterable[Columns], sample: str, jets: int, unit: str) -> Iterator[Columns]:
+    with counting(sample, unit, total=jets) as advance:
         for part in parts:
             yield part
             advance(len(part["event"]))
