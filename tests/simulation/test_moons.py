@@ -97,7 +97,7 @@ def test_finer_cells_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_moons_that_do_not_overlap_are_told_apart() -> None:
     """Then all of the signal and none of the background is chosen."""
-    source = Moons(noise=0.02, angle=0.0, sig_fraction=0.5)
+    source = Moons(noise=0.05, angle=0.0, sig_fraction=0.5)
     half = norm.cdf(2.5) - norm.cdf(-2.5)
     assert source.best_significance(1000) == pytest.approx((500 * half) ** 0.5, rel=1e-3)
 
