@@ -49,13 +49,37 @@ def test_average_is_its_formula() -> None:
     assert not average.model.weight.requires_grad  # type: ignore[union-attr]
 
 
-def test_average_takes_the_buffers_as_they_are() -> None:
+def test_statistics_are_averaged_and_other_buffers_taken_as_they_are() -> None:
     norm = torch.nn.BatchNorm1d(3)
+    norm.register_buffer("limits", torch.tensor([-torch.inf, 1.0]))
     average = WeightAverage(norm, 0.99)
-    norm(torch.randn(20, 3) + 5)
-    average.update(norm, 1)
-    assert torch.equal(average.model.running_mean, norm.running_mean)  # type: ignore[arg-type]
+    expected = norm.running_mean.clone()
+    for step in range(1, 5):
+        norm(torch.randn(20, 3) + 5 * step)
+        norm.limits += 1
+        average.update(norm, step)
+        decay = (1 + step) / (10 + step)
+        expected = decay * expected + (1 - decay) * norm.running_mean
+    torch.testing.assert_close(average.model.running_mean, expected)
+    assert torch.equal(average.model.limits, norm.limits)
+    assert average.model.num_batches_tracked == 4
     assert not average.model.training
+
+
+def test_an_average_of_a_network_with_batch_normalisation_is_of_use_at_once() -> None:
+    """Its statistics are of the same age as its weights: they fit, where those of the last step do not."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1))
+    average = WeightAverage(network, 0.99)
+    x = torch.randn(256, 2)
+    for step in range(1, 200):
+        with torch.no_grad():
+            network[0].weight.mul_(1.02)  # what comes to the normalisation grows
+        network(x)
+        average.update(network, step)
+    seen = average.model[0](x).var(dim=0).mean().log()
+    apart, apart_now = ((seen - norm.running_var.mean().log()).abs() for norm in (average.model[1], network[1]))
+    assert apart < 0.7 * apart_now
 
 
 def test_average_of_bfloat16_weights_is_kept_in_float32() -> None:

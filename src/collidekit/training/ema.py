@@ -5,6 +5,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
+STATISTICS = ("running_mean", "running_var")
+"""Of batch normalisations. They are averaged too: those of the current weights do not fit the averaged ones."""
+
 
 class WeightAverage:
     """Keeps w' = d w' + (1 - d) w, with d = min(decay, (1 + step) / (10 + step)) so that the start does not stay in it."""
@@ -18,8 +21,14 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        mine: list[Tensor] = list(self.model.parameters())
-        theirs = [p.to(average.dtype) for p, average in zip(model.parameters(), mine, strict=True)]
+        mine = _averaged(self.model)
+        theirs = [value.to(average.dtype) for value, average in zip(_averaged(model), mine, strict=True)]
         torch._foreach_lerp_(mine, theirs, 1 - decay)
-        for average, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
-            average.copy_(buffer)
+        for (name, average), buffer in zip(self.model.named_buffers(), model.buffers(), strict=True):
+            if not name.endswith(STATISTICS):
+                average.copy_(buffer)
+
+
+def _averaged(model: nn.Module) -> list[Tensor]:
+    statistics = [buffer for name, buffer in model.named_buffers() if name.endswith(STATISTICS)]
+    return [*model.parameters(), *statistics]
