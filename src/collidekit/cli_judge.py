@@ -131,3 +131,70 @@ def explain(
     for note in done.notes:
         console.print(f"[yellow]{note}[/yellow]")
     console.print(f"[bold green]Pictures[/bold green]: {done.folder}")
+
+
+@verb(JUDGE)
+def significance(
+    analysis: Annotated[
+        str, typer.Argument(help="An analysis file with a figure of merit, or one that ships.", show_default=False)
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Option("--files", "-f", help="Files to learn from. May be repeated.", metavar="FILES", show_default=False,
+                     rich_help_panel=DATA),
+    ] = None,
+    test_files: Annotated[
+        list[str] | None,
+        typer.Option("--test-files", "-t", help="Files to judge by. May be repeated.", metavar="FILES", show_default=False,
+                     rich_help_panel=DATA),
+    ] = None,
+    variants: Annotated[
+        str,
+        typer.Option(help="Objectives beside the tuned threshold: relegator, relegator_factor, relegator_difference, "
+                     "modified_binary, disco."),
+    ] = "relegator",
+    seeds: Annotated[str, typer.Option(help="Train each once with each of these seeds.")] = "1,2,3",
+    model: Annotated[str | None, typer.Option(help="The network.", show_default=False)] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other parameter of TrainingTask. May be repeated.", metavar="NAME=VALUE",
+                     show_default=False),
+    ] = None,
+    threads: Threads = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the results, ./results without it.", rich_help_panel=WORK, show_default=False)
+    ] = None,
+) -> None:  # fmt: skip
+    """Compare ways of learning by the significance of the signal: relegation beside a tuned threshold, over seeds.
+
+    The analysis file says what is expected and in which window ([bold]figure_of_merit[/bold]). Of simulated moons the best
+    possible significance is known, and is the last column.
+
+    Example: [cyan]collidekit significance moons --files train.root --test-files test.root[/cyan]
+
+    Writes a table as JSON, and plots: significance over seeds and against coverage, risk against coverage, masses before and
+    after, decisions, confusion.
+    """
+    import os
+
+    from rich.console import Console
+
+    from collidekit.tasks.base import run_with_requirements
+    from collidekit.tasks.significance import significance_table, significance_task
+    from collidekit.tasks.to_report import parse_settings
+
+    if output is not None:
+        os.environ["COLLIDEKIT_OUTPUT"] = str(output)
+    named = {
+        "model_name": model,
+        "n_threads": threads,
+        "seeds": tuple(seeds.split(",")),
+        "variants": tuple(variants.split(",")),
+    }
+    task = significance_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **named})
+    if task.complete():
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(significance_table(task.content(), task.analysis.name))
+        console.print(f"[bold green]Significance[/bold green] (was there already): {task.folder}")
+        return
+    run_with_requirements(task)

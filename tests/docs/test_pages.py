@@ -15,7 +15,7 @@ from collidekit.analysis.functions import FUNCTIONS
 from collidekit.cli import app
 from collidekit.models.registry import NETWORKS
 from collidekit.shipped import shipped_analyses
-from collidekit.tasks import pipelines, report
+from collidekit.tasks import pipelines, report, significance
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
 
@@ -37,7 +37,7 @@ def table(text: str, heading: str) -> dict[str, list[str]]:
 
 
 def tasks() -> dict[str, type[AnalysisTask]]:
-    found = {name: value for module in (report, pipelines) for name, value in vars(module).items()}
+    found = {name: value for module in (report, significance, pipelines) for name, value in vars(module).items()}
     found |= {cls.__name__: cls for cls in _below(AnalysisTask)}
     return {
         n: v for n, v in found.items() if isinstance(v, type) and issubclass(v, AnalysisTask) and not v.exclude_index

@@ -96,7 +96,5 @@ def test_a_weight_of_3_is_three_rows_to_the_gradient(loss: str) -> None:
     torch.testing.assert_close(gradient(x, labels, weights), repeated)
 
 
-def test_probabilities_sum_to_one(outputs: torch.Tensor) -> None:
-    objective = Classification(ONES)
-    assert objective.outputs == 3
-    torch.testing.assert_close(objective.probabilities(outputs).sum(dim=1), torch.ones(50, dtype=torch.float64))
+def test_one_output_for_each_class() -> None:
+    assert Classification(ONES).outputs == 3

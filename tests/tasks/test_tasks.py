@@ -50,7 +50,8 @@ SIGNIFICANT: list[dict[str, Any]] = [
     {"use_torch_compile": True}, {"torch_compile_mode": "max-autotune"}, {"loss_function": "FocalLoss"},
     {"label_smoothing": 0.1}, {"focal_gamma": 1.0}, {"loss_weighting": True}, {"train_val_split": 0.5}, {"n_train_files": 1},
     {"seed": 1}, {"early_stopping": 3}, {"gradient_clip": 1.0}, {"ema_decay": 0.9}, {"augmentation": "rotation"},
-    {"extend_training": 1}, {"replicates": 10}, {"seeds": ("1", "2")}, {"seeds": ("1", "2"), "combine": "median"},
+    {"objective": "relegator"}, {"significance_weight": 1.0}, {"significance_warmup": 0.1}, {"expected_yields": False},
+    {"disco_weight": 1.0}, {"overtraining_stop": 5}, {"extend_training": 1}, {"replicates": 10}, {"seeds": ("1", "2")}, {"seeds": ("1", "2"), "combine": "median"},
     {"calibrated": True}, {"checkpoint": ("train.root",)}, {"learning_rate_factors": law.util.DotDict({"network.f.*": 0.1})},
 ]  # fmt: skip
 OF_FINE_TUNING = {"from_checkpoint", "keep_head", "freeze"}

@@ -123,6 +123,22 @@ def test_early_stopping_waits_for_its_patience(
     assert load_checkpoint(ready.folder / "best_model.pt").epoch == 3
 
 
+def test_overtraining_stop_waits_for_a_slope_that_does_not_fall(
+    training: Any, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = training(dataset, epochs=60, overtraining_stop=5)
+    losses = [*np.linspace(1, 0.1, 30), *[0.1] * 30]
+    monkeypatch.setattr(ready, "_train_epoch", lambda: None)
+    monkeypatch.setattr(ready, "validate", lambda: (losses[ready.epoch - 1], 0.5))
+    ready.run()
+    assert len(ready.history.epochs) == 34  # the last five are flat
+    rising = training(dataset, "rising", epochs=60, overtraining_stop=5)
+    monkeypatch.setattr(rising, "_train_epoch", lambda: None)
+    monkeypatch.setattr(rising, "validate", lambda: (1.0 * rising.epoch, 0.5))
+    rising.run()
+    assert len(rising.history.epochs) == 21  # not in the first twenty
+
+
 def test_n_train_files_takes_so_many_shards(training: Any, dataset: Dataset) -> None:
     assert [shard["rows"] for shard in dataset.manifest.shards] == [500, 500, 200]
     part = Dataset(dataset.manifest, n_files=1, analysis=dataset.analysis)
@@ -177,7 +193,7 @@ def test_a_users_network_trains(train: Any, dataset: Dataset, tmp_path: Path) ->
     loaded = load_checkpoint(done.folder / "best_model.pt")
     assert type(loaded.tagger.network).__name__ == "Mine"
     path.write_text(path.read_text().replace("inputs['jet'])", "inputs['jet'])[:, :1]"))
-    with pytest.raises(CollidekitError, match=r"gives outputs of shape \(128, 1\) for 128 rows of 2 classes"):
+    with pytest.raises(CollidekitError, match=r"gives outputs of shape \(128, 1\) for 128 rows, not 2 for each"):
         train(dataset, "wrong", model_name=str(path))
 
 

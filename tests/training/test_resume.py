@@ -240,3 +240,26 @@ def test_other_settings_are_another_training(train: Any, training: Any, dataset:
         CollidekitError, match=r"best_model.pt: holds a model for prediction, not the state of a training"
     ):
         training(dataset, "d").resume(done.folder / "best_model.pt")
+
+
+def test_relegation_goes_on_exactly(tmp_path: Path) -> None:
+    """Its running yields, prior and calibration are part of the state."""
+    from collidekit.dataset.construct import construct
+    from collidekit.shipped import load_plan
+    from collidekit.simulation import simulate
+    from collidekit.training.config import training_config
+    from collidekit.training.loop import Training
+
+    file = simulate("moons", tmp_path / "moons.root", 2000, seed=1)
+    plan = load_plan("moons")
+    dataset = Dataset(construct(plan, [str(file)], tmp_path / "dataset").folder)
+    config = training_config(plan, {"epochs": 4})
+    whole = Training(config, dataset, tmp_path / "whole")
+    whole.run()
+    cut = Training(config, dataset, tmp_path / "cut")
+    cut.resume(tmp_path / "whole" / "model_2.pt")
+    cut.run()
+    assert cut.history.losses == whole.history.losses
+    assert cut.objective.state() == whole.objective.state()
+    for name, value in whole.tagger.state_dict().items():
+        assert torch.equal(cut.tagger.state_dict()[name], value)

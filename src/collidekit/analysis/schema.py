@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, Tag, field_validator, m
 from pydantic import Discriminator as UnionBy
 
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, wrong
+from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.errors import did_you_mean
 
@@ -187,6 +188,8 @@ class Analysis(Strict):
     event: list[Name] = []
     kinematics: Kinematics | None = None
     discriminators: dict[Name, Discriminator] = {}
+    figure_of_merit: FigureOfMerit | None = None
+    """The window and the yields in which the significance of a signal is measured, and learned for."""
     working_points: list[Fraction] = [0.1, 0.01, 0.001]
     training: dict[Name, Any] = {}
     """Settings of the training that this analysis recommends, under the names of ``TrainingTask``'s parameters."""
@@ -226,6 +229,8 @@ class Analysis(Strict):
                 raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "class_weights", used)
         if self.kinematics and (used := self.kinematics.reference) not in classes:
             raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "kinematics", "reference")
+        if self.figure_of_merit:
+            self._figure_of_merit_is_apart(self.figure_of_merit)
         for key, target in self.targets.items():
             if (used := target.collection) not in self.collections:
                 close = did_you_mean(used, list(self.collections))
@@ -236,6 +241,28 @@ class Analysis(Strict):
                 if name in names[:i]:
                     raise wrong(f"feature {name!r} stands twice", "inputs", group, "features", i)
         return self
+
+    def _figure_of_merit_is_apart(self, merit: FigureOfMerit) -> None:
+        """Its classes are known, some are background, and no input shows it to the network."""
+        classes, place = list(self.classes), "figure_of_merit"
+        for key, names in (("signal", merit.signal), ("yields", list(merit.yields))):
+            for used in names:
+                if used not in classes:
+                    raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", place, key)
+        if set(merit.signal) == set(classes):
+            raise wrong("all classes are signal: at least one must be background", place, "signal")
+        if missing := [name for name in classes if merit.yields and name not in merit.yields]:
+            raise wrong(f"no yield of class {missing[0]!r}", place, "yields")
+        same = {merit.variable, self.variables.get(merit.variable, merit.variable)}
+        for group, entry in self.inputs.items():
+            for i, feature in enumerate(entry.features):
+                if same & {feature.name, feature.expression}:
+                    said = (
+                        f"{merit.variable!r} is the figure of merit: a network that sees it would shape its background"
+                    )
+                    raise wrong(said, "inputs", group, "features", i)
+        if merit.variable not in self.spectators:
+            raise wrong(f"{merit.variable!r} must stand among the spectators, too", place, "variable")
 
     def _members_are_apart(self) -> None:
         """A branch belongs to the rows, to one collection of members, or to the event."""
@@ -267,6 +294,7 @@ class Analysis(Strict):
     def fingerprint(self) -> str:
         """A short hash of everything that decides what a constructed dataset holds."""
         without = {"name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes"}
+        without.add("figure_of_merit")
         content = self.model_dump(mode="json", exclude=without)
         for target in content["targets"].values():
             del target["weight"]

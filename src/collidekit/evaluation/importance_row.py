@@ -90,7 +90,7 @@ def explain_row(
     found = integrated_gradients(tagger, batch, score, steps, baseline)
     with torch.inference_mode():
         scaled = tagger.scaling(batch.inputs)
-        p = torch.softmax(tagger.outputs(scaled), dim=1)[0].tolist()
+        p = torch.softmax(tagger.outputs(scaled), dim=1)[0, : len(analysis.classes)].tolist()
         network = tagger.network
         attention = network.attention(scaled) if isinstance(network, Attentive) else {}
     label = int(batch.labels[0])

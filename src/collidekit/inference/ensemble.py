@@ -55,8 +55,18 @@ def combine(
     for other, predictions in list(members.items())[1:]:
         _check_rows(name, first, other, predictions)
         found[other] = _in_order(name, first, other, predictions)
-    combined = combine_probabilities(list(found.values()), combination)
-    return replace(first, probabilities=combined, combination=combination, members=found if keep_members else {})
+    kept = found if keep_members else {}
+    if all(predictions.relegated is None for predictions in members.values()):
+        combined = combine_probabilities(list(found.values()), combination)
+        return replace(first, probabilities=combined, combination=combination, members=kept)
+    whole = [
+        np.column_stack([values, np.zeros(len(values)) if (part := predictions.relegated) is None else part])
+        for values, predictions in zip(found.values(), members.values(), strict=True)
+    ]
+    combined = combine_probabilities(whole, combination)
+    return replace(
+        first, probabilities=combined[:, :-1], relegated=combined[:, -1], combination=combination, members=kept
+    )
 
 
 def _in_order(name: str, first: Predictions, other: str, predictions: Predictions) -> Array:

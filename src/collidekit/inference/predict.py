@@ -53,16 +53,21 @@ def predict_each(taggers: Sequence[Tagger], analysis: Analysis, batches: Iterabl
             event.setdefault(name, []).append(values.numpy().copy())
     if not labels:
         raise NothingToPredictError("no row passes the selection, so there is nothing to predict")
+    number = len(analysis.classes)
+    found_by = [np.concatenate(found) for found in probabilities]
+    relegated = [found[:, number] if found.shape[1] > number else None for found in found_by]
     first = Predictions(
         classes=tuple(analysis.classes),
-        probabilities=np.concatenate(probabilities[0]),
+        probabilities=found_by[0][:, :number],
+        relegated=relegated[0],
         labels=np.concatenate(labels),
         weights=np.concatenate(weights),
         definitions=analysis.discriminators,
         spectators={name: np.concatenate(parts) for name, parts in spectators.items()},
         event={name: np.concatenate(parts) for name, parts in event.items()},
     )
-    return [first, *(replace(first, probabilities=np.concatenate(found)) for found in probabilities[1:])]
+    others = zip(found_by[1:], relegated[1:], strict=True)
+    return [first, *(replace(first, probabilities=found[:, :number], relegated=part) for found, part in others)]
 
 
 def predict_dataset(checkpoint: Checkpoint, dataset: Dataset, batch_size: int = 1024, threads: int = 1) -> Predictions:

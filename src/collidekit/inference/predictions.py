@@ -36,6 +36,8 @@ class Predictions:
     members: Mapping[str, Array] = field(default_factory=dict)
     combination: str = ""
     """``mean`` or ``median`` where the probabilities are those of an ensemble."""
+    relegated: Array | None = None
+    """The probability (N,) that a row is relegated; those of the classes add up to the rest of 1."""
     temperature: float = 1.0
     """What the outputs of the network were divided by; 1 where nothing was calibrated. Of an ensemble: of its first member."""
 
@@ -79,6 +81,8 @@ class Predictions:
         name that is taken by one further left gets its kind before it: a spectator ``label`` is in ``spectator_label``.
         """
         columns: dict[str, Array] = {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
+        if self.relegated is not None:
+            columns["prob_relegated"] = self.relegated
         columns |= {"label": self.labels.astype(np.int32), "weight": self.weights}
         names = self._names()
         columns |= {
@@ -92,7 +96,7 @@ class Predictions:
 
     def _names(self) -> dict[tuple[str, str], str]:
         """The column of each discriminator, event number, spectator and class of a member."""
-        taken = {f"prob_{name}" for name in self.classes} | {"label", "weight"}
+        taken = {f"prob_{name}" for name in (*self.classes, "relegated")} | {"label", "weight"}
         names: dict[tuple[str, str], str] = {}
         members = [f"prob_{name}_{number + 1}" for number in range(len(self.members)) for name in self.classes]
         kinds: dict[str, Iterable[str]] = {
@@ -134,6 +138,7 @@ class Predictions:
             "spectators": {name: column for (kind, name), column in names.items() if kind == "spectator"},
             "event": {name: column for (kind, name), column in names.items() if kind == "event"},
             "combination": self.combination,
+            "relegates": self.relegated is not None,
             "members": {
                 member: [names["member", f"prob_{name}_{number}"] for name in self.classes]
                 for number, member in enumerate(self.members, 1)
@@ -165,5 +170,6 @@ class Predictions:
                 for member, taken in meta.get("members", {}).items()
             },
             combination=meta.get("combination", ""),
+            relegated=columns["prob_relegated"] if meta.get("relegates") else None,
             temperature=float(meta.get("temperature", 1.0)),
         )

@@ -1,5 +1,6 @@
 """A tagger: the scaling of the inputs and the network, one module, so that the scaling travels with the weights."""
 
+import torch
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Analysis
@@ -10,7 +11,10 @@ from collidekit.models.target_heads import TargetHeads
 
 
 class Tagger(nn.Module):
-    """Raw units in, outputs (N, K) out.
+    """Raw units in, outputs (N, K) out, whose softmax is the probability of each class.
+
+    A network with one output more than there are classes may relegate a row: that output stands beside the logarithms of
+    the probabilities of the classes, so that the softmax of all K + 1 is the probability of each class and of relegation.
 
     Where the analysis has targets and the network can learn them, ``target_heads`` gives their logits; else it is None.
     """
@@ -18,6 +22,7 @@ class Tagger(nn.Module):
     def __init__(self, analysis: Analysis, network: Network) -> None:
         super().__init__()
         self.scaling = Scaling(analysis.inputs)
+        self.classes = len(analysis.classes)
         self.network = network
         learns = bool(analysis.targets) and network.constituent_width > 0
         self.target_heads = TargetHeads(analysis.targets, network) if learns else None
@@ -30,7 +35,7 @@ class Tagger(nn.Module):
         if self.target_heads is None:
             return self.outputs(scaled), {}
         found = self.network.embed(scaled)
-        return found.outputs, self.target_heads(found, scaled)
+        return self._beside_classes(found.outputs), self.target_heads(found, scaled)
 
     def _scaled(self, batch: Batch) -> dict[str, Input]:
         scaled: dict[str, Input] = self.scaling(batch.inputs)
@@ -41,4 +46,10 @@ class Tagger(nn.Module):
 
     def outputs(self, scaled: dict[str, Input]) -> Tensor:
         """The network's outputs (N, K) for inputs that are scaled already."""
-        return self.network(scaled)  # type: ignore[no-any-return]
+        return self._beside_classes(self.network(scaled))
+
+    def _beside_classes(self, outputs: Tensor) -> Tensor:
+        if outputs.shape[1] != self.classes + 1:
+            return outputs
+        of_classes = torch.log_softmax(outputs[:, : self.classes], dim=1)
+        return torch.cat([of_classes, outputs[:, self.classes :]], dim=1)

@@ -1,20 +1,64 @@
 """What the training loop asks of a way of learning."""
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any
 
 from torch import Tensor
 
 from collidekit.dataset.batch import Batch
 
 
-class Objective(Protocol):
-    """Outputs of a network -> a loss to minimise, and probabilities to write down."""
+class Objective:
+    """Outputs of a network -> a loss to minimise, and what to say of the validation rows."""
 
     outputs: int
     """How many outputs the network must have."""
+    keeps_last = False
+    """The last epoch is kept, not that with the best validation loss: losses of two epochs cannot be compared."""
+    progress = 0.0
+    """Share of the training that is done, in [0, 1]; the loop sets it before each step."""
+
+    def begin(self, rows: Iterable[tuple[Batch, Tensor]]) -> None:
+        """Look at all training rows and their weights once, before the first step."""
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """The mean loss of a batch; ``weights (N,)`` have mean 1 over the training rows."""
+        """The mean loss of a training batch; ``weights (N,)`` have mean 1 over the training rows."""
+        raise NotImplementedError
 
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        """(N, classes), each row's sum is 1."""
+    def validation(self) -> "Validation":
+        """A fresh sum over the validation rows."""
+        return Validation(self)
+
+    def validation_loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        """The mean loss of a batch, without a change of any state."""
+        return self.loss(outputs, batch, weights)
+
+    def scores(self) -> dict[str, float]:
+        """More numbers of the epoch's training rows, by name."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """All that a training needs to go on exactly."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from ``state``."""
+
+
+class Validation:
+    """The loss of the validation rows, batch by batch."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.total, self.rows = 0.0, 0
+
+    def add(self, outputs: Tensor, batch: Batch, weights: Tensor) -> None:
+        self.total += self.objective.validation_loss(outputs, batch, weights).item() * len(batch)
+        self.rows += len(batch)
+
+    def loss(self) -> float:
+        return self.total / self.rows
+
+    def scores(self) -> dict[str, float]:
+        """More numbers, by name."""
+        return {}

@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from collidekit.dataset.batch import Batch
+from collidekit.objectives.base import Objective
 
 LossFunction = Literal["CrossEntropyLoss", "FocalLoss"]
 
 
-class Classification:
+class Classification(Objective):
     """One output a class.
 
     Cross entropy -log p_t, or focal loss -(1 - p_t)^gamma log p_t (Lin et al., arXiv 1708.02002, eq. 4), both with
@@ -44,6 +45,3 @@ class Classification:
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         weights = weights * self.class_weights.to(weights.device)[batch.labels]
         return (self.losses(outputs, batch.labels) * weights).mean()
-
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return torch.softmax(outputs, dim=1)

@@ -6,13 +6,16 @@ turned. The mass, the figure of merit, depends on nothing but the class: a Gauss
 
 from __future__ import annotations
 
+import json
 from math import exp, pi
 
 import numpy as np
+import uproot
 from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.errors import CollidekitError
 from collidekit.simulation.columns import Columns
 
@@ -132,3 +135,25 @@ def moons(rows: int, rng: np.random.Generator, **settings: float) -> Columns:
         return Moons(**settings).generate(rows, rng)
     except ValueError as error:
         raise CollidekitError(f"moons: {error}") from error
+
+
+def moons_of(file: str) -> dict[str, float] | None:
+    """The settings of the moons that a ROOT file was simulated with; None where it holds something else."""
+    if not file.endswith(".root"):
+        return None
+    with uproot.open(file) as content:
+        if "simulated" not in content:
+            return None
+        made = json.loads(str(content["simulated"]))
+    return dict(made["settings"]) if made.get("sample") == "moons" else None
+
+
+def best_of_file(file: str, merit: FigureOfMerit) -> float | None:
+    """The best significance that a figure of merit can have on moons like those of a file; None where it is not known."""
+    settings, mean, width = moons_of(file), merit.mean, merit.width
+    if settings is None or merit.significance != "simple" or merit.signal_fraction is None or merit.events is None:
+        return None
+    if mean is None or width is None or abs(settings["mean"] - mean) + abs(settings["width"] - width) > 1e-9:
+        return None
+    expected = {"n_sigmas": merit.n_sigmas, "sig_fraction": merit.signal_fraction}
+    return Moons(**{**settings, **expected}).best_significance(merit.events)

@@ -26,8 +26,11 @@ def check_output(output: Path) -> None:
         raise CollidekitError(f"{output}: the folder {output.parent} is not writable")
 
 
-def write_tree(output: Path, parts: Iterable[Columns]) -> None:
-    """Write the parts one after the other as `tree`; on any error or interrupt nothing is left behind."""
+def write_tree(output: Path, parts: Iterable[Columns], made: str = "") -> None:
+    """Write the parts one after the other as `tree`, and how they were made as the text `simulated`.
+
+    On any error or interrupt nothing is left behind.
+    """
     temporary = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
         with uproot.recreate(temporary, compression=COMPRESSION) as file:
@@ -36,6 +39,8 @@ def write_tree(output: Path, parts: Iterable[Columns]) -> None:
                 if tree is None:
                     tree = file.mktree("tree", {name: ak.type(values) for name, values in _arrays(basket).items()})
                 tree.extend(_arrays(basket))
+            if made:
+                file["simulated"] = made
         temporary.replace(output)
     except OSError as error:
         raise CollidekitError(f"{output}: cannot write: {error.strerror or error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def simulate(
     if mantissa_bits is not None:
         bits = mantissa_bits
         parts = (round_mantissa(part, bits) for part in parts)
-    write_tree(output, _with_progress(parts, sample, jets, chosen.rows))
+    made = {"sample": sample, "settings": {**chosen.settings, **(settings or {})}}
+    write_tree(output, _with_progress(parts, sample, jets, chosen.rows), json.dumps(made) if chosen.settings else "")
     return output
 
 

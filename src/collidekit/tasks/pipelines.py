@@ -45,6 +45,20 @@ class JetFlavourTracksRun(Pipeline):
     exclude_index = False
 
 
+class MoonsRun(Pipeline):
+    """Relegation on two moons with a mass (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="moons", description="the analysis")
+    exclude_index = False
+
+
+class TopTaggingMassRun(Pipeline):
+    """Top tagging with the mass as figure of merit (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="top_tagging_mass", description="the analysis")
+    exclude_index = False
+
+
 class NanoAODJetsRun(Pipeline):
     """Jet flavour from CMS NanoAOD (give the files with --filelist and --test-filelist)."""
 

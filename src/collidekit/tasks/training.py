@@ -60,6 +60,17 @@ class TrainingParameters(DatasetParameters):
     training_precision = _optional(luigi.OptionalStrParameter, "float32, float64 or bfloat16", "float32")
     use_torch_compile = _optional(luigi.OptionalBoolParameter, "compile the network", False)
     torch_compile_mode = _optional(luigi.OptionalStrParameter, "default, reduce-overhead or max-autotune", "default")
+    objective = _optional(
+        luigi.OptionalStrParameter,
+        "classification, relegator, relegator_factor, relegator_difference, modified_binary or disco",
+        "classification",
+    )
+    significance_weight = _optional(luigi.OptionalFloatParameter, "of the significance beside the cross entropy", 3.0)
+    significance_warmup = _optional(luigi.OptionalFloatParameter, "share of the training in which it rises", 0.3)
+    expected_yields = _optional(
+        luigi.OptionalBoolParameter, "signal and background from the network's probabilities, not from labels", True
+    )
+    disco_weight = _optional(luigi.OptionalFloatParameter, "of the distance correlation, for disco", 10.0)
     loss_function = _optional(luigi.OptionalStrParameter, "CrossEntropyLoss or FocalLoss", "CrossEntropyLoss")
     label_smoothing = _optional(luigi.OptionalFloatParameter, "label smoothing", 0.0)
     focal_gamma = _optional(luigi.OptionalFloatParameter, "gamma of the focal loss", 2.0)
@@ -70,6 +81,9 @@ class TrainingParameters(DatasetParameters):
     n_train_files = _optional(luigi.OptionalIntParameter, "shards to use; -1 is all", -1)
     seed = _optional(luigi.OptionalIntParameter, "decides order, first weights and all that is random", 123456)
     early_stopping = _optional(luigi.OptionalIntParameter, "stop after so many epochs without a better one; 0 never", 0)
+    overtraining_stop = _optional(
+        luigi.OptionalIntParameter, "stop where the slope of so many last validation losses is not negative; 0 never", 0
+    )
     gradient_clip = _optional(luigi.OptionalFloatParameter, "largest norm of the gradient; 0 for none", 0.0)
     ema_decay = _optional(luigi.OptionalFloatParameter, "decay of the running mean of the weights; 0 for none", 0.0)
     augmentation = _optional(
@@ -148,9 +162,15 @@ class TrainingTask(TrainingParameters):
             "dataset": self.requires()["dataset"].hash,
             "config": settings,
             "class_weights": self.analysis.class_weights,
+            **({"figure_of_merit": self._merit()} if config.objective != "classification" else {}),
             **({"target_weights": weights} if (weights := _target_weights(self.analysis)) else {}),
             "network": _source(config.model_name),
         }
+
+    def _merit(self) -> dict[str, Any] | None:
+        merit = self.analysis.figure_of_merit
+        needed = {"variable", "signal"} if self.training_config().objective == "disco" else None
+        return merit.model_dump(mode="json", include=needed) if merit else None
 
     def versions_in_path(self) -> list[str]:
         return [str(self.dataset_version), str(self.training_version)]
@@ -188,7 +208,8 @@ class TrainingTask(TrainingParameters):
         )
         training.run()
         self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
-        self._calibrate(dataset)
+        if training.objective.outputs == len(self.analysis.classes):
+            self._calibrate(dataset)
         self.write_provenance()
 
     def _say_what_learns(self, training: "Training") -> None:

@@ -14,6 +14,7 @@ from collidekit.files import replacing, write_json
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.models.temperature import Temperature
+from collidekit.objectives import outputs_of
 from collidekit.shipped import shipped_models
 from collidekit.training.config import TrainingConfig
 from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description
@@ -132,7 +133,9 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     path = find_checkpoint(name)
     content = load_content(path)
     analysis, config = read_settings(path, content)
-    network = build_network(config.model_name, analysis.inputs, len(analysis.classes), config.model_options)
+    network = build_network(
+        config.model_name, analysis.inputs, outputs_of(config.objective, analysis), config.model_options
+    )
     tagger = Tagger(analysis, network)
     try:
         tagger.load_state_dict(content["tagger"])

@@ -10,6 +10,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.registry import build_network
+from collidekit.objectives import OBJECTIVES, check_objective, outputs_of
 from collidekit.objectives.classification import LossFunction
 from collidekit.training.augmentations import canonical
 from collidekit.training.optimizers import OPTIMIZERS
@@ -20,6 +21,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Optimizer = Literal[tuple(OPTIMIZERS)]  # type: ignore[valid-type]
 Schedule = Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
+ObjectiveName = Literal[tuple(OBJECTIVES)]  # type: ignore[valid-type]
 
 
 class TrainingConfig(Strict):
@@ -41,6 +43,16 @@ class TrainingConfig(Strict):
     training_precision: Literal["float32", "float64", "bfloat16"] = "float32"
     use_torch_compile: bool = False
     torch_compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    objective: ObjectiveName = "classification"  # type: ignore[valid-type]
+    """What is learned: classes, classes and a significance, or classes apart from a mass; see docs/relegation.md."""
+    significance_weight: Positive = 3.0
+    """Of the significance beside the relegated cross entropy."""
+    significance_warmup: Share = 0.3
+    """Share of the training in which that weight rises from 0."""
+    expected_yields: bool = True
+    """Signal and background from the network's own probabilities, not from counted labels."""
+    disco_weight: NotNegative = 10.0
+    """Of the squared distance correlation with the figure of merit, for the objective ``disco``."""
     loss_function: LossFunction = "CrossEntropyLoss"
     label_smoothing: Share = 0.0
     focal_gamma: NotNegative = 2.0
@@ -50,6 +62,8 @@ class TrainingConfig(Strict):
     seed: int = 123456
     early_stopping: Annotated[int, Field(ge=0)] = 0
     """Stop after this many epochs without a better validation loss; 0 never."""
+    overtraining_stop: Annotated[int, Field(ge=0)] = 0
+    """Stop, after 20 epochs, where the slope of so many last validation losses is not negative; 0 never."""
     gradient_clip: NotNegative = 0.0
     """Largest norm of the gradient; 0 for no limit."""
     ema_decay: Share = 0.0
@@ -150,7 +164,10 @@ def check_recommended(plan: Plan) -> None:
 
 def check_network(analysis: Analysis, config: TrainingConfig) -> None:
     """An error where there is no such network, or where the checkpoint to begin from does not fit: before any other work."""
-    network = build_network(config.model_name, analysis.inputs, len(analysis.classes), config.model_options)
+    network = build_network(
+        config.model_name, analysis.inputs, outputs_of(config.objective, analysis), config.model_options
+    )
+    check_objective(config.objective, analysis)
     if config.from_checkpoint:
         from collidekit.training.fine_tuning import check_start
 

@@ -52,12 +52,15 @@ class Display:
             status = f"loss {mean:.4f} (batch {loss:.4f})  lr {learning_rate:.1e}  {rate:,.0f} rows/s"
             self._bar.update(self._task, advance=1, status=status)
 
-    def end(self, row: Mapping[str, float], best: bool, targets: Mapping[str, float]) -> None:
-        """The line of an epoch that is done, and one of its targets where there are any."""
+    def end(
+        self, row: Mapping[str, float], best: bool, targets: Mapping[str, float], more: Mapping[str, float]
+    ) -> None:
+        """The line of an epoch that is done, with more numbers at its end, and one of its targets where there are any."""
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
-        mark = "  [green]best[/green]" if best else ""
+        mark = "".join(f"  {name} {value:.3g}" for name, value in more.items())
+        mark += "  [green]best[/green]" if best else ""
         self.say(
             f"{row['epoch']:5.0f}  {row['train_loss']:10.4f}  {row['val_loss']:8.4f}  {row['train_accuracy']:10.2%}  "
             f"{row['val_accuracy']:8.2%}  {row['rows_per_second']:6,.0f}  {row['learning_rate']:8.2e}{mark}"

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
@@ -15,8 +16,7 @@ from collidekit.errors import CollidekitError
 from collidekit.memory import keep_freed_memory
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
-from collidekit.objectives.base import Objective
-from collidekit.objectives.classification import Classification
+from collidekit.objectives.build import build_objective
 from collidekit.objectives.targets import TargetLosses, TargetScores
 from collidekit.training.augmentations import build_augmentation
 from collidekit.training.checkpoint import check_same_training, load_content, save_checkpoint
@@ -29,9 +29,10 @@ from collidekit.training.history import Board, History
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
-from collidekit.training.weighting import class_weights
 
 SAVE_SECONDS = 120.0
+FIRST_STOP = 20
+FLAT = 1e-9
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes would stand amid the table of epochs
 
@@ -55,9 +56,7 @@ class Training:
         keep_freed_memory()
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(config.seed)
-        self.objective: Objective = Classification(
-            class_weights(self.analysis), config.loss_function, config.label_smoothing, config.focal_gamma
-        )
+        self.objective = build_objective(config, self.analysis)
         network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network)
         if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
@@ -71,6 +70,7 @@ class Training:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
+        self.objective.begin((batch, self.data.weighting(batch)) for batch in self.data.training)
         self.optimizer = build_optimizer(
             config.optimizer, (p for p in self.tagger.parameters() if p.requires_grad), config.learning_rate, config.betas,
             config.eps, config.weight_decay, rate_factors(self.tagger, config.learning_rate_factors),
@@ -92,7 +92,8 @@ class Training:
         sums = ("loss", *(f"loss_{name}" for name in self.targets.targets), "right", "weight", "rows", "seconds", "cpu")
         self.sums = dict.fromkeys(sums, 0.0)
         self.target_scores: dict[str, float] = {}
-        """Of the last validation."""
+        self.objective_scores: dict[str, float] = {}
+        """Both of the last validation."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -123,6 +124,7 @@ class Training:
         cpu = time.process_time()
         for batch in self.data.training.iterate(skip=self.step_in_epoch):
             learning_rate = self._set_learning_rate()
+            self.objective.progress = min(self._epochs_done() / self.config.epochs, 1.0)
             loss, right, weight, others = self._train_step(batch)
             total = loss + sum(others.values())
             self._check_finite(total, f"loss is {total} at step {self.step}")
@@ -160,8 +162,8 @@ class Training:
         outputs, logits = self.model(batch, with_targets=True)
         if outputs.shape != (len(batch), self.objective.outputs):
             raise CollidekitError(
-                f"network {self.config.model_name}: gives outputs of shape {tuple(outputs.shape)} for {len(batch)} rows of "
-                f"{self.objective.outputs} classes"
+                f"network {self.config.model_name}: gives outputs of shape {tuple(outputs.shape)} for {len(batch)} rows, not "
+                f"{self.objective.outputs} for each"
             )
         weights = weights.to(outputs)
         loss = self.objective.loss(outputs, batch, weights)
@@ -193,12 +195,14 @@ class Training:
             "steps": self.step,
             **{f"train_loss_{name}": sums[f"loss_{name}"] / max(sums["rows"], 1) for name in self.targets.targets},
             **{f"val_{name}": value for name, value in self.target_scores.items()},
+            **{f"train_{name}": value for name, value in self.objective.scores().items()},
+            **{f"val_{name}": value for name, value in self.objective_scores.items()},
         }
         self.history.epochs.append(row)
-        improved = val_loss < self.best["loss"]
+        improved = self.objective.keeps_last or val_loss < self.best["loss"]
         if improved:
             self.best = {"loss": val_loss, "epoch": float(self.epoch)}
-        self.display.end(row, improved, self.target_scores)
+        self.display.end(row, improved and not self.objective.keeps_last, self.target_scores, self.objective_scores)
         finished, self.epoch, self.step_in_epoch = self.epoch, self.epoch + 1, 0
         self.sums = dict.fromkeys(sums, 0.0)
         if improved:
@@ -213,20 +217,20 @@ class Training:
         """Loss and accuracy of the validation rows, with the averaged weights where they are kept."""
         model = self._kept()
         model.eval()
-        loss, right, weight, rows = 0.0, 0.0, 0.0, 0
+        validation = self.objective.validation()
+        right, weight = 0.0, 0.0
         scores = TargetScores(self.targets)
         for batch in self.data.validation:
             weights = self.data.validation_weighting(batch)
             batch = batch.to(self.fabric.device)
             with self.fabric.autocast():
                 outputs, logits = model(batch, with_targets=True)
-            loss += self.objective.loss(outputs, batch, weights.to(outputs)).item() * len(batch)
+            validation.add(outputs, batch, weights.to(outputs))
             scores.add(logits, batch, weights.to(outputs))
             right += float(((outputs.argmax(dim=1) == batch.labels) * weights.to(outputs)).sum())
             weight += float(weights.sum())
-            rows += len(batch)
-        self.target_scores = scores.scores()
-        return loss / rows, right / weight if weight > 0 else 0.0
+        self.target_scores, self.objective_scores = scores.scores(), validation.scores()
+        return validation.loss(), right / weight if weight > 0 else 0.0
 
     def _kept(self) -> Tagger:
         return self.average.model if self.average else self.tagger  # type: ignore[return-value]
@@ -236,12 +240,24 @@ class Training:
         stop = bool(patience) and self.epoch - 1 - max(self.best["epoch"], self.extended_from) >= patience
         if stop:
             self.display.say(f"stopped: no better validation loss in {patience} epochs")
+        return stop or self._overtrained()
+
+    def _overtrained(self) -> bool:
+        """Whether a line through the last validation losses does not fall any more; never in the first 20 epochs."""
+        last, losses = self.config.overtraining_stop, [row["val_loss"] for row in self.history.epochs]
+        if not last or self.epoch - 1 <= max(FIRST_STOP, last, self.extended_from):
+            return False
+        stop = float(np.polyfit(np.arange(last), losses[-last:], 1)[0]) > -FLAT if last > 1 else False
+        if stop:
+            self.display.say(f"stopped: the validation loss of the last {last} epochs does not fall")
         return stop
 
+    def _epochs_done(self) -> float:
+        return self.epoch - 1 + min(self.step_in_epoch / self.steps_per_epoch, 1.0)
+
     def _set_learning_rate(self) -> float:
-        progress = self.epoch - 1 + min(self.step_in_epoch / self.steps_per_epoch, 1.0)
         factor = SCHEDULES[self.config.lr_scheduler](
-            progress, self.config.epochs, self.config.lr_decay_factor, self.config.warmup
+            self._epochs_done(), self.config.epochs, self.config.lr_decay_factor, self.config.warmup
         )
         set_learning_rate(self.optimizer, self.config.learning_rate * factor)
         return self.config.learning_rate * factor
@@ -258,6 +274,7 @@ class Training:
             "sums": self.sums,
             "position": [self.step, self.epoch, self.step_in_epoch],
             "extended_from": self.extended_from,
+            "objective": self.objective.state(),
             "began_from": self.start.checksum if self.start else "",
         }
         save_checkpoint(self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state)
@@ -289,6 +306,8 @@ class Training:
         self.best, self.sums = dict(state["best"]), dict(state["sums"])
         self.step, self.epoch, self.step_in_epoch = state["position"]
         self.extended_from = state["extended_from"]
+        if state.get("objective"):
+            self.objective.restore(state["objective"])
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"])

@@ -3,15 +3,32 @@
 from collidekit.evaluation.plots.confusion import plot_confusion_matrix
 from collidekit.evaluation.plots.efficiency import plot_efficiency
 from collidekit.evaluation.plots.inputs import plot_input
+from collidekit.evaluation.plots.relegation import plot_confusion_relegated, plot_risk_coverage
+from collidekit.evaluation.plots.relegation_boundary import plot_boundary
+from collidekit.evaluation.plots.relegation_mass import plot_masses
 from collidekit.evaluation.plots.roc import plot_roc
 from collidekit.evaluation.plots.shapes import plot_discriminator_shapes
+from collidekit.evaluation.plots.significance import (
+    plot_scan,
+    plot_significance_coverage,
+    plot_significance_epochs,
+    plot_significance_seeds,
+)
 from collidekit.evaluation.plots.training import plot_loss_curves
 
 __all__ = [
+    "plot_boundary",
     "plot_confusion_matrix",
+    "plot_confusion_relegated",
     "plot_discriminator_shapes",
     "plot_efficiency",
     "plot_input",
     "plot_loss_curves",
+    "plot_masses",
+    "plot_risk_coverage",
     "plot_roc",
+    "plot_scan",
+    "plot_significance_coverage",
+    "plot_significance_epochs",
+    "plot_significance_seeds",
 ]

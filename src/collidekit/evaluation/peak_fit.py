@@ -1,0 +1,141 @@
+"""A peak on a falling background: yield, mean and width from a binned fit."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import OptimizeWarning, curve_fit
+
+from collidekit.evaluation.rows import Floats
+
+SIDES = 6.0
+"""The fit, and its picture, reach so many widths of the window to both of its sides, where there are events."""
+BINS_PER_WIDTH, FEWEST_BINS, MOST_BINS = 2.0, 20, 200
+LEAST_FILLED = 10
+SMOOTH = 5
+"""Bins over which sum w^2 is averaged: an error from one bin's own events makes those that fluctuate down pull more."""
+EDGE = 1e-3
+"""A width or mean so near its bound, as a share of the bounds' distance, was not found."""
+
+
+@dataclass(frozen=True)
+class PeakFit:
+    """Gaussian peak on an exponential background between ``low`` and ``high``; errors are one standard deviation."""
+
+    amplitude: float
+    """Yield of the whole peak."""
+    mean: float
+    width: float
+    background_yield: float
+    """Between ``low`` and ``high``."""
+    slope: float
+    """The background falls as exp(-slope * mass); in 1 / unit of the mass."""
+    amplitude_error: float
+    mean_error: float
+    width_error: float
+    background_yield_error: float
+    slope_error: float
+    chi2: float
+    degrees: int
+    """Of freedom: bins less the five parameters."""
+    low: float
+    high: float
+
+    def total(self, x: ArrayLike) -> Floats:
+        """Expected events per unit of mass at masses x (M,)."""
+        peak = _peak(np.asarray(x, dtype=np.float64), self.amplitude, self.mean, self.width)
+        return np.asarray(peak + self.background(x))
+
+    def background(self, x: ArrayLike) -> Floats:
+        """Background alone, per unit of mass at x (M,)."""
+        mass = np.asarray(x, dtype=np.float64)
+        return _falling(mass - self.low, self.high - self.low, self.background_yield, self.slope)
+
+
+def fit_range(mass: Floats, window: tuple[float, float]) -> tuple[float, float]:
+    """The range of the masses (N,) that is fitted and drawn: at most ``SIDES`` widths of the window beyond it."""
+    reach = SIDES * (window[1] - window[0])
+    low, high = (float(mass.min()), float(mass.max())) if len(mass) else window
+    return min(max(low, window[0] - reach), window[0]), max(min(high, window[1] + reach), window[1])
+
+
+def fit_peak(mass: Floats, weights: Floats, window: tuple[float, float]) -> PeakFit | None:
+    """Least squares fit to masses (N,) with expected yields ``weights`` (N,); errors of bins are sqrt(sum w^2).
+
+    The mean is looked for in the window, the width below half of it. None where fewer than ten bins are filled, or where no
+    peak was found: no convergence, or mean or width at a bound.
+    """
+    low, high = fit_range(mass, window)
+    half = (window[1] - window[0]) / 2
+    bins = math.ceil((high - low) / (half / 3) * BINS_PER_WIDTH)
+    edges = np.linspace(low, high, min(max(bins, FEWEST_BINS), MOST_BINS) + 1)
+    height, square = (np.histogram(mass, edges, weights=w)[0].astype(np.float64) for w in (weights, weights**2))
+    near = np.convolve(square, np.ones(SMOOTH), "same") / np.convolve(np.ones(len(square)), np.ones(SMOOTH), "same")
+    used = near > 0
+    if (square > 0).sum() < LEAST_FILLED:
+        return None
+    centres, step, sigma = ((edges[1:] + edges[:-1]) / 2)[used], edges[1] - edges[0], np.sqrt(near[used])
+
+    def bin_contents(x: Floats, amplitude: float, mean: float, width: float, yield_: float, slope: float) -> Floats:
+        return np.asarray(step * (_peak(x, amplitude, mean, width) + _falling(x - low, high - low, yield_, slope)))
+
+    middle, total = sum(window) / 2, float(height.sum())
+    bounds = np.array([[-np.inf, window[0], half / 30, -np.inf, -np.inf], [np.inf, window[1], half, np.inf, np.inf]])
+    start = _start(centres, height[used], step, window, (middle, half / 3, total, 1 / (high - low)))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", OptimizeWarning)
+            found, covariance = curve_fit(
+                bin_contents,
+                centres,
+                height[used],
+                start,
+                sigma,
+                absolute_sigma=True,
+                bounds=bounds,
+                x_scale=_scale(start),
+            )
+    except (RuntimeError, ValueError, OptimizeWarning):
+        return None
+    errors = np.sqrt(np.diag(covariance))
+    inside = np.minimum(found - bounds[0], bounds[1] - found)[1:3] > EDGE * (bounds[1] - bounds[0])[1:3]
+    if not inside.all() or not np.isfinite(errors).all():
+        return None
+    chi2 = float((((height[used] - bin_contents(centres, *found)) / sigma) ** 2).sum())
+    numbers: list[Any] = [*map(float, found), *map(float, errors)]
+    return PeakFit(*numbers, chi2, int(used.sum()) - len(found), low, high)  # type: ignore[call-arg]
+
+
+def _start(
+    x: Floats, height: Floats, step: float, window: tuple[float, float], guess: tuple[float, float, float, float]
+) -> Floats:
+    """Background from the bins outside the window, a peak in its middle that has what is left in it."""
+    middle, width, total, slope = guess
+    outside = ((x < window[0]) | (x > window[1])) & (height > 0)
+    yield_, low, reach = total, x[0] - step / 2, x[-1] - x[0] + step
+    if outside.sum() > 2:
+        falling = np.polyfit(x[outside], np.log(height[outside]), 1)
+        slope, yield_ = -float(falling[0]), float(np.exp(np.polyval(falling, x)).sum())
+    peak = height - step * _falling(x - low, reach, yield_, slope)
+    inside = (x >= window[0]) & (x <= window[1])
+    return np.array([max(float(peak[inside].sum()), 0.01 * total), middle, width, yield_, slope])
+
+
+def _scale(start: Floats) -> Floats:
+    return np.asarray(np.maximum(np.abs(start), 1e-6 * np.abs(start).max()))
+
+
+def _peak(x: Floats, amplitude: float, mean: float, width: float) -> Floats:
+    return np.asarray(amplitude * np.exp(-(((x - mean) / width) ** 2) / 2) / (width * math.sqrt(2 * math.pi)))
+
+
+def _falling(x: Floats, reach: float, yield_: float, slope: float) -> Floats:
+    """``yield_`` events between 0 and ``reach``; a flat line where the slope is 0."""
+    turns = min(max(slope * reach, -500.0), 500.0)
+    share = 1.0 if abs(turns) < 1e-8 else -math.expm1(-turns) / turns
+    return np.asarray(yield_ / (reach * share) * np.exp(-turns * x / reach))

@@ -1,0 +1,119 @@
+"""The mass before and after a selection: what is left of the peak and of the background below it."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.peak_fit import PeakFit, fit_range
+from collidekit.evaluation.plots.style import colours, figure, mark, save
+from collidekit.evaluation.rows import Bools, Floats
+
+BINS = 50
+ROOM = 1.75
+"""Height of the axis over that of the highest bin, for text and legend."""
+SIMPLE = r"$S/\sqrt{S+B}$"
+
+
+class WindowYields(Protocol):
+    """Expected events in the window, and their significance with its statistical error."""
+
+    @property
+    def signal(self) -> float: ...
+    @property
+    def background(self) -> float: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def error(self) -> float: ...
+
+
+def plot_masses(
+    stem: Path,
+    mass: Floats,
+    signal: Bools,
+    selected: Bools,
+    weights: Floats,
+    window: tuple[float, float],
+    label: str,
+    fit: PeakFit | tuple[PeakFit | None, PeakFit | None] | None,
+    significances: tuple[WindowYields, WindowYields],
+    note: str = "",
+    measure: str = SIMPLE,
+) -> list[Path]:
+    """Expected events in bins of the mass, all of them on the left and the selected on the right.
+
+    ``mass``, ``signal``, ``selected`` and the expected yields ``weights`` are (N,). ``fit`` is that of the selected events, or
+    a pair (all, selected). ``label`` is the mass with its unit; ``measure`` the formula of the significance.
+    """
+    if not len(mass):
+        raise CollidekitError("no events: there is no mass to draw")
+    fits = fit if isinstance(fit, tuple) else (None, fit)
+    edges = np.linspace(*fit_range(mass, window), BINS + 1)
+    with figure(12.0, 5.6) as canvas:
+        panels = canvas.subplots(1, 2)
+        kept = (("before the selection", np.ones(len(mass), bool)), ("after the selection", selected))
+        for axes, (title, rows), fitted, found in zip(panels, kept, fits, significances, strict=True):
+            top = _draw_stack(axes, mass[rows], signal[rows], weights[rows], edges)
+            _draw_window(axes, window)
+            if fitted is not None:
+                _draw_fit(axes, fitted, edges)
+            axes.set_xlim(edges[0], edges[-1])
+            axes.set_ylim(0, ROOM * top)
+            axes.set_xlabel(label)
+            axes.set_ylabel(f"expected events / {edges[1] - edges[0]:.3g}{_unit(label)}")
+            axes.legend(loc="upper left", fontsize=10)
+            _write(axes, title, found, measure, fitted, _unit(label))
+        mark(panels[0])
+        panels[1].set_title(note, loc="right", fontsize=11)
+        return save(canvas, stem)
+
+
+def _draw_stack(axes: Axes, mass: Floats, signal: Bools, weights: Floats, edges: Floats) -> float:
+    """Background below, signal on top, the statistical error of the sum; the height of the highest bin."""
+    sides = [np.histogram(mass[side], edges, weights=weights[side])[0] for side in (~signal, signal)]
+    base: Floats = np.zeros(len(edges) - 1)
+    for name, height, colour in zip(("background", "signal"), sides, colours(2), strict=True):
+        axes.stairs(base + height, edges, baseline=base, fill=True, color=colour, alpha=0.75, linewidth=0, label=name)
+        axes.stairs(base + height, edges, color=colour, linewidth=1.0)
+        base = base + height
+    error = np.sqrt(np.histogram(mass, edges, weights=weights**2)[0])
+    hatch: dict[str, Any] = {"fill": True, "facecolor": "none", "edgecolor": "black", "hatch": "/////", "linewidth": 0}
+    axes.stairs(base + error, edges, baseline=base - error, label="statistical error", **hatch)
+    return float(max((base + error).max(), 1e-9))
+
+
+def _draw_window(axes: Axes, window: tuple[float, float]) -> None:
+    axes.axvspan(*window, ymax=1 / ROOM, facecolor="black", alpha=0.10, linewidth=0, label="window", zorder=0.5)
+    for end in window:
+        axes.axvline(end, ymax=1 / ROOM, color="black", linestyle=":", linewidth=1.2)
+
+
+def _draw_fit(axes: Axes, fit: PeakFit, edges: Floats) -> None:
+    x, step = np.linspace(edges[0], edges[-1], 600), edges[1] - edges[0]
+    quality = rf"fit, $\chi^2$/ndf = {fit.chi2:.0f}/{fit.degrees}"
+    axes.plot(x, step * fit.total(x), color="black", linewidth=1.6, label=quality)
+    axes.plot(x, step * fit.background(x), color="black", linestyle="--", linewidth=1.4, label="its background")
+
+
+def _write(axes: Axes, title: str, found: WindowYields, measure: str, fit: PeakFit | None, unit: str) -> None:
+    lines = [f"$S$ = {_events(found.signal)},  $B$ = {_events(found.background)}"]
+    lines += [f"{measure} = {with_error(found.value, found.error)}"]
+    if fit is not None:
+        lines += [f"fitted peak: {with_error(fit.amplitude, fit.amplitude_error)} events"]
+        lines += [f"mean {with_error(fit.mean, fit.mean_error)}{unit}"]
+        lines += [f"width {with_error(fit.width, fit.width_error)}{unit}"]
+    place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+    axes.text(0.97, 0.97, title, fontsize=12, fontweight="bold", **place)
+    axes.text(0.97, 0.91, "\n".join(lines), fontsize=10.5, linespacing=1.45, **place)
+
+
+def _events(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def _unit(label: str) -> str:
+    return " " + label[label.rindex("[") + 1 : -1] if label.endswith("]") and "[" in label else ""

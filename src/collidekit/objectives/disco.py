@@ -1,0 +1,52 @@
+"""DisCo: classes, apart from a mass. Kasieczka and Shih, arXiv 2001.05310."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch
+from collidekit.objectives.base import Objective
+
+
+def distance_correlation(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """The squared distance correlation of two variables (N,), 0 where they are independent (Szekely et al., arXiv 0803.4101).
+
+    With weights w (N,) of mean 1, dCov2(x, y) is the mean of A_ij B_ij w_i w_j, A and B being the doubly centred distances.
+    """
+    a, b = (_centred((values[:, None] - values).abs(), weights) for values in (x, y))
+    pairs = weights[:, None] * weights
+
+    def covariance(p: Tensor, q: Tensor) -> Tensor:
+        return (p * q * pairs).mean()
+
+    scale = (covariance(a, a) * covariance(b, b)).clamp(min=torch.finfo(x.dtype).tiny).sqrt()
+    return covariance(a, b) / scale
+
+
+def _centred(distance: Tensor, weights: Tensor) -> Tensor:
+    means = (distance * weights).mean(dim=1)
+    return distance - means[:, None] - means + (means * weights).mean()
+
+
+class DisCo(Objective):
+    """L = CE + strength dCorr2(P(signal), figure of merit), over the background rows of a batch (eq. 4)."""
+
+    def __init__(self, analysis: Analysis, class_weights: Tensor, strength: float = 10.0) -> None:
+        assert analysis.figure_of_merit is not None
+        self.outputs = len(analysis.classes)
+        self.variable, self.strength = analysis.figure_of_merit.variable, strength
+        self.signal = torch.tensor(analysis.figure_of_merit.is_signal(list(analysis.classes)))
+        self.class_weights = class_weights
+
+    def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        weights = weights * self.class_weights.to(weights.device)[batch.labels]
+        signal = self.signal.to(outputs.device)
+        loss = (F.cross_entropy(outputs, batch.labels, reduction="none") * weights).mean()
+        background = (~signal)[batch.labels] & (weights > 0)
+        if int(background.sum()) < 2 or not self.strength:
+            return loss
+        score = torch.softmax(outputs[background].float(), dim=1)[:, signal].sum(dim=1)
+        counted = weights[background].float()
+        merit = batch.spectators[self.variable][background].to(score)
+        return loss + self.strength * distance_correlation(score, merit, counted / counted.mean())

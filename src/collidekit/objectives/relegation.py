@@ -1,0 +1,254 @@
+"""Relegation: a network that may refuse a row, learning classes and the significance of a signal in a window.
+
+After the relegator classifier of McCracken and George. The formula is theirs; that it stays stable is due to how the
+significance enters, see ``Relegation``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch
+from collidekit.errors import CollidekitError
+from collidekit.objectives import RELEGATING
+from collidekit.objectives.base import Objective, Validation
+from collidekit.objectives.significance import Significance
+from collidekit.objectives.window_posterior import WindowPosterior
+
+PULL = 1.5
+"""No row pulls its probability of being signal by more than this many units of its cross entropy."""
+MEMORY = 0.5
+"""Share of the running yields that a step keeps."""
+FLOOR = 0.01
+"""Where less than this share of the signal is called so, the running yields are this share of all signal and background:
+from nothing at all, no single row would bring a gain, and a network that has refused everything would stay so."""
+SMALLEST_SHOWN = 0.1
+"""Of Z / Z0, in the validation loss: a network that calls nothing signal has a finite one."""
+PRIOR_MEMORY, LARGEST_PRIOR, MARGIN = 0.9, 3.0, 0.5
+
+
+def relegated_cross_entropy(log_p: Tensor, labels: Tensor) -> Tensor:
+    """-log[(p_true + p_rel) / (1 + p_rel)] of each row (N,), from log probabilities (N, K + 1), relegation last.
+
+    Relegating a row costs log 2, not 0.
+    """
+    relegated = log_p[:, -1]
+    true = log_p.gather(1, labels[:, None]).squeeze(1)
+    return relegated.exp().log1p() - torch.logaddexp(true, relegated)
+
+
+class Relegation(Objective):
+    """L = CE + relCCE + w (Z0/Z - 1), and its variants; Z the significance in the window, Z0 = sqrt(all signal in it).
+
+    ``relegator`` as above; ``relegator_factor`` relCCE Z0/Z; ``relegator_difference`` relCCE - w Z/Z0; ``modified_binary``
+    CE + w (Z0/Z - 1), with no relegation.
+
+    *Yields.* Training rows of class c have the weight E_c / W_c, expected events over their mean weight, so that the mean of
+    (weight x in window x called signal) over a batch of any size is S or B without bias. But Z is not linear in them: a
+    running mean of S and B is where its derivatives are taken, and the gradient goes through the unbiased means alone. With
+    ``expected_yields``, the label in them is replaced by its probability given the inputs, as the network's own class
+    probabilities say once they are calibrated to the window (``WindowPosterior``). Of a row far in the tail, of which there are
+    few, the label says little; its expectation says as much as all others together.
+
+    *Pull.* So each row in the window has a number, d(w Z0/Z)/d(its probability to be signal), whose sign says whether Z gains
+    by keeping it. It is bounded by ``PULL``, which moves no boundary, since these lie where it is small.
+
+    *Routing.* The classes learn by cross entropy alone, and only the relegated output answers to the significance; so what the
+    classes know cannot be spoiled by it. Where Z gains by taking rows that are more likely background, the signal's weight in
+    the cross entropy grows until they are called signal.
+
+    *Warm-up.* w rises from 0 over the first ``significance_warmup`` of the training.
+    """
+
+    keeps_last = True
+
+    def __init__(
+        self, analysis: Analysis, variant: str = "relegator", weight: float = 3.0, warmup: float = 0.3, expected: bool = True
+    ) -> None:  # fmt: skip
+        assert analysis.figure_of_merit is not None
+        self.merit, self.name = analysis.figure_of_merit, analysis.name
+        self.classes = list(analysis.classes)
+        self.signal = torch.tensor(self.merit.is_signal(self.classes))
+        self.significance = Significance.of(self.merit)
+        self.variant, self.weight, self.warmup, self.expected = variant, weight, warmup, expected
+        self.relegates = variant in RELEGATING
+        self.outputs = len(self.classes) + self.relegates
+        self.scale = torch.ones(len(self.classes))
+        self.largest, self.yields, self.all_yields = 1.0, [1.0, 1.0], [1.0, 1.0]
+        self.prior, self.cross_entropy = 0.0, 1.0
+        self.posterior = WindowPosterior(np.ones(len(self.classes)))
+
+    def in_window(self, batch: Batch) -> Tensor:
+        """(N,) whether the figure of merit lies in its window."""
+        low, high = self.merit.limits
+        values = batch.spectators[self.merit.variable]
+        return (values >= low) & (values <= high)
+
+    def begin(self, rows: Iterable[tuple[Batch, Tensor]]) -> None:
+        """The weights of each class in all and in the window; an error where the figure of merit is of no use."""
+        total, inside = np.zeros(len(self.classes)), np.zeros(len(self.classes))
+        count, lowest, highest = 0, np.inf, -np.inf
+        for batch, weights in rows:
+            values, labels = batch.spectators[self.merit.variable].numpy(), batch.labels.numpy()
+            if not np.isfinite(values).all():
+                bad = int(batch.source[int(np.flatnonzero(~np.isfinite(values))[0]), 1])
+                raise CollidekitError(
+                    f"{self.name}: the figure of merit {self.merit.variable} is NaN or infinite in row {bad} of its file; "
+                    "leave such rows out with 'selection:'"
+                )
+            lowest, highest = min(lowest, values.min()), max(highest, values.max())
+            total += np.bincount(labels, weights.numpy(), len(total))
+            inside += np.bincount(labels, weights.numpy() * self.in_window(batch).numpy(), len(total))
+            count += len(batch)
+        low, high = self.merit.limits
+        if lowest == highest:
+            raise CollidekitError(f"{self.name}: the figure of merit {self.merit.variable} is {lowest:g} in all rows")
+        signal = self.signal.numpy()
+        for name, side in (("signal", signal), ("background", ~signal)):
+            if inside[side].sum() <= 0:
+                raise CollidekitError(
+                    f"{self.name}: no {name} row has {self.merit.variable} in the window [{low:g}, {high:g}] of the figure of "
+                    f"merit; the values reach from {lowest:g} to {highest:g}"
+                )
+        expected = np.array(self.merit.expected(dict(zip(self.classes, total, strict=True))))
+        self.scale = torch.tensor(expected / (total / count))
+        in_window = expected * inside / total
+        self.largest = float(np.sqrt(in_window[signal].sum()))
+        self.yields = [float(in_window[signal].sum()), float(in_window[~signal].sum())]
+        self.all_yields = list(self.yields)
+        self.posterior = WindowPosterior(inside / total)
+
+    def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        classes = len(self.classes)
+        log_q = F.log_softmax(outputs[:, :classes], dim=1)
+        signal = self.signal.to(outputs.device)
+        prior = torch.where(signal, self.prior, 0.0).to(outputs)
+        loss = (-log_q.gather(1, batch.labels[:, None]).squeeze(1) * prior.exp()[batch.labels] * weights).mean()
+        log_p = log_q
+        if self.relegates:
+            log_p = F.log_softmax(torch.cat([log_q.detach(), outputs[:, classes:]], dim=1), dim=1)
+            relegated = (relegated_cross_entropy(log_p, batch.labels) * weights).mean()
+            self.cross_entropy = PRIOR_MEMORY * self.cross_entropy + (1 - PRIOR_MEMORY) * relegated.item()
+            loss = loss + relegated
+        inside = weights * self.in_window(batch)
+        truth = self._truth(log_q.detach() - prior, batch.labels, inside)
+        called = F.pad(signal, (0, 1))[log_p.argmax(dim=1)]  # a relegated row is none
+        self._update(called, truth, inside)
+        pull = self._pull(truth).to(outputs)
+        return loss + (pull * inside * log_p[:, :classes].exp()[:, signal].sum(dim=1)).mean()
+
+    def _truth(self, logits: Tensor, labels: Tensor, inside: Tensor) -> Tensor:
+        """(N, K) the class of each row, as a probability or as its label."""
+        if not self.expected:
+            return F.one_hot(labels, len(self.classes)).double()
+        logs, truth = logits.double().cpu().numpy(), labels.cpu().numpy()
+        self.posterior.fit(logs, truth, inside.double().cpu().numpy())
+        return torch.from_numpy(self.posterior(logs)).to(logits.device)
+
+    def _update(self, called: Tensor, truth: Tensor, inside: Tensor) -> None:
+        """The running yields and prior, from the rows of a batch that are called signal."""
+        scaled = truth * self.scale.to(truth.device) * (called * inside).double()[:, None]
+        signal = self.signal.to(truth.device)
+        found = [scaled[:, signal].sum().item() / len(called), scaled[:, ~signal].sum().item() / len(called)]
+        self.yields = [MEMORY * old + (1 - MEMORY) * new for old, new in zip(self.yields, found, strict=True)]
+        if self.yields[0] < FLOOR * self.all_yields[0]:
+            self.yields = [FLOOR * value for value in self.all_yields]
+        gain, cost = self._gains()
+        at = np.log(cost / gain) - self._offset()
+        wanted = min(max(0.0, MARGIN - at / self.posterior.steepness), LARGEST_PRIOR)
+        self.prior = PRIOR_MEMORY * self.prior + (1 - PRIOR_MEMORY) * wanted
+
+    def _offset(self) -> float:
+        """The calibrated log odds of signal where the network says one half."""
+        offsets, signal = self.posterior.offsets, self.signal.numpy()
+        return float(np.logaddexp.reduce(offsets[signal]) - np.logaddexp.reduce(offsets[~signal]))
+
+    def _gains(self) -> tuple[float, float]:
+        """What d log Z a row in the window brings if it is signal, and costs if it is background, per unit of weight."""
+        z, by_signal, by_background = self.significance.slopes(max(self.yields[0], 1e-9), max(self.yields[1], 1e-9))
+        signal = self.signal.numpy()
+        scale = self.scale.numpy()
+        return by_signal / z * float(scale[signal].mean()), -by_background / z * float(scale[~signal].mean())
+
+    def _pull(self, truth: Tensor) -> Tensor:
+        """(N,) the derivative of the significance's term by the probability that a row is called signal, bounded."""
+        z, by_signal, by_background = self.significance.slopes(max(self.yields[0], 1e-9), max(self.yields[1], 1e-9))
+        if self.variant == "relegator_factor":
+            factor = self.cross_entropy
+        else:
+            factor = self.weight * (z / self.largest if self.variant == "relegator_difference" else self.largest / z)
+        factor *= min(self.progress / self.warmup, 1.0) if self.warmup else 1.0
+        slope = torch.where(self.signal, by_signal / z, by_background / z) * self.scale  # of log Z, by each class
+        return (-factor * (truth @ slope.to(truth))).clamp(-PULL, PULL)
+
+    def scores(self) -> dict[str, float]:
+        """Running yields and significance of the training rows."""
+        return {"significance": float(self.significance(*self.yields))}
+
+    def validation(self) -> RelegationValidation:
+        return RelegationValidation(self)
+
+    def validation_loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        if not self.relegates:
+            return (F.cross_entropy(outputs, batch.labels, reduction="none") * weights).mean()
+        return (relegated_cross_entropy(F.log_softmax(outputs, dim=1), batch.labels) * weights).mean()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "yields": [float(value) for value in self.yields],
+            "prior": float(self.prior),
+            "cross_entropy": float(self.cross_entropy),
+            "posterior": self.posterior.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.yields, self.prior = list(state["yields"]), float(state["prior"])
+        self.cross_entropy = float(state["cross_entropy"])
+        self.posterior.restore(state["posterior"])
+
+
+class RelegationValidation(Validation):
+    """The loss with the significance's term, and the significance, of counted labels of the validation rows."""
+
+    objective: Relegation
+
+    def __init__(self, objective: Relegation) -> None:
+        super().__init__(objective)
+        self.sums = np.zeros(
+            (2, len(objective.classes))
+        )  # weights of all rows, and of those called signal in the window
+
+    def add(self, outputs: Tensor, batch: Batch, weights: Tensor) -> None:
+        super().add(outputs, batch, weights)
+        calls = outputs.argmax(dim=1)
+        signal = [*self.objective.signal.tolist(), False]
+        called = torch.tensor(signal)[calls.cpu()] & self.objective.in_window(batch).cpu()
+        labels, values = batch.labels.cpu().numpy(), weights.double().cpu().numpy()
+        for row, counted in enumerate((values, values * called.numpy())):
+            self.sums[row] += np.bincount(labels, counted, self.sums.shape[1])
+
+    def scores(self) -> dict[str, float]:
+        names = self.objective.classes
+        expected = self.objective.merit.expected(dict(zip(names, self.sums[0], strict=True)))
+        found = np.array(expected) * self.sums[1] / np.maximum(self.sums[0], 1e-300)
+        signal = self.objective.signal.numpy()
+        return {"significance": float(self.objective.significance(found[signal].sum(), found[~signal].sum()))}
+
+    def loss(self) -> float:
+        of, largest = (
+            max(self.scores()["significance"], SMALLEST_SHOWN * self.objective.largest),
+            self.objective.largest,
+        )
+        mean, weight = super().loss(), self.objective.weight
+        if self.objective.variant == "relegator_factor":
+            return mean * largest / of
+        if self.objective.variant == "relegator_difference":
+            return mean - weight * of / largest
+        return mean + weight * (largest / of - 1)

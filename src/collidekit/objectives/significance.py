@@ -1,0 +1,52 @@
+"""The significance of S signal events on B of background, and how it changes with both."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from collidekit.analysis.figure_of_merit import FigureOfMerit
+
+SMALLEST = 1e-9
+"""Fewer background events than this are taken as this many."""
+
+
+@dataclass(frozen=True)
+class Significance:
+    """S / sqrt(S + B), or that of the Asimov data set with a relative systematic error of the background.
+
+    The latter is eq. 2.4 of Elwood, Kruecker, Shchedrolosiev, arXiv 1806.00322 (after Cowan et al., arXiv 1007.1727).
+    """
+
+    kind: str = "simple"
+    background_uncertainty: float = 0.0
+
+    @classmethod
+    def of(cls, merit: FigureOfMerit) -> "Significance":
+        return cls(merit.significance, merit.background_uncertainty)
+
+    def __call__(self, signal: Any, background: Any) -> Any:
+        """Of yields that are numbers or arrays; 0 where there is no signal."""
+        s, b = (torch.as_tensor(np.asarray(values, dtype=np.float64)) for values in (signal, background))
+        found = self._formula(s.clamp(min=SMALLEST), b).numpy() * (s > 0).numpy()
+        return float(found) if found.ndim == 0 else found
+
+    def slopes(self, signal: float, background: float) -> tuple[float, float, float]:
+        """The significance and its derivatives by S and by B, at S > 0."""
+        s, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (signal, background))
+        found = self._formula(s, b)
+        by_signal, by_background = torch.autograd.grad(found, [s, b])
+        return found.item(), by_signal.item(), by_background.item()
+
+    def _formula(self, s: Tensor, b: Tensor) -> Tensor:
+        if self.kind == "simple":
+            return s / (s + b).sqrt()
+        b = b.clamp(min=SMALLEST)
+        if not self.background_uncertainty:
+            return (2 * ((s + b) * (s / b).log1p() - s)).clamp(min=SMALLEST).sqrt()
+        v = (self.background_uncertainty * b) ** 2
+        gain = (s + b) * ((s + b) * (b + v) / (b**2 + (s + b) * v)).log()
+        loss = b**2 / v * (v * s / (b * (b + v))).log1p()
+        return (2 * (gain - loss)).clamp(min=SMALLEST).sqrt()

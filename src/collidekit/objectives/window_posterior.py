@@ -1,0 +1,69 @@
+"""How probable each class is in the window of the figure of merit, fitted while a network learns."""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+DECAY, RIDGE, STEEP = 0.95, 1e-4, 10.0
+
+
+class WindowPosterior:
+    """softmax(a_k + b z_k) of logits z (N, K), with the K + 1 numbers fitted to the rows in the window.
+
+    Platt's scaling (1999) for K classes. A network learns from all rows; in the window the classes have other shares, and
+    may look a little different. A step of Newton for each batch, with the Hessian averaged over the last ones.
+    """
+
+    def __init__(self, shares: Array) -> None:
+        """``shares (K,)``: of each class, the share of its rows that is in the window; the fit begins at their logarithms."""
+        self.offsets = np.log(np.maximum(shares, 1e-6))
+        self.offsets -= self.offsets.mean()
+        self.steepness = 1.0
+        self.hessian = np.zeros((len(shares) + 1, len(shares) + 1))
+        self.steps = 0
+
+    def __call__(self, logits: Array) -> Array:
+        """(N, K) probabilities."""
+        scaled = self.offsets + self.steepness * _bounded(logits)
+        scaled = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        found: Array = scaled / scaled.sum(axis=1, keepdims=True)
+        return found
+
+    def fit(self, logits: Array, labels: Array, weights: Array) -> None:
+        """One step with the rows of a batch in the window; ``weights (N,)`` are 0 outside."""
+        inside = weights > 0
+        if not inside.any():
+            return
+        z, weights = _bounded(logits[inside]), weights[inside] / weights[inside].sum()
+        p = self(logits[inside])
+        residual = p - np.eye(p.shape[1])[labels[inside]]
+        weighted = residual * weights[:, None]
+        gradient = np.append(weighted.sum(axis=0), (weighted * z).sum())
+        mean = (p * z).sum(axis=1)
+        cross = (weights[:, None] * p * (z - mean[:, None])).sum(axis=0)  # of offset k and steepness
+        square = (weights * ((p * z**2).sum(axis=1) - mean**2)).sum()
+        offsets = np.diag((weights[:, None] * p).sum(axis=0)) - (weights[:, None] * p).T @ p
+        hessian = np.block([[offsets, cross[:, None]], [cross[None, :], np.array([[square]])]])
+        decay = min(DECAY, self.steps / (self.steps + 1))
+        self.hessian = decay * self.hessian + (1 - decay) * hessian
+        step = np.linalg.solve(self.hessian + RIDGE * np.eye(len(gradient)), gradient)
+        step = np.clip((1 - decay) * step, -0.5, 0.5)
+        self.offsets, self.steepness = self.offsets - step[:-1], max(self.steepness - float(step[-1]), 0.1)
+        self.steps += 1
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "offsets": self.offsets.tolist(), "steepness": float(self.steepness), "hessian": self.hessian.tolist(),
+            "steps": self.steps,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.offsets, self.hessian = np.array(state["offsets"]), np.array(state["hessian"])
+        self.steepness, self.steps = float(state["steepness"]), int(state["steps"])
+
+
+def _bounded(logits: Array) -> Array:
+    """Relative to their mean, and no larger than ten."""
+    found: Array = np.clip(logits - logits.mean(axis=1, keepdims=True), -STEEP, STEEP)
+    return found

@@ -1,0 +1,63 @@
+"""What a network decides where, and how it came to it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from collidekit.analysis.schema import Analysis
+from collidekit.evaluation.plots import plot_boundary, plot_confusion_relegated, plot_significance_epochs
+from collidekit.evaluation.significance import Judge
+
+CELLS = 120
+PARTS = {"train": "training", "val": "validation"}
+
+
+def plot_decisions(folder: Path, name: str, judge: Judge, chosen: np.ndarray, analysis: Analysis, note: str) -> None:
+    """The confusion matrix with the relegated column; with two inputs that are spectators too, the regions of decision.
+
+    Rows that are ``chosen`` are called signal, others background, the most probable of each; or they are relegated.
+    """
+    predictions = judge.predictions
+    p, signal = predictions.probabilities, judge.of_signal
+    others = np.where(judge.relegated(), len(signal), np.where(signal, -1.0, p).argmax(axis=1))
+    decided = np.where(chosen, np.where(signal, p, -1.0).argmax(axis=1), others)
+    matrix = np.zeros((len(predictions.classes), len(predictions.classes) + 1))
+    known = predictions.labels >= 0
+    np.add.at(matrix, (predictions.labels[known], decided[known]), predictions.weights[known])
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    plot_confusion_relegated(folder / f"confusion_{name}", matrix, list(predictions.classes), note=note)
+    features = [feature.name for entry in analysis.groups.values() for feature in entry.features]
+    if analysis.collections or len(features) != 2 or not set(features) <= set(predictions.spectators):
+        return
+    points = np.stack([predictions.spectators[name] for name in features], axis=1)
+    x, y, regions = _regions(points, decided)
+    labels = (analysis.label(features[0]), analysis.label(features[1]))
+    plot_boundary(
+        folder / f"boundary_{name}", points, predictions.labels, list(predictions.classes), x, y, regions, labels,
+        note=note,
+    )  # fmt: skip
+
+
+def _regions(points: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The decision of the nearest row for each cell of a grid over the points, its middles (G,), (H,) and (H, G)."""
+    from scipy.spatial import cKDTree
+
+    low, high = points.min(axis=0), points.max(axis=0)
+    x, y = (np.linspace(a, b, CELLS) for a, b in zip(low, high, strict=True))
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    _, nearest = cKDTree(points).query(grid)
+    return x, y, decided[nearest].reshape(CELLS, CELLS)
+
+
+def plot_epochs(stem: Path, history: Path, note: str) -> None:
+    """Loss, accuracy and, where it was learned for, significance of training and validation rows against epochs."""
+    with history.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    panels = []
+    for name in ("loss", "accuracy", "significance"):
+        known = [part for part in ("train", "val") if rows and rows[0].get(f"{part}_{name}")]
+        curves = [(PARTS[part], np.array([float(row[f"{part}_{name}"]) for row in rows])) for part in known]
+        if curves:
+            panels.append((name, curves))
+    plot_significance_epochs(stem, np.array([float(row["epoch"]) for row in rows]), panels, note=note)

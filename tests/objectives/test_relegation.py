@@ -1,0 +1,273 @@
+"""Relegation: its cross entropy, yields without bias, bounded pulls, and what it reaches on moons whose optimum is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from attrs import evolve
+from torch import Tensor
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch
+from collidekit.errors import CollidekitError
+from collidekit.objectives.relegation import PULL, Relegation, relegated_cross_entropy
+
+CLASSES = {"background": "label == 0", "signal": "label == 1"}
+MERIT = {"variable": "mass", "window": [0.4, 0.6], "signal": "signal", "signal_fraction": 0.01, "events": 100_000}
+
+
+def analysis(**changes: object) -> Analysis:
+    merit = {**MERIT, **changes}
+    return Analysis.model_validate(
+        {
+            "classes": CLASSES,
+            "inputs": {"plane": {"features": ["x1", "x2"]}},
+            "spectators": ["mass"],
+            "figure_of_merit": merit,
+        }
+    )
+
+
+def rows(number: int, seed: int = 0, mass: Tensor | None = None) -> Batch:
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.arange(number) % 2
+    drawn = torch.rand(number, generator=random)
+    values = torch.where(labels == 1, 0.5 + 0.1 * (drawn - 0.5), drawn) if mass is None else mass
+    return Batch(
+        inputs={"plane": torch.randn(number, 2, generator=random) + labels[:, None]},
+        labels=labels,
+        weights=torch.ones(number),
+        spectators={"mass": values},
+        event={},
+        keys=torch.arange(number),
+        processes=torch.zeros(number, dtype=torch.int64),
+        source=torch.stack([torch.zeros(number, dtype=torch.int64), torch.arange(number)], dim=1),
+        index=torch.arange(number),
+    )
+
+
+def begun(batch: Batch, variant: str = "relegator", expected: bool = True, **changes: object) -> Relegation:
+    objective = Relegation(analysis(**changes), variant, expected=expected)
+    objective.begin([(batch, batch.weights)])
+    objective.progress = 1.0
+    return objective
+
+
+def test_relegated_cross_entropy() -> None:
+    p = torch.tensor([[0.2, 0.5, 0.3], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64).clamp(min=1e-12)
+    found = relegated_cross_entropy(p.log(), torch.tensor([1, 0, 0]))
+    expected = torch.tensor([-np.log(0.8 / 1.3), 0.0, np.log(2.0)])
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
+
+
+def test_relegating_nothing_is_the_cross_entropy() -> None:
+    logits = torch.randn(20, 2, dtype=torch.float64)
+    labels = torch.arange(20) % 2
+    none = torch.cat([F.log_softmax(logits, dim=1), torch.full((20, 1), -50.0, dtype=torch.float64)], dim=1)
+    torch.testing.assert_close(
+        relegated_cross_entropy(F.log_softmax(none, dim=1), labels), F.cross_entropy(logits, labels, reduction="none")
+    )
+
+
+def test_expected_events_of_all_rows_are_those_of_the_analysis() -> None:
+    batch = rows(4000)
+    objective = begun(batch)
+    weight = objective.scale[batch.labels].mean().item()
+    assert weight == pytest.approx(100_000)
+    assert objective.yields[0] == pytest.approx(1000)  # all signal is in the window
+    assert objective.yields[1] == pytest.approx(99_000 * 0.2, rel=0.1)
+
+
+@pytest.mark.parametrize("size", [50, 400, 4000])
+def test_yields_of_batches_are_those_of_all_rows_in_the_mean(size: int) -> None:
+    batch = evolve(rows(4000), weights=torch.rand(4000, generator=torch.Generator().manual_seed(3)) * 2)
+    batch = evolve(batch, weights=batch.weights / batch.weights.mean())
+    objective = begun(batch, expected=False)
+    called = batch.inputs["plane"][:, 0] > 0.7  # type: ignore[index]
+
+    def yields(part: Batch, chosen: Tensor) -> tuple[float, float]:
+        objective.yields = [0.0, 0.0]
+        objective.all_yields = [0.0, 0.0]
+        truth = F.one_hot(part.labels, 2).double()
+        objective._update(chosen, truth, part.weights * objective.in_window(part))
+        return objective.yields[0] * 2, objective.yields[1] * 2  # a step keeps half of what was there, which is nothing
+
+    # what the whole sample has, counted by hand
+    inside = (batch.spectators["mass"] >= 0.4) & (batch.spectators["mass"] <= 0.6) & called
+    by_hand = []
+    for label, expected in ((1, 1000), (0, 99_000)):
+        side = batch.labels == label
+        by_hand.append(expected * (batch.weights[side & inside].sum() / batch.weights[side].sum()).item())
+    order = torch.randperm(4000, generator=torch.Generator().manual_seed(1))
+    parts = [order[i : i + size] for i in range(0, 4000, size)]
+    found = np.mean([yields(batch.take(index), called[index]) for index in parts], axis=0)
+    np.testing.assert_allclose(found, by_hand, rtol=1e-5)
+
+
+def test_the_mask_moves_with_its_events() -> None:
+    batch = rows(400)
+    order = torch.randperm(400)
+    objective = begun(batch)
+    torch.testing.assert_close(objective.in_window(batch.take(order)), objective.in_window(batch)[order])
+
+
+@pytest.mark.parametrize("variant", ["relegator", "relegator_factor", "relegator_difference", "modified_binary"])
+@pytest.mark.parametrize("confidence", [0.0, 3.0, 100.0])
+def test_gradients_are_bounded(variant: str, confidence: float) -> None:
+    batch = rows(500)
+    objective = begun(batch, variant, signal_fraction=1e-5)
+    outputs = torch.randn(500, objective.outputs, generator=torch.Generator().manual_seed(0)) * confidence
+    outputs[:, 1] -= confidence  # hardly a row is called signal
+    outputs.requires_grad_()
+    for _ in range(20):
+        outputs.grad = None
+        loss = objective.loss(outputs, batch, batch.weights)
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert outputs.grad is not None
+        assert outputs.grad.abs().max().item() * 500 <= np.exp(3.0) + 2 * PULL + 2
+
+
+def test_a_network_that_refuses_everything_is_pulled_back_by_rows_that_are_hardly_pure() -> None:
+    """From nothing at all, only a row that is surely signal would bring a gain; there may be none."""
+    batch = rows(4000)
+    objective = begun(batch)
+    none, inside = torch.zeros(4000, dtype=torch.bool), batch.weights * objective.in_window(batch)
+    for _ in range(50):
+        objective._update(none, F.one_hot(batch.labels, 2).double(), inside)
+    assert objective.yields == pytest.approx([0.01 * value for value in objective.all_yields])
+    better, worse = objective._pull(torch.tensor([[0.1, 0.9], [0.9, 0.1]], dtype=torch.float64)).tolist()
+    assert better < 0 < worse
+
+
+def test_a_row_that_helps_is_pulled_in_and_one_that_harms_is_pushed_out() -> None:
+    batch = rows(2000)
+    objective = begun(batch, expected=False)
+    objective.yields = [500.0, 2000.0]
+    truth = F.one_hot(torch.tensor([0, 1]), 2).double()
+    background, signal = objective._pull(truth).tolist()
+    assert signal < 0 < background
+    # the derivative of w Z0 / Z by the number of background events, times what one training row stands for
+    z = 500 / np.sqrt(2500)
+    by_hand = 3 * objective.largest / z / (2 * 2500) * objective.scale[0].item()
+    assert background == pytest.approx(min(by_hand, PULL))
+
+
+def test_only_the_relegated_output_answers_to_the_significance() -> None:
+    batch = rows(300)
+    gradients = []
+    for progress in (0.0, 1.0):
+        objective = begun(batch)
+        objective.progress = progress
+        outputs = torch.zeros(300, 3, requires_grad=True)
+        objective.loss(outputs, batch, batch.weights).backward()
+        gradients.append(outputs.grad)
+    torch.testing.assert_close(gradients[0][:, :2], gradients[1][:, :2])
+    assert (gradients[0][:, 2] - gradients[1][:, 2]).abs().max() > 1e-4
+
+
+def test_state_comes_back() -> None:
+    batch = rows(600)
+    one, other = begun(batch), begun(batch)
+    outputs = torch.randn(600, 3)
+    one.loss(outputs, batch, batch.weights)
+    other.restore(one.state())
+    torch.testing.assert_close(
+        one.loss(outputs, batch, batch.weights), other.loss(outputs, batch, batch.weights), rtol=0, atol=0
+    )
+
+
+def test_validation_changes_nothing_and_counts() -> None:
+    batch = rows(1000)
+    objective = begun(batch)
+    before = objective.state()
+    validation = objective.validation()
+    outputs = torch.full((1000, 3), -20.0)
+    outputs[:, 1] = 0.0  # all are called signal
+    for start in (0, 300):
+        part = batch.slice(start, 300 if start == 0 else 1000)
+        validation.add(outputs[: len(part)], part, part.weights)
+    inside = ((batch.spectators["mass"] >= 0.4) & (batch.spectators["mass"] <= 0.6)).numpy()
+    s, b = (expected * inside[batch.labels == label].mean() for label, expected in ((1, 1000), (0, 99_000)))
+    assert validation.scores()["significance"] == pytest.approx(s / np.sqrt(s + b))
+    assert objective.state() == before
+
+
+@pytest.mark.parametrize(
+    ("mass", "said"),
+    [
+        (torch.full((100,), 0.5), "mass is 0.5 in all rows"),
+        (torch.where(torch.arange(100) == 7, torch.nan, torch.rand(100)), "NaN or infinite in row 7 of its file"),
+        (torch.linspace(0.7, 0.9, 100), "no signal row has mass in the window"),
+        (torch.where(torch.arange(100) % 2 == 1, 0.5, 0.9), "no background row has mass in the window"),
+    ],
+)
+def test_a_figure_of_merit_of_no_use_is_one_clear_error(mass: Tensor, said: str) -> None:
+    batch = rows(100, mass=mass)
+    with pytest.raises(CollidekitError, match=said):
+        Relegation(analysis()).begin([(batch, batch.weights)])
+
+
+def test_several_backgrounds_share_what_is_expected() -> None:
+    content = analysis().model_dump(exclude_defaults=True)
+    content["classes"] = {"qcd": "label == 0", "w": "label == 1", "signal": "label == 2"}
+    several = Analysis.model_validate(content)
+    batch = rows(3000)
+    batch = evolve(batch, labels=torch.arange(3000) % 3, spectators={"mass": torch.rand(3000)})
+    objective = Relegation(several)
+    objective.begin([(batch, batch.weights)])
+    assert (objective.scale / 3).tolist() == pytest.approx([49_500, 49_500, 1000])
+    outputs = torch.randn(3000, 4, requires_grad=True)
+    objective.progress = 1.0
+    objective.loss(outputs, batch, batch.weights).backward()
+    assert torch.isfinite(outputs.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"signal_fraction": 0}, "greater than 0"),
+        ({"signal_fraction": 1}, "less than 1"),
+        ({"window": [0.6, 0.4]}, "low < high"),
+        ({"mean": 0.5, "width": 0.1}, "either 'mean' and 'width' or a 'window'"),
+        ({"events": None}, "either 'events' and 'signal_fraction' or 'yields'"),
+        ({"signal": "signl"}, "no class 'signl'"),
+        ({"signal": ["signal", "background"]}, "all classes are signal"),
+        ({"variable": "x1"}, "a network that sees it would shape its background"),
+        ({"variable": "pt"}, "must stand among the spectators"),
+        ({"background_uncertainty": 0.1}, "counts in 'significance: asimov' alone"),
+    ],
+)
+def test_bad_figures_of_merit(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        analysis(**changes)
+
+
+def test_the_window_may_be_given_by_mean_and_width() -> None:
+    merit = analysis(window=None, mean=0.5, width=0.03, n_sigmas=2).figure_of_merit
+    assert merit is not None
+    assert merit.limits == pytest.approx((0.44, 0.56))
+
+
+def test_moons_come_close_to_the_best_that_can_be_had(tmp_path: Path) -> None:
+    """A tenth of the steps of the analysis that ships; the figures of whole trainings stand in docs/relegation.md."""
+    from collidekit.evaluation.significance import Judge
+    from collidekit.simulation import simulate
+    from collidekit.simulation.moons import best_of_file
+    from collidekit.tasks.base import run_with_requirements
+    from collidekit.tasks.inference import InferenceTask
+
+    train, test = (simulate("moons", tmp_path / f"{n}.root", n, seed=5) for n in (12_000, 60_000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLLIDEKIT_OUTPUT", str(tmp_path / "results"))
+        task = InferenceTask(config="moons", filelist=(str(train),), test_filelist=(str(test),), seed=1, epochs=25)
+        run_with_requirements(task)
+        judge = Judge(task.predictions(), task.analysis.figure_of_merit)
+    found = judge.measure(judge.called())
+    best = best_of_file(str(test), judge.merit)
+    assert best == pytest.approx(22.99, abs=0.05)
+    assert found.value > 0.85 * best
+    assert judge.measure(judge.everything()).value < 0.4 * best
+    assert 0.05 < judge.yields[judge.relegated()].sum() / judge.yields.sum() < 0.6
