@@ -129,7 +129,8 @@ def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
     options = {parameter.replace("_", "-") for task in known_tasks.values() for parameter in dict(task.get_params())}
     options |= {opt.lstrip("-") for verb in COMMANDS.values() for p in verb.params for opt in p.opts}
     if page == "docs/benchmarks.md":
-        options |= set(re.findall(r'"--([a-z][\w-]*)"', (ROOT / "benchmarks/training.py").read_text()))
+        for path in (ROOT / "benchmarks").glob("*.py"):
+            options |= set(re.findall(r'"--([a-z][\w-]*)"', path.read_text()))
     for name in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
         assert name in options | ELSEWHERE or name in {"strict", "ep"}, name
     for verb in re.findall(r"`collidekit ([a-z]+)\b", text) + re.findall(
