@@ -25,7 +25,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines")
+FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv")
 
 
 def _format(name: str) -> str:

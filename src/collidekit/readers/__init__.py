@@ -8,6 +8,7 @@ from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.plugins import load_module
 from collidekit.readers.base import BadFileError, FileReader, Reader, bad_file, chunks, is_url, open_binary
+from collidekit.readers.csv import CsvReader
 from collidekit.readers.files import expand, file_id
 from collidekit.readers.hdf5 import Hdf5Reader
 from collidekit.readers.jsonlines import JsonLinesReader
@@ -41,6 +42,9 @@ READERS: dict[str, Callable[[str, Source], Reader]] = {
     ".jsonl.gz": JsonLinesReader,
     ".json": JsonLinesReader,
     ".json.gz": JsonLinesReader,
+    "csv": CsvReader,
+    ".csv": CsvReader,
+    ".tsv": CsvReader,
 }
 """What reads a format or a suffix. A reader of your own is named in the analysis: ``source: {format: mine.py:Mine}``."""
 
