@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+AXES = ("noise", "fraction", "events")
 TEST_EVENTS, TEST_SEED = 500_000, 987_654
 
 
@@ -42,7 +43,9 @@ def main() -> None:
     ]
     with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(one, jobs))
-    show(settings, [row for rows in found for row in rows])
+    rows = [row for rows in found for row in rows]
+    show(settings, rows)
+    draw(given.folder, rows)
 
 
 def construct(folder: Path, noise: float) -> None:
@@ -151,6 +154,26 @@ def show(settings: list[tuple[float, float, int]], rows: list[dict[str, Any]]) -
                 f"| {noise:g} | {fraction:g} | {events:,} | {variant} | {values.mean():.4g} | {spread / values.mean():.1%} | "
                 f"{values.mean() / best:.1%} | {values.min() / best:.1%} | {min(pulls):+.1f} errors | {best:.4g} |"
             )
+
+
+def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """A scan for each setting that has several values: mean and spread of each choice over seeds, beside the best."""
+    import numpy as np
+
+    from collidekit.evaluation.plots import plot_scan
+
+    for name, label in (("noise", "noise"), ("fraction", "signal fraction"), ("events", "simulated events")):
+        values = sorted({row[name] for row in rows})
+        if len(values) < 2 or len({tuple(row[other] for other in AXES if other != name) for row in rows}) > 1:
+            continue
+        curves = []
+        for variant in dict.fromkeys(row["variant"] for row in rows):
+            of = [np.array([r["value"] for r in rows if (r["variant"], r[name]) == (variant, x)]) for x in values]
+            spread = [v.std(ddof=1) if len(v) > 1 else 0.0 for v in of]
+            curves.append((variant, np.array([v.mean() for v in of]), np.array(spread)))
+        best = np.array([next(row["best"] for row in rows if row[name] == x) for x in values])
+        for path in plot_scan(folder / f"scan_{name}", np.array(values, dtype=float), label, curves, best):
+            print(path)
 
 
 if __name__ == "__main__":
