@@ -71,7 +71,7 @@ class SignificanceTask(TestParameters):
             raise CollidekitError(f"{self.config}: a significance needs test files; give them with --test-files")
         needed: dict[str, AnalysisTask] = {}
         for seed in self._seeds():
-            for objective in self.objectives():
+            for objective in reversed(self.objectives()):  # the baseline last: others find a window of no use at once
                 needed[f"{objective} {seed}"] = self.inference(objective, seed)
             learned = self.inference("classification", seed).requires()["training"].requires()["dataset"].files()
             for objective in self._by_threshold():
@@ -141,7 +141,7 @@ class SignificanceTask(TestParameters):
             (name, np.array([entry.value for entry in entries]), np.array([entry.error for entry in entries]))
             for name, entries in found.items() if name != "no choice"
         ]  # fmt: skip
-        plot_significance_seeds(self.folder / "seeds", rows, best, note=note)
+        plot_significance_seeds(self.folder / "seeds", rows, best, note, f"significance {self._measure()}")
         curves, points, risks = [], [], []
         for name, (judge, chosen) in first.items():
             if name == THRESHOLD:
@@ -151,8 +151,14 @@ class SignificanceTask(TestParameters):
             points.append((name, measured.coverage, measured.value, measured.error))
             risks.append((name, *risk_coverage(judge.predictions)))
             self._draw_choice(name, judge, chosen)
-        plot_significance_coverage(self.folder / "coverage", curves, points, best, note=note)
+        plot_significance_coverage(
+            self.folder / "coverage", curves, points, best, note, f"significance {self._measure()}"
+        )
         plot_risk_coverage(self.folder / "risk", risks, note=note)
+
+    def _measure(self) -> str:
+        """The formula of the significance, for plots."""
+        return r"$S/\sqrt{S+B}$" if self.merit.significance == "simple" else r"$Z_\mathrm{A}$"
 
     def _draw_choice(self, name: str, judge: Judge, chosen: Any) -> None:
         """Of the first seed: masses, decisions, and the epochs of the training."""
@@ -164,7 +170,7 @@ class SignificanceTask(TestParameters):
         plot_masses(
             self.folder / f"masses_{file}", judge.figure, judge.is_signal, chosen, judge.yields, limits,
             self.analysis.label(self.merit.variable), fits, (judge.measure(judge.everything()), judge.measure(chosen)),
-            note=note,
+            note=note, measure=self._measure(),
         )  # fmt: skip
         plot_decisions(self.folder, file, judge, chosen, self.analysis, note)
         objective = "classification" if name == THRESHOLD else name

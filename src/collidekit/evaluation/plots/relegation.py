@@ -49,7 +49,15 @@ def plot_confusion_relegated(stem: Path, matrix: Floats, names: Sequence[str], n
             text, colour = (
                 (f"{share:.1f}", "white" if share > 60 else "black") if np.isfinite(share) else ("no rows", "black")
             )
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if size <= 5 else 8)
+            axes.text(
+                column,
+                row,
+                text,
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=12 if size <= 5 else 10 if size <= 8 else 8,
+            )
         axes.set_xlabel("decision", loc="center")
         axes.set_ylabel("true class", loc="center")
         mark(axes, note)

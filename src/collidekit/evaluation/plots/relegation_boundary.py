@@ -11,6 +11,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from scipy.ndimage import gaussian_filter
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.plots.relegation import GREY, RELEGATED, class_colours
@@ -48,8 +49,8 @@ def plot_boundary(
         style: dict[str, Any] = {"cmap": ListedColormap(fills), "vmin": -0.5, "vmax": count + 0.5, "shading": "nearest"}
         plane.pcolormesh(grid_x, grid_y, decisions, rasterized=True, zorder=0, **style)
         for index in range(count + 1):
-            inside = (decisions == index).astype(np.float64)
-            if 0 < inside.mean() < 1:
+            inside = gaussian_filter((decisions == index).astype(np.float64), 1, mode="nearest")  # lines, not stairs
+            if inside.min() < 0.5 < inside.max():
                 plane.contour(grid_x, grid_y, inside, levels=[0.5], colors="black", linewidths=0.9, zorder=3)
         thinned = _draw_points(plane, points, labels, count)
         plane.set_xlim(grid_x[0], grid_x[-1])

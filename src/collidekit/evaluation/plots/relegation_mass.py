@@ -13,8 +13,8 @@ from collidekit.evaluation.plots.style import colours, figure, mark, save
 from collidekit.evaluation.rows import Bools, Floats
 
 BINS = 50
-ROOM = 1.75
-"""Height of the axis over that of the highest bin, for text and legend."""
+ROOM, ROOM_FIT = 1.5, 1.8
+"""Height of the axis over that of the highest bin, for text and legend, without and with a fit."""
 SIMPLE = r"$S/\sqrt{S+B}$"
 
 
@@ -58,11 +58,12 @@ def plot_masses(
         kept = (("before the selection", np.ones(len(mass), bool)), ("after the selection", selected))
         for axes, (title, rows), fitted, found in zip(panels, kept, fits, significances, strict=True):
             top = _draw_stack(axes, mass[rows], signal[rows], weights[rows], edges)
-            _draw_window(axes, window)
+            room = ROOM if fitted is None else ROOM_FIT
+            _draw_window(axes, window, 1 / room)
             if fitted is not None:
                 _draw_fit(axes, fitted, edges)
             axes.set_xlim(edges[0], edges[-1])
-            axes.set_ylim(0, ROOM * top)
+            axes.set_ylim(0, room * top)
             axes.set_xlabel(label)
             axes.set_ylabel(f"expected events / {edges[1] - edges[0]:.3g}{_unit(label)}")
             axes.legend(loc="upper left", fontsize=10)
@@ -78,7 +79,6 @@ def _draw_stack(axes: Axes, mass: Floats, signal: Bools, weights: Floats, edges:
     base: Floats = np.zeros(len(edges) - 1)
     for name, height, colour in zip(("background", "signal"), sides, colours(2), strict=True):
         axes.stairs(base + height, edges, baseline=base, fill=True, color=colour, alpha=0.75, linewidth=0, label=name)
-        axes.stairs(base + height, edges, color=colour, linewidth=1.0)
         base = base + height
     error = np.sqrt(np.histogram(mass, edges, weights=weights**2)[0])
     hatch: dict[str, Any] = {"fill": True, "facecolor": "none", "edgecolor": "black", "hatch": "/////", "linewidth": 0}
@@ -86,10 +86,10 @@ def _draw_stack(axes: Axes, mass: Floats, signal: Bools, weights: Floats, edges:
     return float(max((base + error).max(), 1e-9))
 
 
-def _draw_window(axes: Axes, window: tuple[float, float]) -> None:
-    axes.axvspan(*window, ymax=1 / ROOM, facecolor="black", alpha=0.10, linewidth=0, label="window", zorder=0.5)
+def _draw_window(axes: Axes, window: tuple[float, float], height: float) -> None:
+    axes.axvspan(*window, ymax=height, facecolor="black", alpha=0.10, linewidth=0, label="window", zorder=0.5)
     for end in window:
-        axes.axvline(end, ymax=1 / ROOM, color="black", linestyle=":", linewidth=1.2)
+        axes.axvline(end, ymax=height, color="black", linestyle=":", linewidth=1.2)
 
 
 def _draw_fit(axes: Axes, fit: PeakFit, edges: Floats) -> None:
@@ -100,7 +100,7 @@ def _draw_fit(axes: Axes, fit: PeakFit, edges: Floats) -> None:
 
 
 def _write(axes: Axes, title: str, found: WindowYields, measure: str, fit: PeakFit | None, unit: str) -> None:
-    lines = [f"$S$ = {_events(found.signal)},  $B$ = {_events(found.background)}"]
+    lines = [f"in the window: $S$ = {_events(found.signal)},  $B$ = {_events(found.background)}"]
     lines += [f"{measure} = {with_error(found.value, found.error)}"]
     if fit is not None:
         lines += [f"fitted peak: {with_error(fit.amplitude, fit.amplitude_error)} events"]
@@ -108,7 +108,8 @@ def _write(axes: Axes, title: str, found: WindowYields, measure: str, fit: PeakF
         lines += [f"width {with_error(fit.width, fit.width_error)}{unit}"]
     place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
     axes.text(0.97, 0.97, title, fontsize=12, fontweight="bold", **place)
-    axes.text(0.97, 0.91, "\n".join(lines), fontsize=10.5, linespacing=1.45, **place)
+    for number, line in enumerate(lines):  # one text a line: a root would push the next one down
+        axes.text(0.97, 0.905 - 0.052 * number, line, fontsize=10.5, **place | {"va": "center_baseline"})
 
 
 def _events(number: float) -> str:

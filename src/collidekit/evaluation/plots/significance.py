@@ -21,6 +21,8 @@ MARKERS = "os^vDP*X"
 LOG_RATIO = 20
 """An axis whose largest number is more than so many times its smallest is logarithmic."""
 BEST_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (6, 2)), "linewidth": 1.4}
+SEED: dict[str, Any] = {"fmt": "o", "elinewidth": 0.9, "markersize": 5}
+MEAN: dict[str, Any] = {"fmt": "D", "color": "black", "markersize": 6, "capsize": 4, "elinewidth": 1.8}
 RARE = 0.1
 """Where the highest point of every curve keeps a smaller share of events than this, the axis is logarithmic."""
 
@@ -47,7 +49,7 @@ def plot_significance_coverage(
             axes.plot(coverage, value, color=colour[name], linestyle=line, label=name)
             axes.fill_between(coverage, value - error, value + error, color=colour[name], alpha=0.22, linewidth=0)
         for (name, kept, found, spread), marker in zip(points, cycle(MARKERS), strict=False):
-            style: dict[str, Any] = {"markersize": 9, "markeredgecolor": "black", "ecolor": "black", "zorder": 4}
+            style: dict[str, Any] = {"markersize": 7, "markeredgecolor": "black", "ecolor": "black", "zorder": 4}
             axes.errorbar(kept, found, spread, fmt=marker, color=colour[name], label=f"{name}, own decision", **style)
         if best is not None:
             axes.axhline(best, label=f"{BEST}, {best:.4g}", **BEST_LINE)
@@ -82,7 +84,8 @@ def plot_significance_seeds(
     with figure(8.6, 2.2 + 0.75 * len(rows)) as canvas:
         axes = canvas.subplots()
         for line, ((_, values, errors), colour) in enumerate(zip(rows, class_colours(len(rows)), strict=True)):
-            _draw_seeds(axes, line, values, errors, colour, first=line == 0)
+            _draw_seeds(axes, line, values, errors, colour)
+        _name_marks(axes, any(len(values) > 1 for _, values, _ in rows))
         if best is not None:
             axes.axvline(best, label=f"{BEST}, {best:.4g}", **BEST_LINE)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
@@ -93,21 +96,30 @@ def plot_significance_seeds(
         axes.set_axisbelow(True)
         axes.set_xlabel(measure)
         for line, (_, values, _) in enumerate(rows):
-            text = with_error(float(values.mean()), _spread(values))
+            text = with_error(float(values.mean()), _spread(values)) if len(values) > 1 else f"{values[0]:.4g}"
             axes.text(1.015, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=11)
         canvas.legend(loc="outside lower center", ncols=3)
         mark(axes, note)
         return save(canvas, stem)
 
 
-def _draw_seeds(axes: Axes, line: int, values: Floats, errors: Floats, colour: str, first: bool) -> None:
-    """Seeds above the middle of their line, the mean below it."""
-    places = line - 0.08 + (np.linspace(-0.2, 0.08, len(values)) if len(values) > 1 else np.zeros(1))
-    faint: dict[str, Any] = {"elinewidth": 0.9, "markersize": 5, "color": colour}
-    axes.errorbar(values, places, xerr=errors, fmt="o", label="a seed, statistical error" if first else None, **faint)
-    mean: dict[str, Any] = {"fmt": "D", "color": "black", "markersize": 6, "capsize": 4, "elinewidth": 1.8}
-    label = "mean and spread over seeds" if first else None
-    axes.errorbar(values.mean(), line + 0.2, xerr=_spread(values), label=label, **mean)
+def _draw_seeds(axes: Axes, line: int, values: Floats, errors: Floats, colour: str) -> None:
+    """Seeds above the middle of their line, the mean below it; a single seed has none."""
+    places = line + np.linspace(-0.28, 0.0, len(values))
+    if len(values) > 1:
+        axes.errorbar(values, places, xerr=errors, color=colour, **SEED)
+        axes.errorbar(values.mean(), line + 0.2, xerr=_spread(values), **MEAN)
+    else:
+        axes.errorbar(values, [line], xerr=errors, color=colour, **SEED)
+
+
+def _name_marks(axes: Axes, several: bool) -> None:
+    """Entries of the legend that have the colour of no variant."""
+    nowhere = [np.nan]
+    axes.errorbar(nowhere, nowhere, xerr=nowhere, color="grey", label="a seed, statistical error", **SEED)
+    if several:
+        axes.errorbar(nowhere, nowhere, xerr=nowhere, label="mean and spread over seeds", **MEAN)
+        axes.text(1.015, 1.0, "mean ± spread", transform=axes.transAxes, va="bottom", fontsize=11)
 
 
 def _spread(values: Floats) -> float | None:
@@ -139,7 +151,8 @@ def plot_scan(
                 panel.set_xscale("log")
             for index, (name, mean, spread) in enumerate(rows):
                 scale = np.ones(len(x)) if base is None else np.where(base > 0, base, np.nan)
-                places = _aside(x, index - (len(rows) - 1) / 2, logarithmic)
+                aside = best is None or base is not None  # a marker beside its x would seem above or below a steep line
+                places = _aside(x, index - (len(rows) - 1) / 2, logarithmic) if aside else x
                 marker, colour = MARKERS[index % len(MARKERS)], class_colours(len(rows))[index]
                 style: dict[str, Any] = {"fmt": marker, "color": colour, "linestyle": LINES[index % len(LINES)]}
                 style |= {"markersize": 6, "linewidth": 1.2, "elinewidth": 1.4, "capsize": 2.5, "label": name}
@@ -153,6 +166,8 @@ def plot_scan(
         if best is not None:
             main.plot(x[order], best[order], label=BEST, **BEST_LINE)
             bottom.axhline(1, **BEST_LINE)
+            low, high = bottom.get_ylim()
+            bottom.set_ylim(max(low, 0), max(high, 1 + 0.15 * (1 - low)))
             bottom.set_ylabel(f"ratio to\n{BEST}", fontsize=11, loc="center")
         legend_above(main, len(rows) + (best is not None))
         main.set_ylabel(measure)
@@ -194,7 +209,10 @@ def plot_significance_epochs(
             for name, values in curves:
                 colour, line = styles[name]
                 shown = "_" + name if name in seen else name  # matplotlib lists no name with an underscore
-                axes.plot(epochs, values, color=colour, linestyle=line, label=shown, **_dots(len(epochs)))
+                if name == BEST:
+                    axes.plot(epochs, values, label=shown, **BEST_LINE)
+                else:
+                    axes.plot(epochs, values, color=colour, linestyle=line, label=shown, **_dots(len(epochs)))
             if {name for name, _ in curves} - seen:
                 axes.legend(loc="best")
             seen |= {name for name, _ in curves}
