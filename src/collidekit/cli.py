@@ -1,31 +1,30 @@
 """The command ``collidekit``: one verb for each thing people do, thin over the tasks and functions that do them."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from collidekit import __version__
-from collidekit.cli_app import CARD, DATA, DO, ENSEMBLE, KEEP, LOOK, MAKE, SHARE, TRAINING, WORK, app, verb
+from collidekit.cli_app import (
+    CARD,
+    DATA,
+    DO,
+    ENSEMBLE,
+    KEEP,
+    LOOK,
+    MAKE,
+    SHARE,
+    TRAINING,
+    WORK,
+    Output,
+    app,
+    panel,
+    results_folder,
+    verb,
+)
 
 Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
-
-
-def _panel(panel: str, *names: str, help: str, **options: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **options)
-
-
-def _results(folder: Path | None) -> Path | None:
-    if folder is not None:
-        os.environ["COLLIDEKIT_OUTPUT"] = str(folder)
-    return folder
-
-
-Output = Annotated[
-    Path | None, _panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=_results)
-]
-"""Also after the verb, where people look for it."""
 
 
 def _version(wanted: bool) -> None:
@@ -42,7 +41,7 @@ def collidekit(
             help="Folder of the results of run, demo and clean.",
             envvar="COLLIDEKIT_OUTPUT",
             show_default="./results",
-            callback=_results,
+            callback=results_folder,
         ),
     ] = None,
     version: Annotated[
@@ -55,7 +54,7 @@ def collidekit(
 @verb(DO)
 def demo(
     sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
-    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
     output: Output = None,
 ) -> None:
     """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
@@ -75,63 +74,63 @@ def run(
     analysis: Analysis,
     files: Annotated[
         list[str] | None,
-        _panel(DATA, "--files", "-f", help="Files to learn from: a path, a glob in quotes, a .txt list or a root:// url. "
+        panel(DATA, "--files", "-f", help="Files to learn from: a path, a glob in quotes, a .txt list or a root:// url. "
                "May be repeated. Without it: those that the analysis file names.", metavar="FILES"),
     ] = None,
     test_files: Annotated[
         list[str] | None,
-        _panel(DATA, "--test-files", "-t", help="Files to judge the tagger by. Without it: those that the analysis file "
+        panel(DATA, "--test-files", "-t", help="Files to judge the tagger by. Without it: those that the analysis file "
                "names, else the validation rows.", metavar="FILES"),
     ] = None,
-    dataset_version: Annotated[str | None, _panel(DATA, "--dataset-version", help="A name of yours for the dataset.")] = None,
+    dataset_version: Annotated[str | None, panel(DATA, "--dataset-version", help="A name of yours for the dataset.")] = None,
     skip_bad_files: Annotated[
-        bool, _panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read, and count them.")
+        bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read, and count them.")
     ] = False,
     training_version: Annotated[
-        str | None, _panel(TRAINING, "--training-version", help="A name of yours for the training.")
+        str | None, panel(TRAINING, "--training-version", help="A name of yours for the training.")
     ] = None,
     model: Annotated[
-        str | None, _panel(TRAINING, "--model", help="The network: pfn, mlp, or a file my_network.py.")
+        str | None, panel(TRAINING, "--model", help="The network: pfn, mlp, or a file my_network.py.")
     ] = None,
     from_checkpoint: Annotated[
         str | None,
-        _panel(TRAINING, "--from", help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
+        panel(TRAINING, "--from", help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
                "that ships, and a fresh head.", metavar="CHECKPOINT"),
     ] = None,
-    epochs: Annotated[int | None, _panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
-    batch_size: Annotated[int | None, _panel(TRAINING, "--batch-size", help="Rows in a step.")] = None,
+    epochs: Annotated[int | None, panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
+    batch_size: Annotated[int | None, panel(TRAINING, "--batch-size", help="Rows in a step.")] = None,
     learning_rate: Annotated[
-        float | None, _panel(TRAINING, "--learning-rate", help="The largest learning rate.")
+        float | None, panel(TRAINING, "--learning-rate", help="The largest learning rate.")
     ] = None,
-    seed: Annotated[int | None, _panel(TRAINING, "--seed", help="Decides all that is random.")] = None,
+    seed: Annotated[int | None, panel(TRAINING, "--seed", help="Decides all that is random.")] = None,
     seeds: Annotated[
         str | None,
-        _panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
+        panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
                metavar="SEEDS"),
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
-        _panel(TRAINING, "--checkpoint", help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
+        panel(TRAINING, "--checkpoint", help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
                "the ensemble of them.", metavar="CHECKPOINT"),
     ] = None,
     combine: Annotated[
-        str | None, _panel(TRAINING, "--combine", help="How an ensemble is combined: mean (the default) or median.")
+        str | None, panel(TRAINING, "--combine", help="How an ensemble is combined: mean (the default) or median.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        _panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
+        panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
                "--set optimizer=SGD --set ema_decay=0.999", metavar="NAME=VALUE"),
     ] = None,
-    workers: Annotated[int | None, _panel(WORK, "--workers", help="Processes that read files.")] = None,
+    workers: Annotated[int | None, panel(WORK, "--workers", help="Processes that read files.")] = None,
     executor: Annotated[
-        str | None, _panel(WORK, "--executor", help="Who reads files: futures (processes here) or dask (a cluster).")
+        str | None, panel(WORK, "--executor", help="Who reads files: futures (processes here) or dask (a cluster).")
     ] = None,
     scheduler: Annotated[
         str | None,
-        _panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Without it: one of this "
+        panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Without it: one of this "
                "machine.", metavar="ADDRESS"),
     ] = None,
-    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
     output: Output = None,
 ) -> None:  # fmt: skip
     """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
@@ -177,26 +176,26 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
     analysis: Annotated[
         str | None,
-        _panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Without it: "
+        panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Without it: "
                "the one of the training."),
     ] = None,
-    skip_bad_files: Annotated[bool, _panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
     others: Annotated[
         list[str] | None,
-        _panel(ENSEMBLE, "--with", "-w", help="A further checkpoint: their probabilities are combined. May be repeated.",
+        panel(ENSEMBLE, "--with", "-w", help="A further checkpoint: their probabilities are combined. May be repeated.",
                metavar="CHECKPOINT"),
     ] = None,
     combine: Annotated[
-        str | None, _panel(ENSEMBLE, "--combine", help="How: mean (the default) or median of the probabilities.")
+        str | None, panel(ENSEMBLE, "--combine", help="How: mean (the default) or median of the probabilities.")
     ] = None,
     members: Annotated[
-        bool, _panel(ENSEMBLE, "--members", help="Write the probabilities of each member too, as prob_<class>_1, _2 ...")
+        bool, panel(ENSEMBLE, "--members", help="Write the probabilities of each member too, as prob_<class>_1, _2 ...")
     ] = False,
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
     ] = False,
-    batch_size: Annotated[int, _panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
-    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+    batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
 
@@ -279,14 +278,14 @@ def check(
         typer.Argument(help="Files to look at. Without them: those that the analysis file names.", show_default=False),
     ] = None,
     named_files: Annotated[
-        list[str] | None, _panel(DATA, "--files", "-f", help="The same, as run has them. May be repeated.", metavar="FILES")
+        list[str] | None, panel(DATA, "--files", "-f", help="The same, as run has them. May be repeated.", metavar="FILES")
     ] = None,
     test_files: Annotated[
         list[str] | None,
-        _panel(DATA, "--test-files", "-t", help="Test files, which must not share rows with the others. May be repeated.",
+        panel(DATA, "--test-files", "-t", help="Test files, which must not share rows with the others. May be repeated.",
                metavar="FILES"),
     ] = None,
-    rows: Annotated[int | None, _panel(WORK, "--rows", help="Look at so many rows only, spread over the files.", min=1)] = None,
+    rows: Annotated[int | None, panel(WORK, "--rows", help="Look at so many rows only, spread over the files.", min=1)] = None,
 ) -> None:  # fmt: skip
     """Find what would spoil a training before it does: one pass over the files, in bounded memory.
 
@@ -385,17 +384,17 @@ def publish(
     folder: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
     test_files: Annotated[
         list[str] | None,
-        _panel(DATA, "--test-files", "-t", help="Measure the scores of the card on these files. May be repeated.",
+        panel(DATA, "--test-files", "-t", help="Measure the scores of the card on these files. May be repeated.",
                metavar="FILES"),
     ] = None,
     data: Annotated[
         str | None,
-        _panel(CARD, "--data", help="What it learned from, in a few words: 'Top Quark Tagging Reference Dataset'."),
+        panel(CARD, "--data", help="What it learned from, in a few words: 'Top Quark Tagging Reference Dataset'."),
     ] = None,
-    licence: Annotated[str | None, _panel(CARD, "--licence", help="The licence of these data, such as CC-BY-4.0.")] = None,
-    skip_bad_files: Annotated[bool, _panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    licence: Annotated[str | None, panel(CARD, "--licence", help="The licence of these data, such as CC-BY-4.0.")] = None,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there, and its card.")] = False,
-    threads: Annotated[int | None, _panel(WORK, "--threads", help="Threads of torch.")] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
 ) -> None:  # fmt: skip
     """Make a model that can be given to others: weights as safetensors, a description as JSON, a model card.
 

@@ -1,8 +1,10 @@
 """The frame of the command: the app, its pages of help, and the one line that an error becomes."""
 
+import os
 from collections.abc import Callable
 from inspect import cleandoc
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -65,3 +67,21 @@ def verb(panel: str) -> Callable[[Verb], Verb]:
         return function
 
     return add
+
+
+def panel(title: str, *names: str, help: str, **options: Any) -> Any:
+    """An option in a panel of the page of help."""
+    return typer.Option(*names, help=help, rich_help_panel=title, show_default=False, **options)
+
+
+def results_folder(folder: Path | None) -> Path | None:
+    """The folder of the results, for all that follows."""
+    if folder is not None:
+        os.environ["COLLIDEKIT_OUTPUT"] = str(folder)
+    return folder
+
+
+Output = Annotated[
+    Path | None, panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=results_folder)
+]
+"""Also after the verb, where people look for it."""

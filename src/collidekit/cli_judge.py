@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli_app import DATA, JUDGE, WORK, verb
+from collidekit.cli_app import DATA, JUDGE, WORK, Output, verb
 
 Checkpoint = Annotated[
     str,
@@ -161,9 +161,7 @@ def significance(
                      show_default=False),
     ] = None,
     threads: Threads = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the results, ./results without it.", rich_help_panel=WORK, show_default=False)
-    ] = None,
+    output: Output = None,
 ) -> None:  # fmt: skip
     """Compare ways of learning by the significance of the signal: relegation beside a tuned threshold, over seeds.
 
@@ -175,16 +173,12 @@ def significance(
     Writes a table as JSON, and plots: significance over seeds and against coverage, risk against coverage, masses before and
     after, decisions, confusion.
     """
-    import os
-
     from rich.console import Console
 
     from collidekit.tasks.base import run_with_requirements
     from collidekit.tasks.significance import significance_table, significance_task
     from collidekit.tasks.to_report import parse_settings
 
-    if output is not None:
-        os.environ["COLLIDEKIT_OUTPUT"] = str(output)
     named = {
         "model_name": model,
         "n_threads": threads,

@@ -93,9 +93,53 @@ def test_seeds_scans_and_epochs(tmp_path: Path, texts: list[str]) -> None:
     x = np.array([0.1, 0.3, 1.0])
     scan = [("relegator", np.array([30.0, 22.0, 9.0]), np.array([0.1, 0.1, 0.2]))]
     written(plots.plot_scan(tmp_path / "scan", x, "noise", scan, np.array([30.5, 22.3, 9.1])))
+    every, some = np.arange(1.0, 6), np.array([1.0, 5.0])
     panels = [
-        ("loss", [("training", np.ones(5)), ("validation", np.full(5, 1.1))]),
-        ("significance", [("validation", np.arange(5.0))]),
+        ("loss", [("training", every, np.ones(5)), ("validation", every, np.full(5, 1.1))]),
+        ("significance", [("validation", every, np.arange(5.0)), ("evaluation", some, np.array([0.0, 3.0]))]),
     ]
-    written(plots.plot_significance_epochs(tmp_path / "epochs", np.arange(1.0, 6), panels))
+    written(plots.plot_significance_epochs(tmp_path / "epochs", panels))
     assert {"relegator", "tuned", "noise", "loss", "significance", "training", "validation", "epoch"} <= set(texts)
+    assert "evaluation" in texts
+    with pytest.raises(CollidekitError, match="nothing to draw"):
+        plots.plot_significance_epochs(tmp_path / "epochs", [])
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[mpl.figure.Figure]:
+    """The figures that are written."""
+    found: list[mpl.figure.Figure] = []
+    written = mpl.figure.Figure.savefig
+
+    def savefig(self, *args, **settings):  # type: ignore[no-untyped-def]
+        found.append(self)
+        return written(self, *args, **settings)
+
+    monkeypatch.setattr(mpl.figure.Figure, "savefig", savefig)
+    return found
+
+
+@pytest.mark.parametrize(("rows", "each"), [(3000, 1500), (9000, 2000)])
+def test_at_most_two_thousand_points_of_a_class_are_drawn(
+    tmp_path: Path, drawn: list[mpl.figure.Figure], rows: int, each: int
+) -> None:
+    points, labels = np.random.default_rng(0).normal(size=(rows, 2)), np.arange(rows) % 2
+    grid = np.linspace(-3, 3, 10)
+    decisions = np.zeros((10, 10), dtype=int)
+    plots.plot_boundary(tmp_path / "b", points, labels, ["background", "signal"], grid, grid, decisions, ("x1", "x2"))
+    assert sum(len(line.get_xdata()) for line in drawn[0].axes[0].lines) == 2 * each
+
+
+def test_a_small_coverage_has_a_logarithmic_axis(tmp_path: Path, drawn: list[mpl.figure.Figure]) -> None:
+    for kept in (0.01, 0.5):
+        plots.plot_significance_coverage(tmp_path / "s", [], [("relegator", kept, 5.0, 0.1)])
+    assert [canvas.axes[0].get_xscale() for canvas in drawn[::2]] == ["log", "linear"]
+
+
+def test_the_lower_panel_of_a_scan_is_the_ratio_to_the_best(tmp_path: Path, drawn: list[mpl.figure.Figure]) -> None:
+    x, best = np.array([1.0, 0.1, 0.5]), np.array([10.0, 30.0, 20.0])
+    plots.plot_scan(tmp_path / "s", x, "noise", [("relegator", 0.9 * best, 0.1 * best)], best)
+    above, below = drawn[0].axes
+    values = above.containers[0][0].get_ydata(), below.containers[0][0].get_ydata()
+    np.testing.assert_allclose(values[0], [27.0, 18.0, 9.0])
+    np.testing.assert_allclose(values[1], 0.9)

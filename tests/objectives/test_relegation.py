@@ -57,9 +57,11 @@ def begun(batch: Batch, variant: str = "relegator", expected: bool = True, **cha
 
 def test_relegated_cross_entropy() -> None:
     p = torch.tensor([[0.2, 0.5, 0.3], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64).clamp(min=1e-12)
-    found = relegated_cross_entropy(p.log(), torch.tensor([1, 0, 0]))
+    found = relegated_cross_entropy(p.log(), F.one_hot(torch.tensor([1, 0, 0]), 2))
     expected = torch.tensor([-np.log(0.8 / 1.3), 0.0, np.log(2.0)])
     torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
+    half = relegated_cross_entropy(p[:1].log(), torch.tensor([[0.5, 0.5]]))
+    assert half.item() == pytest.approx(-0.5 * (np.log(0.8 / 1.3) + np.log(0.5 / 1.3)))
 
 
 def test_relegating_nothing_is_the_cross_entropy() -> None:
@@ -67,7 +69,8 @@ def test_relegating_nothing_is_the_cross_entropy() -> None:
     labels = torch.arange(20) % 2
     none = torch.cat([F.log_softmax(logits, dim=1), torch.full((20, 1), -50.0, dtype=torch.float64)], dim=1)
     torch.testing.assert_close(
-        relegated_cross_entropy(F.log_softmax(none, dim=1), labels), F.cross_entropy(logits, labels, reduction="none")
+        relegated_cross_entropy(F.log_softmax(none, dim=1), F.one_hot(labels, 2)),
+        F.cross_entropy(logits, labels, reduction="none"),
     )
 
 
@@ -91,7 +94,7 @@ def test_yields_of_batches_are_those_of_all_rows_in_the_mean(size: int) -> None:
         objective.yields = [0.0, 0.0]
         objective.all_yields = [0.0, 0.0]
         truth = F.one_hot(part.labels, 2).double()
-        objective._update(chosen, truth, part.weights * objective.in_window(part))
+        objective._update_yields(chosen, truth, part.weights * objective.in_window(part))
         return objective.yields[0] * 2, objective.yields[1] * 2  # a step keeps half of what was there, which is nothing
 
     # what the whole sample has, counted by hand
@@ -136,9 +139,11 @@ def test_a_network_that_refuses_everything_is_pulled_back_by_rows_that_are_hardl
     objective = begun(batch)
     none, inside = torch.zeros(4000, dtype=torch.bool), batch.weights * objective.in_window(batch)
     for _ in range(50):
-        objective._update(none, F.one_hot(batch.labels, 2).double(), inside)
+        objective._update_yields(none, F.one_hot(batch.labels, 2).double(), inside)
     assert objective.yields == pytest.approx([0.01 * value for value in objective.all_yields])
-    better, worse = objective._pull(torch.tensor([[0.1, 0.9], [0.9, 0.1]], dtype=torch.float64)).tolist()
+    better, worse = objective._pull(
+        torch.tensor([[0.1, 0.9], [0.9, 0.1]], dtype=torch.float64), objective._slopes()
+    ).tolist()
     assert better < 0 < worse
 
 
@@ -147,7 +152,7 @@ def test_a_row_that_helps_is_pulled_in_and_one_that_harms_is_pushed_out() -> Non
     objective = begun(batch, expected=False)
     objective.yields = [500.0, 2000.0]
     truth = F.one_hot(torch.tensor([0, 1]), 2).double()
-    background, signal = objective._pull(truth).tolist()
+    background, signal = objective._pull(truth, objective._slopes()).tolist()
     assert signal < 0 < background
     # the derivative of w Z0 / Z by the number of background events, times what one training row stands for
     z = 500 / np.sqrt(2500)

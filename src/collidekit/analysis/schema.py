@@ -293,8 +293,10 @@ class Analysis(Strict):
     @property
     def fingerprint(self) -> str:
         """A short hash of everything that decides what a constructed dataset holds."""
-        without = {"name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes"}
-        without.add("figure_of_merit")
+        without = {
+            "name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes",
+            "figure_of_merit",
+        }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without)
         for target in content["targets"].values():
             del target["weight"]

@@ -60,7 +60,7 @@ class Judge:
         coverage = float(self.yields[chosen].sum() / self.yields.sum())
         if s <= 0:
             return Measured(s, b, 0.0, 0.0, coverage, int(kept.sum()))
-        value, by_signal, by_background = self.significance.slopes(s, max(b, 1e-9))
+        value, by_signal, by_background = self.significance.slopes(s, b)
         error = float(
             np.hypot(by_signal * np.sqrt((sides[0] ** 2).sum()), by_background * np.sqrt((sides[1] ** 2).sum()))
         )

@@ -7,7 +7,7 @@ significance enters, see ``Relegation``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,14 +34,22 @@ SMALLEST_SHOWN = 0.1
 PRIOR_MEMORY, LARGEST_PRIOR, MARGIN = 0.9, 3.0, 0.5
 
 
-def relegated_cross_entropy(log_p: Tensor, labels: Tensor) -> Tensor:
+class Slopes(NamedTuple):
+    """The significance, and the derivatives of its logarithm by expected signal and background."""
+
+    z: float
+    signal: float
+    background: float
+
+
+def relegated_cross_entropy(log_p: Tensor, truth: Tensor) -> Tensor:
     """-log[(p_true + p_rel) / (1 + p_rel)] of each row (N,), from log probabilities (N, K + 1), relegation last.
 
-    Relegating a row costs log 2, not 0.
+    ``truth (N, K)`` is one for the class of the row, or the probability of each. Relegating a row costs log 2, not 0.
     """
-    relegated = log_p[:, -1]
-    true = log_p.gather(1, labels[:, None]).squeeze(1)
-    return relegated.exp().log1p() - torch.logaddexp(true, relegated)
+    relegated = log_p[:, -1:]
+    each = relegated.exp().log1p() - torch.logaddexp(log_p[:, :-1], relegated)
+    return (truth * each).sum(dim=1)
 
 
 class Relegation(Objective):
@@ -82,6 +90,8 @@ class Relegation(Objective):
         self.outputs = len(self.classes) + self.relegates
         self.scale = torch.ones(len(self.classes))
         self.largest, self.yields, self.all_yields = 1.0, [1.0, 1.0], [1.0, 1.0]
+        self.side_scale = [1.0, 1.0]
+        """Expected events that a row of signal, or of background, in the window stands for, in the mean."""
         self.prior, self.cross_entropy = 0.0, 1.0
         self.posterior = WindowPosterior(np.ones(len(self.classes)))
 
@@ -121,8 +131,9 @@ class Relegation(Objective):
         self.scale = torch.tensor(expected / (total / count))
         in_window = expected * inside / total
         self.largest = float(np.sqrt(in_window[signal].sum()))
-        self.yields = [float(in_window[signal].sum()), float(in_window[~signal].sum())]
-        self.all_yields = list(self.yields)
+        self.all_yields = [float(in_window[side].sum()) for side in (signal, ~signal)]
+        self.side_scale = [float(in_window[side].sum() / (inside[side].sum() / count)) for side in (signal, ~signal)]
+        self.yields = list(self.all_yields)
         self.posterior = WindowPosterior(inside / total)
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
@@ -134,59 +145,71 @@ class Relegation(Objective):
         log_p = log_q
         if self.relegates:
             log_p = F.log_softmax(torch.cat([log_q.detach(), outputs[:, classes:]], dim=1), dim=1)
-            relegated = (relegated_cross_entropy(log_p, batch.labels) * weights).mean()
+            known = (log_q.detach() - prior).softmax(dim=1) if self.expected else self._one_hot(batch.labels)
+            relegated = (relegated_cross_entropy(log_p, known) * weights).mean()
             self.cross_entropy = PRIOR_MEMORY * self.cross_entropy + (1 - PRIOR_MEMORY) * relegated.item()
             loss = loss + relegated
         inside = weights * self.in_window(batch)
         truth = self._truth(log_q.detach() - prior, batch.labels, inside)
         called = F.pad(signal, (0, 1))[log_p.argmax(dim=1)]  # a relegated row is none
-        self._update(called, truth, inside)
-        pull = self._pull(truth).to(outputs)
+        self._update_yields(called, truth, inside)
+        slopes = self._slopes()
+        self._update_prior(slopes)
+        pull = self._pull(truth, slopes).to(outputs)
         return loss + (pull * inside * log_p[:, :classes].exp()[:, signal].sum(dim=1)).mean()
 
     def _truth(self, logits: Tensor, labels: Tensor, inside: Tensor) -> Tensor:
         """(N, K) the class of each row, as a probability or as its label."""
         if not self.expected:
-            return F.one_hot(labels, len(self.classes)).double()
+            return self._one_hot(labels).double()
         logs, truth = logits.double().cpu().numpy(), labels.cpu().numpy()
         self.posterior.fit(logs, truth, inside.double().cpu().numpy())
         return torch.from_numpy(self.posterior(logs)).to(logits.device)
 
-    def _update(self, called: Tensor, truth: Tensor, inside: Tensor) -> None:
-        """The running yields and prior, from the rows of a batch that are called signal."""
+    def _one_hot(self, labels: Tensor) -> Tensor:
+        return F.one_hot(labels, len(self.classes)).float()
+
+    def _update_yields(self, called: Tensor, truth: Tensor, inside: Tensor) -> None:
+        """The running yields, from the rows of a batch that are called signal."""
         scaled = truth * self.scale.to(truth.device) * (called * inside).double()[:, None]
         signal = self.signal.to(truth.device)
-        found = [scaled[:, signal].sum().item() / len(called), scaled[:, ~signal].sum().item() / len(called)]
+        found = [scaled[:, side].sum().item() / len(called) for side in (signal, ~signal)]
         self.yields = [MEMORY * old + (1 - MEMORY) * new for old, new in zip(self.yields, found, strict=True)]
         if self.yields[0] < FLOOR * self.all_yields[0]:
             self.yields = [FLOOR * value for value in self.all_yields]
-        gain, cost = self._gains()
-        at = np.log(cost / gain) - self._offset()
-        wanted = min(max(0.0, MARGIN - at / self.posterior.steepness), LARGEST_PRIOR)
-        self.prior = PRIOR_MEMORY * self.prior + (1 - PRIOR_MEMORY) * wanted
+
+    def _slopes(self) -> Slopes:
+        """At the running yields."""
+        z, by_signal, by_background = self.significance.slopes(*self.yields)
+        return Slopes(z, by_signal / z, by_background / z)
+
+    def _update_prior(self, slopes: Slopes) -> None:
+        """The logarithm of the signal's weight in the cross entropy: where log Z gains by rows that the classes call
+        background, it grows until they are called signal."""
+        gain, cost = self.side_scale[0] * slopes.signal, -self.side_scale[1] * slopes.background
+        pays_from = np.log(cost / gain) - self._offset()
+        wanted = min(max(0.0, MARGIN - pays_from / self.posterior.steepness), LARGEST_PRIOR)
+        self.prior = PRIOR_MEMORY * self.prior + (1 - PRIOR_MEMORY) * float(wanted)
 
     def _offset(self) -> float:
         """The calibrated log odds of signal where the network says one half."""
         offsets, signal = self.posterior.offsets, self.signal.numpy()
         return float(np.logaddexp.reduce(offsets[signal]) - np.logaddexp.reduce(offsets[~signal]))
 
-    def _gains(self) -> tuple[float, float]:
-        """What d log Z a row in the window brings if it is signal, and costs if it is background, per unit of weight."""
-        z, by_signal, by_background = self.significance.slopes(max(self.yields[0], 1e-9), max(self.yields[1], 1e-9))
-        signal = self.signal.numpy()
-        scale = self.scale.numpy()
-        return by_signal / z * float(scale[signal].mean()), -by_background / z * float(scale[~signal].mean())
+    def _pull(self, truth: Tensor, slopes: Slopes) -> Tensor:
+        """(N,) the derivative of the significance's term by the probability that a row is called signal, bounded.
 
-    def _pull(self, truth: Tensor) -> Tensor:
-        """(N,) the derivative of the significance's term by the probability that a row is called signal, bounded."""
-        z, by_signal, by_background = self.significance.slopes(max(self.yields[0], 1e-9), max(self.yields[1], 1e-9))
+        Of ``relegator_factor`` the common factor Z0 / Z is left out; it would only change the learning rate.
+        """
         if self.variant == "relegator_factor":
-            factor = self.cross_entropy
+            strength = self.cross_entropy
+        elif self.variant == "relegator_difference":
+            strength = self.weight * slopes.z / self.largest
         else:
-            factor = self.weight * (z / self.largest if self.variant == "relegator_difference" else self.largest / z)
-        factor *= min(self.progress / self.warmup, 1.0) if self.warmup else 1.0
-        slope = torch.where(self.signal, by_signal / z, by_background / z) * self.scale  # of log Z, by each class
-        return (-factor * (truth @ slope.to(truth))).clamp(-PULL, PULL)
+            strength = self.weight * self.largest / slopes.z
+        strength *= min(self.progress / self.warmup, 1.0) if self.warmup else 1.0
+        by_class = torch.where(self.signal, slopes.signal, slopes.background) * self.scale
+        return (-strength * (truth @ by_class.to(truth))).clamp(-PULL, PULL)
 
     def scores(self) -> dict[str, float]:
         """Running yields and significance of the training rows."""
@@ -198,7 +221,7 @@ class Relegation(Objective):
     def validation_loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         if not self.relegates:
             return (F.cross_entropy(outputs, batch.labels, reduction="none") * weights).mean()
-        return (relegated_cross_entropy(F.log_softmax(outputs, dim=1), batch.labels) * weights).mean()
+        return (relegated_cross_entropy(F.log_softmax(outputs, dim=1), self._one_hot(batch.labels)) * weights).mean()
 
     def state(self) -> dict[str, Any]:
         return {
@@ -221,9 +244,8 @@ class RelegationValidation(Validation):
 
     def __init__(self, objective: Relegation) -> None:
         super().__init__(objective)
-        self.sums = np.zeros(
-            (2, len(objective.classes))
-        )  # weights of all rows, and of those called signal in the window
+        self.sums = np.zeros((2, len(objective.classes)))
+        """Weights of all rows, and of those called signal in the window."""
 
     def add(self, outputs: Tensor, batch: Batch, weights: Tensor) -> None:
         super().add(outputs, batch, weights)
@@ -242,10 +264,8 @@ class RelegationValidation(Validation):
         return {"significance": float(self.objective.significance(found[signal].sum(), found[~signal].sum()))}
 
     def loss(self) -> float:
-        of, largest = (
-            max(self.scores()["significance"], SMALLEST_SHOWN * self.objective.largest),
-            self.objective.largest,
-        )
+        largest = self.objective.largest
+        of = max(self.scores()["significance"], SMALLEST_SHOWN * largest)
         mean, weight = super().loss(), self.objective.weight
         if self.objective.variant == "relegator_factor":
             return mean * largest / of

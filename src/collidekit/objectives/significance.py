@@ -10,7 +10,7 @@ from torch import Tensor
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 
 SMALLEST = 1e-9
-"""Fewer background events than this are taken as this many."""
+"""Fewer events than this are taken as this many."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class Significance:
         return float(found) if found.ndim == 0 else found
 
     def slopes(self, signal: float, background: float) -> tuple[float, float, float]:
-        """The significance and its derivatives by S and by B, at S > 0."""
-        s, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (signal, background))
+        """The significance and its derivatives by S and by B."""
+        yields = (max(signal, SMALLEST), max(background, SMALLEST))
+        s, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in yields)
         found = self._formula(s, b)
         by_signal, by_background = torch.autograd.grad(found, [s, b])
         return found.item(), by_signal.item(), by_background.item()

@@ -11,6 +11,7 @@ from pyarrow import csv
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import BadFileError, FileReader, bad_file, open_binary
+from collidekit.readers.layout import is_number
 
 DELIMITERS = ",;\t"
 BLOCK = 1 << 20
@@ -32,7 +33,7 @@ class CsvReader(FileReader):
         self._names = [name.strip().strip('"') for name in first.split(self._delimiter)]
         if repeated := [name for i, name in enumerate(self._names) if name in self._names[:i]]:
             raise BadFileError(f"{path}: its first line names {repeated[0]!r} twice")
-        if all(_is_number(name) for name in self._names):
+        if all(is_number(name) for name in self._names):
             raise BadFileError(f"{path}: its first line must name the columns; it holds numbers ({first[:60]})")
         self._types: dict[str, Any] = {}
         self._rows = self._look()
@@ -116,11 +117,3 @@ class CsvReader(FileReader):
 def _plain(column: Any) -> ak.Array:
     values = column.to_pylist() if pa.types.is_boolean(column.type) else column.to_numpy(zero_copy_only=False)
     return ak.Array(values)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

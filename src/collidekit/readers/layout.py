@@ -266,14 +266,15 @@ def _shown(samples: list[Any], name: str, layout: Layout, level: Level, unreadab
     if any(isinstance(sample, list | dict) for sample in samples):
         unreadable[name] = "lists in lists, or sometimes a list and sometimes not"
         return Skip()
-    if any(isinstance(sample, str) and not _is_number(sample) for sample in samples):
+    if any(isinstance(sample, str) and not is_number(sample) for sample in samples):
         unreadable[name] = "text"
         return Skip()
     level.names.append(name)
     return Number()
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number, as ``NaN`` and ``-inf`` do."""
     try:
         float(text)
     except ValueError:

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from collidekit.analysis.schema import Analysis
+from collidekit.dataset.loader import Dataset
+from collidekit.evaluation.epochs import evaluate_epochs
 from collidekit.evaluation.plots import plot_boundary, plot_confusion_relegated, plot_significance_epochs
 from collidekit.evaluation.significance import Judge
+from collidekit.tasks.training import TrainingTask
 
 CELLS = 120
 PARTS = {"train": "training", "val": "validation"}
@@ -50,14 +53,20 @@ def _regions(points: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.nd
     return x, y, decided[nearest].reshape(CELLS, CELLS)
 
 
-def plot_epochs(stem: Path, history: Path, note: str) -> None:
-    """Loss, accuracy and, where it was learned for, significance of training and validation rows against epochs."""
-    with history.open(newline="") as file:
+def plot_epochs(stem: Path, training: TrainingTask, test: Dataset, note: str) -> None:
+    """Loss, accuracy and, where it was learned for, significance of training, validation and test rows against epochs."""
+    with (training.folder / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    epochs = np.array([float(row["epoch"]) for row in rows])
+    judged = evaluate_epochs(training.folder, training.requires()["dataset"].dataset(), test)
     panels = []
     for name in ("loss", "accuracy", "significance"):
-        known = [part for part in ("train", "val") if rows and rows[0].get(f"{part}_{name}")]
-        curves = [(PARTS[part], np.array([float(row[f"{part}_{name}"]) for row in rows])) for part in known]
+        curves = [
+            (title, epochs, np.array([float(row[f"{part}_{name}"]) for row in rows]))
+            for part, title in PARTS.items() if rows[0].get(f"{part}_{name}")
+        ]  # fmt: skip
+        if name in judged:
+            curves.append(("evaluation", judged["epoch"], judged[name]))
         if curves:
             panels.append((name, curves))
-    plot_significance_epochs(stem, np.array([float(row["epoch"]) for row in rows]), panels, note=note)
+    plot_significance_epochs(stem, panels, note=note)

@@ -1,7 +1,7 @@
 """SignificanceTask: ways of learning beside the tuned threshold, over seeds, on the same events."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import law
@@ -18,21 +18,21 @@ from collidekit.evaluation.plots import (
     plot_significance_coverage,
     plot_significance_seeds,
 )
+from collidekit.evaluation.risk_coverage import risk_coverage
 from collidekit.evaluation.significance import Judge, Measured
 from collidekit.files import read_json, write_json
-from collidekit.inference.predictions import Predictions
-from collidekit.objectives import OBJECTIVES
+from collidekit.objectives import OBJECTIVES, RELEGATING
 from collidekit.simulation.moons import best_of_file
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.inference import InferenceTask, TestParameters
 from collidekit.tasks.relegation_plots import plot_decisions, plot_epochs
 
-THRESHOLD, ARGMAX = "tuned threshold", "most probable"
+EVERYTHING, ARGMAX, THRESHOLD = "no choice", "most probable", "tuned threshold"
+UNTRAINED = (EVERYTHING, ARGMAX)
 BY_THRESHOLD = ("classification", "disco")
 """Objectives that refuse nothing: they are judged by a threshold, tuned on the rows that they learned from."""
 EFFICIENCY = 0.5
 """Of the signal, at which the sculpting of the background is compared."""
-VARIANTS = tuple(name for name in OBJECTIVES if name not in ("classification", "disco"))
 
 
 class SignificanceTask(TestParameters):
@@ -40,7 +40,7 @@ class SignificanceTask(TestParameters):
 
     seeds = law.CSVParameter(default=(1, 2, 3), description="train each variant once with each of these seeds")
     variants = law.CSVParameter(
-        default=("relegator",), description=f"objectives to compare: {', '.join(VARIANTS)}, disco"
+        default=("relegator",), description=f"objectives to compare: {', '.join(OBJECTIVES[1:])}"
     )
     exclude_index = False
 
@@ -99,83 +99,81 @@ class SignificanceTask(TestParameters):
         return {"table": self.target("significance.json"), "run": self.target("run.json")}
 
     def run(self) -> None:
-        needed = self.requires()
-        found: dict[str, list[Measured]] = {}
-        relegated: dict[str, list[float]] = {}
-        sculpting: dict[str, list[tuple[float, float]]] = {}
-        first: dict[str, tuple[Judge, Any]] = {}
-        for seed in self._seeds():
-            for objective in self.objectives():
-                judge, name = Judge(needed[f"{objective} {seed}"].predictions(), self.merit), objective
-                if objective in BY_THRESHOLD:
-                    learned = Judge(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
-                    chosen = judge.score() >= learned.best_threshold()
-                else:
-                    chosen = judge.called()
-                    share = judge.yields[judge.relegated()].sum() / judge.yields.sum()
-                    relegated.setdefault(objective, []).append(float(share))
-                if objective == "classification":
-                    name = THRESHOLD
-                    found.setdefault("no choice", []).append(judge.measure(judge.everything()))
-                    found.setdefault(ARGMAX, []).append(judge.measure(judge.called()))
-                found.setdefault(name, []).append(judge.measure(chosen))
-                sculpting.setdefault(name, []).append(judge.sculpting(EFFICIENCY))
-                first.setdefault(name, (judge, chosen))
+        needed, seeds = self.requires(), self._seeds()
+        choices = [self._choices(needed, seed) for seed in seeds]
+        found = {name: [seed[name].measure() for seed in choices] for name in choices[0]}
+        learned = [name for name in found if name not in UNTRAINED]
+        relegating = [name for name in learned if name in RELEGATING]
         best = best_of_file(self.test_files[0], self.merit)
         content = {
-            "seeds": self._seeds(), "best": best, "variable": self.merit.variable, "relegated": relegated, "sculpting": sculpting,
+            "seeds": seeds, "best": best, "variable": self.merit.variable,
+            "relegated": {name: [seed[name].relegated_share() for seed in choices] for name in relegating},
+            "sculpting": {name: [seed[name].judge.sculpting(EFFICIENCY) for seed in choices] for name in learned},
             "variants": {name: [asdict(entry) for entry in entries] for name, entries in found.items()},
         }  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._draw(first, found, best)
+        self._compare({name: choices[0][name] for name in learned}, found, best)
+        for name in learned:
+            self._draw_choice(name, choices[0][name])
         write_json(self.folder / "significance.json", content)
         Console(soft_wrap=True).print(significance_table(content, self.analysis.name))
         self.say(f"[bold green]Significance[/bold green]: {self.folder}")
         self.write_provenance()
 
-    def _draw(
-        self, first: Mapping[str, tuple[Judge, Any]], found: Mapping[str, list[Measured]], best: float | None
+    def _choices(self, needed: Mapping[str, Any], seed: int) -> dict[str, "Choice"]:
+        """What is kept with one seed, by name: without a choice, by the baseline in two ways, and by each variant."""
+        choices = {}
+        for objective in self.objectives():
+            judge = Judge(needed[f"{objective} {seed}"].predictions(), self.merit)
+            if objective == "classification":
+                choices[EVERYTHING] = Choice(judge, judge.everything())
+                choices[ARGMAX] = Choice(judge, judge.called())
+            if objective in BY_THRESHOLD:
+                learned = Judge(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
+                choice = Choice(judge, judge.score() >= learned.best_threshold())
+            else:
+                choice = Choice(judge, judge.called())
+            choices[THRESHOLD if objective == "classification" else objective] = choice
+        return choices
+
+    def _compare(
+        self, first: Mapping[str, "Choice"], found: Mapping[str, Sequence[Measured]], best: float | None
     ) -> None:
-        note = self.analysis.name
+        """All choices in one plot: over seeds, and of the first seed against coverage."""
+        note, measure = self.analysis.name, f"significance {self._measure()}"
         rows = [
             (name, np.array([entry.value for entry in entries]), np.array([entry.error for entry in entries]))
-            for name, entries in found.items() if name != "no choice"
+            for name, entries in found.items() if name != EVERYTHING
         ]  # fmt: skip
-        plot_significance_seeds(self.folder / "seeds", rows, best, note, f"significance {self._measure()}")
-        curves, points, risks = [], [], []
-        for name, (judge, chosen) in first.items():
-            if name == THRESHOLD:
-                _, significance, coverage = judge.curve()
-                curves.append(("threshold on the score", coverage, significance, np.zeros_like(coverage)))
-            measured = found[name][0]
-            points.append((name, measured.coverage, measured.value, measured.error))
-            risks.append((name, *risk_coverage(judge.predictions)))
-            self._draw_choice(name, judge, chosen)
-        plot_significance_coverage(
-            self.folder / "coverage", curves, points, best, note, f"significance {self._measure()}"
-        )
+        plot_significance_seeds(self.folder / "seeds", rows, best, note, measure)
+        _, significance, coverage = first[THRESHOLD].judge.curve()
+        curves = [("threshold on the score", coverage, significance, np.zeros_like(coverage))]
+        points = [(name, found[name][0].coverage, found[name][0].value, found[name][0].error) for name in first]
+        plot_significance_coverage(self.folder / "coverage", curves, points, best, note, measure)
+        risks = [(name, *risk_coverage(choice.judge.predictions)) for name, choice in first.items()]
         plot_risk_coverage(self.folder / "risk", risks, note=note)
 
     def _measure(self) -> str:
         """The formula of the significance, for plots."""
         return r"$S/\sqrt{S+B}$" if self.merit.significance == "simple" else r"$Z_\mathrm{A}$"
 
-    def _draw_choice(self, name: str, judge: Judge, chosen: Any) -> None:
+    def _draw_choice(self, name: str, choice: "Choice") -> None:
         """Of the first seed: masses, decisions, and the epochs of the training."""
         file, note, limits = name.replace(" ", "_"), f"{self.analysis.name}, {name}", self.merit.limits
+        judge, chosen = choice.judge, choice.chosen
         fits = (
             fit_peak(judge.figure, judge.yields, limits),
             fit_peak(judge.figure[chosen], judge.yields[chosen], limits),
         )
         plot_masses(
             self.folder / f"masses_{file}", judge.figure, judge.is_signal, chosen, judge.yields, limits,
-            self.analysis.label(self.merit.variable), fits, (judge.measure(judge.everything()), judge.measure(chosen)),
+            self.analysis.label(self.merit.variable), fits, (judge.measure(judge.everything()), choice.measure()),
             note=note, measure=self._measure(),
         )  # fmt: skip
         plot_decisions(self.folder, file, judge, chosen, self.analysis, note)
         objective = "classification" if name == THRESHOLD else name
-        training = self.inference(objective, self._seeds()[0]).requires()["training"]
-        plot_epochs(self.folder / f"epochs_{file}", training.folder / "history.csv", note)
+        inference = self.inference(objective, self._seeds()[0]).requires()
+        plot_epochs(self.folder / f"epochs_{file}", inference["training"], inference["test"].dataset(), note)
 
     def content(self) -> dict[str, Any]:
         """What the table shows."""
@@ -183,30 +181,26 @@ class SignificanceTask(TestParameters):
         return content
 
 
-def risk_coverage(predictions: Predictions) -> tuple[Any, Any]:
-    """Share of rows kept, and share of these that are wrong, as the least certain rows are left out one by one.
+@dataclass(frozen=True)
+class Choice:
+    """The rows that one training keeps, as (N,) of true and false."""
 
-    Certainty is the probability of the most probable class; what is relegated has lost it.
-    """
-    known = predictions.labels >= 0
-    p, weights = predictions.probabilities[known], predictions.weights[known].astype(np.float64)
-    order = np.argsort(-p.max(axis=1), kind="stable")
-    wrong = (p.argmax(axis=1) != predictions.labels[known])[order]
-    kept = np.cumsum(weights[order])
-    every = np.unique(np.linspace(0, len(order) - 1, 500).astype(int))[1:]
-    return (kept / kept[-1])[every], (np.cumsum(weights[order] * wrong) / kept)[every]
+    judge: Judge
+    chosen: Any
+
+    def measure(self) -> Measured:
+        return self.judge.measure(self.chosen)
+
+    def relegated_share(self) -> float:
+        """Of all expected events."""
+        return float(self.judge.yields[self.judge.relegated()].sum() / self.judge.yields.sum())
 
 
 def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
     """Mean over the seeds with their spread, the worst seed, the statistical error of one; the best possible last."""
     seeds, best, sculpting = len(content["seeds"]), content["best"], content["sculpting"]
-    table = Table(
-        title=f"{title}, {seeds} seed{'s' * (seeds > 1)}",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-        pad_edge=False,
-    )
+    title = f"{title}, {seeds} seed{'s' * (seeds > 1)}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("choice", no_wrap=True)
     names = ["Z", "spread", "worst", "stat.", "refused", "JSD"]
     for name in [*names, *(["Z/best", "best"] if best else [])]:

@@ -1,9 +1,9 @@
 """Every plot of an evaluation, each written as png and pdf."""
 
-from collidekit.evaluation.plots.confusion import plot_confusion_matrix
+from collidekit.evaluation.plots.confusion import plot_confusion_matrix, plot_confusion_relegated
 from collidekit.evaluation.plots.efficiency import plot_efficiency
 from collidekit.evaluation.plots.inputs import plot_input
-from collidekit.evaluation.plots.relegation import plot_confusion_relegated, plot_risk_coverage
+from collidekit.evaluation.plots.relegation import plot_risk_coverage
 from collidekit.evaluation.plots.relegation_boundary import plot_boundary
 from collidekit.evaluation.plots.relegation_mass import plot_masses
 from collidekit.evaluation.plots.roc import plot_roc

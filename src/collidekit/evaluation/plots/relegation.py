@@ -1,9 +1,8 @@
-"""Pictures of a network that may relegate: the confusion matrix with one more column, and the risk of what is kept."""
+"""The risk of what is kept by a network that may relegate, and what plots of such networks share."""
 
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +11,6 @@ from collidekit.errors import CollidekitError
 from collidekit.evaluation.plots.style import PETROFF_6, PETROFF_10, colours, figure, mark, save
 from collidekit.evaluation.rows import Floats
 
-RELEGATED = "relegated"
 GREY = PETROFF_6[4]
 """The colour of what is relegated; no class has it, nor another grey."""
 LINES = ("-", "--", "-.", ":")
@@ -25,43 +23,6 @@ def class_colours(count: int) -> list[str]:
         return colours(count)
     palette = [colour for colour in (PETROFF_6 if count == 5 else PETROFF_10) if colour not in GREYS]
     return [palette[index % len(palette)] for index in range(count)]
-
-
-def plot_confusion_relegated(stem: Path, matrix: Floats, names: Sequence[str], note: str = "") -> list[Path]:
-    """Shares (K, K + 1) of the true class (rows), each row of sum 1; the last column is ``relegated``, set apart."""
-    size = len(names)
-    if matrix.shape != (size, size + 1):
-        raise CollidekitError(
-            f"{size} classes need a matrix ({size}, {size + 1}) with a relegated column: {matrix.shape}"
-        )
-    cell = 0.95 if size <= 5 else 0.6
-    with figure(3.9 + cell * max(size + 1, 3), 2.4 + cell * max(size, 3)) as canvas:
-        axes = canvas.subplots()
-        image = axes.imshow(100 * matrix, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-        canvas.colorbar(image, ax=axes, label="share of the true class [%]")
-        slant: dict[str, Any] = {"rotation": 45, "ha": "right"} if size > 5 else {}
-        axes.set_xticks(range(size + 1), [*names, RELEGATED], **slant)
-        axes.set_yticks(range(size), names)
-        axes.tick_params(which="both", length=0)
-        axes.minorticks_off()
-        axes.axvline(size - 0.5, color="black", linewidth=1.1)
-        for (row, column), share in np.ndenumerate(100 * matrix):
-            text, colour = (
-                (f"{share:.1f}", "white" if share > 60 else "black") if np.isfinite(share) else ("no rows", "black")
-            )
-            axes.text(
-                column,
-                row,
-                text,
-                ha="center",
-                va="center",
-                color=colour,
-                fontsize=12 if size <= 5 else 10 if size <= 8 else 8,
-            )
-        axes.set_xlabel("decision", loc="center")
-        axes.set_ylabel("true class", loc="center")
-        mark(axes, note)
-        return save(canvas, stem)
 
 
 def plot_risk_coverage(stem: Path, curves: Sequence[tuple[str, Floats, Floats]], note: str = "") -> list[Path]:

@@ -14,7 +14,8 @@ from matplotlib.patches import Patch
 from scipy.ndimage import gaussian_filter
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.relegation import GREY, RELEGATED, class_colours
+from collidekit.evaluation.plots.confusion import RELEGATED
+from collidekit.evaluation.plots.relegation import GREY, class_colours
 from collidekit.evaluation.plots.style import figure, mark, save
 from collidekit.evaluation.rows import Floats, Ints
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.relegation import LINES, class_colours, legend_above
 from collidekit.evaluation.plots.style import figure, mark, save, with_ratio
+from collidekit.evaluation.plots.training import MANY_EPOCHS, epoch_axis
 from collidekit.evaluation.rows import Floats
 
 SIGNIFICANCE = r"significance $S/\sqrt{S+B}$"
@@ -192,38 +192,30 @@ def _aside(x: Floats, steps: float, logarithmic: bool) -> Floats:
 
 
 def plot_significance_epochs(
-    stem: Path, epochs: Floats, panels: Sequence[tuple[str, Sequence[tuple[str, Floats]]]], note: str = ""
+    stem: Path, panels: Sequence[tuple[str, Sequence[tuple[str, Floats, Floats]]]], note: str = ""
 ) -> list[Path]:
-    """Panels (axis label, curves (name, values (E,))) over one another against ``epochs`` (E,).
+    """Panels (axis label, curves (name, epochs (E,), values (E,))) over one another.
 
     A name has the same colour and line in all panels, and is in the legend of the first that has it.
     """
-    names = list(dict.fromkeys(name for _, curves in panels for name, _ in curves))
-    if not names or not len(epochs):
-        raise CollidekitError("no epochs or no curves: nothing to draw")
+    names = list(dict.fromkeys(name for _, curves in panels for name, _, _ in curves))
+    if not names:
+        raise CollidekitError("no curve of an epoch: nothing to draw")
     styles = dict(zip(names, zip(class_colours(len(names)), cycle(LINES), strict=False), strict=True))
     seen: set[str] = set()
     with figure(7.0, 1.2 + 2.3 * len(panels)) as canvas:
         grid = canvas.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (label, curves) in zip(grid, panels, strict=True):
-            for name, values in curves:
+            for name, epochs, values in curves:
                 colour, line = styles[name]
                 shown = "_" + name if name in seen else name  # matplotlib lists no name with an underscore
-                if name == BEST:
-                    axes.plot(epochs, values, label=shown, **BEST_LINE)
-                else:
-                    axes.plot(epochs, values, color=colour, linestyle=line, label=shown, **_dots(len(epochs)))
-            if {name for name, _ in curves} - seen:
+                dots: dict[str, Any] = {"marker": "o", "markersize": 4} if len(epochs) <= MANY_EPOCHS else {}
+                axes.plot(epochs, values, color=colour, linestyle=line, label=shown, **dots)
+            if {name for name, *_ in curves} - seen:
                 axes.legend(loc="best")
-            seen |= {name for name, _ in curves}
+            seen |= {name for name, *_ in curves}
             axes.set_ylabel(label)
-        grid[-1].set_xlabel("epoch")
-        grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        grid[-1].xaxis.set_minor_locator(MaxNLocator(nbins=40, integer=True))
+        epoch_axis(grid[-1])
         mark(grid[0], note)
         canvas.align_ylabels()
         return save(canvas, stem)
-
-
-def _dots(epochs: int) -> dict[str, Any]:
-    return {"marker": "o", "markersize": 4} if epochs <= 40 else {}

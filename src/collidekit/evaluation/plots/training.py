@@ -19,6 +19,8 @@ PANELS = (
     ("accuracy", {"train_accuracy": "training", "val_accuracy": "validation"}),
     ("learning rate", {"learning_rate": "learning rate"}),
 )
+MANY_EPOCHS = 40
+"""With more, curves have no markers."""
 
 
 def plot_loss_curves(stem: Path, history: Path | Sequence[Mapping[str, Any]], note: str = "") -> list[Path]:
@@ -38,12 +40,17 @@ def plot_loss_curves(stem: Path, history: Path | Sequence[Mapping[str, Any]], no
             _draw(axes, columns, name, curves)
         _mark_best(grid, columns)
         grid[0].legend()
-        grid[-1].set_xlabel("epoch")
-        grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        grid[-1].xaxis.set_minor_locator(MaxNLocator(nbins=40, integer=True))
+        epoch_axis(grid[-1])
         mark(grid[0], note)
         canvas.align_ylabels()
         return save(canvas, stem)
+
+
+def epoch_axis(axes: Axes) -> None:
+    """Ticks at whole epochs."""
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_minor_locator(MaxNLocator(nbins=40, integer=True))
 
 
 def _columns(history: Path | Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
@@ -69,7 +76,7 @@ def _number(value: Any) -> float:
 
 
 def _draw(axes: Axes, columns: Mapping[str, Floats], name: str, curves: Mapping[str, str]) -> None:
-    marker = "o" if len(columns["epoch"]) <= 40 else ""
+    marker = "o" if len(columns["epoch"]) <= MANY_EPOCHS else ""
     for (column, label), colour, line in zip(curves.items(), colours(6)[:3:2], ("-", "--"), strict=False):
         if np.isfinite(columns[column]).any():
             single = len(curves) == 1
