@@ -1,14 +1,16 @@
 """InferenceTask: trained taggers and a dataset -> predictions."""
 
 import hashlib
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import Any
 
 import law
 import luigi
 import torch
 
+from collidekit.attacks.build import build_attack
+from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated
@@ -17,6 +19,7 @@ from collidekit.inference.predict import counted, predict_each
 from collidekit.inference.predictions import Predictions
 from collidekit.progress import counting
 from collidekit.readers import expand
+from collidekit.tasks.attacks import TestAttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.training import TrainingParameters, TrainingTask
@@ -24,7 +27,7 @@ from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_c
 from collidekit.training.prepare import validation_rows
 
 
-class TestParameters(TrainingParameters):
+class TestParameters(TestAttackParameters, TrainingParameters):
     """Parameters of everything that comes from predictions."""
 
     test_dataset_version = luigi.Parameter(default="v1", description="a name of yours for the test dataset")
@@ -132,7 +135,15 @@ class InferenceTask(TestParameters):
             "test": needed["test"].hash if "test" in needed else "validation rows",
             "discriminators": {name: entry.model_dump() for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
+            **self._attack_identity(),
         }
+
+    def _attack_identity(self) -> dict[str, Any]:
+        settings = self.test_attack_settings
+        if settings.attack == "nominal":
+            return {}
+        source = _content_id(str(self.test_attack_from)) if self.test_attack_from else "own"
+        return {"attack": settings.identity, "gradient": source}
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {
@@ -171,12 +182,33 @@ class InferenceTask(TestParameters):
             self.say(
                 "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
             )
+        attack = self._attack(members, dataset)
         with counting("Predicting", "rows", len(dataset) if "test" in needed else None) as done:
-            found = predict_each([member.tagger for member in members.values()], self.analysis, counted(rows, done))
+            batches = counted(map(attack, rows) if attack else rows, done)
+            found = predict_each([member.tagger for member in members.values()], self.analysis, batches)
         named = dict(zip(members, found, strict=True))
         if self.calibrated:
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
+
+    def _attack(self, members: Mapping[str, Checkpoint], dataset: Dataset) -> Callable[[Batch], Batch] | None:
+        """What is done to the rows before they are judged, by the gradient of the one that is judged, or of another one."""
+        settings = self.test_attack_settings
+        if settings.attack == "nominal":
+            return None
+        if self.test_attack_from:
+            path = find_checkpoint(str(self.test_attack_from))
+            source = load_checkpoint(path)
+            check_same_inputs(path, source.analysis, self.analysis)
+        elif len(members) > 1:
+            raise CollidekitError(
+                "--test-attack: an ensemble has no gradient of its own; name one with --test-attack-from"
+            )
+        else:
+            source = next(iter(members.values()))
+        attack = build_attack(settings, self.analysis, source.tagger.scaling, dataset.manifest.summary["statistics"])
+        assert attack is not None
+        return partial(attack, source.tagger)
 
     def _temperatures(self) -> list[Any]:
         """Of checkpoints that are given; that of a training of one's own is decided by all else."""

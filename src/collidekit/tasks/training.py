@@ -13,6 +13,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
+from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
@@ -34,7 +35,7 @@ class OptionalNumbers(luigi.OptionalStrParameter):
     """Numbers with commas between them."""
 
 
-class TrainingParameters(DatasetParameters):
+class TrainingParameters(AttackParameters, DatasetParameters):
     """Parameters of everything that comes from a training."""
 
     training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
@@ -71,6 +72,12 @@ class TrainingParameters(DatasetParameters):
         luigi.OptionalBoolParameter, "signal and background from the network's probabilities, not from labels", True
     )
     disco_weight = _optional(luigi.OptionalFloatParameter, "of the distance correlation, for disco", 10.0)
+    adversarial = _optional(
+        luigi.OptionalStrParameter, "what an attack does to training rows: replace, mix or trades", "replace"
+    )
+    adversarial_share = _optional(luigi.OptionalFloatParameter, "of the rows that are attacked, for mix", 0.5)
+    adversarial_weight = _optional(luigi.OptionalFloatParameter, "of the divergence of the answers, for trades", 1.0)
+    attack_ramp = _optional(luigi.OptionalFloatParameter, "share of the training in which the magnitude rises", 0.0)
     loss_function = _optional(luigi.OptionalStrParameter, "CrossEntropyLoss or FocalLoss", "CrossEntropyLoss")
     label_smoothing = _optional(luigi.OptionalFloatParameter, "label smoothing", 0.0)
     focal_gamma = _optional(luigi.OptionalFloatParameter, "gamma of the focal loss", 2.0)
@@ -153,7 +160,7 @@ class TrainingTask(TrainingParameters):
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
-        settings = config.model_dump(mode="json")
+        settings = config.identity
         if config.from_checkpoint:
             settings["from_checkpoint"] = Start.of(config.from_checkpoint).checksum
         extended = {"extends": self.requires()["training"].hash} if self.extend_training else {}

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
-from collidekit.analysis.features import Strict, wrong
+from collidekit.analysis.features import wrong
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
+from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.registry import build_network
 from collidekit.objectives import OBJECTIVES, check_objective, outputs_of
@@ -24,7 +25,11 @@ Schedule = Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
 ObjectiveName = Literal[tuple(OBJECTIVES)]  # type: ignore[valid-type]
 
 
-class TrainingConfig(Strict):
+ADVERSARIAL = ("adversarial", "adversarial_share", "adversarial_weight", "attack_ramp")
+"""Settings of a training that is attacked, beside those of the attack."""
+
+
+class TrainingConfig(AttackSettings):
     """The settings of a training. All of them are in the hash of its folder."""
 
     model_name: str = "pfn"
@@ -53,6 +58,14 @@ class TrainingConfig(Strict):
     """Signal and background from the network's own probabilities, not from counted labels."""
     disco_weight: NotNegative = 10.0
     """Of the squared distance correlation with the figure of merit, for the objective ``disco``."""
+    adversarial: Literal["replace", "mix", "trades"] = "replace"
+    """What an attack does to a training: takes the place of the rows, of a share of them, or must not change the answer."""
+    adversarial_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of the rows that are attacked, for ``mix``."""
+    adversarial_weight: NotNegative = 1.0
+    """Of the divergence of the answers, for ``trades``."""
+    attack_ramp: Share = 0.0
+    """Share of the training in which the magnitude rises from 0."""
     loss_function: LossFunction = "CrossEntropyLoss"
     label_smoothing: Share = 0.0
     focal_gamma: NotNegative = 2.0
@@ -95,6 +108,12 @@ class TrainingConfig(Strict):
         if value and not info.data.get("from_checkpoint"):
             raise wrong("is for a training that begins from a checkpoint: name one with --from-checkpoint")
         return value
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All settings that have an effect, for JSON: those of attacks only where there is one."""
+        content = super().identity
+        return content if self.attack != "nominal" else {k: v for k, v in content.items() if k not in ADVERSARIAL}
 
     @property
     def precision(self) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from collidekit.attacks.adversary import Adversary
+from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
@@ -84,6 +86,7 @@ class Training:
             self.tagger.scaling.fit(self.data.statistics)
         self.average = WeightAverage(self.tagger, config.ema_decay) if config.ema_decay else None
         self.augment = build_augmentation(config.augmentation, self.analysis, self.data.statistics)
+        self.adversary = self._adversary(dataset)
         self.history = History()
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
@@ -143,6 +146,16 @@ class Training:
                 self.save("last.pt")
                 saved = begun = time.monotonic()
 
+    def _adversary(self, dataset: Dataset) -> Adversary | None:
+        """What attacks the training rows, where the settings name an attack."""
+        config = self.config
+        attack = build_attack(config, self.analysis, self.tagger.scaling, dataset.manifest.summary["statistics"])
+        if attack is None:
+            return None
+        return Adversary(
+            attack, config.adversarial, config.adversarial_share, config.adversarial_weight, config.attack_ramp
+        )
+
     def _count(self, **values: float) -> None:
         for key, value in values.items():
             self.sums[key] += value
@@ -159,6 +172,9 @@ class Training:
         if self.augment:
             batch = self.augment(batch)
         batch = batch.to(self.fabric.device)
+        if self.adversary:
+            with self.fabric.autocast():
+                batch = self.adversary.rows(self.tagger, batch, self.objective.progress)
         outputs, logits = self.model(batch, with_targets=True)
         if outputs.shape != (len(batch), self.objective.outputs):
             raise CollidekitError(
@@ -167,6 +183,9 @@ class Training:
             )
         weights = weights.to(outputs)
         loss = self.objective.loss(outputs, batch, weights)
+        if self.adversary:
+            progress = self.objective.progress
+            loss = loss + self.adversary.consistency(self.model, self.tagger, batch, outputs, weights, progress)
         others = self.targets(logits, batch, weights)
         self.optimizer.zero_grad()
         self.fabric.backward(loss + self.targets.total(others))

@@ -17,7 +17,7 @@ class Boost:
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
         self.strength = strength
-        self.momenta = Momenta("boost", analysis, ("pz", "energy", "eta"), fixed=False)
+        self.momenta = Momenta("augmentation boost", analysis, ("pz", "energy", "eta"), fixed=False)
 
     def __call__(self, batch: Batch) -> Batch:
         rapidity = self.strength * (2 * torch.rand(len(batch), dtype=torch.float64) - 1)

@@ -97,10 +97,14 @@ class Dependents:
         if change.new is None and change.plus is None:
             return stored * table.flat(change.times)
         values = stored + table.flat(change.difference())
-        match self.rules.definition(node):
+        return np.asarray(delta_phi(values, 0.0)) if self.is_angle(column) else values
+
+    def is_angle(self, column: Column) -> bool:
+        """Whether a column is a difference of two angles, which is brought to [-pi, pi]."""
+        match self.rules.definition(column.node):
             case ast.Call(func=ast.Name(id="delta_phi")):
-                return np.asarray(delta_phi(values, 0.0))
-        return values
+                return True
+        return False
 
     def _may_be_cut(self, batch: Batch) -> bool:
         """Whether a collection may have had more members in the file."""
@@ -129,7 +133,7 @@ class Dependents:
                     missing[str(error)] = None
         if refused:
             raise CollidekitError(
-                f"augmentation {what}: cannot compute anew {', '.join(dict.fromkeys(refused))}: depends on "
+                f"{what}: cannot compute anew {', '.join(dict.fromkeys(refused))}: depends on "
                 f"{', '.join(missing)} too, which a batch does not hold; write that with the momenta in the analysis file, "
                 f"or leave {what} out"
             )

@@ -34,7 +34,7 @@ class Drop:
         lists = _lists(plan, self.collections)
         lists |= {part: frozenset({name}) for name, parts in self.names.items() for part in parts}
         rules = Rules(plan, known, frozenset(), True, lists)
-        self.dependents = Dependents(what, analysis, rules)
+        self.dependents = Dependents(f"augmentation {what}", analysis, rules)
 
     def _chosen(self, analysis: Analysis, what: str) -> list[str]:
         if not analysis.collections:

@@ -1,6 +1,6 @@
 """Expressions on flat lists: as fast as numpy, where awkward arrays would take ten times as long for one batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,18 @@ class Lists(np.lib.mixins.NDArrayOperatorsMixin):
             return NotImplemented
         return Lists(function(*(self.flat(value) for value in inputs)), self.shape)
 
+    def choose(self, condition: Any, a: Any, b: Any) -> "Lists":
+        """``a`` for the members that a condition holds for, else ``b``."""
+        return Lists(np.where(*(self.flat(value) for value in (condition, a, b))), self.shape)
+
+    def reduced(self, name: str, values: Sequence[Any]) -> Any:
+        """A function of lists as a whole where there is a fast way, else None."""
+        return np.bincount(self.shape.rows, self.values, len(self.shape.counts)) if name == "sum" else None
+
+    def as_number(self) -> "Lists":
+        """Conditions count as 0 and 1."""
+        return Lists(self.values.astype(np.int64), self.shape) if self.values.dtype == bool else self
+
     def flat(self, value: Any) -> Any:
         """Another value for each member."""
         if isinstance(value, Lists):
@@ -63,12 +75,11 @@ class FlatExpression(Expression):
         if not any(isinstance(value, Lists) for value in values):
             return super()._apply(function, *values, name=name)
         lists = next(value for value in values if isinstance(value, Lists))
-        if name == "sum":
-            return np.bincount(lists.shape.rows, lists.values, len(lists.shape.counts))
         if name in _OF_LISTS or (name in ("max", "min") and len(values) == 1):
-            return self._with_awkward(function, values, name, lists)
+            found = lists.reduced(name, values)
+            return self._with_awkward(function, values, name, lists) if found is None else found
         if function is choose or name == "where":
-            return Lists(np.where(*(lists.flat(value) for value in values)), lists.shape)
+            return lists.choose(*values)
         return super()._apply(function, *(as_number(value) for value in values), name=name)
 
     def _with_awkward(self, function: Callable[..., Any], values: Any, name: str, lists: Lists) -> Any:
@@ -83,6 +94,6 @@ class FlatExpression(Expression):
 
 def as_number(value: Any) -> Any:
     """Conditions count as 0 and 1."""
-    if isinstance(value, Lists) and value.values.dtype == bool:
-        return Lists(value.values.astype(np.int64), value.shape)
+    if isinstance(value, Lists):
+        return value.as_number()
     return value.astype(np.int64) if isinstance(value, np.ndarray) and value.dtype == bool else value

@@ -30,7 +30,7 @@ class Momenta:
         plan, moved = Plan(analysis), frozenset(moved)
         self.names = {name: momentum_names(plan, name) for name, entry in analysis.collections.items() if entry.momenta}
         if not self.names:
-            raise CollidekitError(f"augmentation {what}: no collection of the analysis has momenta to change")
+            raise CollidekitError(f"{what}: no collection of the analysis has momenta to change")
         sources = {
             leaf
             for name, parts in self.names.items()
@@ -60,10 +60,10 @@ class Momenta:
 def named(entry: Ragged, momenta: Tensor, parts: Mapping[str, str]) -> dict[str, Lists]:
     """Lists of each row under the names of the analysis."""
     shape = Counts(entry.counts.numpy())
-    return {name: lists_of(entry, _part(momenta, part), shape) for name, part in parts.items()}
+    return {name: lists_of(entry, momentum_part(momenta, part), shape) for name, part in parts.items()}
 
 
-def _part(momenta: Tensor, part: str) -> Tensor:
+def momentum_part(momenta: Tensor, part: str) -> Tensor:
     """A component or another coordinate of momenta (T, 4)."""
     px, py, pz, energy = momenta.unbind(1)
     match part:

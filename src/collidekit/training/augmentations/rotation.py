@@ -33,7 +33,9 @@ class Rotation:
         }
         known = frozenset(text for pair in self.names.values() for text in pair if text.isidentifier())
         apart = {name: _turned(analysis.collections[name], pairs) for name, pairs in self.columns.items()}
-        self.dependents = Dependents("rotation", analysis, Rules(Plan(analysis), known, known, True), apart)
+        self.dependents = Dependents(
+            "augmentation rotation", analysis, Rules(Plan(analysis), known, known, True), apart
+        )
 
     def __call__(self, batch: Batch) -> Batch:
         angle = 2 * torch.pi * torch.rand(len(batch))

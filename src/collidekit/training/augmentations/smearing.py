@@ -20,7 +20,9 @@ class Smearing:
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
         self.strength = strength
-        self.momenta = Momenta("smearing", analysis, ("px", "py", "pz", "energy", "pt", "mass"), fixed=True)
+        self.momenta = Momenta(
+            "augmentation smearing", analysis, ("px", "py", "pz", "energy", "pt", "mass"), fixed=True
+        )
 
     def __call__(self, batch: Batch) -> Batch:
         return self.momenta.replace(batch, {name: self._smear(batch, name) for name in self.momenta.names})
@@ -37,7 +39,7 @@ class AngularSmearing:
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
         self.strength = strength
-        self.momenta = Momenta("angles", analysis, ("px", "py", "pz", "energy", "eta", "phi"), fixed=True)
+        self.momenta = Momenta("augmentation angles", analysis, ("px", "py", "pz", "energy", "eta", "phi"), fixed=True)
 
     def __call__(self, batch: Batch) -> Batch:
         return self.momenta.replace(batch, {name: self._smear(batch, name) for name in self.momenta.names})

@@ -1,0 +1,38 @@
+"""The attack that some settings ask for."""
+
+from collidekit.analysis.schema import Analysis
+from collidekit.attacks.base import Attack
+from collidekit.attacks.factors import Percentiles, build_factors
+from collidekit.attacks.features import FeatureSpace
+from collidekit.attacks.fgsm import FGSM
+from collidekit.attacks.jetfool import JetFool
+from collidekit.attacks.momenta import MomentumSpace
+from collidekit.attacks.ngm import NGM
+from collidekit.attacks.noise import Noise
+from collidekit.attacks.optimizer import OptimizerAttack
+from collidekit.attacks.pgd import PGD
+from collidekit.attacks.settings import AttackSettings
+from collidekit.attacks.shift import Shift
+from collidekit.models.scaling import Scaling
+
+ATTACKS: dict[str, type[Attack]] = {
+    "noise": Noise,
+    "shift": Shift,
+    "fgsm": FGSM,
+    "pgd": PGD,
+    "ngm": NGM,
+    "jetfool": JetFool,
+    "optimizer": OptimizerAttack,
+}
+
+
+def build_attack(
+    settings: AttackSettings, analysis: Analysis, scaling: Scaling, summary: Percentiles | None = None
+) -> Attack | None:
+    """None for ``nominal``. ``scaling`` says how wide features are, ``summary`` of the dataset how they are spread."""
+    if settings.attack == "nominal":
+        return None
+    if settings.attack_space == "momenta":
+        return ATTACKS[settings.attack](settings, MomentumSpace(analysis, settings))
+    factors = build_factors(analysis, scaling, settings, summary)
+    return ATTACKS[settings.attack](settings, FeatureSpace(analysis, scaling, settings, factors))

@@ -1,0 +1,26 @@
+"""A file of factors, one for each feature."""
+
+import math
+from pathlib import Path
+
+import yaml
+
+from collidekit.errors import CollidekitError
+
+
+def read_factors(path: str | Path) -> dict[str, float]:
+    """The factors of a file: ``feature: factor``, or ``input.feature: factor``."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CollidekitError(
+            f"{path}: cannot be read ({error.strerror}); it should hold factors of an attack"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CollidekitError(f"{path}: neither JSON nor YAML ({' '.join(str(error).split())[:120]})") from None
+    if not isinstance(content, dict):
+        raise CollidekitError(f"{path}: must hold a factor for each feature, as in 'trk_d0: 2.0'")
+    for key, factor in content.items():
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not math.isfinite(factor):
+            raise CollidekitError(f"{path}: the factor of {key} is {factor!r}, not a number")
+    return {str(key): float(factor) for key, factor in content.items()}

@@ -1,0 +1,54 @@
+"""DeepFool, each input by itself."""
+
+import torch
+from torch import Tensor
+
+from collidekit.attacks.base import Attack
+from collidekit.attacks.gradient import Loss, of_sum
+from collidekit.attacks.region import Moves, Region
+from collidekit.models.tagger import Tagger
+
+BEYOND = 1e-4
+"""Added to the distance of the boundary in the logit, so that a row upon it moves too."""
+
+
+class JetFool(Attack):
+    """The shortest way over the boundary to another class, on a linear view of the network that is taken anew each step.
+
+    DeepFool: Moosavi-Dezfooli, Fawzi, Frossard, arXiv 1511.04599, algorithm 2. Each input (collection or group) goes a way
+    of its own, as long as all others would need, divided by the number of inputs; together they cross the boundary. A row
+    stops where its class is another one. The overshoot lengthens each step; a magnitude above 0 limits the moves.
+    """
+
+    def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
+        moves, called = region.nowhere(), None
+        for _ in range(self.settings.attack_iterations):
+            leaves = {name: values.detach().clone().requires_grad_() for name, values in moves.items()}
+            outputs = tagger(region.make(leaves))
+            called = outputs.detach().argmax(dim=1) if called is None else called
+            going = outputs.detach().argmax(dim=1) == called
+            if not going.any():
+                break
+            step = self._step(region, outputs, leaves, called)
+            step = region.times(step, going.to(outputs) * (1 + self.settings.attack_overshoot))
+            moves = region.clamp({name: values + step[name] for name, values in moves.items()})
+        if self.magnitude > 0:
+            moves = region.project(moves, self.magnitude)
+        return moves
+
+    def _step(self, region: Region, outputs: Tensor, leaves: Moves, called: Tensor) -> Moves:
+        """Of each input: to the nearest class, by its own gradient."""
+        ahead = outputs.gather(1, called[:, None]) - outputs  # (N, K), 0 for the class that is called
+        nearest = {name: torch.full((len(outputs),), torch.inf, device=outputs.device) for name in leaves}
+        step = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+        for k in range(outputs.shape[1]):
+            slopes = of_sum(ahead[:, k], leaves, again=True)
+            distance = ahead[:, k].detach().abs() + BEYOND
+            for name, slope in slopes.items():
+                square = region.squares({name: slope})
+                far = torch.where((square > 1e-20) & (called != k), distance / square.sqrt(), torch.inf)
+                closer = far < nearest[name]
+                nearest[name] = torch.where(closer, far, nearest[name])
+                way = region.times({name: -slope}, distance / square.clamp_min(1e-20) / len(leaves))[name]
+                step[name] = torch.where(closer[region.rows(name), None], way, step[name])
+        return step
