@@ -13,6 +13,9 @@ import toys
 from attrs import evolve
 from torch import nn
 
+from collidekit.attacks.build import build_attack
+from collidekit.attacks.gradient import cross_entropy, gradient
+from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.batch import Batch, Ragged, concatenate
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.statistics import statistics
@@ -26,6 +29,8 @@ ROW_STATISTICS = {"deepjet", "deepjet_hlt"}
 """These also normalise over the rows, and a row without constituents is one."""
 WITHOUT_CONSTITUENTS = {"mlp"}
 """These look at flat groups only."""
+WITHOUT_FEATURES = {"efn", "lorentznet", "lorentznet_small"}
+"""These look at momenta or coordinates only."""
 OPTIONS = {
     "first": 0,  # all constituents: which are the leading ones is a matter of order
 }
@@ -265,3 +270,32 @@ def test_bfloat16_stays_close(name: str, tagger: Tagger, batch: Batch, training:
     atol = 0.15 if training else 0.05  # a few rows' means and variances are not known well
     same(half.float().softmax(dim=1), full, atol=atol)
     assert all(p.grad.isfinite().all() for p in tagger.parameters() if p.grad is not None)
+
+
+@EVERY
+@pytest.mark.parametrize("space", ["features", "momenta"])
+def test_attacks_know_the_slope_of_the_loss(
+    name: str, tagger: Tagger, reference: Dataset, batch: Batch, space: str
+) -> None:
+    """The gradient of each row, through scaling and network, against finite differences along a random direction."""
+    settings = AttackSettings(attack="fgsm", attack_space=space)  # type: ignore[arg-type]
+    attack = build_attack(settings, reference.analysis, tagger.scaling)
+    assert attack is not None
+    region = attack.space.region(batch)
+    here = {key: 0.01 * (2 * values - 1) for key, values in region.random(1).items()}
+    along = {key: (2 * values - 1).double() for key, values in region.random(2).items()}
+    _, slopes = gradient(tagger, region, {key: values.double() for key, values in here.items()})
+    step = 1e-6
+
+    def losses(sign: int) -> torch.Tensor:
+        with torch.no_grad():
+            moved = region.make({key: here[key].double() + sign * step * along[key] for key in here})
+            return cross_entropy(tagger(moved), batch.labels)
+
+    by_hand = (losses(1) - losses(-1)) / (2 * step)
+    found = torch.zeros(len(batch), dtype=torch.float64)
+    for key, slope in slopes.items():
+        found = found.index_add(0, region.rows(key), (slope * along[key]).sum(dim=1))
+    sees = space == "momenta" or name not in WITHOUT_FEATURES
+    assert bool(by_hand.abs().max() > 1e-4) == sees
+    torch.testing.assert_close(found, by_hand, rtol=1e-4, atol=1e-6)

@@ -47,7 +47,7 @@ class MomentumSpace:
 
     def region(self, batch: Batch) -> Region:
         parts = {name: _Cylindrical(batch.inputs[name]) for name in self.momenta.names}
-        fixed = {name: torch.zeros(len(part.data), 3, device=part.data.device) for name, part in parts.items()}
+        fixed = {name: part.data.new_zeros(len(part.data), 3) for name, part in parts.items()}
         free = {name: torch.full_like(fixed[name], torch.inf) for name in self.names}
 
         def make(moves: Moves) -> Batch:
