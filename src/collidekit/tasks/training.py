@@ -44,6 +44,9 @@ class TrainingParameters(AttackParameters, DatasetParameters):
         default={}, description="options of the network as JSON, such as '{\"f\": [64, 64]}'"
     )
     epochs = _optional(luigi.OptionalIntParameter, "passes over the training rows", 20)
+    min_steps = _optional(
+        luigi.OptionalIntParameter, "more epochs where the rows are so few that they make fewer steps", 0
+    )
     batch_size = _optional(luigi.OptionalIntParameter, "rows in a step", 1024)
     learning_rate = _optional(luigi.OptionalFloatParameter, "the largest learning rate", 0.001)
     optimizer = _optional(luigi.OptionalStrParameter, "AdamW, Adam, SGD ... of torch.optim", "AdamW")

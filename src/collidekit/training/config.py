@@ -35,6 +35,8 @@ class TrainingConfig(AttackSettings):
     model_name: str = "pfn"
     model_options: dict[str, Any] = {}  # noqa: RUF012
     epochs: Annotated[int, Field(ge=1)] = 20
+    min_steps: Annotated[int, Field(ge=0)] = 0
+    """More epochs where there are so few rows that these would be fewer steps."""
     batch_size: Annotated[int, Field(ge=1)] = 1024
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = "AdamW"  # type: ignore[valid-type]
@@ -112,8 +114,8 @@ class TrainingConfig(AttackSettings):
     @property
     def identity(self) -> dict[str, Any]:
         """All settings that have an effect, for JSON: those of attacks only where there is one."""
-        content = super().identity
-        return content if self.attack != "nominal" else {k: v for k, v in content.items() if k not in ADVERSARIAL}
+        unused = {*(ADVERSARIAL if self.attack == "nominal" else ()), *(() if self.min_steps else ("min_steps",))}
+        return {name: value for name, value in super().identity.items() if name not in unused}
 
     @property
     def precision(self) -> str:

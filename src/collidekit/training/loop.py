@@ -103,8 +103,13 @@ class Training:
         return max(math.ceil(self.data.rows / self.config.batch_size), 1)
 
     @property
+    def epochs(self) -> int:
+        """Of the whole training: those of the settings, or as many as ``min_steps`` asks for."""
+        return max(self.config.epochs, math.ceil(self.config.min_steps / self.steps_per_epoch))
+
+    @property
     def last_epoch(self) -> int:
-        return self.extended_from + self.config.extend_training if self.extended_from else self.config.epochs
+        return self.extended_from + self.config.extend_training if self.extended_from else self.epochs
 
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
@@ -127,7 +132,7 @@ class Training:
         cpu = time.process_time()
         for batch in self.data.training.iterate(skip=self.step_in_epoch):
             learning_rate = self._set_learning_rate()
-            self.objective.progress = min(self._epochs_done() / self.config.epochs, 1.0)
+            self.objective.progress = min(self._epochs_done() / self.epochs, 1.0)
             loss, right, weight, others = self._train_step(batch)
             total = loss + sum(others.values())
             self._check_finite(total, f"loss is {total} at step {self.step}")
@@ -276,7 +281,7 @@ class Training:
 
     def _set_learning_rate(self) -> float:
         factor = SCHEDULES[self.config.lr_scheduler](
-            self._epochs_done(), self.config.epochs, self.config.lr_decay_factor, self.config.warmup
+            self._epochs_done(), self.epochs, self.config.lr_decay_factor, self.config.warmup
         )
         set_learning_rate(self.optimizer, self.config.learning_rate * factor)
         return self.config.learning_rate * factor
