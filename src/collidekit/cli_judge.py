@@ -192,3 +192,54 @@ def significance(
         console.print(f"[bold green]Significance[/bold green] (was there already): {task.folder}")
         return
     run_with_requirements(task)
+
+
+@verb(JUDGE)
+def robustness(
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="Trained taggers: folders of a TrainingTask, checkpoints, or models that ship. The others are "
+                       "compared to the first; those that differ by their seed alone are taken together.",
+                       show_default=False),
+    ],
+    files: Annotated[
+        list[str],
+        typer.Option("--files", "-f", help="Files with known truth that none of them learned from. May be repeated.",
+                     metavar="FILES", show_default=False, rich_help_panel=DATA),
+    ],
+    attacks: Annotated[
+        str, typer.Option(help="Of noise, shift, fgsm, pgd, ngm, jetfool, optimizer; the last one with a gradient is drawn.")
+    ] = "noise,fgsm,pgd",
+    magnitudes: Annotated[str, typer.Option(help="Of the attacks, in widths of the features.")] = "0.01,0.02,0.05,0.1",
+    shown: Annotated[float, typer.Option(help="The magnitude at which shapes are drawn.", min=0)] = 0.05,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other parameter of an attack, such as attack_space=momenta. May be repeated.",
+                     metavar="NAME=VALUE", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers, pictures and page.")] = Path("robustness"),
+    rows: Annotated[int, typer.Option(help="Rows, spread over the files.", min=2, rich_help_panel=WORK)] = 10_000,
+    threads: Threads = None,
+) -> None:  # fmt: skip
+    """See how much a tagger breaks: AUC and rejection under attacks, by its own gradient and by that of the others.
+
+    Noise costs a tagger little where an attack by its gradient costs it much; one that was trained with attacks should lose
+    less to both. A defence that only hides its gradient is found out by noise and by gradients of the other taggers.
+
+    Example: [cyan]collidekit robustness top-tagging/pfn --files test.parquet[/cyan]
+
+    Writes robustness.json, pictures and the page robustness.html into a folder.
+    """
+    import torch
+    from rich.console import Console
+
+    from collidekit.evaluation.robustness_study import run_study
+    from collidekit.tasks.attacks import attack_settings
+    from collidekit.tasks.robustness import attack_plan, numbers, show, study_of_models
+
+    if threads:
+        torch.set_num_threads(threads)
+    plan = attack_plan(attacks.split(","), numbers(magnitudes.split(",")), attack_settings(settings or ()))
+    study = study_of_models(runs, files, plan, shown, rows)
+    show(run_study(study, out), study.analysis.name, list(study.analysis.discriminators))
+    Console(soft_wrap=True).print(f"[bold green]Robustness[/bold green]: {out / 'robustness.html'}", highlight=False)

@@ -23,6 +23,8 @@ from collidekit.models.tagger import Tagger
 REPLICATES = 50
 EFFICIENCY = 0.5
 """Of the signal, at which rejections are compared."""
+WORTH = 0.002
+"""Where an attack costs the first kind less AUC than this, a share of the loss means nothing."""
 WITHOUT_GRADIENT = ("noise", "shift")
 NONE, OWN = "none", "own"
 
@@ -83,8 +85,8 @@ def measure_robustness(
 ) -> list[Point]:  # fmt: skip
     """All taggers on all attacks. ``done`` is told the rows of each pass; there are ``passes`` of them.
 
-    A tagger is attacked by its own gradient, and by that of the tagger with the same place among each other kind. The
-    magnitude 0 stands once, as the attack ``nominal``.
+    A tagger is attacked by its own gradient; besides, one of the first kind by those of the others, and each of these by
+    that of the first kind, from the tagger with the same place in its kind. Magnitude 0 stands once, as ``nominal``.
     """
     points = []
     for entry in tested:
@@ -118,12 +120,12 @@ def _sources(tested: Sequence[Tested], attack: str) -> Sequence[Tested]:
 
 
 def _targets(tested: Sequence[Tested], source: Tested) -> list[Tested]:
-    """The source itself, and of each other kind the tagger at its place."""
+    """The source itself; of the other kinds, or where it is of another kind of the first one, the tagger at its place."""
     place = [entry for entry in tested if entry.kind == source.kind].index(source)
-    found = [source]
+    first, found = tested[0].kind, [source]
     for kind in dict.fromkeys(entry.kind for entry in tested):
         others = [entry for entry in tested if entry.kind == kind]
-        if kind != source.kind:
+        if kind != source.kind and first in (kind, source.kind):
             found.append(others[place % len(others)])
     return found
 
@@ -241,6 +243,6 @@ def recovered(lines: Sequence[Line], discriminator: str, base: str) -> list[tupl
         if line.kind == base or line.discriminator != discriminator or line.attack == "nominal":
             continue
         hit = mine.get((line.attack, line.magnitude, line.gradient if line.gradient in (NONE, OWN) else OWN))
-        if hit is not None and clean > hit.auc:
+        if hit is not None and clean - hit.auc > WORTH:
             found.append((line, clean - hit.auc, (line.auc - hit.auc) / (clean - hit.auc)))
     return found

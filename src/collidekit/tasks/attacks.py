@@ -1,12 +1,13 @@
 """The parameters of attacks: on the rows of a training, and as ``test_...`` on those that are judged."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import luigi
 from pydantic import ValidationError
 
 from collidekit.attacks.settings import AttackSettings
-from collidekit.errors import CollidekitError
+from collidekit.errors import CollidekitError, did_you_mean
 
 ATTACK: dict[str, tuple[Any, str]] = {
     "attack": (str, "nominal (none), noise, shift, fgsm, pgd, ngm, jetfool or optimizer"),
@@ -49,13 +50,33 @@ class TestAttackParameters:
     @property
     def test_attack_settings(self) -> AttackSettings:
         """What is done to the rows before they are judged."""
-        given = {name: getattr(self, f"test_{name}") for name in ATTACK}
-        try:
-            return AttackSettings.model_validate({name: value for name, value in given.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = f"test_{first['loc'][0]}".replace("_", "-")
-            raise CollidekitError(f"--{name}: {first['msg']}, got {first['input']!r}") from None
+        return _checked({name: getattr(self, f"test_{name}") for name in ATTACK}, "--test-")
+
+
+def attack_settings(pairs: Sequence[str]) -> AttackSettings:
+    """Of ``name=value`` pairs, as on a command line."""
+    values = {}
+    for pair in pairs:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        name = name.replace("-", "_")
+        if not equals:
+            raise CollidekitError(f"--set {pair!r}: write it as name=value, such as --set attack_space=momenta")
+        if name not in ATTACK or name in ("attack", "attack_magnitude"):
+            known = [key for key in ATTACK if key not in ("attack", "attack_magnitude")]
+            close = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+            raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r} of an attack{close}")
+        values[name] = text
+    return _checked(values, "--set ")
+
+
+def _checked(given: Mapping[str, Any], before: str) -> AttackSettings:
+    try:
+        return AttackSettings.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        shown = name.replace("_", "-") if before == "--test-" else name
+        raise CollidekitError(f"{before}{shown}: {first['msg']}, got {first['input']!r}") from None
 
 
 def _give(owner: type, name: str, parameter: Any) -> None:

@@ -6,6 +6,7 @@ from collidekit.evaluation.plots.inputs import plot_input
 from collidekit.evaluation.plots.relegation import plot_risk_coverage
 from collidekit.evaluation.plots.relegation_boundary import plot_boundary
 from collidekit.evaluation.plots.relegation_mass import plot_masses
+from collidekit.evaluation.plots.robustness import plot_attacked_shapes, plot_carried, plot_robustness
 from collidekit.evaluation.plots.roc import plot_roc
 from collidekit.evaluation.plots.shapes import plot_discriminator_shapes
 from collidekit.evaluation.plots.significance import (
@@ -17,7 +18,9 @@ from collidekit.evaluation.plots.significance import (
 from collidekit.evaluation.plots.training import plot_loss_curves
 
 __all__ = [
+    "plot_attacked_shapes",
     "plot_boundary",
+    "plot_carried",
     "plot_confusion_matrix",
     "plot_confusion_relegated",
     "plot_discriminator_shapes",
@@ -26,6 +29,7 @@ __all__ = [
     "plot_loss_curves",
     "plot_masses",
     "plot_risk_coverage",
+    "plot_robustness",
     "plot_roc",
     "plot_scan",
     "plot_significance_coverage",

@@ -1,0 +1,176 @@
+"""RobustnessTask: a nominal and an adversarial training, over seeds, under attacks; the same of models that are trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import law
+import luigi
+import torch
+from attrs import evolve
+from rich.console import Console
+
+from collidekit.analysis.scope import Plan
+from collidekit.attacks.build import ATTACKS
+from collidekit.attacks.settings import AttackSettings
+from collidekit.dataset.batch import Batch, concatenate
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.evaluation.robustness import Plan as AttackPlan
+from collidekit.evaluation.robustness import Point, Tested, over_seeds
+from collidekit.evaluation.robustness_study import Study, robustness_table, run_study, with_seeds
+from collidekit.files import read_json
+from collidekit.inference.sample_rows import sample_rows
+from collidekit.progress import counting
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.inference import TestParameters
+from collidekit.tasks.training import TrainingTask
+from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
+from collidekit.training.config import TrainingConfig
+
+STEPS = {"pgd": {"attack_iterations": 20, "attack_starts": 1}, "ngm": {"attack_iterations": 10}}
+"""Where the settings leave it open: the first starts at random."""
+BATCH = 512
+
+
+def attack_plan(names: Sequence[str], magnitudes: Sequence[float], shared: AttackSettings) -> AttackPlan:
+    """Attacks by name with the settings that they share; ``shared`` names none itself."""
+    attacks = {}
+    for name in names:
+        if name not in ATTACKS:
+            raise CollidekitError(f"--attacks: there is no attack {name!r}{did_you_mean(name, list(ATTACKS))}")
+        usual = {} if shared.attack_iterations > 1 else STEPS.get(name, {})
+        attacks[name] = shared.model_copy(update={**usual, "attack": name})
+    return AttackPlan(attacks, magnitudes)
+
+
+def numbers(texts: Sequence[Any]) -> list[float]:
+    """Magnitudes as they are written on a command line."""
+    try:
+        return [float(text) for text in texts]
+    except ValueError:
+        given = ",".join(map(str, texts))
+        raise CollidekitError(f"--magnitudes: {given!r}: write numbers, such as 0.01,0.02") from None
+
+
+def kind_of(config: TrainingConfig) -> str:
+    """What a training learned against, in words."""
+    if config.attack == "nominal":
+        return "nominal"
+    how = {
+        "replace": "",
+        "mix": f", mix {config.adversarial_share:g}",
+        "trades": f", trades {config.adversarial_weight:g}",
+    }
+    space = "" if config.attack_space == "features" else f" {config.attack_space}"
+    return f"{config.attack} {config.attack_magnitude:g}{space}{how[config.adversarial]}"
+
+
+class RobustnessTask(TestParameters):
+    """Train with and without the attack of ``--attack``, with each seed; judge both under the attacks of ``--attacks``."""
+
+    seeds = law.CSVParameter(default=(1,), description="train each once with each of these seeds")
+    attacks = law.CSVParameter(default=("noise", "fgsm", "pgd"), description=f"of {', '.join(ATTACKS)}")
+    magnitudes = law.CSVParameter(default=(0.01, 0.02, 0.05, 0.1), description="in widths of the features")
+    shown_magnitude = luigi.FloatParameter(default=0.05, description="at which shapes are drawn")
+    robustness_rows = luigi.IntParameter(default=10_000, description="test rows that are attacked, spread over all")
+    exclude_index = False
+
+    def trainings(self) -> list[TrainingTask]:
+        """Nominal first, then adversarial where an attack is named, seed by seed."""
+        kinds: list[dict[str, Any]] = [{"attack": "nominal"}]
+        if self.training_config().attack != "nominal":
+            kinds.append({})
+        try:
+            seeds = [int(seed) for seed in self.seeds]
+        except ValueError:
+            raise CollidekitError(
+                f"--seeds: {','.join(map(str, self.seeds))!r}: write numbers, such as 1,2,3"
+            ) from None
+        return [TrainingTask.req(self, seed=seed, **kind) for kind in kinds for seed in seeds]
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        self.attack_plan()
+        if not self.test_files:
+            raise CollidekitError(f"{self.config}: robustness needs test files; give them with --test-files")
+        test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)
+        return {"test": test, **{f"training {i}": task for i, task in enumerate(self.trainings())}}
+
+    def attack_plan(self) -> AttackPlan:
+        return attack_plan([str(name) for name in self.attacks], numbers(self.magnitudes), self.test_attack_settings)
+
+    def identity(self) -> dict[str, Any]:
+        plan = self.attack_plan()
+        return {
+            "needed": {name: task.hash for name, task in self.requires().items()},
+            "attacks": {name: settings.identity for name, settings in plan.attacks.items()},
+            "magnitudes": list(plan.magnitudes), "shown": self.shown_magnitude, "rows": self.robustness_rows,
+        }  # fmt: skip
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {name: self.target(f"robustness.{name}") for name in ("json", "html")} | {"run": self.target("run.json")}
+
+    def run(self) -> None:
+        torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
+        test: Dataset = self.requires()["test"].dataset()
+        tested = [
+            Tested(kind_of(loaded.config), loaded.config.seed, loaded.tagger)
+            for loaded in (load_checkpoint(task.folder) for task in self.trainings())
+        ]
+        trained_on = self.trainings()[0].requires()["dataset"].dataset().manifest.summary["statistics"]
+        batches = spread(test, self.robustness_rows)
+        study = Study(self.analysis, tested, batches, self.attack_plan(), self.shown_magnitude, trained_on)
+        show(run_study(study, self.folder), self.analysis.name, list(self.analysis.discriminators))
+        self.say(f"[bold green]Robustness[/bold green]: {self.folder / 'robustness.html'}")
+        self.write_provenance()
+
+    def points(self) -> list[Point]:
+        """What was found."""
+        return [Point(**entry) for entry in read_json(self.folder / "robustness.json")["points"]]
+
+
+def show(points: Sequence[Point], title: str, discriminators: Sequence[str]) -> None:
+    """The table of each discriminator."""
+    console, lines = Console(soft_wrap=True, highlight=False), over_seeds(points)
+    for name in discriminators:
+        console.print(robustness_table(lines, name, f"{title}, {name}"))
+
+
+def spread(dataset: Dataset, limit: int) -> list[Batch]:
+    """At most so many rows of a dataset, at equal distances, in batches."""
+    step = max(1, -(-len(dataset) // max(limit, 1)))
+    held, first = [], 0
+    for batch in Loader(dataset, 8192):
+        held.append(batch.take(torch.arange(-first % step, len(batch), step)))
+        first += len(batch)
+    return cut(concatenate(held))
+
+
+def cut(rows: Batch) -> list[Batch]:
+    return [rows.slice(start, min(start + BATCH, len(rows))) for start in range(0, len(rows), BATCH)]
+
+
+def study_of_models(names: Sequence[str], files: Sequence[str], plan: AttackPlan, shown: float, limit: int) -> Study:
+    """A study of checkpoints, folders of trainings or models that ship, on rows of files."""
+    loaded: list[tuple[Path, Checkpoint]] = []
+    for name in names:
+        path = find_checkpoint(name)
+        loaded.append((path, load_checkpoint(path)))
+        check_same_inputs(path, loaded[-1][1].analysis, loaded[0][1].analysis)
+    analysis = loaded[0][1].analysis
+    if not analysis.discriminators:
+        raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
+    with counting("Reading", "entries") as done:
+        rows = sample_rows(Plan(analysis), files, limit, done)
+    rows = rows.take(torch.nonzero(rows.labels >= 0).flatten())
+    if not len(rows):
+        raise CollidekitError("no row of the files is in a class of the analysis: without the truth there is no AUC")
+    rows = _numbered(rows)
+    tested = with_seeds([Tested(kind_of(one.config), one.config.seed, one.tagger) for _, one in loaded])
+    return Study(analysis, tested, cut(rows), plan, shown)
+
+
+def _numbered(rows: Batch) -> Batch:
+    """Random numbers go by the place of a row."""
+    return evolve(rows, index=torch.arange(len(rows)))
