@@ -35,8 +35,7 @@ def test_predictions_under_attack_by_ones_own_gradient_and_by_anothers(place: Pa
     other = TrainingTask(**{key: value for key, value in FILES.items() if key != "test_filelist"} | {"seed": 2})
     run_with_requirements(other)
     transferred = auc(**FGSM, test_attack_from=str(other.folder))
-    assert max(attacked, transferred) < clean - 0.02
-    assert attacked != transferred
+    assert attacked < transferred, "another gradient knows less of this network"
 
 
 def test_an_ensemble_has_no_gradient_of_its_own(place: Path) -> None:
