@@ -430,7 +430,13 @@ def simulate(
     jets: Annotated[
         int, typer.Option("--jets", "--events", "-n", help="How many jets, or events of moons.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The ROOT file to write.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file to write: .root; for jet-flavour also .json.gz.", show_default=False)
+    ],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A ROOT file of the sample jet-flavour: its first jets in place of new ones.",
+                                  show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same jets, with any number of workers.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
     mantissa_bits: Annotated[
@@ -450,12 +456,13 @@ def simulate(
 
     Settings of moons: noise, angle, sig_fraction, min_mass, max_mass, mean, width, beta, n_sigmas.
 
-    Writes one ROOT file with the TTree [bold]tree[/bold], which appears under its name only when it is complete.
+    Writes one ROOT file with the TTree [bold]tree[/bold], which appears under its name only when it is complete; jets of
+    jet-flavour under a name that ends in .json.gz as JSON lines, in the layout of the public data of arXiv 1607.08633.
     """
     from collidekit.simulation import simulate as make
     from collidekit.simulation.samples import find_sample, parse_settings
 
-    written = make(sample, out, jets, seed, workers, mantissa_bits, parse_settings(settings or []))
+    written = make(sample, out, jets, seed, workers, mantissa_bits, parse_settings(settings or []), source)
     typer.echo(f"{jets:,} {sample} {find_sample(sample).rows}: {written}")
 
 

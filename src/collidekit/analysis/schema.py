@@ -94,6 +94,19 @@ class Process(Strict):
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
 
 
+def _evenly(edges: Any) -> Any:
+    """``{low: 20, high: 900, bins: 50}`` is short for 51 edges at equal distances."""
+    if not isinstance(edges, dict):
+        return edges
+    try:
+        low, high, bins = (edges[key] for key in ("low", "high", "bins"))
+        if len(edges) == 3 and isinstance(bins, int) and 1 <= bins <= 10_000 and float(low) < float(high):
+            return [low + (high - low) * i / bins for i in range(bins)] + [high]
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise ValueError("give edges as a list, or as {low: 20, high: 900, bins: 50} with low < high")
+
+
 class Kinematics(Strict):
     """The one or two variables (such as jet pT and eta) in whose bins classes are brought to the reference's shape."""
 
@@ -105,7 +118,7 @@ class Kinematics(Strict):
     def _flat(cls, data: Any) -> Any:
         """The file writes the variables beside ``reference``."""
         if isinstance(data, dict) and "bins" not in data:
-            bins = {key: value for key, value in data.items() if key != "reference"}
+            bins = {key: _evenly(value) for key, value in data.items() if key != "reference"}
             return {"bins": bins, **({"reference": data["reference"]} if "reference" in data else {})}
         return data
 

@@ -1,18 +1,21 @@
-"""A multilayer perceptron on flat groups of features."""
+"""A multilayer perceptron on flat groups of features and on leading constituents."""
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from collidekit.dataset.batch import Input
+from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp
 from collidekit.models.network import Inputs, Network
 
 
 class MLP(Network):
-    """Dense layers on all flat groups side by side; collections are not looked at."""
+    """Dense layers on all flat groups side by side, and on the features of the first ``leading`` constituents of each collection.
+
+    Where a row has fewer constituents, a learned number stands for each feature of a missing one.
+    """
 
     def __init__(
         self,
@@ -21,14 +24,34 @@ class MLP(Network):
         hidden: Sequence[int] = (100, 100, 100),
         activation: str = "relu",
         dropout: float = 0.0,
+        leading: int = 0,
     ) -> None:
         super().__init__(inputs, outputs)
-        if not self.groups:
-            raise CollidekitError("the analysis has no flat group of inputs; add one, or take pfn")
+        if leading < 0:
+            raise CollidekitError(f"leading is {leading}; it must be 0 or more")
+        if not self.groups and not (self.collections and leading):
+            more = ", the option leading" if self.collections else ""
+            raise CollidekitError(f"the analysis has no flat group of inputs; add one{more}, or take pfn")
+        self.leading = leading
         width = sum(len(inputs[name].features) for name in self.groups)
+        self.missing = nn.ParameterDict()
+        if leading:
+            sizes = {name: len(inputs[name].features) for name in self.collections}
+            self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(size)) for name, size in sizes.items()})
+            width += leading * sum(sizes.values())
         self.hidden = mlp([width, *hidden], activation, dropout)
         self.output = mlp([hidden[-1] if hidden else width, outputs], last=False)
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
-        flat = torch.cat([inputs[name] for name in self.groups], dim=1)  # type: ignore[misc]  # (N, F)
-        return self.output(self.hidden(flat))  # type: ignore[no-any-return]  # (N, K)
+        flat = [inputs[name] for name in self.groups]
+        flat += [self._leading(inputs[name], missing) for name, missing in self.missing.items()]  # type: ignore[arg-type]
+        return self.output(self.hidden(torch.cat(flat, dim=1)))  # type: ignore[no-any-return, arg-type]  # (N, K)
+
+    def _leading(self, entry: Ragged, missing: Tensor) -> Tensor:
+        """The first constituents side by side (N, leading x F)."""
+        places = torch.arange(self.leading, device=entry.offsets.device)
+        there = places < entry.counts[:, None]  # (N, leading)
+        index = (entry.offsets[:-1, None] + places)[there]
+        blocks = missing.to(entry.values).expand(len(entry), self.leading, -1).clone()
+        blocks[there] = entry.values[index]
+        return blocks.flatten(1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from collidekit.errors import CollidekitError
 from collidekit.progress import counting
 from collidekit.simulation.columns import Columns, round_mantissa
+from collidekit.simulation.flavour_lines import is_lines, read_tree, write_lines
 from collidekit.simulation.jobs import plan, run
 from collidekit.simulation.output import check_output, write_tree
 from collidekit.simulation.samples import check_settings, find_sample
@@ -24,8 +25,12 @@ def simulate(
     workers: int = 1,
     mantissa_bits: int | None = None,
     settings: Mapping[str, float] | None = None,
+    source: Path | None = None,
 ) -> Path:
     """Simulate exactly `jets` jets of a sample into the TTree `tree` of a new ROOT file.
+
+    With a name that ends in `.json`, `.jsonl` or one of these and `.gz`, jets of the sample jet-flavour are written as lines of
+    the layout `jet_flavour_2016`; `source` is a ROOT file of the sample, whose first jets are taken in place of new ones.
 
     The content depends on the sample, the number of jets and the seed, not on the number of worker processes.
     `settings` are those that the sample has. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,
@@ -40,13 +45,22 @@ def simulate(
         _check_range("mantissa bits", mantissa_bits, 1, 23)
     output = Path(output)
     check_output(output)
+    if (is_lines(output) or source) and sample != "jet-flavour":
+        what = "--from is" if source else f"{output.name}: JSON lines are"
+        raise CollidekitError(f"{what} for the sample jet-flavour, not for {sample}")
 
-    parts = run(plan(sample, seed, jets, settings or {}), workers)
+    parts: Iterable[Columns] = (
+        read_tree(source, jets) if source else run(plan(sample, seed, jets, settings or {}), workers)
+    )
     if mantissa_bits is not None:
         bits = mantissa_bits
         parts = (round_mantissa(part, bits) for part in parts)
     made = {"sample": sample, "settings": {**chosen.settings, **(settings or {})}}
-    write_tree(output, _with_progress(parts, sample, jets, chosen.rows), json.dumps(made) if chosen.settings else "")
+    counted = _with_progress(parts, sample, jets, chosen.rows)
+    if is_lines(output):
+        write_lines(output, counted)
+    else:
+        write_tree(output, counted, json.dumps(made) if chosen.settings else "")
     return output
 
 
