@@ -15,7 +15,7 @@ from collidekit.analysis.functions import FUNCTIONS
 from collidekit.cli import app
 from collidekit.models.registry import NETWORKS
 from collidekit.shipped import shipped_analyses
-from collidekit.tasks import pipelines, report, significance
+from collidekit.tasks import pipelines, report, robustness, significance
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
 
@@ -37,7 +37,9 @@ def table(text: str, heading: str) -> dict[str, list[str]]:
 
 
 def tasks() -> dict[str, type[AnalysisTask]]:
-    found = {name: value for module in (report, significance, pipelines) for name, value in vars(module).items()}
+    found = {
+        name: value for module in (report, significance, robustness, pipelines) for name, value in vars(module).items()
+    }
     found |= {cls.__name__: cls for cls in _below(AnalysisTask)}
     return {
         n: v for n, v in found.items() if isinstance(v, type) and issubclass(v, AnalysisTask) and not v.exclude_index
@@ -63,7 +65,7 @@ def test_example_expressions_are_valid(pages):
 
 def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):
     rows = table(pages["docs/training.md"], "## Parameters")
-    assert list(rows) == list(TrainingConfig.model_fields)
+    assert set(rows) == set(TrainingConfig.model_fields)
     for name, field in TrainingConfig.model_fields.items():
         default = (
             ",".join(str(value) for value in field.default) if isinstance(field.default, tuple) else str(field.default)

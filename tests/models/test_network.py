@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from collidekit.dataset.batch import Batch
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.models import Tagger, build_network, find_network
@@ -45,7 +46,8 @@ def test_mlp_without_hidden_layers(dataset: Dataset) -> None:
 
 def test_mlp_without_a_flat_group(dataset: Dataset) -> None:
     with pytest.raises(
-        CollidekitError, match="network mlp: the analysis has no flat group of inputs; add one, or take pfn"
+        CollidekitError,
+        match="network mlp: the analysis has no flat group of inputs; add one, the option leading, or take pfn",
     ):
         build_network("mlp", dataset.analysis.collections, 2, {})
 
@@ -123,3 +125,35 @@ def test_network_in_half_precision_behind_a_scaling_in_full(tagger: Tagger, batc
     half = tagger(batch)
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float().softmax(dim=1), full, rtol=0, atol=0.03)
+
+
+def test_a_perceptron_of_leading_constituents() -> None:
+    """The first of each collection side by side; those that are missing are alike, and what follows is not seen."""
+    analysis = Analysis.model_validate(
+        {
+            "classes": {"a": "y == 0", "b": "y == 1"},
+            "inputs": {"tracks": {"limit": 9, "features": ["d0", "z0"]}, "jet": {"features": ["pt"]}},
+        }
+    )
+    torch.manual_seed(0)
+    network = build_network("mlp", analysis.inputs, 2, {"hidden": [8], "leading": 3})
+    data = torch.randn(8, 2)
+    rows = {"tracks": Ragged(data, torch.tensor([0, 0, 2, 7, 8]), 2), "jet": torch.randn(4, 1)}
+    found = network(rows)
+    assert found.shape == (4, 2)
+    beyond = data.clone()
+    beyond[5:7] = 7.0  # the fourth and fifth constituent of row 2
+    torch.testing.assert_close(network({**rows, "tracks": Ragged(beyond, rows["tracks"].offsets, 2)}), found)
+    third = data.clone()
+    third[4] = 7.0
+    changed = (network({**rows, "tracks": Ragged(third, rows["tracks"].offsets, 2)}) - found).abs().sum(dim=1)
+    assert (changed > 0).tolist() == [False, False, True, False]
+    with torch.no_grad():
+        network.missing["tracks"].fill_(3.0)
+        changed = (network(rows) - found).abs().sum(dim=1)
+    assert (changed > 0).tolist() == [True, True, False, True]
+    network(rows).sum().backward()
+    assert network.missing["tracks"].grad.abs().sum() > 0
+    assert sum(p.numel() for p in network.parameters()) == (1 + 3 * 2) * 8 + 8 + 8 * 2 + 2 + 2
+    with pytest.raises(CollidekitError, match="leading is -1"):
+        build_network("mlp", analysis.inputs, 2, {"leading": -1})

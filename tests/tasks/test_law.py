@@ -20,6 +20,8 @@ PIPELINES = {
     "TopTaggingReferenceRun",
     "JetFlavourRun",
     "JetFlavourTracksRun",
+    "JetFlavour2016Run",
+    "RobustnessTask",
     "NanoAODJetsRun",
     "PFNanoJetsRun",
 }

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,17 @@ def test_rotation_needs_coordinates(training: Any, gaussians: Dataset) -> None:
 def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         TrainingConfig(**settings)
+
+
+def test_small_samples_have_more_epochs_where_steps_are_asked_for(
+    dataset: Dataset, training: Callable[..., Training]
+) -> None:
+    steps = training(dataset, "look", batch_size=256).steps_per_epoch
+    assert steps > 1
+    made = training(dataset, epochs=2, batch_size=256, min_steps=5 * steps + 1)
+    assert made.last_epoch == made.epochs == 6
+    assert training(dataset, "other", epochs=9, batch_size=256, min_steps=5 * steps + 1).last_epoch == 9
+    made.run()
+    assert made.history.epochs[-1]["learning_rate"] == pytest.approx(
+        made.config.learning_rate * made.config.lr_decay_factor
+    )

@@ -45,6 +45,13 @@ class JetFlavourTracksRun(Pipeline):
     exclude_index = False
 
 
+class JetFlavour2016Run(Pipeline):
+    """Jet flavour from 184 inputs of JSON lines (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="jet_flavour_2016", description="the analysis")
+    exclude_index = False
+
+
 class MoonsRun(Pipeline):
     """Relegation on two moons with a mass (give the files with --filelist and --test-filelist)."""
 
