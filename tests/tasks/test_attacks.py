@@ -10,6 +10,7 @@ from collidekit.errors import CollidekitError
 from collidekit.evaluation.roc_result import measure_discriminator
 from collidekit.tasks.base import run_with_requirements
 from collidekit.tasks.inference import InferenceTask
+from collidekit.tasks.report import ReportTask
 from collidekit.tasks.robustness import RobustnessTask
 from collidekit.tasks.training import TrainingTask
 
@@ -90,3 +91,13 @@ def test_the_robustness_of_a_nominal_and_an_adversarial_training(place: Path) ->
     assert {p.gradient for p in points} == {"none", "own", "nominal", "fgsm 0.2"}
     with pytest.raises(CollidekitError, match="robustness needs test files"):
         RobustnessTask(config="toy.yaml", filelist=("train.root",)).requires()
+
+
+def test_the_report_says_that_the_rows_were_attacked(place: Path) -> None:
+    task = ReportTask(**FILES, **FGSM)
+    run_with_requirements(task)
+    page = (task.folder / "report.html").read_text()
+    assert "The judged rows were attacked: fgsm, magnitude 0.3, by its own gradient." in page
+    clean = ReportTask(**FILES)
+    run_with_requirements(clean)
+    assert "were attacked" not in (clean.folder / "report.html").read_text()

@@ -82,7 +82,7 @@ class ReportTask(PredictionTask):
                 title=self.analysis.name,
                 subtitle=subtitle(inference),
                 headline=headline(results, metrics),
-                warnings=tuple(_warnings(manifest, not self.test_files)),
+                warnings=(*_warnings(manifest, not self.test_files), *self._of_attack()),
                 sections=(
                     roc_section(results, roc_plots),
                     *([ensemble_section(ensembles)] if ensembles else []),
@@ -104,6 +104,16 @@ class ReportTask(PredictionTask):
         )
         self.say(f"[bold green]Report[/bold green]: {self.folder / 'report.html'}")
         self.write_provenance()
+
+    def _of_attack(self) -> list[str]:
+        """A warning where the judged rows were attacked."""
+        settings = self.test_attack_settings
+        if settings.attack == "nominal":
+            return []
+        gradient = f"the gradient of {self.test_attack_from}" if self.test_attack_from else "its own gradient"
+        return [
+            f"The judged rows were attacked: {settings.attack}, magnitude {settings.attack_magnitude:g}, by {gradient}."
+        ]
 
 
 def _png(paths: list[Path]) -> Path:
