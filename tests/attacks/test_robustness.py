@@ -14,8 +14,8 @@ from collidekit.cli import app
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.robustness import (
+    AttackPlan,
     Line,
-    Plan,
     Point,
     Tested,
     carried,
@@ -196,4 +196,4 @@ def test_bad_words(trained: dict[str, Path], folder: Path, tmp_path: Path, words
 
 def test_a_plan_without_a_gradient_has_no_shapes(dataset: Dataset) -> None:
     with pytest.raises(CollidekitError, match="is negative"):
-        Plan({}, [-1.0])
+        AttackPlan({}, [-1.0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -115,6 +115,10 @@ class Batch:
     def slice(self, start: int, stop: int) -> Batch:
         """Rows start to stop, as views."""
         return self._each(lambda entry: entry.slice(start, stop) if isinstance(entry, Ragged) else entry[start:stop])
+
+    def parts(self, size: int) -> Iterator[Batch]:
+        """So many rows at a time, as views."""
+        return (self.slice(start, min(start + size, len(self))) for start in range(0, len(self), size))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
         """On another device, inputs and weights in another floating-point type."""

@@ -1,6 +1,6 @@
 """A checkpoint and files -> feature importance as JSON and pictures: what ``collidekit explain`` does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def explain_files(
 def explain_sample(tagger: Tagger, analysis: Analysis, batch: Batch, folder: Path, settings: Settings) -> Explained:
     """``importance.json`` and ``importance_<score>`` as PNG and PDF."""
     scores = find_scores(analysis, settings.scores)
-    batches = list(_cut(batch, settings.batch_size))
+    batches = list(batch.parts(settings.batch_size))
     found, notes = sample_importance(
         tagger, analysis, batches, scores, settings.repeats, settings.steps, settings.baseline, settings.seed
     )
@@ -119,11 +119,6 @@ def _explain_row(
         write_json(folder / f"{name}.json", {"file": paths[0], "row": row, "member": member, **result.as_dict()})
         explained.append(result)
     return Explained(folder, rows=explained, pictures=pictures, notes=notes)
-
-
-def _cut(batch: Batch, size: int) -> Iterator[Batch]:
-    for start in range(0, len(batch), size):
-        yield batch.slice(start, min(start + size, len(batch)))
 
 
 def check_settings(settings: Settings) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 
 from collidekit.analysis.schema import Analysis
-from collidekit.attacks.base import Attack
-from collidekit.attacks.build import build_attack
+from collidekit.attacks.build import ATTACKS, build_attack
 from collidekit.attacks.factors import Percentiles
 from collidekit.attacks.features import FeatureSpace
 from collidekit.attacks.settings import AttackSettings
@@ -62,7 +61,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AttackPlan:
     """The attacks by name, without their magnitudes, and the magnitudes."""
 
     attacks: Mapping[str, AttackSettings]
@@ -80,7 +79,7 @@ class Plan:
 
 
 def measure_robustness(
-    tested: Sequence[Tested], analysis: Analysis, batches: Sequence[Batch], plan: Plan, summary: Percentiles | None,
+    tested: Sequence[Tested], analysis: Analysis, batches: Sequence[Batch], plan: AttackPlan, summary: Percentiles | None,
     done: Done = lambda rows: None,
 ) -> list[Point]:  # fmt: skip
     """All taggers on all attacks. ``done`` is told the rows of each pass; there are ``passes`` of them.
@@ -103,7 +102,7 @@ def measure_robustness(
     return points
 
 
-def passes(tested: Sequence[Tested], plan: Plan) -> int:
+def passes(tested: Sequence[Tested], plan: AttackPlan) -> int:
     """How often all rows are attacked or predicted as they are."""
     return len(tested) + sum(len(_sources(tested, name)) for name, _, _ in plan.settings())
 
@@ -169,17 +168,11 @@ def carried(
                 space = FeatureSpace(analysis, tagger.scaling, settings, factors)
             except CollidekitError:  # a feature that no attack moves
                 continue
-            attack = _of(settings, space)
+            attack = ATTACKS[settings.attack](settings, space)
             found = predict(tagger, analysis, _told((attack(tagger, batch) for batch in batches), done))
             for score, before in clean.items():
                 losses[score].append(Carried(feature.name, name, before - _auc(found, score)))
     return {score: sorted(entries, key=lambda entry: -entry.loss) for score, entries in losses.items()}
-
-
-def _of(settings: AttackSettings, space: FeatureSpace) -> Attack:
-    from collidekit.attacks.build import ATTACKS
-
-    return ATTACKS[settings.attack](settings, space)
 
 
 def _auc(predictions: Predictions, name: str) -> float:

@@ -22,8 +22,8 @@ from collidekit.evaluation.robustness import (
     NONE,
     OWN,
     WITHOUT_GRADIENT,
+    AttackPlan,
     Line,
-    Plan,
     Point,
     Tested,
     carried,
@@ -47,7 +47,7 @@ class Study:
     tested: Sequence[Tested]
     """The first kind is what the others are compared to."""
     batches: Sequence[Batch]
-    plan: Plan
+    plan: AttackPlan
     shown: float
     """The magnitude at which shapes are drawn."""
     summary: Percentiles | None = None
@@ -108,7 +108,7 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
     return {key: [path for path in paths if path.suffix == ".png"] for key, paths in pictures.items()}
 
 
-def _strongest(plan: Plan) -> tuple[str, AttackSettings] | None:
+def _strongest(plan: AttackPlan) -> tuple[str, AttackSettings] | None:
     """The last attack by a gradient."""
     found = [(name, settings) for name, settings in plan.attacks.items() if name not in WITHOUT_GRADIENT]
     return found[-1] if found else None

@@ -109,7 +109,7 @@ def predict_files_each(
     """``predict_files`` of each of several taggers with the same inputs; each file is read once."""
     skipped: list[str] = []
     rows = ahead(_rows_of_files(plan, expand(files), skip_bad_files, skipped), 2)
-    batches = counted((part for batch in rows for part in _cut(batch, batch_size)), done)
+    batches = counted((part for batch in rows for part in batch.parts(batch_size)), done)
     try:
         return predict_each(taggers, plan.analysis, batches), skipped
     except NothingToPredictError:
@@ -137,11 +137,6 @@ def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: 
             if not skip_bad_files or lost or (opened and not isinstance(error, BadFileError)):
                 raise
             skipped.append(f"{error} (its first {start:,} entries are predicted)" if start else str(error))
-
-
-def _cut(batch: Batch, size: int) -> Iterator[Batch]:
-    for start in range(0, len(batch), size):
-        yield batch.slice(start, min(start + size, len(batch)))
 
 
 def output_suffix(path: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch, concatenate
+from collidekit.dataset.loader import Loader
 from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError
@@ -61,3 +62,14 @@ def _read(plan: Plan, path: str, number: int, starts: Sequence[int], size: int) 
             stop = min(start + size, reader.rows)
             chunk = reader.read(columns, start, stop)
             yield build_rows(plan, chunk, path, number, start, keep_all=True).batch, stop - start
+
+
+def spread_rows(rows: Loader, limit: int) -> Batch:
+    """At most so many rows of a dataset, at equal distances."""
+    total = sum(map(len, rows))
+    step = max(1, -(-total // limit))
+    held, first = [], 0
+    for batch in rows:
+        held.append(batch.take(torch.arange(-first % step, len(batch), step)))
+        first += len(batch)
+    return concatenate(held)

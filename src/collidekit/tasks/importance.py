@@ -6,7 +6,6 @@ import law
 import luigi
 import torch
 
-from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.explain import Settings, check_settings, explain_sample
@@ -15,6 +14,7 @@ from collidekit.evaluation.importance_items import find_scores
 from collidekit.evaluation.report import Section
 from collidekit.evaluation.report_importance import importance_section
 from collidekit.files import read_json
+from collidekit.inference.sample_rows import spread_rows
 from collidekit.tasks.inference import PredictionTask
 from collidekit.training.checkpoint import load_checkpoint
 from collidekit.training.prepare import validation_rows
@@ -60,7 +60,7 @@ class ImportanceTask(PredictionTask):
         else:
             dataset = inference.dataset_task().dataset()
             rows = validation_rows(dataset, loaded.config.train_val_split)
-        done = explain_sample(loaded.tagger, self.analysis, _spread(rows, settings.rows), self.folder, settings)
+        done = explain_sample(loaded.tagger, self.analysis, spread_rows(rows, settings.rows), self.folder, settings)
         for note in done.notes:
             self.say(f"[yellow]{note}[/yellow]")
         self.say(f"Feature importance: {self.folder / 'importance.json'}")
@@ -75,14 +75,3 @@ class ImportanceTask(PredictionTask):
         """What was found, from the file."""
         content = read_json(self.folder / "importance.json")
         return [SampleImportance.read(entry) for entry in content["results"]]
-
-
-def _spread(rows: Loader, limit: int) -> Batch:
-    """At most so many rows, at equal distances."""
-    total = sum(map(len, rows))
-    step = max(1, -(-total // limit))
-    held, first = [], 0
-    for batch in rows:
-        held.append(batch.take(torch.arange(-first % step, len(batch), step)))
-        first += len(batch)
-    return concatenate(held)

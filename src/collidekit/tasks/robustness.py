@@ -13,14 +13,12 @@ from rich.console import Console
 from collidekit.analysis.scope import Plan
 from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
-from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.evaluation.robustness import Plan as AttackPlan
-from collidekit.evaluation.robustness import Point, Tested, over_seeds
+from collidekit.evaluation.robustness import AttackPlan, Point, Tested, over_seeds
 from collidekit.evaluation.robustness_study import Study, robustness_table, run_study, with_seeds
 from collidekit.files import read_json
-from collidekit.inference.sample_rows import sample_rows
+from collidekit.inference.sample_rows import sample_rows, spread_rows
 from collidekit.progress import counting
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -119,7 +117,7 @@ class RobustnessTask(TestParameters):
             for loaded in (load_checkpoint(task.folder) for task in self.trainings())
         ]
         trained_on = self.trainings()[0].requires()["dataset"].dataset().manifest.summary["statistics"]
-        batches = spread(test, self.robustness_rows)
+        batches = list(spread_rows(Loader(test, 8192), self.robustness_rows).parts(BATCH))
         study = Study(self.analysis, tested, batches, self.attack_plan(), self.shown_magnitude, trained_on)
         show(run_study(study, self.folder), self.analysis.name, list(self.analysis.discriminators))
         self.say(f"[bold green]Robustness[/bold green]: {self.folder / 'robustness.html'}")
@@ -137,20 +135,6 @@ def show(points: Sequence[Point], title: str, discriminators: Sequence[str]) -> 
         console.print(robustness_table(lines, name, f"{title}, {name}"))
 
 
-def spread(dataset: Dataset, limit: int) -> list[Batch]:
-    """At most so many rows of a dataset, at equal distances, in batches."""
-    step = max(1, -(-len(dataset) // max(limit, 1)))
-    held, first = [], 0
-    for batch in Loader(dataset, 8192):
-        held.append(batch.take(torch.arange(-first % step, len(batch), step)))
-        first += len(batch)
-    return cut(concatenate(held))
-
-
-def cut(rows: Batch) -> list[Batch]:
-    return [rows.slice(start, min(start + BATCH, len(rows))) for start in range(0, len(rows), BATCH)]
-
-
 def study_of_models(names: Sequence[str], files: Sequence[str], plan: AttackPlan, shown: float, limit: int) -> Study:
     """A study of checkpoints, folders of trainings or models that ship, on rows of files."""
     loaded: list[tuple[Path, Checkpoint]] = []
@@ -166,11 +150,6 @@ def study_of_models(names: Sequence[str], files: Sequence[str], plan: AttackPlan
     rows = rows.take(torch.nonzero(rows.labels >= 0).flatten())
     if not len(rows):
         raise CollidekitError("no row of the files is in a class of the analysis: without the truth there is no AUC")
-    rows = _numbered(rows)
+    rows = evolve(rows, index=torch.arange(len(rows)))  # random numbers go by the place of a row
     tested = with_seeds([Tested(kind_of(one.config), one.config.seed, one.tagger) for _, one in loaded])
-    return Study(analysis, tested, cut(rows), plan, shown)
-
-
-def _numbered(rows: Batch) -> Batch:
-    """Random numbers go by the place of a row."""
-    return evolve(rows, index=torch.arange(len(rows)))
+    return Study(analysis, tested, list(rows.parts(BATCH)), plan, shown)
