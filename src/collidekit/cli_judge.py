@@ -218,6 +218,11 @@ def robustness(
                      metavar="NAME=VALUE", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers, pictures and page.")] = Path("robustness"),
+    analysis: Annotated[
+        str | None,
+        typer.Option(help="Another analysis with the same inputs, for files of another layout. Without it: the one of the "
+                     "first training.", rich_help_panel=DATA, show_default=False),
+    ] = None,
     rows: Annotated[int, typer.Option(help="Rows, spread over the files.", min=2, rich_help_panel=WORK)] = 10_000,
     threads: Threads = None,
 ) -> None:  # fmt: skip
@@ -240,6 +245,6 @@ def robustness(
     if threads:
         torch.set_num_threads(threads)
     plan = attack_plan(attacks.split(","), numbers(magnitudes.split(",")), attack_settings(settings or ()))
-    study = study_of_models(runs, files, plan, shown, rows)
+    study = study_of_models(runs, files, plan, shown, rows, analysis)
     show(run_study(study, out), study.analysis.name, list(study.analysis.discriminators))
     Console(soft_wrap=True).print(f"[bold green]Robustness[/bold green]: {out / 'robustness.html'}", highlight=False)

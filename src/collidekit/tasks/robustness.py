@@ -20,6 +20,7 @@ from collidekit.evaluation.robustness_study import Study, robustness_table, run_
 from collidekit.files import read_json
 from collidekit.inference.sample_rows import sample_rows, spread_rows
 from collidekit.progress import counting
+from collidekit.shipped import load_plan
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.inference import TestParameters
@@ -135,14 +136,22 @@ def show(points: Sequence[Point], title: str, discriminators: Sequence[str]) -> 
         console.print(robustness_table(lines, name, f"{title}, {name}"))
 
 
-def study_of_models(names: Sequence[str], files: Sequence[str], plan: AttackPlan, shown: float, limit: int) -> Study:
-    """A study of checkpoints, folders of trainings or models that ship, on rows of files."""
+def study_of_models(
+    names: Sequence[str], files: Sequence[str], plan: AttackPlan, shown: float, limit: int, layout: str | None = None
+) -> Study:
+    """A study of checkpoints, folders of trainings or models that ship, on rows of files.
+
+    ``layout`` is another analysis with the same inputs and classes, for files that are laid out differently.
+    """
     loaded: list[tuple[Path, Checkpoint]] = []
     for name in names:
         path = find_checkpoint(name)
         loaded.append((path, load_checkpoint(path)))
         check_same_inputs(path, loaded[-1][1].analysis, loaded[0][1].analysis)
     analysis = loaded[0][1].analysis
+    if layout is not None:
+        analysis = load_plan(layout).analysis
+        check_same_inputs(loaded[0][0], loaded[0][1].analysis, analysis)
     if not analysis.discriminators:
         raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
     with counting("Reading", "entries") as done:
