@@ -57,9 +57,11 @@ def test_each_output_has_a_row_and_nothing_is_removed(run: Run, results: Path) -
     before = snapshot(results)
     said = run("clean").output
     rows = [line.split() for line in said.splitlines() if line.strip().partition("/")[0] in VERSIONS]
-    assert {row[0].partition("/")[0] for row in rows} == set(VERSIONS) - {"ImportanceTask", "SignificanceTask"}, (
-        "these are made on request only"
-    )
+    assert {row[0].partition("/")[0] for row in rows} == set(VERSIONS) - {
+        "ImportanceTask",
+        "SignificanceTask",
+        "RobustnessTask",
+    }, "these are made on request only"
     assert rows[0] == [UNUSED, "8.4", "MB", "3", "h", "unused"], "the largest first"
     states = {row[0].partition("/")[0]: " ".join(row[5:]) for row in rows}
     assert states["TrainingTask"] == "used by 1"
@@ -94,7 +96,7 @@ def test_a_dataset_is_free_when_its_outputs_are_gone_and_is_made_again(
     run: Run, results: Path, trained: Trained
 ) -> None:
     table = next(results.glob("ROCCurveTask/**/roc.csv")).read_bytes()
-    for task in set(VERSIONS) - {"DatasetConstructorTask", "ImportanceTask", "SignificanceTask"}:
+    for task in set(VERSIONS) - {"DatasetConstructorTask", "ImportanceTask", "SignificanceTask", "RobustnessTask"}:
         shutil.rmtree(results / task)
     assert "3 unused datasets" in run("clean").output
     assert run("clean", "--remove", "--yes").exit_code == 0

@@ -133,6 +133,8 @@ def test_the_command_of_an_analysis_that_ships_names_it() -> None:
 
 
 def test_rows_and_files_of_a_task_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from luigi.task_register import Register
+
     from collidekit.tasks.base import run_with_requirements
     from collidekit.tasks.training import TrainingTask
 
@@ -140,6 +142,7 @@ def test_rows_and_files_of_a_task_are_found(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "toy.yaml").write_text(toys.TOY + "training: {model_options: {phi: [8], f: [8]}, epochs: 1}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLLIDEKIT_OUTPUT", str(tmp_path / "results"))
+    Register.clear_instance_cache()  # the same parameters are other tasks in another folder
     task = TrainingTask(config="toy.yaml", filelist=("train.root",))
     run_with_requirements(task)
     publish(task.folder, tmp_path / "published")

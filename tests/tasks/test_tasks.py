@@ -54,6 +54,21 @@ SIGNIFICANT: list[dict[str, Any]] = [
     {"disco_weight": 1.0}, {"overtraining_stop": 5}, {"extend_training": 1}, {"replicates": 10}, {"seeds": ("1", "2")}, {"seeds": ("1", "2"), "combine": "median"},
     {"calibrated": True}, {"checkpoint": ("train.root",)}, {"learning_rate_factors": law.util.DotDict({"network.f.*": 0.1})},
 ]  # fmt: skip
+ATTACK: dict[str, Any] = {
+    "attack_magnitude": 0.1, "attack_iterations": 3, "attack_individual_factors": True, "attack_reduce": False,
+    "attack_restrict_impact": 0.1, "attack_overshoot": 0.1, "attack_uncertainty": 2.0, "attack_offset": 1.0, "attack_norm": "l2",
+    "attack_starts": 1, "attack_inputs": "globals", "attack_space": "momenta",
+}  # fmt: skip
+SIGNIFICANT += [
+    {"min_steps": 1000},
+    {"attack": "fgsm"},
+    *({"attack": "fgsm", name: value} for name, value in ATTACK.items()),
+]
+SIGNIFICANT += [{"attack": "fgsm", "adversarial": "mix"}, {"attack": "fgsm", "adversarial_share": 0.2}]
+SIGNIFICANT += [{"attack": "fgsm", "adversarial_weight": 2.0}, {"attack": "fgsm", "attack_ramp": 0.1}]
+SIGNIFICANT += [{"test_attack": "fgsm"}, *({"test_attack": "fgsm", f"test_{n}": value} for n, value in ATTACK.items())]
+OF_FILES = {"attack_factors", "test_attack_factors", "test_attack_from"}
+"""Their content decides: see test_adversarial.py and test_attacks.py."""
 OF_FINE_TUNING = {"from_checkpoint", "keep_head", "freeze"}
 
 
@@ -68,6 +83,7 @@ def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
         "n_threads",
         "verbose",
         *OF_FINE_TUNING,
+        *OF_FILES,
     }
     known = {name for name, _ in ROCCurveTask.get_params()}
     of_law = {name for name, _ in law.Task.get_params()}
@@ -140,7 +156,7 @@ def test_wrong_settings_in_the_file(place: Path) -> None:
     (place / "wrong.yaml").write_text(text.replace("epochs: 2", "epoch: 2"))
     with pytest.raises(
         CollidekitError,
-        match=r"wrong.yaml:\d+: training.epoch: unknown key \(did you mean .*; allowed are model_name, ",
+        match=r"wrong.yaml:\d+: training.epoch: unknown key \(did you mean .*; allowed are .*model_name, ",
     ):
         TrainingTask(config="wrong.yaml", filelist=("train.root",)).training_config()
     (place / "word.yaml").write_text(text.replace("epochs: 2", "epochs: two"))

@@ -212,7 +212,7 @@ def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
         row = [
             name, f"{values.mean():.4g}", spread, f"{values.min():.4g}",
             f"{np.mean([entry['error'] for entry in entries]):.2g}", f"{np.mean(shares):.1%}" if shares else "",
-            f"{np.mean([shape[0] for shape in shapes]):.3f}" if shapes else "",
+            _mean_shape(shapes) if shapes else "",
         ]  # fmt: skip
         table.add_row(*row, *([f"{values.mean() / best:.1%}", f"{best:.4g}"] if best else []))
     table.caption = (
@@ -221,6 +221,12 @@ def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
     )
     table.caption_justify = "left"
     return table
+
+
+def _mean_shape(shapes: Sequence[Sequence[float | None]]) -> str:
+    """Of the seeds whose choice leaves rows on both sides."""
+    known = [shape[0] for shape in shapes if shape[0] is not None and np.isfinite(shape[0])]
+    return f"{np.mean(known):.3f}" if known else "—"
 
 
 def significance_task(

@@ -132,6 +132,8 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     place, recommended = _recommended(plan.analysis, chosen.get("model_name") or _of_checkpoint(chosen))
+    if "epochs" in chosen:  # who names a number of epochs means it
+        recommended = {name: value for name, value in recommended.items() if name != "min_steps"}
     try:
         config = TrainingConfig.model_validate({**recommended, **chosen})
     except ValidationError as error:
