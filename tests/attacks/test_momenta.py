@@ -30,7 +30,7 @@ def columns(momenta: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
 def jets(tmp_path: Path) -> Dataset:
     """Jets of 1 to 30 pions, made by hand; none of two transverse momenta are close."""
     random = np.random.default_rng(3)
-    counts = random.integers(1, 30, 60)
+    counts = random.integers(1, 30, 120)
     total = counts.sum()
     pt = np.concatenate([5 * 1.1 ** np.arange(count)[::-1] for count in counts])
     eta, phi = random.normal(0, 0.3, total) + 0.5, random.normal(0, 0.3, total)
@@ -163,3 +163,14 @@ def test_analysis_without_momenta(tagger: Tagger) -> None:
     )
     with pytest.raises(CollidekitError, match="no collection of the analysis has momenta"):
         build_attack(AttackSettings(attack="fgsm", attack_space="momenta"), analysis, tagger.scaling)
+
+
+def test_a_tagger_that_looks_at_momenta_only_cannot_be_attacked_by_its_features(jets: Dataset) -> None:
+    tagger = Tagger(jets.analysis, build_network("efn", jets.analysis.inputs, 2, {}))
+    attack = build_attack(AttackSettings(attack="fgsm", attack_magnitude=0.1), jets.analysis, tagger.scaling)
+    assert attack is not None
+    with pytest.raises(
+        CollidekitError, match="do not depend on that: one that looks at momenta only needs attack_space"
+    ):
+        attack(tagger, toys.all_rows(jets))
+    attacked(tagger, jets, toys.all_rows(jets), attack="fgsm", attack_magnitude=0.1)

@@ -8,8 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from collidekit.attacks.region import Moves, Region
+from collidekit.errors import CollidekitError
 from collidekit.models.tagger import Tagger
 
+MANY = 100
+"""Of so many rows, one at least is not so sure that its loss has no slope."""
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Outputs (N, K), labels (N,) -> the loss of each row (N,), which an attack makes larger."""
 
@@ -44,7 +47,13 @@ def gradient(tagger: Tagger, region: Region, moves: Moves, loss: Loss = cross_en
     """
     leaves = {name: values.detach().clone().requires_grad_() for name, values in moves.items()}
     losses = loss(tagger(region.make(leaves)), region.batch.labels)
-    return losses.detach(), of_sum(losses, leaves)
+    slopes = of_sum(losses, leaves)
+    if len(losses) >= MANY and not any(bool(slope.any()) for slope in slopes.values()):
+        raise CollidekitError(
+            f"the attack moves {', '.join(slopes)}, and the tagger's answers do not depend on that: one that looks at momenta "
+            "only needs attack_space momenta"
+        )
+    return losses.detach(), slopes
 
 
 def of_sum(values: Tensor, leaves: Moves, again: bool = False) -> Moves:
