@@ -194,6 +194,16 @@ def test_bad_words(trained: dict[str, Path], folder: Path, tmp_path: Path, words
     assert said in " ".join(done.output.split())
 
 
+def test_steps_are_usual_where_the_settings_leave_them_open() -> None:
+    found = attack_plan(["pgd", "fgsm", "optimizer"], [0.1], AttackSettings()).attacks
+    assert (found["pgd"].attack_iterations, found["pgd"].attack_starts) == (20, 1)
+    assert (found["fgsm"].attack_iterations, found["optimizer"].attack_iterations) == (1, 50)
+    given = attack_plan(["pgd"], [0.1], AttackSettings(attack_starts=3)).attacks["pgd"]
+    assert (given.attack_iterations, given.attack_starts) == (20, 3)
+    given = attack_plan(["pgd"], [0.1], AttackSettings(attack_iterations=5)).attacks["pgd"]
+    assert (given.attack_iterations, given.attack_starts) == (5, 1)
+
+
 def test_a_plan_without_a_gradient_has_no_shapes(dataset: Dataset) -> None:
     with pytest.raises(CollidekitError, match="is negative"):
         AttackPlan({}, [-1.0])

@@ -89,6 +89,8 @@ def test_the_robustness_of_a_nominal_and_an_adversarial_training(place: Path) ->
     points = task.points()
     assert {(p.kind, p.seed) for p in points} == {(kind, seed) for kind in ("nominal", "fgsm 0.2") for seed in (1, 2)}
     assert {p.gradient for p in points} == {"none", "own", "nominal", "fgsm 0.2"}
+    with pytest.raises(CollidekitError, match="--test-attack-from: has no meaning here; name --attacks"):
+        RobustnessTask(**settings, test_attack_from="top-tagging/pfn").requires()
     with pytest.raises(CollidekitError, match="robustness needs test files"):
         RobustnessTask(config="toy.yaml", filelist=("train.root",)).requires()
 

@@ -74,6 +74,17 @@ def test_the_magnitude_rises(gaussians: Dataset, training: Train) -> None:
     assert far[3] == pytest.approx(far[2], rel=1e-6)
 
 
+def test_an_attack_without_a_limit_does_nothing_before_the_ramp(gaussians: Dataset, training: Train) -> None:
+    """To jetfool a magnitude of 0 is no limit."""
+    made = training(gaussians)
+    attack = build_attack(TrainingConfig(attack="jetfool", attack_magnitude=0.1), made.analysis, made.tagger.scaling)
+    assert attack is not None
+    batch = next(iter(Loader(gaussians, 200)))
+    one = Adversary(attack, "replace", 0.5, 1.0, 0.5)
+    assert torch.equal(flat(one.rows(made.tagger, batch, 0.0)), flat(batch))
+    assert not torch.equal(flat(one.rows(made.tagger, batch, 0.1)), flat(batch))
+
+
 def test_the_divergence_of_trades(gaussians: Dataset, training: Train) -> None:
     made = training(gaussians)
     made.tagger.eval()

@@ -44,5 +44,8 @@ class Adversary:
         return self.weight * (divergence * weights).mean()
 
     def _attacked(self, tagger: Tagger, batch: Batch, progress: float, only: Tensor | None = None) -> Batch:
-        self.attack.magnitude = self.magnitude * (min(progress / self.ramp, 1.0) if self.ramp else 1.0)
+        risen = min(progress / self.ramp, 1.0) if self.ramp else 1.0
+        if not risen:  # a magnitude of 0 would be no limit to some attacks
+            return batch
+        self.attack.magnitude = self.magnitude * risen
         return self.attack(tagger, batch, int(torch.randint(1 << 31, ())), only=only)

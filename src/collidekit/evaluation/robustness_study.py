@@ -96,7 +96,11 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
         entry = next(entry for entry in study.tested if entry.kind == kind)
         attack = build_attack(settings, study.analysis, entry.tagger.scaling, study.summary)
         assert attack is not None
-        attacked = [attack(entry.tagger, batch) for batch in study.batches]
+        attacked = []
+        with counting("Attacking once more, for shapes", "rows", study.rows) as done:
+            for batch in study.batches:
+                attacked.append(attack(entry.tagger, batch))
+                done(len(batch))
         before = predict(entry.tagger, study.analysis, study.batches)
         after = predict(entry.tagger, study.analysis, attacked)
         file, note = re.sub(r"\W+", "_", kind).strip("_"), f"{name}, {kind}, {attack_name} {study.shown:g}"

@@ -182,7 +182,7 @@ class InferenceTask(TestParameters):
             self.say(
                 "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
             )
-        attack = self._attack(members, dataset)
+        attack = self._attack(members)
         with counting("Predicting", "rows", len(dataset) if "test" in needed else None) as done:
             batches = counted(map(attack, rows) if attack else rows, done)
             found = predict_each([member.tagger for member in members.values()], self.analysis, batches)
@@ -191,7 +191,7 @@ class InferenceTask(TestParameters):
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
 
-    def _attack(self, members: Mapping[str, Checkpoint], dataset: Dataset) -> Callable[[Batch], Batch] | None:
+    def _attack(self, members: Mapping[str, Checkpoint]) -> Callable[[Batch], Batch] | None:
         """What is done to the rows before they are judged, by the gradient of the one that is judged, or of another one."""
         settings = self.test_attack_settings
         if settings.attack == "nominal":
@@ -206,7 +206,9 @@ class InferenceTask(TestParameters):
             )
         else:
             source = next(iter(members.values()))
-        attack = build_attack(settings, self.analysis, source.tagger.scaling, dataset.manifest.summary["statistics"])
+        attack = build_attack(
+            settings, self.analysis, source.tagger.scaling, self.dataset_task().dataset().manifest.summary["statistics"]
+        )
         assert attack is not None
         return partial(attack, source.tagger)
 

@@ -28,8 +28,11 @@ from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
 from collidekit.training.config import TrainingConfig
 
-STEPS = {"pgd": {"attack_iterations": 20, "attack_starts": 1}, "ngm": {"attack_iterations": 10}}
-"""Where the settings leave it open: the first starts at random."""
+STEPS = {
+    "pgd": {"attack_iterations": 20, "attack_starts": 1}, "ngm": {"attack_iterations": 10}, "jetfool": {"attack_iterations": 10},
+    "optimizer": {"attack_iterations": 50},
+}  # fmt: skip
+"""Where the settings leave it open."""
 BATCH = 512
 
 
@@ -39,7 +42,7 @@ def attack_plan(names: Sequence[str], magnitudes: Sequence[float], shared: Attac
     for name in names:
         if name not in ATTACKS:
             raise CollidekitError(f"--attacks: there is no attack {name!r}{did_you_mean(name, list(ATTACKS))}")
-        usual = {} if shared.attack_iterations > 1 else STEPS.get(name, {})
+        usual = {key: value for key, value in STEPS.get(name, {}).items() if key not in shared.model_fields_set}
         attacks[name] = shared.model_copy(update={**usual, "attack": name})
     return AttackPlan(attacks, magnitudes)
 
@@ -91,6 +94,12 @@ class RobustnessTask(TestParameters):
 
     def requires(self) -> dict[str, AnalysisTask]:
         self.attack_plan()
+        for option in ("test_attack", "test_attack_magnitude", "test_attack_from", "checkpoint", "calibrated"):
+            if getattr(self, option):
+                raise CollidekitError(
+                    f"--{option.replace('_', '-')}: has no meaning here; name --attacks and --magnitudes, and judge models that "
+                    "are trained already with 'collidekit robustness'"
+                )
         if not self.test_files:
             raise CollidekitError(f"{self.config}: robustness needs test files; give them with --test-files")
         test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)
