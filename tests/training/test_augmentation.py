@@ -12,12 +12,12 @@ from attrs import evolve
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.load import parse_analysis
+from collidekit.consistency.lists import Counts, FlatExpression, Lists
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.statistics import Statistics, statistics
 from collidekit.errors import CollidekitError
 from collidekit.training.augmentations import AUGMENTATIONS, build_augmentation
-from collidekit.training.augmentations.lists import Counts, FlatExpression, Lists
 from collidekit.training.config import TrainingConfig
 
 INPUTS = """

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from collidekit.consistency.lists import Lists
 from collidekit.errors import CollidekitError
-from collidekit.training.augmentations.lists import Lists
 
 TINY = 1e-30
 

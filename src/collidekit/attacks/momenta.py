@@ -12,11 +12,11 @@ from collidekit.attacks.differentiable import Differentiable
 from collidekit.attacks.features import inputs_to_attack
 from collidekit.attacks.region import Moves, Region
 from collidekit.attacks.settings import AttackSettings
+from collidekit.consistency.changes import Follower
+from collidekit.consistency.dependents import Column
+from collidekit.consistency.momenta import COMPONENTS, Momenta, momentum_part
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.errors import CollidekitError
-from collidekit.training.augmentations.changes import Follower
-from collidekit.training.augmentations.dependents import Column
-from collidekit.training.augmentations.momenta import COMPONENTS, Momenta, momentum_part
 
 ANGLE = 0.1
 """A move of 1 in an angle, in radians; in transverse momentum it is a factor e."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from collidekit.analysis.schema import Analysis
 from collidekit.objectives import check_objective
 from collidekit.objectives.base import Objective
-from collidekit.objectives.classification import Classification
+from collidekit.objectives.classification import Classification, class_weights
 from collidekit.objectives.disco import DisCo
 from collidekit.objectives.relegation import Relegation
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 def build_objective(config: "TrainingConfig", analysis: Analysis) -> Objective:
     """By its name, with its settings."""
-    from collidekit.training.weighting import class_weights
-
     check_objective(config.objective, analysis)
     if config.objective == "classification":
         return Classification(class_weights(analysis), config.loss_function, config.label_smoothing, config.focal_gamma)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.objectives.base import Objective
 
@@ -45,3 +46,8 @@ class Classification(Objective):
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         weights = weights * self.class_weights.to(weights.device)[batch.labels]
         return (self.losses(outputs, batch.labels) * weights).mean()
+
+
+def class_weights(analysis: Analysis) -> Tensor:
+    """(K,), 1 where the analysis names none."""
+    return torch.tensor([analysis.class_weights.get(name, 1.0) for name in analysis.classes])

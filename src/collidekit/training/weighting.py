@@ -50,8 +50,3 @@ class Weighting:
         if self.reweighting is not None:
             weights = weights * torch.from_numpy(self.reweighting(batch).astype(np.float32))
         return weights / self.mean
-
-
-def class_weights(analysis: Analysis) -> Tensor:
-    """(K,), 1 where the analysis names none."""
-    return torch.tensor([analysis.class_weights.get(name, 1.0) for name in analysis.classes])

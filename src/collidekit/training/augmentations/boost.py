@@ -3,9 +3,9 @@
 import torch
 
 from collidekit.analysis.schema import Analysis
+from collidekit.consistency.momenta import Momenta
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.statistics import Statistics
-from collidekit.training.augmentations.momenta import Momenta
 
 
 class Boost:

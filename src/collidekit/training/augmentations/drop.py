@@ -8,13 +8,13 @@ from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
+from collidekit.consistency.changes import Rules
+from collidekit.consistency.dependents import Dependents
+from collidekit.consistency.lists import Lists
+from collidekit.consistency.momenta import momentum_names, named
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.statistics import Statistics
 from collidekit.errors import CollidekitError
-from collidekit.training.augmentations.changes import Rules
-from collidekit.training.augmentations.dependents import Dependents
-from collidekit.training.augmentations.lists import Lists
-from collidekit.training.augmentations.momenta import momentum_names, named
 
 
 class Drop:

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from collidekit.analysis.schema import Analysis, Collection
 from collidekit.analysis.scope import Plan
+from collidekit.consistency.changes import Rules
+from collidekit.consistency.dependents import Dependents
+from collidekit.consistency.lists import Counts, Lists, lists_of
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.statistics import Statistics
 from collidekit.errors import CollidekitError
-from collidekit.training.augmentations.changes import Rules
-from collidekit.training.augmentations.dependents import Dependents
-from collidekit.training.augmentations.lists import Counts, Lists, lists_of
 
 
 class Rotation:

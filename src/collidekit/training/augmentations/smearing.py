@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
+from collidekit.consistency.momenta import Momenta
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.statistics import Statistics
-from collidekit.training.augmentations.momenta import Momenta
 
 SMALLEST = 0.1
 """Least factor of a momentum: a wide Gaussian must not turn a constituent round."""

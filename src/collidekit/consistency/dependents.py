@@ -1,4 +1,4 @@
-"""The features of a batch that depend on what an augmentation changes, computed anew."""
+"""The features of a batch that depend on what an augmentation or an attack changes, computed anew."""
 
 import ast
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from torch import Tensor
 from collidekit.analysis.features import Feature
 from collidekit.analysis.functions import delta_phi
 from collidekit.analysis.schema import Analysis, Collection
+from collidekit.consistency.changes import Follower, Rules, UnknownNameError
+from collidekit.consistency.lists import Array, Counts, Lists
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.errors import CollidekitError
-from collidekit.training.augmentations.changes import Follower, Rules, UnknownNameError
-from collidekit.training.augmentations.lists import Array, Counts, Lists
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
+from collidekit.consistency.changes import Rules
+from collidekit.consistency.dependents import Dependents
+from collidekit.consistency.lists import Counts, Lists, lists_of
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.errors import CollidekitError
-from collidekit.training.augmentations.changes import Rules
-from collidekit.training.augmentations.dependents import Dependents
-from collidekit.training.augmentations.lists import Counts, Lists, lists_of
 
 COMPONENTS = ("px", "py", "pz", "energy")
 _ARGUMENTS = {"px": ("pt", "phi"), "py": ("pt", "phi"), "pz": ("pt", "eta"), "energy": ("pt", "eta", "mass")}

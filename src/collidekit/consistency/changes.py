@@ -12,7 +12,7 @@ from typing import Any
 
 from collidekit.analysis.functions import FUNCTIONS, delta_phi
 from collidekit.analysis.scope import Plan
-from collidekit.training.augmentations.lists import REDUCTIONS, Array, Counts, FlatExpression, Lists, as_number
+from collidekit.consistency.lists import REDUCTIONS, Array, Counts, FlatExpression, Lists, as_number
 
 
 class UnknownNameError(Exception):
