@@ -12,7 +12,9 @@ from torch import Tensor
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
+from collidekit.models.tagger import beside_classes
 from collidekit.objectives.relegation import PULL, Relegation, relegated_cross_entropy
+from collidekit.objectives.window_posterior import WindowPosterior
 
 CLASSES = {"background": "label == 0", "signal": "label == 1"}
 MERIT = {"variable": "mass", "window": [0.4, 0.6], "signal": "signal", "signal_fraction": 0.01, "events": 100_000}
@@ -167,10 +169,53 @@ def test_only_the_relegated_output_answers_to_the_significance() -> None:
         objective = begun(batch)
         objective.progress = progress
         outputs = torch.zeros(300, 3, requires_grad=True)
-        objective.loss(outputs, batch, batch.weights).backward()
+        objective.loss(beside_classes(outputs, 2), batch, batch.weights).backward()
         gradients.append(outputs.grad)
     torch.testing.assert_close(gradients[0][:, :2], gradients[1][:, :2])
     assert (gradients[0][:, 2] - gradients[1][:, 2]).abs().max() > 1e-4
+
+
+def test_a_network_that_always_says_the_same_refuses_what_its_classes_are_least_sure_of() -> None:
+    odds = torch.linspace(-6, 6, 101, dtype=torch.float64)
+    outputs = torch.stack([torch.zeros(101), odds, torch.full((101,), 2.0)], dim=1).double()
+    found = beside_classes(outputs, 2)
+    p = found.softmax(dim=1)
+    torch.testing.assert_close(found[:, :2], F.log_softmax(outputs[:, :2], dim=1))
+    # refused: exp(softplus(2)) (1 - q) > q with q = sigmoid(|odds|)
+    assert ((p.argmax(dim=1) == 2) == (odds.abs() < np.log1p(np.exp(2.0)))).all()
+    for classes in (2, 3, 5):
+        never = beside_classes(torch.cat([torch.randn(500, classes), torch.full((500, 1), -90.0)], dim=1), classes)
+        assert (never.argmax(dim=1) < classes).all()
+    assert torch.isfinite(beside_classes(torch.tensor([[0.0, 200.0, 0.0]]), 2)).all()
+    torch.testing.assert_close(beside_classes(outputs, 3), outputs)  # all of them are classes
+
+
+def test_an_overtrained_network_is_trusted_less() -> None:
+    random = np.random.default_rng(1)
+    odds = random.normal(0, 2, 20_000)
+    labels = (random.random(20_000) < 1 / (1 + np.exp(-odds))).astype(int)
+    posterior = WindowPosterior(np.array([0.1, 1.0]))
+    for sure, trust in ((2.0, 0.5), (1.0, 1.0), (0.5, 1.0)):
+        logits = np.stack([-sure * odds / 2, sure * odds / 2], axis=1)
+        posterior.fit_trust(logits, labels, random.random(20_000))
+        assert posterior.trust == pytest.approx(trust, abs=0.05)
+        before = posterior.state()
+    other = WindowPosterior(np.array([0.1, 1.0]))
+    other.restore(before)
+    np.testing.assert_array_equal(other(logits), posterior(logits))
+    posterior.fit_trust(logits[:3], labels[:3], np.ones(3))
+    assert posterior.trust > 0.8  # three rows say little
+
+
+def test_validation_rows_say_how_far_the_classes_are_trusted() -> None:
+    batch = rows(1000)
+    objective = begun(batch)
+    validation = objective.validation()
+    surely = 5.0 * torch.stack([-torch.ones(1000), torch.where(torch.arange(1000) % 3 == 0, 1.0, -1.0)], dim=1)
+    validation.add(beside_classes(torch.cat([surely, torch.zeros(1000, 1)], dim=1), 2), batch, batch.weights)
+    objective.calibrate(validation)
+    assert objective.posterior.trust < 0.3
+    assert objective.state()["posterior"]["trust"] == objective.posterior.trust
 
 
 def test_state_comes_back() -> None:

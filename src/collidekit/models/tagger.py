@@ -1,7 +1,10 @@
 """A tagger: the scaling of the inputs and the network, one module, so that the scaling travels with the weights."""
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, Input
@@ -13,8 +16,7 @@ from collidekit.models.target_heads import TargetHeads
 class Tagger(nn.Module):
     """Raw units in, outputs (N, K) out, whose softmax is the probability of each class.
 
-    A network with one output more than there are classes may relegate a row: that output stands beside the logarithms of
-    the probabilities of the classes, so that the softmax of all K + 1 is the probability of each class and of relegation.
+    A network with one output more than there are classes may relegate a row, see ``beside_classes``.
 
     Where the analysis has targets and the network can learn them, ``target_heads`` gives their logits; else it is None.
     """
@@ -35,7 +37,7 @@ class Tagger(nn.Module):
         if self.target_heads is None:
             return self.outputs(scaled), {}
         found = self.network.embed(scaled)
-        return self._beside_classes(found.outputs), self.target_heads(found, scaled)
+        return beside_classes(found.outputs, self.classes), self.target_heads(found, scaled)
 
     def _scaled(self, batch: Batch) -> dict[str, Input]:
         scaled: dict[str, Input] = self.scaling(batch.inputs)
@@ -46,10 +48,24 @@ class Tagger(nn.Module):
 
     def outputs(self, scaled: dict[str, Input]) -> Tensor:
         """The network's outputs (N, K) for inputs that are scaled already."""
-        return self._beside_classes(self.network(scaled))
+        return beside_classes(self.network(scaled), self.classes)
 
-    def _beside_classes(self, outputs: Tensor) -> Tensor:
-        if outputs.shape[1] != self.classes + 1:
-            return outputs
-        of_classes = torch.log_softmax(outputs[:, : self.classes], dim=1)
-        return torch.cat([of_classes, outputs[:, self.classes :]], dim=1)
+
+def beside_classes(outputs: Tensor, classes: int) -> Tensor:
+    """Outputs of a network (N, K) as they are; of one that relegates (N, K + 1) the logarithms of the probabilities of the
+    classes, q, and the doubt that is left of them plus softplus(last output).
+
+    The softmax of all K + 1 is the probability of each class and of relegation. A network whose last output is the same for
+    all rows refuses those of which it is least sure, which is Chow's rule (IEEE Trans. Inf. Theory 16 (1970) 41), and none
+    where that output is far below zero.
+    """
+    if outputs.shape[1] != classes + 1:
+        return outputs
+    log_q = torch.log_softmax(outputs[:, :classes], dim=1)
+    return torch.cat([log_q, softplus(outputs[:, classes:]) + doubt(log_q)], dim=1)
+
+
+def doubt(log_q: Tensor) -> Tensor:
+    """(N, 1) log of the mean of all q but the largest, from log q of the classes (N, K)."""
+    others = log_q.scatter(1, log_q.argmax(dim=1, keepdim=True), -torch.inf)
+    return others.logsumexp(dim=1, keepdim=True) - math.log(log_q.shape[1] - 1)

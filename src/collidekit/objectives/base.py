@@ -33,6 +33,9 @@ class Objective:
         """The mean loss of a batch, without a change of any state."""
         return self.loss(outputs, batch, weights)
 
+    def calibrate(self, validation: "Validation") -> None:
+        """Take from the validation rows of an epoch what the next one may use."""
+
     def scores(self) -> dict[str, float]:
         """More numbers of the epoch's training rows, by name."""
         return {}

@@ -17,6 +17,7 @@ from torch import Tensor
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
+from collidekit.models.tagger import doubt
 from collidekit.objectives import RELEGATING
 from collidekit.objectives.base import Objective, Validation
 from collidekit.objectives.significance import Significance
@@ -24,6 +25,8 @@ from collidekit.objectives.window_posterior import WindowPosterior
 
 PULL = 1.5
 """No row pulls its probability of being signal by more than this many units of its cross entropy."""
+STEEPER = 3.0
+"""What a row is called is a step at the largest probability. Its slope is that of a softmax of so many times the logits."""
 MEMORY = 0.5
 """Share of the running yields that a step keeps."""
 FLOOR = 0.01
@@ -62,7 +65,8 @@ class Relegation(Objective):
     (weight x in window x called signal) over a batch of any size is S or B without bias. But Z is not linear in them: a
     running mean of S and B is where its derivatives are taken, and the gradient goes through the unbiased means alone. With
     ``expected_yields``, the label in them is replaced by its probability given the inputs, as the network's own class
-    probabilities say once they are calibrated to the window (``WindowPosterior``). Of a row far in the tail, of which there are
+    probabilities say once they are calibrated to the window (``WindowPosterior``; to the validation rows for how sure they may
+    be, as temperature is). Of a row far in the tail, of which there are
     few, the label says little; its expectation says as much as all others together.
 
     *Pull.* So each row in the window has a number, d(w Z0/Z)/d(its probability to be signal), whose sign says whether Z gains
@@ -72,7 +76,11 @@ class Relegation(Objective):
     classes know cannot be spoiled by it. Where Z gains by taking rows that are more likely background, the signal's weight in
     the cross entropy grows until they are called signal.
 
-    *Warm-up.* w rises from 0 over the first ``significance_warmup`` of the training.
+    *Doubt.* What is refused first is what the classes are least sure of, all along their boundary; the network has only to
+    learn how much (``models.tagger.beside_classes``).
+
+    *Warm-up.* In the first half of ``significance_warmup``, a share of the training, the classes learn alone; in the second,
+    relCCE and w rise from 0. Driven by classes that know nothing yet, the relegated output would go where its slope is flat.
     """
 
     keeps_last = True
@@ -139,24 +147,37 @@ class Relegation(Objective):
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         classes = len(self.classes)
         log_q = F.log_softmax(outputs[:, :classes], dim=1)
-        signal = self.signal.to(outputs.device)
-        prior = torch.where(signal, self.prior, 0.0).to(outputs)
+        signal, prior = self.signal.to(outputs.device), self._prior().to(outputs)
+        logits = self.logits(outputs.detach())
         loss = (-log_q.gather(1, batch.labels[:, None]).squeeze(1) * prior.exp()[batch.labels] * weights).mean()
         log_p = log_q
         if self.relegates:
-            log_p = F.log_softmax(torch.cat([log_q.detach(), outputs[:, classes:]], dim=1), dim=1)
-            known = (log_q.detach() - prior).softmax(dim=1) if self.expected else self._one_hot(batch.labels)
+            doubtful = doubt(log_q)
+            refused = outputs[:, classes:] - doubtful + doubtful.detach()
+            log_p = F.log_softmax(torch.cat([log_q.detach(), refused], dim=1), dim=1)
+            known = logits.softmax(dim=1) if self.expected else self._one_hot(batch.labels)
             relegated = (relegated_cross_entropy(log_p, known) * weights).mean()
             self.cross_entropy = PRIOR_MEMORY * self.cross_entropy + (1 - PRIOR_MEMORY) * relegated.item()
-            loss = loss + relegated
+            loss = loss + self._warmth() * relegated
         inside = weights * self.in_window(batch)
-        truth = self._truth(log_q.detach() - prior, batch.labels, inside)
+        truth = self._truth(logits, batch.labels, inside)
         called = F.pad(signal, (0, 1))[log_p.argmax(dim=1)]  # a relegated row is none
         self._update_yields(called, truth, inside)
         slopes = self._slopes()
         self._update_prior(slopes)
         pull = self._pull(truth, slopes).to(outputs)
-        return loss + (pull * inside * log_p[:, :classes].exp()[:, signal].sum(dim=1)).mean()
+        kept = (STEEPER * log_p).softmax(dim=1)[:, :classes][:, signal].sum(dim=1)
+        return loss + (pull * inside * kept).mean()
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """(N, K) of the classes, as though the signal had no greater weight in the cross entropy."""
+        return F.log_softmax(outputs[:, : len(self.classes)], dim=1) - self._prior().to(outputs)
+
+    def _prior(self) -> Tensor:
+        return torch.where(self.signal, self.prior, 0.0)
+
+    def _warmth(self) -> float:
+        return min(max(2 * self.progress / self.warmup - 1, 0.0), 1.0) if self.warmup else 1.0
 
     def _truth(self, logits: Tensor, labels: Tensor, inside: Tensor) -> Tensor:
         """(N, K) the class of each row, as a probability or as its label."""
@@ -207,9 +228,13 @@ class Relegation(Objective):
             strength = self.weight * slopes.z / self.largest
         else:
             strength = self.weight * self.largest / slopes.z
-        strength *= min(self.progress / self.warmup, 1.0) if self.warmup else 1.0
+        strength *= self._warmth()
         by_class = torch.where(self.signal, slopes.signal, slopes.background) * self.scale
         return (-strength * (truth @ by_class.to(truth))).clamp(-PULL, PULL)
+
+    def calibrate(self, validation: Validation) -> None:
+        if isinstance(validation, RelegationValidation) and self.expected:
+            self.posterior.fit_trust(*validation.rows_seen())
 
     def scores(self) -> dict[str, float]:
         """Running yields and significance of the training rows."""
@@ -246,9 +271,16 @@ class RelegationValidation(Validation):
         super().__init__(objective)
         self.sums = np.zeros((2, len(objective.classes)))
         """Weights of all rows, and of those called signal in the window."""
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def rows_seen(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Logits of the classes (N, K), labels (N,) and weights (N,) of all rows."""
+        return tuple(torch.cat(parts).numpy() for parts in zip(*self.seen, strict=True))
 
     def add(self, outputs: Tensor, batch: Batch, weights: Tensor) -> None:
         super().add(outputs, batch, weights)
+        logits = self.objective.logits(outputs)
+        self.seen.append((logits.double().cpu(), batch.labels.cpu(), weights.double().cpu()))
         calls = outputs.argmax(dim=1)
         signal = [*self.objective.signal.tolist(), False]
         called = torch.tensor(signal)[calls.cpu()] & self.objective.in_window(batch).cpu()

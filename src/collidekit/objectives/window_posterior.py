@@ -3,29 +3,37 @@
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 Array = np.ndarray[Any, Any]
 DECAY, RIDGE, STEEP = 0.95, 1e-4, 10.0
+LEAST_TRUST, TRUST_WIDTH = 0.1, 0.15
+"""Bound of the trust, and how far its logarithm lies from 0 before rows are seen."""
 
 
 class WindowPosterior:
-    """softmax(a_k + b z_k) of logits z (N, K), with the K + 1 numbers fitted to the rows in the window.
+    """softmax(a_k + t b z_k) of logits z (N, K), with the K + 1 numbers a, b fitted to the rows in the window.
 
     Platt's scaling (1999) for K classes. A network learns from all rows; in the window the classes have other shares, and
     may look a little different. A step of Newton for each batch, with the Hessian averaged over the last ones.
+
+    Of the rows that it learns from a network is too sure. How far to trust it, t, is fitted to others.
     """
 
     def __init__(self, shares: Array) -> None:
         """``shares (K,)``: of each class, the share of its rows that is in the window; the fit begins at their logarithms."""
         self.offsets = np.log(np.maximum(shares, 1e-6))
         self.offsets -= self.offsets.mean()
-        self.steepness = 1.0
+        self.steepness, self.trust = 1.0, 1.0
         self.hessian = np.zeros((len(shares) + 1, len(shares) + 1))
         self.steps = 0
 
     def __call__(self, logits: Array) -> Array:
         """(N, K) probabilities."""
-        scaled = self.offsets + self.steepness * _bounded(logits)
+        return self._probabilities(self.trust * self.steepness * _bounded(logits))
+
+    def _probabilities(self, scaled: Array) -> Array:
+        scaled = self.offsets + scaled
         scaled = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         found: Array = scaled / scaled.sum(axis=1, keepdims=True)
         return found
@@ -36,7 +44,7 @@ class WindowPosterior:
         if not inside.any():
             return
         z, weights = _bounded(logits[inside]), weights[inside] / weights[inside].sum()
-        p = self(logits[inside])
+        p = self._probabilities(self.steepness * z)
         residual = p - np.eye(p.shape[1])[labels[inside]]
         weighted = residual * weights[:, None]
         gradient = np.append(weighted.sum(axis=0), (weighted * z).sum())
@@ -52,15 +60,27 @@ class WindowPosterior:
         self.offsets, self.steepness = self.offsets - step[:-1], max(self.steepness - float(step[-1]), 0.1)
         self.steps += 1
 
+    def fit_trust(self, logits: Array, labels: Array, weights: Array) -> None:
+        """With rows that the network did not learn from: one over their temperature, and at most 1."""
+        z, weights = _bounded(logits), weights / weights.mean()
+        below = z - z[np.arange(len(z)), labels][:, None]
+
+        def loss(log_trust: float) -> float:
+            found = weights @ np.logaddexp.reduce(np.exp(log_trust) * below, axis=1)
+            return float(found + 0.5 * (log_trust / TRUST_WIDTH) ** 2)
+
+        self.trust = float(np.exp(minimize_scalar(loss, bounds=(np.log(LEAST_TRUST), 0.0), method="bounded").x))
+
     def state(self) -> dict[str, Any]:
         return {
             "offsets": self.offsets.tolist(), "steepness": float(self.steepness), "hessian": self.hessian.tolist(),
-            "steps": self.steps,
+            "trust": self.trust, "steps": self.steps,
         }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         self.offsets, self.hessian = np.array(state["offsets"]), np.array(state["hessian"])
-        self.steepness, self.steps = float(state["steepness"]), int(state["steps"])
+        self.steepness, self.trust = float(state["steepness"]), float(state["trust"])
+        self.steps = int(state["steps"])
 
 
 def _bounded(logits: Array) -> Array:

@@ -70,7 +70,9 @@ class TrainingParameters(AttackParameters, DatasetParameters):
         "classification",
     )
     significance_weight = _optional(luigi.OptionalFloatParameter, "of the significance beside the cross entropy", 3.0)
-    significance_warmup = _optional(luigi.OptionalFloatParameter, "share of the training in which it rises", 0.3)
+    significance_warmup = _optional(
+        luigi.OptionalFloatParameter, "share of the training after which relegation counts in full", 0.3
+    )
     expected_yields = _optional(
         luigi.OptionalBoolParameter, "signal and background from the network's probabilities, not from labels", True
     )

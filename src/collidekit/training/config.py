@@ -55,7 +55,7 @@ class TrainingConfig(AttackSettings):
     significance_weight: Positive = 3.0
     """Of the significance beside the relegated cross entropy."""
     significance_warmup: Share = 0.3
-    """Share of the training in which that weight rises from 0."""
+    """Share of the training after which relegation counts in full; in its first half the classes learn alone."""
     expected_yields: bool = True
     """Signal and background from the network's own probabilities, not from counted labels."""
     disco_weight: NotNegative = 10.0

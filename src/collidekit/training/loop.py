@@ -253,6 +253,7 @@ class Training:
             scores.add(logits, batch, weights.to(outputs))
             right += float(((outputs.argmax(dim=1) == batch.labels) * weights.to(outputs)).sum())
             weight += float(weights.sum())
+        self.objective.calibrate(validation)
         self.target_scores, self.objective_scores = scores.scores(), validation.scores()
         return validation.loss(), right / weight if weight > 0 else 0.0
 
