@@ -225,9 +225,7 @@ def test_the_table_of_what_ships(
     monkeypatch.setattr(shipped, "_shipped", lambda part: [shelf] if part == "weights" else real(part))
     score = json.loads((shelf / "toys" / "pfn" / "model.json").read_text())["scores"][0]
     text = shown(show_models)
-    lines = {
-        words[1]: line for line in text.splitlines() if len(words := line.split()) > 1 and words[1].startswith("toys/")
-    }
+    lines = {words[0]: line for line in text.splitlines() if (words := line.split()) and words[0].startswith("toys/")}
     assert set(lines) == {"toys/pfn", "toys/unknown"}
     assert f"{with_error(score['auc'], score['auc_error'])}" in lines["toys/pfn"]
     assert "a toy" in lines["toys/pfn"]

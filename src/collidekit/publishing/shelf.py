@@ -12,6 +12,9 @@ from collidekit.shipped import shipped_models
 from collidekit.training.checkpoint import find_checkpoint
 from collidekit.training.model_folder import CARD, DESCRIPTION, read_description
 
+GAP, LEAST_DATA = 2, 20
+"""Between columns, and for a column of data, in characters."""
+
 
 def show_models(console: Console) -> None:
     """One line for each model that ships."""
@@ -19,15 +22,16 @@ def show_models(console: Console) -> None:
     if not models:
         console.print("No model ships with this version. Make one: [cyan]collidekit publish CHECKPOINT FOLDER[/cyan]")
         return
-    table = Table()
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     rows = [(name, *_cells(read_description(folder / DESCRIPTION))) for name, folder in models.items()]
-    room = console.width - 1
+    room = console.width
     for title, cells in zip(("name", "parameters", "MB", "AUC"), zip(*rows, strict=True), strict=False):
         table.add_column(title, justify="left" if title in ("name", "AUC") else "right", no_wrap=True)
-        room -= 3 + max(len(line) for cell in (title, *cells) for line in cell.splitlines())
-    table.add_column("data", no_wrap=True)
-    for *known, data in rows:  # the card has all that is known of the data
-        table.add_row(*known, data if len(data) <= room - 3 else f"{data[: max(room - 4, 1)]}…")
+        room -= GAP + max(len(line) for cell in (title, *cells) for line in cell.splitlines())
+    if room >= LEAST_DATA:  # the card has all that is known of the data
+        table.add_column("data", no_wrap=True, overflow="ellipsis", width=room)
+    for row in rows:
+        table.add_row(*row[: len(table.columns)])
     console.print(table)
     first = next(iter(models))
     console.print(f"Use one:  [cyan]collidekit predict {first} FILES -o scores.root[/cyan]", highlight=False)
