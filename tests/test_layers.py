@@ -11,6 +11,8 @@ LAYERS = (
     ("inference",), ("evaluation",), ("publishing",), ("tasks",),
 )  # fmt: skip
 """From the lowest to the highest; what stands together may use each other."""
+ASIDE = {"outputs", "simulation", "starter"}
+"""Beside the chain from files to results."""
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 
@@ -25,14 +27,21 @@ def imported(path: Path) -> set[str]:
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and node not in only_typed
-            and node.module
-            and node.module.startswith("collidekit.")
-        ):
-            found.add(node.module.split(".")[1])
+        if isinstance(node, ast.ImportFrom) and node not in only_typed:
+            assert not node.level, f"{path}: a relative import"
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "collidekit" else [module]
+        elif isinstance(node, ast.Import) and node not in only_typed:
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("collidekit.")}
     return found
+
+
+def test_every_part_has_its_layer() -> None:
+    parts = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert parts == set(HEIGHT) | ASIDE
 
 
 @pytest.mark.parametrize("part", HEIGHT)

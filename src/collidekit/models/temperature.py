@@ -15,7 +15,7 @@ _SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 @dataclass(frozen=True)
 class Temperature:
-    """p_k -> p_k^(1/T) / sum_j p_j^(1/T), which is softmax(outputs / T). Above 1 the network was too sure of itself."""
+    """p_k -> p_k^(1/T) sum_j p_j / sum_j p_j^(1/T), which is softmax(outputs / T). Above 1 the network was too sure of itself."""
 
     value: float
     error: float
@@ -48,11 +48,13 @@ class Temperature:
 
 
 def tempered(probabilities: NDArray[Any], temperature: float) -> NDArray[Any]:
-    """Probabilities (N, K) at another temperature; 1 / T takes T away again."""
+    """Probabilities (N, K) at another temperature; 1 / T takes T away again. Each row keeps its sum: 1, or what a network that
+    relegates leaves to the classes."""
     logits = log_probabilities(probabilities) / temperature
     logits -= logits.max(axis=1, keepdims=True)
     powers = np.exp(logits)
-    found: NDArray[Any] = (powers / powers.sum(axis=1, keepdims=True)).astype(probabilities.dtype)
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    found: NDArray[Any] = (shares * probabilities.sum(axis=1, dtype=np.float64)[:, None]).astype(probabilities.dtype)
     return found
 
 

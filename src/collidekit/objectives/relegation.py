@@ -27,6 +27,9 @@ PULL = 1.5
 """No row pulls its probability of being signal by more than this many units of its cross entropy."""
 STEEPER = 3.0
 """What a row is called is a step at the largest probability. Its slope is that of a softmax of so many times the logits."""
+GENTLE = 1 / 3
+"""Weight of all that the relegated output answers to. It moves no boundary; it says whose the shared layers are, and there
+relegation would cost the classes what they know of rare rows."""
 MEMORY = 0.5
 """Share of the running yields that a step keeps."""
 FLOOR = 0.01
@@ -72,15 +75,16 @@ class Relegation(Objective):
     *Pull.* So each row in the window has a number, d(w Z0/Z)/d(its probability to be signal), whose sign says whether Z gains
     by keeping it. It is bounded by ``PULL``, which moves no boundary, since these lie where it is small.
 
-    *Routing.* The classes learn by cross entropy alone, and only the relegated output answers to the significance; so what the
-    classes know cannot be spoiled by it. Where Z gains by taking rows that are more likely background, the signal's weight in
-    the cross entropy grows until they are called signal.
+    *Routing.* The outputs of the classes learn by cross entropy alone, and only the relegated output answers to the significance,
+    with a weight of ``GENTLE`` in the layers that both share; so what the classes know is not spoiled by it. Where Z gains by
+    taking rows that are more likely background, the signal's weight in the cross entropy grows until they are called signal.
+    ``modified_binary`` has no relegated output; there the classes answer to both.
 
     *Doubt.* What is refused first is what the classes are least sure of, all along their boundary; the network has only to
     learn how much (``models.tagger.beside_classes``).
 
     *Warm-up.* In the first half of ``significance_warmup``, a share of the training, the classes learn alone; in the second,
-    relCCE and w rise from 0. Driven by classes that know nothing yet, the relegated output would go where its slope is flat.
+    relCCE, w and the signal's weight rise. Driven by classes that know nothing yet, the relegated output would go where its slope is flat.
     """
 
     keeps_last = True
@@ -155,10 +159,10 @@ class Relegation(Objective):
             doubtful = doubt(log_q)
             refused = outputs[:, classes:] - doubtful + doubtful.detach()
             log_p = F.log_softmax(torch.cat([log_q.detach(), refused], dim=1), dim=1)
-            known = logits.softmax(dim=1) if self.expected else self._one_hot(batch.labels)
+            known = (self.posterior.trust * logits).softmax(dim=1) if self.expected else self._one_hot(batch.labels)
             relegated = (relegated_cross_entropy(log_p, known) * weights).mean()
             self.cross_entropy = PRIOR_MEMORY * self.cross_entropy + (1 - PRIOR_MEMORY) * relegated.item()
-            loss = loss + self._warmth() * relegated
+            loss = loss + self._gentle() * self._warmth() * relegated
         inside = weights * self.in_window(batch)
         truth = self._truth(logits, batch.labels, inside)
         called = F.pad(signal, (0, 1))[log_p.argmax(dim=1)]  # a relegated row is none
@@ -167,7 +171,7 @@ class Relegation(Objective):
         self._update_prior(slopes)
         pull = self._pull(truth, slopes).to(outputs)
         kept = (STEEPER * log_p).softmax(dim=1)[:, :classes][:, signal].sum(dim=1)
-        return loss + (pull * inside * kept).mean()
+        return loss + self._gentle() * (pull * inside * kept).mean()
 
     def logits(self, outputs: Tensor) -> Tensor:
         """(N, K) of the classes, as though the signal had no greater weight in the cross entropy."""
@@ -175,6 +179,9 @@ class Relegation(Objective):
 
     def _prior(self) -> Tensor:
         return torch.where(self.signal, self.prior, 0.0)
+
+    def _gentle(self) -> float:
+        return GENTLE if self.relegates else 1.0
 
     def _warmth(self) -> float:
         return min(max(2 * self.progress / self.warmup - 1, 0.0), 1.0) if self.warmup else 1.0
@@ -209,7 +216,8 @@ class Relegation(Objective):
         background, it grows until they are called signal."""
         gain, cost = self.side_scale[0] * slopes.signal, -self.side_scale[1] * slopes.background
         pays_from = np.log(cost / gain) - self._offset()
-        wanted = min(max(0.0, MARGIN - pays_from / self.posterior.steepness), LARGEST_PRIOR)
+        steepness = self.posterior.trust * self.posterior.steepness
+        wanted = self._warmth() * min(max(0.0, MARGIN - pays_from / steepness), LARGEST_PRIOR)
         self.prior = PRIOR_MEMORY * self.prior + (1 - PRIOR_MEMORY) * float(wanted)
 
     def _offset(self) -> float:
@@ -233,8 +241,9 @@ class Relegation(Objective):
         return (-strength * (truth @ by_class.to(truth))).clamp(-PULL, PULL)
 
     def calibrate(self, validation: Validation) -> None:
-        if isinstance(validation, RelegationValidation) and self.expected:
-            self.posterior.fit_trust(*validation.rows_seen())
+        assert isinstance(validation, RelegationValidation)
+        if self.expected and validation.kept.parts:
+            self.posterior.fit_trust(*validation.kept.columns())
 
     def scores(self) -> dict[str, float]:
         """Running yields and significance of the training rows."""
@@ -244,8 +253,9 @@ class Relegation(Objective):
         return RelegationValidation(self)
 
     def validation_loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        """Of relCCE alone, 0 without relegation; the other terms are added by ``RelegationValidation``."""
         if not self.relegates:
-            return (F.cross_entropy(outputs, batch.labels, reduction="none") * weights).mean()
+            return outputs.new_zeros(())
         return (relegated_cross_entropy(F.log_softmax(outputs, dim=1), self._one_hot(batch.labels)) * weights).mean()
 
     def state(self) -> dict[str, Any]:
@@ -271,16 +281,16 @@ class RelegationValidation(Validation):
         super().__init__(objective)
         self.sums = np.zeros((2, len(objective.classes)))
         """Weights of all rows, and of those called signal in the window."""
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def rows_seen(self) -> tuple[np.ndarray[Any, Any], ...]:
-        """Logits of the classes (N, K), labels (N,) and weights (N,) of all rows."""
-        return tuple(torch.cat(parts).numpy() for parts in zip(*self.seen, strict=True))
+        self.cross_entropy = 0.0
+        """Of the classes, the sum over all rows."""
+        self.kept = Thinned()
+        """Logits of the classes (N, K), labels (N,) and weights (N,), of which a fit can be made."""
 
     def add(self, outputs: Tensor, batch: Batch, weights: Tensor) -> None:
         super().add(outputs, batch, weights)
-        logits = self.objective.logits(outputs)
-        self.seen.append((logits.double().cpu(), batch.labels.cpu(), weights.double().cpu()))
+        classes = outputs[:, : len(self.objective.classes)]
+        self.cross_entropy += (F.cross_entropy(classes, batch.labels, reduction="none") * weights).sum().item()
+        self.kept.add(self.objective.logits(outputs.float()), batch.labels, weights)
         calls = outputs.argmax(dim=1)
         signal = [*self.objective.signal.tolist(), False]
         called = torch.tensor(signal)[calls.cpu()] & self.objective.in_window(batch).cpu()
@@ -289,18 +299,42 @@ class RelegationValidation(Validation):
             self.sums[row] += np.bincount(labels, counted, self.sums.shape[1])
 
     def scores(self) -> dict[str, float]:
-        names = self.objective.classes
+        names, signal = self.objective.classes, self.objective.signal.numpy()
+        for name, side in (("signal", signal), ("background", ~signal)):
+            if self.sums[0][side].sum() <= 0:
+                raise CollidekitError(
+                    f"{self.objective.name}: no {name} row with a weight is among the rows to judge an epoch by; "
+                    "give more rows, or set a smaller train_val_split"
+                )
         expected = self.objective.merit.expected(dict(zip(names, self.sums[0], strict=True)))
         found = np.array(expected) * self.sums[1] / np.maximum(self.sums[0], 1e-300)
-        signal = self.objective.signal.numpy()
         return {"significance": float(self.objective.significance(found[signal].sum(), found[~signal].sum()))}
 
     def loss(self) -> float:
         largest = self.objective.largest
         of = max(self.scores()["significance"], SMALLEST_SHOWN * largest)
-        mean, weight = super().loss(), self.objective.weight
+        relegated, weight, classes = super().loss(), self.objective.weight, self.cross_entropy / self.rows
         if self.objective.variant == "relegator_factor":
-            return mean * largest / of
+            return classes + relegated * largest / of
         if self.objective.variant == "relegator_difference":
-            return mean - weight * of / largest
-        return mean + weight * (largest / of - 1)
+            return classes + relegated - weight * of / largest
+        return classes + relegated + weight * (largest / of - 1)
+
+
+class Thinned:
+    """Rows of columns, one after another; of many, every second, fourth, eighth ... is kept."""
+
+    def __init__(self, most: int = 50_000) -> None:
+        self.most, self.stride, self.seen = most, 1, 0
+        self.parts: list[tuple[Tensor, ...]] = []
+
+    def add(self, *columns: Tensor) -> None:
+        first = -self.seen % self.stride
+        self.seen += len(columns[0])
+        self.parts.append(tuple(column[first :: self.stride].cpu() for column in columns))
+        while sum(len(part[0]) for part in self.parts) > self.most:
+            self.parts = [tuple(torch.cat(parts)[::2] for parts in zip(*self.parts, strict=True))]
+            self.stride *= 2
+
+    def columns(self) -> tuple[np.ndarray[Any, Any], ...]:
+        return tuple(torch.cat(parts).numpy() for parts in zip(*self.parts, strict=True))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 
 Array = np.ndarray[Any, Any]
 DECAY, RIDGE, STEEP = 0.95, 1e-4, 10.0
@@ -61,15 +61,27 @@ class WindowPosterior:
         self.steps += 1
 
     def fit_trust(self, logits: Array, labels: Array, weights: Array) -> None:
-        """With rows that the network did not learn from: one over their temperature, and at most 1."""
-        z, weights = _bounded(logits), weights / weights.mean()
-        below = z - z[np.arange(len(z)), labels][:, None]
+        """With rows that the network did not learn from: one over their temperature, and at most 1.
 
-        def loss(log_trust: float) -> float:
-            found = weights @ np.logaddexp.reduce(np.exp(log_trust) * below, axis=1)
-            return float(found + 0.5 * (log_trust / TRUST_WIDTH) ** 2)
+        What each class has too much or too little on the whole is fitted beside it and forgotten.
+        """
+        if weights.sum() <= 0:
+            return
+        z, weights = _bounded(logits.astype(np.float64)), weights / weights.mean()
+        truth = np.eye(z.shape[1])[labels]
 
-        self.trust = float(np.exp(minimize_scalar(loss, bounds=(np.log(LEAST_TRUST), 0.0), method="bounded").x))
+        def loss(values: Array) -> tuple[float, Array]:
+            """-log P(truth), and its derivatives by log t and by an offset for each class."""
+            trust, offsets = np.exp(values[0]), values[1:]
+            log_p = trust * z + offsets
+            log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
+            residual = weights[:, None] * (np.exp(log_p) - truth)
+            found = -float(weights @ (log_p * truth).sum(axis=1)) + 0.5 * (values[0] / TRUST_WIDTH) ** 2
+            by_trust = trust * (residual * z).sum() + values[0] / TRUST_WIDTH**2
+            return found + 0.5 * float(offsets @ offsets), np.append(by_trust, residual.sum(axis=0) + offsets)
+
+        bounds = [(np.log(LEAST_TRUST), 0.0), *[(-STEEP, STEEP)] * z.shape[1]]
+        self.trust = float(np.exp(minimize(loss, np.zeros(len(bounds)), jac=True, bounds=bounds).x[0]))
 
     def state(self) -> dict[str, Any]:
         return {
