@@ -127,7 +127,7 @@ def test_a_temperature_is_taken_away_by_its_inverse() -> None:
     p = toy_predictions(200).probabilities
     assert np.allclose(tempered(tempered(p, 1.7), 1 / 1.7), p, atol=1e-12)
     kept = p * np.linspace(0.1, 1, len(p))[:, None]  # relegation has the rest
-    assert np.allclose(tempered(kept, 2.0), warm * kept.sum(axis=1, keepdims=True))
+    assert np.allclose(tempered(kept, 2.0), tempered(p, 2.0) * kept.sum(axis=1, keepdims=True))
 
 
 def test_ranking_and_auc_of_two_classes_do_not_change() -> None:
