@@ -84,7 +84,8 @@ class Relegation(Objective):
     learn how much (``models.tagger.beside_classes``).
 
     *Warm-up.* In the first half of ``significance_warmup``, a share of the training, the classes learn alone; in the second,
-    relCCE, w and the signal's weight rise. Driven by classes that know nothing yet, the relegated output would go where its slope is flat.
+    relCCE, w and the signal's weight rise. Driven by classes that know nothing yet, the relegated output would go where its
+    slope is flat.
     """
 
     keeps_last = True
