@@ -20,6 +20,7 @@ from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives.build import build_objective
 from collidekit.objectives.targets import TargetLosses, TargetScores
+from collidekit.threads import sharing_cores
 from collidekit.training.augmentations import build_augmentation
 from collidekit.training.checkpoint import check_same_training, load_content, save_checkpoint
 from collidekit.training.compiled import compile_dense
@@ -114,7 +115,7 @@ class Training:
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
         board = Board(self.folder / "tensorboard", self.history)
-        with self.display:
+        with self.display, sharing_cores(torch.get_num_threads()):
             self.display.header()
             while self.epoch <= self.last_epoch and not self._stop_early():
                 self._train_epoch()
