@@ -208,6 +208,7 @@ def predict(
     Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from collidekit.errors import CollidekitError
     from collidekit.inference.ensemble import check_combination
@@ -222,6 +223,8 @@ def predict(
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:
         console.print(f"[yellow]skipped:[/yellow] {message}")
+    for note in done.notes:
+        console.print(f"[yellow]{escape(note)}[/yellow]")
     console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
     if names := done.predictions.discriminators_with_truth():
         from collidekit.tasks.roc import ensemble_table, measure_all, roc_table

@@ -123,3 +123,15 @@ def test_missing_branch(tmp_path: Path, trained: Trained, refused: Callable[...,
     said = refused("predict", trained.task, write_root(tmp_path / "less.root", columns), "-o", "x.root")
     assert "'jet_mass' in" in said
     assert "less.root" in said
+
+
+def test_what_nan_costs_is_said(tmp_path: Path, trained: Trained, run: Run) -> None:
+    columns = jets(40)
+    columns["jet_mass"][:3] = np.nan
+    columns["jet_pt"][39] = np.nan
+    result = run("predict", trained.task, write_root(tmp_path / "nan.root", columns), "-o", "out.parquet")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "3 values of inputs were NaN or infinite and became the feature's default: jet.jet_mass 3" in said
+    assert "1 row was dropped by the selection 'jet_pt > 20' because a variable of it is NaN" in said
+    assert "39 rows in" in said

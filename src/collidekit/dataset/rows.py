@@ -15,6 +15,7 @@ from collidekit.analysis.schema import Collection, Group
 from collidekit.analysis.scope import Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.dataset.hashing import hash_columns, hash_inputs
+from collidekit.dataset.not_finite import lost_to_nan
 from collidekit.dataset.targets import make_targets
 from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
@@ -30,6 +31,8 @@ class Rows:
     cutflow: dict[str, int]
     replaced: dict[str, int] = field(default_factory=dict)
     """NaN and infinite values that became the feature's default, by ``input.feature``."""
+    lost: dict[str, int] = field(default_factory=dict)
+    """Rows that a condition of the selection dropped while a variable of it was NaN, by the condition."""
 
 
 def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, keep_all: bool = False) -> Rows:
@@ -38,7 +41,8 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
     With ``keep_all`` rows of no class stay, with label -1, and so do files that do not hold the truth (for prediction);
     without it they are dropped and counted.
     """
-    scope, cutflow = select_rows(plan, chunk, path, start, keep_all)
+    lost: dict[str, int] = {}
+    scope, cutflow = select_rows(plan, chunk, path, start, keep_all, lost)
     labels = _labels(plan, scope, keep_all)
     if not keep_all:
         mask = labels >= 0
@@ -50,19 +54,21 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
     replaced: dict[str, int] = {}
     weights = _weights(plan, scope, keep_all)
     batch = make_batch(plan, scope, labels, weights, file, replaced, with_targets=not keep_all)
-    return Rows(batch, cutflow, replaced)
+    return Rows(batch, cutflow, replaced, lost)
 
 
 def select_rows(
-    plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False
+    plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False, lost: dict[str, int] | None = None
 ) -> tuple[Scope, dict[str, int]]:
-    """The rows that pass the selection, and the cutflow."""
+    """The rows that pass the selection, and the cutflow; ``lost`` takes how many were dropped for a NaN."""
     scope = open_scope(plan, chunk, path, start, keep_all)
     cutflow = {"all rows": scope.rows}
     if ("selection",) in plan:
         for term in plan["selection",].terms():
             mask = scope.mask(term)
             if not mask.all():
+                if lost is not None and (number := lost_to_nan(scope, term, mask)):
+                    lost[term.text] = number
                 scope = scope.select(mask)
             cutflow[term.text] = scope.rows
     return scope, cutflow

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from collidekit.analysis.scope import Plan
+from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.inference.predict import predict_files_each
 from collidekit.inference.predictions import Array, Predictions
@@ -113,11 +114,12 @@ def predict_files_with(
     batch_size: int = 1024,
     skip_bad_files: bool = False,
     done: Callable[[int], None] = lambda rows: None,
+    counts: NotFinite | None = None,
 ) -> tuple[dict[str, Predictions], list[str]]:
     """Predictions of each member for all selected rows of files, and the files that could not be read.
 
     Each member uses the analysis that it was trained with, unless ``plan`` is given; files are read once for all members
-    with the same inputs.
+    with the same inputs. ``counts`` takes what the first of these analyses met.
     """
     if plan:
         for name, member in members.items():
@@ -130,7 +132,8 @@ def predict_files_with(
     for names in groups.values():
         taggers = [members[name].tagger for name in names]
         used = plan or Plan(members[names[0]].analysis)
-        predictions, left_out = predict_files_each(taggers, used, files, batch_size, skip_bad_files, done)
+        predictions, left_out = predict_files_each(taggers, used, files, batch_size, skip_bad_files, done, counts)
+        counts = None
         found |= dict(zip(names, predictions, strict=True))
         skipped |= dict.fromkeys(left_out)
     return {name: found[name] for name in members}, list(skipped)

@@ -11,9 +11,11 @@ from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader, ahead
+from collidekit.dataset.not_finite import NotFinite
 from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError
+from collidekit.inference.finite import check_answers
 from collidekit.inference.predictions import Predictions
 from collidekit.models.tagger import Tagger
 from collidekit.readers import BadFileError, expand, open_file
@@ -31,8 +33,13 @@ def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Pre
 
 
 @torch.inference_mode()
-def predict_each(taggers: Sequence[Tagger], analysis: Analysis, batches: Iterable[Batch]) -> list[Predictions]:
-    """``predict`` of each of several taggers with the same inputs; each batch is made once."""
+def predict_each(
+    taggers: Sequence[Tagger], analysis: Analysis, batches: Iterable[Batch], files: Sequence[str] = ()
+) -> list[Predictions]:
+    """``predict`` of each of several taggers with the same inputs; each batch is made once.
+
+    ``files`` are the names of the files that the rows come from, for errors.
+    """
     for tagger in taggers:
         tagger.eval()
     probabilities: list[list[np.ndarray]] = [[] for _ in taggers]
@@ -40,8 +47,10 @@ def predict_each(taggers: Sequence[Tagger], analysis: Analysis, batches: Iterabl
     spectators: dict[str, list[np.ndarray]] = {}
     event: dict[str, list[np.ndarray]] = {}
     for batch in batches:
-        for found, tagger in zip(probabilities, taggers, strict=True):
-            found.append(torch.softmax(tagger(batch), dim=1).numpy())
+        for number, (found, tagger) in enumerate(zip(probabilities, taggers, strict=True), 1):
+            answers = torch.softmax(tagger(batch), dim=1).numpy()
+            check_answers(answers, batch, tagger, f"model {number}" if len(taggers) > 1 else "the model", files)
+            found.append(answers)
         labels.append(batch.labels.numpy().copy())
         weights.append(batch.weights.numpy().copy())
         for name, values in batch.spectators.items():
@@ -89,12 +98,13 @@ def predict_files(
     batch_size: int = 1024,
     skip_bad_files: bool = False,
     done: Callable[[int], None] = lambda rows: None,
+    counts: NotFinite | None = None,
 ) -> tuple[Predictions, list[str]]:
     """Predictions for all selected rows of files, truth known or not, and the files that could not be read.
 
-    ``done`` is told how many rows were predicted, batch by batch.
+    ``done`` is told how many rows were predicted, batch by batch; NaN and infinity are counted in ``counts``.
     """
-    found, skipped = predict_files_each([checkpoint.tagger], plan, files, batch_size, skip_bad_files, done)
+    found, skipped = predict_files_each([checkpoint.tagger], plan, files, batch_size, skip_bad_files, done, counts)
     return found[0], skipped
 
 
@@ -105,20 +115,24 @@ def predict_files_each(
     batch_size: int = 1024,
     skip_bad_files: bool = False,
     done: Callable[[int], None] = lambda rows: None,
+    counts: NotFinite | None = None,
 ) -> tuple[list[Predictions], list[str]]:
     """``predict_files`` of each of several taggers with the same inputs; each file is read once."""
     skipped: list[str] = []
-    rows = ahead(_rows_of_files(plan, expand(files), skip_bad_files, skipped), 2)
+    paths = expand(files)
+    rows = ahead(_rows_of_files(plan, paths, skip_bad_files, skipped, counts or NotFinite()), 2)
     batches = counted((part for batch in rows for part in batch.parts(batch_size)), done)
     try:
-        return predict_each(taggers, plan.analysis, batches), skipped
+        return predict_each(taggers, plan.analysis, batches, paths), skipped
     except NothingToPredictError:
         if skipped:
             raise CollidekitError(f"none of the files could be read: {skipped[0]}") from None
         raise
 
 
-def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str]) -> Iterator[Batch]:
+def _rows_of_files(
+    plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str], counts: NotFinite
+) -> Iterator[Batch]:
     for number, path in enumerate(paths):
         start, opened = 0, False
         try:
@@ -129,9 +143,10 @@ def _rows_of_files(plan: Plan, paths: list[str], skip_bad_files: bool, skipped: 
                 opened = True
                 for start in range(0, reader.rows, CHUNK):
                     chunk = reader.read(columns, start, min(start + CHUNK, reader.rows))
-                    batch = build_rows(plan, chunk, path, number, start, keep_all=True).batch
-                    if len(batch):
-                        yield batch
+                    rows = build_rows(plan, chunk, path, number, start, keep_all=True)
+                    counts.add(rows.replaced, rows.lost)
+                    if len(rows.batch):
+                        yield rows.batch
         except CollidekitError as error:
             lost = isinstance(error, LostServerError)
             if not skip_bad_files or lost or (opened and not isinstance(error, BadFileError)):

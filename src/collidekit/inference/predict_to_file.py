@@ -9,6 +9,7 @@ import torch
 
 from collidekit.analysis.load import read_analysis
 from collidekit.analysis.scope import Plan
+from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.ensemble import Combination, combine, load_members, predict_files_with
@@ -27,6 +28,8 @@ class Predicted:
     seconds: float
     skipped: list[str]
     members: dict[str, Predictions] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What NaN and infinity in the files cost."""
 
     @property
     def rate(self) -> float:
@@ -61,12 +64,12 @@ def predict_to_file(
     plan = None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
     if threads:
         torch.set_num_threads(threads)
-    begun = time.monotonic()
+    begun, counts = time.monotonic(), NotFinite()
     with counting(f"Predicting with {len(loaded)} models" if others else "Predicting", "rows") as done:
-        members, skipped = predict_files_with(loaded, files, plan, batch_size, skip_bad_files, done)
+        members, skipped = predict_files_with(loaded, files, plan, batch_size, skip_bad_files, done, counts)
     if use_temperature:
         members = {name: calibrated(found, loaded[name].temperature, name) for name, found in members.items()}
     predictions = combine(members, combination, keep_members) if others else next(iter(members.values()))
     seconds = time.monotonic() - begun
     predictions.write(output)
-    return Predicted(output, predictions, seconds, skipped, members if others else {})
+    return Predicted(output, predictions, seconds, skipped, members if others else {}, counts.notes())

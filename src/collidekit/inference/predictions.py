@@ -52,7 +52,7 @@ class Predictions:
             axis=1, dtype=np.float64
         )
         total = signal + background
-        scores: Array = np.divide(signal, total, out=np.zeros_like(total), where=total > 0)
+        scores: Array = np.divide(signal, total, out=np.zeros_like(total), where=total != 0)
         return scores
 
     def task(self, name: str) -> tuple[Array, Array, Array]:

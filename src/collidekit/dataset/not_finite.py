@@ -1,0 +1,51 @@
+"""NaN and infinity on the way from files to predictions: what they cost is counted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.scope import Scope
+
+
+@dataclass
+class NotFinite:
+    """Counts over all files that were read."""
+
+    values: dict[str, int] = field(default_factory=dict)
+    """NaN and infinite values that became the default of their feature, by ``input.feature``."""
+    lost: dict[str, int] = field(default_factory=dict)
+    """Rows that a condition of the selection dropped while one of its variables was NaN, by the condition."""
+
+    def add(self, values: Mapping[str, int], lost: Mapping[str, int]) -> None:
+        """Count what one chunk had."""
+        for total, more in ((self.values, values), (self.lost, lost)):
+            for name, number in more.items():
+                total[name] = total.get(name, 0) + number
+
+    def notes(self) -> list[str]:
+        """What a person should know of it, one line each; none where all was finite."""
+        found = []
+        if number := sum(self.values.values()):
+            what = "values of inputs were" if number > 1 else "value of an input was"
+            names = ", ".join(f"{name} {count:,}" for name, count in self.values.items())
+            found.append(f"{number:,} {what} NaN or infinite and became the feature's default: {names}")
+        for term, number in self.lost.items():
+            rows = "row was" if number == 1 else "rows were"
+            found.append(f"{number:,} {rows} dropped by the selection {term!r} because a variable of it is NaN")
+        return found
+
+
+def lost_to_nan(scope: Scope, term: Expression, mask: np.ndarray[Any, Any]) -> int:
+    """How many rows a condition drops while a number that it looks at is NaN."""
+    nan = np.zeros(scope.rows, dtype=bool)
+    for name in term.names:
+        values = scope.get(name)
+        if isinstance(values, ak.Array | np.ndarray) and values.ndim == 1:
+            numbers = ak.to_numpy(ak.fill_none(values, np.nan)) if isinstance(values, ak.Array) else values
+            if np.issubdtype(numbers.dtype, np.floating):
+                nan |= np.isnan(numbers)
+    return int(np.count_nonzero(nan & ~mask))
