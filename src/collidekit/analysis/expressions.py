@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, RowError, as_number, choose
+from collidekit.analysis.names import hide_quotes
 from collidekit.errors import CollidekitError, did_you_mean
 
 LONGEST = 10_000
@@ -79,13 +80,18 @@ class Expression:
         if len(text) > LONGEST:
             raise self._error(f"is {len(text)} characters long; at most {LONGEST} are allowed")
         try:
-            self._tree = ast.parse(text.strip(), mode="eval").body
+            hidden, self._quoted = hide_quotes(text.strip())
+            if "`" in hidden or "``" in text:
+                raise self._error("has a backtick without a name; write the name of a branch as `name`")
+            self._tree = ast.parse(hidden, mode="eval").body
         except (SyntaxError, ValueError) as error:
             raise self._error(f"cannot be read ({str(getattr(error, 'msg', error))[:100]})") from None
         except (RecursionError, MemoryError):
             raise self._too_deep() from None
         if _depth(self._tree) > DEEPEST:
             raise self._too_deep()
+        self.constants: set[str] = set()
+        """Constants that are used without backticks, such as pi."""
         self.names = frozenset(self._check(self._tree))
 
     def __repr__(self) -> str:
@@ -102,8 +108,15 @@ class Expression:
     def terms(self) -> list["Expression"]:
         """The parts of a top-level ``and``, for a cutflow with one row each."""
         if isinstance(self._tree, ast.BoolOp) and isinstance(self._tree.op, ast.And):
-            return [Expression(ast.unparse(value), self.where) for value in self._tree.values]
+            return [Expression(self._show(value), self.where) for value in self._tree.values]
         return [self]
+
+    def _show(self, node: ast.expr) -> str:
+        """The text of a part, with its backticks."""
+        text = ast.unparse(node)
+        for hidden, name in self._quoted.items():
+            text = text.replace(hidden, name)
+        return text
 
     def _error(self, message: str) -> CollidekitError:
         text = self.text if len(self.text) <= 200 else f"{self.text[:80]} ..."
@@ -120,7 +133,10 @@ class Expression:
                     raise self._error("holds an integer beyond 64 bits; write it with an exponent, such as 1e20")
                 return set()
             case ast.Name(id=name):
-                return set() if name in CONSTANTS else {name}
+                if name in CONSTANTS:
+                    self.constants.add(name)
+                    return set()
+                return {self._quoted.get(name, name)}
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
                 return self._check(left) | self._check(right)
             case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
@@ -167,7 +183,7 @@ class Expression:
             case ast.Constant(value=value):
                 return value
             case ast.Name(id=name):
-                return CONSTANTS[name] if name in CONSTANTS else scope[name]
+                return CONSTANTS[name] if name in CONSTANTS else scope[self._quoted.get(name, name)]
             case ast.BinOp(left=left, op=op, right=right):
                 return self._apply(_BINARY[type(op)], self._value(left, scope), self._value(right, scope))
             case ast.UnaryOp(op=op, operand=operand):

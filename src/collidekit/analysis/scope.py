@@ -10,6 +10,7 @@ import numpy as np
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import RowError
 from collidekit.analysis.load import Lines, expressions
+from collidekit.analysis.names import column_of, is_quoted, quoted
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -52,6 +53,7 @@ class Plan:
         need are not read at all.
         """
         known, inside = set(available), f" in {path}" if path else ""
+        self._refuse_shadowed(known, inside)
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
             if place[0] == "variables" or (place[0] == "targets" and not with_truth):
@@ -59,17 +61,37 @@ class Plan:
             if place[0] == "members" and not _begins(needed, str(place[1])):
                 continue
             leaves = self._leaves(expression)
-            if not with_truth and place[0] in ("classes", "weight") and not leaves.keys() <= known:
+            if (
+                not with_truth
+                and place[0] in ("classes", "weight")
+                and any(column_of(n, known) is None for n in leaves)
+            ):
                 continue
             for name, user in leaves.items():
-                if name not in known:
-                    candidates = [*self.variables, *known]
+                column = column_of(name, known)
+                if column is None:
                     raise CollidekitError(
-                        f"{user.where}: {user.text!r}: there is no branch or variable "
-                        f"{name!r}{inside}{did_you_mean(name, candidates)}"
+                        f"{user.where}: {user.text!r}: {self._why_missing(name, known)}{inside}"
+                        f"{did_you_mean(name, [*self.variables, *known])}"
                     )
-                needed[name] = None
-        return [name for name in needed if name not in BUILT_IN]
+                needed[column] = None
+        return list(needed)
+
+    def _why_missing(self, name: str, known: set[str]) -> str:
+        """What is wrong with a name that is no column."""
+        alike = sorted(column for column in known if is_quoted(column) and re.sub(r"\W", "_", column[1:-1]) == name)
+        if alike:
+            return f"{name!r} could be any of the branches {', '.join(alike)}; write the one you mean in backticks"
+        return f"there is no branch or variable {name!r}"
+
+    def _refuse_shadowed(self, known: set[str], inside: str) -> None:
+        """An error where an expression uses a constant or built-in name that is a branch of the file, too."""
+        for expression in self.expressions.values():
+            for name in sorted((expression.constants | (expression.names & set(BUILT_IN))) & known):
+                raise CollidekitError(
+                    f"{expression.where}: {expression.text!r}: {name!r} is a name that collidekit gives, and a branch{inside}; "
+                    f"write the branch as {quoted(name)}, or define a variable for what you mean"
+                )
 
     def missing(self, available: Iterable[str]) -> dict[str, Expression]:
         """Every name that neither the file nor a variable gives, with an expression that needs it."""
@@ -77,7 +99,8 @@ class Plan:
         needed: dict[str, Expression] = {}
         for place, expression in self.expressions.items():
             if place[0] != "variables":
-                needed |= {name: user for name, user in self._leaves(expression).items() if name not in known}
+                leaves = self._leaves(expression)
+                needed |= {name: user for name, user in leaves.items() if column_of(name, known) is None}
         return needed
 
     def _leaves(self, expression: Expression) -> dict[str, Expression]:
@@ -165,7 +188,10 @@ class Scope(Mapping[str, Any]):
             if name in self._variables:
                 self._values[name] = self.value(self._variables[name])
             else:
-                self._values[name] = _wide(self._columns[name])
+                column = column_of(name, self._columns)
+                if column is None:
+                    raise KeyError(name)
+                self._values[name] = _wide(self._columns[column])
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -11,8 +11,9 @@ import torch
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
+from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection, Group
-from collidekit.analysis.scope import Plan, Scope, flat_values
+from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
@@ -121,7 +122,8 @@ def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: boo
         if "entry" in chunk.fields:
             entries = start + ak.to_numpy(chunk["entry"]).astype(np.int64)
         plan.columns(chunk.fields, with_truth=not keep_all)
-    columns: dict[str, Any] = {name: chunk[name] for name in chunk.fields}
+    # a branch with the name of a built-in one is reached by its name in backticks alone
+    columns: dict[str, Any] = {quoted(n) if n in BUILT_IN else n: chunk[n] for n in chunk.fields}
     if plan.analysis.rows:
         return unroll(plan, columns, path, entries)
     return Scope(plan, {**columns, "row_index": np.zeros(len(entries), dtype=np.int64)}, path, entries)

@@ -3,13 +3,16 @@
 import bisect
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import uproot
+from uproot.interpretation.objects import AsStridedObjects
 
+from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, LostServerError, bad_file, check, is_url, unopened
@@ -78,21 +81,31 @@ class RootReader(FileReader):
         return wanted
 
     def _find_columns(self) -> None:
-        forms = _ntuple_forms(self._tree) if _is_ntuple(self._tree) else _branch_forms(self._tree)
+        self._branches = {} if _is_ntuple(self._tree) else _number_branches(self._tree)
+        forms = _ntuple_forms(self._tree) if _is_ntuple(self._tree) else _branch_forms(self._branches)
+        self._names = Counter(branch.name for branch in self._branches.values())
+        shared = Counter(_simple(branch.split("/")[-1]) for branch in forms)
+        found: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
         for branch, form in forms.items():
-            simple = re.sub(r"\W", "_", branch.split("/")[-1])
-            if simple in self._where or simple in self.unreadable:
-                simple = re.sub(r"\W", "_", branch)
+            last = _simple(branch.split("/")[-1])
+            simple = last if shared[last] == 1 else _simple(branch)
             if isinstance(form, str):
                 self.unreadable[simple] = form
                 continue
             for name, fields, columntype in leaves(simple, form):
-                name = re.sub(r"\W", "_", name)
-                if columntype is None or name in self._where:
-                    self.unreadable[name] = "no number" if columntype is None else "in the file twice under this name"
+                if columntype is None:
+                    self.unreadable[_simple(name)] = "no number"
                 else:
-                    self._where[name] = (branch, fields)
-                    self.columns[name] = columntype
+                    found.setdefault(_simple(name), []).append((branch, fields, columntype))
+        for name, columns in found.items():
+            for branch, fields, columntype in columns:
+                column = name if len(columns) == 1 else quoted("_".join((branch.rstrip("/"), *fields)))
+                if column in self._where:  # the same path twice: nothing tells the two apart
+                    self.columns.pop(column, None)
+                    self.unreadable[column] = "in the file twice under this name"
+                    continue
+                self._where[column] = (branch, fields)
+                self.columns[column] = columntype
 
     def _count(self) -> int:
         return int(self._tree.num_entries)
@@ -134,7 +147,7 @@ class RootReader(FileReader):
         """First rows of the baskets or clusters, and the number of rows."""
         if _is_ntuple(self._tree):
             return [int(cluster.num_first_entry) for cluster in self._tree.cluster_summaries] + [self.rows]
-        return [*(int(offset) for offset in self._tree[branch].entry_offsets), self.rows]
+        return [*(int(offset) for offset in self._branches[branch].entry_offsets), self.rows]
 
     def _fetch(self, branches: list[str], start: int, stop: int) -> dict[str, ak.Array]:
         try:
@@ -153,10 +166,27 @@ class RootReader(FileReader):
         if _is_ntuple(self._tree):
             records = self._tree.arrays(filter_name=branches, **options)
             return {branch: records[branch] for branch in branches}
-        found = {id(self._tree[branch]): branch for branch in branches}
+        # a path such as sub/fCoordinates would be looked up by its last name: the objects themselves are asked for
+        found = {id(self._branches[branch]): branch for branch in branches}
+        strided = [branch for branch in branches if isinstance(self._branches[branch].interpretation, AsStridedObjects)]
+        if strided:
+            objects = {branch: self._objects(branch, start, stop) for branch in strided}
+            others = [branch for branch in branches if branch not in objects]
+            return {**(self._arrays(others, start, stop) if others else {}), **objects}
+        shared = [branch for branch in branches if self._names[self._branches[branch].name] > 1]
+        if shared:  # uproot would give all branches of one name the data of the first
+            alone = {branch: self._branches[branch].array(**options) for branch in shared}
+            others = [branch for branch in branches if branch not in alone]
+            return {**(self._arrays(others, start, stop) if others else {}), **alone}
         arrays = self._tree.arrays(filter_branch=lambda branch: id(branch) in found, how=tuple, **options)
         order = [found[id(branch)] for branch in self._tree.itervalues() if id(branch) in found]
         return dict(zip(order, arrays, strict=True))
+
+    def _objects(self, branch: str, start: int, stop: int) -> ak.Array:
+        """Objects such as TLorentzVector; uproot fails where the last row asked for is the last of a basket."""
+        end = min(stop + 1, self.rows)
+        array = self._branches[branch].array(entry_start=start, entry_stop=end, array_cache=None)
+        return array[: stop - start]
 
     def close(self) -> None:
         self._cache.clear()
@@ -173,12 +203,28 @@ def _ntuple_forms(ntuple: Any) -> dict[str, ak.forms.Form | str]:
     return dict(zip(form.fields, form.contents, strict=True))
 
 
-def _branch_forms(tree: Any) -> dict[str, ak.forms.Form | str]:
-    """Form of each branch that holds numbers; for others, what they are in words."""
-    forms: dict[str, ak.forms.Form | str] = {}
+def _simple(name: str) -> str:
+    """A name with ``_`` for everything but letters, digits and ``_``."""
+    return re.sub(r"\W", "_", name)
+
+
+def _number_branches(tree: Any) -> dict[str, Any]:
+    """The branches that hold data, each by its full path; a second one of the same path has a ``/`` at its end."""
+    branches: dict[str, Any] = {}
     for name, branch in tree.iteritems(full_paths=True):
         if branch.branches:
             continue
+        key = name
+        while key in branches:
+            key += "/"
+        branches[key] = branch
+    return branches
+
+
+def _branch_forms(branches: dict[str, Any]) -> dict[str, ak.forms.Form | str]:
+    """Form of each branch that holds numbers; for others, what they are in words."""
+    forms: dict[str, ak.forms.Form | str] = {}
+    for name, branch in branches.items():
         try:
             interpretation = branch.interpretation
             if isinstance(interpretation, uproot.interpretation.identify.UnknownInterpretation):
