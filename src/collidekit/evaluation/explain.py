@@ -64,8 +64,9 @@ def explain_files(
     check_settings(settings)
     path = find_checkpoint(checkpoint)
     loaded = load_checkpoint(path)
-    plan = Plan(loaded.analysis)
-    if analysis is not None:
+    if analysis is None:
+        plan = loaded.plan()
+    else:
         plan = Plan(*read_analysis(find_analysis(analysis)))
         check_same_inputs(path, loaded.analysis, plan.analysis)
     find_scores(plan.analysis, settings.scores)  # before any work

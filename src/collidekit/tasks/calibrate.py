@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from collidekit.analysis.scope import Plan
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import read_manifest
 from collidekit.errors import CollidekitError
@@ -84,7 +83,7 @@ def _of_files(
                 "the files to take the validation rows, or give other ones"
             )
     with counting("Predicting", "rows") as done:
-        return predict_files(loaded, Plan(loaded.analysis), files, batch_size, skip_bad_files, done)
+        return predict_files(loaded, loaded.plan(), files, batch_size, skip_bad_files, done)
 
 
 def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:

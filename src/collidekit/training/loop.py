@@ -21,7 +21,7 @@ from collidekit.models.tagger import Tagger
 from collidekit.objectives.build import build_objective
 from collidekit.objectives.targets import TargetLosses, TargetScores
 from collidekit.training.augmentations import build_augmentation
-from collidekit.training.checkpoint import check_same_training, load_content, save_checkpoint
+from collidekit.training.checkpoint import check_same_training, code_names, load_content, save_checkpoint
 from collidekit.training.compiled import compile_dense
 from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
@@ -31,6 +31,7 @@ from collidekit.training.history import Board, History
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
+from collidekit.trust import code_of, own_code
 
 SAVE_SECONDS = 120.0
 FIRST_STOP = 20
@@ -59,6 +60,8 @@ class Training:
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(config.seed)
         self.objective = build_objective(config, self.analysis)
+        own_code(config.model_name)
+        self.code = code_of(code_names(self.analysis, config))
         network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network)
         if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
@@ -302,12 +305,14 @@ class Training:
             "objective": self.objective.state(),
             "began_from": self.start.checksum if self.start else "",
         }
-        save_checkpoint(self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state)
+        save_checkpoint(
+            self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code
+        )
 
     def _save_best(self, tagger: dict[str, Any]) -> None:
         save_checkpoint(
-            self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}
-        )  # fmt: skip
+            self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}, self.code
+        )
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint of this training: weights, optimizer, averages, history, position, random state."""
