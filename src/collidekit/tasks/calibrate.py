@@ -65,10 +65,10 @@ def calibrate(
         fitted_on = "validation rows"
     temperature = temperature_of(predictions, fitted_on)
     result = measure_calibration(predictions, temperature)
-    store_temperature(path, temperature)
     folder = out or path.parent / "calibration"
-    write_json(folder / "calibration.json", result.as_dict())
     plots = plot_reliabilities(folder, predictions, temperature, loaded.analysis.name)
+    write_json(folder / "calibration.json", result.as_dict())
+    store_temperature(path, temperature)  # last: after an error the model is as it was
     return Calibrated(path, result, folder, plots, skipped)
 
 

@@ -31,6 +31,7 @@ from collidekit.training.history import Board, History
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
+from collidekit.training.stopping import StopSignals
 from collidekit.trust import code_of, own_code
 
 SAVE_SECONDS = 120.0
@@ -91,6 +92,7 @@ class Training:
         self.augment = build_augmentation(config.augmentation, self.analysis, self.data.statistics)
         self.adversary = self._adversary(dataset)
         self.history = History()
+        self.signals = StopSignals()
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
         """The last epoch of the training that this one extends."""
@@ -117,11 +119,12 @@ class Training:
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
         board = Board(self.folder / "tensorboard", self.history)
-        with self.display:
+        with self.display, StopSignals() as self.signals:
             self.display.header()
             while self.epoch <= self.last_epoch and not self._stop_early():
                 self._train_epoch()
                 board.add(self._finish_epoch())
+                self._stop_if_told()
         board.close()
         return self.folder / "best_model.pt"
 
@@ -150,9 +153,20 @@ class Training:
             begun, cpu = now, used
             rows, seconds = self.sums["rows"], max(self.sums["seconds"], 1e-9)
             self.display.step(self.sums["loss"] / rows, loss, rows / seconds, learning_rate)
+            if self.signals.received:
+                self.save("last.pt")
+            self._stop_if_told()
             if now - saved > self.save_seconds:
                 self.save("last.pt")
                 saved = begun = time.monotonic()
+
+    def _stop_if_told(self) -> None:
+        """The state is saved at this point."""
+        if self.signals.received:
+            raise CollidekitError(
+                f"{self.folder}: stopped by {self.signals.received} in epoch {min(self.epoch, self.last_epoch)}; the state is "
+                "saved, and the same command goes on from there"
+            )
 
     def _adversary(self, dataset: Dataset) -> Adversary | None:
         """What attacks the training rows, where the settings name an attack."""
