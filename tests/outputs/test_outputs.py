@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from collidekit.errors import CollidekitError
-from collidekit.readers.cache import _key
 from collidekit.outputs import find as found
 from collidekit.outputs.clean import clean_results
 from collidekit.outputs.find import DATASET, TRAINING, State, find_outputs
 from collidekit.outputs.removal import Kind, find_removable, remove
+from collidekit.readers.cache import _key
 from collidekit.tasks import pipelines
 from collidekit.tasks.base import AnalysisTask
 
