@@ -8,6 +8,13 @@ import pytest
 SHARED = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_code(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests name as their own code is not remembered beyond them."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ.pop("COLLIDEKIT_TRUST_CODE", None)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data; tests that need it are skipped where it is not."""

@@ -18,6 +18,7 @@ from collidekit.cli_app import (
     TRAINING,
     WORK,
     Output,
+    TrustCode,
     app,
     panel,
     results_folder,
@@ -131,6 +132,7 @@ def run(
                "machine.", metavar="ADDRESS"),
     ] = None,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
+    trust_code: TrustCode = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
@@ -196,6 +198,7 @@ def predict(
     ] = False,
     batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
+    trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
 
@@ -326,6 +329,7 @@ def trace(
         typer.Option(help="A best_model.pt, the folder of a TrainingTask or of a published model, or a model that ships: "
                      "show the scaled inputs and the answer of its network too.", show_default=False),
     ] = None,
+    trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Answer "why this number?": follow one row from the file to the network.
 
@@ -398,6 +402,7 @@ def publish(
     skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there, and its card.")] = False,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
+    trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Make a model that can be given to others: weights as safetensors, a description as JSON, a model card.
 

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from collidekit.errors import CollidekitError
+from collidekit.plain_text import without_controls
 
 DO, LOOK, MAKE, KEEP = "From files to a tagger", "Look before you train", "Make samples", "Look after your results"
 SHARE = "Use and share trained models"
@@ -37,7 +38,7 @@ class Verbs(TyperGroup):
 
 
 def _stopped(message: str) -> typer.Exit:
-    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {' '.join(message.split())}", err=True)
+    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {' '.join(without_controls(message).split())}", err=True)
     return typer.Exit(2)
 
 
@@ -85,3 +86,18 @@ Output = Annotated[
     Path | None, panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=results_folder)
 ]
 """Also after the verb, where people look for it."""
+
+
+def _trust(trusted: bool) -> bool:
+    """For all that follows, also in worker processes."""
+    if trusted:
+        os.environ["COLLIDEKIT_TRUST_CODE"] = "1"
+    return trusted
+
+
+TrustCode = Annotated[
+    bool,
+    panel(WORK, "--trust-code", help="Run the Python files that a checkpoint names, also where they are not yours or have "
+          "changed since.", callback=_trust),
+]  # fmt: skip
+"""For verbs that load checkpoints; see docs/security.md."""

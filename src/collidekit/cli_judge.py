@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli_app import DATA, JUDGE, WORK, Output, verb
+from collidekit.cli_app import DATA, JUDGE, WORK, Output, TrustCode, verb
 
 Checkpoint = Annotated[
     str,
@@ -36,6 +36,7 @@ def calibrate(
     skip_bad_files: SkipBadFiles = False,
     batch_size: BatchSize = 1024,
     threads: Threads = None,
+    trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Make probabilities mean what they say: fit a temperature, and store it with the model.
 
@@ -100,6 +101,7 @@ def explain(
     seed: Annotated[int, typer.Option(help="Decides the permutations.", rich_help_panel=WORK)] = 0,
     batch_size: BatchSize = 512,
     threads: Threads = None,
+    trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """See what a tagger looks at: the importance of each feature, or what each constituent of one row adds to its score.
 
@@ -225,6 +227,7 @@ def robustness(
     ] = None,
     rows: Annotated[int, typer.Option(help="Rows, spread over the files.", min=2, rich_help_panel=WORK)] = 10_000,
     threads: Threads = None,
+    trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """See how much a tagger breaks: AUC and rejection under attacks, by its own gradient and by that of the others.
 

@@ -4,6 +4,8 @@ import glob
 import json
 import math
 import os
+import platform
+import shutil
 import time
 import zlib
 from collections.abc import Iterator
@@ -19,23 +21,59 @@ from collidekit.errors import CollidekitError
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; it takes the given name if the block ends well, and is removed if not."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_here()}.{os.getpid()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _to_disk(temporary)
         temporary.replace(path)
+        with suppress(OSError):  # some systems cannot; the file itself is on the disk
+            _to_disk(path.parent)
     except OSError as error:
         raise CollidekitError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def gathering(folder: Path) -> Iterator[Path]:
+    """A folder to write files to; they move into the given one together if the block ends well, and are removed if not."""
+    staging = folder.absolute().parent / f".{folder.absolute().name}.{_here()}.{os.getpid()}.part"
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        yield staging
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(staging.iterdir()):
+            path.replace(folder / path.name)
+    except OSError as error:
+        raise CollidekitError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _here() -> str:
+    """This machine, as a part of a file's name."""
+    return "".join(letter if letter.isalnum() else "-" for letter in platform.node())[:40] or "here"
+
+
 def remove_abandoned(path: Path) -> None:
-    """What processes left that were killed while they wrote this file: those of this machine, and a minute ago."""
+    """What processes of this machine left that were killed while they wrote this file."""
     for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
-        writer = leftover.name.removeprefix(f".{path.stem}.").partition(".")[0]
+        machine, _, writer = (
+            leftover.name.removeprefix(f".{path.stem}.").removesuffix(f".part{path.suffix}").rpartition(".")
+        )
         with suppress(OSError):
-            if writer.isdigit() and not _alive(int(writer)) and time.time() - leftover.stat().st_mtime > 60:
+            old = machine == "" and time.time() - leftover.stat().st_mtime > 60  # by an earlier version, from somewhere
+            if writer.isdigit() and not _alive(int(writer)) and (machine == _here() or old):
                 leftover.unlink()
 
 

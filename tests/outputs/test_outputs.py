@@ -1,6 +1,5 @@
 """Outputs below a results folder: who refers to whom, what may go, and that nothing else ever goes."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from collidekit.outputs import find as found
 from collidekit.outputs.clean import clean_results
 from collidekit.outputs.find import DATASET, TRAINING, State, find_outputs
 from collidekit.outputs.removal import Kind, find_removable, remove
+from collidekit.readers.cache import _key
 from collidekit.tasks import pipelines
 from collidekit.tasks.base import AnalysisTask
 
@@ -383,7 +383,7 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
     monkeypatch.setenv("COLLIDEKIT_CACHE", str(cache))
 
     def put(url: str, hours: float = 5) -> Path:
-        key = hashlib.sha256(url.encode()).hexdigest()[:20]
+        key = _key(url)
         (cache / f"{key}.url").write_text(url)
         path = cache / f"{key}-100-0-{url.rpartition('/')[2]}"
         path.write_bytes(b"x" * 100)

@@ -20,6 +20,7 @@ from collidekit.training import checkpoint as module
 from collidekit.training.checkpoint import find_checkpoint, load_checkpoint
 from collidekit.training.config import TrainingConfig
 from collidekit.training.loop import Training
+from collidekit.training.model_folder import seal
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +157,7 @@ def change(folder: Path, **parts: Any) -> None:
     content = json.loads(path.read_text())
     for part, values in parts.items():
         content[part] = {**content[part], **values} if isinstance(values, dict) else values
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(seal(content)))
 
 
 @pytest.mark.parametrize(
@@ -215,3 +216,29 @@ def test_weights_without_their_description(copy: Path) -> None:
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(CollidekitError, match=r"is a folder without best_model.pt and without model.safetensors"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
+def test_a_link_out_of_the_folder_is_refused(copy: Path, tmp_path: Path, name: str) -> None:
+    (copy / name).rename(tmp_path / name)
+    (copy / name).symlink_to(tmp_path / name)
+    with pytest.raises(CollidekitError, match=rf"{name}: is a link to \S*, out of the folder of the model"):
+        load_checkpoint(copy)
+
+
+def test_a_card_cannot_steer_the_terminal(copy: Path) -> None:
+    import io
+
+    from rich.console import Console
+
+    from collidekit.publishing.shelf import show_card
+
+    (copy / "README.md").write_text(
+        "# A card\n\n\x1b]0;owned\x07 and \x1b[2J\x9b31m more [here](https://example.org)\n"
+    )
+    shown = io.StringIO()
+    show_card(str(copy), Console(file=shown, force_terminal=True, width=80))
+    assert "\x1b]" not in shown.getvalue()
+    assert "\x1b[2J" not in shown.getvalue()
+    assert "\x9b" not in shown.getvalue()
+    assert "more" in shown.getvalue()

@@ -10,6 +10,7 @@ from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source, Target
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.trust import own_code
 
 MOST_NODES = 100_000
 """Keys and values of an analysis file, aliases written out."""
@@ -59,7 +60,9 @@ def read_analysis(path: str | Path) -> tuple[Analysis, Lines]:
         raise CollidekitError(f"{path}: there is no such analysis file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CollidekitError(f"{path}: cannot be read as a text file ({error})") from None
-    return parse_analysis(text, str(path))
+    found = parse_analysis(text, str(path))
+    own_code(found[0].processor, found[0].source.format)
+    return found
 
 
 def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:

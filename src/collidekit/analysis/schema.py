@@ -16,6 +16,7 @@ from collidekit.analysis.features import Feature, Fraction, Name, Strict, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.errors import did_you_mean
+from collidekit.names import name_problem
 
 Expression = Annotated[str, Field(min_length=1)]
 
@@ -208,6 +209,13 @@ class Analysis(Strict):
     """Settings of the training that this analysis recommends, under the names of ``TrainingTask``'s parameters."""
     recipes: dict[Name, dict[Name, Any]] = {}
     """The settings to recommend instead where another network is chosen, by its name."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_a_folder(cls, value: str) -> str:
+        if value and (problem := name_problem(value)):
+            raise wrong(f"{problem}: it cannot be the name of a folder")
+        return value
 
     @field_validator("variables", "classes", mode="before")
     @classmethod

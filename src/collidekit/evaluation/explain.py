@@ -1,7 +1,7 @@
 """A checkpoint and files -> feature importance as JSON and pictures: what ``collidekit explain`` does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from collidekit.analysis.load import read_analysis
@@ -16,7 +16,7 @@ from collidekit.evaluation.importance_items import find_scores
 from collidekit.evaluation.importance_row import ExplainedRow, explain_row
 from collidekit.evaluation.plots.explained_row import plot_row
 from collidekit.evaluation.plots.importance import plot_importance
-from collidekit.files import write_json
+from collidekit.files import gathering, write_json
 from collidekit.inference.sample_rows import sample_rows
 from collidekit.models.tagger import Tagger
 from collidekit.progress import counting
@@ -64,16 +64,20 @@ def explain_files(
     check_settings(settings)
     path = find_checkpoint(checkpoint)
     loaded = load_checkpoint(path)
-    plan = Plan(loaded.analysis)
-    if analysis is not None:
+    if analysis is None:
+        plan = loaded.plan()
+    else:
         plan = Plan(*read_analysis(find_analysis(analysis)))
         check_same_inputs(path, loaded.analysis, plan.analysis)
     find_scores(plan.analysis, settings.scores)  # before any work
-    if row is not None:
-        return _explain_row(loaded.tagger, plan, files, folder, settings, row, member)
-    with counting("Reading", "entries") as done:
-        batch = sample_rows(plan, files, settings.rows, done)
-    return explain_sample(loaded.tagger, plan.analysis, batch, folder, settings)
+    with gathering(folder) as staging:
+        if row is not None:
+            made = _explain_row(loaded.tagger, plan, files, staging, settings, row, member)
+        else:
+            with counting("Reading", "entries") as done:
+                batch = sample_rows(plan, files, settings.rows, done)
+            made = explain_sample(loaded.tagger, plan.analysis, batch, staging, settings)
+    return replace(made, folder=folder, pictures=[folder / picture.name for picture in made.pictures])
 
 
 def explain_sample(tagger: Tagger, analysis: Analysis, batch: Batch, folder: Path, settings: Settings) -> Explained:

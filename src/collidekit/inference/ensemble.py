@@ -131,7 +131,7 @@ def predict_files_with(
     skipped: dict[str, None] = {}
     for names in groups.values():
         taggers = [members[name].tagger for name in names]
-        used = plan or Plan(members[names[0]].analysis)
+        used = plan or members[names[0]].plan()
         predictions, left_out = predict_files_each(taggers, used, files, batch_size, skip_bad_files, done, counts)
         counts = None
         found |= dict(zip(names, predictions, strict=True))

@@ -13,10 +13,12 @@ from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.ensemble import Combination, combine, load_members, predict_files_with
+from collidekit.inference.own_output import check_output
 from collidekit.inference.predict import output_suffix
 from collidekit.inference.predictions import Predictions
 from collidekit.progress import counting
 from collidekit.shipped import find_analysis
+from collidekit.training.checkpoint import find_checkpoint
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def predict_to_file(
     output_suffix(output)
     if output.is_dir():
         raise CollidekitError(f"{output}: is a folder; name a file to write")
+    check_output(output, files, [find_checkpoint(name) for name in (checkpoint, *others)])
     loaded = load_members([checkpoint, *others])
     if use_temperature:
         for name, member in loaded.items():

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from collidekit import __version__
-from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.roc_result import RocResult, measure_discriminator
 from collidekit.files import plain, write_text
@@ -160,7 +159,7 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
     loaded = load_checkpoint(folder)
     with counting("Predicting", "rows") as done:
         predictions, skipped = predict_files(
-            loaded, Plan(loaded.analysis), list(test_files), skip_bad_files=skip_bad_files, done=done
+            loaded, loaded.plan(), list(test_files), skip_bad_files=skip_bad_files, done=done
         )
     names = predictions.discriminators_with_truth()
     if not names:

@@ -8,9 +8,10 @@ from rich.table import Table
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
+from collidekit.plain_text import without_controls
 from collidekit.shipped import shipped_models
 from collidekit.training.checkpoint import find_checkpoint
-from collidekit.training.model_folder import CARD, DESCRIPTION, read_description
+from collidekit.training.model_folder import CARD, DESCRIPTION, check_inside, read_description
 
 GAP, LEAST_DATA = 2, 20
 """Between columns, and for a column of data, in characters."""
@@ -45,12 +46,18 @@ def _cells(description: dict[str, Any]) -> tuple[str, ...]:
     several = len(scores) > 1
     lines = [f"{s['name'] + ' ' if several else ''}{with_error(s['auc'], s['auc_error'])}" for s in scores]
     measured = "\n".join(lines) or "not measured"
-    return f"{network.get('parameters', 0):,}", size, measured, str(data.get("description") or "not said")
+    return (
+        f"{network.get('parameters', 0):,}",
+        size,
+        measured,
+        without_controls(str(data.get("description") or "not said")),
+    )
 
 
 def show_card(name: str, console: Console) -> None:
     """The card of a model that ships, or of a folder."""
     card = find_checkpoint(name).parent / CARD
+    check_inside(card)
     if not card.is_file():
         raise CollidekitError(f"{card}: there is no card; 'collidekit publish' writes one")
-    console.print(Markdown(card.read_text(encoding="utf-8")))
+    console.print(Markdown(without_controls(card.read_text(encoding="utf-8")), hyperlinks=False))

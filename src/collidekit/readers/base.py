@@ -12,6 +12,7 @@ import awkward as ak
 
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.readers.protocols import check_protocol
 from collidekit.readers.xrootd import limit_waits, trouble
 
 AHEAD = 1 << 20
@@ -140,6 +141,7 @@ def is_url(path: str) -> bool:
 
 def server_of(url: str) -> tuple[Any, str]:
     """The server of a url as fsspec knows it, and the path on it."""
+    check_protocol(url)
     import fsspec
 
     # of a file that does not open, a search for other places of it would hide what the server says
@@ -199,6 +201,7 @@ def open_binary(path: str, kept: int | None = None) -> BinaryIO:
 def check(path: str) -> None:
     """An error in one line for a file that is missing, unreadable or empty, or a url nobody here can read."""
     if is_url(path):
+        check_protocol(path)
         import fsspec
 
         try:

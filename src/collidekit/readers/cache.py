@@ -6,6 +6,7 @@ url, which is locked by the process that copies.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,11 +36,23 @@ def cached_files() -> list[CachedFile]:
     """All copies of remote files, also those that are not complete; none if COLLIDEKIT_CACHE is not set."""
     found = []
     for note in sorted(folder.glob("*.url")) if (folder := cache_folder()) else []:
-        url = note.read_text()
-        for path in sorted(note.parent.glob(f"{note.stem}-*")):
+        url = _noted(note)
+        copy = re.compile(rf"{note.stem}-\d+-\d+-{re.escape(_name(url))}(\.part)?")
+        for path in sorted(note.parent.glob(f"{note.stem}-*")) if url else ():
+            if not copy.fullmatch(path.name):
+                continue
             with suppress(FileNotFoundError):
                 found.append(CachedFile(url, path, path.stat().st_size))
     return found
+
+
+def _noted(note: Path) -> str:
+    """The url of a note that a copy of ours has; an empty text for a file that only ends like one."""
+    try:
+        url = note.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return url if "://" in url and _key(url) == note.stem else ""
 
 
 def cache_folder() -> Path | None:

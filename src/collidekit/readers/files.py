@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import check, is_url
+from collidekit.readers.protocols import check_protocol
 from collidekit.readers.remote import known_status
 from collidekit.readers.server import is_glob, matches, trying
 
@@ -38,6 +39,10 @@ def _matched(pattern: str, origin: str = "") -> Iterator[tuple[str, str]]:
     """Each file of a pattern, and where it was named."""
     origin = origin or repr(pattern)
     if is_url(pattern):
+        try:
+            check_protocol(pattern)
+        except CollidekitError as error:
+            raise CollidekitError(f"{error}" + ("" if origin == repr(pattern) else f" (named in {origin})")) from None
         found = trying(pattern, lambda: matches(pattern)) if is_glob(pattern) else [pattern]
     else:
         pattern = os.path.expanduser(pattern)

@@ -16,6 +16,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.files import read_json, write_json
+from collidekit.names import name_problem
 from collidekit.provenance import provenance
 from collidekit.shipped import find_analysis, load_plan
 
@@ -90,6 +91,9 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     @cached_property
     def folder(self) -> Path:
+        for name in (self.analysis.name, *self.versions_in_path()):
+            if problem := name_problem(name):
+                raise CollidekitError(f"{self.config}: {name!r} {problem}: it cannot be the name of a folder")
         return results_folder().joinpath(type(self).__name__, self.analysis.name, *self.versions_in_path(), self.hash)
 
     def target(self, name: str) -> law.LocalFileTarget:
@@ -105,9 +109,16 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         if self.verbose:
             self.say(f"[dim]{text}[/dim]")
 
+    def ran_with(self) -> dict[str, Any]:
+        """What else the numbers hang on, in their last digits; no part of the identity."""
+        return {}
+
     def write_provenance(self) -> None:
         """``run.json``: written last, an output is complete when it is there."""
-        write_json(self.folder / "run.json", json.loads(json.dumps(provenance(self.identity()), default=str)))
+        write_json(
+            self.folder / "run.json",
+            json.loads(json.dumps({**provenance(self.identity()), **self.ran_with()}, default=str)),
+        )
 
     def provenance(self) -> dict[str, Any]:
         content: dict[str, Any] = read_json(self.folder / "run.json")

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from collidekit.analysis.scope import Plan
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import read_manifest
 from collidekit.errors import CollidekitError
@@ -66,10 +65,10 @@ def calibrate(
         fitted_on = "validation rows"
     temperature = temperature_of(predictions, fitted_on)
     result = measure_calibration(predictions, temperature)
-    store_temperature(path, temperature)
     folder = out or path.parent / "calibration"
-    write_json(folder / "calibration.json", result.as_dict())
     plots = plot_reliabilities(folder, predictions, temperature, loaded.analysis.name)
+    write_json(folder / "calibration.json", result.as_dict())
+    store_temperature(path, temperature)  # last: after an error the model is as it was
     return Calibrated(path, result, folder, plots, skipped)
 
 
@@ -84,7 +83,7 @@ def _of_files(
                 "the files to take the validation rows, or give other ones"
             )
     with counting("Predicting", "rows") as done:
-        return predict_files(loaded, Plan(loaded.analysis), files, batch_size, skip_bad_files, done)
+        return predict_files(loaded, loaded.plan(), files, batch_size, skip_bad_files, done)
 
 
 def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:

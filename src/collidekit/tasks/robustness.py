@@ -10,7 +10,6 @@ import torch
 from attrs import evolve
 from rich.console import Console
 
-from collidekit.analysis.scope import Plan
 from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.loader import Dataset, Loader
@@ -157,14 +156,14 @@ def study_of_models(
         path = find_checkpoint(name)
         loaded.append((path, load_checkpoint(path)))
         check_same_inputs(path, loaded[-1][1].analysis, loaded[0][1].analysis)
-    analysis = loaded[0][1].analysis
+    used = loaded[0][1].plan() if layout is None else load_plan(layout)
+    analysis = used.analysis
     if layout is not None:
-        analysis = load_plan(layout).analysis
         check_same_inputs(loaded[0][0], loaded[0][1].analysis, analysis)
     if not analysis.discriminators:
         raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
     with counting("Reading", "entries") as done:
-        rows = sample_rows(Plan(analysis), files, limit, done)
+        rows = sample_rows(used, files, limit, done)
     rows = rows.take(torch.nonzero(rows.labels >= 0).flatten())
     if not len(rows):
         raise CollidekitError("no row of the files is in a class of the analysis: without the truth there is no AUC")

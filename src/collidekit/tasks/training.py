@@ -19,6 +19,7 @@ from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.config import TrainingConfig, training_config
 from collidekit.training.fine_tuning import Start, rate_factors
+from collidekit.training.stopping import newest_whole
 
 if TYPE_CHECKING:
     from collidekit.training.loop import Training
@@ -156,6 +157,7 @@ class TrainingTask(TrainingParameters):
         default=0, significant=False, description="go on from the checkpoint of this epoch, not from the last one"
     )
     exclude_index = False
+    _device = "cpu"
 
     def requires(self) -> dict[str, AnalysisTask]:
         needed = {"dataset": DatasetConstructorTask.req(self)}
@@ -213,6 +215,7 @@ class TrainingTask(TrainingParameters):
             (training.resume if start.parent == self.folder else training.extend)(start)
             self.say(f"going on after epoch {training.epoch - 1} from {start}")
         self._say_what_learns(training)
+        self._device = str(training.fabric.device)
         parameters = sum(p.numel() for p in training.tagger.parameters())
         self.say(
             f"[bold]Training[/bold] {config.model_name} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
@@ -223,6 +226,10 @@ class TrainingTask(TrainingParameters):
         if training.objective.outputs == len(self.analysis.classes):
             self._calibrate(dataset)
         self.write_provenance()
+
+    def ran_with(self) -> dict[str, Any]:
+        """Sums are rounded in another order with other threads or on another device."""
+        return {"ran with": {"threads": torch.get_num_threads(), "device": self._device}}
 
     def _say_what_learns(self, training: "Training") -> None:
         """Where it begins from; with ``--verbose`` the name of each parameter, for patterns, and what becomes of it."""
@@ -257,8 +264,8 @@ class TrainingTask(TrainingParameters):
             if not path.exists():
                 raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch} to go on from")
             return path
-        if self.resume_training and (self.folder / "last.pt").exists():
-            return self.folder / "last.pt"
+        if self.resume_training and (newest := newest_whole(self.folder, self.say)):
+            return newest
         if self.extend_training:
             return Path(self.requires()["training"].folder / "last.pt")
         return None

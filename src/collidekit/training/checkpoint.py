@@ -1,6 +1,6 @@
 """Checkpoints: weights, the resolved configuration and all that is needed to go on. Loaded weights-only, never unpickled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from collidekit.analysis.schema import Analysis, Collection, Group
+from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.files import replacing, write_json
 from collidekit.models.registry import build_network
@@ -17,7 +18,9 @@ from collidekit.models.temperature import Temperature
 from collidekit.objectives import outputs_of
 from collidekit.shipped import shipped_models
 from collidekit.training.config import TrainingConfig
-from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description
+from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description, seal
+from collidekit.training.seal import content_checksum
+from collidekit.trust import check_code, code_of
 
 FORMAT = 1
 _KEYS = {"analysis", "config", "epoch", "tagger", "state"}
@@ -34,12 +37,31 @@ class Checkpoint:
     state: dict[str, Any]
     temperature: Temperature | None = None
     """None where no temperature was fitted yet."""
+    path: Path = Path("checkpoint")
+    code: dict[str, Any] = field(default_factory=dict)
+    """File, hash and source of the network, processor and reader that are code of the user's own."""
+
+    def plan(self) -> Plan:
+        """Its analysis, to read files with; an error where that would run code that is not known to be the user's."""
+        names = code_names(self.analysis, self.config)
+        for what in ("processor", "reader"):
+            check_code(self.path, what, names[what], self.code.get(what))
+        return Plan(self.analysis)
+
+
+def code_names(analysis: Analysis, config: TrainingConfig) -> dict[str, str | None]:
+    """What may be code of a user's own."""
+    return {"network": config.model_name, "processor": analysis.processor, "reader": analysis.source.format}
 
 
 def save_checkpoint(
-    path: Path, tagger: dict[str, Any], analysis: Analysis, config: TrainingConfig, epoch: int, state: dict[str, Any]
-) -> None:
-    """Write a checkpoint; it appears under its name only when it is complete."""
+    path: Path, tagger: dict[str, Any], analysis: Analysis, config: TrainingConfig, epoch: int, state: dict[str, Any],
+    code: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write a checkpoint; it appears under its name only when it is complete.
+
+    ``code`` is what ``code_of`` said of the code of the training when it began; None is that of now.
+    """
     content = {
         "collidekit": FORMAT,
         "analysis": analysis.model_dump_json(),
@@ -47,6 +69,7 @@ def save_checkpoint(
         "epoch": epoch,
         "tagger": tagger,
         "state": state,
+        "code": code_of(code_names(analysis, config)) if code is None else code,
     }
     _write(path, content)
 
@@ -55,7 +78,7 @@ def store_temperature(path: Path, temperature: Temperature) -> None:
     """Write the temperature into a checkpoint, or into the description of a published model; all else stays."""
     if path.suffix == ".safetensors":
         description = path.with_name(DESCRIPTION)
-        write_json(description, {**read_description(description), "temperature": temperature.as_dict()})
+        write_json(description, seal({**read_description(description), "temperature": temperature.as_dict()}))
     else:
         _write(path, {**load_content(path), "temperature": temperature.as_dict()})
 
@@ -63,7 +86,7 @@ def store_temperature(path: Path, temperature: Temperature) -> None:
 def _write(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as temporary:
         try:
-            torch.save(content, temporary)
+            torch.save({**content, "checksum": content_checksum(content)}, temporary)
         except RuntimeError as error:  # what torch makes of a full disk
             raise OSError(None, f"is the disk full? {str(error).splitlines()[0]}") from error
 
@@ -111,6 +134,12 @@ def load_content(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(content, dict) or content.get("collidekit") != FORMAT or not content.keys() >= _KEYS:
         raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")
+    checksum = content.pop("checksum", None)  # checkpoints of earlier versions have none
+    if checksum is not None and checksum != content_checksum(content):
+        raise CollidekitError(
+            f"{path}: is damaged: its content does not have the checksum that was written with it; copy it again, or go on "
+            "from an earlier checkpoint"
+        )
     return content
 
 
@@ -133,6 +162,8 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     path = find_checkpoint(name)
     content = load_content(path)
     analysis, config = read_settings(path, content)
+    code = content.get("code") or {}
+    check_code(path, "network", config.model_name, code.get("network"))
     network = build_network(
         config.model_name, analysis.inputs, outputs_of(config.objective, analysis), config.model_options
     )
@@ -144,7 +175,7 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
             f"{path}: its weights do not fit network {config.model_name!r} ({str(error).splitlines()[-1].strip()})"
         ) from None
     temperature = Temperature.read(content.get("temperature"), path)
-    return Checkpoint(tagger.eval(), analysis, config, content["epoch"], content["state"], temperature)
+    return Checkpoint(tagger.eval(), analysis, config, content["epoch"], content["state"], temperature, path, code)
 
 
 def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> None:
@@ -158,6 +189,8 @@ def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis,
         mine, theirs = getattr(config, name), getattr(settings, name)
         if name not in ("extend_training", "from_checkpoint") and mine != theirs:
             raise CollidekitError(f"{path}: was trained with {name} {theirs!r}, not {mine!r}; one cannot go on from it")
+    if stored := (content.get("code") or {}).get("network"):
+        check_code(path, "network", config.model_name, stored)
 
 
 def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:

@@ -16,6 +16,7 @@ from collidekit.objectives.classification import LossFunction
 from collidekit.training.augmentations import canonical
 from collidekit.training.optimizers import OPTIMIZERS
 from collidekit.training.schedules import SCHEDULES
+from collidekit.trust import check_code, own_code
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -145,7 +146,10 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
             raise CollidekitError(f"{where}: unknown key{close}; allowed are {', '.join(known)}") from None
         shown = f"--{name.replace('_', '-')}" if name in chosen else where
         raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}") from None
-    return _of_its_checkpoint(config, chosen) if config.from_checkpoint else config
+    if config.from_checkpoint:
+        config = _of_its_checkpoint(config, chosen)
+    own_code(config.model_name)
+    return config
 
 
 def _recommended(analysis: Analysis, network: str | None) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -171,7 +175,10 @@ def _of_checkpoint(chosen: Mapping[str, Any]) -> str | None:
 def _of_its_checkpoint(config: TrainingConfig, chosen: Mapping[str, Any]) -> TrainingConfig:
     from collidekit.training.fine_tuning import Start
 
-    theirs = Start.of(config.from_checkpoint).config
+    start = Start.of(config.from_checkpoint)
+    theirs = start.config
+    if "model_name" not in chosen:
+        check_code(start.path, "network", theirs.model_name, start.code.get("network"))
     name = chosen.get("model_name", theirs.model_name)
     options = theirs.model_options if name == theirs.model_name else {}
     return config.model_copy(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class Start:
     tagger: dict[str, Tensor]
     checksum: str
     """Of weights and scaling, wherever the file lies and whatever else it holds."""
+    code: Mapping[str, Any]
+    """File, hash and source of the code that it was trained with."""
 
     @classmethod
     def of(cls, name: str) -> "Start":
@@ -157,7 +160,9 @@ def check_start(config: TrainingConfig, analysis: Analysis, network: Network) ->
 def _read(path: Path, modified: int, size: int) -> Start:
     """Kept while the file stays as it is: every task of a run asks for it."""
     content = load_content(path)
-    return Start(path, *read_settings(path, content), content["tagger"], _checksum(content["tagger"]))
+    return Start(
+        path, *read_settings(path, content), content["tagger"], _checksum(content["tagger"]), content.get("code") or {}
+    )
 
 
 def _checksum(tagger: Mapping[str, Tensor]) -> str:

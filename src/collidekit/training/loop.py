@@ -22,7 +22,7 @@ from collidekit.objectives.build import build_objective
 from collidekit.objectives.targets import TargetLosses, TargetScores
 from collidekit.threads import sharing_cores
 from collidekit.training.augmentations import build_augmentation
-from collidekit.training.checkpoint import check_same_training, load_content, save_checkpoint
+from collidekit.training.checkpoint import check_same_training, code_names, load_content, save_checkpoint
 from collidekit.training.compiled import compile_dense
 from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
@@ -32,6 +32,8 @@ from collidekit.training.history import Board, History
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
+from collidekit.training.stopping import StopSignals
+from collidekit.trust import code_of, own_code
 
 SAVE_SECONDS = 120.0
 FIRST_STOP = 20
@@ -60,6 +62,8 @@ class Training:
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(config.seed)
         self.objective = build_objective(config, self.analysis)
+        own_code(config.model_name)
+        self.code = code_of(code_names(self.analysis, config))
         network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network)
         if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
@@ -89,6 +93,7 @@ class Training:
         self.augment = build_augmentation(config.augmentation, self.analysis, self.data.statistics)
         self.adversary = self._adversary(dataset)
         self.history = History()
+        self.signals = StopSignals()
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
         """The last epoch of the training that this one extends."""
@@ -115,11 +120,12 @@ class Training:
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
         board = Board(self.folder / "tensorboard", self.history)
-        with self.display, sharing_cores(torch.get_num_threads()):
+        with self.display, sharing_cores(torch.get_num_threads()), StopSignals() as self.signals:
             self.display.header()
             while self.epoch <= self.last_epoch and not self._stop_early():
                 self._train_epoch()
                 board.add(self._finish_epoch())
+                self._stop_if_told()
         board.close()
         return self.folder / "best_model.pt"
 
@@ -148,9 +154,20 @@ class Training:
             begun, cpu = now, used
             rows, seconds = self.sums["rows"], max(self.sums["seconds"], 1e-9)
             self.display.step(self.sums["loss"] / rows, loss, rows / seconds, learning_rate)
+            if self.signals.received:
+                self.save("last.pt")
+            self._stop_if_told()
             if now - saved > self.save_seconds:
                 self.save("last.pt")
                 saved = begun = time.monotonic()
+
+    def _stop_if_told(self) -> None:
+        """The state is saved at this point."""
+        if self.signals.received:
+            raise CollidekitError(
+                f"{self.folder}: stopped by {self.signals.received} in epoch {min(self.epoch, self.last_epoch)}; the state is "
+                "saved, and the same command goes on from there"
+            )
 
     def _adversary(self, dataset: Dataset) -> Adversary | None:
         """What attacks the training rows, where the settings name an attack."""
@@ -303,12 +320,14 @@ class Training:
             "objective": self.objective.state(),
             "began_from": self.start.checksum if self.start else "",
         }
-        save_checkpoint(self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state)
+        save_checkpoint(
+            self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code
+        )
 
     def _save_best(self, tagger: dict[str, Any]) -> None:
         save_checkpoint(
-            self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}
-        )  # fmt: skip
+            self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}, self.code
+        )
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint of this training: weights, optimizer, averages, history, position, random state."""

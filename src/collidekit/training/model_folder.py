@@ -10,7 +10,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from collidekit.errors import CollidekitError
-from collidekit.files import read_json, replacing, write_json
+from collidekit.files import plain, read_json, replacing, write_json
+from collidekit.training.seal import text_checksum
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "model.json", "README.md"
@@ -28,8 +29,14 @@ def save_model(folder: Path, tagger: dict[str, Tensor], description: dict[str, A
     with replacing(folder / WEIGHTS) as temporary:
         temporary.write_bytes(content)
     weights = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    write_json(folder / DESCRIPTION, {"collidekit model": FORMAT, **description, "weights": weights})
+    write_json(folder / DESCRIPTION, seal({"collidekit model": FORMAT, **description, "weights": weights}))
     return weights
+
+
+def seal(description: dict[str, Any]) -> dict[str, Any]:
+    """A description with the checksum of all that it says."""
+    content: dict[str, Any] = plain(description)
+    return {**content, "checksum": text_checksum(content)}
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -43,10 +50,25 @@ def read_description(path: Path) -> dict[str, Any]:
     return content
 
 
+def check_inside(path: Path) -> None:
+    """An error for a file of a model's folder that is a link to somewhere else."""
+    if path.is_symlink() and path.resolve().parent != path.parent.resolve():
+        raise CollidekitError(
+            f"{path}: is a link to {path.resolve()}, out of the folder of the model; copy the file itself into it"
+        )
+
+
 def load_model(path: Path) -> dict[str, Any]:
     """Analysis and config as JSON text, epoch, and the checked weights: what a checkpoint for prediction holds."""
+    check_inside(path)
+    check_inside(path.with_name(DESCRIPTION))
     description = read_description(path.with_name(DESCRIPTION))
     check_no_code(path, description["analysis"], description["config"])
+    if "checksum" in description and description["checksum"] != text_checksum(description):
+        raise CollidekitError(
+            f"{path.with_name(DESCRIPTION)}: is damaged or was changed by hand (its checksum differs); copy the whole folder "
+            "again"
+        )
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != description["weights"].get("sha256"):
         raise CollidekitError(

@@ -1,0 +1,93 @@
+"""Kill two concurrent runs at random times, again and again, and compare what they make with a run that nothing disturbed.
+
+python benchmarks/kills.py FOLDER --kills 200
+
+Each process constructs a dataset of its own from the bundled sample, trains for two epochs and predicts; after each kill it is
+started again, until it ends well. Then the predictions of both must be those of the undisturbed run, byte for byte.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+OPTIONS = ["--model", "mlp", "--epochs", "2", "--threads", "1", "--workers", "1"]
+
+
+def command(sample: Path) -> list[str]:
+    """Construction, training and prediction of the bundled sample."""
+    files = ["--files", str(sample / "train.root"), "--test-files", str(sample / "test.root")]
+    return [sys.executable, "-m", "collidekit", "run", "top_tagging", *files, *OPTIONS]
+
+
+def start(sample: Path, results: Path) -> subprocess.Popen[bytes]:
+    log = results.with_suffix(".log").open("ab")
+    environment = {**os.environ, "COLLIDEKIT_OUTPUT": str(results), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command(sample), env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """The process and its workers."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def check(expected: Path, found: Path) -> None:
+    """The same predictions, each row once."""
+    (a,), (b,) = (list(path.rglob("predictions.parquet")) for path in (expected, found))
+    one, other = pq.read_table(a), pq.read_table(b)
+    assert one.equals(other), f"{b}: differs from the undisturbed {a}"
+    rows = np.stack([other["file"].to_numpy(), other["row"].to_numpy()], axis=1)
+    assert len(np.unique(rows, axis=0)) == len(rows), f"{b}: rows are doubled"
+    left = [path for path in found.rglob(".*.part*") if path.is_file()]
+    print(f"{found.name}: {len(rows):,} rows, identical; temporary files left: {len(left)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where to work")
+    parser.add_argument("--kills", type=int, default=200, help="of both processes together")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    sample = Path(__file__).resolve().parents[1] / "samples" / "top_tagging"
+    drawn = random.Random(given.seed)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    undisturbed = start(sample, given.folder / "undisturbed")
+    assert undisturbed.wait() == 0, f"the undisturbed run failed: see {given.folder}/undisturbed.log"
+    whole = time.monotonic() - begun
+    print(f"undisturbed: {whole:.1f} s", flush=True)
+    killed = cycles = 0
+    while killed < given.kills:
+        cycles += 1
+        places = [given.folder / f"cycle_{cycles}_{name}" for name in "ab"]
+        running = {place: start(sample, place) for place in places}
+        until = {place: time.monotonic() + drawn.uniform(0, whole) for place in places}
+        while running:
+            time.sleep(0.05)
+            for place, process in list(running.items()):
+                code = process.poll()
+                if code is not None:
+                    assert code == 0, f"{place}: ended with {code}: see {place}.log"
+                    del running[place]
+                elif time.monotonic() > until[place] and killed < given.kills:
+                    kill(process)
+                    killed += 1
+                    running[place] = start(sample, place)
+                    until[place] = time.monotonic() + drawn.uniform(0, whole)
+        for place in places:
+            check(given.folder / "undisturbed", place)
+            shutil.rmtree(place)
+    print(f"{killed} kills in {cycles} cycles of two processes: nothing lost, doubled or changed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""A verb that ends with an error leaves the model and the folders as they were."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Trained
+
+from collidekit.evaluation import explain
+from collidekit.tasks import calibrate
+
+
+def failing(*given: object, **settings: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_calibrate_leaves_the_model(
+    tmp_path: Path, trained: Trained, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Path(shutil.copy(trained.task / "best_model.pt", tmp_path))
+    before = model.read_bytes()
+    monkeypatch.setattr(calibrate, "plot_reliabilities", failing)
+    refused("calibrate", model, trained.test, "-o", tmp_path / "out")
+    assert model.read_bytes() == before
+    assert not (tmp_path / "out" / "calibration.json").exists()
+
+
+def test_explain_leaves_no_half_a_folder(
+    tmp_path: Path, trained: Trained, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain, "write_json", failing)
+    refused("explain", trained.task, trained.test, "-o", tmp_path / "out", "--rows", 50, "--repeats", 2, "--steps", 2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_output_is_no_input(tmp_path: Path, trained: Trained, refused: Callable[..., str]) -> None:
+    file = Path(shutil.copy(trained.test, tmp_path / "mine.root"))
+    before = file.read_bytes()
+    assert "is mine.root, which is read; give --out another name" in refused(
+        "predict", trained.task, "mine.root", "-o", file
+    )
+    assert file.read_bytes() == before
