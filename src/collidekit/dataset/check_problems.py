@@ -7,6 +7,7 @@ import numpy as np
 
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import Part
+from collidekit.dataset.far_values import far_values
 from collidekit.dataset.separation import Separation, best_alone, suspicious
 
 SHARED_IS_ERROR = 0.001
@@ -77,7 +78,11 @@ def _value_problems(plan: Plan, part: Part) -> Iterator[Problem]:
         if count > _MANY_BAD * part.selected:
             yield Problem(f"{part.name}: {count:,} rows ({count / part.selected:.1%}) have no {name}")
     for group, features in (part.statistics or {}).items():
-        for name, entry in features.items():
+        for feature in plan.analysis.inputs[group].features:
+            name, entry = feature.name, features[feature.name]
+            if part.name == "training":  # the scaling is theirs
+                for text in far_values(f"{group}.{name}", feature, entry):
+                    yield Problem(f"training: {text}")
             if not entry.count:
                 yield Problem(f"{part.name}: {group}.{name} is the default in every row")
             elif entry.low == entry.high and entry.count > 1 and not entry.missing:
