@@ -54,14 +54,12 @@ def test_an_ensemble_has_no_gradient_of_its_own(place: Path) -> None:
 
 def test_all_parameters_of_an_attack_decide_the_folder(place: Path) -> None:
     every = [
-        {}, FGSM, {**FGSM, "test_attack_magnitude": 0.2}, {**FGSM, "test_attack_iterations": 2},
+        {}, FGSM, {**FGSM, "test_attack_magnitude": 0.2}, {**FGSM, "test_attack": "pgd", "test_attack_iterations": 2},
         {**FGSM, "test_attack_individual_factors": True}, {**FGSM, "test_attack_reduce": False},
-        {**FGSM, "test_attack_restrict_impact": 0.1}, {**FGSM, "test_attack_overshoot": 0.1},
-        {**FGSM, "test_attack_uncertainty": 2.0}, {"attack": "fgsm"}, {"attack": "fgsm", "attack_magnitude": 0.1},
+        {**FGSM, "test_attack_restrict_impact": 0.1}, {**FGSM, "test_attack": "jetfool", "test_attack_overshoot": 0.1},
+        {**FGSM, "test_attack": "optimizer", "test_attack_uncertainty": 2.0}, {"attack": "fgsm", "attack_magnitude": 0.1},
     ]  # fmt: skip
     assert len({InferenceTask(**FILES, **settings).folder for settings in every}) == len(every)
-    nominal = InferenceTask(**FILES, test_attack_magnitude=0.3, attack_magnitude=0.2)
-    assert nominal.folder == InferenceTask(**FILES).folder, "without an attack its settings mean nothing"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.training.effect import attack_without_effect, check_given, check_magnitude
 
 ATTACK: dict[str, tuple[Any, str]] = {
     "attack": (str, "nominal (none), noise, shift, fgsm, pgd, ngm, jetfool or optimizer"),
@@ -50,7 +51,17 @@ class TestAttackParameters:
     @property
     def test_attack_settings(self) -> AttackSettings:
         """What is done to the rows before they are judged."""
-        return _checked({name: getattr(self, f"test_{name}") for name in ATTACK}, "--test-")
+        given = {name: getattr(self, f"test_{name}") for name in ATTACK}
+        settings = _checked(given, "--test-")
+        self.check_attack(settings, {name: value for name, value in given.items() if value is not None})
+        return settings
+
+    def check_attack(self, settings: AttackSettings, given: Mapping[str, Any]) -> None:
+        """An error for a setting of the attack that is given and does nothing."""
+        check_given(given, attack_without_effect(settings), "--test-")
+        check_magnitude(settings, given, "--test-attack")
+        if self.test_attack_from and settings.attack == "nominal":
+            raise CollidekitError("--test-attack-from: acts only with an attack; name one with --test-attack")
 
 
 def attack_settings(pairs: Sequence[str]) -> AttackSettings:

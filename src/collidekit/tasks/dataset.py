@@ -47,6 +47,12 @@ class DatasetParameters(AnalysisTask):
         return shipped_files(self, "training")
 
 
+def at_least(option: str, value: int, smallest: int) -> None:
+    """An error for a count that is too small, or larger than any that can be meant."""
+    if not smallest <= value < 2**31:
+        raise CollidekitError(f"--{option}: {value} is not a number from {smallest} to {2**31 - 1}")
+
+
 def shipped_files(task: AnalysisTask, part: str) -> list[str]:
     """The files that the analysis file itself names, relative to where it lies."""
     patterns = getattr(task.analysis.files, part)
@@ -63,7 +69,17 @@ class DatasetConstructorTask(DatasetParameters):
 
     exclude_index = False
 
+    def check_parameters(self) -> None:
+        """An error for a number that cannot be meant, or a parameter that does nothing."""
+        at_least("chunk-size", self.chunk_size, 1)
+        at_least("coffea-worker", self.coffea_worker, 1)
+        if self.executor not in ("futures", "dask"):
+            raise CollidekitError(f"--executor: {self.executor!r} is not known; take futures or dask")
+        if self.scheduler and self.executor != "dask":
+            raise CollidekitError("--scheduler: acts only with --executor dask; give both or none")
+
     def identity(self) -> dict[str, Any]:
+        self.check_parameters()
         return {
             "format": FORMAT,
             "analysis": self.analysis.fingerprint,

@@ -24,6 +24,7 @@ from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
+from collidekit.training.config import TrainingConfig
 from collidekit.training.prepare import validation_rows
 
 
@@ -68,7 +69,18 @@ class TestParameters(TestAttackParameters, TrainingParameters):
                 f"--seeds: cannot stand beside --{'checkpoint' if self.checkpoint else 'seed'}; give one"
             )
         check_combination(str(self.combine))
+        if self.combine != "mean" and not seeds and len(self.checkpoint) < 2:
+            raise CollidekitError("--combine: acts only with an ensemble; give several --seeds or checkpoints")
+        self._check_checkpoint()
         return seeds
+
+    def _check_checkpoint(self) -> None:
+        """Where a checkpoint is judged nothing is trained: no setting of a training is for it."""
+        given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, 0, ())]
+        if self.checkpoint and given:
+            raise CollidekitError(
+                f"--{given[0].replace('_', '-')}: does nothing beside --checkpoint, which is not trained; leave out one of them"
+            )
 
     @property
     def is_ensemble(self) -> bool:
@@ -93,7 +105,9 @@ class InferenceTask(TestParameters):
 
     def requires(self) -> dict[str, AnalysisTask]:
         if self.all_seeds:
-            return {f"seed {seed}": InferenceTask.req(self, seed=seed, seeds=()) for seed in self.all_seeds}
+            return {
+                f"seed {seed}": InferenceTask.req(self, seed=seed, seeds=(), combine="mean") for seed in self.all_seeds
+            }
         needed: dict[str, AnalysisTask] = {} if self.checkpoint else {"training": TrainingTask.req(self)}
         if self.test_files:
             needed["test"] = DatasetConstructorTask.req(

@@ -1,6 +1,6 @@
 """RobustnessTask: a nominal and an adversarial training, over seeds, under attacks; the same of models that are trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from collidekit.tasks.inference import TestParameters
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
 from collidekit.training.config import TrainingConfig
+from collidekit.training.effect import attack_without_effect, check_given
 
 STEPS = {
     "pgd": {"attack_iterations": 20, "attack_starts": 1}, "ngm": {"attack_iterations": 10}, "jetfool": {"attack_iterations": 10},
@@ -80,7 +81,7 @@ class RobustnessTask(TestParameters):
 
     def trainings(self) -> list[TrainingTask]:
         """Nominal first, then adversarial where an attack is named, seed by seed."""
-        kinds: list[dict[str, Any]] = [{"attack": "nominal"}]
+        kinds: list[dict[str, Any]] = [{**self.left_out(attack="nominal"), "attack": "nominal"}]
         if self.training_config().attack != "nominal":
             kinds.append({})
         try:
@@ -103,6 +104,10 @@ class RobustnessTask(TestParameters):
             raise CollidekitError(f"{self.config}: robustness needs test files; give them with --test-files")
         test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)
         return {"test": test, **{f"training {i}": task for i, task in enumerate(self.trainings())}}
+
+    def check_attack(self, settings: AttackSettings, given: Mapping[str, Any]) -> None:
+        """The settings are shared by all of ``--attacks``: one of them must read each."""
+        check_given(given, attack_without_effect(settings, [str(name) for name in self.attacks]), "--test-")
 
     def attack_plan(self) -> AttackPlan:
         return attack_plan([str(name) for name in self.attacks], numbers(self.magnitudes), self.test_attack_settings)

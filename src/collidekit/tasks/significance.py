@@ -63,12 +63,20 @@ class SignificanceTask(TestParameters):
 
     def inference(self, objective: str, seed: int, **more: Any) -> InferenceTask:
         """The predictions of one training."""
-        task: InferenceTask = InferenceTask.req(self, objective=objective, seed=seed, seeds=(), checkpoint=(), **more)
+        fixed = {
+            **self.left_out(objective=objective),
+            "objective": objective,
+            "seed": seed,
+            "seeds": (),
+            "checkpoint": (),
+        }
+        task: InferenceTask = InferenceTask.req(self, **fixed, **more)
         return task
 
     def requires(self) -> dict[str, AnalysisTask]:
         if not self.test_files:
             raise CollidekitError(f"{self.config}: a significance needs test files; give them with --test-files")
+        self._check_given()
         needed: dict[str, AnalysisTask] = {}
         for seed in self._seeds():
             for objective in reversed(self.objectives()):  # the baseline last: others find a window of no use at once
@@ -77,6 +85,18 @@ class SignificanceTask(TestParameters):
             for objective in self._by_threshold():
                 needed[f"threshold {objective} {seed}"] = self.inference(objective, seed, test_filelist=tuple(learned))
         return needed
+
+    def _check_given(self) -> None:
+        """An error for a parameter that does nothing in any variant."""
+        for option, instead in (("objective", "--variants"), ("seed", "--seeds"), ("checkpoint", "--variants")):
+            if getattr(self, option) not in (None, ()):
+                raise CollidekitError(f"--{option}: has no meaning here; give {instead}")
+        nowhere = set.intersection(*(set(self.left_out(objective=name)) for name in self.objectives()))
+        if nowhere:
+            name = min(nowhere)
+            raise CollidekitError(
+                f"--{name.replace('_', '-')}: does nothing in any of {', '.join(self.objectives())}; leave it out"
+            )
 
     def _by_threshold(self) -> list[str]:
         return [name for name in self.objectives() if name in BY_THRESHOLD]

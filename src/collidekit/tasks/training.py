@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
-from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
+from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.effect import check_given, check_magnitude, without_effect
 from collidekit.training.fine_tuning import Start, rate_factors
 from collidekit.training.stopping import newest_whole
 
@@ -126,11 +128,32 @@ class TrainingParameters(AttackParameters, DatasetParameters):
 
     def training_config(self) -> TrainingConfig:
         """The settings: a parameter that is given, else what the analysis file recommends, else the default."""
+        at_least("n-threads", self.n_threads, 1)
         given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
         given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
         for name in ("model_options", "learning_rate_factors"):
             given[name] = json.loads(json.dumps(dict(given[name]), default=list)) or None
-        return training_config(self.plan, given)
+        config = training_config(self.plan, given)
+        self.check_effect(config, {**given, "extend_training": None})
+        return config
+
+    def check_effect(self, config: TrainingConfig, given: Mapping[str, Any]) -> None:
+        """An error for a setting that is given and that does nothing beside the others."""
+        check_given(given, without_effect(config, self.analysis))
+        recommended = self.analysis.training if given.get("attack") is None else ()
+        check_magnitude(
+            config, [*(name for name, value in given.items() if value is not None), *recommended], "--attack"
+        )
+
+    def left_out(self, **forced: Any) -> dict[str, None]:
+        """The settings that do nothing beside settings that this task itself forces on a training."""
+        given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
+        given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
+        for name in ("model_options", "learning_rate_factors"):
+            given[name] = dict(given[name]) or None
+        config = training_config(self.plan, {**given, **forced})
+        optional = {name for name in without_effect(config, self.analysis) if given.get(name) is not None}
+        return dict.fromkeys(sorted(optional - {"attack"}))
 
 
 def _target_weights(analysis: Analysis) -> dict[str, float]:
@@ -260,6 +283,10 @@ class TrainingTask(TrainingParameters):
     def _checkpoint(self) -> Path | None:
         """Where to go on from: the epoch that was asked for, the last state, or the end of the training to extend."""
         if self.resume_epoch:
+            if not self.resume_training:
+                raise CollidekitError(
+                    "--resume-training False begins again, and --resume-epoch goes on: give one of them"
+                )
             path = self.folder / f"model_{self.resume_epoch}.pt"
             if not path.exists():
                 raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch} to go on from")

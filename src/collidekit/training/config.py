@@ -18,12 +18,21 @@ from collidekit.training.optimizers import OPTIMIZERS
 from collidekit.training.schedules import SCHEDULES
 from collidekit.trust import check_code, own_code
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+LARGEST = 2**31 - 1
+"""Of epochs, rows in a step and other counts: more cannot be meant, and torch counts no further."""
 Optimizer = Literal[tuple(OPTIMIZERS)]  # type: ignore[valid-type]
 Schedule = Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
 ObjectiveName = Literal[tuple(OBJECTIVES)]  # type: ignore[valid-type]
+
+
+def no_flag(value: Any) -> Any:
+    """True and False, which YAML also writes as yes, no, on and off, are no numbers."""
+    if isinstance(value, bool):
+        raise wrong("must be a number")
+    return value
 
 
 ADVERSARIAL = ("adversarial", "adversarial_share", "adversarial_weight", "attack_ramp")
@@ -33,12 +42,12 @@ ADVERSARIAL = ("adversarial", "adversarial_share", "adversarial_weight", "attack
 class TrainingConfig(AttackSettings):
     """The settings of a training. All of them are in the hash of its folder."""
 
-    model_name: str = "pfn"
+    model_name: Annotated[str, Field(min_length=1)] = "pfn"
     model_options: dict[str, Any] = {}  # noqa: RUF012
-    epochs: Annotated[int, Field(ge=1)] = 20
-    min_steps: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[int, BeforeValidator(no_flag), Field(ge=1, le=LARGEST)] = 20
+    min_steps: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
     """More epochs where there are so few rows that these would be fewer steps."""
-    batch_size: Annotated[int, Field(ge=1)] = 1024
+    batch_size: Annotated[int, BeforeValidator(no_flag), Field(ge=1, le=LARGEST)] = 1024
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = "AdamW"  # type: ignore[valid-type]
     betas: tuple[Share, Share] = (0.95, 0.999)
@@ -74,11 +83,12 @@ class TrainingConfig(AttackSettings):
     focal_gamma: NotNegative = 2.0
     loss_weighting: bool = False
     train_val_split: Annotated[float, Field(gt=0, lt=1)] = 0.85
-    n_train_files: Annotated[int, Field(ge=-1)] = -1
-    seed: int = 123456
-    early_stopping: Annotated[int, Field(ge=0)] = 0
+    n_train_files: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
+    """Shards to use; -1 for all."""
+    seed: Annotated[int, BeforeValidator(no_flag), Field(ge=0, lt=2**63)] = 123456
+    early_stopping: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
     """Stop after this many epochs without a better validation loss; 0 never."""
-    overtraining_stop: Annotated[int, Field(ge=0)] = 0
+    overtraining_stop: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
     """Stop, after 20 epochs, where the slope of so many last validation losses is not negative; 0 never."""
     gradient_clip: NotNegative = 0.0
     """Largest norm of the gradient; 0 for no limit."""
@@ -93,7 +103,7 @@ class TrainingConfig(AttackSettings):
     """Patterns of the names of parameters that stay as they are."""
     learning_rate_factors: dict[str, Positive] = {}  # noqa: RUF012
     """Factors of the learning rate by patterns of names; those of all that match are multiplied."""
-    extend_training: Annotated[int, Field(ge=0)] = 0
+    extend_training: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
     """Epochs to go on for after the end of the training with these settings; the learning rate stays at its last value."""
 
     @field_validator("freeze", mode="before")
@@ -103,6 +113,13 @@ class TrainingConfig(AttackSettings):
         parts = value.split(",") if isinstance(value, str) else value
         if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
             return tuple(sorted({part.strip() for part in parts if part.strip()}))
+        return value
+
+    @field_validator("n_train_files")
+    @classmethod
+    def _some_files(cls, value: int) -> int:
+        if value == 0:
+            raise wrong("0 shards are none; write -1 for all")
         return value
 
     @field_validator("keep_head", "freeze")

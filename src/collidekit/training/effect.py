@@ -1,0 +1,88 @@
+"""Which settings of a training act beside the others: one that a user gives and that does nothing is refused."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from collidekit.analysis.schema import Analysis
+from collidekit.attacks.settings import AttackSettings
+from collidekit.errors import CollidekitError
+from collidekit.objectives import RELEGATING
+from collidekit.training.config import ADVERSARIAL, TrainingConfig
+from collidekit.training.optimizers import OPTIMIZERS
+
+ITERATING = ("pgd", "ngm", "jetfool", "optimizer")
+WITHOUT_MAGNITUDE = ("jetfool", "optimizer")
+"""Attacks for which a magnitude of 0 is no limit."""
+OF_ATTACKS: dict[str, tuple[str, ...]] = {
+    "attack_iterations": ITERATING,
+    "attack_overshoot": ("jetfool",),
+    "attack_uncertainty": ("optimizer",),
+    "attack_offset": ("noise",),
+    "attack_norm": ("pgd",),
+    "attack_starts": ("pgd",),
+}
+"""Settings that only these attacks read."""
+WARMING_UP = ("cosine", "batch_cosine_warmup", "one_cycle")
+
+
+def attack_without_effect(settings: AttackSettings, attacks: Iterable[str] | None = None) -> dict[str, str]:
+    """The settings of an attack (or of any of several) that have no effect, each with what it is for."""
+    names = tuple(attacks) if attacks is not None else (settings.attack,)
+    if set(names) <= {"nominal"}:
+        others = [name for name in AttackSettings.model_fields if name != "attack"]
+        return dict.fromkeys(others, "acts only with an attack")
+    return {
+        name: f"is for the attack{'s' * (len(owners) > 1)} {', '.join(owners)}"
+        for name, owners in OF_ATTACKS.items()
+        if not set(owners) & set(names)
+    }
+
+
+def check_magnitude(settings: AttackSettings, given: Iterable[str], option: str) -> None:
+    """An error where an attack has no magnitude, so that it would move nothing."""
+    if settings.attack in ("nominal", *WITHOUT_MAGNITUDE) or "attack_magnitude" in given:
+        return
+    if settings.attack == "noise" and settings.attack_offset:
+        return
+    if settings.attack_magnitude == 0:
+        raise CollidekitError(
+            f"{option}: the attack {settings.attack} has no magnitude and would move nothing; give {option}-magnitude"
+        )
+
+
+def without_effect(config: TrainingConfig, analysis: Analysis) -> dict[str, str]:
+    """The settings that have no effect beside the others of a training, each with what it is for."""
+    found = attack_without_effect(config)
+    if config.attack == "nominal":
+        found |= dict.fromkeys(ADVERSARIAL, "acts only with an attack")
+    found |= _of("adversarial_share", config.adversarial == "mix", "is for --adversarial mix")
+    found |= _of("adversarial_weight", config.adversarial == "trades", "is for --adversarial trades")
+    found |= _of("disco_weight", config.objective == "disco", "is for --objective disco")
+    significant = config.objective in (*RELEGATING, "modified_binary")
+    for name in ("significance_weight", "significance_warmup", "expected_yields"):
+        if name == "significance_weight" and config.objective == "relegator_factor":
+            found[name] = "is for --objective relegator, relegator_difference or modified_binary"
+        found |= _of(name, significant, f"is for --objective {', '.join(RELEGATING)} or modified_binary")
+    found |= _of("focal_gamma", config.loss_function == "FocalLoss", "is for --loss-function FocalLoss")
+    accepted = inspect.signature(OPTIMIZERS[str(config.optimizer)].__init__).parameters
+    found |= _of("betas", bool({"betas", "momentum"} & set(accepted)), f"is no setting of {config.optimizer}")
+    found |= _of("eps", "eps" in accepted, f"is no setting of {config.optimizer}")
+    found |= _of("warmup", config.lr_scheduler in WARMING_UP, "is for --lr-scheduler cosine or one_cycle")
+    found |= _of("lr_decay_factor", config.lr_scheduler != "constant", "is for schedules other than constant")
+    found |= _of("torch_compile_mode", config.use_torch_compile, "is for --use-torch-compile")
+    found |= _of("training_precision", not config.mixed_precision, "cannot stand beside --mixed-precision")
+    found |= _of("loss_weighting", analysis.kinematics is not None, "needs 'kinematics' in the analysis file")
+    return found
+
+
+def _of(name: str, acts: bool, reason: str) -> dict[str, str]:
+    return {} if acts else {name: reason}
+
+
+def check_given(given: Mapping[str, Any], unused: Mapping[str, str], before: str = "--") -> None:
+    """An error for the first setting that is given and has no effect."""
+    for name, value in given.items():
+        if name in unused and value is not None and not (name == "loss_weighting" and not value):
+            shown = f"{before}{name if ' ' in before else name.replace('_', '-')}"
+            raise CollidekitError(f"{shown}: {unused[name]}, so it would do nothing here; leave it out")
