@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
+import awkward as ak
 import numpy as np
 
-from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, RowError, as_number, choose
+from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, RowError, choose, signed, unsigned
 from collidekit.analysis.names import hide_quotes
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -28,17 +29,48 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 def _arithmetic(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Conditions count as 0 and 1 (numpy would take ``+`` between them as "or")."""
-    return lambda a, b: function(as_number(a), as_number(b))
+    """Conditions count as 0 and 1 (numpy would take ``+`` between them as "or"), unsigned integers as signed ones."""
+    return lambda a, b: function(signed(a), signed(b))
+
+
+def _subtract(a: Any, b: Any) -> Any:
+    """The signed difference, exact for two unsigned numbers wherever it has 63 bits."""
+    near, (large_a, large_b) = np.subtract(signed(a), signed(b)), (unsigned(a), unsigned(b))
+    if large_a is None or large_b is None or not _is_floating(near):
+        return near
+    if np.any(abs(_flat(near)) >= 2.0**62):
+        return near
+    wrapped = np.subtract(large_a, large_b)  # modulo 2^64, and so right as a signed number
+    return ak.values_astype(wrapped, np.int64) if isinstance(wrapped, ak.Array) else wrapped.astype(np.int64)
+
+
+def _of_unsigned(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Remainders and whole quotients stay exact for unsigned numbers, such as event numbers from 2^63."""
+
+    def call(a: Any, b: Any) -> Any:
+        large, by = unsigned(a), unsigned(b) if not isinstance(b, int) else np.uint64(b) if b > 0 else None
+        if large is None or by is None:
+            return function(signed(a), signed(b))
+        return signed(function(large, by))
+
+    return call
+
+
+def _flat(value: Any) -> Any:
+    return np.asarray(ak.flatten(value, axis=None) if isinstance(value, ak.Array) else value)
+
+
+def _is_floating(value: Any) -> bool:
+    return bool(_flat(value).dtype.kind == "f")
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: _arithmetic(np.add),
-    ast.Sub: _arithmetic(np.subtract),
+    ast.Sub: _subtract,
     ast.Mult: _arithmetic(np.multiply),
     ast.Div: _arithmetic(np.true_divide),
-    ast.FloorDiv: _arithmetic(np.floor_divide),
-    ast.Mod: _arithmetic(np.mod),
+    ast.FloorDiv: _of_unsigned(np.floor_divide),
+    ast.Mod: _of_unsigned(np.mod),
     ast.Pow: _arithmetic(_power),
     ast.BitAnd: np.bitwise_and,
     ast.BitOr: np.bitwise_or,
@@ -52,7 +84,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: np.greater_equal,
 }
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.USub: lambda value: np.negative(as_number(value)),
+    ast.USub: lambda value: np.negative(signed(value)),
     ast.UAdd: lambda value: value,
     ast.Not: np.logical_not,
 }

@@ -54,6 +54,29 @@ def as_number(value: Any) -> Any:
     return value
 
 
+def signed(value: Any) -> Any:
+    """A number as the sum and difference take it: conditions as 0 and 1, unsigned integers as signed ones.
+
+    Integers from 2^63, which no signed integer holds, become floating point, so that a difference never wraps.
+    """
+    value = as_number(value)
+    if isinstance(value, int):
+        return value if -(1 << 63) <= value < 1 << 63 else float(value)
+    if unsigned(value) is None:
+        return value
+    flat: Any = ak.flatten(value, axis=None) if isinstance(value, ak.Array) else np.asarray(value)
+    large = bool(np.any(np.asarray(flat) >= np.uint64(1 << 63)))
+    kind = np.float64 if large else np.int64
+    return ak.values_astype(value, kind) if isinstance(value, ak.Array) else flat.astype(kind)
+
+
+def unsigned(value: Any) -> Any:
+    """The value where it is an array of unsigned integers, else None."""
+    if isinstance(value, ak.Array):
+        return value if "uint" in str(ak.type(value)) else None
+    return value if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "u" else None
+
+
 def choose(condition: Any, a: Any, b: Any) -> Any:
     """a where the condition holds, else b; the condition may be one for all rows."""
     if isinstance(condition, ak.Array | np.ndarray) and condition.ndim:
@@ -85,6 +108,20 @@ def _extreme(elementwise: Any, reduce: Callable[..., Any], nothing: float) -> Ca
             return elementwise(*values)
         result = reduction(*values)
         return ak.where(result == nothing, np.nan, result)
+
+    return call
+
+
+def _arg_extreme(find: Callable[..., Any], worst: float) -> Callable[[Any], Any]:
+    """The position of the largest or smallest, passing over NaN; -1 where a list is empty or all NaN."""
+
+    def call(value: Any) -> Any:
+        lists = as_number(_lists(value))
+        nan = np.isnan(lists)
+        if not ak.any(nan, axis=None):
+            return ak.fill_none(find(lists, axis=-1), -1)
+        found = find(ak.where(nan, worst, lists), axis=-1)
+        return ak.where(ak.all(nan, axis=-1), -1, ak.fill_none(found, -1))
 
     return call
 
@@ -199,8 +236,12 @@ _add(
     "smallest of the list, passing over NaN (NaN if empty), or of two",
     1,
 )
-_add("argmax", _reduction(ak.argmax, -1), "list", "position of the largest; -1 where the list is empty")
-_add("argmin", _reduction(ak.argmin, -1), "list", "position of the smallest; -1 where the list is empty")
+_add(
+    "argmax", _arg_extreme(ak.argmax, -np.inf), "list", "position of the largest, passing over NaN; -1 if there is none"
+)
+_add(
+    "argmin", _arg_extreme(ak.argmin, np.inf), "list", "position of the smallest, passing over NaN; -1 if there is none"
+)
 _add("at", _at, "list, i", "member at position i (0 first), one or a list of them; NaN where there is none")
 _add(
     "pick",

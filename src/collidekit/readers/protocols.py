@@ -1,6 +1,7 @@
 """Which servers files may be read from: a list of files is no reason to ask any address of the world."""
 
 import os
+import re
 
 from collidekit.errors import CollidekitError
 
@@ -13,7 +14,7 @@ def check_protocol(url: str) -> None:
     ``a::b://...`` chains protocols; each of them must be allowed.
     """
     named = os.environ.get("COLLIDEKIT_PROTOCOLS", "").replace(",", " ").split()
-    for part in url.split("::"):
+    for part in re.sub(r"\[[0-9a-fA-F:.]*\]", "", url).split("::"):
         protocol = part.partition("://")[0].lower()
         if protocol not in (*ALWAYS, *(name.lower().removesuffix("://") for name in named)):
             raise CollidekitError(

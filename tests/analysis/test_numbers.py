@@ -1,0 +1,58 @@
+"""Integers are exact and signed, and every function treats NaN as docs/expressions.md says."""
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from collidekit.analysis.expressions import Expression
+
+BIG = 2**63
+SCOPE = {
+    "few": np.array([0, 3], np.uint64),
+    "many": np.array([5, 1], np.uint64),
+    "event": ak.Array(np.array([BIG + 5, BIG + 8], np.uint64)),
+    "other": ak.Array(np.array([BIG + 1, BIG + 9], np.uint64)),
+    "counts": ak.Array([np.array([1, 2], np.uint64), np.array([9], np.uint64)]),
+    "l": ak.Array([[np.nan, 1.0, 3.0], [np.nan], [], [2.0, np.nan, 1.0]]),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("few - many", [-5, 2]),
+        ("-few", [0, -3]),
+        ("few - 4", [-4, -1]),
+        ("few + many", [5, 4]),
+        ("event - other", [4, -1]),
+        ("event % 2", [1, 0]),
+        ("event % 1000", [(BIG + 5) % 1000, (BIG + 8) % 1000]),
+        ("event // 10", [(BIG + 5) // 10, (BIG + 8) // 10]),
+        ("event > other", [True, False]),
+        ("counts - 3", [[-2, -1], [6]]),
+    ],
+)
+def test_unsigned_integers(text: str, values: list[object]) -> None:
+    found = ak.to_list(Expression(text).evaluate(SCOPE))
+    assert found == values
+    assert all(isinstance(a, type(b)) for a, b in zip(found, values, strict=True))
+
+
+def test_a_number_below_64_signed_bits_is_negative() -> None:
+    assert not Expression("-18446744073709551615 > 0").evaluate({})
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("max(l)", [3.0, None, None, 2.0]),
+        ("min(l)", [1.0, None, None, 1.0]),
+        ("argmax(l)", [2, -1, -1, 0]),
+        ("argmin(l)", [1, -1, -1, 2]),
+        ("pick(l, argmax(l))", [3.0, None, None, 2.0]),
+        ("first(sort(l))", [3.0, None, None, 2.0]),
+    ],
+)
+def test_order_passes_over_nan(text: str, values: list[float | None]) -> None:
+    found = ak.to_list(ak.nan_to_none(Expression(text).evaluate(SCOPE)))
+    assert found == values
