@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import make_dataset
+from makers import make_dataset, make_plan, write
 
 from collidekit.dataset.batch import Batch
+from collidekit.dataset.check import check
 from collidekit.dataset.kinematics import kinematic_bin, reference_weights
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.warnings import data_warnings
 
 TEXT = """
 classes: {light: label == 0, charm: label == 1, bottom: label == 2}
@@ -87,3 +89,24 @@ def test_bins(dataset: Dataset, tmp_path: Path) -> None:
     columns = {"label": np.arange(7) % 3, "pt": np.array(pt), "eta": np.array([0.0, -1, 1, -1, -1, 3, -9])}
     batch = next(iter(Loader(make_dataset(tmp_path, TEXT, columns), 10)))
     assert kinematic_bin(batch, dataset.analysis).tolist() == [1, 0, 1, 2, 10, 11, 10]
+
+
+def test_rows_without_common_support_are_counted_and_said(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    label = generator.integers(0, 2, 4000)
+    pt = np.where(label == 1, generator.uniform(20, 100, 4000), generator.uniform(60, 200, 4000))
+    text = """
+classes: {bkg: label == 0, sig: label == 1}
+inputs: {ev: {features: [pt]}}
+kinematics: {pt: [20, 40, 60, 80, 100, 150, 200, 300], reference: sig}
+"""
+    manifest = make_dataset(tmp_path, text, {"label": label, "pt": pt}).manifest
+    without, empty = data_warnings(manifest)
+    part, total = int(((label == 0) & (pt < 100)).sum()), int((label == 0).sum())
+    assert f"{part:,} of {total:,} rows of class 'bkg' take part" in without
+    assert f"the weight of the other {total - part:,} is 0" in without
+    assert "pt 100 to 150; pt 150 to 200" in without
+    assert "1 of 7 bins hold no row of any class: pt 200 to 300" in empty
+    file = write(tmp_path / "again.parquet", {"label": label, "pt": pt})
+    said = [problem.text for problem in check(make_plan(text), [str(file)]).warnings]
+    assert [f"training: {text}" for text in (without, empty)] == [text for text in said if "kinematics:" in text]

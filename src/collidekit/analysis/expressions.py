@@ -84,7 +84,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: np.greater_equal,
 }
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.USub: lambda value: np.negative(signed(value)),
+    ast.USub: lambda value: -value if isinstance(value, int) else np.negative(signed(value)),
     ast.UAdd: lambda value: value,
     ast.Not: np.logical_not,
 }

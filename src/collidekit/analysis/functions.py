@@ -60,8 +60,6 @@ def signed(value: Any) -> Any:
     Integers from 2^63, which no signed integer holds, become floating point, so that a difference never wraps.
     """
     value = as_number(value)
-    if isinstance(value, int):
-        return value if -(1 << 63) <= value < 1 << 63 else float(value)
     if unsigned(value) is None:
         return value
     flat: Any = ak.flatten(value, axis=None) if isinstance(value, ak.Array) else np.asarray(value)

@@ -9,6 +9,7 @@ from collidekit.analysis.load import read_analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import SAMPLE, CheckedFile, Part
 from collidekit.dataset.check_problems import Problem, problems_of, problems_of_both, separation_of
+from collidekit.dataset.check_training import training_problems
 from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import columns_to_read
 from collidekit.dataset.separation import Separation
@@ -66,7 +67,7 @@ def _beside(analysis: Path, patterns: Sequence[str]) -> list[str]:
 
 
 def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limit: int | None = None) -> Check:
-    """Look at all files, or at ``limit`` rows spread over them; memory is bounded but for 40 bytes a row."""
+    """Look at all files, or at ``limit`` rows spread over them; memory is bounded but for 48 bytes a row."""
     parts = [Part("training", [CheckedFile(path) for path in expand(files)])]
     if test_files:
         parts.append(Part("test", [CheckedFile(path) for path in expand(test_files)]))
@@ -86,7 +87,7 @@ def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limi
     seconds = time.monotonic() - begun
     alone, leaks = separation_of(plan, parts[0])
     found = [problem for part in parts for problem in problems_of(plan, part)]
-    found += problems_of_both(plan, parts) + leaks
+    found += [*training_problems(plan, parts[0]), *problems_of_both(plan, parts), *leaks]
     return Check(plan, parts, sorted(found, key=lambda problem: not problem.error), alone, seconds)
 
 

@@ -8,9 +8,11 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.hashing import hash_inputs, mix
+from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.rows import make_batch, select_rows
 from collidekit.dataset.separation import summaries
 from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
@@ -61,6 +63,12 @@ class Part:
     labels: list[Ints] = field(default_factory=list)
     sample: list[NDArray[np.float64]] = field(default_factory=list)
     sample_labels: list[Ints] = field(default_factory=list)
+    split_keys: list[Ints] = field(default_factory=list)
+    """Of the split, of all rows."""
+    kinematic_weights: NDArray[np.float64] | None = None
+    """Sum of weights (classes, bins) in the kinematic bins."""
+    kinematic_counts: NDArray[np.int64] | None = None
+    """The same for numbers of rows."""
     entry_bytes: float = 0.0
     """As read, of the largest entries."""
     first: Batch | None = None
@@ -131,7 +139,19 @@ class Part:
             count, place = self.bad_truth.get(name, (0, f"row {scope.entries[bad[0]]} of {scope.path}"))
             self.bad_truth[name] = (count + len(bad), place)
 
+    def _bin(self, analysis: Analysis, batch: Batch) -> None:
+        """Count rows and weights in the kinematic bins."""
+        shape = (len(analysis.classes), number_of_bins(analysis))
+        if self.kinematic_weights is None or self.kinematic_counts is None:
+            self.kinematic_weights, self.kinematic_counts = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        place = (batch.labels.numpy(), kinematic_bin(batch, analysis))
+        np.add.at(self.kinematic_weights, place, batch.weights.numpy().astype(np.float64))
+        np.add.at(self.kinematic_counts, place, 1)
+
     def _count(self, plan: Plan, batch: Batch) -> None:
+        self.split_keys.append(batch.keys.numpy())
+        if plan.analysis.kinematics:
+            self._bin(plan.analysis, batch)
         self.statistics = merge_statistics(self.statistics, statistics(batch, plan.analysis))
         for name, entry in batch.inputs.items():
             if isinstance(entry, Ragged):

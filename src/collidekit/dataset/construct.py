@@ -26,6 +26,7 @@ from collidekit.dataset.manifest import Manifest, Summary, summarise, write_mani
 from collidekit.dataset.pieces import CHUNK, Chunk, Piece, Survey, cut
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
+from collidekit.dataset.split import break_up, constant_event
 from collidekit.dataset.workers import Workers, find_workers
 from collidekit.errors import CollidekitError
 from collidekit.files import checksum, read_json, write_json
@@ -90,7 +91,12 @@ def _construct(
         summaries = _without_bad_files(summaries, inputs)
         total = summarise(plan.analysis, summaries)
         _check_classes(plan.analysis, total, paths)
-        shards = _join(crew, plan.analysis, parts, summaries, output, chunk_size, progress)
+        arrange = (
+            partial(break_up, large={pair[0]: pair[1] for pair in total.repeated}, paths=paths)
+            if total.repeated
+            else None
+        )
+        shards = _join(crew, plan.analysis, parts, summaries, output, chunk_size, progress, arrange)
     except BaseException as error:
         crew.end(killed=True)
         _remove_unfinished(output, parts)
@@ -304,6 +310,8 @@ def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None
             raise CollidekitError(
                 f"{where}: no row is in class {name!r} ({analysis.classes[name]!r}); check its condition"
             )
+    if analysis.event and total.rows > 1 and total.keys[0] == total.keys[1] and total.entries > 1:
+        raise CollidekitError(constant_event(analysis, where))
 
 
 @dataclass(frozen=True)
@@ -322,23 +330,38 @@ class _Cut:
 
 
 def _join(
-    crew: Workers, analysis: Analysis, parts: Path, summaries: list[Summary], output: Path, size: int, progress: bool
+    crew: Workers,
+    analysis: Analysis,
+    parts: Path,
+    summaries: list[Summary],
+    output: Path,
+    size: int,
+    progress: bool,
+    arrange: Callable[[Batch], Batch] | None = None,
 ) -> list[dict[str, Any]]:
     """Cut the rows of all parts, in order, into shards of so many rows."""
     starts = [0]
     for summary in summaries:
         starts.append(starts[-1] + summary.rows)
     cuts = [_Cut(i, first, min(first + size, starts[-1])) for i, first in enumerate(range(0, starts[-1], size))]
-    write = partial(_write_shard, analysis=analysis, parts=parts, starts=starts, output=output)
+    write = partial(_write_shard, analysis=analysis, parts=parts, starts=starts, output=output, arrange=arrange)
     return _run(crew, "Writing shards", cuts, write, parts, progress)
 
 
-def _write_shard(cut: _Cut, analysis: Analysis, parts: Path, starts: list[int], output: Path) -> dict[str, Any]:
+def _write_shard(
+    cut: _Cut,
+    analysis: Analysis,
+    parts: Path,
+    starts: list[int],
+    output: Path,
+    arrange: Callable[[Batch], Batch] | None = None,
+) -> dict[str, Any]:
     """Write one shard; parts that are used up are removed. Returns what the manifest says of it."""
     path = output / f"shard_{cut.number:05d}.arrow"
     note = parts / f"shard_{cut.number:05d}.json"
     if not (path.exists() and note.exists()):
-        written = write_batches(path, schema(analysis), _rows_between(parts, starts, cut.first, cut.last))
+        rows = _rows_between(parts, starts, cut.first, cut.last)
+        written = write_batches(path, schema(analysis), map(arrange, rows) if arrange else rows)
         write_json(note, {"file": path.name, **asdict(written)})
     for i, (start, stop) in enumerate(pairwise(starts)):
         if cut.first <= start and stop <= cut.last:

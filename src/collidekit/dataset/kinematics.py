@@ -50,3 +50,48 @@ def reference_weights(histogram: Array, reference: int, tail: float = 0.05) -> A
         if level > 0:
             weights[k] = np.where(shape[k] > 0, np.minimum(ratio[k] / level, 1.0), 1.0)
     return np.asarray(weights)
+
+
+def participating_rows(analysis: Analysis, histogram: Array, counts: Array) -> dict[str, tuple[int, int]]:
+    """Return for each class how many rows have a weight above 0, and how many rows there are."""
+    assert analysis.kinematics is not None
+    weights = reference_weights(histogram, list(analysis.classes).index(analysis.kinematics.reference))
+    return {
+        name: (int(counts[k][weights[k] > 0].sum()), int(counts[k].sum())) for k, name in enumerate(analysis.classes)
+    }
+
+
+def support_notes(analysis: Analysis, histogram: Array, counts: Any) -> list[str]:
+    """Return warnings of rows that kinematics gives the weight 0, and of bins without rows."""
+    if analysis.kinematics is None:
+        return []
+    rows = np.asarray(counts, dtype=np.int64)
+    reference = list(analysis.classes).index(analysis.kinematics.reference)
+    name_of_reference = analysis.kinematics.reference
+    said = []
+    for k, (name, (taking_part, total)) in enumerate(participating_rows(analysis, histogram, rows).items()):
+        if taking_part < total:
+            without = (rows[k] > 0) & (np.asarray(histogram)[reference] <= 0)
+            where = f" in {_bin_names(analysis, np.flatnonzero(without))}" if without.any() else ""
+            said.append(
+                f"kinematics: {taking_part:,} of {total:,} rows of class {name!r} take part in the training; the weight of "
+                f"the other {total - taking_part:,} is 0, because the reference class {name_of_reference!r} has no rows"
+                f"{where}. Choose bins that both classes fill, another reference, or a selection"
+            )
+    if len(empty := np.flatnonzero(rows.sum(axis=0) == 0)):
+        said.append(
+            f"kinematics: {len(empty):,} of {rows.shape[1]:,} bins hold no row of any class: {_bin_names(analysis, empty)}"
+        )
+    return said
+
+
+def _bin_names(analysis: Analysis, bins: Array, most: int = 4) -> str:
+    """Return the ranges of bins, of the first few ones."""
+    assert analysis.kinematics is not None
+    edges = analysis.kinematics.bins
+    places = np.unravel_index(bins[:most], [len(e) - 1 for e in edges.values()])
+    names = [
+        ", ".join(f"{name} {e[i]:g} to {e[i + 1]:g}" for (name, e), i in zip(edges.items(), place, strict=True))
+        for place in zip(*places, strict=True)
+    ]
+    return "; ".join(names) + (f" and {len(bins) - most:,} more" if len(bins) > most else "")

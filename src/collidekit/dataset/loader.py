@@ -25,6 +25,7 @@ from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.hashing import uniform
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.dataset.shards import BLOCK, checksum_around, from_record_batch, schema
+from collidekit.dataset.split import validation_mask
 from collidekit.errors import CollidekitError
 
 WINDOW_BYTES = 48 * 2**20
@@ -126,7 +127,7 @@ def _damaged(path: Path, what: str) -> CollidekitError:
 
 def is_validation(batch: Batch, share: float) -> np.ndarray[Any, Any]:
     """Which rows (N,) belong to the validation part: a function of the event's number (or the row's content) only."""
-    return uniform(batch.keys, 0x5EED) >= share
+    return validation_mask(batch.keys.numpy(), share)
 
 
 class Loader:

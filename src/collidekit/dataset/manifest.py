@@ -10,6 +10,7 @@ from collidekit import __version__
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.rows import Rows
+from collidekit.dataset.split import by_inputs, group_squares, large_groups, repeated_keys
 from collidekit.dataset.statistics import FeatureStatistics, Statistics, merge_statistics, statistics
 from collidekit.errors import CollidekitError
 from collidekit.files import read_json, write_json
@@ -34,7 +35,19 @@ class Summary:
     negative_weights: int = 0
     histogram: list[list[float]] = field(default_factory=list)
     """Sum of weights in the kinematic bins, one row a class."""
+    kinematic_counts: list[list[int]] = field(default_factory=list)
+    """Rows in the kinematic bins, one row a class."""
     constituents: dict[str, int] = field(default_factory=dict)
+    repeated: list[list[int]] = field(default_factory=list)
+    """Key and count of rows with equal inputs, where the split goes by the inputs."""
+    equal_rows: dict[str, int] = field(default_factory=dict)
+    """Groups of equal rows that are too large to stay together, and the rows in them."""
+    keys: list[int] = field(default_factory=list)
+    """Smallest and largest key of the split."""
+    entries: int = 0
+    """Entries of files that rows come from."""
+    key_squares: int = 0
+    """Sum of the squared numbers of rows that share a key, in a chunk."""
     statistics: Statistics | None = None
 
     @classmethod
@@ -55,6 +68,13 @@ class Summary:
                 np.bincount(bins[labels == k], weights[labels == k], minlength=size).tolist()
                 for k in range(len(analysis.classes))
             ],
+            kinematic_counts=[
+                np.bincount(bins[labels == k], minlength=size).tolist() for k in range(len(analysis.classes))
+            ],
+            repeated=repeated_keys(batch.keys.numpy()) if by_inputs(analysis) else [],
+            keys=[int(batch.keys.min()), int(batch.keys.max())] if len(batch) else [],
+            entries=len(np.unique(batch.source[:, 1].numpy())),
+            key_squares=group_squares(batch.keys.numpy()),
             constituents={
                 name: len(entry.data) for name, entry in batch.inputs.items() if name in analysis.collections
             },
@@ -79,7 +99,8 @@ class Summary:
 
 def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
     """All parts together, merged in the order of the input."""
-    total = Summary(histogram=np.zeros((len(analysis.classes), number_of_bins(analysis))).tolist())
+    shape = (len(analysis.classes), number_of_bins(analysis))
+    total = Summary(histogram=np.zeros(shape).tolist(), kinematic_counts=np.zeros(shape, np.int64).tolist())
     for summary in summaries:
         if summary.failed:
             continue
@@ -90,10 +111,21 @@ def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
             for key, value in part.items():
                 merged[key] = merged.get(key, 0) + value
         total.histogram = (np.asarray(total.histogram) + np.asarray(summary.histogram)).tolist()
+        total.kinematic_counts = (np.asarray(total.kinematic_counts) + np.asarray(summary.kinematic_counts)).tolist()
+        total.key_squares += summary.key_squares
+        total.entries += summary.entries
+        if summary.keys:
+            both = [*total.keys, *summary.keys]
+            total.keys = [min(both), max(both)]
         assert summary.statistics is not None
         total.statistics = merge_statistics(total.statistics, summary.statistics)
     for name in analysis.classes:
         total.class_counts.setdefault(name, 0)
+    groups = large_groups([summary.repeated for summary in summaries if not summary.failed], total.rows)
+    total.equal_rows = {"groups": len(groups), "rows": sum(groups.values())}
+    total.repeated = [[key, size] for key, size in groups.items()]
+    if groups:
+        total.key_squares = total.rows  # they are broken up, and any other group is small
     return total
 
 
@@ -142,7 +174,11 @@ def write_manifest(
         "fingerprint": analysis.fingerprint,
         "inputs": inputs,
         "shards": shards,
-        "summary": {key: value for key, value in summary.items() if key not in ("file", "failed", "checksum")},
+        "summary": {
+            key: value
+            for key, value in summary.items()
+            if key not in ("file", "failed", "checksum", "keys", "repeated", "entries")
+        },
     }
     write_json(folder / "manifest.json", content)
     return read_manifest(folder)

@@ -17,6 +17,7 @@ from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
+from collidekit.dataset.split import entry_keys
 from collidekit.dataset.targets import make_targets
 from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
@@ -94,11 +95,18 @@ def make_batch(
         weights=torch.from_numpy(weights * np.float32(process_weight)),
         spectators=_spectators(plan, scope),
         event={name: torch.from_numpy(values) for name, values in event.items()},
-        keys=torch.from_numpy(hash_columns(list(event.values())) if event else hash_inputs(inputs)),
+        keys=torch.from_numpy(_keys(plan, scope, event, inputs)),
         processes=torch.full((scope.rows,), process, dtype=torch.int64),
         source=torch.from_numpy(np.stack([np.full(scope.rows, file, np.int64), scope.entries], axis=1)),
         index=torch.arange(scope.rows),
     )
+
+
+def _keys(plan: Plan, scope: Scope, event: dict[str, Array], inputs: dict[str, Input]) -> Array:
+    """Keys (N,) of the split: by event number, else by entry for the jets of events, else by inputs."""
+    if event:
+        return hash_columns(list(event.values()))
+    return entry_keys(scope.path, scope.entries) if plan.analysis.rows else hash_inputs(inputs)
 
 
 def columns_to_read(plan: Plan, available: list[str], with_truth: bool = True, path: str = "") -> list[str]:

@@ -5,10 +5,12 @@ from typing import Any
 
 import law
 import luigi
+from rich.markup import escape
 
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import FORMAT
+from collidekit.dataset.warnings import data_warnings
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask
@@ -87,6 +89,7 @@ class DatasetConstructorTask(DatasetParameters):
             "chunk_size": self.chunk_size,
             "debug": self.debug,
             "skip_bad_files": self.skip_bad_files,
+            **({"split": 2} if not self.analysis.event else {}),
             "processor": _source(self.analysis.processor),
         }
 
@@ -132,6 +135,8 @@ class DatasetConstructorTask(DatasetParameters):
             self.say(f"  {count:>12,}  in class {name}")
         for name, count in manifest.summary["replaced"].items():
             self.say(f"  [yellow]{count:>12,}  values of {name} were NaN or infinite and became the default[/yellow]")
+        for warning in data_warnings(manifest):
+            self.say(f"  [yellow]{escape(warning)}[/yellow]")
         if manifest.summary["negative_weights"]:
             self.say(f"  [yellow]{manifest.summary['negative_weights']:>12,}  rows have a negative weight[/yellow]")
         for entry in manifest.inputs:

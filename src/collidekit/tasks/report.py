@@ -8,6 +8,7 @@ import luigi
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest, read_manifest
+from collidekit.dataset.warnings import data_warnings
 from collidekit.evaluation.efficiency import efficiency_in_bins, quantile_edges
 from collidekit.evaluation.metrics import classification_metrics
 from collidekit.evaluation.plots import (
@@ -168,6 +169,7 @@ def _warnings(manifest: Manifest, on_validation: bool) -> list[str]:
             "No test files were given: the numbers are of the validation rows, which also chose the best epoch and are "
             "therefore slightly too good."
         )
+    said += data_warnings(manifest)
     if manifest.summary["negative_weights"]:
         said.append(
             f"{manifest.summary['negative_weights']:,} of {manifest.rows:,} training rows have negative weights."

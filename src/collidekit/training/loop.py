@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from rich.markup import escape
 
 from collidekit.attacks.adversary import Adversary
 from collidekit.attacks.build import build_attack
@@ -77,6 +78,8 @@ class Training:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
+        for warning in self.data.warnings:
+            self.display.say(f"[yellow]{escape(warning)}[/yellow]")
         self.objective.begin((batch, self.data.weighting(batch)) for batch in self.data.training)
         self.optimizer = build_optimizer(
             config.optimizer, (p for p in self.tagger.parameters() if p.requires_grad), config.learning_rate, config.betas,

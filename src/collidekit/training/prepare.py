@@ -7,6 +7,7 @@ import numpy as np
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.split import missed_share
 from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
 from collidekit.errors import CollidekitError
 from collidekit.training.config import TrainingConfig
@@ -27,6 +28,8 @@ class Prepared:
     rows: int
     """Training rows in an epoch, as expected after sampling."""
     validation_rows: int
+    warnings: tuple[str, ...] = ()
+    """What is unusual about the rows of this training."""
 
 
 def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepared:
@@ -68,10 +71,20 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
                 f"{dataset.manifest.folder}: the weights of class {name!r} in the training part sum to {weight:g}: it must "
                 "be more than 0"
             )
+    warnings = [missed_share(rows, len(dataset), share, float(dataset.manifest.summary.get("key_squares", 0)))]
     loader = Loader(dataset, config.batch_size, "training", share, True, config.seed, keep, threads)
     validation = validation_rows(dataset, share, threads)
     validated = Weighting(reweighting, total / rows)
-    return Prepared(loader, validation, Weighting(in_loss, mean), validated, found, round(expected), others)
+    return Prepared(
+        loader,
+        validation,
+        Weighting(in_loss, mean),
+        validated,
+        found,
+        round(expected),
+        others,
+        tuple(filter(None, warnings)),
+    )
 
 
 def validation_rows(dataset: Dataset, share: float, threads: int = 1) -> Loader:

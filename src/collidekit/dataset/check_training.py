@@ -1,0 +1,50 @@
+"""What a check says of the training files as a whole: their split and their kinematics."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.check_part import Part
+from collidekit.dataset.check_problems import Problem
+from collidekit.dataset.kinematics import support_notes
+from collidekit.dataset.split import (
+    by_inputs,
+    constant_event,
+    group_squares,
+    groups_note,
+    large_groups,
+    missed_share,
+    repeated_keys,
+    validation_mask,
+)
+
+_DEFAULT_SHARE = 0.85
+
+
+def training_problems(plan: Plan, part: Part) -> Iterator[Problem]:
+    """Return what would spoil the split into training and validation, and the weights of kinematics."""
+    if not part.split_keys:
+        return
+    yield from _split_problems(plan, part)
+    if part.kinematic_weights is not None:
+        for text in support_notes(plan.analysis, part.kinematic_weights, part.kinematic_counts):
+            yield Problem(f"{part.name}: {text}")
+
+
+def _split_problems(plan: Plan, part: Part) -> Iterator[Problem]:
+    analysis = plan.analysis
+    keys = np.concatenate(part.split_keys)
+    if by_inputs(analysis):
+        groups = large_groups([repeated_keys(keys)], len(keys))
+        if said := groups_note(len(groups), sum(groups.values()), len(keys)):
+            yield Problem(f"{part.name}: {said}")
+        return
+    if analysis.event and len(keys) > 1 and (keys == keys[0]).all():
+        yield Problem(constant_event(analysis, part.name), error=True)
+        return
+    setting = analysis.training.get("train_val_split", _DEFAULT_SHARE)
+    share = float(setting) if isinstance(setting, int | float) and 0 < setting < 1 else _DEFAULT_SHARE
+    training = len(keys) - int(validation_mask(keys, share).sum())
+    if said := missed_share(training, len(keys), share, group_squares(keys)):
+        yield Problem(f"{part.name}: {said}")

@@ -1,0 +1,132 @@
+"""The split into training and validation: what may spoil it, and large groups of equal rows, which are broken up.
+
+Without event numbers the split goes by the inputs of a row, so that repeated rows stay on one side. Where many rows are
+equal for another reason, such as jets without tracks, they would all be on one side: they are split by file and entry.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import evolve
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.hashing import hash_columns, uniform
+
+Array = np.ndarray[Any, Any]
+
+SALT = 0x5EED
+"""Of the hash that decides on which side a row is."""
+
+SMALL = 10
+"""Equal rows that stay together in any dataset."""
+
+_MOST = 1000
+"""Groups of equal rows that are counted in one chunk."""
+
+
+def by_inputs(analysis: Analysis) -> bool:
+    """Return whether the split goes by the inputs of a row, as there is neither an event number nor an event of jets."""
+    return not analysis.event and not analysis.rows
+
+
+def file_key(path: str) -> int:
+    """Return a number for the name of a file, which is the same wherever the file lies."""
+    digest = hashlib.blake2b(PurePath(path).name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def entry_keys(path: str, entries: Array) -> Array:
+    """Return a key (N,) for each entry of a file: jets of one event have the same one."""
+    return hash_columns([np.full(len(entries), file_key(path), dtype=np.int64), entries])
+
+
+def largest_group(rows: int) -> int:
+    """Return how many equal rows stay together: fewer than would move the share by its statistical error."""
+    return max(SMALL, int(0.25 * np.sqrt(rows)))
+
+
+def repeated_keys(keys: Array) -> list[list[int]]:
+    """Return key and count of the largest groups of equal rows in a chunk."""
+    found, counts = np.unique(keys, return_counts=True)
+    order = np.lexsort((found, -counts))[:_MOST]
+    return [[int(found[i]), int(counts[i])] for i in order if counts[i] > 1]
+
+
+def large_groups(repeated: Sequence[Sequence[Sequence[int]]], rows: int) -> dict[int, int]:
+    """Return the groups of equal rows of all chunks that are too large to stay together, and their sizes."""
+    pairs = [pair for chunk in repeated for pair in chunk]
+    if not pairs:
+        return {}
+    table = np.asarray(pairs, dtype=np.int64)
+    keys, inverse = np.unique(table[:, 0], return_inverse=True)
+    sizes = np.bincount(inverse.reshape(-1), table[:, 1]).astype(np.int64)
+    large = sizes > largest_group(rows)
+    return dict(zip(keys[large].tolist(), sizes[large].tolist(), strict=True))
+
+
+def break_up(batch: Batch, large: Mapping[int, int], paths: Sequence[str]) -> Batch:
+    """Return the batch with keys of file and entry for the rows of large groups."""
+    keys = batch.keys.numpy()
+    rows = np.isin(keys, np.fromiter(large, dtype=np.int64, count=len(large)))
+    if not rows.any():
+        return batch
+    files = np.asarray([file_key(path) for path in paths], dtype=np.int64)
+    source = batch.source.numpy()[rows]
+    changed = keys.copy()
+    changed[rows] = hash_columns([keys[rows], files[source[:, 0]], source[:, 1]])
+    return evolve(batch, keys=torch.from_numpy(changed))
+
+
+def group_squares(keys: Array) -> int:
+    """Return the sum of the squared sizes of the groups with equal keys."""
+    return int(np.square(np.unique(keys, return_counts=True)[1]).sum())
+
+
+def validation_mask(keys: Array, share: float) -> Array:
+    """Return which rows (N,) are for validation where a fraction ``share`` is for training."""
+    mask: Array = uniform(torch.from_numpy(keys), SALT) >= share
+    return mask
+
+
+def missed_share(training: int, rows: int, share: float, squares: float = 0.0) -> str:
+    """Return a warning where the fraction of training rows misses its aim by more than statistics, else nothing.
+
+    ``squares`` is the sum of the squared numbers of rows that share a key, such as the jets of an event.
+    """
+    if not rows:
+        return ""
+    found, error = training / rows, np.sqrt(share * (1 - share) / rows)
+    grouped = error * np.sqrt(max(squares / rows, 1.0))
+    off = abs(found - share)
+    if off <= 4 * error or off <= min(4 * grouped, 0.03):
+        return ""
+    return (
+        f"{found:.1%} of {rows:,} rows are for training where train_val_split asks for {share:.1%}: many rows share an event "
+        "number, or the event number takes few values. Name branches under 'event' that differ from event to event"
+    )
+
+
+def groups_note(groups: int, rows: int, total: int) -> str:
+    """Return what is said of groups of equal rows that were broken up, nothing where there are none."""
+    if not groups:
+        return ""
+    return (
+        f"{rows:,} of {total:,} rows ({rows / max(total, 1):.1%}) have the same inputs as more than "
+        f"{largest_group(total):,} others ({groups:,} groups): they are split into training and validation by file and "
+        "entry. Name the event number under 'event' to split by event"
+    )
+
+
+def constant_event(analysis: Analysis, where: str) -> str:
+    """Return the error of an event number that is the same in every row."""
+    event = ", ".join(analysis.event)
+    return (
+        f"{where}: the event number ({event}) is the same in every row, and rows of one event are never split into training "
+        "and validation: all would be on one side. Name branches under 'event' that differ from event to event, or leave "
+        "'event' out"
+    )

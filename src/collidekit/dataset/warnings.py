@@ -1,0 +1,15 @@
+"""Warnings that a constructed dataset gives: of its split, its kinematics and its processes."""
+
+from collidekit.dataset.kinematics import support_notes
+from collidekit.dataset.manifest import Manifest
+from collidekit.dataset.split import groups_note
+
+
+def data_warnings(manifest: Manifest) -> list[str]:
+    """Return one sentence for each unusual thing; log and report show the same ones."""
+    summary = manifest.summary
+    equal = summary.get("equal_rows", {"groups": 0, "rows": 0})
+    said = [groups_note(equal["groups"], equal["rows"], manifest.rows)]
+    if counts := summary.get("kinematic_counts"):
+        said += support_notes(manifest.analysis, manifest.histogram, counts)
+    return [text for text in said if text]
