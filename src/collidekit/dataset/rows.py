@@ -194,10 +194,15 @@ def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
 
 def _process(plan: Plan, path: str) -> tuple[int, float]:
     """Number and weight of the process that a file belongs to; -1 and 1 where it belongs to none."""
-    for i, process in enumerate(plan.analysis.processes.values()):
-        if fnmatch(path, process.files) or fnmatch(PurePath(path).name, process.files):
-            return i, process.weight
-    return -1, 1.0
+    found = [
+        (number, name, process)
+        for number, (name, process) in enumerate(plan.analysis.processes.items())
+        if fnmatch(path, process.files) or fnmatch(PurePath(path).name, process.files)
+    ]
+    if len(found) > 1:
+        patterns = " and ".join(f"{name!r} ({process.files!r})" for _, name, process in found)
+        raise CollidekitError(f"{path}: belongs to the processes {patterns}; make their patterns exclude each other")
+    return (found[0][0], found[0][2].weight) if found else (-1, 1.0)
 
 
 def _check_process(plan: Plan, path: str) -> None:

@@ -20,6 +20,9 @@ from collidekit.inference.predictions import Predictions
 TARGETS = (0.3, 0.5, 0.7)
 """Signal efficiencies at which rejections are quoted."""
 
+FEW = 20
+"""Rows of a class below which the bootstrap alone is not trusted."""
+
 
 @dataclass(frozen=True, eq=False)
 class RocResult:
@@ -40,7 +43,13 @@ class RocResult:
 
     @property
     def auc_error(self) -> float:
-        return self.replicates.auc_error
+        """Error of the AUC by bootstrap; with few rows of a class at least the one of Hanley and McNeil.
+
+        The bootstrap cannot see how a single row fluctuates. See Radiology 143 (1982) 29, eq. 2.
+        """
+        spread = self.replicates.auc_error
+        few = min(self.signal_rows, self.background_rows)
+        return max(spread, hanley_mcneil(self.auc, self.signal_rows, self.background_rows)) if few < FEW else spread
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers and the band of the curve, as they stand in the JSON file."""
@@ -79,6 +88,16 @@ class RocResult:
             comments="",
         )
         return write_text(path, text.getvalue())
+
+
+def hanley_mcneil(auc: float, signal_rows: int, background_rows: int) -> float:
+    """Standard error of an AUC, held away from 0 and 1, where the formula gives none."""
+    edge = 0.25 / (min(signal_rows, background_rows) + 1)
+    auc = min(max(auc, edge), 1 - edge)
+    signal_pairs, background_pairs = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (signal_rows - 1) * (signal_pairs - auc**2)
+    variance += (background_rows - 1) * (background_pairs - auc**2)
+    return float(np.sqrt(variance / (signal_rows * background_rows)))
 
 
 def measure_roc(

@@ -7,6 +7,7 @@ from typing import Any
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.errors import CollidekitError
 from collidekit.files import read_json
+from collidekit.training.checkpoint import kept_epoch
 
 
 def training_facts(folder: Path) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def _of_history(path: Path) -> dict[str, Any]:
         epochs = list(csv.DictReader(file))
     if not epochs:
         return {}
-    best = min(epochs, key=lambda row: float(row["val_loss"]))
+    best = kept_epoch(path.parent, epochs)
     return {
         "epochs": len(epochs),
         "best_epoch": int(float(best["epoch"])),

@@ -12,6 +12,8 @@ import torch
 from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.manifest import read_manifest
+from collidekit.dataset.overlap import overlap_note
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated
 from collidekit.inference.ensemble import check_combination, combine, load_members
@@ -187,6 +189,8 @@ class InferenceTask(TestParameters):
         members = self._checkpoints(needed)
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
+        if note := self.overlap_note():
+            self.say(f"[bold red]{note}[/bold red]")
         if "test" in needed:
             dataset: Dataset = needed["test"].dataset()
             rows = Loader(dataset, 1024, threads=1)
@@ -204,6 +208,13 @@ class InferenceTask(TestParameters):
         if self.calibrated:
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
+
+    def overlap_note(self) -> str:
+        """A warning where test files are training files; empty where nothing was trained here."""
+        if self.checkpoint or not self.test_files:
+            return ""
+        trained = DatasetConstructorTask.req(self)
+        return overlap_note(read_manifest(trained.folder), read_manifest(self.dataset_task().folder))
 
     def _attack(self, members: Mapping[str, Checkpoint]) -> Callable[[Batch], Batch] | None:
         """What is done to the rows before they are judged, by the gradient of the one that is judged, or of another one."""

@@ -83,7 +83,11 @@ class ReportTask(PredictionTask):
                 title=self.analysis.name,
                 subtitle=subtitle(inference),
                 headline=headline(results, metrics),
-                warnings=(*_warnings(manifest, not self.test_files), *self._of_attack()),
+                warnings=(
+                    *([note] if (note := inference.overlap_note()) else []),
+                    *_warnings(manifest, not self.test_files),
+                    *self._of_attack(),
+                ),
                 sections=(
                     roc_section(results, roc_plots),
                     *([ensemble_section(ensembles)] if ensembles else []),

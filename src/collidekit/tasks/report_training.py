@@ -12,6 +12,7 @@ from collidekit.evaluation.plots import plot_loss_curves
 from collidekit.evaluation.report import Block, Section, Text
 from collidekit.evaluation.report_sections import provenance_section, training_section
 from collidekit.tasks.inference import InferenceTask
+from collidekit.training.checkpoint import kept_epoch
 
 
 def subtitle(inference: InferenceTask) -> str:
@@ -68,10 +69,10 @@ def repeat_section(inference: InferenceTask, analysis: Analysis) -> Section:
 def _facts(folder: Path) -> dict[str, str]:
     with (folder / "history.csv").open() as file:
         epochs = list(csv.DictReader(file))
-    best = min(epochs, key=lambda row: float(row["val_loss"]))
+    best = kept_epoch(folder, epochs)
     seconds = sum(float(row["seconds"]) for row in epochs)
     return {
-        "epochs": f"{len(epochs)}, best {best['epoch']}",
+        "epochs": f"{len(epochs)}, kept {float(best['epoch']):.0f}",
         "validation loss": f"{float(best['val_loss']):.4f}",
         "time in training steps": f"{seconds:,.0f} s",
         "rate": f"{sum(float(row['rows']) for row in epochs) / max(seconds, 1e-9):,.0f} rows/s",

@@ -1,5 +1,6 @@
 """Checkpoints: weights, the resolved configuration and all that is needed to go on. Loaded weights-only, never unpickled."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -113,6 +114,20 @@ def find_checkpoint(name: str | Path) -> Path:
     raise CollidekitError(
         f"there is no model {str(name)!r}{did_you_mean(str(name), list(known))}; {ship}, or give a file"
     )
+
+
+def kept_epoch(folder: Path, epochs: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """The row of ``history.csv`` of the epoch whose weights are in ``best_model.pt``, by what that file says of itself.
+
+    It need not have the lowest validation loss: relegation keeps the last epoch. Without the file it is the one with the
+    lowest loss.
+    """
+    path = folder / "best_model.pt"
+    if path.is_file():
+        kept = load_content(path)["epoch"]
+        if found := [row for row in epochs if int(float(row["epoch"])) == kept]:
+            return found[-1]
+    return min(epochs, key=lambda row: float(row["val_loss"]))
 
 
 def load_content(path: Path) -> dict[str, Any]:
