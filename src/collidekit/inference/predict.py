@@ -48,7 +48,7 @@ def predict_each(
     event: dict[str, list[np.ndarray]] = {}
     for batch in batches:
         for number, (found, tagger) in enumerate(zip(probabilities, taggers, strict=True), 1):
-            answers = torch.softmax(tagger(batch), dim=1).numpy()
+            answers = torch.softmax(tagger(batch).double(), dim=1).numpy()
             check_answers(answers, batch, tagger, f"model {number}" if len(taggers) > 1 else "the model", files)
             found.append(answers)
         labels.append(batch.labels.numpy().copy())

@@ -85,9 +85,8 @@ class Predictions:
             columns["prob_relegated"] = self.relegated
         columns |= {"label": self.labels.astype(np.int32), "weight": self.weights}
         names = self._names()
-        columns |= {
-            names["discriminator", name]: self.discriminator(name).astype(np.float32) for name in self.definitions
-        }
+        # in double precision, as thresholds are: rounded scores would pass or fail a working point that they must not
+        columns |= {names["discriminator", name]: self.discriminator(name) for name in self.definitions}
         columns |= {names["event", name]: values for name, values in self.event.items()}
         columns |= {names["spectator", name]: values for name, values in self.spectators.items()}
         for number, values in enumerate(self.members.values(), 1):
@@ -126,7 +125,7 @@ class Predictions:
                     file["predictions"].extend(columns)
             else:
                 table = pa.table(columns).replace_schema_metadata({"collidekit": json.dumps(self._metadata())})
-                pq.write_table(table, temporary, compression="zstd")
+                pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
         return path
 
     def _metadata(self) -> dict[str, Any]:
@@ -149,7 +148,7 @@ class Predictions:
     def read(cls, path: Path) -> "Predictions":
         """Read a Parquet file written by ``write``."""
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path, page_checksum_verification=True)
         except (OSError, pa.ArrowInvalid) as error:
             raise CollidekitError(f"{path}: not a readable Parquet file ({error})") from error
         text = (table.schema.metadata or {}).get(b"collidekit")
