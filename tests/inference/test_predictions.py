@@ -94,7 +94,7 @@ def test_names_that_are_taken_get_their_kind_before_them(predictions: Prediction
     expected = {
         "label": clashing.labels,
         "weight": clashing.weights,
-        "discriminator_weight": clashing.discriminator("weight").astype(np.float32),
+        "discriminator_weight": clashing.discriminator("weight"),
         "event_label": clashing.event["label"],
         "spectator_label": values,
         "spectator_weight": values + 1,
