@@ -24,7 +24,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.manifest import Manifest, Summary, summarise, write_manifest
 from collidekit.dataset.pieces import CHUNK, Chunk, Piece, Survey, cut
-from collidekit.dataset.rows import build_rows, columns_to_read
+from collidekit.dataset.rows import build_rows, columns_to_read, matches
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
 from collidekit.dataset.split import break_up, constant_event
 from collidekit.dataset.workers import Workers, find_workers
@@ -127,10 +127,8 @@ def _without_bad_files(summaries: list[Summary], inputs: list[dict[str, Any]]) -
 
 def _one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
     """The first file of each process; the first file where there are no processes."""
-    from fnmatch import fnmatch
-
     patterns = [process.files for process in analysis.processes.values()] or ["*"]
-    found = [next((path for path in paths if fnmatch(path, p) or fnmatch(Path(path).name, p)), None) for p in patterns]
+    found = [next((path for path in paths if matches(path, p)), None) for p in patterns]
     return [path for path in found if path is not None]
 
 

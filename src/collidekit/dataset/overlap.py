@@ -8,8 +8,8 @@ from collidekit.dataset.manifest import Manifest
 
 def overlap_note(trained: Manifest, judged: Manifest) -> str:
     """Return a warning that names the judged files with the content of a training file; empty where there are none."""
-    learned = {_content(entry["id"]) for entry in trained.inputs if "id" in entry}
-    same = [Path(entry["path"]).name for entry in judged.inputs if "id" in entry and _content(entry["id"]) in learned]
+    learned = {content_of(entry["id"]) for entry in trained.inputs if "id" in entry}
+    same = [Path(entry["path"]).name for entry in judged.inputs if "id" in entry and content_of(entry["id"]) in learned]
     if not same:
         return ""
     shown = ", ".join(same[:3]) + (f" and {len(same) - 3} more" if len(same) > 3 else "")
@@ -19,6 +19,6 @@ def overlap_note(trained: Manifest, judged: Manifest) -> str:
     )
 
 
-def _content(identity: dict[str, Any]) -> tuple[Any, ...]:
-    """What is the same for a copy of a file."""
+def content_of(identity: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the part of a file's identity that a copy of the file shares."""
     return tuple(value for key, value in sorted(identity.items()) if key not in ("mtime", "modified"))

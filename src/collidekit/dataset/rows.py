@@ -192,12 +192,17 @@ def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     return weights
 
 
+def matches(path: str, pattern: str) -> bool:
+    """Return whether a pattern of a process fits a file, by its path or its name."""
+    return fnmatch(path, pattern) or fnmatch(PurePath(path).name, pattern)
+
+
 def _process(plan: Plan, path: str) -> tuple[int, float]:
     """Number and weight of the process that a file belongs to; -1 and 1 where it belongs to none."""
     found = [
         (number, name, process)
         for number, (name, process) in enumerate(plan.analysis.processes.items())
-        if fnmatch(path, process.files) or fnmatch(PurePath(path).name, process.files)
+        if matches(path, process.files)
     ]
     if len(found) > 1:
         patterns = " and ".join(f"{name!r} ({process.files!r})" for _, name, process in found)

@@ -2,6 +2,7 @@
 
 from collidekit.dataset.kinematics import support_notes
 from collidekit.dataset.manifest import Manifest
+from collidekit.dataset.rows import matches
 from collidekit.dataset.split import groups_note
 
 
@@ -12,4 +13,15 @@ def data_warnings(manifest: Manifest) -> list[str]:
     said = [groups_note(equal["groups"], equal["rows"], manifest.rows)]
     if counts := summary.get("kinematic_counts"):
         said += support_notes(manifest.analysis, manifest.histogram, counts)
+    said += _processes_without_files(manifest)
     return [text for text in said if text]
+
+
+def _processes_without_files(manifest: Manifest) -> list[str]:
+    """Return a warning for each process that no input file belongs to."""
+    paths = [entry["path"] for entry in manifest.inputs]
+    return [
+        f"process {name!r}: no input file matches {process.files!r}, so it contributes no rows"
+        for name, process in manifest.analysis.processes.items()
+        if not any(matches(path, process.files) for path in paths)
+    ]

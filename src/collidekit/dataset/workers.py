@@ -204,8 +204,8 @@ class Dask(Workers):
 EXECUTORS = ("futures", "dask")
 
 
-def find_workers(executor: str = "futures", count: int = 1, scheduler: str = "") -> Workers:
-    """The workers of an executor: ``futures`` for processes of this machine, ``dask`` for a Dask cluster."""
+def check_executor(executor: str, count: int, scheduler: str) -> None:
+    """Raise an error for an unknown executor, too few workers, or a scheduler that nothing would use."""
     if executor not in EXECUTORS:
         raise CollidekitError(
             f"executor: there is no {executor!r}{did_you_mean(executor, EXECUTORS)}; there are {' and '.join(EXECUTORS)}"
@@ -214,6 +214,11 @@ def find_workers(executor: str = "futures", count: int = 1, scheduler: str = "")
         raise CollidekitError(f"workers: at least 1 is needed, got {count}")
     if scheduler and executor != "dask":
         raise CollidekitError(f"scheduler {scheduler!r}: only the executor dask has one, not {executor}")
+
+
+def find_workers(executor: str = "futures", count: int = 1, scheduler: str = "") -> Workers:
+    """Return the workers of an executor: ``futures`` for processes of this machine, ``dask`` for a Dask cluster."""
+    check_executor(executor, count, scheduler)
     if executor == "dask":
         return Dask(count, scheduler)
     return Processes(count) if count > 1 else ThisProcess(1)

@@ -77,9 +77,8 @@ def _listed(path: str) -> Iterator[tuple[str, str]]:
 def file_id(path: str) -> dict[str, int | float | str]:
     """What tells a file from a changed one: its size, time of change and a checksum of its whole content.
 
-    A file is read once for it, at about a gigabyte a second, and not again in this process until the time of its last
-    change differs. The checksum covers the size, so that ``size`` and ``checksum`` stay the same for a copy. Of a url, size and time of
-    change are known.
+    A process reads a file once for it, and again when its time of change differs. The checksum covers the size, so that
+    ``size`` and ``checksum`` stay the same for a copy. Of a url, size and time of change are known.
     """
     check(path)
     if is_url(path):

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import read_manifest
+from collidekit.dataset.overlap import content_of
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.calibrate import temperature_of, weighted_as_in_training
 from collidekit.evaluation.calibration import CalibrationResult, measure_calibration
@@ -77,7 +78,7 @@ def _of_files(
 ) -> tuple[Predictions, list[str]]:
     learned = _learned_from(path)
     for name in expand(list(files)):
-        if _content(file_id(name)) in learned:
+        if content_of(file_id(name)) in learned:
             raise CollidekitError(
                 f"{name}: the model learned from this file, so its probabilities look better there than they are; leave out "
                 "the files to take the validation rows, or give other ones"
@@ -118,12 +119,7 @@ def _learned_from(path: Path) -> set[tuple[Any, ...]]:
     folder = _dataset_of(path)
     if folder is None or not (folder / "manifest.json").is_file():
         return set()
-    return {_content(entry["id"]) for entry in read_manifest(folder).inputs if "id" in entry}
-
-
-def _content(identity: dict[str, Any]) -> tuple[Any, ...]:
-    """What is the same for a copy of a file."""
-    return tuple(value for key, value in sorted(identity.items()) if key not in ("mtime", "modified"))
+    return {content_of(entry["id"]) for entry in read_manifest(folder).inputs if "id" in entry}
 
 
 def calibration_table(result: CalibrationResult) -> Table:

@@ -11,6 +11,7 @@ from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import FORMAT
 from collidekit.dataset.warnings import data_warnings
+from collidekit.dataset.workers import check_executor
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask
@@ -75,10 +76,7 @@ class DatasetConstructorTask(DatasetParameters):
         """An error for a number that cannot be meant, or a parameter that does nothing."""
         at_least("chunk-size", self.chunk_size, 1)
         at_least("coffea-worker", self.coffea_worker, 1)
-        if self.executor not in ("futures", "dask"):
-            raise CollidekitError(f"--executor: {self.executor!r} is not known; take futures or dask")
-        if self.scheduler and self.executor != "dask":
-            raise CollidekitError("--scheduler: acts only with --executor dask; give both or none")
+        check_executor(str(self.executor), self.coffea_worker, str(self.scheduler))
 
     def identity(self) -> dict[str, Any]:
         self.check_parameters()

@@ -8,6 +8,7 @@ from typing import Any
 import law
 import luigi
 import torch
+from rich.markup import escape
 
 from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
@@ -190,7 +191,7 @@ class InferenceTask(TestParameters):
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
         if note := self.overlap_note():
-            self.say(f"[bold red]{note}[/bold red]")
+            self.say(f"[bold red]{escape(note)}[/bold red]")
         if "test" in needed:
             dataset: Dataset = needed["test"].dataset()
             rows = Loader(dataset, 1024, threads=1)
