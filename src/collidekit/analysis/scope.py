@@ -236,8 +236,22 @@ class Scope(Mapping[str, Any]):
         return np.broadcast_to(np.asarray(value), (self.rows,))
 
     def mask(self, expression: Expression) -> np.ndarray[Any, Any]:
-        """The expression as a condition on each row (N,)."""
-        return self.numbers(expression).astype(bool)
+        """Return an expression as a condition on each row (N,); a number other than 0 and 1 is an error."""
+        values = self.numbers(expression)
+        refuse_numbers(values, expression)
+        return values.astype(bool)
+
+
+def refuse_numbers(values: np.ndarray[Any, Any], expression: Expression) -> None:
+    """Raise an error where a condition has other values than yes and no, or 1 and 0, such as NaN."""
+    if values.dtype == bool:
+        return
+    bad = np.flatnonzero((values != 0) & (values != 1))
+    if len(bad):
+        raise CollidekitError(
+            f"{expression.where}: {expression.text!r}: is the number {values[bad[0]]:g} in some rows, and a condition is needed "
+            "here; compare it with something, such as > 0"
+        )
 
 
 def _per_row(values: Any, rows: int) -> bool:

@@ -13,7 +13,7 @@ from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection, Group
-from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values
+from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values, refuse_numbers
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
@@ -299,7 +299,10 @@ def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts:
     keep: Array | None = None
     rows = np.repeat(np.arange(len(counts)), counts)
     if entry.where:
-        keep = np.flatnonzero(flat_values(scope.value(plan["inputs", name, "where"]), counts).astype(bool))
+        where = plan["inputs", name, "where"]
+        kept = flat_values(scope.value(where), counts)
+        refuse_numbers(kept, where)
+        keep = np.flatnonzero(kept)
         rows = rows[keep]
     if entry.order:
         order = flat_values(scope.value(plan["inputs", name, "order"]), counts)
