@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 INTERVAL = 0.5
 """Seconds between two looks at the load of the machine."""
@@ -87,12 +88,14 @@ class IdleThreads:
 
     def _hold(self, ready: threading.Event) -> None:
         # a team of threads belongs to the thread that began it: it ends when this one does
-        run = ctypes.CDLL(openmp_library()).GOMP_parallel
+        run = _gomp_parallel()
         run.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
         run.restype = None
         work = ctypes.cast(ctypes.CDLL(None).getppid, ctypes.c_void_p)  # a function that takes and changes nothing
-        run(work, None, self._count, 0)
-        ready.set()
+        try:
+            run(work, None, self._count, 0)
+        finally:
+            ready.set()
         self._end.wait()
 
     def close(self) -> None:
@@ -135,10 +138,16 @@ def openmp_library() -> str | None:
     return found[0] if found else None
 
 
+def _gomp_parallel() -> Any:
+    """Return the function of GNU OpenMP that runs a C function on a team of threads; None where there is none."""
+    library = openmp_library()
+    return getattr(ctypes.CDLL(library), "GOMP_parallel", None) if library else None
+
+
 def _can_switch() -> bool:
     chosen = any(os.environ.get(name) for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"))
     if chosen or not os.access("/proc/stat", os.R_OK) or not hasattr(os, "sched_getaffinity"):
         return False
     import torch  # noqa: F401  # loads its OpenMP library
 
-    return openmp_library() is not None
+    return _gomp_parallel() is not None

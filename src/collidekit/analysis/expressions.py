@@ -34,7 +34,7 @@ def _arithmetic(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
 
 
 def _subtract(a: Any, b: Any) -> Any:
-    """The signed difference, exact for two unsigned numbers wherever it has 63 bits."""
+    """Return the signed difference, which is exact for two unsigned numbers if it is below 2^62."""
     near, (large_a, large_b) = np.subtract(signed(a), signed(b)), (unsigned(a), unsigned(b))
     if large_a is None or large_b is None or not _is_floating(near):
         return near
@@ -144,7 +144,7 @@ class Expression:
         return [self]
 
     def _show(self, node: ast.expr) -> str:
-        """The text of a part, with its backticks."""
+        """Return the text of a part of the expression, with its backticks."""
         text = ast.unparse(node)
         for hidden, name in self._quoted.items():
             text = text.replace(hidden, name)

@@ -55,7 +55,7 @@ def as_number(value: Any) -> Any:
 
 
 def signed(value: Any) -> Any:
-    """A number as the sum and difference take it: conditions as 0 and 1, unsigned integers as signed ones.
+    """Return a value for arithmetic: conditions as 0 and 1, unsigned integers as signed ones.
 
     Integers from 2^63, which no signed integer holds, become floating point, so that a difference never wraps.
     """
@@ -69,7 +69,7 @@ def signed(value: Any) -> Any:
 
 
 def unsigned(value: Any) -> Any:
-    """The value where it is an array of unsigned integers, else None."""
+    """Return the value if it is an array of unsigned integers, else None."""
     if isinstance(value, ak.Array):
         return value if "uint" in str(ak.type(value)) else None
     return value if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "u" else None
@@ -111,7 +111,7 @@ def _extreme(elementwise: Any, reduce: Callable[..., Any], nothing: float) -> Ca
 
 
 def _arg_extreme(find: Callable[..., Any], worst: float) -> Callable[[Any], Any]:
-    """The position of the largest or smallest, passing over NaN; -1 where a list is empty or all NaN."""
+    """Return a function for the position of the largest or smallest number, which passes over NaN (-1 if there is none)."""
 
     def call(value: Any) -> Any:
         lists = as_number(_lists(value))

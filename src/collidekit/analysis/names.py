@@ -7,8 +7,13 @@ _QUOTED = re.compile(r"`([^`]*)`")
 _PREFIX = "quoted_branch_"
 
 
+def simple_name(name: str) -> str:
+    """Return a name with ``_`` for everything but letters, digits and ``_``."""
+    return re.sub(r"\W", "_", name)
+
+
 def quoted(name: str) -> str:
-    """A name in backticks: it stands for the branch of exactly this name."""
+    """Return a name in backticks, which stands for the branch of exactly this name."""
     return f"`{name}`"
 
 
@@ -17,22 +22,22 @@ def is_quoted(name: str) -> bool:
 
 
 def column_of(name: str, columns: Container[str]) -> str | None:
-    """The column that a name of an expression stands for; None where there is none.
+    """Return the column that a name in an expression stands for; None where there is none.
 
-    A reader writes the names of branches with ``_`` for signs that an expression cannot have. Only where two branches
-    would get one name, they keep their own in backticks.
+    Readers replace the signs that an expression cannot have by ``_``. Where two branches would get the same name, their
+    columns have the exact names in backticks.
     """
     if name in columns:
         return name
     if is_quoted(name):
-        for other in (name[1:-1], re.sub(r"\W", "_", name[1:-1])):
+        for other in (name[1:-1], simple_name(name[1:-1])):
             if other in columns:
                 return other
     return None
 
 
 def hide_quotes(text: str) -> tuple[str, dict[str, str]]:
-    """The text with an identifier in place of each name in backticks, and what each of them stands for."""
+    """Return the text with an identifier in place of each name in backticks, and the names by identifier."""
     found: dict[str, str] = {}
 
     def replace(match: re.Match[str]) -> str:

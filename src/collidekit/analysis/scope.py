@@ -10,7 +10,7 @@ import numpy as np
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import RowError
 from collidekit.analysis.load import Lines, expressions
-from collidekit.analysis.names import column_of, is_quoted, quoted
+from collidekit.analysis.names import column_of, is_quoted, quoted, simple_name
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -78,8 +78,8 @@ class Plan:
         return list(needed)
 
     def _why_missing(self, name: str, known: set[str]) -> str:
-        """What is wrong with a name that is no column."""
-        alike = sorted(column for column in known if is_quoted(column) and re.sub(r"\W", "_", column[1:-1]) == name)
+        """Return the reason why a name has no column: it is ambiguous or unknown."""
+        alike = sorted(column for column in known if is_quoted(column) and simple_name(column[1:-1]) == name)
         if alike:
             return f"{name!r} could be any of the branches {', '.join(alike)}; write the one you mean in backticks"
         return f"there is no branch or variable {name!r}"

@@ -20,6 +20,7 @@ from collidekit.inference.predictions import Predictions
 from collidekit.models.tagger import Tagger
 from collidekit.readers import BadFileError, expand, open_file
 from collidekit.readers.base import LostServerError
+from collidekit.threads import sharing_cores
 from collidekit.training.checkpoint import Checkpoint
 
 
@@ -46,7 +47,7 @@ def predict_each(
     labels, weights = [], []
     spectators: dict[str, list[np.ndarray]] = {}
     event: dict[str, list[np.ndarray]] = {}
-    for batch in batches:
+    for batch in _sharing(batches):
         for number, (found, tagger) in enumerate(zip(probabilities, taggers, strict=True), 1):
             answers = torch.softmax(tagger(batch).double(), dim=1).numpy()
             check_answers(answers, batch, tagger, f"model {number}" if len(taggers) > 1 else "the model", files)
@@ -77,6 +78,12 @@ def predict_each(
     )
     others = zip(found_by[1:], relegated[1:], strict=True)
     return [first, *(replace(first, probabilities=found[:, :number], relegated=part) for found, part in others)]
+
+
+def _sharing(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the same batches while the threads of torch share the cores with other processes."""
+    with sharing_cores(torch.get_num_threads()):
+        yield from batches
 
 
 def predict_dataset(checkpoint: Checkpoint, dataset: Dataset, batch_size: int = 1024, threads: int = 1) -> Predictions:

@@ -2,7 +2,6 @@
 
 import bisect
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import awkward as ak
 import uproot
 from uproot.interpretation.objects import AsStridedObjects
 
-from collidekit.analysis.names import quoted
+from collidekit.analysis.names import quoted, simple_name
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, LostServerError, bad_file, check, is_url, unopened
@@ -84,19 +83,19 @@ class RootReader(FileReader):
         self._branches = {} if _is_ntuple(self._tree) else _number_branches(self._tree)
         forms = _ntuple_forms(self._tree) if _is_ntuple(self._tree) else _branch_forms(self._branches)
         self._names = Counter(branch.name for branch in self._branches.values())
-        shared = Counter(_simple(branch.split("/")[-1]) for branch in forms)
+        shared = Counter(simple_name(branch.split("/")[-1]) for branch in forms)
         found: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
         for branch, form in forms.items():
-            last = _simple(branch.split("/")[-1])
-            simple = last if shared[last] == 1 else _simple(branch)
+            last = simple_name(branch.split("/")[-1])
+            simple = last if shared[last] == 1 else simple_name(branch)
             if isinstance(form, str):
                 self.unreadable[simple] = form
                 continue
             for name, fields, columntype in leaves(simple, form):
                 if columntype is None:
-                    self.unreadable[_simple(name)] = "no number"
+                    self.unreadable[simple_name(name)] = "no number"
                 else:
-                    found.setdefault(_simple(name), []).append((branch, fields, columntype))
+                    found.setdefault(simple_name(name), []).append((branch, fields, columntype))
         for name, columns in found.items():
             for branch, fields, columntype in columns:
                 column = name if len(columns) == 1 else quoted("_".join((branch.rstrip("/"), *fields)))
@@ -201,11 +200,6 @@ def _ntuple_forms(ntuple: Any) -> dict[str, ak.forms.Form | str]:
     form = ntuple.to_akform()
     form = form[0] if isinstance(form, tuple) else form
     return dict(zip(form.fields, form.contents, strict=True))
-
-
-def _simple(name: str) -> str:
-    """A name with ``_`` for everything but letters, digits and ``_``."""
-    return re.sub(r"\W", "_", name)
 
 
 def _number_branches(tree: Any) -> dict[str, Any]:
