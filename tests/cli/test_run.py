@@ -60,11 +60,11 @@ def test_wrong_settings(trained: Trained, refused: Callable[..., str], words: tu
 def test_settings_reach_the_training(trained: Trained) -> None:
     from collidekit.tasks.to_report import parse_settings, report_task
 
-    settings = parse_settings(["ema_decay=0.9", "loss-weighting=true", 'model-options={"f": [4]}', "betas=0.8,0.9"])
+    settings = parse_settings(["ema_decay=0.9", "mixed-precision=true", 'model-options={"f": [4]}', "betas=0.8,0.9"])
     config = report_task(
         trained.analysis, [trained.training], settings={**settings, "epochs": 7, "seed": None}
     ).training_config()
-    assert (config.ema_decay, config.loss_weighting, config.epochs, config.betas) == (0.9, True, 7, (0.8, 0.9))
+    assert (config.ema_decay, config.mixed_precision, config.epochs, config.betas) == (0.9, True, 7, (0.8, 0.9))
     assert config.model_options == {"f": [4]}
     assert config.batch_size == 64, "what the analysis recommends stays"
 

@@ -52,6 +52,22 @@ def test_a_choice_by_hand() -> None:
     assert found.rows == inside.sum()
 
 
+def test_without_background_rows_the_significance_is_a_limit() -> None:
+    """Each sample leaves about one background row: where there is none, S / sqrt(S) would be above what is possible."""
+    limits = []
+    for seed in range(60):
+        rows = predictions(300, seed)
+        judge = Judge(rows, MERIT)
+        found = judge.measure(judge.score() > 0.93)
+        left = (judge.score() > 0.93) & judge.in_window & judge.background()
+        assert found.limit == (found.signal > 0 and not left.any())
+        if found.limit:
+            limits.append(found)
+            assert found.background == pytest.approx(2.996 * 900 / judge.background().sum())
+            assert found.value < np.sqrt(found.signal)
+    assert limits
+
+
 def test_the_error_is_the_spread_over_samples() -> None:
     found = [Judge(predictions(800, seed), MERIT) for seed in range(200)]
     measured = [judge.measure(judge.score() > 0.6) for judge in found]

@@ -7,6 +7,7 @@ import numpy as np
 
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.roc import ZERO_COUNT_LIMIT
 from collidekit.evaluation.sculpting import jensen_shannon
 from collidekit.inference.predictions import Predictions
 from collidekit.objectives.significance import Significance
@@ -29,6 +30,8 @@ class Measured:
     """Share of all expected events, in the window or not, that the choice keeps."""
     rows: int
     """Rows of the sample that are left in the window."""
+    limit: bool = False
+    """Whether no background row is left: the value is a lower limit, at the 95 % upper limit of the background."""
 
 
 class Judge:
@@ -53,18 +56,23 @@ class Judge:
         self.in_window: Array = (self.figure >= low) & (self.figure <= high)
 
     def measure(self, chosen: Array) -> Measured:
-        """Of a choice (N,) of rows. The error propagates the sums of squared weights of both sides."""
+        """Return the significance of a choice (N,) of rows; the error propagates the squared weights of both sides.
+
+        Without a background row the background is not 0 but below a limit, and so the significance is above one.
+        """
         kept = chosen & self.in_window
         sides = [self.yields[kept & side] for side in (self.is_signal, ~self.is_signal)]
         s, b = (float(side.sum()) for side in sides)
         coverage = float(self.yields[chosen].sum() / self.yields.sum())
         if s <= 0:
             return Measured(s, b, 0.0, 0.0, coverage, int(kept.sum()))
+        if limit := not len(sides[1]):
+            b = ZERO_COUNT_LIMIT * float(self.yields[self.background()].mean())
         value, by_signal, by_background = self.significance.slopes(s, b)
         error = float(
             np.hypot(by_signal * np.sqrt((sides[0] ** 2).sum()), by_background * np.sqrt((sides[1] ** 2).sum()))
         )
-        return Measured(s, b, value, error, coverage, int(kept.sum()))
+        return Measured(s, b, value, error, coverage, int(kept.sum()), limit)
 
     def everything(self) -> Array:
         """The choice of all rows."""

@@ -230,7 +230,7 @@ def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
         spread = f"{values.std(ddof=1) / max(values.mean(), 1e-12):.1%}" if seeds > 1 else ""
         shares, shapes = content["relegated"].get(name), sculpting.get(name)
         row = [
-            name, f"{values.mean():.4g}", spread, f"{values.min():.4g}",
+            name, f"{'> ' if any(entry.get('limit') for entry in entries) else ''}{values.mean():.4g}", spread, f"{values.min():.4g}",
             f"{np.mean([entry['error'] for entry in entries]):.2g}", f"{np.mean(shares):.1%}" if shares else "",
             _mean_shape(shapes) if shapes else "",
         ]  # fmt: skip
@@ -239,6 +239,8 @@ def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
         f"Z: significance, mean of the seeds. stat.: error of one, of the simulated rows. JSD: of the background's "
         f"{content['variable']}, at {EFFICIENCY:.0%} of the signal."
     )
+    if any(entry.get("limit") for entries in content["variants"].values() for entry in entries):
+        table.caption += " >: lower limit, since no background row is left in the window of some seed."
     table.caption_justify = "left"
     return table
 
