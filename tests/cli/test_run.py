@@ -69,6 +69,22 @@ def test_settings_reach_the_training(trained: Trained) -> None:
     assert config.batch_size == 64, "what the analysis recommends stays"
 
 
+def test_test_files_that_are_training_files_are_loud(trained: Trained, tmp_path: Path) -> None:
+    """In the log and in the report, for the training file itself and for a copy of it; other files are not."""
+    from tests.cli.conftest import invoke
+
+    assert "TESTED ON TRAINING ROWS" not in trained.output
+    copy = tmp_path / "copy.root"
+    copy.write_bytes(Path(trained.training).read_bytes())
+    words = ["run", trained.analysis, "--files", trained.training, "--test-files", copy]
+    result = invoke(words, trained.folder / "results")
+    assert result.exit_code == 0, result.output
+    assert "TESTED ON TRAINING ROWS: 1 of 1 test files (copy.root)" in " ".join(result.output.split())
+    reports = (trained.folder / "results" / "ReportTask").rglob("report.html")
+    loud = ["TESTED ON TRAINING ROWS" in page.read_text(encoding="utf-8") for page in reports]
+    assert sorted(loud) == [False, True]
+
+
 def test_fine_tuning(trained: Trained, tmp_path: Path) -> None:
     """What cannot be is said before anything is made."""
     words = [*trained.words, "--from", trained.task]

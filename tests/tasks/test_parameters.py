@@ -34,7 +34,7 @@ WITHOUT_EFFECT = [
 
 @pytest.mark.parametrize("given", WITHOUT_EFFECT, ids=str)
 def test_a_parameter_without_effect_is_refused(place: Path, given: dict[str, Any]) -> None:
-    with pytest.raises(CollidekitError, match="--"):
+    with pytest.raises(CollidekitError, match=r"^(--|executor|scheduler)"):
         assert InferenceTask(**FILES, **given).hash
 
 
@@ -66,3 +66,16 @@ def test_recommended_settings_that_do_nothing_are_no_error(place: Path) -> None:
     (place / "toy.yaml").write_text(text)
     assert TrainingTask(**TRAINING).training_config().warmup == 0.3
     assert TrainingTask(**TRAINING, attack="fgsm").training_config().attack_magnitude == 0.1
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_recommended_mixed_precision_needs_a_processor_with_bfloat16(
+    native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import collidekit as ck
+    from collidekit.training import config
+
+    monkeypatch.setattr(config, "computes_in_bfloat16", lambda: native)
+    plan = ck.load_plan("top_tagging")
+    assert config.training_config(plan, {}).mixed_precision is native
+    assert config.training_config(plan, {"mixed_precision": True}).mixed_precision

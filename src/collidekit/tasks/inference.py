@@ -214,8 +214,8 @@ class InferenceTask(TestParameters):
         """A warning where test files are training files; empty where nothing was trained here."""
         if self.checkpoint or not self.test_files:
             return ""
-        trained = DatasetConstructorTask.req(self)
-        return overlap_note(read_manifest(trained.folder), read_manifest(self.dataset_task().folder))
+        first = next(iter(self.requires().values())) if self.all_seeds else self
+        return overlap_note(read_manifest(self.dataset_task().folder), read_manifest(first.requires()["test"].folder))
 
     def _attack(self, members: Mapping[str, Checkpoint]) -> Callable[[Batch], Batch] | None:
         """What is done to the rows before they are judged, by the gradient of the one that is judged, or of another one."""

@@ -18,7 +18,7 @@ from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
-from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.config import TrainingConfig, computes_in_bfloat16, training_config
 from collidekit.training.effect import check_given, check_magnitude, without_effect
 from collidekit.training.fine_tuning import Start, rate_factors
 from collidekit.training.stopping import newest_whole
@@ -257,6 +257,11 @@ class TrainingTask(TrainingParameters):
     def _say_what_learns(self, training: "Training") -> None:
         """Where it begins from; with ``--verbose`` the name of each parameter, for patterns, and what becomes of it."""
         config = training.config
+        recommended = training.analysis.training.get("mixed_precision") and self.mixed_precision is None
+        if recommended and not config.mixed_precision and not computes_in_bfloat16():
+            self.say(
+                "in single precision: this processor has no bfloat16 instructions (--set mixed_precision=true overrides this)"
+            )
         if training.start:
             head = "its head" if config.keep_head else "a fresh head"
             self.say(f"beginning with the weights of {training.start.path} and {head}")

@@ -1,8 +1,10 @@
 """Everything that decides what a training learns, validated."""
 
+import platform
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from collidekit.analysis.features import wrong
@@ -150,6 +152,8 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     place, recommended = _recommended(plan.analysis, chosen.get("model_name") or _of_checkpoint(chosen))
+    if recommended.get("mixed_precision") and "mixed_precision" not in chosen and not computes_in_bfloat16():
+        recommended = {**recommended, "mixed_precision": False}  # it would be several times slower
     if "epochs" in chosen:  # who names a number of epochs means it
         recommended = {name: value for name, value in recommended.items() if name != "min_steps"}
     try:
@@ -167,6 +171,13 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
         config = _of_its_checkpoint(config, chosen)
     own_code(config.model_name)
     return config
+
+
+def computes_in_bfloat16() -> bool:
+    """Return whether there is a GPU, or the processor has instructions for bfloat16 (other ones emulate it)."""
+    if torch.cuda.is_available() or platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def _recommended(analysis: Analysis, network: str | None) -> tuple[tuple[str, ...], dict[str, Any]]:
