@@ -1,5 +1,7 @@
 """The command ``collidekit``: one verb for each thing people do, thin over the tasks and functions that do them."""
 
+import io
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +26,7 @@ from collidekit.cli_app import (
     results_folder,
     verb,
 )
+from collidekit.errors import CollidekitError
 
 Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
 
@@ -55,7 +58,7 @@ def collidekit(
 @verb(DO)
 def demo(
     sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
     output: Output = None,
 ) -> None:
     """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
@@ -131,7 +134,7 @@ def run(
         panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Without it: one of this "
                "machine.", metavar="ADDRESS"),
     ] = None,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
     trust_code: TrustCode = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -164,6 +167,12 @@ def run(
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given; an empty text is an error, since it names nothing."""
+    for name, value in settings.items():
+        if value == "":
+            raise CollidekitError(
+                f"--{name.removesuffix('_name').replace('_', '-')}: the value is empty; leave it out or give one"
+            )
     return {name: value for name, value in settings.items() if value is not None}
 
 
@@ -197,7 +206,7 @@ def predict(
         bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
     ] = False,
     batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
@@ -213,7 +222,6 @@ def predict(
     from rich.console import Console
     from rich.markup import escape
 
-    from collidekit.errors import CollidekitError
     from collidekit.inference.ensemble import check_combination
     from collidekit.inference.predict_to_file import predict_to_file
 
@@ -401,7 +409,7 @@ def publish(
     licence: Annotated[str | None, panel(CARD, "--licence", help="The licence of these data, such as CC-BY-4.0.")] = None,
     skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there, and its card.")] = False,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.")] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Make a model that can be given to others: weights as safetensors, a description as JSON, a model card.
@@ -508,5 +516,8 @@ from collidekit import cli_judge  # noqa: F401 - after the verbs that come befor
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command; characters that the terminal cannot show are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from collidekit.errors import CollidekitError
+from collidekit.progress import notice
 
 
 @contextmanager
@@ -49,6 +50,35 @@ def gathering(folder: Path) -> Iterator[Path]:
         raise CollidekitError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def one_at_a_time(lock: Path) -> Iterator[bool]:
+    """Hold a lock file; yields whether another process held it before, for which this one has waited.
+
+    The system releases the lock when its process ends, however that happens. On disks of a network the file server must
+    support locks (NFS does from version 4 on); Windows has none.
+    """
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows
+        yield False
+        return
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a", encoding="utf-8")
+    except OSError as error:
+        raise CollidekitError(f"{lock}: cannot be written ({error.strerror or error})") from error
+    with file:
+        waited = False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = True
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            notice(f"{lock.parent}: locks do not work on this disk ({error.strerror}); start one process at a time")
+        yield waited
 
 
 def _to_disk(path: Path) -> None:
@@ -117,7 +147,7 @@ def plain(value: Any) -> Any:
 def read_json(path: Path) -> Any:
     """Read JSON; a broken file is one clear error."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CollidekitError(f"{path}: there is no such file") from None
     except (OSError, ValueError) as error:

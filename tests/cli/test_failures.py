@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Trained
+from tests.cli.conftest import Run, Trained
 
 from collidekit.evaluation import explain
 from collidekit.tasks import calibrate
@@ -41,3 +41,19 @@ def test_the_output_is_no_input(tmp_path: Path, trained: Trained, refused: Calla
         "predict", trained.task, "mine.root", "-o", file
     )
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "top_tagging", "--model", ""),
+        ("run", "top_tagging", "--combine", ""),
+        ("predict", "best_model.pt", "test.root", "-o", "p.parquet", "--threads", "0"),
+        ("run", "top_tagging", "--threads", "0"),
+    ],
+)
+def test_options_that_mean_nothing(run: Run, words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    assert "the value is empty" in result.output or "Invalid value for '--threads'" in result.output

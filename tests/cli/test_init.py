@@ -204,3 +204,23 @@ def test_real_files(shared_data: Path, started: Callable[..., Any], file: str, r
     assert list(analysis.classes) == ["light", "c", "b"]
     assert manifest.rows > 1000
     assert not [name for name in names(analysis) if "flav" in name.lower() or "gen" in name or "index" in name]
+
+
+def test_a_label_of_minus_one_and_one(tmp_path: Path) -> None:
+    """Two classes, and a charge of -1 and 1 is an integer with a sign, not a flag."""
+    import uproot
+
+    from collidekit.analysis.load import read_analysis
+    from collidekit.starter.starter import start_analysis
+
+    random = np.random.default_rng(1)
+    label = random.choice([-1, 1], 500).astype(np.int8)
+    with uproot.recreate(tmp_path / "signed.root") as file:
+        file["tree"] = {
+            "label": label, "x": random.normal(label), "charge": random.choice([-1, 1], 500).astype(np.int32)
+        }  # fmt: skip
+    start_analysis([str(tmp_path / "signed.root")], tmp_path / "a.yaml", None, False)
+    analysis, _ = read_analysis(tmp_path / "a.yaml")
+    assert analysis.classes == {"background": "label == -1", "signal": "label == 1"}
+    kinds = {feature.name: feature.kind for entry in analysis.inputs.values() for feature in entry.features}
+    assert kinds["charge"] == "integer"

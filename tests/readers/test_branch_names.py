@@ -3,25 +3,35 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 import uproot
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.rows import build_rows, columns_to_read
+from collidekit.dataset.trace import trace
 from collidekit.errors import CollidekitError
 from collidekit.readers import open_file
 
 NAMES = ("jet.pt", "jet_pt", "jet mass", "class", "lambda", "2j_mass", "pi", "row_index", "sum")
 
 
-@pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file in which branch k holds 10 k + row."""
-    path = tmp_path_factory.mktemp("odd") / "odd.root"
-    with uproot.recreate(path) as file:
-        columns = {name: 10.0 * k + np.arange(4) for k, name in enumerate(NAMES)}
-        file["tree"] = {"label": np.array([0, 1, 0, 1], np.int32), **columns}
+@pytest.fixture(scope="module", params=["root", "parquet", "csv"])
+def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file in which column k holds 10 k + row."""
+    path = tmp_path_factory.mktemp("odd") / f"odd.{request.param}"
+    columns = {name: 10.0 * k + np.arange(4) for k, name in enumerate(NAMES)}
+    table = {"label": np.array([0, 1, 0, 1], np.int32), **columns}
+    if request.param == "root":
+        with uproot.recreate(path) as file:
+            file["tree"] = table
+    elif request.param == "parquet":
+        pq.write_table(pa.table(table), path)
+    else:
+        pa.csv.write_csv(pa.table(table), path)
     return path
 
 
@@ -51,6 +61,16 @@ def test_two_branches_in_one_expression(odd: Path) -> None:
 
 def test_a_name_of_one_branch_needs_no_backticks(odd: Path) -> None:
     assert feature(odd, "jet_mass") == [20.0, 21.0, 22.0, 23.0]
+
+
+def test_trace_shows_the_value_of_the_file(odd: Path) -> None:
+    text = """
+classes: {a: label == 0, b: label == 1}
+variables: {wanted: "`row_index`"}
+inputs: {ev: {features: [wanted]}}
+"""
+    found = trace(Plan(*parse_analysis(text)), str(odd), 2)
+    assert {entry.name: entry.value for entry in found.columns}["row_index"] == 10.0 * NAMES.index("row_index") + 2
 
 
 def test_a_name_of_two_branches_is_an_error(odd: Path) -> None:

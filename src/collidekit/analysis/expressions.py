@@ -185,6 +185,7 @@ class Expression:
         raise self._error(
             f"{kind or type(node).__name__} is not allowed; allowed are numbers, names, + - * / // % **, comparisons, "
             "and/or/not, 'in (1, 2)', 'a if b else c' and the functions of docs/expressions.md"
+            + ("; write a branch with a dot in its name in backticks" if isinstance(node, ast.Attribute) else "")
         )
 
     def _check_compare(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> set[str]:

@@ -1,7 +1,7 @@
 """Names of branches in expressions: as they are, or in backticks where a name needs them."""
 
 import re
-from collections.abc import Container
+from collections.abc import Iterable
 
 _QUOTED = re.compile(r"`([^`]*)`")
 _PREFIX = "quoted_branch_"
@@ -21,19 +21,30 @@ def is_quoted(name: str) -> bool:
     return len(name) > 2 and name[0] == name[-1] == "`"
 
 
-def column_of(name: str, columns: Container[str]) -> str | None:
-    """Return the column that a name in an expression stands for; None where there is none.
+class ColumnNames:
+    """The columns of a file, found by the names that expressions use.
 
-    Readers replace the signs that an expression cannot have by ``_``. Where two branches would get the same name, their
-    columns have the exact names in backticks.
+    A bare name has ``_`` for each sign that an expression cannot have, and stands for a column only if no other one would
+    be written the same. A name in backticks stands for the column of exactly this name.
     """
-    if name in columns:
-        return name
-    if is_quoted(name):
-        for other in (name[1:-1], simple_name(name[1:-1])):
-            if other in columns:
-                return other
-    return None
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._columns = set(columns)
+        self._alike: dict[str, list[str]] = {}
+        for column in columns:
+            self._alike.setdefault(simple_name(column.strip("`")), []).append(column)
+
+    def find(self, name: str) -> str | None:
+        """Return the column of a name; None where there is none, or several."""
+        if is_quoted(name):
+            exact = (name, name[1:-1], simple_name(name[1:-1]))
+            return next((column for column in exact if column in self._columns), None)
+        found = self.alike(name)
+        return found[0] if len(found) == 1 else None
+
+    def alike(self, name: str) -> list[str]:
+        """Return the columns that a bare name may stand for, in the order of the file."""
+        return self._alike.get(name, [])
 
 
 def hide_quotes(text: str) -> tuple[str, dict[str, str]]:

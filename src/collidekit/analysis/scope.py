@@ -10,7 +10,7 @@ import numpy as np
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import RowError
 from collidekit.analysis.load import Lines, expressions
-from collidekit.analysis.names import column_of, is_quoted, quoted, simple_name
+from collidekit.analysis.names import ColumnNames, quoted
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -52,8 +52,9 @@ class Plan:
         Without truth, columns that only classes and weights need may be absent and are left out; those that only targets
         need are not read at all.
         """
-        known, inside = set(available), f" in {path}" if path else ""
-        self._refuse_shadowed(known, inside)
+        available, inside = list(available), f" in {path}" if path else ""
+        known = ColumnNames(available)
+        self._refuse_shadowed(set(available), inside)
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
             if place[0] == "variables" or (place[0] == "targets" and not with_truth):
@@ -61,28 +62,18 @@ class Plan:
             if place[0] == "members" and not _begins(needed, str(place[1])):
                 continue
             leaves = self._leaves(expression)
-            if (
-                not with_truth
-                and place[0] in ("classes", "weight")
-                and any(column_of(n, known) is None for n in leaves)
-            ):
+            absent = [name for name in leaves if known.find(name) is None]
+            if not with_truth and place[0] in ("classes", "weight") and absent:
                 continue
             for name, user in leaves.items():
-                column = column_of(name, known)
+                column = known.find(name)
                 if column is None:
                     raise CollidekitError(
-                        f"{user.where}: {user.text!r}: {self._why_missing(name, known)}{inside}"
-                        f"{did_you_mean(name, [*self.variables, *known])}"
+                        f"{user.where}: {user.text!r}: {_why_missing(name, known)}{inside}"
+                        f"{did_you_mean(name, [*self.variables, *available])}"
                     )
                 needed[column] = None
         return list(needed)
-
-    def _why_missing(self, name: str, known: set[str]) -> str:
-        """Return the reason why a name has no column: it is ambiguous or unknown."""
-        alike = sorted(column for column in known if is_quoted(column) and simple_name(column[1:-1]) == name)
-        if alike:
-            return f"{name!r} could be any of the branches {', '.join(alike)}; write the one you mean in backticks"
-        return f"there is no branch or variable {name!r}"
 
     def _refuse_shadowed(self, known: set[str], inside: str) -> None:
         """An error where an expression uses a constant or built-in name that is a branch of the file, too."""
@@ -95,12 +86,12 @@ class Plan:
 
     def missing(self, available: Iterable[str]) -> dict[str, Expression]:
         """Every name that neither the file nor a variable gives, with an expression that needs it."""
-        known = {*available, *BUILT_IN}
+        known = ColumnNames([*available, *BUILT_IN])
         needed: dict[str, Expression] = {}
         for place, expression in self.expressions.items():
             if place[0] != "variables":
                 leaves = self._leaves(expression)
-                needed |= {name: user for name, user in leaves.items() if column_of(name, known) is None}
+                needed |= {name: user for name, user in leaves.items() if known.find(name) is None}
         return needed
 
     def _leaves(self, expression: Expression) -> dict[str, Expression]:
@@ -148,6 +139,14 @@ class Plan:
                 raise CollidekitError(f"{where}: no branch that begins with '{name}_' is used{near}")
 
 
+def _why_missing(name: str, known: ColumnNames) -> str:
+    """Return the reason why a name has no column: it is ambiguous or unknown."""
+    found = [quoted(column.strip("`")) for column in known.alike(name)]
+    if len(found) > 1:
+        return f"{name!r} could be any of the branches {', '.join(sorted(found))}; write the one you mean in backticks"
+    return f"there is no branch or variable {name!r}"
+
+
 def flat_numbers(values: ak.Array) -> np.ndarray[Any, Any]:
     """Numbers in one dimension, a missing one as NaN."""
     if not values.layout.is_numpy:
@@ -175,6 +174,7 @@ class Scope(Mapping[str, Any]):
     def __init__(self, plan: Plan, columns: Mapping[str, Any], path: str, entries: np.ndarray[Any, Any]) -> None:
         self._variables = plan.variables
         self._columns = dict(columns)
+        self._names = ColumnNames(self._columns)
         self._values: dict[str, Any] = {}
         self.path = path
         self.entries = entries
@@ -188,7 +188,7 @@ class Scope(Mapping[str, Any]):
             if name in self._variables:
                 self._values[name] = self.value(self._variables[name])
             else:
-                column = column_of(name, self._columns)
+                column = self._names.find(name)
                 if column is None:
                     raise KeyError(name)
                 self._values[name] = _wide(self._columns[column])
@@ -208,6 +208,7 @@ class Scope(Mapping[str, Any]):
         chosen = object.__new__(Scope)
         chosen._variables = self._variables
         chosen._columns = {name: values[mask] for name, values in self._columns.items()}
+        chosen._names = self._names
         chosen._values = {name: values[mask] for name, values in self._values.items() if _per_row(values, self.rows)}
         chosen.path, chosen.entries = self.path, self.entries[mask]
         return chosen

@@ -25,6 +25,10 @@ from collidekit.errors import CollidekitError
 Array = np.ndarray[Any, Any]
 
 
+SMALLEST_WEIGHT = 1e-30
+"""Weights of which all are smaller lose digits, or become 0, in single precision."""
+
+
 @dataclass
 class Rows:
     """The rows of one chunk and what was counted on the way."""
@@ -186,6 +190,12 @@ def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     if ("weight",) not in plan or (keep_all and not _available(plan, scope, plan["weight",].names)):
         return np.ones(scope.rows, dtype=np.float32)
     weights = scope.numbers(plan["weight",])
+    largest = float(np.abs(weights).max(initial=0.0, where=np.isfinite(weights)))
+    if 0 < largest < SMALLEST_WEIGHT:
+        raise CollidekitError(
+            f"{plan['weight',].where}: {scope.path}: the weights {plan['weight',].text!r} are at most {largest:.3g}, which single "
+            f"precision cannot hold; scale them: `weight: {plan['weight',].text} * {1 / largest:.0e}` (only their ratios count)"
+        )
     with np.errstate(over="ignore"):
         weights = weights.astype(np.float32)
     _check_finite(scope, weights, f"the weight {plan['weight',].text!r} is {{}}")

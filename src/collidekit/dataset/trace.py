@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
+from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Ragged
@@ -110,7 +111,7 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
     batch = make_batch(plan, scope, np.array([label]), weights, 0, {})
     return Trace(
         plan=plan, path=path, row=row, member=member, members=members,
-        columns=[_column(name, str(chunk[name].type.content), _first(scope[name])) for name in columns],
+        columns=[_column(name, str(chunk[name].type.content), _first(scope[quoted(name) if name in BUILT_IN else name])) for name in columns],
         selection=list(_terms(plan, scope)),
         variables=[
             TracedValue(name, plan.variables[name].text, value)

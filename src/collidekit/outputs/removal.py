@@ -90,7 +90,7 @@ def _checkpoints(output: Output) -> Iterator[Removable]:
 def _best_epoch(folder: Path) -> int | None:
     """The first with the lowest validation loss; None where the history cannot be read."""
     try:
-        with (folder / "history.csv").open(newline="") as file:
+        with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
             return int(min(csv.DictReader(file), key=lambda row: float(row["val_loss"]))["epoch"])
     except (OSError, KeyError, TypeError, ValueError):
         return None

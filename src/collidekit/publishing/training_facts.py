@@ -16,6 +16,8 @@ def training_facts(folder: Path) -> dict[str, Any]:
     if (folder / "history.csv").is_file():
         facts |= _of_history(folder / "history.csv")
     run = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    if not isinstance(run, dict) or not isinstance(run.get("settings", {}), dict):
+        raise CollidekitError(f"{folder / 'run.json'}: is no record of a run; remove it, and the card will say less")
     facts |= {name: run[name] for name in ("made", "versions", "git") if name in run}
     dataset = run.get("settings", {}).get("dataset")
     if dataset and (manifest := _manifest(folder, str(dataset))):
@@ -28,11 +30,18 @@ def training_facts(folder: Path) -> dict[str, Any]:
 
 
 def _of_history(path: Path) -> dict[str, Any]:
-    with path.open(newline="") as file:
-        epochs = list(csv.DictReader(file))
-    if not epochs:
-        return {}
-    best = kept_epoch(path.parent, epochs)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            epochs = list(csv.DictReader(file))
+        return _of_epochs(path.parent, epochs) if epochs else {}
+    except (UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise CollidekitError(
+            f"{path}: is damaged ({type(error).__name__}: {error}); remove it, and the card will not say how the model was trained"
+        ) from None
+
+
+def _of_epochs(folder: Path, epochs: list[dict[str, str]]) -> dict[str, Any]:
+    best = kept_epoch(folder, epochs)
     return {
         "epochs": len(epochs),
         "best_epoch": int(float(best["epoch"])),

@@ -58,7 +58,7 @@ class Column:
     @property
     def kind(self) -> str:
         """As a feature's kind."""
-        if len(self.distinct) <= 2 and self.integral:
+        if set(self.distinct.tolist()) <= {0, 1}:
             return "flag"
         return "integer" if self.integral else "continuous"
 
@@ -165,11 +165,12 @@ def _class_name(column: str) -> str:
 
 def _classes(column: Column) -> dict[str, str]:
     values = [int(value) for value in column.distinct]
-    signed = min(values) < 0 and {abs(value) for value in values} <= _FLAVOURS.keys()
+    sizes = {abs(value) for value in values}
+    signed = min(values) < 0 and len(sizes) > 1 and sizes <= _FLAVOURS.keys()
     name = f"abs({column.name})" if signed else column.name
     values = sorted({abs(value) for value in values}) if signed else values
-    if values == [0, 1]:
-        return {"background": f"{name} == 0", "signal": f"{name} == 1"}
+    if values in ([0, 1], [-1, 1]):
+        return {"background": f"{name} == {values[0]}", "signal": f"{name} == 1"}
     flavours = set(values) <= _FLAVOURS.keys() and len(set(values) & {4, 5}) > 0
     return {
         (_FLAVOURS[value] if flavours else f"class_{value}".replace("-", "minus_")): f"{name} == {value}"

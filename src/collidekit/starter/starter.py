@@ -58,7 +58,7 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     analysis, lines = parse_analysis(text, str(output))
     counts = _dry_run(Plan(analysis, lines), paths[:_FILES])
     with replacing(output) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     return Started(output, analysis, found, looked_at, counts)
 
 

@@ -15,7 +15,7 @@ import luigi
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
-from collidekit.files import read_json, write_json
+from collidekit.files import one_at_a_time, read_json, write_json
 from collidekit.names import name_problem
 from collidekit.provenance import provenance
 from collidekit.shipped import find_analysis, load_plan
@@ -78,6 +78,18 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def identity(self) -> dict[str, Any]:
         """All that decides what the output holds."""
         raise NotImplementedError(f"{type(self).__name__}.identity")
+
+    def make(self) -> None:
+        """Make the output; `run` calls it when no other process is making the same one."""
+        raise NotImplementedError(f"{type(self).__name__}.make")
+
+    def run(self) -> None:
+        """Make the output unless another process does: then wait for that one and take what it made."""
+        with one_at_a_time(self.folder.with_name(f".{self.folder.name}.lock")) as waited:
+            if waited and self.complete():
+                self.say(f"{type(self).__name__}: another process made it meanwhile: {self.folder}")
+                return
+            self.make()
 
     def versions_in_path(self) -> list[str]:
         """The version names that stand in the path."""

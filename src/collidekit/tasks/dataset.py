@@ -106,7 +106,7 @@ class DatasetConstructorTask(DatasetParameters):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"manifest": self.target("manifest.json"), "run": self.target("run.json")}
 
-    def run(self) -> None:
+    def make(self) -> None:
         count = len(self.files())
         self.say(f"[bold]Constructing[/bold] {self.analysis.name} from {count} file{'s' if count != 1 else ''}")
         manifest = construct(
@@ -148,4 +148,4 @@ class DatasetConstructorTask(DatasetParameters):
 
 def _source(processor: str | None) -> str:
     """The code of a user's processor: a changed one makes another dataset."""
-    return Path(processor.partition(":")[0]).read_text() if processor else ""
+    return Path(processor.partition(":")[0]).read_text(encoding="utf-8") if processor else ""

@@ -42,7 +42,7 @@ class ImportanceTask(PredictionTask):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"importance": self.target("importance.json"), "run": self.target("run.json")}
 
-    def run(self) -> None:
+    def make(self) -> None:
         inference = self.requires()["inference"]
         if inference.is_ensemble:
             raise CollidekitError(

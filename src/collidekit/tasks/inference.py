@@ -169,7 +169,7 @@ class InferenceTask(TestParameters):
             "run": self.target("run.json"),
         }
 
-    def run(self) -> None:
+    def make(self) -> None:
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
         members = self._read_members() if self.all_seeds else self._predict_members()
         predictions = next(iter(members.values()))

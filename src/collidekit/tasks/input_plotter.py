@@ -36,7 +36,7 @@ class InputHistogrammerTask(DatasetParameters):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"histograms": self.target("histograms.npz"), "run": self.target("run.json")}
 
-    def run(self) -> None:
+    def make(self) -> None:
         dataset = self.requires()["dataset"].dataset()
         histogram_inputs(dataset, self.bins).save(self.folder / "histograms.npz")
         self.say(f"[bold]Histogrammed[/bold] the inputs of {len(dataset):,} rows")
@@ -58,7 +58,7 @@ class HistogramPlotterTask(InputHistogrammerTask):
         plots = {name: f"{name.replace('.', '_')}.png" for name, _ in _features(self)}
         return {**{key: self.target(file) for key, file in plots.items()}, "run": self.target("run.json")}
 
-    def run(self) -> None:
+    def make(self) -> None:
         histograms = InputHistograms.load(self.requires()["histograms"].folder / "histograms.npz")
         reference = self.analysis.kinematics.reference if self.analysis.kinematics else ""
         for name, _ in _features(self):

@@ -55,7 +55,7 @@ def _regions(points: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def plot_epochs(stem: Path, training: TrainingTask, test: Dataset, note: str) -> None:
     """Loss, accuracy and, where it was learned for, significance of training, validation and test rows against epochs."""
-    with (training.folder / "history.csv").open(newline="") as file:
+    with (training.folder / "history.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     epochs = np.array([float(row["epoch"]) for row in rows])
     judged = evaluate_epochs(training.folder, training.requires()["dataset"].dataset(), test)

@@ -65,7 +65,7 @@ class ReportTask(PredictionTask):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"report": self.target("report.html"), "run": self.target("run.json")}
 
-    def run(self) -> None:
+    def make(self) -> None:
         needed = self.requires()
         predictions = self.predictions()
         (results, ensembles), points = needed["roc"].measure(), needed["working_points"].find()

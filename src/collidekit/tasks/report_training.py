@@ -67,7 +67,7 @@ def repeat_section(inference: InferenceTask, analysis: Analysis) -> Section:
 
 
 def _facts(folder: Path) -> dict[str, str]:
-    with (folder / "history.csv").open() as file:
+    with (folder / "history.csv").open(encoding="utf-8") as file:
         epochs = list(csv.DictReader(file))
     best = kept_epoch(folder, epochs)
     seconds = sum(float(row["seconds"]) for row in epochs)

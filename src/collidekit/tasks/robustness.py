@@ -123,7 +123,7 @@ class RobustnessTask(TestParameters):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {name: self.target(f"robustness.{name}") for name in ("json", "html")} | {"run": self.target("run.json")}
 
-    def run(self) -> None:
+    def make(self) -> None:
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
         test: Dataset = self.requires()["test"].dataset()
         tested = [

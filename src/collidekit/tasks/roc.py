@@ -47,7 +47,7 @@ class ROCCurveTask(PredictionTask):
             raise CollidekitError(f"{self.config}: names no discriminators, so there is no ROC curve to draw; add some")
         return measure_all(predictions, self.replicates)
 
-    def run(self) -> None:
+    def make(self) -> None:
         results, ensembles = self.measure()
         write_rocs(self.folder / "roc.json", results, [ensemble.as_dict() for ensemble in ensembles])
         write_table(self.folder / "roc.csv", results)
@@ -125,7 +125,7 @@ def ensemble_table(result: EnsembleResult) -> Table:
 
 def write_table(path: Path, results: list[RocResult]) -> None:
     """The table as CSV; an empty cell where no background survives."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(
             ["discriminator", "signal_efficiency", "rejection", "rejection_error", "surviving", "auc", "auc_error"]

@@ -118,7 +118,7 @@ class SignificanceTask(TestParameters):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"table": self.target("significance.json"), "run": self.target("run.json")}
 
-    def run(self) -> None:
+    def make(self) -> None:
         needed, seeds = self.requires(), self._seeds()
         choices = [self._choices(needed, seed) for seed in seeds]
         found = {name: [seed[name].measure() for seed in choices] for name in choices[0]}

@@ -220,7 +220,7 @@ class TrainingTask(TrainingParameters):
             "run": self.target("run.json"),
         }
 
-    def run(self) -> None:
+    def make(self) -> None:
         from collidekit.training.display import Display
         from collidekit.training.loop import Training
 
@@ -316,4 +316,4 @@ def _source(model_name: str) -> str:
         return ""
     if not path.is_file():
         raise CollidekitError(f"--model-name: {path}: there is no such file")
-    return path.read_text()
+    return path.read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ class WorkingPointTask(PredictionTask):
         efficiencies = [float(value) for value in self.efficiencies]
         return working_points(self.predictions(), self.analysis.working_points, efficiencies)
 
-    def run(self) -> None:
+    def make(self) -> None:
         for path in write_working_points(self.folder / "working_points", self.find(), self.analysis.name):
             self.say(f"working points: {path}")
         self.write_provenance()

@@ -145,7 +145,7 @@ def load_content(path: Path) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001  # of many kinds, from zip and torch
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise CollidekitError(
-            f"{path}: not a readable checkpoint ({said}); it seems truncated: copy it again"
+            f"{path}: not a readable checkpoint ({said}); it is truncated or damaged: copy it again"
         ) from None
     if not isinstance(content, dict) or content.get("collidekit") != FORMAT or not content.keys() >= _KEYS:
         raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")

@@ -41,12 +41,12 @@ class History:
 
     def write(self, folder: Path) -> None:
         """``history.csv`` (a row an epoch) and ``steps.csv`` (a row a step); written anew, so a resumed training fits."""
-        with replacing(folder / "history.csv") as path, path.open("w", newline="") as file:
+        with replacing(folder / "history.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             columns = dict.fromkeys([*COLUMNS, *(name for row in self.epochs for name in row)])
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.epochs)
-        with replacing(folder / "steps.csv") as path, path.open("w", newline="") as file:
+        with replacing(folder / "steps.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(["step", "loss"])
             rows.writerows((step, repr(loss)) for step, loss in enumerate(self.losses))

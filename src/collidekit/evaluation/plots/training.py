@@ -55,7 +55,7 @@ def epoch_axis(axes: Axes) -> None:
 
 def _columns(history: Path | Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
     if isinstance(history, Path):
-        with history.open(newline="") as file:
+        with history.open(newline="", encoding="utf-8") as file:
             rows: Sequence[Mapping[str, Any]] = list(csv.DictReader(file))
     else:
         rows = history
