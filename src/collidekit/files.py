@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -64,13 +64,9 @@ def one_at_a_time(lock: Path) -> Iterator[bool]:
     except ImportError:  # pragma: no cover - Windows
         yield False
         return
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a", encoding="utf-8")
-    except OSError as error:
-        raise CollidekitError(f"{lock}: cannot be written ({error.strerror or error})") from error
-    with file:
-        waited = False
+    waited = False
+    while True:
+        file = _open_lock(lock)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,7 +74,30 @@ def one_at_a_time(lock: Path) -> Iterator[bool]:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             notice(f"{lock.parent}: locks do not work on this disk ({error.strerror}); start one process at a time")
-        yield waited
+        if _is_still(file, lock):
+            break
+        file.close()  # the process before removed the file, and another one may hold the new one
+    with file:
+        try:
+            yield waited
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _open_lock(lock: Path) -> TextIO:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock.open("a", encoding="utf-8")
+    except OSError as error:
+        raise CollidekitError(f"{lock}: cannot be written ({error.strerror or error})") from error
+
+
+def _is_still(file: TextIO, path: Path) -> bool:
+    """Return whether an open file is the one that its path names now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _to_disk(path: Path) -> None:

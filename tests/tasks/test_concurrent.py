@@ -58,3 +58,24 @@ def test_a_killed_owner_does_not_keep_the_lock(tmp_path: Path) -> None:
     begun = time.monotonic()
     with one_at_a_time(tmp_path / ".lock"):
         assert time.monotonic() - begun < 5
+
+
+def test_many_processes_take_turns(tmp_path: Path) -> None:
+    """A counter that each of six processes reads, holds and writes 20 times loses none of its steps."""
+    (tmp_path / "count").write_text("0")
+    code = f"""
+import time
+from pathlib import Path
+from collidekit.files import one_at_a_time
+count = Path({str(tmp_path / "count")!r})
+for _ in range(20):
+    with one_at_a_time(Path({str(tmp_path / ".lock")!r})):
+        value = int(count.read_text())
+        time.sleep(0.001)
+        count.write_text(str(value + 1))
+"""
+    words = [sys.executable, "-c", code]
+    turns = [subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(SRC)}) for _ in range(6)]
+    assert [turn.wait(timeout=120) for turn in turns] == [0] * 6
+    assert (tmp_path / "count").read_text() == "120"
+    assert not (tmp_path / ".lock").exists()
