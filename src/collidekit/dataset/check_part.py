@@ -52,6 +52,8 @@ class Part:
     weight_sums: dict[str, float] = field(default_factory=dict)
     """Class -> sum of the weights of its rows."""
     replaced: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    """Conditions of the selection -> rows that they dropped while a variable of theirs was NaN."""
     empty: dict[str, int] = field(default_factory=dict)
     """Collections -> rows without any constituent."""
     values: dict[str, int] = field(default_factory=dict)
@@ -91,7 +93,9 @@ class Part:
     def add(self, plan: Plan, chunk: ak.Array, file: int, start: int) -> None:
         """Count the entries from ``start`` on of a file."""
         path = self.files[file].path
-        scope, cutflow = select_rows(plan, chunk, path, start)
+        lost: dict[str, int] = {}
+        scope, cutflow = select_rows(plan, chunk, path, start, lost=lost)
+        _merge(self.lost, lost)
         _merge(self.cutflow, cutflow)
         self.seen += len(chunk)
         self.entry_bytes = max(self.entry_bytes, chunk.nbytes / max(len(chunk), 1))
@@ -100,6 +104,8 @@ class Part:
         if not keep.all():
             scope, labels = scope.select(keep), labels[keep]
         weights = self._weigh(plan, scope)
+        for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
+            self._finite(scope, name, scope.numbers(plan["kinematics", name]))
         for k, name in enumerate(plan.analysis.classes):
             self.weight_sums[name] = self.weight_sums.get(name, 0.0) + float(weights[labels == k].sum())
         batch = make_batch(plan, scope, labels, weights, file, self.replaced, with_targets=True)

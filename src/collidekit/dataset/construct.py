@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import awkward as ak
+import pyarrow as pa
 
 from collidekit import __version__
 from collidekit.analysis.schema import Analysis
@@ -96,7 +97,8 @@ def _construct(
             if total.repeated
             else None
         )
-        shards = _join(crew, plan.analysis, parts, summaries, output, chunk_size, progress, arrange)
+        target = schema(plan.analysis, total.kinds)
+        shards = _join(crew, target, parts, summaries, output, chunk_size, progress, arrange)
     except BaseException as error:
         crew.end(killed=True)
         _remove_unfinished(output, parts)
@@ -294,8 +296,9 @@ def _read(chunk: Chunk, plan: Plan) -> ak.Array:
 def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
     rows = build_rows(plan, _read(chunk, plan), chunk.path, chunk.file, chunk.start)
     path = parts / f"{chunk.number:06d}.arrow"
-    write_batches(path, schema(plan.analysis), iter([rows.batch]), compress=False)
-    return replace(Summary.of(chunk.file, rows, plan.analysis), checksum=checksum(path))
+    summary = Summary.of(chunk.file, rows, plan.analysis)
+    write_batches(path, schema(plan.analysis, summary.kinds), iter([rows.batch]), compress=False)
+    return replace(summary, checksum=checksum(path))
 
 
 def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None:
@@ -329,7 +332,7 @@ class _Cut:
 
 def _join(
     crew: Workers,
-    analysis: Analysis,
+    target: pa.Schema,
     parts: Path,
     summaries: list[Summary],
     output: Path,
@@ -342,13 +345,13 @@ def _join(
     for summary in summaries:
         starts.append(starts[-1] + summary.rows)
     cuts = [_Cut(i, first, min(first + size, starts[-1])) for i, first in enumerate(range(0, starts[-1], size))]
-    write = partial(_write_shard, analysis=analysis, parts=parts, starts=starts, output=output, arrange=arrange)
+    write = partial(_write_shard, target=target, parts=parts, starts=starts, output=output, arrange=arrange)
     return _run(crew, "Writing shards", cuts, write, parts, progress)
 
 
 def _write_shard(
     cut: _Cut,
-    analysis: Analysis,
+    target: pa.Schema,
     parts: Path,
     starts: list[int],
     output: Path,
@@ -359,7 +362,7 @@ def _write_shard(
     note = parts / f"shard_{cut.number:05d}.json"
     if not (path.exists() and note.exists()):
         rows = _rows_between(parts, starts, cut.first, cut.last)
-        written = write_batches(path, schema(analysis), map(arrange, rows) if arrange else rows)
+        written = write_batches(path, target, map(arrange, rows) if arrange else rows)
         write_json(note, {"file": path.name, **asdict(written)})
     for i, (start, stop) in enumerate(pairwise(starts)):
         if cut.first <= start and stop <= cut.last:

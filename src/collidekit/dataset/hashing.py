@@ -20,10 +20,10 @@ def mix(values: Array) -> Array:
 
 
 def hash_columns(columns: list[Array]) -> Array:
-    """One hash for each row (N,), as int64, of integer columns (N,)."""
+    """One hash for each row (N,), as int64, of integer columns (N,) of 64 bits."""
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
-        total = mix(total ^ column.astype(np.int64).view(np.uint64))
+        total = mix(total ^ column.view(np.uint64))
     return total.view(np.int64)
 
 

@@ -60,7 +60,7 @@ class Dataset:
         self.analysis = analysis or self.manifest.analysis
         self.blocks: list[Block] = []
         self._open = lru_cache(maxsize=128)(_open)
-        self._schema = schema(self.manifest.analysis)
+        self._schema = schema(self.manifest.analysis, self.manifest.summary["kinds"])
         self._verified: set[int] = set()
         shards = self.manifest.shards
         if n_files > len(shards):

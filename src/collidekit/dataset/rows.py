@@ -15,6 +15,7 @@ from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection, Group
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values, refuse_numbers
 from collidekit.dataset.batch import Batch, Input, Ragged
+from collidekit.dataset.exact import LARGEST_INTEGER, exact
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
 from collidekit.dataset.split import entry_keys
@@ -232,21 +233,23 @@ def _spectators(plan: Plan, scope: Scope) -> dict[str, torch.Tensor]:
     named: dict[str, Any] = dict(zip(plan.analysis.spectators, places, strict=True))
     for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
         named.setdefault(name, ("kinematics", name))
-    with np.errstate(over="ignore"):
-        return {name: torch.from_numpy(scope.numbers(plan[place]).astype(np.float32)) for name, place in named.items()}
+    return {name: torch.from_numpy(exact(scope.numbers(plan[place]))) for name, place in named.items()}
 
 
 def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
-    """A number of the event (N,); those of 64 bits without sign keep their bits."""
-    values = scope.numbers(plan["event", i])
-    if np.issubdtype(values.dtype, np.unsignedinteger):
-        return values.astype(np.uint64).view(np.int64)
-    if np.issubdtype(values.dtype, np.floating) and len(bad := np.flatnonzero(values != np.floor(values))):
-        raise CollidekitError(
-            f"{scope.place(bad[0])}: the event number {plan['event', i].text!r} is {values[bad[0]]}; it must be an integer"
-        )
-    with np.errstate(invalid="ignore"):
-        return values.astype(np.int64)
+    """A number of the event (N,), as int64 or uint64."""
+    values, text = scope.numbers(plan["event", i]), plan["event", i].text
+    if values.dtype == bool:
+        raise CollidekitError(f"{plan['event', i].where}: {text!r} is a condition; an event number is needed")
+    if values.dtype.kind == "f":
+        whole = (values == np.floor(values)) & (abs(values) <= LARGEST_INTEGER)
+        if len(bad := np.flatnonzero(~whole)):
+            raise CollidekitError(
+                f"{scope.place(bad[0])}: the event number {text!r} is {values[bad[0]]}; it must be an integer, and not above "
+                "2^53 where the file holds floating-point numbers"
+            )
+        values = values.astype(np.int64)
+    return exact(values)
 
 
 def make_input(plan: Plan, scope: Scope, name: str, replaced: dict[str, int], with_targets: bool) -> Input:

@@ -10,6 +10,7 @@ import torch
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
+from collidekit.dataset.exact import join_exact
 from collidekit.dataset.loader import Dataset, Loader, ahead
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.dataset.pieces import CHUNK
@@ -73,8 +74,8 @@ def predict_each(
         labels=np.concatenate(labels),
         weights=np.concatenate(weights),
         definitions=analysis.discriminators,
-        spectators={name: np.concatenate(parts) for name, parts in spectators.items()},
-        event={name: np.concatenate(parts) for name, parts in event.items()},
+        spectators={name: join_exact(parts, name) for name, parts in spectators.items()},
+        event={name: join_exact(parts, name) for name, parts in event.items()},
     )
     others = zip(found_by[1:], relegated[1:], strict=True)
     return [first, *(replace(first, probabilities=found[:, :number], relegated=part) for found, part in others)]

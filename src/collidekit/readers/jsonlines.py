@@ -21,8 +21,15 @@ SAMPLE = 100
 """Lines that are looked at to see what an object holds."""
 
 
+def _whole_names(sample: list[Any]) -> set[str]:
+    """Return the names of the objects' own numbers that are integers in all of them."""
+    objects = [line for line in sample if isinstance(line, dict)]
+    names = {name for line in objects for name in line}
+    return {name for name in names if all(type(line.get(name)) is int for line in objects)}
+
+
 class JsonLinesReader(FileReader):
-    """A file that is read from its begin to its end; all numbers are float64, ``"NaN"`` and ``"-inf"`` among them.
+    """A file that is read from its begin to its end; numbers are float64, ``"NaN"`` and ``"-inf"`` among them, or integers.
 
     ``rows`` reads the whole file once to count its lines. Reading on where the last call ended is free; anything else
     begins anew.
@@ -38,6 +45,8 @@ class JsonLinesReader(FileReader):
         finally:
             lines.close()
         self._layout = self._find(sample)
+        self._whole = {name for name in _whole_names(sample) if self.source.layout is None}
+        """Names of the line's own numbers that are integers in the sample."""
         self._where: dict[str, tuple[Level, int]] = {}
         for name, level, position in self._layout.columns():
             name = re.sub(r"\W", "_", name)
@@ -133,8 +142,26 @@ class JsonLinesReader(FileReader):
 
     def _column(self, name: str, matrices: dict[int, NDArray[np.float64]]) -> ak.Array:
         level, position = self._where[name]
-        values = ak.from_numpy(np.ascontiguousarray(matrices[id(level)][:, position]))
+        numbers = np.ascontiguousarray(matrices[id(level)][:, position])
+        if name in self._whole or (abs(numbers) >= 2**53).any():
+            numbers = self._integers(name, level, position, numbers)
+        values = ak.from_numpy(numbers)
         return ak.unflatten(values, np.asarray(level.counts, np.int64)) if level.depth else values
+
+    def _integers(self, name: str, level: Level, position: int, numbers: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the numbers of a column as integers, which double precision may round, if all of them are."""
+        given = [row if level.scalar else row[position] for row in level.rows]
+        if not all(type(number) is int for number in given):
+            if rounded := [n for n, f in zip(given, numbers, strict=True) if type(n) is int and n != int(f)]:
+                raise BadFileError(
+                    f"{self.path}: {name} is {rounded[0]} in one line and no integer in another; no column holds both exactly"
+                )
+            return numbers
+        try:
+            return np.array(given, dtype=np.int64 if min(given, default=0) < 0 else np.uint64)
+        except OverflowError:
+            large = max(given, key=abs)
+            raise BadFileError(f"{self.path}: {name} is {large}, an integer of more than 64 bits") from None
 
     def detour(self, start: int) -> int:
         """All lines before must be found, which takes about a tenth of the time of reading them."""
