@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> I
             f"{named}: its default {feature.default:g} lies {far:,.0f} widths of the scaling outside of the bulk, and stands in "
             f"{share:.1%} of its values; what is near is learned better, such as `default: {better:g}`"
         )
-    for bound in feature.bounds or ():
+    for bound in filter(isfinite, feature.bounds or ()):
         if (far := distance(bound, feature, statistics)) > FAR_BOUND:
             yield (
                 f"{named}: its bound {bound:g} lies {far:,.0f} widths of the scaling outside of the bulk, and so may values; "

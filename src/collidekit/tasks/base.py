@@ -48,7 +48,7 @@ logging.getLogger("luigi-interface").addFilter(_OneLine())
 
 def results_folder() -> Path:
     """Where outputs go: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
-    return Path(os.environ.get("COLLIDEKIT_OUTPUT", "results")).absolute()
+    return Path(os.environ.get("COLLIDEKIT_OUTPUT") or "results").expanduser().absolute()
 
 
 class AnalysisTask(law.Task):  # type: ignore[misc]

@@ -88,7 +88,6 @@ class DatasetConstructorTask(DatasetParameters):
             "debug": self.debug,
             "skip_bad_files": self.skip_bad_files,
             **({"split": 2} if not self.analysis.event else {}),
-            "processor": _source(self.analysis.processor),
         }
 
     def _content_id(self, path: str) -> dict[str, Any]:
@@ -144,8 +143,3 @@ class DatasetConstructorTask(DatasetParameters):
 
     def dataset(self, n_files: int = -1) -> Dataset:
         return Dataset(self.folder, n_files, self.analysis)
-
-
-def _source(processor: str | None) -> str:
-    """The code of a user's processor: a changed one makes another dataset."""
-    return Path(processor.partition(":")[0]).read_text(encoding="utf-8") if processor else ""

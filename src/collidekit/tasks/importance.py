@@ -29,7 +29,7 @@ class ImportanceTask(PredictionTask):
     exclude_index = False
 
     def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "settings": vars(self.settings())}
+        return {**super().identity(), "settings": vars(self.settings()), "units": self.analysis.units}
 
     def settings(self) -> Settings:
         names = tuple(map(str, self.scores)) or tuple(self.analysis.discriminators)

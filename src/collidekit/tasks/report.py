@@ -60,7 +60,7 @@ class ReportTask(PredictionTask):
         return task
 
     def identity(self) -> dict[str, Any]:
-        return {name: task.hash for name, task in self.requires().items()}
+        return {**{name: task.hash for name, task in self.requires().items()}, "units": self.analysis.units}
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"report": self.target("report.html"), "run": self.target("run.json")}

@@ -113,6 +113,7 @@ class SignificanceTask(TestParameters):
         return {
             "inference": {name: task.hash for name, task in self.requires().items()},
             "figure_of_merit": self.merit.model_dump(mode="json"),
+            "units": self.analysis.units,
         }
 
     def output(self) -> dict[str, law.LocalFileTarget]:

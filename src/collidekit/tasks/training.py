@@ -14,6 +14,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
+from collidekit.plugins import user_sources
 from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
@@ -310,10 +311,11 @@ class TrainingTask(TrainingParameters):
 
 
 def _source(model_name: str) -> str:
-    """The code of a user's network: a changed one makes another training."""
+    """The code of a user's network and of what it imports of the user's: a changed one makes another training."""
     path = Path(model_name.partition(":")[0])
     if path.suffix != ".py":
         return ""
     if not path.is_file():
         raise CollidekitError(f"--model-name: {path}: there is no such file")
-    return path.read_text(encoding="utf-8")
+    sources = user_sources(path)
+    return json.dumps(sources) if len(sources) > 1 else sources[path.name]
