@@ -42,16 +42,18 @@ class ImportanceTask(PredictionTask):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"importance": self.target("importance.json"), "run": self.target("run.json")}
 
-    def make(self) -> None:
-        inference = self.requires()["inference"]
-        if inference.is_ensemble:
+    def look_first(self) -> None:
+        if self.requires()["inference"].is_ensemble:
             raise CollidekitError(
                 "feature importance is that of one model: leave out --seeds, or name one --checkpoint"
             )
+        check_settings(self.settings())
+        find_scores(self.analysis, self.settings().scores)
+
+    def make(self) -> None:
+        inference = self.requires()["inference"]
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
         settings = self.settings()
-        check_settings(settings)
-        find_scores(self.analysis, settings.scores)
         trainings = inference.trainings()
         loaded = load_checkpoint(trainings["training"].folder if trainings else str(self.checkpoint[0]))
         if "test" in inference.requires():

@@ -22,7 +22,7 @@ from collidekit.progress import counting
 from collidekit.shipped import load_plan
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
-from collidekit.tasks.inference import TestParameters
+from collidekit.tasks.inference import TestParameters, require_discriminators
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
 from collidekit.training.config import TrainingConfig
@@ -104,6 +104,9 @@ class RobustnessTask(TestParameters):
             raise CollidekitError(f"{self.config}: robustness needs test files; give them with --test-files")
         test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)
         return {"test": test, **{f"training {i}": task for i, task in enumerate(self.trainings())}}
+
+    def look_first(self) -> None:
+        require_discriminators(self)
 
     def check_attack(self, settings: AttackSettings, given: Mapping[str, Any]) -> None:
         """The settings are shared by all of ``--attacks``: one of them must read each."""

@@ -10,7 +10,6 @@ import luigi
 from rich.console import Console
 from rich.table import Table
 
-from collidekit.errors import CollidekitError
 from collidekit.evaluation.ensemble import EnsembleResult, measure_members
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import plot_roc
@@ -19,7 +18,7 @@ from collidekit.evaluation.roc_result import RocResult, measure_discriminator, w
 from collidekit.files import replacing
 from collidekit.inference.predictions import Predictions
 from collidekit.progress import counting
-from collidekit.tasks.inference import PredictionTask
+from collidekit.tasks.inference import PredictionTask, require_discriminators
 
 
 class ROCCurveTask(PredictionTask):
@@ -40,12 +39,12 @@ class ROCCurveTask(PredictionTask):
         }
         return {key: self.target(name) for key, name in {**names, **plots}.items()}
 
+    def look_first(self) -> None:
+        require_discriminators(self)
+
     def measure(self) -> tuple[list[RocResult], list[EnsembleResult]]:
         """The ROC of each discriminator, from the predictions; of an ensemble also each member's."""
-        predictions = self.predictions()
-        if not predictions.definitions:
-            raise CollidekitError(f"{self.config}: names no discriminators, so there is no ROC curve to draw; add some")
-        return measure_all(predictions, self.replicates)
+        return measure_all(self.predictions(), self.replicates)
 
     def make(self) -> None:
         results, ensembles = self.measure()

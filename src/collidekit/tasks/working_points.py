@@ -6,7 +6,7 @@ import law
 
 from collidekit.evaluation.working_point_files import write_working_points
 from collidekit.evaluation.working_points import DiscriminatorPoints, working_points
-from collidekit.tasks.inference import PredictionTask
+from collidekit.tasks.inference import PredictionTask, require_discriminators
 
 
 class WorkingPointTask(PredictionTask):
@@ -31,6 +31,9 @@ class WorkingPointTask(PredictionTask):
             "correction": "working_points_correctionlib.json",
         }
         return {key: self.target(name) for key, name in {**names, "run": "run.json"}.items()}
+
+    def look_first(self) -> None:
+        require_discriminators(self)
 
     def find(self) -> list[DiscriminatorPoints]:
         efficiencies = [float(value) for value in self.efficiencies]
