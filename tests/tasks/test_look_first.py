@@ -138,7 +138,7 @@ def test_bad_files_may_be_skipped(place: Path) -> None:
     (place / "cut.root").write_bytes((place / "train.root").read_bytes()[:3000])
     task = TrainingTask(config="toy.yaml", filelist=("train.root", "cut.root"), skip_bad_files=True)
     assert not task.complete()
-    with pytest.raises(CollidekitError, match="none of the 1 input files can be used: cut.root: is truncated"):
+    with pytest.raises(CollidekitError, match="none of the 1 input files can be used"):
         TrainingTask(config="toy.yaml", filelist=("cut.root",), skip_bad_files=True).complete()
 
 

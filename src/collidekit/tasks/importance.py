@@ -47,6 +47,10 @@ class ImportanceTask(PredictionTask):
             raise CollidekitError(
                 "feature importance is that of one model: leave out --seeds, or name one --checkpoint"
             )
+        if self.test_attack_settings.attack != "nominal":
+            raise CollidekitError(
+                "--test-attack: feature importance is that of rows as they are; leave out one of the two"
+            )
         check_settings(self.settings())
         find_scores(self.analysis, self.settings().scores)
 
@@ -62,7 +66,9 @@ class ImportanceTask(PredictionTask):
         else:
             dataset = inference.dataset_task().dataset()
             rows = validation_rows(dataset, loaded.config.train_val_split)
-        done = explain_sample(loaded.tagger, self.analysis, spread_rows(rows, settings.rows), self.folder, settings)
+        done = explain_sample(
+            loaded.tagger, self.analysis, spread_rows(rows, settings.rows), self.folder, settings, self.title
+        )
         for note in done.notes:
             self.say(f"[yellow]{note}[/yellow]")
         self.say(f"Feature importance: {self.folder / 'importance.json'}")

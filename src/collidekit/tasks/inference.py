@@ -22,11 +22,13 @@ from collidekit.inference.predict import counted, predict_each
 from collidekit.inference.predictions import Predictions
 from collidekit.models.scaling import Scaling
 from collidekit.objectives import RELEGATING
+from collidekit.outputs.find import UNDER
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.tasks.attacks import TestAttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
 from collidekit.training.config import TrainingConfig
@@ -54,7 +56,9 @@ class TestParameters(TestAttackParameters, TrainingParameters):
     exclude_index = True
 
     def versions_in_path(self) -> list[str]:
-        return [str(self.dataset_version), str(self.training_version), str(self.test_dataset_version)]
+        mark = attack_mark(self.test_attack_settings)
+        test = f"{self.test_dataset_version}{UNDER}{mark}" if mark else str(self.test_dataset_version)
+        return [str(self.dataset_version), str(self.training_version), test]
 
     @cached_property
     def all_seeds(self) -> tuple[int, ...]:
@@ -298,6 +302,11 @@ class PredictionTask(TestParameters):
 
     def identity(self) -> dict[str, Any]:
         return {"inference": self.requires()["inference"].hash}
+
+    @cached_property
+    def title(self) -> str:
+        """Of tables, plots and pages: the analysis, what is judged, and the attack."""
+        return title_of(self.requires()["inference"])
 
     def predictions(self) -> Predictions:
         return self.requires()["inference"].predictions()  # type: ignore[no-any-return]

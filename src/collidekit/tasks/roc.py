@@ -19,6 +19,7 @@ from collidekit.files import replacing
 from collidekit.inference.predictions import Predictions
 from collidekit.progress import counting
 from collidekit.tasks.inference import PredictionTask, require_discriminators
+from collidekit.tasks.titles import attack_name
 
 
 class ROCCurveTask(PredictionTask):
@@ -48,14 +49,15 @@ class ROCCurveTask(PredictionTask):
 
     def make(self) -> None:
         results, ensembles = self.measure()
-        write_rocs(self.folder / "roc.json", results, [ensemble.as_dict() for ensemble in ensembles])
-        write_table(self.folder / "roc.csv", results)
+        attack = attack_name(self.test_attack_settings)
+        write_rocs(self.folder / "roc.json", results, [ensemble.as_dict() for ensemble in ensembles], attack)
+        write_table(self.folder / "roc.csv", results, attack)
         for result in results:
             result.write_csv(self.folder / f"curve_{result.name}.csv")
-        plot_roc(self.folder / "roc_b-tagging", results, "b-tagging", self.analysis.name)
-        plot_roc(self.folder / "roc_top-tagging", results, "top-tagging", self.analysis.name)
+        plot_roc(self.folder / "roc_b-tagging", results, "b-tagging", self.title)
+        plot_roc(self.folder / "roc_top-tagging", results, "top-tagging", self.title)
         console = Console()
-        console.print(roc_table(results, self.analysis.name))
+        console.print(roc_table(results, self.title))
         for ensemble in ensembles:
             console.print(ensemble_table(ensemble))
         self.say(f"ROC curves: {self.folder / 'roc_b-tagging.png'}")
@@ -122,15 +124,24 @@ def ensemble_table(result: EnsembleResult) -> Table:
     return table
 
 
-def write_table(path: Path, results: list[RocResult]) -> None:
-    """The table as CSV; an empty cell where no background survives."""
+def write_table(path: Path, results: list[RocResult], attack: str = "") -> None:
+    """The table as CSV; an empty cell where no background survives. Of attacked rows, the last column names the attack."""
+    more = {"attack": attack} if attack else {}
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(
-            ["discriminator", "signal_efficiency", "rejection", "rejection_error", "surviving", "auc", "auc_error"]
+            [
+                "discriminator",
+                "signal_efficiency",
+                "rejection",
+                "rejection_error",
+                "surviving",
+                "auc",
+                "auc_error",
+                *more,
+            ]
         )
         for result in results:
             for r in result.rejections:
-                writer.writerow(
-                    [result.name, r.signal_efficiency, r.value, r.error, r.surviving, result.auc, result.auc_error]
-                )
+                numbers = (r.signal_efficiency, r.value, r.error, r.surviving, result.auc, result.auc_error)
+                writer.writerow([result.name, *numbers, *more.values()])

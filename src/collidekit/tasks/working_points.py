@@ -40,6 +40,6 @@ class WorkingPointTask(PredictionTask):
         return working_points(self.predictions(), self.analysis.working_points, efficiencies)
 
     def make(self) -> None:
-        for path in write_working_points(self.folder / "working_points", self.find(), self.analysis.name):
+        for path in write_working_points(self.folder / "working_points", self.find(), self.title):
             self.say(f"working points: {path}")
         self.write_provenance()
