@@ -190,7 +190,7 @@ def significance(
     task = significance_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **named})
     if task.complete():
         console = Console(soft_wrap=True, highlight=False)
-        console.print(significance_table(task.content(), task.analysis.name))
+        console.print(significance_table(task.content(), task.title))
         console.print(f"[bold green]Significance[/bold green] (was there already): {task.folder}")
         return
     run_with_requirements(task)
@@ -249,5 +249,5 @@ def robustness(
         torch.set_num_threads(threads)
     plan = attack_plan(attacks.split(","), numbers(magnitudes.split(",")), attack_settings(settings or ()))
     study = study_of_models(runs, files, plan, shown, rows, analysis)
-    show(run_study(study, out), study.analysis.name, list(study.analysis.discriminators))
+    show(run_study(study, out), study.title, list(study.analysis.discriminators))
     Console(soft_wrap=True).print(f"[bold green]Robustness[/bold green]: {out / 'robustness.html'}", highlight=False)

@@ -32,7 +32,7 @@ from collidekit.dataset.workers import Workers, find_workers
 from collidekit.errors import CollidekitError
 from collidekit.files import checksum, read_json, write_json
 from collidekit.progress import counting
-from collidekit.readers import BadFileError, expand, file_id, open_file
+from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
 from collidekit.readers.base import LostServerError, is_url
 
 Result = TypeVar("Result")
@@ -57,7 +57,7 @@ def construct(
     """
     paths = expand(files)
     if debug:
-        paths = _one_a_process(plan.analysis, paths)
+        paths = one_a_process(plan.analysis, paths)
     output = output.absolute()
     if executor == "dask":  # its workers may stand in another folder
         paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
@@ -91,7 +91,7 @@ def _construct(
         summaries = [Summary.read(parts / f"{chunk.number:06d}.json") for chunk in chunks]
         summaries = _without_bad_files(summaries, inputs)
         total = summarise(plan.analysis, summaries)
-        _check_classes(plan.analysis, total, paths)
+        check_classes(plan.analysis, total, paths)
         arrange = (
             partial(break_up, large={pair[0]: pair[1] for pair in total.repeated}, paths=paths)
             if total.repeated
@@ -127,8 +127,8 @@ def _without_bad_files(summaries: list[Summary], inputs: list[dict[str, Any]]) -
     return result
 
 
-def _one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
-    """The first file of each process; the first file where there are no processes."""
+def one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
+    """Return the first file of each process; the first file where there are no processes."""
     patterns = [process.files for process in analysis.processes.values()] or ["*"]
     found = [next((path for path in paths if matches(path, p)), None) for p in patterns]
     return [path for path in found if path is not None]
@@ -147,15 +147,21 @@ def _survey(crew: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, p
 def _look_at(path: str, plan: Plan, skip_bad_files: bool, chunk: int) -> Survey:
     try:
         with open_file(path, plan.analysis.source) as reader:
-            columns_to_read(plan, list(reader.columns), path=path)
-            if reader.rows == 0:
-                raise CollidekitError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
+            check_names(plan, reader)
             detours = [reader.detour(start) for start in range(0, reader.rows, chunk)]
             return Survey(reader.rows, file_id(path), detours)
     except CollidekitError as error:
         if not skip_bad_files or isinstance(error, LostServerError):
             raise
         return Survey(failed=str(error))
+
+
+def check_names(plan: Plan, reader: Reader) -> list[str]:
+    """Return the columns to read from an open file; a name that it does not have, or no entries, is an error."""
+    columns = columns_to_read(plan, list(reader.columns), path=reader.path)
+    if reader.rows == 0:
+        raise CollidekitError(f"{reader.path}: holds no entries; take it out of the list or pass --skip-bad-files")
+    return columns
 
 
 def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
@@ -301,7 +307,8 @@ def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
     return replace(summary, checksum=checksum(path))
 
 
-def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None:
+def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> None:
+    """Raise an error where a class has no row, or all rows have one event number."""
     where = paths[0] if len(paths) == 1 else f"{len(paths)} files ({paths[0]} ...)"
     if total.rows == 0:
         steps = "; ".join(f"{name}: {count}" for name, count in total.cutflow.items())

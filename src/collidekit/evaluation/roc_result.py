@@ -146,12 +146,16 @@ def measure_discriminator(predictions: Predictions, name: str, *, replicates: in
     )
 
 
-def write_rocs(path: Path, results: list[RocResult], ensembles: Sequence[dict[str, Any]] = ()) -> Path:
+def write_rocs(
+    path: Path, results: list[RocResult], ensembles: Sequence[dict[str, Any]] = (), attack: str = ""
+) -> Path:
     """One JSON file with the numbers and bands of all results; limits are marked, nothing is infinite.
 
-    ``ensembles`` holds the numbers of the members, where the results are those of an ensemble.
+    ``ensembles`` holds the numbers of the members, where the results are those of an ensemble. ``attack`` names what was
+    done to the rows.
     """
-    content = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
+    content: dict[str, Any] = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
+    content |= {"attack": attack} if attack else {}
     return write_json(path, content | ({"ensembles": list(ensembles)} if ensembles else {}))
 
 

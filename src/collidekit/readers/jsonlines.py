@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import zlib
 from collections.abc import Generator, Iterator, Sequence
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
-from collidekit.readers.base import BadFileError, FileReader, bad_file, open_binary
+from collidekit.readers.base import BadFileError, FileReader, bad_file, is_url, open_binary
 from collidekit.readers.layout import Layout, Level, ShapeError, shown, written
 
 SAMPLE = 100
 """Lines that are looked at to see what an object holds."""
+
+_counted: dict[tuple[str | int, ...], int] = {}
+"""Lines of the files that this process has read to their end."""
 
 
 def _whole_names(sample: list[Any]) -> set[str]:
@@ -92,7 +96,14 @@ class JsonLinesReader(FileReader):
             ) from error
 
     def _count(self) -> int:
-        return sum(1 for _ in self._stream())
+        """The number of lines; a process reads a local file once for it, as long as the file does not change."""
+        if is_url(self.path):
+            return sum(1 for _ in self._stream())
+        status = os.stat(self.path)
+        key = (os.path.realpath(self.path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        if key not in _counted:
+            _counted[key] = sum(1 for _ in self._stream())
+        return _counted[key]
 
     def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
         if self._lines is None or self._position != start:

@@ -79,6 +79,24 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         """All that decides what the output holds."""
         raise NotImplementedError(f"{type(self).__name__}.identity")
 
+    def complete(self) -> bool:
+        """Return whether the output is there; if not, look first at everything that would end with an error later.
+
+        law and the command ask this of every task before they run one, so that nothing is written yet.
+        """
+        return bool(super().complete()) or not self._looked
+
+    @cached_property
+    def _looked(self) -> bool:
+        """True, after a look at this task and at those that it needs."""
+        self.look_first()
+        for needed in luigi.task.flatten(self.requires()):  # type: ignore[no-untyped-call]
+            needed.complete()
+        return True
+
+    def look_first(self) -> None:
+        """Raise the errors that this task itself would end with, as far as they can be told in seconds."""
+
     def make(self) -> None:
         """Make the output; `run` calls it when no other process is making the same one."""
         raise NotImplementedError(f"{type(self).__name__}.make")
@@ -141,6 +159,7 @@ def run_with_requirements(task: law.Task) -> None:
     """Run a task after whatever it needs that is not there yet; what is there stays. Errors come through as they are."""
     if task.complete():
         return
-    for needed in luigi.task.flatten(task.requires()):  # type: ignore[no-untyped-call]
-        run_with_requirements(needed)
+    needed = luigi.task.flatten(task.requires())  # type: ignore[no-untyped-call]
+    for other in sorted(needed, key=lambda other: -other.priority):
+        run_with_requirements(other)
     task.run()

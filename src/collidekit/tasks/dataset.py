@@ -1,5 +1,6 @@
 """DatasetConstructorTask: files -> shards and a manifest."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,10 @@ import law
 import luigi
 from rich.markup import escape
 
+from collidekit.dataset.batch import Batch
 from collidekit.dataset.construct import construct
-from collidekit.dataset.loader import Dataset
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.look import FIRST, first_look
 from collidekit.dataset.manifest import FORMAT
 from collidekit.dataset.warnings import data_warnings
 from collidekit.dataset.workers import check_executor
@@ -71,6 +74,18 @@ class DatasetConstructorTask(DatasetParameters):
     """Construct a dataset: select rows, evaluate variables, write shards and a manifest."""
 
     exclude_index = False
+    priority = 1
+    """Also test files are read before a training begins: what is wrong with them need not wait for its end."""
+
+    def look_first(self) -> None:
+        _ = self.first_rows
+
+    @cached_property
+    def first_rows(self) -> Batch | None:
+        """Some rows of the dataset, from the files where it is not constructed; None where the first entries hold none."""
+        if law.Task.complete(self):
+            return next(iter(Loader(self.dataset(), FIRST)))
+        return first_look(self.plan, self.files(), self.skip_bad_files, self.debug)
 
     def check_parameters(self) -> None:
         """An error for a number that cannot be meant, or a parameter that does nothing."""

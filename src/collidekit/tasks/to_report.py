@@ -84,6 +84,6 @@ def _train_each(console: Console, task: ReportTask) -> None:
 
 def _print_table(console: Console, task: ReportTask) -> None:
     content = read_json(task.requires()["roc"].folder / "roc.json")
-    console.print(roc_table([RocLine.read(entry) for entry in content["results"]], task.analysis.name))
+    console.print(roc_table([RocLine.read(entry) for entry in content["results"]], task.title))
     for entry in content.get("ensembles", ()):
         console.print(ensemble_table(EnsembleResult.read(entry)))

@@ -22,6 +22,7 @@ from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.config import TrainingConfig, computes_in_bfloat16, training_config
 from collidekit.training.effect import check_given, check_magnitude, without_effect
 from collidekit.training.fine_tuning import Start, rate_factors
+from collidekit.training.look import try_training
 from collidekit.training.stopping import newest_whole
 
 if TYPE_CHECKING:
@@ -188,6 +189,9 @@ class TrainingTask(TrainingParameters):
         if self.extend_training:
             needed["training"] = TrainingTask.req(self, extend_training=0, resume_epoch=0)
         return needed
+
+    def look_first(self) -> None:
+        try_training(self.training_config(), self.analysis, self.requires()["dataset"].first_rows)
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
