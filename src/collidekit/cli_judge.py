@@ -178,7 +178,7 @@ def significance(
     from rich.console import Console
 
     from collidekit.tasks.base import run_with_requirements
-    from collidekit.tasks.significance import significance_table, significance_task
+    from collidekit.tasks.significance import significance_task
     from collidekit.tasks.to_report import parse_settings
 
     named = {
@@ -190,7 +190,7 @@ def significance(
     task = significance_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **named})
     if task.complete():
         console = Console(soft_wrap=True, highlight=False)
-        console.print(significance_table(task.content(), task.title))
+        console.print(task.table())
         console.print(f"[bold green]Significance[/bold green] (was there already): {task.folder}")
         return
     run_with_requirements(task)

@@ -137,9 +137,9 @@ def _alive(process: int) -> bool:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file."""
+    """Write a text file; what is not UTF-8, such as a part of some file's name, is escaped, in JSON so that it is read back."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -163,14 +163,16 @@ def plain(value: Any) -> Any:
     return value
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; a broken file is one clear error."""
+def read_json(path: Path, remedy: str = "remove it and run again") -> Any:
+    """Read JSON; a broken file is one clear error, and so is a pipe, which might never end."""
     try:
+        if path.exists() and not path.is_file():
+            raise CollidekitError(f"{path}: is no file, but a folder, pipe or device; {remedy}")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CollidekitError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise CollidekitError(f"{path}: not a readable JSON file ({error}); remove it and run again") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CollidekitError(f"{path}: not a readable JSON file ({error}); {remedy}") from None
 
 
 def checksum(path: Path) -> int:

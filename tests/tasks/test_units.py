@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-import toys
-from conftest import TRAINING
 from luigi.task_register import Register
 
 from collidekit.tasks.base import results_folder
@@ -18,7 +16,7 @@ def test_plots_with_another_unit_are_drawn_anew(place: Path) -> None:
     before, explained = ReportTask(**FILES), ImportanceTask(**FILES)
     old = (before.hash, explained.hash, before.requires()["inference"].hash)
     Register.clear_instance_cache()
-    (place / "toy.yaml").write_text(toys.TOY + TRAINING + "units: {jet_mass: MeV}\n")
+    (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + "units: {jet_mass: MeV}\n")
     after = ReportTask(**FILES)
     assert after.hash != old[0]
     assert ImportanceTask(**FILES).hash != old[1]

@@ -16,11 +16,11 @@ from collidekit import shipped
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.publishing.publish import publish
+from collidekit.sealed import seal
 from collidekit.training import checkpoint as module
 from collidekit.training.checkpoint import find_checkpoint, load_checkpoint
 from collidekit.training.config import TrainingConfig
 from collidekit.training.loop import Training
-from collidekit.training.model_folder import seal
 
 
 @pytest.fixture(scope="module")

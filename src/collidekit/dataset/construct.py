@@ -30,10 +30,11 @@ from collidekit.dataset.shards import from_record_batch, open_shard, schema, wri
 from collidekit.dataset.split import break_up, constant_event
 from collidekit.dataset.workers import Workers, find_workers
 from collidekit.errors import CollidekitError
-from collidekit.files import checksum, read_json, write_json
+from collidekit.files import checksum
 from collidekit.progress import counting
 from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
 from collidekit.readers.base import LostServerError, is_url
+from collidekit.sealed import read_sealed, write_sealed
 
 Result = TypeVar("Result")
 
@@ -169,16 +170,24 @@ def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
     note = parts / "job.json"
     try:
         parts.mkdir(parents=True, exist_ok=True)
-        if not note.exists() or read_json(note) != job:
+        if not note.exists() or _earlier(note) != job:
             shutil.rmtree(parts)
             _remove_shards(output)
             (output / "manifest.json").unlink(missing_ok=True)
             parts.mkdir()
-            write_json(note, job)
+            write_sealed(note, job)
         _remove_unfinished(output, parts)
         (parts / "stop").unlink(missing_ok=True)
     except OSError as error:
         raise CollidekitError(f"{output}: cannot be written ({error.strerror or error})") from error
+
+
+def _earlier(note: Path) -> dict[str, Any] | None:
+    """What an earlier call was for; None where that cannot be read."""
+    try:
+        return read_sealed(note, always=True)
+    except CollidekitError:
+        return None
 
 
 def _remove_unfinished(output: Path, parts: Path) -> None:
@@ -239,7 +248,7 @@ def _missing(pieces: list[Piece], parts: Path) -> list[Piece]:
     made = set()
     joining = any(parts.glob("shard_*.json"))
     for note in parts.glob("[0-9]*.json"):
-        if _is_whole(note, joining):
+        if note.stem.isdecimal() and _is_whole(note, joining):
             made.add(int(note.stem))
         else:
             note.unlink()
@@ -250,12 +259,12 @@ def _is_whole(note: Path, joining: bool) -> bool:
     """Whether a part has its checksum; after a power cut it may not. Once shards are written, some are used up."""
     part = note.with_suffix(".arrow")
     try:
-        summary = read_json(note)
+        summary = Summary.read(note)
     except CollidekitError:
         return False
-    if summary["failed"]:
+    if summary.failed:
         return True
-    return checksum(part) == summary["checksum"] if part.exists() else joining
+    return checksum(part) == summary.part_checksum if part.exists() else joining
 
 
 def _make_parts(piece: Piece, plan: Plan, parts: Path, skip_bad_files: bool) -> None:
@@ -274,7 +283,7 @@ def _make_parts(piece: Piece, plan: Plan, parts: Path, skip_bad_files: bool) -> 
             if not skip_bad_files:
                 raise error from None  # no second try can do better
             summary = Summary(file=chunk.file, failed=str(error))
-        write_json(done, summary.content())
+        write_sealed(done, summary.content())
 
 
 _opened = threading.local()
@@ -304,7 +313,7 @@ def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
     path = parts / f"{chunk.number:06d}.arrow"
     summary = Summary.of(chunk.file, rows, plan.analysis)
     write_batches(path, schema(plan.analysis, summary.kinds), iter([rows.batch]), compress=False)
-    return replace(summary, checksum=checksum(path))
+    return replace(summary, part_checksum=checksum(path))
 
 
 def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> None:
@@ -367,15 +376,14 @@ def _write_shard(
     """Write one shard; parts that are used up are removed. Returns what the manifest says of it."""
     path = output / f"shard_{cut.number:05d}.arrow"
     note = parts / f"shard_{cut.number:05d}.json"
-    if not (path.exists() and note.exists()):
+    if not (path.exists() and _earlier(note)):
         rows = _rows_between(parts, starts, cut.first, cut.last)
         written = write_batches(path, target, map(arrange, rows) if arrange else rows)
-        write_json(note, {"file": path.name, **asdict(written)})
+        write_sealed(note, {"file": path.name, **asdict(written)})
     for i, (start, stop) in enumerate(pairwise(starts)):
         if cut.first <= start and stop <= cut.last:
             (parts / f"{i:06d}.arrow").unlink(missing_ok=True)
-    entry: dict[str, Any] = read_json(note)
-    return entry
+    return read_sealed(note, always=True)
 
 
 def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iterator[Batch]:

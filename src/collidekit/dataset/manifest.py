@@ -10,12 +10,14 @@ from collidekit import __version__
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.exact import common_kind
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
+from collidekit.dataset.manifest_form import check_form
 from collidekit.dataset.rows import Rows
-from collidekit.dataset.shards import kinds_of
+from collidekit.dataset.shards import BLOCK, kinds_of
 from collidekit.dataset.split import by_inputs, group_squares, large_groups, repeated_keys
 from collidekit.dataset.statistics import FeatureStatistics, Statistics, merge_statistics, statistics
 from collidekit.errors import CollidekitError
-from collidekit.files import read_json, write_json
+from collidekit.files import read_json
+from collidekit.sealed import as_written, check_seal, read_sealed, write_sealed
 
 FORMAT = 3
 """Of the shards and the manifest; a dataset of another one is constructed anew."""
@@ -28,7 +30,7 @@ class Summary:
     file: int = 0
     rows: int = 0
     failed: str = ""
-    checksum: int = 0
+    part_checksum: int = 0
     """Of the file of the part."""
     cutflow: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
@@ -97,12 +99,13 @@ class Summary:
 
     @classmethod
     def read(cls, path: Path) -> "Summary":
-        content = read_json(path)
-        parts = {
-            name: {feature: FeatureStatistics.read(values) for feature, values in features.items()}
-            for name, features in content["statistics"].items()
-        }
-        return cls(**{**content, "statistics": parts or None})
+        content = read_sealed(path, always=True)
+        with as_written(path):
+            parts = {
+                name: {feature: FeatureStatistics.read(values) for feature, values in features.items()}
+                for name, features in content["statistics"].items()
+            }
+            return cls(**{**content, "statistics": parts or None})
 
 
 def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
@@ -187,20 +190,21 @@ def write_manifest(
         "summary": {
             key: value
             for key, value in summary.items()
-            if key not in ("file", "failed", "checksum", "keys", "repeated", "entries")
+            if key not in ("file", "failed", "part_checksum", "keys", "repeated", "entries")
         },
     }
-    write_json(folder / "manifest.json", content)
+    write_sealed(folder / "manifest.json", content)
     return read_manifest(folder)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a dataset folder."""
-    content = read_json(folder / "manifest.json")
-    if content.get("format") != FORMAT:
-        raise CollidekitError(
-            f"{folder}: is a dataset of another version of collidekit; remove the folder and construct it again"
-        )
-    return Manifest(
-        folder, Analysis.model_validate(content["analysis"]), content["inputs"], content["shards"], content["summary"]
-    )
+    """The manifest of a dataset folder, whose form is checked."""
+    path, remedy = folder / "manifest.json", f"remove the folder {folder} and construct it again"
+    content = read_json(path, remedy)
+    with as_written(path, remedy):
+        if content.get("format") != FORMAT:
+            raise CollidekitError(f"{folder}: is a dataset of another version of collidekit; {remedy}")
+        content = check_seal(path, content, remedy)
+        analysis = Analysis.model_validate(content["analysis"])
+        check_form(content, analysis, BLOCK)
+        return Manifest(folder, analysis, content["inputs"], content["shards"], content["summary"])

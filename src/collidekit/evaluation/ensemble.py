@@ -10,6 +10,7 @@ from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rejection import Rejection
 from collidekit.evaluation.roc_result import RocResult, measure_discriminator
 from collidekit.inference.predictions import Predictions
+from collidekit.sealed import read_as
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class RocLine:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "RocLine":
         """From JSON."""
-        rejections = tuple(Rejection(**entry) for entry in content["rejections"])
-        return cls(content["name"], content["auc"], content["auc_error"], rejections)
+        return read_as(cls, content)
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,7 @@ class EnsembleResult:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "EnsembleResult":
         """From JSON."""
-        members = tuple(RocLine.read(entry) for entry in content["members"])
-        name, how, gain = content["discriminator"], content["combination"], Gain(**content["gain"])
-        return cls(name, how, members, RocLine.read(content["ensemble"]), gain)
+        return read_as(cls, content)
 
     def spread(self) -> tuple[float, float]:
         """Mean and standard deviation (of a sample, n - 1) of the members' AUC."""

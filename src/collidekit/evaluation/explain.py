@@ -21,6 +21,7 @@ from collidekit.inference.sample_rows import sample_rows
 from collidekit.models.tagger import Tagger
 from collidekit.progress import counting
 from collidekit.readers import expand
+from collidekit.sealed import write_sealed
 from collidekit.shipped import find_analysis
 from collidekit.training.checkpoint import check_same_inputs, find_checkpoint, load_checkpoint
 
@@ -98,7 +99,7 @@ def explain_sample(
             notes.append(
                 f"{result.score}: attributions miss {result.completeness:.0%} of the score difference; take more --steps"
             )
-    write_json(
+    write_sealed(
         folder / "importance.json", {"format": "collidekit importance 1", "results": [r.as_dict() for r in found]}
     )
     return Explained(folder, samples=found, pictures=pictures, notes=notes)

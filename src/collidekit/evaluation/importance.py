@@ -17,6 +17,7 @@ from collidekit.evaluation.metrics import weighted_mean
 from collidekit.files import plain
 from collidekit.models.tagger import Tagger
 from collidekit.progress import counting
+from collidekit.sealed import read_as
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
@@ -66,17 +67,7 @@ class SampleImportance:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "SampleImportance":
         """From JSON."""
-        features = tuple(
-            FeatureImportance(
-                **{
-                    **entry,
-                    "drop": Drop(**entry["drop"]) if entry["drop"] else None,
-                    "attribution": Attribution(**entry["attribution"]) if entry["attribution"] else None,
-                }
-            )
-            for entry in content["features"]
-        )
-        return cls(**{**content, "features": features, "unused": tuple(content["unused"])})
+        return read_as(cls, content)
 
 
 def sample_importance(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +13,13 @@ from collidekit.analysis.features import Feature
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.rows import Floats
 from collidekit.files import replacing
+from collidekit.sealed import AGAIN, read_as
 
 VARIANTS = ("before", "after")
 """Of the weighting."""
 MOST_INTEGER_BINS = 100
+MOST_BINS = 100_000
+"""Of a feature: a histogram in more of them shows single rows."""
 UNDER, OVER, DEFAULT, INVALID = -4, -3, -2, -1
 """Slots behind the bins: below the range, above it, equal to the default, NaN or infinite."""
 EXTRA = 4
@@ -143,11 +145,14 @@ class InputHistograms:
         try:
             with np.load(path, allow_pickle=False) as file:
                 head = json.loads(str(file["head"]))
-                axes = {key: HistogramAxis(**axis) for key, axis in head["axes"].items()}
+                axes = {key: read_as(HistogramAxis, axis) for key, axis in head["axes"].items()}
+                if most := [key for key, axis in axes.items() if not 1 <= axis.bins <= MOST_BINS]:
+                    raise ValueError(f"{axes[most[0]].bins} bins of {most[0]}")
                 histograms = cls(head["classes"], axes)
                 for key in axes:
                     histograms._sums[key] += file[f"sums/{key}"]
                     histograms._squares[key] += file[f"squares/{key}"]
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise CollidekitError(f"{path}: not a file of input histograms ({error})") from error
+        except Exception as error:
+            said = " ".join(str(error).split())[:160]
+            raise CollidekitError(f"{path}: not a file of input histograms ({said}); {AGAIN}") from error
         return histograms

@@ -32,9 +32,9 @@ from collidekit.evaluation.robustness import (
     passes,
     recovered,
 )
-from collidekit.files import write_json
 from collidekit.inference.predict import predict
 from collidekit.progress import counting
+from collidekit.sealed import write_sealed
 
 SHOWN_BINS = 50
 
@@ -76,7 +76,7 @@ def run_study(study: Study, folder: Path) -> list[Point]:
         "attacks": {name: settings.identity for name, settings in study.plan.attacks.items()},
         "points": [point.as_dict() for point in points],
     }  # fmt: skip
-    write_json(folder / "robustness.json", content)
+    write_sealed(folder / "robustness.json", content)
     _page(study, lines, pictures, folder / "robustness.html")
     return points
 

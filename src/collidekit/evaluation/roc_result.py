@@ -14,8 +14,9 @@ from collidekit.evaluation.bootstrap import GRID, RocBootstrap, bootstrap
 from collidekit.evaluation.rejection import Rejection
 from collidekit.evaluation.roc import RocCurve, curve_of
 from collidekit.evaluation.rows import binary_rows
-from collidekit.files import write_json, write_text
+from collidekit.files import write_text
 from collidekit.inference.predictions import Predictions
+from collidekit.sealed import write_sealed
 
 TARGETS = (0.3, 0.5, 0.7)
 """Signal efficiencies at which rejections are quoted."""
@@ -156,7 +157,7 @@ def write_rocs(
     """
     content: dict[str, Any] = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
     content |= {"attack": attack} if attack else {}
-    return write_json(path, content | ({"ensembles": list(ensembles)} if ensembles else {}))
+    return write_sealed(path, content | ({"ensembles": list(ensembles)} if ensembles else {}))
 
 
 def _with_errors(

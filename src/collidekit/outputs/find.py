@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from collidekit.errors import CollidekitError
-from collidekit.files import read_json
+from collidekit.sealed import read_sealed
 
 DATASET, TRAINING = "DatasetConstructorTask", "TrainingTask"
 VERSIONS = {
@@ -158,8 +158,8 @@ def _look(results: Path, folder: Path) -> Output:
         output.state = State.HALF_REMOVED
     elif "run.json" in output.files:
         try:
-            output.named = frozenset(_texts(read_json(folder / "run.json")["settings"]))
-        except (CollidekitError, KeyError, TypeError):
+            output.named = frozenset(_texts(read_sealed(folder / "run.json")["settings"]))
+        except (CollidekitError, KeyError, RecursionError):
             output.state = State.DAMAGED
     elif output.recent:
         output.state = State.MAKING

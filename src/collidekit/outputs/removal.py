@@ -10,8 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from collidekit.errors import CollidekitError
-from collidekit.files import read_json
 from collidekit.outputs.find import DATASET, HALF_REMOVED, TRAINING, File, Output, State, find_outputs
+from collidekit.sealed import read_sealed
 
 _TEMPORARY = re.compile(r"\..+\.part(\.\w+)?")
 _EPOCH = re.compile(r"model_(\d+)\.pt")
@@ -118,7 +118,7 @@ def _inputs(outputs: Sequence[Output]) -> set[str] | None:
         if output.task == DATASET and note in output.files
     ]
     try:
-        return {entry["path"] for note in notes for entry in read_json(note)["inputs"]}
+        return {entry["path"] for note in notes for entry in read_sealed(note)["inputs"]}
     except (CollidekitError, KeyError, TypeError):
         return None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.errors import CollidekitError
-from collidekit.files import read_json
+from collidekit.sealed import read_sealed
 from collidekit.training.checkpoint import kept_epoch
 
 
@@ -15,9 +15,11 @@ def training_facts(folder: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if (folder / "history.csv").is_file():
         facts |= _of_history(folder / "history.csv")
-    run = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
-    if not isinstance(run, dict) or not isinstance(run.get("settings", {}), dict):
-        raise CollidekitError(f"{folder / 'run.json'}: is no record of a run; remove it, and the card will say less")
+    path, remedy = folder / "run.json", "remove it, and the card will say less"
+    run = read_sealed(path, remedy) if path.is_file() else {}
+    texts = {name: run.get(name, {}) for name in ("versions", "git")}
+    if not isinstance(run.get("settings", {}), dict) or not all(_is_text(text) for text in texts.values()):
+        raise CollidekitError(f"{path}: is no record of a run; {remedy}")
     facts |= {name: run[name] for name in ("made", "versions", "git") if name in run}
     dataset = run.get("settings", {}).get("dataset")
     if dataset and (manifest := _manifest(folder, str(dataset))):
@@ -29,12 +31,17 @@ def training_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
+def _is_text(entries: Any) -> bool:
+    """Return whether something is a dict of texts."""
+    return isinstance(entries, dict) and all(isinstance(text, str) for text in entries.values())
+
+
 def _of_history(path: Path) -> dict[str, Any]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             epochs = list(csv.DictReader(file))
         return _of_epochs(path.parent, epochs) if epochs else {}
-    except (UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+    except (csv.Error, KeyError, TypeError, ValueError, OverflowError) as error:
         raise CollidekitError(
             f"{path}: is damaged ({type(error).__name__}: {error}); remove it, and the card will not say how the model was trained"
         ) from None

@@ -15,9 +15,10 @@ import luigi
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
-from collidekit.files import one_at_a_time, read_json, write_json
+from collidekit.files import one_at_a_time
 from collidekit.names import name_problem
 from collidekit.provenance import provenance
+from collidekit.sealed import read_sealed, write_sealed
 from collidekit.shipped import find_analysis, load_plan
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
@@ -145,14 +146,13 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     def write_provenance(self) -> None:
         """``run.json``: written last, an output is complete when it is there."""
-        write_json(
+        write_sealed(
             self.folder / "run.json",
             json.loads(json.dumps({**provenance(self.identity()), **self.ran_with()}, default=str)),
         )
 
     def provenance(self) -> dict[str, Any]:
-        content: dict[str, Any] = read_json(self.folder / "run.json")
-        return content
+        return read_sealed(self.folder / "run.json")
 
 
 def run_with_requirements(task: law.Task) -> None:

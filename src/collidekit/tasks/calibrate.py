@@ -16,11 +16,13 @@ from collidekit.evaluation.calibrate import temperature_of, weighted_as_in_train
 from collidekit.evaluation.calibration import CalibrationResult, measure_calibration
 from collidekit.evaluation.plots.reliability import plot_reliabilities
 from collidekit.evaluation.report_calibration import calibration_rows
-from collidekit.files import read_json, write_json
+from collidekit.files import write_json
 from collidekit.inference.predict import counted, predict, predict_files
 from collidekit.inference.predictions import Predictions
+from collidekit.names import name_problem
 from collidekit.progress import counting
 from collidekit.readers import expand, file_id
+from collidekit.sealed import read_sealed
 from collidekit.shipped import shipped_models
 from collidekit.tasks.titles import short
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, store_temperature
@@ -107,12 +109,13 @@ def _dataset_of(path: Path) -> Path | None:
     run = path.parent / "run.json"
     if not run.is_file():
         return None
-    settings = read_json(run).get("settings", {})
+    settings = read_sealed(run, "remove it, and give files with known truth").get("settings")
+    dataset = settings.get("dataset") if isinstance(settings, dict) else None
     place = path.parent.resolve().parts
-    if "dataset" not in settings or len(place) < 5 or place[-5] != "TrainingTask":
+    if not isinstance(dataset, str) or name_problem(dataset) or len(place) < 5 or place[-5] != "TrainingTask":
         return None
     analysis, version = place[-4], place[-3]
-    return Path(*place[:-5], "DatasetConstructorTask", analysis, version, settings["dataset"])
+    return Path(*place[:-5], "DatasetConstructorTask", analysis, version, dataset)
 
 
 def _learned_from(path: Path) -> set[tuple[Any, ...]]:

@@ -13,8 +13,8 @@ from collidekit.evaluation.importance import SampleImportance
 from collidekit.evaluation.importance_items import find_scores
 from collidekit.evaluation.report import Section
 from collidekit.evaluation.report_importance import importance_section
-from collidekit.files import read_json
 from collidekit.inference.sample_rows import spread_rows
+from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.inference import PredictionTask
 from collidekit.training.checkpoint import load_checkpoint
 from collidekit.training.prepare import validation_rows
@@ -81,5 +81,6 @@ class ImportanceTask(PredictionTask):
 
     def read(self) -> list[SampleImportance]:
         """What was found, from the file."""
-        content = read_json(self.folder / "importance.json")
-        return [SampleImportance.read(entry) for entry in content["results"]]
+        path = self.folder / "importance.json"
+        with as_written(path):
+            return [SampleImportance.read(entry) for entry in read_sealed(path)["results"]]

@@ -10,6 +10,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.evaluation.epochs import evaluate_epochs
 from collidekit.evaluation.plots import plot_boundary, plot_confusion_relegated, plot_significance_epochs
 from collidekit.evaluation.significance import Judge
+from collidekit.sealed import as_written
 from collidekit.tasks.training import TrainingTask
 
 CELLS = 120
@@ -55,9 +56,10 @@ def _regions(points: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def plot_epochs(stem: Path, training: TrainingTask, test: Dataset, note: str) -> None:
     """Loss, accuracy and, where it was learned for, significance of training, validation and test rows against epochs."""
-    with (training.folder / "history.csv").open(newline="", encoding="utf-8") as file:
+    path = training.folder / "history.csv"
+    with as_written(path), path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    epochs = np.array([float(row["epoch"]) for row in rows])
+        epochs = np.array([float(row["epoch"]) for row in rows])
     judged = evaluate_epochs(training.folder, training.requires()["dataset"].dataset(), test)
     panels = []
     for name in ("loss", "accuracy", "significance"):

@@ -1,6 +1,7 @@
 """What the report says of the trainings behind its numbers: one, one for each seed of an ensemble, or none."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from collidekit.dataset.manifest import Manifest
 from collidekit.evaluation.plots import plot_loss_curves
 from collidekit.evaluation.report import Block, Section, Text
 from collidekit.evaluation.report_sections import provenance_section, training_section
+from collidekit.sealed import as_written
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.titles import trained
+from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import kept_epoch
 
 
@@ -56,6 +59,11 @@ def trainings_section(inference: InferenceTask, plots: Path) -> list[Section]:
 def repeat_section(inference: InferenceTask, analysis: Analysis) -> Section:
     """Configuration, versions and seeds."""
     trainings = inference.trainings()
+    with as_written((next(iter(trainings.values())) if trainings else inference).folder / "run.json"):
+        return _repeat_section(inference, analysis, trainings)
+
+
+def _repeat_section(inference: InferenceTask, analysis: Analysis, trainings: Mapping[str, TrainingTask]) -> Section:
     made = next(iter(trainings.values())).provenance() if trainings else inference.provenance()
     configuration: dict[str, Any] = {"analysis": analysis.model_dump(mode="json", exclude_defaults=True)}
     seeds = {}
@@ -69,8 +77,12 @@ def repeat_section(inference: InferenceTask, analysis: Analysis) -> Section:
 
 
 def _facts(folder: Path) -> dict[str, str]:
-    with (folder / "history.csv").open(encoding="utf-8") as file:
-        epochs = list(csv.DictReader(file))
+    path = folder / "history.csv"
+    with as_written(path), path.open(encoding="utf-8", newline="") as file:
+        return _facts_of(folder, list(csv.DictReader(file)))
+
+
+def _facts_of(folder: Path, epochs: list[dict[str, str]]) -> dict[str, str]:
     best = kept_epoch(folder, epochs)
     seconds = sum(float(row["seconds"]) for row in epochs)
     return {

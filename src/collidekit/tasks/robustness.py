@@ -16,9 +16,9 @@ from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.robustness import AttackPlan, Point, Tested, over_seeds
 from collidekit.evaluation.robustness_study import Study, robustness_table, run_study, with_seeds
-from collidekit.files import read_json
 from collidekit.inference.sample_rows import sample_rows, spread_rows
 from collidekit.progress import counting
+from collidekit.sealed import as_written, read_as, read_sealed
 from collidekit.shipped import load_plan
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -137,7 +137,9 @@ class RobustnessTask(TestParameters):
 
     def points(self) -> list[Point]:
         """What was found."""
-        return [Point(**entry) for entry in read_json(self.folder / "robustness.json")["points"]]
+        path = self.folder / "robustness.json"
+        with as_written(path):
+            return [read_as(Point, entry) for entry in read_sealed(path)["points"]]
 
 
 def show(points: Sequence[Point], title: str, discriminators: Sequence[str]) -> None:

@@ -21,8 +21,8 @@ from collidekit.evaluation.plots import (
 )
 from collidekit.evaluation.risk_coverage import risk_coverage
 from collidekit.evaluation.significance import Judge, Measured
-from collidekit.files import read_json, write_json
 from collidekit.objectives import OBJECTIVES, RELEGATING
+from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.simulation.moons import best_of_file
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.inference import InferenceTask, TestParameters
@@ -146,7 +146,7 @@ class SignificanceTask(TestParameters):
         self._compare({name: choices[0][name] for name in learned}, found, best)
         for name in learned:
             self._draw_choice(name, choices[0][name])
-        write_json(self.folder / "significance.json", content)
+        write_sealed(self.folder / "significance.json", content)
         Console(soft_wrap=True).print(significance_table(content, self.title))
         self.say(f"[bold green]Significance[/bold green]: {self.folder}")
         self.write_provenance()
@@ -208,8 +208,13 @@ class SignificanceTask(TestParameters):
 
     def content(self) -> dict[str, Any]:
         """What the table shows."""
-        content: dict[str, Any] = read_json(self.folder / "significance.json")
-        return content
+        return read_sealed(self.folder / "significance.json")
+
+    def table(self) -> Table:
+        """The table of what was found earlier."""
+        content = self.content()
+        with as_written(self.folder / "significance.json"):
+            return significance_table(content, self.title)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.ensemble import EnsembleResult, RocLine
-from collidekit.files import read_json
+from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.report import ReportTask
@@ -83,7 +83,10 @@ def _train_each(console: Console, task: ReportTask) -> None:
 
 
 def _print_table(console: Console, task: ReportTask) -> None:
-    content = read_json(task.requires()["roc"].folder / "roc.json")
-    console.print(roc_table([RocLine.read(entry) for entry in content["results"]], task.title))
-    for entry in content.get("ensembles", ()):
-        console.print(ensemble_table(EnsembleResult.read(entry)))
+    path = task.requires()["roc"].folder / "roc.json"
+    content = read_sealed(path)
+    with as_written(path):
+        tables = [roc_table([RocLine.read(entry) for entry in content["results"]], task.title)]
+        tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
+    for table in tables:
+        console.print(table)

@@ -12,14 +12,15 @@ from pydantic import ValidationError
 from collidekit.analysis.schema import Analysis, Collection, Group
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.files import replacing, write_json
+from collidekit.files import replacing
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.models.temperature import Temperature
 from collidekit.objectives import outputs_of
+from collidekit.sealed import write_sealed
 from collidekit.shipped import shipped_models
 from collidekit.training.config import TrainingConfig
-from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description, seal
+from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description
 from collidekit.training.seal import content_checksum
 from collidekit.trust import check_code, code_of
 
@@ -79,7 +80,7 @@ def store_temperature(path: Path, temperature: Temperature) -> None:
     """Write the temperature into a checkpoint, or into the description of a published model; all else stays."""
     if path.suffix == ".safetensors":
         description = path.with_name(DESCRIPTION)
-        write_json(description, seal({**read_description(description), "temperature": temperature.as_dict()}))
+        write_sealed(description, {**read_description(description), "temperature": temperature.as_dict()})
     else:
         _write(path, {**load_content(path), "temperature": temperature.as_dict()})
 

@@ -10,11 +10,12 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from collidekit.errors import CollidekitError
-from collidekit.files import plain, read_json, replacing, write_json
-from collidekit.training.seal import text_checksum
+from collidekit.files import read_json, replacing
+from collidekit.sealed import check_seal, write_sealed
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "model.json", "README.md"
+COPY = "copy the whole folder again"
 _KEYS = {"analysis", "config", "epoch", "weights"}
 
 
@@ -29,14 +30,8 @@ def save_model(folder: Path, tagger: dict[str, Tensor], description: dict[str, A
     with replacing(folder / WEIGHTS) as temporary:
         temporary.write_bytes(content)
     weights = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    write_json(folder / DESCRIPTION, seal({"collidekit model": FORMAT, **description, "weights": weights}))
+    write_sealed(folder / DESCRIPTION, {"collidekit model": FORMAT, **description, "weights": weights})
     return weights
-
-
-def seal(description: dict[str, Any]) -> dict[str, Any]:
-    """A description with the checksum of all that it says."""
-    content: dict[str, Any] = plain(description)
-    return {**content, "checksum": text_checksum(content)}
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -64,11 +59,7 @@ def load_model(path: Path) -> dict[str, Any]:
     check_inside(path.with_name(DESCRIPTION))
     description = read_description(path.with_name(DESCRIPTION))
     check_no_code(path, description["analysis"], description["config"])
-    if "checksum" in description and description["checksum"] != text_checksum(description):
-        raise CollidekitError(
-            f"{path.with_name(DESCRIPTION)}: is damaged or was changed by hand (its checksum differs); copy the whole folder "
-            "again"
-        )
+    description = check_seal(path.with_name(DESCRIPTION), description, COPY)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != description["weights"].get("sha256"):
         raise CollidekitError(

@@ -1,7 +1,6 @@
-"""Checksums of what a checkpoint or a description holds: one flipped bit is an error and no other prediction."""
+"""The checksum of what a checkpoint holds: one flipped bit is an error and no other prediction."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,9 +33,3 @@ def _add(total: Any, value: Any) -> None:
     else:
         text = repr(value).encode()
         total.update(f"{type(value).__name__} {len(text)} ".encode() + text)
-
-
-def text_checksum(content: Mapping[str, Any]) -> str:
-    """SHA-256 of what goes to JSON, without the checksum itself."""
-    kept = {name: value for name, value in content.items() if name != _KEY}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

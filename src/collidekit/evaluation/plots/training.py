@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.plots.style import colours, figure, mark, save
 from collidekit.evaluation.rows import Floats
+from collidekit.sealed import as_written
 
 PANELS = (
     ("loss", {"train_loss": "training", "val_loss": "validation"}),
@@ -55,7 +56,7 @@ def epoch_axis(axes: Axes) -> None:
 
 def _columns(history: Path | Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
     if isinstance(history, Path):
-        with history.open(newline="", encoding="utf-8") as file:
+        with as_written(history), history.open(newline="", encoding="utf-8") as file:
             rows: Sequence[Mapping[str, Any]] = list(csv.DictReader(file))
     else:
         rows = history
