@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import re
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
@@ -53,7 +52,6 @@ class JsonLinesReader(FileReader):
         """Names of the line's own numbers that are integers in the sample."""
         self._where: dict[str, tuple[Level, int]] = {}
         for name, level, position in self._layout.columns():
-            name = re.sub(r"\W", "_", name)
             if name in self._where:
                 self.unreadable[name] = "in the file twice under this name"
             self._where[name] = (level, position)
