@@ -25,7 +25,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.manifest import Manifest, Summary, summarise, write_manifest
 from collidekit.dataset.pieces import CHUNK, Chunk, Piece, Survey, cut
-from collidekit.dataset.rows import build_rows, columns_to_read, matches
+from collidekit.dataset.rows import build_rows, columns_of, matches
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
 from collidekit.dataset.split import break_up, constant_event
 from collidekit.dataset.workers import Workers, find_workers
@@ -33,7 +33,7 @@ from collidekit.errors import CollidekitError
 from collidekit.files import checksum
 from collidekit.progress import counting
 from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
-from collidekit.readers.base import LostServerError, is_url
+from collidekit.readers.base import LostServerError, OneTree, UnsupportedError, is_url
 from collidekit.sealed import read_sealed, write_sealed
 
 Result = TypeVar("Result")
@@ -140,6 +140,9 @@ def _survey(crew: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, p
     look = partial(_look_at, plan=plan, skip_bad_files=skip_bad_files, chunk=CHUNK)
     with counting("Opening", "files", len(paths), shown=progress) as done:
         surveys = crew.run(paths, look, lambda path: done(1)) if len(paths) > 1 else [look(paths[0])]
+    trees = OneTree()
+    for path, survey in zip(paths, surveys, strict=True):
+        trees.add(path, survey.tree)
     if not any(survey.rows for survey in surveys):
         raise CollidekitError(f"none of the {len(paths)} input files can be used: {surveys[0].failed or 'no rows'}")
     return surveys
@@ -150,16 +153,16 @@ def _look_at(path: str, plan: Plan, skip_bad_files: bool, chunk: int) -> Survey:
         with open_file(path, plan.analysis.source) as reader:
             check_names(plan, reader)
             detours = [reader.detour(start) for start in range(0, reader.rows, chunk)]
-            return Survey(reader.rows, file_id(path), detours)
+            return Survey(reader.rows, file_id(path), detours, tree=reader.tree)
     except CollidekitError as error:
-        if not skip_bad_files or isinstance(error, LostServerError):
+        if not skip_bad_files or isinstance(error, LostServerError | UnsupportedError):
             raise
         return Survey(failed=str(error))
 
 
 def check_names(plan: Plan, reader: Reader) -> list[str]:
     """Return the columns to read from an open file; a name that it does not have, or no entries, is an error."""
-    columns = columns_to_read(plan, list(reader.columns), path=reader.path)
+    columns = columns_of(plan, reader)
     if reader.rows == 0:
         raise CollidekitError(f"{reader.path}: holds no entries; take it out of the list or pass --skip-bad-files")
     return columns
@@ -302,7 +305,7 @@ def _read(chunk: Chunk, plan: Plan) -> ak.Array:
         _close()
         reader = _opened.reader = open_file(chunk.path, plan.analysis.source)
     try:
-        return reader.read(columns_to_read(plan, list(reader.columns), path=chunk.path), chunk.start, chunk.stop)
+        return reader.read(columns_of(plan, reader), chunk.start, chunk.stop)
     except BaseException:
         _close()
         raise

@@ -10,7 +10,7 @@ from collidekit.dataset.rows import Rows, build_rows
 from collidekit.errors import CollidekitError
 from collidekit.progress import counting
 from collidekit.readers import BadFileError, open_file
-from collidekit.readers.base import LostServerError
+from collidekit.readers.base import LostServerError, OneTree
 
 FIRST = 500
 """Entries that are read of a file."""
@@ -31,12 +31,12 @@ def first_look(
     read = set(_spread(chosen, MOST_READ))
     summaries: list[Summary] = []
     first: Batch | None = None
-    whole = len(read) == len(paths)
+    whole, trees = len(read) == len(paths), OneTree()
     with counting("Looking at", "files", len(chosen), shown=progress) as done:
         for number, path in enumerate(chosen):
             done(1)
             try:
-                rows, entries = _first_rows(plan, path, number, FIRST if path in read else 0)
+                rows, entries, tree = _first_rows(plan, path, number, FIRST if path in read else 0)
             except LostServerError:
                 raise
             except BadFileError as error:
@@ -44,6 +44,7 @@ def first_look(
                     raise
                 summaries.append(Summary(file=number, failed=str(error)))
                 continue
+            trees.add(path, tree)
             whole = whole and entries <= FIRST
             summaries.append(Summary.of(number, rows, plan.analysis))
             first = rows.batch if first is None and len(rows.batch) else first
@@ -61,9 +62,9 @@ def _spread(paths: Sequence[str], most: int) -> list[str]:
     return [paths[i * (len(paths) - 1) // (most - 1)] for i in range(most)]
 
 
-def _first_rows(plan: Plan, path: str, number: int, entries: int) -> tuple[Rows, int]:
-    """Rows of the first entries of a file, and how many entries it has."""
+def _first_rows(plan: Plan, path: str, number: int, entries: int) -> tuple[Rows, int, str]:
+    """Rows of the first entries of a file, how many entries it has, and its tree."""
     with open_file(path, plan.analysis.source) as reader:
         columns = check_names(plan, reader)
         chunk = reader.read(columns, 0, min(entries, reader.rows))
-        return build_rows(plan, chunk, path, number, 0), reader.rows
+        return build_rows(plan, chunk, path, number, 0), reader.rows, reader.tree

@@ -1,5 +1,6 @@
 """From a chunk of a file to rows of a dataset: selection, classes, inputs, weights, spectators, event numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import PurePath
@@ -22,6 +23,7 @@ from collidekit.dataset.split import entry_keys
 from collidekit.dataset.targets import make_targets
 from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
+from collidekit.readers.base import Reader
 
 Array = np.ndarray[Any, Any]
 
@@ -114,11 +116,22 @@ def _keys(plan: Plan, scope: Scope, event: dict[str, Array], inputs: dict[str, I
     return entry_keys(scope.path, scope.entries) if plan.analysis.rows else hash_inputs(inputs)
 
 
-def columns_to_read(plan: Plan, available: list[str], with_truth: bool = True, path: str = "") -> list[str]:
+def columns_of(plan: Plan, reader: Reader, with_truth: bool = True) -> list[str]:
+    """The columns to read from an open file; an error where one is missing, or holds no numbers."""
+    return columns_to_read(plan, list(reader.columns), with_truth, reader.path, reader.unreadable)
+
+
+def columns_to_read(
+    plan: Plan,
+    available: list[str],
+    with_truth: bool = True,
+    path: str = "",
+    unreadable: Mapping[str, str] | None = None,
+) -> list[str]:
     """The columns a file must give; all of them where a user's processor decides."""
     if plan.analysis.processor:
         return available
-    columns = plan.columns(available, with_truth, path)
+    columns = plan.columns(available, with_truth, path, unreadable)
     prefix = f"{plan.analysis.rows}_"
     if plan.analysis.rows and not any(name.startswith(prefix) for name in columns):
         raise CollidekitError(f"{plan.analysis.name}: rows: no branch that begins with {prefix!r} is used")

@@ -72,6 +72,7 @@ class Hdf5Reader(FileReader):
             raise CollidekitError(
                 f"{self.path}: holds several tables ({', '.join(groups)}); name one with `source: {{tree: {groups[0]}}}`"
             )
+        self.tree = groups[0] if groups else ""
         return self._file[groups[0]] if groups else self._file
 
     def _find(self, root: Any) -> int:

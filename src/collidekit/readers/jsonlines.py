@@ -55,7 +55,8 @@ class JsonLinesReader(FileReader):
             if name in self._where:
                 self.unreadable[name] = "in the file twice under this name"
             self._where[name] = (level, position)
-            self.columns[name] = "var * float64" if level.depth else "float64"
+            kind = "int64" if name in self._whole else "float64"
+            self.columns[name] = "var * float64" if level.depth else kind
 
     def _find(self, sample: list[Any]) -> Layout:
         layout: Any = self.source.layout
@@ -167,7 +168,7 @@ class JsonLinesReader(FileReader):
                 )
             return numbers
         try:
-            return np.array(given, dtype=np.int64 if min(given, default=0) < 0 else np.uint64)
+            return np.array(given, dtype=np.uint64 if max(given, default=0) >= 1 << 63 else np.int64)
         except OverflowError:
             large = max(given, key=abs)
             raise BadFileError(f"{self.path}: {name} is {large}, an integer of more than 64 bits") from None

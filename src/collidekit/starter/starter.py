@@ -12,7 +12,7 @@ import numpy as np
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis, Source
 from collidekit.analysis.scope import Plan
-from collidekit.dataset.rows import build_rows, columns_to_read, open_scope
+from collidekit.dataset.rows import build_rows, columns_of, columns_to_read, open_scope
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
@@ -128,7 +128,7 @@ def _dry_run(plan: Plan, paths: list[str]) -> dict[str, int]:
     counts = dict.fromkeys(plan.analysis.classes, 0)
     for number, path in enumerate(paths):
         with open_file(path, plan.analysis.source) as reader:
-            columns = columns_to_read(plan, list(reader.columns), path=path)
+            columns = columns_of(plan, reader)
             for start, stop in _places(reader.rows):
                 labels = build_rows(
                     plan, reader.read(columns, start, stop), path, number, start, keep_all=True
