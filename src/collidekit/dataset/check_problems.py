@@ -9,10 +9,9 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import Part
 from collidekit.dataset.far_values import far_values
 from collidekit.dataset.not_finite import lost_notes
+from collidekit.dataset.overlap import SHARED_IS_ERROR
 from collidekit.dataset.separation import Separation, best_alone, suspicious
 
-SHARED_IS_ERROR = 0.001
-"""Above this share of test rows that stand in the training files too, the test is worth nothing."""
 _MANY_BAD = 0.01
 
 

@@ -37,6 +37,14 @@ def hash_inputs(inputs: dict[str, Input]) -> Array:
     return total.view(np.int64)
 
 
+def told_apart(inputs: dict[str, Input]) -> Array:
+    """Rows (N,) that can be compared by content: those without any constituent are all equal, and no repetition."""
+    counts = [entry.counts.numpy() for entry in inputs.values() if isinstance(entry, Ragged)]
+    if len(counts) < len(inputs):
+        return np.full(len(next(iter(inputs.values()))), True)
+    return np.asarray(np.sum(counts, axis=0) > 0)
+
+
 def uniform(keys: Tensor, *salts: int) -> Array:
     """A number in [0, 1) for each key (N,): a function of key and salts only."""
     values = keys.numpy().view(np.uint64)

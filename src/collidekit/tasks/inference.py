@@ -14,7 +14,7 @@ from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.manifest import read_manifest
-from collidekit.dataset.overlap import overlap_note
+from collidekit.dataset.overlap import is_loud, overlap_note
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.ensemble import check_combination, combine, load_members
@@ -212,8 +212,8 @@ class InferenceTask(TestParameters):
         members = self._checkpoints(needed)
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
-        if note := self.overlap_note():
-            self.say(f"[bold red]{escape(note)}[/bold red]")
+        if note := self.overlap_note:
+            self.say(overlap_text(note))
         if "test" in needed:
             dataset: Dataset = needed["test"].dataset()
             rows = Loader(dataset, 1024, threads=1)
@@ -232,10 +232,16 @@ class InferenceTask(TestParameters):
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
 
+    def ran_with(self) -> dict[str, Any]:
+        return {"overlap": self.overlap_note}
+
+    @cached_property
     def overlap_note(self) -> str:
-        """A warning where test files are training files; empty where nothing was trained here."""
+        """A warning of test rows that were learned from; empty where there are none, or nothing was trained here."""
         if self.checkpoint or not self.test_files:
             return ""
+        if self.complete():
+            return str(self.provenance().get("overlap", ""))
         first = next(iter(self.requires().values())) if self.all_seeds else self
         return overlap_note(read_manifest(self.dataset_task().folder), read_manifest(first.requires()["test"].folder))
 
@@ -310,3 +316,8 @@ class PredictionTask(TestParameters):
 
     def predictions(self) -> Predictions:
         return self.requires()["inference"].predictions()  # type: ignore[no-any-return]
+
+
+def overlap_text(note: str) -> str:
+    """A note of test rows that were learned from, for the terminal."""
+    return f"[bold red]{escape(note)}[/bold red]" if is_loud(note) else f"[yellow]{escape(note)}[/yellow]"

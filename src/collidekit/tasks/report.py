@@ -85,7 +85,7 @@ class ReportTask(PredictionTask):
                 subtitle=subtitle(inference),
                 headline=headline(results, metrics),
                 warnings=(
-                    *([note] if (note := inference.overlap_note()) else []),
+                    *([note] if (note := inference.overlap_note) else []),
                     *_warnings(manifest, not self.test_files),
                     *self._of_attack(),
                 ),

@@ -10,7 +10,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.ensemble import EnsembleResult, RocLine
 from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
-from collidekit.tasks.inference import InferenceTask
+from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.roc import ensemble_table, roc_table
 from collidekit.training.config import check_network
@@ -90,3 +90,5 @@ def _print_table(console: Console, task: ReportTask) -> None:
         tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
     for table in tables:
         console.print(table)
+    if note := InferenceTask.req(task).overlap_note:
+        console.print(overlap_text(note), highlight=False)
