@@ -20,6 +20,9 @@ from collidekit.names import name_problem
 from collidekit.provenance import provenance
 from collidekit.sealed import read_sealed, write_sealed
 from collidekit.shipped import find_analysis, load_plan
+from collidekit.tasks.log import writing_to
+from collidekit.tasks.parameters import checked, refuse_unused_prefixes
+from collidekit.tasks.removal import remove_outputs
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
 
@@ -76,6 +79,19 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def analysis_folder(self) -> Path:
         return find_analysis(str(self.config)).resolve().parent
 
+    @classmethod
+    def modify_task_attributes(cls) -> None:
+        """law calls this for each new class: a wrong value of a parameter is one line."""
+        for name, parameter in cls.get_params():
+            checked(name.replace("_", "-"), parameter)
+
+    @classmethod
+    def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            return super().get_param_values(params, args, kwargs)
+        except luigi.parameter.MissingParameterException:
+            raise CollidekitError("--config: is needed: an analysis file, or the name of one that ships") from None
+
     def identity(self) -> dict[str, Any]:
         """All that decides what the output holds."""
         raise NotImplementedError(f"{type(self).__name__}.identity")
@@ -85,6 +101,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
         law and the command ask this of every task before they run one, so that nothing is written yet.
         """
+        if law.parser.root_task() is self:
+            refuse_unused_prefixes(self)
         return bool(super().complete()) or not self._looked
 
     @cached_property
@@ -104,7 +122,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     def run(self) -> None:
         """Make the output unless another process does: then wait for that one and take what it made."""
-        with one_at_a_time(self.folder.with_name(f".{self.folder.name}.lock")) as waited:
+        log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
+        with writing_to(log), one_at_a_time(self.lock) as waited:
             if waited and self.complete():
                 self.say(f"{type(self).__name__}: another process made it meanwhile: {self.folder}")
                 return
@@ -126,6 +145,15 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             if problem := name_problem(name):
                 raise CollidekitError(f"{self.config}: {name!r} {problem}: it cannot be the name of a folder")
         return results_folder().joinpath(type(self).__name__, self.analysis.name, *self.versions_in_path(), self.hash)
+
+    @property
+    def lock(self) -> Path:
+        """The file that says that the output is being made."""
+        return self.folder.with_name(f".{self.folder.name}.lock")
+
+    def _remove_output(self, args: Any) -> bool:
+        """Of law's ``--remove-output``."""
+        return remove_outputs(self, *args)
 
     def target(self, name: str) -> law.LocalFileTarget:
         return law.LocalFileTarget(str(self.folder / name))

@@ -36,9 +36,9 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
             close = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
             raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
         try:
-            values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
-        except (ValueError, TypeError) as error:
-            raise CollidekitError(f"--set {pair!r}: not a value of {name} ({error})") from None
+            values[name] = known[name].parse(text)
+        except CollidekitError as error:
+            raise CollidekitError(f"--set {pair!r}: {str(error).partition(': ')[2]}") from None
     return values
 
 
