@@ -17,6 +17,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.files import one_at_a_time
 from collidekit.names import name_problem
+from collidekit.plain_text import literal
 from collidekit.provenance import provenance
 from collidekit.sealed import read_sealed, write_sealed
 from collidekit.shipped import find_analysis, load_plan
@@ -88,7 +89,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         """Make the output unless another process does: then wait for that one and take what it made."""
         with one_at_a_time(self.folder.with_name(f".{self.folder.name}.lock")) as waited:
             if waited and self.complete():
-                self.say(f"{type(self).__name__}: another process made it meanwhile: {self.folder}")
+                self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
                 return
             self.make()
 

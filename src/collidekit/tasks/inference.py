@@ -8,7 +8,6 @@ from typing import Any
 import law
 import luigi
 import torch
-from rich.markup import escape
 
 from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
@@ -20,6 +19,7 @@ from collidekit.inference.calibrated import calibrated
 from collidekit.inference.ensemble import check_combination, combine, load_members
 from collidekit.inference.predict import counted, predict_each
 from collidekit.inference.predictions import Predictions
+from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.tasks.attacks import TestAttackParameters
@@ -191,7 +191,7 @@ class InferenceTask(TestParameters):
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
         if note := self.overlap_note():
-            self.say(f"[bold red]{escape(note)}[/bold red]")
+            self.say(f"[bold red]{literal(note)}[/bold red]")
         if "test" in needed:
             dataset: Dataset = needed["test"].dataset()
             rows = Loader(dataset, 1024, threads=1)

@@ -83,7 +83,7 @@ def with_ratio(canvas: Figure, columns: tuple[float, ...] = (1.0,)) -> Any:
 def mark(axes: Axes, note: str = "") -> None:
     """The line above the frame: what made the plot on the left, what it shows on the right."""
     axes.set_title(r"$\bf{collidekit}$  $\it{simulation}$", loc="left", fontsize=12)
-    axes.set_title(note, loc="right", fontsize=11)
+    axes.set_title(note.replace("$", r"\$"), loc="right", fontsize=11)
 
 
 def save(canvas: Figure, stem: Path) -> list[Path]:
