@@ -27,6 +27,7 @@ from collidekit.cli_app import (
     verb,
 )
 from collidekit.errors import CollidekitError
+from collidekit.plain_text import literal
 
 Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
 
@@ -220,7 +221,6 @@ def predict(
     Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from collidekit.inference.ensemble import check_combination
     from collidekit.inference.predict_to_file import predict_to_file
@@ -233,9 +233,9 @@ def predict(
     )
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:
-        console.print(f"[yellow]skipped:[/yellow] {message}")
+        console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
     for note in done.notes:
-        console.print(f"[yellow]{escape(note)}[/yellow]")
+        console.print(f"[yellow]{literal(note)}[/yellow]")
     console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
     if names := done.predictions.discriminators_with_truth():
         from collidekit.tasks.roc import ensemble_table, measure_all, roc_table
@@ -244,7 +244,7 @@ def predict(
         console.print(roc_table(results))
         for ensemble in ensembles:
             console.print(ensemble_table(ensemble))
-    console.print(f"[bold green]Predictions[/bold green]: {done.path}")
+    console.print(f"[bold green]Predictions[/bold green]: {literal(done.path)}")
 
 
 @verb(LOOK)
@@ -273,15 +273,17 @@ def init(
     made = start_analysis(files, out, tree, force)
     console = Console(highlight=False, soft_wrap=True)
     if made.guess.rows:
-        console.print(f"Rows     each {made.guess.rows} of an event")
+        console.print(f"Rows     each {literal(made.guess.rows)} of an event")
     for name, entry in made.analysis.inputs.items():
         console.print(f"Input    {name}: {len(entry.features)} features")
     if made.guess.label:
-        counts = ", ".join(f"{name} {count:,}" for name, count in made.class_counts.items())
+        counts = ", ".join(f"{literal(name)} {count:,}" for name, count in made.class_counts.items())
         console.print(f"Classes  {counts} (in {made.looked_at:,} entries)")
     else:
         console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
-    console.print(f"[bold green]Written[/bold green]: {made.path}\nNext:    [cyan]collidekit check {made.path}[/cyan]")
+    console.print(
+        f"[bold green]Written[/bold green]: {literal(made.path)}\nNext:    [cyan]collidekit check {literal(made.path)}[/cyan]"
+    )
 
 
 @verb(LOOK)
@@ -429,15 +431,17 @@ def publish(
     made = make(checkpoint, folder, test_files or (), data, licence, force, skip_bad_files, threads)
     console = Console(soft_wrap=True, highlight=False)
     for message in made.skipped:
-        console.print(f"[yellow]skipped:[/yellow] {message}")
+        console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
     if made.results:
         from collidekit.tasks.roc import roc_table
 
         console.print(roc_table(made.results))
-    console.print(f"[bold green]Published[/bold green]: {made.folder} ({made.size / 1e6:.2f} MB)")
+    console.print(f"[bold green]Published[/bold green]: {literal(made.folder)} ({made.size / 1e6:.2f} MB)")
     if made.open_marks:
         places = "1 place" if made.open_marks == 1 else f"{made.open_marks} places"
-        console.print(f"Next: write what only you know into {made.folder / 'README.md'}: {places} marked AUTHOR")
+        console.print(
+            f"Next: write what only you know into {literal(made.folder / 'README.md')}: {places} marked AUTHOR"
+        )
 
 
 @verb(MAKE)

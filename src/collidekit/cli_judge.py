@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from collidekit.cli_app import DATA, JUDGE, WORK, Output, TrustCode, verb
+from collidekit.plain_text import literal
 
 Checkpoint = Annotated[
     str,
@@ -55,11 +56,11 @@ def calibrate(
     done = fit(checkpoint, files or (), out, batch_size, skip_bad_files, threads)
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:
-        console.print(f"[yellow]skipped:[/yellow] {message}")
+        console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
     console.print(calibration_table(done.result))
-    console.print(f"{done.result.rows:,} {done.result.fitted_on}")
-    console.print(f"[bold green]Reliability plots[/bold green]: {done.folder}")
-    console.print(f"[bold green]Temperature[/bold green] stored in {done.path}")
+    console.print(f"{done.result.rows:,} {literal(done.result.fitted_on)}")
+    console.print(f"[bold green]Reliability plots[/bold green]: {literal(done.folder)}")
+    console.print(f"[bold green]Temperature[/bold green] stored in {literal(done.path)}")
 
 
 @verb(JUDGE)
@@ -127,12 +128,14 @@ def explain(
     for sample in done.samples:
         console.print(importance_table(sample))
     for explained in done.rows:
-        console.print(f"{explained.score_label} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}")
+        console.print(
+            f"{literal(explained.score_label)} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}"
+        )
         for item in sorted(explained.items, key=lambda item: -abs(item.attribution))[:10]:
             console.print(f"  {item.attribution:+9.3f}  {item.label} of {item.input}", markup=False)
     for note in done.notes:
-        console.print(f"[yellow]{note}[/yellow]")
-    console.print(f"[bold green]Pictures[/bold green]: {done.folder}")
+        console.print(f"[yellow]{literal(note)}[/yellow]")
+    console.print(f"[bold green]Pictures[/bold green]: {literal(done.folder)}")
 
 
 @verb(JUDGE)
@@ -191,7 +194,7 @@ def significance(
     if task.complete():
         console = Console(soft_wrap=True, highlight=False)
         console.print(task.table())
-        console.print(f"[bold green]Significance[/bold green] (was there already): {task.folder}")
+        console.print(f"[bold green]Significance[/bold green] (was there already): {literal(task.folder)}")
         return
     run_with_requirements(task)
 
@@ -250,4 +253,6 @@ def robustness(
     plan = attack_plan(attacks.split(","), numbers(magnitudes.split(",")), attack_settings(settings or ()))
     study = study_of_models(runs, files, plan, shown, rows, analysis)
     show(run_study(study, out), study.title, list(study.analysis.discriminators))
-    Console(soft_wrap=True).print(f"[bold green]Robustness[/bold green]: {out / 'robustness.html'}", highlight=False)
+    Console(soft_wrap=True).print(
+        f"[bold green]Robustness[/bold green]: {literal(out / 'robustness.html')}", highlight=False
+    )

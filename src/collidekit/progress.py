@@ -8,6 +8,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.text import Text
 
+from collidekit.plain_text import literal
+
 _bars: list[Progress] = []
 """Those that are shown now; what is counted meanwhile becomes a further line of the first one."""
 
@@ -45,7 +47,7 @@ def counting(
 
 @contextmanager
 def _line(bar: Progress, description: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    task = bar.add_task(description, total=total, unit=unit)
+    task = bar.add_task(literal(description), total=total, unit=unit)
     try:
         yield lambda number: bar.advance(task, number)
     finally:

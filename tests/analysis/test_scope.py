@@ -101,3 +101,14 @@ def test_a_list_where_a_number_is_needed() -> None:
     with pytest.raises(CollidekitError, match=r"my.yaml:7: 'fourth': is a list in each row, one number is needed"):
         scope.numbers(plan["inputs", "jet", "features", 0])
     assert list(scope.numbers(plan["inputs", "jet", "features", 1])) == [1, 2]
+
+
+def test_a_name_is_there_if_it_can_be_read() -> None:
+    """Whether the truth is in a file: also of a branch that needs backticks or another name for its dot."""
+    plan = make_plan("classes: {a: '`br[/b]anch` == 0', b: jet_flav == 1}\ninputs: {jet: {features: [pt]}}")
+    columns = {"br[/b]anch": ak.Array([0]), "jet.flav": ak.Array([1]), "pt": ak.Array([2.0])}
+    scope = Scope(plan, columns, "file.root", np.arange(1))
+    assert "`br[/b]anch`" in scope
+    assert "jet_flav" in scope
+    assert "`jet.flav`" in scope
+    assert "jet_mass" not in scope

@@ -24,6 +24,23 @@ def _identifier(name: str) -> str:
     return name
 
 
+def _drawable(unit: str) -> str:
+    """A unit as it stands on the axis of a plot: what is between two $ must be LaTeX that matplotlib knows."""
+    if unit.count("$") < 2:
+        return unit
+    from matplotlib.cbook import is_math_text
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        if is_math_text(unit):
+            MathTextParser("path").parse(unit)
+    except (ValueError, RecursionError) as error:
+        said = str(error).strip().splitlines()[-1][:100]
+        raise ValueError(f"the unit {unit[:60]!r} is not LaTeX that can be drawn ({said})") from None
+    return unit
+
+
+Unit = Annotated[str, AfterValidator(_drawable)]
 Name = Annotated[str, AfterValidator(_identifier)]
 Kind = Literal["continuous", "integer", "flag"]
 Scaling = Literal["standard", "robust", "none"]
@@ -38,7 +55,7 @@ class Feature(Strict):
 
     name: Name
     expression: str = ""
-    unit: str = ""
+    unit: Unit = ""
     kind: Kind = "continuous"
     default: FiniteFloat | None = None
     bounds: tuple[float, float] | None = None

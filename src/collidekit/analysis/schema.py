@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, FiniteFloat, Tag, field_validator, model_validator
 from pydantic import Discriminator as UnionBy
 
-from collidekit.analysis.features import Feature, Fraction, Name, Strict, wrong
+from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.errors import did_you_mean
@@ -197,7 +197,7 @@ class Analysis(Strict):
     weight: Expression | None = None
     processes: dict[Name, Process] = {}
     class_weights: dict[Name, Annotated[FiniteFloat, Field(ge=0)]] = {}
-    units: dict[Name, str] = {}
+    units: dict[Name, Unit] = {}
     """Units of variables and branches, for the axes of plots."""
     spectators: list[Name] = []
     event: list[Name] = []

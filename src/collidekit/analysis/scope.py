@@ -217,7 +217,7 @@ class Scope(Mapping[str, Any]):
         return len({**self._variables, **self._columns})
 
     def __contains__(self, name: object) -> bool:
-        return name in self._variables or name in self._columns
+        return name in self._variables or (isinstance(name, str) and self._names.find(name) is not None)
 
     def select(self, mask: np.ndarray[Any, Any]) -> "Scope":
         """The same names on the rows of a mask."""

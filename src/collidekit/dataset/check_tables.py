@@ -10,6 +10,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.check import Check
 from collidekit.dataset.check_estimate import Estimate, estimate
 from collidekit.dataset.check_part import Part
+from collidekit.plain_text import literal
 
 
 def show(check: Check, console: Console) -> None:
@@ -44,7 +45,7 @@ def _files(parts: list[Part]) -> Table:
     for part in parts:
         listed = part.files if len(part.files) <= 12 else [*part.files[:10], *(f for f in part.files[10:] if f.problem)]
         for file in listed:
-            table.add_row(file.path, part.name, "[red]unusable[/red]" if file.problem else f"{file.rows:,}")
+            table.add_row(literal(file.path), part.name, "[red]unusable[/red]" if file.problem else f"{file.rows:,}")
         if len(listed) < len(part.files):
             table.add_row(f"... {len(part.files) - len(listed):,} more", part.name, "")
         if len(part.files) > 1:
@@ -56,7 +57,7 @@ def _cutflow(parts: list[Part]) -> Table:
     table = _table("Cutflow", "rows that pass", *(part.name for part in parts), *("" for part in parts[:1]))
     for step, count in parts[0].cutflow.items():
         share = f"{count / max(parts[0].cutflow['all rows'], 1):.1%}"
-        table.add_row(step, *(f"{part.cutflow.get(step, 0):,}" for part in parts), share)
+        table.add_row(literal(step), *(f"{part.cutflow.get(step, 0):,}" for part in parts), share)
     return table
 
 
@@ -66,7 +67,7 @@ def _classes(analysis: Analysis, parts: list[Part]) -> Table:
     for name, condition in analysis.classes.items():
         counts = [part.class_counts.get(name, 0) for part in parts]
         share = counts[0] / max(parts[0].selected, 1)
-        table.add_row(name, condition, *(f"{count:,}" for count in counts), f"{share:.1%}")
+        table.add_row(name, literal(condition), *(f"{count:,}" for count in counts), f"{share:.1%}")
     table.add_row("[dim]in none, left out[/dim]", "", *(f"[dim]{part.no_class:,}[/dim]" for part in parts))
     return table
 

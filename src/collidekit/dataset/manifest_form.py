@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from collidekit.analysis.schema import Analysis
@@ -14,13 +14,11 @@ Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Integer = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Kind = Literal["int64", "uint64", "float64"]
-MORE = ConfigDict(extra="allow")
 
 
 class Input(TypedDict):
     """A file that rows come from, or that was skipped."""
 
-    __pydantic_config__ = MORE  # type: ignore[misc]
     path: str
     rows: Count
     id: NotRequired[dict[str, str | int | float]]
@@ -30,7 +28,6 @@ class Input(TypedDict):
 class Shard(TypedDict):
     """A file of blocks: place, size and CRC-32 of each, and the CRC-32 of all around them."""
 
-    __pydantic_config__ = MORE  # type: ignore[misc]
     file: Annotated[str, Field(pattern=r"^shard_\d+\.arrow$")]
     rows: Count
     bytes: Count
@@ -41,7 +38,6 @@ class Shard(TypedDict):
 class Feature(TypedDict):
     """The statistics of a feature; one without values has no smallest and no largest one."""
 
-    __pydantic_config__ = MORE  # type: ignore[misc]
     count: Count
     missing: Count
     mean: Number
@@ -54,7 +50,6 @@ class Feature(TypedDict):
 class Totals(TypedDict):
     """What was counted in all rows."""
 
-    __pydantic_config__ = MORE  # type: ignore[misc]
     rows: Count
     cutflow: dict[str, Count]
     replaced: dict[str, Count]

@@ -111,7 +111,7 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
     batch = make_batch(plan, scope, np.array([label]), weights, 0, {})
     return Trace(
         plan=plan, path=path, row=row, member=member, members=members,
-        columns=[_column(name, str(chunk[name].type.content), _first(scope[quoted(name) if name in BUILT_IN else name])) for name in columns],
+        columns=[_column(name, str(chunk[name].type.content), _first(scope[quoted(name)])) for name in columns],
         selection=list(_terms(plan, scope)),
         variables=[
             TracedValue(name, plan.variables[name].text, value)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from collidekit.dataset.trace import Trace, TracedFeature, TracedInput, TracedValue
+from collidekit.plain_text import literal
 
 Scaled = Mapping[str, NDArray[Any]]
 """Input -> (constituents or 1, F) as the network sees it."""
@@ -23,7 +24,7 @@ def show(found: Trace, console: Console, scaled: Scaled | None = None) -> None:
     place = f"row {found.row:,} of {found.path}"
     if found.plan.analysis.rows:
         place = f"{found.plan.analysis.rows} {found.member} (of {found.members}) in {place}"
-    console.print(f"[bold]{place}[/bold]\n", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{literal(place)}[/bold]\n", highlight=False, soft_wrap=True)
     console.print(_values("1. In the file", "column", "type", found.columns))
     if found.selection:
         console.print(_conditions("2. Selection", "the row must have", found.selection))
@@ -55,15 +56,15 @@ def _table(title: str, *columns: str) -> Table:
 def _values(title: str, what: str, text: str, values: list[TracedValue]) -> Table:
     table = _table(title, what, text, "value")
     for entry in values:
-        table.add_row(entry.name, f"[dim]{_plain(entry.text)}[/dim]", _shown(entry.value))
+        table.add_row(literal(entry.name), f"[dim]{literal(entry.text)}[/dim]", _number(entry.value))
     return table
 
 
 def _conditions(title: str, what: str, terms: list[TracedValue], named: bool = False) -> Table:
     table = _table(title, what, *(("condition",) if named else ()), "here", "holds")
     for term in terms:
-        here = ", ".join(f"{name} = {_shown(value)}" for name, value in term.uses.items())
-        table.add_row(_plain(term.name), *((_plain(term.text),) if named else ()), here, _PASSED[term.value])
+        here = ", ".join(f"{literal(name)} = {_number(value)}" for name, value in term.uses.items())
+        table.add_row(literal(term.name), *((literal(term.text),) if named else ()), here, _PASSED[term.value])
     return table
 
 
@@ -76,18 +77,18 @@ def _collection(entry: TracedInput, scaled: NDArray[Any] | None) -> Table | str:
     order = f"in descending order of {collection.order}" if collection.order else "in the order of the file"
     story.append(f"{kept} kept (limit {collection.limit}), {order}")
     if not kept:
-        return f"[bold]{entry.name}[/bold]: {', '.join(story)}\n"
-    shown = min(kept, _CONSTITUENTS)
-    table = _table(f"{entry.name}: {', '.join(story)}", "feature", *(f"number {i}" for i in range(shown)))
+        return f"[bold]{entry.name}[/bold]: {literal(', '.join(story))}\n"
+    first = min(kept, _CONSTITUENTS)
+    table = _table(f"{entry.name}: {literal(', '.join(story))}", "feature", *(f"number {i}" for i in range(first)))
     for column in table.columns[1:]:
         column.justify = "right"
-    table.add_row("[dim]place in the file[/dim]", *(f"[dim]{position}[/dim]" for position in entry.positions[:shown]))
+    table.add_row("[dim]place in the file[/dim]", *(f"[dim]{position}[/dim]" for position in entry.positions[:first]))
     for f, feature in enumerate(entry.features):
-        table.add_row(feature.feature.name, *(_on_its_way(feature, i) for i in range(shown)))
+        table.add_row(feature.feature.name, *(_on_its_way(feature, i) for i in range(first)))
         if scaled is not None:
-            table.add_row("[dim]  scaled[/dim]", *(f"[dim]{scaled[i, f]:.4g}[/dim]" for i in range(shown)))
-    if kept > shown:
-        table.caption, table.caption_justify = f"and {kept - shown} more", "left"
+            table.add_row("[dim]  scaled[/dim]", *(f"[dim]{scaled[i, f]:.4g}[/dim]" for i in range(first)))
+    if kept > first:
+        table.caption, table.caption_justify = f"and {kept - first} more", "left"
     return table
 
 
@@ -98,7 +99,7 @@ def _group(entry: TracedInput, scaled: NDArray[Any] | None) -> Table:
     for f, feature in enumerate(entry.features):
         cells = (f"{scaled[0, f]:.4g}",) if scaled is not None else ()
         table.add_row(
-            feature.feature.name, f"[dim]{_plain(feature.feature.expression)}[/dim]", _on_its_way(feature, 0), *cells
+            feature.feature.name, f"[dim]{literal(feature.feature.expression)}[/dim]", _on_its_way(feature, 0), *cells
         )
     return table
 
@@ -111,16 +112,11 @@ def _on_its_way(feature: TracedFeature, i: int) -> str:
     return f"{final} [dim]({note})[/dim]" if note else final
 
 
-def _plain(text: str) -> str:
-    """Square brackets are no markup here."""
-    return text.replace("[", r"\[")
-
-
-def _shown(value: Any) -> str:
+def _number(value: Any) -> str:
     if isinstance(value, list):
         more = ", ..." if len(value) > _CONSTITUENTS else ""
         return (
-            f"{len(value)}: {', '.join(_shown(item) for item in value[:_CONSTITUENTS])}{more}" if value else "0: empty"
+            f"{len(value)}: {', '.join(_number(item) for item in value[:_CONSTITUENTS])}{more}" if value else "0: empty"
         )
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table as Shown
 
 from collidekit.evaluation.importance import FeatureImportance, SampleImportance
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.report import Block, Pictures, Section, Table, Text
+from collidekit.plain_text import literal
 
 
 def importance_rows(found: SampleImportance) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -44,7 +44,7 @@ def importance_table(found: SampleImportance) -> Shown:
         table.add_column(name, justify="right" if number > 1 else "left", no_wrap=number > 1)
     whole = sum(feature.whole for feature in found.features)
     for number, row in enumerate(rows, 1):
-        table.add_row(*map(escape, row[:-1]), end_section=number == whole)
+        table.add_row(*map(literal, row[:-1]), end_section=number == whole)
     return table
 
 

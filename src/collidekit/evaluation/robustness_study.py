@@ -33,6 +33,7 @@ from collidekit.evaluation.robustness import (
     recovered,
 )
 from collidekit.inference.predict import predict
+from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.sealed import write_sealed
 
@@ -188,9 +189,9 @@ def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ..
 def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "") -> Shown:
     """For a terminal."""
     header, rows = table_rows(lines, discriminator)
-    table = Shown(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    shown = [header.index(name) for name in ("attack", "gradient", "tagger", "AUC", "loss", "won back")]
-    for number in shown:
+    table = Shown(title=literal(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    places = [header.index(name) for name in ("attack", "gradient", "tagger", "AUC", "loss", "won back")]
+    for number in places:
         words = number <= header.index("tagger")
         table.add_column(
             header[number], justify="left" if words else "right", no_wrap=not words, min_width=9 if words else 6
@@ -198,13 +199,13 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
     last = ""
     for row in rows:
         attack = f"{row[0]} {row[1]}".strip()
-        table.add_row(attack if attack != last else "", *(row[number] for number in shown[1:]))
+        table.add_row(attack if attack != last else "", *(literal(row[number]) for number in places[1:]))
         last = attack
     seeds = max(line.seeds for line in lines)
     of_seeds = f" Means of {seeds} seeds; spread: their standard deviation." if seeds > 1 else ""
     table.caption = (
         f"Errors: of the test rows. loss: of AUC, to the rows as they are. won back: share of what the attack costs "
-        f"{lines[0].kind}.{of_seeds}"
+        f"{literal(lines[0].kind)}.{of_seeds}"
     )
     table.caption_justify = "left"
     return table

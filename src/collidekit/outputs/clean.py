@@ -5,19 +5,19 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from collidekit.errors import CollidekitError
 from collidekit.outputs.find import find_outputs
 from collidekit.outputs.removal import find_removable, remove
 from collidekit.outputs.tables import show_freed, show_outputs, show_removal, size_of
+from collidekit.plain_text import literal
 
 
 def show_results(results: Path, checkpoints: bool = False) -> None:
     """What is there and what can be freed; nothing is removed."""
     outputs = find_outputs(results)
     if not outputs:
-        _say(f"{escape(str(results))}: there are no outputs here yet")
+        _say(f"{literal(results)}: there are no outputs here yet")
         return
     show_outputs(outputs, results, Console())
     show_freed(find_removable(outputs, checkpoints=True), Console(), checkpoints)
@@ -27,7 +27,7 @@ def clean_results(results: Path, checkpoints: bool = False, ask: bool = True) ->
     """Name what can be removed, and remove it if the answer is yes."""
     items = find_removable(find_outputs(results), checkpoints)
     if not items:
-        _say(f"{escape(str(results))}: there is nothing to remove")
+        _say(f"{literal(results)}: there is nothing to remove")
         return
     if ask and not sys.stdin.isatty():
         raise CollidekitError("clean --remove asks before it removes, and there is no terminal to ask in: add --yes")

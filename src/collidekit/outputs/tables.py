@@ -8,12 +8,12 @@ from pathlib import Path
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from collidekit.outputs.find import HOUR, Output, State
 from collidekit.outputs.removal import Kind, Removable, counted
+from collidekit.plain_text import literal
 
 _NOTES = {
     State.UNUSED: "a dataset that no output was made from",
@@ -34,7 +34,7 @@ _OTHER_COLUMNS = 40
 
 def show_outputs(outputs: Sequence[Output], results: Path, console: Console) -> None:
     """One row an output, the largest first, and what the states mean."""
-    console.print(f"[bold]Outputs[/bold] in {escape(str(results))}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Outputs[/bold] in {literal(results)}", highlight=False, soft_wrap=True)
     wide = max(len(_path(output)) for output in outputs) + _OTHER_COLUMNS <= console.width
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
     total = decimal(sum(output.size for output in outputs))
@@ -93,7 +93,7 @@ def show_removal(items: Sequence[Removable], results: Path, console: Console) ->
         for place, entries in _by_place(found).items():
             name = place.relative_to(results) if place.is_relative_to(results) else place
             files = "" if kind.is_folder else f": {counted(len(entries), 'file')}"
-            console.print(f"{size_of(entries):>11}  {escape(str(name))}{files}", highlight=False, soft_wrap=True)
+            console.print(f"{size_of(entries):>11}  {literal(name)}{files}", highlight=False, soft_wrap=True)
 
 
 def _by_place(items: Sequence[Removable]) -> dict[Path, list[Removable]]:

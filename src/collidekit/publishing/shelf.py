@@ -8,7 +8,7 @@ from rich.table import Table
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
-from collidekit.plain_text import without_controls
+from collidekit.plain_text import literal, without_controls
 from collidekit.shipped import shipped_models
 from collidekit.training.checkpoint import find_checkpoint
 from collidekit.training.model_folder import CARD, DESCRIPTION, check_inside, read_description
@@ -32,11 +32,11 @@ def show_models(console: Console) -> None:
     if room >= LEAST_DATA:  # the card has all that is known of the data
         table.add_column("data", no_wrap=True, overflow="ellipsis", width=room)
     for row in rows:
-        table.add_row(*row[: len(table.columns)])
+        table.add_row(*map(literal, row[: len(table.columns)]))
     console.print(table)
     first = next(iter(models))
-    console.print(f"Use one:  [cyan]collidekit predict {first} FILES -o scores.root[/cyan]", highlight=False)
-    console.print(f"Its card: [cyan]collidekit models {first}[/cyan]", highlight=False)
+    console.print(f"Use one:  [cyan]collidekit predict {literal(first)} FILES -o scores.root[/cyan]", highlight=False)
+    console.print(f"Its card: [cyan]collidekit models {literal(first)}[/cyan]", highlight=False)
 
 
 def _cells(description: dict[str, Any]) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def _cells(description: dict[str, Any]) -> tuple[str, ...]:
         f"{network.get('parameters', 0):,}",
         size,
         measured,
-        without_controls(str(data.get("description") or "not said")),
+        str(data.get("description") or "not said"),
     )
 
 

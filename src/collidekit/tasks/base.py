@@ -17,6 +17,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.files import one_at_a_time
 from collidekit.names import name_problem
+from collidekit.plain_text import literal
 from collidekit.provenance import provenance
 from collidekit.sealed import read_sealed, write_sealed
 from collidekit.shipped import find_analysis, load_plan
@@ -125,7 +126,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
         with writing_to(log), one_at_a_time(self.lock) as waited:
             if waited and self.complete():
-                self.say(f"{type(self).__name__}: another process made it meanwhile: {self.folder}")
+                self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
                 return
             self.make()
 

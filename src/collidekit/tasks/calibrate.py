@@ -20,6 +20,7 @@ from collidekit.files import write_json
 from collidekit.inference.predict import counted, predict, predict_files
 from collidekit.inference.predictions import Predictions
 from collidekit.names import name_problem
+from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.readers import expand, file_id
 from collidekit.sealed import read_sealed
@@ -133,5 +134,5 @@ def calibration_table(result: CalibrationResult) -> Table:
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(literal, row))
     return table

@@ -6,7 +6,6 @@ from typing import Any
 
 import law
 import luigi
-from rich.markup import escape
 
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.construct import construct
@@ -16,6 +15,7 @@ from collidekit.dataset.manifest import FORMAT
 from collidekit.dataset.warnings import data_warnings
 from collidekit.dataset.workers import check_executor
 from collidekit.errors import CollidekitError
+from collidekit.plain_text import literal
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask
 
@@ -122,7 +122,9 @@ class DatasetConstructorTask(DatasetParameters):
 
     def make(self) -> None:
         count = len(self.files())
-        self.say(f"[bold]Constructing[/bold] {self.analysis.name} from {count} file{'s' if count != 1 else ''}")
+        self.say(
+            f"[bold]Constructing[/bold] {literal(self.analysis.name)} from {count} file{'s' if count != 1 else ''}"
+        )
         manifest = construct(
             self.plan,
             self.files(),
@@ -135,25 +137,25 @@ class DatasetConstructorTask(DatasetParameters):
             scheduler=self.scheduler,
         )
         for entry in manifest.inputs:
-            self.detail(f"  {entry['rows']:>12,}  rows in {entry['path']}")
+            self.detail(f"  {entry['rows']:>12,}  rows in {literal(entry['path'])}")
         for name, features in manifest.summary["statistics"].items():
             for feature, found in features.items():
                 self.detail(
                     f"  {name}.{feature}: {found['mean']:.4g} ± {found['std']:.4g}, {found['missing']:,} missing"
                 )
         for step, rows in manifest.summary["cutflow"].items():
-            self.say(f"  {rows:>12,}  {step}")
+            self.say(f"  {rows:>12,}  {literal(step)}")
         for name, count in manifest.class_counts.items():
             self.say(f"  {count:>12,}  in class {name}")
         for name, count in manifest.summary["replaced"].items():
             self.say(f"  [yellow]{count:>12,}  values of {name} were NaN or infinite and became the default[/yellow]")
         for warning in data_warnings(manifest):
-            self.say(f"  [yellow]{escape(warning)}[/yellow]")
+            self.say(f"  [yellow]{literal(warning)}[/yellow]")
         if manifest.summary["negative_weights"]:
             self.say(f"  [yellow]{manifest.summary['negative_weights']:>12,}  rows have a negative weight[/yellow]")
         for entry in manifest.inputs:
             if "skipped" in entry:
-                self.say(f"  [yellow]skipped: {entry['skipped']}[/yellow]")
+                self.say(f"  [yellow]skipped: {literal(entry['skipped'])}[/yellow]")
         self.write_provenance()
 
     def dataset(self, n_files: int = -1) -> Dataset:

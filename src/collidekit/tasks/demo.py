@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.plain_text import literal
 from collidekit.shipped import find_analysis
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.to_report import report_task, run_to_report
@@ -44,4 +45,4 @@ def run_demo(sample: str, threads: int | None = None) -> None:
         (f"collidekit predict {checkpoint} {Path(files[0]).resolve()} -o scores.root", "use the tagger on files"),
         ("collidekit init YOUR_FILE.root -o analysis.yaml", "begin an analysis of your own"),
     ):
-        console.print(f"  [cyan]{command}[/cyan]\n      {meaning}")
+        console.print(f"  [cyan]{literal(command)}[/cyan]\n      {meaning}")

@@ -14,6 +14,7 @@ from collidekit.evaluation.importance_items import find_scores
 from collidekit.evaluation.report import Section
 from collidekit.evaluation.report_importance import importance_section
 from collidekit.inference.sample_rows import spread_rows
+from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.inference import PredictionTask
 from collidekit.training.checkpoint import load_checkpoint
@@ -70,8 +71,8 @@ class ImportanceTask(PredictionTask):
             loaded.tagger, self.analysis, spread_rows(rows, settings.rows), self.folder, settings, self.title
         )
         for note in done.notes:
-            self.say(f"[yellow]{note}[/yellow]")
-        self.say(f"Feature importance: {self.folder / 'importance.json'}")
+            self.say(f"[yellow]{literal(note)}[/yellow]")
+        self.say(f"Feature importance: {literal(self.folder / 'importance.json')}")
         self.write_provenance()
 
     def section(self) -> Section:

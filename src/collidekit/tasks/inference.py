@@ -8,7 +8,6 @@ from typing import Any
 import law
 import luigi
 import torch
-from rich.markup import escape
 
 from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
@@ -23,6 +22,7 @@ from collidekit.inference.predictions import Predictions
 from collidekit.models.scaling import Scaling
 from collidekit.objectives import RELEGATING
 from collidekit.outputs.find import UNDER
+from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.tasks.attacks import TestAttackParameters
@@ -320,4 +320,4 @@ class PredictionTask(TestParameters):
 
 def overlap_text(note: str) -> str:
     """A note of test rows that were learned from, for the terminal."""
-    return f"[bold red]{escape(note)}[/bold red]" if is_loud(note) else f"[yellow]{escape(note)}[/yellow]"
+    return f"[bold red]{literal(note)}[/bold red]" if is_loud(note) else f"[yellow]{literal(note)}[/yellow]"

@@ -14,6 +14,7 @@ from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.evaluation.input_histograms import HistogramAxis, InputHistograms
 from collidekit.evaluation.plots import plot_input
+from collidekit.plain_text import literal
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
 from collidekit.training.weighting import Reweighting
@@ -64,7 +65,7 @@ class HistogramPlotterTask(InputHistogrammerTask):
         reference = self.analysis.kinematics.reference if self.analysis.kinematics else ""
         for name, _ in _features(self):
             plot_input(self.folder / name.replace(".", "_"), histograms[name], reference, self.analysis.name)
-        self.say(f"[bold]Inputs drawn[/bold] in {self.folder}")
+        self.say(f"[bold]Inputs drawn[/bold] in {literal(self.folder)}")
         self.write_provenance()
 
     def plots(self) -> list[Path]:

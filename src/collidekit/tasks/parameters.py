@@ -19,7 +19,7 @@ def checked(option: str, parameter: luigi.Parameter) -> luigi.Parameter:
     return parameter
 
 
-def _checked(option: str, parameter: luigi.Parameter, parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def _checked(option: str, parameter: Any, parse: Callable[[str], Any]) -> Callable[[str], Any]:
     def checked_parse(text: str) -> Any:
         try:
             return parse(text)
@@ -30,7 +30,7 @@ def _checked(option: str, parameter: luigi.Parameter, parse: Callable[[str], Any
     return checked_parse
 
 
-def _wanted(parameter: luigi.Parameter, error: Exception) -> str:
+def _wanted(parameter: Any, error: Exception) -> str:
     if isinstance(parameter, luigi.BoolParameter):
         return "neither True nor False"
     if isinstance(parameter, luigi.IntParameter):
@@ -69,12 +69,12 @@ def refuse_unused_prefixes(root: law.Task) -> None:
 
 def _prefixed() -> Iterator[tuple[str, str, Any]]:
     """Task, parameter and value of what is given on the command line of law for one task."""
-    parser = CmdlineParser.get_instance()
+    parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
     if parser is None:
         return
     known = vars(parser.known_args)
-    for family, without_section, name, parameter in Register.get_all_params():
+    for family, without_section, name, parameter in Register.get_all_params():  # type: ignore[no-untyped-call]
         text = known.get(f"{family}_{name}")
-        ours = issubclass(Register.get_task_cls(family), law.Task) if not without_section and text else False
+        ours = issubclass(Register.get_task_cls(family), law.Task) if not without_section and text else False  # type: ignore[no-untyped-call]
         if ours:
             yield family, name, parameter.parse(str(text))

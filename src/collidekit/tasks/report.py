@@ -28,6 +28,7 @@ from collidekit.evaluation.report_sections import (
 )
 from collidekit.evaluation.working_points import DiscriminatorPoints
 from collidekit.inference.predictions import Predictions
+from collidekit.plain_text import literal
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.importance import ImportanceTask
 from collidekit.tasks.inference import PredictionTask
@@ -110,7 +111,7 @@ class ReportTask(PredictionTask):
                 ),
             ),
         )
-        self.say(f"[bold green]Report[/bold green]: {self.folder / 'report.html'}")
+        self.say(f"[bold green]Report[/bold green]: {literal(self.folder / 'report.html')}")
         self.write_provenance()
 
     def _of_attack(self) -> list[str]:

@@ -17,6 +17,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.robustness import AttackPlan, Point, Tested, over_seeds
 from collidekit.evaluation.robustness_study import Study, robustness_table, run_study, with_seeds
 from collidekit.inference.sample_rows import sample_rows, spread_rows
+from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.sealed import as_written, read_as, read_sealed
 from collidekit.shipped import load_plan
@@ -132,7 +133,7 @@ class RobustnessTask(TestParameters):
             f"{trained(self)} {self.hash}",
         )
         show(run_study(study, self.folder), study.title, list(self.analysis.discriminators))
-        self.say(f"[bold green]Robustness[/bold green]: {self.folder / 'robustness.html'}")
+        self.say(f"[bold green]Robustness[/bold green]: {literal(self.folder / 'robustness.html')}")
         self.write_provenance()
 
     def points(self) -> list[Point]:

@@ -17,6 +17,7 @@ from collidekit.evaluation.rejection import Rejection
 from collidekit.evaluation.roc_result import RocResult, measure_discriminator, write_rocs
 from collidekit.files import replacing
 from collidekit.inference.predictions import Predictions
+from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.tasks.inference import PredictionTask, require_discriminators
 from collidekit.tasks.titles import attack_name
@@ -60,7 +61,7 @@ class ROCCurveTask(PredictionTask):
         console.print(roc_table(results, self.title))
         for ensemble in ensembles:
             console.print(ensemble_table(ensemble))
-        self.say(f"ROC curves: {self.folder / 'roc_b-tagging.png'}")
+        self.say(f"ROC curves: {literal(self.folder / 'roc_b-tagging.png')}")
         self.write_provenance()
 
 
@@ -100,13 +101,13 @@ class Quoted(Protocol):
 
 def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
     """AUC and rejections with errors, as a person reads them: one line for each discriminator and signal efficiency."""
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=literal(title) or None, title_justify="left")
     table.add_column("discriminator")
     for name in ("AUC", "εS", "1/εB", "background left"):
         table.add_column(name, justify="right")
     for result in results:
         for i, r in enumerate(result.rejections):
-            first = (result.name, with_error(result.auc, result.auc_error)) if i == 0 else ("", "")
+            first = (literal(result.name), with_error(result.auc, result.auc_error)) if i == 0 else ("", "")
             table.add_row(
                 *first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1]
             )
@@ -120,7 +121,7 @@ def ensemble_table(result: EnsembleResult) -> Table:
         table.add_column(name.replace(" (", "\n("), justify="right" if number else "left")
     rows = result.rows()
     for number, row in enumerate(rows, 1):
-        table.add_row(*row, end_section=number in (len(result.members), len(result.members) + 1))
+        table.add_row(*map(literal, row), end_section=number in (len(result.members), len(result.members) + 1))
     return table
 
 

@@ -22,6 +22,7 @@ from collidekit.evaluation.plots import (
 from collidekit.evaluation.risk_coverage import risk_coverage
 from collidekit.evaluation.significance import Judge, Measured
 from collidekit.objectives import OBJECTIVES, RELEGATING
+from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.simulation.moons import best_of_file
 from collidekit.tasks.base import AnalysisTask
@@ -148,7 +149,7 @@ class SignificanceTask(TestParameters):
             self._draw_choice(name, choices[0][name])
         write_sealed(self.folder / "significance.json", content)
         Console(soft_wrap=True).print(significance_table(content, self.title))
-        self.say(f"[bold green]Significance[/bold green]: {self.folder}")
+        self.say(f"[bold green]Significance[/bold green]: {literal(self.folder)}")
         self.write_provenance()
 
     def _choices(self, needed: Mapping[str, Any], seed: int) -> dict[str, "Choice"]:
@@ -236,7 +237,7 @@ def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
     """Mean over the seeds with their spread, the worst seed, the statistical error of one; the best possible last."""
     seeds, best, sculpting = len(content["seeds"]), content["best"], content["sculpting"]
     title = f"{title}, {seeds} seed{'s' * (seeds > 1)}"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(title=literal(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("choice", no_wrap=True)
     names = ["Z", "spread", "worst", "stat.", "refused", "JSD"]
     for name in [*names, *(["Z/best", "best"] if best else [])]:

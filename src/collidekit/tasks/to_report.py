@@ -8,6 +8,7 @@ from rich.console import Console
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.ensemble import EnsembleResult, RocLine
+from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.inference import InferenceTask, overlap_text
@@ -36,7 +37,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
             close = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
             raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
         try:
-            values[name] = known[name].parse(text)
+            values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
         except CollidekitError as error:
             raise CollidekitError(f"--set {pair!r}: {str(error).partition(': ')[2]}") from None
     return values
@@ -59,7 +60,8 @@ def run_to_report(task: ReportTask) -> None:
     if task.complete():
         _print_table(console, task)
         console.print(
-            f"[bold green]Report[/bold green] (was there already): {task.folder / 'report.html'}", highlight=False
+            f"[bold green]Report[/bold green] (was there already): {literal(task.folder / 'report.html')}",
+            highlight=False,
         )
         return
     _train_each(console, task)

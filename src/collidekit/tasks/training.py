@@ -14,6 +14,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
+from collidekit.plain_text import literal
 from collidekit.plugins import user_sources
 from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
@@ -232,7 +233,7 @@ class TrainingTask(TrainingParameters):
         config = self.training_config()
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
         for name, value in config.model_dump().items():
-            self.detail(f"  {name} = {value}")
+            self.detail(f"  {name} = {literal(value)}")
         dataset = self.requires()["dataset"].dataset(config.n_train_files)
         begun = time.monotonic()
         start = self._checkpoint()
@@ -241,12 +242,12 @@ class TrainingTask(TrainingParameters):
         training = Training(config, dataset, self.folder, Display())
         if start:
             (training.resume if start.parent == self.folder else training.extend)(start)
-            self.say(f"going on after epoch {training.epoch - 1} from {start}")
+            self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
         self._say_what_learns(training)
         self._device = str(training.fabric.device)
         parameters = sum(p.numel() for p in training.tagger.parameters())
         self.say(
-            f"[bold]Training[/bold] {config.model_name} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
+            f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
             f"validating on {training.data.validation_rows:,}, {training.fabric.device}, {torch.get_num_threads()} threads"
         )
         training.run()
@@ -269,7 +270,7 @@ class TrainingTask(TrainingParameters):
             )
         if training.start:
             head = "its head" if config.keep_head else "a fresh head"
-            self.say(f"beginning with the weights of {training.start.path} and {head}")
+            self.say(f"beginning with the weights of {literal(training.start.path)} and {head}")
         factors = rate_factors(training.tagger, config.learning_rate_factors)
         for name, parameter in training.tagger.named_parameters():
             size = "x".join(map(str, parameter.shape)) or "1"
@@ -285,7 +286,7 @@ class TrainingTask(TrainingParameters):
         try:
             found = calibrate_on_validation(load_checkpoint(best), dataset)
         except NoTemperatureError as error:
-            self.say(f"[yellow]not calibrated: {error}[/yellow]")
+            self.say(f"[yellow]not calibrated: {literal(error)}[/yellow]")
             return
         store_temperature(best, found)
         self.say(f"Temperature {with_error(found.value, found.error)}, fitted to {found.rows:,} validation rows")
@@ -301,7 +302,7 @@ class TrainingTask(TrainingParameters):
             if not path.exists():
                 raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch} to go on from")
             return path
-        if self.resume_training and (newest := newest_whole(self.folder, self.say)):
+        if self.resume_training and (newest := newest_whole(self.folder, lambda text: self.say(literal(text)))):
             return newest
         if self.extend_training:
             return Path(self.requires()["training"].folder / "last.pt")

@@ -6,6 +6,7 @@ import law
 
 from collidekit.evaluation.working_point_files import write_working_points
 from collidekit.evaluation.working_points import DiscriminatorPoints, working_points
+from collidekit.plain_text import literal
 from collidekit.tasks.inference import PredictionTask, require_discriminators
 
 
@@ -41,5 +42,5 @@ class WorkingPointTask(PredictionTask):
 
     def make(self) -> None:
         for path in write_working_points(self.folder / "working_points", self.find(), self.title):
-            self.say(f"working points: {path}")
+            self.say(f"working points: {literal(path)}")
         self.write_provenance()

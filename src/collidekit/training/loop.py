@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from rich.markup import escape
 
 from collidekit.attacks.adversary import Adversary
 from collidekit.attacks.build import build_attack
@@ -21,6 +20,7 @@ from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives.build import build_objective
 from collidekit.objectives.targets import TargetLosses, TargetScores
+from collidekit.plain_text import literal
 from collidekit.threads import sharing_cores
 from collidekit.training.augmentations import build_augmentation
 from collidekit.training.checkpoint import check_same_training, code_names, load_content, save_checkpoint
@@ -69,18 +69,22 @@ class Training:
         network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network)
         if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
-            self.display.say(f"network {config.model_name} has no dense part for torch.compile: it is not compiled")
+            self.display.say(
+                f"network {literal(config.model_name)} has no dense part for torch.compile: it is not compiled"
+            )
         self.targets = TargetLosses(self.analysis, self.analysis.targets if self.tagger.target_heads else ())
         if missing := self.analysis.targets.keys() - self.targets.targets:
             names = ", ".join(sorted(missing))
-            self.display.say(f"network {config.model_name} says nothing of constituents: it does not learn {names}")
+            self.display.say(
+                f"network {literal(config.model_name)} says nothing of constituents: it does not learn {names}"
+            )
         self.start = Start.of(config.from_checkpoint) if config.from_checkpoint else None
         if self.start:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
         for warning in self.data.warnings:
-            self.display.say(f"[yellow]{escape(warning)}[/yellow]")
+            self.display.say(f"[yellow]{literal(warning)}[/yellow]")
         self.objective.begin((batch, self.data.weighting(batch)) for batch in self.data.training)
         self.optimizer = build_optimizer(
             config.optimizer, (p for p in self.tagger.parameters() if p.requires_grad), config.learning_rate, config.betas,
@@ -375,5 +379,7 @@ class Training:
             if path.exists() and (content := load_content(path))["epoch"] == epoch:
                 self._save_best(content["state"].get("average") or content["tagger"])
                 return
-        self.display.say(f"{folder}: the best model so far, of epoch {epoch}, is gone; the next epoch takes its place")
+        self.display.say(
+            f"{literal(folder)}: the best model so far, of epoch {epoch}, is gone; the next epoch takes its place"
+        )
         self.best = {"loss": math.inf, "epoch": 0.0}

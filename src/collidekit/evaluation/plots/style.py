@@ -86,7 +86,7 @@ def with_ratio(canvas: Figure, columns: tuple[float, ...] = (1.0,)) -> Any:
 def mark(axes: Axes, note: str = "") -> None:
     """The line above the frame: what made the plot on the left, what it shows on the right, in as many lines as it needs."""
     axes.set_title(r"$\bf{collidekit}$  $\it{simulation}$", loc="left", fontsize=12)
-    axes.set_title(wrapped(note), loc="right", fontsize=11)
+    axes.set_title(wrapped(note.replace("$", r"\$")), loc="right", fontsize=11)
 
 
 def wrapped(note: str) -> str:
