@@ -21,6 +21,16 @@ SAMPLE = 100
 """Lines that are looked at to see what an object holds."""
 
 
+class LinesAreListsError(CollidekitError):
+    """JSON lines that are lists, without a layout that names what stands in them."""
+
+    def __init__(self, path: str, sample: list[Any]) -> None:
+        super().__init__(
+            f"{path}: its lines are lists; name their positions with `source: {{layout: [...]}}` (see docs/formats.md)"
+        )
+        self.sample = sample
+
+
 class JsonLinesReader(FileReader):
     """A file that is read from its begin to its end; all numbers are float64, ``"NaN"`` and ``"-inf"`` among them.
 
@@ -51,10 +61,7 @@ class JsonLinesReader(FileReader):
         if layout is not None:
             return written(layout)
         if not all(isinstance(line, dict) for line in sample):
-            raise CollidekitError(
-                f"{self.path}: its lines are lists; name their positions with `source: {{layout: [...]}}` "
-                "(see docs/formats.md)"
-            )
+            raise LinesAreListsError(self.path, sample)
         found, self.unreadable = shown(sample)
         return found
 

@@ -14,7 +14,16 @@ from uproot.interpretation.objects import AsStridedObjects
 from collidekit.analysis.names import quoted, simple_name
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.readers.base import BadFileError, FileReader, LostServerError, bad_file, check, is_url, unopened
+from collidekit.readers.base import (
+    BadFileError,
+    FileReader,
+    LostServerError,
+    SeveralTreesError,
+    bad_file,
+    check,
+    is_url,
+    unopened,
+)
 from collidekit.readers.flatten import leaves, plain
 from collidekit.readers.xrootd import trouble
 
@@ -69,9 +78,7 @@ class RootReader(FileReader):
                 return "Events"
             if not trees:
                 raise BadFileError(f"{self.path}: holds no TTree and no RNTuple")
-            raise CollidekitError(
-                f"{self.path}: holds several trees ({', '.join(trees)}); name one with `source: {{tree: {trees[0]}}}`"
-            )
+            raise SeveralTreesError(self.path, "trees", trees)
         if wanted.split(";")[0] not in trees:
             if not trees:
                 raise BadFileError(f"{self.path}: there is no tree {wanted!r}; it holds none")
