@@ -22,6 +22,12 @@ BLOCK = 1 << 18
 """Bytes that are fetched at a time where it is read here and there."""
 
 
+POINTER = b"version https://git-lfs.github.com/spec/"
+"""What Git LFS leaves in the place of a file that was not fetched begins so."""
+
+LARGEST_POINTER = 1024
+
+
 class BadFileError(CollidekitError):
     """A file that cannot be read at all, or no further: missing, empty, truncated or of another format."""
 
@@ -37,6 +43,15 @@ class LostServerError(BadFileError):
         super().__init__(message)
         self.said = said
         """What the server or the client said."""
+
+
+class SeveralTreesError(CollidekitError):
+    """A file with several trees or tables, of which none was named."""
+
+    def __init__(self, path: str, what: str, names: Sequence[str]) -> None:
+        listed = ", ".join(names)
+        super().__init__(f"{path}: holds several {what} ({listed}); name one with `source: {{tree: {names[0]}}}`")
+        self.what, self.names = what, list(names)
 
 
 class Reader(Protocol):
@@ -247,8 +262,15 @@ def check(path: str) -> None:
         raise BadFileError(f"{path}: there is no such file")
     elif not os.access(path, os.R_OK):
         raise BadFileError(f"{path}: may not be read; look at its permissions")
-    elif os.path.getsize(path) == 0:
+    elif (size := os.path.getsize(path)) == 0:
         raise BadFileError(f"{path}: is empty (0 bytes); write it again or leave it out")
+    elif size < LARGEST_POINTER and _is_pointer(path):
+        raise BadFileError(f"{path}: is a Git LFS pointer and not the file itself; fetch that with `git lfs pull`")
+
+
+def _is_pointer(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(POINTER)) == POINTER
 
 
 UNKNOWN_TO_LIBRARY = (NotImplementedError, ImportError)

@@ -31,6 +31,16 @@ def _whole_names(sample: list[Any]) -> set[str]:
     return {name for name in names if all(type(line.get(name)) is int for line in objects)}
 
 
+class LinesAreListsError(CollidekitError):
+    """JSON lines that are lists, without a layout that names what stands in them."""
+
+    def __init__(self, path: str, sample: list[Any]) -> None:
+        super().__init__(
+            f"{path}: its lines are lists; name their positions with `source: {{layout: [...]}}` (see docs/formats.md)"
+        )
+        self.sample = sample
+
+
 class JsonLinesReader(FileReader):
     """A file that is read from its begin to its end; numbers are float64, ``"NaN"`` and ``"-inf"`` among them, or integers.
 
@@ -63,10 +73,7 @@ class JsonLinesReader(FileReader):
         if layout is not None:
             return written(layout)
         if not all(isinstance(line, dict) for line in sample):
-            raise CollidekitError(
-                f"{self.path}: its lines are lists; name their positions with `source: {{layout: [...]}}` "
-                "(see docs/formats.md)"
-            )
+            raise LinesAreListsError(self.path, sample)
         found, self.unreadable = shown(sample)
         return found
 

@@ -18,6 +18,7 @@ from collidekit.readers.base import (
     BadFileError,
     FileReader,
     LostServerError,
+    SeveralTreesError,
     bad_file,
     check,
     is_url,
@@ -82,9 +83,7 @@ class RootReader(FileReader):
                 return "Events"
             if not trees:
                 raise BadFileError(f"{self.path}: holds no TTree and no RNTuple")
-            raise CollidekitError(
-                f"{self.path}: holds several trees ({', '.join(trees)}); name one with `source: {{tree: {trees[0]}}}`"
-            )
+            raise SeveralTreesError(self.path, "trees", trees)
         if wanted.split(";")[0] not in trees:
             if not trees:
                 raise BadFileError(f"{self.path}: there is no tree {wanted!r}; it holds none")
