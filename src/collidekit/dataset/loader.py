@@ -24,6 +24,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.hashing import uniform
 from collidekit.dataset.manifest import Manifest, read_manifest
+from collidekit.dataset.shard_check import check_block
 from collidekit.dataset.shards import BLOCK, checksum_around, from_record_batch, schema
 from collidekit.dataset.split import validation_mask
 from collidekit.errors import CollidekitError
@@ -73,6 +74,8 @@ class Dataset:
                 raise _damaged(path, f"has {file.size():,} bytes, not {shard['bytes']:,}")
             if checksum_around(file, shard["blocks"]) != shard["around"]:
                 raise _damaged(path, "its begin or its end does not have its checksum")
+            if not _schema_of(path, file).equals(self._schema, check_metadata=True):
+                raise _damaged(path, "its columns are not those of the analysis")
             places = enumerate(zip(range(0, shard["rows"], BLOCK), shard["blocks"], strict=True))
             for number, (start, place) in places:
                 self.blocks.append(Block(path, number, first + start, min(BLOCK, shard["rows"] - start), *place))
@@ -94,8 +97,15 @@ class Dataset:
                 raise _damaged(
                     block.path, f"block {block.number} (rows {block.first} to {last}) does not have its checksum"
                 )
-            self._verified.add(block.first)
-        return from_record_batch(pa.ipc.read_record_batch(pa.py_buffer(data), self._schema), block.first)
+        try:
+            records = pa.ipc.read_record_batch(pa.py_buffer(data), self._schema)
+            if block.first not in self._verified:
+                check_block(records, block.rows, len(self.manifest.analysis.classes), len(self.manifest.inputs))
+                self._verified.add(block.first)
+            return from_record_batch(records, block.first)
+        except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
+            said = " ".join(str(error).split())[:160]
+            raise _damaged(block.path, f"block {block.number} is not what was constructed ({said})") from error
 
     def column(self, name: str) -> np.ndarray[Any, Any]:
         """One column of numbers (N,) of all rows, such as ``key``, without the others."""
@@ -126,6 +136,13 @@ def _open(path: Path) -> pa.NativeFile:
         return pa.OSFile(str(path))
     except OSError as error:
         raise _damaged(path, f"cannot be read ({error})") from error
+
+
+def _schema_of(path: Path, file: pa.NativeFile) -> pa.Schema:
+    try:
+        return pa.ipc.open_file(file).schema
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, f"it is no Arrow file ({error})") from error
 
 
 def _damaged(path: Path, what: str) -> CollidekitError:
