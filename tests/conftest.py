@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("collidekit", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("collidekit")
 
 SHARED = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

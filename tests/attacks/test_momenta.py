@@ -14,9 +14,11 @@ from collidekit.attacks.build import build_attack
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset
+from collidekit.dataset.rows import build_rows, columns_of
 from collidekit.errors import CollidekitError
 from collidekit.models import Tagger, build_network
-from collidekit.shipped import shipped_analyses
+from collidekit.readers import open_file
+from collidekit.shipped import load_plan, shipped_analyses
 
 NAMES = ("PX", "PY", "PZ", "E")
 
@@ -174,3 +176,24 @@ def test_a_tagger_that_looks_at_momenta_only_cannot_be_attacked_by_its_features(
     ):
         attack(tagger, toys.all_rows(jets))
     attacked(tagger, jets, toys.all_rows(jets), attack="fgsm", attack_magnitude=0.1)
+
+
+def test_the_bundled_jet_flavour_can_be_attacked_in_its_momenta() -> None:
+    """Tracks and vertices move, and so does all that follows from them; the jet's axis stays."""
+    plan = load_plan("jet_flavour")
+    path = str(Path(__file__).parents[2] / "samples" / "jet_flavour" / "test.root")
+    with open_file(path, plan.analysis.source) as reader:
+        before = build_rows(plan, reader.read(columns_of(plan, reader), 0, 200), path, 0, 0).batch
+    settings = AttackSettings(attack="shift", attack_magnitude=0.1, attack_space="momenta")
+    network = build_network("pfn", plan.analysis.inputs, 3, {"phi": [8], "f": [8]})
+    tagger = Tagger(plan.analysis, network)
+    attack = build_attack(settings, plan.analysis, tagger.scaling)
+    assert attack is not None
+    after = attack(tagger, before)
+    for name in ("tracks", "vertices"):
+        names = [feature.name for feature in plan.analysis.inputs[name].features]
+        change = (after.inputs[name].values - before.inputs[name].values).abs().amax(dim=0)  # type: ignore[union-attr]
+        for feature, moved in zip(names, change.tolist(), strict=True):
+            follows = any(part in feature for part in ("logpt", "deta", "dphi", "_dr"))
+            assert (moved > 1e-3) == follows, (feature, moved)
+    torch.testing.assert_close(after.inputs["jet"], before.inputs["jet"])

@@ -99,7 +99,7 @@ def momentum_names(plan: Plan, collection: str) -> dict[str, str]:
 def _sources(plan: Plan, node: ast.expr, parts: Mapping[str, str], moved: frozenset[str]) -> set[str]:
     """Names that change where this does: those in it but for parts that stay, and what variables stand for.
 
-    The index of ``pick`` and ``at`` only says where a value is from.
+    The index of ``pick`` and ``at`` only says where a value is from, and ``spread`` gives a number of the row.
     """
     match node:
         case ast.Name(id=name):
@@ -109,6 +109,8 @@ def _sources(plan: Plan, node: ast.expr, parts: Mapping[str, str], moved: frozen
                 return {name}
             below = ast.parse(plan.variables[name].text.strip(), mode="eval").body
             return {name} | _sources(plan, below, parts, moved)
+        case ast.Call(func=ast.Name(id="spread")):
+            return set()
         case ast.Call(func=ast.Name(id="pick" | "at"), args=[values, _]):
             return _sources(plan, values, parts, moved)
     children = node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
