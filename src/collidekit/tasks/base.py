@@ -20,7 +20,7 @@ from collidekit.names import name_problem
 from collidekit.provenance import provenance
 from collidekit.shipped import find_analysis, load_plan
 from collidekit.tasks.log import writing_to
-from collidekit.tasks.parameters import checked, refuse_unused_prefixes
+from collidekit.tasks.parameters import checked, refuse_empty, refuse_unused_prefixes
 from collidekit.tasks.removal import remove_outputs
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
@@ -101,6 +101,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         law and the command ask this of every task before they run one, so that nothing is written yet.
         """
         if law.parser.root_task() is self:
+            refuse_empty(self)
             refuse_unused_prefixes(self)
         return bool(super().complete()) or not self._looked
 

@@ -163,4 +163,9 @@ class DatasetConstructorTask(DatasetParameters):
 
 def _source(processor: str | None) -> str:
     """The code of a user's processor: a changed one makes another dataset."""
-    return Path(processor.partition(":")[0]).read_text(encoding="utf-8") if processor else ""
+    if not processor:
+        return ""
+    path = Path(processor.rpartition(":")[0])
+    if not path.is_file():
+        raise CollidekitError(f"processor: {path}: there is no such file")
+    return path.read_text(encoding="utf-8")

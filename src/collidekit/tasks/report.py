@@ -61,7 +61,8 @@ class ReportTask(PredictionTask):
         return task
 
     def identity(self) -> dict[str, Any]:
-        return {name: task.hash for name, task in self.requires().items()}
+        units = {"units": self.analysis.units} if self.analysis.units else {}
+        return {**units, **{name: task.hash for name, task in self.requires().items()}}
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"report": self.target("report.html"), "run": self.target("run.json")}

@@ -123,6 +123,7 @@ class SignificanceTask(TestParameters):
         return {
             "inference": {name: task.hash for name, task in self.requires().items()},
             "figure_of_merit": self.merit.model_dump(mode="json"),
+            **({"units": self.analysis.units} if self.analysis.units else {}),
         }
 
     def output(self) -> dict[str, law.LocalFileTarget]:
