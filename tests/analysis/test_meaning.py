@@ -1,11 +1,17 @@
 """What cannot be meant in an analysis file is refused with its line."""
 
+import re
+from pathlib import Path
 from typing import Any
 
+import awkward as ak
+import numpy as np
 import pytest
-from makers import make_plan
+from makers import make_plan, write_parquet
 
+from collidekit.analysis.expressions import Expression
 from collidekit.attacks.settings import AttackSettings
+from collidekit.dataset.construct import construct
 from collidekit.errors import CollidekitError
 from collidekit.training.config import TrainingConfig, training_config
 
@@ -72,3 +78,37 @@ def test_a_flag_is_no_number_of_a_training(name: str) -> None:
 def test_flags_stay_flags() -> None:
     assert TrainingConfig(mixed_precision=True, model_options={"bias": True}).model_options == {"bias": True}
     assert not AttackSettings(attack_reduce=False).attack_reduce
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x > 0 && y > 0", "for '&&' write 'and'"), ("x > 0 || y", r"for '\|\|' write 'or'"), ("!x", "for '!' write 'not'"),
+        ("x = 1", "'=' compares nothing; write '=='"), ("x > 0 ? 1 : 2", "write 'b if a else c'"),
+        ("x ^ 2", r"'\^'; use \*\* for powers is not allowed"), ("x << 2", "'<<' is not allowed"),
+    ],
+)  # fmt: skip
+def test_signs_of_other_languages(text: str, said: str) -> None:
+    with pytest.raises(CollidekitError, match=said):
+        Expression(text)
+    assert Expression("x != 1 and y >= 2 and x <= 3 and y == 4")
+
+
+@pytest.mark.parametrize("text", ["sort(ll)", "sort(l, ll)", "at(l, ll)", "pick(l, ll)", "abs(s)", "at(l, s)", "l > s"])
+def test_no_internals_of_libraries(text: str) -> None:
+    scope = {
+        "l": ak.Array([[1.0, 2.0], [], [3.0]]), "ll": ak.Array([[[1.0], [2.0]], [], [[3.0]]]), "s": ak.Array(["a", "b", "c"])
+    }  # fmt: skip
+    with pytest.raises(CollidekitError) as caught:
+        Expression(text).evaluate(scope)
+    assert not re.search(r"Array|awkward|numpy|axis|slice|literal|overload|https", str(caught.value))
+
+
+def test_a_list_where_a_number_is_needed_names_file_and_branch(tmp_path: Path) -> None:
+    table = {"x": ak.Array([[1.0], [2.0, 3.0]] * 5), "label": np.arange(10) % 2}
+    path = write_parquet(tmp_path / "lists.parquet", table)
+    plan = make_plan(
+        "classes: {a: label == 0, b: label == 1}\ninputs: {jet: {features: [{name: y, expression: x + label}]}}"
+    )
+    with pytest.raises(CollidekitError, match=r"'x \+ label': is a list in each row of .*lists.parquet \(so is x\)"):
+        construct(plan, str(path), tmp_path / "out", progress=False)

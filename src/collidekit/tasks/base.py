@@ -11,6 +11,7 @@ from typing import Any
 
 import law
 import luigi
+from rich.markup import escape
 
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
@@ -19,6 +20,7 @@ from collidekit.files import one_at_a_time, read_json, write_json
 from collidekit.names import name_problem
 from collidekit.provenance import provenance
 from collidekit.shipped import find_analysis, load_plan
+from collidekit.tasks.differences import differences
 from collidekit.tasks.log import writing_to
 from collidekit.tasks.parameters import checked, refuse_empty, refuse_unused_prefixes
 from collidekit.tasks.removal import remove_outputs
@@ -127,6 +129,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             if waited and self.complete():
                 self.say(f"{type(self).__name__}: another process made it meanwhile: {self.folder}")
                 return
+            if other := differences(self.folder, self.identity()):
+                self.say(f"[dim]{escape(other)}[/dim]")
             self.make()
 
     def versions_in_path(self) -> list[str]:
