@@ -474,7 +474,7 @@ def simulate(
 
     Example: [cyan]collidekit simulate top-tagging --jets 10000 -o jets.root --workers 4[/cyan]
 
-    Settings of moons: noise, angle, sig_fraction, min_mass, max_mass, mean, width, beta, n_sigmas.
+    Settings of moons: noise, angle, min_mass, max_mass, mean, width, beta.
 
     Writes one ROOT file with the TTree [bold]tree[/bold], which appears under its name only when it is complete; jets of
     jet-flavour under a name that ends in .json.gz as JSON lines, in the layout of the public data of arXiv 1607.08633.

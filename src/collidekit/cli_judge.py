@@ -166,6 +166,7 @@ def significance(
                      show_default=False),
     ] = None,
     threads: Threads = None,
+    trust_code: TrustCode = False,
     output: Output = None,
 ) -> None:  # fmt: skip
     """Compare ways of learning by the significance of the signal: relegation beside a tuned threshold, over seeds.

@@ -12,7 +12,7 @@ from collidekit.errors import CollidekitError
 from collidekit.simulation import moons as module
 from collidekit.simulation import simulate
 from collidekit.simulation.moons import Moons, moons
-from collidekit.simulation.samples import parse_settings
+from collidekit.simulation.samples import OF_MOONS, parse_settings
 
 EVENTS = 100_000
 """Weighted events of the study's evaluation."""
@@ -52,11 +52,23 @@ def test_the_mass_is_a_peak_on_a_falling_background(sample: module.Columns) -> N
     assert abs(np.corrcoef(sample["mass"][signal], sample["x1"][signal])[0, 1]) < 0.03
 
 
-def test_weights_make_the_signal_rare(sample: module.Columns) -> None:
-    signal, weight = sample["label"] == 1, sample["weight"]
-    assert signal.sum() == len(signal) / 2
-    assert weight.sum() == pytest.approx(len(signal))
-    assert weight[signal].sum() / weight.sum() == pytest.approx(0.01)
+def test_half_of_the_events_are_signal(sample: module.Columns) -> None:
+    assert (sample["label"] == 1).sum() == len(sample["label"]) / 2
+
+
+@pytest.mark.parametrize("setting", ["sig_fraction", "n_sigmas"])
+def test_what_changes_no_event_is_no_setting(setting: str, tmp_path: Path) -> None:
+    with pytest.raises(CollidekitError, match=f"moons: {setting} changes no event.*figure_of_merit"):
+        simulate("moons", tmp_path / "moons.root", 10, settings={setting: 0.1})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("setting", "value"), [(name, value) for name, value in OF_MOONS.items()])
+def test_every_setting_changes_the_events(setting: str, value: float) -> None:
+    usual, other = (
+        moons(200, np.random.default_rng(1), **settings) for settings in ({}, {setting: value * 0.9 + 0.01})
+    )
+    assert any((usual[name] != other[name]).any() for name in ("x1", "x2", "mass"))
 
 
 @pytest.mark.parametrize(("fraction", "study"), [(0.001, 0.85), (0.01, 8.32), (0.1, 66.8)])
@@ -79,7 +91,8 @@ def test_the_best_is_what_the_ratio_of_densities_reaches_on_events() -> None:
 
     def significance(cut: float, part: slice) -> float:
         kept = (signal > cut * background) & window
-        s, b = (np.sum(events["weight"][part] * kept[part] * (events["label"][part] == k)) for k in (1, 0))
+        shares = {1: 2 * source.sig_fraction, 0: 2 * (1 - source.sig_fraction)}
+        s, b = (share * np.sum(kept[part] & (events["label"][part] == k)) for k, share in shares.items())
         return float(s / np.sqrt(s + b) * np.sqrt(EVENTS / len(x[part])))
 
     first, second = slice(0, 100_000), slice(100_000, None)
@@ -110,10 +123,9 @@ def test_densities_are_normalised() -> None:
 
 
 def test_a_file_of_moons(tmp_path: Path) -> None:
-    path = simulate("moons", tmp_path / "moons.root", 501, seed=2, settings={"noise": 0.4, "sig_fraction": 0.1})
+    path = simulate("moons", tmp_path / "moons.root", 501, seed=2, settings={"noise": 0.4})
     tree = uproot.open(path)["tree"].arrays(library="np")
-    assert sorted(tree) == ["event", "label", "mass", "weight", "x1", "x2"]
-    assert sorted(set(tree["weight"])) == [0.2, 1.8]
+    assert sorted(tree) == ["event", "label", "mass", "x1", "x2"]
     np.testing.assert_array_equal(tree["event"], np.arange(501) + 2 * 10**9)
     again = uproot.open(simulate("moons", tmp_path / "b.root", 501, seed=2, settings={"noise": 0.4}))["tree"]
     np.testing.assert_array_equal(again["x1"].array(library="np"), tree["x1"])
@@ -124,8 +136,6 @@ def test_a_file_of_moons(tmp_path: Path) -> None:
     [
         ({"nois": 1.0}, "did you mean 'noise'"),
         ({"noise": 0.0}, "'noise' must be > 0"),
-        ({"sig_fraction": 1.0}, "'sig_fraction' must be < 1"),
-        ({"sig_fraction": 0.0}, "'sig_fraction' must be > 0"),
         ({"mean": 1.5}, "mean must be between min_mass 0 and max_mass 1"),
     ],
 )

@@ -146,3 +146,12 @@ def test_nothing_behind_a_link_is_removed(place: Path) -> None:
 def test_a_report_removes_itself_alone(place: Path) -> None:
     assert not ReportTask(**FILES)._remove_output(("0", "a"))
     assert ROCCurveTask(**FILES).lock.name.endswith(".lock")
+
+
+def test_two_outputs_of_one_version_say_what_differs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = TrainingTask(**FILES)
+    run_with_requirements(first)
+    capsys.readouterr()
+    run_with_requirements(TrainingTask(**FILES, epochs=1, learning_rate=0.002))
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"beside {first.hash}, which differs in: config.epochs 2 -> 1; config.learning_rate 0.001 -> 0.002" in said

@@ -6,6 +6,7 @@ text that is too long or nested too deeply to be written by a person.
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
@@ -127,7 +128,42 @@ _NAMES_OF_NODES = {
     ast.Tuple: "a list of values",
     ast.List: "a list of values",
     ast.Invert: "'~'; use 'not'",
+    ast.BitXor: "'^'; use ** for powers",
+    ast.LShift: "'<<'",
+    ast.RShift: "'>>'",
+    ast.MatMult: "'@'",
 }
+
+
+_OF_OTHER_LANGUAGES = {
+    r"&&": "for '&&' write 'and'",
+    r"\|\|": "for '||' write 'or'",
+    r"!(?!=)": "for '!' write 'not'",
+    r"(?<![=<>!])=(?!=)": "'=' compares nothing; write '=='",
+    r"\?": "for 'a ? b : c' write 'b if a else c'",
+}
+"""Signs that are no Python, and what to write for them."""
+_SAID_BY_LIBRARIES = {
+    r"broadcast": "lists of different lengths cannot be combined: they belong to different collections",
+    r"ufunc 'bitwise": "'&' and '|' are for integers; write 'and' and 'or' between conditions",
+    r"string|invalid literal": "a branch of text stands where numbers are needed",
+    r"slice|more dimensions|exceeds the depth|[A-Z]\w*Array|awkward|overload":
+        "numbers, lists and lists of lists do not go together in this way",
+}  # fmt: skip
+"""What awkward and numpy say of values, in the words of an analysis file."""
+
+
+def in_words(message: str) -> str:
+    """A message of a library without its internals."""
+    for pattern, words in _SAID_BY_LIBRARIES.items():
+        if re.search(pattern, message):
+            return words
+    return message.splitlines()[0]
+
+
+def _meant(text: str) -> str:
+    """What to write in place of a sign that other languages have."""
+    return next((said for pattern, said in _OF_OTHER_LANGUAGES.items() if re.search(pattern, text)), "")
 
 
 class Expression:
@@ -144,7 +180,7 @@ class Expression:
                 raise self._error("has a backtick without a name; write the name of a branch as `name`")
             self._tree = ast.parse(hidden, mode="eval").body
         except (SyntaxError, ValueError) as error:
-            raise self._error(f"cannot be read ({str(getattr(error, 'msg', error))[:100]})") from None
+            raise self._error(f"cannot be read ({_meant(text) or str(getattr(error, 'msg', error))[:100]})") from None
         except (RecursionError, MemoryError):
             raise self._too_deep() from None
         if _depth(self._tree) > DEEPEST:
@@ -208,7 +244,7 @@ class Expression:
                 return self._check_compare(left, ops, others)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self._check_call(name, args)
-        kind = _NAMES_OF_NODES.get(type(node.op) if isinstance(node, ast.UnaryOp) else type(node))
+        kind = _NAMES_OF_NODES.get(type(node.op) if isinstance(node, ast.UnaryOp | ast.BinOp) else type(node))
         raise self._error(
             f"{kind or type(node).__name__} is not allowed; allowed are numbers, names, + - * / // % **, comparisons, "
             "and/or/not, 'in (1, 2)', 'a if b else c' and the functions of docs/expressions.md"
@@ -282,12 +318,8 @@ class Expression:
         except CollidekitError as error:
             raise self._error(str(error)) from None
         except (TypeError, ValueError, IndexError, OverflowError) as error:
-            message = str(error).strip() or type(error).__name__
-            if "broadcast" in message:
-                message = "lists of different lengths cannot be combined: they belong to different collections"
-            elif "ufunc 'bitwise" in message:
-                message = "'&' and '|' are for integers; write 'and' and 'or' between conditions"
-            raise self._error(f"{name + ': ' if name else ''}{message.splitlines()[0]}") from None
+            message = in_words(str(error).strip() or type(error).__name__)
+            raise self._error(f"{name + ': ' if name else ''}{message}") from None
 
 
 def _depth(tree: ast.expr) -> int:

@@ -1,9 +1,20 @@
 """The typed feature: one description that loader, scaler, attacks, plots and exports all read."""
 
+import re
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -11,6 +22,16 @@ class Strict(BaseModel):
     """A part of a file that users write: unknown keys are errors, values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flags(cls, value: Any, info: ValidationInfo) -> Any:
+        """True and False, which YAML also writes as yes, no, on and off, are no numbers and no names."""
+        kind = str(cls.model_fields[str(info.field_name)].annotation)
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(part, bool) for part in parts) and not re.search(r"\bbool\b|\bAny\b", kind):
+            raise wrong("must be a number" if re.search(r"float|int", kind) else "must not be true or false")
+        return value
 
 
 def wrong(message: str, *place: str | int) -> PydanticCustomError:

@@ -112,7 +112,12 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
     if ".py:" in analysis.source.format:
         source = analysis.source.model_copy(update={"format": _beside(analysis.source.format, Path(path).parent)})
         analysis = analysis.model_copy(update={"source": source})
-    expressions(analysis, lines)
+    for place, expression in expressions(analysis, lines).items():
+        if place[-1] in ("selection", "order", "where") and not expression.names:
+            raise CollidekitError(
+                f"{expression.where}: {expression.text!r}: {place[-1]} uses no branch and no variable, so it is the same for all; "
+                "leave it out, or compare a branch with something"
+            )
     return analysis, lines
 
 

@@ -27,6 +27,9 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+RELEGATED, OF_SOURCE = "relegated", ("file", "row")
+COLUMNS = ("label", "weight", *OF_SOURCE)
+"""Columns of predictions beside those that an analysis names."""
 FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv")
 
 
@@ -227,6 +230,31 @@ class Analysis(Strict):
     @classmethod
     def _number_is_expression(cls, value: Any) -> Any:
         return _as_text(value)
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> "Analysis":
+        """No name is that of a column of predictions that collidekit gives, and nothing stands twice."""
+        if RELEGATED in self.classes:
+            raise wrong(
+                f"{RELEGATED!r} is what a network says that relegates rows; give another name", "classes", RELEGATED
+            )
+        for name in self.discriminators:
+            if name in COLUMNS or name.startswith("prob_"):
+                raise wrong(f"{name!r} is another column of the predictions; give another name", "discriminators", name)
+        for i, name in enumerate(self.event):
+            if name in OF_SOURCE:
+                raise wrong(
+                    f"{name!r} is another column of the predictions; give the variable another name", "event", i
+                )
+        for i, rate in enumerate(self.working_points):
+            if rate in self.working_points[:i]:
+                raise wrong(f"{rate:g} stands twice", "working_points", i)
+        for name, discriminator in self.discriminators.items():
+            for side in ("signal", "background"):
+                listed = getattr(discriminator, side)
+                if twice := next((used for i, used in enumerate(listed) if used in listed[:i]), None):
+                    raise wrong(f"{twice!r} stands twice", "discriminators", name, side)
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Analysis":

@@ -245,9 +245,15 @@ class Scope(Mapping[str, Any]):
         value = self.value(expression)
         if isinstance(value, ak.Array):
             if value.ndim != 1:
+                lists = [name for name in sorted(expression.names) if getattr(self[name], "ndim", 0) > 1]
+                of = (
+                    f" (so {'are' if len(lists) > 1 else 'is'} {', '.join(lists)})"
+                    if lists != [expression.text]
+                    else ""
+                )
                 raise CollidekitError(
-                    f"{expression.where}: {expression.text!r}: is a list in each row, one number is needed here "
-                    "(reduce it with sum, max, first ...)"
+                    f"{expression.where}: {expression.text!r}: is a list in each row of {self.path}{of}, one number is needed "
+                    "here (reduce it with sum, max, first ...)"
                 )
             value = flat_numbers(value)
         return np.broadcast_to(np.asarray(value), (self.rows,))

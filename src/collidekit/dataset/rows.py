@@ -308,13 +308,15 @@ def _lengths(plan: Plan, scope: Scope, name: str, entry: Collection, values: dic
     lengths: dict[str, Array] = {}
     for expression, value in [*values.items(), *((other, scope.value(other)) for other in others)]:
         if isinstance(value, ak.Array) and value.ndim > 2:
-            raise CollidekitError(f"{expression.where}: {expression.text!r}: is a list of lists in each row")
+            raise CollidekitError(
+                f"{expression.where}: {expression.text!r}: is a list of lists in each row of {scope.path}"
+            )
         if isinstance(value, ak.Array) and value.ndim > 1:
             lengths[expression.text] = ak.to_numpy(ak.num(value, axis=1))
     if not lengths:
         first = next(iter(values))
         raise CollidekitError(
-            f"{first.where}: collection {name!r} needs lists and {first.text!r} is one number a row; without 'limit' "
+            f"{first.where}: collection {name!r} needs lists and {first.text!r} is one number in each row of {scope.path}; without 'limit' "
             "and 'order' the input is a flat group"
         )
     return same_lengths(lengths, scope.place)

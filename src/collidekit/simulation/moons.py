@@ -25,6 +25,8 @@ REACH, STEP, ARCS = 5.0, 0.1, 20.0
 tenth and a twentieth of a noise."""
 
 
+OF_THE_ANALYSIS = {"sig_fraction": "signal_fraction", "n_sigmas": "n_sigmas"}
+"""Settings of the best significance that change no event: an analysis file says them in ``figure_of_merit``."""
 NONE = 1e-200
 """Density below which there is none."""
 
@@ -48,16 +50,14 @@ class Moons:
             raise ValueError(f"mean must be between min_mass {self.min_mass:g} and max_mass {self.max_mass:g}")
 
     def generate(self, rows: int, rng: np.random.Generator) -> Columns:
-        """Rows in random order, half of them signal (label 1); ``weight`` makes the signal the fraction that it has."""
+        """Rows in random order, half of them signal (label 1)."""
         label = rng.permutation(np.arange(rows) % 2).astype(np.int32)
         signal = label == 1
         x = self._moon(rng.uniform(0, pi, rows), signal) + rng.normal(0, self.noise, (rows, 2))
         x[~signal] = self._turned(x[~signal])
         mass = np.where(signal, self._peak(rng.uniform(size=rows)), self._falling(rng.uniform(size=rows)))
-        weight = np.where(signal, 2 * self.sig_fraction, 2 * (1 - self.sig_fraction))
         return {
-            "x1": x[:, 0], "x2": x[:, 1], "mass": mass, "label": label, "weight": weight,
-            "event": np.arange(rows, dtype=np.int64),
+            "x1": x[:, 0], "x2": x[:, 1], "mass": mass, "label": label, "event": np.arange(rows, dtype=np.int64),
         }  # fmt: skip
 
     def densities(self, x: Floats) -> tuple[Floats, Floats]:

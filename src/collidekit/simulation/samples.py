@@ -12,7 +12,7 @@ from attrs import asdict
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.simulation.columns import Columns
 from collidekit.simulation.jet_flavour import jet_flavour
-from collidekit.simulation.moons import Moons, moons
+from collidekit.simulation.moons import OF_THE_ANALYSIS, Moons, moons
 from collidekit.simulation.top_tagging import top_tagging
 
 
@@ -27,10 +27,12 @@ class Sample:
     settings: Mapping[str, float] = field(default_factory=dict)  # that it has, with their defaults
 
 
+OF_MOONS = {name: value for name, value in asdict(Moons()).items() if name not in OF_THE_ANALYSIS}
+
 SAMPLES = {
     "top-tagging": Sample(top_tagging, rows_per_job=200),
     "jet-flavour": Sample(jet_flavour, rows_per_job=600),
-    "moons": Sample(moons, rows_per_job=1_000_000, requires=(), rows="events", settings=asdict(Moons())),
+    "moons": Sample(moons, rows_per_job=1_000_000, requires=(), rows="events", settings=OF_MOONS),
 }
 
 
@@ -52,6 +54,11 @@ def check_settings(name: str, given: Mapping[str, float]) -> None:
     """An error for a setting that the sample does not have, or a value that it cannot have."""
     known = find_sample(name).settings
     for setting in given:
+        if name == "moons" and setting in OF_THE_ANALYSIS:
+            raise CollidekitError(
+                f"moons: {setting} changes no event, of which half are signal; write it into the analysis file as "
+                f"`figure_of_merit: {{{OF_THE_ANALYSIS[setting]}: ...}}`"
+            )
         if setting not in known:
             there = f"; it has {', '.join(known)}" if known else "; it has none"
             raise CollidekitError(f"{name} has no setting {setting!r}{did_you_mean(setting, list(known))}{there}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import law
 import luigi
+from rich.markup import escape
 
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
@@ -21,8 +22,9 @@ from collidekit.plain_text import literal
 from collidekit.provenance import provenance
 from collidekit.sealed import read_sealed, write_sealed
 from collidekit.shipped import find_analysis, load_plan
+from collidekit.tasks.differences import differences
 from collidekit.tasks.log import writing_to
-from collidekit.tasks.parameters import checked, refuse_unused_prefixes
+from collidekit.tasks.parameters import checked, refuse_empty, refuse_unused_prefixes
 from collidekit.tasks.removal import remove_outputs
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
@@ -103,6 +105,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         law and the command ask this of every task before they run one, so that nothing is written yet.
         """
         if law.parser.root_task() is self:
+            refuse_empty(self)
             refuse_unused_prefixes(self)
         return bool(super().complete()) or not self._looked
 
@@ -128,6 +131,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             if waited and self.complete():
                 self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
                 return
+            if other := differences(self.folder, self.identity()):
+                self.say(f"[dim]{escape(other)}[/dim]")
             self.make()
 
     def versions_in_path(self) -> list[str]:

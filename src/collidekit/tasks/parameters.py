@@ -43,6 +43,14 @@ def _wanted(parameter: Any, error: Exception) -> str:
     return f"not a value of it ({error})"
 
 
+def refuse_empty(root: law.Task) -> None:
+    """Raise an error for ``--epochs ''``: luigi would take it for an option that is not given."""
+    parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
+    for name, parameter in root.get_params() if parser else ():
+        if vars(parser.known_args).get(name) == "" and parameter.significant:
+            raise CollidekitError(f"--{name.replace('_', '-')}: the value is empty; leave it out or give one")
+
+
 def refuse_unused_prefixes(root: law.Task) -> None:
     """Raise an error for ``--TrainingTask-epochs`` and the like on a command line where that task does not get the value.
 

@@ -88,6 +88,10 @@ class RobustnessTask(TestParameters):
                     f"--{option.replace('_', '-')}: has no meaning here; name --attacks and --magnitudes, and judge models that "
                     "are trained already with 'collidekit robustness'"
                 )
+        if self.seed is not None:
+            raise CollidekitError("--seed: has no meaning here; give --seeds")
+        if self.combine != "mean":
+            raise CollidekitError("--combine: has no meaning here; the taggers are judged one by one")
         if not self.test_files:
             raise CollidekitError(f"{self.config}: robustness needs test files; give them with --test-files")
         test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)

@@ -36,6 +36,8 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         if name not in known:
             close = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
             raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
+        if not text:
+            raise CollidekitError(f"--set {pair!r}: the value is empty; leave it out or give one")
         try:
             values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
         except CollidekitError as error:

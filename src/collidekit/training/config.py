@@ -30,13 +30,6 @@ Schedule = Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
 ObjectiveName = Literal[tuple(OBJECTIVES)]  # type: ignore[valid-type]
 
 
-def no_flag(value: Any) -> Any:
-    """True and False, which YAML also writes as yes, no, on and off, are no numbers."""
-    if isinstance(value, bool):
-        raise wrong("must be a number")
-    return value
-
-
 ADVERSARIAL = ("adversarial", "adversarial_share", "adversarial_weight", "attack_ramp")
 """Settings of a training that is attacked, beside those of the attack."""
 
@@ -46,10 +39,10 @@ class TrainingConfig(AttackSettings):
 
     model_name: Annotated[str, Field(min_length=1)] = "pfn"
     model_options: dict[str, Any] = {}  # noqa: RUF012
-    epochs: Annotated[int, BeforeValidator(no_flag), Field(ge=1, le=LARGEST)] = 20
-    min_steps: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
+    epochs: Annotated[int, Field(ge=1, le=LARGEST)] = 20
+    min_steps: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     """More epochs where there are so few rows that these would be fewer steps."""
-    batch_size: Annotated[int, BeforeValidator(no_flag), Field(ge=1, le=LARGEST)] = 1024
+    batch_size: Annotated[int, Field(ge=1, le=LARGEST)] = 1024
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = "AdamW"  # type: ignore[valid-type]
     betas: tuple[Share, Share] = (0.95, 0.999)
@@ -87,10 +80,10 @@ class TrainingConfig(AttackSettings):
     train_val_split: Annotated[float, Field(gt=0, lt=1)] = 0.85
     n_train_files: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
     """Shards to use; -1 for all."""
-    seed: Annotated[int, BeforeValidator(no_flag), Field(ge=0, lt=2**63)] = 123456
-    early_stopping: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 123456
+    early_stopping: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     """Stop after this many epochs without a better validation loss; 0 never."""
-    overtraining_stop: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
+    overtraining_stop: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     """Stop, after 20 epochs, where the slope of so many last validation losses is not negative; 0 never."""
     gradient_clip: NotNegative = 0.0
     """Largest norm of the gradient; 0 for no limit."""
@@ -105,7 +98,7 @@ class TrainingConfig(AttackSettings):
     """Patterns of the names of parameters that stay as they are."""
     learning_rate_factors: dict[str, Positive] = {}  # noqa: RUF012
     """Factors of the learning rate by patterns of names; those of all that match are multiplied."""
-    extend_training: Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=LARGEST)] = 0
+    extend_training: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     """Epochs to go on for after the end of the training with these settings; the learning rate stays at its last value."""
 
     @field_validator("freeze", mode="before")

@@ -1,0 +1,246 @@
+"""Every parameter that a user can give acts, is refused, or stands here with the reason why it may change nothing."""
+
+import ast
+import inspect
+import textwrap
+from pathlib import Path
+from typing import Any, get_args
+
+import law
+import pytest
+from parameters import OF_FILES, OF_FINE_TUNING, SIGNIFICANT
+from pydantic import BaseModel
+from typer.main import get_command
+
+from collidekit.analysis.schema import Analysis
+from collidekit.cli import app
+from collidekit.errors import CollidekitError
+from collidekit.tasks import importance, report, robustness, significance
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.pipelines import Pipeline
+from collidekit.tasks.report import ReportTask
+from collidekit.tasks.to_report import settable
+from collidekit.tasks.training import TrainingTask
+from collidekit.training.config import TrainingConfig
+
+assert all((importance, report, robustness, significance))  # so that all tasks are known
+FILES: dict[str, Any] = {"config": "toy.yaml", "filelist": ("train.root",), "test_filelist": ("test.parquet",)}
+MERIT = "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
+
+HOW_THE_WORK_IS_DONE = {
+    "verbose": "what is printed", "coffea_worker": "the same shards", "executor": "the same shards",
+    "scheduler": "the same shards", "n_threads": "stands in run.json", "log_file": "where is printed",
+    "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
+}  # fmt: skip
+INTERACTIVE = {"print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
+ELSEWHERE = OF_FILES | OF_FINE_TUNING
+"""Of files, whose content decides: test_fine_tuning.py, test_adversarial.py and test_attacks.py."""
+MORE: list[dict[str, Any]] = [
+    {"bins": 7}, {"efficiencies": ("0.5",)}, {"explain": True}, {"explain_rows": 77}, {"explain_repeats": 7},
+    {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
+    {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
+]  # fmt: skip
+ALL = [*SIGNIFICANT, *MORE]
+LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}
+"""A setting that gives each parameter, with those that it needs."""
+
+
+def tasks(base: type[AnalysisTask] = AnalysisTask) -> list[type[AnalysisTask]]:
+    """All that a user may run, but for pipelines, which have no output of their own."""
+    found = [] if base.exclude_index or issubclass(base, Pipeline) else [base]
+    for task in base.__subclasses__():
+        found += [other for other in tasks(task) if other not in found]
+    return found
+
+
+def folder(task: type[AnalysisTask], **given: Any) -> Path | None:
+    """Where the output lies; None where the parameters are refused, at the latest by the look before anything is written."""
+    known = {name for name, _ in task.get_params()}
+    try:
+        made = task(**{name: value for name, value in {**FILES, **given}.items() if name in known})
+        made.look_first()
+        return made.folder
+    except CollidekitError:
+        return None
+
+
+@pytest.mark.parametrize("task", tasks(), ids=lambda task: task.__name__)
+def test_every_parameter_of_every_task(place: Path, task: type[AnalysisTask]) -> None:
+    (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + MERIT)
+    (place / "other.yaml").write_text((place / "toy.yaml").read_text().replace("part_r", "part_s"))
+    assert folder(task) is not None
+    for name, parameter in task.get_params():
+        if name in INTERACTIVE | ELSEWHERE | {"filelist", "test_filelist"}:
+            continue
+        if name in HOW_THE_WORK_IS_DONE:
+            assert not parameter.significant, name
+            continue
+        assert parameter.significant, name
+        given = LAST[name]
+        beside = {key: value for key, value in given.items() if key != name}
+        without, changed = folder(task, **beside), folder(task, **given)
+        assert changed is None or changed != without, f"{task.__name__}: {name} = {given[name]!r} does nothing"
+
+
+def test_every_setting_of_a_training_is_a_parameter_and_may_be_set_in_the_command() -> None:
+    parameters = {name for name, _ in TrainingTask.get_params()}
+    assert set(TrainingConfig.model_fields) <= parameters
+    assert set(settable()) >= parameters - INTERACTIVE - {
+        "config", "filelist", "log_file", "resume_training", "resume_epoch"
+    }  # fmt: skip
+
+
+def test_every_option_of_every_verb_is_read() -> None:
+    """By the body of the verb, or by a callback of its own."""
+    group = get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        function = inspect.unwrap(command.callback)
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        body = ast.Module(tree.body[0].body, [])  # type: ignore[attr-defined]
+        used = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
+        for parameter in command.params:
+            by_callback = parameter.name in ("output", "trust_code")
+            assert by_callback or parameter.name in used, f"{name}: {parameter.name} is not read"
+
+
+def test_what_run_names_are_parameters_of_the_report() -> None:
+    from collidekit import cli
+
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cli.run)))
+    named = next(
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+    )
+    keys = {key.value for key in named.keys if isinstance(key, ast.Constant)}
+    assert keys <= {name for name, _ in ReportTask.get_params()}
+    assert len(keys) > 10
+
+
+@pytest.mark.parametrize(
+    "verb", ["run", "predict", "calibrate", "explain", "significance", "robustness", "publish", "trace"]
+)
+def test_verbs_that_load_checkpoints_take_trust_code(verb: str) -> None:
+    assert "trust_code" in {parameter.name for parameter in get_command(app).commands[verb].params}  # type: ignore[attr-defined]
+
+
+BASE = """
+source: {tree: tree}
+selection: jet_pt > 1
+variables: {part_r: "hypot(part_x, part_y)"}
+classes: {background: label == 0, signal: label == 1}
+inputs:
+  constituents:
+    limit: 64
+    order: part_e
+    where: part_e > 0
+    momenta: [part_x, part_y, part_e, part_e]
+    coordinates: [part_x, part_y]
+    features: [part_x, part_r, {name: part_d0, default: -9, scaling: robust, bounds: [-9, 9]}]
+  jet: {features: [jet_pt]}
+targets:
+  flip: {collection: constituents, classes: {up: part_x > 0, down: part_x <= 0}, weight: 2}
+  pair: {collection: constituents, same: part_x * 0}
+weight: weight
+processes: {toys: {files: "*.root", weight: 2}, others: {files: "*.parquet"}}
+class_weights: {signal: 2}
+units: {jet_mass: GeV}
+spectators: [jet_mass, jet_pt]
+event: [event]
+kinematics: {jet_pt: [0, 40, 60, 80, 200], reference: signal}
+discriminators: {SvsB: {signal: signal, background: background}}
+working_points: [0.1]
+figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}
+training: {model_name: pfn, epochs: 2}
+recipes: {mlp: {epochs: 3}}
+"""
+CHANGES: dict[str, tuple[str, str]] = {
+    "Analysis.source": ("source: {tree: tree}", ""),
+    "Source.format": ("{tree: tree}", "{tree: tree, format: csv}"), "Source.tree": ("{tree: tree}", "{tree: other}"),
+    "Source.layout": ("{tree: tree}", "{tree: tree, layout: [a, b]}"),
+    "Analysis.rows": ("selection:", "rows: part\nselection:"),
+    "Analysis.members": ("selection:", "rows: jet\nmembers: {part: part_e}\nselection:"),
+    "Analysis.processor": ("selection:", "processor: nothing.py:Nothing\nselection:"),
+    "Analysis.selection": ("jet_pt > 1", "jet_pt > 2"), "Analysis.variables": ("hypot(part_x, part_y)", "part_x + part_y"),
+    "Analysis.classes": ("label == 1", "label > 0"), "Analysis.inputs": ("jet: {features: [jet_pt]}", "jet: {features: [jet_mass]}"),
+    "Collection.limit": ("limit: 64", "limit: 63"), "Collection.order": ("order: part_e", "order: part_x"),
+    "Collection.where": ("part_e > 0", "part_e > 1"), "Collection.momenta": ("[part_x, part_y, part_e,", "[part_y, part_x, part_e,"),
+    "Collection.coordinates": ("coordinates: [part_x, part_y]", "coordinates: [part_y, part_x]"),
+    "Collection.features": ("[part_x, part_r,", "[part_r, part_x,"), "Group.features": ("features: [jet_pt]", "features: [jet_pt, jet_mass]"),
+    "Feature.name": ("{name: part_d0,", "{name: part_d1, expression: part_d0,"),
+    "Feature.expression": ("{name: part_d0,", "{name: part_d0, expression: part_d0 + 1,"),
+    "Feature.unit": ("{name: part_d0,", "{name: part_d0, unit: mm,"), "Feature.kind": ("{name: part_d0,", "{name: part_d0, kind: integer,"),
+    "Feature.default": ("default: -9", "default: -8"), "Feature.bounds": ("[-9, 9]", "[-9, 8]"),
+    "Feature.attackable": ("{name: part_d0,", "{name: part_d0, attackable: false,"), "Feature.scaling": ("robust", "none"),
+    "Analysis.targets": ("  pair: {collection: constituents, same: part_x * 0}\n", ""),
+    "Target.collection": ("pair: {collection: constituents", "pair: {collection: jet"), "Target.classes": ("up: part_x > 0,", "up: part_x > 1,"),
+    "Target.same": ("part_x * 0}", "part_y * 0}"), "Target.weight": ("weight: 2}\n  pair", "weight: 3}\n  pair"),
+    "Analysis.weight": ("weight: weight", "weight: weight * weight"), "Analysis.processes": ("toys:", "toy:"),
+    "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2}, others", "weight: 3}, others"),
+    "Analysis.class_weights": ("class_weights: {signal: 2}", "class_weights: {signal: 3}"),
+    "Analysis.spectators": ("[jet_mass, jet_pt]", "[jet_mass]"), "Analysis.event": ("event: [event]", "event: [event, label]"),
+    "Analysis.kinematics": ("kinematics: {jet_pt: [0, 40, 60, 80, 200], reference: signal}", ""),
+    "Kinematics.bins": ("60, 80", "60, 90"), "Kinematics.reference": ("reference: signal", "reference: background"),
+    "Analysis.discriminators": ("SvsB:", "SvsQ:"), "Discriminator.signal": ("{signal: signal, background: background}}", "{signal: background, background: signal}}"),
+    "Discriminator.background": ("background: background}}", "background: signal}}"),
+    "Analysis.working_points": ("[0.1]", "[0.2]"), "Analysis.figure_of_merit": ("events: 99", "events: 98"),
+    "Analysis.training": ("epochs: 2", "epochs: 4"),
+}  # fmt: skip
+ONLY_LOOKS = {
+    "Analysis.name": "is in the path", "Analysis.files": "the content of the files decides",
+    "Files.training": "the content of the files decides", "Files.test": "the content of the files decides",
+    "Analysis.units": "the text of axes: see the test of it below",
+    "Analysis.recipes": "acts where that network is chosen: see below",
+}  # fmt: skip
+
+
+def hashes(place: Path, text: str, **given: Any) -> Any:
+    (place / "walk").mkdir(exist_ok=True)
+    path = place / "walk" / f"{abs(hash(text))}.yaml"
+    path.write_text(text + "name: walk\n")
+    try:
+        settings = {**FILES, "config": str(path), "objective": "relegator", "model_name": "pfn", **given}
+        return [
+            task(**{k: v for k, v in settings.items() if hasattr(task, k)}).hash
+            for task in (ReportTask, DatasetConstructorTask)
+        ]
+    except CollidekitError as error:
+        return str(error)
+
+
+def models(model: type[BaseModel], seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    """All models below one."""
+    seen.add(model)
+    todo = [field.annotation for field in model.model_fields.values()]
+    while todo:
+        kind = todo.pop()
+        todo += get_args(kind)
+        if inspect.isclass(kind) and issubclass(kind, BaseModel) and kind not in seen:
+            models(kind, seen)
+    return seen
+
+
+def test_every_field_of_an_analysis_is_walked_over() -> None:
+    fields = {f"{model.__name__}.{name}" for model in models(Analysis, set()) for name in model.model_fields}
+    merit = {name for name in fields if name.startswith("FigureOfMerit.")}  # as a whole in the hash
+    assert fields - merit == set(CHANGES) | set(ONLY_LOOKS)
+
+
+def test_every_field_of_an_analysis_acts_or_is_refused(place: Path) -> None:
+    usual = hashes(place, BASE)
+    assert isinstance(usual, list), usual
+    assert hashes(place, BASE + "# the same\n") == usual
+    for name, (old, new) in CHANGES.items():
+        assert old in BASE, name
+        assert hashes(place, BASE.replace(old, new, 1)) != usual, name
+    assert hashes(place, BASE.replace("epochs: 3", "epochs: 5"), model_name="mlp") != hashes(
+        place, BASE, model_name="mlp"
+    )
+
+
+def test_a_unit_is_a_part_of_what_is_drawn(place: Path) -> None:
+    """A report with another text at its axes is another report."""
+    assert hashes(place, BASE)[0] != hashes(place, BASE.replace("jet_mass: GeV", "jet_mass: MeV"))[0]
+
+
+def test_law_has_no_parameter_that_is_not_known_here() -> None:
+    assert {name for name, _ in law.Task.get_params()} == INTERACTIVE | {"log_file"}
