@@ -48,10 +48,10 @@ working_points: [0.1, 0.01]
         ("part_x > 0\n    feat", "2 > 1\n    feat", r"analysis.yaml:7: '2 > 1': where uses no branch"),
         ("selection: x > 0", "selection: 1 == 1", r"analysis.yaml:1: '1 == 1': selection uses no branch"),
         ("limit: 8", "limit: true", r"analysis.yaml:5: inputs.parts.limit: must be a number"),
-        ("[0.1, 0.01]", "[0.1, no]", r"analysis.yaml:13: working_points: must be a number"),
-        ("event: [number]", "event: [on]", r"analysis.yaml:10: event: must not be true or false"),
-        ("features: [x]", "features: [{name: x, default: no}]", r"analysis.yaml:9: .*default: must be a number"),
-        ("features: [x]", "features: [{name: x, bounds: [off, 1]}]", r"analysis.yaml:9: .*bounds: must be a number"),
+        ("[0.1, 0.01]", "[0.1, true]", r"analysis.yaml:13: working_points: must be a number"),
+        ("event: [number]", "event: [true]", r"analysis.yaml:10: event: must not be true or false"),
+        ("features: [x]", "features: [{name: x, default: false}]", r"analysis.yaml:9: .*default: must be a number"),
+        ("features: [x]", "features: [{name: x, bounds: [false, 1]}]", r"analysis.yaml:9: .*bounds: must be a number"),
     ],
 )  # fmt: skip
 def test_refused(old: str, new: str, said: str) -> None:
