@@ -91,12 +91,11 @@ class Dataset:
             data = self._open(block.path).read_at(block.bytes, block.offset)
         except OSError as error:
             raise _damaged(block.path, f"cannot be read ({error})") from error
-        if block.first not in self._verified:
-            if zlib.crc32(data) != block.checksum:
-                last = block.first + block.rows - 1
-                raise _damaged(
-                    block.path, f"block {block.number} (rows {block.first} to {last}) does not have its checksum"
-                )
+        if block.first not in self._verified and zlib.crc32(data) != block.checksum:
+            last = block.first + block.rows - 1
+            raise _damaged(
+                block.path, f"block {block.number} (rows {block.first} to {last}) does not have its checksum"
+            )
         try:
             records = pa.ipc.read_record_batch(pa.py_buffer(data), self._schema)
             if block.first not in self._verified:
