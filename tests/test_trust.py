@@ -128,3 +128,13 @@ def test_a_file_that_is_gone(network: tuple[Path, Path]) -> None:
     file.unlink()
     with pytest.raises(CollidekitError, match=r"its network is the code of \S*mine.py, and there is no such file"):
         load_checkpoint(best)
+
+
+def test_a_changed_module_that_a_network_imports_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NETWORK.replace("import torch\n", "import torch\nimport sizes_of_mine\n"))
+    (tmp_path / "sizes_of_mine.py").write_text("SIZE = 2\n")
+    best = trained(tmp_path, model=str(tmp_path / "mine.py"))
+    load_checkpoint(best)
+    (tmp_path / "sizes_of_mine.py").write_text("SIZE = 3\n")
+    with pytest.raises(CollidekitError, match=r"its network is code that has changed since \(\S*mine.py\)"):
+        load_checkpoint(best)

@@ -516,7 +516,7 @@ def clean(
         show_results(results_folder(), checkpoints)
 
 
-from collidekit import cli_judge  # noqa: F401 - after the verbs that come before them in the help
+from collidekit import cli_judge, cli_look  # noqa: F401 - after the verbs that come before them in the help
 
 
 def main() -> None:

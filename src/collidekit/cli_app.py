@@ -1,6 +1,8 @@
 """The frame of the command: the app, its pages of help, and the one line that an error becomes."""
 
 import os
+import signal
+import threading
 from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
@@ -22,6 +24,7 @@ class Verbs(TyperGroup):
     """The verbs; an error that a user can mend ends them with one line and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
+        _end_on_signals()
         try:
             return super().invoke(ctx)
         except CollidekitError as error:
@@ -31,10 +34,27 @@ class Verbs(TyperGroup):
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise _stopped(f"{where}{error.strerror or error}") from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             goes_on = ctx.invoked_subcommand in ("run", "demo")
             next_time = "goes on where it was" if goes_on else "begins again"
-            raise _stopped(f"interrupted; nothing is half-written, and the same command {next_time}") from None
+            how = f"stopped by {stop}" if isinstance(stop, StoppedBySignal) else "interrupted"
+            raise _stopped(f"{how}; nothing is half-written, and the same command {next_time}") from None
+
+
+class StoppedBySignal(KeyboardInterrupt):
+    """A batch system, or a closed terminal, asked the process to end."""
+
+
+def _end_on_signals() -> None:
+    """From now on SIGTERM and SIGHUP end a verb as Ctrl-C does: temporary files are removed, and a line says so."""
+
+    def end(number: int, frame: object) -> None:
+        raise StoppedBySignal(signal.Signals(number).name)
+
+    if threading.current_thread() is threading.main_thread():
+        for kind in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(kind) is signal.SIG_DFL:
+                signal.signal(kind, end)
 
 
 def _stopped(message: str) -> typer.Exit:

@@ -252,7 +252,7 @@ def robustness(
         torch.set_num_threads(threads)
     plan = attack_plan(attacks.split(","), numbers(magnitudes.split(",")), attack_settings(settings or ()))
     study = study_of_models(runs, files, plan, shown, rows, analysis)
-    show(run_study(study, out), study.analysis.name, list(study.analysis.discriminators))
+    show(run_study(study, out), study.title, list(study.analysis.discriminators))
     Console(soft_wrap=True).print(
         f"[bold green]Robustness[/bold green]: {literal(out / 'robustness.html')}", highlight=False
     )

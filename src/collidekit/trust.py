@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from collidekit.errors import CollidekitError
+from collidekit.plugins import user_sources
 
 _own: set[str] = set()
 """Hashes of the code that this process was told to run."""
@@ -23,16 +24,22 @@ def python_file(name: str | None) -> Path | None:
 
 
 def code_of(names: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
-    """File, hash and source of each piece of code that is there, by what it is: ``network``, ``processor``, ``reader``."""
+    """File, hash and source of each piece of code that is there, by what it is: ``network``, ``processor``, ``reader``.
+
+    The hash covers the modules of the user's that the file imports.
+    """
     found = {}
     for what, name in names.items():
         path = python_file(name)
         if path and path.is_file():
-            content = path.read_bytes()
+            content, sources = path.read_bytes(), user_sources(path)
+            for name_of_module, text in sources.items():
+                if name_of_module != path.name:
+                    content += f"\0{name_of_module}\0{text}".encode()
             found[what] = {
                 "file": str(path),
                 "sha256": hashlib.sha256(content).hexdigest(),
-                "source": content.decode("utf-8", "replace"),
+                "source": sources[path.name],
             }
     return found
 

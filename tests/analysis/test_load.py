@@ -235,3 +235,26 @@ def test_the_fingerprint_stays_with_what_does_not(old: str, new: str) -> None:
     assert (
         parse_analysis(GOOD, "a.yaml")[0].fingerprint == parse_analysis(GOOD.replace(old, new), "b.yaml")[0].fingerprint
     )
+
+
+def test_words_that_yaml_1_1_takes_for_conditions_are_names() -> None:
+    """``no``, ``off``, ``yes``, ``on``, ``y`` and ``n`` are names as keys, in lists and as values; true and false are not."""
+    analysis, _ = parse_analysis(
+        """
+classes: {no: label == 0, yes: label == 1, off: label == 2}
+inputs:
+  on: {features: [y, n, {name: x, attackable: no}, {name: z, attackable: false}]}
+discriminators: {NO: {signal: no, background: [yes, off]}}
+class_weights: {no: 2}
+"""
+    )
+    assert list(analysis.classes) == ["no", "yes", "off"]
+    assert [feature.name for feature in analysis.inputs["on"].features] == ["y", "n", "x", "z"]
+    assert [feature.attackable for feature in analysis.inputs["on"].features] == [True, True, False, False]
+    assert analysis.discriminators["NO"].signal == ["no"]
+    assert analysis.class_weights == {"no": 2}
+
+
+def test_a_number_as_a_key_is_an_error_with_its_line() -> None:
+    with pytest.raises(CollidekitError, match=r"analysis:2: classes\.4.*'4' is not a name"):
+        parse_analysis("classes:\n  4: label == 4\n  5: label == 5\ninputs: {jet: {features: [jet_pt]}}")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from collidekit.analysis.expressions import Expression
+from collidekit.errors import CollidekitError
 
 BIG = 2**63
 SCOPE = {
@@ -56,3 +57,47 @@ def test_a_number_below_64_signed_bits_is_negative() -> None:
 def test_order_passes_over_nan(text: str, values: list[float | None]) -> None:
     found = ak.to_list(ak.nan_to_none(Expression(text).evaluate(SCOPE)))
     assert found == values
+
+
+LARGE = {
+    "run": np.array([382_000], np.int64),
+    "event": np.array([2**62 + 1], np.int64),
+    "other": np.array([2**62 + 3], np.int64),
+    "quantised": np.array([3], np.uint64),
+    "further": np.array([5], np.uint64),
+    "l": ak.Array([[np.inf, 2.0], [-np.inf], [np.nan]]),
+    "c": ak.Array([[True, False], [], [True]]),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("event + other", 2.0**63 + 4),
+        ("event - other", -2),
+        ("other - event + other - event", 4),
+        ("run * 1000000000 * 1000000000", 3.82e23),
+        ("run * 1000000 + 17", 382_000_000_017),
+        ("-event - other", -(2.0**63)),
+        ("delta_eta(quantised, further)", -2.0),
+        ("delta_r(quantised, 0, further, 0)", 2.0),
+        ("max(quantised - further, -7)", -2),
+        ("clip(quantised, -1, further)", 3),
+        ("mass(3000000000, 0, 0, 5000000000)", 4e9),
+    ],
+)
+def test_results_that_do_not_fit_into_an_integer_are_floating_point(text: str, value: float) -> None:
+    assert np.ravel(Expression(text).evaluate(LARGE)).tolist() == [value]
+
+
+def test_an_infinite_extreme_is_no_nan() -> None:
+    assert ak.to_list(ak.nan_to_none(Expression("max(l)").evaluate(LARGE))) == [np.inf, -np.inf, None]
+    assert ak.to_list(ak.nan_to_none(Expression("min(-l)").evaluate(LARGE))) == [-np.inf, np.inf, None]
+
+
+def test_any_and_all_need_conditions() -> None:
+    assert ak.to_list(Expression("any(c)").evaluate(LARGE)) == [True, False, True]
+    for text in ("any(l)", "all(l)"):
+        with pytest.raises(CollidekitError, match="needs conditions"):
+            Expression(text).evaluate(LARGE)
+    assert ak.to_list(Expression("any(l > 0)").evaluate(LARGE)) == [True, False, False]

@@ -1,21 +1,28 @@
 """``collidekit init``: what it writes loads, constructs and makes sense."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import uproot
 from tests.cli.conftest import Run
 from tests.cli.samples import jets, write_parquet, write_root, write_structured_hdf5
 
-from collidekit.analysis.load import load_analysis, read_analysis
+from collidekit.analysis.load import load_analysis, parse_analysis, read_analysis
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.construct import construct
 from collidekit.dataset.manifest import Manifest
+from collidekit.dataset.rows import build_rows, columns_to_read
+from collidekit.errors import CollidekitError
+from collidekit.readers import open_file
 
 
 @pytest.fixture
@@ -48,7 +55,8 @@ def test_jets_with_constituents(tmp_path: Path, started: Callable[..., Any]) -> 
     )
     assert not {"label", "event", "part_truth_origin", "jet_phi"} & set(names(analysis))
     assert "part_truth_origin, kind: integer}  # looks like simulated truth" in text
-    assert list(analysis.kinematics.bins) == ["jet_pt", "jet_eta"] if analysis.kinematics else False
+    assert analysis.kinematics is None
+    assert "# kinematics: {jet_pt: [" in text
 
 
 def test_constituents_only(tmp_path: Path, started: Callable[..., Any]) -> None:
@@ -98,8 +106,8 @@ def test_jets_inside_of_events(tmp_path: Path, started: Callable[..., Any]) -> N
     assert list(analysis.classes) == ["light", "c", "b"]
     assert manifest.rows == total
     assert not {"Jet_btagDeepFlavB", "Jet_hadronFlavour", "HLT_PFJet500"} & set(names(analysis))
-    assert analysis.training == {"model_name": "mlp"}  # there is nothing for a pfn to look at
-    assert "another tagger's score" in text
+    assert analysis.training["model_name"] == "mlp"  # there is nothing for a pfn to look at
+    assert "another tagger's answer" in text
     assert "# members: {JetSVs: JetSVs_jetIdx}" in text
     assert set(analysis.discriminators) == {"CvsL", "BvsL", "BvsC", "CvsB"}
 
@@ -191,19 +199,27 @@ def _table(frame: Any) -> Any:
     return pa.Table.from_pandas(frame)
 
 
-@pytest.mark.parametrize(
-    ("file", "rows"),
-    [
-        ("jet_flavour/valid_data.root", ""),
-        ("nanoaod/nano_tt_v12.root", "Jet"),
-    ],
-)
+REAL = [("jet_flavour/training_data.root", ""), ("nanoaod/nano_tt_v12.root", "Jet")]
+
+
+@pytest.mark.parametrize(("file", "rows"), REAL)
 def test_real_files(shared_data: Path, started: Callable[..., Any], file: str, rows: str) -> None:
-    analysis, manifest, _ = started(shared_data / file)
+    analysis, manifest, text = started(shared_data / file)
     assert (analysis.rows or "") == rows
     assert list(analysis.classes) == ["light", "c", "b"]
     assert manifest.rows > 1000
-    assert not [name for name in names(analysis) if "flav" in name.lower() or "gen" in name or "index" in name]
+    truth = ("flav", "gen", "index", "btag", "n_vertices", "PNet", "jetId")
+    assert not [name for name in names(analysis) if any(part in name for part in truth)]
+    if not rows:
+        assert "# - {name: n_vertices, kind: integer}  # follows from trk_vtx_index, which looks like an index" in text
+        assert "arcsinh(trk_d0 / " in text
+
+
+def test_a_file_of_another_version_has_all_that_is_needed(shared_data: Path, started: Callable[..., Any]) -> None:
+    """What init writes for NanoAOD v12 reads v15."""
+    analysis, _, _ = started(shared_data / "nanoaod" / "nano_tt_v12.root")
+    with open_file(str(shared_data / "nanoaod" / "nano_tt_v15.root")) as reader:
+        assert not Plan(analysis).missing(reader.columns)
 
 
 def test_a_label_of_minus_one_and_one(tmp_path: Path) -> None:
@@ -224,3 +240,125 @@ def test_a_label_of_minus_one_and_one(tmp_path: Path) -> None:
     assert analysis.classes == {"background": "label == -1", "signal": "label == 1"}
     kinds = {feature.name: feature.kind for entry in analysis.inputs.values() for feature in entry.features}
     assert kinds["charge"] == "integer"
+
+
+def awkward_jets(number: int) -> dict[str, Any]:
+    """Jets with what files in the field have: heavy tails, sentinels, NaN, truth, other taggers' answers, odd names."""
+    random, columns = np.random.default_rng(7), jets(number)
+    label, counts = columns["label"], ak.num(columns["part_px"])
+    total = int(ak.sum(counts))
+    return columns | {
+        "label3": label,
+        "jet_GN2v01_pb": random.uniform(0, 1, number).astype(np.float32),
+        "weight_mc": random.uniform(0.5, 1.5, number).astype(np.float32),
+        "heavy": np.exp(random.normal(0, 2, number)),
+        "with_sentinel": np.where(random.random(number) < 0.3, -999.0, random.normal(label, 1)),
+        "with_nan": np.where(random.random(number) < 0.3, np.nan, random.normal(label, 1)),
+        "huge": np.where(np.arange(number) % 200 == 0, 1e30, random.normal(0, 1, number)),
+        "pi": random.normal(0, 1, number),
+        "part_dz": ak.unflatten(random.standard_cauchy(total), counts),
+        "part_origin_index": ak.unflatten(random.integers(-1, 3, total), counts),
+    }
+
+
+def test_what_init_recognises(tmp_path: Path, started: Callable[..., Any]) -> None:
+    analysis, _, text = started(write_root(tmp_path / "jets.root", awkward_jets(2000)))
+    features = {feature.name: feature for entry in analysis.inputs.values() for feature in entry.features}
+    assert not {"label3", "jet_GN2v01_pb", "weight_mc"} & set(features)
+    assert "# - {name: label3, kind: flag}  # looks like another label" in text
+    assert "# - jet_GN2v01_pb  # looks like another tagger's answer" in text
+    assert features["heavy_log"].expression == "log(heavy)"
+    assert features["part_dz_arcsinh"].expression.startswith("arcsinh(part_dz / ")
+    assert features["part_dz_signed_arcsinh"].expression.startswith("arcsinh((sign(part_deta) * part_dz) / ")
+    sentinel = features["with_sentinel"]
+    assert sentinel.expression.startswith("with_sentinel if with_sentinel > -500 else ")
+    assert -5 < (sentinel.default or 0) < -1
+    assert re.search(r"# -999 in (2[789]|3[0-3])\.\d% of its values means", text)
+    assert features["with_nan"].default is not None
+    assert features["huge"].bounds is not None
+    assert features["huge"].bounds[1] < 10
+    assert features["pi"].expression == "`pi`"
+
+
+def test_every_expression_in_a_comment_runs(tmp_path: Path, started: Callable[..., Any]) -> None:
+    """Each commented key and feature, without its #, gives an analysis that builds rows."""
+    path = write_root(tmp_path / "jets.root", awkward_jets(800))
+    text = started(path)[2]
+    lines = text.splitlines()
+    commented = [i for i, line in enumerate(lines) if re.match(r"\s*# (- |[a-z]+: )", line) and "test: [" not in line][
+        1:
+    ]
+    assert len(commented) >= 7  # the selection, a weight, kinematics, and features that are left out
+    for i in commented:
+        changed = "\n".join([*lines[:i], lines[i].replace("# ", "", 1), *lines[i + 1 :]])
+        plan = Plan(*parse_analysis(changed))
+        with open_file(str(path)) as reader:
+            chunk = reader.read(columns_to_read(plan, list(reader.columns)), 0, 800)
+        assert len(build_rows(plan, chunk, str(path), 0, 0).batch) > 100
+
+
+def test_padded_lists(tmp_path: Path, started: Callable[..., Any]) -> None:
+    """Members that are all -999, or that a MASK leaves out, are no constituents."""
+    random = np.random.default_rng(3)
+    mask = np.arange(8) < random.integers(2, 9, 600)[:, None]
+    columns = {
+        name: np.where(mask, random.normal(50, 9, (600, 8)), -999).astype(np.float32) for name in ("jet_pt", "jet_x")
+    }
+    with uproot.recreate(tmp_path / "padded.root") as file:
+        file["tree"] = {"label": random.integers(0, 2, 600).astype(np.int32), **columns}
+    analysis, manifest, _ = started(tmp_path / "padded.root")
+    assert re.fullmatch(r"jet_(pt|x) > -4\d\d", analysis.collections["jet"].where or "")
+    assert manifest.summary["constituents"]["jet"] == mask.sum()
+    with h5py.File(tmp_path / "spanet.h5", "w") as file:
+        for name, values in columns.items():
+            file[f"INPUTS/Source/{name[4:]}"] = np.where(mask, values, 0)
+        file["INPUTS/Source/MASK"], file["CLASSIFICATIONS/EVENT/signal"] = mask, random.integers(-1, 2, 600)
+        file["TARGETS/t1/q1"] = random.integers(-1, 3, 600)
+    analysis, manifest, text = started(tmp_path / "spanet.h5", "--force")
+    assert analysis.collections["Source"].where == "INPUTS_Source_MASK == 1"
+    assert analysis.classes == {
+        "background": "CLASSIFICATIONS_EVENT_signal == 0", "signal": "CLASSIFICATIONS_EVENT_signal == 1"
+    }  # fmt: skip
+    assert "# - {name: TARGETS_t1_q1, kind: integer}  # looks like simulated truth" in text
+    assert manifest.rows == manifest.summary["cutflow"]["in a class"] < 600
+
+
+def test_several_trees_are_named(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
+    with uproot.recreate(tmp_path / "two.root") as file:
+        file["first"], file["second"] = {"label": np.arange(300) % 2}, {"x": np.arange(5)}
+    assert "holds several trees (first, second); choose one with --tree first" in refused("init", "two.root")
+    assert run("init", "two.root", "--tree", "first").exit_code == 0
+
+
+def test_lines_that_are_lists(tmp_path: Path, started: Callable[..., Any]) -> None:
+    lines = [[i + 0.5, i % 2, [i, 2 * i], [[j, -1.5] for j in range(i % 4)], None] for i in range(300)]
+    (tmp_path / "lists.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    analysis, _, text = started_without_classes(tmp_path, started, "lists.jsonl")
+    assert analysis.source.layout == [
+        "value_0", "value_1", ["value_2_0", "value_2_1"], {"each": ["value_0", "value_1"], "prefix": "list_3_"}, "value_4"
+    ]  # fmt: skip
+    assert "give the names that they have" in text
+
+
+def started_without_classes(tmp_path: Path, started: Callable[..., Any], name: str) -> Any:
+    """As ``started``, where a column of the file must be named as the truth first."""
+    with pytest.raises(CollidekitError, match="no row is left"):
+        started(tmp_path / name)
+    text = (tmp_path / "my.yaml").read_text()
+    text = text.replace("background: 0 == 1", "background: value_1 == 0").replace(
+        "signal: 0 == 1", "signal: value_1 == 1"
+    )
+    plan = Plan(*parse_analysis(text))
+    assert construct(plan, str(tmp_path / name), tmp_path / "filled", progress=False).rows == 300
+    return plan.analysis, None, text
+
+
+def test_the_published_layout_is_known(tmp_path: Path, run: Run) -> None:
+    line = [50.0, 0.1, 5, [1.0] * 8, [1.0] * 6, [[[0.1] * 28, [0.2] * 28], [[0.3] * 28]]]
+    (tmp_path / "published.json").write_text(
+        "\n".join(json.dumps([i, *line[1:2], i % 2 * 5, *line[3:]]) for i in range(200))
+    )
+    assert run("init", "published.json").exit_code == 0
+    analysis = load_analysis(tmp_path / "analysis.yaml")
+    assert analysis.source.layout == "jet_flavour_2016"
+    assert analysis.classes == {"light": "flavor == 0", "b": "flavor == 5"}

@@ -43,7 +43,7 @@ def test_workers_and_threads_decide_nothing(trained: Trained) -> None:
     [
         (("--set", "epoch=3"), "did you mean 'epochs'"),
         (("--set", "epochs"), "write it as name=value"),
-        (("--set", "epochs=many"), "not a value of epochs"),
+        (("--set", "epochs=many"), "'epochs=many': 'many' is not a whole number"),
         (("--set", "dropped=1"), "known are"),
         (("--epochs", "0"), "--epochs"),
         (("--model", "pnf"), "did you mean 'pfn'"),

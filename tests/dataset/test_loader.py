@@ -259,7 +259,7 @@ def test_more_shards_than_there_are(numbers: Dataset) -> None:
 
 def test_a_dataset_of_another_version(numbers: Dataset, tmp_path: Path) -> None:
     text = (numbers.manifest.folder / "manifest.json").read_text()
-    (tmp_path / "manifest.json").write_text(text.replace('"format": 2', '"format": 1'))
+    (tmp_path / "manifest.json").write_text(text.replace('"format": 3', '"format": 1'))
     with pytest.raises(CollidekitError, match="is a dataset of another version of collidekit; remove the folder"):
         Dataset(tmp_path)
 

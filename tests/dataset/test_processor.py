@@ -10,6 +10,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
+from collidekit.plugins import user_sources
 
 ANALYSIS = """
 processor: mine.py:Mine
@@ -103,3 +104,27 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     plan = Plan(*read_analysis(tmp_path / "a.yaml"))
     with pytest.raises(CollidekitError, match=r"mine\.py: there is no such file"):
         construct(plan, str(tmp_path / "rows2.parquet"), tmp_path / "out2", progress=False)
+
+
+def test_a_module_beside_it_is_found_and_part_of_the_dataset(tmp_path: Path) -> None:
+    """It may import others in turn; a change in any of them makes another dataset, with other numbers."""
+    code = GOOD.replace("* 2", "* factors.factor()").replace(
+        "import awkward as ak", "import awkward as ak\nimport factors"
+    )
+    (tmp_path / "factors.py").write_text("from deeper import numbers\n\ndef factor():\n    return numbers.NUMBER\n")
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "__init__.py").write_text("")
+    (tmp_path / "deeper" / "numbers.py").write_text("from .last import NUMBER\n")
+    (tmp_path / "deeper" / "last.py").write_text("NUMBER = 3\n")
+    before = make(tmp_path, code)
+    fingerprint = before.manifest.analysis.fingerprint
+    assert doubles(before) == list(range(0, 300, 3))
+    (tmp_path / "deeper" / "last.py").write_text("NUMBER = 5\n")
+    after = make(tmp_path, code)
+    assert doubles(after) == list(range(0, 500, 5))
+    assert after.analysis.fingerprint != fingerprint
+
+
+def test_installed_packages_are_no_part_of_the_code(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(GOOD + "\nimport torch, json, collidekit.errors\nfrom rich.text import Text\n")
+    assert list(user_sources(tmp_path / "mine.py")) == ["mine.py"]

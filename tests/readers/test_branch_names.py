@@ -1,7 +1,9 @@
 """Branches whose names need care: shared, ambiguous, or no names in Python."""
 
+import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -19,7 +21,7 @@ from collidekit.readers import open_file
 NAMES = ("jet.pt", "jet_pt", "jet mass", "class", "lambda", "2j_mass", "pi", "row_index", "sum")
 
 
-@pytest.fixture(scope="module", params=["root", "parquet", "csv"])
+@pytest.fixture(scope="module", params=["root", "parquet", "csv", "jsonl", "h5"])
 def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file in which column k holds 10 k + row."""
     path = tmp_path_factory.mktemp("odd") / f"odd.{request.param}"
@@ -30,8 +32,15 @@ def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             file["tree"] = table
     elif request.param == "parquet":
         pq.write_table(pa.table(table), path)
-    else:
+    elif request.param == "csv":
         pa.csv.write_csv(pa.table(table), path)
+    elif request.param == "jsonl":
+        rows = [{name: values[row].item() for name, values in table.items()} for row in range(4)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        with h5py.File(path, "w") as file:
+            for name, values in table.items():
+                file[name] = values
     return path
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from collidekit.errors import CollidekitError
-from collidekit.readers import expand, file_id
+from collidekit.readers import BadFileError, expand, file_id, open_file
 
 
 @pytest.fixture
@@ -76,3 +76,24 @@ def test_file_id(tmp_path: Path) -> None:
     assert file_id(str(path))["checksum"] != first["checksum"]
     with pytest.raises(CollidekitError, match="there is no such file"):
         file_id(str(tmp_path / "missing"))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
+
+
+@pytest.mark.parametrize("suffix", [".root", ".parquet", ".h5", ".jsonl", ".json.gz", ".csv", ".unknown", ""])
+def test_a_git_lfs_pointer_is_called_so(tmp_path: Path, suffix: str) -> None:
+    """By every reader, and where a file's content is hashed."""
+    path = tmp_path / f"file{suffix}"
+    path.write_text(POINTER)
+    for use in (open_file, file_id):
+        with pytest.raises(
+            BadFileError, match="is a Git LFS pointer and not the file itself; fetch that with `git lfs pull`"
+        ):
+            use(str(path))
+
+
+def test_a_list_of_files_that_is_a_git_lfs_pointer(tmp_path: Path) -> None:
+    (tmp_path / "files.txt").write_text(POINTER)
+    with pytest.raises(BadFileError, match="Git LFS pointer"):
+        expand(str(tmp_path / "files.txt"))

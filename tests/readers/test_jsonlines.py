@@ -66,7 +66,7 @@ def test_null_where_a_list_may_stand_is_an_empty_one(tmp_path: Path) -> None:
 
 
 def test_flags_are_numbers_and_two_keys_of_one_name_cannot_be_used(tmp_path: Path) -> None:
-    with open_file(lines(tmp_path / "a.jsonl", {"b": True, "v": [False], "jet pt": 1, "jet-pt": 2})) as reader:
+    with open_file(lines(tmp_path / "a.jsonl", {"b": True, "v": [False], "jet": {"pt": 1}, "jet_pt": 2})) as reader:
         assert ak.to_list(reader.read(["b", "v"], 0, 1)) == [{"b": 1, "v": [0]}]
         with pytest.raises(CollidekitError, match=r"'jet_pt' cannot be used: it is in the file twice"):
             reader.read(["jet_pt"], 0, 1)

@@ -5,6 +5,7 @@ text that is too long or nested too deeply to be written by a person.
 """
 
 import ast
+import operator
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
@@ -28,14 +29,37 @@ def _power(base: Any, exponent: Any) -> Any:
     return base * base if isinstance(exponent, int) and exponent == 2 else np.power(base, exponent)
 
 
-def _arithmetic(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Conditions count as 0 and 1 (numpy would take ``+`` between them as "or"), unsigned integers as signed ones."""
-    return lambda a, b: function(signed(a), signed(b))
+def _arithmetic(
+    function: Callable[[Any, Any], Any], bound: Callable[[float, float], float] | None = None
+) -> Callable[[Any, Any], Any]:
+    """Conditions count as 0 and 1 (numpy would take ``+`` between them as "or"), unsigned integers as signed ones.
+
+    Integers whose result does not fit into 64 bits are taken in floating point; ``bound`` gives the largest result of two
+    absolute values.
+    """
+
+    def call(a: Any, b: Any) -> Any:
+        a, b = signed(a), signed(b)
+        if bound and bound(_largest(a), _largest(b)) >= 2.0**63 and np.any(abs(_flat(function(a * 1.0, b))) >= 2.0**63):
+            a = a * 1.0
+        return function(a, b)
+
+    return call
+
+
+def _largest(value: Any) -> float:
+    """Return the largest absolute value of integers, 0 where there are none or other numbers."""
+    if isinstance(value, ak.Array) and "int" not in str(ak.type(value)):
+        return 0.0
+    flat = _flat(value)
+    if flat.dtype.kind != "i" or not flat.size:
+        return 0.0
+    return max(float(flat.max()), -float(flat.min()))
 
 
 def _subtract(a: Any, b: Any) -> Any:
     """Return the signed difference, which is exact for two unsigned numbers if it is below 2^62."""
-    near, (large_a, large_b) = np.subtract(signed(a), signed(b)), (unsigned(a), unsigned(b))
+    near, (large_a, large_b) = _signed_difference(a, b), (unsigned(a), unsigned(b))
     if large_a is None or large_b is None or not _is_floating(near):
         return near
     if np.any(abs(_flat(near)) >= 2.0**62):
@@ -56,6 +80,9 @@ def _of_unsigned(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], An
     return call
 
 
+_signed_difference = _arithmetic(np.subtract, operator.add)
+
+
 def _flat(value: Any) -> Any:
     return np.asarray(ak.flatten(value, axis=None) if isinstance(value, ak.Array) else value)
 
@@ -65,9 +92,9 @@ def _is_floating(value: Any) -> bool:
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: _arithmetic(np.add),
+    ast.Add: _arithmetic(np.add, operator.add),
     ast.Sub: _subtract,
-    ast.Mult: _arithmetic(np.multiply),
+    ast.Mult: _arithmetic(np.multiply, operator.mul),
     ast.Div: _arithmetic(np.true_divide),
     ast.FloorDiv: _of_unsigned(np.floor_divide),
     ast.Mod: _of_unsigned(np.mod),

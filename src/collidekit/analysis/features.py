@@ -1,8 +1,9 @@
 """The typed feature: one description that loader, scaler, attacks, plots and exports all read."""
 
+from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, field_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -49,7 +50,7 @@ class Feature(Strict):
     """One input column of a network.
 
     ``default`` is the value that stands for "missing": it takes the place of NaN and infinity (0 where no default is
-    given), is left out of the scaling and is never moved by an attack. ``bounds`` clip the raw value.
+    given), is left out of the scaling and is never moved by an attack. ``bounds`` clip the raw value; one of them may be infinite.
     """
 
     name: Name
@@ -76,6 +77,11 @@ class Feature(Strict):
         if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds {list(self.bounds)} must be [low, high] with low < high")
         return self
+
+    @field_serializer("bounds", when_used="json")
+    def _as_text(self, bounds: tuple[float, float] | None) -> list[float | str] | None:
+        """JSON has no infinity: it is written as text."""
+        return None if bounds is None else [bound if isfinite(bound) else str(bound) for bound in bounds]
 
     @property
     def fill(self) -> float:

@@ -89,23 +89,35 @@ def _lists(value: Any) -> ak.Array:
     return value
 
 
-def _reduction(reduce: Callable[..., Any], empty: float | None = None) -> Callable[[Any], Any]:
+def _or_nan(result: ak.Array) -> ak.Array:
+    """The numbers of a reduction with NaN where a list was empty; integers beyond 2^53, which that would round, stay such."""
+    if "int" in str(ak.type(result)) and ak.any(abs(result) > 2**53, axis=None):
+        if len(missing := np.flatnonzero(ak.is_none(result))):
+            raise RowError("an empty list beside integers above 2^53: no column holds both exactly", int(missing[0]))
+        return ak.drop_none(result)
+    return ak.fill_none(result, np.nan)
+
+
+def _reduction(reduce: Callable[..., Any], nan_if_empty: bool = False) -> Callable[[Any], Any]:
     def call(value: Any) -> Any:
         result = reduce(_lists(value), axis=-1)
-        return result if empty is None else ak.fill_none(result, empty)
+        return result if not nan_if_empty else _or_nan(result)
 
     return call
 
 
 def _extreme(elementwise: Any, reduce: Callable[..., Any], nothing: float) -> Callable[..., Any]:
     """The larger or smaller of two, or the largest or smallest of a list (awkward gives ``nothing`` where all are NaN)."""
-    reduction = _reduction(reduce, np.nan)
+    reduction = _reduction(reduce, nan_if_empty=True)
 
     def call(*values: Any) -> Any:
         if len(values) == 2:
-            return elementwise(*values)
+            return elementwise(*map(signed, values))
         result = reduction(*values)
-        return ak.where(result == nothing, np.nan, result)
+        if not ak.any(result == nothing, axis=None):
+            return result
+        all_nan = ak.all(np.isnan(as_number(values[0])), axis=-1)
+        return ak.where((result == nothing) & all_nan, np.nan, result)
 
     return call
 
@@ -120,6 +132,18 @@ def _arg_extreme(find: Callable[..., Any], worst: float) -> Callable[[Any], Any]
             return ak.fill_none(find(lists, axis=-1), -1)
         found = find(ak.where(nan, worst, lists), axis=-1)
         return ak.where(ak.all(nan, axis=-1), -1, ak.fill_none(found, -1))
+
+    return call
+
+
+def _over_conditions(reduce: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a reduction over lists of conditions; numbers other than 0 and 1, such as NaN, are an error."""
+
+    def call(value: Any) -> Any:
+        lists = _lists(value)
+        if not ak.type(lists).__str__().endswith("bool") and ak.any((lists != 0) & (lists != 1), axis=None):
+            raise CollidekitError("needs conditions, and this is a list of numbers; compare them, such as x > 0")
+        return reduce(lists, axis=-1)
 
     return call
 
@@ -148,8 +172,15 @@ def _at(value: Any, position: Any, inside: bool = False) -> ak.Array:
         raise RowError(f"index {numbers[k]} points beyond the end of a list of {counts[k]}", int(row[k]))
     within = (numbers >= 0) & (numbers < counts)
     starts, members = _starts_and_members(lists)
+    found = members[starts[row[within]] + numbers[within]]
+    if found.dtype.kind in "iu" and len(found) and (found.max() > 2**53 or found.min() < -(2**53)):
+        if len(absent := np.flatnonzero(~within)):
+            raise RowError(
+                "a missing member beside integers above 2^53: no column holds both exactly", int(row[absent[0]])
+            )
+        return ak.unflatten(found, sizes) if several else ak.Array(found)
     picked = np.full(len(row), np.nan)
-    picked[within] = members[starts[row[within]] + numbers[within]]
+    picked[within] = found
     return ak.unflatten(picked, sizes) if several else ak.Array(picked)
 
 
@@ -200,6 +231,11 @@ def energy(pt: Any, eta: Any, mass: Any) -> Any:
     return np.sqrt((pt * np.cosh(eta)) ** 2 + mass * mass)
 
 
+def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with its arguments as signed numbers, in floating point where they are integers."""
+    return lambda *values: function(*(signed(value) * 1.0 for value in values))
+
+
 def _elementwise(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: function(as_number(value))
 
@@ -209,17 +245,22 @@ for _name in (
     *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sign", "floor", "ceil", "isfinite", "isnan"),
 ):
     _add(_name, _elementwise(getattr(np, _name)), "x", f"numpy.{_name}, for each number")
-_add("hypot", np.hypot, "x, y", "sqrt(x^2 + y^2)")
-_add("arctan2", np.arctan2, "y, x", "angle of (x, y)")
-_add("clip", lambda x, low, high: np.minimum(np.maximum(x, low), high), "x, low, high", "x held within [low, high]")
+_add("hypot", _of_numbers(np.hypot), "x, y", "sqrt(x^2 + y^2)")
+_add("arctan2", _of_numbers(np.arctan2), "y, x", "angle of (x, y)")
+_add(
+    "clip",
+    lambda x, low, high: np.minimum(np.maximum(signed(x), signed(low)), signed(high)),
+    "x, low, high",
+    "x held within [low, high]",
+)
 _add("where", choose, "condition, a, b", "a where the condition holds, else b")
 
 _add("sum", _reduction(ak.sum), "list", "sum over the list (of a condition: how many hold)")
-_add("mean", _reduction(ak.mean, np.nan), "list", "mean over the list; NaN where it is empty")
+_add("mean", _reduction(ak.mean, nan_if_empty=True), "list", "mean over the list; NaN where it is empty")
 _add("std", _std, "list", "standard deviation over the list; NaN where it is empty")
 _add("count", lambda x: ak.num(_lists(x), axis=-1), "list", "length of the list")
-_add("any", _reduction(ak.any), "list", "whether the condition holds for one member at least")
-_add("all", _reduction(ak.all), "list", "whether the condition holds for every member")
+_add("any", _over_conditions(ak.any), "list", "whether the condition holds for one member at least")
+_add("all", _over_conditions(ak.all), "list", "whether the condition holds for every member")
 _add(
     "max",
     _extreme(np.maximum, ak.max, -np.inf),
@@ -253,20 +294,20 @@ _add("sort", _sort, "list, by", "the list in descending order (of another list)"
 _add("position", lambda x: ak.local_index(_lists(x), axis=1), "list", "0, 1, 2 ... along the list")
 _add("spread", _spread, "x, list", "the row's number x, once for each member of the list")
 
-_add("pt", np.hypot, "px, py", "transverse momentum")
-_add("phi", lambda px, py: np.arctan2(py, px), "px, py", "azimuth")
-_add("eta", eta, "px, py, pz", "pseudorapidity")
-_add("rapidity", lambda pz, energy: np.arctanh(pz / energy), "pz, energy", "rapidity along the beam")
-_add("mass", mass, "px, py, pz, energy", "invariant mass")
-_add("px", lambda pt, phi: pt * np.cos(phi), "pt, phi", "momentum along x")
-_add("py", lambda pt, phi: pt * np.sin(phi), "pt, phi", "momentum along y")
-_add("pz", lambda pt, eta: pt * np.sinh(eta), "pt, eta", "momentum along the beam")
-_add("energy", energy, "pt, eta, mass", "energy")
-_add("delta_phi", delta_phi, "phi1, phi2", "phi1 - phi2 in [-pi, pi)")
-_add("delta_eta", np.subtract, "eta1, eta2", "eta1 - eta2")
+_add("pt", _of_numbers(np.hypot), "px, py", "transverse momentum")
+_add("phi", _of_numbers(lambda px, py: np.arctan2(py, px)), "px, py", "azimuth")
+_add("eta", _of_numbers(eta), "px, py, pz", "pseudorapidity")
+_add("rapidity", _of_numbers(lambda pz, energy: np.arctanh(pz / energy)), "pz, energy", "rapidity along the beam")
+_add("mass", _of_numbers(mass), "px, py, pz, energy", "invariant mass")
+_add("px", _of_numbers(lambda pt, phi: pt * np.cos(phi)), "pt, phi", "momentum along x")
+_add("py", _of_numbers(lambda pt, phi: pt * np.sin(phi)), "pt, phi", "momentum along y")
+_add("pz", _of_numbers(lambda pt, eta: pt * np.sinh(eta)), "pt, eta", "momentum along the beam")
+_add("energy", _of_numbers(energy), "pt, eta, mass", "energy")
+_add("delta_phi", _of_numbers(delta_phi), "phi1, phi2", "phi1 - phi2 in [-pi, pi)")
+_add("delta_eta", _of_numbers(np.subtract), "eta1, eta2", "eta1 - eta2")
 _add(
     "delta_r",
-    lambda eta1, phi1, eta2, phi2: np.hypot(eta1 - eta2, delta_phi(phi1, phi2)),
+    _of_numbers(lambda eta1, phi1, eta2, phi2: np.hypot(eta1 - eta2, delta_phi(phi1, phi2))),
     "eta1, phi1, eta2, phi2",
     "distance in eta and phi",
 )

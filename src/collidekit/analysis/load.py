@@ -1,5 +1,6 @@
 """Reading an analysis file: every error names the file, the line and what is allowed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,26 @@ from collidekit.trust import own_code
 
 MOST_NODES = 100_000
 """Keys and values of an analysis file, aliases written out."""
+
+
+class YamlLoader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML in which only true and false are conditions, as in YAML 1.2, and every key is a name: ``no`` and ``off``, too."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        self.flatten_mapping(node)
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = "tag:yaml.org,2002:str"
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+YamlLoader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 class Lines:
@@ -68,9 +89,9 @@ def read_analysis(path: str | Path) -> tuple[Analysis, Lines]:
 def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
     """``read_analysis`` of a text."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=YamlLoader)
         _no_key_twice(root, path)
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=YamlLoader)
     except (ValueError, RecursionError) as error:  # such as the date 2024-13-45, or a thousand brackets
         raise CollidekitError(f"{path}:1: not an analysis file ({error})") from None
     except yaml.YAMLError as error:

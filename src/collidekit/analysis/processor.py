@@ -8,7 +8,7 @@ from typing import Any
 import awkward as ak
 
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.plugins import load_module
+from collidekit.plugins import load_module, user_sources
 from collidekit.readers.flatten import leaves, plain
 
 
@@ -22,7 +22,8 @@ def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
     file, _, name = text.rpartition(":")
     if not file or not name:
         raise CollidekitError(f"processor: {text!r} must name a file and a class in it, such as my_rows.py:MyRows")
-    instance = _load(Path(file), name, Path(file).stat().st_mtime_ns if Path(file).is_file() else 0)
+    sources = user_sources(Path(file)) if Path(file).is_file() else {}
+    instance = _load(Path(file), name, tuple(sources.items()))
     chunk = ak.Array(chunk, attrs={"filename": path})
     try:
         rows = instance.process(chunk)
@@ -34,8 +35,8 @@ def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
 
 
 @lru_cache(maxsize=8)
-def _load(file: Path, name: str, changed: int) -> Any:
-    """An instance of the class; loaded again when the file has changed."""
+def _load(file: Path, name: str, sources: tuple[tuple[str, str], ...]) -> Any:
+    """An instance of the class; loaded again when its file, or a module that it imports, has changed."""
     from coffea.processor import ProcessorABC
 
     module = load_module(file)

@@ -17,6 +17,7 @@ from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.errors import did_you_mean
 from collidekit.names import name_problem
+from collidekit.plugins import user_sources
 
 Expression = Annotated[str, Field(min_length=1)]
 
@@ -331,7 +332,7 @@ class Analysis(Strict):
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
 
 
-def _code(plugin: str) -> list[str]:
-    """The class of a user's processor or reader and the text of its file, wherever that lies."""
+def _code(plugin: str) -> list[Any]:
+    """The class of a user's processor or reader and the text of its code, wherever that lies."""
     path, _, name = plugin.rpartition(":")
-    return [name, Path(path).read_text(encoding="utf-8") if Path(path).is_file() else path]
+    return [name, user_sources(Path(path)) if Path(path).is_file() else path]

@@ -46,8 +46,16 @@ class Plan:
         """All expressions below a place of the file, in order."""
         return [value for key, value in self.expressions.items() if key[: len(place)] == place]
 
-    def columns(self, available: Iterable[str], with_truth: bool = True, path: str = "") -> list[str]:
+    def columns(
+        self,
+        available: Iterable[str],
+        with_truth: bool = True,
+        path: str = "",
+        unreadable: Mapping[str, str] | None = None,
+    ) -> list[str]:
         """The columns to read from a file that has these; an unknown name is an error that names its line.
+
+        ``unreadable`` holds columns of the file that are no numbers, with what they are.
 
         Without truth, columns that only classes and weights need may be absent and are left out; those that only targets
         need are not read at all.
@@ -69,7 +77,7 @@ class Plan:
                 column = known.find(name)
                 if column is None:
                     raise CollidekitError(
-                        f"{user.where}: {user.text!r}: {_why_missing(name, known)}{inside}"
+                        f"{user.where}: {user.text!r}: {_why_missing(name, known, unreadable or {})}{inside}"
                         f"{did_you_mean(name, [*self.variables, *available])}"
                     )
                 needed[column] = None
@@ -139,12 +147,20 @@ class Plan:
                 raise CollidekitError(f"{where}: no branch that begins with '{name}_' is used{near}")
 
 
-def _why_missing(name: str, known: ColumnNames) -> str:
-    """Return the reason why a name has no column: it is ambiguous or unknown."""
+def _why_missing(name: str, known: ColumnNames, unreadable: Mapping[str, str]) -> str:
+    """Return the reason why a name has no column: it is ambiguous, holds no numbers, or is unknown."""
+    if name in unreadable:
+        return no_numbers(name, unreadable[name])
     found = [quoted(column.strip("`")) for column in known.alike(name)]
     if len(found) > 1:
         return f"{name!r} could be any of the branches {', '.join(sorted(found))}; write the one you mean in backticks"
     return f"there is no branch or variable {name!r}"
+
+
+def no_numbers(name: str, kind: str) -> str:
+    """Say what a branch is that holds no numbers."""
+    text = re.search(r"str|char|\bS\d|<U|object", kind)
+    return f"{name!r} is {f'text ({kind})' if text else kind}, and not numbers or lists of numbers"
 
 
 def flat_numbers(values: ak.Array) -> np.ndarray[Any, Any]:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import yaml
 
+from collidekit.analysis.load import YamlLoader
 from collidekit.errors import CollidekitError
 
 
 def read_factors(path: str | Path) -> dict[str, float]:
     """The factors of a file: ``feature: factor``, or ``input.feature: factor``."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), YamlLoader)
     except OSError as error:
         raise CollidekitError(
             f"{path}: cannot be read ({error.strerror}); it should hold factors of an attack"

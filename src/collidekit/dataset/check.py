@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collidekit.analysis.load import read_analysis
-from collidekit.analysis.scope import Plan
+from collidekit.analysis.scope import Plan, no_numbers
 from collidekit.dataset.check_part import SAMPLE, CheckedFile, Part
 from collidekit.dataset.check_problems import Problem, problems_of, problems_of_both, separation_of
 from collidekit.dataset.check_training import training_problems
 from collidekit.dataset.pieces import CHUNK
-from collidekit.dataset.rows import columns_to_read
+from collidekit.dataset.rows import columns_of
 from collidekit.dataset.separation import Separation
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.progress import counting
 from collidekit.readers import expand, open_file
+from collidekit.readers.base import OneTree
 from collidekit.shipped import find_analysis
 
 _PLACES = 40
@@ -73,8 +74,9 @@ def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limi
         parts.append(Part("test", [CheckedFile(path) for path in expand(test_files)]))
     columns: dict[str, list[str]] = {}
     for part in parts:
+        trees = OneTree()
         for file in part.files:
-            columns[file.path] = _open(plan, file)
+            columns[file.path] = _open(plan, file, trees)
     wanted = sum(part.rows for part in parts) if limit is None else min(limit, sum(part.rows for part in parts))
     begun = time.monotonic()
     with counting("Checking", "rows", wanted) as done:
@@ -91,18 +93,24 @@ def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limi
     return Check(plan, parts, sorted(found, key=lambda problem: not problem.error), alone, seconds)
 
 
-def _open(plan: Plan, file: CheckedFile) -> list[str]:
+def _open(plan: Plan, file: CheckedFile, trees: OneTree) -> list[str]:
     """The columns to read from a file; what is missing becomes its problem."""
     try:
         with open_file(file.path, plan.analysis.source) as reader:
+            trees.add(file.path, reader.tree)
             available = list(reader.columns)
             if plan.analysis.processor is None and (missing := plan.missing(available)):
                 known = [*plan.variables, *available]
+                for name, user in missing.items():
+                    if name in reader.unreadable:
+                        raise CollidekitError(
+                            f"{user.where}: {no_numbers(name, reader.unreadable[name])} ({file.path})"
+                        )
                 names = [
                     f"{name!r}{did_you_mean(name, known)}, needed at {user.where}" for name, user in missing.items()
                 ]
                 raise CollidekitError(f"{file.path}: there is no branch {'; no '.join(names)}")
-            columns = columns_to_read(plan, available, path=file.path)
+            columns = columns_of(plan, reader)
             file.rows = reader.rows
             if not file.rows:
                 raise CollidekitError(f"{file.path}: holds no entries")

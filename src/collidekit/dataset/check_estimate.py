@@ -8,7 +8,7 @@ from collidekit.dataset.batch import Ragged
 from collidekit.dataset.check import Check
 from collidekit.dataset.loader import WINDOW_BYTES
 from collidekit.dataset.pieces import CHUNK
-from collidekit.dataset.shards import BLOCK, schema, to_record_batch
+from collidekit.dataset.shards import BLOCK, kinds_of, schema, to_record_batch
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def estimate(check: Check) -> Estimate | None:
         return None
     rows = round(sum(part.selected * part.rows / part.seen for part in check.parts if part.seen))
     sink = pa.BufferOutputStream()
-    target = schema(check.plan.analysis)
+    target = schema(check.plan.analysis, kinds_of(first))
     with pa.ipc.new_file(sink, target, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
         for start in range(0, len(first), BLOCK):
             writer.write_batch(to_record_batch(first.slice(start, min(start + BLOCK, len(first))), target))

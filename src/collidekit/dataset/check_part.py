@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.dataset.hashing import hash_inputs, mix
+from collidekit.dataset.hashing import hash_inputs, mix, told_apart
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.rows import make_batch, select_rows
 from collidekit.dataset.separation import summaries
@@ -52,6 +52,8 @@ class Part:
     weight_sums: dict[str, float] = field(default_factory=dict)
     """Class -> sum of the weights of its rows."""
     replaced: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    """Conditions of the selection -> rows that they dropped while a variable of theirs was NaN."""
     empty: dict[str, int] = field(default_factory=dict)
     """Collections -> rows without any constituent."""
     values: dict[str, int] = field(default_factory=dict)
@@ -91,7 +93,9 @@ class Part:
     def add(self, plan: Plan, chunk: ak.Array, file: int, start: int) -> None:
         """Count the entries from ``start`` on of a file."""
         path = self.files[file].path
-        scope, cutflow = select_rows(plan, chunk, path, start)
+        lost: dict[str, int] = {}
+        scope, cutflow = select_rows(plan, chunk, path, start, lost=lost)
+        _merge(self.lost, lost)
         _merge(self.cutflow, cutflow)
         self.seen += len(chunk)
         self.entry_bytes = max(self.entry_bytes, chunk.nbytes / max(len(chunk), 1))
@@ -100,6 +104,8 @@ class Part:
         if not keep.all():
             scope, labels = scope.select(keep), labels[keep]
         weights = self._weigh(plan, scope)
+        for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
+            self._finite(scope, name, scope.numbers(plan["kinematics", name]))
         for k, name in enumerate(plan.analysis.classes):
             self.weight_sums[name] = self.weight_sums.get(name, 0.0) + float(weights[labels == k].sum())
         batch = make_batch(plan, scope, labels, weights, file, self.replaced, with_targets=True)
@@ -159,12 +165,12 @@ class Part:
                 _merge(self.values, {name: len(entry.data)})
             else:
                 _merge(self.values, {name: len(entry)})
-        told_apart = _told_apart(batch)
-        self.hashes.append(hash_inputs(batch.inputs)[told_apart])
+        compared = told_apart(batch.inputs)
+        self.hashes.append(hash_inputs(batch.inputs)[compared])
         if plan.analysis.event:
-            self.keys.append(batch.keys.numpy()[told_apart])
-        self.places.append(batch.source.numpy()[told_apart])
-        self.labels.append(batch.labels.numpy()[told_apart])
+            self.keys.append(batch.keys.numpy()[compared])
+        self.places.append(batch.source.numpy()[compared])
+        self.labels.append(batch.labels.numpy()[compared])
         draw = mix(mix(batch.source[:, 0].numpy()) ^ batch.source[:, 1].numpy().astype(np.uint64))
         chosen = np.flatnonzero((draw >> np.uint64(11)) * 2.0**-53 < self.share)
         if len(chosen):
@@ -175,13 +181,6 @@ class Part:
             self.sample_labels.append(picked.labels.numpy())
         if self.first is None:
             self.first = batch
-
-
-def _told_apart(batch: Batch) -> NDArray[np.bool_]:
-    """Rows (N,) that can be compared by content: those without any constituent are all equal, and no repetition."""
-    counts = [entry.counts.numpy() for entry in batch.inputs.values() if isinstance(entry, Ragged)]
-    flat = len(counts) < len(batch.inputs)
-    return np.full(len(batch), True) if flat else np.sum(counts, axis=0) > 0
 
 
 def _merge(total: dict[str, int], part: dict[str, int]) -> None:

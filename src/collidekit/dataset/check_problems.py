@@ -8,10 +8,10 @@ import numpy as np
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import Part
 from collidekit.dataset.far_values import far_values
+from collidekit.dataset.not_finite import lost_notes
+from collidekit.dataset.overlap import SHARED_IS_ERROR
 from collidekit.dataset.separation import Separation, best_alone, suspicious
 
-SHARED_IS_ERROR = 0.001
-"""Above this share of test rows that stand in the training files too, the test is worth nothing."""
 _MANY_BAD = 0.01
 
 
@@ -42,7 +42,7 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
         )
     for name, (count, place) in part.bad_truth.items():
         yield Problem(
-            f"{part.name}: {name} is NaN or infinite in {count:,} rows, and classes or weights depend on it; the first is "
+            f"{part.name}: {name} is NaN or infinite in {count:,} rows, and classes, weights or kinematics depend on it; the first is "
             f"{place}. Exclude such rows in the selection",
             error=True,
         )
@@ -74,6 +74,8 @@ def _value_problems(plan: Plan, part: Part) -> Iterator[Problem]:
         yield Problem(
             f"{part.name}: {name} is NaN or infinite {count:,} times ({share:.2%}); it becomes the default there"
         )
+    for text in lost_notes(part.lost):
+        yield Problem(f"{part.name}: {text}")
     for name, count in part.empty.items() if len(plan.analysis.collections) == 1 else ():
         if count > _MANY_BAD * part.selected:
             yield Problem(f"{part.name}: {count:,} rows ({count / part.selected:.1%}) have no {name}")

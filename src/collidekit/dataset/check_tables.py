@@ -10,6 +10,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.check import Check
 from collidekit.dataset.check_estimate import Estimate, estimate
 from collidekit.dataset.check_part import Part
+from collidekit.dataset.defaults import FoundDefault
 from collidekit.plain_text import literal
 
 
@@ -28,6 +29,29 @@ def show(check: Check, console: Console) -> None:
     if made := estimate(check):
         console.print(_resources(check, made))
     console.print(_verdict(check))
+
+
+def show_defaults(found: list[FoundDefault], console: Console, every: bool = False) -> None:
+    """A row for each feature that is missing sometimes, and lines to paste."""
+    shown = [one for one in found if every or one.verdict != "none missing"]
+    if not shown:
+        console.print("No value is missing: no feature needs a default.")
+        return
+    table = _table("Defaults", "feature", "default", "missing", "bulk (99 %)", "widths off", "near", "")
+    for one in shown:
+        default = "none" if one.feature.default is None else f"{one.feature.default:g}"
+        colour = "yellow" if one.worth_changing else "green"
+        bulk = f"{one.low:.3g} to {one.high:.3g}"
+        table.add_row(
+            f"{one.input}.{one.feature.name}", default, f"{one.share:.1%}", bulk, f"{one.widths:.1f}",
+            f"{one.suggested:g}", f"[{colour}]{one.verdict}[/{colour}]",
+        )  # fmt: skip
+    console.print(table)
+    for name in dict.fromkeys(one.input for one in shown if one.worth_changing):
+        console.print(f"[bold]To paste into the features of {name}[/bold]")
+        for one in shown:
+            if one.input == name and one.worth_changing:
+                console.print(Text(f"      {one.line}"), soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import awkward as ak
+import pyarrow as pa
 
 from collidekit import __version__
 from collidekit.analysis.schema import Analysis
@@ -24,15 +25,15 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.manifest import Manifest, Summary, summarise, write_manifest
 from collidekit.dataset.pieces import CHUNK, Chunk, Piece, Survey, cut
-from collidekit.dataset.rows import build_rows, columns_to_read, matches
+from collidekit.dataset.rows import build_rows, columns_of, matches
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
 from collidekit.dataset.split import break_up, constant_event
 from collidekit.dataset.workers import Workers, find_workers
 from collidekit.errors import CollidekitError
 from collidekit.files import checksum
 from collidekit.progress import counting
-from collidekit.readers import BadFileError, expand, file_id, open_file
-from collidekit.readers.base import LostServerError, is_url
+from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
+from collidekit.readers.base import LostServerError, OneTree, UnsupportedError, is_url
 from collidekit.sealed import read_sealed, write_sealed
 
 Result = TypeVar("Result")
@@ -57,7 +58,7 @@ def construct(
     """
     paths = expand(files)
     if debug:
-        paths = _one_a_process(plan.analysis, paths)
+        paths = one_a_process(plan.analysis, paths)
     output = output.absolute()
     if executor == "dask":  # its workers may stand in another folder
         paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
@@ -91,13 +92,14 @@ def _construct(
         summaries = [Summary.read(parts / f"{chunk.number:06d}.json") for chunk in chunks]
         summaries = _without_bad_files(summaries, inputs)
         total = summarise(plan.analysis, summaries)
-        _check_classes(plan.analysis, total, paths)
+        check_classes(plan.analysis, total, paths)
         arrange = (
             partial(break_up, large={pair[0]: pair[1] for pair in total.repeated}, paths=paths)
             if total.repeated
             else None
         )
-        shards = _join(crew, plan.analysis, parts, summaries, output, chunk_size, progress, arrange)
+        target = schema(plan.analysis, total.kinds)
+        shards = _join(crew, target, parts, summaries, output, chunk_size, progress, arrange)
     except BaseException as error:
         crew.end(killed=True)
         _remove_unfinished(output, parts)
@@ -126,8 +128,8 @@ def _without_bad_files(summaries: list[Summary], inputs: list[dict[str, Any]]) -
     return result
 
 
-def _one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
-    """The first file of each process; the first file where there are no processes."""
+def one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
+    """Return the first file of each process; the first file where there are no processes."""
     patterns = [process.files for process in analysis.processes.values()] or ["*"]
     found = [next((path for path in paths if matches(path, p)), None) for p in patterns]
     return [path for path in found if path is not None]
@@ -138,6 +140,9 @@ def _survey(crew: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, p
     look = partial(_look_at, plan=plan, skip_bad_files=skip_bad_files, chunk=CHUNK)
     with counting("Opening", "files", len(paths), shown=progress) as done:
         surveys = crew.run(paths, look, lambda path: done(1)) if len(paths) > 1 else [look(paths[0])]
+    trees = OneTree()
+    for path, survey in zip(paths, surveys, strict=True):
+        trees.add(path, survey.tree)
     if not any(survey.rows for survey in surveys):
         raise CollidekitError(f"none of the {len(paths)} input files can be used: {surveys[0].failed or 'no rows'}")
     return surveys
@@ -146,15 +151,21 @@ def _survey(crew: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, p
 def _look_at(path: str, plan: Plan, skip_bad_files: bool, chunk: int) -> Survey:
     try:
         with open_file(path, plan.analysis.source) as reader:
-            columns_to_read(plan, list(reader.columns), path=path)
-            if reader.rows == 0:
-                raise CollidekitError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
+            check_names(plan, reader)
             detours = [reader.detour(start) for start in range(0, reader.rows, chunk)]
-            return Survey(reader.rows, file_id(path), detours)
+            return Survey(reader.rows, file_id(path), detours, tree=reader.tree)
     except CollidekitError as error:
-        if not skip_bad_files or isinstance(error, LostServerError):
+        if not skip_bad_files or isinstance(error, LostServerError | UnsupportedError):
             raise
         return Survey(failed=str(error))
+
+
+def check_names(plan: Plan, reader: Reader) -> list[str]:
+    """Return the columns to read from an open file; a name that it does not have, or no entries, is an error."""
+    columns = columns_of(plan, reader)
+    if reader.rows == 0:
+        raise CollidekitError(f"{reader.path}: holds no entries; take it out of the list or pass --skip-bad-files")
+    return columns
 
 
 def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
@@ -294,7 +305,7 @@ def _read(chunk: Chunk, plan: Plan) -> ak.Array:
         _close()
         reader = _opened.reader = open_file(chunk.path, plan.analysis.source)
     try:
-        return reader.read(columns_to_read(plan, list(reader.columns), path=chunk.path), chunk.start, chunk.stop)
+        return reader.read(columns_of(plan, reader), chunk.start, chunk.stop)
     except BaseException:
         _close()
         raise
@@ -303,11 +314,13 @@ def _read(chunk: Chunk, plan: Plan) -> ak.Array:
 def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
     rows = build_rows(plan, _read(chunk, plan), chunk.path, chunk.file, chunk.start)
     path = parts / f"{chunk.number:06d}.arrow"
-    write_batches(path, schema(plan.analysis), iter([rows.batch]), compress=False)
-    return replace(Summary.of(chunk.file, rows, plan.analysis), part_checksum=checksum(path))
+    summary = Summary.of(chunk.file, rows, plan.analysis)
+    write_batches(path, schema(plan.analysis, summary.kinds), iter([rows.batch]), compress=False)
+    return replace(summary, part_checksum=checksum(path))
 
 
-def _check_classes(analysis: Analysis, total: Summary, paths: list[str]) -> None:
+def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> None:
+    """Raise an error where a class has no row, or all rows have one event number."""
     where = paths[0] if len(paths) == 1 else f"{len(paths)} files ({paths[0]} ...)"
     if total.rows == 0:
         steps = "; ".join(f"{name}: {count}" for name, count in total.cutflow.items())
@@ -338,7 +351,7 @@ class _Cut:
 
 def _join(
     crew: Workers,
-    analysis: Analysis,
+    target: pa.Schema,
     parts: Path,
     summaries: list[Summary],
     output: Path,
@@ -351,13 +364,13 @@ def _join(
     for summary in summaries:
         starts.append(starts[-1] + summary.rows)
     cuts = [_Cut(i, first, min(first + size, starts[-1])) for i, first in enumerate(range(0, starts[-1], size))]
-    write = partial(_write_shard, analysis=analysis, parts=parts, starts=starts, output=output, arrange=arrange)
+    write = partial(_write_shard, target=target, parts=parts, starts=starts, output=output, arrange=arrange)
     return _run(crew, "Writing shards", cuts, write, parts, progress)
 
 
 def _write_shard(
     cut: _Cut,
-    analysis: Analysis,
+    target: pa.Schema,
     parts: Path,
     starts: list[int],
     output: Path,
@@ -368,7 +381,7 @@ def _write_shard(
     note = parts / f"shard_{cut.number:05d}.json"
     if not (path.exists() and _earlier(note)):
         rows = _rows_between(parts, starts, cut.first, cut.last)
-        written = write_batches(path, schema(analysis), map(arrange, rows) if arrange else rows)
+        written = write_batches(path, target, map(arrange, rows) if arrange else rows)
         write_sealed(note, {"file": path.name, **asdict(written)})
     for i, (start, stop) in enumerate(pairwise(starts)):
         if cut.first <= start and stop <= cut.last:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> I
             f"{named}: its default {feature.default:g} lies {far:,.0f} widths of the scaling outside of the bulk, and stands in "
             f"{share:.1%} of its values; what is near is learned better, such as `default: {better:g}`"
         )
-    for bound in feature.bounds or ():
+    for bound in filter(isfinite, feature.bounds or ()):
         if (far := distance(bound, feature, statistics)) > FAR_BOUND:
             yield (
                 f"{named}: its bound {bound:g} lies {far:,.0f} widths of the scaling outside of the bulk, and so may values; "
@@ -105,7 +106,7 @@ def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> I
             )
     sentinel = find_sentinel(statistics.sample, statistics.weights)
     if sentinel and sentinel.value not in (feature.bounds or ()):
-        yield _sentinel_text(named, feature, sentinel, _without(statistics, sentinel))
+        yield _sentinel_text(named, feature, sentinel, without_sentinel(statistics, sentinel))
     elif outliers := _squashed(named, feature, statistics):
         yield outliers
 
@@ -119,7 +120,7 @@ def _sentinel_text(named: str, feature: Feature, sentinel: Sentinel, better: flo
     )
 
 
-def _without(statistics: FeatureStatistics, sentinel: Sentinel) -> float:
+def without_sentinel(statistics: FeatureStatistics, sentinel: Sentinel) -> float:
     """A default near what is left when the sentinel is taken out."""
     low, high = np.percentile(statistics.sample[statistics.sample != sentinel.value], [0.5, 99.5])
     return suggested_default(float(low), float(high))

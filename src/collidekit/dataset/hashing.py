@@ -20,10 +20,10 @@ def mix(values: Array) -> Array:
 
 
 def hash_columns(columns: list[Array]) -> Array:
-    """One hash for each row (N,), as int64, of integer columns (N,)."""
+    """One hash for each row (N,), as int64, of integer columns (N,) of 64 bits."""
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
-        total = mix(total ^ column.astype(np.int64).view(np.uint64))
+        total = mix(total ^ column.view(np.uint64))
     return total.view(np.int64)
 
 
@@ -35,6 +35,14 @@ def hash_inputs(inputs: dict[str, Input]) -> Array:
         total = mix(part) if total is None else mix(total ^ part)
     assert total is not None
     return total.view(np.int64)
+
+
+def told_apart(inputs: dict[str, Input]) -> Array:
+    """Rows (N,) that can be compared by content: those without any constituent are all equal, and no repetition."""
+    counts = [entry.counts.numpy() for entry in inputs.values() if isinstance(entry, Ragged)]
+    if len(counts) < len(inputs):
+        return np.full(len(next(iter(inputs.values()))), True)
+    return np.asarray(np.sum(counts, axis=0) > 0)
 
 
 def uniform(keys: Tensor, *salts: int) -> Array:

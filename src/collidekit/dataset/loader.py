@@ -61,7 +61,7 @@ class Dataset:
         self.analysis = analysis or self.manifest.analysis
         self.blocks: list[Block] = []
         self._open = lru_cache(maxsize=128)(_open)
-        self._schema = schema(self.manifest.analysis)
+        self._schema = schema(self.manifest.analysis, self.manifest.summary["kinds"])
         self._verified: set[int] = set()
         shards = self.manifest.shards
         if n_files > len(shards):
@@ -105,6 +105,16 @@ class Dataset:
         except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
             said = " ".join(str(error).split())[:160]
             raise _damaged(block.path, f"block {block.number} is not what was constructed ({said})") from error
+
+    def column(self, name: str) -> np.ndarray[Any, Any]:
+        """One column of numbers (N,) of all rows, such as ``key``, without the others."""
+        options = pa.ipc.IpcReadOptions(included_fields=[self._schema.get_field_index(name)])
+        parts = [np.zeros(0, dtype=self._schema.field(name).type.to_pandas_dtype())]
+        for path in dict.fromkeys(block.path for block in self.blocks):
+            with pa.OSFile(str(path)) as file:
+                reader = pa.ipc.open_file(file, options=options)
+                parts += [reader.get_batch(i).column(0).to_numpy() for i in range(reader.num_record_batches)]
+        return np.concatenate(parts)
 
     @property
     def bytes_per_row(self) -> float:

@@ -8,17 +8,18 @@ import numpy as np
 
 from collidekit import __version__
 from collidekit.analysis.schema import Analysis
+from collidekit.dataset.exact import common_kind
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.manifest_form import check_form
 from collidekit.dataset.rows import Rows
-from collidekit.dataset.shards import BLOCK
+from collidekit.dataset.shards import BLOCK, kinds_of
 from collidekit.dataset.split import by_inputs, group_squares, large_groups, repeated_keys
 from collidekit.dataset.statistics import FeatureStatistics, Statistics, merge_statistics, statistics
 from collidekit.errors import CollidekitError
 from collidekit.files import read_json
 from collidekit.sealed import as_written, check_seal, read_sealed, write_sealed
 
-FORMAT = 2
+FORMAT = 3
 """Of the shards and the manifest; a dataset of another one is constructed anew."""
 
 
@@ -33,6 +34,8 @@ class Summary:
     """Of the file of the part."""
     cutflow: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    """Rows that a condition of the selection dropped while a variable of it was NaN, by the condition."""
     class_counts: dict[str, int] = field(default_factory=dict)
     class_weights: dict[str, float] = field(default_factory=dict)
     negative_weights: int = 0
@@ -52,6 +55,8 @@ class Summary:
     key_squares: int = 0
     """Sum of the squared numbers of rows that share a key, in a chunk."""
     statistics: Statistics | None = None
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Of spectators and event numbers, see ``shards.kinds_of``."""
 
     @classmethod
     def of(cls, file: int, rows: Rows, analysis: Analysis) -> "Summary":
@@ -64,6 +69,7 @@ class Summary:
             rows=len(batch),
             cutflow=rows.cutflow,
             replaced=rows.replaced,
+            lost=rows.lost,
             class_counts={name: int((labels == k).sum()) for k, name in enumerate(analysis.classes)},
             class_weights={name: float(weights[labels == k].sum()) for k, name in enumerate(analysis.classes)},
             negative_weights=int((weights < 0).sum()),
@@ -82,6 +88,7 @@ class Summary:
                 name: len(entry.data) for name, entry in batch.inputs.items() if name in analysis.collections
             },
             statistics=statistics(batch, analysis),
+            kinds=kinds_of(batch),
         )
 
     def content(self) -> dict[str, Any]:
@@ -110,12 +117,14 @@ def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
             continue
         total.rows += summary.rows
         total.negative_weights += summary.negative_weights
-        for name in ("cutflow", "replaced", "class_counts", "class_weights", "constituents"):
+        for name in ("cutflow", "replaced", "lost", "class_counts", "class_weights", "constituents"):
             merged, part = getattr(total, name), getattr(summary, name)
             for key, value in part.items():
                 merged[key] = merged.get(key, 0) + value
         total.histogram = (np.asarray(total.histogram) + np.asarray(summary.histogram)).tolist()
         total.kinematic_counts = (np.asarray(total.kinematic_counts) + np.asarray(summary.kinematic_counts)).tolist()
+        for name, kind in summary.kinds.items():
+            total.kinds[name] = common_kind({kind, total.kinds.get(name, kind)})
         total.key_squares += summary.key_squares
         total.entries += summary.entries
         if summary.keys:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -13,6 +13,7 @@ from collidekit.dataset.kinematics import number_of_bins
 Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Integer = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Kind = Literal["int64", "uint64", "float64"]
 
 
 class Input(TypedDict):
@@ -52,6 +53,8 @@ class Totals(TypedDict):
     rows: Count
     cutflow: dict[str, Count]
     replaced: dict[str, Count]
+    lost: dict[str, Count]
+    kinds: dict[str, Kind]
     class_counts: dict[str, Count]
     class_weights: dict[str, Number]
     negative_weights: Count

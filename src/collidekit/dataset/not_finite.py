@@ -33,10 +33,15 @@ class NotFinite:
             what = "values of inputs were" if number > 1 else "value of an input was"
             names = ", ".join(f"{name} {count:,}" for name, count in self.values.items())
             found.append(f"{number:,} {what} NaN or infinite and became the feature's default: {names}")
-        for term, number in self.lost.items():
-            rows = "row was" if number == 1 else "rows were"
-            found.append(f"{number:,} {rows} dropped by the selection {term!r} because a variable of it is NaN")
-        return found
+        return [*found, *lost_notes(self.lost)]
+
+
+def lost_notes(lost: Mapping[str, int]) -> list[str]:
+    """Say how many rows each condition of a selection dropped for a NaN."""
+    return [
+        f"{number:,} {'row was' if number == 1 else 'rows were'} dropped by the selection {term!r} because a variable of it is NaN"
+        for term, number in lost.items()
+    ]
 
 
 def lost_to_nan(scope: Scope, term: Expression, mask: np.ndarray[Any, Any]) -> int:

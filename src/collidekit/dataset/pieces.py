@@ -19,6 +19,7 @@ class Survey:
     id: dict[str, Any] = field(default_factory=dict)
     detours: list[int] = field(default_factory=list)
     failed: str = ""
+    tree: str = ""
 
     def entry(self, path: str) -> dict[str, Any]:
         """For the manifest."""

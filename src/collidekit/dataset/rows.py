@@ -1,5 +1,6 @@
 """From a chunk of a file to rows of a dataset: selection, classes, inputs, weights, spectators, event numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import PurePath
@@ -15,12 +16,14 @@ from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection, Group
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values, refuse_numbers
 from collidekit.dataset.batch import Batch, Input, Ragged
+from collidekit.dataset.exact import LARGEST_INTEGER, exact
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
 from collidekit.dataset.split import entry_keys
 from collidekit.dataset.targets import make_targets
 from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
+from collidekit.readers.base import Reader
 
 Array = np.ndarray[Any, Any]
 
@@ -113,11 +116,22 @@ def _keys(plan: Plan, scope: Scope, event: dict[str, Array], inputs: dict[str, I
     return entry_keys(scope.path, scope.entries) if plan.analysis.rows else hash_inputs(inputs)
 
 
-def columns_to_read(plan: Plan, available: list[str], with_truth: bool = True, path: str = "") -> list[str]:
+def columns_of(plan: Plan, reader: Reader, with_truth: bool = True) -> list[str]:
+    """The columns to read from an open file; an error where one is missing, or holds no numbers."""
+    return columns_to_read(plan, list(reader.columns), with_truth, reader.path, reader.unreadable)
+
+
+def columns_to_read(
+    plan: Plan,
+    available: list[str],
+    with_truth: bool = True,
+    path: str = "",
+    unreadable: Mapping[str, str] | None = None,
+) -> list[str]:
     """The columns a file must give; all of them where a user's processor decides."""
     if plan.analysis.processor:
         return available
-    columns = plan.columns(available, with_truth, path)
+    columns = plan.columns(available, with_truth, path, unreadable)
     prefix = f"{plan.analysis.rows}_"
     if plan.analysis.rows and not any(name.startswith(prefix) for name in columns):
         raise CollidekitError(f"{plan.analysis.name}: rows: no branch that begins with {prefix!r} is used")
@@ -232,21 +246,23 @@ def _spectators(plan: Plan, scope: Scope) -> dict[str, torch.Tensor]:
     named: dict[str, Any] = dict(zip(plan.analysis.spectators, places, strict=True))
     for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
         named.setdefault(name, ("kinematics", name))
-    with np.errstate(over="ignore"):
-        return {name: torch.from_numpy(scope.numbers(plan[place]).astype(np.float32)) for name, place in named.items()}
+    return {name: torch.from_numpy(exact(scope.numbers(plan[place]))) for name, place in named.items()}
 
 
 def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
-    """A number of the event (N,); those of 64 bits without sign keep their bits."""
-    values = scope.numbers(plan["event", i])
-    if np.issubdtype(values.dtype, np.unsignedinteger):
-        return values.astype(np.uint64).view(np.int64)
-    if np.issubdtype(values.dtype, np.floating) and len(bad := np.flatnonzero(values != np.floor(values))):
-        raise CollidekitError(
-            f"{scope.place(bad[0])}: the event number {plan['event', i].text!r} is {values[bad[0]]}; it must be an integer"
-        )
-    with np.errstate(invalid="ignore"):
-        return values.astype(np.int64)
+    """A number of the event (N,), as int64 or uint64."""
+    values, text = scope.numbers(plan["event", i]), plan["event", i].text
+    if values.dtype == bool:
+        raise CollidekitError(f"{plan['event', i].where}: {text!r} is a condition; an event number is needed")
+    if values.dtype.kind == "f":
+        whole = (values == np.floor(values)) & (abs(values) <= LARGEST_INTEGER)
+        if len(bad := np.flatnonzero(~whole)):
+            raise CollidekitError(
+                f"{scope.place(bad[0])}: the event number {text!r} is {values[bad[0]]}; it must be an integer, and not above "
+                "2^53 where the file holds floating-point numbers"
+            )
+        values = values.astype(np.int64)
+    return exact(values)
 
 
 def make_input(plan: Plan, scope: Scope, name: str, replaced: dict[str, int], with_targets: bool) -> Input:

@@ -6,7 +6,7 @@ What is written is a list of blocks, each with its place in the file and its che
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -21,6 +21,7 @@ from attrs import evolve
 
 from collidekit.analysis.schema import Analysis, Collection
 from collidekit.dataset.batch import Batch, Input, Ragged, concatenate
+from collidekit.dataset.exact import as_kind
 from collidekit.errors import CollidekitError
 
 BLOCK = 512
@@ -39,8 +40,9 @@ class Written:
     around: int
 
 
-def schema(analysis: Analysis) -> pa.Schema:
-    """The Arrow schema of an analysis's shards."""
+def schema(analysis: Analysis, kinds: Mapping[str, str] | None = None) -> pa.Schema:
+    """The Arrow schema of an analysis's shards; ``kinds`` are those of its exact columns, see ``kinds_of``."""
+    kinds = kinds or {}
     fields = []
     for name, entry in analysis.inputs.items():
         vector = pa.list_(pa.float32(), len(entry.features))
@@ -51,8 +53,8 @@ def schema(analysis: Analysis) -> pa.Schema:
         if targets := analysis.targets_of(name):
             fields.append(pa.field(f"target:{name}", pa.list_(pa.list_(pa.int32(), len(targets))), nullable=False))
     spectators = [*analysis.spectators, *(analysis.kinematics.bins if analysis.kinematics else ())]
-    fields += [pa.field(f"spectator:{name}", pa.float32()) for name in dict.fromkeys(spectators)]
-    fields += [pa.field(f"event:{name}", pa.int64()) for name in analysis.event]
+    exact = [f"spectator:{name}" for name in dict.fromkeys(spectators)] + [f"event:{name}" for name in analysis.event]
+    fields += [pa.field(name, pa.type_for_alias(kinds.get(name, "float64"))) for name in exact]
     fields += [pa.field(name, pa.int64()) for name in ("label", "key", "process", "file", "row")]
     fields.append(pa.field("weight", pa.float32()))
     layout = {
@@ -63,14 +65,37 @@ def schema(analysis: Analysis) -> pa.Schema:
     return pa.schema(fields, metadata={"collidekit": json.dumps(layout)})
 
 
+def kinds_of(batch: Batch) -> dict[str, str]:
+    """Return the kind of each exact column: of spectators and event numbers."""
+    return {name: str(values.numpy().dtype) for name, values in _exact_columns(batch).items()}
+
+
+def _exact_columns(batch: Batch) -> dict[str, torch.Tensor]:
+    spectators = {f"spectator:{name}": values for name, values in batch.spectators.items()}
+    return spectators | {f"event:{name}": values for name, values in batch.event.items()}
+
+
+def _as_in(batch: Batch, target: pa.Schema) -> Batch:
+    """Return the batch with spectators and event numbers of the kinds of a schema."""
+
+    def column(kind: str, name: str, values: torch.Tensor) -> torch.Tensor:
+        wanted = target.field(f"{kind}:{name}").type.to_pandas_dtype()
+        return torch.from_numpy(as_kind(values.numpy(), np.dtype(wanted).name, name))
+
+    return evolve(
+        batch,
+        spectators={name: column("spectator", name, values) for name, values in batch.spectators.items()},
+        event={name: column("event", name, values) for name, values in batch.event.items()},
+    )
+
+
 def to_record_batch(batch: Batch, target: pa.Schema) -> pa.RecordBatch:
     """A batch as Arrow columns; the constituents are not copied."""
     columns: dict[str, Any] = {f"input:{name}": _to_arrow(entry) for name, entry in batch.inputs.items()}
     for name, entry in batch.inputs.items():
         if isinstance(entry, Ragged) and entry.targets is not None:
             columns[f"target:{name}"] = _lists(entry.targets, entry.offsets)
-    columns |= {f"spectator:{name}": pa.array(values.numpy()) for name, values in batch.spectators.items()}
-    columns |= {f"event:{name}": pa.array(values.numpy()) for name, values in batch.event.items()}
+    columns |= _exact_columns(batch)
     columns |= {"label": batch.labels, "key": batch.keys, "process": batch.processes, "weight": batch.weights}
     columns |= {"file": batch.source[:, 0].contiguous(), "row": batch.source[:, 1].contiguous()}
     return pa.record_batch([_array(columns[field.name]) for field in target], schema=target)
@@ -123,7 +148,7 @@ def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compr
     rows, ends = 0, []
     try:
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, target, options=options) as writer:
-            for block in blocks(batches):
+            for block in blocks(_as_in(batch, target) for batch in batches):
                 rows += len(block)
                 writer.write_batch(to_record_batch(block, target))
                 ends.append(sink.tell())

@@ -14,7 +14,7 @@ from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.dataset.rows import columns_to_read, kept_members, make_batch, open_scope
+from collidekit.dataset.rows import columns_of, kept_members, make_batch, open_scope
 from collidekit.errors import CollidekitError
 from collidekit.readers import open_file
 
@@ -94,7 +94,7 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
         if not 0 <= row < reader.rows:
             last = f"rows 0 to {reader.rows - 1:,}" if reader.rows else "no rows"
             raise CollidekitError(f"{path}: there is no row {row:,}; the file has {last}")
-        columns = columns_to_read(plan, list(reader.columns), with_truth=False, path=path)
+        columns = columns_of(plan, reader, with_truth=False)
         chunk = reader.read(columns, row, row + 1)
     scope = open_scope(plan, chunk, path, row)
     what = plan.analysis.rows or "row of the processor"

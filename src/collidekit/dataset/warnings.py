@@ -2,6 +2,7 @@
 
 from collidekit.dataset.kinematics import support_notes
 from collidekit.dataset.manifest import Manifest
+from collidekit.dataset.not_finite import lost_notes
 from collidekit.dataset.rows import matches
 from collidekit.dataset.split import groups_note
 
@@ -13,6 +14,7 @@ def data_warnings(manifest: Manifest) -> list[str]:
     said = [groups_note(equal["groups"], equal["rows"], manifest.rows)]
     if counts := summary.get("kinematic_counts"):
         said += support_notes(manifest.analysis, manifest.histogram, counts)
+    said += lost_notes(summary["lost"])
     said += _processes_without_files(manifest)
     return [text for text in said if text]
 

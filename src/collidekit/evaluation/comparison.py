@@ -7,7 +7,7 @@ import numpy as np
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.roc_result import RocResult
+from collidekit.evaluation.roc_result import FEW, RocResult
 from collidekit.evaluation.rows import Floats
 
 
@@ -15,17 +15,18 @@ from collidekit.evaluation.rows import Floats
 class Difference:
     """a - b with the error of the paired bootstrap; ``better`` is None where the difference is within ``sigmas`` errors.
 
-    ``value`` is None where one of the two is a limit only.
+    ``value`` is None where one of the two is a limit only, or stands on too few rows; ``reason`` says which.
     """
 
     quantity: str
     value: float | None
     error: float | None
     better: str | None
+    reason: str = ""
 
     def __str__(self) -> str:
         if self.value is None:
-            return f"{self.quantity}: not comparable, no background survives"
+            return f"{self.quantity}: not comparable, {self.reason}"
         verdict = f"{self.better} is better" if self.better else "no difference within the error"
         return f"{self.quantity}: {with_error(self.value, self.error)} ({verdict})"
 
@@ -64,11 +65,13 @@ def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> Paired
         better = (a.name if value > 0 else b.name) if abs(value) > sigmas * error else None
         return Difference(quantity, value, error, better)
 
+    few = _too_few(a)
     rejections = []
     for index, (mine, other) in enumerate(zip(a.rejections, b.rejections, strict=True)):
         quantity = f"1/εB at εS = {mine.signal_efficiency:g}"
-        if mine.limit or other.limit:
-            rejections.append(Difference(quantity, None, None, None))
+        if few or mine.limit or other.limit:
+            reason = few or "no background survives"
+            rejections.append(Difference(quantity, None, None, None, reason))
             continue
         # linear propagation, d(1/e) = -de/e^2: stays finite where a replicate has no background left
         change = (
@@ -76,6 +79,12 @@ def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> Paired
             - mine.value**2 * ours.background_efficiency[:, index]
         )
         rejections.append(difference(quantity, mine.value - other.value, change))
-    return PairedDifference(
-        a.name, b.name, sigmas, difference("AUC", a.auc - b.auc, ours.auc - theirs.auc), tuple(rejections)
-    )
+    auc = Difference("AUC", None, None, None, few) if few else difference("AUC", a.auc - b.auc, ours.auc - theirs.auc)
+    return PairedDifference(a.name, b.name, sigmas, auc, tuple(rejections))
+
+
+def _too_few(result: RocResult) -> str:
+    """Say which class has too few rows for the error of a difference, which the bootstrap would understate."""
+    rows = {"signal": result.signal_rows, "background": result.background_rows}
+    side = min(rows, key=lambda name: rows[name])
+    return f"{rows[side]} {side} rows are too few" if rows[side] < FEW else ""

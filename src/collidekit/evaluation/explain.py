@@ -81,8 +81,10 @@ def explain_files(
     return replace(made, folder=folder, pictures=[folder / picture.name for picture in made.pictures])
 
 
-def explain_sample(tagger: Tagger, analysis: Analysis, batch: Batch, folder: Path, settings: Settings) -> Explained:
-    """``importance.json`` and ``importance_<score>`` as PNG and PDF."""
+def explain_sample(
+    tagger: Tagger, analysis: Analysis, batch: Batch, folder: Path, settings: Settings, title: str = ""
+) -> Explained:
+    """Write ``importance.json`` and ``importance_<score>`` as PNG and PDF; ``title`` stands above the plots."""
     scores = find_scores(analysis, settings.scores)
     batches = list(batch.parts(settings.batch_size))
     found, notes = sample_importance(
@@ -91,7 +93,7 @@ def explain_sample(tagger: Tagger, analysis: Analysis, batch: Batch, folder: Pat
     pictures = []
     for result in found:
         pictures += plot_importance(
-            folder / f"importance_{result.score}", result, f"{analysis.name}, {len(batch):,} rows"
+            folder / f"importance_{result.score}", result, f"{title or analysis.name}, {len(batch):,} rows"
         )
         if result.completeness is not None and result.completeness > 0.05:
             notes.append(

@@ -111,10 +111,11 @@ def classification_metrics(predictions: Predictions) -> Metrics:
 
 
 def weighted_mean(values: ArrayLike, weights: ArrayLike) -> tuple[float, float]:
-    """Mean of values (N,) and its statistical error, sqrt(sum w^2 (x - mean)^2) / sum w."""
+    """Mean of values (N,) and its statistical error, sqrt(sum w^2 (x - mean)^2) / sum w; NaN of a single row."""
     value, weight = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     mean = (weight @ value) / weight.sum()
-    return float(mean), float(np.sqrt((weight**2) @ (value - mean) ** 2) / weight.sum())
+    error = float(np.sqrt((weight**2) @ (value - mean) ** 2) / weight.sum())
+    return float(mean), error if np.count_nonzero(weight) > 1 else float("nan")
 
 
 def class_counts(classes: tuple[str, ...], labels: ArrayLike, weights: ArrayLike) -> tuple[ClassCount, ...]:

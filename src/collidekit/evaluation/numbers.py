@@ -4,7 +4,7 @@ import math
 
 
 def with_error(value: float, error: float | None) -> str:
-    """``0.98477 ± 0.00017``, ``1290 ± 110``: two digits of the error, the value cut to match."""
+    """``0.98477 ± 0.00017``, ``1290 ± 110``: two digits of the error, the value cut to match; without an error the value."""
     if error is None or not math.isfinite(error) or error <= 0:
         return f"{value:.4g}"
     decimals = 1 - math.floor(math.log10(error))

@@ -24,10 +24,14 @@ class Rejection:
     background_efficiency_error: float | None = None
     error: float | None = None
     interval: tuple[float | None, float | None] | None = None
+    few_signal_rows: bool = False
+    """Whether the threshold stands on so few signal rows that no error can be stated."""
 
     def __str__(self) -> str:
         if self.limit:
             return f"> {self.value:.3g}"
+        if self.few_signal_rows:
+            return f"{self.value:.3g} (too few signal rows)"
         return f"{self.value:.4g}" if self.error is None else with_error(self.value, self.error)
 
     def as_dict(self) -> dict[str, Any]:

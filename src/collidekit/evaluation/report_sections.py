@@ -83,7 +83,7 @@ def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
 def _difference_row(pair: PairedDifference, index: int) -> tuple[str, str, str]:
     entry = (pair.auc, *pair.rejections)[index]
     if entry.value is None:
-        return entry.quantity, "—", "no background survives"
+        return entry.quantity, "—", entry.reason
     verdict = f"{entry.better} is better" if entry.better else "no difference within the error"
     return entry.quantity, with_error(entry.value, entry.error), verdict
 

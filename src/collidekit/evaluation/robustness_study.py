@@ -52,6 +52,13 @@ class Study:
     shown: float
     """The magnitude at which shapes are drawn."""
     summary: Percentiles | None = None
+    of: str = ""
+    """What is compared, for titles."""
+
+    @property
+    def title(self) -> str:
+        """Of tables, pictures and the page."""
+        return f"{self.analysis.name}, {self.of}" if self.of else self.analysis.name
 
     @property
     def rows(self) -> int:
@@ -77,7 +84,7 @@ def run_study(study: Study, folder: Path) -> list[Point]:
 
 def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[Path]]:
     """All pictures, PNG only, by the section of the page that shows them."""
-    name = study.analysis.name
+    name = study.title
     pictures: dict[str, list[Path]] = {"curves": [], "carried": [], "shapes": [], "inputs": []}
     for score in study.analysis.discriminators:
         pictures["curves"] += plot_robustness(folder / f"robustness_{score}", lines, score, name)
@@ -226,7 +233,7 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
     write_report(
         path,
         ReportContent(
-            title=f"{study.analysis.name}: robustness",
+            title=f"{study.title}: robustness",
             subtitle=f"{kinds}; {study.rows:,} rows",
             sections=(curves, *sections, *more),
         ),

@@ -21,6 +21,9 @@ from collidekit.sealed import write_sealed
 TARGETS = (0.3, 0.5, 0.7)
 """Signal efficiencies at which rejections are quoted."""
 
+FEWEST_SIGNAL = 5
+"""Signal rows below which a threshold at a signal efficiency is a matter of chance, and no error can be stated."""
+
 FEW = 20
 """Rows of a class below which the bootstrap alone is not trusted."""
 
@@ -123,7 +126,8 @@ def measure_roc(
         curve=curve,
         replicates=drawn,
         rejections=tuple(
-            _with_errors(curve.rejection(t), drawn.background_efficiency[:, i]) for i, t in enumerate(targets)
+            _with_errors(curve, curve.rejection(t), drawn.background_efficiency[:, i], signal_rows)
+            for i, t in enumerate(targets)
         ),
         signal=signal,
         background=background,
@@ -143,18 +147,35 @@ def measure_discriminator(predictions: Predictions, name: str, *, replicates: in
     )
 
 
-def write_rocs(path: Path, results: list[RocResult], ensembles: Sequence[dict[str, Any]] = ()) -> Path:
+def write_rocs(
+    path: Path, results: list[RocResult], ensembles: Sequence[dict[str, Any]] = (), attack: str = ""
+) -> Path:
     """One JSON file with the numbers and bands of all results; limits are marked, nothing is infinite.
 
-    ``ensembles`` holds the numbers of the members, where the results are those of an ensemble.
+    ``ensembles`` holds the numbers of the members, where the results are those of an ensemble. ``attack`` names what was
+    done to the rows.
     """
-    content = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
+    content: dict[str, Any] = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
+    content |= {"attack": attack} if attack else {}
     return write_sealed(path, content | ({"ensembles": list(ensembles)} if ensembles else {}))
 
 
-def _with_errors(rejection: Rejection, efficiencies: np.ndarray[Any, np.dtype[np.float64]]) -> Rejection:
-    """Errors from replicates (R,) of eB; that of 1/eB is propagated, so a replicate with eB = 0 cannot spoil it."""
+def _with_errors(
+    curve: RocCurve, rejection: Rejection, efficiencies: np.ndarray[Any, np.dtype[np.float64]], signal_rows: int
+) -> Rejection:
+    """Errors from replicates (R,) of eB; that of 1/eB is propagated, so a replicate with eB = 0 cannot spoil it.
+
+    With few signal rows the error is at least half of what eB changes by between the signal efficiencies one binomial error
+    below and above.
+    """
     spread = float(np.nanstd(efficiencies, ddof=1))
+    if signal_rows < FEWEST_SIGNAL:
+        return replace(rejection, few_signal_rows=True)
+    if signal_rows < FEW:
+        aim = rejection.signal_efficiency
+        sides = np.clip(aim + np.array([-1, 1]) * np.sqrt(aim * (1 - aim) / signal_rows), 1e-9, 1)
+        low, high = curve.background_efficiencies[curve.points(sides)]
+        spread = max(spread, float(high - low) / 2)
     if rejection.limit:
         return replace(rejection, background_efficiency_error=spread)
     low, high = np.nanpercentile(efficiencies, [15.87, 84.13])

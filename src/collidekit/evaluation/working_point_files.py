@@ -14,6 +14,7 @@ def write_working_points(stem: Path, found: Sequence[DiscriminatorPoints], descr
     """Write ``<stem>.json``, ``<stem>.yaml`` and, for correctionlib, ``<stem>_correctionlib.json``."""
     content = {
         "format": "collidekit working points 1",
+        **({"of": description} if description else {}),
         "rule": "tagged: score >= threshold",
         "discriminators": {entry.discriminator: entry.as_dict() for entry in found},
     }

@@ -10,16 +10,17 @@ import torch
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
+from collidekit.dataset.exact import join_exact
 from collidekit.dataset.loader import Dataset, Loader, ahead
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.dataset.pieces import CHUNK
-from collidekit.dataset.rows import build_rows, columns_to_read
+from collidekit.dataset.rows import build_rows, columns_of
 from collidekit.errors import CollidekitError
 from collidekit.inference.finite import check_answers
 from collidekit.inference.predictions import Predictions
 from collidekit.models.tagger import Tagger
 from collidekit.readers import BadFileError, expand, open_file
-from collidekit.readers.base import LostServerError
+from collidekit.readers.base import LostServerError, OneTree, UnsupportedError
 from collidekit.threads import sharing_cores
 from collidekit.training.checkpoint import Checkpoint
 
@@ -73,8 +74,8 @@ def predict_each(
         labels=np.concatenate(labels),
         weights=np.concatenate(weights),
         definitions=analysis.discriminators,
-        spectators={name: np.concatenate(parts) for name, parts in spectators.items()},
-        event={name: np.concatenate(parts) for name, parts in event.items()},
+        spectators={name: join_exact(parts, name) for name, parts in spectators.items()},
+        event={name: join_exact(parts, name) for name, parts in event.items()},
     )
     others = zip(found_by[1:], relegated[1:], strict=True)
     return [first, *(replace(first, probabilities=found[:, :number], relegated=part) for found, part in others)]
@@ -140,14 +141,16 @@ def predict_files_each(
 def _rows_of_files(
     plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str], counts: NotFinite
 ) -> Iterator[Batch]:
+    trees = OneTree()
     for number, path in enumerate(paths):
         start, opened = 0, False
         try:
             with open_file(path, plan.analysis.source) as reader:
-                columns = columns_to_read(plan, list(reader.columns), with_truth=False, path=path)
+                columns = columns_of(plan, reader, with_truth=False)
                 if reader.rows == 0:
                     raise BadFileError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
                 opened = True
+                trees.add(path, reader.tree)
                 for start in range(0, reader.rows, CHUNK):
                     chunk = reader.read(columns, start, min(start + CHUNK, reader.rows))
                     rows = build_rows(plan, chunk, path, number, start, keep_all=True)
@@ -155,7 +158,7 @@ def _rows_of_files(
                     if len(rows.batch):
                         yield rows.batch
         except CollidekitError as error:
-            lost = isinstance(error, LostServerError)
+            lost = isinstance(error, LostServerError | UnsupportedError)
             if not skip_bad_files or lost or (opened and not isinstance(error, BadFileError)):
                 raise
             skipped.append(f"{error} (its first {start:,} entries are predicted)" if start else str(error))

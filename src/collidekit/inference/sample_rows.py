@@ -9,9 +9,10 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.loader import Loader
 from collidekit.dataset.pieces import CHUNK
-from collidekit.dataset.rows import build_rows, columns_to_read
+from collidekit.dataset.rows import build_rows, columns_of
 from collidekit.errors import CollidekitError
 from collidekit.readers import expand, open_file
+from collidekit.readers.base import OneTree
 
 PLACES = 50
 """From so many places of the files the rows are taken at first."""
@@ -25,7 +26,8 @@ def sample_rows(
     Reads blocks at equal distances, and the next ones to them as long as the selection leaves too few rows.
     """
     paths = expand(files)
-    lengths = [_rows(plan, path) for path in paths]
+    trees = OneTree()
+    lengths = [_rows(plan, path, trees) for path in paths]
     total = sum(lengths)
     size = min(max(1, -(-limit // PLACES)), CHUNK)
     step = max(size, total * size // max(limit, 1))
@@ -47,8 +49,9 @@ def sample_rows(
     return rows.take(torch.from_numpy(kept))
 
 
-def _rows(plan: Plan, path: str) -> int:
+def _rows(plan: Plan, path: str, trees: OneTree) -> int:
     with open_file(path, plan.analysis.source) as reader:
+        trees.add(path, reader.tree)
         return reader.rows
 
 
@@ -57,7 +60,7 @@ def _read(plan: Plan, path: str, number: int, starts: Sequence[int], size: int) 
     if not len(starts):
         return
     with open_file(path, plan.analysis.source) as reader:
-        columns = columns_to_read(plan, list(reader.columns), with_truth=False, path=path)
+        columns = columns_of(plan, reader, with_truth=False)
         for start in starts:
             stop = min(start + size, reader.rows)
             chunk = reader.read(columns, start, stop)

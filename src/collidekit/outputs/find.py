@@ -25,6 +25,9 @@ VERSIONS = {
 }  # fmt: skip
 """How many names of versions stand in the path of a task's outputs."""
 
+UNDER = "_under_"
+"""Between the version of a test dataset and the attack on its rows, in the path of attacked results."""
+
 HOUR = 3600.0
 """What changed within this time may be being written."""
 
@@ -207,7 +210,8 @@ def _meant(user: Output, same: list[Output]) -> list[Output]:
 def _fits(user: Output, output: Output) -> bool:
     """The versions in a path are those of dataset, training and test dataset."""
     count = len(output.versions)
-    return user.analysis == output.analysis and output.versions in (user.versions[:count], user.versions[2:])
+    test = tuple(version.split(UNDER)[0] for version in user.versions[2:])
+    return user.analysis == output.analysis and output.versions in (user.versions[:count], user.versions[2:], test)
 
 
 def _may_need(other: Output, dataset: Output) -> bool:

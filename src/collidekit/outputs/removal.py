@@ -132,7 +132,7 @@ def remove(results: Path, items: Sequence[Removable]) -> list[Removable]:
             continue
         try:
             if item.kind.is_folder:
-                _remove_folder(item.path, results)
+                remove_folder(item.path, results)
             else:
                 item.path.unlink(missing_ok=True)
             removed.append(item)
@@ -143,8 +143,8 @@ def remove(results: Path, items: Sequence[Removable]) -> list[Removable]:
     return removed
 
 
-def _remove_folder(folder: Path, results: Path) -> None:
-    """Under another name first: a removal that is interrupted leaves nothing that looks like an output."""
+def remove_folder(folder: Path, results: Path) -> None:
+    """Remove a folder, under another name first: a removal that is interrupted leaves nothing that looks like an output."""
     if not HALF_REMOVED.fullmatch(folder.name):
         folder = folder.rename(folder.with_name(f".{folder.name}.{os.getpid()}.removed"))
     shutil.rmtree(folder)

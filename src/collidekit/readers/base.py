@@ -22,8 +22,18 @@ BLOCK = 1 << 18
 """Bytes that are fetched at a time where it is read here and there."""
 
 
+POINTER = b"version https://git-lfs.github.com/spec/"
+"""What Git LFS leaves in the place of a file that was not fetched begins so."""
+
+LARGEST_POINTER = 1024
+
+
 class BadFileError(CollidekitError):
     """A file that cannot be read at all, or no further: missing, empty, truncated or of another format."""
+
+
+class UnsupportedError(CollidekitError):
+    """A file, or a part of it, that the library does not know how to read. It may well be whole: it is never skipped."""
 
 
 class LostServerError(BadFileError):
@@ -35,12 +45,25 @@ class LostServerError(BadFileError):
         """What the server or the client said."""
 
 
+class SeveralTreesError(CollidekitError):
+    """A file with several trees or tables, of which none was named."""
+
+    def __init__(self, path: str, what: str, names: Sequence[str]) -> None:
+        listed = ", ".join(names)
+        super().__init__(f"{path}: holds several {what} ({listed}); name one with `source: {{tree: {names[0]}}}`")
+        self.what, self.names = what, list(names)
+
+
 class Reader(Protocol):
     """An open file: a table whose columns are numbers or (nested) lists of numbers, without missing values."""
 
     path: str
     columns: dict[str, str]
     """Name and type of each column, such as ``{"part_px": "var * float32", "label": "int32"}``."""
+    unreadable: dict[str, str]
+    """Columns of the file that are no (lists of) numbers, and what they are instead."""
+    tree: str
+    """The tree or group that is read; empty where a format has none."""
 
     @property
     def rows(self) -> int: ...
@@ -68,6 +91,7 @@ class FileReader(ABC):
         self.columns: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}
         """Columns of the file that are no (lists of) numbers, and what they are instead."""
+        self.tree = ""
 
     @cached_property
     def rows(self) -> int:
@@ -120,6 +144,25 @@ class FileReader(ABC):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+class OneTree:
+    """The trees of the files of one list: files in which different ones were found are not mixed."""
+
+    def __init__(self) -> None:
+        self._first: tuple[str, str] | None = None
+
+    def add(self, path: str, tree: str) -> None:
+        """Raise an error where the tree of a file has another name than that of the first file."""
+        if not tree:
+            return
+        self._first = self._first or (path, tree)
+        first, name = self._first
+        if tree != name:
+            raise CollidekitError(
+                f"{path}: its tree is {tree!r}, and {name!r} in {first}: files of one list need trees of one name; name it with "
+                f"`source: {{tree: {name}}}`, or leave the other files out"
+            )
 
 
 def chunks(reader: Reader, columns: Sequence[str], start: int, stop: int, size: int) -> Iterator[tuple[int, ak.Array]]:
@@ -219,24 +262,69 @@ def check(path: str) -> None:
         raise BadFileError(f"{path}: there is no such file")
     elif not os.access(path, os.R_OK):
         raise BadFileError(f"{path}: may not be read; look at its permissions")
-    elif os.path.getsize(path) == 0:
+    elif (size := os.path.getsize(path)) == 0:
         raise BadFileError(f"{path}: is empty (0 bytes); write it again or leave it out")
+    elif size < LARGEST_POINTER and _is_pointer(path):
+        raise BadFileError(f"{path}: is a Git LFS pointer and not the file itself; fetch that with `git lfs pull`")
 
 
-def bad_file(path: str, error: Exception, where: str = "") -> BadFileError:
+def _is_pointer(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(POINTER)) == POINTER
+
+
+UNKNOWN_TO_LIBRARY = (NotImplementedError, ImportError)
+CONFUSED = (KeyError, AttributeError, TypeError, AssertionError)
+"""Errors of a library that may come of damage, or of something that it does not know."""
+
+
+def bad_file(path: str, error: Exception, where: str = "") -> CollidekitError:
     """What a library said about a file that it could not read, in one line."""
+    if isinstance(error, CollidekitError):
+        return error
     if is_url(path) and (found := trouble(error)):
         if found.final:
             return BadFileError(f"{path}: {found.final} ({found.said[:160]})")
         return LostServerError(f"{path}: {where}the server is lost ({found.said[:160]})", found.said[:160])
-    said = " ".join(str(error).split())[:160]
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    what = said_by(error)
+    if isinstance(error, UNKNOWN_TO_LIBRARY):
+        return unsupported(path, what, where)
+    if isinstance(error, CONFUSED):
+        return BadFileError(
+            f"{path}: {where}cannot be read: it is damaged, or of a kind that {library_of(error)} does not know ({what}); copy "
+            "it again, write it in another way, or leave it out"
+        )
     return BadFileError(
         f"{path}: {where}cannot be read, it seems truncated or damaged ({what}); copy it again or leave it out"
     )
 
 
-def unopened(path: str, error: Exception, what: str, magic: bytes) -> BadFileError:
+def unsupported(path: str, what: str, where: str = "") -> UnsupportedError:
+    """An error for what is whole, as far as one can see, and cannot be read here all the same."""
+    return UnsupportedError(
+        f"{path}: {where}cannot be read here ({what}); nothing says that the file is damaged: use other columns, write it in "
+        "another way, or leave it out"
+    )
+
+
+def said_by(error: Exception) -> str:
+    """Kind and text of an error, in one short line."""
+    said = " ".join(str(error).split())[:160]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def library_of(error: Exception) -> str:
+    """The package whose code raised an error."""
+    last = error.__traceback__
+    name = "the library"
+    while last is not None:
+        package = str(last.tb_frame.f_globals.get("__name__", "")).split(".")[0]
+        name = package if package not in ("", "collidekit") else name
+        last = last.tb_next
+    return name
+
+
+def unopened(path: str, error: Exception, what: str, magic: bytes) -> CollidekitError:
     """A file that cannot be opened as, say, ``a Parquet`` file: it is of another format, or damaged."""
     bad = bad_file(path, error)
     if not (is_url(path) and trouble(error)):

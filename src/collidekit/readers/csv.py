@@ -6,6 +6,7 @@ from typing import Any
 
 import awkward as ak
 import pyarrow as pa
+from pyarrow import compute as pc
 from pyarrow import csv
 
 from collidekit.analysis.schema import Source
@@ -50,9 +51,14 @@ class CsvReader(FileReader):
         return self._rows
 
     def _look(self) -> int:
-        """The number of rows; fills the types, and goes from integers to numbers to text where a cell asks for it."""
+        """The number of rows; fills the types, and goes from integers to numbers to text where a cell asks for it.
+
+        Numbers from 2^63 on are tried as integers without sign.
+        """
+        tried: set[str] = set()
         while True:
             rows, nulls = 0, set()
+            large: set[str] = set()
             try:
                 for batch in self._batches(self._names):
                     rows += batch.num_rows
@@ -60,6 +66,8 @@ class CsvReader(FileReader):
                         self._types.setdefault(name, column.type)
                         if column.null_count and not pa.types.is_string(column.type):
                             nulls.add(name)
+                        if column.type == pa.float64() and (pc.max(column).as_py() or 0) >= 2.0**63:
+                            large.add(name)
             except pa.ArrowInvalid as error:
                 found = _COLUMN.search(str(error))
                 name = self._names[int(found[1])] if found else ""
@@ -69,6 +77,10 @@ class CsvReader(FileReader):
                         f"{self.path}: not a table of this form ({' '.join(str(error).split())[:160]})"
                     ) from None
                 self._types[name] = pa.float64() if kind is None or pa.types.is_integer(kind) else pa.string()
+                continue
+            if new := large - tried:
+                self._types |= dict.fromkeys(new, pa.uint64())
+                tried |= new
                 continue
             self._types |= dict.fromkeys(nulls, pa.float64())
             return rows

@@ -35,6 +35,16 @@ def _leaves(form: ak.forms.Form) -> Iterator[tuple[tuple[str, ...], str | None]]
         yield (), None
 
 
+def kind_of(form: ak.forms.Form) -> str:
+    """``string`` for text at any depth, else ``no number``: of a column that holds no numbers."""
+    inner = getattr(form, "contents", None) or [getattr(form, "content", None)]
+    if form.parameter("__array__") in ("string", "bytestring") or "string" in [
+        kind_of(f) for f in inner if f is not None
+    ]:
+        return "string"
+    return "no number"
+
+
 def number(dtype: Any) -> str | None:
     """What a number is in memory: halves become float32, since few operations know them; None for no number."""
     dtype = np.dtype(dtype)

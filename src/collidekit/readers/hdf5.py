@@ -11,7 +11,7 @@ import h5py
 
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary
+from collidekit.readers.base import BadFileError, FileReader, SeveralTreesError, bad_file, check, is_url, open_binary
 from collidekit.readers.hdf5_parts import Part, part_of
 from collidekit.readers.pandas_table import PandasPart, is_pandas
 
@@ -69,9 +69,8 @@ class Hdf5Reader(FileReader):
                 )
             return self._file[wanted]
         if len(groups) > 1:
-            raise CollidekitError(
-                f"{self.path}: holds several tables ({', '.join(groups)}); name one with `source: {{tree: {groups[0]}}}`"
-            )
+            raise SeveralTreesError(self.path, "tables", groups)
+        self.tree = groups[0] if groups else ""
         return self._file[groups[0]] if groups else self._file
 
     def _find(self, root: Any) -> int:

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-import re
+import os
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
@@ -14,15 +14,35 @@ from numpy.typing import NDArray
 
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
-from collidekit.readers.base import BadFileError, FileReader, bad_file, open_binary
+from collidekit.readers.base import BadFileError, FileReader, bad_file, is_url, open_binary
 from collidekit.readers.layout import Layout, Level, ShapeError, shown, written
 
 SAMPLE = 100
 """Lines that are looked at to see what an object holds."""
 
+_counted: dict[tuple[str | int, ...], int] = {}
+"""Lines of the files that this process has read to their end."""
+
+
+def _whole_names(sample: list[Any]) -> set[str]:
+    """Return the names of the objects' own numbers that are integers in all of them."""
+    objects = [line for line in sample if isinstance(line, dict)]
+    names = {name for line in objects for name in line}
+    return {name for name in names if all(type(line.get(name)) is int for line in objects)}
+
+
+class LinesAreListsError(CollidekitError):
+    """JSON lines that are lists, without a layout that names what stands in them."""
+
+    def __init__(self, path: str, sample: list[Any]) -> None:
+        super().__init__(
+            f"{path}: its lines are lists; name their positions with `source: {{layout: [...]}}` (see docs/formats.md)"
+        )
+        self.sample = sample
+
 
 class JsonLinesReader(FileReader):
-    """A file that is read from its begin to its end; all numbers are float64, ``"NaN"`` and ``"-inf"`` among them.
+    """A file that is read from its begin to its end; numbers are float64, ``"NaN"`` and ``"-inf"`` among them, or integers.
 
     ``rows`` reads the whole file once to count its lines. Reading on where the last call ended is free; anything else
     begins anew.
@@ -38,23 +58,22 @@ class JsonLinesReader(FileReader):
         finally:
             lines.close()
         self._layout = self._find(sample)
+        self._whole = {name for name in _whole_names(sample) if self.source.layout is None}
+        """Names of the line's own numbers that are integers in the sample."""
         self._where: dict[str, tuple[Level, int]] = {}
         for name, level, position in self._layout.columns():
-            name = re.sub(r"\W", "_", name)
             if name in self._where:
                 self.unreadable[name] = "in the file twice under this name"
             self._where[name] = (level, position)
-            self.columns[name] = "var * float64" if level.depth else "float64"
+            kind = "int64" if name in self._whole else "float64"
+            self.columns[name] = "var * float64" if level.depth else kind
 
     def _find(self, sample: list[Any]) -> Layout:
         layout: Any = self.source.layout
         if layout is not None:
             return written(layout)
         if not all(isinstance(line, dict) for line in sample):
-            raise CollidekitError(
-                f"{self.path}: its lines are lists; name their positions with `source: {{layout: [...]}}` "
-                "(see docs/formats.md)"
-            )
+            raise LinesAreListsError(self.path, sample)
         found, self.unreadable = shown(sample)
         return found
 
@@ -83,7 +102,14 @@ class JsonLinesReader(FileReader):
             ) from error
 
     def _count(self) -> int:
-        return sum(1 for _ in self._stream())
+        """The number of lines; a process reads a local file once for it, as long as the file does not change."""
+        if is_url(self.path):
+            return sum(1 for _ in self._stream())
+        status = os.stat(self.path)
+        key = (os.path.realpath(self.path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        if key not in _counted:
+            _counted[key] = sum(1 for _ in self._stream())
+        return _counted[key]
 
     def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
         if self._lines is None or self._position != start:
@@ -133,8 +159,26 @@ class JsonLinesReader(FileReader):
 
     def _column(self, name: str, matrices: dict[int, NDArray[np.float64]]) -> ak.Array:
         level, position = self._where[name]
-        values = ak.from_numpy(np.ascontiguousarray(matrices[id(level)][:, position]))
+        numbers = np.ascontiguousarray(matrices[id(level)][:, position])
+        if name in self._whole or (abs(numbers) >= 2**53).any():
+            numbers = self._integers(name, level, position, numbers)
+        values = ak.from_numpy(numbers)
         return ak.unflatten(values, np.asarray(level.counts, np.int64)) if level.depth else values
+
+    def _integers(self, name: str, level: Level, position: int, numbers: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the numbers of a column as integers, which double precision may round, if all of them are."""
+        given = [row if level.scalar else row[position] for row in level.rows]
+        if not all(type(number) is int for number in given):
+            if rounded := [n for n, f in zip(given, numbers, strict=True) if type(n) is int and n != int(f)]:
+                raise BadFileError(
+                    f"{self.path}: {name} is {rounded[0]} in one line and no integer in another; no column holds both exactly"
+                )
+            return numbers
+        try:
+            return np.array(given, dtype=np.uint64 if max(given, default=0) >= 1 << 63 else np.int64)
+        except OverflowError:
+            large = max(given, key=abs)
+            raise BadFileError(f"{self.path}: {name} is {large}, an integer of more than 64 bits") from None
 
     def detour(self, start: int) -> int:
         """All lines before must be found, which takes about a tenth of the time of reading them."""

@@ -147,7 +147,7 @@ class PandasPart:
             self.unreadable[name] = str(dtypes[0])
         else:
             self._where[name] = members
-            self.columns[re.sub(r"\W", "_", name)] = prefix + primitive
+            self.columns[name] = prefix + primitive
 
     def _dtype(self, block: int) -> np.dtype[Any]:
         dataset, field = self._blocks[block]
@@ -155,7 +155,7 @@ class PandasPart:
         return dtype.base
 
     def read(self, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
-        wanted = [name for name in self._where if re.sub(r"\W", "_", name) in names]
+        wanted = [name for name in self._where if name in names]
         counts = {count for count, families in self._families.items() if set(families) & set(wanted)}
         # the padding of a family shows only with all families of its length
         needed = wanted + [family for count in counts for family in self._families[count]]
@@ -168,8 +168,7 @@ class PandasPart:
             )
             keep = before_padding(padding)
             result |= {name: lists(matrices[name], keep) for name in self._families[count] if name in wanted}
-        result |= {name: full(matrices[name][:, 0]) for name in wanted if name not in result}
-        return {re.sub(r"\W", "_", name): array for name, array in result.items()}
+        return result | {name: full(matrices[name][:, 0]) for name in wanted if name not in result}
 
     def _block(self, block: int, start: int, stop: int) -> NDArray[Any]:
         dataset, field = self._blocks[block]

@@ -39,7 +39,7 @@ class ParquetReader(FileReader):
     def _find_columns(self, schema: pa.Schema) -> None:
         for field in schema:
             try:
-                form = ak.to_layout(ak.from_arrow(pa.array([], field.type))).form
+                form = ak.to_layout(ak.from_arrow(pa.array([], storage_type(field.type)))).form
             except (TypeError, ValueError, NotImplementedError, AssertionError):  # decimals, maps and the like
                 self.unreadable[field.name] = str(field.type)
                 continue
@@ -65,7 +65,8 @@ class ParquetReader(FileReader):
         result = {}
         for name in columns:
             field, inner = self._where[name]
-            array = ak.from_arrow(pa.chunked_array(map(_whole, table.column(field).chunks)))
+            stored = table.column(field).cast(storage_type(table.column(field).type))
+            array = ak.from_arrow(pa.chunked_array(map(_whole, stored.chunks)))
             result[name] = plain(array[inner] if inner else array, f"{self.path}: column {name!r}", start)
         return result
 
@@ -82,6 +83,20 @@ class ParquetReader(FileReader):
     def close(self) -> None:
         self._stream = None
         self._handle.close()
+
+
+def storage_type(kind: pa.DataType) -> pa.DataType:
+    """A type without extensions, such as awkward's own, at any depth."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return storage_type(kind.storage_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(storage_type(field.type)) for field in kind])
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        return kind
+    inner = kind.value_field.with_type(storage_type(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(inner, kind.list_size)
+    return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
 
 
 def _local(path: str) -> Any:

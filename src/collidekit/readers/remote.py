@@ -39,7 +39,9 @@ class RemoteReader:
         self._status = known_status(url)
         self._source = str(cache.find(url, self._status) or url)
         self._lost = False
-        self.columns = self._try(url, lambda reader: reader.columns)
+        self.columns, self.unreadable, self.tree = self._try(
+            url, lambda reader: (reader.columns, reader.unreadable, reader.tree)
+        )
 
     @cached_property
     def rows(self) -> int:

@@ -14,8 +14,20 @@ from uproot.interpretation.objects import AsStridedObjects
 from collidekit.analysis.names import quoted, simple_name
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.readers.base import BadFileError, FileReader, LostServerError, bad_file, check, is_url, unopened
-from collidekit.readers.flatten import leaves, plain
+from collidekit.readers.base import (
+    BadFileError,
+    FileReader,
+    LostServerError,
+    SeveralTreesError,
+    bad_file,
+    check,
+    is_url,
+    said_by,
+    unopened,
+    unsupported,
+)
+from collidekit.readers.flatten import kind_of, leaves, plain
+from collidekit.readers.unclosed import check_closed
 from collidekit.readers.xrootd import trouble
 
 TREES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
@@ -35,25 +47,27 @@ class RootReader(FileReader):
         except Exception as error:
             raise unopened(path, error, "a ROOT", b"root") from error
         try:
-            self._check_size()
+            size = self._check_size()
             self.tree = self._tree_name()
             try:
                 self._tree: Any = self._file[self.tree]
                 self._where: dict[str, tuple[str, tuple[str, ...]]] = {}
                 self._find_columns()
+                check_closed(path, self._file.file, size, self._tree)
             except Exception as error:
                 raise bad_file(path, error, f"tree {self.tree!r} ") from error
         except BaseException:
             self._file.close()
             raise
 
-    def _check_size(self) -> None:
+    def _check_size(self) -> int:
         try:
-            size = self._file.file.source.num_bytes if is_url(self.path) else os.path.getsize(self.path)
+            size: int = self._file.file.source.num_bytes if is_url(self.path) else os.path.getsize(self.path)
         except OSError as error:
             raise bad_file(self.path, error) from error
         if size < (end := self._file.file.fEND):
             raise BadFileError(f"{self.path}: is truncated: it should have {end} bytes and has {size}; copy it again")
+        return size
 
     def _tree_name(self) -> str:
         try:
@@ -69,9 +83,7 @@ class RootReader(FileReader):
                 return "Events"
             if not trees:
                 raise BadFileError(f"{self.path}: holds no TTree and no RNTuple")
-            raise CollidekitError(
-                f"{self.path}: holds several trees ({', '.join(trees)}); name one with `source: {{tree: {trees[0]}}}`"
-            )
+            raise SeveralTreesError(self.path, "trees", trees)
         if wanted.split(";")[0] not in trees:
             if not trees:
                 raise BadFileError(f"{self.path}: there is no tree {wanted!r}; it holds none")
@@ -93,7 +105,7 @@ class RootReader(FileReader):
                 continue
             for name, fields, columntype in leaves(simple, form):
                 if columntype is None:
-                    self.unreadable[simple_name(name)] = "no number"
+                    self.unreadable[simple_name(name)] = kind_of(form)
                 else:
                     found.setdefault(simple_name(name), []).append((branch, fields, columntype))
         for name, columns in found.items():
@@ -157,8 +169,24 @@ class RootReader(FileReader):
                 try:
                     self._arrays([branch], start, stop)
                 except Exception as bad:
-                    raise bad_file(self.path, bad, f"branch {branch!r}, rows {start} to {stop}, ") from bad
+                    where = f"branch {branch!r}, rows {start} to {stop}, "
+                    if self._decompresses(branch, start, stop):
+                        raise unsupported(self.path, said_by(bad), where) from bad
+                    raise bad_file(self.path, bad, where) from bad
             raise whole from error
+
+    def _decompresses(self, name: str, start: int, stop: int) -> bool:
+        """Return whether all baskets of these rows are there and can be unpacked: then the branch is not truncated."""
+        if _is_ntuple(self._tree):
+            return False
+        branch, bounds = self._branches[name], self._bounds(name)
+        try:
+            for number in range(branch.num_baskets):
+                if bounds[number] < stop and bounds[number + 1] > start:
+                    _ = branch.basket(number).data
+        except Exception:  # noqa: BLE001  # of many kinds, from all libraries of compression
+            return False
+        return True
 
     def _arrays(self, branches: list[str], start: int, stop: int) -> dict[str, ak.Array]:
         options = {"entry_start": start, "entry_stop": stop, "array_cache": None}

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from collidekit.analysis.names import simple_name
+
 _SPELLINGS = {
     "px": ("px", "p_x", "mom_x"),
     "py": ("py", "p_y", "mom_y"),
@@ -43,9 +45,10 @@ def find_momentum(names: Iterable[str], prefix: str = "") -> Momentum | None:
     """The four-momentum among columns that begin with a prefix: pt, eta, phi where they are, else px, py, pz."""
     found: dict[str, str] = {}
     for name in names:
-        if not name.lower().startswith(prefix.lower()):
+        plain = simple_name(name.strip("`")).removeprefix("INPUTS_")
+        if not plain.lower().startswith(prefix.lower()):
             continue
-        rest = name[len(prefix) :].lower().lstrip("_")
+        rest = plain[len(prefix) :].lower().lstrip("_")
         for part, spellings in _SPELLINGS.items():
             if rest in spellings:
                 found.setdefault(part, name)

@@ -12,15 +12,17 @@ import numpy as np
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis, Source
 from collidekit.analysis.scope import Plan
-from collidekit.dataset.rows import build_rows, columns_to_read, open_scope
+from collidekit.dataset.rows import build_rows, open_scope
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
-from collidekit.starter.columns import Column, sampled
+from collidekit.starter.columns import Column, expression_names, sampled, without_numbered
 from collidekit.starter.guess import Guess, guess
+from collidekit.starter.source import find_source
 from collidekit.starter.text import write_text
+from collidekit.starter.treat import Sampled, treat
 
-_FILES, _PLACES, _ROWS = 3, 4, 500
+_FILES, _PLACES, _ROWS = 3, 4, 1000
 """So many rows are read in so many places of so many files."""
 
 
@@ -42,45 +44,52 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     if output.exists() and not force:
         raise CollidekitError(f"{output}: is there already; choose another name with -o, or --force to replace it")
     paths = expand(list(patterns))
-    source = Source(tree=tree)
-    columns, looked_at = _look(paths[:_FILES], source)
+    source = find_source(paths[0], tree)
+    samples, columns, rows = _look(paths[:_FILES], source)
     if not columns:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
     found = guess(columns)
+    found.rows_in_files = rows * len(paths) // len(paths[:_FILES])
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
     named = [_from_there(pattern, output) for pattern in patterns]
-    keys = {"tree": tree} if tree else {}
-    first = write_text(found, keys, named, {}, about)
-    bins = _bins(Plan(*parse_analysis(first, str(output))), found, paths[0])
-    text = write_text(found, keys, named, bins, about)
-    analysis, lines = parse_analysis(text, str(output))
-    counts = _dry_run(Plan(analysis, lines), paths[:_FILES])
+    keys = source.model_dump(exclude_defaults=True)
+
+    def parse(found: Guess, bins: dict[str, list[float]] | None = None) -> Plan:
+        return Plan(*parse_analysis(write_text(found, keys, named, bins or {}, about), str(output)))
+
+    treat(found, samples, parse)
+    bins = _bins(parse(found), found, samples)
+    plan = parse(found, bins)
+    counts = _dry_run(plan, samples)
     with replacing(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return Started(output, analysis, found, looked_at, counts)
+        temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
+    return Started(output, plan.analysis, found, sum(len(sample.chunk) for sample in samples), counts)
 
 
-def _look(paths: list[str], source: Source) -> tuple[dict[str, Column], int]:
-    """A sample of every column that an analysis may use, from several places: files are often sorted by class."""
-    parts: list[ak.Array] = []
+def _look(paths: list[str], source: Source) -> tuple[list[Sampled], dict[str, Column], int]:
+    """Rows from several places, as files are often sorted by class; their columns; the number of rows in the files."""
+    samples: list[Sampled] = []
     types: dict[str, str] = {}
-    for path in paths:
+    rows = 0
+    for number, path in enumerate(paths):
         with open_file(path, source) as reader:
             types = types or dict(reader.columns)
             usable = [name for name in types if name in reader.columns]
             types = {name: types[name] for name in usable}
             if not reader.rows or not types:
                 raise CollidekitError(f"{path}: holds no entries" if types else f"{path}: holds no columns of numbers")
+            rows += reader.rows
             for start, stop in _places(reader.rows):
-                parts.append(reader.read(list(types), start, stop))
+                samples.append(Sampled(path, number, start, reader.read(list(types), start, stop)))
     columns = {}
+    names = expression_names(types)
     for name, columntype in types.items():
-        column = sampled(name, columntype, ak.concatenate([part[name] for part in parts]))
-        if column is not None:
-            columns[name] = column
-    return columns, sum(len(part) for part in parts)
+        array = ak.concatenate([sample.chunk[name] for sample in samples])
+        if (column := sampled(names[name], columntype, array)) is not None:
+            columns[names[name]] = column
+    return samples, without_numbered(columns), rows
 
 
 def _places(rows: int) -> list[tuple[int, int]]:
@@ -97,18 +106,15 @@ def _from_there(pattern: str, output: Path) -> str:
     return os.path.relpath(pattern, output.absolute().parent)
 
 
-def _bins(plan: Plan, found: Guess, path: str) -> dict[str, list[float]]:
+def _bins(plan: Plan, found: Guess, samples: Sequence[Sampled]) -> dict[str, list[float]]:
     """Edges that hold about as many rows each, rounded; none for what hardly varies."""
-    names = [name for name in found.kinematics if name]
-    if not names:
-        return {}
-    with open_file(path, plan.analysis.source) as reader:
-        start, stop = _places(reader.rows)[0]
-        chunk = reader.read(columns_to_read(plan, list(reader.columns)), start, stop)
-    scope = open_scope(plan, chunk, path, start)
     bins = {}
-    for name in names:
-        values = np.asarray(scope[name], dtype=np.float64)
+    for name in found.kinematics:
+        parts = []
+        for sample in samples:
+            scope = open_scope(plan, sample.columns(plan), sample.path, sample.start)
+            parts.append(np.asarray(scope[name], dtype=np.float64))
+        values = np.concatenate(parts)
         values = values[np.isfinite(values)]
         if len(values) >= 50:
             edges = _rounded(np.percentile(values, [0.5, 20, 40, 60, 80, 99.5]))
@@ -123,16 +129,11 @@ def _rounded(edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]
     return [float(f"{step * np.round(edge / step):.6g}") for edge in edges]
 
 
-def _dry_run(plan: Plan, paths: list[str]) -> dict[str, int]:
+def _dry_run(plan: Plan, samples: Sequence[Sampled]) -> dict[str, int]:
     """Rows of each class among those that were looked at; what cannot be built is an error before anything is written."""
     counts = dict.fromkeys(plan.analysis.classes, 0)
-    for number, path in enumerate(paths):
-        with open_file(path, plan.analysis.source) as reader:
-            columns = columns_to_read(plan, list(reader.columns), path=path)
-            for start, stop in _places(reader.rows):
-                labels = build_rows(
-                    plan, reader.read(columns, start, stop), path, number, start, keep_all=True
-                ).batch.labels
-                for k, name in enumerate(counts):
-                    counts[name] += int((labels == k).sum())
+    for sample in samples:
+        rows = build_rows(plan, sample.columns(plan), sample.path, sample.number, sample.start, keep_all=True)
+        for k, name in enumerate(counts):
+            counts[name] += int((rows.batch.labels == k).sum())
     return counts

@@ -2,20 +2,30 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
+from collidekit.analysis.load import YamlLoader
 from collidekit.starter.guess import Guess, GuessedFeature, GuessedInput
+from collidekit.starter.recipe import recipe
 
 _NICE = {"b": "B", "c": "C", "light": "L", "tau": "T"}
 
 
-def write_text(found: Guess, source: dict[str, str], files: list[str], bins: dict[str, list[float]], about: str) -> str:
+def write_text(found: Guess, source: dict[str, Any], files: list[str], bins: dict[str, list[float]], about: str) -> str:
     """The whole file."""
     parts = [list(_head(about, source, files))]
     parts += [
         list(part)
-        for part in (_rows(found), _selection(), _variables(found), _classes(found), _inputs(found), _rest(found, bins))
+        for part in (
+            _rows(found),
+            _selection(bins),
+            _variables(found),
+            _classes(found),
+            _inputs(found),
+            _rest(found, bins),
+        )
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -24,23 +34,33 @@ def quoted(text: str, flow: bool = False) -> str:
     """As YAML reads it back: in quotes where it would not be this text."""
     safe = not flow or not set(text) & set(",[]{}")
     try:
-        safe = safe and yaml.safe_load(text) == text and " #" not in text and ": " not in text
+        safe = safe and yaml.load(text, YamlLoader) == text and " #" not in text and ": " not in text
     except yaml.YAMLError:
         safe = False
     return text if safe else json.dumps(text)
 
 
-def _head(about: str, source: dict[str, str], files: list[str]) -> Iterator[str]:
+def _head(about: str, source: dict[str, Any], files: list[str]) -> Iterator[str]:
     yield f"# {about}"
     yield "# Made by looking at the file: read it once, and take out what is no input. Then:"
     yield "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted"
     yield "#   collidekit run THIS_FILE       to the ROC curve and the report"
     yield ""
-    if source:
-        yield f"source: {{{', '.join(f'{key}: {quoted(value, True)}' for key, value in source.items())}}}"
+    yield from _source(source)
     yield "files:"
     yield f"  training: [{', '.join(quoted(file, True) for file in files)}]"
     yield "  # test: [test.root]   # files to judge the tagger by; without them it is a part of the training files"
+
+
+def _source(source: dict[str, Any]) -> Iterator[str]:
+    layout = source.get("layout")
+    if isinstance(layout, list):
+        yield "# What stands where in a line: give the names that they have. `each` is a list of any length."
+        yield "source:"
+        yield "  layout:"
+        yield from (f"    - {text}" for text in (json.dumps(part).replace('"', "") for part in layout))
+    elif source:
+        yield f"source: {{{', '.join(f'{key}: {quoted(value, True)}' for key, value in source.items())}}}"
 
 
 def _rows(found: Guess) -> Iterator[str]:
@@ -57,9 +77,11 @@ def _rows(found: Guess) -> Iterator[str]:
         yield f"# members: {{{', '.join(f'{name}: {index}' for name, index in found.members.items())}}}"
 
 
-def _selection() -> Iterator[str]:
-    yield "# Rows to keep, such as: jet_pt > 20 and abs(jet_eta) < 2.5"
-    yield "# selection: ..."
+def _selection(bins: dict[str, list[float]]) -> Iterator[str]:
+    yield "# Rows to keep: an expression that holds for them. All are kept without it."
+    if len(bins) == 2:
+        (pt, edges), (eta, others) = bins.items()
+        yield f"# selection: {pt} > {edges[1]:g} and abs({eta}) < {max(map(abs, others)):g}"
 
 
 def _variables(found: Guess) -> Iterator[str]:
@@ -85,7 +107,9 @@ def _classes(found: Guess) -> Iterator[str]:
 
 
 def _inputs(found: Guess) -> Iterator[str]:
-    yield "# What the network sees. Bounds hold outliers; `default: x` says which value means missing."
+    yield "# What the network sees. Transforms, bounds and defaults were chosen by quantiles of the values (docs/command.md):"
+    yield "# what standard scaling would squash became log or arcsinh; bounds lie beyond all usual values and hold outliers;"
+    yield "# the default stands for what is missing, or NaN."
     yield "inputs:"
     if not found.inputs:
         yield "  # FILL IN: no column looks like an input"
@@ -100,6 +124,8 @@ def _input(entry: GuessedInput) -> Iterator[str]:
         yield f"    limit: {entry.limit}"
         if entry.order:
             yield f"    order: {quoted(entry.order)}"
+        if entry.where:
+            yield f"    where: {quoted(entry.where)}  # the others only fill the lists up"
         if entry.momenta:
             yield f"    momenta: [{', '.join(quoted(text, True) for text in entry.momenta)}]  # px, py, pz, E in GeV"
         if entry.coordinates:
@@ -110,7 +136,7 @@ def _input(entry: GuessedInput) -> Iterator[str]:
         if feature.why_not:
             refused.setdefault(feature.why_not, []).append(feature)
         else:
-            yield f"      - {_feature(feature)}"
+            yield f"      - {_feature(feature)}{f'  # {feature.note}' if feature.note else ''}"
     for reason, features in refused.items():
         if len(features) > 6:
             yield f"      # {reason}: {_some([feature.name for feature in features])}"
@@ -127,6 +153,8 @@ def _feature(feature: GuessedFeature) -> str:
         parts["kind"] = feature.kind
     if feature.bounds:
         parts["bounds"] = f"[{feature.bounds[0]:g}, {feature.bounds[1]:g}]"
+    if feature.default is not None:
+        parts["default"] = f"{feature.default:g}"
     if len(parts) == 1:
         return quoted(feature.name)
     return f"{{{', '.join(f'{key}: {value}' for key, value in parts.items())}}}"
@@ -143,16 +171,19 @@ def _rest(found: Guess, bins: dict[str, list[float]]) -> Iterator[str]:
     classes = list(found.label.classes) if found.label else ["background", "signal"]
     reference = next((name for name in ("background", "light") if name in classes), classes[0])
     if bins:
-        yield "# Classes are brought to the shape of the reference class in these bins, so that it cannot be learnt"
-        yield f"kinematics: {{{', '.join(f'{name}: {_numbers(edges)}' for name, edges in bins.items())}, reference: {reference}}}"
+        yield "# Without the #, classes are brought to the shape of the reference class in these bins, so that the network"
+        yield "# cannot learn the spectra of a simulation in place of the classes; it takes rows from the training."
+        yield f"# kinematics: {{{', '.join(f'{name}: {_numbers(edges)}' for name, edges in bins.items())}, reference: {reference}}}"
     yield "discriminators:"
     for signal, background in _pairs(classes, reference):
         nice = signal in _NICE and background in _NICE
         name = f"{_NICE[signal]}vs{_NICE[background]}" if nice else f"{signal}_vs_{background}"
         yield f"  {name}: {{signal: {quoted(signal, True)}, background: {quoted(background, True)}}}"
     yield "working_points: [0.1, 0.01, 0.001]  # mistag rates"
-    if not any(entry.limit for entry in found.inputs):
-        yield "training: {model_name: mlp}  # no collection was found, and the default pfn needs one"
+    yield ""
+    yield "training:"
+    for key, value, why in recipe(found):
+        yield f"  {key}: {value}{f'  # {why}' if why else ''}"
 
 
 def _pairs(classes: list[str], reference: str) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,9 @@ from collidekit.plain_text import literal
 from collidekit.provenance import provenance
 from collidekit.sealed import read_sealed, write_sealed
 from collidekit.shipped import find_analysis, load_plan
+from collidekit.tasks.log import writing_to
+from collidekit.tasks.parameters import checked, refuse_unused_prefixes
+from collidekit.tasks.removal import remove_outputs
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
 
@@ -50,7 +53,7 @@ logging.getLogger("luigi-interface").addFilter(_OneLine())
 
 def results_folder() -> Path:
     """Where outputs go: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
-    return Path(os.environ.get("COLLIDEKIT_OUTPUT", "results")).absolute()
+    return Path(os.environ.get("COLLIDEKIT_OUTPUT") or "results").expanduser().absolute()
 
 
 class AnalysisTask(law.Task):  # type: ignore[misc]
@@ -77,9 +80,42 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def analysis_folder(self) -> Path:
         return find_analysis(str(self.config)).resolve().parent
 
+    @classmethod
+    def modify_task_attributes(cls) -> None:
+        """law calls this for each new class: a wrong value of a parameter is one line."""
+        for name, parameter in cls.get_params():
+            checked(name.replace("_", "-"), parameter)
+
+    @classmethod
+    def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            return super().get_param_values(params, args, kwargs)
+        except luigi.parameter.MissingParameterException:
+            raise CollidekitError("--config: is needed: an analysis file, or the name of one that ships") from None
+
     def identity(self) -> dict[str, Any]:
         """All that decides what the output holds."""
         raise NotImplementedError(f"{type(self).__name__}.identity")
+
+    def complete(self) -> bool:
+        """Return whether the output is there; if not, look first at everything that would end with an error later.
+
+        law and the command ask this of every task before they run one, so that nothing is written yet.
+        """
+        if law.parser.root_task() is self:
+            refuse_unused_prefixes(self)
+        return bool(super().complete()) or not self._looked
+
+    @cached_property
+    def _looked(self) -> bool:
+        """True, after a look at this task and at those that it needs."""
+        self.look_first()
+        for needed in luigi.task.flatten(self.requires()):  # type: ignore[no-untyped-call]
+            needed.complete()
+        return True
+
+    def look_first(self) -> None:
+        """Raise the errors that this task itself would end with, as far as they can be told in seconds."""
 
     def make(self) -> None:
         """Make the output; `run` calls it when no other process is making the same one."""
@@ -87,7 +123,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     def run(self) -> None:
         """Make the output unless another process does: then wait for that one and take what it made."""
-        with one_at_a_time(self.folder.with_name(f".{self.folder.name}.lock")) as waited:
+        log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
+        with writing_to(log), one_at_a_time(self.lock) as waited:
             if waited and self.complete():
                 self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
                 return
@@ -109,6 +146,15 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             if problem := name_problem(name):
                 raise CollidekitError(f"{self.config}: {name!r} {problem}: it cannot be the name of a folder")
         return results_folder().joinpath(type(self).__name__, self.analysis.name, *self.versions_in_path(), self.hash)
+
+    @property
+    def lock(self) -> Path:
+        """The file that says that the output is being made."""
+        return self.folder.with_name(f".{self.folder.name}.lock")
+
+    def _remove_output(self, args: Any) -> bool:
+        """Of law's ``--remove-output``."""
+        return remove_outputs(self, *args)
 
     def target(self, name: str) -> law.LocalFileTarget:
         return law.LocalFileTarget(str(self.folder / name))
@@ -142,6 +188,7 @@ def run_with_requirements(task: law.Task) -> None:
     """Run a task after whatever it needs that is not there yet; what is there stays. Errors come through as they are."""
     if task.complete():
         return
-    for needed in luigi.task.flatten(task.requires()):  # type: ignore[no-untyped-call]
-        run_with_requirements(needed)
+    needed = luigi.task.flatten(task.requires())  # type: ignore[no-untyped-call]
+    for other in sorted(needed, key=lambda other: -other.priority):
+        run_with_requirements(other)
     task.run()

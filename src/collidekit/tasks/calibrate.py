@@ -25,6 +25,7 @@ from collidekit.progress import counting
 from collidekit.readers import expand, file_id
 from collidekit.sealed import read_sealed
 from collidekit.shipped import shipped_models
+from collidekit.tasks.titles import short
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, store_temperature
 from collidekit.training.prepare import validation_rows
 
@@ -70,7 +71,7 @@ def calibrate(
     temperature = temperature_of(predictions, fitted_on)
     result = measure_calibration(predictions, temperature)
     folder = out or path.parent / "calibration"
-    plots = plot_reliabilities(folder, predictions, temperature, loaded.analysis.name)
+    plots = plot_reliabilities(folder, predictions, temperature, f"{loaded.analysis.name}, {short(str(path))}")
     write_json(folder / "calibration.json", result.as_dict())
     store_temperature(path, temperature)  # last: after an error the model is as it was
     return Calibrated(path, result, folder, plots, skipped)

@@ -1,13 +1,16 @@
 """DatasetConstructorTask: files -> shards and a manifest."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import law
 import luigi
 
+from collidekit.dataset.batch import Batch
 from collidekit.dataset.construct import construct
-from collidekit.dataset.loader import Dataset
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.look import FIRST, first_look
 from collidekit.dataset.manifest import FORMAT
 from collidekit.dataset.warnings import data_warnings
 from collidekit.dataset.workers import check_executor
@@ -71,6 +74,18 @@ class DatasetConstructorTask(DatasetParameters):
     """Construct a dataset: select rows, evaluate variables, write shards and a manifest."""
 
     exclude_index = False
+    priority = 1
+    """Also test files are read before a training begins: what is wrong with them need not wait for its end."""
+
+    def look_first(self) -> None:
+        _ = self.first_rows
+
+    @cached_property
+    def first_rows(self) -> Batch | None:
+        """Some rows of the dataset, from the files where it is not constructed; None where the first entries hold none."""
+        if law.Task.complete(self):
+            return next(iter(Loader(self.dataset(), FIRST)))
+        return first_look(self.plan, self.files(), self.skip_bad_files, self.debug)
 
     def check_parameters(self) -> None:
         """An error for a number that cannot be meant, or a parameter that does nothing."""
@@ -88,7 +103,6 @@ class DatasetConstructorTask(DatasetParameters):
             "debug": self.debug,
             "skip_bad_files": self.skip_bad_files,
             **({"split": 2} if not self.analysis.event else {}),
-            "processor": _source(self.analysis.processor),
         }
 
     def _content_id(self, path: str) -> dict[str, Any]:
@@ -146,8 +160,3 @@ class DatasetConstructorTask(DatasetParameters):
 
     def dataset(self, n_files: int = -1) -> Dataset:
         return Dataset(self.folder, n_files, self.analysis)
-
-
-def _source(processor: str | None) -> str:
-    """The code of a user's processor: a changed one makes another dataset."""
-    return Path(processor.partition(":")[0]).read_text(encoding="utf-8") if processor else ""

@@ -30,7 +30,7 @@ class ImportanceTask(PredictionTask):
     exclude_index = False
 
     def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "settings": vars(self.settings())}
+        return {**super().identity(), "settings": vars(self.settings()), "units": self.analysis.units}
 
     def settings(self) -> Settings:
         names = tuple(map(str, self.scores)) or tuple(self.analysis.discriminators)
@@ -43,16 +43,22 @@ class ImportanceTask(PredictionTask):
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"importance": self.target("importance.json"), "run": self.target("run.json")}
 
-    def make(self) -> None:
-        inference = self.requires()["inference"]
-        if inference.is_ensemble:
+    def look_first(self) -> None:
+        if self.requires()["inference"].is_ensemble:
             raise CollidekitError(
                 "feature importance is that of one model: leave out --seeds, or name one --checkpoint"
             )
+        if self.test_attack_settings.attack != "nominal":
+            raise CollidekitError(
+                "--test-attack: feature importance is that of rows as they are; leave out one of the two"
+            )
+        check_settings(self.settings())
+        find_scores(self.analysis, self.settings().scores)
+
+    def make(self) -> None:
+        inference = self.requires()["inference"]
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
         settings = self.settings()
-        check_settings(settings)
-        find_scores(self.analysis, settings.scores)
         trainings = inference.trainings()
         loaded = load_checkpoint(trainings["training"].folder if trainings else str(self.checkpoint[0]))
         if "test" in inference.requires():
@@ -61,7 +67,9 @@ class ImportanceTask(PredictionTask):
         else:
             dataset = inference.dataset_task().dataset()
             rows = validation_rows(dataset, loaded.config.train_val_split)
-        done = explain_sample(loaded.tagger, self.analysis, spread_rows(rows, settings.rows), self.folder, settings)
+        done = explain_sample(
+            loaded.tagger, self.analysis, spread_rows(rows, settings.rows), self.folder, settings, self.title
+        )
         for note in done.notes:
             self.say(f"[yellow]{literal(note)}[/yellow]")
         self.say(f"Feature importance: {literal(self.folder / 'importance.json')}")

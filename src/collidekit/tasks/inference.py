@@ -13,18 +13,22 @@ from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.manifest import read_manifest
-from collidekit.dataset.overlap import overlap_note
+from collidekit.dataset.overlap import is_loud, overlap_note
 from collidekit.errors import CollidekitError
-from collidekit.inference.calibrated import calibrated
+from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.ensemble import check_combination, combine, load_members
 from collidekit.inference.predict import counted, predict_each
 from collidekit.inference.predictions import Predictions
+from collidekit.models.scaling import Scaling
+from collidekit.objectives import RELEGATING
+from collidekit.outputs.find import UNDER
 from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.tasks.attacks import TestAttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
 from collidekit.training.config import TrainingConfig
@@ -52,7 +56,9 @@ class TestParameters(TestAttackParameters, TrainingParameters):
     exclude_index = True
 
     def versions_in_path(self) -> list[str]:
-        return [str(self.dataset_version), str(self.training_version), str(self.test_dataset_version)]
+        mark = attack_mark(self.test_attack_settings)
+        test = f"{self.test_dataset_version}{UNDER}{mark}" if mark else str(self.test_dataset_version)
+        return [str(self.dataset_version), str(self.training_version), test]
 
     @cached_property
     def all_seeds(self) -> tuple[int, ...]:
@@ -123,6 +129,22 @@ class InferenceTask(TestParameters):
             )
         return needed
 
+    def look_first(self) -> None:
+        """The checkpoints fit the analysis, a temperature is or will be there, and the attack has something to move."""
+        if self.all_seeds:
+            return
+        members = load_members([str(name) for name in self.checkpoint]) if self.checkpoint else {}
+        for name, member in members.items():
+            check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
+            if self.calibrated:
+                required_temperature(member.temperature, name)
+        if self.calibrated and not members and (objective := self.training_config().objective) in RELEGATING:
+            raise CollidekitError(f"--calibrated: a training with the objective {objective} stores no temperature")
+        settings = self.test_attack_settings
+        self._gradient_source(members)
+        scaling = next(iter(members.values())).tagger.scaling if members else Scaling(self.analysis.inputs)
+        build_attack(settings.model_copy(update={"attack_individual_factors": False}), self.analysis, scaling)
+
     def trainings(self) -> dict[str, TrainingTask]:
         """The trainings that are judged, by the name of the member; none with ``--checkpoint``."""
         if self.all_seeds:
@@ -190,8 +212,8 @@ class InferenceTask(TestParameters):
         members = self._checkpoints(needed)
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
-        if note := self.overlap_note():
-            self.say(f"[bold red]{literal(note)}[/bold red]")
+        if note := self.overlap_note:
+            self.say(overlap_text(note))
         if "test" in needed:
             dataset: Dataset = needed["test"].dataset()
             rows = Loader(dataset, 1024, threads=1)
@@ -210,10 +232,16 @@ class InferenceTask(TestParameters):
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
 
+    def ran_with(self) -> dict[str, Any]:
+        return {"overlap": self.overlap_note}
+
+    @cached_property
     def overlap_note(self) -> str:
-        """A warning where test files are training files; empty where nothing was trained here."""
+        """A warning of test rows that were learned from; empty where there are none, or nothing was trained here."""
         if self.checkpoint or not self.test_files:
             return ""
+        if self.complete():
+            return str(self.provenance().get("overlap", ""))
         first = next(iter(self.requires().values())) if self.all_seeds else self
         return overlap_note(read_manifest(self.dataset_task().folder), read_manifest(first.requires()["test"].folder))
 
@@ -222,21 +250,25 @@ class InferenceTask(TestParameters):
         settings = self.test_attack_settings
         if settings.attack == "nominal":
             return None
-        if self.test_attack_from:
-            path = find_checkpoint(str(self.test_attack_from))
-            source = load_checkpoint(path)
-            check_same_inputs(path, source.analysis, self.analysis)
-        elif len(members) > 1:
-            raise CollidekitError(
-                "--test-attack: an ensemble has no gradient of its own; name one with --test-attack-from"
-            )
-        else:
-            source = next(iter(members.values()))
+        source = self._gradient_source(members) or next(iter(members.values()))
         attack = build_attack(
             settings, self.analysis, source.tagger.scaling, self.dataset_task().dataset().manifest.summary["statistics"]
         )
         assert attack is not None
         return partial(attack, source.tagger)
+
+    def _gradient_source(self, members: Mapping[str, Checkpoint]) -> Checkpoint | None:
+        """The checkpoint that ``--test-attack-from`` names; None where the judged one has the gradient."""
+        if self.test_attack_from:
+            path = find_checkpoint(str(self.test_attack_from))
+            source = load_checkpoint(path)
+            check_same_inputs(path, source.analysis, self.analysis)
+            return source
+        if len(members) > 1 and self.test_attack_settings.attack != "nominal":
+            raise CollidekitError(
+                "--test-attack: an ensemble has no gradient of its own; name one with --test-attack-from"
+            )
+        return None
 
     def _temperatures(self) -> list[Any]:
         """Of checkpoints that are given; that of a training of one's own is decided by all else."""
@@ -257,6 +289,15 @@ def _content_id(name: str) -> str:
     return hashlib.sha256(find_checkpoint(name).read_bytes()).hexdigest()[:16]
 
 
+def require_discriminators(task: AnalysisTask) -> None:
+    """Raise an error where the analysis names no discriminator to judge a tagger by."""
+    if not task.analysis.discriminators:
+        raise CollidekitError(
+            f"{task.config}: names no discriminators, so there is no ROC curve to draw and no working point to find; add "
+            "'discriminators:' to the analysis file"
+        )
+
+
 class PredictionTask(TestParameters):
     """Base of the tasks that look at predictions."""
 
@@ -268,5 +309,15 @@ class PredictionTask(TestParameters):
     def identity(self) -> dict[str, Any]:
         return {"inference": self.requires()["inference"].hash}
 
+    @cached_property
+    def title(self) -> str:
+        """Of tables, plots and pages: the analysis, what is judged, and the attack."""
+        return title_of(self.requires()["inference"])
+
     def predictions(self) -> Predictions:
         return self.requires()["inference"].predictions()  # type: ignore[no-any-return]
+
+
+def overlap_text(note: str) -> str:
+    """A note of test rows that were learned from, for the terminal."""
+    return f"[bold red]{literal(note)}[/bold red]" if is_loud(note) else f"[yellow]{literal(note)}[/yellow]"

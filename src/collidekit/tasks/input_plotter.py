@@ -1,6 +1,7 @@
 """InputHistogrammerTask and HistogramPlotterTask: what the inputs of each class look like, before and after weighting."""
 
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
         found = dataset.manifest.summary["statistics"][name]
         for feature in entry.features:
             low, high = (found[feature.name]["percentiles"][p] for p in ("0.5", "99.5"))
-            low, high = feature.bounds or (low, high)
+            if feature.bounds:
+                low, high = (b if isfinite(b) else edge for b, edge in zip(feature.bounds, (low, high), strict=True))
             axes[f"{name}.{feature.name}"] = HistogramAxis.of_feature(feature, low, high, bins)
     histograms = InputHistograms(list(analysis.classes), axes)
     for batch in Loader(dataset, 8192):

@@ -36,6 +36,7 @@ from collidekit.tasks.input_plotter import HistogramPlotterTask
 from collidekit.tasks.report_calibration import calibration_part
 from collidekit.tasks.report_training import data_note, repeat_section, subtitle, trainings_section
 from collidekit.tasks.roc import ROCCurveTask
+from collidekit.tasks.titles import attack_name
 from collidekit.tasks.working_points import WorkingPointTask
 
 
@@ -61,7 +62,7 @@ class ReportTask(PredictionTask):
         return task
 
     def identity(self) -> dict[str, Any]:
-        return {name: task.hash for name, task in self.requires().items()}
+        return {**{name: task.hash for name, task in self.requires().items()}, "units": self.analysis.units}
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"report": self.target("report.html"), "run": self.target("run.json")}
@@ -73,19 +74,19 @@ class ReportTask(PredictionTask):
         metrics = classification_metrics(predictions)
         plots = self.folder / "plots"
         plots.mkdir(parents=True, exist_ok=True)
-        shapes = _shapes(plots, predictions, points, self.analysis.name)
-        confusion = _png(plot_confusion_matrix(plots / "confusion", metrics.confusion, self.analysis.name))
+        shapes = _shapes(plots, predictions, points, self.title)
+        confusion = _png(plot_confusion_matrix(plots / "confusion", metrics.confusion, self.title))
         inference = needed["inference"]
         roc_plots = [needed["roc"].folder / f"roc_{style}.png" for style in ("b-tagging", "top-tagging")]
         manifest = read_manifest(inference.dataset_task().folder)
         write_report(
             self.folder / "report.html",
             ReportContent(
-                title=self.analysis.name,
+                title=self.title,
                 subtitle=subtitle(inference),
                 headline=headline(results, metrics),
                 warnings=(
-                    *([note] if (note := inference.overlap_note()) else []),
+                    *([note] if (note := inference.overlap_note) else []),
                     *_warnings(manifest, not self.test_files),
                     *self._of_attack(),
                 ),
@@ -93,9 +94,11 @@ class ReportTask(PredictionTask):
                     roc_section(results, roc_plots),
                     *([ensemble_section(ensembles)] if ensembles else []),
                     classification_section(metrics, [*shapes, confusion]),
-                    calibration_part(inference, plots, self.analysis.name),
-                    working_points_section(points, _efficiencies(plots, predictions, points, self.analysis)),
-                    *trainings_section(inference, plots, self.analysis.name),
+                    calibration_part(inference, plots, self.title),
+                    working_points_section(
+                        points, _efficiencies(plots, predictions, points, self.analysis, self.title)
+                    ),
+                    *trainings_section(inference, plots),
                     data_section(
                         {"evaluated": metrics.counts},
                         list(manifest.summary["cutflow"].items()),
@@ -117,9 +120,7 @@ class ReportTask(PredictionTask):
         if settings.attack == "nominal":
             return []
         gradient = f"the gradient of {self.test_attack_from}" if self.test_attack_from else "its own gradient"
-        return [
-            f"The judged rows were attacked: {settings.attack}, magnitude {settings.attack_magnitude:g}, by {gradient}."
-        ]
+        return [f"The judged rows were attacked: {attack_name(settings)}, by {gradient}."]
 
 
 def _png(paths: list[Path]) -> Path:
@@ -149,7 +150,7 @@ def _shapes(folder: Path, predictions: Predictions, points: list[DiscriminatorPo
 
 
 def _efficiencies(
-    folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], analysis: Analysis
+    folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], analysis: Analysis, note: str
 ) -> list[Path]:
     """Efficiency of the loosest working point of each discriminator in each spectator."""
     plots = []
@@ -160,7 +161,7 @@ def _efficiencies(
             edges = quantile_edges(values)
             if len(edges) > 2:
                 binned = efficiency_in_bins(predictions, name, threshold, variable, edges)
-                text = f"{analysis.name}, mistag rate {label}"
+                text = f"{note}, mistag rate {label}"
                 stem = folder / f"efficiency_{name}_{variable}"
                 plots.append(_png(plot_efficiency(stem, binned, analysis.label(variable), text)))
     return plots

@@ -14,6 +14,7 @@ from collidekit.evaluation.report import Block, Section, Text
 from collidekit.evaluation.report_sections import provenance_section, training_section
 from collidekit.sealed import as_written
 from collidekit.tasks.inference import InferenceTask
+from collidekit.tasks.titles import trained
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import kept_epoch
 
@@ -40,12 +41,13 @@ def data_note(inference: InferenceTask, manifest: Manifest) -> str:
     return f"Trained on {manifest.rows:,} rows: {counts}."
 
 
-def trainings_section(inference: InferenceTask, plots: Path, note: str) -> list[Section]:
+def trainings_section(inference: InferenceTask, plots: Path) -> list[Section]:
     """Loss curves and facts of each training; no section where there was none."""
     blocks: list[Block] = []
     trainings = inference.trainings()
     for number, (name, training) in enumerate(trainings.items()):
         stem = plots / (f"loss_{number + 1}" if len(trainings) > 1 else "loss")
+        note = f"{inference.analysis.name}, {trained(training)} {training.hash}"
         drawn = plot_loss_curves(stem, training.folder / "history.csv", note)
         pictures = [path for path in drawn if path.suffix == ".png"]
         if len(trainings) > 1:

@@ -23,10 +23,10 @@ from collidekit.sealed import as_written, read_as, read_sealed
 from collidekit.shipped import load_plan
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
-from collidekit.tasks.inference import TestParameters
+from collidekit.tasks.inference import TestParameters, require_discriminators
+from collidekit.tasks.titles import kind_of, kinds_of, short, trained
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
-from collidekit.training.config import TrainingConfig
 from collidekit.training.effect import attack_without_effect, check_given
 
 STEPS = {
@@ -55,19 +55,6 @@ def numbers(texts: Sequence[Any]) -> list[float]:
     except ValueError:
         given = ",".join(map(str, texts))
         raise CollidekitError(f"--magnitudes: {given!r}: write numbers, such as 0.01,0.02") from None
-
-
-def kind_of(config: TrainingConfig) -> str:
-    """What a training learned against, in words."""
-    if config.attack == "nominal":
-        return "nominal"
-    how = {
-        "replace": "",
-        "mix": f", mix {config.adversarial_share:g}",
-        "trades": f", trades {config.adversarial_weight:g}",
-    }
-    space = "" if config.attack_space == "features" else f" {config.attack_space}"
-    return f"{config.attack} {config.attack_magnitude:g}{space}{how[config.adversarial]}"
 
 
 class RobustnessTask(TestParameters):
@@ -106,6 +93,9 @@ class RobustnessTask(TestParameters):
         test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)
         return {"test": test, **{f"training {i}": task for i, task in enumerate(self.trainings())}}
 
+    def look_first(self) -> None:
+        require_discriminators(self)
+
     def check_attack(self, settings: AttackSettings, given: Mapping[str, Any]) -> None:
         """The settings are shared by all of ``--attacks``: one of them must read each."""
         check_given(given, attack_without_effect(settings, [str(name) for name in self.attacks]), "--test-")
@@ -133,8 +123,16 @@ class RobustnessTask(TestParameters):
         ]
         trained_on = self.trainings()[0].requires()["dataset"].dataset().manifest.summary["statistics"]
         batches = list(spread_rows(Loader(test, 8192), self.robustness_rows).parts(BATCH))
-        study = Study(self.analysis, tested, batches, self.attack_plan(), self.shown_magnitude, trained_on)
-        show(run_study(study, self.folder), self.analysis.name, list(self.analysis.discriminators))
+        study = Study(
+            self.analysis,
+            tested,
+            batches,
+            self.attack_plan(),
+            self.shown_magnitude,
+            trained_on,
+            f"{trained(self)} {self.hash}",
+        )
+        show(run_study(study, self.folder), study.title, list(self.analysis.discriminators))
         self.say(f"[bold green]Robustness[/bold green]: {literal(self.folder / 'robustness.html')}")
         self.write_provenance()
 
@@ -176,5 +174,9 @@ def study_of_models(
     if not len(rows):
         raise CollidekitError("no row of the files is in a class of the analysis: without the truth there is no AUC")
     rows = evolve(rows, index=torch.arange(len(rows)))  # random numbers go by the place of a row
-    tested = with_seeds([Tested(kind_of(one.config), one.config.seed, one.tagger) for _, one in loaded])
-    return Study(analysis, tested, list(rows.parts(BATCH)), plan, shown)
+    kinds = kinds_of([one.config for _, one in loaded])
+    tested = with_seeds(
+        [Tested(kind, one.config.seed, one.tagger) for kind, (_, one) in zip(kinds, loaded, strict=True)]
+    )
+    of = " and ".join(map(short, names)) if len(names) <= 2 else f"{len(names)} models"
+    return Study(analysis, tested, list(rows.parts(BATCH)), plan, shown, of=of)

@@ -10,7 +10,6 @@ import luigi
 from rich.console import Console
 from rich.table import Table
 
-from collidekit.errors import CollidekitError
 from collidekit.evaluation.ensemble import EnsembleResult, measure_members
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import plot_roc
@@ -20,7 +19,8 @@ from collidekit.files import replacing
 from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal
 from collidekit.progress import counting
-from collidekit.tasks.inference import PredictionTask
+from collidekit.tasks.inference import PredictionTask, require_discriminators
+from collidekit.tasks.titles import attack_name
 
 
 class ROCCurveTask(PredictionTask):
@@ -41,23 +41,24 @@ class ROCCurveTask(PredictionTask):
         }
         return {key: self.target(name) for key, name in {**names, **plots}.items()}
 
+    def look_first(self) -> None:
+        require_discriminators(self)
+
     def measure(self) -> tuple[list[RocResult], list[EnsembleResult]]:
         """The ROC of each discriminator, from the predictions; of an ensemble also each member's."""
-        predictions = self.predictions()
-        if not predictions.definitions:
-            raise CollidekitError(f"{self.config}: names no discriminators, so there is no ROC curve to draw; add some")
-        return measure_all(predictions, self.replicates)
+        return measure_all(self.predictions(), self.replicates)
 
     def make(self) -> None:
         results, ensembles = self.measure()
-        write_rocs(self.folder / "roc.json", results, [ensemble.as_dict() for ensemble in ensembles])
-        write_table(self.folder / "roc.csv", results)
+        attack = attack_name(self.test_attack_settings)
+        write_rocs(self.folder / "roc.json", results, [ensemble.as_dict() for ensemble in ensembles], attack)
+        write_table(self.folder / "roc.csv", results, attack)
         for result in results:
             result.write_csv(self.folder / f"curve_{result.name}.csv")
-        plot_roc(self.folder / "roc_b-tagging", results, "b-tagging", self.analysis.name)
-        plot_roc(self.folder / "roc_top-tagging", results, "top-tagging", self.analysis.name)
+        plot_roc(self.folder / "roc_b-tagging", results, "b-tagging", self.title)
+        plot_roc(self.folder / "roc_top-tagging", results, "top-tagging", self.title)
         console = Console()
-        console.print(roc_table(results, self.analysis.name))
+        console.print(roc_table(results, self.title))
         for ensemble in ensembles:
             console.print(ensemble_table(ensemble))
         self.say(f"ROC curves: {literal(self.folder / 'roc_b-tagging.png')}")
@@ -124,15 +125,24 @@ def ensemble_table(result: EnsembleResult) -> Table:
     return table
 
 
-def write_table(path: Path, results: list[RocResult]) -> None:
-    """The table as CSV; an empty cell where no background survives."""
+def write_table(path: Path, results: list[RocResult], attack: str = "") -> None:
+    """The table as CSV; an empty cell where no background survives. Of attacked rows, the last column names the attack."""
+    more = {"attack": attack} if attack else {}
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(
-            ["discriminator", "signal_efficiency", "rejection", "rejection_error", "surviving", "auc", "auc_error"]
+            [
+                "discriminator",
+                "signal_efficiency",
+                "rejection",
+                "rejection_error",
+                "surviving",
+                "auc",
+                "auc_error",
+                *more,
+            ]
         )
         for result in results:
             for r in result.rejections:
-                writer.writerow(
-                    [result.name, r.signal_efficiency, r.value, r.error, r.surviving, result.auc, result.auc_error]
-                )
+                numbers = (r.signal_efficiency, r.value, r.error, r.surviving, result.auc, result.auc_error)
+                writer.writerow([result.name, *numbers, *more.values()])

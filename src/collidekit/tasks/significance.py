@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import law
@@ -27,6 +28,7 @@ from collidekit.simulation.moons import best_of_file
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.inference import InferenceTask, TestParameters
 from collidekit.tasks.relegation_plots import plot_decisions, plot_epochs
+from collidekit.tasks.titles import trained
 
 EVERYTHING, ARGMAX, THRESHOLD = "no choice", "most probable", "tuned threshold"
 UNTRAINED = (EVERYTHING, ARGMAX)
@@ -54,6 +56,11 @@ class SignificanceTask(TestParameters):
                 f"{self.config}: names no figure of merit; add 'figure_of_merit:' to the analysis file"
             )
         return merit
+
+    @cached_property
+    def title(self) -> str:
+        """Of the table and of plots."""
+        return f"{self.analysis.name}, {trained(self)} {self.hash}"
 
     def objectives(self) -> list[str]:
         """The baseline first, then the variants."""
@@ -89,9 +96,12 @@ class SignificanceTask(TestParameters):
 
     def _check_given(self) -> None:
         """An error for a parameter that does nothing in any variant."""
-        for option, instead in (("objective", "--variants"), ("seed", "--seeds"), ("checkpoint", "--variants")):
-            if getattr(self, option) not in (None, ()):
-                raise CollidekitError(f"--{option}: has no meaning here; give {instead}")
+        for option, instead in (
+            ("objective", "give --variants"), ("seed", "give --seeds"), ("checkpoint", "give --variants"),
+            ("test_attack", "'collidekit robustness' attacks rows"),
+        ):  # fmt: skip
+            if getattr(self, option) not in (None, (), "nominal"):
+                raise CollidekitError(f"--{option.replace('_', '-')}: has no meaning here; {instead}")
         nowhere = set.intersection(*(set(self.left_out(objective=name)) for name in self.objectives()))
         if nowhere:
             name = min(nowhere)
@@ -114,6 +124,7 @@ class SignificanceTask(TestParameters):
         return {
             "inference": {name: task.hash for name, task in self.requires().items()},
             "figure_of_merit": self.merit.model_dump(mode="json"),
+            "units": self.analysis.units,
         }
 
     def output(self) -> dict[str, law.LocalFileTarget]:
@@ -137,7 +148,7 @@ class SignificanceTask(TestParameters):
         for name in learned:
             self._draw_choice(name, choices[0][name])
         write_sealed(self.folder / "significance.json", content)
-        Console(soft_wrap=True).print(significance_table(content, self.analysis.name))
+        Console(soft_wrap=True).print(significance_table(content, self.title))
         self.say(f"[bold green]Significance[/bold green]: {literal(self.folder)}")
         self.write_provenance()
 
@@ -161,7 +172,7 @@ class SignificanceTask(TestParameters):
         self, first: Mapping[str, "Choice"], found: Mapping[str, Sequence[Measured]], best: float | None
     ) -> None:
         """All choices in one plot: over seeds, and of the first seed against coverage."""
-        note, measure = self.analysis.name, f"significance {self._measure()}"
+        note, measure = self.title, f"significance {self._measure()}"
         rows = [
             (name, np.array([entry.value for entry in entries]), np.array([entry.error for entry in entries]))
             for name, entries in found.items() if name != EVERYTHING
@@ -180,7 +191,7 @@ class SignificanceTask(TestParameters):
 
     def _draw_choice(self, name: str, choice: "Choice") -> None:
         """Of the first seed: masses, decisions, and the epochs of the training."""
-        file, note, limits = name.replace(" ", "_"), f"{self.analysis.name}, {name}", self.merit.limits
+        file, note, limits = name.replace(" ", "_"), f"{self.title}, {name}", self.merit.limits
         judge, chosen = choice.judge, choice.chosen
         fits = (
             fit_peak(judge.figure, judge.yields, limits),
@@ -204,7 +215,7 @@ class SignificanceTask(TestParameters):
         """The table of what was found earlier."""
         content = self.content()
         with as_written(self.folder / "significance.json"):
-            return significance_table(content, self.analysis.name)
+            return significance_table(content, self.title)
 
 
 @dataclass(frozen=True)

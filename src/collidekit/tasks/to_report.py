@@ -11,7 +11,7 @@ from collidekit.evaluation.ensemble import EnsembleResult, RocLine
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
-from collidekit.tasks.inference import InferenceTask
+from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.roc import ensemble_table, roc_table
 from collidekit.training.config import check_network
@@ -38,8 +38,8 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
             raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
         try:
             values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
-        except (ValueError, TypeError) as error:
-            raise CollidekitError(f"--set {pair!r}: not a value of {name} ({error})") from None
+        except CollidekitError as error:
+            raise CollidekitError(f"--set {pair!r}: {str(error).partition(': ')[2]}") from None
     return values
 
 
@@ -88,7 +88,9 @@ def _print_table(console: Console, task: ReportTask) -> None:
     path = task.requires()["roc"].folder / "roc.json"
     content = read_sealed(path)
     with as_written(path):
-        tables = [roc_table([RocLine.read(entry) for entry in content["results"]], task.analysis.name)]
+        tables = [roc_table([RocLine.read(entry) for entry in content["results"]], task.title)]
         tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
     for table in tables:
         console.print(table)
+    if note := InferenceTask.req(task).overlap_note:
+        console.print(overlap_text(note), highlight=False)

@@ -15,6 +15,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.plain_text import literal
+from collidekit.plugins import user_sources
 from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
@@ -22,6 +23,7 @@ from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.config import TrainingConfig, computes_in_bfloat16, training_config
 from collidekit.training.effect import check_given, check_magnitude, without_effect
 from collidekit.training.fine_tuning import Start, rate_factors
+from collidekit.training.look import try_training
 from collidekit.training.stopping import newest_whole
 
 if TYPE_CHECKING:
@@ -189,6 +191,9 @@ class TrainingTask(TrainingParameters):
             needed["training"] = TrainingTask.req(self, extend_training=0, resume_epoch=0)
         return needed
 
+    def look_first(self) -> None:
+        try_training(self.training_config(), self.analysis, self.requires()["dataset"].first_rows)
+
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
         settings = config.identity
@@ -311,10 +316,11 @@ class TrainingTask(TrainingParameters):
 
 
 def _source(model_name: str) -> str:
-    """The code of a user's network: a changed one makes another training."""
+    """The code of a user's network and of what it imports of the user's: a changed one makes another training."""
     path = Path(model_name.partition(":")[0])
     if path.suffix != ".py":
         return ""
     if not path.is_file():
         raise CollidekitError(f"--model-name: {path}: there is no such file")
-    return path.read_text(encoding="utf-8")
+    sources = user_sources(path)
+    return json.dumps(sources) if len(sources) > 1 else sources[path.name]

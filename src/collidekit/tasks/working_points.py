@@ -7,7 +7,7 @@ import law
 from collidekit.evaluation.working_point_files import write_working_points
 from collidekit.evaluation.working_points import DiscriminatorPoints, working_points
 from collidekit.plain_text import literal
-from collidekit.tasks.inference import PredictionTask
+from collidekit.tasks.inference import PredictionTask, require_discriminators
 
 
 class WorkingPointTask(PredictionTask):
@@ -33,11 +33,14 @@ class WorkingPointTask(PredictionTask):
         }
         return {key: self.target(name) for key, name in {**names, "run": "run.json"}.items()}
 
+    def look_first(self) -> None:
+        require_discriminators(self)
+
     def find(self) -> list[DiscriminatorPoints]:
         efficiencies = [float(value) for value in self.efficiencies]
         return working_points(self.predictions(), self.analysis.working_points, efficiencies)
 
     def make(self) -> None:
-        for path in write_working_points(self.folder / "working_points", self.find(), self.analysis.name):
+        for path in write_working_points(self.folder / "working_points", self.find(), self.title):
             self.say(f"working points: {literal(path)}")
         self.write_provenance()

@@ -30,6 +30,7 @@ from collidekit.training.display import Display
 from collidekit.training.ema import WeightAverage
 from collidekit.training.fine_tuning import Start, freeze, rate_factors
 from collidekit.training.history import Board, History
+from collidekit.training.look import check_outputs
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
@@ -206,11 +207,7 @@ class Training:
             with self.fabric.autocast():
                 batch = self.adversary.rows(self.tagger, batch, self.objective.progress)
         outputs, logits = self.model(batch, with_targets=True)
-        if outputs.shape != (len(batch), self.objective.outputs):
-            raise CollidekitError(
-                f"network {self.config.model_name}: gives outputs of shape {tuple(outputs.shape)} for {len(batch)} rows, not "
-                f"{self.objective.outputs} for each"
-            )
+        check_outputs(self.config.model_name, outputs, len(batch), self.objective.outputs)
         weights = weights.to(outputs)
         loss = self.objective.loss(outputs, batch, weights)
         if self.adversary:

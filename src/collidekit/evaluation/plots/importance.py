@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance import FeatureImportance, SampleImportance
-from collidekit.evaluation.plots.style import colours, figure, mark, save
+from collidekit.evaluation.plots.style import colours, figure, mark, save, wrapped
 
 Numbers = list[tuple[float, float]]
 
@@ -40,7 +40,7 @@ def plot_importance(stem: Path, found: SampleImportance, note: str = "") -> list
         grid[-1].legend(handles=handles, loc="lower right")
         mark(first)
         first.set_title("", loc="right")
-        grid[-1].set_title(note, loc="right", fontsize=11)
+        grid[-1].set_title(wrapped(note), loc="right", fontsize=11)
         return save(canvas, stem)
 
 

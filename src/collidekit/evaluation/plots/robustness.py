@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio, wrapped
 from collidekit.evaluation.robustness import EFFICIENCY, NONE, OWN, Carried, Line
 from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
@@ -53,8 +53,7 @@ def plot_robustness(stem: Path, lines: Sequence[Line], discriminator: str, note:
         grid[1, -1].set_xlabel("magnitude of the attack")
         canvas.legend(handles=_legend(kinds, colour, mine), loc="outside lower center", ncols=min(len(kinds) + 2, 4))
         mark(grid[0, 0])
-        if len(attacks) > 1:
-            grid[0, -1].set_title(note, loc="right", fontsize=11)
+        grid[0, -1].set_title(wrapped(note), loc="right", fontsize=11)
         return save(canvas, stem)
 
 

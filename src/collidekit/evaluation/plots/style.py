@@ -1,5 +1,6 @@
 """The look of every plot: ticks inwards on all sides, colours for all eyes, png and pdf."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -20,6 +21,8 @@ PETROFF_10 = (
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 """Sequences chosen for accessibility (arXiv 2107.02270)."""
+BESIDE = 42
+"""Letters of a note that have room beside the name of the program."""
 MOST_BANDS = 6
 """With more classes than this, error bands only hide one another."""
 
@@ -81,9 +84,14 @@ def with_ratio(canvas: Figure, columns: tuple[float, ...] = (1.0,)) -> Any:
 
 
 def mark(axes: Axes, note: str = "") -> None:
-    """The line above the frame: what made the plot on the left, what it shows on the right."""
+    """The line above the frame: what made the plot on the left, what it shows on the right, in as many lines as it needs."""
     axes.set_title(r"$\bf{collidekit}$  $\it{simulation}$", loc="left", fontsize=12)
-    axes.set_title(note.replace("$", r"\$"), loc="right", fontsize=11)
+    axes.set_title(wrapped(note.replace("$", r"\$")), loc="right", fontsize=11)
+
+
+def wrapped(note: str) -> str:
+    """A note in lines that stand beside the name on the left."""
+    return "\n".join(textwrap.wrap(note, BESIDE, break_long_words=False, break_on_hyphens=False))
 
 
 def save(canvas: Figure, stem: Path) -> list[Path]:

@@ -1,0 +1,147 @@
+"""The rule for transforms, bounds and defaults of features: it looks at quantiles of the values, and at nothing else.
+
+``reach`` is the distance of the 0.5 % or 99.5 % quantile from the median in robust widths, which are half the distance of the
+16 % and 84 % quantiles: 2.6 for a normal distribution, 1.5 for a uniform one, 5.6 for an exponential one.
+
+1. A value far from all others that many share, such as -999, means "missing" (``far_values.find_sentinel``).
+2. Of a value that more than half of all have, such as 0, the quantiles are taken without it.
+3. With a reach above HEAVY, standard scaling would squash the bulk: a positive feature becomes its logarithm if that brings the
+   reach below HEAVY, any other arcsinh(x / width), which is linear near 0 and logarithmic in the tails.
+4. Bounds lie half the range of the 0.5 % and 99.5 % quantiles beyond these: no usual value meets them, every outlier does.
+5. Where values are missing, or a logarithm may have none, the default lies next to the bulk (``far_values.suggested_default``).
+"""
+
+import ast
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collidekit.analysis.names import hide_quotes
+from collidekit.dataset.far_values import Sentinel, find_sentinel, suggested_default
+
+Floats = NDArray[np.float64]
+
+HEAVY = 5.0
+"""Robust widths from the median to an extreme quantile from which a feature is squashed."""
+FEWEST = 50
+"""Values that a choice needs at least."""
+_ALIKE = 1e-5
+"""Of the range of 99 % of the values: what differs less is one value."""
+_CODES = 30
+"""Whole numbers with so many values at most are left as they are."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a feature is written, and why."""
+
+    expression: str
+    kind: str = "continuous"
+    bounds: tuple[float, float] | None = None
+    default: float | None = None
+    how: str = ""
+    """``log`` or ``arcsinh``; empty where the values stay."""
+    notes: tuple[str, ...] = ()
+
+
+def choose(expression: str, values: Floats) -> Choice:
+    """Apply the rule to the values (T,) of an expression; NaN and infinity count as missing."""
+    finite = values[np.isfinite(values)]
+    lost = 1 - len(finite) / max(len(values), 1)
+    sentinel = find_sentinel(finite)
+    bulk = finite if sentinel is None else finite[finite != sentinel.value]
+    choice = Choice(expression, kind_of(bulk))
+    if len(bulk) < FEWEST:
+        return choice
+    choice, bulk = _squashed(choice, bulk)
+    low, high = np.percentile(bulk, [0.5, 99.5])
+    default = suggested_default(float(low), float(high)) if lost or sentinel or "log(" in choice.expression else None
+    if choice.kind == "continuous":
+        choice = replace(choice, bounds=_bounds(bulk, default))
+    if sentinel:
+        choice = _with_sentinel(choice, expression, sentinel, default or 0.0)
+    notes = (*choice.notes, *([f"NaN or infinite in {lost:.2%}"] if lost else []))
+    return replace(choice, default=default, notes=notes)
+
+
+def reach(values: Floats) -> float:
+    """Robust widths from the median to the 0.5 % or 99.5 % quantile, whichever is farther."""
+    low, left, middle, right, high = np.percentile(values, [0.5, 16, 50, 84, 99.5])
+    far = max(high - middle, middle - low)
+    return float(2 * far / (right - left)) if right > left else (np.inf if far else 0.0)
+
+
+def without_commonest(values: Floats) -> Floats:
+    """Leave out a value that more than half of all have, up to rounding, if enough others are there."""
+    low, high = np.percentile(values, [0.5, 99.5])
+    step = float(high - low) * _ALIKE or 1.0
+    rounded = np.round(values / step)
+    unique, counts = np.unique(rounded, return_counts=True)
+    if 2 * counts.max(initial=0) <= len(values) or len(values) - counts.max() < FEWEST:
+        return values
+    kept: Floats = values[rounded != unique[counts.argmax()]]
+    return kept
+
+
+def kind_of(values: NDArray[Any]) -> str:
+    """As a feature's kind; whole numbers with a sign, such as charges, are integers and no flags."""
+    if not len(values) or (values != np.round(values)).any():
+        return "continuous"
+    return "flag" if set(np.unique(values).tolist()) <= {0, 1} else "integer"
+
+
+def _squashed(choice: Choice, bulk: Floats) -> tuple[Choice, Floats]:
+    """The choice with a transform if there must be one, and the values then."""
+    typical = without_commonest(bulk)
+    far = reach(typical)
+    whole = choice.kind != "continuous"
+    if far <= HEAVY or "log(" in choice.expression or (whole and len(np.unique(typical[:5000])) <= _CODES):
+        return choice, bulk
+    said = f"its 0.5 % and 99.5 % quantiles are up to {far:.0f} widths from the median"
+    if bulk.min() > 0 and reach(np.log(typical)) <= HEAVY:
+        text = f"log({choice.expression})"
+        return replace(choice, expression=text, kind="continuous", how="log", notes=(said,)), np.log(bulk)
+    middle, scale = _middle_and_width(typical)
+    inner = _bracketed(choice.expression) if not middle else f"({_bracketed(choice.expression)} - {middle:g})"
+    text = f"arcsinh({inner} / {scale:g})"
+    return replace(choice, expression=text, kind="continuous", how="arcsinh", notes=(said,)), np.arcsinh(
+        (bulk - middle) / scale
+    )
+
+
+def _middle_and_width(values: Floats) -> tuple[float, float]:
+    """Where arcsinh is linear: 0 or, where that is far away, the median; and the robust width, in one digit."""
+    low, left, middle, right, high = (float(v) for v in np.percentile(values, [0.5, 16, 50, 84, 99.5]))
+    width = float(f"{(right - left) / 2 or (high - low) / 5:.1g}")
+    return (float(f"{middle:.3g}") if abs(middle) > 5 * width else 0.0), width
+
+
+def _bounds(values: Floats, default: float | None) -> tuple[float, float] | None:
+    """Half the range of the extreme quantiles beyond them, rounded outwards; 0 where no value is negative."""
+    low, high = (float(v) for v in np.percentile(values, [0.5, 99.5]))
+    margin = (high - low) / 2
+    if margin <= 1e-6 * max(abs(low), abs(high)):
+        return None
+    step = 10.0 ** np.floor(np.log10(margin))
+    bottom, top = step * np.floor((low - margin) / step), step * np.ceil((high + margin) / step)
+    if values.min() >= 0 and bottom < 0:
+        bottom = 0.0
+    if default is not None:
+        bottom = min(bottom, default)
+    return float(f"{bottom:.6g}"), float(f"{top:.6g}")
+
+
+def _with_sentinel(choice: Choice, expression: str, sentinel: Sentinel, default: float) -> Choice:
+    """The same where a value is measured, else the default."""
+    condition = sentinel.condition(_bracketed(expression))
+    text = f"{choice.expression} if {condition} else {default:g}"
+    note = f'{sentinel.value:g} in {sentinel.share:.1%} of its values means "missing"'
+    return replace(choice, expression=text, notes=(note, *choice.notes))
+
+
+def _bracketed(expression: str) -> str:
+    """In brackets, unless it is one name or one call."""
+    hidden, _ = hide_quotes(expression)
+    return expression if isinstance(ast.parse(hidden, mode="eval").body, ast.Name | ast.Call) else f"({expression})"

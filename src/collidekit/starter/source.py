@@ -1,0 +1,59 @@
+"""Where the rows of a file are: which of several trees, and what stands where in JSON lines that are lists."""
+
+from typing import Any
+
+from collidekit.analysis.schema import Source
+from collidekit.errors import CollidekitError
+from collidekit.readers import open_file
+from collidekit.readers.base import SeveralTreesError
+from collidekit.readers.jsonlines import LinesAreListsError
+from collidekit.readers.layout import LAYOUTS, ShapeError, is_number, written
+
+
+def find_source(path: str, tree: str | None = None) -> Source:
+    """The source of a file; an error that says how to choose where it holds several trees."""
+    source = Source(tree=tree)
+    try:
+        open_file(path, source).close()
+    except SeveralTreesError as error:
+        raise CollidekitError(
+            f"{path}: holds several {error.what} ({', '.join(error.names)}); choose one with --tree {error.names[0]}"
+        ) from None
+    except LinesAreListsError as error:
+        return Source(layout=find_layout(error.sample, path))
+    return source
+
+
+def find_layout(lines: list[Any], path: str) -> str | list[Any]:
+    """The name of a known layout that fits lines, else one with a made-up name for each position."""
+    for name in LAYOUTS:
+        layout = written(name)
+        try:
+            for line in lines:
+                layout.line(line)
+            return name
+        except ShapeError:
+            continue
+    if not all(isinstance(line, list) for line in lines):
+        raise CollidekitError(f"{path}: some of its lines are lists and some are not; an analysis needs one kind")
+    found = _template(lines, "value", once=True)
+    if not isinstance(found, list):
+        raise CollidekitError(f"{path}: its lines are lists of different lengths; each line must be one row")
+    return found
+
+
+def _template(values: list[Any], name: str, once: bool = False) -> Any:
+    """The layout of values that stand in the same place: a name, a list of layouts, or ``each`` for any number of members."""
+    lists = [value for value in values if isinstance(value, list)]
+    if not lists:
+        return name if all(_numeric(value) for value in values) else None
+    lengths = {len(value) for value in lists}
+    if len(lengths) == 1 and (once or len(lists) == len(values)) and lengths != {0}:
+        return [_template([value[i] for value in lists], f"{name}_{i}") for i in range(lengths.pop())]
+    members = [member for value in lists for member in value]
+    inside = _template(members, "value") if members else "value"
+    return {"each": inside, "prefix": f"{name.replace('value', 'list')}_"}
+
+
+def _numeric(value: Any) -> bool:
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and is_number(value))

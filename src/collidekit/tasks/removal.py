@@ -1,0 +1,55 @@
+"""``--remove-output`` of law: the whole folder of an output, since tasks write more files than the targets that they name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import law
+import typer
+from law.task.interactive import _parse_stopping_condition
+from law.util import flag_to_bool, multi_match
+
+from collidekit.errors import CollidekitError
+from collidekit.files import one_at_a_time
+from collidekit.outputs.removal import remove_folder
+
+if TYPE_CHECKING:
+    from collidekit.tasks.base import AnalysisTask
+
+MODES = {"i": "interactive", "a": "all", "d": "dry"}
+
+
+def remove_outputs(task: "AnalysisTask", depth: Any = 0, mode: str = "i", run: Any = False) -> bool:
+    """Remove the outputs of a task and of those that it needs, ``depth`` deep; returns whether it is to be run then."""
+    mode = mode or "i"
+    if mode not in MODES:
+        raise CollidekitError(f"--remove-output: there is no mode {mode!r}; known are {', '.join(MODES)}")
+    most, families = _parse_stopping_condition(depth)
+    seen = set()
+    for other, needed, _ in task.walk_deps(max_depth=most, order="pre"):
+        if families and multi_match(other.task_family, families, mode=any):
+            needed.clear()
+        if isinstance(other, law.WrapperTask) or other.folder in seen:
+            continue
+        seen.add(other.folder)
+        if not other.folder.exists():
+            other.say(f"absent: {other.folder}")
+        elif mode == "d":
+            other.say(f"would be removed: {other.folder}")
+        elif mode == "a" or typer.confirm(f"remove {other.folder}?"):
+            _remove(other)
+    return bool(flag_to_bool(run))
+
+
+def _remove(task: "AnalysisTask") -> None:
+    from collidekit.tasks.base import results_folder
+
+    results = results_folder()
+    place = task.folder.relative_to(results)
+    if task.folder.resolve() != results.resolve() / place or not task.folder.is_dir():
+        raise CollidekitError(f"{task.folder}: lies behind a link, so it is not removed; remove it where it is")
+    with one_at_a_time(Path(task.lock)):
+        try:
+            remove_folder(task.folder, results)
+        except OSError as error:
+            raise CollidekitError(f"{task.folder}: cannot be removed ({error.strerror or error})") from error
+    task.say(f"removed: {task.folder}")

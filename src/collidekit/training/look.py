@@ -1,0 +1,64 @@
+"""The network on a few rows, before hours of other work: what its first step could not do is found in seconds."""
+
+import traceback
+
+import torch
+
+from collidekit.analysis.schema import Analysis
+from collidekit.attacks.build import build_attack
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.statistics import statistics
+from collidekit.errors import CollidekitError
+from collidekit.models.registry import build_network
+from collidekit.models.tagger import Tagger
+from collidekit.objectives.build import build_objective
+from collidekit.training.augmentations import build_augmentation
+from collidekit.training.config import TrainingConfig, check_network
+
+FEW = 8
+"""Rows that the network is tried on."""
+
+
+def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None) -> None:
+    """Raise the error that a training with these settings would begin with: of its settings, its network, or its attack.
+
+    Without rows only the settings and the network's construction are looked at. Random numbers stay as they are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        check_network(analysis, config)
+        objective = build_objective(config, analysis)
+        if rows is None:
+            return
+        few = rows.take(torch.arange(min(FEW, len(rows))))
+        found = statistics(few, analysis)
+        tagger = Tagger(
+            analysis, build_network(config.model_name, analysis.inputs, objective.outputs, config.model_options)
+        ).eval()
+        tagger.scaling.fit(found)
+        if augment := build_augmentation(config.augmentation, analysis, found):
+            few = augment(few)
+        # a few rows say nothing of the spread of the features
+        build_attack(config.model_copy(update={"attack_individual_factors": False}), analysis, tagger.scaling)
+        check_outputs(config.model_name, _answer(config.model_name, tagger, few), len(few), objective.outputs)
+
+
+def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> None:
+    """Raise an error where a network gives other outputs than so many for each row."""
+    if outputs.shape != (rows, wanted):
+        raise CollidekitError(
+            f"network {name}: gives outputs of shape {tuple(outputs.shape)} for {rows} rows, not {wanted} for each"
+        )
+
+
+def _answer(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
+    try:
+        with torch.no_grad():
+            outputs: torch.Tensor = tagger(rows, with_targets=True)[0]
+        return outputs
+    except CollidekitError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise CollidekitError(
+            f"network {name}: fails on the first rows: {type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+        ) from error

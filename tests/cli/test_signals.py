@@ -1,0 +1,42 @@
+"""SIGTERM and SIGHUP, which batch systems and closed terminals send, end every verb with a line that says so."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import toys
+
+SLOW = """
+import sys, time
+from collidekit.dataset import {module}
+
+def wait(*args, **options):
+    print("reached", flush=True)
+    time.sleep(60)
+
+{module}.build_rows = wait
+from collidekit.cli import app
+app(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_construction_says_what_ended_it(tmp_path: Path, kind: signal.Signals) -> None:
+    toys.write_table(tmp_path / "train.parquet", toys.toy_table(300))
+    (tmp_path / "toy.yaml").write_text(toys.TOY)
+    (tmp_path / "slow.py").write_text(SLOW.format(module="construct"))
+    words = ["run", "toy.yaml", "--files", "train.parquet", "--test-files", "train.parquet"]
+    with subprocess.Popen(
+        [sys.executable, "slow.py", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "reached\n":
+            assert process.poll() is None
+        process.send_signal(kind)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"stopped by {kind.name}; nothing is half-written, and the same command goes on where it was" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("results/**/.*.part"))
