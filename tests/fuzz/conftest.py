@@ -110,3 +110,9 @@ def copy_of(folder: Path, target: Path) -> Path:
 
 
 Words = Sequence[object]
+
+
+@pytest.fixture(scope="session")
+def world_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a few rows of the toy."""
+    return toys.write_table(tmp_path_factory.mktemp("rows") / "few.parquet", toys.toy_table(60))

@@ -66,7 +66,7 @@ def ends_well(call: Callable[[], Any]) -> str:
     except CollidekitError as error:
         said = str(error)
         assert said.strip(), "an error without a message"
-        assert len(said) < 20_000, f"a message of {len(said)} characters"
+        assert len(said) < 5_000, f"a message of {len(said)} characters"
         assert "Traceback" not in said
         return said
     except Exception as error:  # noqa: BLE001 - all of them are what is looked for
