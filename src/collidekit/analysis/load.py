@@ -17,7 +17,7 @@ MOST_NODES = 100_000
 """Keys and values of an analysis file, aliases written out."""
 
 
-class YamlLoader(yaml.SafeLoader):
+class YamlLoader(yaml.SafeLoader):  # type: ignore[misc]
     """YAML in which only true and false are conditions, as in YAML 1.2, and every key is a name: ``no`` and ``off``, too."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -25,7 +25,8 @@ class YamlLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 key.tag = "tag:yaml.org,2002:str"
-        return super().construct_mapping(node, deep)
+        content: dict[Any, Any] = super().construct_mapping(node, deep)
+        return content
 
 
 _BOOL = "tag:yaml.org,2002:bool"
