@@ -144,3 +144,23 @@ def test_an_empty_class(tmp_path: Path, trained: Trained, refused: Callable[...,
         "run", trained.analysis, "-f", write_root(tmp_path / "one.root", columns)
     )
     assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_a_network_that_loses_to_boosted_trees_is_loud(tmp_path: Path, run: Run) -> None:
+    """In the log, in the report, and when the same command runs again; a learning rate of nearly 0 learns nothing."""
+    write_root(tmp_path / "train.root", jets(1600, seed=1))
+    write_root(tmp_path / "test.root", jets(1600, seed=2))
+    (tmp_path / "jets.yaml").write_text(ANALYSIS)
+    words = ("run", "jets.yaml", "--files", "train.root", "--test-files", "test.root", "--learning-rate", "1e-9")
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    said = "THE NETWORK LOSES TO BOOSTED TREES on the same 1,600 rows: SvsB has AUC 0."
+    assert said in " ".join(result.output.split())
+    report = Path(result.output.splitlines()[-1].removeprefix("Report: ")).read_text(encoding="utf-8")
+    assert said in report
+    assert ">Boosted trees</" in report
+    assert said in " ".join(run(*words).output.split())
+
+
+def test_nothing_is_said_where_rows_are_few(trained: Trained) -> None:
+    assert "BOOSTED TREES" not in trained.output

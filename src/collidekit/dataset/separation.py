@@ -175,17 +175,22 @@ def _whole(matrix: Floats, names: list[tuple[str, str]]) -> set[str]:
     return {feature for feature, _ in names if feature not in fractions and not feature.startswith("number of ")}
 
 
-def trees_auc(matrix: Floats, signal: NDArray[np.bool_]) -> float:
-    """AUC of boosted trees on all columns (N, C), by two-fold cross-validation."""
+def fit_trees(matrix: Floats, labels: NDArray[Any], weights: Floats | None = None) -> Any:
+    """Boosted trees that have learned classes from all columns (N, C)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
+    trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, random_state=0)
+    with threadpool_limits(1):  # more threads wait for each other on so few rows
+        return trees.fit(np.where(np.isfinite(matrix), matrix, np.nan), labels, weights)
+
+
+def trees_auc(matrix: Floats, signal: NDArray[np.bool_]) -> float:
+    """AUC of boosted trees on all columns (N, C), by two-fold cross-validation."""
     order: NDArray[Any] = np.random.default_rng(0).permutation(len(signal))[:_TREE_ROWS]
-    matrix, signal = np.where(np.isfinite(matrix), matrix, np.nan)[order], signal[order]
+    matrix, signal = matrix[order], signal[order]
     half = np.arange(len(signal)) % 2 == 0
     scores = np.zeros(len(signal))
-    with threadpool_limits(1):  # more threads wait for each other on so few rows
-        for train in (half, ~half):
-            trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, random_state=0)
-            scores[~train] = trees.fit(matrix[train], signal[train]).predict_proba(matrix[~train])[:, 1]
+    for train in (half, ~half):
+        scores[~train] = fit_trees(matrix[train], signal[train]).predict_proba(matrix[~train])[:, 1]
     return float(np.mean([auc(scores[part], signal[part]) for part in (half, ~half)]))

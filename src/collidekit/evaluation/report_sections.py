@@ -80,6 +80,16 @@ def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
     return Section("Ensemble", tuple(tables))
 
 
+def trees_section(rows: Sequence[tuple[str, ...]]) -> Section:
+    """The network beside boosted trees that have learned from some of the same rows."""
+    note = (
+        "AUC on the same rows, 10,000 at most. The trees learned from up to 10,000 training rows, and see flat features and mean, "
+        "largest, smallest and spread of those of constituents: a network that does worse has not learned what it could. The error "
+        "of the difference is that of the same rows (DeLong)."
+    )
+    return Section("Boosted trees", (Table(("discriminator", "network", "trees", "difference"), tuple(rows), note),))
+
+
 def _difference_row(pair: PairedDifference, index: int) -> tuple[str, str, str]:
     entry = (pair.auc, *pair.rejections)[index]
     if entry.value is None:

@@ -24,9 +24,12 @@ from collidekit.evaluation.report_sections import (
     headline,
     inputs_section,
     roc_section,
+    trees_section,
     working_points_section,
 )
+from collidekit.evaluation.trees import lost_note
 from collidekit.evaluation.working_points import DiscriminatorPoints
+from collidekit.files import write_json
 from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal
 from collidekit.tasks.base import AnalysisTask
@@ -35,6 +38,7 @@ from collidekit.tasks.inference import PredictionTask
 from collidekit.tasks.input_plotter import HistogramPlotterTask
 from collidekit.tasks.report_calibration import calibration_part
 from collidekit.tasks.report_training import data_note, repeat_section, subtitle, trainings_section
+from collidekit.tasks.report_trees import compare
 from collidekit.tasks.roc import ROCCurveTask
 from collidekit.tasks.titles import attack_name
 from collidekit.tasks.working_points import WorkingPointTask
@@ -77,6 +81,9 @@ class ReportTask(PredictionTask):
         shapes = _shapes(plots, predictions, points, self.title)
         confusion = _png(plot_confusion_matrix(plots / "confusion", metrics.confusion, self.title))
         inference = needed["inference"]
+        compared = compare(inference, predictions)
+        write_json(self.folder / "trees.json", [one.as_dict() for one in compared])
+        lost = lost_note(compared)
         roc_plots = [needed["roc"].folder / f"roc_{style}.png" for style in ("b-tagging", "top-tagging")]
         manifest = read_manifest(inference.dataset_task().folder)
         write_report(
@@ -86,13 +93,14 @@ class ReportTask(PredictionTask):
                 subtitle=subtitle(inference),
                 headline=headline(results, metrics),
                 warnings=(
-                    *([note] if (note := inference.overlap_note) else []),
+                    *filter(None, (inference.overlap_note, lost)),
                     *_warnings(manifest, not self.test_files),
                     *self._of_attack(),
                 ),
                 sections=(
                     roc_section(results, roc_plots),
                     *([ensemble_section(ensembles)] if ensembles else []),
+                    *([trees_section([one.cells() for one in compared])] if compared else []),
                     classification_section(metrics, [*shapes, confusion]),
                     calibration_part(inference, plots, self.title),
                     working_points_section(
@@ -111,6 +119,8 @@ class ReportTask(PredictionTask):
                 ),
             ),
         )
+        if lost:
+            self.say(f"[bold red]{literal(lost)}[/bold red]")
         self.say(f"[bold green]Report[/bold green]: {literal(self.folder / 'report.html')}")
         self.write_provenance()
 

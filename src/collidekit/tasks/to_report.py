@@ -5,6 +5,7 @@ from typing import Any
 
 import luigi
 from rich.console import Console
+from rich.markup import escape
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.ensemble import EnsembleResult, RocLine
@@ -13,6 +14,7 @@ from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.report import ReportTask
+from collidekit.tasks.report_trees import known_note
 from collidekit.tasks.roc import ensemble_table, roc_table
 from collidekit.training.config import check_network
 
@@ -61,6 +63,8 @@ def run_to_report(task: ReportTask) -> None:
     console = Console(soft_wrap=True)
     if task.complete():
         _print_table(console, task)
+        if note := known_note(task.folder):
+            console.print(f"[bold red]{escape(note)}[/bold red]", highlight=False)
         console.print(
             f"[bold green]Report[/bold green] (was there already): {literal(task.folder / 'report.html')}",
             highlight=False,

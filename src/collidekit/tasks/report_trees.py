@@ -1,0 +1,32 @@
+"""What the report says of a network beside the boosted trees of ``check``, on the same rows."""
+
+from pathlib import Path
+
+from collidekit.dataset.loader import Dataset
+from collidekit.evaluation.trees import TreeComparison, compare_with_trees, lost_note, sample_of, thinned
+from collidekit.files import read_json
+from collidekit.inference.predictions import Predictions
+from collidekit.tasks.inference import InferenceTask
+from collidekit.training.prepare import validation_rows
+
+
+def compare(inference: InferenceTask, predictions: Predictions) -> list[TreeComparison]:
+    """Of a training that has nothing but classes to learn; none where it has, or where attacked rows are judged."""
+    if inference.checkpoint or inference.test_attack_settings.attack != "nominal" or not predictions.definitions:
+        return []
+    config = next(iter(inference.trainings().values())).training_config()
+    if config.objective != "classification" or config.attack != "nominal":
+        return []
+    dataset: Dataset = inference.dataset_task().dataset()
+    if inference.test_files:
+        first = next(iter(inference.requires().values())) if inference.all_seeds else inference
+        judged = sample_of(first.requires()["test"].dataset())
+    else:
+        judged = thinned(iter(validation_rows(dataset, config.train_val_split)), len(predictions))
+    return compare_with_trees(dataset, config.train_val_split, judged, predictions)
+
+
+def known_note(folder: Path) -> str:
+    """The warning of a report that was made before; empty where there was none."""
+    path = folder / "trees.json"
+    return lost_note([TreeComparison(**entry) for entry in read_json(path)]) if path.is_file() else ""
