@@ -288,6 +288,12 @@ class Expression:
             elif "ufunc 'bitwise" in message:
                 message = "'&' and '|' are for integers; write 'and' and 'or' between conditions"
             raise self._error(f"{name + ': ' if name else ''}{message.splitlines()[0]}") from None
+        except RuntimeError:
+            if not any(type(value) is int and not -(2**63) <= value < 2**63 for value in values):
+                raise
+            raise self._error(
+                "an integer beyond 63 bits cannot be used here; write it with an exponent: 1e20"
+            ) from None
 
 
 def _depth(tree: ast.expr) -> int:
