@@ -1,5 +1,6 @@
 # make demo   sets up and runs the main job on the sample that ships
 # make test   sets up and runs the tests
+# make fuzz   tries odd values and damaged files with fresh random numbers; SEED=number repeats a failure
 # make remote sets up what root:// needs, too
 #
 # Both use the environment you are in where collidekit is installed there (pip install -e .), else they make .venv here.
@@ -7,7 +8,7 @@
 PYTHON ?= $(shell python -c "import collidekit" 2>/dev/null && command -v python || echo .venv/bin/python)
 WORKERS ?= 2
 
-.PHONY: demo test lint docs setup remote clean
+.PHONY: demo test fuzz lint docs setup remote clean
 
 demo: setup
 	$(PYTHON) -m collidekit demo
@@ -15,6 +16,12 @@ demo: setup
 test: setup
 	$(PYTHON) -c "import pytest, xdist, hypothesis" 2>/dev/null || $(PYTHON) -m pip install --quiet --group test
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadscope $(TESTS)
+
+SEED ?= $(shell date +%s)
+
+fuzz: setup
+	@echo "repeat with: make fuzz SEED=$(SEED)"
+	COLLIDEKIT_FUZZ_SEED=$(SEED) $(PYTHON) -m pytest -n $(WORKERS) --dist loadscope tests/fuzz
 
 lint: setup
 	$(PYTHON) -c "import ruff, mypy" 2>/dev/null || $(PYTHON) -m pip install --quiet --group dev

@@ -185,3 +185,11 @@ def test_long_but_human_expressions_are_fine() -> None:
 def test_integers_too_large_for_a_column_are_an_error_and_not_a_traceback() -> None:
     with pytest.raises(CollidekitError):
         Expression("k + 18446744073709551615").evaluate({"k": np.array([1, 2], dtype=np.int64)})
+
+
+@pytest.mark.parametrize(
+    "text", ["max(9223372036854775808, a)", "inf < a < 9223372036854775808", "k and 9223372036854775808"]
+)
+def test_an_integer_that_awkward_does_not_take(text: str) -> None:
+    with pytest.raises(CollidekitError, match="write it with an exponent: 1e20"):
+        Expression(text).evaluate(SCOPE)

@@ -1,9 +1,9 @@
 """A world in small: an analysis, its files, and everything that a run makes of them, once for all fuzzing."""
 
-import shutil
 import subprocess
+import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,21 +95,9 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def in_process(python: str, *words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run a Python text in a process of its own, for what could end the interpreter."""
-    import sys
-
     return subprocess.run(
         [sys.executable, "-c", python, *map(str, words)], capture_output=True, text=True, timeout=timeout, check=False
     )
-
-
-def copy_of(folder: Path, target: Path) -> Path:
-    """A folder that may be changed."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder, target)
-    return target
-
-
-Words = Sequence[object]
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ READ_BACK: dict[str, tuple[str, str, list[Use]]] = {
 
 
 @pytest.mark.parametrize("name", READ_BACK)
-@fuzzed(40, chance=randoms)
+@fuzzed(15, chance=randoms)
 def test_a_damaged_file_is_one_clear_error(name: str, world: World, scratch: Path, chance: random.Random) -> None:
     task, file, uses = READ_BACK[name]
     path = world.of(task) / file

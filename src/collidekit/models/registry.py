@@ -1,6 +1,7 @@
 """The networks by name; a new one is a file and a line here. A user's own is found by its file."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ NETWORKS: dict[str, type[Network]] = {
 }
 
 
+LARGEST = 10_000_000
+"""Number that an option of a network may have."""
+MOST_LAYERS = 1000
+
+
 def find_network(name: str) -> type[Network]:
     """A network by its name, or the one in a user's file: ``my_network.py`` or ``my_network.py:MyNetwork``."""
     known = list(NETWORKS)
@@ -71,6 +77,17 @@ def _from_file(path: Path, chosen: str) -> type[Network]:
     return next(iter(found.values()))
 
 
+def _check_option(place: str, value: Any, largest: int) -> None:
+    """An error for a number that cannot be meant, also in lists; NaN passes most comparisons, and would be found late."""
+    if isinstance(value, list | tuple):
+        for entry in value:
+            _check_option(place, entry, largest)
+    elif isinstance(value, int) and not -1 <= value <= largest:
+        raise CollidekitError(f"{place}: {value} is not a number up to {largest:,}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise CollidekitError(f"{place}: must be a finite number, got {value}")
+
+
 def _there_are(found: Mapping[str, Any]) -> str:
     return f"classes that derive from collidekit.models.Network: {', '.join(found) or 'none'}"
 
@@ -85,6 +102,7 @@ def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str,
             raise CollidekitError(
                 f"network {name}: no option {key!r}{did_you_mean(key, known)}; known are {', '.join(known)}"
             )
+        _check_option(f"network {name}: {key}", options[key], MOST_LAYERS if key.endswith("layers") else LARGEST)
     try:
         return network(inputs, outputs, **options)
     except CollidekitError as error:

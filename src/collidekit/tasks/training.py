@@ -135,7 +135,7 @@ class TrainingParameters(AttackParameters, DatasetParameters):
         given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
         given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
         for name in ("model_options", "learning_rate_factors"):
-            given[name] = json.loads(json.dumps(dict(given[name]), default=list)) or None
+            given[name] = _options(name, given[name])
         config = training_config(self.plan, given)
         self.check_effect(config, {**given, "extend_training": None})
         return config
@@ -153,10 +153,23 @@ class TrainingParameters(AttackParameters, DatasetParameters):
         given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
         given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
         for name in ("model_options", "learning_rate_factors"):
-            given[name] = dict(given[name]) or None
+            given[name] = _options(name, given[name])
         config = training_config(self.plan, {**given, **forced})
         optional = {name for name in without_effect(config, self.analysis) if given.get(name) is not None}
         return dict.fromkeys(sorted(optional - {"attack"}))
+
+
+def _options(name: str, value: Any) -> dict[str, Any] | None:
+    """Options as plain dicts and lists; None where there are none."""
+    if not isinstance(value, Mapping):
+        raise CollidekitError(f"--{name.replace('_', '-')}: {value!r}: write it as JSON, such as '{{\"f\": [64, 64]}}'")
+    found: dict[str, Any] = json.loads(json.dumps(dict(value), default=_plain))
+    return found or None
+
+
+def _plain(value: Any) -> Any:
+    """What luigi makes of JSON: frozen lists and dicts."""
+    return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 def _target_weights(analysis: Analysis) -> dict[str, float]:
