@@ -98,6 +98,6 @@ def test_an_index_that_points_nowhere_names_file_and_row() -> None:
 def test_a_list_where_a_number_is_needed() -> None:
     plan = make_plan(TEXT, "my.yaml")
     scope = make_scope(plan, {"x": ak.Array([[1.0], []]), "y": ak.Array([1.0, 2.0])})
-    with pytest.raises(CollidekitError, match=r"my.yaml:7: 'fourth': is a list in each row, one number is needed"):
+    with pytest.raises(CollidekitError, match=r"my.yaml:7: 'fourth': is a list in each row of rows.root, one number is needed"):
         scope.numbers(plan["inputs", "jet", "features", 0])
     assert list(scope.numbers(plan["inputs", "jet", "features", 1])) == [1, 2]

@@ -30,7 +30,7 @@ def _checked(option: str, parameter: luigi.Parameter, parse: Callable[[str], Any
     return checked_parse
 
 
-def _wanted(parameter: luigi.Parameter, error: Exception) -> str:
+def _wanted(parameter: Any, error: Exception) -> str:
     if isinstance(parameter, luigi.BoolParameter):
         return "neither True nor False"
     if isinstance(parameter, luigi.IntParameter):
@@ -45,7 +45,7 @@ def _wanted(parameter: luigi.Parameter, error: Exception) -> str:
 
 def refuse_empty(root: law.Task) -> None:
     """Raise an error for ``--epochs ''``: luigi would take it for an option that is not given."""
-    parser = CmdlineParser.get_instance()
+    parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
     for name, parameter in root.get_params() if parser else ():
         if vars(parser.known_args).get(name) == "" and parameter.significant:
             raise CollidekitError(f"--{name.replace('_', '-')}: the value is empty; leave it out or give one")
@@ -77,12 +77,13 @@ def refuse_unused_prefixes(root: law.Task) -> None:
 
 def _prefixed() -> Iterator[tuple[str, str, Any]]:
     """Task, parameter and value of what is given on the command line of law for one task."""
-    parser = CmdlineParser.get_instance()
+    parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
     if parser is None:
         return
     known = vars(parser.known_args)
-    for family, without_section, name, parameter in Register.get_all_params():
+    for family, without_section, name, parameter in Register.get_all_params():  # type: ignore[no-untyped-call]
         text = known.get(f"{family}_{name}")
-        ours = issubclass(Register.get_task_cls(family), law.Task) if not without_section and text else False
-        if ours:
+        if without_section or not text:
+            continue
+        if issubclass(Register.get_task_cls(family), law.Task):  # type: ignore[no-untyped-call]
             yield family, name, parameter.parse(str(text))

@@ -38,7 +38,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         if not text:
             raise CollidekitError(f"--set {pair!r}: the value is empty; leave it out or give one")
         try:
-            values[name] = known[name].parse(text)
+            values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
         except CollidekitError as error:
             raise CollidekitError(f"--set {pair!r}: {str(error).partition(': ')[2]}") from None
     return values
