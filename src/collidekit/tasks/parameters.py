@@ -83,6 +83,7 @@ def _prefixed() -> Iterator[tuple[str, str, Any]]:
     known = vars(parser.known_args)
     for family, without_section, name, parameter in Register.get_all_params():  # type: ignore[no-untyped-call]
         text = known.get(f"{family}_{name}")
-        ours = issubclass(Register.get_task_cls(family), law.Task) if not without_section and text else False  # type: ignore[no-untyped-call]
-        if ours:
+        if without_section or not text:
+            continue
+        if issubclass(Register.get_task_cls(family), law.Task):  # type: ignore[no-untyped-call]
             yield family, name, parameter.parse(str(text))
