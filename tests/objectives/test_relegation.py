@@ -13,6 +13,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
 from collidekit.models.tagger import beside_classes
+from collidekit.objectives import OBJECTIVES
 from collidekit.objectives.build import build_objective
 from collidekit.objectives.relegation import GENTLE, PULL, STEEPER, Relegation, Thinned, relegated_cross_entropy
 from collidekit.objectives.window_posterior import WindowPosterior
@@ -53,7 +54,7 @@ def rows(number: int, seed: int = 0, mass: Tensor | None = None) -> Batch:
 
 
 def begun(batch: Batch, variant: str = "relegator", expected: bool = True, **changes: object) -> Relegation:
-    objective = Relegation(analysis(**changes), variant, expected=expected)
+    objective = OBJECTIVES[variant](analysis(**changes), expected=expected)
     objective.begin([(batch, batch.weights)])
     objective.progress = 1.0
     return objective

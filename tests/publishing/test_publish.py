@@ -194,7 +194,7 @@ def test_a_network_of_ones_own_cannot_be_published(dataset: Dataset, tmp_path: P
     file.write_text("from collidekit.models.mlp import MLP\nclass Mine(MLP):\n    pass\n")
     config = TrainingConfig(model_name=str(file), epochs=1)
     best = Training(config, dataset, tmp_path / "trained", accelerator="cpu").run()
-    with pytest.raises(CollidekitError, match=r"its network is code of somebody's own .*mine.py.*use best_model.pt"):
+    with pytest.raises(CollidekitError, match=r"its network is user code .*mine.py.*use best_model.pt"):
         publish(best, tmp_path / "toy")
     assert not (tmp_path / "toy").exists()
 

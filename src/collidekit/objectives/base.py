@@ -1,22 +1,44 @@
 """What the training loop asks of a way of learning."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
+from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
+
+if TYPE_CHECKING:
+    from collidekit.training.config import TrainingConfig
 
 
 class Objective:
     """Outputs of a network -> a loss to minimise, and what to say of the validation rows."""
 
+    settings: ClassVar[tuple[str, ...]] = ()
+    """The settings of a training that it reads, and ``class_weights`` of the analysis; those of others are refused."""
+    needs_merit: ClassVar[bool] = False
+    """Whether the analysis must name a figure of merit."""
+    relegates: ClassVar[bool] = False
+    """Whether the network has one more output than classes, for rows that are refused."""
     outputs: int
-    """How many outputs the network must have."""
+    """How many outputs the network must have: ``count_outputs``."""
     keeps_last = False
     """The last epoch is kept, not that with the best validation loss: losses of two epochs cannot be compared."""
     progress = 0.0
     """Share of the training that is done, in [0, 1]; the loop sets it before each step."""
+
+    @classmethod
+    def build(cls, config: "TrainingConfig", analysis: Analysis) -> Self:
+        """Make the objective that the settings of a training ask for; by default without any."""
+        objective = cls()
+        objective.outputs = cls.count_outputs(analysis)
+        return objective
+
+    @classmethod
+    def count_outputs(cls, analysis: Analysis) -> int:
+        """One output for each class, and one for relegation."""
+        return len(analysis.classes) + cls.relegates
 
     def begin(self, rows: Iterable[tuple[Batch, Tensor]]) -> None:
         """Look at all training rows and their weights once, before the first step."""

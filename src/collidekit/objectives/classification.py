@@ -1,6 +1,6 @@
 """Classification: softmax outputs, cross entropy or focal loss, label smoothing, weights."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,9 @@ from torch import Tensor
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.objectives.base import Objective
+
+if TYPE_CHECKING:
+    from collidekit.training.config import TrainingConfig
 
 LossFunction = Literal["CrossEntropyLoss", "FocalLoss"]
 
@@ -19,6 +22,8 @@ class Classification(Objective):
     Cross entropy -log p_t, or focal loss -(1 - p_t)^gamma log p_t (Lin et al., arXiv 1708.02002, eq. 4), both with
     label smoothing: the target is 1 - s for the true class and s/K for each. ``class_weights (K,)`` multiply each row's weight.
     """
+
+    settings = ("loss_function", "label_smoothing", "focal_gamma", "class_weights")
 
     def __init__(
         self,
@@ -32,6 +37,10 @@ class Classification(Objective):
         self.loss_function = loss_function
         self.label_smoothing = label_smoothing
         self.focal_gamma = focal_gamma
+
+    @classmethod
+    def build(cls, config: "TrainingConfig", analysis: Analysis) -> Self:
+        return cls(class_weights(analysis), config.loss_function, config.label_smoothing, config.focal_gamma)
 
     def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """The loss of each row (N,), without weights."""

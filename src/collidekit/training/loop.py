@@ -64,7 +64,7 @@ class Training:
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(config.seed)
         self.objective = build_objective(config, self.analysis)
-        own_code(config.model_name)
+        own_code(config.model_name, config.objective, config.attack)
         self.code = code_of(code_names(self.analysis, config))
         network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network)
