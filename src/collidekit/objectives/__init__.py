@@ -1,6 +1,22 @@
 """Ways of learning: each turns the outputs of any network into a loss."""
 
 from collidekit.objectives.base import Objective, Validation
-from collidekit.objectives.registry import OBJECTIVES, RELEGATING, check_objective, find_objective, outputs_of
+from collidekit.objectives.registry import (
+    OBJECTIVES,
+    RELEGATING,
+    check_objective,
+    find_objective,
+    head_of,
+    may_relegate,
+)
 
-__all__ = ["OBJECTIVES", "RELEGATING", "Objective", "Validation", "check_objective", "find_objective", "outputs_of"]
+__all__ = [
+    "OBJECTIVES",
+    "RELEGATING",
+    "Objective",
+    "Validation",
+    "check_objective",
+    "find_objective",
+    "head_of",
+    "may_relegate",
+]

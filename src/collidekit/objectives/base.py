@@ -7,6 +7,7 @@ from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
+from collidekit.models.heads import ClassesHead, Head
 
 if TYPE_CHECKING:
     from collidekit.training.config import TrainingConfig
@@ -19,10 +20,8 @@ class Objective:
     """The settings of a training that it reads, and ``class_weights`` of the analysis; those of others are refused."""
     needs_merit: ClassVar[bool] = False
     """Whether the analysis must name a figure of merit."""
-    relegates: ClassVar[bool] = False
-    """Whether the network has one more output than classes, for rows that are refused."""
-    outputs: int
-    """How many outputs the network must have: ``count_outputs``."""
+    head: ClassVar[type[Head]] = ClassesHead
+    """What the outputs of the network mean."""
     keeps_last = False
     """The last epoch is kept, not that with the best validation loss: losses of two epochs cannot be compared."""
     progress = 0.0
@@ -31,21 +30,18 @@ class Objective:
     @classmethod
     def build(cls, config: "TrainingConfig", analysis: Analysis) -> Self:
         """Make the objective that the settings of a training ask for; by default without any."""
-        objective = cls()
-        objective.outputs = cls.count_outputs(analysis)
-        return objective
-
-    @classmethod
-    def count_outputs(cls, analysis: Analysis) -> int:
-        """One output for each class, and one for relegation."""
-        return len(analysis.classes) + cls.relegates
+        return cls()
 
     def begin(self, rows: Iterable[tuple[Batch, Tensor]]) -> None:
         """Look at all training rows and their weights once, before the first step."""
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """The mean loss of a training batch; ``weights (N,)`` have mean 1 over the training rows."""
+        """The mean loss of a training batch, of the raw numbers (N, M) of the head; ``weights (N,)`` have mean 1 over the training rows."""
         raise NotImplementedError
+
+    def right(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Which rows (N,) are right, in a sense that has a name; the loop gives their share of all weight in each epoch."""
+        return {"accuracy": outputs.argmax(dim=1) == batch.labels}
 
     def validation(self) -> "Validation":
         """A fresh sum over the validation rows."""

@@ -32,7 +32,6 @@ class Classification(Objective):
         label_smoothing: float = 0.0,
         focal_gamma: float = 2.0,
     ) -> None:
-        self.outputs = len(class_weights)
         self.class_weights = class_weights
         self.loss_function = loss_function
         self.label_smoothing = label_smoothing

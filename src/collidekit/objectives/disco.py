@@ -43,7 +43,6 @@ class DisCo(Objective):
 
     def __init__(self, analysis: Analysis, class_weights: Tensor, strength: float = 10.0) -> None:
         assert analysis.figure_of_merit is not None
-        self.outputs = len(analysis.classes)
         self.variable, self.strength = analysis.figure_of_merit.variable, strength
         self.signal = torch.tensor(analysis.figure_of_merit.is_signal(list(analysis.classes)))
         self.class_weights = class_weights

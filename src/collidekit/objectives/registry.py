@@ -2,6 +2,7 @@
 
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError
+from collidekit.models.heads import Head, RelegationHead
 from collidekit.objectives.base import Objective
 from collidekit.objectives.classification import Classification
 from collidekit.objectives.disco import DisCo
@@ -16,7 +17,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "modified_binary": ModifiedBinary,
     "disco": DisCo,
 }
-RELEGATING = tuple(name for name, objective in OBJECTIVES.items() if objective.relegates)
+RELEGATING = tuple(name for name, objective in OBJECTIVES.items() if issubclass(objective.head, RelegationHead))
 KIND = Kind("objective", Objective, "collidekit.objectives.Objective", OBJECTIVES)
 
 
@@ -26,9 +27,14 @@ def find_objective(name: str) -> type[Objective]:
     return found
 
 
-def outputs_of(name: str, analysis: Analysis) -> int:
-    """How many outputs a network must have: one for each class, and one for relegation where rows may be relegated."""
-    return find_objective(name).count_outputs(analysis)
+def head_of(name: str, analysis: Analysis) -> Head:
+    """The head that an objective learns with."""
+    return find_objective(name).head.of(analysis)
+
+
+def may_relegate(name: str) -> bool:
+    """Whether an objective learns to refuse rows."""
+    return issubclass(find_objective(name).head, RelegationHead)
 
 
 def check_objective(name: str, analysis: Analysis) -> None:

@@ -1,5 +1,6 @@
 """Relegation as it is named in settings; ``Relegation`` has the formulas."""
 
+from collidekit.models.heads import ClassesHead
 from collidekit.objectives.relegation import Relegation
 
 
@@ -24,4 +25,4 @@ class ModifiedBinary(Relegation):
     """L = CE + w (Z0/Z - 1), with no relegation."""
 
     variant = "modified_binary"
-    relegates = False
+    head = ClassesHead

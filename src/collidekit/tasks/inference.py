@@ -20,7 +20,7 @@ from collidekit.inference.ensemble import check_combination, combine, load_membe
 from collidekit.inference.predict import counted, predict_each
 from collidekit.inference.predictions import Predictions
 from collidekit.models.scaling import Scaling
-from collidekit.objectives import find_objective
+from collidekit.objectives import may_relegate
 from collidekit.outputs.find import UNDER
 from collidekit.plain_text import literal
 from collidekit.progress import counting
@@ -138,7 +138,7 @@ class InferenceTask(TestParameters):
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
             if self.calibrated:
                 required_temperature(member.temperature, name)
-        if self.calibrated and not members and find_objective(objective := self.training_config().objective).relegates:
+        if self.calibrated and not members and may_relegate(objective := self.training_config().objective):
             raise CollidekitError(f"--calibrated: a training with the objective {objective} stores no temperature")
         settings = self.test_attack_settings
         self._gradient_source(members)

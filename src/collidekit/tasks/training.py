@@ -15,7 +15,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.models.registry import KIND as NETWORK
-from collidekit.objectives import find_objective
+from collidekit.objectives import find_objective, may_relegate
 from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.plain_text import literal
 from collidekit.plugins import Kind, code_identity
@@ -269,7 +269,7 @@ class TrainingTask(TrainingParameters):
         )
         training.run()
         self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
-        if training.objective.outputs == len(self.analysis.classes):
+        if not may_relegate(training.config.objective):
             self._calibrate(dataset)
         self.write_provenance()
 

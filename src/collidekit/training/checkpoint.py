@@ -19,7 +19,7 @@ from collidekit.models.registry import KIND as NETWORK
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.models.temperature import Temperature
-from collidekit.objectives import outputs_of
+from collidekit.objectives import head_of
 from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.sealed import write_sealed
 from collidekit.shipped import shipped_models
@@ -193,10 +193,9 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     names = code_names(analysis, config)
     for what in ("network", "objective"):
         check_code(path, what, names[what], code.get(what))
-    network = build_network(
-        config.model_name, analysis.inputs, outputs_of(config.objective, analysis), config.model_options
-    )
-    tagger = Tagger(analysis, network)
+    head = head_of(config.objective, analysis)
+    network = build_network(config.model_name, analysis.inputs, head.outputs, config.model_options)
+    tagger = Tagger(analysis, network, head)
     try:
         tagger.load_state_dict(content["tagger"])
     except RuntimeError as error:

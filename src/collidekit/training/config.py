@@ -14,7 +14,7 @@ from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.registry import KIND as NETWORK
 from collidekit.models.registry import build_network
-from collidekit.objectives import OBJECTIVES, check_objective, outputs_of
+from collidekit.objectives import OBJECTIVES, check_objective, head_of
 from collidekit.objectives.classification import LossFunction
 from collidekit.plugins import is_known, unknown
 from collidekit.training.augmentations import canonical
@@ -223,7 +223,7 @@ def check_recommended(plan: Plan) -> None:
 def check_network(analysis: Analysis, config: TrainingConfig) -> None:
     """An error where there is no such network, or where the checkpoint to begin from does not fit: before any other work."""
     network = build_network(
-        config.model_name, analysis.inputs, outputs_of(config.objective, analysis), config.model_options
+        config.model_name, analysis.inputs, head_of(config.objective, analysis).outputs, config.model_options
     )
     check_objective(config.objective, analysis)
     if config.from_checkpoint:

@@ -15,6 +15,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.network import Network
 from collidekit.models.tagger import Tagger
+from collidekit.objectives import head_of
 from collidekit.training.checkpoint import check_same_features, find_checkpoint, load_content, read_settings
 from collidekit.training.config import TrainingConfig
 
@@ -150,7 +151,7 @@ def rate_factors(tagger: Tagger, factors: Mapping[str, float]) -> dict[nn.Parame
 
 def check_start(config: TrainingConfig, analysis: Analysis, network: Network) -> None:
     """The errors that beginning from the checkpoint of the settings would have."""
-    tagger = Tagger(analysis, network)
+    tagger = Tagger(analysis, network, head_of(config.objective, analysis))
     Start.of(config.from_checkpoint).give_weights(tagger, analysis, config.keep_head)
     freeze(tagger, config.freeze, config.keep_head)
     rate_factors(tagger, config.learning_rate_factors)

@@ -31,15 +31,15 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
             return
         few = rows.take(torch.arange(min(FEW, len(rows))))
         found = statistics(few, analysis)
-        tagger = Tagger(
-            analysis, build_network(config.model_name, analysis.inputs, objective.outputs, config.model_options)
-        ).eval()
+        head = objective.head.of(analysis)
+        network = build_network(config.model_name, analysis.inputs, head.outputs, config.model_options)
+        tagger = Tagger(analysis, network, head).eval()
         tagger.scaling.fit(found)
         if augment := build_augmentation(config.augmentation, analysis, found):
             few = augment(few)
         # a few rows say nothing of the spread of the features
         build_attack(config.model_copy(update={"attack_individual_factors": False}), analysis, tagger.scaling)
-        check_outputs(config.model_name, _answer(config.model_name, tagger, few), len(few), objective.outputs)
+        check_outputs(config.model_name, _answer(config.model_name, tagger, few), len(few), head.outputs)
 
 
 def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> None:
