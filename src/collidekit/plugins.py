@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def _own_module(name: str, folder: Path) -> Path | None:
 
 def load_module(path: Path) -> ModuleType:
     """Import a file by its path; it may import modules that lie beside it."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CollidekitError(f"{path}: there is no such file")
     for beside in user_sources(path):  # one of the same name may come from another folder, or have changed
         sys.modules.pop(beside, None)

@@ -31,7 +31,7 @@ def code_of(names: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
     found = {}
     for what, name in names.items():
         path = python_file(name)
-        if path and path.is_file():
+        if path and os.path.isfile(path):
             content, sources = path.read_bytes(), user_sources(path)
             for name_of_module, text in sources.items():
                 if name_of_module != path.name:

@@ -1,5 +1,6 @@
 """Reading an analysis file: every error names the file, the line and what is allowed."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def _beside(plugin: str, folder: Path) -> str:
     One that is found is absolute: the workers of a cluster may stand in another folder.
     """
     file, colon, name = plugin.rpartition(":")
-    found = next((place for place in (folder / file, Path(file)) if place.is_file()), None)
+    found = next((place for place in (folder / file, Path(file)) if os.path.isfile(place)), None)
     return f"{found.absolute()}{colon}{name}" if found else plugin
 
 

@@ -1,5 +1,6 @@
 """A user's own coffea processor, for what expressions cannot say: it gets a chunk of the file and returns the rows."""
 
+import os
 import traceback
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,7 @@ def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
     file, _, name = text.rpartition(":")
     if not file or not name:
         raise CollidekitError(f"processor: {text!r} must name a file and a class in it, such as my_rows.py:MyRows")
-    sources = user_sources(Path(file)) if Path(file).is_file() else {}
+    sources = user_sources(Path(file)) if os.path.isfile(file) else {}
     instance = _load(Path(file), name, tuple(sources.items()))
     chunk = ak.Array(chunk, attrs={"filename": path})
     try:

@@ -4,6 +4,7 @@
 
 import hashlib
 import json
+import os
 import re
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -363,4 +364,4 @@ class Analysis(Strict):
 def _code(plugin: str) -> list[Any]:
     """The class of a user's processor or reader and the text of its code, wherever that lies."""
     path, _, name = plugin.rpartition(":")
-    return [name, user_sources(Path(path)) if Path(path).is_file() else path]
+    return [name, user_sources(Path(path)) if os.path.isfile(path) else path]

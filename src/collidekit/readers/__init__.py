@@ -1,5 +1,6 @@
 """Files of any format as tables of awkward arrays, read in chunks."""
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -72,7 +73,7 @@ def open_file(path: str, source: Source = ANY) -> Reader:
 def _own(name: str) -> Callable[[str, Source], Reader]:
     """The reader of a user's that ``file.py:ClassName`` names."""
     path, _, chosen = name.rpartition(":")
-    return _loaded(path, chosen, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+    return _loaded(path, chosen, Path(path).stat().st_mtime_ns if os.path.isfile(path) else 0)
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,7 @@
 """TrainingTask: a dataset -> a trained tagger."""
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -333,7 +334,7 @@ def _source(model_name: str) -> str:
     path = Path(model_name.partition(":")[0])
     if path.suffix != ".py":
         return ""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CollidekitError(f"--model-name: {path}: there is no such file")
     sources = user_sources(path)
     return json.dumps(sources) if len(sources) > 1 else sources[path.name]

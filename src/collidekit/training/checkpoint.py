@@ -1,5 +1,6 @@
 """Checkpoints: weights, the resolved configuration and all that is needed to go on. Loaded weights-only, never unpickled."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,9 +97,9 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 def find_checkpoint(name: str | Path) -> Path:
     """The file of a checkpoint, of the folder of a training or of a published model, or of a model that ships."""
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file, False for a name that no file can have
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         for file in (path / "best_model.pt", path / WEIGHTS):
             if file.is_file():
                 return file
