@@ -1,6 +1,7 @@
 """Publishing a model: figures are measured or marked, nothing is invented, nothing half-written."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -257,3 +258,14 @@ def test_each_model_that_ships_is_whole_and_its_card_finished(name: str) -> None
     assert all(np.isfinite(value.numpy()).all() for value in loaded.tagger.state_dict().values())
     assert yaml.safe_dump(description["data"])
     assert f"collidekit predict {name} " in text
+
+
+def test_a_card_holds_no_html_of_others(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "<img src=x>`|"
+    publish(trained, folder, data="<script>alert(1)</script> | ```", licence="[x](http://host)")
+    text = card(folder)
+    outside = re.sub(r"(?ms)^(`{3,})\w+\n.*?^\1$", "", text)  # blocks of code
+    outside = re.sub(r"(`+) ?[^\n]*? ?\1", "", outside)  # code within a line
+    assert "<" not in outside
+    assert not re.search(r"(?<!\\)\]\(", outside)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; \\| \\`\\`\\`" in text
