@@ -7,7 +7,7 @@ significance enters, see ``Relegation``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ class Relegation(Objective):
     slope is flat.
     """
 
-    settings = ("significance_weight", "significance_warmup", "expected_yields")
+    settings: ClassVar[tuple[str, ...]] = ("significance_weight", "significance_warmup", "expected_yields")
     needs_merit = relegates = keeps_last = True
     variant = "relegator"
 
