@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
+from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source, Target
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.plugins import file_and_class, python_file
@@ -224,6 +225,8 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
             model = Process
         case ("targets", *_):
             model = Target
+        case ("figure_of_merit", *_):
+            model = FigureOfMerit
         case _:
             model = Kinematics
     return sorted(model.model_fields)
