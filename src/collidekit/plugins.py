@@ -145,7 +145,7 @@ def kept_class(name: str, what: str, base: type[T], public: str) -> type[T]:
     """``class_in_file``, imported once, and again when the file or a module of the user's that it imports has changed."""
     path = python_file(name)
     sources = user_sources(path) if path and isfile(path) else {}
-    return _kept(name, what, base, public, tuple(sources.items()))
+    return _kept(name, what, base, public, tuple(sources.items()))  # type: ignore[arg-type]
 
 
 def user_sources(path: Path) -> dict[str, str]:

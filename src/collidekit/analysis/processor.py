@@ -22,7 +22,7 @@ def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
         raise CollidekitError(f"processor: {text!r} must name a file and a class in it, such as my_rows.py:MyRows")
     file = str(python_file(text))
     kind = kept_class(text, "processor", _base(), "coffea.processor.ProcessorABC")
-    name, instance = kind.__name__, _instance(kind, file)
+    name, instance = kind.__name__, _instance(kind, file)  # type: ignore[arg-type]
     chunk = ak.Array(chunk, attrs={"filename": path})
     try:
         rows = instance.process(chunk)

@@ -18,6 +18,7 @@ from collidekit.analysis.functions import CONSTANTS
 from collidekit.errors import did_you_mean
 from collidekit.names import name_problem
 from collidekit.plugins import entry_point, file_and_class, is_known, known_names, user_sources
+from collidekit.shown import counted, html_table
 
 Expression = Annotated[str, Field(min_length=1)]
 
@@ -324,6 +325,22 @@ class Analysis(Strict):
         for a, b in combinations((self.rows, *self.members), 2):
             if f"{a}_".startswith(f"{b}_") or f"{b}_".startswith(f"{a}_"):
                 raise wrong(f"{a!r} and {b!r} would share branches", "members", b)
+
+    def __repr__(self) -> str:
+        features = sum(len(entry.features) for entry in self.inputs.values())
+        parts = counted(len(self.classes), "class"), counted(len(self.inputs), "input"), counted(features, "feature")
+        return f"Analysis({self.name!r}: {', '.join(parts)})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        rows = [("class", name, condition) for name, condition in self.classes.items()]
+        for name, entry in self.inputs.items():
+            kind = "collection" if isinstance(entry, Collection) else "group"
+            rows.append((kind, name, ", ".join(feature.name for feature in entry.features)))
+        for name, sides in self.discriminators.items():
+            rows.append(("discriminator", name, f"{' + '.join(sides.signal)} against {' + '.join(sides.background)}"))
+        return html_table(repr(self), rows)
 
     def label(self, name: str) -> str:
         """The text of a plot's axis for a variable or branch: name and unit."""

@@ -44,7 +44,12 @@ READERS: dict[str, Callable[[str, Source], Reader]] = {
     ".tsv": CsvReader,
 }
 """What reads a format or a suffix. A reader of your own is named in the analysis: ``source: {format: mine.py:Mine}``."""
-KIND = Kind("reader", FileReader, "collidekit.readers.FileReader", READERS)
+KIND: Kind[FileReader] = Kind(
+    "reader",
+    FileReader,  # type: ignore[type-abstract]
+    "collidekit.readers.FileReader",
+    READERS,
+)
 
 ANY = Source()
 MAGIC = {

@@ -23,6 +23,7 @@ from collidekit.objectives import head_of
 from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.sealed import write_sealed
 from collidekit.shipped import shipped_models
+from collidekit.shown import html_table
 from collidekit.training.config import TrainingConfig
 from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description
 from collidekit.training.seal import content_checksum
@@ -46,6 +47,18 @@ class Checkpoint:
     path: Path = Path("checkpoint")
     code: dict[str, Any] = field(default_factory=dict)
     """What ``code_of`` says of network, objective, processor, reader and attack where they are not built in."""
+
+    def __repr__(self) -> str:
+        size = sum(parameter.numel() for parameter in self.tagger.parameters())
+        return f"Checkpoint({str(self.path)!r}: {self.config.model_name}, {size:,} parameters, epoch {self.epoch})"
+
+    def _repr_html_(self) -> str:
+        usual = TrainingConfig()
+        rows = [("analysis", repr(self.analysis)), ("classes", ", ".join(self.analysis.classes))]
+        if self.temperature:
+            rows.append(("temperature", f"{self.temperature.value:.4g} ± {self.temperature.error:.2g}"))
+        rows += [(name, str(value)) for name, value in self.config if value != getattr(usual, name)]
+        return html_table(repr(self), rows, note="settings that are not named have their defaults")
 
     def plan(self) -> Plan:
         """Its analysis, to read files with; an error where that would run code that is not known to be the user's."""
