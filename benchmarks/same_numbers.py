@@ -56,7 +56,7 @@ CASES: dict[str, list[str]] = {
     "targets": ["model_name=transformer_small"],
     "adversarial": [*PFN, "attack=pgd", "attack_magnitude=0.05", "adversarial=mix"],
     "trades": [*PFN, "attack=fgsm", "attack_magnitude=0.05", "adversarial=trades"],
-    "augmented": [*PFN, 'augmentation={"rotation": 0.5, "noise": 0.1}'],
+    "augmented": [*PFN, "augmentation=rotation,drop=0.1"],
     "lorentznet": ["model_name=lorentznet_small"],
     "particlenet": ["model_name=particlenet_lite"],
 }
