@@ -100,7 +100,7 @@ def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:
         )
     dataset = Dataset(folder, loaded.config.n_train_files, loaded.analysis)
     with counting("Predicting the validation rows", "rows") as done:
-        rows = validation_rows(dataset, loaded.config.train_val_split)
+        rows = validation_rows(dataset, loaded.config.split)
         predictions = predict(loaded.tagger, loaded.analysis, counted(rows, done))
     return weighted_as_in_training(predictions, dataset.manifest, loaded.analysis)
 

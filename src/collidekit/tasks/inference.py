@@ -32,7 +32,7 @@ from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
 from collidekit.training.config import TrainingConfig
-from collidekit.training.prepare import validation_rows
+from collidekit.training.prepare import held_out_rows
 
 
 class TestParameters(TestAttackParameters, TrainingParameters):
@@ -219,7 +219,7 @@ class InferenceTask(TestParameters):
             rows = Loader(dataset, 1024, threads=1)
         else:
             dataset = needed["training"].requires()["dataset"].dataset()
-            rows = validation_rows(dataset, next(iter(members.values())).config.train_val_split)
+            rows = held_out_rows(dataset, next(iter(members.values())).config.split)
             self.say(
                 "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
             )

@@ -7,7 +7,7 @@ from collidekit.evaluation.trees import TreeComparison, compare_with_trees, lost
 from collidekit.files import read_json
 from collidekit.inference.predictions import Predictions
 from collidekit.tasks.inference import InferenceTask
-from collidekit.training.prepare import validation_rows
+from collidekit.training.prepare import held_out_rows
 
 
 def compare(inference: InferenceTask, predictions: Predictions) -> list[TreeComparison]:
@@ -22,8 +22,8 @@ def compare(inference: InferenceTask, predictions: Predictions) -> list[TreeComp
         first = next(iter(inference.requires().values())) if inference.all_seeds else inference
         judged = sample_of(first.requires()["test"].dataset())
     else:
-        judged = thinned(iter(validation_rows(dataset, config.train_val_split)), len(predictions))
-    return compare_with_trees(dataset, config.train_val_split, judged, predictions)
+        judged = thinned(iter(held_out_rows(dataset, config.split)), len(predictions))
+    return compare_with_trees(dataset, config.split, judged, predictions)
 
 
 def known_note(folder: Path) -> str:

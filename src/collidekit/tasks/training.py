@@ -96,6 +96,10 @@ class TrainingParameters(AttackParameters, DatasetParameters):
         luigi.OptionalBoolParameter, "bring classes to the reference's kinematics in the loss, not by sampling", False
     )
     train_val_split = _optional(luigi.OptionalFloatParameter, "share of the rows that is for training", 0.85)
+    folds = _optional(
+        luigi.OptionalIntParameter, "train one network for each of so many parts of the rows, which it never sees", 0
+    )
+    fold = _optional(luigi.OptionalIntParameter, "train only for this fold, from 0 on; -1 trains for each", -1)
     n_train_files = _optional(luigi.OptionalIntParameter, "shards to use; -1 is all", -1)
     seed = _optional(luigi.OptionalIntParameter, "decides order, first weights and all that is random", 123456)
     early_stopping = _optional(luigi.OptionalIntParameter, "stop after so many epochs without a better one; 0 never", 0)
