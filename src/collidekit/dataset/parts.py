@@ -103,7 +103,7 @@ class Folds:
     def rows(self, keys: Array, part: Part) -> Array:
         found = fold_of(keys, self.k)
         test, validation = found == self.this, found == (self.this + 1) % self.k
-        masks = {"test": test, "validation": validation, "training": ~(test | validation)}
+        masks: dict[Part, Array] = {"test": test, "validation": validation, "training": ~(test | validation)}
         return masks[part]
 
 

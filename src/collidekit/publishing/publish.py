@@ -77,6 +77,7 @@ def publish(
         "config": config,
         "epoch": loaded.epoch,
         "temperature": loaded.temperature.as_dict() if loaded.temperature else None,
+        "learned_from": [entry.as_dict() for entry in loaded.learned_from],
         "network": {"name": loaded.config.model_name, "parameters": _parameters(loaded)},
         "data": {"description": data, "licence": licence},
         "training": {name: value for name, value in facts.items() if name not in ("made", "versions", "git")},
