@@ -46,7 +46,7 @@ class ImportanceTask(PredictionTask):
     def look_first(self) -> None:
         if self.requires()["inference"].is_ensemble:
             raise CollidekitError(
-                "feature importance is that of one model: leave out --seeds, or name one --checkpoint"
+                "feature importance is that of one model: leave out --seeds, or name one --fold or --checkpoint"
             )
         if self.test_attack_settings.attack != "nominal":
             raise CollidekitError(

@@ -213,6 +213,7 @@ class TrainingTask(TrainingParameters):
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
+        _ = config.split  # an error where no fold is named
         settings = config.identity
         if config.from_checkpoint:
             settings["from_checkpoint"] = Start.of(config.from_checkpoint).checksum
