@@ -298,10 +298,10 @@ def test_seeds_of_one_fold_are_an_ensemble(inside: Path) -> None:
     assert list(task.predictions().members) == ["seed 1", "seed 2"]
 
 
-def test_rows_of_a_file_that_ends_early_are_no_row_twice(inside: Path) -> None:
-    """A file that is a part of a training file is another file: its rows are not known, and that is no error."""
+def test_a_part_of_a_training_file_is_another_file(inside: Path) -> None:
+    """Files are recognised by their whole content, see docs/training.md."""
     toys.write_table(inside / "part.parquet", toys.toy_table(300)[:50])
     models = [training.folder for training in InferenceTask(**FILES, folds=K).trainings().values()]
-    found = predicted(inside, "part", *models, files="part.parquet")
+    found = predicted(inside, "of_part", *models, files="part.parquet")
     assert len(found.predictions) == 50
     assert found.notes == []

@@ -251,7 +251,7 @@ class InferenceTask(TestParameters):
         members = self._checkpoints(needed)
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
-        if note := self.overlap_note:
+        if note := self._shared_rows:
             self.say(overlap_text(note))
         if "test" in needed:
             dataset: Dataset = needed["test"].dataset()
@@ -267,7 +267,7 @@ class InferenceTask(TestParameters):
             batches = counted(map(attack, watched) if attack else watched, done)
             found = predict_each([member.tagger for member in members.values()], self.analysis, batches)
         named = dict(zip(members, found, strict=True))
-        if not self.overlap_note and (warning := seen.warning()):
+        if not self._shared_rows and (warning := seen.warning()):
             self.say(overlap_text(warning))
         if self.checkpoint:
             for note in seen.notes(str(self.combine)):
@@ -286,15 +286,20 @@ class InferenceTask(TestParameters):
             )
 
     def ran_with(self) -> dict[str, Any]:
-        return {"overlap": self.overlap_note or (self._seen.warning() if self._seen else "")}
+        return {"overlap": self.overlap_note}
 
-    @cached_property
+    @property
     def overlap_note(self) -> str:
         """A warning of predicted rows that were learned from; empty where there are none."""
         if law.Task.complete(self):
             return str(self.provenance().get("overlap", ""))
         if self.members and not self.test_files:
             return next(filter(None, (task.overlap_note for task in self.requires().values())), "")
+        return self._shared_rows or (self._seen.warning() if self._seen else "")
+
+    @cached_property
+    def _shared_rows(self) -> str:
+        """A warning of test rows that are in the training dataset, too."""
         if self.checkpoint or not self.test_files:
             return ""  # what a checkpoint says of its training is known after the prediction
         first = next(iter(self.requires().values())) if self.members else self
