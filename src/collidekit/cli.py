@@ -443,6 +443,8 @@ def publish(
     console = Console(soft_wrap=True, highlight=False)
     for message in made.skipped:
         console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
+    if made.warning:
+        console.print(f"[bold red]{literal(made.warning)}[/bold red]")
     if made.results:
         from collidekit.tasks.roc import roc_table
 

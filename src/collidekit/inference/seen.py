@@ -68,7 +68,7 @@ class SeenRows:
         if training := int((known_best == Known.TRAINING).sum()):
             said.append(
                 f"{LOUD}: {training:,} of {rows:,} rows ({training / rows:.1%}) are rows that {self._names(states, Known.TRAINING)} "
-                "learned from, so all numbers look better than they are; take other rows, or train with --folds"
+                "learned from, so all numbers look better than they are; take rows that it has not learned from"
             )
         if maybe := int((known_best == Known.MAYBE).sum()):
             said.append(

@@ -80,7 +80,7 @@ def calibrate(
 def _of_files(
     path: Path, loaded: Checkpoint, files: Sequence[str], batch_size: int, skip_bad_files: bool
 ) -> tuple[Predictions, list[str]]:
-    learned = _learned_from(path)
+    learned = _learned_from(path) | {content for entry in loaded.learned_from for content in entry.files}
     for name in expand(list(files)):
         if content_of(file_id(name)) in learned:
             raise CollidekitError(
