@@ -201,11 +201,15 @@ class InferenceTask(TestParameters):
             judged = {"training": needed["training"].hash}
         return {
             **judged,
-            "test": needed["test"].hash if "test" in needed else "validation rows",
+            "test": needed["test"].hash if "test" in needed else self._held_out(),
             "discriminators": {name: entry.model_dump() for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
             **self._attack_identity(),
         }
+
+    def _held_out(self) -> str:
+        """The rows that are predicted where there are no test files."""
+        return self.training_config().fold_name or "validation rows"
 
     def _attack_identity(self) -> dict[str, Any]:
         settings = self.test_attack_settings
