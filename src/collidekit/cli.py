@@ -108,6 +108,12 @@ def run(
         float | None, panel(TRAINING, "--learning-rate", help="The largest learning rate.")
     ] = None,
     seed: Annotated[int | None, panel(TRAINING, "--seed", help="Decides all that is random.")] = None,
+    folds: Annotated[
+        int | None,
+        panel(TRAINING, "--folds", help="Split the rows into so many parts and train one network for each, which it never "
+               "sees. Without test files every row is predicted by that network."),
+    ] = None,
+    fold: Annotated[int | None, panel(TRAINING, "--fold", help="Only the network of this fold, from 0 on.")] = None,
     seeds: Annotated[
         str | None,
         panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
@@ -157,7 +163,7 @@ def run(
     named = {
         "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
         "model_name": model, "from_checkpoint": from_checkpoint, "epochs": epochs,
-        "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
+        "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "folds": folds, "fold": fold,
         "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
         "checkpoint": tuple(checkpoint) if checkpoint else None,
@@ -181,8 +187,8 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
 def predict(
     checkpoint: Annotated[
         str,
-        typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a model "
-                       "that ships.", show_default=False),
+        typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report or of a published model, or the name of "
+                       "a model that ships.", show_default=False),
     ],
     files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
@@ -214,7 +220,8 @@ def predict(
 
     Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
     may be absent; where it is there, the AUC is shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
-    with the analysis that it was trained with.
+    with the analysis that it was trained with. Rows that a tagger has learned from are counted; with the members of folds (or
+    the folder of their report) each such row is predicted by the member that did not see it.
 
     Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
 
@@ -224,18 +231,22 @@ def predict(
 
     from collidekit.inference.ensemble import check_combination
     from collidekit.inference.predict_to_file import predict_to_file
+    from collidekit.inference.run_folder import with_members
 
-    if not others and (combine or members):
+    first, *more = with_members([checkpoint, *(others or ())])
+    if not more and (combine or members):
         raise CollidekitError("one checkpoint is no ensemble: name the others with --with")
     how = check_combination(combine or "mean")
     done = predict_to_file(
-        checkpoint, files, out, analysis, batch_size, skip_bad_files, threads, others or (), how, members, calibrated
+        first, files, out, analysis, batch_size, skip_bad_files, threads, more, how, members, calibrated
     )
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:
         console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
     for note in done.notes:
         console.print(f"[yellow]{literal(note)}[/yellow]")
+    if done.warning:
+        console.print(f"[bold red]{literal(done.warning)}[/bold red]")
     console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
     if names := done.predictions.discriminators_with_truth():
         from collidekit.tasks.roc import ensemble_table, measure_all, roc_table
@@ -432,6 +443,8 @@ def publish(
     console = Console(soft_wrap=True, highlight=False)
     for message in made.skipped:
         console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
+    if made.warning:
+        console.print(f"[bold red]{literal(made.warning)}[/bold red]")
     if made.results:
         from collidekit.tasks.roc import roc_table
 

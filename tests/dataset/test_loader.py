@@ -16,7 +16,8 @@ from makers import NUMBERED, make_dataset, make_plan, numbered, write_parquet
 from collidekit.dataset import construct as construction
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.construct import construct
-from collidekit.dataset.loader import Dataset, Loader, ahead, is_validation
+from collidekit.dataset.loader import Dataset, Loader, ahead
+from collidekit.dataset.parts import Split
 from collidekit.errors import CollidekitError
 
 OPTIONS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -67,13 +68,14 @@ def test_every_row_once_and_all_batches_full(
     if batch_size < 50:
         batch_size *= 20
     found = {}
-    for split in ("training", "validation", "all"):
-        loader = Loader(numbers, batch_size, split, share, shuffle, seed, None, threads, window)  # type: ignore[arg-type]
+    wanted: dict[str, Any] = {"training": Split(share), "validation": Split(share), "all": None}
+    for part, split in wanted.items():
+        loader = Loader(numbers, batch_size, split, part, shuffle, seed, None, threads, window)  # type: ignore[arg-type]
         loader.set_epoch(epoch)
         batches = list(loader)
         assert all(len(batch) == batch_size for batch in batches[:-1])
         assert all(0 < len(batch) <= batch_size for batch in batches)
-        found[split] = numbers_of(batches)
+        found[part] = numbers_of(batches)
     assert sorted(found["all"]) == list(range(5000))
     assert sorted(found["training"] + found["validation"]) == list(range(5000))
     if not shuffle:
@@ -118,14 +120,14 @@ def test_any_sizes_of_files_chunks_and_shards(
 def test_what_belongs_to_a_row_stays_with_it(
     numbers: Dataset, places: list[list[int]], batch_size: int, window: int, seed: int
 ) -> None:
-    for batch in Loader(numbers, batch_size, "training", 0.7, True, seed, None, 1, window):
+    for batch in Loader(numbers, batch_size, Split(0.7), "training", True, seed, None, 1, window):
         check_attached(batch, places)
 
 
 @settings(OPTIONS, max_examples=15)
 @given(skip=st.integers(0, 60), window=st.sampled_from([10_000, 300_000, 10**9]), share=st.sampled_from([0.6, 1.0]))
 def test_skip_goes_on_in_the_middle(numbers: Dataset, skip: int, window: int, share: float) -> None:
-    loader = Loader(numbers, 128, "training", share, True, 7, None, 1, window)
+    loader = Loader(numbers, 128, Split(share), "training", True, 7, None, 1, window)
     loader.set_epoch(3)
     whole = list(loader)
     rest = list(loader.iterate(skip))
@@ -156,10 +158,10 @@ def test_the_shuffle_mixes_the_whole_window(numbers: Dataset) -> None:
 
 def test_the_split_has_its_share_and_does_not_move(numbers: Dataset) -> None:
     for share in (0.1, 0.5, 0.8):
-        count = len(numbers_of(Loader(numbers, 512, "training", share)))
+        count = len(numbers_of(Loader(numbers, 512, Split(share))))
         assert abs(count - 5000 * share) < 4 * np.sqrt(5000 * share * (1 - share))
-    inner = set(numbers_of(Loader(numbers, 512, "training", 0.5)))
-    assert inner < set(numbers_of(Loader(numbers, 512, "training", 0.8)))
+    inner = set(numbers_of(Loader(numbers, 512, Split(0.5))))
+    assert inner < set(numbers_of(Loader(numbers, 512, Split(0.8))))
 
 
 def test_the_split_keeps_an_event_together(tmp_path: Path) -> None:
@@ -169,7 +171,9 @@ def test_the_split_keeps_an_event_together(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, NUMBERED, columns)
     sides: dict[int, set[bool]] = {}
     for batch in Loader(dataset, 300):
-        for event, side in zip(batch.event["event"].tolist(), is_validation(batch, 0.7), strict=True):
+        for event, side in zip(
+            batch.event["event"].tolist(), Split(0.7).rows(batch.keys.numpy(), "validation"), strict=True
+        ):
             sides.setdefault(event, set()).add(bool(side))
     assert len(sides) == 500
     assert all(len(side) == 1 for side in sides.values())
@@ -279,7 +283,7 @@ def test_ranks_share_each_batch(
     """Each row once over all ranks, the same number of steps, and together the batches of a single rank."""
 
     def batches(rank: int, ranks: int) -> list[list[int]]:
-        loader = Loader(numbers, batch_size, "training", share, shuffle, 5, None, 0, window, rank, ranks)
+        loader = Loader(numbers, batch_size, Split(share), "training", shuffle, 5, None, 0, window, rank, ranks)
         loader.set_epoch(epoch)
         return [numbers_of([batch]) for batch in loader]
 

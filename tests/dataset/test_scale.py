@@ -18,6 +18,7 @@ from collidekit.dataset import construct as construction
 from collidekit.dataset import workers
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.parts import Split
 from collidekit.dataset.pieces import Survey, cut
 from collidekit.dataset.workers import Dask, Processes, ThisProcess, Workers, find_workers
 from collidekit.errors import CollidekitError
@@ -217,9 +218,9 @@ def test_every_row_once_through_files_workers_shards_splits_and_ranks(
         manifest = construct(make_plan(NUMBERED), paths, folder / "out", shard, progress=False)
     dataset = Dataset(manifest)
     seen: list[int] = []
-    for split in ("training", "validation"):
+    for part in ("training", "validation"):
         for rank in range(ranks):
-            for batch in Loader(dataset, batch_size, split, share, True, 1, rank=rank, ranks=ranks):  # type: ignore[arg-type]
+            for batch in Loader(dataset, batch_size, Split(share), part, True, 1, rank=rank, ranks=ranks):  # type: ignore[arg-type]
                 numbers = batch.spectators["number"].long()
                 assert batch.labels.tolist() == (numbers % 2).tolist()
                 assert batch.weights.long().tolist() == (numbers + 1).tolist()

@@ -10,7 +10,8 @@ from makers import make_dataset, make_plan, write
 from collidekit.dataset.check import check
 from collidekit.dataset.construct import construct
 from collidekit.dataset.hashing import hash_inputs
-from collidekit.dataset.loader import Dataset, Loader, is_validation
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.parts import Split
 from collidekit.dataset.split import large_groups, largest_group, missed_share, repeated_keys
 from collidekit.dataset.warnings import data_warnings
 from collidekit.errors import CollidekitError
@@ -47,7 +48,7 @@ def test_rows_with_equal_inputs_are_on_both_sides(tmp_path: Path, share: float) 
     empty, validation = [], []
     for batch in Loader(dataset, 1000):
         empty.append(batch.inputs["tracks"].counts.numpy() == 0)
-        validation.append(is_validation(batch, 0.85))
+        validation.append(Split(0.85).rows(batch.keys.numpy(), "validation"))
     masks = np.concatenate(empty), np.concatenate(validation)
     error = np.sqrt(0.85 * 0.15)
     assert abs(masks[1].mean() - 0.15) < 4 * error / np.sqrt(6000)
@@ -94,7 +95,9 @@ def test_jets_of_one_event_are_on_one_side_without_an_event_number(tmp_path: Pat
     dataset = make_dataset(tmp_path, JETS, columns)
     sides: dict[int, set[bool]] = {}
     for batch in Loader(dataset, 1000):
-        for entry, side in zip(batch.source[:, 1].tolist(), is_validation(batch, 0.85), strict=True):
+        for entry, side in zip(
+            batch.source[:, 1].tolist(), Split(0.85).rows(batch.keys.numpy(), "validation"), strict=True
+        ):
             sides.setdefault(entry, set()).add(bool(side))
     assert len(sides) == 3000
     assert all(len(found) == 1 for found in sides.values())
@@ -122,6 +125,6 @@ def test_a_share_that_misses_its_aim_is_said(tmp_path: Path) -> None:
     file = write(tmp_path / "again.parquet", columns)
     plan = make_plan(NUMBERS + "training: {train_val_split: 0.5}\n")
     assert any("asks for 50.0%" in problem.text for problem in check(plan, [str(file)]).warnings)
-    assert not missed_share(846, 1000, 0.85)
-    assert not missed_share(9, 10, 0.5, squares=50)
-    assert missed_share(700, 1000, 0.85)
+    assert not missed_share(846, 1000, Split(0.85))
+    assert not missed_share(9, 10, Split(0.5), squares=50)
+    assert missed_share(700, 1000, Split(0.85))

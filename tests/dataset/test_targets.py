@@ -13,6 +13,7 @@ from collidekit.dataset.batch import Batch, Ragged, concatenate
 from collidekit.dataset.check import check
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.parts import Split
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.dataset.targets import NONE, UNKNOWN
 from collidekit.dataset.trace import trace
@@ -73,7 +74,7 @@ def test_targets_stand_beside_their_constituents(tmp_path: Path) -> None:
     assert set(parts(whole).values[:, 1].tolist()) == {0.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0}
     assert parts(whole).counts.max() == 4
     right(whole)
-    for batch in Loader(dataset, 50, "training", 0.8, shuffle=True, seed=3):
+    for batch in Loader(dataset, 50, Split(0.8), shuffle=True, seed=3):
         right(batch)
     right(whole.take(torch.randperm(200)))
     right(whole.slice(20, 90))

@@ -11,6 +11,7 @@ import torch
 from torch import distributed
 
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.parts import Split
 
 if __name__ == "__main__":
     dataset, folder, rank, ranks = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
@@ -19,7 +20,7 @@ if __name__ == "__main__":
     distributed.init_process_group("gloo", meeting, timedelta(seconds=60), world_size=ranks, rank=rank)
     weights = torch.zeros(2, dtype=torch.float64)
     for epoch in range(2):
-        loader = Loader(Dataset(dataset), 64, "training", 0.7, shuffle=True, seed=4, rank=rank, ranks=ranks)
+        loader = Loader(Dataset(dataset), 64, Split(0.7), shuffle=True, seed=4, rank=rank, ranks=ranks)
         loader.set_epoch(epoch)
         for batch in loader:
             x = batch.inputs["jet"].double() / 5000

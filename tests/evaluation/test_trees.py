@@ -9,6 +9,7 @@ from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.parts import Split
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.trees import compare_with_trees, lost_note, sample_of, thinned
 from collidekit.inference.predictions import Predictions
@@ -43,7 +44,7 @@ def predicted(dataset: Dataset, noise: float) -> Predictions:
 
 
 def test_a_network_that_loses_is_named_and_a_good_one_is_not(dataset: Dataset) -> None:
-    (bad,) = compare_with_trees(dataset, 0.85, sample_of(dataset), predicted(dataset, 3))
+    (bad,) = compare_with_trees(dataset, Split(0.85), sample_of(dataset), predicted(dataset, 3))
     assert bad.lost
     assert bad.trees > bad.network + 0.1
     assert 0 < bad.error < 0.02
@@ -51,21 +52,21 @@ def test_a_network_that_loses_is_named_and_a_good_one_is_not(dataset: Dataset) -
     assert bad.learned_from == pytest.approx(0.85 * ROWS, rel=0.03)
     note = lost_note([bad])
     assert note.startswith(f"THE NETWORK LOSES TO BOOSTED TREES on the same 6,000 rows: BvsA has AUC {bad.network:.3f}")
-    few = compare_with_trees(dataset, 0.001, sample_of(dataset), predicted(dataset, 3))
+    few = compare_with_trees(dataset, Split(0.001), sample_of(dataset), predicted(dataset, 3))
     assert few == []  # six rows to learn from are too few to say anything
 
 
 def test_the_best_possible_network_does_not_lose(dataset: Dataset) -> None:
     """Judged by rows that the trees did not learn from."""
-    share = 0.5
-    validation = Loader(dataset, 1000, "validation", share)
+    split = Split(0.5)
+    validation = Loader(dataset, 1000, split, "validation")
     all_rows = predicted(dataset, 0)
-    places = np.concatenate([batch.source[:, 1].numpy() for batch in Loader(dataset, 1000, "validation", share)])
+    places = np.concatenate([batch.source[:, 1].numpy() for batch in Loader(dataset, 1000, split, "validation")])
     judged = Predictions(
         all_rows.classes, all_rows.probabilities[places], all_rows.labels[places], all_rows.weights[places],
         all_rows.definitions,
     )  # fmt: skip
-    (compared,) = compare_with_trees(dataset, share, thinned(iter(validation), len(judged)), judged)
+    (compared,) = compare_with_trees(dataset, split, thinned(iter(validation), len(judged)), judged)
     assert not compared.lost
     assert lost_note([compared]) == ""
     assert compared.network > compared.trees - 3 * compared.error
@@ -75,7 +76,7 @@ def test_rows_of_another_dataset_are_an_error(dataset: Dataset) -> None:
     wrong = predicted(dataset, 0)
     shuffled = Predictions(wrong.classes, wrong.probabilities, wrong.labels[::-1], wrong.weights, wrong.definitions)
     with pytest.raises(CollidekitError, match="not those of the predictions"):
-        compare_with_trees(dataset, 0.85, sample_of(dataset), shuffled)
+        compare_with_trees(dataset, Split(0.85), sample_of(dataset), shuffled)
 
 
 def test_a_sample_has_the_positions_of_its_rows(dataset: Dataset) -> None:

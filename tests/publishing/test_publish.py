@@ -15,7 +15,7 @@ from rich.console import Console
 from collidekit import shipped
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
-from collidekit.dataset.loader import Dataset
+from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.roc_result import measure_discriminator
@@ -269,3 +269,22 @@ def test_a_card_holds_no_html_of_others(trained: Path, tmp_path: Path) -> None:
     assert "<" not in outside
     assert not re.search(r"(?<!\\)\]\(", outside)
     assert "&lt;script&gt;alert(1)&lt;/script&gt; \\| \\`\\`\\`" in text
+
+
+def test_the_card_says_which_rows_were_learned_from(trained: Path, dataset: Dataset, tmp_path: Path) -> None:
+    """Scores on training rows are marked; the published model still knows its rows."""
+    made = publish(trained, tmp_path / "toy", dataset.manifest.files)
+    count = sum(len(batch) for batch in Loader(dataset, 500, TrainingConfig().split))
+    assert made.warning.startswith(f"TRAINING ROWS: {count} of 500 rows")
+    assert f"**{made.warning}**" in card(tmp_path / "toy")
+    assert load_checkpoint(tmp_path / "toy").learned_from == load_checkpoint(trained).learned_from
+    assert "| fold |" not in card(tmp_path / "toy")
+
+
+def test_the_card_names_the_fold(dataset: Dataset, test_file: str, tmp_path: Path) -> None:
+    config = TrainingConfig(model_options=toys.SMALL, epochs=1, folds=5, fold=2)
+    path = Training(config, dataset, tmp_path / "fold", accelerator="cpu").run()
+    made = publish(path, tmp_path / "toy", [test_file])
+    assert made.warning == ""
+    assert "| fold | fold 2 of 5: it learned from 3 of 5 parts of the rows" in card(tmp_path / "toy")
+    assert "--set folds=5 --set fold=2" in card(tmp_path / "toy")

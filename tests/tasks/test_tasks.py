@@ -11,6 +11,7 @@ import torch
 import toys
 from parameters import OF_FILES, OF_FINE_TUNING, SIGNIFICANT
 
+from collidekit.dataset.parts import Split
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.input_histograms import InputHistograms
 from collidekit.inference.predictions import Predictions
@@ -175,7 +176,7 @@ def test_without_test_files_the_validation_rows_are_predicted(place: Path) -> No
     task = InferenceTask(**FILES, train_val_split=0.6)
     run_with_requirements(task)
     events = task.predictions().event["event"]
-    seen = validation_rows(TrainingTask(**FILES, train_val_split=0.6).requires()["dataset"].dataset(), 0.6)
+    seen = validation_rows(TrainingTask(**FILES, train_val_split=0.6).requires()["dataset"].dataset(), Split(0.6))
     assert events.tolist() == [int(event) for batch in seen for event in batch.event["event"]]
     assert 80 < len(events) < 160
 

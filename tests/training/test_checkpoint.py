@@ -12,6 +12,7 @@ import toys
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
+from collidekit.dataset.parts import Folds, Split
 from collidekit.errors import CollidekitError
 from collidekit.training.checkpoint import check_same_inputs, load_checkpoint, load_content
 
@@ -135,3 +136,29 @@ def test_what_differs_from_the_training_is_named(dataset: Dataset, change: tuple
 
 def test_what_does_not_decide_the_inputs_may_differ(dataset: Dataset) -> None:
     check_same_inputs(Path("model.pt"), dataset.analysis, analysis(("working_points: [0.1]", "working_points: [0.2]")))
+
+
+def test_a_checkpoint_knows_the_rows_it_was_trained_on(train: Any, dataset: Dataset) -> None:
+    """Its own, and those of the training that it began from; one of an earlier version knows none."""
+    first = train(dataset, "first", epochs=1, train_val_split=0.5)
+    second = train(
+        dataset,
+        "second",
+        epochs=1,
+        folds=3,
+        fold=1,
+        from_checkpoint=str(first.folder / "best_model.pt"),
+        keep_head=True,
+    )
+    for name in ("best_model.pt", "last.pt"):
+        (own, before) = load_checkpoint(second.folder / name).learned_from
+        assert (own.split, before.split) == (Folds(3, 1), Split(0.5))
+        assert list(own.files.values()) == list(before.files.values()) == ["rows.parquet"]
+    path = first.folder / "best_model.pt"
+    content = load_content(path)
+    del content["learned_from"]
+    torch.save(content, path)
+    assert load_checkpoint(path).learned_from == ()
+    torch.save({**content, "learned_from": [{"analysis": 1}]}, path)
+    with pytest.raises(CollidekitError, match=r"best_model.pt: what it says of its training rows cannot be read"):
+        load_checkpoint(path)

@@ -12,6 +12,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.parts import Split
 from collidekit.inference.predict import predict, predict_dataset
 from collidekit.inference.predictions import Predictions
 from collidekit.training.checkpoint import load_checkpoint
@@ -26,7 +27,7 @@ def predictions(done: Training, dataset: Dataset) -> Predictions:
 def test_two_gaussians_are_told_apart_as_well_as_is_possible(train: Any, gaussians: Dataset) -> None:
     done = train(gaussians, epochs=8, batch_size=256, learning_rate=1e-2, lr_scheduler="one_cycle", train_val_split=0.5)
     tagger = load_checkpoint(done.folder / "best_model.pt").tagger
-    found = predict(tagger, gaussians.analysis, validation_rows(gaussians, 0.5))
+    found = predict(tagger, gaussians.analysis, validation_rows(gaussians, Split(0.5)))
     score, truth, _ = found.task("RvsL")
     rows = len(truth)
     assert rows > 9000
@@ -42,7 +43,7 @@ def test_two_gaussians_are_told_apart_as_well_as_is_possible(train: Any, gaussia
     losses = -np.log(np.where(truth, score, 1 - score))
     assert losses.mean() == pytest.approx(best_loss, abs=4 * losses.std() / np.sqrt(rows))
 
-    x = np.concatenate([b.inputs["point"][:, 0].numpy() for b in validation_rows(gaussians, 0.5)])
+    x = np.concatenate([b.inputs["point"][:, 0].numpy() for b in validation_rows(gaussians, Split(0.5))])
     middle = np.abs(x) < 2
     assert np.abs(score - 1 / (1 + np.exp(-2 * x)))[middle].mean() < 0.02
 
@@ -130,7 +131,7 @@ def test_validation_rows_are_those_the_training_never_sees(training: Any, datase
     ready = training(dataset, loss_weighting=True, train_val_split=0.7)
     events = [
         {int(e) for b in part for e in b.event["event"]}
-        for part in (ready.data.training, validation_rows(dataset, 0.7))
+        for part in (ready.data.training, validation_rows(dataset, Split(0.7)))
     ]
     assert not events[0] & events[1]
     assert len(events[0]) + len(events[1]) == len(dataset) == sum(len(b) for b in Loader(dataset, 100))

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import Part
 from collidekit.dataset.check_problems import Problem
 from collidekit.dataset.kinematics import support_notes
+from collidekit.dataset.parts import FEWEST_FOLDS, MOST_FOLDS, Folds, RowSplit, Split
 from collidekit.dataset.split import (
     by_inputs,
     constant_event,
@@ -16,10 +18,7 @@ from collidekit.dataset.split import (
     large_groups,
     missed_share,
     repeated_keys,
-    validation_mask,
 )
-
-_DEFAULT_SHARE = 0.85
 
 
 def training_problems(plan: Plan, part: Part) -> Iterator[Problem]:
@@ -43,8 +42,15 @@ def _split_problems(plan: Plan, part: Part) -> Iterator[Problem]:
     if analysis.event and len(keys) > 1 and (keys == keys[0]).all():
         yield Problem(constant_event(analysis, part.name), error=True)
         return
-    setting = analysis.training.get("train_val_split", _DEFAULT_SHARE)
-    share = float(setting) if isinstance(setting, int | float) and 0 < setting < 1 else _DEFAULT_SHARE
-    training = len(keys) - int(validation_mask(keys, share).sum())
-    if said := missed_share(training, len(keys), share, group_squares(keys)):
+    split = _recommended(analysis)
+    training = int(split.rows(keys, "training").sum())
+    if said := missed_share(training, len(keys), split, group_squares(keys)):
         yield Problem(f"{part.name}: {said}")
+
+
+def _recommended(analysis: Analysis) -> RowSplit:
+    """Return the split that the analysis file recommends, or the default where its setting is wrong."""
+    folds, share = analysis.training.get("folds"), analysis.training.get("train_val_split")
+    if isinstance(folds, int) and FEWEST_FOLDS <= folds <= MOST_FOLDS:
+        return Folds(folds, 0)
+    return Split(float(share)) if isinstance(share, int | float) and 0 < share < 1 else Split()

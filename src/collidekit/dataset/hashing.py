@@ -47,10 +47,15 @@ def told_apart(inputs: dict[str, Input]) -> Array:
 
 def uniform(keys: Tensor, *salts: int) -> Array:
     """A number in [0, 1) for each key (N,): a function of key and salts only."""
+    return (hashed(keys, *salts) >> np.uint64(11)) * (1.0 / (1 << 53))
+
+
+def hashed(keys: Tensor, *salts: int) -> Array:
+    """A hash of 64 bits for each key (N,): a function of key and salts only."""
     values = keys.numpy().view(np.uint64)
     for salt in salts:
         values = mix(values ^ np.uint64(salt & 0xFFFFFFFFFFFFFFFF))
-    return (mix(values) >> np.uint64(11)) * (1.0 / (1 << 53))
+    return mix(values)
 
 
 def _hash_matrix(matrix: Array) -> Array:

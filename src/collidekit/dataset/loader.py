@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +24,15 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.hashing import uniform
 from collidekit.dataset.manifest import Manifest, read_manifest
+from collidekit.dataset.parts import Part, RowSplit
 from collidekit.dataset.shard_check import check_block
 from collidekit.dataset.shards import BLOCK, checksum_around, from_record_batch, schema
-from collidekit.dataset.split import validation_mask
 from collidekit.errors import CollidekitError
 from collidekit.shown import counted, html_table
 
 WINDOW_BYTES = 48 * 2**20
 """Size of the window whose rows are shuffled together."""
 
-Split = Literal["training", "validation", "all"]
 Keep = Callable[[Batch], np.ndarray[Any, Any]]
 
 
@@ -162,15 +161,10 @@ def _damaged(path: Path, what: str) -> CollidekitError:
     )
 
 
-def is_validation(batch: Batch, share: float) -> np.ndarray[Any, Any]:
-    """Which rows (N,) belong to the validation part: a function of the event's number (or the row's content) only."""
-    return validation_mask(batch.keys.numpy(), share)
-
-
 class Loader:
     """Iterates over batches of one epoch; ``set_epoch`` decides the order, ``skip`` goes on in the middle.
 
-    ``train_share`` is the part of the rows that is for training. ``keep`` may thin out the training rows: it gives the
+    With a ``split`` only the rows of a ``part`` of it come. ``keep`` may thin out the training rows: it gives the
     probability to keep each row, drawn anew in each epoch from the row's own number.
 
     Of ``ranks`` processes that train together, ``rank`` gets its share of each batch: over an epoch all of them make the
@@ -182,8 +176,8 @@ class Loader:
         self,
         dataset: Dataset,
         batch_size: int,
-        split: Split = "all",
-        train_share: float = 1.0,
+        split: RowSplit | None = None,
+        part: Part = "training",
         shuffle: bool = False,
         seed: int = 0,
         keep: Keep | None = None,
@@ -200,7 +194,7 @@ class Loader:
         self.rank, self.ranks = rank, ranks
         self.batch_size = batch_size
         self.split = split
-        self.train_share = train_share
+        self.part: Part = part
         self.shuffle = shuffle
         self.seed = seed
         self.keep = keep
@@ -271,10 +265,10 @@ class Loader:
         return _Window(batch, torch.from_numpy(order[:full])), rest
 
     def _chosen(self, batch: Batch) -> Batch:
-        """The rows of a block that belong to the split and are kept."""
+        """The rows of a block that belong to the part and are kept."""
         mask = np.ones(len(batch), dtype=bool)
-        if self.split != "all":
-            mask = is_validation(batch, self.train_share) == (self.split == "validation")
+        if self.split is not None:
+            mask = self.split.rows(batch.keys.numpy(), self.part)
         if self.keep is not None:
             mask &= uniform(batch.index, self.seed, self.epoch) < self.keep(batch)
         return batch if mask.all() else batch.take(torch.from_numpy(np.flatnonzero(mask)))

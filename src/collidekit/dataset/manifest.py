@@ -190,7 +190,7 @@ def write_manifest(
         "summary": {
             key: value
             for key, value in summary.items()
-            if key not in ("file", "failed", "part_checksum", "keys", "repeated", "entries")
+            if key not in ("file", "failed", "part_checksum", "keys", "entries")
         },
     }
     write_sealed(folder / "manifest.json", content)

@@ -62,6 +62,7 @@ class Totals(TypedDict):
     kinematic_counts: NotRequired[list[list[Count]]]
     constituents: dict[str, Count]
     equal_rows: NotRequired[dict[str, Count]]
+    repeated: NotRequired[list[tuple[int, Count]]]
     key_squares: NotRequired[Count]
     statistics: dict[str, dict[str, Feature]]
     bad_files: Count

@@ -15,12 +15,10 @@ from attrs import evolve
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
-from collidekit.dataset.hashing import hash_columns, uniform
+from collidekit.dataset.hashing import hash_columns
+from collidekit.dataset.parts import RowSplit
 
 Array = np.ndarray[Any, Any]
-
-SALT = 0x5EED
-"""Of the hash that decides on which side a row is."""
 
 SMALL = 10
 """Equal rows that stay together in any dataset."""
@@ -87,26 +85,21 @@ def group_squares(keys: Array) -> int:
     return int(np.square(np.unique(keys, return_counts=True)[1]).sum())
 
 
-def validation_mask(keys: Array, share: float) -> Array:
-    """Return which rows (N,) are for validation where a fraction ``share`` is for training."""
-    mask: Array = uniform(torch.from_numpy(keys), SALT) >= share
-    return mask
-
-
-def missed_share(training: int, rows: int, share: float, squares: float = 0.0) -> str:
+def missed_share(training: int, rows: int, split: RowSplit, squares: float = 0.0) -> str:
     """Return a warning where the fraction of training rows misses its aim by more than statistics, else nothing.
 
     ``squares`` is the sum of the squared numbers of rows that share a key, such as the jets of an event.
     """
     if not rows:
         return ""
+    share = split.share
     found, error = training / rows, np.sqrt(share * (1 - share) / rows)
     grouped = error * np.sqrt(max(squares / rows, 1.0))
     off = abs(found - share)
     if off <= 4 * error or off <= min(4 * grouped, 0.03):
         return ""
     return (
-        f"{found:.1%} of {rows:,} rows are for training where train_val_split asks for {share:.1%}: many rows share an event "
+        f"{found:.1%} of {rows:,} rows are for training where {split.setting.split()[0]} asks for {share:.1%}: many rows share an event "
         "number, or the event number takes few values. Name branches under 'event' that differ from event to event"
     )
 

@@ -20,8 +20,8 @@ from collidekit.training.weighting import Reweighting
 
 def calibrate_on_validation(checkpoint: Checkpoint, dataset: Dataset, threads: int = 1) -> Temperature:
     """The temperature of the validation rows, which count as they did in the loss of the training."""
-    share = checkpoint.config.train_val_split
-    predictions = predict(checkpoint.tagger, dataset.analysis, validation_rows(dataset, share, threads))
+    rows = validation_rows(dataset, checkpoint.config.split, threads)
+    predictions = predict(checkpoint.tagger, dataset.analysis, rows)
     weighted = weighted_as_in_training(predictions, dataset.manifest, dataset.analysis)
     return temperature_of(weighted, "validation rows")
 

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from collidekit.dataset.batch import Batch
-from collidekit.dataset.loader import Block, Dataset, is_validation
+from collidekit.dataset.loader import Block, Dataset
+from collidekit.dataset.parts import RowSplit
 from collidekit.dataset.separation import fit_trees, summaries
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance_permutation import auc_with_influence
@@ -71,13 +72,13 @@ def lost_note(compared: Sequence[TreeComparison]) -> str:
 
 
 def compare_with_trees(
-    dataset: Dataset, train_share: float, judged: Iterator[tuple[Positions, Batch]], predictions: Predictions
+    dataset: Dataset, split: RowSplit, judged: Iterator[tuple[Positions, Batch]], predictions: Predictions
 ) -> list[TreeComparison]:
     """Let trees learn from training rows of a dataset, and compare them with predictions in rows that are judged.
 
     ``judged`` gives batches with the positions of their rows in the predictions. Discriminators with few rows are left out.
     """
-    learned = [_training_rows(batch, train_share) for _, batch in sample_of(dataset)]
+    learned = [_training_rows(batch, split) for _, batch in sample_of(dataset)]
     reweighting = Reweighting.of(dataset.manifest)
     weights = np.concatenate([_weights(batch, reweighting) for batch in learned])
     labels = np.concatenate([batch.labels.numpy() for batch in learned])
@@ -119,8 +120,8 @@ def thinned(batches: Iterator[Batch], total: int, rows: int = ROWS) -> Iterator[
         first += len(batch)
 
 
-def _training_rows(batch: Batch, share: float) -> Batch:
-    keep = (batch.labels.numpy() >= 0) & ~is_validation(batch, share)
+def _training_rows(batch: Batch, split: RowSplit) -> Batch:
+    keep = (batch.labels.numpy() >= 0) & split.rows(batch.keys.numpy(), "training")
     return batch.take(torch.from_numpy(np.flatnonzero(keep)))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,6 +13,7 @@ from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.inference.predict import predict_files_each
 from collidekit.inference.predictions import Array, Predictions
+from collidekit.inference.seen import SeenRows
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
 
 Combination = Literal["mean", "median"]
@@ -28,12 +30,18 @@ def check_combination(name: str) -> Combination:
     )
 
 
-def combine_probabilities(members: Sequence[Array], combination: Combination = "mean") -> Array:
-    """Probabilities (N, K) of an ensemble from those of each member.
+def combine_probabilities(
+    members: Sequence[Array], combination: Combination = "mean", used: Array | None = None
+) -> Array:
+    """Probabilities (N, K) of an ensemble from those of each member; ``used (members, N)`` says which members count.
 
     Mean: the mean of the probabilities of each class, which sum to 1 as those of the members do. Median: the median of
     the probabilities of each class, divided by their sum over the classes; where all medians are 0, the mean.
     """
+    if used is not None:
+        return _combine_used(members, combination, used)
+    if len(members) == 1:
+        return members[0]
     stacked = np.stack(members).astype(np.float64)  # (members, N, K)
     combined: Array = stacked.mean(axis=0)
     if combination == "median":
@@ -43,28 +51,43 @@ def combine_probabilities(members: Sequence[Array], combination: Combination = "
     return combined.astype(members[0].dtype, copy=False)
 
 
+def _combine_used(members: Sequence[Array], combination: Combination, used: Array) -> Array:
+    """``combine_probabilities`` of the rows that have the same members, and so on."""
+    combined = np.empty_like(members[0])
+    patterns, which = np.unique(used, axis=1, return_inverse=True)
+    for number, pattern in enumerate(patterns.T):
+        rows = which.reshape(-1) == number
+        chosen = [member[rows] for member, counts in zip(members, pattern, strict=True) if counts]
+        combined[rows] = combine_probabilities(chosen, combination)
+    return combined
+
+
 def combine(
-    members: Mapping[str, Predictions], combination: Combination = "mean", keep_members: bool = False
+    members: Mapping[str, Predictions],
+    combination: Combination = "mean",
+    keep_members: bool = False,
+    used: Array | None = None,
 ) -> Predictions:
     """The predictions of an ensemble; all but the probabilities is that of the first member.
 
-    With ``keep_members`` the probabilities of each member are kept beside the combined ones. Raises CollidekitError where
-    the members do not have the same classes and the same rows in the same order.
+    With ``keep_members`` the probabilities of each member are kept beside the combined ones. ``used (members, N)`` says
+    which members count for a row; without it all do. Raises CollidekitError where the members do not have the same classes
+    and the same rows in the same order.
     """
+    check_same_rows(members)
     name, first = next(iter(members.items()))
     found = {name: first.probabilities}
     for other, predictions in list(members.items())[1:]:
-        _check_rows(name, first, other, predictions)
         found[other] = _in_order(name, first, other, predictions)
     kept = found if keep_members else {}
     if all(predictions.relegated is None for predictions in members.values()):
-        combined = combine_probabilities(list(found.values()), combination)
+        combined = combine_probabilities(list(found.values()), combination, used)
         return replace(first, probabilities=combined, combination=combination, members=kept)
     whole = [
         np.column_stack([values, np.zeros(len(values)) if (part := predictions.relegated) is None else part])
         for values, predictions in zip(found.values(), members.values(), strict=True)
     ]
-    combined = combine_probabilities(whole, combination)
+    combined = combine_probabilities(whole, combination, used)
     return replace(
         first, probabilities=combined[:, :-1], relegated=combined[:, -1], combination=combination, members=kept
     )
@@ -78,6 +101,13 @@ def _in_order(name: str, first: Predictions, other: str, predictions: Prediction
             "members of an ensemble need the same classes"
         )
     return predictions.probabilities[:, [predictions.classes.index(c) for c in first.classes]]
+
+
+def check_same_rows(members: Mapping[str, Predictions]) -> None:
+    """An error where members of an ensemble have not predicted the same rows in the same order."""
+    name, first = next(iter(members.items()))
+    for other, predictions in list(members.items())[1:]:
+        _check_rows(name, first, other, predictions)
 
 
 def _check_rows(name: str, first: Predictions, other: str, predictions: Predictions) -> None:
@@ -115,11 +145,12 @@ def predict_files_with(
     skip_bad_files: bool = False,
     done: Callable[[int], None] = lambda rows: None,
     counts: NotFinite | None = None,
+    seen: SeenRows | None = None,
 ) -> tuple[dict[str, Predictions], list[str]]:
     """Predictions of each member for all selected rows of files, and the files that could not be read.
 
     Each member uses the analysis that it was trained with, unless ``plan`` is given; files are read once for all members
-    with the same inputs. ``counts`` takes what the first of these analyses met.
+    with the same inputs. ``counts`` takes what the first of these analyses met, ``seen`` which rows were learned from.
     """
     if plan:
         for name, member in members.items():
@@ -132,7 +163,10 @@ def predict_files_with(
     for names in groups.values():
         taggers = [members[name].tagger for name in names]
         used = plan or members[names[0]].plan()
-        predictions, left_out = predict_files_each(taggers, used, files, batch_size, skip_bad_files, done, counts)
+        watch = partial(seen.watch, names=names, analysis=used.analysis) if seen else lambda rows: rows
+        predictions, left_out = predict_files_each(
+            taggers, used, files, batch_size, skip_bad_files, done, counts, watch
+        )
         counts = None
         found |= dict(zip(names, predictions, strict=True))
         skipped |= dict.fromkeys(left_out)

@@ -128,11 +128,15 @@ def predict_files_each(
     skip_bad_files: bool = False,
     done: Callable[[int], None] = lambda rows: None,
     counts: NotFinite | None = None,
+    watch: Callable[[Iterator[Batch]], Iterator[Batch]] = lambda rows: rows,
 ) -> tuple[list[Predictions], list[str]]:
-    """``predict_files`` of each of several taggers with the same inputs; each file is read once."""
+    """``predict_files`` of each of several taggers with the same inputs; each file is read once.
+
+    ``watch`` is given the rows that are predicted, and gives them back.
+    """
     skipped: list[str] = []
     paths = expand(files)
-    rows = ahead(_rows_of_files(plan, paths, skip_bad_files, skipped, counts or NotFinite()), 2)
+    rows = ahead(watch(_rows_of_files(plan, paths, skip_bad_files, skipped, counts or NotFinite())), 2)
     batches = counted((part for batch in rows for part in batch.parts(batch_size)), done)
     try:
         return predict_each(taggers, plan.analysis, batches, paths), skipped

@@ -13,11 +13,13 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
-from collidekit.inference.ensemble import Combination, combine, load_members, predict_files_with
+from collidekit.inference.ensemble import Combination, check_same_rows, combine, load_members, predict_files_with
 from collidekit.inference.own_output import check_output
 from collidekit.inference.predict import output_suffix
 from collidekit.inference.predictions import Predictions
+from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.progress import counting
+from collidekit.readers import expand
 from collidekit.shipped import find_analysis
 from collidekit.training.checkpoint import find_checkpoint
 
@@ -32,7 +34,9 @@ class Predicted:
     skipped: list[str]
     members: dict[str, Predictions] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """What NaN and infinity in the files cost."""
+    """What NaN and infinity in the files cost, and which rows a model knows from its training."""
+    warning: str = ""
+    """Rows that were learned from; empty where there are none."""
 
     @property
     def rate(self) -> float:
@@ -55,7 +59,8 @@ def predict_to_file(
     """Predict all selected rows of files, with the analysis of the checkpoint or one that has the same inputs.
 
     With ``others`` the checkpoints are an ensemble, each with its own analysis; ``keep_members`` writes their probabilities
-    too. With ``use_temperature`` the probabilities of each member are calibrated by its own temperature.
+    too. A row that one of them held out as its fold is predicted only by those that did not learn from it. With
+    ``use_temperature`` the probabilities of each member are calibrated by its own temperature.
     """
     output_suffix(output)
     if os.path.isdir(output):
@@ -69,11 +74,18 @@ def predict_to_file(
     if threads:
         torch.set_num_threads(threads)
     begun, counts = time.monotonic(), NotFinite()
+    seen = SeenRows(loaded, content_of_paths(expand(list(files)), loaded))
     with counting(f"Predicting with {len(loaded)} models" if others else "Predicting", "rows") as done:
-        members, skipped = predict_files_with(loaded, files, plan, batch_size, skip_bad_files, done, counts)
+        members, skipped = predict_files_with(loaded, files, plan, batch_size, skip_bad_files, done, counts, seen)
     if use_temperature:
         members = {name: calibrated(found, loaded[name].temperature, name) for name, found in members.items()}
-    predictions = combine(members, combination, keep_members) if others else next(iter(members.values()))
+    check_same_rows(members)
+    used = seen.used()
+    predictions = combine(members, combination, keep_members, used) if others else next(iter(members.values()))
     seconds = time.monotonic() - begun
     predictions.write(output)
-    return Predicted(output, predictions, seconds, skipped, members if others else {}, counts.notes())
+    notes = [*counts.notes(), *seen.notes(combination)]
+    shown = (
+        members if others and used is None else {}
+    )  # on rows of folds each member would be judged by what it learned
+    return Predicted(output, predictions, seconds, skipped, shown, notes, seen.warning())

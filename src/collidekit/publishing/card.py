@@ -46,6 +46,8 @@ def write_card(name: str, description: dict[str, Any], analysis: Analysis, confi
         scores=[_score(entry) for entry in description["scores"]],
         judged=description["judged"],
         provenance=description["provenance"],
+        folds=config.folds,
+        fold_name=config.fold_name,
         settings={name: _as_text(getattr(config, name)) for name in TrainingConfig.model_fields},
         analysis=analysis,
         ships=_ships(analysis),

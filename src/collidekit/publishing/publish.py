@@ -16,7 +16,8 @@ from collidekit import __version__
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.roc_result import RocResult, measure_discriminator
 from collidekit.files import plain, write_text
-from collidekit.inference.predict import predict_files
+from collidekit.inference.ensemble import predict_files_with
+from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.progress import counting
 from collidekit.publishing.card import open_marks, write_card
 from collidekit.publishing.training_facts import training_facts
@@ -35,6 +36,8 @@ class Published:
     results: list[RocResult]
     skipped: list[str]
     open_marks: int
+    warning: str = ""
+    """Test rows that the model has learned from; empty where there are none."""
 
 
 @dataclass
@@ -77,6 +80,7 @@ def publish(
         "config": config,
         "epoch": loaded.epoch,
         "temperature": loaded.temperature.as_dict() if loaded.temperature else None,
+        "learned_from": [entry.as_dict() for entry in loaded.learned_from],
         "network": {"name": loaded.config.model_name, "parameters": _parameters(loaded)},
         "data": {"description": data, "licence": licence},
         "training": {name: value for name, value in facts.items() if name not in ("made", "versions", "git")},
@@ -90,7 +94,14 @@ def publish(
         weights = save_model(staging, loaded.tagger.state_dict(), description)
         text = write_card(card_name(folder), {**description, "weights": weights}, loaded.analysis, loaded.config)
         write_text(staging / CARD, text)
-    return Published(folder, weights["bytes"], scores.results, scores.skipped, open_marks(folder / CARD))
+    return Published(
+        folder,
+        weights["bytes"],
+        scores.results,
+        scores.skipped,
+        open_marks(folder / CARD),
+        scores.judged.get("warning", ""),
+    )
 
 
 def _forget_folders(analysis: dict[str, Any], config: dict[str, Any]) -> None:
@@ -156,15 +167,15 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
     """The scores of a published model on files that hold the truth."""
     if not test_files:
         return _Scores()
-    loaded = load_checkpoint(folder)
+    loaded = {"the model": load_checkpoint(folder)}
+    seen = SeenRows(loaded, content_of_paths(expand(list(test_files)), loaded))
     with counting("Predicting", "rows") as done:
-        predictions, skipped = predict_files(
-            loaded, loaded.plan(), list(test_files), skip_bad_files=skip_bad_files, done=done
-        )
+        found, skipped = predict_files_with(loaded, test_files, skip_bad_files=skip_bad_files, done=done, seen=seen)
+    predictions = found["the model"]
     names = predictions.discriminators_with_truth()
     if not names:
         raise CollidekitError(
-            f"{test_files[0]}: no discriminator of analysis {loaded.analysis.name!r} has both signal and background rows "
+            f"{test_files[0]}: no discriminator of analysis {loaded['the model'].analysis.name!r} has both signal and background rows "
             "in the test files, so there is no score to measure"
         )
     with counting("Measuring", "curves", len(names)) as done:
@@ -173,4 +184,6 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
             results.append(measure_discriminator(predictions, name))
             done(1)
     files = [Path(path).name for path in expand(list(test_files))]
-    return _Scores(results, skipped, {"files": files, "rows": int((predictions.labels >= 0).sum())})
+    return _Scores(
+        results, skipped, {"files": files, "rows": int((predictions.labels >= 0).sum()), "warning": seen.warning()}
+    )

@@ -80,7 +80,7 @@ def calibrate(
 def _of_files(
     path: Path, loaded: Checkpoint, files: Sequence[str], batch_size: int, skip_bad_files: bool
 ) -> tuple[Predictions, list[str]]:
-    learned = _learned_from(path)
+    learned = _learned_from(path) | {content for entry in loaded.learned_from for content in entry.files}
     for name in expand(list(files)):
         if content_of(file_id(name)) in learned:
             raise CollidekitError(
@@ -100,7 +100,7 @@ def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:
         )
     dataset = Dataset(folder, loaded.config.n_train_files, loaded.analysis)
     with counting("Predicting the validation rows", "rows") as done:
-        rows = validation_rows(dataset, loaded.config.train_val_split)
+        rows = validation_rows(dataset, loaded.config.split)
         predictions = predict(loaded.tagger, loaded.analysis, counted(rows, done))
     return weighted_as_in_training(predictions, dataset.manifest, loaded.analysis)
 

@@ -18,7 +18,7 @@ from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.inference import PredictionTask
 from collidekit.training.checkpoint import load_checkpoint
-from collidekit.training.prepare import validation_rows
+from collidekit.training.prepare import held_out_rows
 
 
 class ImportanceTask(PredictionTask):
@@ -46,7 +46,7 @@ class ImportanceTask(PredictionTask):
     def look_first(self) -> None:
         if self.requires()["inference"].is_ensemble:
             raise CollidekitError(
-                "feature importance is that of one model: leave out --seeds, or name one --checkpoint"
+                "feature importance is that of one model: leave out --seeds, or name one --fold or --checkpoint"
             )
         if self.test_attack_settings.attack != "nominal":
             raise CollidekitError(
@@ -66,7 +66,7 @@ class ImportanceTask(PredictionTask):
             rows = Loader(dataset, 8192)
         else:
             dataset = inference.dataset_task().dataset()
-            rows = validation_rows(dataset, loaded.config.train_val_split)
+            rows = held_out_rows(dataset, loaded.config.split)
         done = explain_sample(
             loaded.tagger, self.analysis, spread_rows(rows, settings.rows), self.folder, settings, self.title
         )

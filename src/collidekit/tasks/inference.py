@@ -14,11 +14,14 @@ from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.manifest import read_manifest
 from collidekit.dataset.overlap import is_loud, overlap_note
+from collidekit.dataset.parts import fold_of
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.ensemble import check_combination, combine, load_members
+from collidekit.inference.folds import join_folds
 from collidekit.inference.predict import counted, predict_each
-from collidekit.inference.predictions import Predictions
+from collidekit.inference.predictions import Array, Predictions
+from collidekit.inference.seen import SeenRows, content_of_inputs
 from collidekit.models.scaling import Scaling
 from collidekit.objectives import may_relegate
 from collidekit.outputs.find import UNDER
@@ -32,7 +35,7 @@ from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
 from collidekit.training.config import TrainingConfig
-from collidekit.training.prepare import validation_rows
+from collidekit.training.prepare import held_out_rows
 
 
 class TestParameters(TestAttackParameters, TrainingParameters):
@@ -73,19 +76,47 @@ class TestParameters(TestAttackParameters, TrainingParameters):
             raise CollidekitError(
                 f"--seeds: {','.join(map(str, seeds))!r}: an ensemble needs two or more different seeds"
             )
+        if seeds and self.all_folds:
+            raise CollidekitError(
+                f"--seeds: cannot stand beside {len(self.all_folds)} folds; name one with --fold, or give --folds 0"
+            )
         if seeds and (self.seed is not None or self.checkpoint):
             raise CollidekitError(
                 f"--seeds: cannot stand beside --{'checkpoint' if self.checkpoint else 'seed'}; give one"
             )
         check_combination(str(self.combine))
-        if self.combine != "mean" and not seeds and len(self.checkpoint) < 2:
+        if self.combine != "mean" and not seeds and len(self.checkpoint) < 2 and not self.all_folds:
             raise CollidekitError("--combine: acts only with an ensemble; give several --seeds or checkpoints")
+        if self.combine != "mean" and self.joins_folds:
+            raise CollidekitError("--combine: acts only with test files: without them one fold predicts each row")
         self._check_checkpoint()
         return seeds
 
+    @cached_property
+    def all_folds(self) -> tuple[int, ...]:
+        """The folds that are trained one after another; none where there is one training."""
+        if self.checkpoint:
+            return ()
+        config = self.training_config()
+        return tuple(range(config.folds)) if config.fold < 0 else ()
+
+    @property
+    def joins_folds(self) -> bool:
+        """Whether each row of the training dataset is predicted by the fold that did not see it."""
+        return bool(self.all_folds) and not self.test_files
+
+    @cached_property
+    def members(self) -> dict[str, dict[str, Any]]:
+        """The parameters of each training of several, by its name; none where there is one training."""
+        seeds, folds = self.all_seeds, self.all_folds
+        if seeds:
+            return {f"seed {seed}": {"seed": seed, "seeds": ()} for seed in seeds}
+        return {f"fold {fold} of {len(folds)}": {"fold": fold} for fold in folds}
+
     def _check_checkpoint(self) -> None:
         """Where a checkpoint is judged nothing is trained: no setting of a training is for it."""
-        given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, 0, ())]
+        given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, ())]
+        given = [name for name in given if name != "extend_training" or self.extend_training]
         if self.checkpoint and given:
             raise CollidekitError(
                 f"--{given[0].replace('_', '-')}: does nothing beside --checkpoint, which is not trained; leave out one of them"
@@ -93,7 +124,7 @@ class TestParameters(TestAttackParameters, TrainingParameters):
 
     @property
     def is_ensemble(self) -> bool:
-        return bool(self.all_seeds) or len(self.checkpoint) > 1
+        return bool(self.members) or len(self.checkpoint) > 1
 
     @cached_property
     def test_files(self) -> tuple[str, ...]:
@@ -111,12 +142,11 @@ class InferenceTask(TestParameters):
     """Predict all rows of the test dataset, in input order; with several seeds or checkpoints as an ensemble."""
 
     exclude_index = False
+    _seen: SeenRows | None = None
 
     def requires(self) -> dict[str, AnalysisTask]:
-        if self.all_seeds:
-            return {
-                f"seed {seed}": InferenceTask.req(self, seed=seed, seeds=(), combine="mean") for seed in self.all_seeds
-            }
+        if self.members:
+            return {name: InferenceTask.req(self, combine="mean", **own) for name, own in self.members.items()}
         needed: dict[str, AnalysisTask] = {} if self.checkpoint else {"training": TrainingTask.req(self)}
         if self.test_files:
             needed["test"] = DatasetConstructorTask.req(
@@ -131,7 +161,7 @@ class InferenceTask(TestParameters):
 
     def look_first(self) -> None:
         """The checkpoints fit the analysis, a temperature is or will be there, and the attack has something to move."""
-        if self.all_seeds:
+        if self.members:
             return
         members = load_members([str(name) for name in self.checkpoint]) if self.checkpoint else {}
         for name, member in members.items():
@@ -147,7 +177,7 @@ class InferenceTask(TestParameters):
 
     def trainings(self) -> dict[str, TrainingTask]:
         """The trainings that are judged, by the name of the member; none with ``--checkpoint``."""
-        if self.all_seeds:
+        if self.members:
             return {name: task.requires()["training"] for name, task in self.requires().items()}
         return {} if self.checkpoint else {"training": self.requires()["training"]}
 
@@ -160,7 +190,7 @@ class InferenceTask(TestParameters):
 
     def identity(self) -> dict[str, Any]:
         needed = self.requires()
-        if self.all_seeds:
+        if self.members:
             return {"members": {name: task.hash for name, task in needed.items()}, "combine": self.combine}
         if self.is_ensemble:
             checkpoints = {str(name): _content_id(str(name)) for name in self.checkpoint}
@@ -171,11 +201,15 @@ class InferenceTask(TestParameters):
             judged = {"training": needed["training"].hash}
         return {
             **judged,
-            "test": needed["test"].hash if "test" in needed else "validation rows",
+            "test": needed["test"].hash if "test" in needed else self._held_out(),
             "discriminators": {name: entry.model_dump() for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
             **self._attack_identity(),
         }
+
+    def _held_out(self) -> str:
+        """The rows that are predicted where there are no test files."""
+        return self.training_config().fold_name or "validation rows"
 
     def _attack_identity(self) -> dict[str, Any]:
         settings = self.test_attack_settings
@@ -193,15 +227,24 @@ class InferenceTask(TestParameters):
 
     def make(self) -> None:
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
-        members = self._read_members() if self.all_seeds else self._predict_members()
+        members = self._read_members() if self.members else self._predict_members()
         predictions = next(iter(members.values()))
-        if self.is_ensemble:
-            predictions = combine(members, check_combination(str(self.combine)), keep_members=True)
+        if self.joins_folds:
+            predictions = join_folds(list(members.values()), self._fold_of_rows())
+        elif self.is_ensemble:
+            used = self._seen.used() if self._seen else None
+            predictions = combine(members, check_combination(str(self.combine)), keep_members=used is None, used=used)
         predictions.write(self.folder / "predictions.parquet")
         predictions.write(self.folder / "output.root")
         how = f" with the {self.combine} of {', '.join(members)}" if self.is_ensemble else ""
+        if self.joins_folds:
+            how = f", each with the one of {len(members)} networks that did not see it"
         self.say(f"[bold]Predicted[/bold] {len(predictions):,} rows{how}")
         self.write_provenance()
+
+    def _fold_of_rows(self) -> Array:
+        """The fold of each row of the training dataset."""
+        return fold_of(self.dataset_task().dataset().column("key"), len(self.all_folds))
 
     def _read_members(self) -> dict[str, Predictions]:
         return {name: task.predictions() for name, task in self.requires().items()}
@@ -212,37 +255,58 @@ class InferenceTask(TestParameters):
         members = self._checkpoints(needed)
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
-        if note := self.overlap_note:
+        if note := self._shared_rows:
             self.say(overlap_text(note))
         if "test" in needed:
             dataset: Dataset = needed["test"].dataset()
             rows = Loader(dataset, 1024, threads=1)
         else:
             dataset = needed["training"].requires()["dataset"].dataset()
-            rows = validation_rows(dataset, next(iter(members.values())).config.train_val_split)
-            self.say(
-                "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
-            )
+            rows = held_out_rows(dataset, next(iter(members.values())).config.split)
+            self._say_held_out(next(iter(members.values())).config)
         attack = self._attack(members)
         with counting("Predicting", "rows", len(dataset) if "test" in needed else None) as done:
-            batches = counted(map(attack, rows) if attack else rows, done)
+            seen = self._seen = SeenRows(members, content_of_inputs(dataset.manifest))
+            watched = seen.watch(rows, list(members), self.analysis)
+            batches = counted(map(attack, watched) if attack else watched, done)
             found = predict_each([member.tagger for member in members.values()], self.analysis, batches)
         named = dict(zip(members, found, strict=True))
+        if not self._shared_rows and (warning := seen.warning()):
+            self.say(overlap_text(warning))
+        if self.checkpoint:
+            for note in seen.notes(str(self.combine)):
+                self.say(f"[yellow]{literal(note)}[/yellow]")
         if self.calibrated:
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
 
+    def _say_held_out(self, config: TrainingConfig) -> None:
+        """Say which rows are predicted where there are no test files."""
+        if config.folds:
+            self.say(f"no test files were given: predicting {config.fold_name}, which was held out")
+        else:
+            self.say(
+                "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
+            )
+
     def ran_with(self) -> dict[str, Any]:
         return {"overlap": self.overlap_note}
 
-    @cached_property
+    @property
     def overlap_note(self) -> str:
-        """A warning of test rows that were learned from; empty where there are none, or nothing was trained here."""
-        if self.checkpoint or not self.test_files:
-            return ""
-        if self.complete():
+        """A warning of predicted rows that were learned from; empty where there are none."""
+        if law.Task.complete(self):
             return str(self.provenance().get("overlap", ""))
-        first = next(iter(self.requires().values())) if self.all_seeds else self
+        if self.members and not self.test_files:
+            return next(filter(None, (task.overlap_note for task in self.requires().values())), "")
+        return self._shared_rows or (self._seen.warning() if self._seen else "")
+
+    @cached_property
+    def _shared_rows(self) -> str:
+        """A warning of test rows that are in the training dataset, too."""
+        if self.checkpoint or not self.test_files:
+            return ""  # what a checkpoint says of its training is known after the prediction
+        first = next(iter(self.requires().values())) if self.members else self
         return overlap_note(read_manifest(self.dataset_task().folder), read_manifest(first.requires()["test"].folder))
 
     def _attack(self, members: Mapping[str, Checkpoint]) -> Callable[[Batch], Batch] | None:

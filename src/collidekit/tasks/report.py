@@ -94,7 +94,7 @@ class ReportTask(PredictionTask):
                 headline=headline(results, metrics),
                 warnings=(
                     *filter(None, (inference.overlap_note, lost)),
-                    *_warnings(manifest, not self.test_files),
+                    *_warnings(manifest, not self.test_files and not inference.training_config().folds),
                     *self._of_attack(),
                 ),
                 sections=(

@@ -49,6 +49,9 @@ def _weighted(inference: InferenceTask, predictions: Predictions) -> tuple[Predi
 
 
 def _notes(inference: InferenceTask, temperature: Temperature | None) -> list[str]:
+    if inference.joins_folds:
+        what = "calibrated by its own temperature" if inference.calibrated else "not calibrated"
+        return [f"Each row has the probabilities of the fold that did not see it, {what}."]
     if inference.is_ensemble:
         what = "each calibrated by its own temperature" if inference.calibrated else "none of them calibrated"
         return [f"The probabilities are those of an ensemble of members, {what}."]

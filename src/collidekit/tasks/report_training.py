@@ -26,10 +26,14 @@ def subtitle(inference: InferenceTask) -> str:
     else:
         name = inference.training_config().model_name
         parts = [name, f"dataset {inference.dataset_version}", f"training {inference.training_version}"]
-    if inference.all_seeds:
+    if folds := len(inference.all_folds):
+        parts.append(f"{folds} folds" if inference.joins_folds else f"{inference.combine} of {folds} folds")
+    elif inference.all_seeds:
         parts.append(f"{inference.combine} of seeds {', '.join(map(str, inference.all_seeds))}")
     elif inference.is_ensemble:
         parts.append(f"{inference.combine} of {len(inference.checkpoint)} models")
+    if not inference.checkpoint and (config := inference.training_config()).fold >= 0:
+        parts.append(config.fold_name)
     return " · ".join(parts)
 
 
@@ -38,7 +42,21 @@ def data_note(inference: InferenceTask, manifest: Manifest) -> str:
     counts = ", ".join(f"{count:,} {name}" for name, count in manifest.class_counts.items())
     if inference.checkpoint:
         return f"Judged on {manifest.rows:,} rows: {counts}."
-    return f"Trained on {manifest.rows:,} rows: {counts}."
+    return f"Trained on {manifest.rows:,} rows: {counts}.{_of_folds(inference)}"
+
+
+def _of_folds(inference: InferenceTask) -> str:
+    """What folds mean for the numbers; empty where there are none."""
+    config = inference.training_config()
+    if not (k := config.folds):
+        return ""
+    learned = f"learned from {k - 2} of {k} parts of these rows, and another part chose its epoch"
+    if config.fold >= 0:
+        judged = "The test files were predicted" if inference.test_files else "The part that was held out was predicted"
+        return f" {judged} by {config.fold_name}, which {learned}."
+    if inference.joins_folds:
+        return f" Each row was predicted by the one of {k} networks that did not see it. A network {learned}."
+    return f" The test files were predicted by the {inference.combine} of {k} networks, of which each {learned}."
 
 
 def trainings_section(inference: InferenceTask, plots: Path) -> list[Section]:
@@ -68,9 +86,11 @@ def _repeat_section(inference: InferenceTask, analysis: Analysis, trainings: Map
     configuration: dict[str, Any] = {"analysis": analysis.model_dump(mode="json", exclude_defaults=True)}
     seeds = {}
     if trainings:
-        configuration["training"] = made["settings"]["config"]
+        configuration["training"] = dict(made["settings"]["config"])
+        if inference.all_folds:
+            configuration["training"].pop("fold")  # each of them
         found = (str(task.provenance()["settings"]["config"]["seed"]) for task in trainings.values())
-        seeds = {"training": ", ".join(found)}
+        seeds = {"training": ", ".join(dict.fromkeys(found))}
     else:
         configuration["checkpoints"] = [str(name) for name in inference.checkpoint]
     return provenance_section(yaml.safe_dump(configuration, sort_keys=False), made["versions"], made["git"], seeds)

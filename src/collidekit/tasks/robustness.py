@@ -17,9 +17,11 @@ from collidekit.errors import CollidekitError
 from collidekit.evaluation.robustness import AttackPlan, Point, Tested, over_seeds
 from collidekit.evaluation.robustness_study import Study, robustness_table, run_study, with_seeds
 from collidekit.inference.sample_rows import sample_rows, spread_rows
+from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.plain_text import literal
 from collidekit.plugins import is_known, unknown
 from collidekit.progress import counting
+from collidekit.readers import expand
 from collidekit.sealed import as_written, read_as, read_sealed
 from collidekit.shipped import load_plan
 from collidekit.tasks.base import AnalysisTask
@@ -175,6 +177,11 @@ def study_of_models(
         raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
     with counting("Reading", "entries") as done:
         rows = sample_rows(used, files, limit, done)
+    members = dict(zip(names, (one for _, one in loaded), strict=True))
+    seen = SeenRows(members, content_of_paths(expand(files), members))
+    list(seen.watch([rows], list(members), analysis))
+    if warning := seen.warning():
+        Console(soft_wrap=True, highlight=False).print(f"[bold red]{literal(warning)}[/bold red]")
     rows = rows.take(torch.nonzero(rows.labels >= 0).flatten())
     if not len(rows):
         raise CollidekitError("no row of the files is in a class of the analysis: without the truth there is no AUC")

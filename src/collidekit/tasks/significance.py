@@ -104,6 +104,8 @@ class SignificanceTask(TestParameters):
         ):  # fmt: skip
             if getattr(self, option) not in (None, (), "nominal"):
                 raise CollidekitError(f"--{option.replace('_', '-')}: has no meaning here; {instead}")
+        if self.all_folds:
+            raise CollidekitError("--folds: has no meaning here without --fold, which names the one to train")
         nowhere = set.intersection(*(set(self.left_out(objective=name)) for name in self.objectives()))
         if nowhere:
             name = min(nowhere)

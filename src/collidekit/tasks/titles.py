@@ -52,15 +52,19 @@ def _judged(inference: "InferenceTask") -> str:
     if inference.checkpoint:
         names = [short(str(name)) for name in inference.checkpoint]
         return names[0] if len(names) == 1 else f"{inference.combine} of {' and '.join(names)}"
+    if folds := len(inference.all_folds):
+        how = f"{folds} folds" if inference.joins_folds else f"{inference.combine} of {folds} folds"
+        return f"{trained(inference)}, {how} {inference.hash}"
     if inference.all_seeds:
         return f"{trained(inference)}, {inference.combine} of {len(inference.all_seeds)} seeds {inference.hash}"
     return f"{trained(inference)} {inference.requires()['training'].hash}"
 
 
 def trained(task: "TrainingParameters") -> str:
-    """``pfn v1``: network and version of a training."""
-    network = Path(task.training_config().model_name.partition(":")[0]).stem
-    return f"{network} {task.training_version}"
+    """``pfn v1``: network, version and fold of a training."""
+    config = task.training_config()
+    network = Path(config.model_name.partition(":")[0]).stem
+    return f"{network} {task.training_version}" + (f", {config.fold_name}" if config.fold >= 0 else "")
 
 
 def short(checkpoint: str) -> str:

@@ -99,6 +99,10 @@ class TrainingParameters(AttackParameters, DatasetParameters):
         luigi.OptionalBoolParameter, "bring classes to the reference's kinematics in the loss, not by sampling", False
     )
     train_val_split = _optional(luigi.OptionalFloatParameter, "share of the rows that is for training", 0.85)
+    folds = _optional(
+        luigi.OptionalIntParameter, "train one network for each of so many parts of the rows, which it never sees", 0
+    )
+    fold = _optional(luigi.OptionalIntParameter, "train only for this fold, from 0 on; -1 trains for each", -1)
     n_train_files = _optional(luigi.OptionalIntParameter, "shards to use; -1 is all", -1)
     seed = _optional(luigi.OptionalIntParameter, "decides order, first weights and all that is random", 123456)
     early_stopping = _optional(luigi.OptionalIntParameter, "stop after so many epochs without a better one; 0 never", 0)
@@ -212,6 +216,7 @@ class TrainingTask(TrainingParameters):
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
+        _ = config.split  # an error where no fold is named
         settings = config.identity
         if config.from_checkpoint:
             settings["from_checkpoint"] = Start.of(config.from_checkpoint).checksum

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from collidekit.analysis.schema import FORMATS, Analysis, Collection, Group
 from collidekit.analysis.scope import Plan
 from collidekit.attacks.settings import ATTACK_NAMES
+from collidekit.dataset.learned import LearnedFrom
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.files import replacing
 from collidekit.models.registry import KIND as NETWORK
@@ -47,6 +48,8 @@ class Checkpoint:
     path: Path = Path("checkpoint")
     code: dict[str, Any] = field(default_factory=dict)
     """What ``code_of`` says of network, objective, processor, reader and attack where they are not built in."""
+    learned_from: tuple[LearnedFrom, ...] = ()
+    """The rows of the training, and those of the trainings that it began from; empty where they are not known."""
 
     def __repr__(self) -> str:
         size = sum(parameter.numel() for parameter in self.tagger.parameters())
@@ -81,7 +84,7 @@ def code_names(analysis: Analysis, config: TrainingConfig) -> dict[str, str | No
 
 def save_checkpoint(
     path: Path, tagger: dict[str, Any], analysis: Analysis, config: TrainingConfig, epoch: int, state: dict[str, Any],
-    code: dict[str, Any] | None = None,
+    code: dict[str, Any] | None = None, learned_from: Sequence[LearnedFrom] = (),
 ) -> None:  # fmt: skip
     """Write a checkpoint; it appears under its name only when it is complete.
 
@@ -95,6 +98,7 @@ def save_checkpoint(
         "tagger": tagger,
         "state": state,
         "code": code_of(code_names(analysis, config)) if code is None else code,
+        "learned_from": [entry.as_dict() for entry in learned_from],
     }
     _write(path, content)
 
@@ -216,7 +220,20 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
             f"{path}: its weights do not fit network {config.model_name!r} ({str(error).splitlines()[-1].strip()})"
         ) from None
     temperature = Temperature.read(content.get("temperature"), path)
-    return Checkpoint(tagger.eval(), analysis, config, content["epoch"], content["state"], temperature, path, code)
+    learned = read_learned(path, content)
+    return Checkpoint(
+        tagger.eval(), analysis, config, content["epoch"], content["state"], temperature, path, code, learned
+    )
+
+
+def read_learned(path: Path, content: Mapping[str, Any]) -> tuple[LearnedFrom, ...]:
+    """The rows that the content of a checkpoint was trained on; none where an earlier version did not write them."""
+    try:
+        return tuple(LearnedFrom.read(entry) for entry in content.get("learned_from") or ())
+    except (CollidekitError, KeyError, TypeError, ValueError) as error:
+        raise CollidekitError(
+            f"{path}: what it says of its training rows cannot be read ({error}); copy it again"
+        ) from None
 
 
 def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> None:

@@ -11,6 +11,7 @@ from collidekit.analysis.features import wrong
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.attacks.settings import AttackSettings
+from collidekit.dataset.parts import FEWEST_FOLDS, MOST_FOLDS, Folds, RowSplit, Split
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.registry import KIND as NETWORK
 from collidekit.models.registry import build_network
@@ -85,6 +86,10 @@ class TrainingConfig(AttackSettings):
     focal_gamma: NotNegative = 2.0
     loss_weighting: bool = False
     train_val_split: Annotated[float, Field(gt=0, lt=1)] = 0.85
+    folds: Annotated[int, Field(ge=0, le=MOST_FOLDS)] = 0
+    """Train one network for each of so many parts, which it never sees; 0 for the split by ``train_val_split``."""
+    fold: Annotated[int, Field(ge=-1, lt=MOST_FOLDS)] = -1
+    """The part that is for test; the next one is for validation, the others are for training. -1 for each in turn."""
     n_train_files: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
     """Shards to use; -1 for all."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 123456
@@ -124,6 +129,23 @@ class TrainingConfig(AttackSettings):
             raise wrong("0 shards are none; write -1 for all")
         return value
 
+    @field_validator("folds")
+    @classmethod
+    def _enough_folds(cls, value: int) -> int:
+        if 0 < value < FEWEST_FOLDS:
+            raise wrong(f"one fold is for test and one for validation: give at least {FEWEST_FOLDS}, or 0 for no folds")
+        return value
+
+    @field_validator("fold")
+    @classmethod
+    def _one_of_the_folds(cls, value: int, info: ValidationInfo) -> int:
+        folds = info.data.get("folds", MOST_FOLDS)
+        if value >= 0 and not folds:
+            raise wrong("is one of several folds: say of how many with --folds")
+        if value >= folds > 0:
+            raise wrong(f"must be from 0 to {folds - 1} with --folds {folds}")
+        return value
+
     @field_validator("keep_head", "freeze")
     @classmethod
     def _of_a_checkpoint(cls, value: Any, info: ValidationInfo) -> Any:
@@ -135,7 +157,25 @@ class TrainingConfig(AttackSettings):
     def identity(self) -> dict[str, Any]:
         """All settings that have an effect, for JSON: those of attacks only where there is one."""
         unused = {*(ADVERSARIAL if self.attack == "nominal" else ()), *(() if self.min_steps else ("min_steps",))}
+        unused |= {"train_val_split"} if self.folds else {"folds", "fold"}
         return {name: value for name, value in super().identity.items() if name not in unused}
+
+    @property
+    def split(self) -> RowSplit:
+        """Which rows are for training, validation and test."""
+        if not self.folds:
+            return Split(self.train_val_split)
+        if self.fold < 0:
+            raise CollidekitError(
+                f"--folds {self.folds}: a training learns one fold: name it with --fold, from 0 to {self.folds - 1}; "
+                "'collidekit run' trains all of them"
+            )
+        return Folds(self.folds, self.fold)
+
+    @property
+    def fold_name(self) -> str:
+        """``fold 2 of 5``; empty where there are no folds."""
+        return f"fold {self.fold} of {self.folds}" if self.folds else ""
 
     @property
     def precision(self) -> str:

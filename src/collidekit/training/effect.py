@@ -73,6 +73,7 @@ def without_effect(config: TrainingConfig, analysis: Analysis) -> dict[str, str]
     found |= _of("lr_decay_factor", config.lr_scheduler != "constant", "is for schedules other than constant")
     found |= _of("torch_compile_mode", config.use_torch_compile, "is for --use-torch-compile")
     found |= _of("training_precision", not config.mixed_precision, "cannot stand beside --mixed-precision")
+    found |= _of("train_val_split", not config.folds, "says nothing beside --folds")
     found |= _of("loss_weighting", analysis.kinematics is not None, "needs 'kinematics' in the analysis file")
     return found
 

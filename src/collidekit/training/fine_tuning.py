@@ -12,11 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Analysis
+from collidekit.dataset.learned import LearnedFrom
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.network import Network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives import head_of
-from collidekit.training.checkpoint import check_same_features, find_checkpoint, load_content, read_settings
+from collidekit.training.checkpoint import (
+    check_same_features,
+    find_checkpoint,
+    load_content,
+    read_learned,
+    read_settings,
+)
 from collidekit.training.config import TrainingConfig
 
 
@@ -32,6 +39,7 @@ class Start:
     """Of weights and scaling, wherever the file lies and whatever else it holds."""
     code: Mapping[str, Any]
     """File, hash and source of the code that it was trained with."""
+    learned_from: tuple[LearnedFrom, ...] = ()
 
     @classmethod
     def of(cls, name: str) -> "Start":
@@ -162,8 +170,9 @@ def _read(path: Path, modified: int, size: int) -> Start:
     """Kept while the file stays as it is: every task of a run asks for it."""
     content = load_content(path)
     return Start(
-        path, *read_settings(path, content), content["tagger"], _checksum(content["tagger"]), content.get("code") or {}
-    )
+        path, *read_settings(path, content), content["tagger"], _checksum(content["tagger"]), content.get("code") or {},
+        read_learned(path, content),
+    )  # fmt: skip
 
 
 def _checksum(tagger: Mapping[str, Tensor]) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from collidekit.attacks.adversary import Adversary
 from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
+from collidekit.dataset.learned import LearnedFrom
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.memory import keep_freed_memory
@@ -88,6 +89,7 @@ class Training:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
+        self.learned_from = (LearnedFrom.of(dataset, config.split), *(self.start.learned_from if self.start else ()))
         for warning in self.data.warnings:
             self.display.say(f"[yellow]{literal(warning)}[/yellow]")
         self.objective.begin((batch, self.data.weighting(batch)) for batch in self.data.training)
@@ -336,13 +338,15 @@ class Training:
             "began_from": self.start.checksum if self.start else "",
         }
         save_checkpoint(
-            self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code
-        )
+            self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code,
+            self.learned_from,
+        )  # fmt: skip
 
     def _save_best(self, tagger: dict[str, Any]) -> None:
         save_checkpoint(
-            self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}, self.code
-        )
+            self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}, self.code,
+            self.learned_from,
+        )  # fmt: skip
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint of this training: weights, optimizer, averages, history, position, random state."""

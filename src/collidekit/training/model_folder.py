@@ -81,6 +81,7 @@ def load_model(path: Path) -> dict[str, Any]:
         "tagger": tagger,
         "state": {},
         "temperature": description.get("temperature"),
+        "learned_from": description.get("learned_from"),
     }
 
 

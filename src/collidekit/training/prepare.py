@@ -7,6 +7,7 @@ import numpy as np
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.parts import RowSplit
 from collidekit.dataset.split import missed_share
 from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
 from collidekit.errors import CollidekitError
@@ -38,12 +39,12 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     reweighting = Reweighting.of(dataset.manifest)
     in_loss = reweighting if config.loss_weighting else None
     keep = None if config.loss_weighting else reweighting
-    share = config.train_val_split
+    split = config.split
     found: Statistics | None = None
     raw = Weighting(in_loss)
     total, rows, expected = 0.0, 0, 0.0
     counts, sums = np.zeros(len(analysis.classes), dtype=np.int64), np.zeros(len(analysis.classes))
-    for batch in Loader(dataset, 8192, "training", share, threads=threads):
+    for batch in Loader(dataset, 8192, split, "training", threads=threads):
         found = _merge(found, batch, analysis)
         probability = keep(batch) if keep else np.ones(len(batch))
         weights = raw(batch).numpy() * probability
@@ -52,13 +53,8 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
         rows += len(batch)
         counts += np.bincount(batch.labels.numpy(), minlength=len(counts))
         sums += np.bincount(batch.labels.numpy(), weights, minlength=len(sums))
-    others = len(dataset) - rows
-    if found is None or not others:
-        part = "validation" if found is not None else "training"
-        raise CollidekitError(
-            f"{dataset.manifest.folder}: with train-val-split {share:g} none of the {len(dataset)} rows is in the {part} "
-            "part; give more rows or another share"
-        )
+    validated = _check_parts(dataset, split, rows)
+    assert found is not None
     for name, count in zip(analysis.classes, counts, strict=True):
         if not count:
             raise CollidekitError(f"{dataset.manifest.folder}: no row of class {name!r} is in the training part")
@@ -71,25 +67,43 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
                 f"{dataset.manifest.folder}: the weights of class {name!r} in the training part sum to {weight:g}: it must "
                 "be more than 0"
             )
-    warnings = [missed_share(rows, len(dataset), share, float(dataset.manifest.summary.get("key_squares", 0)))]
-    loader = Loader(dataset, config.batch_size, "training", share, True, config.seed, keep, threads)
-    validation = validation_rows(dataset, share, threads)
-    validated = Weighting(reweighting, total / rows)
+    warnings = [missed_share(rows, len(dataset), split, float(dataset.manifest.summary.get("key_squares", 0)))]
+    loader = Loader(dataset, config.batch_size, split, "training", True, config.seed, keep, threads)
+    validation = validation_rows(dataset, split, threads)
     return Prepared(
         loader,
         validation,
         Weighting(in_loss, mean),
-        validated,
+        Weighting(reweighting, total / rows),
         found,
         round(expected),
-        others,
+        validated,
         tuple(filter(None, warnings)),
     )
 
 
-def validation_rows(dataset: Dataset, share: float, threads: int = 1) -> Loader:
-    """The rows that a training with this share did not learn from, in order."""
-    return Loader(dataset, 1024, "validation", share, threads=threads)
+def validation_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Loader:
+    """Return the rows that choose the best epoch of a training, in order."""
+    return Loader(dataset, 1024, split, "validation", threads=threads)
+
+
+def held_out_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Loader:
+    """Return the rows to evaluate a training on where there are no test files: its fold, else its validation rows."""
+    return Loader(dataset, 1024, split, split.held_out, threads=threads)
+
+
+def _check_parts(dataset: Dataset, split: RowSplit, training: int) -> int:
+    """Return the number of validation rows; an error where a part of the split has no row."""
+    rows = {"training": training, "validation": len(dataset) - training}
+    if "test" in split.parts:
+        keys = dataset.column("key")
+        rows |= {"validation": int(split.rows(keys, "validation").sum()), "test": int(split.rows(keys, "test").sum())}
+    if empty := next((part for part in split.parts if not rows[part]), ""):
+        raise CollidekitError(
+            f"{dataset.manifest.folder}: with {split.setting.replace('_', '-')} none of the {len(dataset)} rows is in the "
+            f"{empty} part; give more rows or {'fewer folds' if 'test' in split.parts else 'another share'}"
+        )
+    return rows["validation"]
 
 
 def _merge(found: Statistics | None, batch: Batch, analysis: Analysis) -> Statistics:

@@ -1,0 +1,131 @@
+"""What a model has learned from: the files by their content, the rows by their keys. It recognises the rows elsewhere."""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import evolve, frozen
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.hashing import hash_inputs
+from collidekit.dataset.loader import Dataset
+from collidekit.dataset.overlap import content_of
+from collidekit.dataset.parts import Folds, RowSplit, Split
+from collidekit.dataset.split import break_up, by_inputs, entry_keys
+
+Array = np.ndarray[Any, Any]
+Content = tuple[Any, ...]
+"""What a file shares with a copy of it, see ``overlap.content_of``."""
+
+
+class Known(IntEnum):
+    """How a model knows a row; the larger one counts where several things are true."""
+
+    NOT = 0
+    """The row is in no training file."""
+    TEST = 1
+    """The row is in a training file, in the fold that was held out."""
+    VALIDATION = 2
+    """The row chose the best epoch."""
+    MAYBE = 3
+    """The row is in a training file, but which rows of it were for training cannot be told here."""
+    TRAINING = 4
+
+
+@frozen
+class LearnedFrom:
+    """The rows of one training."""
+
+    fingerprint: str
+    """Of the analysis: another one gives other keys."""
+    split: RowSplit
+    files: dict[Content, str]
+    """Content and name of each file."""
+    large: dict[int, int] | None
+    """The groups of equal rows that were broken up; None where they are not known."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: RowSplit) -> "LearnedFrom":
+        manifest = dataset.manifest
+        used = manifest.inputs
+        if len(dataset) < manifest.rows:  # of some shards only
+            used = used[: int(dataset.read(dataset.blocks[-1]).source[:, 0].max()) + 1]
+        files = {content_of(entry["id"]): PurePath(entry["path"]).name for entry in used if "id" in entry}
+        broken_up = manifest.summary.get("equal_rows", {}).get("groups", 0)
+        pairs = manifest.summary.get("repeated", None if broken_up else [])
+        large = None if pairs is None else {int(key): int(size) for key, size in pairs}
+        return cls(manifest.analysis.fingerprint, split, files, large)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a checkpoint or JSON."""
+        split = self.split
+        return {
+            "analysis": self.fingerprint,
+            "split": {"folds": split.k, "fold": split.this} if isinstance(split, Folds) else {"share": split.share},
+            "files": [[name, list(content)] for content, name in self.files.items()],
+            "repeated": None if self.large is None else [[key, size] for key, size in self.large.items()],
+        }
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "LearnedFrom":
+        """From ``as_dict``; KeyError, TypeError or ValueError where it is not of that form."""
+        split, pairs = content["split"], content["repeated"]
+        return cls(
+            str(content["analysis"]),
+            Folds(int(split["folds"]), int(split["fold"])) if "folds" in split else Split(float(split["share"])),
+            {tuple(entry): str(name) for name, entry in content["files"]},
+            None if pairs is None else {int(key): int(size) for key, size in pairs},
+        )
+
+    def knows(self, batch: Batch, analysis: Analysis, content: Content) -> Array:
+        """Return how it knows the rows (N,) of one file, as values of ``Known``."""
+        found = np.full(len(batch), Known.NOT, dtype=np.int8)
+        name = self.files.get(content)
+        if name is None:
+            return found
+        if analysis.fingerprint != self.fingerprint or (self.large is None and by_inputs(analysis)):
+            found[:] = Known.MAYBE
+            return found
+        keys = self._keys(batch, analysis, name)
+        for part, value in (("training", Known.TRAINING), ("validation", Known.VALIDATION), ("test", Known.TEST)):
+            found[self.split.rows(keys, part)] = value  # type: ignore[arg-type]
+        return found
+
+    def _keys(self, batch: Batch, analysis: Analysis, name: str) -> Array:
+        """The keys (N,) that the rows had in the training, whatever their file is called now."""
+        if analysis.event:
+            return batch.keys.numpy()
+        if analysis.rows:
+            return entry_keys(name, batch.source[:, 1].numpy())
+        keys = hash_inputs(batch.inputs)
+        if not self.large:
+            return keys
+        numbered = evolve(
+            batch, keys=torch.from_numpy(keys), source=torch.from_numpy(_first_file(batch.source.numpy()))
+        )
+        return break_up(numbered, self.large, [name]).keys.numpy()
+
+
+def known(
+    learned: Sequence[LearnedFrom], batch: Batch, analysis: Analysis, content_of_file: Callable[[int], Content]
+) -> Array:
+    """Return how a model that learned from all of these knows the rows (N,) of a batch, as values of ``Known``."""
+    found = np.full(len(batch), Known.NOT, dtype=np.int8)
+    files = batch.source[:, 0].numpy()
+    for file in np.unique(files) if learned else ():
+        rows = np.flatnonzero(files == file)
+        content = content_of_file(int(file))
+        if not any(content in entry.files for entry in learned):
+            continue
+        part = batch if len(rows) == len(batch) else batch.take(torch.from_numpy(rows))
+        for entry in learned:
+            found[rows] = np.maximum(found[rows], entry.knows(part, analysis, content))
+    return found
+
+
+def _first_file(source: Array) -> Array:
+    return np.stack([np.zeros(len(source), dtype=np.int64), source[:, 1]], axis=1)
