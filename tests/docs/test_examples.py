@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import collidekit
 from collidekit.analysis.load import parse_analysis
 
 
@@ -54,6 +55,16 @@ def test_readme_example_runs(workplace, blocks, environment):
     (code,) = blocks("README.md", "python")
     assert len(code.splitlines()) <= 26
     assert "AUC 0." in run([sys.executable, "-c", code], workplace, environment)
+
+
+def test_the_page_of_python_runs(workplace, blocks, environment):
+    (code,) = blocks("docs/python.md", "python")
+    run([sys.executable, "-c", code + "\nassert 0.7 < roc.auc < 1, roc"], workplace, environment)
+
+
+def test_the_page_of_python_names_all_that_is_public(blocks):
+    listed = re.findall(r"members: \[(.*)\]", (Path(__file__).parents[2] / "docs" / "python.md").read_text())
+    assert sorted(name for part in listed for name in part.split(", ")) == sorted(collidekit.__all__)
 
 
 def test_verbs_that_look_run_as_shown(workplace, blocks, environment):

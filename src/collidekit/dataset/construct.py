@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 def construct(
     plan: Plan,
     files: str | Sequence[str],
-    output: Path,
+    output: str | Path,
     chunk_size: int = 100_000,
     workers: int = 1,
     debug: bool = False,
@@ -59,7 +59,7 @@ def construct(
     paths = expand(files)
     if debug:
         paths = one_a_process(plan.analysis, paths)
-    output = output.absolute()
+    output = Path(output).absolute()
     if executor == "dask":  # its workers may stand in another folder
         paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
     try:

@@ -56,8 +56,8 @@ class Dataset:
     decide its rows, such as class weights and discriminators.
     """
 
-    def __init__(self, folder: Path | Manifest, n_files: int = -1, analysis: Analysis | None = None) -> None:
-        self.manifest = folder if isinstance(folder, Manifest) else read_manifest(folder)
+    def __init__(self, folder: str | Path | Manifest, n_files: int = -1, analysis: Analysis | None = None) -> None:
+        self.manifest = folder if isinstance(folder, Manifest) else read_manifest(Path(folder))
         self.analysis = analysis or self.manifest.analysis
         self.blocks: list[Block] = []
         self._open = lru_cache(maxsize=128)(_open)
