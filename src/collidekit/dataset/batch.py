@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 from torch import Tensor
 
 
@@ -128,40 +129,29 @@ class Batch:
         inputs = {name: entry.to(device, dtype) for name, entry in moved.inputs.items()}
         return evolve(moved, inputs=inputs, weights=moved.weights.to(dtype))
 
-    def _each(self, change) -> Batch:  # type: ignore[no-untyped-def]
-        return Batch(
-            inputs={name: change(entry) for name, entry in self.inputs.items()},
-            labels=change(self.labels),
-            weights=change(self.weights),
-            spectators={name: change(values) for name, values in self.spectators.items()},
-            event={name: change(values) for name, values in self.event.items()},
-            keys=change(self.keys),
-            processes=change(self.processes),
-            source=change(self.source),
-            index=change(self.index),
-        )
+    def _each(self, change: Callable[[Any], Any]) -> Batch:
+        """The batch with every tensor and every collection changed."""
+        changed: dict[str, Any] = {}
+        for field in fields(Batch):
+            value = getattr(self, field.name)
+            changed[field.name] = (
+                {name: change(entry) for name, entry in value.items()} if isinstance(value, dict) else change(value)
+            )
+        return Batch(**changed)
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
     """One batch of all rows, in order."""
     if len(batches) == 1:
         return batches[0]
-    first = batches[0]
-
-    def join(get) -> Tensor:  # type: ignore[no-untyped-def]
-        return _cat([get(batch) for batch in batches])
-
-    return Batch(
-        inputs={name: _join_inputs([batch.inputs[name] for batch in batches]) for name in first.inputs},
-        labels=join(lambda b: b.labels),
-        weights=join(lambda b: b.weights),
-        spectators={name: _cat([b.spectators[name] for b in batches]) for name in first.spectators},
-        event={name: _cat([b.event[name] for b in batches]) for name in first.event},
-        keys=join(lambda b: b.keys),
-        processes=join(lambda b: b.processes),
-        source=join(lambda b: b.source),
-        index=join(lambda b: b.index),
-    )
+    joined: dict[str, Any] = {}
+    for field in fields(Batch):
+        parts = [getattr(batch, field.name) for batch in batches]
+        if isinstance(parts[0], dict):
+            joined[field.name] = {name: _join([part[name] for part in parts]) for name in parts[0]}
+        else:
+            joined[field.name] = _cat(parts)
+    return Batch(**joined)
 
 
 def _cat(tensors: list[Tensor]) -> Tensor:
@@ -171,7 +161,7 @@ def _cat(tensors: list[Tensor]) -> Tensor:
     return torch.from_numpy(np.concatenate([tensor.numpy() for tensor in tensors]))
 
 
-def _join_inputs(entries: Sequence[Input]) -> Input:
+def _join(entries: Sequence[Input]) -> Input:
     ragged = [entry for entry in entries if isinstance(entry, Ragged)]
     if not ragged:
         return _cat(list(entries))  # type: ignore[arg-type]
