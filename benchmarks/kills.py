@@ -2,8 +2,8 @@
 
 python benchmarks/kills.py FOLDER --kills 200
 
-Each process constructs a dataset of its own from the bundled sample, trains for two epochs and predicts; after each kill it is
-started again, until it ends well. Then the predictions of both must be those of the undisturbed run, byte for byte.
+Each process constructs a dataset of its own from rows of the bundled sample, trains for three epochs and predicts; after each
+kill it is started again, until it ends well. Then the predictions of both must be those of the undisturbed run, byte for byte.
 """
 
 import argparse
@@ -18,14 +18,30 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import uproot
 
-OPTIONS = ["--model", "mlp", "--epochs", "2", "--threads", "1", "--workers", "1"]
+TASK = """
+from collidekit.tasks.base import run_with_requirements
+from collidekit.tasks.inference import InferenceTask
+
+files = {{"filelist": ("{folder}/train.root",), "test_filelist": ("{folder}/test.root",)}}
+run_with_requirements(InferenceTask(config="top_tagging", model_name="mlp", epochs=3, n_threads=1, **files))
+"""
 
 
 def command(sample: Path) -> list[str]:
-    """Construction, training and prediction of the bundled sample."""
-    files = ["--files", str(sample / "train.root"), "--test-files", str(sample / "test.root")]
-    return [sys.executable, "-m", "collidekit", "run", "top_tagging", *files, *OPTIONS]
+    """Construction, training and prediction of the sample: what ``collidekit run`` does before it draws."""
+    return [sys.executable, "-c", TASK.format(folder=sample)]
+
+
+def make_sample(folder: Path, rows: int) -> None:
+    """The first rows of the bundled files."""
+    bundled = Path(__file__).resolve().parents[1] / "samples" / "top_tagging"
+    for name in ("train", "test"):
+        with uproot.open(bundled / f"{name}.root") as file, uproot.recreate(folder / f"{name}.root") as small:
+            (tree,) = file.keys(filter_classname="TTree", cycle=False)
+            arrays = file[tree].arrays(entry_stop=rows)
+            small[tree] = {field: arrays[field] for field in arrays.fields if not field.startswith("n")}
 
 
 def start(sample: Path, results: Path) -> subprocess.Popen[bytes]:
@@ -55,11 +71,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to work")
     parser.add_argument("--kills", type=int, default=200, help="of both processes together")
+    parser.add_argument("--rows", type=int, default=3000, help="of each file of the sample")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    sample = Path(__file__).resolve().parents[1] / "samples" / "top_tagging"
     drawn = random.Random(given.seed)
     given.folder.mkdir(parents=True, exist_ok=True)
+    sample = given.folder
+    make_sample(sample, given.rows)
     begun = time.monotonic()
     undisturbed = start(sample, given.folder / "undisturbed")
     assert undisturbed.wait() == 0, f"the undisturbed run failed: see {given.folder}/undisturbed.log"

@@ -1,6 +1,6 @@
 """Machine learning on collider events: from ROOT files to a tagger that people can trust, deploy and compare.
 
-The names below are all that most scripts need; they are imported when they are first used.
+The names below are all that most scripts and notebooks need; they are imported when they are first used.
 """
 
 from importlib import import_module
@@ -9,48 +9,101 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "Analysis",
+    "Checkpoint",
+    "CollidekitError",
     "Dataset",
     "Loader",
+    "Network",
+    "Objective",
     "Plan",
     "Predictions",
+    "RocResult",
+    "Tagger",
     "Training",
     "TrainingConfig",
+    "WorkingPoint",
     "construct",
+    "load_analysis",
     "load_checkpoint",
     "load_plan",
     "measure_discriminator",
+    "measure_roc",
+    "plot_confusion_matrix",
+    "plot_discriminator_shapes",
+    "plot_efficiency",
+    "plot_input",
+    "plot_loss_curves",
+    "plot_roc",
+    "predict",
     "predict_dataset",
     "predict_files",
     "simulate",
+    "train",
+    "working_points",
 ]
 
 if TYPE_CHECKING:
+    from collidekit.analysis.load import load_analysis
+    from collidekit.analysis.schema import Analysis
     from collidekit.analysis.scope import Plan
     from collidekit.dataset.construct import construct
     from collidekit.dataset.loader import Dataset, Loader
-    from collidekit.evaluation.roc_result import measure_discriminator
+    from collidekit.errors import CollidekitError
+    from collidekit.evaluation.plots import (
+        plot_confusion_matrix,
+        plot_discriminator_shapes,
+        plot_efficiency,
+        plot_input,
+        plot_loss_curves,
+        plot_roc,
+    )
+    from collidekit.evaluation.roc_result import RocResult, measure_discriminator, measure_roc
+    from collidekit.evaluation.working_points import WorkingPoint, working_points
     from collidekit.inference.predict import predict_dataset, predict_files
     from collidekit.inference.predictions import Predictions
+    from collidekit.models import Network, Tagger
+    from collidekit.objectives import Objective
     from collidekit.shipped import load_plan
     from collidekit.simulation import simulate
-    from collidekit.training.checkpoint import load_checkpoint
+    from collidekit.steps import predict, train
+    from collidekit.training.checkpoint import Checkpoint, load_checkpoint
     from collidekit.training.config import TrainingConfig
     from collidekit.training.loop import Training
 
 _WHERE = {
+    "Analysis": "analysis.schema",
+    "Checkpoint": "training.checkpoint",
+    "CollidekitError": "errors",
     "Dataset": "dataset.loader",
     "Loader": "dataset.loader",
+    "Network": "models",
+    "Objective": "objectives",
     "Plan": "analysis.scope",
     "Predictions": "inference.predictions",
+    "RocResult": "evaluation.roc_result",
+    "Tagger": "models",
     "Training": "training.loop",
     "TrainingConfig": "training.config",
+    "WorkingPoint": "evaluation.working_points",
     "construct": "dataset.construct",
+    "load_analysis": "analysis.load",
     "load_checkpoint": "training.checkpoint",
     "load_plan": "shipped",
     "measure_discriminator": "evaluation.roc_result",
+    "measure_roc": "evaluation.roc_result",
+    "plot_confusion_matrix": "evaluation.plots",
+    "plot_discriminator_shapes": "evaluation.plots",
+    "plot_efficiency": "evaluation.plots",
+    "plot_input": "evaluation.plots",
+    "plot_loss_curves": "evaluation.plots",
+    "plot_roc": "evaluation.plots",
+    "predict": "steps",
     "predict_dataset": "inference.predict",
     "predict_files": "inference.predict",
     "simulate": "simulation",
+    "train": "steps",
+    "working_points": "evaluation.working_points",
 }
 
 
@@ -58,3 +111,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'collidekit' has no attribute {name!r}")
     return getattr(import_module(f"collidekit.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

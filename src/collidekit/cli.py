@@ -59,7 +59,7 @@ def collidekit(
 @verb(DO)
 def demo(
     sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     output: Output = None,
 ) -> None:
     """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
@@ -141,7 +141,7 @@ def run(
         panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Without it: one of this "
                "machine.", metavar="ADDRESS"),
     ] = None,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     trust_code: TrustCode = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -213,7 +213,7 @@ def predict(
         bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
     ] = False,
     batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
@@ -422,7 +422,7 @@ def publish(
     licence: Annotated[str | None, panel(CARD, "--licence", help="The licence of these data, such as CC-BY-4.0.")] = None,
     skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there, and its card.")] = False,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1)] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Make a model that can be given to others: weights as safetensors, a description as JSON, a model card.

@@ -13,7 +13,9 @@ Checkpoint = Annotated[
     typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a model that "
                    "ships.", show_default=False),
 ]  # fmt: skip
-Threads = Annotated[int | None, typer.Option(help="Threads of torch.", min=1, rich_help_panel=WORK, show_default=False)]
+Threads = Annotated[
+    int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=WORK, show_default=False)
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Rows at a time.", rich_help_panel=WORK)]
 SkipBadFiles = Annotated[
     bool,

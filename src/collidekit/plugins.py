@@ -1,13 +1,151 @@
-"""Python files of a user's own: a network, a processor, a reader, and the modules beside them that they import."""
+"""Classes by name: built in, in a Python file of the user's, or in an installed package that offers it as an entry point."""
 
 import ast
 import importlib.util
+import inspect
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from os.path import isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Generic, TypeVar
 
-from collidekit.errors import CollidekitError
+from collidekit.errors import CollidekitError, did_you_mean
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of class that has names: networks, objectives, readers, attacks."""
+
+    what: str
+    """Such as ``network``; installed packages offer theirs in the entry points ``collidekit.networks``."""
+    base: type[T]
+    """What a user's class derives from."""
+    public: str
+    """The base as a user imports it: ``collidekit.models.Network``."""
+    built_in: Mapping[str, Any]
+
+    def find(self, name: str) -> Any:
+        """The class of a name, of ``my_file.py``, of ``my_file.py:MyClass``, or of an installed package."""
+        if name.lower() in self.built_in:
+            return self.built_in[name.lower()]
+        if python_file(name):
+            return class_in_file(name, self.what, self.base, self.public)
+        if entry := entry_point(self.what, name):
+            return self._of_package(entry)
+        raise CollidekitError(unknown(self.what, name, self.built_in))
+
+    def own(self, name: str) -> str | None:
+        """The name where it is not built in, so that it may be code of a user or of a package."""
+        return None if name.lower() in self.built_in else name
+
+    def _of_package(self, entry: EntryPoint) -> Any:
+        where = f"{self.what} {entry.name!r} of the package {_package(entry)}"
+        try:
+            found = entry.load()
+        except Exception as error:
+            raise CollidekitError(f"{where}: cannot be imported: {type(error).__name__}: {error}") from error
+        if not (inspect.isclass(found) and issubclass(found, self.base)):
+            raise CollidekitError(f"{where}: {entry.value} is not a class that derives from {self.public}")
+        return found
+
+
+def known_names(what: str, built_in: Mapping[str, Any]) -> list[str]:
+    """The names of a kind that can be given here: those that are built in, then those of installed packages."""
+    return list(dict.fromkeys([*built_in, *sorted(entry.name for entry in _entries(what))]))
+
+
+def unknown(what: str, name: str, built_in: Mapping[str, Any]) -> str:
+    """What an error says of a name that is none of a kind."""
+    known = known_names(what, built_in)
+    return f"there is no {what} {name!r}{did_you_mean(name.lower(), known)}; known are {', '.join(known)}, or a file my_{what}.py"
+
+
+def is_known(what: str, name: str, built_in: Mapping[str, Any]) -> bool:
+    """Return whether a name is built in, names a Python file, or is offered by an installed package. Runs no code."""
+    return name in built_in or python_file(name) is not None or entry_point(what, name) is not None
+
+
+def entry_point(what: str, name: str) -> EntryPoint | None:
+    """The entry point by which an installed package offers a class; an error where several packages do."""
+    found = [entry for entry in _entries(what) if entry.name == name]
+    if len({entry.value for entry in found}) > 1:
+        packages = " and ".join(map(_package, found))
+        raise CollidekitError(f"{what} {name!r}: is offered by {packages}; uninstall one of them")
+    return found[0] if found else None
+
+
+def _entries(what: str) -> list[EntryPoint]:
+    return list(entry_points(group=f"collidekit.{what}s"))
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
+
+
+def python_file(name: str | None) -> Path | None:
+    """The Python file that ``my_network.py`` or ``mine.py:Mine`` names; None where it is no file of Python."""
+    path, _ = file_and_class(name or "")
+    return Path(path) if path else None
+
+
+def file_and_class(name: str) -> tuple[str, str]:
+    """The file and the class that a name is of; both empty where it names no Python file."""
+    path, _, chosen = name.rpartition(":")
+    if path.endswith(".py"):
+        return path, chosen
+    return (name, "") if name.endswith(".py") else ("", "")
+
+
+def class_in_file(name: str, what: str, base: type[T], public: str) -> type[T]:
+    """The class that ``my_file.py:MyClass`` names, or the only one that ``my_file.py`` defines."""
+    file, chosen = file_and_class(name)
+    path = Path(file)
+    module = load_module(path)
+    found = {
+        key: value
+        for key, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__
+    }
+    there_are = f"classes that derive from {public}: {', '.join(found) or 'none'}"
+    if chosen:
+        value = getattr(module, chosen, None)
+        if inspect.isclass(value) and issubclass(value, base):
+            return value
+        raise CollidekitError(f"{path}: there is no {what} {chosen!r}{did_you_mean(chosen, list(found))}; {there_are}")
+    if len(found) != 1:
+        raise CollidekitError(f"{path}: needs one {what}, or name it as {path}:MyClass; {there_are}")
+    return next(iter(found.values()))
+
+
+@lru_cache(maxsize=8)
+def _kept(name: str, what: str, base: type[T], public: str, sources: tuple[tuple[str, str], ...]) -> type[T]:
+    return class_in_file(name, what, base, public)
+
+
+def code_identity(what: str, name: str) -> str:
+    """The text of a user's code, also of what it imports of the user's, or package and version: another is another result."""
+    path = python_file(name)
+    if path is None:
+        entry = entry_point(what, name)
+        return _package(entry) if entry else ""
+    if not isfile(path):
+        raise CollidekitError(f"{path}: there is no such file")
+    sources = user_sources(path)
+    return json.dumps(sources) if len(sources) > 1 else sources[path.name]
+
+
+def kept_class(name: str, what: str, base: type[T], public: str) -> type[T]:
+    """``class_in_file``, imported once, and again when the file or a module of the user's that it imports has changed."""
+    path = python_file(name)
+    sources = user_sources(path) if path and isfile(path) else {}
+    return _kept(name, what, base, public, tuple(sources.items()))  # type: ignore[arg-type]
 
 
 def user_sources(path: Path) -> dict[str, str]:
@@ -62,7 +200,7 @@ def _own_module(name: str, folder: Path) -> Path | None:
 
 def load_module(path: Path) -> ModuleType:
     """Import a file by its path; it may import modules that lie beside it."""
-    if not path.is_file():
+    if not isfile(path):
         raise CollidekitError(f"{path}: there is no such file")
     for beside in user_sources(path):  # one of the same name may come from another folder, or have changed
         sys.modules.pop(beside, None)

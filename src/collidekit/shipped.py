@@ -1,5 +1,6 @@
 """Analyses by path or by name, and models by name, where they ship with collidekit."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def _shipped(part: str) -> list[Path]:
 
 def find_analysis(name: str) -> Path:
     """The path of an analysis file: a path as it is, or the name of one that ships."""
-    if Path(name).is_file():
+    if os.path.isfile(name):
         return Path(name)
     known = shipped_analyses()
     if name in known:

@@ -4,34 +4,27 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from os.path import isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from typing import Any
 
 from collidekit.errors import CollidekitError
-from collidekit.plugins import user_sources
+from collidekit.plugins import entry_point, python_file, user_sources
 
 _own: set[str] = set()
 """Hashes of the code that this process was told to run."""
 
 
-def python_file(name: str | None) -> Path | None:
-    """The Python file that ``my_network.py`` or ``mine.py:Mine`` names; None where it is no file of Python."""
-    text = name or ""
-    for path in (text, text.rpartition(":")[0]):
-        if path.endswith(".py"):
-            return Path(path)
-    return None
-
-
 def code_of(names: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
-    """File, hash and source of each piece of code that is there, by what it is: ``network``, ``processor``, ``reader``.
+    """Each piece of code that is there, by what it is: ``network``, ``objective``, ``processor``, ``reader``, ``attack``.
 
-    The hash covers the modules of the user's that the file imports.
+    Of a user's file: its path, source and hash, which covers the modules of the user's that it imports. Of a class of an
+    installed package: the package and its version. ``names`` holds no built-in names.
     """
     found = {}
     for what, name in names.items():
         path = python_file(name)
-        if path and path.is_file():
+        if path and isfile(path):
             content, sources = path.read_bytes(), user_sources(path)
             for name_of_module, text in sources.items():
                 if name_of_module != path.name:
@@ -41,12 +34,20 @@ def code_of(names: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "source": sources[path.name],
             }
+        elif name and path is None and (entry := entry_point(what, name)) and entry.dist:
+            found[what] = {
+                "package": entry.dist.name,
+                "version": entry.dist.version,
+                "name": entry.name,
+                "class": entry.value,
+            }
     return found
 
 
 def own_code(*names: str | None) -> None:
     """Remember code that a user named as his own: a checkpoint with exactly this code may run it from now on."""
-    for entry in code_of(dict(zip(map(str, range(len(names))), names, strict=True))).values():
+    files = [name for name in names if python_file(name)]
+    for entry in code_of(dict(zip(map(str, range(len(files))), files, strict=True))).values():
         if entry["sha256"] not in _known():
             with suppress(OSError, RuntimeError):  # without a home, the flag is needed later
                 _ledger().parent.mkdir(parents=True, exist_ok=True)
@@ -77,9 +78,11 @@ def trusts_code() -> bool:
 def check_code(model: Path, what: str, name: str | None, stored: Mapping[str, Any] | None) -> None:
     """An error where a model names code that has changed since it was trained, or that its user has never named.
 
-    ``stored`` is what ``code_of`` said of it when the model was trained.
+    ``name`` is None for a built-in one. ``stored`` is what ``code_of`` said of it when the model was trained.
     """
     file = python_file(name)
+    if file is None and (stored or name) and not trusts_code():
+        _check_package(model, what, name, stored or {})
     if file is None or trusts_code():
         return
     found = code_of({what: name}).get(what)
@@ -98,3 +101,27 @@ def check_code(model: Path, what: str, name: str | None, stored: Mapping[str, An
             f"{model}: would run the code of {file} as its {what}, which no command or analysis file of yours has named yet; "
             f"{look}"
         )
+
+
+def check_packages(model: Path, code: Mapping[str, Any]) -> None:
+    """An error where a model needs a package that is not installed."""
+    for what, stored in code.items():
+        name = str(stored.get("name"))
+        if "package" in stored and entry_point(what, name) is None:
+            package = f"{stored['package']} {stored.get('version')}"
+            raise CollidekitError(
+                f"{model}: its {what} {name!r} is of the package {package}, which is not installed here; install it"
+            )
+
+
+def _check_package(model: Path, what: str, name: str | None, stored: Mapping[str, Any]) -> None:
+    """An error where the class of a package is not that of the version that the model was trained with."""
+    found = code_of({what: name}).get(what, {})
+    now, was = (f"{code['package']} {code.get('version')}" if "package" in code else "" for code in (found, stored))
+    if now == was:
+        return
+    trained = f"was trained with {was}" if was else "does not say which version it was trained with"
+    raise CollidekitError(
+        f"{model}: its {what} {name or stored.get('name')!r} is of {now or 'collidekit itself'} here, and it {trained}, so its "
+        "weights may mean something else; install that version, or pass --trust-code"
+    )

@@ -258,3 +258,13 @@ class_weights: {no: 2}
 def test_a_number_as_a_key_is_an_error_with_its_line() -> None:
     with pytest.raises(CollidekitError, match=r"analysis:2: classes\.4.*'4' is not a name"):
         parse_analysis("classes:\n  4: label == 4\n  5: label == 5\ninputs: {jet: {features: [jet_pt]}}")
+
+
+def test_keys_of_the_figure_of_merit_are_named() -> None:
+    text = """
+classes: {a: label == 0, b: label == 1}
+inputs: {jet: {features: [pt]}}
+figure_of_merit: {variable: mass, signal: a, half_width: 20}
+"""
+    with pytest.raises(CollidekitError, match=r"half_width: unknown key .*; allowed are .*variable, width, window"):
+        parse_analysis(text)

@@ -218,9 +218,11 @@ def test_lists_of_different_lengths(tmp_path: Path, where: str) -> None:
 
 
 def test_a_collection_of_numbers_and_a_group_of_lists(tmp_path: Path) -> None:
-    assert "needs lists and 'pt' is one number a row" in fails(tmp_path, SIMPLE.replace("part_x", "pt"), simple())
+    assert "needs lists and 'pt' is one number in each row of" in fails(
+        tmp_path, SIMPLE.replace("part_x", "pt"), simple()
+    )
     said = fails(tmp_path, SIMPLE.replace("features: [pt,", "features: [part_x,"), simple())
-    assert "'part_x': is a list in each row, one number is needed" in said
+    assert "'part_x': is a list in each row of" in said
 
 
 def damaged(tmp_path: Path) -> list[str]:

@@ -74,8 +74,12 @@ def test_it_knows_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("class Mine(ProcessorABC)", "class Mine", "Mine is not a subclass of coffea.processor.ProcessorABC"),
-        ("class Mine", "class Mien", "there is no class 'Mine' (did you mean 'Mien'?)"),
+        (
+            "class Mine(ProcessorABC)",
+            "class Mine",
+            "there is no processor 'Mine'; classes that derive from coffea.processor.ProcessorABC: none",
+        ),
+        ("class Mine", "class Mien", "there is no processor 'Mine' (did you mean 'Mien'?)"),
         ("class Mine", "clas Mine", "mine.py:5: SyntaxError"),
         ("return rows", "return rows.nothing", "mine.py:8: Mine.process: "),
         ("return rows", "return None", "must return one record a row"),

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 import torch
 import toys
 from luigi.task_register import Register
+from odd import what_happened
 from typer.testing import CliRunner
 
 from collidekit.cli import app
@@ -51,7 +51,7 @@ class World:
         output = {"COLLIDEKIT_OUTPUT": str(self.folder / "results"), "COLUMNS": "200", "TERM": "dumb"}
         result = CliRunner().invoke(app, [str(word) for word in words], env=output)
         if result.exception and not isinstance(result.exception, SystemExit):
-            raise AssertionError("".join(traceback.format_exception(result.exception)))
+            raise AssertionError(what_happened(result.exception))
         assert result.exit_code in (0, 2), result.output
         verdict = words[0] == "check" and "What it will take" in result.output
         if result.exit_code == 2 and "Usage:" not in result.output and not verdict:

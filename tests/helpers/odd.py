@@ -59,6 +59,12 @@ def show(**facts: Any) -> None:
         note(f"repeat with COLLIDEKIT_FUZZ_SEED={SEED}")
 
 
+def what_happened(error: BaseException) -> str:
+    """The end of a traceback, without the 10,000 letters that some odd values have."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(line[:300] for line in lines[-60:])
+
+
 def ends_well(call: Callable[[], Any]) -> str:
     """Call something: it must work or raise the product's own error with a message of one line, which is returned."""
     try:
@@ -70,7 +76,7 @@ def ends_well(call: Callable[[], Any]) -> str:
         assert "Traceback" not in said
         return said
     except Exception as error:  # noqa: BLE001 - all of them are what is looked for
-        raise AssertionError("".join(traceback.format_exception(error))) from None
+        raise AssertionError(what_happened(error)) from None
     return ""
 
 

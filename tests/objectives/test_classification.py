@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from collidekit.dataset.batch import Batch
+from collidekit.models.heads import ClassesHead
 from collidekit.objectives.classification import Classification
 
 
@@ -96,5 +97,9 @@ def test_a_weight_of_3_is_three_rows_to_the_gradient(loss: str) -> None:
     torch.testing.assert_close(gradient(x, labels, weights), repeated)
 
 
-def test_one_output_for_each_class() -> None:
-    assert Classification(ONES).outputs == 3
+def test_the_head_has_one_output_for_each_class() -> None:
+    head = ClassesHead(["a", "b", "c"])
+    assert head.outputs == 3
+    decoded = head.decode(torch.tensor([[0.0, 0.0, 0.0], [0.0, 100.0, 0.0]]))
+    assert list(decoded) == ["prob_a", "prob_b", "prob_c"]
+    torch.testing.assert_close(decoded["prob_b"], torch.tensor([1 / 3, 1.0], dtype=torch.float64))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError
 from collidekit.outputs import find as found
 from collidekit.outputs.clean import clean_results
@@ -74,7 +75,11 @@ def test_every_task_with_an_output_is_known_with_its_number_of_versions() -> Non
     tasks = [task for task in _tasks() if not task.exclude_index and not issubclass(task, pipelines.Pipeline)]
     counts = {}
     for task in tasks:
-        versions = task.versions_in_path(SimpleNamespace(dataset_version=1, training_version=1, test_dataset_version=1))  # type: ignore[arg-type]
+        versions = task.versions_in_path(
+            SimpleNamespace(
+                dataset_version=1, training_version=1, test_dataset_version=1, test_attack_settings=AttackSettings()
+            )
+        )  # type: ignore[arg-type]
         counts[task.__name__] = len(versions)
     assert counts == found.VERSIONS
 

@@ -1,6 +1,7 @@
 """Publishing a model: figures are measured or marked, nothing is invented, nothing half-written."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -194,7 +195,7 @@ def test_a_network_of_ones_own_cannot_be_published(dataset: Dataset, tmp_path: P
     file.write_text("from collidekit.models.mlp import MLP\nclass Mine(MLP):\n    pass\n")
     config = TrainingConfig(model_name=str(file), epochs=1)
     best = Training(config, dataset, tmp_path / "trained", accelerator="cpu").run()
-    with pytest.raises(CollidekitError, match=r"its network is code of somebody's own .*mine.py.*use best_model.pt"):
+    with pytest.raises(CollidekitError, match=r"its network is user code .*mine.py.*use best_model.pt"):
         publish(best, tmp_path / "toy")
     assert not (tmp_path / "toy").exists()
 
@@ -276,3 +277,14 @@ def test_the_card_names_the_fold(dataset: Dataset, test_file: str, tmp_path: Pat
     assert made.warning == ""
     assert "| fold | fold 2 of 5: it learned from 3 of 5 parts of the rows" in card(tmp_path / "toy")
     assert "--set folds=5 --set fold=2" in card(tmp_path / "toy")
+
+
+def test_a_card_holds_no_html_of_others(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "<img src=x>`|"
+    publish(trained, folder, data="<script>alert(1)</script> | ```", licence="[x](http://host)")
+    text = card(folder)
+    outside = re.sub(r"(?ms)^(`{3,})\w+\n.*?^\1$", "", text)  # blocks of code
+    outside = re.sub(r"(`+) ?[^\n]*? ?\1", "", outside)  # code within a line
+    assert "<" not in outside
+    assert not re.search(r"(?<!\\)\]\(", outside)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; \\| \\`\\`\\`" in text

@@ -64,7 +64,7 @@ def test_other_code_is_another_dataset(place: Path) -> None:
 
 def test_what_is_no_reader(place: Path) -> None:
     (place / "npy_reader.py").write_text("class NpyReader: pass")
-    with pytest.raises(CollidekitError, match=r"npy_reader\.py: there is no class 'NpyReader' in it that is"):
+    with pytest.raises(CollidekitError, match=r"npy_reader\.py: there is no reader 'NpyReader'; classes that"):
         construct(load(place), str(place / "0.npy"), place / "out", progress=False)
     (place / "npy_reader.py").unlink()
     with pytest.raises(CollidekitError, match=r"npy_reader\.py: there is no such file"):

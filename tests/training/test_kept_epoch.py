@@ -22,7 +22,7 @@ def test_an_objective_that_keeps_the_last_epoch(tmp_path: Path, monkeypatch: pyt
     config = ck.TrainingConfig(model_name="mlp", epochs=3, batch_size=256, learning_rate=1e-3)
     training = Training(config, ck.Dataset(tmp_path / "data"), tmp_path / "training")
     training.objective.keeps_last = True
-    losses = iter([(0.5, 0.5), (0.4, 0.5), (0.6, 0.5)])
+    losses = iter([(loss, {"accuracy": 0.5}) for loss in (0.5, 0.4, 0.6)])
     monkeypatch.setattr(training, "validate", lambda: next(losses))
     best = training.run()
     assert load_checkpoint(best).epoch == 3

@@ -117,7 +117,7 @@ def test_early_stopping_waits_for_its_patience(
     training: Any, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready, losses = training(dataset, epochs=9, early_stopping=2), [0.5, 0.6, 0.4, 0.4, 0.45, 0.1]
-    monkeypatch.setattr(ready, "validate", lambda: (losses[ready.epoch - 1], 0.5))
+    monkeypatch.setattr(ready, "validate", lambda: (losses[ready.epoch - 1], {"accuracy": 0.5}))
     ready.run()
     assert rows(ready, "val_loss") == losses[:5]
     assert ready.best == {"loss": 0.4, "epoch": 3}
@@ -130,12 +130,12 @@ def test_overtraining_stop_waits_for_a_slope_that_does_not_fall(
     ready = training(dataset, epochs=60, overtraining_stop=5)
     losses = [*np.linspace(1, 0.1, 30), *[0.1] * 30]
     monkeypatch.setattr(ready, "_train_epoch", lambda: None)
-    monkeypatch.setattr(ready, "validate", lambda: (losses[ready.epoch - 1], 0.5))
+    monkeypatch.setattr(ready, "validate", lambda: (losses[ready.epoch - 1], {"accuracy": 0.5}))
     ready.run()
     assert len(ready.history.epochs) == 34  # the last five are flat
     rising = training(dataset, "rising", epochs=60, overtraining_stop=5)
     monkeypatch.setattr(rising, "_train_epoch", lambda: None)
-    monkeypatch.setattr(rising, "validate", lambda: (1.0 * rising.epoch, 0.5))
+    monkeypatch.setattr(rising, "validate", lambda: (1.0 * rising.epoch, {"accuracy": 0.5}))
     rising.run()
     assert len(rising.history.epochs) == 21  # not in the first twenty
 

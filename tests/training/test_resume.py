@@ -204,11 +204,11 @@ def test_an_extended_training_is_resumed_like_any_other(train: Any, training: An
 def test_extending_what_stopped_early_trains_as_many_epochs_as_asked_for(training: Any, dataset: Dataset) -> None:
     settings = {"epochs": 20, "early_stopping": 2}
     base = training(dataset, "base", **settings)
-    base.validate = lambda: (float(base.epoch), 0.5)
+    base.validate = lambda: (float(base.epoch), {"accuracy": 0.5})
     base.run()
     assert len(base.history.epochs) == 3
     more = extended(training, dataset, base, **settings)
-    more.validate = lambda: (float(more.epoch), 0.5)  # type: ignore[method-assign]
+    more.validate = lambda: (float(more.epoch), {"accuracy": 0.5})  # type: ignore[method-assign]
     more.run()
     assert len(more.history.epochs) == 5
     assert load_content(more.folder / "best_model.pt")["epoch"] == 1

@@ -1,6 +1,7 @@
 """Reading an analysis file: every error names the file, the line and what is allowed."""
 
 import re
+from os.path import isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
+from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source, Target
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.plugins import file_and_class, python_file
 from collidekit.trust import own_code
 
 MOST_NODES = 100_000
@@ -109,7 +112,7 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
         raise CollidekitError(_message(error, lines)) from None
     if analysis.processor:
         analysis = analysis.model_copy(update={"processor": _beside(analysis.processor, Path(path).parent)})
-    if ".py:" in analysis.source.format:
+    if python_file(analysis.source.format):
         source = analysis.source.model_copy(update={"format": _beside(analysis.source.format, Path(path).parent)})
         analysis = analysis.model_copy(update={"source": source})
     for place, expression in expressions(analysis, lines).items():
@@ -126,9 +129,9 @@ def _beside(plugin: str, folder: Path) -> str:
 
     One that is found is absolute: the workers of a cluster may stand in another folder.
     """
-    file, colon, name = plugin.rpartition(":")
-    found = next((place for place in (folder / file, Path(file)) if place.is_file()), None)
-    return f"{found.absolute()}{colon}{name}" if found else plugin
+    file, name = file_and_class(plugin)
+    found = next((place for place in (folder / file, Path(file)) if isfile(place)), None)
+    return f"{found.absolute()}{name and f':{name}'}" if found else plugin
 
 
 def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[str | int, ...], Expression]:
@@ -222,6 +225,8 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
             model = Process
         case ("targets", *_):
             model = Target
+        case ("figure_of_merit", *_):
+            model = FigureOfMerit
         case _:
             model = Kinematics
     return sorted(model.model_fields)

@@ -2,13 +2,12 @@
 
 import traceback
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
 
-from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.plugins import load_module, user_sources
+from collidekit.errors import CollidekitError
+from collidekit.plugins import kept_class, python_file
 from collidekit.readers.flatten import leaves, plain
 
 
@@ -19,11 +18,11 @@ def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
     record for each entry, or for fewer or more of them with a column ``entry``: the place of each row's entry in the
     chunk (``ak.local_index(events, axis=0)`` before rows are dropped).
     """
-    file, _, name = text.rpartition(":")
-    if not file or not name:
+    if python_file(text) is None:
         raise CollidekitError(f"processor: {text!r} must name a file and a class in it, such as my_rows.py:MyRows")
-    sources = user_sources(Path(file)) if Path(file).is_file() else {}
-    instance = _load(Path(file), name, tuple(sources.items()))
+    file = str(python_file(text))
+    kind = kept_class(text, "processor", _base(), "coffea.processor.ProcessorABC")
+    name, instance = kind.__name__, _instance(kind, file)  # type: ignore[arg-type]
     chunk = ak.Array(chunk, attrs={"filename": path})
     try:
         rows = instance.process(chunk)
@@ -35,21 +34,18 @@ def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
 
 
 @lru_cache(maxsize=8)
-def _load(file: Path, name: str, sources: tuple[tuple[str, str], ...]) -> Any:
-    """An instance of the class; loaded again when its file, or a module that it imports, has changed."""
-    from coffea.processor import ProcessorABC
-
-    module = load_module(file)
-    kind = getattr(module, name, None)
-    if kind is None:
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise CollidekitError(f"{file}: there is no class {name!r}{did_you_mean(name, classes)}")
-    if not (isinstance(kind, type) and issubclass(kind, ProcessorABC)):
-        raise CollidekitError(f"{file}: {name} is not a subclass of coffea.processor.ProcessorABC")
+def _instance(kind: type[Any], file: str) -> Any:
     try:
         return kind()
     except TypeError as error:
-        raise CollidekitError(f"{file}: {name}() cannot be made: {error}") from error
+        raise CollidekitError(f"{file}: {kind.__name__}() cannot be made: {error}") from error
+
+
+def _base() -> type[Any]:
+    from coffea.processor import ProcessorABC
+
+    base: type[Any] = ProcessorABC
+    return base
 
 
 def _checked(rows: Any, entries: int, where: str) -> ak.Array:

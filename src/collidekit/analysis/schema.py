@@ -4,8 +4,8 @@
 
 import hashlib
 import json
-import re
 from itertools import combinations, pairwise
+from os.path import isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,8 @@ from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.errors import did_you_mean
 from collidekit.names import name_problem
-from collidekit.plugins import user_sources
+from collidekit.plugins import entry_point, file_and_class, is_known, known_names, user_sources
+from collidekit.shown import counted, html_table
 
 Expression = Annotated[str, Field(min_length=1)]
 
@@ -34,8 +35,9 @@ FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv")
 
 
 def _format(name: str) -> str:
-    if name not in FORMATS and not re.fullmatch(r".+\.py:\w+", name):
-        raise wrong(f"{name!r} is none of {', '.join(FORMATS)}, nor a reader of yours such as my_reader.py:MyReader")
+    if name not in FORMATS and (name.lower() in FORMATS or not is_known("reader", name, dict.fromkeys(FORMATS))):
+        known = ", ".join(known_names("reader", dict.fromkeys(FORMATS)))
+        raise wrong(f"{name!r} is none of {known}, nor a reader of yours such as my_reader.py:MyReader")
     return name
 
 
@@ -43,7 +45,7 @@ class Source(Strict):
     """Where the rows of a file are."""
 
     format: Annotated[str, AfterValidator(_format)] = "auto"
-    """One of FORMATS, or ``file.py:ClassName`` of a reader of the user's."""
+    """One of FORMATS, ``file.py:ClassName`` of a reader of the user's, or the name of one of an installed package."""
     tree: str | None = None
     """ROOT: name of the TTree or RNTuple. HDF5: the group to read. Not needed where a file holds only one."""
     layout: str | list[Any] | None = None
@@ -324,6 +326,22 @@ class Analysis(Strict):
             if f"{a}_".startswith(f"{b}_") or f"{b}_".startswith(f"{a}_"):
                 raise wrong(f"{a!r} and {b!r} would share branches", "members", b)
 
+    def __repr__(self) -> str:
+        features = sum(len(entry.features) for entry in self.inputs.values())
+        parts = counted(len(self.classes), "class"), counted(len(self.inputs), "input"), counted(features, "feature")
+        return f"Analysis({self.name!r}: {', '.join(parts)})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        rows = [("class", name, condition) for name, condition in self.classes.items()]
+        for name, entry in self.inputs.items():
+            kind = "collection" if isinstance(entry, Collection) else "group"
+            rows.append((kind, name, ", ".join(feature.name for feature in entry.features)))
+        for name, sides in self.discriminators.items():
+            rows.append(("discriminator", name, f"{' + '.join(sides.signal)} against {' + '.join(sides.background)}"))
+        return html_table(repr(self), rows)
+
     def label(self, name: str) -> str:
         """The text of a plot's axis for a variable or branch: name and unit."""
         return f"{name} [{self.units[name]}]" if name in self.units else name
@@ -355,12 +373,14 @@ class Analysis(Strict):
         content["variables"] = dict(sorted(content["variables"].items()))  # the order of all else has a meaning
         if self.processor:
             content["processor"] = _code(self.processor)
-        if ".py:" in self.source.format:
-            content["source"]["format"] = _code(self.source.format)
+        if self.source.format not in FORMATS:
+            content["source"]["format"] = _code(self.source.format, "reader")
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
 
 
-def _code(plugin: str) -> list[Any]:
-    """The class of a user's processor or reader and the text of its code, wherever that lies."""
-    path, _, name = plugin.rpartition(":")
-    return [name, user_sources(Path(path)) if Path(path).is_file() else path]
+def _code(plugin: str, what: str = "processor") -> list[Any]:
+    """The class of a processor or reader and the text of its code, wherever that lies, or the version of its package."""
+    path, name = file_and_class(plugin)
+    if not path and (entry := entry_point(what, plugin)):
+        return [plugin, entry.dist and [entry.dist.name, entry.dist.version]]
+    return [name, user_sources(Path(path)) if isfile(path) else path]

@@ -32,6 +32,12 @@ class Plan:
         self._no_cycles()
         self._members_are_used()
 
+    def __repr__(self) -> str:
+        return f"Plan({self.analysis!r})"
+
+    def _repr_html_(self) -> str:
+        return self.analysis._repr_html_()
+
     def __getitem__(self, place: tuple[str | int, ...]) -> Expression:
         return self.expressions[place]
 

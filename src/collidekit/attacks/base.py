@@ -25,6 +25,9 @@ class Attack:
     The tagger is in evaluation mode meanwhile; none of its statistics moves, and no gradient of a parameter is left behind.
     """
 
+    needs_magnitude = True
+    """Whether a magnitude of 0 moves nothing, rather than being no limit."""
+
     def __init__(self, settings: AttackSettings, space: Space) -> None:
         self.settings, self.space = settings, space
         self.magnitude = settings.attack_magnitude

@@ -14,6 +14,7 @@ from collidekit.attacks.pgd import PGD
 from collidekit.attacks.settings import AttackSettings
 from collidekit.attacks.shift import Shift
 from collidekit.models.scaling import Scaling
+from collidekit.plugins import Kind
 
 ATTACKS: dict[str, type[Attack]] = {
     "noise": Noise,
@@ -24,6 +25,13 @@ ATTACKS: dict[str, type[Attack]] = {
     "jetfool": JetFool,
     "optimizer": OptimizerAttack,
 }
+KIND = Kind("attack", Attack, "collidekit.attacks.base.Attack", ATTACKS)
+
+
+def find_attack(name: str) -> type[Attack]:
+    """An attack by its name, of a user's file (``mine.py`` or ``mine.py:MyAttack``), or of a package."""
+    found: type[Attack] = KIND.find(name)
+    return found
 
 
 def build_attack(
@@ -33,6 +41,6 @@ def build_attack(
     if settings.attack == "nominal":
         return None
     if settings.attack_space == "momenta":
-        return ATTACKS[settings.attack](settings, MomentumSpace(analysis, settings))
+        return find_attack(settings.attack)(settings, MomentumSpace(analysis, settings))
     factors = build_factors(analysis, scaling, settings, summary)
-    return ATTACKS[settings.attack](settings, FeatureSpace(analysis, scaling, settings, factors))
+    return find_attack(settings.attack)(settings, FeatureSpace(analysis, scaling, settings, factors))

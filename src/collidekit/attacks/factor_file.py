@@ -17,11 +17,12 @@ def read_factors(path: str | Path) -> dict[str, float]:
         raise CollidekitError(
             f"{path}: cannot be read ({error.strerror}); it should hold factors of an attack"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CollidekitError(f"{path}: neither JSON nor YAML ({' '.join(str(error).split())[:120]})") from None
     if not isinstance(content, dict):
         raise CollidekitError(f"{path}: must hold a factor for each feature, as in 'trk_d0: 2.0'")
     for key, factor in content.items():
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not math.isfinite(factor):
-            raise CollidekitError(f"{path}: the factor of {key} is {factor!r}, not a number")
+            shown = type(factor).__name__ if isinstance(factor, dict | list) else repr(factor)
+            raise CollidekitError(f"{path}: the factor of {key} is {shown}, not a number")
     return {str(key): float(factor) for key, factor in content.items()}

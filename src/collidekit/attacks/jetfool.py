@@ -20,6 +20,8 @@ class JetFool(Attack):
     stops where its class is another one. The overshoot lengthens each step; a magnitude above 0 limits the moves.
     """
 
+    needs_magnitude = False
+
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
         moves, called = region.nowhere(), None
         for _ in range(self.settings.attack_iterations):

@@ -18,6 +18,8 @@ class OptimizerAttack(Attack):
     it pays. Compare Carlini and Wagner, arXiv 1608.04644, section VI. A magnitude above 0 limits the moves.
     """
 
+    needs_magnitude = False
+
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
         unit = self.settings.attack_uncertainty
         leaves = {name: values.requires_grad_() for name, values in region.nowhere().items()}

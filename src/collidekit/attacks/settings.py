@@ -2,18 +2,25 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from collidekit.analysis.features import Strict
+from collidekit.analysis.features import Strict, wrong
 from collidekit.attacks.factor_file import read_factors
+from collidekit.plugins import code_identity, is_known, unknown
 
-AttackName = Literal["nominal", "noise", "shift", "fgsm", "pgd", "ngm", "jetfool", "optimizer"]
+ATTACK_NAMES = ("nominal", "noise", "shift", "fgsm", "pgd", "ngm", "jetfool", "optimizer")
+
+
+def _attack(name: str) -> str:
+    if not is_known("attack", name, dict.fromkeys(ATTACK_NAMES)):
+        raise wrong(unknown("attack", name, dict.fromkeys(ATTACK_NAMES)))
+    return name
 
 
 class AttackSettings(Strict):
     """An attack and its limits; ``nominal`` is none. Magnitudes are in widths of the features (docs/attacks.md)."""
 
-    attack: AttackName = "nominal"
+    attack: Annotated[str, AfterValidator(_attack)] = "nominal"
     attack_magnitude: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Largest move of a feature in units of its width; of noise its sigma. For jetfool and optimizer 0 is no limit."""
     attack_iterations: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1
@@ -41,10 +48,13 @@ class AttackSettings(Strict):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that has an effect, for JSON: settings of attacks only where there is one; the content of a file of factors."""
+        """All that has an effect, for JSON: settings of attacks only where there is one; contents of a file of factors, and
+        of a user's attack."""
         content = self.model_dump(mode="json")
         if self.attack == "nominal":
             return {name: value for name, value in content.items() if name not in AttackSettings.model_fields}
         if self.attack_factors:
             content["attack_factors"] = read_factors(self.attack_factors)
+        if self.attack not in ATTACK_NAMES:
+            content["attack_code"] = code_identity("attack", self.attack)
         return content

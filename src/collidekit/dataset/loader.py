@@ -28,6 +28,7 @@ from collidekit.dataset.parts import Part, RowSplit
 from collidekit.dataset.shard_check import check_block
 from collidekit.dataset.shards import BLOCK, checksum_around, from_record_batch, schema
 from collidekit.errors import CollidekitError
+from collidekit.shown import counted, html_table
 
 WINDOW_BYTES = 48 * 2**20
 """Size of the window whose rows are shuffled together."""
@@ -83,6 +84,16 @@ class Dataset:
 
     def __len__(self) -> int:
         return self.rows
+
+    def __repr__(self) -> str:
+        shards = len({block.path for block in self.blocks})
+        return f"Dataset({str(self.manifest.folder)!r}: {counted(self.rows, 'row')}, {counted(shards, 'shard')})"
+
+    def _repr_html_(self) -> str:
+        summary = self.manifest.summary
+        rows = [(name, count, float(summary["class_weights"][name])) for name, count in summary["class_counts"].items()]
+        left_out = f"{self.rows:,} of {self.manifest.rows:,} rows are read" if self.rows < self.manifest.rows else ""
+        return html_table(repr(self), rows, ("class", "rows", "sum of weights"), left_out)
 
     def read(self, block: Block) -> Batch:
         """The rows of a block, whose checksum is verified the first time."""

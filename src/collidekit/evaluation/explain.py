@@ -90,7 +90,7 @@ def explain_sample(
     found, notes = sample_importance(
         tagger, analysis, batches, scores, settings.repeats, settings.steps, settings.baseline, settings.seed
     )
-    pictures = []
+    pictures: list[Path] = []
     for result in found:
         pictures += plot_importance(
             folder / f"importance_{result.score}", result, f"{title or analysis.name}, {len(batch):,} rows"

@@ -90,7 +90,8 @@ def explain_row(
     found = integrated_gradients(tagger, batch, score, steps, baseline)
     with torch.inference_mode():
         scaled = tagger.scaling(batch.inputs)
-        p = torch.softmax(tagger.outputs(scaled), dim=1)[0, : len(analysis.classes)].tolist()
+        decoded = tagger.head.decode(tagger.outputs(scaled))
+        p = [float(decoded[f"prob_{name}"][0]) for name in analysis.classes]
         network = tagger.network
         attention = network.attention(scaled) if isinstance(network, Attentive) else {}
     label = int(batch.labels[0])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from collidekit.analysis.schema import Analysis
-from collidekit.attacks.build import ATTACKS, build_attack
+from collidekit.attacks.build import build_attack, find_attack
 from collidekit.attacks.factors import Percentiles
 from collidekit.attacks.features import FeatureSpace
 from collidekit.attacks.settings import AttackSettings
@@ -168,7 +168,7 @@ def carried(
                 space = FeatureSpace(analysis, tagger.scaling, settings, factors)
             except CollidekitError:  # a feature that no attack moves
                 continue
-            attack = ATTACKS[settings.attack](settings, space)
+            attack = find_attack(settings.attack)(settings, space)
             found = predict(tagger, analysis, _told((attack(tagger, batch) for batch in batches), done))
             for score, before in clean.items():
                 losses[score].append(Carried(feature.name, name, before - _auc(found, score)))

@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.bootstrap import GRID, RocBootstrap, bootstrap
+from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rejection import Rejection
 from collidekit.evaluation.roc import RocCurve, curve_of
 from collidekit.evaluation.rows import binary_rows
 from collidekit.files import write_text
 from collidekit.inference.predictions import Predictions
 from collidekit.sealed import write_sealed
+from collidekit.shown import counted, html_table
 
 TARGETS = (0.3, 0.5, 0.7)
 """Signal efficiencies at which rejections are quoted."""
@@ -54,6 +56,16 @@ class RocResult:
         spread = self.replicates.auc_error
         few = min(self.signal_rows, self.background_rows)
         return max(spread, hanley_mcneil(self.auc, self.signal_rows, self.background_rows)) if few < FEW else spread
+
+    def __repr__(self) -> str:
+        auc = with_error(self.auc, self.auc_error)
+        return f"RocResult({self.name!r}: {self.signal} against {self.background}, AUC {auc})"
+
+    def _repr_html_(self) -> str:
+        rows = [(entry.signal_efficiency, str(entry), entry.threshold, entry.surviving) for entry in self.rejections]
+        note = f"{counted(self.signal_rows, 'row')} of {self.signal}, {self.background_rows:,} of {self.background}"
+        header = ("signal efficiency", "background rejection 1/eB", "threshold", "surviving background rows")
+        return html_table(repr(self), rows, header, note)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers and the band of the curve, as they stand in the JSON file."""

@@ -32,7 +32,7 @@ def check_output(output: Path, files: Sequence[str], others: Sequence[str | Path
 
 
 def _same(one: Path, other: Path) -> bool:
-    if one.exists() and other.exists():
+    if os.path.exists(one) and os.path.exists(other):
         return one.samefile(other)
     return os.path.realpath(one) == os.path.realpath(other)
 

@@ -1,8 +1,9 @@
 """Prediction: class probabilities for the rows of a dataset or of new files, in input order."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,14 +45,15 @@ def predict_each(
     """
     for tagger in taggers:
         tagger.eval()
-    probabilities: list[list[np.ndarray]] = [[] for _ in taggers]
+    decoded: list[list[dict[str, np.ndarray]]] = [[] for _ in taggers]
     labels, weights = [], []
     spectators: dict[str, list[np.ndarray]] = {}
     event: dict[str, list[np.ndarray]] = {}
     for batch in _sharing(batches):
-        for number, (found, tagger) in enumerate(zip(probabilities, taggers, strict=True), 1):
-            answers = torch.softmax(tagger(batch).double(), dim=1).numpy()
-            check_answers(answers, batch, tagger, f"model {number}" if len(taggers) > 1 else "the model", files)
+        for number, (found, tagger) in enumerate(zip(decoded, taggers, strict=True), 1):
+            answers = {name: values.numpy() for name, values in tagger.predict(batch).items()}
+            model = f"model {number}" if len(taggers) > 1 else "the model"
+            check_answers(np.stack(list(answers.values()), axis=1), batch, tagger, model, files)
             found.append(answers)
         labels.append(batch.labels.numpy().copy())
         weights.append(batch.weights.numpy().copy())
@@ -64,21 +66,23 @@ def predict_each(
             event.setdefault(name, []).append(values.numpy().copy())
     if not labels:
         raise NothingToPredictError("no row passes the selection, so there is nothing to predict")
-    number = len(analysis.classes)
-    found_by = [np.concatenate(found) for found in probabilities]
-    relegated = [found[:, number] if found.shape[1] > number else None for found in found_by]
+    columns = [{name: np.concatenate([part[name] for part in found]) for name in found[0]} for found in decoded]
     first = Predictions(
         classes=tuple(analysis.classes),
-        probabilities=found_by[0][:, :number],
-        relegated=relegated[0],
+        **_answers(columns[0], analysis),
         labels=np.concatenate(labels),
         weights=np.concatenate(weights),
         definitions=analysis.discriminators,
         spectators={name: join_exact(parts, name) for name, parts in spectators.items()},
         event={name: join_exact(parts, name) for name, parts in event.items()},
     )
-    others = zip(found_by[1:], relegated[1:], strict=True)
-    return [first, *(replace(first, probabilities=found[:, :number], relegated=part) for found, part in others)]
+    return [first, *(replace(first, **_answers(found, analysis)) for found in columns[1:])]
+
+
+def _answers(columns: Mapping[str, np.ndarray], analysis: Analysis) -> dict[str, Any]:
+    """The columns of a head as fields of ``Predictions``."""
+    probabilities = np.stack([columns[f"prob_{name}"] for name in analysis.classes], axis=1)
+    return {"probabilities": probabilities, "relegated": columns.get("prob_relegated")}
 
 
 def _sharing(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
 """Checkpoints and files -> a file of predictions: what ``collidekit predict`` does."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ def predict_to_file(
     ``use_temperature`` the probabilities of each member are calibrated by its own temperature.
     """
     output_suffix(output)
-    if output.is_dir():
+    if os.path.isdir(output):
         raise CollidekitError(f"{output}: is a folder; name a file to write")
     check_output(output, files, [find_checkpoint(name) for name in (checkpoint, *others)])
     loaded = load_members([checkpoint, *others])

@@ -12,9 +12,13 @@ import pyarrow.parquet as pq
 
 from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
+from collidekit.extras import need
 from collidekit.files import remove_abandoned, replacing
+from collidekit.shown import counted, html_table
 
 Array = np.ndarray[Any, Any]
+SHOWN = 5
+"""Rows that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,24 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Predictions({counted(len(self), 'row')}: {', '.join(self.columns())})"
+
+    def _repr_html_(self) -> str:
+        columns = self.columns()
+        rows = zip(*(values[:SHOWN].tolist() for values in columns.values()), strict=True)
+        return html_table(f"Predictions: {counted(len(self), 'row')}", rows, list(columns), f"the first {SHOWN} rows")
+
+    def to_awkward(self) -> Any:
+        """An awkward array of records with the columns of the written file."""
+        import awkward as ak
+
+        return ak.zip(self.columns(), depth_limit=1)
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with the columns of the written file."""
+        return need("pandas", "pandas").DataFrame(self.columns())
 
     def discriminator(self, name: str) -> Array:
         """The scores (N,) of one discriminator; where both sums of probabilities vanish, 0."""

@@ -1,9 +1,8 @@
-"""The networks by name; a new one is a file and a line here. A user's own is found by its file."""
+"""The networks by name; a new one is a file and a line here. A user's own is found by its file or its package."""
 
 import inspect
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from collidekit.errors import CollidekitError, did_you_mean
@@ -18,7 +17,7 @@ from collidekit.models.particlenet import ParticleNet, ParticleNetLite
 from collidekit.models.pcnn import PCNN
 from collidekit.models.pfn import PFN
 from collidekit.models.transformer import Transformer, TransformerSmall
-from collidekit.plugins import load_module
+from collidekit.plugins import Kind
 
 NETWORKS: dict[str, type[Network]] = {
     "mlp": MLP,
@@ -37,7 +36,7 @@ NETWORKS: dict[str, type[Network]] = {
     "transformer": Transformer,
     "transformer_small": TransformerSmall,
 }
-
+KIND = Kind("network", Network, "collidekit.models.Network", NETWORKS)
 
 LARGEST = 10_000_000
 """Number that an option of a network may have."""
@@ -45,36 +44,9 @@ MOST_LAYERS = 1000
 
 
 def find_network(name: str) -> type[Network]:
-    """A network by its name, or the one in a user's file: ``my_network.py`` or ``my_network.py:MyNetwork``."""
-    known = list(NETWORKS)
-    if name.lower() in NETWORKS:
-        return NETWORKS[name.lower()]
-    path, _, chosen = name.partition(":")
-    if path.endswith(".py"):
-        return _from_file(Path(path), chosen)
-    raise CollidekitError(
-        f"there is no network {name!r}{did_you_mean(name.lower(), known)}; known are {', '.join(known)}, or a file "
-        "my_network.py"
-    )
-
-
-def _from_file(path: Path, chosen: str) -> type[Network]:
-    module = load_module(path)
-    found = {
-        name: value
-        for name, value in vars(module).items()
-        if inspect.isclass(value) and issubclass(value, Network) and value.__module__ == module.__name__
-    }
-    if chosen:
-        value = getattr(module, chosen, None)
-        if inspect.isclass(value) and issubclass(value, Network):
-            return value
-        raise CollidekitError(
-            f"{path}: there is no network {chosen!r}{did_you_mean(chosen, list(found))}; {_there_are(found)}"
-        )
-    if len(found) != 1:
-        raise CollidekitError(f"{path}: needs one network, or name it as {path}:MyNetwork; {_there_are(found)}")
-    return next(iter(found.values()))
+    """A network by its name, of a user's file (``my_network.py`` or ``my_network.py:MyNetwork``), or of a package."""
+    found: type[Network] = KIND.find(name)
+    return found
 
 
 def _check_option(place: str, value: Any, largest: int) -> None:
@@ -86,10 +58,6 @@ def _check_option(place: str, value: Any, largest: int) -> None:
         raise CollidekitError(f"{place}: {value} is not a number up to {largest:,}")
     elif isinstance(value, float) and not math.isfinite(value):
         raise CollidekitError(f"{place}: must be a finite number, got {value}")
-
-
-def _there_are(found: Mapping[str, Any]) -> str:
-    return f"classes that derive from collidekit.models.Network: {', '.join(found) or 'none'}"
 
 
 def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str, Any]) -> Network:

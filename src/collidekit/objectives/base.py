@@ -1,29 +1,47 @@
 """What the training loop asks of a way of learning."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
+from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
+from collidekit.models.heads import ClassesHead, Head
+
+if TYPE_CHECKING:
+    from collidekit.training.config import TrainingConfig
 
 
 class Objective:
     """Outputs of a network -> a loss to minimise, and what to say of the validation rows."""
 
-    outputs: int
-    """How many outputs the network must have."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """The settings of a training that it reads, and ``class_weights`` of the analysis; those of others are refused."""
+    needs_merit: ClassVar[bool] = False
+    """Whether the analysis must name a figure of merit."""
+    head: ClassVar[type[Head]] = ClassesHead
+    """What the outputs of the network mean."""
     keeps_last = False
     """The last epoch is kept, not that with the best validation loss: losses of two epochs cannot be compared."""
     progress = 0.0
     """Share of the training that is done, in [0, 1]; the loop sets it before each step."""
 
+    @classmethod
+    def build(cls, config: "TrainingConfig", analysis: Analysis) -> Self:
+        """Make the objective that the settings of a training ask for; by default without any."""
+        return cls()
+
     def begin(self, rows: Iterable[tuple[Batch, Tensor]]) -> None:
         """Look at all training rows and their weights once, before the first step."""
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """The mean loss of a training batch; ``weights (N,)`` have mean 1 over the training rows."""
+        """The mean loss of a training batch, of the raw numbers (N, M) of the head; ``weights (N,)`` have mean 1 over the training rows."""
         raise NotImplementedError
+
+    def right(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Which rows (N,) are right, in a sense that has a name; the loop gives their share of all weight in each epoch."""
+        return {"accuracy": outputs.argmax(dim=1) == batch.labels}
 
     def validation(self) -> "Validation":
         """A fresh sum over the validation rows."""

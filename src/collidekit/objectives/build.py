@@ -4,11 +4,8 @@ from typing import TYPE_CHECKING
 
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError
-from collidekit.objectives import check_objective
 from collidekit.objectives.base import Objective
-from collidekit.objectives.classification import Classification, class_weights
-from collidekit.objectives.disco import DisCo
-from collidekit.objectives.relegation import Relegation
+from collidekit.objectives.registry import OBJECTIVES, check_objective, find_objective
 
 if TYPE_CHECKING:
     from collidekit.training.config import TrainingConfig
@@ -16,27 +13,36 @@ if TYPE_CHECKING:
 
 def build_objective(config: "TrainingConfig", analysis: Analysis) -> Objective:
     """By its name, with its settings."""
-    check_objective(config.objective, analysis)
-    _refuse_what_has_no_meaning(config, analysis)
-    if config.objective == "classification":
-        return Classification(class_weights(analysis), config.loss_function, config.label_smoothing, config.focal_gamma)
-    if config.objective == "disco":
-        return DisCo(analysis, class_weights(analysis), config.disco_weight)
-    return Relegation(
-        analysis, config.objective, config.significance_weight, config.significance_warmup, config.expected_yields
-    )
+    name = config.objective
+    check_objective(name, analysis)
+    kind = find_objective(name)
+    _refuse_what_has_no_meaning(config, analysis, kind)
+    try:
+        objective = kind.build(config, analysis)
+    except CollidekitError:
+        raise
+    except Exception as error:
+        raise CollidekitError(f"objective {name}: cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(objective, Objective):
+        raise CollidekitError(f"objective {name}: {kind.__name__}.build must return an Objective")
+    return objective
 
 
-def _refuse_what_has_no_meaning(config: "TrainingConfig", analysis: Analysis) -> None:
+def _refuse_what_has_no_meaning(config: "TrainingConfig", analysis: Analysis, kind: type[Objective]) -> None:
     """An error for settings that only other objectives listen to."""
-    if config.objective == "classification":
-        return
-    given = {"loss_function": config.loss_function != "CrossEntropyLoss", "label_smoothing": config.label_smoothing > 0}
-    if config.objective != "disco":
-        given["early_stopping"] = config.early_stopping > 0  # the last epoch is kept
-        given["class_weights"] = any(weight != 1 for weight in analysis.class_weights.values())
-    if names := [name for name, meant in given.items() if meant]:
+    given = {
+        "loss_function": config.loss_function != "CrossEntropyLoss",
+        "label_smoothing": config.label_smoothing > 0,
+        "early_stopping": config.early_stopping > 0 and kind.keeps_last,  # there is no best epoch
+        "class_weights": any(weight != 1 for weight in analysis.class_weights.values()),
+    }
+    if names := [name for name, meant in given.items() if meant and name not in kind.settings]:
+        name_them = (
+            ""
+            if kind in OBJECTIVES.values()
+            else f", or name it in 'settings' of the class {kind.__name__} if it reads it"
+        )
         raise CollidekitError(
             f"{analysis.name}: {', '.join(names)} has no meaning for the objective {config.objective}; leave it out, or take "
-            "the objective classification"
+            f"the objective classification{name_them}"
         )

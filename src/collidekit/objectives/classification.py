@@ -1,6 +1,6 @@
 """Classification: softmax outputs, cross entropy or focal loss, label smoothing, weights."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,9 @@ from torch import Tensor
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.objectives.base import Objective
+
+if TYPE_CHECKING:
+    from collidekit.training.config import TrainingConfig
 
 LossFunction = Literal["CrossEntropyLoss", "FocalLoss"]
 
@@ -20,6 +23,8 @@ class Classification(Objective):
     label smoothing: the target is 1 - s for the true class and s/K for each. ``class_weights (K,)`` multiply each row's weight.
     """
 
+    settings = ("loss_function", "label_smoothing", "focal_gamma", "class_weights")
+
     def __init__(
         self,
         class_weights: Tensor,
@@ -27,11 +32,14 @@ class Classification(Objective):
         label_smoothing: float = 0.0,
         focal_gamma: float = 2.0,
     ) -> None:
-        self.outputs = len(class_weights)
         self.class_weights = class_weights
         self.loss_function = loss_function
         self.label_smoothing = label_smoothing
         self.focal_gamma = focal_gamma
+
+    @classmethod
+    def build(cls, config: "TrainingConfig", analysis: Analysis) -> Self:
+        return cls(class_weights(analysis), config.loss_function, config.label_smoothing, config.focal_gamma)
 
     def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """The loss of each row (N,), without weights."""

@@ -1,5 +1,7 @@
 """DisCo: classes, apart from a mass. Kasieczka and Shih, arXiv 2001.05310."""
 
+from typing import TYPE_CHECKING, Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,6 +9,10 @@ from torch import Tensor
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.objectives.base import Objective
+from collidekit.objectives.classification import class_weights
+
+if TYPE_CHECKING:
+    from collidekit.training.config import TrainingConfig
 
 
 def distance_correlation(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -32,12 +38,18 @@ def _centred(distance: Tensor, weights: Tensor) -> Tensor:
 class DisCo(Objective):
     """L = CE + strength dCorr2(P(signal), figure of merit), over the background rows of a batch (eq. 4)."""
 
+    settings = ("disco_weight", "class_weights")
+    needs_merit = True
+
     def __init__(self, analysis: Analysis, class_weights: Tensor, strength: float = 10.0) -> None:
         assert analysis.figure_of_merit is not None
-        self.outputs = len(analysis.classes)
         self.variable, self.strength = analysis.figure_of_merit.variable, strength
         self.signal = torch.tensor(analysis.figure_of_merit.is_signal(list(analysis.classes)))
         self.class_weights = class_weights
+
+    @classmethod
+    def build(cls, config: "TrainingConfig", analysis: Analysis) -> Self:
+        return cls(analysis, class_weights(analysis), config.disco_weight)
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         weights = weights * self.class_weights.to(weights.device)[batch.labels]

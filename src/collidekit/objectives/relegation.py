@@ -7,7 +7,7 @@ significance enters, see ``Relegation``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -17,11 +17,14 @@ from torch import Tensor
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
-from collidekit.models.tagger import doubt
-from collidekit.objectives import RELEGATING
+from collidekit.models.heads import Head, RelegationHead
+from collidekit.models.heads.relegation import doubt
 from collidekit.objectives.base import Objective, Validation
 from collidekit.objectives.significance import Significance
 from collidekit.objectives.window_posterior import WindowPosterior
+
+if TYPE_CHECKING:
+    from collidekit.training.config import TrainingConfig
 
 PULL = 1.5
 """No row pulls its probability of being signal by more than this many units of its cross entropy."""
@@ -81,32 +84,36 @@ class Relegation(Objective):
     ``modified_binary`` has no relegated output; there the classes answer to both.
 
     *Doubt.* What is refused first is what the classes are least sure of, all along their boundary; the network has only to
-    learn how much (``models.tagger.beside_classes``).
+    learn how much (``models.heads.relegation``).
 
     *Warm-up.* In the first half of ``significance_warmup``, a share of the training, the classes learn alone; in the second,
     relCCE, w and the signal's weight rise. Driven by classes that know nothing yet, the relegated output would go where its
     slope is flat.
     """
 
-    keeps_last = True
+    settings: ClassVar[tuple[str, ...]] = ("significance_weight", "significance_warmup", "expected_yields")
+    needs_merit = keeps_last = True
+    head: ClassVar[type[Head]] = RelegationHead
+    variant = "relegator"
 
-    def __init__(
-        self, analysis: Analysis, variant: str = "relegator", weight: float = 3.0, warmup: float = 0.3, expected: bool = True
-    ) -> None:  # fmt: skip
+    def __init__(self, analysis: Analysis, weight: float = 3.0, warmup: float = 0.3, expected: bool = True) -> None:
         assert analysis.figure_of_merit is not None
         self.merit, self.name = analysis.figure_of_merit, analysis.name
         self.classes = list(analysis.classes)
         self.signal = torch.tensor(self.merit.is_signal(self.classes))
         self.significance = Significance.of(self.merit)
-        self.variant, self.weight, self.warmup, self.expected = variant, weight, warmup, expected
-        self.relegates = variant in RELEGATING
-        self.outputs = len(self.classes) + self.relegates
+        self.weight, self.warmup, self.expected = weight, warmup, expected
+        self.relegates = issubclass(self.head, RelegationHead)
         self.scale = torch.ones(len(self.classes))
         self.largest, self.yields, self.all_yields = 1.0, [1.0, 1.0], [1.0, 1.0]
         self.side_scale = [1.0, 1.0]
         """Expected events that a row of signal, or of background, in the window stands for, in the mean."""
         self.prior, self.cross_entropy = 0.0, 1.0
         self.posterior = WindowPosterior(np.ones(len(self.classes)))
+
+    @classmethod
+    def build(cls, config: TrainingConfig, analysis: Analysis) -> Self:
+        return cls(analysis, config.significance_weight, config.significance_warmup, config.expected_yields)
 
     def in_window(self, batch: Batch) -> Tensor:
         """(N,) whether the figure of merit lies in its window."""

@@ -1,6 +1,7 @@
 """The card of a published model: what is known, and a mark where only the author can say it."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from collidekit.analysis.schema import Analysis
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rejection import Rejection
+from collidekit.plain_text import without_controls
 from collidekit.shipped import load_plan, shipped_analyses
 from collidekit.training.config import TrainingConfig
+
+_SPECIAL = re.compile(r"[\\`*\[\]|#!~$]|(?<!\w)_|_(?!\w)")
+"""What Markdown gives a meaning; an underscore within a word has none."""
+_TICKS = re.compile(r"`+")
 
 MARK = "AUTHOR:"
 """Stands where a card needs words that no program knows."""
@@ -27,8 +33,11 @@ def write_card(name: str, description: dict[str, Any], analysis: Analysis, confi
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"text": escape_markdown, "code": inline_code}
     return environment.get_template("card.md.j2").render(
         name=name,
+        fence=_fence,
+        quoted_name=shlex.quote(" ".join(without_controls(name).split())),
         mark=f"**{MARK}**",
         network=description["network"],
         bytes=description["weights"]["bytes"],
@@ -45,6 +54,24 @@ def write_card(name: str, description: dict[str, Any], analysis: Analysis, confi
         analysis_text=yaml.safe_dump(analysis.model_dump(mode="json", exclude_defaults=True), sort_keys=False),
         command=repeat_command(analysis, config, list(description["training"].get("files", {}))),
     )
+
+
+def escape_markdown(text: Any) -> str:
+    """A text of somebody's as Markdown shows it: neither HTML nor links, tables or other marks, and on one line."""
+    line = " ".join(without_controls(str(text)).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\g<0>", line)
+
+
+def inline_code(text: Any) -> str:
+    """A text as code within a line, which holds its own backticks."""
+    line = " ".join(without_controls(str(text)).split()).replace("|", "\\|")
+    mark = "`" * (max(map(len, _TICKS.findall(line)), default=0) + 1)
+    return f"{mark} {line} {mark}" if "`" in line else f"`{line}`"
+
+
+def _fence(text: str) -> str:
+    """More backticks than a block of code holds one after another."""
+    return "`" * max(3, max(map(len, _TICKS.findall(text)), default=0) + 1)
 
 
 def repeat_command(analysis: Analysis, config: TrainingConfig, files: list[str]) -> str:

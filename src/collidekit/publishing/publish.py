@@ -107,7 +107,7 @@ def publish(
 def _forget_folders(analysis: dict[str, Any], config: dict[str, Any]) -> None:
     """Files of this machine are known by their names alone."""
     analysis["files"] = {part: [Path(name).name for name in names] for part, names in analysis["files"].items()}
-    if Path(config["from_checkpoint"]).exists():
+    if os.path.exists(config["from_checkpoint"]):
         config["from_checkpoint"] = Path(config["from_checkpoint"]).name
 
 
@@ -137,7 +137,7 @@ def _provenance(loaded: Checkpoint, facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _check_target(folder: Path, force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not folder.is_dir():
         raise CollidekitError(f"{folder}: is a file; name a folder to write")
     there = [name for name in (WEIGHTS, DESCRIPTION, CARD) if (folder / name).exists()]
     if there and not force:

@@ -1,12 +1,9 @@
 """Files of any format as tables of awkward arrays, read in chunks."""
 
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
 
 from collidekit.analysis.schema import Source
-from collidekit.errors import CollidekitError
-from collidekit.plugins import load_module
+from collidekit.plugins import Kind, kept_class, python_file
 from collidekit.readers.base import BadFileError, FileReader, Reader, bad_file, chunks, is_url, open_binary
 from collidekit.readers.csv import CsvReader
 from collidekit.readers.files import expand, file_id
@@ -47,6 +44,12 @@ READERS: dict[str, Callable[[str, Source], Reader]] = {
     ".tsv": CsvReader,
 }
 """What reads a format or a suffix. A reader of your own is named in the analysis: ``source: {format: mine.py:Mine}``."""
+KIND: Kind[FileReader] = Kind(
+    "reader",
+    FileReader,  # type: ignore[type-abstract]
+    "collidekit.readers.FileReader",
+    READERS,
+)
 
 ANY = Source()
 MAGIC = {
@@ -64,23 +67,16 @@ def open_file(path: str, source: Source = ANY) -> Reader:
 
     def reader(path: str) -> Reader:
         kind = _format(path, source)
-        return (_own(kind) if ".py:" in kind else READERS[kind])(path, source)
+        return _find(kind)(path, source)
 
     return RemoteReader(path, reader) if is_url(path) else reader(path)
 
 
-def _own(name: str) -> Callable[[str, Source], Reader]:
-    """The reader of a user's that ``file.py:ClassName`` names."""
-    path, _, chosen = name.rpartition(":")
-    return _loaded(path, chosen, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
-
-
-@lru_cache(maxsize=8)
-def _loaded(path: str, name: str, changed: int) -> Callable[[str, Source], Reader]:
-    reader = getattr(load_module(Path(path)), name, None)
-    if not (isinstance(reader, type) and issubclass(reader, FileReader)):
-        raise CollidekitError(f"{path}: there is no class {name!r} in it that is a collidekit.readers.FileReader")
-    return reader
+def _find(name: str) -> Callable[[str, Source], Reader]:
+    """By the name of a format, a user's file, which is imported once for all files of data, or an installed package."""
+    found: Callable[[str, Source], Reader]
+    found = kept_class(name, KIND.what, KIND.base, KIND.public) if python_file(name) else KIND.find(name)
+    return found
 
 
 def _format(path: str, source: Source) -> str:

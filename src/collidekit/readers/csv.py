@@ -1,6 +1,7 @@
 """CSV files, whose first line names the columns, streamed with pyarrow."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from collidekit.readers.layout import is_number
 
 DELIMITERS = ",;\t"
 BLOCK = 1 << 20
+MOST_COLUMNS = 20_000
 _COLUMN = re.compile(r"CSV column #(\d+): (.*)", re.DOTALL)
 
 
@@ -32,7 +34,12 @@ class CsvReader(FileReader):
             first = file.readline(BLOCK).decode("utf-8", "replace").strip("\ufeff\r\n")
         self._delimiter = max(DELIMITERS, key=first.count)
         self._names = [name.strip().strip('"') for name in first.split(self._delimiter)]
-        if repeated := [name for i, name in enumerate(self._names) if name in self._names[:i]]:
+        if len(self._names) > MOST_COLUMNS:
+            raise BadFileError(
+                f"{path}: its first line names {len(self._names):,} columns, and at most {MOST_COLUMNS:,} are read; is it a table "
+                "of rows?"
+            )
+        if repeated := [name for name, count in Counter(self._names).items() if count > 1]:
             raise BadFileError(f"{path}: its first line names {repeated[0]!r} twice")
         if all(is_number(name) for name in self._names):
             raise BadFileError(f"{path}: its first line must name the columns; it holds numbers ({first[:60]})")

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import check, is_url
@@ -13,6 +14,9 @@ from collidekit.readers.remote import known_status
 from collidekit.readers.server import is_glob, matches, trying
 
 MEGABYTE = 1 << 20
+MOST_FILES = 1_000_000
+LONGEST_LINE = 1 << 16
+"""Of a list of files, in bytes."""
 
 
 def expand(patterns: Sequence[str] | str) -> list[str]:
@@ -60,18 +64,42 @@ def _local(pattern: str) -> list[str]:
         if os.path.isdir(pattern):
             check(pattern)
         return [pattern]
-    return [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
+    if "**" in pattern and not os.path.abspath(pattern.partition("**")[0] or ".").strip(os.sep):
+        raise CollidekitError(f"{pattern}: would look through the whole disk; name the folder that the files are in")
+    found = list(
+        islice((path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path)), MOST_FILES + 1)
+    )
+    if len(found) > MOST_FILES:
+        raise CollidekitError(f"{pattern}: matches more than {MOST_FILES:,} files; name fewer at a time")
+    return sorted(found)
 
 
 def _listed(path: str) -> Iterator[tuple[str, str]]:
     """Each file of a list of files."""
     check(path)
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if entry := line.split("#")[0].strip():
-                if not is_url(entry):
-                    entry = os.path.join(os.path.dirname(path), os.path.expanduser(entry))
-                yield from _matched(entry, f"{path}, line {number}")
+    for number, line in enumerate(_lines(path), 1):
+        if entry := line.split("#")[0].strip():
+            if not is_url(entry):
+                entry = os.path.join(os.path.dirname(path), os.path.expanduser(entry))
+            yield from _matched(entry, f"{path}, line {number}")
+
+
+def _lines(path: str) -> Iterator[str]:
+    """The lines of a list; what is no text, or has lines that no path could be, is an error."""
+    with open(path, "rb") as file:
+        number = 0
+        while content := file.readline(LONGEST_LINE + 1):
+            number += 1
+            if len(content) > LONGEST_LINE:
+                raise CollidekitError(
+                    f"{path}, line {number}: is longer than {LONGEST_LINE:,} bytes; is it a list of files?"
+                )
+            if b"\0" in content:
+                raise CollidekitError(f"{path}, line {number}: holds a zero byte; is it a list of files?")
+            try:
+                yield content.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                raise CollidekitError(f"{path}, line {number}: is not UTF-8; is it a list of files?") from None
 
 
 def file_id(path: str) -> dict[str, int | float | str]:

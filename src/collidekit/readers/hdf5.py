@@ -18,6 +18,9 @@ from collidekit.readers.pandas_table import PandasPart, is_pandas
 BATCH = 8_192
 """Rows whose padding is in memory at a time."""
 
+MOST_COMPRESSED = 5000
+"""Bytes that one byte of a file may stand for; zeros, compressed with gzip, reach 1000."""
+
 KEPT = 256
 """Blocks of a remote file that are kept, 64 MiB: all its datasets are read side by side."""
 
@@ -67,6 +70,7 @@ class Hdf5Reader(FileReader):
                 raise CollidekitError(
                     f"{self.path}: there is no group {wanted!r}{did_you_mean(wanted, names)}; it holds {', '.join(known)}"
                 )
+            self._check_links(wanted)
             return self._file[wanted]
         if len(groups) > 1:
             raise SeveralTreesError(self.path, "tables", groups)
@@ -90,8 +94,6 @@ class Hdf5Reader(FileReader):
             if not dataset.shape or dataset.shape[0] != rows:
                 self.unreadable[name] = f"of shape {dataset.shape} while the table has {rows} rows"
                 continue
-            self._check_filters(dataset)
-            self._check_sources(dataset)
             self._add(part_of(name, dataset))
         if not self.columns:
             raise BadFileError(f"{self.path}: holds no table of numbers")
@@ -116,6 +118,8 @@ class Hdf5Reader(FileReader):
     def _add(self, part: Part) -> None:
         for dataset in part.datasets:
             self._check_filters(dataset)
+            self._check_sources(dataset)
+            self._check_size(dataset)
         for name, columntype in part.columns.items():
             if name in self.columns:
                 raise CollidekitError(
@@ -135,14 +139,42 @@ class Hdf5Reader(FileReader):
                     "which neither h5py nor hdf5plugin has; write it again with gzip or blosc"
                 )
 
+    def _check_links(self, wanted: str) -> None:
+        """An error for a name that leads into another file."""
+        parts = [part for part in wanted.split("/") if part]
+        for depth in range(1, len(parts) + 1):
+            link = self._file.get("/".join(parts[:depth]), getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise BadFileError(
+                    f"{self.path}: {wanted!r} is in another file ({link.filename}); name that file itself"
+                )
+
+    def _check_size(self, dataset: Any) -> None:
+        """An error for a dataset that claims far more than any compression could hold: nearly all of it was never written."""
+        claimed, held = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
+        if claimed > MOST_COMPRESSED * max(held, 1 << 20):
+            raise BadFileError(
+                f"{self.path}: {dataset.name} claims {dataset.shape[0]:,} rows and holds {held:,} bytes; it was not written to "
+                "its end: write it again or leave it out"
+            )
+
     def _check_sources(self, dataset: Any) -> None:
-        """An error for a virtual dataset that lacks one of its files: HDF5 would read zeros."""
+        """An error for a dataset whose values are in files elsewhere, or in a virtual file that is not there (read as zeros)."""
         folder = os.path.dirname(self.path)
+        if dataset.external:
+            raise BadFileError(
+                f"{self.path}: {dataset.name} keeps its values in another file ({dataset.external[0][0]}), which is not read; "
+                "write them into one file"
+            )
         for source in dataset.virtual_sources() if dataset.is_virtual else []:
             name = source.file_name
             places = [name, os.path.join(folder, name), os.path.join(folder, os.path.basename(name))]
             if name != "." and "%" not in name and not any(map(os.path.exists, places)):
                 raise BadFileError(f"{self.path}: is a virtual file whose part {name} is not there; copy it beside it")
+            if name != "." and not _is_below(os.path.join(folder, name), folder):
+                raise BadFileError(
+                    f"{self.path}: is a virtual file with a part in another folder ({name}), which is not read; copy it beside it"
+                )
 
     def _count(self) -> int:
         return self._rows
@@ -166,3 +198,9 @@ class Hdf5Reader(FileReader):
         self._file.close()
         if self._bytes:
             self._bytes.close()
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Return whether a file is in a folder or below it, links followed."""
+    inside = os.path.realpath(folder or ".")
+    return os.path.commonpath([os.path.realpath(path), inside]) == inside

@@ -18,9 +18,9 @@ COMPRESSION = uproot.LZMA(7)
 
 def check_output(output: Path) -> None:
     """An error where the file cannot be written."""
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise CollidekitError(f"{output}: the folder {output.parent} does not exist; make it first")
-    if output.is_dir():
+    if os.path.isdir(output):
         raise CollidekitError(f"{output} is a folder; name a file to write")
     if not os.access(output.parent, os.W_OK):
         raise CollidekitError(f"{output}: the folder {output.parent} is not writable")

@@ -41,7 +41,7 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     """Write an analysis file that loads and, once its classes are right, runs."""
     if output.suffix not in (".yaml", ".yml"):
         raise CollidekitError(f"{output}: an analysis file ends in .yaml")
-    if output.exists() and not force:
+    if os.path.exists(output) and not force:
         raise CollidekitError(f"{output}: is there already; choose another name with -o, or --force to replace it")
     paths = expand(list(patterns))
     source = find_source(paths[0], tree)

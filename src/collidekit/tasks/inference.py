@@ -23,7 +23,7 @@ from collidekit.inference.predict import counted, predict_each
 from collidekit.inference.predictions import Array, Predictions
 from collidekit.inference.seen import SeenRows, content_of_inputs
 from collidekit.models.scaling import Scaling
-from collidekit.objectives import RELEGATING
+from collidekit.objectives import may_relegate
 from collidekit.outputs.find import UNDER
 from collidekit.plain_text import literal
 from collidekit.progress import counting
@@ -169,7 +169,7 @@ class InferenceTask(TestParameters):
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
             if self.calibrated:
                 required_temperature(member.temperature, name)
-        if self.calibrated and not members and (objective := self.training_config().objective) in RELEGATING:
+        if self.calibrated and not members and may_relegate(objective := self.training_config().objective):
             raise CollidekitError(f"--calibrated: a training with the objective {objective} stores no temperature")
         settings = self.test_attack_settings
         self._gradient_source(members)

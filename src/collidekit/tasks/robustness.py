@@ -13,12 +13,13 @@ from rich.console import Console
 from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.loader import Dataset, Loader
-from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.errors import CollidekitError
 from collidekit.evaluation.robustness import AttackPlan, Point, Tested, over_seeds
 from collidekit.evaluation.robustness_study import Study, robustness_table, run_study, with_seeds
 from collidekit.inference.sample_rows import sample_rows, spread_rows
 from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.plain_text import literal
+from collidekit.plugins import is_known, unknown
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.sealed import as_written, read_as, read_sealed
@@ -43,8 +44,8 @@ def attack_plan(names: Sequence[str], magnitudes: Sequence[float], shared: Attac
     """Attacks by name with the settings that they share; ``shared`` names none itself."""
     attacks = {}
     for name in names:
-        if name not in ATTACKS:
-            raise CollidekitError(f"--attacks: there is no attack {name!r}{did_you_mean(name, list(ATTACKS))}")
+        if not is_known("attack", name, ATTACKS):
+            raise CollidekitError(f"--attacks: {unknown('attack', name, ATTACKS)}")
         usual = {key: value for key, value in STEPS.get(name, {}).items() if key not in shared.model_fields_set}
         attacks[name] = shared.model_copy(update={**usual, "attack": name})
     return AttackPlan(attacks, magnitudes)

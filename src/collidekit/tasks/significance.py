@@ -43,7 +43,7 @@ class SignificanceTask(TestParameters):
 
     seeds = law.CSVParameter(default=(1, 2, 3), description="train each variant once with each of these seeds")
     variants = law.CSVParameter(
-        default=("relegator",), description=f"objectives to compare: {', '.join(OBJECTIVES[1:])}"
+        default=("relegator",), description=f"objectives to compare: {', '.join(list(OBJECTIVES)[1:])}"
     )
     exclude_index = False
 
@@ -66,7 +66,9 @@ class SignificanceTask(TestParameters):
         """The baseline first, then the variants."""
         for name in self.variants:
             if name not in OBJECTIVES:
-                raise CollidekitError(f"--variants: there is no objective {name!r}{did_you_mean(name, OBJECTIVES)}")
+                raise CollidekitError(
+                    f"--variants: there is no objective {name!r}{did_you_mean(name, list(OBJECTIVES))}"
+                )
         return list(dict.fromkeys(["classification", *map(str, self.variants)]))
 
     def inference(self, objective: str, seed: int, **more: Any) -> InferenceTask:

@@ -14,8 +14,11 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
+from collidekit.models.registry import KIND as NETWORK
+from collidekit.objectives import find_objective, may_relegate
+from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.plain_text import literal
-from collidekit.plugins import user_sources
+from collidekit.plugins import Kind, code_identity
 from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
@@ -72,7 +75,7 @@ class TrainingParameters(AttackParameters, DatasetParameters):
     torch_compile_mode = _optional(luigi.OptionalStrParameter, "default, reduce-overhead or max-autotune", "default")
     objective = _optional(
         luigi.OptionalStrParameter,
-        "classification, relegator, relegator_factor, relegator_difference, modified_binary or disco",
+        "classification, relegator, relegator_factor, relegator_difference, modified_binary, disco, or a file my_objective.py",
         "classification",
     )
     significance_weight = _optional(luigi.OptionalFloatParameter, "of the significance beside the cross entropy", 3.0)
@@ -223,9 +226,10 @@ class TrainingTask(TrainingParameters):
             "dataset": self.requires()["dataset"].hash,
             "config": settings,
             "class_weights": self.analysis.class_weights,
-            **({"figure_of_merit": self._merit()} if config.objective != "classification" else {}),
+            **({"figure_of_merit": self._merit()} if find_objective(config.objective).needs_merit else {}),
             **({"target_weights": weights} if (weights := _target_weights(self.analysis)) else {}),
-            "network": _source(config.model_name),
+            "network": _source("--model-name", NETWORK, config.model_name),
+            **({"objective": code} if (code := _source("--objective", OBJECTIVE, config.objective)) else {}),
         }
 
     def _merit(self) -> dict[str, Any] | None:
@@ -270,7 +274,7 @@ class TrainingTask(TrainingParameters):
         )
         training.run()
         self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
-        if training.objective.outputs == len(self.analysis.classes):
+        if not may_relegate(training.config.objective):
             self._calibrate(dataset)
         self.write_provenance()
 
@@ -333,12 +337,9 @@ class TrainingTask(TrainingParameters):
                 path.unlink()
 
 
-def _source(model_name: str) -> str:
-    """The code of a user's network and of what it imports of the user's: a changed one makes another training."""
-    path = Path(model_name.partition(":")[0])
-    if path.suffix != ".py":
-        return ""
-    if not path.is_file():
-        raise CollidekitError(f"--model-name: {path}: there is no such file")
-    sources = user_sources(path)
-    return json.dumps(sources) if len(sources) > 1 else sources[path.name]
+def _source(option: str, kind: Kind[Any], name: str) -> str:
+    """The code of a user's network or objective and of what it imports: a changed one makes another training."""
+    try:
+        return code_identity(kind.what, name) if kind.own(name) else ""
+    except CollidekitError as error:
+        raise CollidekitError(f"{option}: {error}") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import isdir, isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -9,21 +10,25 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from collidekit.analysis.schema import Analysis, Collection, Group
+from collidekit.analysis.schema import FORMATS, Analysis, Collection, Group
 from collidekit.analysis.scope import Plan
+from collidekit.attacks.settings import ATTACK_NAMES
 from collidekit.dataset.learned import LearnedFrom
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.files import replacing
+from collidekit.models.registry import KIND as NETWORK
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
 from collidekit.models.temperature import Temperature
-from collidekit.objectives import outputs_of
+from collidekit.objectives import head_of
+from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.sealed import write_sealed
 from collidekit.shipped import shipped_models
+from collidekit.shown import html_table
 from collidekit.training.config import TrainingConfig
 from collidekit.training.model_folder import DESCRIPTION, WEIGHTS, load_model, read_description
 from collidekit.training.seal import content_checksum
-from collidekit.trust import check_code, code_of
+from collidekit.trust import check_code, check_packages, code_of
 
 FORMAT = 1
 _KEYS = {"analysis", "config", "epoch", "tagger", "state"}
@@ -42,9 +47,21 @@ class Checkpoint:
     """None where no temperature was fitted yet."""
     path: Path = Path("checkpoint")
     code: dict[str, Any] = field(default_factory=dict)
-    """File, hash and source of the network, processor and reader that are code of the user's own."""
+    """What ``code_of`` says of network, objective, processor, reader and attack where they are not built in."""
     learned_from: tuple[LearnedFrom, ...] = ()
     """The rows of the training, and those of the trainings that it began from; empty where they are not known."""
+
+    def __repr__(self) -> str:
+        size = sum(parameter.numel() for parameter in self.tagger.parameters())
+        return f"Checkpoint({str(self.path)!r}: {self.config.model_name}, {size:,} parameters, epoch {self.epoch})"
+
+    def _repr_html_(self) -> str:
+        usual = TrainingConfig()
+        rows = [("analysis", repr(self.analysis)), ("classes", ", ".join(self.analysis.classes))]
+        if self.temperature:
+            rows.append(("temperature", f"{self.temperature.value:.4g} ± {self.temperature.error:.2g}"))
+        rows += [(name, str(value)) for name, value in self.config if value != getattr(usual, name)]
+        return html_table(repr(self), rows, note="settings that are not named have their defaults")
 
     def plan(self) -> Plan:
         """Its analysis, to read files with; an error where that would run code that is not known to be the user's."""
@@ -55,8 +72,14 @@ class Checkpoint:
 
 
 def code_names(analysis: Analysis, config: TrainingConfig) -> dict[str, str | None]:
-    """What may be code of a user's own."""
-    return {"network": config.model_name, "processor": analysis.processor, "reader": analysis.source.format}
+    """What may be code of a user's own, or of an installed package: None for what is built in."""
+    return {
+        "network": NETWORK.own(config.model_name),
+        "objective": OBJECTIVE.own(config.objective),
+        "processor": analysis.processor,
+        "reader": None if analysis.source.format in FORMATS else analysis.source.format,
+        "attack": None if config.attack in ATTACK_NAMES else config.attack,
+    }
 
 
 def save_checkpoint(
@@ -100,9 +123,9 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 def find_checkpoint(name: str | Path) -> Path:
     """The file of a checkpoint, of the folder of a training or of a published model, or of a model that ships."""
     path = Path(name)
-    if path.is_file():
+    if isfile(path):
         return path
-    if path.is_dir():
+    if isdir(path):
         for file in (path / "best_model.pt", path / WEIGHTS):
             if file.is_file():
                 return file
@@ -128,7 +151,7 @@ def kept_epoch(folder: Path, epochs: Sequence[Mapping[str, str]]) -> Mapping[str
     lowest loss.
     """
     path = folder / "best_model.pt"
-    if path.is_file():
+    if isfile(path):
         kept = load_content(path)["epoch"]
         if found := [row for row in epochs if int(float(row["epoch"])) == kept]:
             return found[-1]
@@ -137,7 +160,7 @@ def kept_epoch(folder: Path, epochs: Sequence[Mapping[str, str]]) -> Mapping[str
 
 def load_content(path: Path) -> dict[str, Any]:
     """The raw content of a checkpoint file or of the weights of a published model, or one clear error."""
-    if not path.is_file():
+    if not isfile(path):
         raise CollidekitError(f"{path}: there is no such checkpoint")
     if path.suffix == ".safetensors":
         return load_model(path)
@@ -165,6 +188,7 @@ def load_content(path: Path) -> dict[str, Any]:
 
 def read_settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, TrainingConfig]:
     """The analysis and the settings of the training that the content of a checkpoint is of."""
+    check_packages(path, content.get("code") or {})
     try:
         analysis = Analysis.model_validate_json(content["analysis"])
         config = TrainingConfig.model_validate_json(content["config"])
@@ -183,11 +207,12 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     content = load_content(path)
     analysis, config = read_settings(path, content)
     code = content.get("code") or {}
-    check_code(path, "network", config.model_name, code.get("network"))
-    network = build_network(
-        config.model_name, analysis.inputs, outputs_of(config.objective, analysis), config.model_options
-    )
-    tagger = Tagger(analysis, network)
+    names = code_names(analysis, config)
+    for what in ("network", "objective"):
+        check_code(path, what, names[what], code.get(what))
+    head = head_of(config.objective, analysis)
+    network = build_network(config.model_name, analysis.inputs, head.outputs, config.model_options)
+    tagger = Tagger(analysis, network, head)
     try:
         tagger.load_state_dict(content["tagger"])
     except RuntimeError as error:
@@ -222,8 +247,9 @@ def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis,
         mine, theirs = getattr(config, name), getattr(settings, name)
         if name not in ("extend_training", "from_checkpoint") and mine != theirs:
             raise CollidekitError(f"{path}: was trained with {name} {theirs!r}, not {mine!r}; one cannot go on from it")
-    if stored := (content.get("code") or {}).get("network"):
-        check_code(path, "network", config.model_name, stored)
+    for what in ("network", "objective", "attack"):
+        if stored := (content.get("code") or {}).get(what):
+            check_code(path, what, code_names(analysis, config)[what], stored)
 
 
 def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from collidekit.analysis.features import wrong
 from collidekit.analysis.schema import Analysis
@@ -13,9 +13,11 @@ from collidekit.analysis.scope import Plan
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.parts import FEWEST_FOLDS, MOST_FOLDS, Folds, RowSplit, Split
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.registry import KIND as NETWORK
 from collidekit.models.registry import build_network
-from collidekit.objectives import OBJECTIVES, check_objective, outputs_of
+from collidekit.objectives import OBJECTIVES, check_objective, head_of
 from collidekit.objectives.classification import LossFunction
+from collidekit.plugins import is_known, unknown
 from collidekit.training.augmentations import canonical
 from collidekit.training.optimizers import OPTIMIZERS
 from collidekit.training.schedules import SCHEDULES
@@ -28,7 +30,12 @@ LARGEST = 2**31 - 1
 """Of epochs, rows in a step and other counts: more cannot be meant, and torch counts no further."""
 Optimizer = Literal[tuple(OPTIMIZERS)]  # type: ignore[valid-type]
 Schedule = Literal[tuple(SCHEDULES)]  # type: ignore[valid-type]
-ObjectiveName = Literal[tuple(OBJECTIVES)]  # type: ignore[valid-type]
+
+
+def _objective(name: str) -> str:
+    if not is_known("objective", name, OBJECTIVES):
+        raise wrong(unknown("objective", name, OBJECTIVES))
+    return name
 
 
 ADVERSARIAL = ("adversarial", "adversarial_share", "adversarial_weight", "attack_ramp")
@@ -56,7 +63,7 @@ class TrainingConfig(AttackSettings):
     training_precision: Literal["float32", "float64", "bfloat16"] = "float32"
     use_torch_compile: bool = False
     torch_compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
-    objective: ObjectiveName = "classification"  # type: ignore[valid-type]
+    objective: Annotated[str, AfterValidator(_objective)] = "classification"
     """What is learned: classes, classes and a significance, or classes apart from a mass; see docs/relegation.md."""
     significance_weight: Positive = 3.0
     """Of the significance beside the relegated cross entropy."""
@@ -202,7 +209,7 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
         raise CollidekitError(f"{shown}: {first['msg']}, got {first['input']!r}") from None
     if config.from_checkpoint:
         config = _of_its_checkpoint(config, chosen)
-    own_code(config.model_name)
+    own_code(config.model_name, config.objective, config.attack)
     return config
 
 
@@ -239,7 +246,7 @@ def _of_its_checkpoint(config: TrainingConfig, chosen: Mapping[str, Any]) -> Tra
     start = Start.of(config.from_checkpoint)
     theirs = start.config
     if "model_name" not in chosen:
-        check_code(start.path, "network", theirs.model_name, start.code.get("network"))
+        check_code(start.path, "network", NETWORK.own(theirs.model_name), start.code.get("network"))
     name = chosen.get("model_name", theirs.model_name)
     options = theirs.model_options if name == theirs.model_name else {}
     return config.model_copy(
@@ -256,7 +263,7 @@ def check_recommended(plan: Plan) -> None:
 def check_network(analysis: Analysis, config: TrainingConfig) -> None:
     """An error where there is no such network, or where the checkpoint to begin from does not fit: before any other work."""
     network = build_network(
-        config.model_name, analysis.inputs, outputs_of(config.objective, analysis), config.model_options
+        config.model_name, analysis.inputs, head_of(config.objective, analysis).outputs, config.model_options
     )
     check_objective(config.objective, analysis)
     if config.from_checkpoint:

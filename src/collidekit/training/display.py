@@ -62,9 +62,14 @@ class Display:
         mark = "".join(f"  {name} {value:.3g}" for name, value in more.items())
         mark += "  [green]best[/green]" if best else ""
         self.say(
-            f"{row['epoch']:5.0f}  {row['train_loss']:10.4f}  {row['val_loss']:8.4f}  {row['train_accuracy']:10.2%}  "
-            f"{row['val_accuracy']:8.2%}  {row['rows_per_second']:6,.0f}  {row['learning_rate']:8.2e}{mark}"
+            f"{row['epoch']:5.0f}  {row['train_loss']:10.4f}  {row['val_loss']:8.4f}  {_share(row, 'train_accuracy', 10)}  "
+            f"{_share(row, 'val_accuracy', 8)}  {row['rows_per_second']:6,.0f}  {row['learning_rate']:8.2e}{mark}"
         )
         shares = [f"{name.replace('_', ' ')} {value:.1%}" for name, value in targets.items() if "loss_" not in name]
         if shares:
             self.say(f"       [dim]{', '.join(shares)}[/dim]")
+
+
+def _share(row: Mapping[str, float], name: str, width: int) -> str:
+    """A share in percent; a dash where the objective has none."""
+    return f"{row[name]:{width}.2%}" if name in row else f"{'-':>{width}}"

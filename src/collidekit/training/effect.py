@@ -5,15 +5,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from collidekit.analysis.schema import Analysis
-from collidekit.attacks.settings import AttackSettings
+from collidekit.attacks.build import find_attack
+from collidekit.attacks.settings import ATTACK_NAMES, AttackSettings
 from collidekit.errors import CollidekitError
-from collidekit.objectives import RELEGATING
+from collidekit.objectives import OBJECTIVES, find_objective
 from collidekit.training.config import ADVERSARIAL, TrainingConfig
 from collidekit.training.optimizers import OPTIMIZERS
 
 ITERATING = ("pgd", "ngm", "jetfool", "optimizer")
-WITHOUT_MAGNITUDE = ("jetfool", "optimizer")
-"""Attacks for which a magnitude of 0 is no limit."""
 OF_ATTACKS: dict[str, tuple[str, ...]] = {
     "attack_iterations": ITERATING,
     "attack_overshoot": ("jetfool",),
@@ -22,7 +21,7 @@ OF_ATTACKS: dict[str, tuple[str, ...]] = {
     "attack_norm": ("pgd",),
     "attack_starts": ("pgd",),
 }
-"""Settings that only these attacks read."""
+"""Settings that only these of the built-in attacks read; an attack of a user's may read any."""
 WARMING_UP = ("cosine", "batch_cosine_warmup", "one_cycle")
 
 
@@ -32,6 +31,8 @@ def attack_without_effect(settings: AttackSettings, attacks: Iterable[str] | Non
     if set(names) <= {"nominal"}:
         others = [name for name in AttackSettings.model_fields if name != "attack"]
         return dict.fromkeys(others, "acts only with an attack")
+    if not set(names) <= set(ATTACK_NAMES):
+        return {}
     return {
         name: f"is for the attack{'s' * (len(owners) > 1)} {', '.join(owners)}"
         for name, owners in OF_ATTACKS.items()
@@ -41,7 +42,7 @@ def attack_without_effect(settings: AttackSettings, attacks: Iterable[str] | Non
 
 def check_magnitude(settings: AttackSettings, given: Iterable[str], option: str) -> None:
     """An error where an attack has no magnitude, so that it would move nothing."""
-    if settings.attack in ("nominal", *WITHOUT_MAGNITUDE) or "attack_magnitude" in given:
+    if settings.attack == "nominal" or "attack_magnitude" in given or not find_attack(settings.attack).needs_magnitude:
         return
     if settings.attack == "noise" and settings.attack_offset:
         return
@@ -58,12 +59,12 @@ def without_effect(config: TrainingConfig, analysis: Analysis) -> dict[str, str]
         found |= dict.fromkeys(ADVERSARIAL, "acts only with an attack")
     found |= _of("adversarial_share", config.adversarial == "mix", "is for --adversarial mix")
     found |= _of("adversarial_weight", config.adversarial == "trades", "is for --adversarial trades")
-    found |= _of("disco_weight", config.objective == "disco", "is for --objective disco")
-    significant = config.objective in (*RELEGATING, "modified_binary")
-    for name in ("significance_weight", "significance_warmup", "expected_yields"):
-        if name == "significance_weight" and config.objective == "relegator_factor":
-            found[name] = "is for --objective relegator, relegator_difference or modified_binary"
-        found |= _of(name, significant, f"is for --objective {', '.join(RELEGATING)} or modified_binary")
+    read = find_objective(config.objective).settings
+    for name in ("disco_weight", "significance_weight", "significance_warmup", "expected_yields"):
+        owners = [owner for owner, objective in OBJECTIVES.items() if name in objective.settings]
+        found |= _of(
+            name, name in read, f"is for --objective {' or '.join(filter(None, (', '.join(owners[:-1]), owners[-1])))}"
+        )
     found |= _of("focal_gamma", config.loss_function == "FocalLoss", "is for --loss-function FocalLoss")
     accepted = inspect.signature(OPTIMIZERS[str(config.optimizer)].__init__).parameters
     found |= _of("betas", bool({"betas", "momentum"} & set(accepted)), f"is no setting of {config.optimizer}")

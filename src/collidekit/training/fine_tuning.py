@@ -16,6 +16,7 @@ from collidekit.dataset.learned import LearnedFrom
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.network import Network
 from collidekit.models.tagger import Tagger
+from collidekit.objectives import head_of
 from collidekit.training.checkpoint import (
     check_same_features,
     find_checkpoint,
@@ -158,7 +159,7 @@ def rate_factors(tagger: Tagger, factors: Mapping[str, float]) -> dict[nn.Parame
 
 def check_start(config: TrainingConfig, analysis: Analysis, network: Network) -> None:
     """The errors that beginning from the checkpoint of the settings would have."""
-    tagger = Tagger(analysis, network)
+    tagger = Tagger(analysis, network, head_of(config.objective, analysis))
     Start.of(config.from_checkpoint).give_weights(tagger, analysis, config.keep_head)
     freeze(tagger, config.freeze, config.keep_head)
     rate_factors(tagger, config.learning_rate_factors)

@@ -11,7 +11,9 @@ from collidekit.dataset.statistics import statistics
 from collidekit.errors import CollidekitError
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger
+from collidekit.objectives import Objective
 from collidekit.objectives.build import build_objective
+from collidekit.objectives.registry import KIND as OBJECTIVES
 from collidekit.training.augmentations import build_augmentation
 from collidekit.training.config import TrainingConfig, check_network
 
@@ -31,15 +33,18 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
             return
         few = rows.take(torch.arange(min(FEW, len(rows))))
         found = statistics(few, analysis)
-        tagger = Tagger(
-            analysis, build_network(config.model_name, analysis.inputs, objective.outputs, config.model_options)
-        ).eval()
+        head = objective.head.of(analysis)
+        network = build_network(config.model_name, analysis.inputs, head.outputs, config.model_options)
+        tagger = Tagger(analysis, network, head).eval()
         tagger.scaling.fit(found)
         if augment := build_augmentation(config.augmentation, analysis, found):
             few = augment(few)
         # a few rows say nothing of the spread of the features
         build_attack(config.model_copy(update={"attack_individual_factors": False}), analysis, tagger.scaling)
-        check_outputs(config.model_name, _answer(config.model_name, tagger, few), len(few), objective.outputs)
+        outputs = _answer(config.model_name, tagger, few)
+        check_outputs(config.model_name, outputs, len(few), head.outputs)
+        if OBJECTIVES.own(config.objective) and type(objective).begin is Objective.begin:
+            _check_loss(config.objective, objective, outputs, few)
 
 
 def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> None:
@@ -50,6 +55,26 @@ def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> N
         )
 
 
+def _check_loss(name: str, objective: Objective, outputs: torch.Tensor, rows: Batch) -> None:
+    """Raise an error where a user's objective fails, or gives no single number."""
+    try:
+        loss = objective.loss(outputs, rows, torch.ones(len(rows)).to(outputs))
+    except CollidekitError:
+        raise
+    except Exception as error:
+        raise CollidekitError(f"objective {name}: fails on the first rows: {_said(error)}") from error
+    if not isinstance(loss, torch.Tensor) or loss.shape != ():
+        found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise CollidekitError(
+            f"objective {name}: its loss must be a tensor of one number, the mean over the rows, not {found}"
+        )
+
+
+def _said(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+
+
 def _answer(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
     try:
         with torch.no_grad():
@@ -58,7 +83,4 @@ def _answer(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
     except CollidekitError:
         raise
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise CollidekitError(
-            f"network {name}: fails on the first rows: {type(error).__name__}: {error} ({last.filename}:{last.lineno})"
-        ) from error
+        raise CollidekitError(f"network {name}: fails on the first rows: {_said(error)}") from error

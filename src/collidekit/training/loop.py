@@ -3,12 +3,14 @@
 import logging
 import math
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from collidekit.attacks.adversary import Adversary
 from collidekit.attacks.build import build_attack
@@ -41,6 +43,8 @@ from collidekit.trust import code_of, own_code
 SAVE_SECONDS = 120.0
 FIRST_STOP = 20
 FLAT = 1e-9
+_SUMS = {"right": "accuracy"}
+"""Sums of an epoch as checkpoints of earlier versions name them."""
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes would stand amid the table of epochs
 
@@ -65,10 +69,11 @@ class Training:
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(config.seed)
         self.objective = build_objective(config, self.analysis)
-        own_code(config.model_name)
+        own_code(config.model_name, config.objective, config.attack)
         self.code = code_of(code_names(self.analysis, config))
-        network = build_network(config.model_name, self.analysis.inputs, self.objective.outputs, config.model_options)
-        self.tagger = Tagger(self.analysis, network)
+        head = self.objective.head.of(self.analysis)
+        network = build_network(config.model_name, self.analysis.inputs, head.outputs, config.model_options)
+        self.tagger = Tagger(self.analysis, network, head)
         if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
             self.display.say(
                 f"network {literal(config.model_name)} has no dense part for torch.compile: it is not compiled"
@@ -108,8 +113,7 @@ class Training:
         self.extended_from = 0
         """The last epoch of the training that this one extends."""
         self.best = {"loss": math.inf, "epoch": 0.0}
-        sums = ("loss", *(f"loss_{name}" for name in self.targets.targets), "right", "weight", "rows", "seconds", "cpu")
-        self.sums = dict.fromkeys(sums, 0.0)
+        self.sums: defaultdict[str, float] = defaultdict(float)
         self.target_scores: dict[str, float] = {}
         self.objective_scores: dict[str, float] = {}
         """Both of the last validation."""
@@ -150,7 +154,7 @@ class Training:
         for batch in self.data.training.iterate(skip=self.step_in_epoch):
             learning_rate = self._set_learning_rate()
             self.objective.progress = min(self._epochs_done() / self.epochs, 1.0)
-            loss, right, weight, others = self._train_step(batch)
+            loss, counts, others = self._train_step(batch)
             total = loss + sum(others.values())
             self._check_finite(total, f"loss is {total} at step {self.step}")
             self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
@@ -158,7 +162,7 @@ class Training:
                 self.average.update(self.tagger, self.step)
             self.history.losses.append(loss)
             now, used = time.monotonic(), time.process_time()
-            self._count(loss=loss * len(batch), right=right, weight=weight, rows=len(batch))
+            self._count(loss=loss * len(batch), rows=len(batch), **counts)
             self._count(seconds=now - begun, cpu=used - cpu)
             self._count(**{f"loss_{name}": value * len(batch) for name, value in others.items()})
             begun, cpu = now, used
@@ -199,8 +203,8 @@ class Training:
                 f"{self.folder}: the {what} of epoch {self.epoch}; take a smaller --learning-rate or set --gradient-clip"
             )
 
-    def _train_step(self, batch: Batch) -> tuple[float, float, float, dict[str, float]]:
-        """One step of the optimizer: the loss, the weight of the rows that are right, and of all; the loss of each target."""
+    def _train_step(self, batch: Batch) -> tuple[float, dict[str, float], dict[str, float]]:
+        """One step of the optimizer: the loss, the weight of the rows that are right and of all, the loss of each target."""
         weights = self.data.weighting(batch)
         if self.augment:
             batch = self.augment(batch)
@@ -209,7 +213,7 @@ class Training:
             with self.fabric.autocast():
                 batch = self.adversary.rows(self.tagger, batch, self.objective.progress)
         outputs, logits = self.model(batch, with_targets=True)
-        check_outputs(self.config.model_name, outputs, len(batch), self.objective.outputs)
+        check_outputs(self.config.model_name, outputs, len(batch), self.tagger.head.outputs)
         weights = weights.to(outputs)
         loss = self.objective.loss(outputs, batch, weights)
         if self.adversary:
@@ -221,20 +225,25 @@ class Training:
         if self.config.gradient_clip:
             self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.gradient_clip)
         self.optimizer.step()
-        right = (outputs.detach().argmax(dim=1) == batch.labels) * weights
-        return loss.item(), right.sum().item(), weights.sum().item(), {k: v.item() for k, v in others.items()}
+        counts = self._weigh(outputs.detach(), batch, weights)
+        return loss.item(), counts, {k: v.item() for k, v in others.items()}
+
+    def _weigh(self, outputs: Tensor, batch: Batch, weights: Tensor) -> dict[str, float]:
+        """The weight of all rows, and of those that are right in each sense of the objective."""
+        right = {name: (rows * weights).sum().item() for name, rows in self.objective.right(outputs, batch).items()}
+        return {**right, "weight": weights.sum().item()}
 
     def _finish_epoch(self) -> dict[str, float]:
         """Validate, note the epoch, keep the best model and a checkpoint."""
         sums = self.sums
-        val_loss, val_accuracy = self.validate()
+        val_loss, shares = self.validate()
         self._check_finite(val_loss, f"validation loss is {val_loss} at the end")
         row = {
             "epoch": self.epoch,
             "train_loss": sums["loss"] / max(sums["rows"], 1),
             "val_loss": val_loss,
-            "train_accuracy": sums["right"] / sums["weight"] if sums["weight"] > 0 else 0.0,
-            "val_accuracy": val_accuracy,
+            **{f"train_{name}": sums[name] / sums["weight"] if sums["weight"] > 0 else 0.0 for name in shares},
+            **{f"val_{name}": share for name, share in shares.items()},
             "learning_rate": learning_rate_of(self.optimizer),
             "rows": sums["rows"],
             "seconds": round(sums["seconds"], 3),
@@ -252,7 +261,7 @@ class Training:
             self.best = {"loss": val_loss, "epoch": float(self.epoch)}
         self.display.end(row, improved and not self.objective.keeps_last, self.target_scores, self.objective_scores)
         finished, self.epoch, self.step_in_epoch = self.epoch, self.epoch + 1, 0
-        self.sums = dict.fromkeys(sums, 0.0)
+        self.sums = defaultdict(float)
         if improved:
             self._save_best(self._kept().state_dict())
         self.history.write(self.folder)
@@ -261,12 +270,13 @@ class Training:
         return row
 
     @torch.no_grad()
-    def validate(self) -> tuple[float, float]:
-        """Loss and accuracy of the validation rows, with the averaged weights where they are kept."""
+    def validate(self) -> tuple[float, dict[str, float]]:
+        """Loss of the validation rows, and the share that is right in each sense, with the averaged weights where they are kept."""
         model = self._kept()
         model.eval()
         validation = self.objective.validation()
-        right, weight = 0.0, 0.0
+        right: defaultdict[str, float] = defaultdict(float)
+        weight = 0.0
         scores = TargetScores(self.targets)
         for batch in self.data.validation:
             weights = self.data.validation_weighting(batch)
@@ -275,11 +285,12 @@ class Training:
                 outputs, logits = model(batch, with_targets=True)
             validation.add(outputs, batch, weights.to(outputs))
             scores.add(logits, batch, weights.to(outputs))
-            right += float(((outputs.argmax(dim=1) == batch.labels) * weights.to(outputs)).sum())
+            for name, rows in self.objective.right(outputs, batch).items():
+                right[name] += float((rows * weights.to(outputs)).sum())
             weight += float(weights.sum())
         self.objective.calibrate(validation)
         self.target_scores, self.objective_scores = scores.scores(), validation.scores()
-        return validation.loss(), right / weight if weight > 0 else 0.0
+        return validation.loss(), {name: total / weight if weight > 0 else 0.0 for name, total in right.items()}
 
     def _kept(self) -> Tagger:
         return self.average.model if self.average else self.tagger  # type: ignore[return-value]
@@ -320,7 +331,7 @@ class Training:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
             "best": self.best,
-            "sums": self.sums,
+            "sums": dict(self.sums),
             "position": [self.step, self.epoch, self.step_in_epoch],
             "extended_from": self.extended_from,
             "objective": self.objective.state(),
@@ -356,7 +367,8 @@ class Training:
         except (RuntimeError, ValueError) as error:
             raise CollidekitError(f"{path}: does not fit the network ({str(error).splitlines()[-1].strip()})") from None
         self.history = History.from_state(state["history"])
-        self.best, self.sums = dict(state["best"]), dict(state["sums"])
+        self.best = dict(state["best"])
+        self.sums = defaultdict(float, {_SUMS.get(name, name): total for name, total in state["sums"].items()})
         self.step, self.epoch, self.step_in_epoch = state["position"]
         self.extended_from = state["extended_from"]
         if state.get("objective"):

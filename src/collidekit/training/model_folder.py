@@ -9,8 +9,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from collidekit.analysis.schema import FORMATS
 from collidekit.errors import CollidekitError
 from collidekit.files import read_json, replacing
+from collidekit.models.registry import KIND as NETWORK
+from collidekit.objectives.registry import KIND as OBJECTIVE
+from collidekit.plugins import entry_point, python_file
 from collidekit.sealed import check_seal, write_sealed
 
 FORMAT = 1
@@ -83,14 +87,21 @@ def load_model(path: Path) -> dict[str, Any]:
 
 def check_no_code(path: Path, analysis: dict[str, Any], config: dict[str, Any]) -> None:
     """An error where a model needs Python of its author's, which a published one never does."""
+    network, objective = (str(config.get(key) or "") for key in ("model_name", "objective"))
     source = str((analysis.get("source") or {}).get("format", ""))
     own = {
-        "its network": config.get("model_name", "") if ".py" in str(config.get("model_name", "")) else "",
+        "its network": _code("network", NETWORK.own(network)),
+        "its objective": _code("objective", OBJECTIVE.own(objective)),
         "the processor of its analysis": analysis.get("processor") or "",
-        "the reader of its analysis": source if ".py" in source else "",
+        "the reader of its analysis": _code("reader", None if source in FORMATS else source),
     }
     for what, code in own.items():
         if code:
             raise CollidekitError(
-                f"{path}: {what} is code of somebody's own ({code}), which a published model cannot carry; use best_model.pt"
+                f"{path}: {what} is user code ({code}), which a published model cannot carry; use best_model.pt"
             )
+
+
+def _code(what: str, name: str | None) -> str:
+    """The name where it is of a Python file or of an installed package."""
+    return name if name and (python_file(name) or entry_point(what, name)) else ""

@@ -1,4 +1,7 @@
-"""Every plot of an evaluation, each written as png and pdf."""
+"""Every plot of an evaluation, each written as png and pdf where a path is given for it.
+
+The answer is the list of written files; its ``figure`` is the matplotlib figure, and a notebook shows it.
+"""
 
 from collidekit.evaluation.plots.confusion import plot_confusion_matrix, plot_confusion_relegated
 from collidekit.evaluation.plots.efficiency import plot_efficiency

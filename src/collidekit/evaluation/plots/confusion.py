@@ -7,18 +7,18 @@ import numpy as np
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.metrics import ConfusionMatrix
-from collidekit.evaluation.plots.style import figure, mark, save
+from collidekit.evaluation.plots.style import Plot, figure, mark, save
 from collidekit.evaluation.rows import Floats
 
 RELEGATED = "relegated"
 
 
-def plot_confusion_matrix(stem: Path, matrix: ConfusionMatrix, note: str = "") -> list[Path]:
+def plot_confusion_matrix(stem: Path | None, matrix: ConfusionMatrix, note: str = "") -> Plot:
     """Rows are the truth, each normalised to 100 %; columns are the class with the largest probability."""
     return _draw(stem, matrix.share, matrix.error, matrix.classes, matrix.classes, "called class", note)
 
 
-def plot_confusion_relegated(stem: Path, matrix: Floats, names: Sequence[str], note: str = "") -> list[Path]:
+def plot_confusion_relegated(stem: Path | None, matrix: Floats, names: Sequence[str], note: str = "") -> Plot:
     """Shares (K, K + 1) of the true class (rows), each row of sum 1; the last column is ``relegated``, set apart."""
     size = len(names)
     if matrix.shape != (size, size + 1):
@@ -29,8 +29,14 @@ def plot_confusion_relegated(stem: Path, matrix: Floats, names: Sequence[str], n
 
 
 def _draw(
-    stem: Path, share: Floats, error: Floats | None, rows: Sequence[str], columns: Sequence[str], label: str, note: str
-) -> list[Path]:
+    stem: Path | None,
+    share: Floats,
+    error: Floats | None,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str,
+    note: str,
+) -> Plot:
     """Shares (R, C) in percent; a line stands before columns that are no row."""
     few = len(columns) <= 6
     cell = 0.95 if few else 0.6

@@ -9,12 +9,12 @@ from matplotlib.patches import Patch
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance import FeatureImportance, SampleImportance
-from collidekit.evaluation.plots.style import colours, figure, mark, save, wrapped
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, wrapped
 
 Numbers = list[tuple[float, float]]
 
 
-def plot_importance(stem: Path, found: SampleImportance, note: str = "") -> list[Path]:
+def plot_importance(stem: Path | None, found: SampleImportance, note: str = "") -> Plot:
     """Bars with errors, the most important feature on top; inputs as a whole stand above the single features.
 
     Left the drop in AUC when a feature is permuted, right the mean size of its attributions; a panel without numbers is

@@ -9,13 +9,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from collidekit.evaluation.input_histograms import DEFAULT, INVALID, OVER, UNDER, InputHistogram
-from collidekit.evaluation.plots.style import MOST_BANDS, colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import MOST_BANDS, Plot, colours, figure, mark, save, with_ratio
 from collidekit.evaluation.rows import Floats
 
 LINES: dict[str, tuple[Any, float]] = {"before": ("--", 1.1), "after": ("-", 1.8)}
 
 
-def plot_input(stem: Path, histogram: InputHistogram, reference: str = "", note: str = "") -> list[Path]:
+def plot_input(stem: Path | None, histogram: InputHistogram, reference: str = "", note: str = "") -> Plot:
     """Fractions of entries per bin of each class over the ratio to the reference class (default: the first).
 
     Entries equal to the default value have a bin of their own on the right; the share outside the range is written.

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.style import PETROFF_6, PETROFF_10, colours, figure, mark, save
+from collidekit.evaluation.plots.style import PETROFF_6, PETROFF_10, Plot, colours, figure, mark, save
 from collidekit.evaluation.rows import Floats
 
 GREY = PETROFF_6[4]
@@ -25,7 +25,7 @@ def class_colours(count: int) -> list[str]:
     return [palette[index % len(palette)] for index in range(count)]
 
 
-def plot_risk_coverage(stem: Path, curves: Sequence[tuple[str, Floats, Floats]], note: str = "") -> list[Path]:
+def plot_risk_coverage(stem: Path | None, curves: Sequence[tuple[str, Floats, Floats]], note: str = "") -> Plot:
     """Of each (name, coverage (M,), risk (M,)): share of kept events that are wrong against the share that is kept."""
     shown = np.concatenate([risk[np.isfinite(risk)] for _, _, risk in curves]) if curves else np.zeros(0)
     if not len(shown):

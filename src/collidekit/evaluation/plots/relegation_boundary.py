@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.plots.confusion import RELEGATED
 from collidekit.evaluation.plots.relegation import GREY, class_colours
-from collidekit.evaluation.plots.style import figure, mark, save
+from collidekit.evaluation.plots.style import Plot, figure, mark, save
 from collidekit.evaluation.rows import Floats, Ints
 
 MARKERS = "o^sDvP*X"
@@ -27,7 +27,7 @@ TINT, GREY_TINT = 0.28, 0.6
 
 
 def plot_boundary(
-    stem: Path,
+    stem: Path | None,
     points: Floats,
     labels: Ints,
     names: Sequence[str],
@@ -36,7 +36,7 @@ def plot_boundary(
     decisions: Ints,
     axes: tuple[str, str],
     note: str = "",
-) -> list[Path]:
+) -> Plot:
     """Decisions (H, G) at ``grid_y`` (H,) and ``grid_x`` (G,), under points (N, 2) of the classes ``labels`` (N,).
 
     A decision is the index of a class in ``names`` (K,), or K for relegated. ``axes`` are the labels of x and y.

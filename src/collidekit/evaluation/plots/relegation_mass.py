@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.peak_fit import PeakFit, fit_range
-from collidekit.evaluation.plots.style import colours, figure, mark, save
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 from collidekit.evaluation.rows import Bools, Floats
 
 BINS = 50
@@ -32,7 +32,7 @@ class WindowYields(Protocol):
 
 
 def plot_masses(
-    stem: Path,
+    stem: Path | None,
     mass: Floats,
     signal: Bools,
     selected: Bools,
@@ -43,7 +43,7 @@ def plot_masses(
     significances: tuple[WindowYields, WindowYields],
     note: str = "",
     measure: str = SIMPLE,
-) -> list[Path]:
+) -> Plot:
     """Expected events in bins of the mass, all of them on the left and the selected on the right.
 
     ``mass``, ``signal``, ``selected`` and the expected yields ``weights`` are (N,). ``fit`` is that of the selected events, or

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from collidekit.evaluation.calibration import Reliability, at_temperature, known_rows, reliability
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
 from collidekit.inference.predictions import Predictions
 from collidekit.models.temperature import Temperature
 
@@ -23,7 +23,7 @@ def plot_reliabilities(
     known = known_rows(predictions)
     scaled = None if temperature is None else at_temperature(known, temperature.value)
     text = "" if temperature is None else with_error(temperature.value, temperature.error)
-    written = []
+    written: list[Path] = []
     for name in known.classes[1:] if len(known.classes) == 2 else known.classes:
         after = None if scaled is None else reliability(scaled, name)
         written += plot_reliability(folder / f"reliability_{name}", reliability(known, name), after, text, note)
@@ -31,8 +31,8 @@ def plot_reliabilities(
 
 
 def plot_reliability(
-    stem: Path, before: Reliability, after: Reliability | None = None, temperature: str = "", note: str = ""
-) -> list[Path]:
+    stem: Path | None, before: Reliability, after: Reliability | None = None, temperature: str = "", note: str = ""
+) -> Plot:
     """True share of a class against its mean probability in each bin, over the share of all rows in the bin.
 
     Intervals are Wilson's at 68 %. On the diagonal the probabilities are what they say. ``temperature`` is the text of

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio, wrapped
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio, wrapped
 from collidekit.evaluation.robustness import EFFICIENCY, NONE, OWN, Carried, Line
 from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
@@ -19,7 +19,7 @@ TRANSFERRED = "--"
 MARKERS = "osD^vPX*"
 
 
-def plot_robustness(stem: Path, lines: Sequence[Line], discriminator: str, note: str = "") -> list[Path]:
+def plot_robustness(stem: Path | None, lines: Sequence[Line], discriminator: str, note: str = "") -> Plot:
     """AUC (above) and 1/eB (below) of one discriminator against the magnitude, a column for each attack.
 
     A colour for each kind of tagger; solid by its own gradient or without one, dashed by that of another kind. Bars are the
@@ -77,8 +77,8 @@ def _legend(kinds: Sequence[str], colour: dict[str, str], lines: Sequence[Line])
 
 
 def plot_attacked_shapes(
-    stem: Path, before: Predictions, after: Predictions, name: str, bins: int = 30, note: str = ""
-) -> list[Path]:
+    stem: Path | None, before: Predictions, after: Predictions, name: str, bins: int = 30, note: str = ""
+) -> Plot:
     """A discriminator of each class before (dashed) and after (solid) an attack, of unit area, over the ratio of the two."""
     edges: Floats = np.linspace(0, 1, bins + 1)
     classes = before.classes
@@ -118,7 +118,7 @@ def plot_attacked_shapes(
         return save(canvas, stem)
 
 
-def plot_carried(stem: Path, found: Sequence[Carried], name: str, note: str = "", most: int = 20) -> list[Path]:
+def plot_carried(stem: Path | None, found: Sequence[Carried], name: str, note: str = "", most: int = 20) -> Plot:
     """Bars: the loss of AUC where one feature alone is attacked, the largest on top."""
     if not found:
         raise CollidekitError("no feature was attacked alone: nothing to draw")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from collidekit.evaluation.bootstrap import GRID
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.plots.style import colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
 from collidekit.evaluation.roc_result import RocResult
 from collidekit.evaluation.rows import Floats
 
@@ -20,7 +20,7 @@ LEAST_ROWS = 3
 """The curve is shown down to the efficiency at which this many background rows survive."""
 
 
-def plot_roc(stem: Path, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = "") -> list[Path]:
+def plot_roc(stem: Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = "") -> Plot:
     """b-tagging: background efficiency against signal efficiency; top-tagging: rejection 1/eB against it.
 
     Several results of the same signal and background get a panel with the ratio to the first.

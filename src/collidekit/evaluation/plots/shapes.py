@@ -8,19 +8,19 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.style import MOST_BANDS, colours, figure, mark, save
+from collidekit.evaluation.plots.style import MOST_BANDS, Plot, colours, figure, mark, save
 from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 
 
 def plot_discriminator_shapes(
-    stem: Path,
+    stem: Path | None,
     predictions: Predictions,
     name: str,
     bins: int = 40,
     thresholds: Mapping[str, float] | None = None,
     note: str = "",
-) -> list[Path]:
+) -> Plot:
     """Distribution of one discriminator for each class, each of unit area, with statistical errors; log y axis.
 
     ``thresholds`` (label -> value) are drawn as vertical lines.

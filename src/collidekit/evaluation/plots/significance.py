@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.relegation import LINES, class_colours, legend_above
-from collidekit.evaluation.plots.style import figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import Plot, figure, mark, save, with_ratio
 from collidekit.evaluation.plots.training import MANY_EPOCHS, epoch_axis
 from collidekit.evaluation.rows import Floats
 
@@ -28,13 +28,13 @@ RARE = 0.1
 
 
 def plot_significance_coverage(
-    stem: Path,
+    stem: Path | None,
     curves: Sequence[tuple[str, Floats, Floats, Floats]],
     points: Sequence[tuple[str, float, float, float]],
     best: float | None = None,
     note: str = "",
     measure: str = SIGNIFICANCE,
-) -> list[Path]:
+) -> Plot:
     """Curves (name, coverage, significance, error), arrays (M,), with bands, and points: a network's own decision.
 
     A point has the colour of the curve of its name. ``best`` is a line.
@@ -69,12 +69,12 @@ def plot_significance_coverage(
 
 
 def plot_significance_seeds(
-    stem: Path,
+    stem: Path | None,
     rows: Sequence[tuple[str, Floats, Floats]],
     best: float | None = None,
     note: str = "",
     measure: str = SIGNIFICANCE,
-) -> list[Path]:
+) -> Plot:
     """A line for each (variant, significances (T,), statistical errors (T,)) of T seeds, and their mean and spread.
 
     The spread is the standard deviation over seeds, not the error of the mean; a single seed has none.
@@ -127,14 +127,14 @@ def _spread(values: Floats) -> float | None:
 
 
 def plot_scan(
-    stem: Path,
+    stem: Path | None,
     x: Floats,
     label: str,
     rows: Sequence[tuple[str, Floats, Floats]],
     best: Floats | None = None,
     note: str = "",
     measure: str = SIGNIFICANCE,
-) -> list[Path]:
+) -> Plot:
     """Each (variant, means (X,), spreads (X,)) against ``x`` (X,), whose name and unit is ``label``.
 
     ``best`` (X,) is a line, and the panel below is the ratio to it.
@@ -192,8 +192,8 @@ def _aside(x: Floats, steps: float, logarithmic: bool) -> Floats:
 
 
 def plot_significance_epochs(
-    stem: Path, panels: Sequence[tuple[str, Sequence[tuple[str, Floats, Floats]]]], note: str = ""
-) -> list[Path]:
+    stem: Path | None, panels: Sequence[tuple[str, Sequence[tuple[str, Floats, Floats]]]], note: str = ""
+) -> Plot:
     """Panels (axis label, curves (name, epochs (E,), values (E,))) over one another.
 
     A name has the same colour and line in all panels, and is in the legend of the first that has it.

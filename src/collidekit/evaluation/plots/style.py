@@ -94,9 +94,24 @@ def wrapped(note: str) -> str:
     return "\n".join(textwrap.wrap(note, BESIDE, break_long_words=False, break_on_hyphens=False))
 
 
-def save(canvas: Figure, stem: Path) -> list[Path]:
-    """Write ``<stem>.png`` and ``<stem>.pdf``; the same content gives the same bytes."""
-    written = []
+class Plot(list[Path]):
+    """The files of a plot, none where it was not saved, and its figure, which a notebook shows."""
+
+    def __init__(self, figure: Figure) -> None:
+        super().__init__()
+        self.figure = figure
+
+    def _repr_png_(self) -> bytes:
+        drawn = BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=STYLE["savefig.dpi"])
+        return drawn.getvalue()
+
+
+def save(canvas: Figure, stem: Path | None) -> Plot:
+    """Write ``<stem>.png`` and ``<stem>.pdf``; the same content gives the same bytes. Without a stem nothing is written."""
+    written = Plot(canvas)
+    if stem is None:
+        return written
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_name(stem.name + suffix)
         drawn = BytesIO()  # written at once: matplotlib's own error on a full disk is hidden by one of zlib

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.style import colours, figure, mark, save
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 from collidekit.evaluation.rows import Floats
 from collidekit.sealed import as_written
 
@@ -24,7 +24,7 @@ MANY_EPOCHS = 40
 """With more, curves have no markers."""
 
 
-def plot_loss_curves(stem: Path, history: Path | Sequence[Mapping[str, Any]], note: str = "") -> list[Path]:
+def plot_loss_curves(stem: Path | None, history: Path | Sequence[Mapping[str, Any]], note: str = "") -> Plot:
     """One panel each for loss, accuracy and learning rate; columns that the history lacks are left out.
 
     The history is a CSV file or rows with the columns epoch, train_loss, val_loss, train_accuracy, val_accuracy,

@@ -1,0 +1,43 @@
+"""What a head is: outputs of a network -> raw numbers to learn by, and raw numbers -> columns to predict."""
+
+from typing import Self
+
+from attrs import frozen
+from torch import Tensor, nn
+
+from collidekit.analysis.schema import Analysis
+
+
+@frozen
+class Column:
+    """A column of predictions, one number for each row."""
+
+    name: str
+    unit: str = ""
+
+
+class Head(nn.Module):
+    """Base of all heads, in torch alone, so that a graph can hold it.
+
+    ``columns`` are what ``decode`` gives, in order.
+    """
+
+    columns: tuple[Column, ...]
+
+    @classmethod
+    def of(cls, analysis: Analysis) -> Self:
+        """The head for an analysis."""
+        raise NotImplementedError(f"{cls.__name__} has no of")
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs (N, outputs) the network must have."""
+        raise NotImplementedError(f"{type(self).__name__} has no outputs")
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Raw numbers (N, M), which objectives learn by, of the outputs of a network (N, outputs)."""
+        return outputs
+
+    def decode(self, raw: Tensor) -> dict[str, Tensor]:
+        """The columns (N,) of raw numbers (N, M), in double precision."""
+        raise NotImplementedError(f"{type(self).__name__} has no decode")

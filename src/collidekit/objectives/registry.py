@@ -1,0 +1,46 @@
+"""The objectives by name; a new one is a file and a line here. A user's own is found by its file or its package."""
+
+from collidekit.analysis.schema import Analysis
+from collidekit.errors import CollidekitError
+from collidekit.models.heads import Head, RelegationHead
+from collidekit.objectives.base import Objective
+from collidekit.objectives.classification import Classification
+from collidekit.objectives.disco import DisCo
+from collidekit.objectives.relegation_variants import ModifiedBinary, Relegator, RelegatorDifference, RelegatorFactor
+from collidekit.plugins import Kind
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "classification": Classification,
+    "relegator": Relegator,
+    "relegator_factor": RelegatorFactor,
+    "relegator_difference": RelegatorDifference,
+    "modified_binary": ModifiedBinary,
+    "disco": DisCo,
+}
+RELEGATING = tuple(name for name, objective in OBJECTIVES.items() if issubclass(objective.head, RelegationHead))
+KIND = Kind("objective", Objective, "collidekit.objectives.Objective", OBJECTIVES)
+
+
+def find_objective(name: str) -> type[Objective]:
+    """An objective by its name, of a user's file (``mine.py`` or ``mine.py:MyObjective``), or of a package."""
+    found: type[Objective] = KIND.find(name)
+    return found
+
+
+def head_of(name: str, analysis: Analysis) -> Head:
+    """The head that an objective learns with."""
+    return find_objective(name).head.of(analysis)
+
+
+def may_relegate(name: str) -> bool:
+    """Whether an objective learns to refuse rows."""
+    return issubclass(find_objective(name).head, RelegationHead)
+
+
+def check_objective(name: str, analysis: Analysis) -> None:
+    """An error where the analysis lacks what the objective needs."""
+    if find_objective(name).needs_merit and analysis.figure_of_merit is None:
+        raise CollidekitError(
+            f"{analysis.name}: the objective {name} needs a figure of merit; add 'figure_of_merit:' to the analysis "
+            "file, with the variable, the window of its peak, the signal and what is expected"
+        )
