@@ -34,7 +34,7 @@ from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
-from collidekit.training.config import TrainingConfig
+from collidekit.training.config import TrainingConfig, training_config
 from collidekit.training.prepare import held_out_rows
 
 
@@ -97,7 +97,8 @@ class TestParameters(TestAttackParameters, TrainingParameters):
         """The folds that are trained one after another; none where there is one training."""
         if self.checkpoint:
             return ()
-        config = self.training_config()
+        names = ("model_name", "from_checkpoint", "folds", "fold")
+        config = training_config(self.plan, {name: getattr(self, name) for name in names})
         return tuple(range(config.folds)) if config.fold < 0 else ()
 
     @property
