@@ -7,6 +7,7 @@
 
 PYTHON ?= $(shell python -c "import collidekit" 2>/dev/null && command -v python || echo .venv/bin/python)
 WORKERS ?= 2
+FOR_TESTS = pytest xdist pytest_cov hypothesis pytest_timeout coffea pandas tensorboard vector
 
 .PHONY: demo test fuzz lint docs setup remote clean
 
@@ -14,8 +15,9 @@ demo: setup
 	$(PYTHON) -m collidekit demo
 
 test: setup
-	$(PYTHON) -c "import pytest, xdist, hypothesis" 2>/dev/null || $(PYTHON) -m pip install --quiet --group test
-	$(PYTHON) -m pytest -n $(WORKERS) --dist loadscope $(TESTS)
+	$(PYTHON) -c "import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, '$(FOR_TESTS)'.split())))" \
+	  || $(PYTHON) -m pip install --quiet --group test
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadscope $(COVERAGE) $(TESTS)
 
 SEED ?= $(shell date +%s)
 
@@ -44,7 +46,7 @@ setup: $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
 	.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	@# the CPU build first: it is small, and every later requirement on torch is content with it
 	.venv/bin/python -c "import torch" 2>/dev/null || .venv/bin/python -m pip install --quiet torch==2.13.0
-	.venv/bin/python -m pip install --quiet -e ".[simulate,dask]" --group test
+	.venv/bin/python -m pip install --quiet -e ".[simulate,dask,coffea,tensorboard,pandas]" --group test
 	touch $@
 
 clean:

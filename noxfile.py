@@ -19,14 +19,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests."""
-    session.install("-e", ".[simulate,dask]", "--group", "test")
+    session.install("-e", ".[simulate,dask,coffea,tensorboard,pandas]", "--group", "test")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session(venv_backend="uv")
 def minimums(session: nox.Session) -> None:
     """The tests with the lowest versions that pyproject.toml allows."""
-    session.install("--resolution", "lowest-direct", "-e", ".", "--group", "test")
+    session.install("--resolution", "lowest-direct", "-e", ".[coffea,tensorboard,pandas]", "--group", "test")
     session.run("pytest", "-n", "2", *session.posargs)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import awkward as ak
 
 from collidekit.errors import CollidekitError
+from collidekit.extras import need
 from collidekit.plugins import kept_class, python_file
 from collidekit.readers.flatten import leaves, plain
 
@@ -42,9 +43,7 @@ def _instance(kind: type[Any], file: str) -> Any:
 
 
 def _base() -> type[Any]:
-    from coffea.processor import ProcessorABC
-
-    base: type[Any] = ProcessorABC
+    base: type[Any] = need("coffea.processor", "coffea").ProcessorABC
     return base
 
 

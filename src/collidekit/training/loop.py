@@ -133,7 +133,7 @@ class Training:
 
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
-        board = Board(self.folder / "tensorboard", self.history)
+        board = Board(self.folder / "tensorboard", self.history, self.display.say)
         with self.display, sharing_cores(torch.get_num_threads()), StopSignals() as self.signals:
             self.display.header()
             while self.epoch <= self.last_epoch and not self._stop_early():
