@@ -90,6 +90,60 @@ def test_results_that_do_not_fit_into_an_integer_are_floating_point(text: str, v
     assert np.ravel(Expression(text).evaluate(LARGE)).tolist() == [value]
 
 
+FAR = {
+    "u": np.array([BIG + 5, BIG + 7], np.uint64),
+    "v": ak.Array(np.array([BIG, BIG + 9], np.uint64)),
+    "small": np.array([2**62, 2**62 + 1], np.int64),
+    "k": np.array([7, 9], np.int64),
+    "z": np.array([0, 2], np.int64),
+    "l": ak.Array([[2**62, 2**62], [1]]),
+    "b": np.array([True, False]),
+    "f": ak.Array([[1.0, 2.0], [3.0]]),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("u - v", [5, -2]),
+        ("u - 9223372036854775807", [6, 8]),
+        ("9223372036854775809 - u", [-4, -6]),
+        ("u - small", [2**62 + 5, 2**62 + 6]),
+        ("small - u", [-(2**62) - 5, -(2**62) - 6]),
+        ("u == 9223372036854775813", [True, False]),
+        ("max(u, v)", [BIG + 5, BIG + 9]),
+        ("min(u, 3)", [3, 3]),
+        ("u if k > 7 else 0", [0, BIG + 7]),
+        ("k // z", [None, 4]),
+        ("k % z", [None, 1]),
+        ("u % z", [None, 1]),
+        ("1 + k // z", [None, 5]),
+        ("sum(l)", [2.0**63, 1.0]),
+        ("where(b, f, 0)", [[1.0, 2.0], [0.0]]),
+        ("at(f, 0)", [1.0, 3.0]),
+    ],
+)
+def test_integers_at_the_edge(text: str, values: list[object]) -> None:
+    """What 64 bits hold is exact; a division by 0 has no value."""
+    found = ak.to_list(Expression(text).evaluate(FAR))
+    if None in values:
+        assert not np.isfinite(found[0])
+        found[0] = None
+    assert found == values
+
+
+def test_one_far_row_does_not_make_the_others_wrong() -> None:
+    scope = {"a": np.array([BIG + 5, 3], np.uint64), "b": np.array([BIG, 2**64 - 1], np.uint64)}
+    with pytest.raises(CollidekitError, match="is a difference that 64 bits do not hold in some rows"):
+        Expression("a - b").evaluate(scope)
+    assert ak.to_list(Expression("1.0 * a - b").evaluate(scope))[1] == 3 - 2.0**64
+
+
+def test_a_position_is_a_whole_number() -> None:
+    with pytest.raises(CollidekitError, match=r"a position must be a whole number, not 0\.5"):
+        Expression("at(f, 0.5)").evaluate(FAR)
+
+
 def test_an_infinite_extreme_is_no_nan() -> None:
     assert ak.to_list(ak.nan_to_none(Expression("max(l)").evaluate(LARGE))) == [np.inf, -np.inf, None]
     assert ak.to_list(ak.nan_to_none(Expression("min(-l)").evaluate(LARGE))) == [-np.inf, np.inf, None]

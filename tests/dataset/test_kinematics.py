@@ -110,3 +110,14 @@ kinematics: {pt: [20, 40, 60, 80, 100, 150, 200, 300], reference: sig}
     file = write(tmp_path / "again.parquet", {"label": label, "pt": pt})
     said = [problem.text for problem in check(make_plan(text), [str(file)]).warnings]
     assert [f"training: {text}" for text in (without, empty)] == [text for text in said if "kinematics:" in text]
+
+
+def test_a_class_that_shares_no_bin_with_the_reference_has_no_weight() -> None:
+    weights = reference_weights(np.array([[752.0, 0, 0, 735], [0, 756, 757, 0]]), 1)
+    assert weights[0].tolist() == [0, 1, 1, 0]  # 1 where it has no rows
+    assert weights[1].tolist() == [1, 1, 1, 1]
+
+
+def test_a_class_that_hardly_shares_a_bin_keeps_its_rows_there_alone() -> None:
+    weights = reference_weights(np.array([[752.0, 1, 0, 735], [0, 756, 757, 0]]), 1)
+    assert weights[0].tolist() == [0, 1, 1, 0]

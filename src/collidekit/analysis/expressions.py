@@ -14,7 +14,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, RowError, choose, signed, unsigned
+from collidekit.analysis.functions import CONSTANTS, FUNCTIONS, RowError, as_number, choose, same_sign, signed, unsigned
 from collidekit.analysis.names import hide_quotes
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -59,24 +59,51 @@ def _largest(value: Any) -> float:
 
 
 def _subtract(a: Any, b: Any) -> Any:
-    """Return the signed difference, which is exact for two unsigned numbers if it is below 2^62."""
-    near, (large_a, large_b) = _signed_difference(a, b), (unsigned(a), unsigned(b))
-    if large_a is None or large_b is None or not _is_floating(near):
-        return near
-    if np.any(abs(_flat(near)) >= 2.0**62):
-        return near
-    wrapped = np.subtract(large_a, large_b)  # modulo 2^64, and so right as a signed number
-    return ak.values_astype(wrapped, np.int64) if isinstance(wrapped, ak.Array) else wrapped.astype(np.int64)
+    """Return the signed difference; of integers from 2^63 on it is exact, or an error where 64 bits do not hold it."""
+    a, b = same_sign(a, b)
+    if not (_is_large(a) or _is_large(b)) or _is_floating(a) or _is_floating(b):
+        return _signed_difference(a, b)
+    wrapped = np.subtract(_as_bits(a), _as_bits(b))  # modulo 2^64
+    near = np.subtract(a * 1.0, b * 1.0)
+    found = ak.values_astype(wrapped, np.int64) if isinstance(wrapped, ak.Array) else wrapped.astype(np.int64)
+    size, turned = abs(_flat(near)), np.signbit(_flat(near)) != (_flat(found) < 0)
+    if np.any((size >= 2.0**64) | ((size >= 2.0**62) & turned)):
+        raise CollidekitError(
+            "is a difference that 64 bits do not hold in some rows; take it of 1.0 * the numbers if it may be rounded"
+        )
+    return found
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a value is unsigned and 2^63 or more somewhere."""
+    return unsigned(value) is not None and bool(np.any(_flat(value) >= np.uint64(1 << 63)))
+
+
+def _as_bits(value: Any) -> Any:
+    """Integers as those without sign of the same bits."""
+    value = as_number(value)
+    if isinstance(value, ak.Array):
+        return ak.values_astype(value, np.uint64)
+    return np.uint64(value & (1 << 64) - 1) if isinstance(value, int) else np.asarray(value).astype(np.uint64)
 
 
 def _of_unsigned(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Remainders and whole quotients stay exact for unsigned numbers, such as event numbers from 2^63."""
+    """Remainders and whole quotients stay exact for unsigned numbers, such as event numbers from 2^63.
+
+    Where one is divided by 0 the result is NaN, and the others are in floating point.
+    """
+
+    def exact(a: Any, b: Any) -> Any:
+        a, b = same_sign(a, b)
+        if _is_large(a) and not _is_floating(b) and not np.any(_flat(b) < 0):
+            return signed(function(a, _as_bits(b)))
+        return function(signed(a), signed(b))
 
     def call(a: Any, b: Any) -> Any:
-        large, by = unsigned(a), unsigned(b) if not isinstance(b, int) else np.uint64(b) if b > 0 else None
-        if large is None or by is None:
-            return function(signed(a), signed(b))
-        return signed(function(large, by))
+        zero = np.equal(b, 0)
+        if _is_floating(a) or _is_floating(b) or not np.any(_flat(zero)):
+            return exact(a, b)
+        return choose(zero, np.nan, exact(a, choose(zero, 1, b)) * 1.0)
 
     return call
 
@@ -277,7 +304,7 @@ class Expression:
     def _value(self, node: ast.expr, scope: Mapping[str, Any]) -> Any:
         match node:
             case ast.Constant(value=value):
-                return value
+                return np.uint64(value) if isinstance(value, int) and value >= 1 << 63 else value
             case ast.Name(id=name):
                 return CONSTANTS[name] if name in CONSTANTS else scope[self._quoted.get(name, name)]
             case ast.BinOp(left=left, op=op, right=right):

@@ -75,9 +75,21 @@ def unsigned(value: Any) -> Any:
     return value if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "u" else None
 
 
+def same_sign(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return two values, a whole number from 0 on as one without sign where the other is: together they stay exact."""
+    if unsigned(a) is not None and type(b) is int and b >= 0:
+        return a, np.uint64(b)
+    if unsigned(b) is not None and type(a) is int and a >= 0:
+        return np.uint64(a), b
+    return a, b
+
+
 def choose(condition: Any, a: Any, b: Any) -> Any:
     """a where the condition holds, else b; the condition may be one for all rows."""
+    a, b = same_sign(a, b)
     if isinstance(condition, ak.Array | np.ndarray) and condition.ndim:
+        if any(isinstance(value, ak.Array) and value.ndim > 1 for value in (condition, a, b)):
+            condition, a, b = ak.broadcast_arrays(condition, a, b)  # a number of the row for each member of its list
         return ak.where(condition, a, b)
     return a if condition else b
 
@@ -112,7 +124,9 @@ def _extreme(elementwise: Any, reduce: Callable[..., Any], nothing: float) -> Ca
 
     def call(*values: Any) -> Any:
         if len(values) == 2:
-            return elementwise(*map(signed, values))
+            a, b = same_sign(*values)
+            both = unsigned(a) is not None and unsigned(b) is not None
+            return elementwise(a, b) if both else elementwise(signed(a), signed(b))
         result = reduction(*values)
         if not ak.any(result == nothing, axis=None):
             return result
@@ -148,6 +162,16 @@ def _over_conditions(reduce: Callable[..., Any]) -> Callable[[Any], Any]:
     return call
 
 
+def _sum(value: Any) -> Any:
+    """The sum over the list; in floating point where 64 bits do not hold a sum of integers."""
+    lists = _lists(value)
+    if "int" in str(ak.type(lists)):
+        near = ak.sum(lists * 1.0, axis=-1)
+        if ak.any(abs(near) >= 2.0**63, axis=None):
+            return near
+    return ak.sum(lists, axis=-1)
+
+
 def _std(value: Any) -> Any:
     lists = _lists(value)
     mean = ak.mean(lists, axis=-1)
@@ -164,7 +188,10 @@ def _at(value: Any, position: Any, inside: bool = False) -> ak.Array:
         raise CollidekitError("needs a list of numbers in each row, and this is a list of lists")
     several = isinstance(position, ak.Array) and position.ndim > 1
     sizes = ak.to_numpy(ak.num(position, axis=1)) if several else np.ones(len(lists), dtype=np.int64)
-    numbers = np.asarray(ak.flatten(position, axis=1) if several else position).astype(np.int64)
+    given = np.asarray(ak.flatten(position, axis=1) if several else position)
+    numbers = given.astype(np.int64)
+    if np.any(wrong := np.atleast_1d((numbers != given) & ~np.isnan(given.astype(np.float64)))):
+        raise CollidekitError(f"a position must be a whole number, not {np.atleast_1d(given)[wrong][0]:g}")
     row = np.repeat(np.arange(len(lists)), sizes)
     numbers, counts = np.broadcast_to(numbers, row.shape), ak.to_numpy(ak.num(lists, axis=1))[row]
     if inside and len(beyond := np.flatnonzero(numbers >= counts)):
@@ -255,7 +282,7 @@ _add(
 )
 _add("where", choose, "condition, a, b", "a where the condition holds, else b")
 
-_add("sum", _reduction(ak.sum), "list", "sum over the list (of a condition: how many hold)")
+_add("sum", _sum, "list", "sum over the list (of a condition: how many hold)")
 _add("mean", _reduction(ak.mean, nan_if_empty=True), "list", "mean over the list; NaN where it is empty")
 _add("std", _std, "list", "standard deviation over the list; NaN where it is empty")
 _add("count", lambda x: ak.num(_lists(x), axis=-1), "list", "length of the list")

@@ -205,7 +205,7 @@ def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
         return np.ones(scope.rows, dtype=np.float32)
     weights = scope.numbers(plan["weight",])
     largest = float(np.abs(weights).max(initial=0.0, where=np.isfinite(weights)))
-    if 0 < largest < SMALLEST_WEIGHT:
+    if 0 < largest < SMALLEST_WEIGHT or largest > np.finfo(np.float32).max:
         raise CollidekitError(
             f"{plan['weight',].where}: {scope.path}: the weights {plan['weight',].text!r} are at most {largest:.3g}, which single "
             f"precision cannot hold; scale them: `weight: {plan['weight',].text} * {1 / largest:.0e}` (only their ratios count)"
