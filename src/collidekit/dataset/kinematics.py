@@ -36,13 +36,16 @@ def reference_weights(histogram: Array, reference: int, tail: float = 0.05) -> A
 
     ``histogram (K, bins)`` is the sum of weights. The ratio of the normalised shapes, reference over class, is divided
     by the value that all but a fraction ``tail`` of the class's rows stay below, and held at 1: the few rows of nearly
-    empty bins must not decide how much of all the others is kept. A class is 1 where it has no rows.
+    empty bins must not decide how much of all the others is kept. A class is 1 where it has no rows, and 0 where the reference
+    has none.
     """
     positive = np.maximum(histogram, 0.0)
     total = positive.sum(axis=1, keepdims=True)
     shape = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
     ratio = np.divide(shape[reference], shape, out=np.zeros_like(shape), where=shape > 0)
     weights = np.ones_like(ratio)
+    if not shape[reference].any():  # there is no shape to bring the others to
+        return weights
     for k in range(len(ratio)):
         order = np.argsort(ratio[k])
         below = np.cumsum(shape[k][order])
