@@ -45,7 +45,7 @@ def reference_weights(histogram: Array, reference: int, tail: float = 0.05) -> A
     ratio = np.divide(shape[reference], shape, out=np.zeros_like(shape), where=shape > 0)
     weights = np.ones_like(ratio)
     if not shape[reference].any():  # there is no shape to bring the others to
-        return weights
+        return np.asarray(weights)
     for k in range(len(ratio)):
         order = np.argsort(ratio[k])
         below = np.cumsum(shape[k][order])
