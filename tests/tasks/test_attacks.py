@@ -74,7 +74,7 @@ def test_all_parameters_of_an_attack_decide_the_folder(place: Path) -> None:
     [
         ({"test_attack": "fgsm", "test_attack_magnitude": -0.1}, "--test-attack-magnitude: .*greater than or equal to 0, got -0.1"),
         ({"attack": "fgsm", "attack_magnitude": -0.1}, "--attack-magnitude: .*greater than or equal to 0, got -0.1"),
-        ({"test_attack": "fgms"}, "--test-attack: Input should be 'nominal', 'noise'.* got 'fgms'"),
+        ({"test_attack": "fgms"}, "--test-attack: there is no attack 'fgms' .did you mean 'fgsm'.*nominal, noise.* got 'fgms'"),
         ({**FGSM, "test_attack_from": "nowhere.pt"}, "nowhere.pt: there is no such checkpoint"),
     ],
 )  # fmt: skip
