@@ -1,5 +1,6 @@
 """Networks, objectives, readers and attacks of a user's: in one file, or in an installed package."""
 
+import csv
 import importlib
 import re
 import sys
@@ -196,6 +197,16 @@ def test_settings_that_a_users_objective_does_not_read_are_refused(tmp_path: Pat
         (").sum(dim=1) * weights).mean()", ").sum(dim=1) * weights)", r"must be a tensor of one number.*shape \(8,\)"),
         ("config.label_smoothing", "config.smoothing", r"cannot be made: AttributeError"),
         ("return objective", "return 7", r"Squares.build must return an Objective"),
+        (
+            "return outputs / 2",
+            "return outputs\n\n    def decode(self, raw):\n        return {'mine': raw[:, 0]}",
+            r"its head must decode the columns prob_left, prob_right, .*it gives mine",
+        ),
+        (
+            "return outputs / 2",
+            "return outputs\n\n    def decode(self, raw):\n        return raw.nothing",
+            r"its head fails on the first rows: AttributeError",
+        ),
         ("class Squares(Objective)", "class Squares", r"mine\.py: needs one objective.*: none"),
     ],
 )
@@ -367,3 +378,21 @@ def test_the_examples_of_the_page(tmp_path: Path, dataset: Dataset) -> None:
     settings |= {"learning_rate": 0.005}
     found = predict_dataset(load_checkpoint(train(dataset, tmp_path / "training", **settings)), dataset)
     assert (found.probabilities.argmax(axis=1) == found.labels).mean() == pytest.approx(0.933, abs=0.01)
+
+
+@pytest.mark.parametrize("right", ["{}", "{'rows': batch.labels == 0, 'loss': batch.labels == 1}"])
+def test_what_an_objective_calls_right_is_its_own(tmp_path: Path, dataset: Dataset, right: str) -> None:
+    """It may say nothing, and its names do not meet those of the loop."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        MINE.replace("    def loss(", f"    def right(self, outputs, batch):\n        return {right}\n\n    def loss(")
+    )
+    train(dataset, tmp_path / "training", model_name=str(file), objective=f"{file}:Squares", epochs=2)
+    with (tmp_path / "training" / "history.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    names = ["train_rows", "val_rows", "train_loss", "val_loss"] if "rows" in right else []
+    assert "train_accuracy" not in rows[0]
+    assert float(rows[0]["rows"]) > 100
+    for name in [one for one in names if "rows" in one]:
+        assert 0.4 < float(rows[1][name]) < 0.6
+    assert float(rows[1]["train_loss"]) < 0.5

@@ -104,3 +104,16 @@ def test_one_column_of_all_shards(tmp_path: Path) -> None:
     batch = toys.all_rows(dataset)
     assert dataset.column("key").tolist() == batch.keys.tolist()
     assert dataset.column("weight").tolist() == batch.weights.tolist()
+
+
+def test_a_damaged_shard_is_one_clear_error(tmp_path: Path) -> None:
+    dataset = toys.make_dataset(tmp_path, toys.TOY, toys.toy_table(1500))
+    shard = dataset.blocks[0].path
+    content = bytearray(shard.read_bytes())
+    for block in dataset.blocks:
+        content[block.offset + 8 : block.offset + block.bytes] = b"\xff" * (block.bytes - 8)
+    shard.write_bytes(content)
+    with pytest.raises(
+        CollidekitError, match=r"shard_00000.arrow: is damaged: column 'key' cannot be read .*constructs"
+    ):
+        dataset.column("key")

@@ -85,3 +85,14 @@ def test_a_csv_table_goes_the_way_of_the_moons(tmp_path: Path) -> None:
     assert (found[0].inputs["plane"] == found[1].inputs["plane"]).all()
     assert (found[0].spectators["mass"] == found[1].spectators["mass"]).all()
     assert (found[0].labels == found[1].labels).all()
+
+
+def test_an_empty_cell_beside_integers_that_double_precision_would_round(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("n,x\n9007199254740993,1\n,2\n")
+    with open_file(str(path)) as reader:
+        assert "n" not in reader.columns
+        assert reader.unreadable["n"].startswith("integers above 2^53 beside empty cells")
+    path.write_text("n,x\n9007199254740991,1\n,2\n")
+    with open_file(str(path)) as reader:
+        assert np.isnan(np.asarray(reader.read(["n"], 0, 2)["n"])[1])

@@ -347,12 +347,6 @@ class Expression:
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             message = in_words(str(error).strip() or type(error).__name__)
             raise self._error(f"{name + ': ' if name else ''}{message}") from None
-        except RuntimeError:
-            if not any(type(value) is int and not -(2**63) <= value < 2**63 for value in values):
-                raise
-            raise self._error(
-                "an integer beyond 63 bits cannot be used here; write it with an exponent: 1e20"
-            ) from None
 
 
 def _depth(tree: ast.expr) -> int:

@@ -26,7 +26,7 @@ class Strict(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_flags(cls, value: Any, info: ValidationInfo) -> Any:
-        """True and False, which YAML also writes as yes, no, on and off, are no numbers and no names."""
+        """True and False are no numbers and no names."""
         kind = str(cls.model_fields[str(info.field_name)].annotation)
         parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
         if any(isinstance(part, bool) for part in parts) and not re.search(r"\bbool\b|\bAny\b", kind):

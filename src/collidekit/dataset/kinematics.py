@@ -50,9 +50,8 @@ def reference_weights(histogram: Array, reference: int, tail: float = 0.05) -> A
         order = np.argsort(ratio[k])
         below = np.cumsum(shape[k][order])
         level = ratio[k][order][min(np.searchsorted(below, 1 - tail), len(order) - 1)]
-        level = (
-            level or ratio[k].max() or 1.0
-        )  # a class that hardly shares a bin keeps its few rows there, and no others
+        # a class that hardly shares a bin keeps its few rows there, and no others
+        level = level or ratio[k].max() or 1.0
         weights[k] = np.where(shape[k] > 0, np.minimum(ratio[k] / level, 1.0), 1.0)
     return np.asarray(weights)
 

@@ -121,9 +121,14 @@ class Dataset:
         options = pa.ipc.IpcReadOptions(included_fields=[self._schema.get_field_index(name)])
         parts = [np.zeros(0, dtype=self._schema.field(name).type.to_pandas_dtype())]
         for path in dict.fromkeys(block.path for block in self.blocks):
-            with pa.OSFile(str(path)) as file:
-                reader = pa.ipc.open_file(file, options=options)
-                parts += [reader.get_batch(i).column(0).to_numpy() for i in range(reader.num_record_batches)]
+            try:
+                with pa.OSFile(str(path)) as file:
+                    reader = pa.ipc.open_file(file, options=options)
+                    parts += [reader.get_batch(i).column(0).to_numpy() for i in range(reader.num_record_batches)]
+            except (pa.ArrowException, OSError) as error:
+                raise _damaged(
+                    path, f"column {name!r} cannot be read ({' '.join(str(error).split())[:160]})"
+                ) from error
         return np.concatenate(parts)
 
     @property

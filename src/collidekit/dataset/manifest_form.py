@@ -11,7 +11,6 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.kinematics import number_of_bins
 
 Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Integer = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Kind = Literal["int64", "uint64", "float64"]
 

@@ -172,7 +172,9 @@ class Predictions:
         try:
             table = pq.read_table(path, page_checksum_verification=True)
         except (OSError, pa.ArrowInvalid) as error:
-            raise CollidekitError(f"{path}: not a readable Parquet file ({error})") from error
+            raise CollidekitError(
+                f"{path}: not a readable Parquet file ({error}); remove it and predict again"
+            ) from error
         text = (table.schema.metadata or {}).get(b"collidekit")
         if text is None:
             raise CollidekitError(f"{path}: not a file of predictions; make one with 'collidekit predict'")

@@ -53,7 +53,7 @@ def _of_epochs(folder: Path, epochs: list[dict[str, str]]) -> dict[str, Any]:
         "epochs": len(epochs),
         "best_epoch": int(float(best["epoch"])),
         "validation_loss": float(best["val_loss"]),
-        "validation_accuracy": float(best["val_accuracy"]),
+        **({"validation_accuracy": float(best["val_accuracy"])} if "val_accuracy" in best else {}),
         "rows_per_epoch": int(float(best["rows"])),
         "steps": int(float(epochs[-1]["steps"])),
         "seconds_in_steps": sum(float(row["seconds"]) for row in epochs),

@@ -47,6 +47,8 @@ class CsvReader(FileReader):
         self._rows = self._look()
         for name in self._names:
             kind = self._types.get(name, pa.float64())
+            if name in self.unreadable:
+                continue
             if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
                 self.columns[name] = str(kind).replace("double", "float64")
             else:
@@ -66,6 +68,7 @@ class CsvReader(FileReader):
         while True:
             rows, nulls = 0, set()
             large: set[str] = set()
+            exact: set[str] = set()
             try:
                 for batch in self._batches(self._names):
                     rows += batch.num_rows
@@ -73,6 +76,8 @@ class CsvReader(FileReader):
                         self._types.setdefault(name, column.type)
                         if column.null_count and not pa.types.is_string(column.type):
                             nulls.add(name)
+                        if pa.types.is_integer(column.type) and _largest(column) > 2**53:
+                            exact.add(name)
                         if column.type == pa.float64() and (pc.max(column).as_py() or 0) >= 2.0**63:
                             large.add(name)
             except pa.ArrowInvalid as error:
@@ -90,6 +95,9 @@ class CsvReader(FileReader):
                 tried |= new
                 continue
             self._types |= dict.fromkeys(nulls, pa.float64())
+            self.unreadable |= dict.fromkeys(
+                sorted(nulls & exact), "integers above 2^53 beside empty cells, which no column holds both exactly"
+            )
             return rows
 
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
@@ -131,6 +139,12 @@ class CsvReader(FileReader):
 
     def close(self) -> None:
         self._stream = None
+
+
+def _largest(column: pa.Array) -> int:
+    """The largest absolute value of integers, 0 where all cells are empty."""
+    ends = pc.min_max(column).as_py()
+    return int(max(abs(end) for end in (0, ends["min"] or 0, ends["max"] or 0)))
 
 
 def _plain(column: Any) -> ak.Array:

@@ -11,7 +11,6 @@ from typing import Any
 
 import law
 import luigi
-from rich.markup import escape
 
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
@@ -66,6 +65,9 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     verbose = luigi.BoolParameter(
         default=False, significant=False, description="print settings, files and statistics too"
     )
+
+    made = False
+    """Whether this process has made the output."""
 
     exclude_index = True
     task_namespace = ""
@@ -132,8 +134,9 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
                 self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
                 return
             if other := differences(self.folder, self.identity()):
-                self.say(f"[dim]{escape(other)}[/dim]")
+                self.say(f"[dim]{literal(other)}[/dim]")
             self.make()
+            self.made = True
 
     def versions_in_path(self) -> list[str]:
         """The version names that stand in the path."""

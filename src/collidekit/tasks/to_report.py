@@ -5,7 +5,6 @@ from typing import Any
 
 import luigi
 from rich.console import Console
-from rich.markup import escape
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.ensemble import EnsembleResult, RocLine
@@ -64,7 +63,7 @@ def run_to_report(task: ReportTask) -> None:
     if task.complete():
         _print_table(console, task)
         if note := known_note(task.folder):
-            console.print(f"[bold red]{escape(note)}[/bold red]", highlight=False)
+            console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)
         console.print(
             f"[bold green]Report[/bold green] (was there already): {literal(task.folder / 'report.html')}",
             highlight=False,
@@ -75,9 +74,13 @@ def run_to_report(task: ReportTask) -> None:
     roc = needed.pop("roc")
     for other in needed.values():
         run_with_requirements(other)
-    if roc.complete():
+    if shown := roc.complete():
         _print_table(console, task)
     run_with_requirements(task)
+    if not roc.made and not shown:  # another process made it meanwhile, and said so elsewhere
+        _print_table(console, task)
+    if not task.made:
+        console.print(f"[bold green]Report[/bold green]: {literal(task.folder / 'report.html')}", highlight=False)
 
 
 def _train_each(console: Console, task: ReportTask) -> None:

@@ -13,12 +13,10 @@ from collidekit.extras import need
 from collidekit.files import replacing
 from collidekit.plain_text import literal
 
-COLUMNS = (  # those of targets follow
+COLUMNS = (  # those that an objective adds follow, and those of targets
     "epoch",
     "train_loss",
     "val_loss",
-    "train_accuracy",
-    "val_accuracy",
     "learning_rate",
     "rows",
     "seconds",
@@ -46,7 +44,7 @@ class History:
     def write(self, folder: Path) -> None:
         """``history.csv`` (a row an epoch) and ``steps.csv`` (a row a step); written anew, so a resumed training fits."""
         with replacing(folder / "history.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-            columns = dict.fromkeys([*COLUMNS, *(name for row in self.epochs for name in row)])
+            columns = dict.fromkeys(name for row in self.epochs or [dict.fromkeys(COLUMNS, 0.0)] for name in row)
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.epochs)

@@ -43,6 +43,7 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
         build_attack(config.model_copy(update={"attack_individual_factors": False}), analysis, tagger.scaling)
         outputs = _answer(config.model_name, tagger, few)
         check_outputs(config.model_name, outputs, len(few), head.outputs)
+        _check_columns(config.objective, tagger, outputs, analysis)
         if OBJECTIVES.own(config.objective) and type(objective).begin is Objective.begin:
             _check_loss(config.objective, objective, outputs, few)
 
@@ -52,6 +53,21 @@ def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> N
     if outputs.shape != (rows, wanted):
         raise CollidekitError(
             f"network {name}: gives outputs of shape {tuple(outputs.shape)} for {rows} rows, not {wanted} for each"
+        )
+
+
+def _check_columns(name: str, tagger: Tagger, raw: torch.Tensor, analysis: Analysis) -> None:
+    """Raise an error where the head of a user's objective does not decode what predictions hold."""
+    wanted = {f"prob_{label}" for label in analysis.classes}
+    try:
+        found = tagger.head.decode(raw)
+    except Exception as error:
+        raise CollidekitError(f"objective {name}: its head fails on the first rows: {_said(error)}") from error
+    if not isinstance(found, dict) or not wanted <= found.keys() <= {*wanted, "prob_relegated"}:
+        given = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
+        raise CollidekitError(
+            f"objective {name}: its head must decode the columns {', '.join(sorted(wanted))}, and prob_relegated where rows may be "
+            f"refused; it gives {given}"
         )
 
 

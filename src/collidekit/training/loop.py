@@ -43,7 +43,7 @@ from collidekit.trust import code_of, own_code
 SAVE_SECONDS = 120.0
 FIRST_STOP = 20
 FLAT = 1e-9
-_SUMS = {"right": "accuracy"}
+_SUMS = {"right": "right_accuracy"}
 """Sums of an epoch as checkpoints of earlier versions name them."""
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes would stand amid the table of epochs
@@ -230,8 +230,9 @@ class Training:
 
     def _weigh(self, outputs: Tensor, batch: Batch, weights: Tensor) -> dict[str, float]:
         """The weight of all rows, and of those that are right in each sense of the objective."""
-        right = {name: (rows * weights).sum().item() for name, rows in self.objective.right(outputs, batch).items()}
-        return {**right, "weight": weights.sum().item()}
+        right = self.objective.right(outputs, batch)
+        counts = {f"right_{name}": (rows * weights).sum().item() for name, rows in right.items()}
+        return {**counts, "weight": weights.sum().item()}
 
     def _finish_epoch(self) -> dict[str, float]:
         """Validate, note the epoch, keep the best model and a checkpoint."""
@@ -242,7 +243,10 @@ class Training:
             "epoch": self.epoch,
             "train_loss": sums["loss"] / max(sums["rows"], 1),
             "val_loss": val_loss,
-            **{f"train_{name}": sums[name] / sums["weight"] if sums["weight"] > 0 else 0.0 for name in shares},
+            **{
+                f"train_{name}": sums[f"right_{name}"] / sums["weight"] if sums["weight"] > 0 else 0.0
+                for name in shares
+            },
             **{f"val_{name}": share for name, share in shares.items()},
             "learning_rate": learning_rate_of(self.optimizer),
             "rows": sums["rows"],

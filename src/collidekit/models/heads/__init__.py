@@ -1,7 +1,7 @@
 """Heads: what the outputs of a network mean. A head says how many it needs, and turns them into columns of predictions."""
 
-from collidekit.models.heads.base import Column, Head
+from collidekit.models.heads.base import Head
 from collidekit.models.heads.classes import ClassesHead
 from collidekit.models.heads.relegation import RelegationHead
 
-__all__ = ["ClassesHead", "Column", "Head", "RelegationHead"]
+__all__ = ["ClassesHead", "Head", "RelegationHead"]

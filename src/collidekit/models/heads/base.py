@@ -2,27 +2,16 @@
 
 from typing import Self
 
-from attrs import frozen
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Analysis
 
 
-@frozen
-class Column:
-    """A column of predictions, one number for each row."""
-
-    name: str
-    unit: str = ""
-
-
 class Head(nn.Module):
-    """Base of all heads, in torch alone, so that a graph can hold it.
+    """Base of all heads, in torch alone, so that a graph can hold it."""
 
-    ``columns`` are what ``decode`` gives, in order.
-    """
-
-    columns: tuple[Column, ...]
+    columns: tuple[str, ...]
+    """The names of what ``decode`` gives, in order."""
 
     @classmethod
     def of(cls, analysis: Analysis) -> Self:

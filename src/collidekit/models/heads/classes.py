@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
-from collidekit.models.heads.base import Column, Head
+from collidekit.models.heads.base import Head
 
 
 class ClassesHead(Head):
@@ -16,7 +16,7 @@ class ClassesHead(Head):
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()
         self.classes = tuple(classes)
-        self.columns = tuple(Column(f"prob_{name}") for name in self.classes)
+        self.columns = tuple(f"prob_{name}" for name in self.classes)
 
     @classmethod
     def of(cls, analysis: Analysis) -> Self:
@@ -29,4 +29,4 @@ class ClassesHead(Head):
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
         """The probabilities, by the softmax of all raw numbers."""
         probabilities = torch.softmax(raw.double(), dim=1)
-        return {column.name: probabilities[:, k] for k, column in enumerate(self.columns)}
+        return {name: probabilities[:, k] for k, name in enumerate(self.columns)}

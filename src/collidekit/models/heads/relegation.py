@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from collidekit.models.heads.base import Column
 from collidekit.models.heads.classes import ClassesHead
 
 
@@ -22,7 +21,7 @@ class RelegationHead(ClassesHead):
 
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__(classes)
-        self.columns = (*self.columns, Column("prob_relegated"))
+        self.columns = (*self.columns, "prob_relegated")
 
     @property
     def outputs(self) -> int:
