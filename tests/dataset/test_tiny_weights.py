@@ -1,11 +1,16 @@
 """Weights that single precision cannot hold."""
 
+from pathlib import Path
+
 import awkward as ak
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
+from collidekit.dataset.check import check
 from collidekit.dataset.rows import build_rows
 from collidekit.errors import CollidekitError
 
@@ -21,7 +26,7 @@ def weights(scale: float) -> np.ndarray:
     return build_rows(Plan(*parse_analysis(ANALYSIS)), chunk, "w.root", 0, 0).batch.weights.numpy()
 
 
-@pytest.mark.parametrize("scale", [1e-46, 1e-40, 1e-160])
+@pytest.mark.parametrize("scale", [1e-46, 1e-40, 1e-160, 1e39, 1e160])
 def test_they_are_an_error_that_says_how_to_scale(scale: float) -> None:
     with pytest.raises(CollidekitError, match=r"w.root: the weights 'w' are at most .*; scale them: `weight: w \* "):
         weights(scale)
@@ -35,3 +40,12 @@ def test_others_keep_their_ratios(scale: float) -> None:
 
 def test_weights_of_zero_stay() -> None:
     assert (weights(0.0) == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-46, 1e160])
+def test_check_says_so_too(tmp_path: Path, scale: float) -> None:
+    label = np.arange(100) % 2
+    table = pa.table({"label": label, "x": np.random.default_rng(1).normal(label, 1), "w": np.full(100, scale)})
+    pq.write_table(table, tmp_path / "w.parquet")
+    found = check(Plan(*parse_analysis(ANALYSIS)), [str(tmp_path / "w.parquet")])
+    assert any("the weights 'w' are at most" in problem.text for problem in found.errors)

@@ -13,7 +13,7 @@ from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.hashing import hash_inputs, mix, told_apart
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
-from collidekit.dataset.rows import make_batch, select_rows
+from collidekit.dataset.rows import given_weights, make_batch, select_rows
 from collidekit.dataset.separation import summaries
 from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
 
@@ -133,7 +133,7 @@ class Part:
     def _weigh(self, plan: Plan, scope: Scope) -> NDArray[np.float32]:
         if ("weight",) not in plan:
             return np.ones(scope.rows, dtype=np.float32)
-        weights = scope.numbers(plan["weight",]).astype(np.float32)
+        weights = given_weights(plan, scope)
         self._finite(scope, "the weight", weights)
         self.negative_weights += int((weights < 0).sum())
         return weights

@@ -203,6 +203,13 @@ def _available(plan: Plan, scope: Scope, names: frozenset[str]) -> bool:
 def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     if ("weight",) not in plan or (keep_all and not _available(plan, scope, plan["weight",].names)):
         return np.ones(scope.rows, dtype=np.float32)
+    weights = given_weights(plan, scope)
+    _check_finite(scope, weights, f"the weight {plan['weight',].text!r} is {{}}")
+    return weights
+
+
+def given_weights(plan: Plan, scope: Scope) -> Array:
+    """The weights of an analysis (N,) in single precision; an error where that cannot hold them."""
     weights = scope.numbers(plan["weight",])
     largest = float(np.abs(weights).max(initial=0.0, where=np.isfinite(weights)))
     if 0 < largest < SMALLEST_WEIGHT or largest > np.finfo(np.float32).max:
@@ -210,10 +217,7 @@ def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
             f"{plan['weight',].where}: {scope.path}: the weights {plan['weight',].text!r} are at most {largest:.3g}, which single "
             f"precision cannot hold; scale them: `weight: {plan['weight',].text} * {1 / largest:.0e}` (only their ratios count)"
         )
-    with np.errstate(over="ignore"):
-        weights = weights.astype(np.float32)
-    _check_finite(scope, weights, f"the weight {plan['weight',].text!r} is {{}}")
-    return weights
+    return weights.astype(np.float32)
 
 
 def matches(path: str, pattern: str) -> bool:
