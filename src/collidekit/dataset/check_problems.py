@@ -54,7 +54,7 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
         if not part.class_counts.get(name):
             text = f"{part.name}: no row is in class {name!r} ({plan.analysis.classes[name]})"
             yield Problem(text, error=part.name == "training")
-        elif part.weight_sums[name] <= 0:
+        elif part.weight_sums.get(name, 1.0) <= 0:  # none where the weights themselves are a problem of the file
             text = (
                 f"{part.name}: the weights of class {name!r} sum to {part.weight_sums[name]:g}; it must be more than 0"
             )

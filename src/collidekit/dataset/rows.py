@@ -212,12 +212,13 @@ def given_weights(plan: Plan, scope: Scope) -> Array:
     """The weights of an analysis (N,) in single precision; an error where that cannot hold them."""
     weights = scope.numbers(plan["weight",])
     largest = float(np.abs(weights).max(initial=0.0, where=np.isfinite(weights)))
-    if 0 < largest < SMALLEST_WEIGHT or largest > np.finfo(np.float32).max:
+    if 0 < largest < SMALLEST_WEIGHT or largest > float(np.finfo(np.float32).max):
         raise CollidekitError(
             f"{plan['weight',].where}: {scope.path}: the weights {plan['weight',].text!r} are at most {largest:.3g}, which single "
             f"precision cannot hold; scale them: `weight: {plan['weight',].text} * {1 / largest:.0e}` (only their ratios count)"
         )
-    return weights.astype(np.float32)
+    with np.errstate(over="ignore"):  # infinite ones are told apart by whoever asks
+        return weights.astype(np.float32)
 
 
 def matches(path: str, pattern: str) -> bool:

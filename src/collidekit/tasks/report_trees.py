@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from collidekit.dataset.loader import Dataset
+from collidekit.dataset.overlap import is_loud
 from collidekit.evaluation.trees import TreeComparison, compare_with_trees, lost_note, sample_of, thinned
 from collidekit.files import read_json
 from collidekit.inference.predictions import Predictions
@@ -13,6 +14,8 @@ from collidekit.training.prepare import held_out_rows
 def compare(inference: InferenceTask, predictions: Predictions) -> list[TreeComparison]:
     """Of a training that has nothing but classes to learn; none where it has, or where attacked rows are judged."""
     if inference.checkpoint or inference.test_attack_settings.attack != "nominal" or not predictions.definitions:
+        return []
+    if is_loud(inference.overlap_note):  # on rows that both have learned from
         return []
     config = next(iter(inference.trainings().values())).training_config()  # of several folds the first
     if config.objective != "classification" or config.attack != "nominal":
