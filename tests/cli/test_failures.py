@@ -29,7 +29,7 @@ def test_calibrate_leaves_the_model(
 def test_explain_leaves_no_half_a_folder(
     tmp_path: Path, trained: Trained, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain, "write_json", failing)
+    monkeypatch.setattr(explain, "write_sealed", failing)
     refused("explain", trained.task, trained.test, "-o", tmp_path / "out", "--rows", 50, "--repeats", 2, "--steps", 2)
     assert not list(tmp_path.iterdir())
 

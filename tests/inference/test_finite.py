@@ -11,10 +11,12 @@ import toys
 
 from collidekit.analysis.load import load_analysis
 from collidekit.analysis.scope import Plan
+from collidekit.dataset.batch import Batch
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.inference.predict import predict_files, predict_files_each
 from collidekit.inference.predictions import Predictions
+from collidekit.models import Tagger
 from collidekit.training.checkpoint import Checkpoint
 
 
@@ -33,14 +35,15 @@ def test_weights_of_nan(checkpoint: Checkpoint, files: list[str]) -> None:
 
 
 def test_one_row_of_nan(checkpoint: Checkpoint, files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = type(checkpoint.tagger).forward
+    predict = type(checkpoint.tagger).predict
 
-    def spoiled(self: torch.nn.Module, batch: object, *more: object) -> torch.Tensor:
-        answers = forward(self, batch, *more)
-        answers[batch.source[:, 1] == 5] = torch.nan  # type: ignore[attr-defined]
+    def spoiled(self: Tagger, batch: Batch) -> dict[str, torch.Tensor]:
+        answers = predict(self, batch)
+        for column in answers.values():
+            column[batch.source[:, 1] == 5] = torch.nan
         return answers
 
-    monkeypatch.setattr(type(checkpoint.tagger), "forward", spoiled)
+    monkeypatch.setattr(type(checkpoint.tagger), "predict", spoiled)
     with pytest.raises(CollidekitError, match=r"a.parquet: row 5: the model answers NaN"):
         predict_files(checkpoint, Plan(checkpoint.analysis), files[:1])
     with pytest.raises(CollidekitError, match=r"a.parquet: row 5: model 1 answers NaN"):

@@ -114,20 +114,13 @@ def test_names_that_are_taken_get_their_kind_before_them(predictions: Prediction
         np.testing.assert_array_equal(columns[name], column)
 
 
-def test_event_numbers_called_file_and_row_do_not_hide_where_a_row_comes_from(tmp_path: Path) -> None:
-    import awkward as ak
+@pytest.mark.parametrize("name", ["file", "row"])
+def test_event_numbers_called_as_the_place_of_a_row_are_refused(tmp_path: Path, name: str) -> None:
     import toys
 
-    from collidekit.inference.predict import predict
-    from collidekit.models import Tagger, build_network
-
-    table = toys.gaussians_table(20, 1.0)
-    table = ak.with_field(table, table.event * 10, "row")
-    dataset = toys.make_dataset(tmp_path, toys.GAUSSIANS.replace("event: [event]", "event: [event, row]"), table)
-    tagger = Tagger(dataset.analysis, build_network("mlp", dataset.analysis.inputs, 2, {}))
-    found = predict(tagger, dataset.analysis, [toys.all_rows(dataset)])
-    assert found.event["row"].tolist() == list(range(20))
-    assert found.event["event_row"].tolist() == [10 * i for i in range(20)]
+    text = toys.GAUSSIANS.replace("event: [event]", f"event: [event, {name}]")
+    with pytest.raises(CollidekitError, match=rf"event.1: '{name}' is another column of the predictions"):
+        toys.write_analysis(tmp_path / "toy.yaml", text)
 
 
 def test_other_suffixes_and_files(predictions: Predictions, tmp_path: Path) -> None:

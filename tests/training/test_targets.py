@@ -93,7 +93,7 @@ def test_the_step_follows_the_weighted_sum(training: Any, with_targets: Dataset)
     parameters = list(ready.tagger.parameters())
     gradients = torch.autograd.grad(classes + others["side"] + 2 * others["vertex"], parameters)
     before = [p.detach().clone() for p in parameters]
-    loss, _, _, parts = ready._train_step(batch)
+    loss, _, parts = ready._train_step(batch)
     assert loss == pytest.approx(classes.item())
     assert parts == pytest.approx({name: value.item() for name, value in others.items()})
     rate = ready.optimizer.param_groups[0]["lr"]

@@ -10,8 +10,8 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    PlainSerializer,
     ValidationInfo,
-    field_serializer,
     field_validator,
     model_validator,
 )
@@ -65,6 +65,8 @@ Unit = Annotated[str, AfterValidator(_drawable)]
 Name = Annotated[str, AfterValidator(_identifier)]
 Kind = Literal["continuous", "integer", "flag"]
 Scaling = Literal["standard", "robust", "none"]
+Bound = Annotated[float, PlainSerializer(lambda bound: bound if isfinite(bound) else str(bound), when_used="json")]
+"""JSON has no infinity: it is written as text."""
 
 
 class Feature(Strict):
@@ -79,7 +81,7 @@ class Feature(Strict):
     unit: Unit = ""
     kind: Kind = "continuous"
     default: FiniteFloat | None = None
-    bounds: tuple[float, float] | None = None
+    bounds: tuple[Bound, Bound] | None = None
     attackable: bool = True
     scaling: Scaling = "standard"
 
@@ -98,11 +100,6 @@ class Feature(Strict):
         if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds {list(self.bounds)} must be [low, high] with low < high")
         return self
-
-    @field_serializer("bounds", when_used="json")
-    def _as_text(self, bounds: tuple[float, float] | None) -> list[float | str] | None:
-        """JSON has no infinity: it is written as text."""
-        return None if bounds is None else [bound if isfinite(bound) else str(bound) for bound in bounds]
 
     @property
     def fill(self) -> float:

@@ -60,9 +60,7 @@ def predict_each(
         for name, values in batch.spectators.items():
             spectators.setdefault(name, []).append(values.numpy().copy())
         source = {"file": batch.source[:, 0], "row": batch.source[:, 1]}
-        for name, values in batch.event.items():
-            event.setdefault(f"event_{name}" if name in source else name, []).append(values.numpy().copy())
-        for name, values in source.items():
+        for name, values in {**batch.event, **source}.items():
             event.setdefault(name, []).append(values.numpy().copy())
     if not labels:
         raise NothingToPredictError("no row passes the selection, so there is nothing to predict")

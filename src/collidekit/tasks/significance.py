@@ -60,7 +60,8 @@ class SignificanceTask(TestParameters):
     @cached_property
     def title(self) -> str:
         """Of the table and of plots."""
-        return f"{self.analysis.name}, {trained(self)} {self.hash}"
+        baseline = self.inference("classification", self._seeds()[0])
+        return f"{self.analysis.name}, {trained(baseline)} {self.hash}"
 
     def objectives(self) -> list[str]:
         """The baseline first, then the variants."""

@@ -177,6 +177,8 @@ class Training:
 
     def _stop_if_told(self) -> None:
         """The state is saved at this point."""
+        if self.signals.received == "SIGINT":
+            raise KeyboardInterrupt
         if self.signals.received:
             raise CollidekitError(
                 f"{self.folder}: stopped by {self.signals.received} in epoch {min(self.epoch, self.last_epoch)}; the state is "

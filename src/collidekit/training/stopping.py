@@ -14,7 +14,11 @@ _EPOCH = re.compile(r"model_(\d+)\.pt")
 
 
 class StopSignals:
-    """Within its block SIGTERM and SIGHUP do not end the process: ``received`` names the first that came."""
+    """Within its block SIGTERM, SIGHUP and the first Ctrl-C do not end the process: ``received`` names the first that came.
+
+    So nothing is cut off in the middle, nor is an interrupt lost that arrives where Python ignores exceptions. A second
+    Ctrl-C ends at once.
+    """
 
     def __init__(self) -> None:
         self.received = ""
@@ -22,12 +26,14 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for kind in (signal.SIGTERM, signal.SIGHUP):
+            for kind in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup has it
                     self._before[kind] = signal.signal(kind, self._note)
         return self
 
     def _note(self, number: int, frame: object) -> None:
+        if number == signal.SIGINT and self.received == "SIGINT":
+            raise KeyboardInterrupt
         self.received = self.received or signal.Signals(number).name
 
     def __exit__(self, *error: object) -> None:
