@@ -30,6 +30,7 @@ lint: setup
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	MYPYPATH=src $(PYTHON) -m mypy --config-file= --ignore-missing-imports benchmarks
 
 docs: setup
 	$(PYTHON) -m pip install --quiet --group docs

@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from collidekit.shipped import load_plan
 from collidekit.training.config import training_config
 from collidekit.training.loop import Training
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "nominal": {},
     "noise": {"attack": "noise"},
     "fgsm, replace": {"attack": "fgsm"},
@@ -54,7 +55,12 @@ def measure(network, plan, dataset, folder, given) -> dict[str, list[float]]:  #
     """Seconds of a step of each setting in each round."""
     trainings = {}
     for name, settings in SETTINGS.items():
-        wanted = {"model_name": network, "batch_size": given.batch_size, "attack_magnitude": 0.05, **settings}
+        wanted: dict[str, Any] = {
+            "model_name": network,
+            "batch_size": given.batch_size,
+            "attack_magnitude": 0.05,
+            **settings,
+        }
         config = training_config(plan, wanted)
         trainings[name] = Training(config, dataset, folder / f"{network} {name}", accelerator="cpu")
     seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}

@@ -31,6 +31,7 @@ def measure_rate(network: str, batch: int) -> None:
 
     import collidekit as ck
     from collidekit.memory import keep_freed_memory
+    from collidekit.models.heads import ClassesHead
     from collidekit.models.registry import build_network
     from collidekit.models.tagger import Tagger
     from collidekit.objectives.classification import Classification
@@ -49,7 +50,8 @@ def measure_rate(network: str, batch: int) -> None:
         data = prepare(dataset, config, 1)
         batches = [rows for rows in data.training if len(rows) == batch]
     objective = Classification(torch.ones(len(plan.analysis.classes)))
-    tagger = Tagger(plan.analysis, build_network(network, plan.analysis.inputs, objective.outputs, {}))
+    head = ClassesHead.of(plan.analysis)
+    tagger = Tagger(plan.analysis, build_network(network, plan.analysis.inputs, head.outputs, {}), head)
     tagger.scaling.fit(data.statistics)
     optimizer = build_optimizer("AdamW", tagger.parameters(), 1e-3, (0.95, 0.999), 1e-6, 0.01)
 

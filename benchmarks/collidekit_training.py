@@ -23,7 +23,7 @@ def build(settings: dict[str, Any]) -> Side:
     device, mixed = settings["device"], settings["precision"] == "bf16"
     analysis, jets, scaling = torch.load(Path(settings["folder"]) / "jets.pt", weights_only=False)
     objective = Classification(torch.ones(len(analysis.classes)))
-    network = build_network(settings["network"], analysis.inputs, objective.outputs, settings["options"])
+    network = build_network(settings["network"], analysis.inputs, len(analysis.classes), settings["options"])
     tagger = Tagger(analysis, network)
     tagger.scaling.load_state_dict(scaling)
     tagger.to(device)

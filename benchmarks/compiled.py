@@ -34,7 +34,7 @@ class Side:
     def __init__(self, name: str, options: dict[str, Any], dataset: Dataset, rows: Batch, compiled: bool) -> None:
         torch.manual_seed(1)
         self.objective = Classification(torch.ones(len(dataset.analysis.classes)))
-        network = build_network(name, dataset.analysis.inputs, self.objective.outputs, options)
+        network = build_network(name, dataset.analysis.inputs, len(dataset.analysis.classes), options)
         self.tagger = Tagger(dataset.analysis, network)
         self.tagger.scaling.fit(statistics(rows, dataset.analysis))
         self.optimizer = build_optimizer("AdamW", self.tagger.parameters(), 1e-3, (0.95, 0.999), 1e-6, 0.01)

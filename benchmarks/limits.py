@@ -72,7 +72,7 @@ def main() -> None:
         "and windows": lambda: [None for _ in loader._windows()],
         "and batches in random order": lambda: [None for _ in loader],
         "all, with the checksums of the first epoch": lambda: (
-            dataset_once._verified.clear(),
+            dataset_once._verified.clear(),  # type: ignore[func-returns-value]
             [None for _ in Loader(dataset_once, BATCH, shuffle=True, seed=1, threads=0)],
         ),
     }

@@ -103,7 +103,9 @@ def one(job: tuple[Path, float, float, int, int, list[str]]) -> list[dict[str, A
                              objective=objective, n_threads=1)  # fmt: skip
         with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
             run_with_requirements(task)
-        judge = Judge(task.predictions(), task.analysis.figure_of_merit)
+        merit = task.analysis.figure_of_merit
+        assert merit is not None
+        judge = Judge(task.predictions(), merit)
         shutil.rmtree(task.folder)  # half a million rows each
         return judge
 

@@ -110,7 +110,7 @@ class Benchmark:
         pythons = {"weaver": given.weaver, "collidekit": sys.executable}
 
         def told(text: str, turns: int) -> None:
-            progress.update(task, advance=turns, **({"description": text} if text else {}))
+            progress.update(task, advance=turns, description=text or None)
 
         for network, batch in self.cells:
             settings = settings_of(given, folder, network, batch)
