@@ -255,6 +255,11 @@ def predict(
         console.print(roc_table(results))
         for ensemble in ensembles:
             console.print(ensemble_table(ensemble))
+    if names := done.predictions.values_with_truth():
+        from collidekit.evaluation.residuals import measure_residuals
+        from collidekit.tasks.residuals import residual_table
+
+        console.print(residual_table(measure_residuals(done.predictions, names)))
     console.print(f"[bold green]Predictions[/bold green]: {literal(done.path)}")
 
 

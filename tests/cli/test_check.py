@@ -77,7 +77,7 @@ def test_rows_in_two_classes_and_in_none(tmp_path: Path) -> None:
     assert [problem.error for problem in found.problems] == [True]
     assert "20 rows are in both class 'background' and class 'signal'; the first is row 0 of" in texts(found)
     found = checked([tmp_path / "a.root"])
-    assert found.parts[0].no_class == 20
+    assert found.parts[0].left_out == 20
     assert not found.problems
 
 
@@ -211,7 +211,7 @@ def test_the_files_that_the_analysis_names(trained: Trained, run: Run) -> None:
     (trained.folder / "named.yaml").write_text(ANALYSIS + "files: {training: train.root, test: test.root}\n")
     result = run("check", trained.folder / "named.yaml")
     assert result.exit_code == 0, result.output
-    assert "600 rows in classes" in result.output
+    assert "600 rows to learn from" in result.output
 
 
 def test_the_jets_that_stand_twice_in_the_reference_data(shared_data: Path) -> None:

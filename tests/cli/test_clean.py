@@ -61,7 +61,8 @@ def test_each_output_has_a_row_and_nothing_is_removed(run: Run, results: Path) -
         "ImportanceTask",
         "SignificanceTask",
         "RobustnessTask",
-    }, "these are made on request only"
+        "ResidualTask",
+    }, "these are made on request, or for targets of rows only"
     assert rows[0] == [UNUSED, "8.4", "MB", "3", "h", "unused"], "the largest first"
     states = {row[0].partition("/")[0]: " ".join(row[5:]) for row in rows}
     assert states["TrainingTask"] == "used by 1"

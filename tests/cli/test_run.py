@@ -1,9 +1,11 @@
 """``collidekit run`` and ``collidekit demo``."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from luigi.task_register import Register
 from tests.cli.conftest import Run, Trained, invoke
 from tests.cli.samples import ANALYSIS, jets, write_root
 
@@ -71,16 +73,18 @@ def test_settings_reach_the_training(trained: Trained) -> None:
 
 def test_test_files_that_are_training_files_are_loud(trained: Trained, tmp_path: Path) -> None:
     """In the log and in the report, for the training file itself and for a copy of it; other files are not."""
-    from tests.cli.conftest import invoke
-
     assert "TESTED ON TRAINING ROWS" not in trained.output
     copy = tmp_path / "copy.root"
     copy.write_bytes(Path(trained.training).read_bytes())
     words = ["run", trained.analysis, "--files", trained.training, "--test-files", copy]
-    result = invoke(words, trained.folder / "results")
+    results = tmp_path / "results"  # others look at those of the fixture
+    shutil.copytree(trained.folder / "results", results)
+    Register.clear_instance_cache()
+    result = invoke(words, results)
+    Register.clear_instance_cache()
     assert result.exit_code == 0, result.output
     assert "TESTED ON TRAINING ROWS: 1 of 1 test files (copy.root)" in " ".join(result.output.split())
-    reports = (trained.folder / "results" / "ReportTask").rglob("report.html")
+    reports = (results / "ReportTask").rglob("report.html")
     loud = ["TESTED ON TRAINING ROWS" in page.read_text(encoding="utf-8") for page in reports]
     assert sorted(loud) == [False, True]
 

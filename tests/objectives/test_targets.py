@@ -81,8 +81,8 @@ def test_pairs_with_one_that_is_not_known_are_left_out(logits: dict[str, torch.T
 
 def test_the_total_has_the_weights_of_the_targets(logits: dict[str, torch.Tensor], losses: TargetLosses) -> None:
     found = losses(logits, batch(), WEIGHTS)
-    torch.testing.assert_close(losses.total(found), 1.5 * found["vertex"] + 0.5 * found["origin"])
-    assert losses.total({}) == 0
+    torch.testing.assert_close(losses.total(found, of_rows=False), 1.5 * found["vertex"] + 0.5 * found["origin"])
+    assert losses.total(found, of_rows=True) == losses.total({}, of_rows=False) == 0
 
 
 def test_nothing_known_is_no_loss_and_no_score(logits: dict[str, torch.Tensor], losses: TargetLosses) -> None:
@@ -90,7 +90,7 @@ def test_nothing_known_is_no_loss_and_no_score(logits: dict[str, torch.Tensor], 
     for values in logits.values():
         values.requires_grad_()
     found = losses(logits, nothing, WEIGHTS)
-    losses.total(found).backward()  # type: ignore[union-attr]
+    losses.total(found, of_rows=False).backward()  # type: ignore[union-attr]
     assert [loss.item() for loss in found.values()] == [0.0, 0.0]
     assert logits["origin"].grad is not None
     assert logits["origin"].grad.abs().sum() == 0

@@ -12,6 +12,7 @@ SEVEN = {
     "InferenceTask",
     "ROCCurveTask",
     "WorkingPointTask",
+    "ResidualTask",
     "InputHistogrammerTask",
     "HistogramPlotterTask",
 }

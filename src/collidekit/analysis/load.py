@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.figure_of_merit import FigureOfMerit
-from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source, Target
+from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source
+from collidekit.analysis.targets import KINDS, MemberClasses, Regression
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.plugins import file_and_class, python_file
 from collidekit.trust import own_code
@@ -154,8 +155,11 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
             found |= {("inputs", group, "momenta", i): text for i, text in enumerate(entry.momenta or [])}
             found |= {("inputs", group, "coordinates", i): text for i, text in enumerate(entry.coordinates or [])}
     for name, target in analysis.targets.items():
-        found |= {("targets", name, "classes", key): text for key, text in target.classes.items()}
-        if target.same:
+        if isinstance(target, MemberClasses):
+            found |= {("targets", name, "classes", key): text for key, text in target.classes.items()}
+        elif isinstance(target, Regression):
+            found |= {("targets", name, "values", key): text for key, text in target.values.items()}
+        else:
             found["targets", name, "same"] = target.same
     found |= {("spectators", i): name for i, name in enumerate(analysis.spectators)}
     found |= {("event", i): name for i, name in enumerate(analysis.event)}
@@ -188,15 +192,18 @@ def _no_key_twice(root: yaml.Node | None, path: str) -> None:
 
 def _message(error: ValidationError, lines: Lines) -> str:
     """The first error in one line: where, what, and what is allowed."""
-    first = error.errors()[0]
-    location = tuple(part for part in first["loc"] if part not in ("Collection", "Group"))
+    errors = error.errors()
+    unknown = (e for e in errors if e["type"] == "extra_forbidden" and e["loc"][:-1] == errors[0]["loc"][:-1])
+    first = next(unknown, errors[0])  # a key that is missing may be one that is misspelt
+    location = tuple(part for part in first["loc"] if part not in ("Collection", "Group", *KINDS))
     location += first.get("ctx", {}).get("place", ())
     place = ".".join(str(part) for part in location)
     at = lines.at(location)
     if first["type"] == "extra_forbidden" and not str(location[-1]).isidentifier():
         return f"{at}: {'.'.join(map(str, location[:-1]))}: an expression with a comma needs quotes inside {{ }}"
     if first["type"] == "extra_forbidden":
-        allowed = _allowed(location)
+        kind = next((KINDS[part] for part in first["loc"] if part in KINDS), None)
+        allowed = sorted(kind.model_fields) if kind else _allowed(location)
         return f"{at}: {place}: unknown key{did_you_mean(str(location[-1]), allowed)}; allowed are {', '.join(allowed)}"
     if first["type"] == "missing":
         return f"{at}: {place}: is required"
@@ -223,8 +230,6 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
             model = Discriminator
         case ("processes", *_):
             model = Process
-        case ("targets", *_):
-            model = Target
         case ("figure_of_merit", *_):
             model = FigureOfMerit
         case _:

@@ -15,18 +15,11 @@ from pydantic import Discriminator as UnionBy
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
-from collidekit.errors import did_you_mean
+from collidekit.analysis.targets import Expression, MemberTarget, Regression, Target, as_text, as_texts
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.names import name_problem
 from collidekit.plugins import entry_point, file_and_class, is_known, known_names, user_sources
 from collidekit.shown import counted, html_table
-
-Expression = Annotated[str, Field(min_length=1)]
-
-
-def _as_text(value: Any) -> Any:
-    """A bare number in YAML is a valid expression."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
 
 RELEGATED, OF_SOURCE = "relegated", ("file", "row")
 COLUMNS = ("label", "weight", *OF_SOURCE)
@@ -139,36 +132,6 @@ class Kinematics(Strict):
         return self
 
 
-class Target(Strict):
-    """A truth of the constituents that a network may learn beside the classes of rows: what they are, or where they come from."""
-
-    collection: Name
-    classes: dict[Name, Expression] = {}
-    """A condition for each class of constituents; those of no class are not learned from."""
-    same: Expression | None = None
-    """An integer for each constituent that pairs of the same origin, such as a vertex, share; a negative one is of none."""
-    weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-    """What its loss is multiplied by."""
-
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _numbers_are_expressions(cls, value: Any) -> Any:
-        return {key: _as_text(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-    @field_validator("same", mode="before")
-    @classmethod
-    def _number_is_expression(cls, value: Any) -> Any:
-        return _as_text(value)
-
-    @model_validator(mode="after")
-    def _either(self) -> "Target":
-        if bool(self.classes) == (self.same is not None):
-            raise ValueError("needs either 'classes' or 'same'")
-        if len(self.classes) == 1:
-            raise ValueError("needs at least two classes")
-        return self
-
-
 class Files(Strict):
     """The files of an analysis, so that it can be run without naming them; paths are relative to the analysis file."""
 
@@ -195,10 +158,11 @@ class Analysis(Strict):
     """``file.py:ClassName`` of a coffea processor that returns the rows, for what expressions cannot say."""
     selection: Expression | None = None
     variables: dict[Name, Expression] = {}
-    classes: Annotated[dict[Name, Expression], Field(min_length=2)]
+    classes: dict[Name, Expression] = {}
+    """A condition for each class of rows; at least two, or none where a target of rows is learned instead."""
     inputs: Annotated[dict[Name, Input], Field(min_length=1)]
     targets: dict[Name, Target] = {}
-    """Truths of constituents that a network may learn beside the classes; never needed for prediction."""
+    """What a network may learn beside the classes of rows, or instead of them; never needed for prediction."""
     weight: Expression | None = None
     processes: dict[Name, Process] = {}
     class_weights: dict[Name, Annotated[FiniteFloat, Field(ge=0)]] = {}
@@ -226,28 +190,38 @@ class Analysis(Strict):
     @field_validator("variables", "classes", mode="before")
     @classmethod
     def _numbers_are_expressions(cls, value: Any) -> Any:
-        return {key: _as_text(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return as_texts(value)
 
     @field_validator("selection", "weight", mode="before")
     @classmethod
     def _number_is_expression(cls, value: Any) -> Any:
-        return _as_text(value)
+        return as_text(value)
 
     @model_validator(mode="after")
     def _names_are_free(self) -> "Analysis":
         """No name is that of a column of predictions that collidekit gives, and nothing stands twice."""
+        if len(self.classes) == 1 or not (self.classes or self.regressions):
+            raise wrong(
+                "needs at least two classes, or none beside a target with 'values'",
+                *(["classes"] if self.classes else []),
+            )
         if RELEGATED in self.classes:
             raise wrong(
                 f"{RELEGATED!r} is what a network says that relegates rows; give another name", "classes", RELEGATED
             )
         for name in self.discriminators:
-            if name in COLUMNS or name.startswith("prob_"):
+            if name in COLUMNS or name.startswith(("prob_", "pred_", "true_")):
                 raise wrong(f"{name!r} is another column of the predictions; give another name", "discriminators", name)
         for i, name in enumerate(self.event):
             if name in OF_SOURCE:
                 raise wrong(
                     f"{name!r} is another column of the predictions; give the variable another name", "event", i
                 )
+        values: dict[str, str] = {}
+        for key, target in self.regressions.items():
+            for name in target.values:
+                if other := values.setdefault(name, key) != key and values[name]:
+                    raise wrong(f"target {other!r} has a value of that name, too", "targets", key, "values", name)
         for i, rate in enumerate(self.working_points):
             if rate in self.working_points[:i]:
                 raise wrong(f"{rate:g} stands twice", "working_points", i)
@@ -283,7 +257,7 @@ class Analysis(Strict):
             raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "kinematics", "reference")
         if self.figure_of_merit:
             self._figure_of_merit_is_apart(self.figure_of_merit)
-        for key, target in self.targets.items():
+        for key, target in self.member_targets.items():
             if (used := target.collection) not in self.collections:
                 close = did_you_mean(used, list(self.collections))
                 raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, "collection")
@@ -326,9 +300,16 @@ class Analysis(Strict):
             if f"{a}_".startswith(f"{b}_") or f"{b}_".startswith(f"{a}_"):
                 raise wrong(f"{a!r} and {b!r} would share branches", "members", b)
 
+    def require_classes(self, what: str) -> None:
+        """Raise an error where there are none, for ``what`` is of classes of rows."""
+        if not self.classes:
+            raise CollidekitError(f"{self.name}: {what} is of classes of rows, of which this analysis has none")
+
     def __repr__(self) -> str:
         features = sum(len(entry.features) for entry in self.inputs.values())
-        parts = counted(len(self.classes), "class"), counted(len(self.inputs), "input"), counted(features, "feature")
+        numbers = {"class": len(self.classes), "target": len(self.targets)}
+        learned = [counted(number, what) for what, number in numbers.items() if number]
+        parts = *learned, counted(len(self.inputs), "input"), counted(features, "feature")
         return f"Analysis({self.name!r}: {', '.join(parts)})"
 
     __str__ = __repr__
@@ -354,9 +335,19 @@ class Analysis(Strict):
     def groups(self) -> dict[str, Group]:
         return {name: entry for name, entry in self.inputs.items() if isinstance(entry, Group)}
 
-    def targets_of(self, collection: str) -> dict[str, Target]:
+    @property
+    def member_targets(self) -> dict[str, MemberTarget]:
+        """The targets of constituents."""
+        return {name: target for name, target in self.targets.items() if not isinstance(target, Regression)}
+
+    @property
+    def regressions(self) -> dict[str, Regression]:
+        """The targets that are numbers of rows."""
+        return {name: target for name, target in self.targets.items() if isinstance(target, Regression)}
+
+    def targets_of(self, collection: str) -> dict[str, MemberTarget]:
         """The targets of one collection, in the order of the columns that hold them."""
-        return {name: target for name, target in self.targets.items() if target.collection == collection}
+        return {name: target for name, target in self.member_targets.items() if target.collection == collection}
 
     @property
     def fingerprint(self) -> str:
@@ -367,7 +358,8 @@ class Analysis(Strict):
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without)
         for target in content["targets"].values():
-            del target["weight"]
+            for key in ("weight", "unit", "scale", "loss"):  # of the learning
+                target.pop(key, None)
         if not content["targets"]:
             del content["targets"]
         content["variables"] = dict(sorted(content["variables"].items()))  # the order of all else has a meaning

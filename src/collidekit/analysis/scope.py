@@ -63,21 +63,22 @@ class Plan:
 
         ``unreadable`` holds columns of the file that are no numbers, with what they are.
 
-        Without truth, columns that only classes and weights need may be absent and are left out; those that only targets
-        need are not read at all.
+        Without truth, columns that only classes, weights and targets of rows need may be absent and are left out; those that
+        only targets of constituents need are not read at all.
         """
         available, inside = list(available), f" in {path}" if path else ""
         known = ColumnNames(available)
         self._refuse_shadowed(set(available), inside)
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
-            if place[0] == "variables" or (place[0] == "targets" and not with_truth):
+            of_rows = place[0] == "targets" and place[2] == "values"
+            if place[0] == "variables" or (place[0] == "targets" and not with_truth and not of_rows):
                 continue
             if place[0] == "members" and not _begins(needed, str(place[1])):
                 continue
             leaves = self._leaves(expression)
             absent = [name for name in leaves if known.find(name) is None]
-            if not with_truth and place[0] in ("classes", "weight") and absent:
+            if not with_truth and absent and (place[0] in ("classes", "weight") or of_rows):
                 continue
             for name, user in leaves.items():
                 column = known.find(name)
@@ -97,6 +98,13 @@ class Plan:
                     f"{expression.where}: {expression.text!r}: {name!r} is a name that collidekit gives, and a branch{inside}; "
                     f"write the branch as {quoted(name)}, or define a variable for what you mean"
                 )
+
+    def available(self, names: Iterable[str], scope: "Scope") -> bool:
+        """Whether a chunk has all these names, or what the variables among them need."""
+        return all(
+            self.available(self.variables[name].names, scope) if name in self.variables else name in scope
+            for name in names
+        )
 
     def missing(self, available: Iterable[str]) -> dict[str, Expression]:
         """Every name that neither the file nor a variable gives, with an expression that needs it."""

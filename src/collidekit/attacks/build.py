@@ -40,6 +40,7 @@ def build_attack(
     """None for ``nominal``. ``scaling`` says how wide features are, ``summary`` of the dataset how they are spread."""
     if settings.attack == "nominal":
         return None
+    analysis.require_classes(f"the attack {settings.attack}")
     if settings.attack_space == "momenta":
         return find_attack(settings.attack)(settings, MomentumSpace(analysis, settings))
     factors = build_factors(analysis, scaling, settings, summary)

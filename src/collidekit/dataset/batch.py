@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from attrs import evolve, fields, frozen
+from attrs import Factory, evolve, fields, frozen
 from torch import Tensor
 
 
@@ -93,6 +93,7 @@ class Batch:
     """N rows: ``labels (N,)`` class index (-1 unknown), ``weights (N,)``, ``index (N,)`` position in the dataset.
 
     ``inputs`` holds a ``Ragged`` for each collection and a tensor ``(N, F)`` for each flat group, in raw units.
+    ``truth`` holds the numbers (N, V) of each target of rows, in double precision, NaN where one is not known.
     ``keys (N,)`` is what the split goes by; ``source (N, 2)`` is number of the file and row in it.
     """
 
@@ -105,6 +106,7 @@ class Batch:
     processes: Tensor
     source: Tensor
     index: Tensor
+    truth: dict[str, Tensor] = Factory(dict)
 
     def __len__(self) -> int:
         return len(self.labels)

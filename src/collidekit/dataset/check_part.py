@@ -13,9 +13,10 @@ from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.hashing import hash_inputs, mix, told_apart
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
-from collidekit.dataset.rows import given_weights, make_batch, select_rows
+from collidekit.dataset.rows import given_weights, make_batch, select_rows, with_truth
 from collidekit.dataset.separation import summaries
 from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
+from collidekit.dataset.targets import make_truth
 
 Ints = NDArray[np.int64]
 
@@ -39,13 +40,18 @@ class Part:
     name: str
     files: list[CheckedFile] = field(default_factory=list)
     seen: int = 0
+    selected: int = 0
+    """Rows to learn from: those in a class, or with a known target."""
+    truth: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+    """Targets of rows -> values (N, V) of the rows to learn from, a chunk each."""
     share: float = 1.0
     """Of the rows that go into the sample for the separation of classes."""
     cutflow: dict[str, int] = field(default_factory=dict)
     class_counts: dict[str, int] = field(default_factory=dict)
     overlaps: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """Two classes -> rows that are in both, and where the first one is."""
-    no_class: int = 0
+    left_out: int = 0
+    """Selected rows that are in no class, or without classes of which no target is known."""
     bad_truth: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Names of which classes or weights depend -> rows in which they are not finite, and the first one."""
     negative_weights: int = 0
@@ -80,11 +86,6 @@ class Part:
         """In all files, seen or not."""
         return sum(file.rows for file in self.files)
 
-    @property
-    def selected(self) -> int:
-        """Rows that are in a class."""
-        return sum(self.class_counts.values())
-
     def place(self, position: int) -> str:
         """Where a row of the joined ``hashes`` is."""
         file, row = np.concatenate(self.places)[position]
@@ -99,16 +100,20 @@ class Part:
         _merge(self.cutflow, cutflow)
         self.seen += len(chunk)
         self.entry_bytes = max(self.entry_bytes, chunk.nbytes / max(len(chunk), 1))
-        labels = self._label(plan, scope)
-        keep = labels >= 0
+        labels, truth = self._label(plan, scope), make_truth(plan, scope, keep_all=False)
+        keep = with_truth(plan, labels, truth)
+        self.left_out += int((~keep).sum())
         if not keep.all():
-            scope, labels = scope.select(keep), labels[keep]
+            scope, labels, truth = scope.select(keep), labels[keep], {name: part[keep] for name, part in truth.items()}
+        self.selected += scope.rows
+        for name, part in truth.items():
+            self.truth.setdefault(name, []).append(part)
         weights = self._weigh(plan, scope)
         for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
             self._finite(scope, name, scope.numbers(plan["kinematics", name]))
         for k, name in enumerate(plan.analysis.classes):
             self.weight_sums[name] = self.weight_sums.get(name, 0.0) + float(weights[labels == k].sum())
-        batch = make_batch(plan, scope, labels, weights, file, self.replaced, with_targets=True)
+        batch = make_batch(plan, scope, labels, weights, file, self.replaced, truth, with_targets=True)
         if len(batch):
             self._count(plan, batch)
 
@@ -126,7 +131,6 @@ class Part:
         labels = np.full(scope.rows, -1, dtype=np.int64)
         for k, mask in reversed(list(enumerate(masks))):
             labels[mask] = k
-        self.no_class += int((labels < 0).sum())
         _merge(self.class_counts, {name: int((labels == k).sum()) for k, name in enumerate(names)})
         return labels
 

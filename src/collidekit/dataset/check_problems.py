@@ -59,8 +59,13 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
                 f"{part.name}: the weights of class {name!r} sum to {part.weight_sums[name]:g}; it must be more than 0"
             )
             yield Problem(text, error=True)
+    for name in plan.analysis.regressions:
+        known = sum(int(np.isfinite(values).all(axis=1).sum()) for values in part.truth[name])
+        if known < part.selected:
+            left_out = f"target {name!r} is NaN or infinite in {part.selected - known:,} of {part.selected:,} rows"
+            yield Problem(f"{part.name}: {left_out}; it does not learn from these", error=not known)
     counts = [count for count in part.class_counts.values() if count]
-    if max(counts) > 100 * min(counts):
+    if counts and max(counts) > 100 * min(counts):
         yield Problem(
             f"{part.name}: the largest class has {max(counts) / min(counts):,.0f} times the rows of the smallest"
         )

@@ -1,5 +1,6 @@
 """A check as a person reads it, at 80 columns."""
 
+import numpy as np
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -23,7 +24,10 @@ def show(check: Check, console: Console) -> None:
         console.print(f"[yellow]Looked at {seen:,} of {rows:,} rows; counts are of these.[/yellow]\n", highlight=False)
     if any(part.seen for part in check.parts):
         console.print(_cutflow(check.parts))
-        console.print(_classes(analysis, check.parts))
+        if analysis.classes:
+            console.print(_classes(analysis, check.parts))
+        if analysis.regressions:
+            console.print(_targets(analysis, check.parts[0]))
     if check.parts[0].statistics:
         console.print(_features(check))
     if made := estimate(check):
@@ -92,13 +96,29 @@ def _classes(analysis: Analysis, parts: list[Part]) -> Table:
         counts = [part.class_counts.get(name, 0) for part in parts]
         share = counts[0] / max(parts[0].selected, 1)
         table.add_row(name, literal(condition), *(f"{count:,}" for count in counts), f"{share:.1%}")
-    table.add_row("[dim]in none, left out[/dim]", "", *(f"[dim]{part.no_class:,}[/dim]" for part in parts))
+    table.add_row("[dim]in none, left out[/dim]", "", *(f"[dim]{part.left_out:,}[/dim]" for part in parts))
+    return table
+
+
+def _targets(analysis: Analysis, part: Part) -> Table:
+    table = _table("Targets", "value", "known", "smallest", "mean", "largest", "std. deviation", "unit")
+    for name, target in analysis.regressions.items():
+        values = np.concatenate(part.truth[name]) if name in part.truth else np.zeros((0, len(target.values)))
+        for key, column in zip(target.values, values.T, strict=True):
+            known = column[np.isfinite(column)]
+            found = (known.min(), known.mean(), known.max(), known.std()) if len(known) else ()
+            table.add_row(
+                f"{name}.{key}", f"{len(known):,}", *(f"{number:.4g}" for number in found), literal(target.unit)
+            )
+    if not analysis.classes:
+        table.add_row("[dim]none known, left out[/dim]", f"[dim]{part.left_out:,}[/dim]")
     return table
 
 
 def _features(check: Check) -> Table:
     part, analysis = check.parts[0], check.plan.analysis
-    table = _table("Features", "feature", "smallest", "median", "largest", "missing", "AUC alone")
+    more = ("AUC alone",) if analysis.classes else ()
+    table = _table("Features", "feature", "smallest", "median", "largest", "missing", *more)
     for group, features in (part.statistics or {}).items():
         table.add_row(f"[bold]{group}[/bold]")
         for name, entry in features.items():
@@ -112,7 +132,14 @@ def _features(check: Check) -> Table:
                 if entry.count
                 else ("",) * 3
             )
-            table.add_row(f"  {name}", *numbers, f"{absent:.1%}" if absent else "", f"{alone.auc:.3f}" if alone else "")
+            table.add_row(
+                f"  {name}",
+                *numbers,
+                f"{absent:.1%}" if absent else "",
+                *([f"{alone.auc:.3f}" if alone else ""] if more else []),
+            )
+    if not more:
+        return table
     table.caption = (
         "AUC alone: the best that this one feature does for any two classes\n(of constituents: its mean, max, min or "
         "spread in a row).\n"
@@ -128,7 +155,7 @@ def _has_default(analysis: Analysis, key: str) -> bool:
 
 def _resources(check: Check, made: Estimate) -> RenderableType:
     lines = [
-        f"[bold]What it will take[/bold] ({made.rows:,} rows in classes)",
+        f"[bold]What it will take[/bold] ({made.rows:,} rows to learn from)",
         f"  disk      {_size(made.disk)} for the dataset ({made.disk / max(made.rows, 1):,.0f} bytes a row, LZ4)",
         f"  memory    {_size(made.construction)} to construct it, a process; {_size(made.training)} for rows while training",
         f"  time      {_duration(made.seconds)} to construct it with one process ({check.rate:,.0f} rows/s in this check)",

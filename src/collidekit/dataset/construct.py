@@ -320,7 +320,7 @@ def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
 
 
 def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> None:
-    """Raise an error where a class has no row, or all rows have one event number."""
+    """Raise an error where a class or a target has no row, or all rows have one event number."""
     where = paths[0] if len(paths) == 1 else f"{len(paths)} files ({paths[0]} ...)"
     if total.rows == 0:
         steps = "; ".join(f"{name}: {count}" for name, count in total.cutflow.items())
@@ -330,6 +330,9 @@ def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> N
             raise CollidekitError(
                 f"{where}: no row is in class {name!r} ({analysis.classes[name]!r}); check its condition"
             )
+    for name, count in total.known.items():
+        if count == 0:
+            raise CollidekitError(f"{where}: target {name!r} is NaN or infinite in every row; check its values")
     if analysis.event and total.rows > 1 and total.keys[0] == total.keys[1] and total.entries > 1:
         raise CollidekitError(constant_event(analysis, where))
 

@@ -137,6 +137,7 @@ class Dataset:
         analysis, summary = self.analysis, self.manifest.summary
         total = 64.0
         total += sum(4 * len(group.features) for group in analysis.groups.values())
+        total += sum(8 * len(target.values) for target in analysis.regressions.values())
         for name, collection in analysis.collections.items():
             width = len(collection.features) + 4 * bool(collection.momenta) + 2 * bool(collection.coordinates)
             width += len(analysis.targets_of(name))

@@ -38,6 +38,8 @@ class Summary:
     """Rows that a condition of the selection dropped while a variable of it was NaN, by the condition."""
     class_counts: dict[str, int] = field(default_factory=dict)
     class_weights: dict[str, float] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    """Rows in which all values of a target of rows are known."""
     negative_weights: int = 0
     histogram: list[list[float]] = field(default_factory=list)
     """Sum of weights in the kinematic bins, one row a class."""
@@ -72,6 +74,7 @@ class Summary:
             lost=rows.lost,
             class_counts={name: int((labels == k).sum()) for k, name in enumerate(analysis.classes)},
             class_weights={name: float(weights[labels == k].sum()) for k, name in enumerate(analysis.classes)},
+            known={name: int(values.isfinite().all(dim=1).sum()) for name, values in batch.truth.items()},
             negative_weights=int((weights < 0).sum()),
             histogram=[
                 np.bincount(bins[labels == k], weights[labels == k], minlength=size).tolist()
@@ -117,7 +120,7 @@ def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
             continue
         total.rows += summary.rows
         total.negative_weights += summary.negative_weights
-        for name in ("cutflow", "replaced", "lost", "class_counts", "class_weights", "constituents"):
+        for name in ("cutflow", "replaced", "lost", "class_counts", "class_weights", "known", "constituents"):
             merged, part = getattr(total, name), getattr(summary, name)
             for key, value in part.items():
                 merged[key] = merged.get(key, 0) + value

@@ -56,6 +56,7 @@ class Totals(TypedDict):
     kinds: dict[str, Kind]
     class_counts: dict[str, Count]
     class_weights: dict[str, Number]
+    known: NotRequired[dict[str, Count]]
     negative_weights: Count
     histogram: list[list[Number]]
     kinematic_counts: NotRequired[list[list[Count]]]

@@ -20,7 +20,7 @@ from collidekit.dataset.exact import LARGEST_INTEGER, exact
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
 from collidekit.dataset.split import entry_keys
-from collidekit.dataset.targets import make_targets
+from collidekit.dataset.targets import make_targets, make_truth
 from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import Reader
@@ -52,18 +52,30 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
     """
     lost: dict[str, int] = {}
     scope, cutflow = select_rows(plan, chunk, path, start, keep_all, lost)
-    labels = _labels(plan, scope, keep_all)
+    labels, truth = _labels(plan, scope, keep_all), make_truth(plan, scope, keep_all)
     if not keep_all:
-        mask = labels >= 0
+        mask = with_truth(plan, labels, truth)
         if not mask.all():
-            scope, labels = scope.select(mask), labels[mask]
-        cutflow["in a class"] = scope.rows
+            scope, labels, truth = (
+                scope.select(mask),
+                labels[mask],
+                {name: values[mask] for name, values in truth.items()},
+            )
+        cutflow["in a class" if plan.analysis.classes else "with a known target"] = scope.rows
         _check_process(plan, path)
         _check_kinematics(plan, scope)
     replaced: dict[str, int] = {}
     weights = _weights(plan, scope, keep_all)
-    batch = make_batch(plan, scope, labels, weights, file, replaced, with_targets=not keep_all)
+    batch = make_batch(plan, scope, labels, weights, file, replaced, truth, with_targets=not keep_all)
     return Rows(batch, cutflow, replaced, lost)
+
+
+def with_truth(plan: Plan, labels: Array, truth: Mapping[str, Array]) -> Array:
+    """Rows (N,) to learn from: those in a class; without classes those with a target of which all values are known."""
+    if plan.analysis.classes:
+        return labels >= 0
+    known: Array = np.any([np.isfinite(values).all(axis=1) for values in truth.values()], axis=0)
+    return known
 
 
 def select_rows(
@@ -90,6 +102,7 @@ def make_batch(
     weights: Array,
     file: int,
     replaced: dict[str, int],
+    truth: Mapping[str, Array],
     with_targets: bool = False,
 ) -> Batch:
     """The batch of all rows of a scope; values that were not finite are counted in ``replaced``."""
@@ -106,6 +119,7 @@ def make_batch(
         processes=torch.full((scope.rows,), process, dtype=torch.int64),
         source=torch.from_numpy(np.stack([np.full(scope.rows, file, np.int64), scope.entries], axis=1)),
         index=torch.arange(scope.rows),
+        truth={name: torch.from_numpy(values) for name, values in truth.items()},
     )
 
 
@@ -159,7 +173,7 @@ def _labels(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     """Class index of each row (N,), -1 where no class holds; two at once is an error."""
     labels = np.full(scope.rows, -1, dtype=np.int64)
     classes = [plan["classes", name] for name in plan.analysis.classes]
-    if keep_all and not all(_available(plan, scope, expression.names) for expression in classes):
+    if keep_all and not all(plan.available(expression.names, scope) for expression in classes):
         return labels
     for name in sorted({name for expression in classes for name in expression.names} | set(plan.leaves(classes))):
         _check_finite(scope, scope[name], f"{name} is {{}}, and a class depends on it")
@@ -193,15 +207,8 @@ def _check_kinematics(plan: Plan, scope: Scope) -> None:
         _check_finite(scope, values, f"{name} is {{}}, and kinematics needs it")
 
 
-def _available(plan: Plan, scope: Scope, names: frozenset[str]) -> bool:
-    return all(
-        _available(plan, scope, plan.variables[name].names) if name in plan.variables else name in scope
-        for name in names
-    )
-
-
 def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
-    if ("weight",) not in plan or (keep_all and not _available(plan, scope, plan["weight",].names)):
+    if ("weight",) not in plan or (keep_all and not plan.available(plan["weight",].names, scope)):
         return np.ones(scope.rows, dtype=np.float32)
     weights = given_weights(plan, scope)
     _check_finite(scope, weights, f"the weight {plan['weight',].text!r} is {{}}")

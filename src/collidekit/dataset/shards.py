@@ -52,6 +52,8 @@ def schema(analysis: Analysis, kinds: Mapping[str, str] | None = None) -> pa.Sch
         fields.append(pa.field(f"input:{name}", vector, nullable=False))
         if targets := analysis.targets_of(name):
             fields.append(pa.field(f"target:{name}", pa.list_(pa.list_(pa.int32(), len(targets))), nullable=False))
+    for name, target in analysis.regressions.items():
+        fields.append(pa.field(f"truth:{name}", pa.list_(pa.float64(), len(target.values)), nullable=False))
     spectators = [*analysis.spectators, *(analysis.kinematics.bins if analysis.kinematics else ())]
     exact = [f"spectator:{name}" for name in dict.fromkeys(spectators)] + [f"event:{name}" for name in analysis.event]
     fields += [pa.field(name, pa.type_for_alias(kinds.get(name, "float64"))) for name in exact]
@@ -95,6 +97,7 @@ def to_record_batch(batch: Batch, target: pa.Schema) -> pa.RecordBatch:
     for name, entry in batch.inputs.items():
         if isinstance(entry, Ragged) and entry.targets is not None:
             columns[f"target:{name}"] = _lists(entry.targets, entry.offsets)
+    columns |= {f"truth:{name}": _to_arrow(values) for name, values in batch.truth.items()}
     columns |= _exact_columns(batch)
     columns |= {"label": batch.labels, "key": batch.keys, "process": batch.processes, "weight": batch.weights}
     columns |= {"file": batch.source[:, 0].contiguous(), "row": batch.source[:, 1].contiguous()}
@@ -107,6 +110,7 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
     inputs: dict[str, Input] = {}
     spectators: dict[str, torch.Tensor] = {}
     event: dict[str, torch.Tensor] = {}
+    truth: dict[str, torch.Tensor] = {}
     rest: dict[str, torch.Tensor] = {}
     for name, column in zip(records.schema.names, records.columns, strict=True):
         kind, _, key = name.partition(":")
@@ -117,6 +121,8 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
             assert isinstance(entry, Ragged)
             data = _tensor(column.values.flatten()).reshape(-1, column.values.type.list_size)
             inputs[key] = evolve(entry, targets=data)
+        elif kind == "truth":
+            truth[key] = _tensor(column.flatten()).reshape(len(column), column.type.list_size)
         elif kind in ("spectator", "event"):
             (spectators if kind == "spectator" else event)[key] = _tensor(column)
         else:
@@ -131,6 +137,7 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
         processes=rest["process"],
         source=torch.stack([rest["file"], rest["row"]], dim=1),
         index=torch.arange(first, first + records.num_rows),
+        truth=truth,
     )
 
 

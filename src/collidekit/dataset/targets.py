@@ -1,4 +1,4 @@
-"""The targets of an analysis as integers of each constituent: the class it belongs to, or the vertex it comes from."""
+"""The targets of an analysis: integers of each constituent, the class it belongs to or the vertex it comes from, and numbers of rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.scope import Plan, Scope, flat_values
+from collidekit.analysis.targets import MemberClasses
 from collidekit.dataset.unroll import same_lengths
 from collidekit.errors import CollidekitError
 
@@ -25,11 +26,30 @@ def make_targets(plan: Plan, scope: Scope, collection: str, counts: Array) -> Ar
     for name, target in plan.analysis.targets_of(collection).items():
         expressions = plan.under("targets", name)
         lists = [_list(scope, collection, expression, counts) for expression in expressions]
-        if target.classes:
+        if isinstance(target, MemberClasses):
             columns.append(_classes(scope, f"target {name!r}", list(target.classes), expressions, lists, counts))
         else:
             columns.append(_vertices(scope, f"target {name!r}", expressions[0], lists[0], counts))
     return np.stack(columns, axis=1)
+
+
+def make_truth(plan: Plan, scope: Scope, keep_all: bool) -> dict[str, Array]:
+    """The numbers (N, V) of each target of rows, NaN where one is not known; with ``keep_all`` files need not hold them."""
+    truth = {}
+    for name, target in plan.analysis.regressions.items():
+        expressions = plan.under("targets", name)
+        if keep_all and not all(plan.available(expression.names, scope) for expression in expressions):
+            truth[name] = np.full((scope.rows, len(target.values)), np.nan)
+            continue
+        values = np.stack([scope.numbers(expression).astype(np.float64) for expression in expressions], axis=1)
+        if target.scale == "log" and len(bad := np.argwhere(values <= 0)):
+            row, column = bad[0]
+            raise CollidekitError(
+                f"{scope.place(row)}: {expressions[column].text!r} is {values[row, column]:g}, which has no logarithm; take another scale "
+                f"for target {name!r}, or exclude such rows in the selection"
+            )
+        truth[name] = np.where(np.isfinite(values), values, np.nan)
+    return truth
 
 
 def _list(scope: Scope, collection: str, expression: Expression, counts: Array) -> Array:

@@ -78,6 +78,8 @@ class Trace:
     selection: list[TracedValue]
     variables: list[TracedValue]
     classes: list[TracedValue]
+    targets: list[TracedValue]
+    """The values of targets of rows."""
     label: int
     weight: float
     inputs: list[TracedInput]
@@ -108,7 +110,12 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
     weight = _value(scope, plan["weight",]) if ("weight",) in plan else 1.0
     weight = float("nan") if weight is None else float(weight)
     weights = np.array([weight if np.isfinite(weight) else 1.0], dtype=np.float32)
-    batch = make_batch(plan, scope, np.array([label]), weights, 0, {})
+    batch = make_batch(plan, scope, np.array([label]), weights, 0, {}, {})
+    targets = [
+        TracedValue(f"{name}.{key}", text, _value(scope, plan["targets", name, "values", key]))
+        for name, target in plan.analysis.regressions.items()
+        for key, text in target.values.items()
+    ]
     return Trace(
         plan=plan, path=path, row=row, member=member, members=members,
         columns=[_column(name, str(chunk[name].type.content), _first(scope[quoted(name)])) for name in columns],
@@ -118,7 +125,7 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
             for name in _in_order(plan)
             if (value := _value(scope, plan.variables[name])) is not None
         ],
-        classes=classes, label=label, weight=weight,
+        classes=classes, targets=targets, label=label, weight=weight,
         inputs=[_input(plan, scope, batch, name) for name in plan.analysis.inputs],
         batch=batch,
     )  # fmt: skip

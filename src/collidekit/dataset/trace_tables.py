@@ -36,10 +36,14 @@ def show(found: Trace, console: Console, scaled: Scaled | None = None) -> None:
         )
     if found.variables:
         console.print(_values("3. Variables, each after those it needs", "variable", "expression", found.variables))
-    console.print(_conditions("4. Class", "class", found.classes, named=True))
-    classes = list(found.plan.analysis.classes)
-    label = classes[found.label] if found.label >= 0 else "none: the row is dropped from datasets"
-    console.print(f"Class: [bold]{label}[/bold]   weight: [bold]{found.weight:g}[/bold]\n", highlight=False)
+    weight = f"weight: [bold]{found.weight:g}[/bold]\n"
+    if classes := list(found.plan.analysis.classes):
+        console.print(_conditions("4. Class", "class", found.classes, named=True))
+        label = classes[found.label] if found.label >= 0 else "none: the row is dropped from datasets"
+        weight = f"Class: [bold]{label}[/bold]   {weight}"
+    if found.targets:
+        console.print(_values(f"{'4b' if classes else '4'}. Targets", "value", "expression", found.targets))
+    console.print(weight, highlight=False)
     console.print("[bold]5. Inputs of the network[/bold]\n")
     for entry in found.inputs:
         values = scaled[entry.name] if scaled else None

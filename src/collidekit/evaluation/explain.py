@@ -70,6 +70,7 @@ def explain_files(
     else:
         plan = Plan(*read_analysis(find_analysis(analysis)))
         check_same_inputs(path, loaded.analysis, plan.analysis)
+    plan.analysis.require_classes("feature importance")
     find_scores(plan.analysis, settings.scores)  # before any work
     with gathering(folder) as staging:
         if row is not None:

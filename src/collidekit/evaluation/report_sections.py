@@ -33,9 +33,10 @@ def data_section(
         for c in classes:
             rows.append((part, c.name, f"{c.rows:,}", f"{c.weight:,.6g}", f"{c.effective:,.0f}", f"{c.negative:,}"))
     header = ("part", "class", "rows", "sum of weights", "effective rows", "negative weights")
-    blocks.append(
-        Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2)
-    )
+    if rows:
+        blocks.append(
+            Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2)
+        )
     if cutflow:
         first = max(cutflow[0][1], 1)
         steps = tuple((step, f"{left:,}", percent(left / first)) for step, left in cutflow)

@@ -80,6 +80,10 @@ def combine(
     for other, predictions in list(members.items())[1:]:
         found[other] = _in_order(name, first, other, predictions)
     kept = found if keep_members else {}
+    values = {
+        name: _combine_values([p.values[name] for p in members.values()], combination, used) for name in first.values
+    }
+    first = replace(first, values=values)
     if all(predictions.relegated is None for predictions in members.values()):
         combined = combine_probabilities(list(found.values()), combination, used)
         return replace(first, probabilities=combined, combination=combination, members=kept)
@@ -91,6 +95,15 @@ def combine(
     return replace(
         first, probabilities=combined[:, :-1], relegated=combined[:, -1], combination=combination, members=kept
     )
+
+
+def _combine_values(members: Sequence[Array], combination: Combination, used: Array | None) -> Array:
+    """The mean or median of the estimates (N,) of the members that count for a row."""
+    stacked = np.stack(members)
+    if used is not None:
+        stacked = np.where(used, stacked, np.nan)
+    combined: Array = (np.nanmedian if combination == "median" else np.nanmean)(stacked, axis=0)
+    return combined
 
 
 def _in_order(name: str, first: Predictions, other: str, predictions: Predictions) -> Array:

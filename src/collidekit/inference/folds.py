@@ -39,6 +39,8 @@ def join_folds(members: Sequence[Predictions], folds: Array) -> Predictions:
         weights=joined([p.weights for p in members]),
         spectators={name: join_exact([p.spectators[name] for p in members], name)[order] for name in first.spectators},
         event={**event, "fold": folds},
+        values={name: joined([p.values[name] for p in members]) for name in first.values},
+        truth={name: joined([p.truth[name] for p in members]) for name in first.truth},
         relegated=None if first.relegated is None else joined([_relegated(p) for p in members]),
     )
 

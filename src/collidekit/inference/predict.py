@@ -49,6 +49,7 @@ def predict_each(
     labels, weights = [], []
     spectators: dict[str, list[np.ndarray]] = {}
     event: dict[str, list[np.ndarray]] = {}
+    truth: dict[str, list[np.ndarray]] = {}
     for batch in _sharing(batches):
         for number, (found, tagger) in enumerate(zip(decoded, taggers, strict=True), 1):
             answers = {name: values.numpy() for name, values in tagger.predict(batch).items()}
@@ -57,6 +58,9 @@ def predict_each(
             found.append(answers)
         labels.append(batch.labels.numpy().copy())
         weights.append(batch.weights.numpy().copy())
+        for target, found_truth in batch.truth.items():
+            for v, name in enumerate(analysis.regressions[target].values):
+                truth.setdefault(name, []).append(found_truth[:, v].numpy().copy())
         for name, values in batch.spectators.items():
             spectators.setdefault(name, []).append(values.numpy().copy())
         source = {"file": batch.source[:, 0], "row": batch.source[:, 1]}
@@ -73,14 +77,19 @@ def predict_each(
         definitions=analysis.discriminators,
         spectators={name: join_exact(parts, name) for name, parts in spectators.items()},
         event={name: join_exact(parts, name) for name, parts in event.items()},
+        truth={name: np.concatenate(parts) for name, parts in truth.items()},
+        units={name: target.unit for target in analysis.regressions.values() if target.unit for name in target.values},
     )
     return [first, *(replace(first, **_answers(found, analysis)) for found in columns[1:])]
 
 
 def _answers(columns: Mapping[str, np.ndarray], analysis: Analysis) -> dict[str, Any]:
     """The columns of a head as fields of ``Predictions``."""
-    probabilities = np.stack([columns[f"prob_{name}"] for name in analysis.classes], axis=1)
-    return {"probabilities": probabilities, "relegated": columns.get("prob_relegated")}
+    rows = len(next(iter(columns.values())))
+    classes = [columns[f"prob_{name}"] for name in analysis.classes]
+    probabilities = np.stack(classes, axis=1) if classes else np.zeros((rows, 0))
+    values = {name: columns[f"pred_{name}"] for target in analysis.regressions.values() for name in target.values}
+    return {"probabilities": probabilities, "relegated": columns.get("prob_relegated"), "values": values}
 
 
 def _sharing(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -17,6 +17,8 @@ from collidekit.files import remove_abandoned, replacing
 from collidekit.shown import counted, html_table
 
 Array = np.ndarray[Any, Any]
+FORMAT = 2
+"""Of the metadata; format 1 had classes alone."""
 SHOWN = 5
 """Rows that a notebook shows."""
 
@@ -44,6 +46,12 @@ class Predictions:
     """The probability (N,) that a row is relegated; those of the classes add up to the rest of 1."""
     temperature: float = 1.0
     """What the outputs of the network were divided by; 1 where nothing was calibrated. Of an ensemble: of its first member."""
+    values: Mapping[str, Array] = field(default_factory=dict)
+    """Estimates (N,) of each value of the targets of rows."""
+    truth: Mapping[str, Array] = field(default_factory=dict)
+    """True values (N,) of the same names, NaN where one is not known."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Of the values that have one."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,6 +97,10 @@ class Predictions:
         """Those for which there are rows of both sides."""
         return [name for name in self.definitions if len(np.unique(self.task(name)[1])) == 2]
 
+    def values_with_truth(self) -> list[str]:
+        """The estimated values whose truth is known for some rows."""
+        return [name for name, truth in self.truth.items() if np.isfinite(truth).any()]
+
     def of_members(self) -> dict[str, "Predictions"]:
         """The predictions of each member of an ensemble, where they were kept."""
         return {
@@ -97,7 +109,8 @@ class Predictions:
         }
 
     def columns(self) -> dict[str, Array]:
-        """Every column of the written file: ``prob_<class>``, label, weight, discriminators, event, spectators, members.
+        """Every column of the written file: ``prob_<class>``, ``pred_<value>``, ``true_<value>``, label, weight, discriminators,
+        event, spectators, members.
 
         The probabilities of the first member of an ensemble are in ``prob_<class>_1``, those of the second in ``_2``. A
         name that is taken by one further left gets its kind before it: a spectator ``label`` is in ``spectator_label``.
@@ -105,7 +118,10 @@ class Predictions:
         columns: dict[str, Array] = {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
         if self.relegated is not None:
             columns["prob_relegated"] = self.relegated
-        columns |= {"label": self.labels.astype(np.int32), "weight": self.weights}
+        for name in self.values:
+            columns |= {f"pred_{name}": self.values[name], f"true_{name}": self.truth[name]}
+        columns |= {"label": self.labels.astype(np.int32)} if self.classes else {}
+        columns["weight"] = self.weights
         names = self._names()
         # in double precision, as thresholds are: rounded scores would pass or fail a working point that they must not
         columns |= {names["discriminator", name]: self.discriminator(name) for name in self.definitions}
@@ -118,6 +134,7 @@ class Predictions:
     def _names(self) -> dict[tuple[str, str], str]:
         """The column of each discriminator, event number, spectator and class of a member."""
         taken = {f"prob_{name}" for name in (*self.classes, "relegated")} | {"label", "weight"}
+        taken |= {f"{kind}_{name}" for kind in ("pred", "true") for name in self.values}
         names: dict[tuple[str, str], str] = {}
         members = [f"prob_{name}_{number + 1}" for number in range(len(self.members)) for name in self.classes]
         kinds: dict[str, Iterable[str]] = {
@@ -153,7 +170,10 @@ class Predictions:
     def _metadata(self) -> dict[str, Any]:
         names = self._names()
         return {
+            "format": FORMAT,
             "classes": self.classes,
+            "values": list(self.values),
+            "units": dict(self.units),
             "temperature": self.temperature,
             "discriminators": {name: entry.model_dump() for name, entry in self.definitions.items()},
             "spectators": {name: column for (kind, name), column in names.items() if kind == "spectator"},
@@ -179,20 +199,29 @@ class Predictions:
         if text is None:
             raise CollidekitError(f"{path}: not a file of predictions; make one with 'collidekit predict'")
         meta = json.loads(text)
+        if (form := meta.get("format", 1)) > FORMAT:
+            raise CollidekitError(f"{path}: is of a newer version of collidekit (format {form}); read it with that one")
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
         return cls(
             classes=tuple(meta["classes"]),
-            probabilities=np.stack([columns[f"prob_{name}"] for name in meta["classes"]], axis=1),
-            labels=columns["label"],
+            probabilities=_side_by_side([columns[f"prob_{name}"] for name in meta["classes"]], len(table)),
+            labels=columns["label"] if meta["classes"] else np.full(len(table), -1),
             weights=columns["weight"],
             definitions={name: Discriminator(**entry) for name, entry in meta["discriminators"].items()},
             spectators={name: columns[column] for name, column in meta["spectators"].items()},
             event={name: columns[column] for name, column in meta["event"].items()},
             members={
-                member: np.stack([columns[column] for column in taken], axis=1)
+                member: _side_by_side([columns[column] for column in taken], len(table))
                 for member, taken in meta.get("members", {}).items()
             },
             combination=meta.get("combination", ""),
             relegated=columns["prob_relegated"] if meta.get("relegates") else None,
             temperature=float(meta.get("temperature", 1.0)),
+            values={name: columns[f"pred_{name}"] for name in meta.get("values", ())},
+            truth={name: columns[f"true_{name}"] for name in meta.get("values", ())},
+            units=meta.get("units", {}),
         )
+
+
+def _side_by_side(columns: list[Array], rows: int) -> Array:
+    return np.stack(columns, axis=1) if columns else np.zeros((rows, 0))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from collidekit.analysis.schema import Target
+from collidekit.analysis.targets import MemberClasses, MemberTarget
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.models.layers import mlp, whole_blocks
 from collidekit.models.network import Embedding, Network
@@ -22,13 +22,13 @@ PAIRS = 1 << 18
 class TargetHeads(nn.Module):
     """The logits of each target: (T, classes) for classes, (P,) for the pairs of ``packing.pairs``."""
 
-    def __init__(self, targets: Mapping[str, Target], network: Network) -> None:
+    def __init__(self, targets: Mapping[str, MemberTarget], network: Network) -> None:
         super().__init__()
         self.collections = {name: target.collection for name, target in targets.items()}
         widths = network.constituent_width, network.row_width
         self.heads = nn.ModuleDict()
         for name, target in targets.items():
-            if target.classes:
+            if isinstance(target, MemberClasses):
                 self.heads[name] = ClassHead(*widths, network.target_layers, len(target.classes))
             else:
                 self.heads[name] = PairHead(*widths, network.target_layers)

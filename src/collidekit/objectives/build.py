@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError
 from collidekit.objectives.base import Objective
-from collidekit.objectives.registry import OBJECTIVES, check_objective, find_objective
+from collidekit.objectives.no_classes import NoClasses
+from collidekit.objectives.registry import OBJECTIVES, check_objective, objective_of
 
 if TYPE_CHECKING:
     from collidekit.training.config import TrainingConfig
@@ -15,7 +16,7 @@ def build_objective(config: "TrainingConfig", analysis: Analysis) -> Objective:
     """By its name, with its settings."""
     name = config.objective
     check_objective(name, analysis)
-    kind = find_objective(name)
+    kind = objective_of(name, analysis)
     _refuse_what_has_no_meaning(config, analysis, kind)
     try:
         objective = kind.build(config, analysis)
@@ -39,10 +40,14 @@ def _refuse_what_has_no_meaning(config: "TrainingConfig", analysis: Analysis, ki
     if names := [name for name, meant in given.items() if meant and name not in kind.settings]:
         name_them = (
             ""
-            if kind in OBJECTIVES.values()
+            if kind in (*OBJECTIVES.values(), NoClasses)
             else f", or name it in 'settings' of the class {kind.__name__} if it reads it"
         )
         raise CollidekitError(
-            f"{analysis.name}: {', '.join(names)} has no meaning for the objective {config.objective}; leave it out, or take "
-            f"the objective classification{name_them}"
+            f"{analysis.name}: {', '.join(names)} has no meaning "
+            + (
+                f"for the objective {config.objective}; leave it out, or take the objective classification{name_them}"
+                if analysis.classes
+                else "without classes; leave it out"
+            )
         )

@@ -6,6 +6,7 @@ from collidekit.models.heads import Head, RelegationHead
 from collidekit.objectives.base import Objective
 from collidekit.objectives.classification import Classification
 from collidekit.objectives.disco import DisCo
+from collidekit.objectives.no_classes import NoClasses
 from collidekit.objectives.relegation_variants import ModifiedBinary, Relegator, RelegatorDifference, RelegatorFactor
 from collidekit.plugins import Kind
 
@@ -27,9 +28,20 @@ def find_objective(name: str) -> type[Objective]:
     return found
 
 
+def objective_of(name: str, analysis: Analysis) -> type[Objective]:
+    """The objective that is learned by; that of an analysis without classes is its targets, whatever else is recommended."""
+    if analysis.classes:
+        return find_objective(name)
+    if name != "classification":
+        raise CollidekitError(
+            f"{analysis.name}: the objective {name} is for classes, of which the analysis has none; leave it out"
+        )
+    return NoClasses
+
+
 def head_of(name: str, analysis: Analysis) -> Head:
     """The head that an objective learns with."""
-    return find_objective(name).head.of(analysis)
+    return objective_of(name, analysis).head.of(analysis)
 
 
 def may_relegate(name: str) -> bool:
@@ -39,7 +51,7 @@ def may_relegate(name: str) -> bool:
 
 def check_objective(name: str, analysis: Analysis) -> None:
     """An error where the analysis lacks what the objective needs."""
-    if find_objective(name).needs_merit and analysis.figure_of_merit is None:
+    if objective_of(name, analysis).needs_merit and analysis.figure_of_merit is None:
         raise CollidekitError(
             f"{analysis.name}: the objective {name} needs a figure of merit; add 'figure_of_merit:' to the analysis "
             "file, with the variable, the window of its peak, the signal and what is expected"

@@ -1,94 +1,188 @@
-"""Learning the targets of constituents beside the classes of rows: their losses, and how well they are met.
+"""Learning targets beside the classes of rows: the loss of each kind, and how well it is met.
 
-As GN1 and GN2 (ATL-PHYS-PUB-2022-027; arXiv 2505.19689): the losses are added to that of the classes, each with its weight.
+Of constituents as GN1 and GN2 (ATL-PHYS-PUB-2022-027; arXiv 2505.19689): the losses are added to that of the classes, each with
+its weight.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
+from collidekit.analysis.targets import MemberClasses, MemberTarget, Regression, Target
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.targets import UNKNOWN
+from collidekit.models.heads import RegressionHead
 from collidekit.models.packing import pairs
 
 
-class TargetLosses:
-    """The losses of those targets that a tagger gives logits for; rows count in them as they do in the loss of the classes."""
+class TargetLoss(Protocol):
+    """What is different between kinds of targets. The things that are judged are constituents, pairs of them, or rows."""
 
-    def __init__(self, analysis: Analysis, names: Iterable[str]) -> None:
-        self.targets = {name: analysis.targets[name] for name in names}
-        self.columns = {
-            name: list(analysis.targets_of(target.collection)).index(name) for name, target in self.targets.items()
-        }
+    def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Truth, whether it is known, and the row, of each thing (T,)."""
 
-    def __call__(self, logits: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
-        """The mean loss of each target over the constituents or pairs whose truth is known; ``weights (N,)`` of rows.
+    def losses(self, raw: Tensor, truth: Tensor) -> Tensor:
+        """The loss of each thing (T,)."""
 
-        Classes: cross entropy. Pairs: binary cross entropy of whether both come from one vertex.
-        """
-        losses = {}
-        for name, values in logits.items():
-            truth, known, rows = self.truth(name, batch)
-            losses[name] = (self._each(name, values, truth) * weights[rows] * known).sum() / known.sum().clamp(min=1)
-        return losses
+    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
+        """Sums over things, of which ``scores`` makes numbers."""
 
-    def _each(self, name: str, logits: Tensor, truth: Tensor) -> Tensor:
-        """The loss of each constituent or pair, in single precision at least."""
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        if self.targets[name].classes:
-            return F.cross_entropy(logits, truth.clamp(min=0), reduction="none")
-        return F.binary_cross_entropy_with_logits(logits, truth.to(logits), reduction="none")
+    def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
+        """How well the target is met, by name."""
 
-    def total(self, losses: Mapping[str, Tensor]) -> Tensor | float:
-        """The sum of all losses, each times the weight of its target; 0 where there are none."""
-        return sum(self.targets[name].weight * loss for name, loss in losses.items())
 
-    def truth(self, name: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Truth, whether it is known, and the row, of each constituent (T,) or pair (P,)."""
-        entry = batch.inputs[self.targets[name].collection]
+class _OfMembers:
+    """A column of the truth of a collection."""
+
+    def __init__(self, name: str, target: MemberTarget, analysis: Analysis) -> None:
+        self.collection = target.collection
+        self.column = list(analysis.targets_of(target.collection)).index(name)
+
+    def members(self, batch: Batch) -> tuple[Tensor, Ragged]:
+        entry = batch.inputs[self.collection]
         assert isinstance(entry, Ragged)
         assert entry.targets is not None
-        truth, rows = entry.targets[:, self.columns[name]].long(), entry.rows
-        if self.targets[name].classes:
-            return truth, truth >= 0, rows
+        return entry.targets[:, self.column].long(), entry
+
+
+class ClassesLoss(_OfMembers):
+    """Cross entropy of the class of each constituent; ``<target>_accuracy`` is the share that is right."""
+
+    def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        truth, entry = self.members(batch)
+        return truth, truth >= 0, entry.rows
+
+    def losses(self, raw: Tensor, truth: Tensor) -> Tensor:
+        return F.cross_entropy(_single(raw), truth.clamp(min=0), reduction="none")
+
+    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
+        return [((raw.argmax(dim=1) == truth) & known).sum()]
+
+    def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
+        return {f"{name}_accuracy": _ratio(counts[0], known)}
+
+
+class PairsLoss(_OfMembers):
+    """Binary cross entropy of whether both constituents of a pair have one origin.
+
+    ``<target>_efficiency`` is the share of the pairs of one origin that get a probability above 1/2, ``<target>_purity`` the
+    share of those above 1/2 that are of one origin.
+    """
+
+    def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        truth, entry = self.members(batch)
         i, j = pairs(entry.offsets)
         a, b = truth[i], truth[j]
-        return (a == b) & (a >= 0), (a != UNKNOWN) & (b != UNKNOWN), rows[i]
+        return (a == b) & (a >= 0), (a != UNKNOWN) & (b != UNKNOWN), entry.rows[i]
+
+    def losses(self, raw: Tensor, truth: Tensor) -> Tensor:
+        raw = _single(raw)
+        return F.binary_cross_entropy_with_logits(raw, truth.to(raw), reduction="none")
+
+    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
+        found = (raw > 0) & known
+        return [(found & truth).sum(), (truth & known).sum(), found.sum()]
+
+    def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
+        right, true, found = counts
+        return {f"{name}_efficiency": _ratio(right, true), f"{name}_purity": _ratio(right, found)}
+
+
+class ValuesLoss:
+    """Huber, squared or absolute loss of the scaled values of each row, their mean; ``<value>_rms`` is the root of the mean
+    squared residual, in the unit of the target.
+    """
+
+    def __init__(self, name: str, target: Regression, head: RegressionHead) -> None:
+        self.name, self.target, self.head = name, target, head
+
+    def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        values = batch.truth[self.name]
+        return values, values.isfinite().all(dim=1), torch.arange(len(values), device=values.device)
+
+    def losses(self, raw: Tensor, truth: Tensor) -> Tensor:
+        raw = _single(raw)
+        scaled = self.head.scaled(truth.nan_to_num(1.0)).to(raw)  # what is not known is not counted
+        kinds: dict[str, Any] = {"huber": F.huber_loss, "mse": F.mse_loss, "mae": F.l1_loss}
+        found: Tensor = kinds[self.target.loss](raw, scaled, reduction="none").mean(dim=1)
+        return found
+
+    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
+        estimates = torch.stack(list(self.head.decode(raw).values()), dim=1)
+        squares = torch.where(known[:, None], (estimates - truth) ** 2, 0.0)
+        return list(squares.sum(dim=0))
+
+    def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
+        found = zip(self.target.values, counts, strict=True)
+        return {f"{value}_rms": _ratio(total, known) ** 0.5 for value, total in found}
+
+
+class TargetLosses:
+    """The losses of those targets that a tagger learns; rows count in them as they do in the loss of the classes."""
+
+    def __init__(
+        self, analysis: Analysis, names: Iterable[str], regressions: Mapping[str, RegressionHead] | None = None
+    ) -> None:
+        self.targets: dict[str, Target] = {name: analysis.targets[name] for name in names}
+        self.kinds: dict[str, TargetLoss] = {}
+        for name, target in self.targets.items():
+            if isinstance(target, Regression):
+                self.kinds[name] = ValuesLoss(name, target, (regressions or {})[name])
+            elif isinstance(target, MemberClasses):
+                self.kinds[name] = ClassesLoss(name, target, analysis)
+            else:
+                self.kinds[name] = PairsLoss(name, target, analysis)
+
+    def __call__(self, raw: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
+        """The mean loss of each target over the things whose truth is known; ``weights (N,)`` of rows."""
+        losses = {}
+        for name, values in raw.items():
+            truth, known, rows = self.kinds[name].truth(batch)
+            each = self.kinds[name].losses(values, truth)
+            losses[name] = (each * weights[rows] * known).sum() / known.sum().clamp(min=1)
+        return losses
+
+    def total(self, losses: Mapping[str, Tensor], of_rows: bool) -> Tensor | float:
+        """The sum of the losses of targets of rows, or of constituents, each times its weight; 0 where there are none."""
+        chosen = (name for name in losses if isinstance(self.targets[name], Regression) == of_rows)
+        return sum(self.targets[name].weight * losses[name] for name in chosen)
 
 
 class TargetScores:
-    """How well targets are met, summed over batches.
-
-    ``loss_<target>`` is its loss. Classes have ``<target>_accuracy``, the share of constituents that are right. Pairs have
-    ``<target>_efficiency``, the share of the pairs of one vertex that get a probability above 1/2, and
-    ``<target>_purity``, the share of those above 1/2 that are of one vertex. NaN where there is nothing to divide by.
-    """
+    """How well targets are met, summed over batches: ``loss_<target>``, and what its kind says. NaN where there is no truth."""
 
     def __init__(self, losses: TargetLosses) -> None:
         self.losses = losses
         self.sums: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def add(self, logits: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> None:
-        """The logits of a batch; ``weights (N,)`` of its rows are for the loss alone."""
-        losses = self.losses(logits, batch, weights)
-        for name, values in logits.items():
-            truth, known, _ = self.losses.truth(name, batch)
-            if self.losses.targets[name].classes:
-                sums = [(values.argmax(dim=1) == truth) & known, known]
-            else:
-                found = (values > 0) & known
-                sums = [found & truth, truth & known, found]
-            counts = torch.stack([known.sum() * losses[name].double(), known.sum(), *(part.sum() for part in sums)])
+    def add(self, raw: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> None:
+        """The raw numbers of a batch; ``weights (N,)`` of its rows are for the loss alone."""
+        losses = self.losses(raw, batch, weights)
+        for name, values in raw.items():
+            kind = self.losses.kinds[name]
+            truth, known, _ = kind.truth(batch)
+            sums = [known.sum() * losses[name].double(), known.sum(), *kind.counts(values, truth, known)]
+            counts = torch.stack([part.double() for part in sums])
             self.sums[name] = self.sums.get(name, torch.zeros_like(counts)) + counts
 
     def scores(self) -> dict[str, float]:
         found = {}
-        for name, (loss, known, right, *others) in self.sums.items():
-            found[f"loss_{name}"] = float(loss / known)
-            kinds = ("accuracy",) if self.losses.targets[name].classes else ("efficiency", "purity")
-            found |= {f"{name}_{kind}": float(right / number) for kind, number in zip(kinds, others, strict=True)}
+        for name, sums in self.sums.items():
+            loss, known, *others = sums.tolist()
+            found[f"loss_{name}"] = _ratio(loss, known)
+            found |= self.losses.kinds[name].scores(name, known, others)
         return found
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _single(raw: Tensor) -> Tensor:
+    """In single precision at least."""
+    return raw if raw.dtype == torch.float64 else raw.float()

@@ -168,6 +168,10 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
     if not test_files:
         return _Scores()
     loaded = {"the model": load_checkpoint(folder)}
+    if not loaded["the model"].analysis.classes:
+        raise CollidekitError(
+            "--test-files: a card holds scores of classes, of which this model has none; leave it out"
+        )
     seen = SeenRows(loaded, content_of_paths(expand(list(test_files)), loaded))
     with counting("Predicting", "rows") as done:
         found, skipped = predict_files_with(loaded, test_files, skip_bad_files=skip_bad_files, done=done, seen=seen)

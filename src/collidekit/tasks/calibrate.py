@@ -59,6 +59,7 @@ def calibrate(
             f"{checkpoint}: ships with collidekit and stays as it is; copy the folder {path.parent} and calibrate the copy"
         )
     loaded = load_checkpoint(path)
+    loaded.analysis.require_classes("a temperature")
     if threads:
         torch.set_num_threads(threads)
     skipped: list[str] = []

@@ -147,6 +147,8 @@ class DatasetConstructorTask(DatasetParameters):
             self.say(f"  {rows:>12,}  {literal(step)}")
         for name, count in manifest.class_counts.items():
             self.say(f"  {count:>12,}  in class {name}")
+        for name, count in manifest.summary.get("known", {}).items():
+            self.say(f"  {count:>12,}  with a known {name}")
         for name, count in manifest.summary["replaced"].items():
             self.say(f"  [yellow]{count:>12,}  values of {name} were NaN or infinite and became the default[/yellow]")
         for warning in data_warnings(manifest):

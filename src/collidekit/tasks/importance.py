@@ -53,6 +53,7 @@ class ImportanceTask(PredictionTask):
                 "--test-attack: feature importance is that of rows as they are; leave out one of the two"
             )
         check_settings(self.settings())
+        self.analysis.require_classes("feature importance")
         find_scores(self.analysis, self.settings().scores)
 
     def make(self) -> None:

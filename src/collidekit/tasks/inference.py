@@ -169,6 +169,8 @@ class InferenceTask(TestParameters):
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
             if self.calibrated:
                 required_temperature(member.temperature, name)
+        if self.calibrated and not self.analysis.classes:
+            raise CollidekitError(f"--calibrated: {self.config} has no classes, so there is no temperature")
         if self.calibrated and not members and may_relegate(objective := self.training_config().objective):
             raise CollidekitError(f"--calibrated: a training with the objective {objective} stores no temperature")
         settings = self.test_attack_settings
@@ -356,6 +358,10 @@ def _content_id(name: str) -> str:
 
 def require_discriminators(task: AnalysisTask) -> None:
     """Raise an error where the analysis names no discriminator to judge a tagger by."""
+    if not task.analysis.classes:
+        raise CollidekitError(
+            f"{task.config}: has no classes, so there is nothing to tell apart; see ResidualTask and the report"
+        )
     if not task.analysis.discriminators:
         raise CollidekitError(
             f"{task.config}: names no discriminators, so there is no ROC curve to draw and no working point to find; add "

@@ -90,7 +90,7 @@ def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
             if feature.bounds:
                 low, high = (b if isfinite(b) else edge for b, edge in zip(feature.bounds, (low, high), strict=True))
             axes[f"{name}.{feature.name}"] = HistogramAxis.of_feature(feature, low, high, bins)
-    histograms = InputHistograms(list(analysis.classes), axes)
+    histograms = InputHistograms(list(analysis.classes) or ["all rows"], axes)
     for batch in Loader(dataset, 8192):
         before = batch.weights.numpy().astype(np.float64)
         after = before * reweighting(batch) if reweighting else before
@@ -99,7 +99,7 @@ def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
 
 
 def _fill(histograms: InputHistograms, batch: Batch, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> None:
-    labels = batch.labels.numpy()
+    labels = batch.labels.numpy() if histograms.classes != ("all rows",) else np.zeros(len(batch), dtype=np.int64)
     for name, entry in batch.inputs.items():
         rows = entry.rows.numpy() if isinstance(entry, Ragged) else np.arange(len(batch))
         values = (entry.values if isinstance(entry, Ragged) else entry).numpy()

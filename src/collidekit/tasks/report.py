@@ -1,5 +1,7 @@
 """ReportTask: everything that is known of a run, on one page."""
 
+from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.dataset.warnings import data_warnings
 from collidekit.evaluation.efficiency import efficiency_in_bins, quantile_edges
-from collidekit.evaluation.metrics import classification_metrics
+from collidekit.evaluation.metrics import ClassCount, classification_metrics
+from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import (
     plot_confusion_matrix,
     plot_discriminator_shapes,
     plot_efficiency,
 )
-from collidekit.evaluation.report import ReportContent, write_report
+from collidekit.evaluation.report import ReportContent, Section, write_report
 from collidekit.evaluation.report_sections import (
     classification_section,
     data_section,
@@ -27,6 +30,7 @@ from collidekit.evaluation.report_sections import (
     trees_section,
     working_points_section,
 )
+from collidekit.evaluation.residuals import Residuals
 from collidekit.evaluation.trees import lost_note
 from collidekit.evaluation.working_points import DiscriminatorPoints
 from collidekit.files import write_json
@@ -39,6 +43,7 @@ from collidekit.tasks.input_plotter import HistogramPlotterTask
 from collidekit.tasks.report_calibration import calibration_part
 from collidekit.tasks.report_training import data_note, repeat_section, subtitle, trainings_section
 from collidekit.tasks.report_trees import compare
+from collidekit.tasks.residuals import ResidualTask
 from collidekit.tasks.roc import ROCCurveTask
 from collidekit.tasks.titles import attack_name
 from collidekit.tasks.working_points import WorkingPointTask
@@ -53,8 +58,12 @@ class ReportTask(PredictionTask):
     def requires(self) -> dict[str, AnalysisTask]:
         return {
             **super().requires(),
-            "roc": ROCCurveTask.req(self),
-            "working_points": WorkingPointTask.req(self),
+            **(
+                {"roc": ROCCurveTask.req(self), "working_points": WorkingPointTask.req(self)}
+                if self.analysis.classes
+                else {}
+            ),
+            **({"residuals": ResidualTask.req(self)} if self.analysis.regressions else {}),
             "inputs": self._inputs(),
             **({"importance": ImportanceTask.req(self)} if self.explain else {}),
         }
@@ -72,43 +81,30 @@ class ReportTask(PredictionTask):
         return {"report": self.target("report.html"), "run": self.target("run.json")}
 
     def make(self) -> None:
-        needed = self.requires()
-        predictions = self.predictions()
-        (results, ensembles), points = needed["roc"].measure(), needed["working_points"].find()
-        metrics = classification_metrics(predictions)
-        plots = self.folder / "plots"
+        needed, plots = self.requires(), self.folder / "plots"
         plots.mkdir(parents=True, exist_ok=True)
-        shapes = _shapes(plots, predictions, points, self.title)
-        confusion = _png(plot_confusion_matrix(plots / "confusion", metrics.confusion, self.title))
         inference = needed["inference"]
-        compared = compare(inference, predictions)
-        write_json(self.folder / "trees.json", [one.as_dict() for one in compared])
-        lost = lost_note(compared)
-        roc_plots = [needed["roc"].folder / f"roc_{style}.png" for style in ("b-tagging", "top-tagging")]
+        judged = self._of_classes(plots) if self.analysis.classes else _Judged()
+        if self.analysis.regressions:
+            judged.sections.append(needed["residuals"].section())
+        judged.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
         manifest = read_manifest(inference.dataset_task().folder)
         write_report(
             self.folder / "report.html",
             ReportContent(
                 title=self.title,
                 subtitle=subtitle(inference),
-                headline=headline(results, metrics),
+                headline=judged.headline,
                 warnings=(
-                    *filter(None, (inference.overlap_note, lost)),
+                    *filter(None, (inference.overlap_note, judged.lost)),
                     *_warnings(manifest, not self.test_files and not inference.training_config().folds),
                     *self._of_attack(),
                 ),
                 sections=(
-                    roc_section(results, roc_plots),
-                    *([ensemble_section(ensembles)] if ensembles else []),
-                    *([trees_section([one.cells() for one in compared])] if compared else []),
-                    classification_section(metrics, [*shapes, confusion]),
-                    calibration_part(inference, plots, self.title),
-                    working_points_section(
-                        points, _efficiencies(plots, predictions, points, self.analysis, self.title)
-                    ),
+                    *judged.sections,
                     *trainings_section(inference, plots),
                     data_section(
-                        {"evaluated": metrics.counts},
+                        judged.counts,
                         list(manifest.summary["cutflow"].items()),
                         self.analysis.selection or "",
                         [data_note(inference, manifest)],
@@ -119,10 +115,30 @@ class ReportTask(PredictionTask):
                 ),
             ),
         )
-        if lost:
-            self.say(f"[bold red]{literal(lost)}[/bold red]")
+        if judged.lost:
+            self.say(f"[bold red]{literal(judged.lost)}[/bold red]")
         self.say(f"[bold green]Report[/bold green]: {literal(self.folder / 'report.html')}")
         self.write_provenance()
+
+    def _of_classes(self, plots: Path) -> "_Judged":
+        """ROC curves, trees, shapes, calibration and working points."""
+        needed, predictions = self.requires(), self.predictions()
+        (results, ensembles), points = needed["roc"].measure(), needed["working_points"].find()
+        metrics = classification_metrics(predictions)
+        shapes = _shapes(plots, predictions, points, self.title)
+        confusion = _png(plot_confusion_matrix(plots / "confusion", metrics.confusion, self.title))
+        compared = compare(needed["inference"], predictions)
+        write_json(self.folder / "trees.json", [one.as_dict() for one in compared])
+        roc_plots = [needed["roc"].folder / f"roc_{style}.png" for style in ("b-tagging", "top-tagging")]
+        sections = [
+            roc_section(results, roc_plots),
+            *([ensemble_section(ensembles)] if ensembles else []),
+            *([trees_section([one.cells() for one in compared])] if compared else []),
+            classification_section(metrics, [*shapes, confusion]),
+            calibration_part(needed["inference"], plots, self.title),
+            working_points_section(points, _efficiencies(plots, predictions, points, self.analysis, self.title)),
+        ]
+        return _Judged(sections, headline(results, metrics), {"evaluated": metrics.counts}, lost_note(compared))
 
     def _of_attack(self) -> list[str]:
         """A warning where the judged rows were attacked."""
@@ -131,6 +147,23 @@ class ReportTask(PredictionTask):
             return []
         gradient = f"the gradient of {self.test_attack_from}" if self.test_attack_from else "its own gradient"
         return [f"The judged rows were attacked: {attack_name(settings)}, by {gradient}."]
+
+
+@dataclass
+class _Judged:
+    """What the classes of rows add to a report."""
+
+    sections: list[Section] = field(default_factory=list)
+    headline: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, tuple[ClassCount, ...]] = field(default_factory=dict)
+    lost: str = ""
+    """A warning of trees that do better."""
+
+
+def _headline(residuals: list[Residuals]) -> dict[str, str]:
+    """The width of each value, of the first four."""
+    shown = (entry for entry in residuals[:4] if isfinite(entry.all.width))
+    return {f"width, {entry.label}": with_error(entry.all.width, entry.all.width_error) for entry in shown}
 
 
 def _png(paths: list[Path]) -> Path:

@@ -39,7 +39,11 @@ def subtitle(inference: InferenceTask) -> str:
 
 def data_note(inference: InferenceTask, manifest: Manifest) -> str:
     """How many rows of which class were learned from, or were judged where nothing was trained."""
-    counts = ", ".join(f"{count:,} {name}" for name, count in manifest.class_counts.items())
+    known = manifest.summary.get("known", {}).items()
+    counts = ", ".join(
+        [f"{count:,} {name}" for name, count in manifest.class_counts.items()]
+        + [f"{count:,} with a known {name}" for name, count in known]
+    )
     if inference.checkpoint:
         return f"Judged on {manifest.rows:,} rows: {counts}."
     return f"Trained on {manifest.rows:,} rows: {counts}.{_of_folds(inference)}"

@@ -14,6 +14,7 @@ from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.report_trees import known_note
+from collidekit.tasks.residuals import residual_table
 from collidekit.tasks.roc import ensemble_table, roc_table
 from collidekit.training.config import check_network
 
@@ -71,13 +72,13 @@ def run_to_report(task: ReportTask) -> None:
         return
     _train_each(console, task)
     needed: dict[str, AnalysisTask] = task.requires()
-    roc = needed.pop("roc")
+    table = needed.pop("roc", None) or needed.pop("residuals")
     for other in needed.values():
         run_with_requirements(other)
-    if shown := roc.complete():
+    if shown := table.complete():
         _print_table(console, task)
     run_with_requirements(task)
-    if not roc.made and not shown:  # another process made it meanwhile, and said so elsewhere
+    if not table.made and not shown:  # another process made it meanwhile, and said so elsewhere
         _print_table(console, task)
     if not task.made:
         console.print(f"[bold green]Report[/bold green]: {literal(task.folder / 'report.html')}", highlight=False)
@@ -94,11 +95,15 @@ def _train_each(console: Console, task: ReportTask) -> None:
 
 
 def _print_table(console: Console, task: ReportTask) -> None:
-    path = task.requires()["roc"].folder / "roc.json"
-    content = read_sealed(path)
-    with as_written(path):
-        tables = [roc_table([RocLine.read(entry) for entry in content["results"]], task.title)]
-        tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
+    needed, tables = task.requires(), []
+    if "roc" in needed:
+        path = needed["roc"].folder / "roc.json"
+        content = read_sealed(path)
+        with as_written(path):
+            tables += [roc_table([RocLine.read(entry) for entry in content["results"]], task.title)]
+            tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
+    if "residuals" in needed and needed["residuals"].complete():
+        tables += [residual_table(needed["residuals"].read(), task.title)]
     for table in tables:
         console.print(table)
     if note := InferenceTask.req(task).overlap_note:

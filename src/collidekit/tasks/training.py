@@ -11,6 +11,7 @@ import luigi
 import torch
 
 from collidekit.analysis.schema import Analysis
+from collidekit.analysis.targets import Regression
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
@@ -179,8 +180,12 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
-def _target_weights(analysis: Analysis) -> dict[str, float]:
-    return {name: target.weight for name, target in analysis.targets.items()}
+def _target_weights(analysis: Analysis) -> dict[str, Any]:
+    """How targets are learned: the weight of each, and scale and loss of those of rows."""
+    return {
+        name: [target.weight, target.scale, target.loss] if isinstance(target, Regression) else target.weight
+        for name, target in analysis.targets.items()
+    }
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -274,7 +279,7 @@ class TrainingTask(TrainingParameters):
         )
         training.run()
         self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
-        if not may_relegate(training.config.objective):
+        if self.analysis.classes and not may_relegate(training.config.objective):
             self._calibrate(dataset)
         self.write_provenance()
 

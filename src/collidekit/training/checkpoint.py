@@ -18,7 +18,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.files import replacing
 from collidekit.models.registry import KIND as NETWORK
 from collidekit.models.registry import build_network
-from collidekit.models.tagger import Tagger
+from collidekit.models.tagger import Tagger, outputs_of
 from collidekit.models.temperature import Temperature
 from collidekit.objectives import head_of
 from collidekit.objectives.registry import KIND as OBJECTIVE
@@ -211,7 +211,7 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     for what in ("network", "objective"):
         check_code(path, what, names[what], code.get(what))
     head = head_of(config.objective, analysis)
-    network = build_network(config.model_name, analysis.inputs, head.outputs, config.model_options)
+    network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
     tagger = Tagger(analysis, network, head)
     try:
         tagger.load_state_dict(content["tagger"])
@@ -256,9 +256,18 @@ def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
     """Inputs and classes must be those of the training; the error says which feature differs."""
     check_same_features(path, trained, given)
     if list(trained.classes) != list(given.classes):
+        theirs, ours = (", ".join(analysis.classes) or "none" for analysis in (trained, given))
+        raise CollidekitError(f"{path}: is of another analysis: its classes are {theirs}, not {ours}")
+    values = [{name: list(target.values) for name, target in a.regressions.items()} for a in (trained, given)]
+    if values[0] != values[1]:
         raise CollidekitError(
-            f"{path}: is of another analysis: its classes are {', '.join(trained.classes)}, not {', '.join(given.classes)}"
+            f"{path}: is of another analysis: its targets of rows are {values[0] or 'none'}, not {values[1] or 'none'}"
         )
+    for name, target in trained.regressions.items():
+        if (unit := given.regressions[name].unit) != target.unit:
+            raise CollidekitError(
+                f"{path}: is of another analysis: target {name!r} has unit {target.unit!r}, and {unit!r} in analysis {given.name!r}"
+            )
 
 
 def check_same_features(path: Path, trained: Analysis, given: Analysis) -> None:

@@ -15,6 +15,7 @@ from collidekit.dataset.parts import FEWEST_FOLDS, MOST_FOLDS, Folds, RowSplit, 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.registry import KIND as NETWORK
 from collidekit.models.registry import build_network
+from collidekit.models.tagger import outputs_of
 from collidekit.objectives import OBJECTIVES, check_objective, head_of
 from collidekit.objectives.classification import LossFunction
 from collidekit.plugins import is_known, unknown
@@ -262,9 +263,8 @@ def check_recommended(plan: Plan) -> None:
 
 def check_network(analysis: Analysis, config: TrainingConfig) -> None:
     """An error where there is no such network, or where the checkpoint to begin from does not fit: before any other work."""
-    network = build_network(
-        config.model_name, analysis.inputs, head_of(config.objective, analysis).outputs, config.model_options
-    )
+    outputs = outputs_of(analysis, head_of(config.objective, analysis))
+    network = build_network(config.model_name, analysis.inputs, outputs, config.model_options)
     check_objective(config.objective, analysis)
     if config.from_checkpoint:
         from collidekit.training.fine_tuning import check_start

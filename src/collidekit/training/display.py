@@ -65,9 +65,14 @@ class Display:
             f"{row['epoch']:5.0f}  {row['train_loss']:10.4f}  {row['val_loss']:8.4f}  {_share(row, 'train_accuracy', 10)}  "
             f"{_share(row, 'val_accuracy', 8)}  {row['rows_per_second']:6,.0f}  {row['learning_rate']:8.2e}{mark}"
         )
-        shares = [f"{name.replace('_', ' ')} {value:.1%}" for name, value in targets.items() if "loss_" not in name]
+        shares = [_score(name, value) for name, value in targets.items() if not name.startswith("loss_")]
         if shares:
             self.say(f"       [dim]{', '.join(shares)}[/dim]")
+
+
+def _score(name: str, value: float) -> str:
+    """A share in percent, or a residual in its unit."""
+    return f"{name.replace('_', ' ')} {value:.4g}" if name.endswith("_rms") else f"{name.replace('_', ' ')} {value:.1%}"
 
 
 def _share(row: Mapping[str, float], name: str, width: int) -> str:

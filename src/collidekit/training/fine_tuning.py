@@ -103,7 +103,7 @@ class Start:
 
 def in_head(tagger: Tagger, name: str) -> bool:
     """Whether a parameter or buffer belongs to the head of the network, or to what learns the targets."""
-    return name.startswith("target_heads.") or any(
+    return name.startswith(("target_heads.", "regressions.")) or any(
         f"{name}.".startswith(f"network.{part}.") for part in tagger.network.head
     )
 

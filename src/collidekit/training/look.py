@@ -10,7 +10,7 @@ from collidekit.dataset.batch import Batch
 from collidekit.dataset.statistics import statistics
 from collidekit.errors import CollidekitError
 from collidekit.models.registry import build_network
-from collidekit.models.tagger import Tagger
+from collidekit.models.tagger import Tagger, outputs_of
 from collidekit.objectives import Objective
 from collidekit.objectives.build import build_objective
 from collidekit.objectives.registry import KIND as OBJECTIVES
@@ -34,7 +34,7 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
         few = rows.take(torch.arange(min(FEW, len(rows))))
         found = statistics(few, analysis)
         head = objective.head.of(analysis)
-        network = build_network(config.model_name, analysis.inputs, head.outputs, config.model_options)
+        network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
         tagger = Tagger(analysis, network, head).eval()
         tagger.scaling.fit(found)
         if augment := build_augmentation(config.augmentation, analysis, found):
@@ -58,6 +58,8 @@ def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> N
 
 def _check_columns(name: str, tagger: Tagger, raw: torch.Tensor, analysis: Analysis) -> None:
     """Raise an error where the head of a user's objective does not decode what predictions hold."""
+    if not analysis.classes:
+        return
     wanted = {f"prob_{label}" for label in analysis.classes}
     try:
         found = tagger.head.decode(raw)

@@ -20,7 +20,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.memory import keep_freed_memory
 from collidekit.models.registry import build_network
-from collidekit.models.tagger import Tagger
+from collidekit.models.tagger import Tagger, outputs_of
 from collidekit.objectives.build import build_objective
 from collidekit.objectives.targets import TargetLosses, TargetScores
 from collidekit.plain_text import literal
@@ -72,13 +72,15 @@ class Training:
         own_code(config.model_name, config.objective, config.attack)
         self.code = code_of(code_names(self.analysis, config))
         head = self.objective.head.of(self.analysis)
-        network = build_network(config.model_name, self.analysis.inputs, head.outputs, config.model_options)
+        outputs = outputs_of(self.analysis, head)
+        network = build_network(config.model_name, self.analysis.inputs, outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network, head)
         if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
             self.display.say(
                 f"network {literal(config.model_name)} has no dense part for torch.compile: it is not compiled"
             )
-        self.targets = TargetLosses(self.analysis, self.analysis.targets if self.tagger.target_heads else ())
+        learned = self.analysis.targets if self.tagger.target_heads else self.analysis.regressions
+        self.targets = TargetLosses(self.analysis, learned, self.tagger.regressions)
         if missing := self.analysis.targets.keys() - self.targets.targets:
             names = ", ".join(sorted(missing))
             self.display.say(
@@ -104,6 +106,9 @@ class Training:
             self.start.give_scaling(self.tagger)
         else:
             self.tagger.scaling.fit(self.data.statistics)
+        if not (self.start and config.keep_head):
+            for name, head in self.tagger.regressions.items():
+                head.fit(self.data.truth[name])
         self.average = WeightAverage(self.tagger, config.ema_decay) if config.ema_decay else None
         self.augment = build_augmentation(config.augmentation, self.analysis, self.data.statistics)
         self.adversary = self._adversary(dataset)
@@ -206,7 +211,7 @@ class Training:
             )
 
     def _train_step(self, batch: Batch) -> tuple[float, dict[str, float], dict[str, float]]:
-        """One step of the optimizer: the loss, the weight of the rows that are right and of all, the loss of each target."""
+        """One step of the optimizer: the loss of rows, the weight of those that are right and of all, the loss of each target."""
         weights = self.data.weighting(batch)
         if self.augment:
             batch = self.augment(batch)
@@ -222,8 +227,9 @@ class Training:
             progress = self.objective.progress
             loss = loss + self.adversary.consistency(self.model, self.tagger, batch, outputs, weights, progress)
         others = self.targets(logits, batch, weights)
+        loss = loss + self.targets.total(others, of_rows=True)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss + self.targets.total(others))
+        self.fabric.backward(loss + self.targets.total(others, of_rows=False))
         if self.config.gradient_clip:
             self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.gradient_clip)
         self.optimizer.step()
@@ -296,7 +302,14 @@ class Training:
             weight += float(weights.sum())
         self.objective.calibrate(validation)
         self.target_scores, self.objective_scores = scores.scores(), validation.scores()
-        return validation.loss(), {name: total / weight if weight > 0 else 0.0 for name, total in right.items()}
+        return validation.loss() + self._loss_of_values(), {
+            name: total / weight if weight > 0 else 0.0 for name, total in right.items()
+        }
+
+    def _loss_of_values(self) -> float:
+        """That of the targets of rows, of the last validation."""
+        names = self.tagger.regressions
+        return sum(self.analysis.targets[name].weight * self.target_scores[f"loss_{name}"] for name in names)
 
     def _kept(self) -> Tagger:
         return self.average.model if self.average else self.tagger  # type: ignore[return-value]

@@ -1,6 +1,7 @@
 """One look at the training rows before the first step: the scaling, the mean weight, the number of steps."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from collidekit.dataset.statistics import Statistics, merge_statistics, statisti
 from collidekit.errors import CollidekitError
 from collidekit.training.config import TrainingConfig
 from collidekit.training.weighting import Reweighting, Weighting
+
+Array = np.ndarray[Any, Any]
+MOST_TRUTH = 1_000_000
+"""Training rows whose targets decide the scale that is learned."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Prepared:
     rows: int
     """Training rows in an epoch, as expected after sampling."""
     validation_rows: int
+    truth: dict[str, Array]
+    """Known values (N, V) of each target of rows, of the first million of the training rows."""
     warnings: tuple[str, ...] = ()
     """What is unusual about the rows of this training."""
 
@@ -44,15 +51,19 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     raw = Weighting(in_loss)
     total, rows, expected = 0.0, 0, 0.0
     counts, sums = np.zeros(len(analysis.classes), dtype=np.int64), np.zeros(len(analysis.classes))
+    truth: dict[str, list[Array]] = {name: [] for name in analysis.regressions}
     for batch in Loader(dataset, 8192, split, "training", threads=threads):
+        for name, values in batch.truth.items() if rows < MOST_TRUTH else ():
+            truth[name].append(values.numpy()[values.isfinite().all(dim=1).numpy()].copy())
         found = _merge(found, batch, analysis)
         probability = keep(batch) if keep else np.ones(len(batch))
         weights = raw(batch).numpy() * probability
         total += float(np.abs(weights).sum())
         expected += float(probability.sum())
         rows += len(batch)
-        counts += np.bincount(batch.labels.numpy(), minlength=len(counts))
-        sums += np.bincount(batch.labels.numpy(), weights, minlength=len(sums))
+        if analysis.classes:
+            counts += np.bincount(batch.labels.numpy(), minlength=len(counts))
+            sums += np.bincount(batch.labels.numpy(), weights, minlength=len(sums))
     validated = _check_parts(dataset, split, rows)
     assert found is not None
     for name, count in zip(analysis.classes, counts, strict=True):
@@ -70,6 +81,12 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     warnings = [missed_share(rows, len(dataset), split, float(dataset.manifest.summary.get("key_squares", 0)))]
     loader = Loader(dataset, config.batch_size, split, "training", True, config.seed, keep, threads)
     validation = validation_rows(dataset, split, threads)
+    for name, parts in truth.items():
+        unknown = "training" if not any(map(len, parts)) else "" if _is_known(name, validation) else "validation"
+        if unknown:
+            raise CollidekitError(
+                f"{dataset.manifest.folder}: target {name!r} is known for no row of the {unknown} part"
+            )
     return Prepared(
         loader,
         validation,
@@ -78,6 +95,7 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
         found,
         round(expected),
         validated,
+        {name: np.concatenate(parts) for name, parts in truth.items()},
         tuple(filter(None, warnings)),
     )
 
@@ -90,6 +108,11 @@ def validation_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Load
 def held_out_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Loader:
     """Return the rows to evaluate a training on where there are no test files: its fold, else its validation rows."""
     return Loader(dataset, 1024, split, split.held_out, threads=threads)
+
+
+def _is_known(name: str, rows: Loader) -> bool:
+    """Whether all values of a target are known for one of the rows."""
+    return any(bool(batch.truth[name].isfinite().all(dim=1).any()) for batch in rows)
 
 
 def _check_parts(dataset: Dataset, split: RowSplit, training: int) -> int:

@@ -9,6 +9,7 @@ from collidekit.evaluation.plots.inputs import plot_input
 from collidekit.evaluation.plots.relegation import plot_risk_coverage
 from collidekit.evaluation.plots.relegation_boundary import plot_boundary
 from collidekit.evaluation.plots.relegation_mass import plot_masses
+from collidekit.evaluation.plots.residuals import plot_estimates, plot_residuals, plot_resolution
 from collidekit.evaluation.plots.robustness import plot_attacked_shapes, plot_carried, plot_robustness
 from collidekit.evaluation.plots.roc import plot_roc
 from collidekit.evaluation.plots.shapes import plot_discriminator_shapes
@@ -28,9 +29,12 @@ __all__ = [
     "plot_confusion_relegated",
     "plot_discriminator_shapes",
     "plot_efficiency",
+    "plot_estimates",
     "plot_input",
     "plot_loss_curves",
     "plot_masses",
+    "plot_residuals",
+    "plot_resolution",
     "plot_risk_coverage",
     "plot_robustness",
     "plot_roc",

@@ -31,7 +31,7 @@ def plot_input(stem: Path | None, histogram: InputHistogram, reference: str = ""
         if own_bin:
             heights += [_draw_default(grid[:, 1], histogram, variant, base) for variant in variants]
         _main_axis(grid[0, 0], histogram, np.concatenate([h.ravel() for h in heights]), variants)
-        grid[1, 0].set_ylabel(f"ratio to\n{classes[base]}", fontsize=11, loc="center")
+        grid[1, 0].set_ylabel(f"ratio to\n{classes[base]}" if len(classes) > 1 else "ratio", fontsize=11, loc="center")
         grid[1, 0].set_ylim(*_ratio_range(histogram, variants, base))
         grid[1, 0].set_xlabel(axis.label)
         grid[0, 0].set_xlim(axis.low, axis.high)

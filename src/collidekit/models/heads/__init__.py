@@ -2,6 +2,7 @@
 
 from collidekit.models.heads.base import Head
 from collidekit.models.heads.classes import ClassesHead
+from collidekit.models.heads.regression import RegressionHead
 from collidekit.models.heads.relegation import RelegationHead
 
-__all__ = ["ClassesHead", "Head", "RelegationHead"]
+__all__ = ["ClassesHead", "Head", "RegressionHead", "RelegationHead"]

@@ -1,0 +1,137 @@
+"""Residuals of estimated values, estimate minus truth: bias and resolution with errors, of all rows and in bins of the truth."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.bootstrap import poisson_weights
+from collidekit.evaluation.efficiency import quantile_edges
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.roc import first_reaching
+from collidekit.evaluation.rows import Floats
+from collidekit.inference.predictions import Predictions
+
+FEWEST = 20
+"""Rows without which a width says nothing."""
+REPLICATES = 200
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of ``rows`` residuals, in the unit of the value, each with its statistical error (Poisson bootstrap).
+
+    ``bias`` is the weighted mean, ``deviation`` the weighted standard deviation, ``width`` half the range of the 16th to 84th
+    percentile, which a few far rows do not change. All but ``rows`` are NaN where there are fewer than 20 rows.
+    """
+
+    rows: int
+    bias: float
+    bias_error: float
+    deviation: float
+    deviation_error: float
+    width: float
+    width_error: float
+
+    @classmethod
+    def of(cls, residuals: ArrayLike, weights: ArrayLike, seed: int = 0) -> "Spread":
+        values, given = np.asarray(residuals, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+        if len(values) < FEWEST or given.sum() <= 0:
+            return cls(len(values), *[float("nan")] * 6)
+        order = np.argsort(values)
+        values, given = values[order], given[order]
+        found = _moments(values, given)
+        drawn = (given * counts for counts in poisson_weights(len(values), REPLICATES, seed))
+        replicates = np.array([_moments(values, weights) for weights in drawn if weights.sum() > 0])
+        errors = replicates.std(axis=0, ddof=1)
+        numbers = [float(number) for pair in zip(found, errors, strict=True) for number in pair]
+        return cls(len(values), *numbers)
+
+
+def _moments(values: Floats, weights: Floats) -> tuple[float, float, float]:
+    """Mean, standard deviation and width of values in rising order."""
+    total = weights.sum()
+    mean = float(weights @ values / total)
+    variance = float(weights @ (values - mean) ** 2 / total)
+    places = first_reaching(np.cumsum(weights), np.array([0.16, 0.84]) * total, rising=bool(weights.min() >= 0))
+    low, high = values[np.minimum(places, len(values) - 1)]
+    return mean, max(variance, 0.0) ** 0.5, float(high - low) / 2
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """One value: its residuals in all rows whose truth is known, and in bins of the truth that hold as many rows each."""
+
+    name: str
+    unit: str
+    unknown: int
+    """Rows whose truth is not known."""
+    truth_deviation: float
+    """Standard deviation of the truth: what an estimate of the mean for every row would have."""
+    all: Spread
+    edges: tuple[float, ...]
+    bins: tuple[Spread, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, which has no NaN: null stands for it."""
+        spreads = {"all": _plain(self.all), "bins": [_plain(spread) for spread in self.bins]}
+        return {**asdict(self), **spreads, "edges": list(self.edges)}
+
+    @classmethod
+    def read(cls, content: dict[str, Any]) -> "Residuals":
+        """What ``as_dict`` gave, from a file."""
+        bins = tuple(map(_spread, content["bins"]))
+        return cls(**{**content, "all": _spread(content["all"]), "bins": bins, "edges": tuple(content["edges"])})
+
+    def cells(self) -> tuple[str, ...]:
+        """A line of the table."""
+        spread = self.all
+        numbers = (
+            (spread.bias, spread.bias_error), (spread.width, spread.width_error), (spread.deviation, spread.deviation_error),
+        )  # fmt: skip
+        texts = (with_error(*pair) if np.isfinite(pair[0]) else "too few rows" for pair in numbers)
+        return (self.name, self.unit or "-", f"{spread.rows:,}", *texts, f"{self.truth_deviation:.4g}")
+
+
+def _plain(spread: Spread) -> dict[str, Any]:
+    return {name: None if np.isnan(number) else number for name, number in asdict(spread).items()}
+
+
+def _spread(content: dict[str, Any]) -> Spread:
+    numbers: dict[str, Any] = {name: float("nan") if number is None else number for name, number in content.items()}
+    return Spread(**numbers)
+
+
+HEADER = ("value", "unit", "rows", "bias", "width (68 %)", "std. deviation", "of the truth")
+
+
+def measure_residuals(predictions: Predictions, names: Sequence[str] | None = None) -> list[Residuals]:
+    """The residuals of each value, or of those that are named; an error where no row has a known truth."""
+    found = []
+    for name in names or predictions.values:
+        truth, estimate = predictions.truth[name], predictions.values[name]
+        known = np.isfinite(truth)
+        if not known.any():
+            raise CollidekitError(
+                f"{name}: the truth is not known for any of {len(truth):,} rows, so there are no residuals"
+            )
+        residuals, weights = (estimate - truth)[known], predictions.weights[known].astype(np.float64)
+        edges = quantile_edges(truth[known])
+        which = np.clip(np.searchsorted(edges, truth[known], side="right") - 1, 0, len(edges) - 2)
+        bins = tuple(Spread.of(residuals[which == b], weights[which == b], seed=b + 1) for b in range(len(edges) - 1))
+        order = np.argsort(truth[known])
+        spread = _moments(truth[known][order], weights[order])[1] if weights.sum() > 0 else float("nan")
+        found.append(
+            Residuals(
+                name, predictions.units.get(name, ""), int((~known).sum()), spread, Spread.of(residuals, weights),
+                tuple(map(float, edges)), bins,
+            )
+        )  # fmt: skip
+    return found

@@ -1,0 +1,54 @@
+"""Numbers of rows: an output each, brought from the scale that is learned to the unit of the truth."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from collidekit.analysis.targets import Regression
+from collidekit.models.heads.base import Head
+
+
+class RegressionHead(Head):
+    """The outputs are (x - shift) / width, of x or of log x; the columns are ``pred_<value>``, in the unit of the target."""
+
+    shift: Tensor
+    width: Tensor
+
+    def __init__(self, target: Regression) -> None:
+        super().__init__()
+        self.target = target
+        self.columns = tuple(f"pred_{name}" for name in target.values)
+        self.register_buffer("shift", torch.zeros(len(target.values), dtype=torch.float64))
+        self.register_buffer("width", torch.ones(len(target.values), dtype=torch.float64))
+
+    @property
+    def outputs(self) -> int:
+        return len(self.columns)
+
+    def fit(self, truth: np.ndarray[Any, Any]) -> None:
+        """Take shift and width from values (N, V) of training rows that are known; a value that never varies keeps its unit."""
+        if self.target.scale == "none":
+            return
+        values = np.log(truth) if self.target.scale == "log" else truth
+        if self.target.scale == "robust":
+            low, shift, high = np.percentile(values, [16, 50, 84], axis=0)
+            width = (high - low) / 2
+        else:
+            shift, width = values.mean(axis=0), values.std(axis=0)
+        varies = width > 1e-12 * np.maximum(np.abs(shift), 1e-30)
+        self.shift = torch.from_numpy(np.asarray(shift)).to(self.shift)
+        self.width = torch.from_numpy(np.where(varies, width, 1.0)).to(self.width)
+
+    def scaled(self, truth: Tensor) -> Tensor:
+        """What the outputs (N, V) are to be, for values of the truth in their unit, in double precision."""
+        values = truth.double()
+        values = values.log() if self.target.scale == "log" else values
+        return (values - self.shift.double()) / self.width.double()
+
+    def decode(self, raw: Tensor) -> dict[str, Tensor]:
+        """The estimates in the unit of the target."""
+        values = raw.double() * self.width.double() + self.shift.double()
+        values = values.exp() if self.target.scale == "log" else values
+        return {name: values[:, v] for v, name in enumerate(self.columns)}

@@ -1,0 +1,102 @@
+"""ResidualTask: predictions -> how far estimated values are from the true ones."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import law
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.plots import plot_estimates, plot_residuals, plot_resolution
+from collidekit.evaluation.report import Pictures, Section
+from collidekit.evaluation.report import Table as Cells
+from collidekit.evaluation.residuals import HEADER, Residuals, measure_residuals
+from collidekit.files import replacing
+from collidekit.plain_text import literal
+from collidekit.sealed import as_written, read_sealed, write_sealed
+from collidekit.tasks.inference import PredictionTask
+from collidekit.tasks.titles import attack_name
+
+NOTE = (
+    "Residuals are estimate minus truth, of rows whose truth is known. Bias: weighted mean. Width: half the range of the 16th to "
+    "84th percentile. Of the truth: its standard deviation, which is what the same estimate for every row would have. Errors: "
+    "Poisson bootstrap."
+)
+
+
+class ResidualTask(PredictionTask):
+    """Measure bias and resolution of each value of the targets of rows; table, JSON, CSV and plots."""
+
+    exclude_index = False
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {name: self.target(f"residuals.{name}") for name in ("json", "csv")} | {"run": self.target("run.json")}
+
+    def look_first(self) -> None:
+        if not self.analysis.regressions:
+            raise CollidekitError(f"{self.config}: has no target with 'values', so there are no residuals")
+
+    def make(self) -> None:
+        predictions = self.predictions()
+        found = measure_residuals(predictions)
+        attack = attack_name(self.test_attack_settings)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for entry in found:
+            truth, estimate = predictions.truth[entry.name], predictions.values[entry.name]
+            known = np.isfinite(truth)
+            rows = estimate[known], truth[known], predictions.weights[known].astype(np.float64)
+            for name, plot in (("residuals", plot_residuals), ("estimates", plot_estimates)):
+                plot(self.folder / f"{name}_{entry.name}", entry, *rows, self.title)
+            plot_resolution(self.folder / f"resolution_{entry.name}", entry, self.title)
+        _write_table(self.folder / "residuals.csv", found, attack)
+        content = {"results": [entry.as_dict() for entry in found]} | ({"attack": attack} if attack else {})
+        write_sealed(self.folder / "residuals.json", content)
+        Console().print(residual_table(found, self.title))
+        self.say(f"Residuals: {literal(self.folder / 'residuals.json')}")
+        self.write_provenance()
+
+    def read(self) -> list[Residuals]:
+        """What was measured, from the file."""
+        path = self.folder / "residuals.json"
+        with as_written(path):
+            return [Residuals.read(entry) for entry in read_sealed(path)["results"]]
+
+    def section(self) -> Section:
+        """For the report."""
+        found = self.read()
+        pictures = [
+            self.folder / f"{kind}_{entry.name}.png"
+            for entry in found
+            for kind in ("residuals", "resolution", "estimates")
+        ]
+        cells = Cells(HEADER, tuple(entry.cells() for entry in found), NOTE, names=2)
+        return Section("Residuals", (cells, Pictures(tuple(pictures))))
+
+
+def residual_table(found: list[Residuals], title: str = "") -> Table:
+    """Bias and resolution of each value, as a person reads them."""
+    table = Table(title=literal(title) or None, title_justify="left")
+    for number, name in enumerate(HEADER):
+        table.add_column(name, justify="right" if number > 1 else "left")
+    for entry in found:
+        table.add_row(*map(literal, entry.cells()))
+    return table
+
+
+def _write_table(path: Path, found: list[Residuals], attack: str) -> None:
+    """All rows and each bin of the truth, a line each; an empty cell where there are too few rows."""
+    more = {"attack": attack} if attack else {}
+    names = ("rows", "bias", "bias_error", "deviation", "deviation_error", "width", "width_error")
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["value", "unit", "truth_from", "truth_to", *names, *more])
+        for entry in found:
+            parts: list[tuple[Any, ...]] = [("", "", entry.all)]
+            parts += list(zip(entry.edges[:-1], entry.edges[1:], entry.bins, strict=True))
+            for low, high, spread in parts:
+                numbers = (getattr(spread, name) for name in names)
+                cells = ("" if isinstance(number, float) and np.isnan(number) else number for number in numbers)
+                writer.writerow([entry.name, entry.unit, low, high, *cells, *more.values()])
