@@ -97,7 +97,13 @@ def test_a_dataset_is_free_when_its_outputs_are_gone_and_is_made_again(
     run: Run, results: Path, trained: Trained
 ) -> None:
     table = next(results.glob("ROCCurveTask/**/roc.csv")).read_bytes()
-    for task in set(VERSIONS) - {"DatasetConstructorTask", "ImportanceTask", "SignificanceTask", "RobustnessTask"}:
+    for task in set(VERSIONS) - {
+        "DatasetConstructorTask",
+        "ImportanceTask",
+        "SignificanceTask",
+        "RobustnessTask",
+        "ResidualTask",
+    }:
         shutil.rmtree(results / task)
     assert "3 unused datasets" in run("clean").output
     assert run("clean", "--remove", "--yes").exit_code == 0

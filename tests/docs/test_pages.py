@@ -9,7 +9,7 @@ import law
 import pytest
 import typer
 
-from collidekit.analysis import features, schema
+from collidekit.analysis import features, schema, targets
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import FUNCTIONS
 from collidekit.cli import app
@@ -81,13 +81,20 @@ def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):
         ("### `source`", schema.Source),
         ("### `inputs`", schema.Collection),
         ("### Features", features.Feature),
-        ("### `targets`", schema.Target),
+        ("#### Numbers of rows", targets.Regression),
         ("### `processes`", schema.Process),
         ("### `discriminators`", schema.Discriminator),
     ],
 )
 def test_every_key_of_the_analysis_file_stands_in_its_page(heading, model, pages):
     assert set(table(pages["docs/analysis.md"], heading)) == set(model.model_fields)
+
+
+def test_every_kind_of_target_stands_in_the_page_of_the_analysis_file(pages):
+    page = pages["docs/analysis.md"]
+    assert set(table(page, "### `targets`")) == {"values", "classes", "same"}
+    of_members = {*targets.MemberClasses.model_fields, *targets.SameOrigin.model_fields}
+    assert set(table(page, "#### Truths of members")) == of_members
 
 
 def test_every_task_and_parameter_stands_in_the_page_of_tasks(pages):

@@ -37,17 +37,18 @@ def _refuse_what_has_no_meaning(config: "TrainingConfig", analysis: Analysis, ki
         "early_stopping": config.early_stopping > 0 and kind.keeps_last,  # there is no best epoch
         "class_weights": any(weight != 1 for weight in analysis.class_weights.values()),
     }
-    if names := [name for name, meant in given.items() if meant and name not in kind.settings]:
+    names = [name for name, meant in given.items() if meant and name not in kind.settings]
+    if names and kind is NoClasses:
+        raise CollidekitError(
+            f"{analysis.name}: {', '.join(names)} has no meaning without classes of rows; leave it out"
+        )
+    if names:
         name_them = (
             ""
-            if kind in (*OBJECTIVES.values(), NoClasses)
+            if kind in OBJECTIVES.values()
             else f", or name it in 'settings' of the class {kind.__name__} if it reads it"
         )
         raise CollidekitError(
-            f"{analysis.name}: {', '.join(names)} has no meaning "
-            + (
-                f"for the objective {config.objective}; leave it out, or take the objective classification{name_them}"
-                if analysis.classes
-                else "without classes; leave it out"
-            )
+            f"{analysis.name}: {', '.join(names)} has no meaning for the objective {config.objective}; leave it out, or take "
+            f"the objective classification{name_them}"
         )
