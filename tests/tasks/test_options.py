@@ -154,4 +154,4 @@ def test_two_outputs_of_one_version_say_what_differs(place: Path, capsys: pytest
     capsys.readouterr()
     run_with_requirements(TrainingTask(**FILES, epochs=1, learning_rate=0.002))
     said = " ".join(capsys.readouterr().out.split())
-    assert f"beside {first.hash}, which differs in: config.epochs 2 -> 1; config.learning_rate 0.001 -> 0.002" in said
+    assert f"beside {first.hash}, which differs in: config.learning_rate 0.001 -> 0.002; config.epochs 2 -> 1" in said

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toys
 
 from collidekit.errors import CollidekitError
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.robustness import RobustnessTask
 from collidekit.tasks.significance import SignificanceTask
 from collidekit.tasks.training import TrainingTask
+from collidekit.training.config import TrainingConfig
 
 TRAINING: dict[str, Any] = {"config": "toy.yaml", "filelist": ("train.root",)}
 FILES: dict[str, Any] = {"config": "toy.yaml", "filelist": ("train.root",), "test_filelist": ("test.parquet",)}
@@ -79,3 +81,23 @@ def test_recommended_mixed_precision_needs_a_processor_with_bfloat16(
     plan = ck.load_plan("top_tagging")
     assert config.training_config(plan, {}).mixed_precision is native
     assert config.training_config(plan, {"mixed_precision": True}).mixed_precision
+
+
+def test_settings_at_their_default_are_not_in_the_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that a later version adds leaves the folders of all trainings as they are."""
+    monkeypatch.chdir(tmp_path)
+    Path("toy.yaml").write_text(toys.TOY)
+    toys.write_table(tmp_path / "train.parquet", toys.toy_table(50))
+    given = {"config": "toy.yaml", "filelist": ("train.parquet",)}
+    task = TrainingTask(**given, epochs=3)
+    assert task.hashed()["config"] == {"epochs": 3}
+    assert task.identity()["config"]["batch_size"] == 1024
+    assert TrainingTask(**given, epochs=3, batch_size=1024).hash == task.hash
+    assert TrainingTask(**given, epochs=3, batch_size=512).hash != task.hash
+
+
+def test_every_setting_says_what_it_does() -> None:
+    parameters = dict(TrainingTask.get_params())
+    for name, field in TrainingConfig.model_fields.items():
+        assert field.description, name
+        assert parameters[name].description.startswith(field.description)

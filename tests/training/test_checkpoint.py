@@ -69,7 +69,7 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     [
         ({"collidekit": 99}, "not a checkpoint of this version of collidekit"),
         ({"config": '{"epoch": 3}'}, r"holds settings of another version of collidekit \(epoch: "),
-        ({"analysis": "{}"}, r"holds settings of another version of collidekit \(classes: "),
+        ({"analysis": "{}"}, r"holds settings of another version of collidekit \(inputs: "),
         ({"config": '{"model_options": {"phi": [9]}}'}, "its weights do not fit network 'pfn'"),
     ],
 )

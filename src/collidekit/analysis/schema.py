@@ -356,13 +356,11 @@ class Analysis(Strict):
             "name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes",
             "figure_of_merit",
         }  # fmt: skip
-        content = self.model_dump(mode="json", exclude=without)
-        for target in content["targets"].values():
+        content = self.model_dump(mode="json", exclude=without, exclude_defaults=True)  # a new key changes no dataset
+        for target in content.get("targets", {}).values():
             for key in ("weight", "unit", "scale", "loss"):  # of the learning
                 target.pop(key, None)
-        if not content["targets"]:
-            del content["targets"]
-        content["variables"] = dict(sorted(content["variables"].items()))  # the order of all else has a meaning
+        content["variables"] = dict(sorted(content.get("variables", {}).items()))  # the order of all else has a meaning
         if self.processor:
             content["processor"] = _code(self.processor)
         if self.source.format not in FORMATS:

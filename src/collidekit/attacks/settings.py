@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from collidekit.analysis.features import Strict, wrong
 from collidekit.attacks.factor_file import read_factors
 from collidekit.plugins import code_identity, is_known, unknown
+from collidekit.settings import AtLeastOne, Count, Finite, NotNegative, Positive, Share, setting
 
 ATTACK_NAMES = ("nominal", "noise", "shift", "fgsm", "pgd", "ngm", "jetfool", "optimizer")
 
@@ -20,31 +21,32 @@ def _attack(name: str) -> str:
 class AttackSettings(Strict):
     """An attack and its limits; ``nominal`` is none. Magnitudes are in widths of the features (docs/attacks.md)."""
 
-    attack: Annotated[str, AfterValidator(_attack)] = "nominal"
-    attack_magnitude: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Largest move of a feature in units of its width; of noise its sigma. For jetfool and optimizer 0 is no limit."""
-    attack_iterations: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1
-    attack_individual_factors: bool = False
-    """The magnitude of each feature times half the distance of its 20th and 80th percentile, in widths."""
-    attack_factors: str = ""
-    """A JSON or YAML file of factors by feature; a negative one turns the direction of ``shift``."""
-    attack_reduce: bool = True
-    """Integers, flags and values at their default stay."""
-    attack_restrict_impact: Annotated[float, Field(allow_inf_nan=False)] = -1.0
-    """Largest move of a value as a share of itself, in raw units; negative for no such limit."""
-    attack_overshoot: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02
-    """Of jetfool: each step goes this share beyond the boundary."""
-    attack_uncertainty: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    """Of optimizer: the uncertainty of a feature, in widths, that distances are measured in."""
-    attack_offset: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    """Of noise: its mean, in widths."""
-    attack_norm: Literal["linf", "l2"] = "linf"
-    """Of pgd: the magnitude limits each feature, or the root of the sum of squares of a row."""
-    attack_starts: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    """Of pgd: random starts, of which the worst counts; 0 begins at the row itself."""
-    attack_inputs: Literal["all", "constituents", "globals"] = "all"
-    attack_space: Literal["features", "momenta"] = "features"
-    """Features each for itself; or the momenta of constituents, with all features that follow from them."""
+    attack: Annotated[str, AfterValidator(_attack)] = setting("nominal", f"{', '.join(ATTACK_NAMES)}; nominal is none")
+    attack_magnitude: NotNegative = setting(
+        0.0, "largest move of a feature, in widths of it; of noise its sigma; for jetfool and optimizer 0 is no limit"
+    )
+    attack_iterations: AtLeastOne = setting(1, "steps of pgd, ngm, jetfool and optimizer")
+    attack_individual_factors: bool = setting(
+        False, "the magnitude times the spread of each feature, from its 20th to 80th percentile"
+    )
+    attack_factors: str = setting(
+        "", "a JSON or YAML file with a factor for each feature; a negative one turns the direction of shift"
+    )
+    attack_reduce: bool = setting(True, "integers, flags and defaults stay")
+    attack_restrict_impact: Finite = setting(
+        -1.0, "largest move of a value as a share of itself, in raw units; negative for no such limit"
+    )
+    attack_overshoot: NotNegative = setting(0.02, "share that jetfool goes beyond the boundary in each step")
+    attack_uncertainty: Positive = setting(1.0, "of a feature, in widths, that optimizer measures distances in")
+    attack_offset: Finite = setting(0.0, "mean of noise, in widths")
+    attack_norm: Literal["linf", "l2"] = setting(
+        "linf", "linf or l2, of pgd: the magnitude limits each feature, or the root of the sum of squares of a row"
+    )
+    attack_starts: Count = setting(0, "random starts of pgd, of which the worst counts; 0 begins at the row itself")
+    attack_inputs: Literal["all", "constituents", "globals"] = setting("all", "all, constituents or globals")
+    attack_space: Literal["features", "momenta"] = setting(
+        "features", "features, each for itself, or momenta of constituents with all that follows from them"
+    )
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -58,3 +60,18 @@ class AttackSettings(Strict):
         if self.attack not in ATTACK_NAMES:
             content["attack_code"] = code_identity("attack", self.attack)
         return content
+
+
+class AdversarialSettings(AttackSettings):
+    """What an attack does to a training."""
+
+    adversarial: Literal["replace", "mix", "trades"] = setting(
+        "replace", "what an attack does to training rows: replace, mix or trades"
+    )
+    adversarial_share: Annotated[float, Field(gt=0, le=1)] = setting(0.5, "of the rows that are attacked, for mix")
+    adversarial_weight: NotNegative = setting(1.0, "of the divergence of the answers, for trades")
+    attack_ramp: Share = setting(0.0, "share of the training in which the magnitude rises")
+
+
+ADVERSARIAL = tuple(name for name in AdversarialSettings.model_fields if name not in AttackSettings.model_fields)
+"""Settings of a training that is attacked, beside those of the attack."""

@@ -4,14 +4,17 @@ Both go by a hash of the row's key: its event number, or its inputs. Order, file
 and rows of one event are always in the same part.
 """
 
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
 from attrs import frozen
+from pydantic import Field, ValidationInfo, field_validator
 
+from collidekit.analysis.features import Strict, wrong
 from collidekit.dataset.hashing import hashed, uniform
 from collidekit.errors import CollidekitError
+from collidekit.settings import setting
 
 Array = np.ndarray[Any, Any]
 Part = Literal["training", "validation", "test"]
@@ -22,6 +25,52 @@ FOLD_SALT = 0xF01D5
 """Of the hash that decides on the fold, which is independent of the one above."""
 FEWEST_FOLDS, MOST_FOLDS = 3, 100
 """With 2 folds none would be left for training: one is tested, the other one validates."""
+
+
+class SplitSettings(Strict):
+    """A share of the rows for training, or folds."""
+
+    train_val_split: Annotated[float, Field(gt=0, lt=1)] = setting(0.85, "share of the rows that is for training")
+    folds: Annotated[int, Field(ge=0, le=MOST_FOLDS)] = setting(
+        0, "train one network for each of so many parts of the rows, which it never sees"
+    )
+    fold: Annotated[int, Field(ge=-1, lt=MOST_FOLDS)] = setting(
+        -1, "train only for this fold, from 0 on; -1 trains for each"
+    )
+
+    @field_validator("folds")
+    @classmethod
+    def _enough_folds(cls, value: int) -> int:
+        if 0 < value < FEWEST_FOLDS:
+            raise wrong(f"one fold is for test and one for validation: give at least {FEWEST_FOLDS}, or 0 for no folds")
+        return value
+
+    @field_validator("fold")
+    @classmethod
+    def _one_of_the_folds(cls, value: int, info: ValidationInfo) -> int:
+        folds = info.data.get("folds", MOST_FOLDS)
+        if value >= 0 and not folds:
+            raise wrong("is one of several folds: say of how many with --folds")
+        if value >= folds > 0:
+            raise wrong(f"must be from 0 to {folds - 1} with --folds {folds}")
+        return value
+
+    @property
+    def split(self) -> "RowSplit":
+        """Which rows are for training, validation and test."""
+        if not self.folds:
+            return Split(self.train_val_split)
+        if self.fold < 0:
+            raise CollidekitError(
+                f"--folds {self.folds}: a training learns one fold: name it with --fold, from 0 to {self.folds - 1}; "
+                "'collidekit run' trains all of them"
+            )
+        return Folds(self.folds, self.fold)
+
+    @property
+    def fold_name(self) -> str:
+        """``fold 2 of 5``; empty where there are no folds."""
+        return f"fold {self.fold} of {self.folds}" if self.folds else ""
 
 
 class RowSplit(Protocol):

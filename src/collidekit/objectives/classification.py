@@ -6,14 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from collidekit.analysis.features import Strict
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.objectives.base import Objective
+from collidekit.settings import NotNegative, Share, setting
 
 if TYPE_CHECKING:
     from collidekit.training.config import TrainingConfig
 
 LossFunction = Literal["CrossEntropyLoss", "FocalLoss"]
+
+
+class ClassificationSettings(Strict):
+    """Of the loss of classes."""
+
+    loss_function: LossFunction = setting("CrossEntropyLoss", "CrossEntropyLoss or FocalLoss")
+    label_smoothing: Share = setting(0.0, "label smoothing")
+    focal_gamma: NotNegative = setting(2.0, "gamma of the focal loss")
 
 
 class Classification(Objective):
@@ -23,7 +33,7 @@ class Classification(Objective):
     label smoothing: the target is 1 - s for the true class and s/K for each. ``class_weights (K,)`` multiply each row's weight.
     """
 
-    settings = ("loss_function", "label_smoothing", "focal_gamma", "class_weights")
+    settings = (*ClassificationSettings.model_fields, "class_weights")
 
     def __init__(
         self,

@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from collidekit.analysis.features import Strict
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.objectives.base import Objective
 from collidekit.objectives.classification import class_weights
+from collidekit.settings import NotNegative, setting
 
 if TYPE_CHECKING:
     from collidekit.training.config import TrainingConfig
@@ -35,10 +37,16 @@ def _centred(distance: Tensor, weights: Tensor) -> Tensor:
     return distance - means[:, None] - means + (means * weights).mean()
 
 
+class DisCoSettings(Strict):
+    """Of DisCo."""
+
+    disco_weight: NotNegative = setting(10.0, "of the distance correlation, for disco")
+
+
 class DisCo(Objective):
     """L = CE + strength dCorr2(P(signal), figure of merit), over the background rows of a batch (eq. 4)."""
 
-    settings = ("disco_weight", "class_weights")
+    settings = (*DisCoSettings.model_fields, "class_weights")
     needs_merit = True
 
     def __init__(self, analysis: Analysis, class_weights: Tensor, strength: float = 10.0) -> None:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from collidekit.analysis.features import Strict
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
@@ -22,6 +23,7 @@ from collidekit.models.heads.relegation import doubt
 from collidekit.objectives.base import Objective, Validation
 from collidekit.objectives.significance import Significance
 from collidekit.objectives.window_posterior import WindowPosterior
+from collidekit.settings import Positive, Share, setting
 
 if TYPE_CHECKING:
     from collidekit.training.config import TrainingConfig
@@ -61,6 +63,14 @@ def relegated_cross_entropy(log_p: Tensor, truth: Tensor) -> Tensor:
     return (truth * each).sum(dim=1)
 
 
+class RelegationSettings(Strict):
+    """Of relegation."""
+
+    significance_weight: Positive = setting(3.0, "of the significance beside the cross entropy")
+    significance_warmup: Share = setting(0.3, "share of the training after which relegation counts in full")
+    expected_yields: bool = setting(True, "signal and background from the network's probabilities, not from labels")
+
+
 class Relegation(Objective):
     """L = CE + relCCE + w (Z0/Z - 1), and its variants; Z the significance in the window, Z0 = sqrt(all signal in it).
 
@@ -91,7 +101,7 @@ class Relegation(Objective):
     slope is flat.
     """
 
-    settings: ClassVar[tuple[str, ...]] = ("significance_weight", "significance_warmup", "expected_yields")
+    settings: ClassVar[tuple[str, ...]] = tuple(RelegationSettings.model_fields)
     needs_merit = keeps_last = True
     head: ClassVar[type[Head]] = RelegationHead
     variant = "relegator"

@@ -8,40 +8,21 @@ from pydantic import ValidationError
 
 from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.tasks.settings import add_parameters
 from collidekit.training.effect import attack_without_effect, check_given, check_magnitude
 
-ATTACK: dict[str, tuple[Any, str]] = {
-    "attack": (str, "nominal (none), noise, shift, fgsm, pgd, ngm, jetfool or optimizer"),
-    "attack_magnitude": (float, "largest move of a feature, in widths of it"),
-    "attack_iterations": (int, "steps of pgd, ngm, jetfool and optimizer"),
-    "attack_individual_factors": (
-        bool,
-        "the magnitude times the spread of each feature, from its 20th to 80th percentile",
-    ),
-    "attack_factors": (str, "a JSON or YAML file with a factor for each feature"),
-    "attack_reduce": (bool, "integers, flags and defaults stay"),
-    "attack_restrict_impact": (float, "largest move of a value as a share of itself; negative for no such limit"),
-    "attack_overshoot": (float, "share that jetfool goes beyond the boundary"),
-    "attack_uncertainty": (float, "of a feature, in widths, for optimizer"),
-    "attack_offset": (float, "mean of noise, in widths"),
-    "attack_norm": (str, "linf or l2, of pgd"),
-    "attack_starts": (int, "random starts of pgd; 0 begins at the row itself"),
-    "attack_inputs": (str, "all, constituents or globals"),
-    "attack_space": (str, "features, each for itself, or momenta with what follows from them"),
-}
-"""The type and meaning of each; the defaults are those of ``AttackSettings``."""
-
-OPTIONAL = {
-    str: luigi.OptionalStrParameter, float: luigi.OptionalFloatParameter, int: luigi.OptionalIntParameter,
-    bool: luigi.OptionalBoolParameter,
-}  # fmt: skip
+ATTACK = tuple(AttackSettings.model_fields)
+"""The names of the settings of an attack."""
 
 
-class AttackParameters:
-    """Of a training; one that is not given is as the analysis file recommends."""
+class JudgedAttack:
+    """The settings of an attack on rows that are judged, as ``test_...``."""
 
 
-class TestAttackParameters:
+add_parameters(JudgedAttack, AttackSettings, before="test_", of="of judged rows: ")
+
+
+class TestAttackParameters(JudgedAttack):
     """Of predictions."""
 
     test_attack_from = luigi.Parameter(
@@ -88,16 +69,3 @@ def _checked(given: Mapping[str, Any], before: str) -> AttackSettings:
         name = str(first["loc"][0])
         shown = name.replace("_", "-") if before == "--test-" else name
         raise CollidekitError(f"{before}{shown}: {first['msg']}, got {first['input']!r}") from None
-
-
-def _give(owner: type, name: str, parameter: Any) -> None:
-    setattr(owner, name, parameter)
-    parameter.__set_name__(owner, name)
-
-
-for _name, (_kind, _text) in ATTACK.items():
-    _default = AttackSettings.model_fields[_name].default
-    _in_file = f"{_text}; default: the analysis file's training, else {_default!r}"
-    _give(AttackParameters, _name, OPTIONAL[_kind](default=None, description=_in_file))
-    _judged = f"of judged rows: {_text}; default {_default!r}"
-    _give(TestAttackParameters, f"test_{_name}", OPTIONAL[_kind](default=None, description=_judged))

@@ -101,6 +101,10 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         """All that decides what the output holds."""
         raise NotImplementedError(f"{type(self).__name__}.identity")
 
+    def hashed(self) -> dict[str, Any]:
+        """What of the identity is in the hash."""
+        return self.identity()
+
     def complete(self) -> bool:
         """Return whether the output is there; if not, look first at everything that would end with an error later.
 
@@ -145,7 +149,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     @cached_property
     def hash(self) -> str:
         """A short hash of the identity."""
-        text = json.dumps({"task": type(self).__name__, **self.identity()}, sort_keys=True, default=str)
+        text = json.dumps({"task": type(self).__name__, **self.hashed()}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @cached_property

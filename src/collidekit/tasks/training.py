@@ -20,117 +20,32 @@ from collidekit.objectives import find_objective, may_relegate
 from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.plain_text import literal
 from collidekit.plugins import Kind, code_identity
-from collidekit.tasks.attacks import AttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
+from collidekit.tasks.settings import add_parameters
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
-from collidekit.training.config import TrainingConfig, computes_in_bfloat16, training_config
+from collidekit.training.config import TrainingConfig, training_config
 from collidekit.training.effect import check_given, check_magnitude, without_effect
 from collidekit.training.fine_tuning import Start, rate_factors
 from collidekit.training.look import try_training
+from collidekit.training.precision import computes_in_bfloat16
 from collidekit.training.stopping import newest_whole
 
 if TYPE_CHECKING:
     from collidekit.training.loop import Training
 
-_IN_FILE = "; default: the analysis file's training, else "
+
+class TrainingSettings:
+    """The settings of ``TrainingConfig`` as parameters; one that is not given is as the analysis file recommends."""
 
 
-def _optional(kind: Any, text: str, default: Any) -> Any:
-    """A setting that the analysis file may recommend: empty means "as recommended"."""
-    return kind(default=None, description=f"{text}{_IN_FILE}{default}")
+add_parameters(TrainingSettings, TrainingConfig, in_file=True)
 
 
-class OptionalNumbers(luigi.OptionalStrParameter):
-    """Numbers with commas between them."""
-
-
-class TrainingParameters(AttackParameters, DatasetParameters):
+class TrainingParameters(TrainingSettings, DatasetParameters):
     """Parameters of everything that comes from a training."""
 
     training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
-    model_name = _optional(luigi.OptionalStrParameter, "the network: a name, or a file my_network.py", "pfn")
-    model_options: Any = luigi.DictParameter(
-        default={}, description="options of the network as JSON, such as '{\"f\": [64, 64]}'"
-    )
-    epochs = _optional(luigi.OptionalIntParameter, "passes over the training rows", 20)
-    min_steps = _optional(
-        luigi.OptionalIntParameter, "more epochs where the rows are so few that they make fewer steps", 0
-    )
-    batch_size = _optional(luigi.OptionalIntParameter, "rows in a step", 1024)
-    learning_rate = _optional(luigi.OptionalFloatParameter, "the largest learning rate", 0.001)
-    optimizer = _optional(luigi.OptionalStrParameter, "AdamW, Adam, SGD ... of torch.optim", "AdamW")
-    betas = _optional(OptionalNumbers, "the optimizer's betas, such as 0.95,0.999", "0.95,0.999")
-    eps = _optional(luigi.OptionalFloatParameter, "the optimizer's epsilon", 1e-6)
-    weight_decay = _optional(luigi.OptionalFloatParameter, "the optimizer's weight decay", 0.01)
-    lr_scheduler = _optional(
-        luigi.OptionalStrParameter,
-        "constant, epoch_lin_decay, batch_lin_decay, cosine (batch_cosine_warmup) or one_cycle",
-        "epoch_lin_decay",
-    )
-    lr_decay_factor = _optional(luigi.OptionalFloatParameter, "last learning rate over the largest", 0.01)
-    warmup = _optional(luigi.OptionalFloatParameter, "share of the training in which the learning rate rises", 0.1)
-    mixed_precision = _optional(luigi.OptionalBoolParameter, "bfloat16 where it is safe", False)
-    training_precision = _optional(luigi.OptionalStrParameter, "float32, float64 or bfloat16", "float32")
-    use_torch_compile = _optional(luigi.OptionalBoolParameter, "compile the network", False)
-    torch_compile_mode = _optional(luigi.OptionalStrParameter, "default, reduce-overhead or max-autotune", "default")
-    objective = _optional(
-        luigi.OptionalStrParameter,
-        "classification, relegator, relegator_factor, relegator_difference, modified_binary, disco, or a file my_objective.py",
-        "classification",
-    )
-    significance_weight = _optional(luigi.OptionalFloatParameter, "of the significance beside the cross entropy", 3.0)
-    significance_warmup = _optional(
-        luigi.OptionalFloatParameter, "share of the training after which relegation counts in full", 0.3
-    )
-    expected_yields = _optional(
-        luigi.OptionalBoolParameter, "signal and background from the network's probabilities, not from labels", True
-    )
-    disco_weight = _optional(luigi.OptionalFloatParameter, "of the distance correlation, for disco", 10.0)
-    adversarial = _optional(
-        luigi.OptionalStrParameter, "what an attack does to training rows: replace, mix or trades", "replace"
-    )
-    adversarial_share = _optional(luigi.OptionalFloatParameter, "of the rows that are attacked, for mix", 0.5)
-    adversarial_weight = _optional(luigi.OptionalFloatParameter, "of the divergence of the answers, for trades", 1.0)
-    attack_ramp = _optional(luigi.OptionalFloatParameter, "share of the training in which the magnitude rises", 0.0)
-    loss_function = _optional(luigi.OptionalStrParameter, "CrossEntropyLoss or FocalLoss", "CrossEntropyLoss")
-    label_smoothing = _optional(luigi.OptionalFloatParameter, "label smoothing", 0.0)
-    focal_gamma = _optional(luigi.OptionalFloatParameter, "gamma of the focal loss", 2.0)
-    loss_weighting = _optional(
-        luigi.OptionalBoolParameter, "bring classes to the reference's kinematics in the loss, not by sampling", False
-    )
-    train_val_split = _optional(luigi.OptionalFloatParameter, "share of the rows that is for training", 0.85)
-    folds = _optional(
-        luigi.OptionalIntParameter, "train one network for each of so many parts of the rows, which it never sees", 0
-    )
-    fold = _optional(luigi.OptionalIntParameter, "train only for this fold, from 0 on; -1 trains for each", -1)
-    n_train_files = _optional(luigi.OptionalIntParameter, "shards to use; -1 is all", -1)
-    seed = _optional(luigi.OptionalIntParameter, "decides order, first weights and all that is random", 123456)
-    early_stopping = _optional(luigi.OptionalIntParameter, "stop after so many epochs without a better one; 0 never", 0)
-    overtraining_stop = _optional(
-        luigi.OptionalIntParameter, "stop where the slope of so many last validation losses is not negative; 0 never", 0
-    )
-    gradient_clip = _optional(luigi.OptionalFloatParameter, "largest norm of the gradient; 0 for none", 0.0)
-    ema_decay = _optional(luigi.OptionalFloatParameter, "decay of the running mean of the weights; 0 for none", 0.0)
-    augmentation = _optional(
-        luigi.OptionalStrParameter, "random changes of training rows, such as rotation or drop=0.1,rotation", "none"
-    )
-    from_checkpoint = luigi.OptionalStrParameter(
-        default=None,
-        description="begin with the weights of this checkpoint, folder of a training or model that ships, and a fresh head",
-    )
-    keep_head = _optional(luigi.OptionalBoolParameter, "keep the head of the checkpoint, too", False)
-    freeze = _optional(
-        luigi.OptionalStrParameter,
-        "patterns of parameters that stay fixed, such as network.phi.*,network.f.0.*",
-        "none",
-    )
-    learning_rate_factors: Any = luigi.DictParameter(
-        default={}, description="factors of the learning rate as JSON, such as '{\"network.phi.*\": 0.1}'"
-    )
-    extend_training = luigi.IntParameter(
-        default=0, description="train so many epochs more than an earlier training did"
-    )
     n_threads = luigi.IntParameter(
         default=4, significant=False, description="threads of torch; at most the processors here"
     )
@@ -236,6 +151,15 @@ class TrainingTask(TrainingParameters):
             "network": _source("--model-name", NETWORK, config.model_name),
             **({"objective": code} if (code := _source("--objective", OBJECTIVE, config.objective)) else {}),
         }
+
+    def hashed(self) -> dict[str, Any]:
+        """Settings at their default are not in the hash: a new one leaves all folders as they are."""
+        identity = self.identity()
+        usual = TrainingConfig().model_dump(mode="json")
+        config = {
+            name: value for name, value in identity["config"].items() if name not in usual or value != usual[name]
+        }
+        return {**identity, "config": config}
 
     def _merit(self) -> dict[str, Any] | None:
         merit = self.analysis.figure_of_merit

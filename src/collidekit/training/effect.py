@@ -6,10 +6,12 @@ from typing import Any
 
 from collidekit.analysis.schema import Analysis
 from collidekit.attacks.build import find_attack
-from collidekit.attacks.settings import ATTACK_NAMES, AttackSettings
+from collidekit.attacks.settings import ADVERSARIAL, ATTACK_NAMES, AttackSettings
 from collidekit.errors import CollidekitError
 from collidekit.objectives import OBJECTIVES, find_objective
-from collidekit.training.config import ADVERSARIAL, TrainingConfig
+from collidekit.objectives.disco import DisCoSettings
+from collidekit.objectives.relegation import RelegationSettings
+from collidekit.training.config import TrainingConfig
 from collidekit.training.optimizers import OPTIMIZERS
 
 ITERATING = ("pgd", "ngm", "jetfool", "optimizer")
@@ -60,7 +62,7 @@ def without_effect(config: TrainingConfig, analysis: Analysis) -> dict[str, str]
     found |= _of("adversarial_share", config.adversarial == "mix", "is for --adversarial mix")
     found |= _of("adversarial_weight", config.adversarial == "trades", "is for --adversarial trades")
     read = find_objective(config.objective).settings
-    for name in ("disco_weight", "significance_weight", "significance_warmup", "expected_yields"):
+    for name in (*RelegationSettings.model_fields, *DisCoSettings.model_fields):
         owners = [owner for owner, objective in OBJECTIVES.items() if name in objective.settings]
         found |= _of(
             name, name in read, f"is for --objective {' or '.join(filter(None, (', '.join(owners[:-1]), owners[-1])))}"

@@ -2,16 +2,30 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from collidekit.analysis.features import Strict
+from collidekit.settings import NotNegative, Positive, Share, setting
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     name: getattr(torch.optim, name)
     for name in ("AdamW", "Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "SGD", "Adagrad")
 }
+
+
+class OptimizerSettings(Strict):
+    """The optimizer and its settings."""
+
+    learning_rate: Positive = setting(1e-3, "the largest learning rate")
+    optimizer: Literal[tuple(OPTIMIZERS)] = setting("AdamW", "AdamW, Adam, SGD ... of torch.optim")  # type: ignore[valid-type]
+    betas: tuple[Share, Share] = setting((0.95, 0.999), "the optimizer's betas, such as 0.95,0.999")
+    eps: Positive = setting(1e-6, "the optimizer's epsilon")
+    weight_decay: NotNegative = setting(0.01, "the optimizer's weight decay")
+    gradient_clip: NotNegative = setting(0.0, "largest norm of the gradient; 0 for none")
 
 
 def build_optimizer(

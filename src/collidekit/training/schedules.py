@@ -5,6 +5,12 @@
 
 import math
 from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from collidekit.analysis.features import Strict
+from collidekit.settings import Share, setting
 
 
 def constant(progress: float, epochs: int, floor: float, warmup: float) -> float:
@@ -48,3 +54,13 @@ SCHEDULES: dict[str, Callable[[float, int, float, float], float]] = {
     "cosine": cosine,
     "one_cycle": one_cycle,
 }
+
+
+class ScheduleSettings(Strict):
+    """How the learning rate goes."""
+
+    lr_scheduler: Literal[tuple(SCHEDULES)] = setting(  # type: ignore[valid-type]
+        "epoch_lin_decay", "constant, epoch_lin_decay, batch_lin_decay, cosine (batch_cosine_warmup) or one_cycle"
+    )
+    lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = setting(0.01, "last learning rate over the largest")
+    warmup: Share = setting(0.1, "share of the training in which the learning rate rises")
