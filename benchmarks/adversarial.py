@@ -18,7 +18,7 @@ import torch
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.shipped import load_plan
-from collidekit.training.config import training_config
+from collidekit.training.choice import training_config
 from collidekit.training.loop import Training
 
 SETTINGS: dict[str, dict[str, Any]] = {

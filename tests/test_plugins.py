@@ -29,7 +29,8 @@ from collidekit.shipped import load_plan
 from collidekit.tasks.base import run_with_requirements
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import load_checkpoint, load_content
-from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.choice import training_config
+from collidekit.training.config import TrainingConfig
 from collidekit.training.look import try_training
 from collidekit.training.loop import Training
 

@@ -12,7 +12,8 @@ from collidekit.errors import CollidekitError
 from collidekit.inference.predict_to_file import predict_to_file
 from collidekit.shipped import load_plan
 from collidekit.training.checkpoint import load_checkpoint, load_content
-from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.choice import training_config
+from collidekit.training.config import TrainingConfig
 from collidekit.training.loop import Training
 
 NETWORK = """

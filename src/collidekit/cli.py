@@ -333,7 +333,7 @@ def check(
 
     from collidekit.dataset.check import check_named
     from collidekit.dataset.check_tables import show
-    from collidekit.training.config import check_recommended
+    from collidekit.training.choice import check_recommended
 
     found = check_named(analysis, [*(files or ()), *(named_files or ())] or None, test_files, rows)
     show(found, Console())

@@ -9,7 +9,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.inference.predict import predict_dataset, predict_files
 from collidekit.inference.predictions import Predictions
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, load_checkpoint
-from collidekit.training.config import training_config
+from collidekit.training.choice import training_config
 from collidekit.training.display import Display
 from collidekit.training.loop import Training
 

@@ -13,7 +13,8 @@ from collidekit.analysis.expressions import Expression
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.construct import construct
 from collidekit.errors import CollidekitError
-from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.choice import training_config
+from collidekit.training.config import TrainingConfig
 
 BASE = """\
 selection: x > 0

@@ -14,7 +14,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.warnings import data_warnings
-from collidekit.training.config import check_recommended, training_config
+from collidekit.training.choice import check_recommended, training_config
 from collidekit.training.loop import Training
 
 TEXT = (

@@ -20,7 +20,8 @@ from collidekit.errors import CollidekitError
 from collidekit.models.registry import NETWORKS, find_network
 from collidekit.tasks.to_report import parse_settings, report_task, settable
 from collidekit.training.augmentations import AUGMENTATIONS
-from collidekit.training.config import TrainingConfig, check_network, training_config
+from collidekit.training.choice import check_network, training_config
+from collidekit.training.config import TrainingConfig
 from collidekit.training.loop import Training
 
 MERIT = """

@@ -75,12 +75,12 @@ def test_recommended_mixed_precision_needs_a_processor_with_bfloat16(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import collidekit as ck
-    from collidekit.training import config
+    from collidekit.training import choice
 
-    monkeypatch.setattr(config, "computes_in_bfloat16", lambda: native)
+    monkeypatch.setattr(choice, "computes_in_bfloat16", lambda: native)
     plan = ck.load_plan("top_tagging")
-    assert config.training_config(plan, {}).mixed_precision is native
-    assert config.training_config(plan, {"mixed_precision": True}).mixed_precision
+    assert choice.training_config(plan, {}).mixed_precision is native
+    assert choice.training_config(plan, {"mixed_precision": True}).mixed_precision
 
 
 def test_settings_at_their_default_are_not_in_the_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from collidekit.errors import CollidekitError
 from collidekit.models import Tagger, build_network
 from collidekit.models.registry import NETWORKS
 from collidekit.training.checkpoint import load_content
-from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.choice import training_config
+from collidekit.training.config import TrainingConfig
 from collidekit.training.fine_tuning import Start, freeze, in_head, rate_factors
 from collidekit.training.loop import Training
 

@@ -266,3 +266,15 @@ def test_small_samples_have_more_epochs_where_steps_are_asked_for(
     assert made.history.epochs[-1]["learning_rate"] == pytest.approx(
         made.config.learning_rate * made.config.lr_decay_factor
     )
+
+
+def test_epochs_come_one_by_one(training: Any, gaussians: Dataset) -> None:
+    """Who consumes them sees each when its checkpoint is there, and may stop between two."""
+    ready = training(gaussians, epochs=3)
+    epochs = ready.epochs()
+    first = next(epochs)
+    assert first["epoch"] == 1
+    assert (ready.folder / "model_1.pt").exists()
+    assert not (ready.folder / "model_2.pt").exists()
+    assert [row["epoch"] for row in epochs] == [2, 3]
+    assert [row["epoch"] for row in ready.history.epochs] == [1, 2, 3]

@@ -10,7 +10,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.models.registry import NETWORKS
 from collidekit.shipped import shipped_analyses
-from collidekit.training.config import check_recommended, training_config
+from collidekit.training.choice import check_recommended, training_config
 
 RECIPES = """
 training: {model_name: mlp, model_options: {hidden: [8]}, epochs: 3}

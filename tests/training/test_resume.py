@@ -247,7 +247,7 @@ def test_relegation_goes_on_exactly(tmp_path: Path) -> None:
     from collidekit.dataset.construct import construct
     from collidekit.shipped import load_plan
     from collidekit.simulation import simulate
-    from collidekit.training.config import training_config
+    from collidekit.training.choice import training_config
     from collidekit.training.loop import Training
 
     file = simulate("moons", tmp_path / "moons.root", 2000, seed=1)

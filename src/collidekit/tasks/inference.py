@@ -34,7 +34,8 @@ from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
-from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.choice import training_config
+from collidekit.training.config import TrainingConfig
 from collidekit.training.prepare import held_out_rows
 
 

@@ -16,7 +16,7 @@ from collidekit.tasks.report import ReportTask
 from collidekit.tasks.report_trees import known_note
 from collidekit.tasks.residuals import residual_table
 from collidekit.tasks.roc import ensemble_table, roc_table
-from collidekit.training.config import check_network
+from collidekit.training.choice import check_network
 
 _OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 _ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist"}

@@ -24,7 +24,8 @@ from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
 from collidekit.tasks.settings import add_parameters
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
-from collidekit.training.config import TrainingConfig, training_config
+from collidekit.training.choice import training_config
+from collidekit.training.config import TrainingConfig
 from collidekit.training.effect import check_given, check_magnitude, without_effect
 from collidekit.training.fine_tuning import Start, rate_factors
 from collidekit.training.look import try_training

@@ -15,7 +15,8 @@ from collidekit.objectives import Objective
 from collidekit.objectives.build import build_objective
 from collidekit.objectives.registry import KIND as OBJECTIVES
 from collidekit.training.augmentations import build_augmentation
-from collidekit.training.config import TrainingConfig, check_network
+from collidekit.training.choice import check_network
+from collidekit.training.config import TrainingConfig
 
 FEW = 8
 """Rows that the network is tried on."""

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,13 @@ from collidekit.training.look import check_outputs
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
+from collidekit.training.state import TrainingState
 from collidekit.training.stopping import StopSignals
 from collidekit.trust import code_of, own_code
 
 SAVE_SECONDS = 120.0
 FIRST_STOP = 20
 FLAT = 1e-9
-_SUMS = {"right": "right_accuracy"}
-"""Sums of an epoch as checkpoints of earlier versions name them."""
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes would stand amid the table of epochs
 
@@ -128,25 +128,33 @@ class Training:
         return max(math.ceil(self.data.rows / self.config.batch_size), 1)
 
     @property
-    def epochs(self) -> int:
+    def number_of_epochs(self) -> int:
         """Of the whole training: those of the settings, or as many as ``min_steps`` asks for."""
         return max(self.config.epochs, math.ceil(self.config.min_steps / self.steps_per_epoch))
 
     @property
     def last_epoch(self) -> int:
-        return self.extended_from + self.config.extend_training if self.extended_from else self.epochs
+        return self.extended_from + self.config.extend_training if self.extended_from else self.number_of_epochs
 
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
         board = Board(self.folder / "tensorboard", self.history, self.display.say)
-        with self.display, sharing_cores(torch.get_num_threads()), StopSignals() as self.signals:
-            self.display.header()
-            while self.epoch <= self.last_epoch and not self._stop_early():
-                self._train_epoch()
-                board.add(self._finish_epoch())
-                self._stop_if_told()
+        self.display.header()
+        for row in self.epochs():
+            board.add(row)
         board.close()
         return self.folder / "best_model.pt"
+
+    def epochs(self) -> Iterator[dict[str, float]]:
+        """Train, and give the row of ``history.csv`` of each epoch when it is validated and its checkpoint is written.
+
+        The weights that are kept are those in ``best_model.pt`` at that moment.
+        """
+        with self.display, sharing_cores(torch.get_num_threads()), StopSignals() as self.signals:
+            while self.epoch <= self.last_epoch and not self._stop_early():
+                self._train_epoch()
+                yield self._finish_epoch()
+                self._stop_if_told()
 
     def _train_epoch(self) -> None:
         self.model.train()
@@ -158,7 +166,7 @@ class Training:
         cpu = time.process_time()
         for batch in self.data.training.iterate(skip=self.step_in_epoch):
             learning_rate = self._set_learning_rate()
-            self.objective.progress = min(self._epochs_done() / self.epochs, 1.0)
+            self.objective.progress = min(self._epochs_done() / self.number_of_epochs, 1.0)
             loss, counts, others = self._train_step(batch)
             total = loss + sum(others.values())
             self._check_finite(total, f"loss is {total} at step {self.step}")
@@ -336,26 +344,14 @@ class Training:
 
     def _set_learning_rate(self) -> float:
         factor = SCHEDULES[self.config.lr_scheduler](
-            self._epochs_done(), self.epochs, self.config.lr_decay_factor, self.config.warmup
+            self._epochs_done(), self.number_of_epochs, self.config.lr_decay_factor, self.config.warmup
         )
         set_learning_rate(self.optimizer, self.config.learning_rate * factor)
         return self.config.learning_rate * factor
 
     def save(self, name: str) -> None:
         """Write all that is needed to go on from here."""
-        state: dict[str, Any] = {
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.model.state_dict() if self.average else {},
-            "history": self.history.state(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
-            "best": self.best,
-            "sums": dict(self.sums),
-            "position": [self.step, self.epoch, self.step_in_epoch],
-            "extended_from": self.extended_from,
-            "objective": self.objective.state(),
-            "began_from": self.start.checksum if self.start else "",
-        }
+        state = TrainingState.of(self).as_dict()
         save_checkpoint(
             self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code,
             self.learned_from,
@@ -370,31 +366,13 @@ class Training:
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint of this training: weights, optimizer, averages, history, position, random state."""
         content = load_content(path)
-        state = content["state"]
-        if not state:
-            raise CollidekitError(f"{path}: holds a model for prediction, not the state of a training")
+        state = TrainingState.read(path, content["state"])
         check_same_training(path, content, self.analysis, self.config)
-        if state.get("began_from", "") != (self.start.checksum if self.start else ""):
+        if state.began_from != (self.start.checksum if self.start else ""):
             raise CollidekitError(
                 f"{path}: did not begin from {self.config.from_checkpoint or 'fresh weights'}; one cannot go on from it"
             )
-        try:
-            self.tagger.load_state_dict(content["tagger"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            if self.average:
-                self.average.model.load_state_dict(state["average"])
-        except (RuntimeError, ValueError) as error:
-            raise CollidekitError(f"{path}: does not fit the network ({str(error).splitlines()[-1].strip()})") from None
-        self.history = History.from_state(state["history"])
-        self.best = dict(state["best"])
-        self.sums = defaultdict(float, {_SUMS.get(name, name): total for name, total in state["sums"].items()})
-        self.step, self.epoch, self.step_in_epoch = state["position"]
-        self.extended_from = state["extended_from"]
-        if state.get("objective"):
-            self.objective.restore(state["objective"])
-        torch.set_rng_state(state["random"])
-        if state["random_cuda"] is not None and self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"])
+        state.give(self, content["tagger"], path)
         self._find_best(path.parent)
 
     def extend(self, path: Path) -> None:
