@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli_app import DATA, JUDGE, WORK, Output, TrustCode, verb
+from collidekit.cli.app import DATA, JUDGE, WORK, Output, TrustCode, verb
 from collidekit.plain_text import literal
 
 Checkpoint = Annotated[

@@ -102,6 +102,7 @@ def results_folder(folder: Path | None) -> Path | None:
     return folder
 
 
+Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
 Output = Annotated[
     Path | None, panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=results_folder)
 ]

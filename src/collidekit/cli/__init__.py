@@ -1,0 +1,46 @@
+"""The command ``collidekit``: one verb for each thing people do, thin over the tasks and functions that do them."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from collidekit import __version__
+from collidekit.cli.app import app, results_folder
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"collidekit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def collidekit(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the results of run, demo and clean.",
+            envvar="COLLIDEKIT_OUTPUT",
+            show_default="./results",
+            callback=results_folder,
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+from collidekit.cli import do, look, share, make, keep, judge  # noqa: F401, I001 - in the order of the help
+
+
+def main() -> None:
+    """Run the command; characters that the terminal cannot show are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app()

@@ -1,0 +1,217 @@
+"""The verbs that go from files to a tagger."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from collidekit.cli.app import DATA, DO, ENSEMBLE, TRAINING, WORK, Analysis, Output, TrustCode, panel, verb
+from collidekit.errors import CollidekitError
+from collidekit.plain_text import literal
+
+
+@verb(DO)
+def demo(
+    sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    output: Output = None,
+) -> None:
+    """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
+
+    Example: [cyan]collidekit demo --sample jet-flavour[/cyan]
+
+    Writes a folder of results with the ROC curves and an HTML report, under [bold]./results[/bold] or
+    [bold]--output[/bold]. Run again, it shows the same results at once.
+    """
+    from collidekit.tasks.demo import run_demo
+
+    run_demo(sample, threads)
+
+
+@verb(DO)
+def run(
+    analysis: Analysis,
+    files: Annotated[
+        list[str] | None,
+        panel(DATA, "--files", "-f", help="Files to learn from: a path, a glob in quotes, a .txt list or a root:// url. "
+               "May be repeated. Without it: those that the analysis file names.", metavar="FILES"),
+    ] = None,
+    test_files: Annotated[
+        list[str] | None,
+        panel(DATA, "--test-files", "-t", help="Files to judge the tagger by. Without it: those that the analysis file "
+               "names, else the validation rows.", metavar="FILES"),
+    ] = None,
+    dataset_version: Annotated[str | None, panel(DATA, "--dataset-version", help="A name of yours for the dataset.")] = None,
+    skip_bad_files: Annotated[
+        bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read, and count them.")
+    ] = False,
+    training_version: Annotated[
+        str | None, panel(TRAINING, "--training-version", help="A name of yours for the training.")
+    ] = None,
+    model: Annotated[
+        str | None, panel(TRAINING, "--model", help="The network: pfn, mlp, or a file my_network.py.")
+    ] = None,
+    from_checkpoint: Annotated[
+        str | None,
+        panel(TRAINING, "--from", help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
+               "that ships, and a fresh head.", metavar="CHECKPOINT"),
+    ] = None,
+    epochs: Annotated[int | None, panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
+    batch_size: Annotated[int | None, panel(TRAINING, "--batch-size", help="Rows in a step.")] = None,
+    learning_rate: Annotated[
+        float | None, panel(TRAINING, "--learning-rate", help="The largest learning rate.")
+    ] = None,
+    seed: Annotated[int | None, panel(TRAINING, "--seed", help="Decides all that is random.")] = None,
+    folds: Annotated[
+        int | None,
+        panel(TRAINING, "--folds", help="Split the rows into so many parts and train one network for each, which it never "
+               "sees. Without test files every row is predicted by that network."),
+    ] = None,
+    fold: Annotated[int | None, panel(TRAINING, "--fold", help="Only the network of this fold, from 0 on.")] = None,
+    seeds: Annotated[
+        str | None,
+        panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
+               metavar="SEEDS"),
+    ] = None,
+    checkpoint: Annotated[
+        list[str] | None,
+        panel(TRAINING, "--checkpoint", help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
+               "the ensemble of them.", metavar="CHECKPOINT"),
+    ] = None,
+    combine: Annotated[
+        str | None, panel(TRAINING, "--combine", help="How an ensemble is combined: mean (the default) or median.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
+               "--set optimizer=SGD --set ema_decay=0.999", metavar="NAME=VALUE"),
+    ] = None,
+    workers: Annotated[int | None, panel(WORK, "--workers", help="Processes that read files.")] = None,
+    executor: Annotated[
+        str | None, panel(WORK, "--executor", help="Who reads files: futures (processes here) or dask (a cluster).")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Without it: one of this "
+               "machine.", metavar="ADDRESS"),
+    ] = None,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    trust_code: TrustCode = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
+
+    What is there already is not made again, and what was interrupted goes on where it was. A setting that is not given
+    is the one that the analysis file recommends.
+
+    With [bold]--seeds[/bold] each seed is trained, judged on its own, and in an ensemble; with [bold]--checkpoint[/bold] a
+    model that is trained already is judged.
+
+    Example: [cyan]collidekit run top_tagging_reference --files train.parquet --test-files test.parquet --epochs 10[/cyan]
+
+    Writes one folder for each step under [bold]./results[/bold] or [bold]--output[/bold], named by everything that
+    decides what is in it; the path of report.html comes last.
+    """
+    from collidekit.tasks.to_report import parse_settings, report_task, run_to_report
+
+    named = {
+        "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
+        "model_name": model, "from_checkpoint": from_checkpoint, "epochs": epochs,
+        "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "folds": folds, "fold": fold,
+        "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
+        "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
+        "checkpoint": tuple(checkpoint) if checkpoint else None,
+    }  # fmt: skip
+    run_to_report(
+        report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)})
+    )
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given; an empty text is an error, since it names nothing."""
+    for name, value in settings.items():
+        if value == "":
+            raise CollidekitError(
+                f"--{name.removesuffix('_name').replace('_', '-')}: the value is empty; leave it out or give one"
+            )
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+@verb(DO)
+def predict(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report or of a published model, or the name of "
+                       "a model that ships.", show_default=False),
+    ],
+    files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
+    analysis: Annotated[
+        str | None,
+        panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Without it: "
+               "the one of the training."),
+    ] = None,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    others: Annotated[
+        list[str] | None,
+        panel(ENSEMBLE, "--with", "-w", help="A further checkpoint: their probabilities are combined. May be repeated.",
+               metavar="CHECKPOINT"),
+    ] = None,
+    combine: Annotated[
+        str | None, panel(ENSEMBLE, "--combine", help="How: mean (the default) or median of the probabilities.")
+    ] = None,
+    members: Annotated[
+        bool, panel(ENSEMBLE, "--members", help="Write the probabilities of each member too, as prob_<class>_1, _2 ...")
+    ] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
+    ] = False,
+    batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    trust_code: TrustCode = False,
+) -> None:  # fmt: skip
+    """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
+
+    Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
+    may be absent; where it is there, the AUC is shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
+    with the analysis that it was trained with. Rows that a tagger has learned from are counted; with the members of folds (or
+    the folder of their report) each such row is predicted by the member that did not see it.
+
+    Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
+
+    Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
+    """
+    from rich.console import Console
+
+    from collidekit.inference.ensemble import check_combination
+    from collidekit.inference.predict_to_file import predict_to_file
+    from collidekit.inference.run_folder import with_members
+
+    first, *more = with_members([checkpoint, *(others or ())])
+    if not more and (combine or members):
+        raise CollidekitError("one checkpoint is no ensemble: name the others with --with")
+    how = check_combination(combine or "mean")
+    done = predict_to_file(
+        first, files, out, analysis, batch_size, skip_bad_files, threads, more, how, members, calibrated
+    )
+    console = Console(soft_wrap=True, highlight=False)
+    for message in done.skipped:
+        console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
+    for note in done.notes:
+        console.print(f"[yellow]{literal(note)}[/yellow]")
+    if done.warning:
+        console.print(f"[bold red]{literal(done.warning)}[/bold red]")
+    console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
+    if names := done.predictions.discriminators_with_truth():
+        from collidekit.tasks.roc import ensemble_table, measure_all, roc_table
+
+        results, ensembles = measure_all(done.predictions, names=names, members=done.members)
+        console.print(roc_table(results))
+        for ensemble in ensembles:
+            console.print(ensemble_table(ensemble))
+    if names := done.predictions.values_with_truth():
+        from collidekit.evaluation.residuals import measure_residuals
+        from collidekit.tasks.residuals import residual_table
+
+        console.print(residual_table(measure_residuals(done.predictions, names)))
+    console.print(f"[bold green]Predictions[/bold green]: {literal(done.path)}")
