@@ -96,6 +96,14 @@ def test_the_noise_is_all_that_is_left(files: Callable[..., dict[str, object]], 
     assert found.truth["v"][:5] == pytest.approx([float(v) for v in table(1000, 2)["x"][:5] - table(1000, 2)["y"][:5]])
 
 
+def test_low_precision_of_the_network_costs_the_scale_no_digits(files: Callable[..., dict[str, object]]) -> None:
+    found = predicted(files(ALONE, offset=1e7, rows=2000), training_precision="bfloat16", epochs=6)
+    known = ~np.isnan(found.truth["energy"])
+    residual = (found.values["energy"] - found.truth["energy"])[known]
+    assert abs(residual.mean()) < 2
+    assert residual.std() < 8  # of the truth it is 11
+
+
 def test_rows_without_any_known_target_are_left_out_and_counted(files: Callable[..., dict[str, object]]) -> None:
     only = ALONE.replace("  place: {values: {u: true_u, v: x - y}, scale: none, loss: mse, weight: 0.5}\n", "")
     given = files(only, rows=1000)

@@ -99,9 +99,14 @@ class Training:
             config.optimizer, (p for p in self.tagger.parameters() if p.requires_grad), config.learning_rate, config.betas,
             config.eps, config.weight_decay, rate_factors(self.tagger, config.learning_rate_factors),
         )  # fmt: skip
+        scales = {
+            name: {k: v.clone() for k, v in h.state_dict().items()} for name, h in self.tagger.regressions.items()
+        }
         self.model, self.optimizer = self.fabric.setup(self.tagger, self.optimizer)
-        if config.precision == "bf16-true":
-            self.tagger.scaling.float()  # raw values have more digits than bfloat16
+        if config.precision == "bf16-true":  # raw values, and those of targets, have more digits than bfloat16
+            self.tagger.scaling.float()
+            for name, head in self.tagger.regressions.items():
+                head.double().load_state_dict(scales[name])
         if self.start:
             self.start.give_scaling(self.tagger)
         else:

@@ -38,8 +38,8 @@ class RegressionHead(Head):
         else:
             shift, width = values.mean(axis=0), values.std(axis=0)
         varies = width > 1e-12 * np.maximum(np.abs(shift), 1e-30)
-        self.shift = torch.from_numpy(np.asarray(shift)).to(self.shift)
-        self.width = torch.from_numpy(np.where(varies, width, 1.0)).to(self.width)
+        self.shift = torch.from_numpy(np.asarray(shift)).to(self.shift.device)
+        self.width = torch.from_numpy(np.where(varies, width, 1.0)).to(self.width.device)
 
     def scaled(self, truth: Tensor) -> Tensor:
         """What the outputs (N, V) are to be, for values of the truth in their unit, in double precision."""
