@@ -311,3 +311,12 @@ def test_the_points_of_each_curve_are_written(place: Path) -> None:
     for name in names:
         curve = np.genfromtxt(task.folder / f"curve_{name}.csv", delimiter=",", names=True)
         assert len(curve) > 2
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(place: Path) -> None:
+    task = DatasetConstructorTask(**FILES)
+    run_with_requirements(task)
+    (task.folder / "run.json").rename(task.folder / ".run.machine.1.part.json")  # killed before the last rename
+    run_with_requirements(task)
+    assert (task.folder / "run.json").is_file()
+    assert not list(task.folder.glob(".*"))

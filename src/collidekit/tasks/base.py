@@ -139,6 +139,10 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
                 return
             if other := differences(self.folder, self.identity()):
                 self.say(f"[dim]{literal(other)}[/dim]")
+            for leftover in filter(
+                Path.is_file, self.folder.glob(".*.part*")
+            ):  # of a process that was killed: none is here now
+                leftover.unlink()
             self.make()
             self.made = True
 
