@@ -211,7 +211,7 @@ def test_the_files_that_the_analysis_names(trained: Trained, run: Run) -> None:
     (trained.folder / "named.yaml").write_text(ANALYSIS + "files: {training: train.root, test: test.root}\n")
     result = run("check", trained.folder / "named.yaml")
     assert result.exit_code == 0, result.output
-    assert "600 rows to learn from" in result.output
+    assert "600 rows in datasets" in result.output
 
 
 def test_the_jets_that_stand_twice_in_the_reference_data(shared_data: Path) -> None:

@@ -218,14 +218,14 @@ def test_what_needs_classes_says_so(
 
 def test_a_target_that_is_never_known(files: Callable[..., dict[str, object]]) -> None:
     given = files(WITH_CLASSES.replace("true_energy", "sqrt(-1 - x * x)"), rows=300)
-    with pytest.raises(CollidekitError, match="target 'energy' is NaN or infinite in every row"):
+    with pytest.raises(CollidekitError, match=r"target 'energy': no row has all of its values \(energy\)"):
         run_with_requirements(InferenceTask(**given, epochs=1))
 
 
 def test_a_logarithm_of_what_is_not_positive(files: Callable[..., dict[str, object]]) -> None:
     given = files(ALONE.replace("scale: none", "scale: log"), rows=300)
     with pytest.raises(
-        CollidekitError, match=r"train.parquet: row \d+: .* has no logarithm; take another scale for target 'place'"
+        CollidekitError, match=r"train.parquet: row \d+: 'u' of target 'place' is -[\d.]+, which has no logarithm"
     ):
         run_with_requirements(InferenceTask(**given, epochs=1))
 
@@ -286,3 +286,130 @@ def test_no_residuals_without_a_target(files: Callable[..., dict[str, object]]) 
     given = files(WITH_CLASSES.split("targets:")[0] + "classes:" + WITH_CLASSES.split("classes:")[1], rows=300)
     with pytest.raises(CollidekitError, match="has no target with 'values'"):
         ResidualTask(**given).complete()
+
+
+def test_members_of_an_ensemble_estimate_the_same(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    """Values, units and truth are compared, as classes are: their mean would be of no use."""
+    models = {}
+    variants = {
+        "a": ALONE,
+        "b": ALONE.replace("unit: GeV", "unit: TeV"),
+        "c": ALONE.replace("values: {energy: true_energy}", "values: {energy: x + y}"),
+        "d": ALONE.replace("u: true_u, ", ""),
+    }
+    for name, text in variants.items():
+        given = files(text, rows=300)
+        task = InferenceTask(**given, epochs=1, training_version=name)
+        run_with_requirements(task)
+        models[name] = str(next((tmp_path / "results" / "TrainingTask" / "toy" / "v1" / name).rglob("best_model.pt")))
+    for name, said in {
+        "b": "'energy' has unit 'TeV', and 'GeV' in",
+        "c": "the truth of 'energy' is another one",
+        "d": "its values are energy, v, those of",
+    }.items():
+        words = ["predict", models["a"], "--with", models[name], "test.parquet", "-o", "out.parquet"]
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 2
+        assert said in " ".join(done.output.split()), done.output
+
+
+def test_values_of_each_member_are_kept(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    given = files(ALONE, rows=300)
+    for seed in (1, 2):
+        run_with_requirements(InferenceTask(**given, epochs=1, seed=seed))
+    models = sorted(map(str, (tmp_path / "results" / "TrainingTask").rglob("best_model.pt")))
+    words = ["predict", models[0], "--with", models[1], "--members", "test.parquet", "-o", "out.parquet"]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    found = Predictions.read(tmp_path / "out.parquet")
+    columns = found.columns()
+    mean = (columns["pred_energy_1"] + columns["pred_energy_2"]) / 2
+    assert columns["pred_energy"] == pytest.approx(mean)
+    first = next(iter(found.of_members().values()))
+    assert first.values["energy"] == pytest.approx(columns["pred_energy_1"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("energy: true_energy", "power: true_energy"), ("unit: GeV", "unit: GeV, scale: log"), ("unit: GeV", "unit: TeV")],
+)
+def test_a_head_is_kept_for_the_same_values_only(
+    files: Callable[..., dict[str, object]], tmp_path: Path, change: tuple[str, str]
+) -> None:
+    run_with_requirements(InferenceTask(**files(ALONE, rows=300), epochs=1))
+    model = next((tmp_path / "results" / "TrainingTask").rglob("best_model.pt"))
+    given = files(ALONE.replace(*change), rows=300)
+    with pytest.raises(CollidekitError, match=r"its head is for the values energy \(energy, standard, GeV\), place"):
+        InferenceTask(**given, epochs=1, from_checkpoint=str(model), keep_head=True).complete()
+
+
+def test_a_unit_that_is_corrected_reaches_the_results(files: Callable[..., dict[str, object]]) -> None:
+    first = ReportTask(**files(ALONE, rows=300)).hash
+    assert ReportTask(**files(ALONE.replace("unit: GeV", "unit: MeV"), rows=300)).hash != first
+
+
+def test_weights_that_sum_to_nothing(files: Callable[..., dict[str, object]]) -> None:
+    given = files(ALONE.replace("weight: weight\n", "weight: weight - 2\n"), rows=300)
+    with pytest.raises(CollidekitError, match=r"the weights of the training rows sum to -\d+: it must be more than 0"):
+        run_with_requirements(InferenceTask(**given, epochs=1))
+    truth = np.linspace(0, 1, 50)
+    wrong = Predictions((), np.zeros((50, 0)), np.full(50, -1), -np.ones(50), values={"e": truth}, truth={"e": truth})
+    with pytest.raises(CollidekitError, match="e: the weights of the rows whose truth is known sum to -50"):
+        measure_residuals(wrong)
+
+
+def test_a_logarithm_is_asked_for_in_training_alone(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    text = ALONE.replace("unit: GeV}", "unit: GeV, scale: log}")
+    run_with_requirements(InferenceTask(**files(text, rows=300), epochs=1))
+    model = next((tmp_path / "results" / "TrainingTask").rglob("best_model.pt"))
+    placeholder = table(50, 3)
+    placeholder = ak.with_field(placeholder, np.full(50, -999.0), "true_energy")
+    toys.write_table(tmp_path / "data.parquet", placeholder)
+    words = ["predict", str(model), "data.parquet", "-o", "out.parquet"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert (Predictions.read(tmp_path / "out.parquet").truth["energy"] == -999).all()
+    given = files(ALONE.replace("scale: none", "scale: log"), rows=300)  # of a dataset that is there already
+    run_with_requirements(InferenceTask(**files(ALONE, rows=300), epochs=1))
+    with pytest.raises(CollidekitError, match="has no logarithm"):
+        run_with_requirements(
+            InferenceTask(**{**given, **files(ALONE.replace("scale: none", "scale: log"), rows=300)}, epochs=1)
+        )
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-199])
+def test_values_that_cannot_be_squared(files: Callable[..., dict[str, object]], size: float) -> None:
+    given = files(ALONE.replace("energy: true_energy", f"energy: true_energy * {size}"), rows=300)
+    with pytest.raises(CollidekitError, match="which cannot be squared; give another unit"):
+        run_with_requirements(InferenceTask(**given, epochs=1))
+
+
+def test_a_value_that_never_varies_is_said(
+    files: Callable[..., dict[str, object]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_with_requirements(InferenceTask(**files(ALONE.replace("u: true_u", "u: 5 + 0 * x"), rows=300), epochs=1))
+    assert "u of target place is 5 in every training row; there is nothing to learn" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_a_card_with_residuals(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    run_with_requirements(InferenceTask(**files(ALONE, rows=300), epochs=1))
+    model = next((tmp_path / "results" / "TrainingTask").rglob("best_model.pt"))
+    words = ["publish", str(model), "mine", "--test-files", "test.parquet"]
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "120"}, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "width (68 %)" in done.output
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "It gives estimates of energy in GeV." in card
+    assert "| value | unit | rows | bias |" in card
+    assert "AUC" not in card
+    again = CliRunner().invoke(app, ["predict", "mine", "test.parquet", "-o", "out.parquet"], catch_exceptions=False)
+    assert again.exit_code == 0, again.output
+
+
+def test_a_trace_shows_the_estimates(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    task = InferenceTask(**files(ALONE, rows=300), epochs=1)
+    run_with_requirements(task)
+    model = next((tmp_path / "results" / "TrainingTask").rglob("best_model.pt"))
+    done = CliRunner().invoke(app, ["trace", "toy.yaml", "test.parquet", "3", "--checkpoint", str(model)])
+    assert f"energy {task.predictions().values['energy'][3]:.5g} GeV" in " ".join(done.output.split())

@@ -319,6 +319,9 @@ class Analysis(Strict):
         for name, entry in self.inputs.items():
             kind = "collection" if isinstance(entry, Collection) else "group"
             rows.append((kind, name, ", ".join(feature.name for feature in entry.features)))
+        for name, target in self.targets.items():
+            about = ", ".join(target.values) if isinstance(target, Regression) else f"of {target.collection}"
+            rows.append(("target", name, about))
         for name, sides in self.discriminators.items():
             rows.append(("discriminator", name, f"{' + '.join(sides.signal)} against {' + '.join(sides.background)}"))
         return html_table(repr(self), rows)
@@ -344,6 +347,11 @@ class Analysis(Strict):
     def regressions(self) -> dict[str, Regression]:
         """The targets that are numbers of rows."""
         return {name: target for name, target in self.targets.items() if isinstance(target, Regression)}
+
+    @property
+    def units_of_values(self) -> dict[str, str]:
+        """The units of the values of targets of rows, of those that have one."""
+        return {name: target.unit for target in self.regressions.values() if target.unit for name in target.values}
 
     def targets_of(self, collection: str) -> dict[str, MemberTarget]:
         """The targets of one collection, in the order of the columns that hold them."""

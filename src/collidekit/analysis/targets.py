@@ -25,7 +25,7 @@ def as_texts(value: Any) -> Any:
 class Kind(Strict):
     """What all targets have; none of them is needed for prediction."""
 
-    weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    weight: Annotated[FiniteFloat, Field(ge=1e-6, le=1e6)] = 1.0
     """What its loss is multiplied by."""
 
     @model_validator(mode="before")

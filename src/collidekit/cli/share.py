@@ -78,6 +78,10 @@ def publish(
         from collidekit.tasks.roc import roc_table
 
         console.print(roc_table(made.results))
+    if made.residuals:
+        from collidekit.tasks.residuals import residual_table
+
+        console.print(residual_table(made.residuals))
     console.print(f"[bold green]Published[/bold green]: {literal(made.folder)} ({made.size / 1e6:.2f} MB)")
     if made.open_marks:
         places = "1 place" if made.open_marks == 1 else f"{made.open_marks} places"

@@ -62,8 +62,18 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
     for name in plan.analysis.regressions:
         known = sum(int(np.isfinite(values).all(axis=1).sum()) for values in part.truth[name])
         if known < part.selected:
-            left_out = f"target {name!r} is NaN or infinite in {part.selected - known:,} of {part.selected:,} rows"
+            left_out = (
+                f"a value of target {name!r} is NaN or infinite in {part.selected - known:,} of {part.selected:,} rows"
+            )
             yield Problem(f"{part.name}: {left_out}; it does not learn from these", error=not known)
+        for value, column in zip(
+            plan.analysis.regressions[name].values, np.concatenate(part.truth[name]).T, strict=True
+        ):
+            numbers = column[np.isfinite(column)]
+            if len(numbers) > 1 and (numbers == numbers[0]).all():
+                yield Problem(
+                    f"{part.name}: {value} of target {name!r} is {numbers[0]:g} in every row; there is nothing to learn"
+                )
     counts = [count for count in part.class_counts.values() if count]
     if counts and max(counts) > 100 * min(counts):
         yield Problem(

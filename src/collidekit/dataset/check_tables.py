@@ -155,7 +155,7 @@ def _has_default(analysis: Analysis, key: str) -> bool:
 
 def _resources(check: Check, made: Estimate) -> RenderableType:
     lines = [
-        f"[bold]What it will take[/bold] ({made.rows:,} rows to learn from)",
+        f"[bold]What it will take[/bold] ({made.rows:,} rows in datasets)",
         f"  disk      {_size(made.disk)} for the dataset ({made.disk / max(made.rows, 1):,.0f} bytes a row, LZ4)",
         f"  memory    {_size(made.construction)} to construct it, a process; {_size(made.training)} for rows while training",
         f"  time      {_duration(made.seconds)} to construct it with one process ({check.rate:,.0f} rows/s in this check)",

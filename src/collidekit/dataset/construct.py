@@ -332,7 +332,10 @@ def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> N
             )
     for name, count in total.known.items():
         if count == 0:
-            raise CollidekitError(f"{where}: target {name!r} is NaN or infinite in every row; check its values")
+            values = ", ".join(analysis.regressions[name].values)
+            raise CollidekitError(
+                f"{where}: target {name!r}: no row has all of its values ({values}); NaN and infinity are none"
+            )
     if analysis.event and total.rows > 1 and total.keys[0] == total.keys[1] and total.entries > 1:
         raise CollidekitError(constant_event(analysis, where))
 

@@ -42,12 +42,6 @@ def make_truth(plan: Plan, scope: Scope, keep_all: bool) -> dict[str, Array]:
             truth[name] = np.full((scope.rows, len(target.values)), np.nan)
             continue
         values = np.stack([scope.numbers(expression).astype(np.float64) for expression in expressions], axis=1)
-        if target.scale == "log" and len(bad := np.argwhere(values <= 0)):
-            row, column = bad[0]
-            raise CollidekitError(
-                f"{scope.place(row)}: {expressions[column].text!r} is {values[row, column]:g}, which has no logarithm; take another scale "
-                f"for target {name!r}, or exclude such rows in the selection"
-            )
         truth[name] = np.where(np.isfinite(values), values, np.nan)
     return truth
 

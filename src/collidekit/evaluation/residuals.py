@@ -122,12 +122,16 @@ def measure_residuals(predictions: Predictions, names: Sequence[str] | None = No
             raise CollidekitError(
                 f"{name}: the truth is not known for any of {len(truth):,} rows, so there are no residuals"
             )
+        if (total := float(predictions.weights[known].sum(dtype=np.float64))) <= 0:
+            raise CollidekitError(
+                f"{name}: the weights of the rows whose truth is known sum to {total:g}: it must be more than 0"
+            )
         residuals, weights = (estimate - truth)[known], predictions.weights[known].astype(np.float64)
         edges = quantile_edges(truth[known])
         which = np.clip(np.searchsorted(edges, truth[known], side="right") - 1, 0, len(edges) - 2)
         bins = tuple(Spread.of(residuals[which == b], weights[which == b], seed=b + 1) for b in range(len(edges) - 1))
         order = np.argsort(truth[known])
-        spread = _moments(truth[known][order], weights[order])[1] if weights.sum() > 0 else float("nan")
+        spread = _moments(truth[known][order], weights[order])[1]
         found.append(
             Residuals(
                 name, predictions.units.get(name, ""), int((~known).sum()), spread, Spread.of(residuals, weights),

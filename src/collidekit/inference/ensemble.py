@@ -80,10 +80,13 @@ def combine(
     for other, predictions in list(members.items())[1:]:
         found[other] = _in_order(name, first, other, predictions)
     kept = found if keep_members else {}
+    for other, predictions in list(members.items())[1:]:
+        _check_values(name, first, other, predictions)
     values = {
         name: _combine_values([p.values[name] for p in members.values()], combination, used) for name in first.values
     }
-    first = replace(first, values=values)
+    kept_values = {member: dict(p.values) for member, p in members.items()} if keep_members and values else {}
+    first = replace(first, values=values, member_values=kept_values)
     if all(predictions.relegated is None for predictions in members.values()):
         combined = combine_probabilities(list(found.values()), combination, used)
         return replace(first, probabilities=combined, combination=combination, members=kept)
@@ -95,6 +98,25 @@ def combine(
     return replace(
         first, probabilities=combined[:, :-1], relegated=combined[:, -1], combination=combination, members=kept
     )
+
+
+def _check_values(name: str, first: Predictions, other: str, predictions: Predictions) -> None:
+    """An error where two members do not estimate the same values, of the same truth, in the same unit."""
+    if list(predictions.values) != list(first.values):
+        theirs, ours = (", ".join(found.values) or "none" for found in (predictions, first))
+        raise CollidekitError(
+            f"{other}: its values are {theirs}, those of {name} are {ours}; members of an ensemble need the same"
+        )
+    for value in first.values:
+        units = [found.units.get(value, "") for found in (predictions, first)]
+        if units[0] != units[1]:
+            raise CollidekitError(
+                f"{other}: {value!r} has unit {units[0]!r}, and {units[1]!r} in {name}; members need the same"
+            )
+        if not np.array_equal(predictions.truth[value], first.truth[value], equal_nan=True):
+            raise CollidekitError(
+                f"{other}: the truth of {value!r} is another one than in {name}; members need the same"
+            )
 
 
 def _combine_values(members: Sequence[Array], combination: Combination, used: Array | None) -> Array:
@@ -109,9 +131,9 @@ def _combine_values(members: Sequence[Array], combination: Combination, used: Ar
 def _in_order(name: str, first: Predictions, other: str, predictions: Predictions) -> Array:
     """The probabilities with the classes in the order of the first member."""
     if set(predictions.classes) != set(first.classes):
+        theirs, ours = (", ".join(found.classes) or "none" for found in (predictions, first))
         raise CollidekitError(
-            f"{other}: its classes are {', '.join(predictions.classes)}, those of {name} are {', '.join(first.classes)}; "
-            "members of an ensemble need the same classes"
+            f"{other}: its classes are {theirs}, those of {name} are {ours}; members of an ensemble need the same classes"
         )
     return predictions.probabilities[:, [predictions.classes.index(c) for c in first.classes]]
 
@@ -181,6 +203,7 @@ def predict_files_with(
             taggers, used, files, batch_size, skip_bad_files, done, counts, watch
         )
         counts = None
-        found |= dict(zip(names, predictions, strict=True))
+        for name, rows in zip(names, predictions, strict=True):
+            found[name] = replace(rows, units=members[name].analysis.units_of_values)
         skipped |= dict.fromkeys(left_out)
     return {name: found[name] for name in members}, list(skipped)

@@ -78,7 +78,7 @@ def predict_each(
         spectators={name: join_exact(parts, name) for name, parts in spectators.items()},
         event={name: join_exact(parts, name) for name, parts in event.items()},
         truth={name: np.concatenate(parts) for name, parts in truth.items()},
-        units={name: target.unit for target in analysis.regressions.values() if target.unit for name in target.values},
+        units=analysis.units_of_values,
     )
     return [first, *(replace(first, **_answers(found, analysis)) for found in columns[1:])]
 

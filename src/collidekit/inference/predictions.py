@@ -52,6 +52,8 @@ class Predictions:
     """True values (N,) of the same names, NaN where one is not known."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Of the values that have one."""
+    member_values: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    """The values of each member of an ensemble, where they were kept."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -104,7 +106,14 @@ class Predictions:
     def of_members(self) -> dict[str, "Predictions"]:
         """The predictions of each member of an ensemble, where they were kept."""
         return {
-            name: replace(self, probabilities=values, members={}, combination="")
+            name: replace(
+                self,
+                probabilities=values,
+                members={},
+                combination="",
+                member_values={},
+                values=self.member_values.get(name, self.values),
+            )
             for name, values in self.members.items()
         }
 
@@ -129,6 +138,8 @@ class Predictions:
         columns |= {names["spectator", name]: values for name, values in self.spectators.items()}
         for number, values in enumerate(self.members.values(), 1):
             columns |= {names["member", f"prob_{name}_{number}"]: values[:, k] for k, name in enumerate(self.classes)}
+        for number, estimates in enumerate(self.member_values.values(), 1):
+            columns |= {names["member", f"pred_{name}_{number}"]: values for name, values in estimates.items()}
         return columns
 
     def _names(self) -> dict[tuple[str, str], str]:
@@ -137,6 +148,7 @@ class Predictions:
         taken |= {f"{kind}_{name}" for kind in ("pred", "true") for name in self.values}
         names: dict[tuple[str, str], str] = {}
         members = [f"prob_{name}_{number + 1}" for number in range(len(self.members)) for name in self.classes]
+        members += [f"pred_{name}_{number + 1}" for number in range(len(self.member_values)) for name in self.values]
         kinds: dict[str, Iterable[str]] = {
             "discriminator": self.definitions, "event": self.event, "spectator": self.spectators, "member": members,
         }  # fmt: skip
@@ -180,6 +192,10 @@ class Predictions:
             "event": {name: column for (kind, name), column in names.items() if kind == "event"},
             "combination": self.combination,
             "relegates": self.relegated is not None,
+            "member_values": {
+                member: {name: names["member", f"pred_{name}_{number}"] for name in estimates}
+                for number, (member, estimates) in enumerate(self.member_values.items(), 1)
+            },
             "members": {
                 member: [names["member", f"prob_{name}_{number}"] for name in self.classes]
                 for number, member in enumerate(self.members, 1)
@@ -220,6 +236,10 @@ class Predictions:
             values={name: columns[f"pred_{name}"] for name in meta.get("values", ())},
             truth={name: columns[f"true_{name}"] for name in meta.get("values", ())},
             units=meta.get("units", {}),
+            member_values={
+                member: {name: columns[column] for name, column in taken.items()}
+                for member, taken in meta.get("member_values", {}).items()
+            },
         )
 
 

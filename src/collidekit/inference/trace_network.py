@@ -11,6 +11,7 @@ from rich.console import Console
 from collidekit.dataset.batch import Ragged
 from collidekit.dataset.trace import Trace
 from collidekit.inference.predict import predict
+from collidekit.plain_text import literal
 from collidekit.training.checkpoint import check_same_inputs, find_checkpoint, load_checkpoint
 
 
@@ -21,6 +22,8 @@ class Answer:
     scaled: dict[str, NDArray[Any]]
     probabilities: dict[str, float]
     discriminators: dict[str, float]
+    values: dict[str, str]
+    """Estimates of the values of targets of rows, with their unit."""
 
 
 @torch.inference_mode()
@@ -39,14 +42,21 @@ def ask(checkpoint: str | Path, found: Trace) -> Answer:
         scaled,
         dict(zip(analysis.classes, predictions.probabilities[0].tolist(), strict=True)),
         {name: float(predictions.discriminator(name)[0]) for name in analysis.discriminators},
+        {
+            name: f"{values[0]:.5g} {predictions.units.get(name, '')}".strip()
+            for name, values in predictions.values.items()
+        },
     )
 
 
 def show_answer(answer: Answer, console: Console) -> None:
-    """Probabilities and discriminators in two lines."""
+    """Probabilities, discriminators and values, a line each."""
     console.print("[bold]6. What the network says[/bold]\n")
     for title, numbers in (("probability", answer.probabilities), ("discriminator", answer.discriminators)):
         if numbers:
             console.print(
                 f"  {title:13} " + "   ".join(f"{name} [bold]{value:.4f}[/bold]" for name, value in numbers.items())
             )
+    if answer.values:
+        listed = "   ".join(f"{name} [bold]{literal(value)}[/bold]" for name, value in answer.values.items())
+        console.print(f"  {'estimate':13} {listed}")

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from collidekit.analysis.schema import Analysis
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rejection import Rejection
+from collidekit.evaluation.residuals import Residuals
 from collidekit.plain_text import without_controls
 from collidekit.shipped import load_plan, shipped_analyses
 from collidekit.training.config import TrainingConfig
@@ -45,6 +46,7 @@ def write_card(name: str, description: dict[str, Any], analysis: Analysis, confi
         data=description["data"],
         scores=[_score(entry) for entry in description["scores"]],
         judged=description["judged"],
+        residuals=[Residuals.read(entry).cells() for entry in description.get("residuals", ())],
         provenance=description["provenance"],
         folds=config.folds,
         fold_name=config.fold_name,

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from collidekit import __version__
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.residuals import Residuals, measure_residuals
 from collidekit.evaluation.roc_result import RocResult, measure_discriminator
 from collidekit.files import plain, write_text
 from collidekit.inference.ensemble import predict_files_with
@@ -38,6 +40,7 @@ class Published:
     open_marks: int
     warning: str = ""
     """Test rows that the model has learned from; empty where there are none."""
+    residuals: list[Residuals] = field(default_factory=list)
 
 
 @dataclass
@@ -47,6 +50,7 @@ class _Scores:
     results: list[RocResult] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     judged: dict[str, Any] = field(default_factory=dict)
+    residuals: list[Residuals] = field(default_factory=list)
 
 
 def publish(
@@ -90,7 +94,8 @@ def publish(
         save_model(staging, loaded.tagger.state_dict(), description)
         scores = _judge(staging, test_files, skip_bad_files)
         numbers = [{k: v for k, v in result.as_dict().items() if k != "curve"} for result in scores.results]
-        description |= plain({"scores": numbers, "judged": scores.judged})
+        residuals = {"residuals": [one.as_dict() for one in scores.residuals]} if scores.residuals else {}
+        description |= plain({"scores": numbers, "judged": scores.judged, **residuals})
         weights = save_model(staging, loaded.tagger.state_dict(), description)
         text = write_card(card_name(folder), {**description, "weights": weights}, loaded.analysis, loaded.config)
         write_text(staging / CARD, text)
@@ -101,6 +106,7 @@ def publish(
         scores.skipped,
         open_marks(folder / CARD),
         scores.judged.get("warning", ""),
+        scores.residuals,
     )
 
 
@@ -168,19 +174,16 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
     if not test_files:
         return _Scores()
     loaded = {"the model": load_checkpoint(folder)}
-    if not loaded["the model"].analysis.classes:
-        raise CollidekitError(
-            "--test-files: a card holds scores of classes, of which this model has none; leave it out"
-        )
     seen = SeenRows(loaded, content_of_paths(expand(list(test_files)), loaded))
     with counting("Predicting", "rows") as done:
         found, skipped = predict_files_with(loaded, test_files, skip_bad_files=skip_bad_files, done=done, seen=seen)
     predictions = found["the model"]
     names = predictions.discriminators_with_truth()
-    if not names:
+    values = predictions.values_with_truth()
+    if not names and not values:
         raise CollidekitError(
             f"{test_files[0]}: no discriminator of analysis {loaded['the model'].analysis.name!r} has both signal and background rows "
-            "in the test files, so there is no score to measure"
+            "in the test files, and no value has its truth there, so there is no score to measure"
         )
     with counting("Measuring", "curves", len(names)) as done:
         results = []
@@ -188,6 +191,6 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
             results.append(measure_discriminator(predictions, name))
             done(1)
     files = [Path(path).name for path in expand(list(test_files))]
-    return _Scores(
-        results, skipped, {"files": files, "rows": int((predictions.labels >= 0).sum()), "warning": seen.warning()}
-    )
+    with_class = predictions.labels >= 0 if predictions.classes else np.ones(len(predictions), dtype=bool)
+    judged = {"files": files, "rows": int(with_class.sum()), "warning": seen.warning()}
+    return _Scores(results, skipped, judged, measure_residuals(predictions, values) if values else [])

@@ -173,6 +173,7 @@ def study_of_models(
     analysis = used.analysis
     if layout is not None:
         check_same_inputs(loaded[0][0], loaded[0][1].analysis, analysis)
+    analysis.require_classes("robustness")
     if not analysis.discriminators:
         raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
     with counting("Reading", "entries") as done:

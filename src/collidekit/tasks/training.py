@@ -97,9 +97,11 @@ def _plain(value: Any) -> Any:
 
 
 def _target_weights(analysis: Analysis) -> dict[str, Any]:
-    """How targets are learned: the weight of each, and scale and loss of those of rows."""
+    """How targets are learned: the weight of each, and scale, loss and unit of those of rows."""
     return {
-        name: [target.weight, target.scale, target.loss] if isinstance(target, Regression) else target.weight
+        name: [target.weight, target.scale, target.loss, target.unit]
+        if isinstance(target, Regression)
+        else target.weight
         for name, target in analysis.targets.items()
     }
 

@@ -57,7 +57,9 @@ class Checkpoint:
 
     def _repr_html_(self) -> str:
         usual = TrainingConfig()
-        rows = [("analysis", repr(self.analysis)), ("classes", ", ".join(self.analysis.classes))]
+        rows = [("analysis", repr(self.analysis))]
+        rows += [("classes", ", ".join(self.analysis.classes))] if self.analysis.classes else []
+        rows += [(f"values of {name}", ", ".join(target.values)) for name, target in self.analysis.regressions.items()]
         if self.temperature:
             rows.append(("temperature", f"{self.temperature.value:.4g} ± {self.temperature.error:.2g}"))
         rows += [(name, str(value)) for name, value in self.config if value != getattr(usual, name)]

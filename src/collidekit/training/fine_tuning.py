@@ -79,9 +79,14 @@ class Start:
             if name not in self.analysis.inputs:
                 raise CollidekitError(f"{self.path}: was trained without input {name!r} of analysis {analysis.name!r}")
         if keep_head and list(self.analysis.classes) != list(analysis.classes):
+            theirs, ours = (", ".join(found.classes) or "none" for found in (self.analysis, analysis))
             raise CollidekitError(
-                f"{self.path}: its head is for the classes {', '.join(self.analysis.classes)}, not "
-                f"{', '.join(analysis.classes)}; leave --keep-head out to begin with a fresh head"
+                f"{self.path}: its head is for the classes {theirs}, not {ours}; leave --keep-head out to begin with a fresh head"
+            )
+        theirs, ours = (_values_of(found) for found in (self.analysis, analysis))
+        if keep_head and theirs != ours:
+            raise CollidekitError(
+                f"{self.path}: its head is for the values {theirs}, not {ours}; leave --keep-head out to begin with a fresh head"
             )
 
     def _check_weights(self, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
@@ -99,6 +104,13 @@ class Start:
                 f"{self.config.model_name!r} with options {self.config.model_options}: leave --model-name and "
                 "--model-options out to take these"
             )
+
+
+def _values_of(analysis: Analysis) -> str:
+    """What a head must be for, to be kept: the values of targets of rows, with scale and unit."""
+    targets = analysis.regressions.items()
+    found = [f"{name} ({', '.join([*t.values, t.scale, *filter(None, [t.unit])])})" for name, t in targets]
+    return ", ".join(found) or "none"
 
 
 def in_head(tagger: Tagger, name: str) -> bool:

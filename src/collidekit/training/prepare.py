@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
@@ -49,16 +50,18 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     split = config.split
     found: Statistics | None = None
     raw = Weighting(in_loss)
-    total, rows, expected = 0.0, 0, 0.0
+    total, rows, expected, signed = 0.0, 0, 0.0, 0.0
     counts, sums = np.zeros(len(analysis.classes), dtype=np.int64), np.zeros(len(analysis.classes))
     truth: dict[str, list[Array]] = {name: [] for name in analysis.regressions}
     for batch in Loader(dataset, 8192, split, "training", threads=threads):
+        _check_logarithms(dataset, batch)
         for name, values in batch.truth.items() if rows < MOST_TRUTH else ():
             truth[name].append(values.numpy()[values.isfinite().all(dim=1).numpy()].copy())
         found = _merge(found, batch, analysis)
         probability = keep(batch) if keep else np.ones(len(batch))
         weights = raw(batch).numpy() * probability
         total += float(np.abs(weights).sum())
+        signed += float(weights.sum(dtype=np.float64))
         expected += float(probability.sum())
         rows += len(batch)
         if analysis.classes:
@@ -72,6 +75,10 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     mean = total / expected
     if mean <= 0:
         raise CollidekitError(f"{dataset.manifest.folder}: the weights of the training rows are all zero")
+    if not analysis.classes and signed <= 0:
+        raise CollidekitError(
+            f"{dataset.manifest.folder}: the weights of the training rows sum to {signed:g}: it must be more than 0"
+        )
     for name, weight in zip(analysis.classes, sums, strict=True):
         if weight <= 0:
             raise CollidekitError(
@@ -81,12 +88,16 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     warnings = [missed_share(rows, len(dataset), split, float(dataset.manifest.summary.get("key_squares", 0)))]
     loader = Loader(dataset, config.batch_size, split, "training", True, config.seed, keep, threads)
     validation = validation_rows(dataset, split, threads)
-    for name, parts in truth.items():
-        unknown = "training" if not any(map(len, parts)) else "" if _is_known(name, validation) else "validation"
-        if unknown:
+    known = {"training": {name for name, parts in truth.items() if any(map(len, parts))}, "validation": set[str]()}
+    for batch in validation if truth else ():
+        _check_logarithms(dataset, batch)
+        known["validation"] |= {name for name, values in batch.truth.items() if values.isfinite().all(dim=1).any()}
+    for part, names in known.items():
+        if missing := truth.keys() - names:
             raise CollidekitError(
-                f"{dataset.manifest.folder}: target {name!r} is known for no row of the {unknown} part"
+                f"{dataset.manifest.folder}: target {min(missing)!r} is known for no row of the {part} part"
             )
+    warnings += _constant_values(analysis, truth)
     return Prepared(
         loader,
         validation,
@@ -110,9 +121,31 @@ def held_out_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Loader
     return Loader(dataset, 1024, split, split.held_out, threads=threads)
 
 
-def _is_known(name: str, rows: Loader) -> bool:
-    """Whether all values of a target are known for one of the rows."""
-    return any(bool(batch.truth[name].isfinite().all(dim=1).any()) for batch in rows)
+def _check_logarithms(dataset: Dataset, batch: Batch) -> None:
+    """Raise an error where a value that is learned as its logarithm has none."""
+    for name, target in dataset.analysis.regressions.items():
+        bad = torch.nonzero(batch.truth[name] <= 0)
+        if target.scale == "log" and len(bad):
+            row, column = bad[0].tolist()
+            file, entry = batch.source[row].tolist()
+            raise CollidekitError(
+                f"{dataset.manifest.files[file]}: row {entry}: {list(target.values)[column]!r} of target {name!r} is "
+                f"{float(batch.truth[name][row, column]):g}, which has no logarithm; take another scale for it, or exclude such rows in "
+                "the selection"
+            )
+
+
+def _constant_values(analysis: Analysis, truth: dict[str, list[Array]]) -> list[str]:
+    """A sentence for each value that never varies."""
+    found = []
+    for name, target in analysis.regressions.items():
+        values = np.concatenate(truth[name])
+        for v, value in enumerate(target.values):
+            if (values[:, v] == values[0, v]).all():
+                found.append(
+                    f"{value} of target {name} is {values[0, v]:g} in every training row; there is nothing to learn"
+                )
+    return found
 
 
 def _check_parts(dataset: Dataset, split: RowSplit, training: int) -> int:

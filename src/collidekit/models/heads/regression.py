@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 
 from collidekit.analysis.targets import Regression
+from collidekit.errors import CollidekitError
 from collidekit.models.heads.base import Head
+
+EXTREME = 1e150
+"""The squares of values beyond this, or of their inverse, are beyond double precision."""
 
 
 class RegressionHead(Head):
@@ -28,7 +32,16 @@ class RegressionHead(Head):
         return len(self.columns)
 
     def fit(self, truth: np.ndarray[Any, Any]) -> None:
-        """Take shift and width from values (N, V) of training rows that are known; a value that never varies keeps its unit."""
+        """Take shift and width from values (N, V) of training rows that are known; a value that never varies keeps its unit.
+
+        Raises CollidekitError where their squares are beyond double precision.
+        """
+        largest = np.abs(truth).max(axis=0)
+        for name, size in zip(self.target.values, largest, strict=True):
+            if size > EXTREME or 0 < size < 1 / EXTREME:
+                raise CollidekitError(
+                    f"value {name!r} of a target is {size:.3g} at most, which cannot be squared; give another unit"
+                )
         if self.target.scale == "none":
             return
         values = np.log(truth) if self.target.scale == "log" else truth
@@ -37,7 +50,7 @@ class RegressionHead(Head):
             width = (high - low) / 2
         else:
             shift, width = values.mean(axis=0), values.std(axis=0)
-        varies = width > 1e-12 * np.maximum(np.abs(shift), 1e-30)
+        varies = width > 4 * np.finfo(np.float64).eps * np.abs(shift)
         self.shift = torch.from_numpy(np.asarray(shift)).to(self.shift.device)
         self.width = torch.from_numpy(np.where(varies, width, 1.0)).to(self.width.device)
 
