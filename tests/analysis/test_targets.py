@@ -56,7 +56,7 @@ def test_a_branch_that_is_not_there_names_its_line() -> None:
         ("same: trk_vertex, ", "", 9, "targets.vertex: needs one of 'classes', 'same' (of constituents) or 'values' (of rows)"),
         ("{collection: tracks, classes", "{same: trk_vertex, collection: tracks, classes", 8, "needs one of 'classes', 'same'"),
         (", heavy: heavy", "", 8, "targets.origin: needs at least two classes"),
-        ("weight: 0.5", "weight: 0", 8, "targets.origin.weight: Input should be greater than 0"),
+        ("weight: 0.5", "weight: 0", 8, "targets.origin.weight: Input should be greater than or equal to 0.000001"),
         ("trk_origin == 0", "trk_origin =", 8, "'trk_origin =': cannot be read"),
         ("same: trk_vertex", "same: vertex(1)", 9, "there is no function 'vertex'"),
         ("  vertex:", "  my-vertex:", 9, "'my-vertex' is not a name"),

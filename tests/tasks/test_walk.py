@@ -27,6 +27,7 @@ from collidekit.training.config import TrainingConfig
 assert all((importance, report, robustness, significance))  # so that all tasks are known
 FILES: dict[str, Any] = {"config": "toy.yaml", "filelist": ("train.root",), "test_filelist": ("test.parquet",)}
 MERIT = "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
+NUMBERS = "targets: {numbers: {values: {twice: jet_mass * 2}, unit: GeV}}\n"
 
 HOW_THE_WORK_IS_DONE = {
     "verbose": "what is printed", "coffea_worker": "the same shards", "executor": "the same shards",
@@ -67,7 +68,7 @@ def folder(task: type[AnalysisTask], **given: Any) -> Path | None:
 
 @pytest.mark.parametrize("task", tasks(), ids=lambda task: task.__name__)
 def test_every_parameter_of_every_task(place: Path, task: type[AnalysisTask]) -> None:
-    (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + MERIT)
+    (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + MERIT + NUMBERS)
     (place / "other.yaml").write_text((place / "toy.yaml").read_text().replace("part_r", "part_s"))
     assert folder(task) is not None
     for name, parameter in task.get_params():
@@ -105,9 +106,9 @@ def test_every_option_of_every_verb_is_read() -> None:
 
 
 def test_what_run_names_are_parameters_of_the_report() -> None:
-    from collidekit import cli
+    from collidekit.cli import do
 
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cli.run)))
+    tree = ast.parse(textwrap.dedent(inspect.getsource(do.run)))
     named = next(
         node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
     )
@@ -139,7 +140,8 @@ inputs:
   jet: {features: [jet_pt]}
 targets:
   flip: {collection: constituents, classes: {up: part_x > 0, down: part_x <= 0}, weight: 2}
-  pair: {collection: constituents, same: part_x * 0}
+  pair: {collection: constituents, same: part_x * 0, weight: 4}
+  numbers: {values: {v: jet_mass * 2}, unit: GeV, scale: robust, loss: mae, weight: 5}
 weight: weight
 processes: {toys: {files: "*.root", weight: 2}, others: {files: "*.parquet"}}
 class_weights: {signal: 2}
@@ -171,9 +173,14 @@ CHANGES: dict[str, tuple[str, str]] = {
     "Feature.unit": ("{name: part_d0,", "{name: part_d0, unit: mm,"), "Feature.kind": ("{name: part_d0,", "{name: part_d0, kind: integer,"),
     "Feature.default": ("default: -9", "default: -8"), "Feature.bounds": ("[-9, 9]", "[-9, 8]"),
     "Feature.attackable": ("{name: part_d0,", "{name: part_d0, attackable: false,"), "Feature.scaling": ("robust", "none"),
-    "Analysis.targets": ("  pair: {collection: constituents, same: part_x * 0}\n", ""),
-    "Target.collection": ("pair: {collection: constituents", "pair: {collection: jet"), "Target.classes": ("up: part_x > 0,", "up: part_x > 1,"),
-    "Target.same": ("part_x * 0}", "part_y * 0}"), "Target.weight": ("weight: 2}\n  pair", "weight: 3}\n  pair"),
+    "Analysis.targets": ("  pair: {collection: constituents, same: part_x * 0, weight: 4}\n", ""),
+    "MemberClasses.collection": ("flip: {collection: constituents", "flip: {collection: jet"),
+    "MemberClasses.classes": ("up: part_x > 0,", "up: part_x > 1,"), "MemberClasses.weight": ("weight: 2}\n  pair", "weight: 3}\n  pair"),
+    "SameOrigin.collection": ("pair: {collection: constituents", "pair: {collection: jet"),
+    "SameOrigin.same": ("part_x * 0,", "part_y * 0,"), "SameOrigin.weight": ("weight: 4}", "weight: 3}"),
+    "Regression.values": ("{v: jet_mass * 2}", "{v: jet_mass}"), "Regression.unit": ("unit: GeV, scale", "unit: MeV, scale"),
+    "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
+    "Regression.weight": ("weight: 5}", "weight: 6}"),
     "Analysis.weight": ("weight: weight", "weight: weight * weight"), "Analysis.processes": ("toys:", "toy:"),
     "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2}, others", "weight: 3}, others"),
     "Analysis.class_weights": ("class_weights: {signal: 2}", "class_weights: {signal: 3}"),

@@ -260,7 +260,7 @@ def test_small_samples_have_more_epochs_where_steps_are_asked_for(
     steps = training(dataset, "look", batch_size=256).steps_per_epoch
     assert steps > 1
     made = training(dataset, epochs=2, batch_size=256, min_steps=5 * steps + 1)
-    assert made.last_epoch == made.epochs == 6
+    assert made.last_epoch == made.number_of_epochs == 6
     assert training(dataset, "other", epochs=9, batch_size=256, min_steps=5 * steps + 1).last_epoch == 9
     made.run()
     assert made.history.epochs[-1]["learning_rate"] == pytest.approx(

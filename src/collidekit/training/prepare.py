@@ -1,10 +1,8 @@
 """One look at the training rows before the first step: the scaling, the mean weight, the number of steps."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
@@ -14,11 +12,8 @@ from collidekit.dataset.split import missed_share
 from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
 from collidekit.errors import CollidekitError
 from collidekit.training.config import TrainingConfig
+from collidekit.training.truth import Array, KnownValues
 from collidekit.training.weighting import Reweighting, Weighting
-
-Array = np.ndarray[Any, Any]
-MOST_TRUTH = 1_000_000
-"""Training rows whose targets decide the scale that is learned."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +47,9 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     raw = Weighting(in_loss)
     total, rows, expected, signed = 0.0, 0, 0.0, 0.0
     counts, sums = np.zeros(len(analysis.classes), dtype=np.int64), np.zeros(len(analysis.classes))
-    truth: dict[str, list[Array]] = {name: [] for name in analysis.regressions}
+    truth = KnownValues(dataset)
     for batch in Loader(dataset, 8192, split, "training", threads=threads):
-        _check_logarithms(dataset, batch)
-        for name, values in batch.truth.items() if rows < MOST_TRUTH else ():
-            truth[name].append(values.numpy()[values.isfinite().all(dim=1).numpy()].copy())
+        truth.add(batch)
         found = _merge(found, batch, analysis)
         probability = keep(batch) if keep else np.ones(len(batch))
         weights = raw(batch).numpy() * probability
@@ -88,16 +81,8 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     warnings = [missed_share(rows, len(dataset), split, float(dataset.manifest.summary.get("key_squares", 0)))]
     loader = Loader(dataset, config.batch_size, split, "training", True, config.seed, keep, threads)
     validation = validation_rows(dataset, split, threads)
-    known = {"training": {name for name, parts in truth.items() if any(map(len, parts))}, "validation": set[str]()}
-    for batch in validation if truth else ():
-        _check_logarithms(dataset, batch)
-        known["validation"] |= {name for name, values in batch.truth.items() if values.isfinite().all(dim=1).any()}
-    for part, names in known.items():
-        if missing := truth.keys() - names:
-            raise CollidekitError(
-                f"{dataset.manifest.folder}: target {min(missing)!r} is known for no row of the {part} part"
-            )
-    warnings += _constant_values(analysis, truth)
+    values = truth.values(validation)
+    warnings += truth.constant(values)
     return Prepared(
         loader,
         validation,
@@ -106,7 +91,7 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
         found,
         round(expected),
         validated,
-        {name: np.concatenate(parts) for name, parts in truth.items()},
+        values,
         tuple(filter(None, warnings)),
     )
 
@@ -119,33 +104,6 @@ def validation_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Load
 def held_out_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Loader:
     """Return the rows to evaluate a training on where there are no test files: its fold, else its validation rows."""
     return Loader(dataset, 1024, split, split.held_out, threads=threads)
-
-
-def _check_logarithms(dataset: Dataset, batch: Batch) -> None:
-    """Raise an error where a value that is learned as its logarithm has none."""
-    for name, target in dataset.analysis.regressions.items():
-        bad = torch.nonzero(batch.truth[name] <= 0)
-        if target.scale == "log" and len(bad):
-            row, column = bad[0].tolist()
-            file, entry = batch.source[row].tolist()
-            raise CollidekitError(
-                f"{dataset.manifest.files[file]}: row {entry}: {list(target.values)[column]!r} of target {name!r} is "
-                f"{float(batch.truth[name][row, column]):g}, which has no logarithm; take another scale for it, or exclude such rows in "
-                "the selection"
-            )
-
-
-def _constant_values(analysis: Analysis, truth: dict[str, list[Array]]) -> list[str]:
-    """A sentence for each value that never varies."""
-    found = []
-    for name, target in analysis.regressions.items():
-        values = np.concatenate(truth[name])
-        for v, value in enumerate(target.values):
-            if (values[:, v] == values[0, v]).all():
-                found.append(
-                    f"{value} of target {name} is {values[0, v]:g} in every training row; there is nothing to learn"
-                )
-    return found
 
 
 def _check_parts(dataset: Dataset, split: RowSplit, training: int) -> int:

@@ -1,0 +1,76 @@
+"""The values of targets of rows that a training learns from: gathered from its training rows, checked in both parts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.loader import Dataset
+from collidekit.errors import CollidekitError
+
+Array = np.ndarray[Any, Any]
+MOST = 1_000_000
+"""Training rows whose values decide the scale that is learned."""
+
+
+class KnownValues:
+    """Values (N, V) of each target of rows in which all of its values are known, of the first million training rows."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset, self.targets = dataset, dataset.analysis.regressions
+        self._parts: dict[str, list[Array]] = {name: [] for name in self.targets}
+        self._rows = 0
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch of training rows."""
+        self._check_logarithms(batch)
+        for name, values in batch.truth.items() if self._rows < MOST else ():
+            self._parts[name].append(values.numpy()[_is_known(batch, name)].copy())
+        self._rows += len(batch)
+
+    def values(self, validation: Iterable[Batch]) -> dict[str, Array]:
+        """What was gathered; an error for a target that is known for no training row, or for none of the others."""
+        found = {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        known: dict[str, set[str]] = {
+            "training": {name for name, values in found.items() if len(values)},
+            "validation": set(),
+        }
+        for batch in validation if self.targets else ():
+            self._check_logarithms(batch)
+            known["validation"] |= {name for name in self.targets if _is_known(batch, name).any()}
+        for part, names in known.items():
+            if missing := self.targets.keys() - names:
+                raise CollidekitError(
+                    f"{self.dataset.manifest.folder}: target {min(missing)!r} is known for no row of the {part} part"
+                )
+        return found
+
+    def _check_logarithms(self, batch: Batch) -> None:
+        """Raise an error where a value that is learned as its logarithm has none."""
+        for name, target in self.targets.items():
+            bad = torch.nonzero(batch.truth[name] <= 0)
+            if target.scale == "log" and len(bad):
+                row, column = bad[0].tolist()
+                file, entry = batch.source[row].tolist()
+                raise CollidekitError(
+                    f"{self.dataset.manifest.files[file]}: row {entry}: {list(target.values)[column]!r} of target {name!r} is "
+                    f"{float(batch.truth[name][row, column]):g}, which has no logarithm; take another scale for it, or exclude such "
+                    "rows in the selection"
+                )
+
+    def constant(self, found: dict[str, Array]) -> list[str]:
+        """A sentence for each value that never varies."""
+        return [
+            f"{value} of target {name} is {column[0]:g} in every training row; there is nothing to learn"
+            for name, target in self.targets.items()
+            for value, column in zip(target.values, found[name].T, strict=True)
+            if (column == column[0]).all()
+        ]
+
+
+def _is_known(batch: Batch, name: str) -> Array:
+    """Rows (N,) in which all values of a target are known."""
+    known: Array = batch.truth[name].isfinite().all(dim=1).numpy()
+    return known
