@@ -137,3 +137,17 @@ def test_other_suffixes_and_files(predictions: Predictions, tmp_path: Path) -> N
         CollidekitError, match=r"other.parquet: not a file of predictions; make one with 'collidekit predict'"
     ):
         Predictions.read(tmp_path / "other.parquet")
+
+
+def test_a_flipped_bit_in_what_the_file_says_of_itself_is_refused(predictions: Predictions, tmp_path: Path) -> None:
+    """The checksums of pages do not cover the metadata, which say which column is what."""
+    path = predictions.write(tmp_path / "p.parquet")
+    content = path.read_bytes()
+    begin = content.index(b'{"format"')
+    end = content.index(b'"checksum"', begin)
+    for place in range(begin, end, 7):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(bytes(changed))
+        with pytest.raises(CollidekitError, match=r"p.parquet"):
+            Predictions.read(path)

@@ -14,9 +14,11 @@ from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.files import remove_abandoned, replacing
+from collidekit.sealed import as_written, check_seal, seal
 from collidekit.shown import counted, html_table
 
 Array = np.ndarray[Any, Any]
+AGAIN = "remove it and predict again"
 FORMAT = 2
 """Of the metadata; format 1 had classes alone."""
 SHOWN = 5
@@ -175,7 +177,7 @@ class Predictions:
                     file.mktree("predictions", {name: values.dtype for name, values in columns.items()})
                     file["predictions"].extend(columns)
             else:
-                table = pa.table(columns).replace_schema_metadata({"collidekit": json.dumps(self._metadata())})
+                table = pa.table(columns).replace_schema_metadata({"collidekit": json.dumps(seal(self._metadata()))})
                 pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
         return path
 
@@ -207,14 +209,18 @@ class Predictions:
         """Read a Parquet file written by ``write``."""
         try:
             table = pq.read_table(path, page_checksum_verification=True)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise CollidekitError(
-                f"{path}: not a readable Parquet file ({error}); remove it and predict again"
-            ) from error
+        except (OSError, pa.ArrowException, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise CollidekitError(f"{path}: not a readable Parquet file ({said}); {AGAIN}") from error
         text = (table.schema.metadata or {}).get(b"collidekit")
         if text is None:
             raise CollidekitError(f"{path}: not a file of predictions; make one with 'collidekit predict'")
-        meta = json.loads(text)
+        with as_written(path, AGAIN):  # the checksums of pages do not cover it
+            return cls._of(path, table, check_seal(path, json.loads(text), AGAIN))
+
+    @classmethod
+    def _of(cls, path: Path, table: pa.Table, meta: dict[str, Any]) -> "Predictions":
+        """The predictions of a table and its metadata."""
         if (form := meta.get("format", 1)) > FORMAT:
             raise CollidekitError(f"{path}: is of a newer version of collidekit (format {form}); read it with that one")
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
