@@ -166,7 +166,7 @@ def predict(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
     ] = False,
-    batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.")] = 1024,
+    batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.", min=1, max=2**31 - 1)] = 1024,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip

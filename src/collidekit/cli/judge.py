@@ -16,7 +16,9 @@ Checkpoint = Annotated[
 Threads = Annotated[
     int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=WORK, show_default=False)
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", help="Rows at a time.", rich_help_panel=WORK)]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", help="Rows at a time.", min=1, max=2**31 - 1, rich_help_panel=WORK)
+]
 SkipBadFiles = Annotated[
     bool,
     typer.Option("--skip-bad-files", help="Go on without files that cannot be read.", rich_help_panel=DATA),
