@@ -103,7 +103,7 @@ def explain(
         str, typer.Option(help="Where the integral begins: each feature at its mean, or at its default where it has one "
                           "(default).", rich_help_panel=WORK)
     ] = "mean",
-    seed: Annotated[int, typer.Option(help="Decides the permutations.", rich_help_panel=WORK)] = 0,
+    seed: Annotated[int, typer.Option(help="Decides the permutations.", min=0, max=2**63 - 1, rich_help_panel=WORK)] = 0,
     batch_size: BatchSize = 512,
     threads: Threads = None,
     trust_code: TrustCode = False,
