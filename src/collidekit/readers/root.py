@@ -119,7 +119,10 @@ class RootReader(FileReader):
                 self.columns[column] = columntype
 
     def _count(self) -> int:
-        return int(self._tree.num_entries)
+        try:
+            return int(self._tree.num_entries)
+        except Exception as error:  # an RNTuple reads its page lists only now
+            raise bad_file(self.path, error) from error
 
     def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
         arrays = self._cached(dict.fromkeys(self._where[name][0] for name in columns), start, stop)
