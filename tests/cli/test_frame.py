@@ -158,3 +158,10 @@ def test_ctrl_c_in_a_training(tmp_path: Path, trained: Trained) -> None:
 def test_the_folder_of_results_may_be_named_before_and_after_the_verb(tmp_path: Path, before: bool) -> None:
     words = ["--output", "elsewhere", "clean"] if before else ["clean", "--output", "elsewhere"]
     assert f"{tmp_path / 'elsewhere'}: there are no outputs here yet" in command(*words, folder=tmp_path).stdout
+
+
+def test_a_name_that_is_no_text_is_shown_escaped(trained: Trained, run: Run) -> None:
+    """As Linux allows the name of a file: bytes that are no UTF-8."""
+    result = run("publish", trained.task, "\udc80")
+    assert result.exit_code == 0, result.exception
+    assert "\\udc80" in result.output

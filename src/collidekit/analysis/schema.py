@@ -220,8 +220,11 @@ class Analysis(Strict):
         values: dict[str, str] = {}
         for key, target in self.regressions.items():
             for name in target.values:
-                if other := values.setdefault(name, key) != key and values[name]:
-                    raise wrong(f"target {other!r} has a value of that name, too", "targets", key, "values", name)
+                if name in values:
+                    raise wrong(
+                        f"target {values[name]!r} has a value of that name, too", "targets", key, "values", name
+                    )
+                values[name] = key
         for i, rate in enumerate(self.working_points):
             if rate in self.working_points[:i]:
                 raise wrong(f"{rate:g} stands twice", "working_points", i)

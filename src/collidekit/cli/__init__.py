@@ -1,7 +1,5 @@
 """The command ``collidekit``: one verb for each thing people do, thin over the tasks and functions that do them."""
 
-import io
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +37,5 @@ from collidekit.cli import do, look, share, make, keep, judge  # noqa: F401, I00
 
 
 def main() -> None:
-    """Run the command; characters that the terminal cannot show are escaped."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    """Run the command."""
     app()

@@ -1,7 +1,9 @@
 """The frame of the command: the app, its pages of help, and the one line that an error becomes."""
 
+import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from inspect import cleandoc
@@ -22,6 +24,13 @@ DATA, TRAINING, WORK, ENSEMBLE, CARD = "Data", "Training", "How to work", "Ensem
 
 class Verbs(TyperGroup):
     """The verbs; an error that a user can mend ends them with one line and exit code 2."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Characters that the terminal cannot show, such as those of a name of a file that is no text, are escaped."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **settings)
 
     def invoke(self, ctx: Any) -> Any:
         _end_on_signals()

@@ -94,10 +94,10 @@ def explain(
     ] = None,
     rows: Annotated[int, typer.Option(help="Rows of a sample, spread over the files.", min=2, rich_help_panel=WORK)] = 2000,
     repeats: Annotated[
-        int, typer.Option(help="Permutations of each feature.", min=2, rich_help_panel=WORK)
+        int, typer.Option(help="Permutations of each feature.", min=2, max=1000, rich_help_panel=WORK)
     ] = 3,
     steps: Annotated[
-        int, typer.Option(help="Points of the integral of the gradients.", min=1, rich_help_panel=WORK)
+        int, typer.Option(help="Points of the integral of the gradients.", min=1, max=100_000, rich_help_panel=WORK)
     ] = 32,
     baseline: Annotated[
         str, typer.Option(help="Where the integral begins: each feature at its mean, or at its default where it has one "

@@ -68,7 +68,7 @@ def _beside(analysis: Path, patterns: Sequence[str]) -> list[str]:
 
 
 def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limit: int | None = None) -> Check:
-    """Look at all files, or at ``limit`` rows spread over them; memory is bounded but for 48 bytes a row."""
+    """Look at all files, or at ``limit`` rows spread over them; memory is bounded but for 48 bytes a row, and 8 for each number of a target."""
     parts = [Part("training", [CheckedFile(path) for path in expand(files)])]
     if test_files:
         parts.append(Part("test", [CheckedFile(path) for path in expand(test_files)]))

@@ -63,9 +63,10 @@ class WindowPosterior:
     def fit_trust(self, logits: Array, labels: Array, weights: Array) -> None:
         """With rows that the network did not learn from: one over their temperature, and at most 1.
 
-        What each class has too much or too little on the whole is fitted beside it and forgotten.
+        What each class has too much or too little on the whole is fitted beside it and forgotten. Logits of a network that
+        diverged say nothing, and their loss ends the training.
         """
-        if weights.sum() <= 0:
+        if weights.sum() <= 0 or not np.isfinite(logits).all():
             return
         z, weights = _bounded(logits.astype(np.float64)), weights / weights.mean()
         truth = np.eye(z.shape[1])[labels]

@@ -24,7 +24,7 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
     In fine-tuning, the network and those of its options that are not given are the checkpoint's.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    place, recommended = _recommended(plan.analysis, chosen.get("model_name") or _of_checkpoint(chosen))
+    place, recommended = _recommended(plan.analysis, _text(chosen, "model_name") or _of_checkpoint(chosen))
     if recommended.get("mixed_precision") and "mixed_precision" not in chosen and not computes_in_bfloat16():
         recommended = {**recommended, "mixed_precision": False}  # it would be several times slower
     if "epochs" in chosen:  # who names a number of epochs means it
@@ -46,6 +46,12 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
     return config
 
 
+def _text(chosen: Mapping[str, Any], name: str) -> str | None:
+    """A setting that is text; what is none is refused when all of them are validated."""
+    value = chosen.get(name)
+    return value if isinstance(value, str) else None
+
+
 def _recommended(analysis: Analysis, network: str | None) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Where the analysis file recommends settings for a network, and which.
 
@@ -61,7 +67,8 @@ def _recommended(analysis: Analysis, network: str | None) -> tuple[tuple[str, ..
 
 def _of_checkpoint(chosen: Mapping[str, Any]) -> str | None:
     """The network of the checkpoint to begin from."""
-    return Start.of(chosen["from_checkpoint"]).config.model_name if chosen.get("from_checkpoint") else None
+    path = _text(chosen, "from_checkpoint")
+    return Start.of(path).config.model_name if path else None
 
 
 def _of_its_checkpoint(config: TrainingConfig, chosen: Mapping[str, Any]) -> TrainingConfig:
