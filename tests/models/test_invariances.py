@@ -29,6 +29,8 @@ ROW_STATISTICS = {"deepjet", "deepjet_hlt"}
 """These also normalise over the rows, and a row without constituents is one."""
 WITHOUT_CONSTITUENTS = {"mlp"}
 """These look at flat groups only."""
+WITHOUT_EMBEDDINGS = {"mlp", "pcnn"}
+"""These have no embeddings of constituents."""
 WITHOUT_FEATURES = {"efn", "lorentznet", "lorentznet_small"}
 """These look at momenta or coordinates only."""
 OPTIONS = {
@@ -157,6 +159,44 @@ def test_what_else_is_in_the_batch(name: str, tagger: Tagger, batch: Batch) -> N
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(2))
     same(scores(tagger, batch.take(order)), together[order])
     same(scores(tagger, concatenate([batch, row(batch, 300), row(batch, 0)]))[:-2], together)
+
+
+@EVERY
+@torch.no_grad()
+def test_embed_has_the_outputs_of_forward_and_constituents_in_their_order(
+    name: str, tagger: Tagger, batch: Batch
+) -> None:
+    network = tagger.network
+
+    def embed(rows: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        found = network.embed(tagger._scaled(rows))
+        assert found.row.shape == (len(rows), network.row_width)
+        width = network.width_of("constituents")
+        assert list(found.constituents) == ["constituents"] * (width > 0)
+        own = found.constituents.get("constituents", found.row.new_zeros(len(constituents(rows).data), 0))
+        assert own.shape == (len(constituents(rows).data), width)
+        return found.outputs, found.row, own
+
+    outputs, row_embeddings, whole = embed(batch)
+    assert torch.equal(outputs, network(tagger._scaled(batch)))
+    assert (whole.shape[1] == 0) == (name in WITHOUT_EMBEDDINGS)
+    order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(2))
+    _, moved, _ = embed(batch.take(order))
+    same(moved, row_embeddings[order])
+    for i in (0, 5, 11):
+        a, b = constituents(batch).offsets[i : i + 2]
+        same(embed(batch.slice(i, i + 1))[2], whole[a:b])
+    assert network.width_of("jet") == 0
+
+
+@pytest.mark.parametrize("name", ["lorentznet_small", "pair_transformer"])
+@torch.no_grad()
+def test_constituents_beyond_the_first_ones_have_no_embedding(name: str, reference: Dataset, batch: Batch) -> None:
+    tagger = make_tagger(name, reference, batch, {"first": 3})
+    found = tagger.network.embed(tagger._scaled(batch)).constituents["constituents"]
+    place = torch.cat([torch.arange(count) for count in LENGTHS])
+    assert (found[place < 3].abs().sum(dim=1) > 0).all()
+    assert (found[place >= 3] == 0).all()
 
 
 @EVERY

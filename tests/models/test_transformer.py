@@ -216,7 +216,7 @@ def test_pairs_in_parts_are_the_same(tagger: Tagger, inputs: dict[str, Input], m
 
 
 def test_a_network_without_embeddings_says_nothing_of_targets(analysis: Analysis, inputs: dict[str, Input]) -> None:
-    tagger = Tagger(analysis, build_network("pfn", analysis.inputs, 3, {"phi": [4], "f": [4]}))
+    tagger = Tagger(analysis, build_network("pcnn", analysis.inputs, 3, {"stem": 4, "units": [4], "dense": [4]}))
     outputs, logits = tagger(batch(inputs), with_targets=True)
     assert (outputs.shape, logits, tagger.target_heads) == ((5, 3), {}, None)
 

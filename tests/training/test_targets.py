@@ -19,6 +19,7 @@ from collidekit.training.checkpoint import load_checkpoint
 from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
 from collidekit.training.loop import Training
+from collidekit.training.seal import content_checksum
 
 PLAIN = """
 classes: {one: label == 0, two: label == 1}
@@ -137,17 +138,43 @@ def test_prediction_needs_no_truth_and_gives_classes_alone(train: Any, with_targ
     np.testing.assert_allclose(blind.probabilities, known.probabilities, atol=1e-6)
 
 
+@pytest.mark.parametrize("network", ["pfn", "deepjet"])
+def test_other_networks_learn_them_too(train: Any, with_targets: Dataset, network: str) -> None:
+    options = {"pfn": {"phi": [32, 32], "f": [32]}, "deepjet": {"branches": {"tracks": [32, 16]}, "dense": [16]}}
+    done = train(with_targets, **{**SETTINGS, "model_name": network, "model_options": options[network]})
+    assert done.history.epochs[-1]["val_side_accuracy"] > 0.9
+
+
+def test_a_checkpoint_of_a_network_that_did_not_learn_them_yet(
+    train: Any, with_targets: Dataset, tmp_path: Path
+) -> None:
+    """Earlier versions learned targets of constituents with three networks only: their weights have no such heads."""
+    done = train(with_targets, **{**SETTINGS, "model_name": "pfn", "model_options": toys.SMALL, "epochs": 1})
+    content = torch.load(done.folder / "best_model.pt", weights_only=True)
+    content["tagger"] = {name: x for name, x in content["tagger"].items() if not name.startswith("target_heads.")}
+    content["checksum"] = content_checksum(content)
+    torch.save(content, tmp_path / "old.pt")
+    old = load_checkpoint(tmp_path / "old.pt")
+    assert old.tagger.target_heads is None
+    known = predict_dataset(load_checkpoint(done.folder / "best_model.pt"), with_targets)
+    assert np.array_equal(predict_dataset(old, with_targets).probabilities, known.probabilities)
+
+
 def test_a_network_that_cannot_learn_them_trains_without_and_says_so_once(
     with_targets: Dataset, plain: Dataset, tmp_path: Path
 ) -> None:
     said = {}
     for name, dataset in (("targets", with_targets), ("plain", plain)):
-        config = TrainingConfig(model_name="pfn", model_options=toys.SMALL, epochs=2, batch_size=128)
+        small = {"stem": 4, "units": [4], "dense": [4], "dropout": 0.0}
+        config = TrainingConfig(model_name="pcnn", model_options=small, epochs=2, batch_size=128)
         console = Console(record=True, width=200, file=(tmp_path / name).open("w"))
         done = Training(config, dataset, tmp_path / f"{name}_training", Display(console=console), accelerator="cpu")
         done.run()
         said[name] = (console.export_text(), done.history.losses, list(done.history.epochs[0]))
-    assert said["targets"][0].count("network pfn says nothing of constituents: it does not learn side, vertex") == 1
+    assert (
+        said["targets"][0].count("network pcnn has no embedding of these constituents: it does not learn side, vertex")
+        == 1
+    )
     assert "constituents" not in said["plain"][0]
     assert said["targets"][1:] == said["plain"][1:]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
-from collidekit.models.network import Inputs, Network
+from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import pack
 
 CANDIDATES = (64, 32, 32, 8)
@@ -61,7 +61,12 @@ class DeepJet(Network):
             *(step for pair in pairwise(widths) for step in dense_layer(*pair, dropout, momentum))
         )
         self.output = nn.Linear(widths[-1], outputs)
+        self.row_width = widths[-1]
+        self.embedded_widths = {name: sizes[name][-1] for name in self.collections}
         lecun_uniform(self)
+
+    def width_of(self, collection: str) -> int:
+        return self.embedded_widths.get(collection, 0)
 
     def _check_names(self, option: str, names: Iterable[str]) -> None:
         for name in names:
@@ -70,16 +75,23 @@ class DeepJet(Network):
                 raise CollidekitError(f"{option}: there is no collection {name!r}{hint}; the analysis has {known}")
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self.embed(inputs).outputs  # (N, K)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
+        """Return outputs, rows, and what the dense layers of each branch give for each constituent."""
+        embedded: dict[str, Tensor] = {}
         read: list[Tensor] = []
         if self.flat_norm is not None:
             read.append(self.flat_norm(torch.cat([inputs[name] for name in self.groups], dim=1)))  # type: ignore[misc]
         for name in self.collections:
             constituents = inputs[name]
             assert isinstance(constituents, Ragged)
-            read.append(self.branches[name](constituents.values, constituents.offsets))  # (N, H)
+            state, embedded[name] = self.branches[name](constituents.values, constituents.offsets)
+            read.append(state)  # (N, H)
         with torch.autocast(read[0].device.type, enabled=False):  # few rows: full precision costs nothing here
             together = torch.cat(read, dim=1).to(self.output.weight.dtype)
-            return self.output(self.dense(together))  # type: ignore[no-any-return]  # (N, K)
+            row = self.dense(together)
+            return Embedding(self.output(row), row, embedded)
 
 
 class DeepJetHLT(DeepJet):
@@ -104,7 +116,7 @@ class DeepJetHLT(DeepJet):
 
 
 class Branch(nn.Module):
-    """The candidates of a collection (T, F) -> what the recurrent layer holds after the last of each row (N, H)."""
+    """The candidates of a collection (T, F) -> the recurrent layer's state after the last of each row (N, H), and (T, C)."""
 
     def __init__(self, widths: Sequence[int], units: int, dropout: float, momentum: float) -> None:
         super().__init__()
@@ -116,9 +128,10 @@ class Branch(nn.Module):
         self.norm = BatchNorm(units, EPS, momentum)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, values: Tensor, offsets: Tensor) -> Tensor:
-        states = last_states(self.recurrent, self.layers(values), offsets)
-        return self.dropout(self.norm(states))  # type: ignore[no-any-return]
+    def forward(self, values: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        candidates = self.layers(values)  # (T, C)
+        states = last_states(self.recurrent, candidates, offsets)
+        return self.dropout(self.norm(states)), candidates
 
 
 def last_states(recurrent: nn.LSTM, values: Tensor, offsets: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp, segment_sum, whole_blocks
-from collidekit.models.network import Inputs, Network
+from collidekit.models.network import Embedding, Inputs, Network
 
 
 class EFN(Network):
@@ -42,21 +42,31 @@ class EFN(Network):
         self.phi = nn.ModuleDict({name: mlp([2, *phi], activation) for name in self.used})
         width = phi[-1] * len(self.used) + sum(len(inputs[name].features) for name in self.groups)
         self.f = mlp([width, *f], activation, dropout)
-        self.output = mlp([f[-1] if f else width, outputs], last=False)
+        self.constituent_width, self.row_width = phi[-1], f[-1] if f else width
+        self.output = mlp([self.row_width, outputs], last=False)
+
+    def width_of(self, collection: str) -> int:
+        return self.constituent_width if collection in self.used else 0
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self.embed(inputs).outputs  # (N, K)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
         latent: list[Tensor] = []
+        embedded: dict[str, Tensor] = {}
         for name in self.used:
             constituents = inputs[name]
             assert isinstance(constituents, Ragged)
             angles, offsets = whole_blocks(constituents.coordinates, constituents.offsets)
             weights, _ = whole_blocks(pt_fractions(constituents), constituents.offsets)  # (T, 1)
-            weighted = self.phi[name](angles) * weights  # (T, phi[-1])
-            latent.append(segment_sum(weighted, offsets)[: len(constituents)])  # (N, phi[-1])
+            per_constituent = self.phi[name](angles)  # (T, phi[-1])
+            latent.append(segment_sum(per_constituent * weights, offsets)[: len(constituents)])  # (N, phi[-1])
+            embedded[name] = per_constituent[: len(constituents.coordinates)]
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
         with torch.autocast(latent[0].device.type, enabled=False):  # few rows: full precision costs nothing here
             together = torch.cat([*latent, *flat], dim=1).to(next(self.f.parameters()).dtype)
-            return self.output(self.f(together))  # type: ignore[no-any-return]  # (N, K)
+            row = self.f(together)
+            return Embedding(self.output(row), row, embedded)
 
 
 def pt_fractions(constituents: Ragged) -> Tensor:

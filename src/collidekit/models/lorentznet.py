@@ -17,10 +17,10 @@ from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.layers import segment_sum
-from collidekit.models.network import Inputs, Network
+from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import Block
 from collidekit.models.pair_norm import mean_and_variance, pair_sums
-from collidekit.models.sets import Sets, leading
+from collidekit.models.sets import Sets, leading, spread_leading
 
 CHUNK = 2**18
 """Numbers of messages that are worked on at a time on a CPU: 1 MiB in single precision, which stays in its cache."""
@@ -69,8 +69,27 @@ class LorentzNet(Network):
         self.layers = nn.ModuleList(Layer(width, given, step, last=i == layers - 1) for i in range(layers))
         self.graph = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout))
         self.output = nn.Linear(width, outputs)
+        self.constituent_width = self.row_width = width
+
+    def width_of(self, collection: str) -> int:
+        return self.constituent_width if collection in self.used else 0
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self.output(self._look(inputs)[0])  # type: ignore[no-any-return]  # (N, K)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
+        """Return outputs, rows and the scalars of constituents; 0 for those beyond the ``first`` ones, which are not looked at."""
+        row, h, sets = self._look(inputs)
+        embedded = {}
+        for name in self.used:
+            entry = inputs[name]
+            assert isinstance(entry, Ragged)
+            own = h.index_select(0, sets.places[name])
+            embedded[name] = spread_leading(own, entry, self.first) if self.first else own
+        return Embedding(self.output(row), row, embedded)
+
+    def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Sets]:
+        """The rows (N, width), the scalars (T, width) of all members, and how these are sorted."""
         members = {name: self._member(inputs[name], self.columns[name]) for name in self.used}
         if self.beams:
             members[""] = self._beams(next(iter(members.values())))  # no collection has this name
@@ -83,7 +102,7 @@ class LorentzNet(Network):
         counts = sets.offsets.diff()[:, None].clamp(min=1)
         mean = segment_sum(h, sets.offsets) / counts  # (N, width)
         row = torch.zeros_like(mean).index_copy(0, sets.packing.rows, mean)
-        return self.output(self.graph(row.to(self.output.weight.dtype)))  # type: ignore[no-any-return]  # (N, K)
+        return self.graph(row.to(self.output.weight.dtype)), h, sets
 
     def _member(self, entry: Input, columns: list[int]) -> Ragged:
         """px, py, pz, E and the scalars of each constituent (T, 4 + S)."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp
-from collidekit.models.network import Inputs, Network
+from collidekit.models.network import Embedding, Inputs, Network
 
 
 class MLP(Network):
@@ -40,12 +40,18 @@ class MLP(Network):
             self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(size)) for name, size in sizes.items()})
             width += leading * sum(sizes.values())
         self.hidden = mlp([width, *hidden], activation, dropout)
-        self.output = mlp([hidden[-1] if hidden else width, outputs], last=False)
+        self.row_width = hidden[-1] if hidden else width
+        self.output = mlp([self.row_width, outputs], last=False)
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self.embed(inputs).outputs  # (N, K)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
+        """Return outputs and rows; there are no embeddings of constituents."""
         flat = [inputs[name] for name in self.groups]
         flat += [self._leading(inputs[name], missing) for name, missing in self.missing.items()]  # type: ignore[arg-type]
-        return self.output(self.hidden(torch.cat(flat, dim=1)))  # type: ignore[no-any-return, arg-type]  # (N, K)
+        row = self.hidden(torch.cat(flat, dim=1))  # type: ignore[arg-type]
+        return Embedding(self.output(row), row, {})
 
     def _leading(self, entry: Ragged, missing: Tensor) -> Tensor:
         """The first constituents side by side (N, leading x F)."""

@@ -14,11 +14,11 @@ Inputs = Mapping[str, Collection | Group]
 
 @frozen
 class Embedding:
-    """What a network says of rows, and what this comes from: for networks that can learn targets of constituents."""
+    """The outputs of a network, with its embeddings of rows and constituents."""
 
     outputs: Tensor  # (N, outputs)
     row: Tensor  # (N, row_width)
-    constituents: dict[str, Tensor]  # collection -> (T, constituent_width)
+    constituents: dict[str, Tensor]  # collection -> (T, width_of(collection)); only those that have a width
 
 
 @runtime_checkable
@@ -41,15 +41,16 @@ class Network(nn.Module):
 
     A network with attention may have ``attention``, see ``Attentive``; ``collidekit explain`` draws it.
 
-    A network that can learn the analysis's targets has an ``embed`` and says how wide its embeddings are.
+    A network whose ``embed`` gives embeddings of constituents, and says how wide they are, can learn targets of constituents.
+    Every network that comes with collidekit has ``embed``.
     """
 
     constituent_width = 0
-    """Of the embeddings of constituents; 0 where the network has none, and so cannot learn targets."""
+    """Width of the embeddings of constituents; 0 where the network has none, and so cannot learn targets of constituents."""
     row_width = 0
-    """Of the embedding of a row."""
+    """Width of the embedding of a row."""
     target_layers: Sequence[int] = (128, 64, 32)
-    """Hidden layers that follow them for each target."""
+    """Hidden layers of the head of each target of constituents."""
 
     head: tuple[str, ...] = ("output",)
     """The parts that turn what the network sees into classes. They begin anew in a training that begins from a checkpoint."""
@@ -62,6 +63,16 @@ class Network(nn.Module):
     def forward(self, inputs: dict[str, Input]) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
+    @property
+    def embeds(self) -> bool:
+        """Whether ``embed`` says what ``forward`` does: not in a subclass that has its own ``forward`` alone."""
+        order = [name for kind in type(self).__mro__ for name in ("embed", "forward") if name in vars(kind)]
+        return order[0] == "embed"
+
+    def width_of(self, collection: str) -> int:
+        """Return the width of the embedding of a constituent of a collection; 0 where it has none."""
+        return self.constituent_width if collection in self.collections else 0
+
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """The outputs that ``forward`` gives, and the embeddings of rows and constituents."""
+        """Return the outputs that ``forward`` gives, and the embeddings of rows and constituents."""
         raise NotImplementedError(f"{type(self).__name__} has no embed")

@@ -18,9 +18,9 @@ from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.layers import build_activation, mlp
-from collidekit.models.network import Inputs, Network
+from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.pair_features import FEATURES, pair_features
-from collidekit.models.sets import Sets, leading
+from collidekit.models.sets import Sets, leading, spread_leading
 
 LARGEST = 1536
 """Constituents of a block: what a layer makes of so many stays in the cache of a processor."""
@@ -68,15 +68,38 @@ class PairTransformer(Network):
         self.norm, self.gate = nn.RMSNorm(width), nn.Linear(width, width)
         flat = sum(len(inputs[name].features) for name in self.groups)
         self.output = mlp([width + flat, *head, outputs], "silu", last=False)
+        self.constituent_width, self.row_width = width, width + flat
+
+    def width_of(self, collection: str) -> int:
+        return self.constituent_width if collection in self.used else 0
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self.output(self._look(inputs)[0])  # type: ignore[no-any-return]  # (N, K)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
+        """Return outputs, rows and constituents; 0 for constituents beyond the ``first`` ones, which are not looked at."""
+        row, x, sets = self._look(inputs)
+        sorted_constituents = torch.cat(
+            [block.take(part) for block, part in zip(sets.packing.blocks, x, strict=True)] or [row[:0]]
+        )
+        embedded = {}
+        for name in self.used:
+            entry = inputs[name]
+            assert isinstance(entry, Ragged)
+            own = sorted_constituents[:, : self.constituent_width].index_select(0, sets.places[name])
+            embedded[name] = spread_leading(own, entry, self.first)
+        return Embedding(self.output(row), row, embedded)
+
+    def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, list[Tensor], Sets]:
+        """The rows (N, width + flat), the constituents of each block (n, L, width), and how rows became blocks."""
         members = {name: self._embed(name, inputs[name]) for name in self.used}
         sets = Sets.of({name: entry.offsets for name, entry in members.items()}, LARGEST)
         data = torch.cat([entry.data for entry in members.values()]).index_select(0, sets.order)
-        rows = [self._rows(block.fill(data), block.mask) for block in sets.packing.blocks]
+        parts = [self._rows(block.fill(data), block.mask) for block in sets.packing.blocks]
+        rows = [row for row, _ in parts]
         latent = sets.packing.restore(torch.cat(rows) if rows else data.new_zeros(0, self.norm.weight.numel()))
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
-        return self.output(torch.cat([latent, *flat], dim=1))  # type: ignore[no-any-return]  # (N, K)
+        return torch.cat([latent, *flat], dim=1), [x for _, x in parts], sets
 
     def _embed(self, name: str, entry: Input) -> Ragged:
         """The momenta and the embedding of each constituent (T, 4 + width)."""
@@ -85,15 +108,15 @@ class PairTransformer(Network):
         embedded = self.embeddings[name](entry.values[:, self.columns[name]])
         return Ragged(torch.cat([entry.momenta, embedded.to(entry.data.dtype)], dim=1), entry.offsets, 0)
 
-    def _rows(self, data: Tensor, mask: Tensor) -> Tensor:
-        """What the network sees in the rows of a block: (n, L, 4 + width) -> (n, width)."""
+    def _rows(self, data: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows (n, width) and the constituents (n, L, width) of a block (n, L, 4 + width)."""
         bias = self.pairs(data[..., :4], mask)
         x = data[..., 4:]
         for block in self.blocks:
             x = block(x, bias)
         x = self.norm(x)
         weights = self.gate(x).masked_fill(~mask[..., None], NOTHING).softmax(dim=1)
-        return (weights * x).sum(dim=1)  # type: ignore[no-any-return]
+        return (weights * x).sum(dim=1), x
 
 
 def _columns(collections: dict[str, Collection], features: Sequence[str]) -> dict[str, list[int]]:

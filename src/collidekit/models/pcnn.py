@@ -11,7 +11,7 @@ from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.layers import mlp, segment_sum
-from collidekit.models.network import Inputs, Network
+from collidekit.models.network import Embedding, Inputs, Network
 
 
 class PCNN(Network):
@@ -41,8 +41,13 @@ class PCNN(Network):
         widths = [[stem, *units][-1] * len(self.collections) + features, *dense]
         self.dense = mlp(widths, dropout=dropout)
         self.output = mlp([widths[-1], outputs], last=False)
+        self.row_width = widths[-1]
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self.embed(inputs).outputs  # (N, K)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
+        """Return outputs and rows; constituents have no embeddings, since the stages keep fewer and fewer of them."""
         pooled: list[Tensor] = []
         for name in self.collections:
             constituents = inputs[name]
@@ -51,7 +56,8 @@ class PCNN(Network):
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
         with torch.autocast(pooled[0].device.type, enabled=False):  # few rows: full precision costs nothing here
             together = torch.cat([*pooled, *flat], dim=1).to(next(self.output.parameters()).dtype)
-            return self.output(self.dense(together))  # type: ignore[no-any-return]  # (N, K)
+            row = self.dense(together)
+            return Embedding(self.output(row), row, {})
 
 
 class Tower(nn.Module):

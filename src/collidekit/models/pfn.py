@@ -8,7 +8,7 @@ from torch import Tensor
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp, segment_sum, whole_blocks
-from collidekit.models.network import Inputs, Network
+from collidekit.models.network import Embedding, Inputs, Network
 
 
 class PFN(Network):
@@ -38,16 +38,23 @@ class PFN(Network):
         flat = sum(len(inputs[name].features) for name in self.groups)
         self.f = mlp([phi[-1] * len(self.collections) + flat, *f], activation, dropout)
         self.output = mlp([f[-1], outputs], last=False)
+        self.constituent_width, self.row_width = phi[-1], f[-1]
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
+        return self.embed(inputs).outputs  # (N, K)
+
+    def embed(self, inputs: dict[str, Input]) -> Embedding:
         latent: list[Tensor] = []
+        embedded: dict[str, Tensor] = {}
         for name in self.collections:
             constituents = inputs[name]
             assert isinstance(constituents, Ragged)
             values, offsets = whole_blocks(constituents.values, constituents.offsets)
             per_constituent = self.phi[name](values)  # (T, phi[-1])
             latent.append(segment_sum(per_constituent, offsets)[: len(constituents)] / self.norm)  # (N, phi[-1])
+            embedded[name] = per_constituent[: len(constituents.values)]
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
         with torch.autocast(latent[0].device.type, enabled=False):  # few rows: full precision costs nothing here
             together = torch.cat([*latent, *flat], dim=1).to(next(self.f.parameters()).dtype)
-            return self.output(self.f(together))  # type: ignore[no-any-return]  # (N, K)
+            row = self.f(together)
+            return Embedding(self.output(row), row, embedded)

@@ -54,6 +54,20 @@ def leading(entry: Ragged, number: int) -> Ragged:
     total = int(offsets[-1])
     if total == len(entry.data):
         return entry
-    shift = torch.repeat_interleave(entry.offsets[:-1] - offsets[:-1], counts, output_size=total)
-    index = torch.arange(total, device=offsets.device) + shift
+    index = _places(entry, offsets)
     return evolve(entry, data=entry.data.index_select(0, index), offsets=offsets)
+
+
+def spread_leading(values: Tensor, entry: Ragged, number: int) -> Tensor:
+    """Values (M, F) of the first ``number`` constituents of each row -> (T, F) of all of them, 0 for the others."""
+    if len(values) == len(entry.data):
+        return values
+    offsets = F.pad(entry.counts.clamp(max=number).cumsum(0), (1, 0))
+    return values.new_zeros(len(entry.data), values.shape[1]).index_copy(0, _places(entry, offsets), values)
+
+
+def _places(entry: Ragged, offsets: Tensor) -> Tensor:
+    """Where the first constituents of each row, which shorter rows at these offsets hold, stand in the entry."""
+    total = int(offsets[-1])
+    shift = torch.repeat_interleave(entry.offsets[:-1] - offsets[:-1], offsets.diff(), output_size=total)
+    return torch.arange(total, device=offsets.device) + shift

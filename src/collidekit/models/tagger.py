@@ -1,10 +1,11 @@
 """A tagger: the scaling of the inputs, the network and its heads, one module, so that all of it travels with the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Analysis
+from collidekit.analysis.targets import Target
 from collidekit.dataset.batch import Batch, Input
 from collidekit.models.heads import ClassesHead, Head, RegressionHead
 from collidekit.models.network import Network
@@ -21,19 +22,33 @@ class Tagger(nn.Module):
     """Raw units in; ``forward`` gives the raw numbers of the head (N, M), to learn by, ``predict`` its columns (N,).
 
     ``head`` is that of the classes of rows, which has no outputs where there are none; ``regressions`` are those of targets of
-    rows. Where the analysis has targets of constituents and the network can learn them, ``target_heads`` gives their logits;
-    else it is None.
+    rows. ``target_heads`` gives the logits of the targets of constituents that the network can learn, of ``members`` only where
+    these are given; it is None where there are none.
     """
 
-    def __init__(self, analysis: Analysis, network: Network, head: Head | None = None) -> None:
+    def __init__(
+        self, analysis: Analysis, network: Network, head: Head | None = None, members: Iterable[str] | None = None
+    ) -> None:
         super().__init__()
+        self.targets = analysis.targets
         self.scaling = Scaling(analysis.inputs)
         self.network = network
         self.head = head or ClassesHead.of(analysis)
         heads = {name: RegressionHead(target) for name, target in analysis.regressions.items()}
         self.regressions: Mapping[str, RegressionHead] = nn.ModuleDict(heads)  # type: ignore[assignment]
-        learns = bool(analysis.member_targets) and network.constituent_width > 0
-        self.target_heads = TargetHeads(analysis.member_targets, network) if learns else None
+        wanted = (
+            analysis.member_targets if members is None else {name: analysis.member_targets[name] for name in members}
+        )
+        can_learn = {
+            name: target for name, target in wanted.items() if network.embeds and network.width_of(target.collection)
+        }
+        self.target_heads = TargetHeads(can_learn, network) if can_learn else None
+
+    @property
+    def learned_targets(self) -> dict[str, Target]:
+        """The targets, but for the classes of rows, that this tagger gives something for."""
+        members = self.target_heads.collections if self.target_heads else {}
+        return {name: target for name, target in self.targets.items() if name in self.regressions or name in members}
 
     def forward(self, batch: Batch, with_targets: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The raw numbers of the head; ``with_targets`` also those of each target that is learned."""

@@ -25,9 +25,9 @@ class TargetHeads(nn.Module):
     def __init__(self, targets: Mapping[str, MemberTarget], network: Network) -> None:
         super().__init__()
         self.collections = {name: target.collection for name, target in targets.items()}
-        widths = network.constituent_width, network.row_width
         self.heads = nn.ModuleDict()
         for name, target in targets.items():
+            widths = network.width_of(target.collection), network.row_width
             if isinstance(target, MemberClasses):
                 self.heads[name] = ClassHead(*widths, network.target_layers, len(target.classes))
             else:

@@ -214,7 +214,7 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
         check_code(path, what, names[what], code.get(what))
     head = head_of(config.objective, analysis)
     network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
-    tagger = Tagger(analysis, network, head)
+    tagger = Tagger(analysis, network, head, _members(content["tagger"], analysis))
     try:
         tagger.load_state_dict(content["tagger"])
     except RuntimeError as error:
@@ -226,6 +226,15 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     return Checkpoint(
         tagger.eval(), analysis, config, content["epoch"], content["state"], temperature, path, code, learned
     )
+
+
+def _members(weights: Mapping[str, Any], analysis: Analysis) -> list[str]:
+    """The targets of constituents that there are weights of; earlier versions learned them with fewer networks."""
+    return [
+        name
+        for name in analysis.member_targets
+        if any(key.startswith(f"target_heads.heads.{name}.") for key in weights)
+    ]
 
 
 def read_learned(path: Path, content: Mapping[str, Any]) -> tuple[LearnedFrom, ...]:

@@ -79,12 +79,11 @@ class Training:
             self.display.say(
                 f"network {literal(config.model_name)} has no dense part for torch.compile: it is not compiled"
             )
-        learned = self.analysis.targets if self.tagger.target_heads else self.analysis.regressions
-        self.targets = TargetLosses(self.analysis, learned, self.tagger.regressions)
+        self.targets = TargetLosses(self.analysis, self.tagger.learned_targets, self.tagger.regressions)
         if missing := self.analysis.targets.keys() - self.targets.targets:
             names = ", ".join(sorted(missing))
             self.display.say(
-                f"network {literal(config.model_name)} says nothing of constituents: it does not learn {names}"
+                f"network {literal(config.model_name)} has no embedding of these constituents: it does not learn {names}"
             )
         self.start = Start.of(config.from_checkpoint) if config.from_checkpoint else None
         if self.start:
