@@ -169,7 +169,7 @@ def test_embed_has_the_outputs_of_forward_and_constituents_in_their_order(
     network = tagger.network
 
     def embed(rows: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        found = network.embed(tagger._scaled(rows))
+        found = network.embed(tagger._scaled(rows.inputs))
         assert found.row.shape == (len(rows), network.row_width)
         width = network.width_of("constituents")
         assert list(found.constituents) == ["constituents"] * (width > 0)
@@ -178,7 +178,7 @@ def test_embed_has_the_outputs_of_forward_and_constituents_in_their_order(
         return found.outputs, found.row, own
 
     outputs, row_embeddings, whole = embed(batch)
-    assert torch.equal(outputs, network(tagger._scaled(batch)))
+    assert torch.equal(outputs, network(tagger._scaled(batch.inputs)))
     assert (whole.shape[1] == 0) == (name in WITHOUT_EMBEDDINGS)
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(2))
     _, moved, _ = embed(batch.take(order))
@@ -193,7 +193,7 @@ def test_embed_has_the_outputs_of_forward_and_constituents_in_their_order(
 @torch.no_grad()
 def test_constituents_beyond_the_first_ones_have_no_embedding(name: str, reference: Dataset, batch: Batch) -> None:
     tagger = make_tagger(name, reference, batch, {"first": 3})
-    found = tagger.network.embed(tagger._scaled(batch)).constituents["constituents"]
+    found = tagger.network.embed(tagger._scaled(batch.inputs)).constituents["constituents"]
     place = torch.cat([torch.arange(count) for count in LENGTHS])
     assert (found[place < 3].abs().sum(dim=1) > 0).all()
     assert (found[place >= 3] == 0).all()

@@ -1,4 +1,4 @@
-"""A tagger: the scaling of the inputs, the network and its heads, one module, so that all of it travels with the weights."""
+"""A tagger: defaults and bounds of the inputs, their scaling, the network and its heads, one module that travels with the weights."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.targets import Target
 from collidekit.dataset.batch import Batch, Input
+from collidekit.models.filling import Filling
 from collidekit.models.heads import ClassesHead, Head, RegressionHead
 from collidekit.models.network import Network
 from collidekit.models.scaling import Scaling
@@ -21,6 +22,8 @@ def outputs_of(analysis: Analysis, head: Head) -> int:
 class Tagger(nn.Module):
     """Raw units in; ``forward`` gives the raw numbers of the head (N, M), to learn by, ``predict`` its columns (N,).
 
+    ``predict`` also takes missing, infinite and unbounded values, which a constructed dataset no longer has.
+
     ``head`` is that of the classes of rows, which has no outputs where there are none; ``regressions`` are those of targets of
     rows. ``target_heads`` gives the logits of the targets of constituents that the network can learn, of ``members`` only where
     these are given; it is None where there are none.
@@ -31,6 +34,7 @@ class Tagger(nn.Module):
     ) -> None:
         super().__init__()
         self.targets = analysis.targets
+        self.filling = Filling(analysis.inputs)
         self.scaling = Scaling(analysis.inputs)
         self.network = network
         self.head = head or ClassesHead.of(analysis)
@@ -52,7 +56,7 @@ class Tagger(nn.Module):
 
     def forward(self, batch: Batch, with_targets: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The raw numbers of the head; ``with_targets`` also those of each target that is learned."""
-        scaled = self._scaled(batch)
+        scaled = self._scaled(batch.inputs)
         if not with_targets:
             return self.outputs(scaled)
         if self.target_heads is None:
@@ -62,15 +66,15 @@ class Tagger(nn.Module):
         return raw, {**targets, **self.target_heads(found, scaled)}
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """The columns of the heads, (N,) each."""
-        raw, targets = self._split(self.network(self._scaled(batch)))
+        """Return the columns of the heads, (N,) each."""
+        raw, targets = self._split(self.network(self._scaled(self.filling(batch.inputs))))
         columns: dict[str, Tensor] = dict(self.head.decode(raw))
         for name, head in self.regressions.items():
             columns |= head.decode(targets[name])
         return columns
 
-    def _scaled(self, batch: Batch) -> dict[str, Input]:
-        scaled: dict[str, Input] = self.scaling(batch.inputs)
+    def _scaled(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+        scaled: dict[str, Input] = self.scaling(inputs)
         parameter = next(self.network.parameters(), None)
         if parameter is not None:  # the network may work in another precision than the scaling
             scaled = {name: entry.to(parameter.device, parameter.dtype) for name, entry in scaled.items()}

@@ -1,0 +1,50 @@
+"""Missing and infinite values become defaults, and bounds clip: what is done to raw values before they are scaled."""
+
+from collections.abc import Mapping
+
+import torch
+from attrs import evolve
+from torch import Tensor, nn
+
+from collidekit.analysis.schema import Collection, Group
+from collidekit.dataset.batch import Input, Ragged
+
+
+class Filling(nn.Module):
+    """Replace NaN and infinity by the default of the feature (0 where it has none), and clip to the bounds.
+
+    A value that equals the default is missing and is not clipped. Momenta and coordinates have default 0 and no bounds. The
+    construction of a dataset does the same to its columns; values that were treated before do not change.
+    """
+
+    def __init__(self, inputs: Mapping[str, Collection | Group]) -> None:
+        super().__init__()
+        for name, entry in inputs.items():
+            extra = 4 * bool(entry.momenta) + 2 * bool(entry.coordinates) if isinstance(entry, Collection) else 0
+            bounds = [feature.bounds or (-torch.inf, torch.inf) for feature in entry.features]
+            bounds += [(-torch.inf, torch.inf)] * extra
+            columns = {
+                "fill": [feature.fill for feature in entry.features] + [0.0] * extra,
+                "default": [torch.nan if feature.default is None else feature.default for feature in entry.features]
+                + [torch.nan] * extra,
+                "low": [low for low, _ in bounds],
+                "high": [high for _, high in bounds],
+            }
+            for part, values in columns.items():  # these follow from the analysis: they are not among the weights
+                self.register_buffer(f"{name}_{part}", torch.tensor(values), persistent=False)
+
+    def forward(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+        """Inputs in raw units, a ``Ragged`` or (N, F) each, with values that may be missing -> the same without."""
+        return {
+            name: evolve(entry, data=self._fill(name, entry.data))
+            if isinstance(entry, Ragged)
+            else self._fill(name, entry)
+            for name, entry in inputs.items()
+        }
+
+    def _fill(self, name: str, values: Tensor) -> Tensor:
+        fill, default, low, high = (
+            self.get_buffer(f"{name}_{part}").to(values) for part in ("fill", "default", "low", "high")
+        )
+        values = torch.where(torch.isfinite(values), values, fill)
+        return torch.where(values == default, values, torch.clamp(values, low, high))
