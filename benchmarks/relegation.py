@@ -79,7 +79,7 @@ def one(job: tuple[Path, float, float, int, int, list[str]]) -> list[dict[str, A
 
     import torch
 
-    from collidekit.evaluation.significance import Judge
+    from collidekit.evaluation.significance.evaluate import Judge
     from collidekit.shipped import find_analysis
     from collidekit.simulation.moons import best_of_file
     from collidekit.tasks.base import run_with_requirements

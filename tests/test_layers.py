@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "collidekit"
 LAYERS = (
     ("readers", "analysis"), ("dataset",), ("models", "consistency"), ("objectives",), ("attacks",), ("training",),
-    ("inference",), ("evaluation",), ("publishing",), ("tasks",), ("cli",),
+    ("inference",), ("evaluation",), ("bundle",), ("tasks",), ("cli",),
 )  # fmt: skip
 """From the lowest to the highest; what stands together may use each other."""
 ASIDE = {"outputs", "simulation", "starter"}

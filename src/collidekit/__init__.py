@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from collidekit.dataset.construct import construct
     from collidekit.dataset.loader import Dataset, Loader
     from collidekit.errors import CollidekitError
+    from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator, measure_roc
+    from collidekit.evaluation.classification.working_points import WorkingPoint, working_points
     from collidekit.evaluation.plots import (
         plot_confusion_matrix,
         plot_discriminator_shapes,
@@ -58,8 +60,6 @@ if TYPE_CHECKING:
         plot_loss_curves,
         plot_roc,
     )
-    from collidekit.evaluation.roc_result import RocResult, measure_discriminator, measure_roc
-    from collidekit.evaluation.working_points import WorkingPoint, working_points
     from collidekit.inference.predict import predict_dataset, predict_files
     from collidekit.inference.predictions import Predictions
     from collidekit.models import Network, Tagger
@@ -81,17 +81,17 @@ _WHERE = {
     "Objective": "objectives",
     "Plan": "analysis.scope",
     "Predictions": "inference.predictions",
-    "RocResult": "evaluation.roc_result",
+    "RocResult": "evaluation.classification.roc_result",
     "Tagger": "models",
     "Training": "training.loop",
     "TrainingConfig": "training.config",
-    "WorkingPoint": "evaluation.working_points",
+    "WorkingPoint": "evaluation.classification.working_points",
     "construct": "dataset.construct",
     "load_analysis": "analysis.load",
     "load_checkpoint": "training.checkpoint",
     "load_plan": "shipped",
-    "measure_discriminator": "evaluation.roc_result",
-    "measure_roc": "evaluation.roc_result",
+    "measure_discriminator": "evaluation.classification.roc_result",
+    "measure_roc": "evaluation.classification.roc_result",
     "plot_confusion_matrix": "evaluation.plots",
     "plot_discriminator_shapes": "evaluation.plots",
     "plot_efficiency": "evaluation.plots",
@@ -103,7 +103,7 @@ _WHERE = {
     "predict_files": "inference.predict",
     "simulate": "simulation",
     "train": "steps",
-    "working_points": "evaluation.working_points",
+    "working_points": "evaluation.classification.working_points",
 }
 
 

@@ -13,7 +13,7 @@ from collidekit.attacks.settings import AttackSettings
 from collidekit.cli import app
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.robustness import (
+from collidekit.evaluation.robustness.measure import (
     AttackPlan,
     Line,
     Point,

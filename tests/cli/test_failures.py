@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run, Trained
 
-from collidekit.evaluation import explain
+from collidekit.evaluation.importance import explain
 from collidekit.tasks import calibrate
 
 

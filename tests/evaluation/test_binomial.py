@@ -5,7 +5,7 @@ import pytest
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.binomial import effective_size, efficiency
-from collidekit.evaluation.efficiency import bin_numbers, efficiency_in_bins, quantile_edges
+from collidekit.evaluation.classification.efficiency import bin_numbers, efficiency_in_bins, quantile_edges
 
 
 def test_effective_size() -> None:

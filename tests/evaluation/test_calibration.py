@@ -8,18 +8,18 @@ import pytest
 
 from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.calibrate import temperature_of
-from collidekit.evaluation.calibration import (
+from collidekit.evaluation.calibration.calibrate import temperature_of
+from collidekit.evaluation.calibration.reliability import (
     at_temperature,
     calibration_numbers,
     known_rows,
     measure_calibration,
     reliability,
 )
+from collidekit.evaluation.calibration.report import calibration_section
+from collidekit.evaluation.calibration.temperature_fit import NoTemperatureError, fit_temperature
+from collidekit.evaluation.classification.roc_result import measure_discriminator
 from collidekit.evaluation.plots.reliability import plot_reliabilities
-from collidekit.evaluation.report_calibration import calibration_section
-from collidekit.evaluation.roc_result import measure_discriminator
-from collidekit.evaluation.temperature_fit import NoTemperatureError, fit_temperature
 from collidekit.inference.calibrated import calibrated
 from collidekit.inference.predictions import Predictions
 from collidekit.models.temperature import Temperature, log_probabilities, tempered

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.comparison import paired_difference
-from collidekit.evaluation.roc_result import measure_roc
+from collidekit.evaluation.classification.comparison import paired_difference
+from collidekit.evaluation.classification.roc_result import measure_roc
 
 from .conftest import gaussians
 

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.explain import Settings, explain_sample
-from collidekit.evaluation.importance import SampleImportance, sample_importance
-from collidekit.evaluation.importance_gradients import attribute, integrated_gradients
-from collidekit.evaluation.importance_items import find_scores, items, whole_inputs
-from collidekit.evaluation.importance_permutation import auc_with_influence, permutation_importance, permuted
-from collidekit.evaluation.importance_row import explain_row
+from collidekit.evaluation.classification.roc_result import measure_roc
+from collidekit.evaluation.importance.explain import Settings, explain_sample
+from collidekit.evaluation.importance.features import SampleImportance, sample_importance
+from collidekit.evaluation.importance.gradients import attribute, integrated_gradients
+from collidekit.evaluation.importance.items import find_scores, items, whole_inputs
+from collidekit.evaluation.importance.permutation import auc_with_influence, permutation_importance, permuted
+from collidekit.evaluation.importance.row import explain_row
 from collidekit.evaluation.plots.explained_row import plot_row
-from collidekit.evaluation.roc_result import measure_roc
 from collidekit.models import Network, Tagger, build_network
 from collidekit.models.layers import segment_sum
 from collidekit.models.network import Attentive

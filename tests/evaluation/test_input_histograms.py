@@ -5,7 +5,7 @@ import pytest
 
 from collidekit.analysis.features import Feature
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.input_histograms import DEFAULT, INVALID, OVER, UNDER, HistogramAxis, InputHistograms
+from collidekit.evaluation.report.input_histograms import DEFAULT, INVALID, OVER, UNDER, HistogramAxis, InputHistograms
 
 LENGTH = HistogramAxis.of_feature(Feature(name="d0", unit="mm", default=-0.1), 0, 10, bins=10)
 

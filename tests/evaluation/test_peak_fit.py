@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from collidekit.evaluation.peak_fit import fit_peak
+from collidekit.evaluation.significance.peak_fit import fit_peak
 
 WINDOW = (0.425, 0.575)
 

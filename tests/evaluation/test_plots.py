@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from collidekit.analysis.features import Feature
 from collidekit.errors import CollidekitError
 from collidekit.evaluation import plots
-from collidekit.evaluation.efficiency import efficiency_in_bins
-from collidekit.evaluation.input_histograms import HistogramAxis, InputHistograms
-from collidekit.evaluation.metrics import classification_metrics
-from collidekit.evaluation.roc_result import measure_discriminator, measure_roc
+from collidekit.evaluation.classification.efficiency import efficiency_in_bins
+from collidekit.evaluation.classification.metrics import classification_metrics
+from collidekit.evaluation.classification.roc_result import measure_discriminator, measure_roc
+from collidekit.evaluation.report.input_histograms import HistogramAxis, InputHistograms
 
 from .conftest import gaussians
 

@@ -8,8 +8,8 @@ import pytest
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation import plots
-from collidekit.evaluation.peak_fit import fit_peak
-from collidekit.evaluation.significance import Measured
+from collidekit.evaluation.significance.evaluate import Measured
+from collidekit.evaluation.significance.peak_fit import fit_peak
 
 WINDOW = (0.425, 0.575)
 

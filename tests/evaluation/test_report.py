@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation import report_sections as sections
-from collidekit.evaluation.comparison import paired_difference
-from collidekit.evaluation.metrics import classification_metrics
+from collidekit.evaluation.classification.comparison import paired_difference
+from collidekit.evaluation.classification.metrics import classification_metrics
+from collidekit.evaluation.classification.roc_result import measure_discriminator
+from collidekit.evaluation.classification.working_points import working_points
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.report import Pictures, ReportContent, Section, Text, write_report
-from collidekit.evaluation.roc_result import measure_discriminator
-from collidekit.evaluation.working_points import working_points
+from collidekit.evaluation.report import sections
+from collidekit.evaluation.report.report import Pictures, ReportContent, Section, Text, write_report
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

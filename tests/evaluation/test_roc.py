@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import norm
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.bootstrap import GRID
-from collidekit.evaluation.roc import roc_curve
-from collidekit.evaluation.roc_result import measure_discriminator, measure_roc, write_rocs
+from collidekit.evaluation.classification.bootstrap import GRID
+from collidekit.evaluation.classification.roc import roc_curve
+from collidekit.evaluation.classification.roc_result import measure_discriminator, measure_roc, write_rocs
 
 from .conftest import gaussians
 
@@ -87,7 +87,7 @@ def test_equal_scores_make_one_point_and_count_half() -> None:
 
 def test_auc_of_replicates_is_that_of_the_weighted_rows() -> None:
     """The fast replicate of the bootstrap and the plain curve with the same weights are one number, ties included."""
-    from collidekit.evaluation.bootstrap import bootstrap, poisson_weights
+    from collidekit.evaluation.classification.bootstrap import bootstrap, poisson_weights
     from collidekit.evaluation.rows import binary_rows
 
     scores, truth = gaussians(600, 1.0, seed=9)
@@ -100,7 +100,7 @@ def test_auc_of_replicates_is_that_of_the_weighted_rows() -> None:
 
 
 def test_poisson_weights_have_mean_and_variance_one() -> None:
-    from collidekit.evaluation.bootstrap import poisson_weights
+    from collidekit.evaluation.classification.bootstrap import poisson_weights
 
     drawn = np.stack(list(poisson_weights(100_000, 4, 0))).astype(float)
     assert drawn.mean() == pytest.approx(1, abs=0.01)

@@ -5,8 +5,8 @@ import pytest
 
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.sculpting import jensen_shannon
-from collidekit.evaluation.significance import Judge
+from collidekit.evaluation.significance.evaluate import Judge
+from collidekit.evaluation.significance.sculpting import jensen_shannon
 from collidekit.inference.predictions import Predictions
 
 MERIT = FigureOfMerit(

@@ -11,7 +11,7 @@ from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.parts import Split
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.trees import compare_with_trees, lost_note, sample_of, thinned
+from collidekit.evaluation.classification.trees import compare_with_trees, lost_note, sample_of, thinned
 from collidekit.inference.predictions import Predictions
 
 ANALYSIS = """

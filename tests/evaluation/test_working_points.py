@@ -9,8 +9,8 @@ import yaml
 from scipy.stats import norm
 
 from collidekit.analysis.schema import Discriminator
-from collidekit.evaluation.working_point_files import write_working_points
-from collidekit.evaluation.working_points import working_points
+from collidekit.evaluation.classification.working_point_files import write_working_points
+from collidekit.evaluation.classification.working_points import working_points
 from collidekit.inference.predictions import Predictions
 
 from .conftest import gaussians

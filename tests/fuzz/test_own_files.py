@@ -11,8 +11,8 @@ from tests.fuzz.conftest import World
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.manifest import read_manifest
 from collidekit.dataset.warnings import data_warnings
-from collidekit.evaluation.input_histograms import InputHistograms
-from collidekit.evaluation.working_points import working_points
+from collidekit.evaluation.classification.working_points import working_points
+from collidekit.evaluation.report.input_histograms import InputHistograms
 from collidekit.inference.predictions import Predictions
 from collidekit.tasks.input_plotter import histogram_inputs
 from collidekit.tasks.roc import measure_all

@@ -9,7 +9,7 @@ import uproot
 
 from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.working_points import working_points
+from collidekit.evaluation.classification.working_points import working_points
 from collidekit.inference.predictions import Predictions
 
 

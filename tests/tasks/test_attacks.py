@@ -9,7 +9,7 @@ import torch
 
 from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.roc_result import measure_discriminator
+from collidekit.evaluation.classification.roc_result import measure_discriminator
 from collidekit.tasks.base import run_with_requirements
 from collidekit.tasks.importance import ImportanceTask
 from collidekit.tasks.inference import InferenceTask

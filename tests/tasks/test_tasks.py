@@ -13,7 +13,7 @@ from parameters import OF_FILES, OF_FINE_TUNING, SIGNIFICANT
 
 from collidekit.dataset.parts import Split
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.input_histograms import InputHistograms
+from collidekit.evaluation.report.input_histograms import InputHistograms
 from collidekit.inference.predictions import Predictions
 from collidekit.tasks import pipelines
 from collidekit.tasks.base import run_with_requirements

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import collidekit as ck
-from collidekit.publishing.training_facts import training_facts
+from collidekit.bundle.training_facts import training_facts
 from collidekit.training.checkpoint import kept_epoch, load_checkpoint
 from collidekit.training.loop import Training
 

@@ -13,9 +13,9 @@ import toys
 from safetensors import safe_open
 
 from collidekit import shipped
+from collidekit.bundle.publish import publish
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
-from collidekit.publishing.publish import publish
 from collidekit.sealed import seal
 from collidekit.training import checkpoint as module
 from collidekit.training.checkpoint import find_checkpoint, load_checkpoint
@@ -229,7 +229,7 @@ def test_a_card_cannot_steer_the_terminal(copy: Path) -> None:
 
     from rich.console import Console
 
-    from collidekit.publishing.shelf import show_card
+    from collidekit.bundle.shelf import show_card
 
     (copy / "README.md").write_text(
         "# A card\n\n\x1b]0;owned\x07 and \x1b[2J\x9b31m more [here](https://example.org)\n"

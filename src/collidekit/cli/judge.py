@@ -121,8 +121,8 @@ def explain(
     import torch
     from rich.console import Console
 
-    from collidekit.evaluation.explain import Settings, explain_files
-    from collidekit.evaluation.report_importance import importance_table
+    from collidekit.evaluation.importance.explain import Settings, explain_files
+    from collidekit.evaluation.importance.report import importance_table
 
     if threads:
         torch.set_num_threads(threads)
@@ -249,7 +249,7 @@ def robustness(
     import torch
     from rich.console import Console
 
-    from collidekit.evaluation.robustness_study import run_study
+    from collidekit.evaluation.robustness.study import run_study
     from collidekit.tasks.attacks import attack_settings
     from collidekit.tasks.robustness import attack_plan, numbers, show, study_of_models
 

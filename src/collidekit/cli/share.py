@@ -25,7 +25,7 @@ def models(
     """
     from rich.console import Console
 
-    from collidekit.publishing.shelf import show_card, show_models
+    from collidekit.bundle.shelf import show_card, show_models
 
     if name is None:
         show_models(Console())
@@ -66,7 +66,7 @@ def publish(
     """
     from rich.console import Console
 
-    from collidekit.publishing.publish import publish as make
+    from collidekit.bundle.publish import publish as make
 
     made = make(checkpoint, folder, test_files or (), data, licence, force, skip_bad_files, threads)
     console = Console(soft_wrap=True, highlight=False)

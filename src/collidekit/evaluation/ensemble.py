@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from collidekit.evaluation.classification.rejection import Rejection
+from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.rejection import Rejection
-from collidekit.evaluation.roc_result import RocResult, measure_discriminator
 from collidekit.inference.predictions import Predictions
 from collidekit.sealed import read_as
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.bootstrap import poisson_weights
-from collidekit.evaluation.efficiency import quantile_edges
+from collidekit.evaluation.classification.bootstrap import poisson_weights
+from collidekit.evaluation.classification.efficiency import quantile_edges
+from collidekit.evaluation.classification.roc import first_reaching
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.roc import first_reaching
 from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 

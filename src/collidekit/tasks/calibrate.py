@@ -12,10 +12,10 @@ from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import read_manifest
 from collidekit.dataset.overlap import content_of
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.calibrate import temperature_of, weighted_as_in_training
-from collidekit.evaluation.calibration import CalibrationResult, measure_calibration
+from collidekit.evaluation.calibration.calibrate import temperature_of, weighted_as_in_training
+from collidekit.evaluation.calibration.reliability import CalibrationResult, measure_calibration
+from collidekit.evaluation.calibration.report import calibration_rows
 from collidekit.evaluation.plots.reliability import plot_reliabilities
-from collidekit.evaluation.report_calibration import calibration_rows
 from collidekit.files import write_json
 from collidekit.inference.predict import counted, predict, predict_files
 from collidekit.inference.predictions import Predictions

@@ -8,11 +8,11 @@ import torch
 
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.explain import Settings, check_settings, explain_sample
-from collidekit.evaluation.importance import SampleImportance
-from collidekit.evaluation.importance_items import find_scores
-from collidekit.evaluation.report import Section
-from collidekit.evaluation.report_importance import importance_section
+from collidekit.evaluation.importance.explain import Settings, check_settings, explain_sample
+from collidekit.evaluation.importance.features import SampleImportance
+from collidekit.evaluation.importance.items import find_scores
+from collidekit.evaluation.importance.report import importance_section
+from collidekit.evaluation.report.report import Section
 from collidekit.inference.sample_rows import spread_rows
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed

@@ -12,8 +12,8 @@ import numpy as np
 from collidekit.analysis.features import Feature
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset, Loader
-from collidekit.evaluation.input_histograms import HistogramAxis, InputHistograms
 from collidekit.evaluation.plots import plot_input
+from collidekit.evaluation.report.input_histograms import HistogramAxis, InputHistograms
 from collidekit.plain_text import literal
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters

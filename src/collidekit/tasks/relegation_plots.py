@@ -7,9 +7,9 @@ import numpy as np
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
-from collidekit.evaluation.epochs import evaluate_epochs
 from collidekit.evaluation.plots import plot_boundary, plot_confusion_relegated, plot_significance_epochs
-from collidekit.evaluation.significance import Judge
+from collidekit.evaluation.report.epochs import evaluate_epochs
+from collidekit.evaluation.significance.evaluate import Judge
 from collidekit.sealed import as_written
 from collidekit.tasks.training import TrainingTask
 

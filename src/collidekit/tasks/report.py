@@ -11,16 +11,18 @@ import luigi
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.dataset.warnings import data_warnings
-from collidekit.evaluation.efficiency import efficiency_in_bins, quantile_edges
-from collidekit.evaluation.metrics import ClassCount, classification_metrics
+from collidekit.evaluation.classification.efficiency import efficiency_in_bins, quantile_edges
+from collidekit.evaluation.classification.metrics import ClassCount, classification_metrics
+from collidekit.evaluation.classification.trees import lost_note
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import (
     plot_confusion_matrix,
     plot_discriminator_shapes,
     plot_efficiency,
 )
-from collidekit.evaluation.report import ReportContent, Section, write_report
-from collidekit.evaluation.report_sections import (
+from collidekit.evaluation.report.report import ReportContent, Section, write_report
+from collidekit.evaluation.report.sections import (
     classification_section,
     data_section,
     ensemble_section,
@@ -31,8 +33,6 @@ from collidekit.evaluation.report_sections import (
     working_points_section,
 )
 from collidekit.evaluation.residuals import Residuals
-from collidekit.evaluation.trees import lost_note
-from collidekit.evaluation.working_points import DiscriminatorPoints
 from collidekit.files import write_json
 from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal

@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from collidekit.dataset.manifest import read_manifest
-from collidekit.evaluation.calibrate import is_weighted, weighted_as_in_training
-from collidekit.evaluation.calibration import known_rows, measure_calibration
+from collidekit.evaluation.calibration.calibrate import is_weighted, weighted_as_in_training
+from collidekit.evaluation.calibration.reliability import known_rows, measure_calibration
+from collidekit.evaluation.calibration.report import calibration_section
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.reliability import plot_reliabilities
-from collidekit.evaluation.report import Section
-from collidekit.evaluation.report_calibration import calibration_section
+from collidekit.evaluation.report.report import Section
 from collidekit.inference.predictions import Predictions
 from collidekit.models.temperature import Temperature, tempered
 from collidekit.tasks.inference import InferenceTask

@@ -10,8 +10,8 @@ import yaml
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest
 from collidekit.evaluation.plots import plot_loss_curves
-from collidekit.evaluation.report import Block, Section, Text
-from collidekit.evaluation.report_sections import provenance_section, training_section
+from collidekit.evaluation.report.report import Block, Section, Text
+from collidekit.evaluation.report.sections import provenance_section, training_section
 from collidekit.sealed import as_written
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.titles import trained

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.overlap import is_loud
-from collidekit.evaluation.trees import TreeComparison, compare_with_trees, lost_note, sample_of, thinned
+from collidekit.evaluation.classification.trees import TreeComparison, compare_with_trees, lost_note, sample_of, thinned
 from collidekit.files import read_json
 from collidekit.inference.predictions import Predictions
 from collidekit.tasks.inference import InferenceTask

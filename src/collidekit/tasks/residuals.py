@@ -11,8 +11,8 @@ from rich.table import Table
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.plots import plot_estimates, plot_residuals, plot_resolution
-from collidekit.evaluation.report import Pictures, Section
-from collidekit.evaluation.report import Table as Cells
+from collidekit.evaluation.report.report import Pictures, Section
+from collidekit.evaluation.report.report import Table as Cells
 from collidekit.evaluation.residuals import HEADER, Residuals, measure_residuals
 from collidekit.files import replacing
 from collidekit.plain_text import literal

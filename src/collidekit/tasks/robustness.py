@@ -14,8 +14,8 @@ from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.robustness import AttackPlan, Point, Tested, over_seeds
-from collidekit.evaluation.robustness_study import Study, robustness_table, run_study, with_seeds
+from collidekit.evaluation.robustness.measure import AttackPlan, Point, Tested, over_seeds
+from collidekit.evaluation.robustness.study import Study, robustness_table, run_study, with_seeds
 from collidekit.inference.sample_rows import sample_rows, spread_rows
 from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.plain_text import literal

@@ -10,11 +10,11 @@ import luigi
 from rich.console import Console
 from rich.table import Table
 
+from collidekit.evaluation.classification.rejection import Rejection
+from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator, write_rocs
 from collidekit.evaluation.ensemble import EnsembleResult, measure_members
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import plot_roc
-from collidekit.evaluation.rejection import Rejection
-from collidekit.evaluation.roc_result import RocResult, measure_discriminator, write_rocs
 from collidekit.files import replacing
 from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal

@@ -12,15 +12,15 @@ from rich.table import Table
 
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.evaluation.peak_fit import fit_peak
 from collidekit.evaluation.plots import (
     plot_masses,
     plot_risk_coverage,
     plot_significance_coverage,
     plot_significance_seeds,
 )
-from collidekit.evaluation.risk_coverage import risk_coverage
-from collidekit.evaluation.significance import Judge, Measured
+from collidekit.evaluation.significance.evaluate import Judge, Measured
+from collidekit.evaluation.significance.peak_fit import fit_peak
+from collidekit.evaluation.significance.risk_coverage import risk_coverage
 from collidekit.objectives import OBJECTIVES, RELEGATING
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed

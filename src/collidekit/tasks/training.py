@@ -233,8 +233,8 @@ class TrainingTask(TrainingParameters):
 
     def _calibrate(self, dataset: Dataset) -> None:
         """Fit the temperature and store it in the best model, which stays as it is where that cannot be done."""
-        from collidekit.evaluation.calibrate import calibrate_on_validation
-        from collidekit.evaluation.temperature_fit import NoTemperatureError
+        from collidekit.evaluation.calibration.calibrate import calibrate_on_validation
+        from collidekit.evaluation.calibration.temperature_fit import NoTemperatureError
 
         best = self.folder / "best_model.pt"
         try:

@@ -4,8 +4,8 @@ from typing import Any
 
 import law
 
-from collidekit.evaluation.working_point_files import write_working_points
-from collidekit.evaluation.working_points import DiscriminatorPoints, working_points
+from collidekit.evaluation.classification.working_point_files import write_working_points
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints, working_points
 from collidekit.plain_text import literal
 from collidekit.tasks.inference import PredictionTask, require_discriminators
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.metrics import ConfusionMatrix
+from collidekit.evaluation.classification.metrics import ConfusionMatrix
 from collidekit.evaluation.plots.style import Plot, figure, mark, save
 from collidekit.evaluation.rows import Floats
 

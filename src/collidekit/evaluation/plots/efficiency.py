@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.efficiency import BinnedEfficiency
+from collidekit.evaluation.classification.efficiency import BinnedEfficiency
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from collidekit.evaluation.importance_row import ExplainedCollection, ExplainedRow, Floats
+from collidekit.evaluation.importance.row import ExplainedCollection, ExplainedRow, Floats
 from collidekit.evaluation.plots.style import figure, mark, save
 
 DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"

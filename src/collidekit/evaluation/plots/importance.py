@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.importance import FeatureImportance, SampleImportance
+from collidekit.evaluation.importance.features import FeatureImportance, SampleImportance
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, wrapped
 
 Numbers = list[tuple[float, float]]

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from collidekit.evaluation.input_histograms import DEFAULT, INVALID, OVER, UNDER, InputHistogram
 from collidekit.evaluation.plots.style import MOST_BANDS, Plot, colours, figure, mark, save, with_ratio
+from collidekit.evaluation.report.input_histograms import DEFAULT, INVALID, OVER, UNDER, InputHistogram
 from collidekit.evaluation.rows import Floats
 
 LINES: dict[str, tuple[Any, float]] = {"before": ("--", 1.1), "after": ("-", 1.8)}

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.peak_fit import PeakFit, fit_range
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 from collidekit.evaluation.rows import Bools, Floats
+from collidekit.evaluation.significance.peak_fit import PeakFit, fit_range
 
 BINS = 50
 ROOM, ROOM_FIT = 1.5, 1.8

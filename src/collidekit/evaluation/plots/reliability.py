@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from collidekit.evaluation.calibration import Reliability, at_temperature, known_rows, reliability
+from collidekit.evaluation.calibration.reliability import Reliability, at_temperature, known_rows, reliability
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
 from collidekit.inference.predictions import Predictions

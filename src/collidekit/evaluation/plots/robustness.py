@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio, wrapped
-from collidekit.evaluation.robustness import EFFICIENCY, NONE, OWN, Carried, Line
+from collidekit.evaluation.robustness.measure import EFFICIENCY, NONE, OWN, Carried, Line
 from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 

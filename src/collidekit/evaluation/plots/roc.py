@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from collidekit.evaluation.bootstrap import GRID
+from collidekit.evaluation.classification.bootstrap import GRID
+from collidekit.evaluation.classification.roc_result import RocResult
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
-from collidekit.evaluation.roc_result import RocResult
 from collidekit.evaluation.rows import Floats
 
 RocStyle = Literal["b-tagging", "top-tagging"]

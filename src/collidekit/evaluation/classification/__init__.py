@@ -1,0 +1,1 @@
+"""Classification: ROC curves, working points, metrics and comparisons, with errors, from weighted rows."""

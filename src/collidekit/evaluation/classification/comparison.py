@@ -1,0 +1,90 @@
+"""Two taggers on the same rows: the difference with the error of the difference."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.classification.roc_result import FEW, RocResult
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.rows import Floats
+
+
+@dataclass(frozen=True)
+class Difference:
+    """a - b with the error of the paired bootstrap; ``better`` is None where the difference is within ``sigmas`` errors.
+
+    ``value`` is None where one of the two is a limit only, or stands on too few rows; ``reason`` says which.
+    """
+
+    quantity: str
+    value: float | None
+    error: float | None
+    better: str | None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.quantity}: not comparable, {self.reason}"
+        verdict = f"{self.better} is better" if self.better else "no difference within the error"
+        return f"{self.quantity}: {with_error(self.value, self.error)} ({verdict})"
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Of AUC and of 1/eB at each target efficiency."""
+
+    a: str
+    b: str
+    sigmas: float
+    auc: Difference
+    rejections: tuple[Difference, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> PairedDifference:
+    """a - b; nobody is called better unless the difference exceeds ``sigmas`` times its error.
+
+    Raises CollidekitError where a and b were not measured on the same rows with the same seed and replicates.
+    """
+    ours, theirs = a.replicates, b.replicates
+    if ours.rows != theirs.rows or ours.targets != theirs.targets:
+        raise CollidekitError(
+            f"{a.name} and {b.name} were not measured on the same rows: they cannot be compared in pairs"
+        )
+    if ours.seed != theirs.seed or len(ours.auc) != len(theirs.auc):
+        raise CollidekitError(
+            f"{a.name} and {b.name} need the same bootstrap seed and replicates to be compared in pairs"
+        )
+
+    def difference(quantity: str, value: float, replicates: Floats) -> Difference:
+        error = float(np.nanstd(replicates, ddof=1))
+        better = (a.name if value > 0 else b.name) if abs(value) > sigmas * error else None
+        return Difference(quantity, value, error, better)
+
+    few = _too_few(a)
+    rejections = []
+    for index, (mine, other) in enumerate(zip(a.rejections, b.rejections, strict=True)):
+        quantity = f"1/εB at εS = {mine.signal_efficiency:g}"
+        if few or mine.limit or other.limit:
+            reason = few or "no background survives"
+            rejections.append(Difference(quantity, None, None, None, reason))
+            continue
+        # linear propagation, d(1/e) = -de/e^2: stays finite where a replicate has no background left
+        change = (
+            other.value**2 * theirs.background_efficiency[:, index]
+            - mine.value**2 * ours.background_efficiency[:, index]
+        )
+        rejections.append(difference(quantity, mine.value - other.value, change))
+    auc = Difference("AUC", None, None, None, few) if few else difference("AUC", a.auc - b.auc, ours.auc - theirs.auc)
+    return PairedDifference(a.name, b.name, sigmas, auc, tuple(rejections))
+
+
+def _too_few(result: RocResult) -> str:
+    """Say which class has too few rows for the error of a difference, which the bootstrap would understate."""
+    rows = {"signal": result.signal_rows, "background": result.background_rows}
+    side = min(rows, key=lambda name: rows[name])
+    return f"{rows[side]} {side} rows are too few" if rows[side] < FEW else ""

@@ -1,0 +1,86 @@
+"""Working points as a correctionlib file (schema version 2), to be evaluated in any analysis framework."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from correctionlib import schemav2
+
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints, WorkingPoint
+from collidekit.files import write_text
+
+VARIATIONS = {"nominal": "value", "up": "high", "down": "low"}
+
+
+def write_correction(path: Path, found: Sequence[DiscriminatorPoints], description: str = "") -> Path:
+    """``threshold(discriminator, working_point)`` and ``efficiency(discriminator, working_point, class, variation)``.
+
+    A working point that is not reachable is left out: correctionlib raises an error for it. Where none is, the file
+    holds no correction and says so.
+    """
+    reached = [entry for entry in found if any(point.threshold is not None for point in entry.points)]
+    if not reached:
+        empty = schemav2.CorrectionSet(schema_version=2, description="No working point is reachable", corrections=[])
+        return write_text(path, empty.model_dump_json(indent=1, exclude_unset=True) + "\n")
+    names = {"discriminator": "name of the discriminator", "working_point": "such as mistag_0.01 or efficiency_0.7"}
+    efficiency_names = names | {"class": "true class of the row", "variation": "nominal, or up and down by one error"}
+    content = schemav2.CorrectionSet(
+        schema_version=2,
+        description=description or "Working points written by collidekit",
+        corrections=[
+            _correction("threshold", "A row is tagged where its score is at least this", names, _thresholds(reached)),
+            _correction(
+                "efficiency", "Tagged share of a class in simulation", efficiency_names, _efficiencies(reached)
+            ),
+        ],
+    )
+    return write_text(path, content.model_dump_json(indent=1, exclude_unset=True) + "\n")
+
+
+def _correction(name: str, description: str, inputs: Mapping[str, str], data: schemav2.Category) -> schemav2.Correction:
+    return schemav2.Correction(
+        name=name,
+        description=description,
+        version=1,
+        inputs=[schemav2.Variable(name=key, type="string", description=text) for key, text in inputs.items()],
+        output=schemav2.Variable(name=name, type="real"),
+        data=data,
+    )
+
+
+def _category(key: str, values: Mapping[str, schemav2.Category | float]) -> schemav2.Category:
+    items = [schemav2.CategoryItem(key=name, value=value) for name, value in values.items()]
+    return schemav2.Category(nodetype="category", input=key, content=items)
+
+
+def _thresholds(found: Sequence[DiscriminatorPoints]) -> schemav2.Category:
+    return _category(
+        "discriminator",
+        {
+            entry.discriminator: _category(
+                "working_point", {p.name: p.threshold for p in entry.points if p.threshold is not None}
+            )
+            for entry in found
+        },
+    )
+
+
+def _efficiencies(found: Sequence[DiscriminatorPoints]) -> schemav2.Category:
+    def of_classes(point: WorkingPoint) -> schemav2.Category:
+        classes = point.class_efficiencies.items()
+        return _category(
+            "class",
+            {
+                label: _category("variation", {key: getattr(eff, name) for key, name in VARIATIONS.items()})
+                for label, eff in classes
+            },
+        )
+
+    return _category(
+        "discriminator",
+        {
+            entry.discriminator: _category(
+                "working_point", {p.name: of_classes(p) for p in entry.points if p.threshold is not None}
+            )
+            for entry in found
+        },
+    )

@@ -1,0 +1,1 @@
+"""Importance: which features and constituents a score depends on."""

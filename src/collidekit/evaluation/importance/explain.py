@@ -1,0 +1,135 @@
+"""A checkpoint and files -> feature importance as JSON and pictures: what ``collidekit explain`` does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from collidekit.analysis.load import read_analysis
+from collidekit.analysis.schema import Analysis
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.trace import trace
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.importance.features import SampleImportance, sample_importance
+from collidekit.evaluation.importance.gradients import STEPS, Baseline
+from collidekit.evaluation.importance.items import find_scores
+from collidekit.evaluation.importance.row import ExplainedRow, explain_row
+from collidekit.evaluation.plots.explained_row import plot_row
+from collidekit.evaluation.plots.importance import plot_importance
+from collidekit.files import gathering, write_json
+from collidekit.inference.sample_rows import sample_rows
+from collidekit.models.tagger import Tagger
+from collidekit.progress import counting
+from collidekit.readers import expand
+from collidekit.sealed import write_sealed
+from collidekit.shipped import find_analysis
+from collidekit.training.checkpoint import check_same_inputs, find_checkpoint, load_checkpoint
+
+BASELINES: tuple[Baseline, ...] = ("mean", "default")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much work is done, and from where gradients are integrated."""
+
+    scores: Sequence[str] = ()
+    rows: int = 2000
+    repeats: int = 3
+    steps: int = STEPS
+    baseline: Baseline = "mean"
+    seed: int = 0
+    batch_size: int = 512
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What was found and written, and what a person should know of it."""
+
+    folder: Path
+    samples: list[SampleImportance] = field(default_factory=list)
+    rows: list[ExplainedRow] = field(default_factory=list)
+    pictures: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def explain_files(
+    checkpoint: str | Path,
+    files: Sequence[str],
+    folder: Path,
+    settings: Settings,
+    row: int | None = None,
+    member: int = 0,
+    analysis: str | None = None,
+) -> Explained:
+    """Explain a sample of the files, or one row of the only file."""
+    check_settings(settings)
+    path = find_checkpoint(checkpoint)
+    loaded = load_checkpoint(path)
+    if analysis is None:
+        plan = loaded.plan()
+    else:
+        plan = Plan(*read_analysis(find_analysis(analysis)))
+        check_same_inputs(path, loaded.analysis, plan.analysis)
+    plan.analysis.require_classes("feature importance")
+    find_scores(plan.analysis, settings.scores)  # before any work
+    with gathering(folder) as staging:
+        if row is not None:
+            made = _explain_row(loaded.tagger, plan, files, staging, settings, row, member)
+        else:
+            with counting("Reading", "entries") as done:
+                batch = sample_rows(plan, files, settings.rows, done)
+            made = explain_sample(loaded.tagger, plan.analysis, batch, staging, settings)
+    return replace(made, folder=folder, pictures=[folder / picture.name for picture in made.pictures])
+
+
+def explain_sample(
+    tagger: Tagger, analysis: Analysis, batch: Batch, folder: Path, settings: Settings, title: str = ""
+) -> Explained:
+    """Write ``importance.json`` and ``importance_<score>`` as PNG and PDF; ``title`` stands above the plots."""
+    scores = find_scores(analysis, settings.scores)
+    batches = list(batch.parts(settings.batch_size))
+    found, notes = sample_importance(
+        tagger, analysis, batches, scores, settings.repeats, settings.steps, settings.baseline, settings.seed
+    )
+    pictures: list[Path] = []
+    for result in found:
+        pictures += plot_importance(
+            folder / f"importance_{result.score}", result, f"{title or analysis.name}, {len(batch):,} rows"
+        )
+        if result.completeness is not None and result.completeness > 0.05:
+            notes.append(
+                f"{result.score}: attributions miss {result.completeness:.0%} of the score difference; take more --steps"
+            )
+    write_sealed(
+        folder / "importance.json", {"format": "collidekit importance 1", "results": [r.as_dict() for r in found]}
+    )
+    return Explained(folder, samples=found, pictures=pictures, notes=notes)
+
+
+def _explain_row(
+    tagger: Tagger, plan: Plan, files: Sequence[str], folder: Path, settings: Settings, row: int, member: int
+) -> Explained:
+    """``row_<number>_<score>.json`` and pictures."""
+    paths = expand(list(files))
+    if len(paths) != 1:
+        raise CollidekitError(f"--row: is a row of one file, and {len(paths)} were given")
+    found = trace(plan, paths[0], row, member)
+    notes = [] if found.selected else [f"{paths[0]}: row {row} does not pass the selection"]
+    explained, pictures = [], []
+    steps = max(settings.steps, 2 * STEPS)
+    for score in find_scores(plan.analysis, settings.scores):
+        result = explain_row(tagger, plan.analysis, found.batch, score, steps, settings.baseline)
+        name = f"row_{row}_{score.name}" if not member else f"row_{row}_{member}_{score.name}"
+        truth = f", true {result.truth}" if result.truth else ""
+        most = max(result.probabilities, key=lambda key: result.probabilities[key])
+        note = f"row {row}: p({most}) = {result.probabilities[most]:.3f}{truth}"
+        pictures += plot_row(folder, name, result, note)
+        write_json(folder / f"{name}.json", {"file": paths[0], "row": row, "member": member, **result.as_dict()})
+        explained.append(result)
+    return Explained(folder, rows=explained, pictures=pictures, notes=notes)
+
+
+def check_settings(settings: Settings) -> None:
+    """An error that names the option, before any work."""
+    if settings.baseline not in BASELINES:
+        raise CollidekitError(f"--baseline: {settings.baseline!r} is not known; known are {', '.join(BASELINES)}")

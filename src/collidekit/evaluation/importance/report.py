@@ -1,0 +1,68 @@
+"""Feature importance as a table of a terminal, and as a section of a report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table as Shown
+
+from collidekit.evaluation.importance.features import FeatureImportance, SampleImportance
+from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.report.report import Block, Pictures, Section, Table, Text
+from collidekit.plain_text import literal
+
+
+def importance_rows(found: SampleImportance) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Header and lines, inputs as a whole first, the most important feature on top."""
+    header = (f"{found.score}, {found.rows:,} rows", "input", "drop of AUC", "mean |attribution|", "mean")
+    rows = tuple(_line(feature) for feature in sorted(found.features, key=_rank))
+    return header, rows
+
+
+def _rank(feature: FeatureImportance) -> tuple[bool, float]:
+    if feature.drop is not None:
+        return not feature.whole, -feature.drop.value
+    return not feature.whole, -feature.attribution.size if feature.attribution else 0.0
+
+
+def _line(feature: FeatureImportance) -> tuple[str, ...]:
+    drop, attribution = feature.drop, feature.attribution
+    return (
+        feature.label,
+        feature.input,
+        with_error(drop.value, drop.error) if drop else "—",
+        with_error(attribution.size, attribution.size_error) if attribution else "—",
+        with_error(attribution.mean, attribution.mean_error) if attribution else "—",
+    )
+
+
+def importance_table(found: SampleImportance) -> Shown:
+    """For a terminal."""
+    header, rows = importance_rows(found)
+    title = f"AUC {with_error(found.auc, found.auc_error)}" if found.auc is not None else None
+    table = Shown(title=title, title_justify="left")
+    for number, name in enumerate(header[:-1]):
+        table.add_column(name, justify="right" if number > 1 else "left", no_wrap=number > 1)
+    whole = sum(feature.whole for feature in found.features)
+    for number, row in enumerate(rows, 1):
+        table.add_row(*map(literal, row[:-1]), end_section=number == whole)
+    return table
+
+
+def importance_section(found: Sequence[SampleImportance], plots: Sequence[Path]) -> Section:
+    """What the tagger looks at."""
+    blocks: list[Block] = [
+        Text(
+            "Drop of AUC: what is lost when a feature is dealt out anew among constituents or rows; features that say the "
+            "same can stand in for one another. Attribution: the part of a feature in the score, by integrated gradients "
+            "from the mean of each feature, summed over the constituents of a row; its mean over the rows, without and with "
+            "its sign."
+        )
+    ]
+    for result in found:
+        caption = f"Attributions are parts of {result.label}."
+        if result.unused:
+            caption += f" The network does not look at {', '.join(result.unused)}."
+        blocks.append(Table(*importance_rows(result), caption, names=2))
+    if plots:
+        blocks.append(Pictures(tuple(plots)))
+    return Section("Feature importance", tuple(blocks))

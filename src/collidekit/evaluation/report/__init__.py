@@ -1,0 +1,1 @@
+"""The report: one page with the results of a training."""

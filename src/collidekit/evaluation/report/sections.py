@@ -1,0 +1,148 @@
+"""The usual sections of a report, made from results."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from collidekit.evaluation.classification.comparison import PairedDifference
+from collidekit.evaluation.classification.metrics import ClassCount, Metrics
+from collidekit.evaluation.classification.roc_result import RocResult
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints
+from collidekit.evaluation.ensemble import EnsembleResult
+from collidekit.evaluation.numbers import percent, with_error
+from collidekit.evaluation.report.report import Block, Details, Facts, Pictures, Section, Table, Text
+
+
+def headline(results: Sequence[RocResult], metrics: Metrics | None = None) -> dict[str, str]:
+    """The numbers at the top: AUC and rejections of the first discriminator, accuracy."""
+    first = results[0]
+    numbers = {f"AUC, {first.name}": with_error(first.auc, first.auc_error)}
+    numbers |= {f"1/εB at εS = {r.signal_efficiency:g}": str(r) for r in first.rejections}
+    return numbers | ({"accuracy": metrics.headline()["accuracy"]} if metrics else {})
+
+
+def data_section(
+    counts: Mapping[str, Sequence[ClassCount]],
+    cutflow: Sequence[tuple[str, int]] = (),
+    selection: str = "",
+    notes: Sequence[str] = (),
+) -> Section:
+    """What was trained on what: class counts of each part (``training`` -> counts) and rows left after each cut."""
+    blocks: list[Block] = [Text(note) for note in notes]
+    rows = []
+    for part, classes in counts.items():
+        for c in classes:
+            rows.append((part, c.name, f"{c.rows:,}", f"{c.weight:,.6g}", f"{c.effective:,.0f}", f"{c.negative:,}"))
+    header = ("part", "class", "rows", "sum of weights", "effective rows", "negative weights")
+    if rows:
+        blocks.append(
+            Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2)
+        )
+    if cutflow:
+        first = max(cutflow[0][1], 1)
+        steps = tuple((step, f"{left:,}", percent(left / first)) for step, left in cutflow)
+        blocks.append(Table(("cutflow", "rows left", "of the first"), steps))
+    if selection:
+        blocks.append(Facts({"selection": selection}))
+    return Section("Data", tuple(blocks))
+
+
+def roc_section(
+    results: Sequence[RocResult], plots: Sequence[Path] = (), differences: Sequence[PairedDifference] = ()
+) -> Section:
+    """AUC and rejections with errors and surviving rows; ROC plots; paired comparisons."""
+    targets = [f"{r.signal_efficiency:g}" for r in results[0].rejections]
+    columns = [text for target in targets for text in (f"1/εB (εS = {target})", "rows")]
+    rows = []
+    for result in results:
+        numbers = [text for r in result.rejections for text in (str(r), f"{r.surviving:,}")]
+        question = f"{result.signal} vs {result.background}"
+        rows.append((result.name, question, with_error(result.auc, result.auc_error), *numbers))
+    caption = (
+        f"Errors: Poisson bootstrap, {len(results[0].replicates.auc)} replicates. Rows: background rows above the "
+        "threshold. “>”: lower limit at 95 % confidence, no background survives."
+    )
+    blocks: list[Block] = [Table(("discriminator", "question", "AUC", *columns), tuple(rows), caption, names=2)]
+    for pair in differences:
+        lines = tuple(_difference_row(pair, index) for index in range(1 + len(pair.rejections)))
+        note = f"{pair.a} − {pair.b}, paired on the same rows; better only beyond {pair.sigmas:g} errors."
+        blocks.append(Table(("quantity", "difference", "verdict"), lines, note))
+    return Section("ROC curves", (*blocks, *_pictures(plots)))
+
+
+def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
+    """Each member of an ensemble on its own, mean and spread of the members, and what the ensemble gains."""
+    note = (
+        "Errors of members and ensemble: of the rows that are judged, which are the same for all. Spread: standard deviation "
+        "over the members. The error of the gain is that of the paired bootstrap."
+    )
+    tables = [
+        Table(result.header(), tuple(result.rows()), note if i == 0 else "") for i, result in enumerate(ensembles)
+    ]
+    return Section("Ensemble", tuple(tables))
+
+
+def trees_section(rows: Sequence[tuple[str, ...]]) -> Section:
+    """The network beside boosted trees that have learned from some of the same rows."""
+    note = (
+        "AUC on the same rows, 10,000 at most. The trees learned from up to 10,000 training rows, and see flat features and mean, "
+        "largest, smallest and spread of those of constituents: a network that does worse has not learned what it could. The error "
+        "of the difference is that of the same rows (DeLong)."
+    )
+    return Section("Boosted trees", (Table(("discriminator", "network", "trees", "difference"), tuple(rows), note),))
+
+
+def _difference_row(pair: PairedDifference, index: int) -> tuple[str, str, str]:
+    entry = (pair.auc, *pair.rejections)[index]
+    if entry.value is None:
+        return entry.quantity, "—", entry.reason
+    verdict = f"{entry.better} is better" if entry.better else "no difference within the error"
+    return entry.quantity, with_error(entry.value, entry.error), verdict
+
+
+def classification_section(metrics: Metrics, plots: Sequence[Path] = ()) -> Section:
+    """Accuracy, log loss and calibration; discriminator shapes and confusion matrix."""
+    return Section("Discriminators and classes", (Facts(metrics.headline()), *_pictures(plots)))
+
+
+def working_points_section(found: Sequence[DiscriminatorPoints], plots: Sequence[Path] = ()) -> Section:
+    """Thresholds with the efficiencies that they reach, and efficiency plots."""
+    rows, reasons = [], []
+    for entry in found:
+        for point in entry.points:
+            wanted = f"{'mistag rate' if point.kind == 'mistag' else 'efficiency'} {percent(point.target)}"
+            if point.threshold is None or not point.background_efficiency:
+                rows.append((entry.discriminator, wanted, "not reachable", "—", "—", "—"))
+                reasons.append(Text(f"{entry.discriminator}, {wanted}, is not reachable: {point.reason}."))
+                continue
+            background = point.background_efficiency
+            survivors = f"{background.passed:,} of {background.total:,}"
+            reached = (f"{point.threshold:.6g}", str(point.signal_efficiency), str(background), survivors)
+            rows.append((entry.discriminator, wanted, *reached))
+    header = ("discriminator", "wanted", "threshold", "signal efficiency", "mistag rate", "surviving background")
+    note = "A row is tagged where its score is at least the threshold. Errors: binomial, of weighted rows."
+    return Section("Working points", (Table(header, tuple(rows), note, names=2), *reasons, *_pictures(plots)))
+
+
+def training_section(plots: Sequence[Path], facts: Mapping[str, str]) -> Section:
+    """Loss curves and the numbers of the training (parameters, epochs, time)."""
+    return Section("Training", (Facts(facts), *_pictures(plots)))
+
+
+def inputs_section(plots: Sequence[Path], captions: Sequence[str] = ()) -> Section:
+    """Small pictures of every input, for each class."""
+    note = Text(
+        "Each input for each class, before (dashed) and after weighting (solid). Click on a picture to enlarge it."
+    )
+    return Section("Inputs", (note, Pictures(tuple(plots), tuple(captions), layout="grid")))
+
+
+def provenance_section(
+    configuration: str, versions: Mapping[str, str], git: Mapping[str, str], seeds: Mapping[str, str]
+) -> Section:
+    """What is needed to make the same numbers again."""
+    facts = {**{f"seed, {name}": seed for name, seed in seeds.items()}, **git, **versions}
+    return Section("How to repeat this", (Facts(facts), Details("Resolved configuration", configuration)))
+
+
+def _pictures(paths: Sequence[Path]) -> tuple[Block, ...]:
+    return (Pictures(tuple(paths)),) if paths else ()

@@ -1,0 +1,1 @@
+"""Robustness: what is left of a tagger under attacks and shifts."""
