@@ -6,8 +6,6 @@ The names below are all that most scripts and notebooks need; they are imported 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Analysis",
     "Checkpoint",
@@ -44,6 +42,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    __version__: str
     from collidekit.analysis.load import load_analysis
     from collidekit.analysis.schema import Analysis
     from collidekit.analysis.scope import Plan
@@ -108,9 +107,21 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _WHERE:
         raise AttributeError(f"module 'collidekit' has no attribute {name!r}")
     return getattr(import_module(f"collidekit.{_WHERE[name]}"), name)
+
+
+def _version() -> str:
+    """Return the version of the installed package: that of the git tag it was built from."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("collidekit")
+    except PackageNotFoundError:  # the source tree alone
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

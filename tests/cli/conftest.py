@@ -1,12 +1,13 @@
 """A trained tagger for all tests of the command, and a way to run it."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from pictures import without_drawing
 from tests.cli.samples import ANALYSIS, jets, write_root
 from typer.testing import CliRunner
 
@@ -51,13 +52,20 @@ def invoke(words: Sequence[object], output: Path) -> Result:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _without_drawing() -> Iterator[None]:
+    with without_drawing():
+        yield
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "jets.yaml").write_text(ANALYSIS)
     write_root(folder / "train.root", jets(400, seed=1))
     write_root(folder / "test.root", jets(200, seed=2))
-    result = invoke(Trained(folder, "").words, folder / "results")
+    with without_drawing():
+        result = invoke(Trained(folder, "").words, folder / "results")
     assert result.exit_code == 0, result.output
     return Trained(folder, result.output)
 

@@ -207,7 +207,7 @@ def test_explain_a_sample(tmp_path: Path, trained: Trained, run: Run) -> None:
     assert {feature["name"] for feature in found["features"]} == {
         "all of particles", "all of jet", "part_logptrel", "part_d0", "jet_pt", "jet_mass",
     }  # fmt: skip
-    assert (tmp_path / "why" / "importance_SvsB.png").stat().st_size > 10_000
+    assert (tmp_path / "why" / "importance_SvsB.png").is_file()
     assert (tmp_path / "why" / "importance_SvsB.pdf").is_file()
 
 

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import toys
 from luigi.task_register import Register
+from pictures import without_drawing
 
 ROOT = Path(__file__).parents[2]
 TRAINING = "training: {model_name: pfn, model_options: {phi: [8, 8], f: [8]}, epochs: 2, batch_size: 64}\n"
@@ -20,6 +21,12 @@ def make_place(folder: Path) -> Path:
     toys.write_table(folder / "test.parquet", toys.toy_table(200, seed=2))
     (folder / "toy.yaml").write_text(toys.TOY + TRAINING)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_drawing() -> Iterator[None]:
+    with without_drawing():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -59,11 +59,31 @@ class Collection(Strict):
     coordinates: Annotated[list[Expression], Field(min_length=2, max_length=2)] | None = None
     """Two angles, such as (eta, phi) from the jet axis: for networks that look for neighbours."""
 
+    @property
+    def first_momentum(self) -> int:
+        """The first column that is no feature: the columns of a constituent are features, four-momentum, coordinates."""
+        return len(self.features)
+
+    @property
+    def first_coordinate(self) -> int:
+        """The column of the first coordinate, where there are coordinates."""
+        return self.first_momentum + (4 if self.momenta else 0)
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self.first_coordinate + (2 if self.coordinates else 0)
+
 
 class Group(Strict):
     """A flat group of inputs: one number for each feature in a row."""
 
     features: Annotated[list[Feature], Field(min_length=1)]
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return len(self.features)
 
 
 def _input_kind(entry: Any) -> str:

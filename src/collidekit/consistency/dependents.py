@@ -184,7 +184,6 @@ def _columns(entry: Any, rules: Rules) -> list[Column]:
     """Features, then coordinates, at their places in the data."""
     found = [Column(i, rules.tree(feature.expression), feature) for i, feature in enumerate(entry.features)]
     if isinstance(entry, Collection) and entry.coordinates:
-        first = len(entry.features) + 4 * bool(entry.momenta)
         for i, text in enumerate(entry.coordinates):
-            found.append(Column(first + i, rules.tree(text), Feature(name=f"coordinates_{i}")))
+            found.append(Column(entry.first_coordinate + i, rules.tree(text), Feature(name=f"coordinates_{i}")))
     return found

@@ -139,8 +139,7 @@ class Dataset:
         total += sum(4 * len(group.features) for group in analysis.groups.values())
         total += sum(8 * len(target.values) for target in analysis.regressions.values())
         for name, collection in analysis.collections.items():
-            width = len(collection.features) + 4 * bool(collection.momenta) + 2 * bool(collection.coordinates)
-            width += len(analysis.targets_of(name))
+            width = collection.width + len(analysis.targets_of(name))
             total += 8 + 4 * width * summary["constituents"][name] / max(self.manifest.rows, 1)
         return total
 

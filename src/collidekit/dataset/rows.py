@@ -302,8 +302,8 @@ def _collection(
         columns = [column[keep] for column in columns]
         targets = None if targets is None else targets[keep]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    extra = [Feature(name=f"momenta_{i}") for i in range(4 * bool(entry.momenta))]
-    extra += [Feature(name=f"coordinates_{i}") for i in range(2 * bool(entry.coordinates))]
+    extra = [Feature(name=f"momenta_{i}") for i in range(entry.first_coordinate - entry.first_momentum)]
+    extra += [Feature(name=f"coordinates_{i}") for i in range(entry.width - entry.first_coordinate)]
     data = _matrix(name, columns, [*entry.features, *extra], int(offsets[-1]), replaced)
     return Ragged(
         torch.from_numpy(data),

@@ -45,10 +45,9 @@ def schema(analysis: Analysis, kinds: Mapping[str, str] | None = None) -> pa.Sch
     kinds = kinds or {}
     fields = []
     for name, entry in analysis.inputs.items():
-        vector = pa.list_(pa.float32(), len(entry.features))
+        vector = pa.list_(pa.float32(), entry.width)
         if isinstance(entry, Collection):
-            width = len(entry.features) + 4 * bool(entry.momenta) + 2 * bool(entry.coordinates)
-            vector = pa.list_(pa.list_(pa.float32(), width))
+            vector = pa.list_(vector)
         fields.append(pa.field(f"input:{name}", vector, nullable=False))
         if targets := analysis.targets_of(name):
             fields.append(pa.field(f"target:{name}", pa.list_(pa.list_(pa.int32(), len(targets))), nullable=False))

@@ -20,7 +20,7 @@ class Filling(nn.Module):
     def __init__(self, inputs: Mapping[str, Collection | Group]) -> None:
         super().__init__()
         for name, entry in inputs.items():
-            extra = 4 * bool(entry.momenta) + 2 * bool(entry.coordinates) if isinstance(entry, Collection) else 0
+            extra = entry.width - len(entry.features)
             bounds = [feature.bounds or (-torch.inf, torch.inf) for feature in entry.features]
             bounds += [(-torch.inf, torch.inf)] * extra
             columns = {

@@ -23,12 +23,8 @@ class Scaling(nn.Module):
         self.names = list(inputs)
         self.features = {name: entry.features for name, entry in inputs.items()}
         for name, entry in inputs.items():
-            extra = 0
-            if isinstance(entry, Collection):
-                extra = 4 * bool(entry.momenta) + 2 * bool(entry.coordinates)
-            size = len(entry.features) + extra
-            self.register_buffer(f"{name}_shift", torch.zeros(size))
-            self.register_buffer(f"{name}_factor", torch.ones(size))
+            self.register_buffer(f"{name}_shift", torch.zeros(entry.width))
+            self.register_buffer(f"{name}_factor", torch.ones(entry.width))
 
     def fit(self, statistics: Statistics) -> None:
         """Take shifts and widths from statistics of the training rows."""

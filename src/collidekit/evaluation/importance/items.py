@@ -73,12 +73,13 @@ def items(analysis: Analysis) -> list[Item]:
     for name, entry in analysis.inputs.items():
         for i, feature in enumerate(entry.features):
             found.append(Item(name, feature.name, feature.label, slice(i, i + 1)))
-        first = len(entry.features)
         if isinstance(entry, Collection) and entry.momenta:
-            found.append(Item(name, "four-momentum", f"four-momentum of {name} [GeV]", slice(first, first + 4)))
-            first += 4
+            columns = slice(entry.first_momentum, entry.first_coordinate)
+            found.append(Item(name, "four-momentum", f"four-momentum of {name} [GeV]", columns))
         if isinstance(entry, Collection) and entry.coordinates:
-            found.append(Item(name, "coordinates", f"coordinates of {name}", slice(first, first + 2)))
+            found.append(
+                Item(name, "coordinates", f"coordinates of {name}", slice(entry.first_coordinate, entry.width))
+            )
     return found
 
 

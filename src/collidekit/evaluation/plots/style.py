@@ -118,6 +118,6 @@ def save(canvas: Figure, stem: Path | None) -> Plot:
         canvas.savefig(drawn, format=suffix[1:], metadata=metadata)
         with replacing(path) as temporary:
             temporary.write_bytes(drawn.getvalue())
-        canvas.set_layout_engine("none")  # the arrangement found for the first file serves the second
+        canvas.set_layout_engine(None)  # the arrangement found for the first file serves the second
         written.append(path)
     return written

@@ -70,7 +70,7 @@ class Rotation:
 def _pairs(entry: Collection) -> list[tuple[int, int]]:
     """Columns that are turned: the coordinates, and the features of the same expressions if both are there."""
     expressions = [feature.expression for feature in entry.features]
-    first = len(expressions) + 4 * bool(entry.momenta)
+    first = entry.first_coordinate
     pairs = [(first, first + 1)]
     if entry.coordinates and all(text in expressions for text in entry.coordinates):
         a, b = (expressions.index(text) for text in entry.coordinates)
