@@ -12,6 +12,7 @@ SEVEN = {
     "InferenceTask",
     "ROCCurveTask",
     "WorkingPointTask",
+    "AssignmentTask",
     "ResidualTask",
     "InputHistogrammerTask",
     "HistogramPlotterTask",

@@ -12,7 +12,7 @@ from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source
-from collidekit.analysis.targets import KINDS, MemberClasses, Regression
+from collidekit.analysis.targets import KINDS, Assignment, MemberClasses, Regression
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.plugins import file_and_class, python_file
 from collidekit.trust import own_code
@@ -159,6 +159,12 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
             found |= {("targets", name, "classes", key): text for key, text in target.classes.items()}
         elif isinstance(target, Regression):
             found |= {("targets", name, "values", key): text for key, text in target.values.items()}
+        elif isinstance(target, Assignment):
+            found |= {
+                ("targets", name, "parents", parent, key): slot.index
+                for parent, slots in target.parents.items()
+                for key, slot in slots.items()
+            }
         else:
             found["targets", name, "same"] = target.same
     found |= {("spectators", i): name for i, name in enumerate(analysis.spectators)}

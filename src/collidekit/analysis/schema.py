@@ -15,7 +15,18 @@ from pydantic import Discriminator as UnionBy
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
-from collidekit.analysis.targets import Expression, MemberTarget, Regression, Target, as_text, as_texts
+from collidekit.analysis.targets import (
+    PLACE,
+    Assignment,
+    Expression,
+    MemberTarget,
+    Regression,
+    RowTarget,
+    Target,
+    as_text,
+    as_texts,
+    collections_of,
+)
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.names import name_problem
 from collidekit.plugins import entry_point, file_and_class, is_known, known_names, user_sources
@@ -220,9 +231,9 @@ class Analysis(Strict):
     @model_validator(mode="after")
     def _names_are_free(self) -> "Analysis":
         """No name is that of a column of predictions that collidekit gives, and nothing stands twice."""
-        if len(self.classes) == 1 or not (self.classes or self.regressions):
+        if len(self.classes) == 1 or not (self.classes or self.row_targets):
             raise wrong(
-                "needs at least two classes, or none beside a target with 'values'",
+                "needs at least two classes, or none beside a target with 'values' or 'parents'",
                 *(["classes"] if self.classes else []),
             )
         if RELEGATED in self.classes:
@@ -238,12 +249,11 @@ class Analysis(Strict):
                     f"{name!r} is another column of the predictions; give the variable another name", "event", i
                 )
         values: dict[str, str] = {}
-        for key, target in self.regressions.items():
+        for key, target in self.row_targets.items():
             for name in target.values:
                 if name in values:
-                    raise wrong(
-                        f"target {values[name]!r} has a value of that name, too", "targets", key, "values", name
-                    )
+                    place = ("values", name) if isinstance(target, Regression) else ("parents",)
+                    raise wrong(f"target {values[name]!r} has a value {name!r}, too", "targets", key, *place)
                 values[name] = key
         for i, rate in enumerate(self.working_points):
             if rate in self.working_points[:i]:
@@ -280,10 +290,11 @@ class Analysis(Strict):
             raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "kinematics", "reference")
         if self.figure_of_merit:
             self._figure_of_merit_is_apart(self.figure_of_merit)
-        for key, target in self.member_targets.items():
-            if (used := target.collection) not in self.collections:
-                close = did_you_mean(used, list(self.collections))
-                raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, "collection")
+        for key, target in self.targets.items():
+            for used, place in collections_of(target).items():
+                if used not in self.collections:
+                    close = did_you_mean(used, list(self.collections))
+                    raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, place)
         for group, entry in self.inputs.items():
             names = [feature.name for feature in entry.features]
             for i, name in enumerate(names):
@@ -343,7 +354,7 @@ class Analysis(Strict):
             kind = "collection" if isinstance(entry, Collection) else "group"
             rows.append((kind, name, ", ".join(feature.name for feature in entry.features)))
         for name, target in self.targets.items():
-            about = ", ".join(target.values) if isinstance(target, Regression) else f"of {target.collection}"
+            about = ", ".join(target.values) if isinstance(target, RowTarget) else f"of {target.collection}"
             rows.append(("target", name, about))
         for name, sides in self.discriminators.items():
             rows.append(("discriminator", name, f"{' + '.join(sides.signal)} against {' + '.join(sides.background)}"))
@@ -364,11 +375,21 @@ class Analysis(Strict):
     @property
     def member_targets(self) -> dict[str, MemberTarget]:
         """The targets of constituents."""
-        return {name: target for name, target in self.targets.items() if not isinstance(target, Regression)}
+        return {name: target for name, target in self.targets.items() if isinstance(target, MemberTarget)}
+
+    @property
+    def row_targets(self) -> dict[str, RowTarget]:
+        """The targets whose truth is numbers of rows: values, and positions of constituents."""
+        return {name: target for name, target in self.targets.items() if isinstance(target, RowTarget)}
+
+    @property
+    def assignments(self) -> dict[str, Assignment]:
+        """The targets that assign constituents to the decay products of parents."""
+        return {name: target for name, target in self.targets.items() if isinstance(target, Assignment)}
 
     @property
     def regressions(self) -> dict[str, Regression]:
-        """The targets that are numbers of rows."""
+        """The targets that are values of rows."""
         return {name: target for name, target in self.targets.items() if isinstance(target, Regression)}
 
     @property
@@ -377,8 +398,13 @@ class Analysis(Strict):
         return {name: target.unit for target in self.regressions.values() if target.unit for name in target.values}
 
     def targets_of(self, collection: str) -> dict[str, MemberTarget]:
-        """The targets of one collection, in the order of the columns that hold them."""
+        """The targets of the constituents of one collection."""
         return {name: target for name, target in self.member_targets.items() if target.collection == collection}
+
+    def target_columns(self, collection: str) -> list[str]:
+        """Return the integer columns of a collection: its targets, and where assignments use it the position in the file."""
+        used = any(collection in target.collections for target in self.assignments.values())
+        return [*self.targets_of(collection), *([PLACE] if used else [])]
 
     @property
     def fingerprint(self) -> str:
@@ -389,7 +415,7 @@ class Analysis(Strict):
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without, exclude_defaults=True)  # a new key changes no dataset
         for target in content.get("targets", {}).values():
-            for key in ("weight", "unit", "scale", "loss"):  # of the learning
+            for key in ("weight", "unit", "scale", "loss", "symmetries", "partners"):  # of the learning
                 target.pop(key, None)
         content["variables"] = dict(sorted(content.get("variables", {}).items()))  # the order of all else has a meaning
         if self.processor:

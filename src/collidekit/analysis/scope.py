@@ -71,7 +71,7 @@ class Plan:
         self._refuse_shadowed(set(available), inside)
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
-            of_rows = place[0] == "targets" and place[2] == "values"
+            of_rows = place[0] == "targets" and place[2] in ("values", "parents")
             if place[0] == "variables" or (place[0] == "targets" and not with_truth and not of_rows):
                 continue
             if place[0] == "members" and not _begins(needed, str(place[1])):

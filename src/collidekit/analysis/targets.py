@@ -1,13 +1,19 @@
 """What a network may learn besides the classes of rows: a kind each, told apart by its keys in the analysis file."""
 
+import re
+from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import permutations, product
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, FiniteFloat, Tag, field_validator, model_validator
 
 from collidekit.analysis.features import Name, Strict, Unit
+from collidekit.errors import did_you_mean
 
 Expression = Annotated[str, Field(min_length=1)]
+PLACE = "place"
+"""The column of a collection that holds the positions of its constituents in the file."""
 Scale = Literal["standard", "robust", "log", "none"]
 Loss = Literal["huber", "mse", "mae"]
 
@@ -77,9 +83,145 @@ class Regression(Kind):
     _texts = field_validator("values", mode="before")(as_texts)
 
 
-MemberTarget = MemberClasses | SameOrigin
+class Slot(Strict):
+    """A place of a parent that one constituent may fill."""
 
-_KINDS: dict[str, type[Kind]] = {"classes": MemberClasses, "same": SameOrigin, "values": Regression}
+    index: Expression
+    """The position of the true constituent in its collection as the file has it, from 0; a negative one: not in the event."""
+    collection: Name | None = None
+    """The collection that may fill the slot, where it is another one than the target's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        """``b: b_index`` is short for ``b: {index: b_index}``."""
+        return data if isinstance(data, dict | Slot) else {"index": as_text(data)}
+
+
+class Assignment(Kind):
+    """Which constituent of each row is which decay product of which parent, such as the b quark of the top."""
+
+    collection: Name
+    """The collection whose constituents fill the slots."""
+    parents: Annotated[dict[Name, Annotated[dict[Name, Slot], Field(min_length=1, max_length=3)]], Field(min_length=1)]
+    """The slots of each parent. Rows in which a position is NaN or infinite are not learned from by this target."""
+    symmetries: list[Annotated[list[str], Field(min_length=2)]] = Field([])
+    """Parents, or slots of one parent written ``t1.q1``, that may be exchanged: nothing tells them apart."""
+    partners: dict[Name, str] = Field({})
+    """``t: leptons[0]``: the constituent, by its place among those that are kept, that comes from the same parent for sure."""
+
+    @model_validator(mode="after")
+    def _symmetries_are_known(self) -> "Assignment":
+        seen: set[str] = set()
+        for group in self.symmetries:
+            kinds = {self._kind_of(name) for name in group}
+            if len(kinds) > 1:
+                raise ValueError(f"symmetries: {', '.join(group)} are not all parents, or all slots of one parent")
+            if twice := seen & set(group) or {name for name in group if group.count(name) > 1}:
+                raise ValueError(f"symmetries: {min(twice)!r} stands twice")
+            seen |= set(group)
+            if next(iter(kinds)) == "":
+                shapes = {
+                    tuple((name, slot.collection) for name, slot in self.parents[parent].items()) for parent in group
+                }
+                if len(shapes) > 1:
+                    raise ValueError(
+                        f"symmetries: the parents {', '.join(group)} have other slots, so they can be told apart"
+                    )
+            elif len({self.collection_of(*name.split(".")) for name in group}) > 1:
+                raise ValueError(
+                    f"symmetries: {', '.join(group)} are filled by other collections, so they can be told apart"
+                )
+        for parent in self.partners:
+            if parent not in self.parents:
+                raise ValueError(f"partners: there is no parent {parent!r}{_near(parent, self.parents)}")
+            self.partner_of(parent)
+        return self
+
+    def _kind_of(self, name: str) -> str:
+        """Nothing for a parent, the parent for a slot of it."""
+        parent, dot, slot = name.partition(".")
+        if parent not in self.parents:
+            raise ValueError(f"symmetries: there is no parent {parent!r}{_near(parent, self.parents)}")
+        if dot and slot not in self.parents[parent]:
+            raise ValueError(f"symmetries: parent {parent!r} has no slot {slot!r}{_near(slot, self.parents[parent])}")
+        return parent if dot else ""
+
+    def collection_of(self, parent: str, slot: str) -> str:
+        """Return the collection that fills a slot."""
+        return self.parents[parent][slot].collection or self.collection
+
+    @property
+    def collections(self) -> list[str]:
+        """The collections that fill slots."""
+        return list(
+            dict.fromkeys(self.collection_of(parent, slot) for parent, slots in self.parents.items() for slot in slots)
+        )
+
+    def partner_of(self, parent: str) -> tuple[str, int] | None:
+        """Return collection and place of the constituent that comes from a parent for sure."""
+        if parent not in self.partners:
+            return None
+        if not (found := re.fullmatch(r"(\w+)\[(\d+)\]", self.partners[parent])):
+            raise ValueError(f"partners: {self.partners[parent]!r} must be a constituent, such as leptons[0]")
+        return found[1], int(found[2])
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The expression of the position of each slot, by ``<parent>_<slot>``."""
+        return {
+            f"{parent}_{name}": slot.index for parent, slots in self.parents.items() for name, slot in slots.items()
+        }
+
+    def exchanges(self) -> list[list[str]]:
+        """Return the orders of parents among which nothing tells the difference; the first is that of the file."""
+        orders: list[list[str]] = []
+        groups = [group for group in self.symmetries if "." not in group[0]]
+        for exchanged in product(*(permutations(group) for group in groups)):
+            new = {
+                old: now
+                for group, order in zip(groups, exchanged, strict=True)
+                for old, now in zip(group, order, strict=True)
+            }
+            orders.append([new.get(parent, parent) for parent in self.parents])
+        return orders
+
+    def alike(self, parent: str) -> list[list[int]]:
+        """Return groups of slots of a parent, by their number, that may be exchanged; one that may not is a group of its own."""
+        names = list(self.parents[parent])
+        groups = [
+            [names.index(name.split(".")[1]) for name in group]
+            for group in self.symmetries
+            if group[0].startswith(f"{parent}.")
+        ]
+        alone = set(range(len(names))) - {slot for group in groups for slot in group}
+        return sorted([*groups, *([slot] for slot in alone)])
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    return did_you_mean(name, list(known))
+
+
+def collections_of(target: Kind) -> dict[str, str]:
+    """Return the collections that a target looks at, each with the key of the target that names it."""
+    if isinstance(target, MemberClasses | SameOrigin):
+        return {target.collection: "collection"}
+    if not isinstance(target, Assignment):
+        return {}
+    partners = [target.partner_of(parent) for parent in target.partners]
+    named = {partner[0]: "partners" for partner in partners if partner}
+    return named | dict.fromkeys(target.collections, "parents") | {target.collection: "collection"}
+
+
+MemberTarget = MemberClasses | SameOrigin
+RowTarget = Regression | Assignment
+
+_KINDS: dict[str, type[Kind]] = {
+    "classes": MemberClasses,
+    "same": SameOrigin,
+    "values": Regression,
+    "parents": Assignment,
+}
 KINDS: dict[str, type[Kind]] = {kind.__name__: kind for kind in _KINDS.values()}
 
 
@@ -101,10 +243,11 @@ def _kind(entry: Any) -> str:
 Target = Annotated[
     Annotated[MemberClasses, Tag("MemberClasses")]
     | Annotated[SameOrigin, Tag("SameOrigin")]
-    | Annotated[Regression, Tag("Regression")],
+    | Annotated[Regression, Tag("Regression")]
+    | Annotated[Assignment, Tag("Assignment")],
     Discriminator(
         _kind,
         custom_error_type="target",
-        custom_error_message="needs one of 'classes', 'same' (of constituents) or 'values' (of rows)",
+        custom_error_message="needs one of 'classes', 'same' (of constituents), 'values' or 'parents' (of rows)",
     ),
 ]

@@ -59,7 +59,7 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
                 f"{part.name}: the weights of class {name!r} sum to {part.weight_sums[name]:g}; it must be more than 0"
             )
             yield Problem(text, error=True)
-    for name in plan.analysis.regressions:
+    for name in plan.analysis.row_targets:
         known = sum(int(np.isfinite(values).all(axis=1).sum()) for values in part.truth[name])
         if known < part.selected:
             left_out = (
@@ -67,7 +67,7 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
             )
             yield Problem(f"{part.name}: {left_out}; it does not learn from these", error=not known)
         for value, column in zip(
-            plan.analysis.regressions[name].values, np.concatenate(part.truth[name]).T, strict=True
+            plan.analysis.row_targets[name].values, np.concatenate(part.truth[name]).T, strict=True
         ):
             numbers = column[np.isfinite(column)]
             if len(numbers) > 1 and (numbers == numbers[0]).all():

@@ -1,5 +1,7 @@
 """A check as a person reads it, at 80 columns."""
 
+from typing import Any
+
 import numpy as np
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -28,6 +30,8 @@ def show(check: Check, console: Console) -> None:
             console.print(_classes(analysis, check.parts))
         if analysis.regressions:
             console.print(_targets(analysis, check.parts[0]))
+        if analysis.assignments:
+            console.print(_assignments(analysis, check.parts[0]))
     if check.parts[0].statistics:
         console.print(_features(check))
     if made := estimate(check):
@@ -108,10 +112,38 @@ def _targets(analysis: Analysis, part: Part) -> Table:
             known = column[np.isfinite(column)]
             found = (known.min(), known.mean(), known.max(), known.std()) if len(known) else ()
             table.add_row(
-                f"{name}.{key}", f"{len(known):,}", *(f"{number:.4g}" for number in found), literal(target.unit)
+                f"{name}.{key}",
+                f"{len(known):,}",
+                *(f"{number:.4g}" for number in found),
+                literal(target.unit),
             )
     if not analysis.classes:
         table.add_row("[dim]none known, left out[/dim]", f"[dim]{part.left_out:,}[/dim]")
+    return table
+
+
+def _assignments(analysis: Analysis, part: Part) -> Table:
+    """How often the true constituent of each slot, and all of a parent and of the event, are in the event."""
+    table = _table("Assignments", "decay product", "known", "in the event", "last position")
+    for name, target in analysis.assignments.items():
+        values = np.concatenate(part.truth[name]) if name in part.truth else np.zeros((0, len(target.values)))
+        values = values[np.isfinite(values).all(axis=1)]
+        there, column = values >= 0, 0
+
+        def row(what: str, columns: list[int], last: str = "", there: np.ndarray[Any, Any] = there) -> None:
+            share = f"{there[:, columns].all(axis=1).mean():.1%}" if len(there) else ""
+            table.add_row(literal(what), f"{len(there):,}", share, last)
+
+        parents: list[tuple[str, list[int]]] = []
+        for parent, slots in target.parents.items():
+            parents.append((parent, list(range(column, column + len(slots)))))
+            for slot in slots:
+                row(f"{name}: {parent} {slot}", [column], f"{values[:, column].max():.0f}" if len(values) else "")
+                column += 1
+        for parent, columns in [*parents, ("whole event", list(range(column)))]:
+            row(f"{name}: all of {parent}" if parent in target.parents else f"{name}: {parent}", columns)
+    if not analysis.classes and not analysis.regressions:
+        table.add_row("[dim]truth not known, left out[/dim]", f"[dim]{part.left_out:,}[/dim]")
     return table
 
 

@@ -332,7 +332,7 @@ def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> N
             )
     for name, count in total.known.items():
         if count == 0:
-            values = ", ".join(analysis.regressions[name].values)
+            values = ", ".join(analysis.row_targets[name].values)
             raise CollidekitError(
                 f"{where}: target {name!r}: no row has all of its values ({values}); NaN and infinity are none"
             )

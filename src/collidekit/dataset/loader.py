@@ -137,9 +137,9 @@ class Dataset:
         analysis, summary = self.analysis, self.manifest.summary
         total = 64.0
         total += sum(4 * len(group.features) for group in analysis.groups.values())
-        total += sum(8 * len(target.values) for target in analysis.regressions.values())
+        total += sum(8 * len(target.values) for target in analysis.row_targets.values())
         for name, collection in analysis.collections.items():
-            width = collection.width + len(analysis.targets_of(name))
+            width = collection.width + len(analysis.target_columns(name))
             total += 8 + 4 * width * summary["constituents"][name] / max(self.manifest.rows, 1)
         return total
 

@@ -15,6 +15,7 @@ from collidekit.analysis.features import Feature
 from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection, Group
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values, refuse_numbers
+from collidekit.analysis.targets import PLACE
 from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.dataset.exact import LARGEST_INTEGER, exact
 from collidekit.dataset.hashing import hash_columns, hash_inputs
@@ -295,8 +296,9 @@ def _collection(
     members = kept_members(plan, scope, name, entry, counts)
     columns = [flat_values(value, counts) for value in values]
     targets = None
-    if with_targets and plan.analysis.targets_of(name):
-        targets = make_targets(plan, scope, name, counts)
+    held = plan.analysis.target_columns(name)
+    if held and (with_targets or PLACE in held):
+        targets = make_targets(plan, scope, name, counts, with_targets)
     if members is not None:
         keep, counts = members
         columns = [column[keep] for column in columns]

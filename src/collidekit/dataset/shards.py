@@ -49,9 +49,9 @@ def schema(analysis: Analysis, kinds: Mapping[str, str] | None = None) -> pa.Sch
         if isinstance(entry, Collection):
             vector = pa.list_(vector)
         fields.append(pa.field(f"input:{name}", vector, nullable=False))
-        if targets := analysis.targets_of(name):
+        if targets := analysis.target_columns(name):
             fields.append(pa.field(f"target:{name}", pa.list_(pa.list_(pa.int32(), len(targets))), nullable=False))
-    for name, target in analysis.regressions.items():
+    for name, target in analysis.row_targets.items():
         fields.append(pa.field(f"truth:{name}", pa.list_(pa.float64(), len(target.values)), nullable=False))
     spectators = [*analysis.spectators, *(analysis.kinematics.bins if analysis.kinematics else ())]
     exact = [f"spectator:{name}" for name in dict.fromkeys(spectators)] + [f"event:{name}" for name in analysis.event]

@@ -1,4 +1,4 @@
-"""The targets of an analysis: integers of each constituent, the class it belongs to or the vertex it comes from, and numbers of rows."""
+"""The truth of targets: integers of each constituent, the class it belongs to or the vertex it comes from, and numbers of rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.scope import Plan, Scope, flat_values
-from collidekit.analysis.targets import MemberClasses
+from collidekit.analysis.targets import PLACE, Assignment, MemberClasses
 from collidekit.dataset.unroll import same_lengths
 from collidekit.errors import CollidekitError
 
@@ -20,30 +20,79 @@ UNKNOWN = -2
 """A constituent whose vertex is NaN or infinite in the file."""
 
 
-def make_targets(plan: Plan, scope: Scope, collection: str, counts: Array) -> Array:
-    """The targets (T, K) int32 of all constituents of a collection, of which each row (N,) has ``counts``."""
-    columns = []
+def make_targets(plan: Plan, scope: Scope, collection: str, counts: Array, with_truth: bool) -> Array:
+    """Return the integer columns (T, K) int32 of all constituents of a collection, of which each row (N,) has ``counts``.
+
+    See ``Analysis.target_columns``. Without truth the columns of targets are UNKNOWN.
+    """
+    columns: list[Array] = []
     for name, target in plan.analysis.targets_of(collection).items():
+        if not with_truth:
+            columns.append(np.full(int(counts.sum()), UNKNOWN, dtype=np.int32))
+            continue
         expressions = plan.under("targets", name)
         lists = [_list(scope, collection, expression, counts) for expression in expressions]
         if isinstance(target, MemberClasses):
             columns.append(_classes(scope, f"target {name!r}", list(target.classes), expressions, lists, counts))
         else:
             columns.append(_vertices(scope, f"target {name!r}", expressions[0], lists[0], counts))
+    if PLACE in plan.analysis.target_columns(collection):
+        places = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        columns.append(places.astype(np.int32))
     return np.stack(columns, axis=1)
 
 
 def make_truth(plan: Plan, scope: Scope, keep_all: bool) -> dict[str, Array]:
     """The numbers (N, V) of each target of rows, NaN where one is not known; with ``keep_all`` files need not hold them."""
     truth = {}
-    for name, target in plan.analysis.regressions.items():
+    for name, target in plan.analysis.row_targets.items():
         expressions = plan.under("targets", name)
         if keep_all and not all(plan.available(expression.names, scope) for expression in expressions):
             truth[name] = np.full((scope.rows, len(target.values)), np.nan)
             continue
         values = np.stack([scope.numbers(expression).astype(np.float64) for expression in expressions], axis=1)
         truth[name] = np.where(np.isfinite(values), values, np.nan)
+        if isinstance(target, Assignment):
+            truth[name] = _positions(plan, scope, name, target, truth[name])
     return truth
+
+
+def _positions(plan: Plan, scope: Scope, name: str, target: Assignment, values: Array) -> Array:
+    """The positions (N, slots) of the constituents in the slots, NONE for all that are not in the event.
+
+    Raises CollidekitError where one is no integer or beyond the end of its collection, or where two slots have one constituent.
+    """
+    collections = [target.collection_of(parent, slot) for parent, slots in target.parents.items() for slot in slots]
+    for v, (expression, collection) in enumerate(zip(plan.under("targets", name), collections, strict=True)):
+        with np.errstate(invalid="ignore"):
+            bad = (values[:, v] != np.floor(values[:, v])) & ~np.isnan(values[:, v])
+            beyond = values[:, v] >= collection_counts(plan, scope, collection)
+        for wrong, what in ((bad, "is no integer"), (beyond, f"is beyond the last of the {collection}")):
+            if len(rows := np.flatnonzero(wrong)):
+                raise CollidekitError(
+                    f"{expression.where}: target {name!r}: {scope.place(rows[0])}: {expression.text!r} is "
+                    f"{values[rows[0], v]:g}, which {what}; it must be a position from 0, or negative for none"
+                )
+    found = np.where(values < 0, NONE, values)
+    slots = list(target.values)
+    for a in range(len(slots)):
+        for b in range(a):
+            same = (found[:, a] == found[:, b]) & (found[:, a] >= 0) & (collections[a] == collections[b])
+            if len(rows := np.flatnonzero(same)):
+                raise CollidekitError(
+                    f"{scope.place(rows[0])}: target {name!r}: {slots[b]} and {slots[a]} are the same constituent "
+                    f"{found[rows[0], a]:g}; match each to its own, or give the position -1 for none"
+                )
+    return found
+
+
+def collection_counts(plan: Plan, scope: Scope, collection: str) -> Array:
+    """Return the number of constituents (N,) that the rows have in the file."""
+    for expression in plan.under("inputs", collection):
+        value = scope.value(expression)
+        if isinstance(value, ak.Array) and value.ndim > 1:
+            return np.asarray(ak.to_numpy(ak.num(value, axis=1)))
+    raise CollidekitError(f"{scope.path}: no feature of collection {collection!r} is a list")
 
 
 def _list(scope: Scope, collection: str, expression: Expression, counts: Array) -> Array:

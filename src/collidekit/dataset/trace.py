@@ -112,9 +112,9 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
     weights = np.array([weight if np.isfinite(weight) else 1.0], dtype=np.float32)
     batch = make_batch(plan, scope, np.array([label]), weights, 0, {}, {})
     targets = [
-        TracedValue(f"{name}.{key}", text, _value(scope, plan["targets", name, "values", key]))
-        for name, target in plan.analysis.regressions.items()
-        for key, text in target.values.items()
+        TracedValue(f"{name}.{key}", expression.text, _value(scope, expression))
+        for name, target in plan.analysis.row_targets.items()
+        for key, expression in zip(target.values, plan.under("targets", name), strict=True)
     ]
     return Trace(
         plan=plan, path=path, row=row, member=member, members=members,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -68,7 +68,9 @@ def combine(
     keep_members: bool = False,
     used: Array | None = None,
 ) -> Predictions:
-    """The predictions of an ensemble; all but the probabilities is that of the first member.
+    """The predictions of an ensemble; all but probabilities, values and assignments is that of the first member.
+
+    A row has the assignment of the member that gives its own the highest probability.
 
     With ``keep_members`` the probabilities of each member are kept beside the combined ones. ``used (members, N)`` says
     which members count for a row; without it all do. Raises CollidekitError where the members do not have the same classes
@@ -86,7 +88,7 @@ def combine(
         name: _combine_values([p.values[name] for p in members.values()], combination, used) for name in first.values
     }
     kept_values = {member: dict(p.values) for member, p in members.items()} if keep_members and values else {}
-    first = replace(first, values=values, member_values=kept_values)
+    first = replace(first, values=values, member_values=kept_values, **_most_probable(list(members.values()), used))
     if all(predictions.relegated is None for predictions in members.values()):
         combined = combine_probabilities(list(found.values()), combination, used)
         return replace(first, probabilities=combined, combination=combination, members=kept)
@@ -126,6 +128,32 @@ def _combine_values(members: Sequence[Array], combination: Combination, used: Ar
         stacked = np.where(used, stacked, np.nan)
     combined: Array = (np.nanmedian if combination == "median" else np.nanmean)(stacked, axis=0)
     return combined
+
+
+def _most_probable(members: Sequence[Predictions], used: Array | None) -> dict[str, Any]:
+    """Positions and probabilities of parents, in each row those of the member whose assignment is the most probable."""
+    if not members[0].positions:
+        return {}
+    fields = ("positions", "parent_probabilities")
+    for field in fields:
+        if any(getattr(member, field).keys() != getattr(members[0], field).keys() for member in members):
+            raise CollidekitError("members of an ensemble need the same assignments, and have others")
+    found = [
+        [np.log(values) for name, values in member.parent_probabilities.items() if name.endswith("_assignment")]
+        for member in members
+    ]
+    probable = np.stack([np.sum(logarithms, axis=0) for logarithms in found])
+    if used is not None:
+        probable = np.where(used, probable, -np.inf)
+    best = probable.argmax(axis=0)
+    rows = np.arange(len(best))
+    return {
+        field: {
+            name: np.stack([getattr(m, field)[name] for m in members])[best, rows]
+            for name in getattr(members[0], field)
+        }
+        for field in fields
+    }
 
 
 def _in_order(name: str, first: Predictions, other: str, predictions: Predictions) -> Array:

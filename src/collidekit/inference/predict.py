@@ -16,6 +16,7 @@ from collidekit.dataset.loader import Dataset, Loader, ahead
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import build_rows, columns_of
+from collidekit.dataset.targets import UNKNOWN
 from collidekit.errors import CollidekitError
 from collidekit.inference.finite import check_answers
 from collidekit.inference.predictions import Predictions
@@ -59,7 +60,7 @@ def predict_each(
         labels.append(batch.labels.numpy().copy())
         weights.append(batch.weights.numpy().copy())
         for target, found_truth in batch.truth.items():
-            for v, name in enumerate(analysis.regressions[target].values):
+            for v, name in enumerate(analysis.row_targets[target].values):
                 truth.setdefault(name, []).append(found_truth[:, v].numpy().copy())
         for name, values in batch.spectators.items():
             spectators.setdefault(name, []).append(values.numpy().copy())
@@ -77,10 +78,20 @@ def predict_each(
         definitions=analysis.discriminators,
         spectators={name: join_exact(parts, name) for name, parts in spectators.items()},
         event={name: join_exact(parts, name) for name, parts in event.items()},
-        truth={name: np.concatenate(parts) for name, parts in truth.items()},
+        **_truths(truth, analysis),
         units=analysis.units_of_values,
     )
     return [first, *(replace(first, **_answers(found, analysis)) for found in columns[1:])]
+
+
+def _truths(parts: Mapping[str, list[np.ndarray]], analysis: Analysis) -> dict[str, Any]:
+    """The truth of values and of positions as fields of ``Predictions``."""
+    joined = {name: np.concatenate(part) for name, part in parts.items()}
+    slots = [name for target in analysis.assignments.values() for name in target.values]
+    return {
+        "truth": {name: values for name, values in joined.items() if name not in slots},
+        "true_positions": {name: np.nan_to_num(joined[name], nan=UNKNOWN).astype(np.int32) for name in slots},
+    }
 
 
 def _answers(columns: Mapping[str, np.ndarray], analysis: Analysis) -> dict[str, Any]:
@@ -89,7 +100,16 @@ def _answers(columns: Mapping[str, np.ndarray], analysis: Analysis) -> dict[str,
     classes = [columns[f"prob_{name}"] for name in analysis.classes]
     probabilities = np.stack(classes, axis=1) if classes else np.zeros((rows, 0))
     values = {name: columns[f"pred_{name}"] for target in analysis.regressions.values() for name in target.values}
-    return {"probabilities": probabilities, "relegated": columns.get("prob_relegated"), "values": values}
+    slots = [name for target in analysis.assignments.values() for name in target.values]
+    parents = [parent for target in analysis.assignments.values() for parent in target.parents]
+    kinds = [f"{parent}_{kind}" for parent in parents for kind in ("assignment", "detection")]
+    return {
+        "probabilities": probabilities,
+        "relegated": columns.get("prob_relegated"),
+        "values": values,
+        "positions": {name: columns[f"index_{name}"].astype(np.int32) for name in slots},
+        "parent_probabilities": {kind: columns[f"{kind}_probability"] for kind in kinds},
+    }
 
 
 def _sharing(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -56,6 +56,12 @@ class Predictions:
     """Of the values that have one."""
     member_values: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     """The values of each member of an ensemble, where they were kept."""
+    positions: Mapping[str, Array] = field(default_factory=dict)
+    """The assigned constituent (N,) of each ``<parent>_<slot>``: its position in the file, -1 where none was left."""
+    true_positions: Mapping[str, Array] = field(default_factory=dict)
+    """The true ones of the same names: -1 where it is not in the event, -2 where the truth is not known."""
+    parent_probabilities: Mapping[str, Array] = field(default_factory=dict)
+    """Probabilities (N,) of each ``<parent>_assignment`` and ``<parent>_detection``."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -131,6 +137,9 @@ class Predictions:
             columns["prob_relegated"] = self.relegated
         for name in self.values:
             columns |= {f"pred_{name}": self.values[name], f"true_{name}": self.truth[name]}
+        for name in self.positions:
+            columns |= {f"index_{name}": self.positions[name], f"true_index_{name}": self.true_positions[name]}
+        columns |= {f"{name}_probability": values for name, values in self.parent_probabilities.items()}
         columns |= {"label": self.labels.astype(np.int32)} if self.classes else {}
         columns["weight"] = self.weights
         names = self._names()
@@ -148,6 +157,8 @@ class Predictions:
         """The column of each discriminator, event number, spectator and class of a member."""
         taken = {f"prob_{name}" for name in (*self.classes, "relegated")} | {"label", "weight"}
         taken |= {f"{kind}_{name}" for kind in ("pred", "true") for name in self.values}
+        taken |= {f"{kind}_{name}" for kind in ("index", "true_index") for name in self.positions}
+        taken |= {f"{name}_probability" for name in self.parent_probabilities}
         names: dict[tuple[str, str], str] = {}
         members = [f"prob_{name}_{number + 1}" for number in range(len(self.members)) for name in self.classes]
         members += [f"pred_{name}_{number + 1}" for number in range(len(self.member_values)) for name in self.values]
@@ -188,6 +199,8 @@ class Predictions:
             "classes": self.classes,
             "values": list(self.values),
             "units": dict(self.units),
+            "positions": list(self.positions),
+            "parent_probabilities": list(self.parent_probabilities),
             "temperature": self.temperature,
             "discriminators": {name: entry.model_dump() for name, entry in self.definitions.items()},
             "spectators": {name: column for (kind, name), column in names.items() if kind == "spectator"},
@@ -242,6 +255,11 @@ class Predictions:
             values={name: columns[f"pred_{name}"] for name in meta.get("values", ())},
             truth={name: columns[f"true_{name}"] for name in meta.get("values", ())},
             units=meta.get("units", {}),
+            positions={name: columns[f"index_{name}"] for name in meta.get("positions", ())},
+            true_positions={name: columns[f"true_index_{name}"] for name in meta.get("positions", ())},
+            parent_probabilities={
+                name: columns[f"{name}_probability"] for name in meta.get("parent_probabilities", ())
+            },
             member_values={
                 member: {name: columns[column] for name, column in taken.items()}
                 for member, taken in meta.get("member_values", {}).items()

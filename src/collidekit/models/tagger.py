@@ -1,14 +1,17 @@
 """A tagger: defaults and bounds of the inputs, their scaling, the network and its heads, one module that travels with the weights."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Analysis
-from collidekit.analysis.targets import Target
+from collidekit.analysis.targets import Assignment, MemberTarget, Target
 from collidekit.dataset.batch import Batch, Input
+from collidekit.errors import CollidekitError
 from collidekit.models.filling import Filling
 from collidekit.models.heads import ClassesHead, Head, RegressionHead
+from collidekit.models.heads.assignment import collections_used
 from collidekit.models.network import Network
 from collidekit.models.scaling import Scaling
 from collidekit.models.target_heads import TargetHeads
@@ -16,7 +19,8 @@ from collidekit.models.target_heads import TargetHeads
 
 def outputs_of(analysis: Analysis, head: Head) -> int:
     """How many outputs a network must have: those of the head of the classes, and those of each target of rows."""
-    return head.outputs + sum(len(target.values) for target in analysis.regressions.values())
+    needed = head.outputs + sum(len(target.values) for target in analysis.regressions.values())
+    return max(needed, 1)  # one that nothing reads, where all targets are learned from embeddings
 
 
 class Tagger(nn.Module):
@@ -43,10 +47,18 @@ class Tagger(nn.Module):
         wanted = (
             analysis.member_targets if members is None else {name: analysis.member_targets[name] for name in members}
         )
-        can_learn = {
+        embedded: dict[str, MemberTarget | Assignment] = {
             name: target for name, target in wanted.items() if network.embeds and network.width_of(target.collection)
         }
-        self.target_heads = TargetHeads(can_learn, network) if can_learn else None
+        for name, target in analysis.assignments.items():
+            for collection in collections_used(target):
+                if not (network.embeds and network.width_of(collection)):
+                    raise CollidekitError(
+                        f"target {name!r}: network {type(network).__name__} has no embedding of the {collection}, so it cannot "
+                        "assign them; take another, such as transformer_small"
+                    )
+            embedded[name] = target
+        self.target_heads = TargetHeads(embedded, analysis.collections, network) if embedded else None
 
     @property
     def learned_targets(self) -> dict[str, Target]:
@@ -54,7 +66,7 @@ class Tagger(nn.Module):
         members = self.target_heads.collections if self.target_heads else {}
         return {name: target for name, target in self.targets.items() if name in self.regressions or name in members}
 
-    def forward(self, batch: Batch, with_targets: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: Batch, with_targets: bool = False) -> Tensor | tuple[Tensor, dict[str, Any]]:
         """The raw numbers of the head; ``with_targets`` also those of each target that is learned."""
         scaled = self._scaled(batch.inputs)
         if not with_targets:
@@ -67,11 +79,19 @@ class Tagger(nn.Module):
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Return the columns of the heads, (N,) each."""
-        raw, targets = self._split(self.network(self._scaled(self.filling(batch.inputs))))
+        scaled = self._scaled(self.filling(batch.inputs))
+        assigned: dict[str, Tensor] = {}
+        if self.target_heads is not None and self.target_heads.assignments:
+            embedding = self.network.embed(scaled)
+            raw, targets = self._split(embedding.outputs)
+            for name, scores in self.target_heads.scores(embedding, scaled).items():
+                assigned |= self.target_heads.heads[name].decode(scores, scaled)  # type: ignore[operator]
+        else:
+            raw, targets = self._split(self.network(scaled))
         columns: dict[str, Tensor] = dict(self.head.decode(raw))
         for name, head in self.regressions.items():
             columns |= head.decode(targets[name])
-        return columns
+        return columns | assigned
 
     def _scaled(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
         scaled: dict[str, Input] = self.scaling(inputs)
@@ -87,7 +107,7 @@ class Tagger(nn.Module):
     def _split(self, outputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The outputs of the network as raw numbers of the head, and of each target of rows."""
         if not self.regressions:
-            raw: Tensor = self.head(outputs)
+            raw: Tensor = self.head(outputs[:, : self.head.outputs])
             return raw, {}
         sizes = [self.head.outputs, *(head.outputs for head in self.regressions.values())]
         first, *others = outputs.split(sizes, dim=1)  # type: ignore[no-untyped-call]

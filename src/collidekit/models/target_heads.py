@@ -4,13 +4,16 @@ As in GN1 and GN2 (ATL-PHYS-PUB-2022-027; arXiv 2505.19689): small networks of t
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from collidekit.analysis.targets import MemberClasses, MemberTarget
+from collidekit.analysis.schema import Collection
+from collidekit.analysis.targets import Assignment, MemberClasses, MemberTarget
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.models.heads.assignment import AssignmentHead, Scores
 from collidekit.models.layers import mlp, whole_blocks
 from collidekit.models.network import Embedding, Network
 from collidekit.models.packing import pairs
@@ -20,22 +23,35 @@ PAIRS = 1 << 18
 
 
 class TargetHeads(nn.Module):
-    """The logits of each target: (T, classes) for classes, (P,) for the pairs of ``packing.pairs``."""
+    """The logits of each target: (T, classes) for classes, (P,) for the pairs of ``packing.pairs``, ``Scores`` of assignments."""
 
-    def __init__(self, targets: Mapping[str, MemberTarget], network: Network) -> None:
+    def __init__(
+        self, targets: Mapping[str, MemberTarget | Assignment], inputs: Mapping[str, Collection], network: Network
+    ) -> None:
         super().__init__()
         self.collections = {name: target.collection for name, target in targets.items()}
         self.heads = nn.ModuleDict()
+        self.assignments: list[str] = []
         for name, target in targets.items():
+            if isinstance(target, Assignment):
+                self.heads[name] = AssignmentHead(target, inputs, network)
+                self.assignments.append(name)
+                continue
             widths = network.width_of(target.collection), network.row_width
             if isinstance(target, MemberClasses):
                 self.heads[name] = ClassHead(*widths, network.target_layers, len(target.classes))
             else:
                 self.heads[name] = PairHead(*widths, network.target_layers)
 
-    def forward(self, embedding: Embedding, inputs: dict[str, Input]) -> dict[str, Tensor]:
-        logits = {}
+    def scores(self, embedding: Embedding, inputs: dict[str, Input]) -> dict[str, Scores]:
+        """Return the scores of the assignments alone."""
+        return {name: self.heads[name](embedding, inputs) for name in self.assignments}
+
+    def forward(self, embedding: Embedding, inputs: dict[str, Input]) -> dict[str, Any]:
+        logits: dict[str, Any] = dict(self.scores(embedding, inputs))
         for name, collection in self.collections.items():
+            if name in logits:
+                continue
             entry = inputs[collection]
             assert isinstance(entry, Ragged)
             logits[name] = self.heads[name](embedding.constituents[collection], embedding.row, entry)

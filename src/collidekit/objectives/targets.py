@@ -12,10 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
-from collidekit.analysis.targets import MemberClasses, MemberTarget, Regression, Target
+from collidekit.analysis.targets import (
+    PLACE,
+    Assignment,
+    MemberClasses,
+    MemberTarget,
+    Regression,
+    RowTarget,
+    Target,
+)
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.targets import UNKNOWN
 from collidekit.models.heads import RegressionHead
+from collidekit.models.heads.assignment import Scores, best_positions
 from collidekit.models.packing import pairs
 
 
@@ -25,10 +34,10 @@ class TargetLoss(Protocol):
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Truth, whether it is known, and the row, of each thing (T,)."""
 
-    def losses(self, raw: Tensor, truth: Tensor) -> Tensor:
+    def losses(self, raw: Any, truth: Tensor) -> Tensor:
         """The loss of each thing (T,)."""
 
-    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
+    def counts(self, raw: Any, truth: Tensor, known: Tensor) -> list[Tensor]:
         """Sums over things, of which ``scores`` makes numbers."""
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
@@ -40,7 +49,7 @@ class _OfMembers:
 
     def __init__(self, name: str, target: MemberTarget, analysis: Analysis) -> None:
         self.collection = target.collection
-        self.column = list(analysis.targets_of(target.collection)).index(name)
+        self.column = analysis.target_columns(target.collection).index(name)
 
     def members(self, batch: Batch) -> tuple[Tensor, Ragged]:
         entry = batch.inputs[self.collection]
@@ -121,6 +130,71 @@ class ValuesLoss:
         return {f"{value}_rms": _ratio(total, known) ** 0.5 for value, total in found}
 
 
+class AssignmentLoss:
+    """Cross entropy of the way to fill the slots of each parent, the sum over parents, in the order of exchangeable parents
+    that has the smallest (arXiv:2106.03898, eq. 7).
+
+    ``<target>_efficiency`` is the fraction of the rows with all decay products in which the best assignment has all of them
+    right.
+    """
+
+    def __init__(self, name: str, target: Assignment, analysis: Analysis) -> None:
+        self.name, self.target = name, target
+        self.orders = target.exchanges()
+        self.columns = {c: analysis.target_columns(c).index(PLACE) for c in target.collections}
+
+    def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions (N, slots) among the constituents that are kept, -1 for none."""
+        positions = batch.truth[self.name]
+        known = positions.isfinite().all(dim=1)
+        found, column = [], 0
+        for parent, slots in self.target.parents.items():
+            for slot in slots:
+                entry = batch.inputs[collection := self.target.collection_of(parent, slot)]
+                assert isinstance(entry, Ragged)
+                assert entry.targets is not None
+                wanted = positions[:, column].nan_to_num(-1.0).long()
+                here = entry.targets[:, self.columns[collection]] == wanted.index_select(0, entry.rows)
+                local = torch.arange(len(entry.data), device=wanted.device) - entry.offsets[:-1].index_select(
+                    0, entry.rows
+                )
+                place = torch.full_like(wanted, -1).index_copy(0, entry.rows[here], local[here])
+                found.append(place)
+                column += 1
+        return torch.stack(found, dim=1), known, torch.arange(len(positions), device=positions.device)
+
+    def _numbers(self, raw: Scores, truth: Tensor) -> list[dict[str, Tensor]]:
+        """The true way (N,) to fill the slots of each parent, in each order of exchangeable parents."""
+        sizes = [len(slots) for slots in self.target.parents.values()]
+        positions = dict(zip(self.target.parents, truth.split(sizes, dim=1), strict=True))  # type: ignore[no-untyped-call]
+        return [
+            {
+                parent: raw[parent].ways.number(positions[other])
+                for parent, other in zip(self.target.parents, order, strict=True)
+            }
+            for order in self.orders
+        ]
+
+    def losses(self, raw: Scores, truth: Tensor) -> Tensor:
+        each = [
+            sum(-raw[parent].log_p.gather(1, number[:, None]).squeeze(1) for parent, number in numbers.items())
+            for numbers in self._numbers(raw, truth)
+        ]
+        return torch.stack(each).amin(dim=0)  # type: ignore[arg-type]
+
+    def counts(self, raw: Scores, truth: Tensor, known: Tensor) -> list[Tensor]:
+        chosen = best_positions(self.target, raw)
+        right = torch.zeros_like(known)
+        for numbers in self._numbers(raw, truth):
+            same = [raw[parent].ways.number(chosen[parent]) == number for parent, number in numbers.items()]
+            right |= torch.stack(same).all(dim=0)
+        complete = known & (truth >= 0).all(dim=1)
+        return [(right & complete).sum(), complete.sum()]
+
+    def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
+        return {f"{name}_efficiency": _ratio(counts[0], counts[1])}
+
+
 class TargetLosses:
     """The losses of those targets that a tagger learns; rows count in them as they do in the loss of the classes."""
 
@@ -132,12 +206,14 @@ class TargetLosses:
         for name, target in self.targets.items():
             if isinstance(target, Regression):
                 self.kinds[name] = ValuesLoss(name, target, (regressions or {})[name])
+            elif isinstance(target, Assignment):
+                self.kinds[name] = AssignmentLoss(name, target, analysis)
             elif isinstance(target, MemberClasses):
                 self.kinds[name] = ClassesLoss(name, target, analysis)
             else:
                 self.kinds[name] = PairsLoss(name, target, analysis)
 
-    def __call__(self, raw: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
+    def __call__(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
         """The mean loss of each target over the things whose truth is known; ``weights (N,)`` of rows."""
         losses = {}
         for name, values in raw.items():
@@ -148,7 +224,7 @@ class TargetLosses:
 
     def total(self, losses: Mapping[str, Tensor], of_rows: bool) -> Tensor | float:
         """The sum of the losses of targets of rows, or of constituents, each times its weight; 0 where there are none."""
-        chosen = (name for name in losses if isinstance(self.targets[name], Regression) == of_rows)
+        chosen = (name for name in losses if isinstance(self.targets[name], RowTarget) == of_rows)
         return sum(self.targets[name].weight * losses[name] for name in chosen)
 
 
@@ -160,7 +236,7 @@ class TargetScores:
         self.sums: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def add(self, raw: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> None:
+    def add(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor) -> None:
         """The raw numbers of a batch; ``weights (N,)`` of its rows are for the loss alone."""
         losses = self.losses(raw, batch, weights)
         for name, values in raw.items():

@@ -361,7 +361,7 @@ def require_discriminators(task: AnalysisTask) -> None:
     """Raise an error where the analysis names no discriminator to judge a tagger by."""
     if not task.analysis.classes:
         raise CollidekitError(
-            f"{task.config}: has no classes, so there is nothing to tell apart; see ResidualTask and the report"
+            f"{task.config}: has no classes, so there is nothing to tell apart; see ResidualTask, AssignmentTask and the report"
         )
     if not task.analysis.discriminators:
         raise CollidekitError(

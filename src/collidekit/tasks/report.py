@@ -11,6 +11,7 @@ import luigi
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.dataset.warnings import data_warnings
+from collidekit.evaluation.assignment import EVENT
 from collidekit.evaluation.classification.efficiency import efficiency_in_bins, quantile_edges
 from collidekit.evaluation.classification.metrics import ClassCount, classification_metrics
 from collidekit.evaluation.classification.trees import lost_note
@@ -36,6 +37,7 @@ from collidekit.evaluation.residuals import Residuals
 from collidekit.files import write_json
 from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal
+from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.importance import ImportanceTask
 from collidekit.tasks.inference import PredictionTask
@@ -64,6 +66,7 @@ class ReportTask(PredictionTask):
                 else {}
             ),
             **({"residuals": ResidualTask.req(self)} if self.analysis.regressions else {}),
+            **({"assignment": AssignmentTask.req(self)} if self.analysis.assignments else {}),
             "inputs": self._inputs(),
             **({"importance": ImportanceTask.req(self)} if self.explain else {}),
         }
@@ -85,9 +88,13 @@ class ReportTask(PredictionTask):
         plots.mkdir(parents=True, exist_ok=True)
         inference = needed["inference"]
         judged = self._of_classes(plots) if self.analysis.classes else _Judged()
-        if self.analysis.regressions:
-            judged.sections.append(needed["residuals"].section())
+        for kind in ("residuals", "assignment"):
+            if kind in needed:
+                judged.sections.append(needed[kind].section())
         judged.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
+        for entry in needed["assignment"].read() if "assignment" in needed else ():
+            if entry.what == EVENT and entry.complete:
+                judged.headline[f"efficiency of {entry.target}"] = str(entry.complete)
         manifest = read_manifest(inference.dataset_task().folder)
         write_report(
             self.folder / "report.html",

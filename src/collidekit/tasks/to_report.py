@@ -10,6 +10,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.ensemble import EnsembleResult, RocLine
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed
+from collidekit.tasks.assignment import assignment_table
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.report import ReportTask
@@ -72,7 +73,7 @@ def run_to_report(task: ReportTask) -> None:
         return
     _train_each(console, task)
     needed: dict[str, AnalysisTask] = task.requires()
-    table = needed.pop("roc", None) or needed.pop("residuals")
+    table = needed.pop(next(name for name in ("roc", "residuals", "assignment") if name in needed))
     for other in needed.values():
         run_with_requirements(other)
     if shown := table.complete():
@@ -104,6 +105,8 @@ def _print_table(console: Console, task: ReportTask) -> None:
             tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
     if "residuals" in needed and needed["residuals"].complete():
         tables += [residual_table(needed["residuals"].read(), task.title)]
+    if "assignment" in needed and needed["assignment"].complete():
+        tables += [assignment_table(needed["assignment"].read(), task.title)]
     for table in tables:
         console.print(table)
     if note := InferenceTask.req(task).overlap_note:

@@ -59,7 +59,7 @@ class Checkpoint:
         usual = TrainingConfig()
         rows = [("analysis", repr(self.analysis))]
         rows += [("classes", ", ".join(self.analysis.classes))] if self.analysis.classes else []
-        rows += [(f"values of {name}", ", ".join(target.values)) for name, target in self.analysis.regressions.items()]
+        rows += [(f"values of {name}", ", ".join(target.values)) for name, target in self.analysis.row_targets.items()]
         if self.temperature:
             rows.append(("temperature", f"{self.temperature.value:.4g} ± {self.temperature.error:.2g}"))
         rows += [(name, str(value)) for name, value in self.config if value != getattr(usual, name)]
@@ -269,7 +269,7 @@ def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
     if list(trained.classes) != list(given.classes):
         theirs, ours = (", ".join(analysis.classes) or "none" for analysis in (trained, given))
         raise CollidekitError(f"{path}: is of another analysis: its classes are {theirs}, not {ours}")
-    values = [{name: list(target.values) for name, target in a.regressions.items()} for a in (trained, given)]
+    values = [{name: list(target.values) for name, target in a.row_targets.items()} for a in (trained, given)]
     if values[0] != values[1]:
         raise CollidekitError(
             f"{path}: is of another analysis: its targets of rows are {values[0] or 'none'}, not {values[1] or 'none'}"

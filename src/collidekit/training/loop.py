@@ -320,7 +320,7 @@ class Training:
 
     def _loss_of_values(self) -> float:
         """That of the targets of rows, of the last validation."""
-        names = self.tagger.regressions
+        names = self.analysis.row_targets
         return sum(self.analysis.targets[name].weight * self.target_scores[f"loss_{name}"] for name in names)
 
     def _kept(self) -> Tagger:

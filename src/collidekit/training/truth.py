@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from collidekit.analysis.targets import Regression
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
@@ -19,7 +20,7 @@ class KnownValues:
     """Values (N, V) of each target of rows in which all of its values are known, of the first million training rows."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self.dataset, self.targets = dataset, dataset.analysis.regressions
+        self.dataset, self.targets = dataset, dataset.analysis.row_targets
         self._parts: dict[str, list[Array]] = {name: [] for name in self.targets}
         self._rows = 0
 
@@ -50,8 +51,9 @@ class KnownValues:
     def _check_logarithms(self, batch: Batch) -> None:
         """Raise an error where a value that is learned as its logarithm has none."""
         for name, target in self.targets.items():
-            bad = torch.nonzero(batch.truth[name] <= 0)
-            if target.scale == "log" and len(bad):
+            if not isinstance(target, Regression) or target.scale != "log":
+                continue
+            if len(bad := torch.nonzero(batch.truth[name] <= 0)):
                 row, column = bad[0].tolist()
                 file, entry = batch.source[row].tolist()
                 raise CollidekitError(

@@ -3,6 +3,7 @@
 The answer is the list of written files; its ``figure`` is the matplotlib figure, and a notebook shows it.
 """
 
+from collidekit.evaluation.plots.assignment import plot_assignment
 from collidekit.evaluation.plots.confusion import plot_confusion_matrix, plot_confusion_relegated
 from collidekit.evaluation.plots.efficiency import plot_efficiency
 from collidekit.evaluation.plots.inputs import plot_input
@@ -22,6 +23,7 @@ from collidekit.evaluation.plots.significance import (
 from collidekit.evaluation.plots.training import plot_loss_curves
 
 __all__ = [
+    "plot_assignment",
     "plot_attacked_shapes",
     "plot_boundary",
     "plot_carried",

@@ -1,0 +1,72 @@
+"""The ways to fill the slots of a parent with the constituents of a row."""
+
+from functools import lru_cache
+from itertools import combinations as pairs_of
+from itertools import pairwise
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+
+@frozen
+class Combinations:
+    """All C ways to fill n slots. In ``filled (C, n)`` stand positions below ``sizes``; a slot that is empty has its size.
+
+    Slots that may be exchanged are filled in ascending order, and no constituent stands twice.
+    """
+
+    filled: Tensor
+    sizes: tuple[int, ...]
+    alike: tuple[tuple[int, ...], ...]
+    _numbers: Tensor  # of each cell of the cube of all positions, -1 where there is no such combination
+
+    @property
+    def empty(self) -> Tensor:
+        """The number of empty slots of each combination (C,)."""
+        return (self.filled == self.filled.new_tensor(self.sizes)).sum(dim=1)
+
+    def possible(self, counts: Tensor) -> Tensor:
+        """Return which combinations (N, C) rows have, with so many constituents (N, n) for each slot."""
+        sizes = self.filled.new_tensor(self.sizes)
+        return ((self.filled < counts[:, None]) | (self.filled == sizes)).all(dim=2)
+
+    def number(self, positions: Tensor) -> Tensor:
+        """Return the combinations (N,) of positions (N, n) of the slots, where -1 is an empty slot."""
+        sizes = positions.new_tensor(self.sizes)
+        positions = torch.where(positions < 0, sizes, positions)
+        for group in self.alike:
+            positions = positions.index_copy(
+                1, positions.new_tensor(group), positions[:, list(group)].sort(dim=1).values
+            )
+        return self._numbers.to(positions.device)[_cells(positions, self.sizes)]
+
+    def to(self, device: torch.device) -> "Combinations":
+        return Combinations(self.filled.to(device), self.sizes, self.alike, self._numbers.to(device))
+
+
+@lru_cache(maxsize=64)
+def combinations(
+    sizes: tuple[int, ...], alike: tuple[tuple[int, ...], ...], collections: tuple[str, ...]
+) -> Combinations:
+    """Return the combinations of slots filled by collections of these sizes, of which groups ``alike`` may be exchanged."""
+    filled = torch.cartesian_prod(*(torch.arange(size + 1) for size in sizes)).reshape(-1, len(sizes))
+    kept = torch.ones(len(filled), dtype=torch.bool)
+    for group in alike:
+        for a, b in pairwise(group):
+            kept &= (filled[:, a] < filled[:, b]) | (filled[:, a] == sizes[a]) & (filled[:, b] == sizes[b])
+    for a, b in pairs_of(range(len(sizes)), 2):
+        if collections[a] == collections[b]:
+            kept &= (filled[:, a] != filled[:, b]) | (filled[:, a] == sizes[a])
+    filled = filled[kept]
+    numbers = torch.full((int(torch.tensor(sizes).add(1).prod()),), -1)
+    numbers[_cells(filled, sizes)] = torch.arange(len(filled))
+    return Combinations(filled, sizes, alike, numbers)
+
+
+def _cells(positions: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """The places (M,) of positions (M, n) in the flat cube of all positions."""
+    cells = torch.zeros_like(positions[:, 0])
+    for slot, size in enumerate(sizes):
+        cells = cells * (size + 1) + positions[:, slot]
+    return cells
