@@ -1,5 +1,6 @@
 """Checkpoints: weights, the resolved configuration and all that is needed to go on. Loaded weights-only, never unpickled."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import isdir, isfile  # pathlib's raise an error for a name that is too long
@@ -167,7 +168,8 @@ def load_content(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         return load_model(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of torch, about pickles that it then refuses
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise CollidekitError(
             f"{path}: not a readable checkpoint (it is damaged, or holds objects that could run code, which are never loaded)"

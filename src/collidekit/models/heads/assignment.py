@@ -11,6 +11,7 @@ from itertools import combinations as pairs_of
 import torch
 from attrs import frozen
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.targets import Assignment
@@ -21,7 +22,7 @@ from collidekit.models.pair_features import EPSILON, FEATURES, pair_features
 from collidekit.reconstruction.assignment import best_assignment
 
 RANK = 32
-"""Hidden units for each combination."""
+"""Hidden units of each constituent, pair and triple."""
 FULL = 1e4
 """What an empty slot costs, in logarithms of probabilities: more than any of these can make good."""
 CENTRE, WIDTH = (0.0, -2.0, 0.0, 6.0), (2.0, 2.0, 1.0, 3.0)
@@ -77,7 +78,8 @@ class AssignmentHead(nn.Module):
 
     def forward(self, embedding: Embedding, inputs: Mapping[str, Input]) -> Scores:
         dense = {name: Dense.of(inputs[name], embedding.constituents[name]) for name in collections_used(self.target)}
-        return {parent: head(embedding.row, dense) for parent, head in self.heads.items()}
+        kinematics: dict[tuple[str, str], Tensor] = {}
+        return {parent: head(embedding.row, dense, kinematics) for parent, head in self.heads.items()}
 
 
 def columns_of(target: Assignment) -> tuple[str, ...]:
@@ -155,7 +157,7 @@ class Dense:
 
 
 class ParentHead(nn.Module):
-    """The score of a combination: a layer of what its constituents, their products, pairs, and the row have to say."""
+    """The score of a combination: a sum over its constituents, its pairs, and all three, so that the cost is that of pairs."""
 
     def __init__(self, parent: str, target: Assignment, inputs: Mapping[str, Collection], network: Network) -> None:
         super().__init__()
@@ -164,90 +166,149 @@ class ParentHead(nn.Module):
         self.partner = target.partner_of(parent)
         self.kinds = [next(k for k, group in enumerate(self.alike) if slot in group) for slot in range(len(self.slots))]
         widths = [network.width_of(self.slots[group[0]]) for group in self.alike]
-        self.sums = nn.ModuleList(nn.Linear(width, RANK) for width in widths)
-        self.products = nn.ModuleList(nn.Linear(width, RANK, bias=False) for width in widths)
-        self.absent = nn.Parameter(torch.zeros(len(widths), RANK))
-        self.row = nn.Linear(network.row_width, RANK, bias=False)
-        moving = [bool(inputs[name].momenta) for name in self.slots]
-        self.moving_pairs = [(s, t) for s, t in pairs_of(range(len(self.slots)), 2) if moving[s] and moving[t]]
-        self.pairs = nn.ModuleDict({self._pair(s, t): _kinematics(len(FEATURES)) for s, t in self.moving_pairs})
-        self.triple = _kinematics(1) if len(self.slots) == 3 and all(moving) else None
-        self.beside = self.beside_pairs = None
+        self.moving = moving = [bool(inputs[name].momenta) for name in self.slots]
+        beside = [0, 0]
         if self.partner:
-            self.beside = nn.Linear(network.width_of(self.partner[0]), RANK, bias=False)
-            if inputs[self.partner[0]].momenta and all(moving):
-                self.beside_pairs = nn.ModuleList(_kinematics(len(FEATURES)) for _ in widths)
-        self.output = nn.Sequential(nn.SiLU(), nn.Linear(RANK, 1))
+            beside = [network.width_of(self.partner[0]), bool(inputs[self.partner[0]].momenta)]
+        self.pair_slots = list(pairs_of(range(len(self.slots)), 2))
+        self.singles = nn.ModuleList(
+            SingleScore(width, network.row_width, beside[0], bool(beside[1]) and all(moving)) for width in widths
+        )
+        self.pairs = nn.ModuleDict(
+            {
+                self._pair(s, t): PairScore(
+                    (widths[self.kinds[s]], widths[self.kinds[t]]),
+                    network.row_width,
+                    moving[s] and moving[t],
+                    self._alike(s, t),
+                )
+                for s, t in self.pair_slots
+            }
+        )
+        self.triple = TripleScore(widths, self.kinds, all(moving)) if len(self.slots) == 3 else None
 
     def _pair(self, s: int, t: int) -> str:
-        return "_".join(map(str, sorted((self.kinds[s], self.kinds[t]))))
+        return f"{self.kinds[s]}_{self.kinds[t]}"
 
-    def forward(self, row: Tensor, dense: Mapping[str, Dense]) -> ParentScores:
+    def _alike(self, s: int, t: int) -> bool:
+        return self.kinds[s] == self.kinds[t]
+
+    def _features(
+        self, s: int, t: int, dense: Mapping[str, "Dense"], known: dict[tuple[str, str], Tensor]
+    ) -> Tensor | None:
+        """The pair features of the collections of two slots, which all parents share."""
+        key = self.slots[s], self.slots[t]
+        if not self.moving[s] or not self.moving[t]:
+            return None
+        if key not in known:
+            known[key] = _pairs(dense[key[0]], dense[key[1]])
+        return known[key]
+
+    def forward(
+        self, row: Tensor, dense: Mapping[str, Dense], kinematics: dict[tuple[str, str], Tensor]
+    ) -> ParentScores:
         own = [dense[name] for name in self.slots]
         sizes = tuple(entry.size for entry in own)
         ways = combinations(sizes, self.alike, tuple(self.slots)).to(row.device)
         columns = ways.filled.unbind(1)
-        hidden = self._of_row(row, dense)[:, None]  # (N, 1, RANK)
-        products = []
-        for slot, (entry, kind, filled) in enumerate(zip(own, self.kinds, columns, strict=True)):
-            sums = self.sums[kind](entry.embedded) + self._beside(slot, entry, dense)
-            absent = self.absent[kind].to(sums).expand(len(sums), 1, -1)
-            hidden = hidden + torch.cat([sums, absent], dim=1).index_select(1, filled)
-            products.append(_with_none(self.products[kind](entry.embedded)).index_select(1, filled))
-        for s, t in pairs_of(range(len(own)), 2):
-            hidden = hidden + products[s] * products[t]
-        if len(own) == 3:
-            hidden = hidden + products[0] * products[1] * products[2]
-        for s, t in self.moving_pairs:
-            found = self.pairs[self._pair(s, t)](_pairs(own[s], own[t]))  # (N, L, L', RANK)
-            flat = nn.functional.pad(found, (0, 0, 0, 1, 0, 1)).flatten(1, 2)
-            hidden = hidden + flat.index_select(1, columns[s] * (sizes[t] + 1) + columns[t])
+        partner = None
+        if self.partner:
+            embedded, momenta = _constituent(dense[self.partner[0]], self.partner[1])
+            partner = Dense(embedded[:, None], None if momenta is None else momenta[:, None], own[0].counts)
+        scores: Tensor | float = 0.0
+        for entry, kind, filled in zip(own, self.kinds, columns, strict=True):
+            scores = scores + self.singles[kind](entry, row, partner).index_select(1, filled)
+        known: dict[tuple[str, str, str], Tensor] = {}
+        for s, t in self.pair_slots:
+            key = self._pair(s, t), self.slots[s], self.slots[t]
+            if key not in known:  # (N, L, L')
+                known[key] = self.pairs[key[0]](own[s], own[t], row, self._features(s, t, dense, kinematics))
+            flat = nn.functional.pad(known[key], (0, 1, 0, 1)).flatten(1)
+            scores = scores + flat.index_select(1, columns[s] * (sizes[t] + 1) + columns[t])
         if self.triple is not None:
-            hidden = hidden + self._triple(own, ways)
-        scores = self.output(hidden).squeeze(2)
+            scores = scores + self.triple(own, ways)
+        assert isinstance(scores, Tensor)
         scores = scores if scores.dtype == torch.float64 else scores.float()
         possible = ways.possible(torch.stack([entry.counts for entry in own], dim=1))
         return ParentScores(scores.masked_fill(~possible, -torch.inf).log_softmax(dim=1), ways)
 
-    def _of_row(self, row: Tensor, dense: Mapping[str, Dense]) -> Tensor:
-        found: Tensor = self.row(row)
-        if self.beside is not None and self.partner is not None:
-            embedded, _ = _constituent(dense[self.partner[0]], self.partner[1])
-            found = found + self.beside(embedded)
-        return found
 
-    def _beside(self, slot: int, entry: Dense, dense: Mapping[str, Dense]) -> Tensor | float:
-        """What each constituent (N, L, RANK) has in common with the partner."""
-        if self.beside_pairs is None or self.partner is None:
-            return 0.0
-        _, momenta = _constituent(dense[self.partner[0]], self.partner[1])
-        assert momenta is not None
-        partner = Dense(momenta[:, None], momenta[:, None], entry.counts)
-        found: Tensor = self.beside_pairs[self.kinds[slot]](_pairs(entry, partner)).squeeze(2)
-        return found
+class SingleScore(nn.Module):
+    """Scores (N, L + 1) of each constituent in a slot, and last of none."""
 
-    def _triple(self, own: list[Dense], ways: Combinations) -> Tensor:
-        """What the mass of all three (N, C, RANK) says; nothing where one is missing."""
-        assert self.triple is not None
-        momenta = sum(
-            _with_none(_moving(entry)).index_select(1, filled)
-            for entry, filled in zip(own, ways.filled.unbind(1), strict=True)
-        )
-        assert isinstance(momenta, Tensor)
-        precise = momenta.double()
-        mass = precise[..., 3].square() - precise[..., :3].square().sum(dim=-1)
-        logarithm = (mass.clamp(min=EPSILON).log() - 2 * 5.0).to(momenta.dtype)[..., None]  # around 150 GeV
-        found: Tensor = self.triple(logarithm)
-        return found * (ways.empty == 0)[:, None].to(found)
+    def __init__(self, width: int, row_width: int, beside: int, moving: bool) -> None:
+        super().__init__()
+        self.own, self.row = nn.Linear(width, RANK), nn.Linear(row_width, RANK, bias=False)
+        self.beside = nn.Linear(beside, RANK, bias=False) if beside else None
+        self.kinematics = nn.Linear(len(FEATURES), RANK, bias=False) if moving else None
+        self.inner = nn.Linear(RANK, RANK)
+        self.output, self.absent = nn.Linear(RANK, 1), nn.Linear(row_width, 1)
+
+    def forward(self, entry: Dense, row: Tensor, partner: Dense | None) -> Tensor:
+        hidden = self.own(entry.embedded) + self.row(row)[:, None]
+        if partner is not None and self.beside is not None:
+            hidden = hidden + self.beside(partner.embedded)
+            if self.kinematics is not None:
+                hidden = hidden + self.kinematics(_pairs(entry, partner)).squeeze(2)
+        scores = self.output(silu(self.inner(silu(hidden)))).squeeze(2)
+        return torch.cat([scores, self.absent(row)], dim=1)
 
 
-def _kinematics(features: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(features, RANK), nn.SiLU(), nn.Linear(RANK, RANK))
+class PairScore(nn.Module):
+    """Scores (N, L, L') of two constituents in two slots; the same in either order where the slots are alike."""
+
+    def __init__(self, widths: tuple[int, int], row_width: int, moving: bool, alike: bool) -> None:
+        super().__init__()
+        self.sums = nn.ModuleList([nn.Linear(widths[0], RANK)] + [nn.Linear(widths[1], RANK)] * (not alike))
+        self.products = nn.ModuleList([nn.Linear(widths[0], RANK)] + [nn.Linear(widths[1], RANK)] * (not alike))
+        self.row = nn.Linear(row_width, RANK, bias=False)
+        self.kinematics = nn.Linear(len(FEATURES), RANK, bias=False) if moving else None
+        self.inner, self.output = nn.Linear(RANK, RANK), nn.Linear(RANK, 1)
+
+    def forward(self, one: Dense, two: Dense, row: Tensor, features: Tensor | None) -> Tensor:
+        sums = self.sums[0](one.embedded)[:, :, None] + self.sums[-1](two.embedded)[:, None]
+        products = self.products[0](one.embedded)[:, :, None] * self.products[-1](two.embedded)[:, None]
+        hidden = sums + products + self.row(row)[:, None, None]  # (N, L, L', RANK)
+        if self.kinematics is not None:
+            hidden = hidden + self.kinematics(features)
+        scores: Tensor = self.output(silu(self.inner(silu(hidden)))).squeeze(3)
+        return scores
 
 
-def _with_none(values: Tensor) -> Tensor:
-    """Values (N, L, F), and 0 behind them for the slot that is empty."""
-    return nn.functional.pad(values, (0, 0, 0, 1))
+class TripleScore(nn.Module):
+    """Scores (N, C) of all three constituents: a product of their embeddings, and what their mass says; 0 where one is missing."""
+
+    def __init__(self, widths: list[int], kinds: list[int], moving: bool) -> None:
+        super().__init__()
+        self.kinds = kinds
+        self.factors = nn.ModuleList(nn.Linear(width, RANK) for width in widths)
+        self.mass = nn.Sequential(nn.Linear(1, RANK), nn.SiLU(), nn.Linear(RANK, 1)) if moving else None
+
+    def forward(self, own: list[Dense], ways: Combinations) -> Tensor:
+        a, b, c = (self.factors[kind](entry.embedded) for entry, kind in zip(own, self.kinds, strict=True))
+        first = (a[:, :, None] * b[:, None]).flatten(1, 2)  # (N, L L', RANK)
+        cube = torch.bmm(first, c.transpose(1, 2)) * RANK**-0.5
+        cube = cube.view(len(a), a.shape[1], b.shape[1], c.shape[1])
+        if self.mass is not None:
+            cube = cube + self.mass(_log_mass(own)[..., None]).squeeze(-1)
+        i, j, k = ways.filled.unbind(1)
+        full = ways.empty == 0
+        sizes = ways.sizes
+        place = torch.where(full, (i * sizes[1] + j) * sizes[2] + k, 0)
+        if cube[0].numel() == 0:
+            return cube.new_zeros(len(cube), len(place))
+        scores: Tensor = cube.flatten(1).index_select(1, place) * full
+        return scores
+
+
+def _log_mass(own: list[Dense]) -> Tensor:
+    """ln m² (N, L, L', L'') of three constituents, shifted to be about 0 at 150 GeV."""
+    a, b, c = (_moving(entry).double() for entry in own)
+    total = a[:, :, None, None] + b[:, None, :, None] + c[:, None, None]
+    mass = total[..., 3].square() - total[..., :3].square().sum(dim=-1)
+    logarithm: Tensor = mass.clamp(min=EPSILON).log() - 10.0
+    found: Tensor = logarithm.to(_moving(own[0]).dtype)
+    return found
 
 
 def _moving(entry: Dense) -> Tensor:
