@@ -1,0 +1,1 @@
+"""Reconstruction of whole events: kinematics, classical methods and spin observables, on arrays."""
