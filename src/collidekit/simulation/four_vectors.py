@@ -25,7 +25,8 @@ def phi_of(p: FloatArray) -> FloatArray:
 
 def mass_of(p: FloatArray) -> FloatArray:
     """Return the mass (...), 0 where its square is negative."""
-    return np.sqrt(np.maximum(p[..., 0] ** 2 - np.sum(p[..., 1:] ** 2, axis=-1), 0.0))
+    square = p[..., 0] ** 2 - np.sum(p[..., 1:] ** 2, axis=-1)
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
 
 def distance(p: FloatArray, q: FloatArray) -> FloatArray:
