@@ -80,5 +80,11 @@ def test_shared_jets_match_nobody() -> None:
 def test_padding(size: int) -> None:
     group = np.array([0, 0, 0, 2, 4, 4])
     found = padded(group, np.arange(6.0), 5, size, -9)
-    expected = [([0, 1, 2] + [-9] * 6)[:size], [-9] * size, ([3] + [-9] * 6)[:size], [-9] * size, ([4, 5] + [-9] * 6)[:size]]
+    expected = [
+        ([0, 1, 2] + [-9] * 6)[:size],
+        [-9] * size,
+        ([3] + [-9] * 6)[:size],
+        [-9] * size,
+        ([4, 5] + [-9] * 6)[:size],
+    ]
     assert found.tolist() == expected
