@@ -96,19 +96,19 @@ def test_functions_of_momenta_are_those_of_the_directions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("matrix", "c_hel", "c_han"),
+    ("matrix", "mean_c_hel", "mean_c_han"),
     [
         (np.zeros((3, 3)), 0, 0),
         (-np.eye(3), 1 / 3, 1 / 9),  # spin singlet
         (np.diag([-1.0, 1.0, 1.0]), -1 / 9, -1 / 3),  # 3P0 along k
     ],
 )
-def test_closed_values(matrix: np.ndarray, c_hel: float, c_han: float) -> None:
+def test_closed_values(matrix: np.ndarray, mean_c_hel: float, mean_c_han: float) -> None:
     """<l+_i l-_j> = -C_ij / 9, measured on weighted toy decays."""
     directions = decay_directions(*toy(200_000)["p"])
     weights = correlated(directions, np.broadcast_to(matrix, (200_000, 3, 3)))
     assert weights.min() >= 0
-    for cosine, expected in ((directions.c_hel, c_hel), (directions.c_han, c_han)):
+    for cosine, expected in ((directions.c_hel, mean_c_hel), (directions.c_han, mean_c_han)):
         d, error = spin_marker(cosine, weights)
         assert error < 0.02
         assert d == pytest.approx(-3 * expected, abs=4 * error)
@@ -120,11 +120,11 @@ def test_closed_values_are_exact_on_a_grid_of_directions() -> None:
     plus, minus = (v.reshape(-1, 3) for v in np.broadcast_arrays(axes[:, None], axes[None]))
     directions = decay_directions(*toy(36)["p"])
     fixed = type(directions)(plus, minus, np.tile(np.eye(3), (36, 1, 1)), directions.beta, directions.cos_theta)
-    for matrix, c_hel, c_han in ((-np.eye(3), 1 / 3, 1 / 9), (np.diag([-1.0, 1, 1]), -1 / 9, -1 / 3)):
+    for matrix, mean_c_hel, mean_c_han in ((-np.eye(3), 1 / 3, 1 / 9), (np.diag([-1.0, 1, 1]), -1 / 9, -1 / 3)):
         weights = correlated(fixed, np.tile(matrix, (36, 1, 1)))
         assert weights.mean() == pytest.approx(1, abs=1e-14)
-        assert np.mean(weights * fixed.c_hel) == pytest.approx(c_hel, abs=1e-14)
-        assert np.mean(weights * fixed.c_han) == pytest.approx(c_han, abs=1e-14)
+        assert np.mean(weights * fixed.c_hel) == pytest.approx(mean_c_hel, abs=1e-14)
+        assert np.mean(weights * fixed.c_han) == pytest.approx(mean_c_han, abs=1e-14)
 
 
 def grid() -> tuple[np.ndarray, np.ndarray]:
