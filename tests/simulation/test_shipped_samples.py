@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import uproot
 
+from collidekit.reconstruction.spin import spin_marker
+
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
@@ -25,7 +27,7 @@ def flavour() -> ak.Array:
     return read("jet_flavour/train.root")
 
 
-@pytest.mark.parametrize("sample", ["top_tagging", "jet_flavour"])
+@pytest.mark.parametrize("sample", ["top_tagging", "jet_flavour", "ttbar_dilepton"])
 def test_sizes(sample: str) -> None:
     assert sum(path.stat().st_size for path in (SAMPLES / sample).glob("*.root")) < 8_000_000
 
@@ -83,3 +85,38 @@ def test_secondary_vertices(flavour: ak.Array) -> None:
     assert 0 < share[0] < 0.05, "fakes and long-lived hadrons"
     mass = {value: ak.mean(flavour.sv_mass[flavour.jet_flavour == value]) for value in (5, 4)}
     assert mass[5] > mass[4]
+
+
+@pytest.fixture(scope="module")
+def ttbar() -> ak.Array:
+    return ak.concatenate([read(f"ttbar_dilepton/{part}.root") for part in ("train", "test")])
+
+
+def test_top_pairs_are_counted_once(ttbar: ak.Array) -> None:
+    event = ttbar.event.to_numpy()
+    assert np.bincount(event // 10**9).tolist() == [0, 7000, 3000]
+    measured = zip(ttbar.met_met.tolist(), ttbar.met_phi.tolist(), strict=True)
+    assert len(set(event.tolist())) == len(set(measured)) == 10_000, "no event stands there twice"
+
+
+def test_jets_of_top_pairs(ttbar: ak.Array) -> None:
+    b, bbar = (ttbar[f"truth_{name}_jet_index"].to_numpy() for name in ("b", "bbar"))
+    assert np.mean((b >= 0) & (bbar >= 0)) == pytest.approx(0.72, abs=0.02)
+    flavour, tag = (ak.flatten(ttbar[name]).to_numpy() for name in ("jet_truth_flavour", "jet_b_tag"))
+    for quantile, efficiency in ((2, 0.85), (3, 0.77), (4, 0.70), (5, 0.60)):
+        assert np.mean(tag[flavour == 5] >= quantile) == pytest.approx(efficiency, abs=0.02)
+    assert np.mean(tag[flavour == 0] >= 3) == pytest.approx(0.009, abs=0.002)
+
+
+def test_spin_of_top_pairs(ttbar: ak.Array) -> None:
+    """The selection moves D by less than the error of 10,000 events."""
+    for kind, injected in (("none", 0.0), ("sm", -0.2265), ("singlet", -1.0)):
+        d, error = spin_marker(ttbar.truth_c_hel.to_numpy(), ttbar[f"weight_spin_{kind}"].to_numpy())
+        assert error < 0.02
+        assert abs(d - injected) < 3 * error
+
+
+def test_neutrinos_of_top_pairs(ttbar: ak.Array) -> None:
+    x = ttbar.met_met * np.cos(ttbar.met_phi) - ttbar.truth_nu_px - ttbar.truth_nubar_px
+    low, high = np.quantile(x.to_numpy(), [0.16, 0.84])
+    assert (high - low) / 2 == pytest.approx(16, abs=1)

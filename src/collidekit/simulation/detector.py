@@ -83,10 +83,10 @@ def _track_pt_scale(seen: Particles, detector: Detector, rng: np.random.Generato
     region = np.digitize(np.abs(seen.eta), [0.5, 1.5])
     constant = np.array(detector.track_pt_constant)[region]
     slope = np.array(detector.track_pt_slope)[region]
-    return _lognormal(np.hypot(constant, slope * seen.pt), rng)
+    return lognormal(np.hypot(constant, slope * seen.pt), rng)
 
 
-def _lognormal(relative: FloatArray, rng: np.random.Generator) -> FloatArray:
+def lognormal(relative: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Positive factors of mean 1 and the given relative width."""
     width = np.sqrt(np.log1p(relative**2))
     factors: FloatArray = np.exp(width * rng.standard_normal(len(relative)) - width**2 / 2)
@@ -114,7 +114,7 @@ def _neutral_towers(
     ):
         true = sums(index, seen.energy * share, len(tower))
         charged = sums(index, track_momentum * share, len(tower))
-        measured = true * _lognormal(resolution(true) / np.maximum(true, 1e-3), rng)
+        measured = true * lognormal(resolution(true) / np.maximum(true, 1e-3), rng)
         neutral = measured - charged
         keep = (neutral > layer_min) & (neutral > resolution(measured))
         places.append(tower[keep])

@@ -29,6 +29,9 @@ def check_output(output: Path) -> None:
 def write_tree(output: Path, parts: Iterable[Columns], made: str = "") -> None:
     """Write the parts one after the other as `tree`, and how they were made as the text `simulated`.
 
+    Branches of a collection are named `<collection>_<field>`, its length `n<collection>`. The fields of a collection without a
+    name are whole names of branches; its length is `N_jets`.
+
     On any error or interrupt nothing is left behind.
     """
     temporary = output.with_name(f".{output.name}.{os.getpid()}.partial")
@@ -37,7 +40,8 @@ def write_tree(output: Path, parts: Iterable[Columns], made: str = "") -> None:
             tree = None
             for basket in _baskets(parts):
                 if tree is None:
-                    tree = file.mktree("tree", {name: ak.type(values) for name, values in _arrays(basket).items()})
+                    types = {name: ak.type(values) for name, values in _arrays(basket).items()}
+                    tree = file.mktree("tree", types, counter_name=lambda name: f"n{name}" if name else "N_jets")
                 tree.extend(_arrays(basket))
             if made:
                 file["simulated"] = made

@@ -14,6 +14,10 @@ from collidekit.simulation.columns import Columns
 from collidekit.simulation.jet_flavour import jet_flavour
 from collidekit.simulation.moons import OF_THE_ANALYSIS, Moons, moons
 from collidekit.simulation.top_tagging import top_tagging
+from collidekit.simulation.ttbar_dilepton import SETTINGS as OF_DILEPTON
+from collidekit.simulation.ttbar_dilepton import ttbar_dilepton
+from collidekit.simulation.ttbar_hadronic import SETTINGS as OF_HADRONIC
+from collidekit.simulation.ttbar_hadronic import ttbar_hadronic
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Sample:
     requires: tuple[str, ...] = ("pythia8mc", "fastjet")
     rows: str = "jets"
     settings: Mapping[str, float] = field(default_factory=dict)  # that it has, with their defaults
+    is_hdf5: bool = False  # columns are named by their path in an HDF5 file; others are branches of a tree
 
 
 OF_MOONS = {name: value for name, value in asdict(Moons()).items() if name not in OF_THE_ANALYSIS}
@@ -33,6 +38,8 @@ SAMPLES = {
     "top-tagging": Sample(top_tagging, rows_per_job=200),
     "jet-flavour": Sample(jet_flavour, rows_per_job=600),
     "moons": Sample(moons, rows_per_job=1_000_000, requires=(), rows="events", settings=OF_MOONS),
+    "ttbar-dilepton": Sample(ttbar_dilepton, rows_per_job=500, rows="events", settings=OF_DILEPTON),
+    "ttbar-hadronic": Sample(ttbar_hadronic, rows_per_job=500, rows="events", settings=OF_HADRONIC, is_hdf5=True),
 }
 
 

@@ -10,6 +10,7 @@ from collidekit.errors import CollidekitError
 from collidekit.progress import counting
 from collidekit.simulation.columns import Columns, round_mantissa
 from collidekit.simulation.flavour_lines import is_lines, read_tree, write_lines
+from collidekit.simulation.hdf5_output import is_hdf5, write_hdf5
 from collidekit.simulation.jobs import plan, run
 from collidekit.simulation.output import check_output, write_tree
 from collidekit.simulation.samples import check_settings, find_sample
@@ -31,6 +32,7 @@ def simulate(
 
     With a name that ends in `.json`, `.jsonl` or one of these and `.gz`, jets of the sample jet-flavour are written as lines of
     the layout `jet_flavour_2016`; `source` is a ROOT file of the sample, whose first jets are taken in place of new ones.
+    The sample ttbar-hadronic is written as HDF5, under a name that ends in `.h5` or `.hdf5`.
 
     The content depends on the sample, the number of jets and the seed, not on the number of worker processes.
     `settings` are those that the sample has. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,
@@ -43,11 +45,18 @@ def simulate(
     _check_range("workers", workers, 1, 1024)
     if mantissa_bits is not None:
         _check_range("mantissa bits", mantissa_bits, 1, 23)
+        if chosen.is_hdf5:
+            raise CollidekitError(
+                f"{sample} has no collections whose mantissa bits could be rounded; its file is compressed"
+            )
     output = Path(output)
     check_output(output)
     if (is_lines(output) or source) and sample != "jet-flavour":
         what = "--from is" if source else f"{output.name}: JSON lines are"
         raise CollidekitError(f"{what} for the sample jet-flavour, not for {sample}")
+    if chosen.is_hdf5 != is_hdf5(output):
+        wanted = ".h5 or .hdf5" if chosen.is_hdf5 else ".root"
+        raise CollidekitError(f"{output.name}: {sample} is written under a name that ends in {wanted}")
 
     parts: Iterable[Columns] = (
         read_tree(source, jets) if source else run(plan(sample, seed, jets, settings or {}), workers)
@@ -59,6 +68,8 @@ def simulate(
     counted = _with_progress(parts, sample, jets, chosen.rows)
     if is_lines(output):
         write_lines(output, counted)
+    elif chosen.is_hdf5:
+        write_hdf5(output, counted, json.dumps(made))
     else:
         write_tree(output, counted, json.dumps(made) if chosen.settings else "")
     return output

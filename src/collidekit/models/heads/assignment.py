@@ -287,18 +287,18 @@ class TripleScore(nn.Module):
     def forward(self, own: list[Dense], ways: Combinations) -> Tensor:
         a, b, c = (self.factors[kind](entry.embedded) for entry, kind in zip(own, self.kinds, strict=True))
         first = (a[:, :, None] * b[:, None]).flatten(1, 2)  # (N, L L', RANK)
-        cube = torch.bmm(first, c.transpose(1, 2)) * RANK**-0.5
-        cube = cube.view(len(a), a.shape[1], b.shape[1], c.shape[1])
+        products = torch.bmm(first, c.transpose(1, 2)) * RANK**-0.5
+        cube: Tensor = products.view(len(a), a.shape[1], b.shape[1], c.shape[1])
         if self.mass is not None:
             cube = cube + self.mass(_log_mass(own)[..., None]).squeeze(-1)
         i, j, k = ways.filled.unbind(1)
         full = ways.empty == 0
         sizes = ways.sizes
         place = torch.where(full, (i * sizes[1] + j) * sizes[2] + k, 0)
-        if cube[0].numel() == 0:
+        if min(sizes) == 0:
             return cube.new_zeros(len(cube), len(place))
-        scores: Tensor = cube.flatten(1).index_select(1, place) * full
-        return scores
+        found: Tensor = cube.flatten(1).index_select(1, place) * full
+        return found
 
 
 def _log_mass(own: list[Dense]) -> Tensor:

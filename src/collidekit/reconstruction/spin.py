@@ -1,0 +1,119 @@
+"""Spin correlation of top pairs in dileptonic decays: c_hel, c_han and D.
+
+Four-momenta are arrays (..., 4) of (E, px, py, pz) in one unit. Leptons are measured each in the rest frame of its own top,
+which is reached from the laboratory through the rest frame of the top pair, by pure boosts without a rotation in between.
+Coefficients for weights stand in ``spin_weights.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class DecayDirections:
+    """Directions of both leptons and the helicity basis of each event; all axes are those of the top-pair frame.
+
+    `basis` holds the unit vectors k (top), r and n as rows: r is the beam axis minus its part along k, and n is r x k
+    (arXiv 2003.02280). Events whose momenta are not those of two massive tops are NaN.
+    """
+
+    plus: Floats  # (..., 3) unit vector of l+ in the rest frame of the top
+    minus: Floats  # (..., 3) unit vector of l- in the rest frame of the antitop
+    basis: Floats  # (..., 3, 3)
+    beta: Floats  # (...) velocity of the top in the top-pair frame
+    cos_theta: Floats  # (...) of the angle between top and beam axis (+z) there
+
+    @property
+    def c_hel(self) -> Floats:
+        """Cosine of the angle between both leptons, (...)."""
+        return _dot(self.plus, self.minus)
+
+    @property
+    def c_han(self) -> Floats:
+        """c_hel with the component of one lepton along the top direction k reversed, (...)."""
+        k = self.basis[..., 0, :]
+        return self.c_hel - 2 * _dot(self.plus, k) * _dot(self.minus, k)
+
+
+def decay_directions(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_minus: Floats) -> DecayDirections:
+    """Return the directions of both leptons in their tops' rest frames, from four-momenta (..., 4) in any common frame.
+
+    `beta` and `cos_theta` take +z as the beam axis, so they are meant for momenta in the laboratory. A boost along z before
+    changes nothing.
+    """
+    top, antitop, lepton_plus, lepton_minus = (
+        np.asarray(p, dtype=np.float64) for p in (top, antitop, lepton_plus, lepton_minus)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pair = top + antitop
+        top, antitop, lepton_plus, lepton_minus = (_boost(p, pair) for p in (top, antitop, lepton_plus, lepton_minus))
+        plus = _unit(_boost(lepton_plus, top)[..., 1:])
+        minus = _unit(_boost(lepton_minus, antitop)[..., 1:])
+        k = _unit(top[..., 1:])
+        beta = np.sqrt(_dot(top[..., 1:], top[..., 1:])) / top[..., 0]
+    return DecayDirections(plus, minus, _helicity_basis(k), beta, k[..., 2])
+
+
+def c_hel(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_minus: Floats) -> Floats:
+    """Return the cosine between l+ and l-, each in its own top's rest frame, (...); four-momenta are (..., 4)."""
+    return decay_directions(top, antitop, lepton_plus, lepton_minus).c_hel
+
+
+def c_han(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_minus: Floats) -> Floats:
+    """Return c_hel with one lepton's component along the top direction (in the pair frame) reversed, (...)."""
+    return decay_directions(top, antitop, lepton_plus, lepton_minus).c_han
+
+
+def spin_marker(cosine: Floats, weights: Floats | None = None) -> tuple[float, float]:
+    """Return D = -3 <c_hel> and its statistical error, from c_hel (N,) and weights (N,); weights 1 where none are given.
+
+    Pairs are entangled where D < -1/3 (arXiv 2003.02280). The distribution of c_hel is (1 - D c) / 2. Events with a NaN
+    are left out; the error is that of a weighted mean. NaN where nothing is left or the weights sum to zero.
+    """
+    cosine = np.asarray(cosine, dtype=np.float64)
+    weights = np.ones_like(cosine) if weights is None else np.asarray(weights, dtype=np.float64)
+    there = np.isfinite(cosine) & np.isfinite(weights)
+    cosine, weights = cosine[there], weights[there]
+    total = float(weights.sum())
+    if not total:
+        return float("nan"), float("nan")
+    mean = float((weights * cosine).sum() / total)
+    error = float(np.sqrt((weights**2 * (cosine - mean) ** 2).sum()) / abs(total))
+    return -3 * mean, 3 * error
+
+
+def _helicity_basis(k: Floats) -> Floats:
+    """Rows k, r, n (..., 3, 3); where k is along the beam, any r that is perpendicular to it."""
+    cos_theta = k[..., 2:3]
+    beam = np.array([0.0, 0.0, 1.0])
+    across = beam - cos_theta * k
+    along = np.sum(across**2, axis=-1, keepdims=True) < 1e-24
+    across = np.where(along, np.array([1.0, 0.0, 0.0]) - k[..., 0:1] * k, across)
+    r = _unit(across)
+    return np.stack([k, r, np.cross(r, k)], axis=-2)
+
+
+def _boost(momentum: Floats, frame: Floats) -> Floats:
+    """The momentum (..., 4) in the rest frame of another one (..., 4); NaN where that has no rest frame."""
+    energy, p = frame[..., :1], frame[..., 1:]
+    mass2 = energy**2 - np.sum(p**2, axis=-1, keepdims=True)
+    mass = np.sqrt(np.where((mass2 > 0) & (energy > 0), mass2, np.nan))
+    along = np.sum(p * momentum[..., 1:], axis=-1, keepdims=True)
+    boosted_energy = (energy * momentum[..., :1] - along) / mass
+    factor = (momentum[..., :1] + boosted_energy) / (energy + mass)
+    return np.concatenate([boosted_energy, momentum[..., 1:] - factor * p], axis=-1)
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    return np.asarray(np.sum(a * b, axis=-1))
+
+
+def _unit(v: Floats) -> Floats:
+    length = np.sqrt(np.sum(v**2, axis=-1, keepdims=True))
+    return v / np.where(length > 0, length, np.nan)

@@ -1,0 +1,82 @@
+"""All-hadronic top pairs in the HDF5 layout of SPANet (arXiv 2106.03898): one row an event, jets padded.
+
+Selection: six jets or more with pT > 25 GeV and abs(eta) < 2.5, of which `min_bjets` or more are b-tagged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from collidekit.errors import CollidekitError
+from collidekit.simulation.b_tagging import TAGGED
+from collidekit.simulation.columns import Columns, concatenate, take
+from collidekit.simulation.decay_chains import TopPairs, momenta
+from collidekit.simulation.generator import FloatArray, IntArray, Particles
+from collidekit.simulation.grouping import padded
+from collidekit.simulation.ttbar_objects import MeasuredJets, measure_top_pairs
+from collidekit.simulation.ttbar_process import generate_top_pairs, match_jets, select_jets
+
+MIN_JETS = 6
+SETTINGS = {"energy": 13.0, "max_jets": 10.0, "min_bjets": 0.0}
+
+
+def ttbar_hadronic(
+    events: int, rng: np.random.Generator, energy: float = 13.0, max_jets: float = 10, min_bjets: float = 0
+) -> Columns:
+    """Exactly `events` selected events; columns are named by their path in the file, collections are (N, max_jets).
+
+    Of more than `max_jets` jets those with the largest pT are kept, and a target among the others is missing (-1).
+    """
+    if max_jets not in range(MIN_JETS, 101):
+        raise CollidekitError(f"max_jets={max_jets:g}: must be a whole number from {MIN_JETS} to 100")
+    if min_bjets not in range(7):
+        raise CollidekitError(f"min_bjets={min_bjets:g}: must be a whole number from 0 to 6")
+    parts: list[Columns] = []
+    missing = events
+    for count, particles, pairs in generate_top_pairs(energy, "1 2 3 4 5", rng):
+        jets = select_jets(measure_top_pairs(particles, count, rng).jets)
+        rows = _select_events(jets, count, int(min_bjets))[:missing]
+        parts.append(
+            {
+                **take(_jet_columns(jets, count, int(max_jets)), rows),
+                **take(_target_columns(jets, particles, pairs, int(max_jets)), rows),
+                "EVENT/weight": np.ones(len(rows), dtype=np.float32),
+            }
+        )
+        missing -= len(rows)
+        if not missing:
+            break
+    return {**concatenate(parts), "event": np.arange(events, dtype=np.int64)}
+
+
+def _select_events(jets: MeasuredJets, events: int, min_bjets: int) -> IntArray:
+    counts = np.bincount(jets.event, minlength=events)
+    tagged = np.bincount(jets.event[jets.b_tag >= TAGGED], minlength=events)
+    return np.flatnonzero((counts >= MIN_JETS) & (tagged >= min_bjets))
+
+
+def _jet_columns(jets: MeasuredJets, events: int, max_jets: int) -> Columns:
+    def table(values: FloatArray) -> FloatArray:
+        return padded(jets.event, values, events, max_jets, 0.0)
+
+    found = {
+        "mass": jets.mass,
+        "pt": jets.pt,
+        "eta": jets.eta,
+        "phi": jets.phi,
+        "btag": (jets.b_tag >= TAGGED).astype(np.float64),
+        "btag_quantile": jets.b_tag.astype(np.float64),
+    }
+    columns: Columns = {f"INPUTS/Source/{name}": table(values).astype(np.float32) for name, values in found.items()}
+    return columns | {"INPUTS/Source/MASK": table(np.ones(len(jets.pt))) > 0}
+
+
+def _target_columns(jets: MeasuredJets, particles: Particles, pairs: TopPairs, max_jets: int) -> Columns:
+    """t1 is the top and t2 the antitop; q1 is the down-type quark of the W, q2 the up-type one, before gluon radiation."""
+    rows = np.concatenate([pairs.b[:, :, None], pairs.products_born], axis=2)  # (N, 2, 3)
+    jet = match_jets(jets, momenta(particles, rows.reshape(len(rows), 6)), max_jets)
+    return {
+        f"TARGETS/{top}/{product}": jet[:, 3 * i + j].astype(np.int64)
+        for i, top in enumerate(("t1", "t2"))
+        for j, product in enumerate(("b", "q1", "q2"))
+    }
