@@ -22,7 +22,9 @@ from collidekit.models.pair_features import EPSILON, FEATURES, pair_features
 from collidekit.reconstruction.assignment import best_assignment
 
 RANK = 32
-"""Hidden units of each constituent, pair and triple."""
+"""Hidden units of each constituent and pair."""
+SHARED = 16
+"""Hidden units of each combination, to which constituents, pairs and the mass of a triple add."""
 FULL = 1e4
 """What an empty slot costs, in logarithms of probabilities: more than any of these can make good."""
 CENTRE, WIDTH = (0.0, -2.0, 0.0, 6.0), (2.0, 2.0, 1.0, 3.0)
@@ -157,7 +159,10 @@ class Dense:
 
 
 class ParentHead(nn.Module):
-    """The score of a combination: a sum over its constituents, its pairs, and all three, so that the cost is that of pairs."""
+    """The score of a combination: one small layer of what its constituents, its pairs, and the mass of all three add to it.
+
+    The larger layers work on constituents and pairs, of which there are far fewer than combinations.
+    """
 
     def __init__(self, parent: str, target: Assignment, inputs: Mapping[str, Collection], network: Network) -> None:
         super().__init__()
@@ -172,11 +177,11 @@ class ParentHead(nn.Module):
             beside = [network.width_of(self.partner[0]), bool(inputs[self.partner[0]].momenta)]
         self.pair_slots = list(pairs_of(range(len(self.slots)), 2))
         self.singles = nn.ModuleList(
-            SingleScore(width, network.row_width, beside[0], bool(beside[1]) and all(moving)) for width in widths
+            Single(width, network.row_width, beside[0], bool(beside[1]) and all(moving)) for width in widths
         )
         self.pairs = nn.ModuleDict(
             {
-                self._pair(s, t): PairScore(
+                self._pair(s, t): Pair(
                     (widths[self.kinds[s]], widths[self.kinds[t]]),
                     network.row_width,
                     moving[s] and moving[t],
@@ -185,7 +190,9 @@ class ParentHead(nn.Module):
                 for s, t in self.pair_slots
             }
         )
-        self.triple = TripleScore(widths, self.kinds, all(moving)) if len(self.slots) == 3 else None
+        triple = len(self.slots) == 3 and all(moving)
+        self.mass = nn.Sequential(nn.Linear(1, SHARED), nn.SiLU(), nn.Linear(SHARED, SHARED)) if triple else None
+        self.output = nn.Linear(SHARED, 1)
 
     def _pair(self, s: int, t: int) -> str:
         return f"{self.kinds[s]}_{self.kinds[t]}"
@@ -215,26 +222,27 @@ class ParentHead(nn.Module):
         if self.partner:
             embedded, momenta = _constituent(dense[self.partner[0]], self.partner[1])
             partner = Dense(embedded[:, None], None if momenta is None else momenta[:, None], own[0].counts)
-        scores: Tensor | float = 0.0
+        hidden: Tensor | float = 0.0  # (N, C, SHARED)
         for entry, kind, filled in zip(own, self.kinds, columns, strict=True):
-            scores = scores + self.singles[kind](entry, row, partner).index_select(1, filled)
+            hidden = hidden + self.singles[kind](entry, row, partner).index_select(1, filled)
         known: dict[tuple[str, str, str], Tensor] = {}
         for s, t in self.pair_slots:
             key = self._pair(s, t), self.slots[s], self.slots[t]
-            if key not in known:  # (N, L, L')
+            if key not in known:  # (N, L, L', SHARED)
                 known[key] = self.pairs[key[0]](own[s], own[t], row, self._features(s, t, dense, kinematics))
-            flat = nn.functional.pad(known[key], (0, 1, 0, 1)).flatten(1)
-            scores = scores + flat.index_select(1, columns[s] * (sizes[t] + 1) + columns[t])
-        if self.triple is not None:
-            scores = scores + self.triple(own, ways)
-        assert isinstance(scores, Tensor)
+            flat = nn.functional.pad(known[key], (0, 0, 0, 1, 0, 1)).flatten(1, 2)
+            hidden = hidden + flat.index_select(1, columns[s] * (sizes[t] + 1) + columns[t])
+        if self.mass is not None:
+            hidden = hidden + self.mass(_log_mass(own, ways)) * (ways.empty == 0)[:, None]
+        assert isinstance(hidden, Tensor)
+        scores: Tensor = self.output(silu(hidden)).squeeze(2)
         scores = scores if scores.dtype == torch.float64 else scores.float()
         possible = ways.possible(torch.stack([entry.counts for entry in own], dim=1))
         return ParentScores(scores.masked_fill(~possible, -torch.inf).log_softmax(dim=1), ways)
 
 
-class SingleScore(nn.Module):
-    """Scores (N, L + 1) of each constituent in a slot, and last of none."""
+class Single(nn.Module):
+    """What each constituent in a slot, and last none, adds to the hidden layer (N, L + 1, SHARED)."""
 
     def __init__(self, width: int, row_width: int, beside: int, moving: bool) -> None:
         super().__init__()
@@ -242,7 +250,7 @@ class SingleScore(nn.Module):
         self.beside = nn.Linear(beside, RANK, bias=False) if beside else None
         self.kinematics = nn.Linear(len(FEATURES), RANK, bias=False) if moving else None
         self.inner = nn.Linear(RANK, RANK)
-        self.output, self.absent = nn.Linear(RANK, 1), nn.Linear(row_width, 1)
+        self.output, self.absent = nn.Linear(RANK, SHARED), nn.Linear(row_width, SHARED)
 
     def forward(self, entry: Dense, row: Tensor, partner: Dense | None) -> Tensor:
         hidden = self.own(entry.embedded) + self.row(row)[:, None]
@@ -250,12 +258,12 @@ class SingleScore(nn.Module):
             hidden = hidden + self.beside(partner.embedded)
             if self.kinematics is not None:
                 hidden = hidden + self.kinematics(_pairs(entry, partner)).squeeze(2)
-        scores = self.output(silu(self.inner(silu(hidden)))).squeeze(2)
-        return torch.cat([scores, self.absent(row)], dim=1)
+        there = self.output(silu(self.inner(silu(hidden))))
+        return torch.cat([there, self.absent(row)[:, None]], dim=1)
 
 
-class PairScore(nn.Module):
-    """Scores (N, L, L') of two constituents in two slots; the same in either order where the slots are alike."""
+class Pair(nn.Module):
+    """What two constituents in two slots add (N, L, L', SHARED); the same in either order where the slots are alike."""
 
     def __init__(self, widths: tuple[int, int], row_width: int, moving: bool, alike: bool) -> None:
         super().__init__()
@@ -263,7 +271,7 @@ class PairScore(nn.Module):
         self.products = nn.ModuleList([nn.Linear(widths[0], RANK)] + [nn.Linear(widths[1], RANK)] * (not alike))
         self.row = nn.Linear(row_width, RANK, bias=False)
         self.kinematics = nn.Linear(len(FEATURES), RANK, bias=False) if moving else None
-        self.inner, self.output = nn.Linear(RANK, RANK), nn.Linear(RANK, 1)
+        self.output = nn.Linear(RANK, SHARED)
 
     def forward(self, one: Dense, two: Dense, row: Tensor, features: Tensor | None) -> Tensor:
         sums = self.sums[0](one.embedded)[:, :, None] + self.sums[-1](two.embedded)[:, None]
@@ -271,44 +279,20 @@ class PairScore(nn.Module):
         hidden = sums + products + self.row(row)[:, None, None]  # (N, L, L', RANK)
         if self.kinematics is not None:
             hidden = hidden + self.kinematics(features)
-        scores: Tensor = self.output(silu(self.inner(silu(hidden)))).squeeze(3)
-        return scores
-
-
-class TripleScore(nn.Module):
-    """Scores (N, C) of all three constituents: a product of their embeddings, and what their mass says; 0 where one is missing."""
-
-    def __init__(self, widths: list[int], kinds: list[int], moving: bool) -> None:
-        super().__init__()
-        self.kinds = kinds
-        self.factors = nn.ModuleList(nn.Linear(width, RANK) for width in widths)
-        self.mass = nn.Sequential(nn.Linear(1, RANK), nn.SiLU(), nn.Linear(RANK, 1)) if moving else None
-
-    def forward(self, own: list[Dense], ways: Combinations) -> Tensor:
-        a, b, c = (self.factors[kind](entry.embedded) for entry, kind in zip(own, self.kinds, strict=True))
-        first = (a[:, :, None] * b[:, None]).flatten(1, 2)  # (N, L L', RANK)
-        products = torch.bmm(first, c.transpose(1, 2)) * RANK**-0.5
-        cube: Tensor = products.view(len(a), a.shape[1], b.shape[1], c.shape[1])
-        if self.mass is not None:
-            cube = cube + self.mass(_log_mass(own)[..., None]).squeeze(-1)
-        i, j, k = ways.filled.unbind(1)
-        full = ways.empty == 0
-        sizes = ways.sizes
-        place = torch.where(full, (i * sizes[1] + j) * sizes[2] + k, 0)
-        if min(sizes) == 0:
-            return cube.new_zeros(len(cube), len(place))
-        found: Tensor = cube.flatten(1).index_select(1, place) * full
+        found: Tensor = self.output(silu(hidden))
         return found
 
 
-def _log_mass(own: list[Dense]) -> Tensor:
-    """ln m² (N, L, L', L'') of three constituents, shifted to be about 0 at 150 GeV."""
-    a, b, c = (_moving(entry).double() for entry in own)
-    total = a[:, :, None, None] + b[:, None, :, None] + c[:, None, None]
+def _log_mass(own: list[Dense], ways: Combinations) -> Tensor:
+    """ln m² (N, C, 1) of the three constituents of each combination, shifted to be about 0 at 150 GeV."""
+    momenta = [
+        nn.functional.pad(_moving(entry).double(), (0, 0, 0, 1)).index_select(1, filled)
+        for entry, filled in zip(own, ways.filled.unbind(1), strict=True)
+    ]
+    total = momenta[0] + momenta[1] + momenta[2]
     mass = total[..., 3].square() - total[..., :3].square().sum(dim=-1)
     logarithm: Tensor = mass.clamp(min=EPSILON).log() - 10.0
-    found: Tensor = logarithm.to(_moving(own[0]).dtype)
-    return found
+    return logarithm.to(_moving(own[0]).dtype)[..., None]
 
 
 def _moving(entry: Dense) -> Tensor:
