@@ -26,7 +26,9 @@ class Status(IntEnum):
     """No neutrino can give the assumed masses of top and W with these leptons and jets."""
     TOO_FEW_JETS = 4
     NOT_FINITE = 5
-    """NaN or infinity in a lepton, a jet or the missing transverse momentum."""
+    """NaN or infinity in a lepton, a jet or the missing transverse momentum, or no ellipse: a lepton along its jet, no momentum."""
+    NOT_CONVERGED = 6
+    """A fit stopped before its maximum; its last values are the answer."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _breit_wigner(momenta: Tensor, mass: float, width: float) -> Tensor:
 
 
 def fit(
-    likelihood: Likelihood, measured: FitInput, start: Tensor, *, steps: int = 60, tolerance: float = 1e-5
+    likelihood: Likelihood, measured: FitInput, start: Tensor, *, steps: int = 100, tolerance: float = 1e-3
 ) -> Fit:
     """Return the maximum of the likelihood near each start ``(B, 2, 3)``: three-momenta of both neutrinos in GeV.
 
