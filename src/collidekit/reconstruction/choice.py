@@ -41,7 +41,8 @@ def distances(solutions: DileptonSolutions, proposal: Floats) -> Floats:
     or another method; an event without one (NaN) has NaN.
     """
     difference = solutions.neutrinos[..., 1:] - proposal[:, None, None, :, 1:]
-    return np.sqrt(np.sum(difference**2, axis=(-2, -1)))
+    distance: Floats = np.sqrt(np.sum(difference**2, axis=(-2, -1)))
+    return distance
 
 
 def choose(solutions: DileptonSolutions, score: Floats, tie: Floats | None = None) -> Chosen:
@@ -60,7 +61,7 @@ def choose(solutions: DileptonSolutions, score: Floats, tie: Floats | None = Non
         return Chosen(nothing, nothing, np.full((shape[0], 2, 4), np.nan), status, np.full(shape[0], np.nan))
     nearest = np.zeros(shape, dtype=bool)
     nearest[..., 0] = solutions.status == Status.CLOSEST
-    exact = solutions.valid.any(axis=(1, 2))
+    exact = np.asarray(solutions.valid.any(axis=(1, 2)))
     available = np.where(exact[:, None, None], solutions.valid, nearest).reshape(shape[0], -1)
     keys = [np.broadcast_to(score, shape).reshape(shape[0], -1)]
     if tie is not None:
@@ -71,7 +72,7 @@ def choose(solutions: DileptonSolutions, score: Floats, tie: Floats | None = Non
         highest = np.where(left, key, -np.inf).max(axis=1, keepdims=True)
         left = left & (key >= highest)
     best = left.argmax(axis=1)
-    known = available.any(axis=1)
+    known = np.asarray(available.any(axis=1))
     pairing, solution = np.divmod(np.where(known, best, 0), shape[2])
     rows = np.arange(shape[0])
     # Status is ordered so that the smallest without neutrinos is the nearest to a solution

@@ -58,7 +58,9 @@ def _closest(first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats) -> tu
     return pair, np.hypot(*np.moveaxis(pair[:, 0, :2] + pair[:, 1, :2] - met, -1, 0))
 
 
-def _distance(first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats, angle: Floats) -> tuple[Floats, Floats, Floats]:
+def _distance(
+    first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats, angle: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Half the squared distance ``(M, K)``, its gradient ``(M, K, 2)`` and second derivatives ``(M, K, 3)``: 11, 12, 22."""
     point, along, inward = [], [], []
     for index, ellipse in enumerate((first, second)):

@@ -67,8 +67,10 @@ def solve_ellipses(
     broken = np.isnan(z2).any(axis=-1) | ~np.isfinite(total).all(axis=-1)
     status = np.where(broken, Status.NOT_FINITE, status).astype(np.int8)
     distance = np.where(status == Status.SOLVED, 0.0, np.nan)
-    apart = np.nonzero(status == Status.NO_SOLUTION)
-    if closest and len(apart[0]):
-        momenta[(*apart, 0)], distance[apart] = closest_approach(first.rows(apart), second.rows(apart), total[apart])
+    row, pairing = np.nonzero(status == Status.NO_SOLUTION)
+    if closest and len(row):
+        apart = (row, pairing)
+        found = closest_approach(first.rows(apart), second.rows(apart), total[apart])
+        momenta[row, pairing, 0], distance[apart] = found
         status[apart] = Status.CLOSEST
     return DileptonSolutions(with_mass(momenta), valid, status, distance, z2)

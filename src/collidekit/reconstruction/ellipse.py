@@ -3,12 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from collidekit.reconstruction.four_momenta import Floats
 
 Z2_TOLERANCE = 1e-9
 """A Z^2 above -Z2_TOLERANCE m_W^2 counts as zero: a decay at the edge of phase space, rounded."""
+
+
+Rows = slice | NDArray[np.intp] | tuple[NDArray[np.intp], ...]
 
 
 class NeutrinoEllipse(NamedTuple):
@@ -29,9 +32,9 @@ class NeutrinoEllipse(NamedTuple):
         cosine, sine, centre = (vector[more] for vector in (self.cosine, self.sine, self.centre))
         return cosine * np.cos(angle)[..., None] + sine * np.sin(angle)[..., None] + centre
 
-    def rows(self, index: object) -> "NeutrinoEllipse":
+    def rows(self, index: Rows) -> "NeutrinoEllipse":
         """Return some of the ellipses."""
-        return NeutrinoEllipse(*(part[index] for part in self))  # type: ignore[index]
+        return NeutrinoEllipse(*(part[index] for part in self))
 
 
 def neutrino_ellipse(

@@ -88,7 +88,8 @@ class DileptonEvents:
     def finite(self) -> NDArray[np.bool_]:
         """Return ``(N,)``: True where leptons, jets and missing momentum are finite numbers."""
         jets = np.isfinite(self.jets).all(axis=-1) | ~self.mask
-        return np.isfinite(self.leptons).all(axis=(1, 2)) & np.isfinite(self.met).all(axis=1) & jets.all(axis=1)
+        leptons = np.isfinite(self.leptons).all(axis=(1, 2))
+        return np.asarray(leptons & np.isfinite(self.met).all(axis=1) & jets.all(axis=1))
 
     def status(self) -> NDArray[np.int8]:
         """Return ``(N,)`` ``Status``: SOLVED for events that a method can use, else why it cannot."""

@@ -42,7 +42,9 @@ class HadronicChiSquare:
         if not 6 <= self.most_jets <= MOST_JETS:
             raise CollidekitError(f"hadronic chi-square: most_jets must be from 6 to {MOST_JETS}, got {self.most_jets}")
 
-    def reconstruct(self, jets: Floats, mask: NDArray[np.bool_], btag: Floats | None = None) -> "HadronicReconstruction":
+    def reconstruct(
+        self, jets: Floats, mask: NDArray[np.bool_], btag: Floats | None = None
+    ) -> "HadronicReconstruction":
         """Return the best assignment of jets ``(N, J, 4)`` with a mask ``(N, J)`` and b tags ``(N, J)``.
 
         With ``tag_threshold``, events with fewer than two tagged jets also use the untagged jets of highest b tag as b, up

@@ -28,7 +28,9 @@ def intersections(first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats) 
     determinants = np.abs([_determinant(ellipse) for ellipse in (one, two)])
     swap = determinants[0] > determinants[1]  # the rounder one is inverted
     for swapped in (False, True):
-        rows = np.flatnonzero((swap == swapped) & np.isfinite(determinants).all(axis=0) & np.isfinite(total).all(axis=1))
+        rows = np.flatnonzero(
+            (swap == swapped) & np.isfinite(determinants).all(axis=0) & np.isfinite(total).all(axis=1)
+        )
         free, inverted = (two, one) if swapped else (one, two)
         found = _one_way(free.rows(rows), inverted.rows(rows), total[rows])
         neutrinos[rows] = found[0][:, :, ::-1] if swapped else found[0]
@@ -54,15 +56,19 @@ def _one_way(free: NeutrinoEllipse, inverted: NeutrinoEllipse, met: Floats) -> t
         determinant = _determinant(inverted)[:, None, None]
         inverse = np.stack([matrix[:, 1, 1], -matrix[:, 0, 1], -matrix[:, 1, 0], matrix[:, 0, 0]], axis=-1)
         inverse = inverse.reshape(-1, 2, 2) / determinant
-        wanted = np.stack([met - inverted.centre[:, :2] - free.centre[:, :2], -free.cosine[:, :2], -free.sine[:, :2]], -1)
+        wanted = np.stack(
+            [met - inverted.centre[:, :2] - free.centre[:, :2], -free.cosine[:, :2], -free.sine[:, :2]], -1
+        )
         k = inverse @ wanted  # (M, 2, 3): cosine and sine of the second angle = k (1, cos t, sin t)
         coefficients = _trigonometric(k)
-        solvable = np.isfinite(coefficients).all(axis=1)
+        solvable = np.asarray(np.isfinite(coefficients).all(axis=1))
         coefficients = np.where(solvable[:, None], coefficients, np.array([1.0, 0, 0, 0, 0]))
         angle, known = roots(coefficients)
         known &= solvable[:, None]
         angle = np.where(known, angle, np.nan)
-        other = k[:, None, :, 0] + k[:, None, :, 1] * np.cos(angle)[..., None] + k[:, None, :, 2] * np.sin(angle)[..., None]
+        other = (
+            k[:, None, :, 0] + k[:, None, :, 1] * np.cos(angle)[..., None] + k[:, None, :, 2] * np.sin(angle)[..., None]
+        )
         pair = np.stack([free.at(angle), inverted.at(np.arctan2(other[..., 1], other[..., 0]))], axis=2)
     return pair, known
 

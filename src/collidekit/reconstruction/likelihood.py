@@ -96,9 +96,7 @@ def _breit_wigner(momenta: Tensor, mass: float, width: float) -> Tensor:
     return (-math.log(math.pi * scale) - torch.log1p(((squared - mass**2) / scale) ** 2)).sum()
 
 
-def fit(
-    likelihood: Likelihood, measured: FitInput, start: Tensor, *, steps: int = 100, tolerance: float = 1e-3
-) -> Fit:
+def fit(likelihood: Likelihood, measured: FitInput, start: Tensor, *, steps: int = 100, tolerance: float = 1e-3) -> Fit:
     """Return the maximum of the likelihood near each start ``(B, 2, 3)``: three-momenta of both neutrinos in GeV.
 
     All fits go on together: Newton steps with exact second derivatives, damped for each fit by its own amount

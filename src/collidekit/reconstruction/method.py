@@ -29,7 +29,7 @@ class Jets:
     def allowed(self, events: DileptonEvents) -> NDArray[np.bool_]:
         """Return ``(N, J)``: no jets at all of events that no method can use."""
         usable = events.status() == Status.SOLVED
-        return allowed_jets(events, self.rule, self.threshold) & usable[:, None]
+        return np.asarray(allowed_jets(events, self.rule, self.threshold) & usable[:, None])
 
 
 def in_chunks(

@@ -9,7 +9,7 @@ from collidekit.errors import CollidekitError
 from collidekit.reconstruction.choice import choose, distances, ttbar_masses
 from collidekit.reconstruction.dilepton_solutions import DileptonSolutions, solve_ellipses
 from collidekit.reconstruction.event_random import Seeds, seeds_from_kinematics, seeds_from_numbers
-from collidekit.reconstruction.events import DileptonEvents, Reconstruction, Status
+from collidekit.reconstruction.events import DileptonEvents, Reconstruction
 from collidekit.reconstruction.four_momenta import Floats
 from collidekit.reconstruction.jet_selection import jet_pairs, jets_of_pairs
 from collidekit.reconstruction.lepton_b_mass import MassDensity, leading_order_density, pair_weights
@@ -71,7 +71,8 @@ class Analytic:
             solutions = solve_quartic(bottoms, events.leptons, events.met, masses)
         score, tie = self._scores(events, bottoms, solutions, proposal)
         chosen = choose(solutions, score, tie)
-        jets = jets_of_choice(pairs, chosen.pairing, np.isfinite(chosen.neutrinos).all(axis=(1, 2)))
+        known = np.isfinite(chosen.neutrinos[:, 0, 0])
+        jets = jets_of_choice(pairs, chosen.pairing, known)
         return with_input_problems(events, Reconstruction(jets, chosen.neutrinos, chosen.score, chosen.status))
 
     def _scores(

@@ -51,11 +51,15 @@ def weight_neutrinos(
     beam only if the grid moves with it.
     """
     if not all(np.isfinite(width) and width > 0 for width in resolution):
-        raise CollidekitError(f"neutrino weighting: the resolution must be two positive numbers in GeV, got {resolution}")
+        raise CollidekitError(
+            f"neutrino weighting: the resolution must be two positive numbers in GeV, got {resolution}"
+        )
     masses = masses or Masses()
     grid = eta_grid() if grid is None else np.asarray(grid, dtype=np.float64)
     sides = [
-        solve_at_eta(bottoms[:, :, index], np.broadcast_to(leptons[:, None, index], bottoms[:, :, index].shape), grid, masses)
+        solve_at_eta(
+            bottoms[:, :, index], np.broadcast_to(leptons[:, None, index], bottoms[:, :, index].shape), grid, masses
+        )
         for index in (0, 1)
     ]  # each (N, P, 2 G, 3)
     shape = bottoms.shape[:2]

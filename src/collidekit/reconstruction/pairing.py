@@ -18,7 +18,8 @@ def delta_r_costs(events: DileptonEvents) -> Floats:
         across = np.abs(phi(events.leptons)[:, :, None] - phi(events.jets)[:, None])
         across = np.minimum(across, 2 * np.pi - across)
         along = eta(events.leptons)[:, :, None] - eta(events.jets)[:, None]
-        return np.sqrt(across**2 + along**2)
+        distance: Floats = np.sqrt(across**2 + along**2)
+    return distance
 
 
 def squared_masses(parts: Floats, jets: Floats) -> Floats:
@@ -30,7 +31,8 @@ def squared_masses(parts: Floats, jets: Floats) -> Floats:
         metric = np.array([1.0, -1.0, -1.0, -1.0])
         squares = (parts * parts) @ metric, (jets * jets) @ metric
         products = (parts * metric) @ np.swapaxes(jets, 1, 2)
-        return np.maximum(squares[0][:, :, None] + squares[1][:, None] + 2 * products, 0.0)
+        found: Floats = np.maximum(squares[0][:, :, None] + squares[1][:, None] + 2 * products, 0.0)
+    return found
 
 
 def top_mass_costs(events: DileptonEvents, neutrinos: Floats, mass: float = 172.5, width: float = 20.0) -> Floats:

@@ -69,10 +69,12 @@ class GivenNeutrinos:
         given = np.asarray(self.neutrinos, dtype=np.float64)
         if given.shape != (len(events), 2, 4):
             raise CollidekitError(f"given neutrinos have the shape {given.shape}, expected {(len(events), 2, 4)}")
-        known = np.isfinite(given).all(axis=(1, 2))
+        known = np.asarray(np.isfinite(given).all(axis=(1, 2)))
         status = np.where(known, Status.SOLVED, Status.NO_SOLUTION).astype(np.int8)
         none = np.full(len(events), np.nan)
-        return Reconstruction(np.full((len(events), 2), -1), np.where(known[:, None, None], given, np.nan), none, status)
+        return Reconstruction(
+            np.full((len(events), 2), -1), np.where(known[:, None, None], given, np.nan), none, status
+        )
 
 
 @dataclass(frozen=True)

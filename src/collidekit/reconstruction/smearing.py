@@ -83,7 +83,7 @@ def average_smeared(
     with np.errstate(invalid="ignore"):
         squared = np.where(valid, mass_squared(visible[:, :, :, None] + solutions.sum(axis=-2)), np.inf)
     best = squared.argmin(axis=-1)[..., None, None, None]
-    known = valid.any(axis=-1)
+    known = np.asarray(valid.any(axis=-1))
     neutrinos = np.where(known[..., None, None], np.take_along_axis(momenta, best, axis=3)[:, :, :, 0], 0.0)
     flat = count * smearings
     every_lepton = np.broadcast_to(lepton_set, (count, smearings, 1, 2, 4)).reshape(flat, 2, 4)
@@ -165,6 +165,6 @@ def _w_masses(masses: Masses, seeds: Seeds, smearings: int, resolutions: Resolut
     ends = [
         np.arctan((np.maximum(nominal + sign * resolutions.w_range, 0.0) ** 2 - nominal**2) / scale) for sign in (-1, 1)
     ]
-    drawn = np.sqrt(np.maximum(nominal**2 + scale * np.tan(ends[0] + numbers * (ends[1] - ends[0])), 0.0))
+    drawn: Floats = np.sqrt(np.maximum(nominal**2 + scale * np.tan(ends[0] + numbers * (ends[1] - ends[0])), 0.0))
     drawn[:, 0] = nominal[:, 0]
     return drawn

@@ -34,17 +34,21 @@ def solve_quartic(bottoms: Floats, leptons: Floats, met: Floats, masses: Masses 
     for index in (0, 1):
         plane = _plane(bottoms[:, :, index], leptons[:, None, index], masses)
         sign = 1.0 if index == 0 else -1.0
-        conics.append(_conic(plane, leptons[:, None, index], masses, sign, None if index == 0 else met[:, None] / SCALE))
+        conics.append(
+            _conic(plane, leptons[:, None, index], masses, sign, None if index == 0 else met[:, None] / SCALE)
+        )
         planes.append(plane)
     shape = bottoms.shape[:2]
     first, second = (conic.reshape(-1, 6) for conic in conics)
-    finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    finite = np.asarray(np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1))
     x, y, valid = _intersect_conics(np.where(finite[:, None], first, 1.0), np.where(finite[:, None], second, 2.0))
     valid &= finite[:, None]
-    x, y, valid = (values.reshape(*shape, 4) for values in (x, y, valid))
+    x, y, valid = x.reshape(*shape, 4), y.reshape(*shape, 4), valid.reshape(*shape, 4)
     neutrinos = np.full((*shape, 4, 2, 3), np.nan)
     with np.errstate(all="ignore"):
-        for index, (across, up) in enumerate(((x, y), (met[:, None, None, 0] / SCALE - x, met[:, None, None, 1] / SCALE - y))):
+        for index, (across, up) in enumerate(
+            ((x, y), (met[:, None, None, 0] / SCALE - x, met[:, None, None, 1] / SCALE - y))
+        ):
             constant, of_x, of_y = (planes[index][..., None, i] for i in range(3))
             neutrinos[..., index, :] = np.stack([across, up, constant + of_x * across + of_y * up], axis=-1) * SCALE
     neutrinos = with_mass(np.where(valid[..., None, None], neutrinos, np.nan))
@@ -75,7 +79,8 @@ def _plane(bottom: Floats, lepton: Floats, masses: Masses) -> Floats:
         # E_nu = (w2 - m2_l) / (2 E_l) + p_l . p_nu / E_l, put into the mass of the top
         constant = top2 - w2 - m2_b - 2 * (e_b * e_l - np.sum(p_b * p_l, axis=-1)) - e_b / e_l * (w2 - m2_l)
         linear = 2 * (e_b / e_l)[..., None] * p_l - 2 * p_b  # constant = linear . p_nu
-        return np.stack([constant, -linear[..., 0], -linear[..., 1]], axis=-1) / linear[..., 2:]
+        plane: Floats = np.stack([constant, -linear[..., 0], -linear[..., 1]], axis=-1) / linear[..., 2:]
+    return plane
 
 
 def _conic(plane: Floats, lepton: Floats, masses: Masses, sign: float, met: Floats | None) -> Floats:
@@ -93,7 +98,8 @@ def _conic(plane: Floats, lepton: Floats, masses: Masses, sign: float, met: Floa
     energy = ((w2 - m2_l) / (2 * e_l))[..., None] * start + unit[..., :1] * x + unit[..., 1:2] * y + unit[..., 2:] * z
     conic = _square(energy) - _square(x) - _square(y) - _square(z)
     with np.errstate(all="ignore"):
-        return conic / np.abs(conic).max(axis=-1, keepdims=True)
+        scaled: Floats = conic / np.abs(conic).max(axis=-1, keepdims=True)
+    return scaled
 
 
 def _square(linear: Floats) -> Floats:
@@ -115,7 +121,7 @@ def _intersect_conics(first: Floats, second: Floats) -> tuple[Floats, Floats, ND
     companion[:, [1, 2, 3], [0, 1, 2]] = 1
     companion[:, :, 3] = -quartic[:, :4] / np.where(solvable, quartic[:, 4], 1.0)[:, None]
     roots = np.linalg.eigvals(companion)
-    x = roots.real
+    x = np.asarray(roots.real, dtype=np.float64)
     valid = solvable[:, None] & (np.abs(roots.imag) < NEAR_REAL * (1 + np.abs(x)))
     with np.errstate(all="ignore"):
         y = -_value(outer[:, None], x) / _value(inner[:, None], x)
