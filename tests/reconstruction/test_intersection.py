@@ -26,7 +26,9 @@ def test_two_circles(distance, number):
     assert known.sum() == number or (distance == 1.0 and known.sum() == 1)  # where they touch, once or twice the same
     np.testing.assert_allclose(pairs[known][:, :, :2].sum(axis=1), np.repeat(met, known.sum(), axis=0), atol=1e-6)
     _, gap = closest_approach(circle(1.0), circle(2.0), met)
-    assert gap[0] == pytest.approx(max(distance - 3, 1 - distance, 0), abs=1e-6)
+    assert gap[0] == pytest.approx(
+        max(distance - 3, 1 - distance, 0), abs=1e-5
+    )  # flat directions near a touching point
 
 
 def test_the_same_circle_twice_has_no_single_solution():

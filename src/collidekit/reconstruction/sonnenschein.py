@@ -33,10 +33,7 @@ def solve_quartic(bottoms: Floats, leptons: Floats, met: Floats, masses: Masses 
     conics, planes = [], []
     for index in (0, 1):
         plane = _plane(bottoms[:, :, index], leptons[:, None, index], masses)
-        sign = 1.0 if index == 0 else -1.0
-        conics.append(
-            _conic(plane, leptons[:, None, index], masses, sign, None if index == 0 else met[:, None] / SCALE)
-        )
+        conics.append(_conic(plane, leptons[:, None, index], masses, None if index == 0 else met[:, None] / SCALE))
         planes.append(plane)
     shape = bottoms.shape[:2]
     first, second = (conic.reshape(-1, 6) for conic in conics)
@@ -83,21 +80,25 @@ def _plane(bottom: Floats, lepton: Floats, masses: Masses) -> Floats:
     return plane
 
 
-def _conic(plane: Floats, lepton: Floats, masses: Masses, sign: float, met: Floats | None) -> Floats:
-    """E_nu^2 - p_nu^2 as coefficients ``(..., 6)`` of 1, x, y, x^2, x y, y^2 of the first neutrino."""
+def _conic(plane: Floats, lepton: Floats, masses: Masses, met: Floats | None) -> Floats:
+    """E_nu^2 - p_nu^2 as coefficients ``(..., 6)`` of 1, x, y, x^2, x y, y^2 of the first neutrino.
+
+    With ``met``, x and y of this neutrino are the missing momentum minus those of the first.
+    """
     e_l, m2_l = _energies(lepton, masses.massless_leptons)
-    unit = lepton[..., 1:] / SCALE / e_l[..., None]
     w2 = (per_event(masses.w, 2) / SCALE) ** 2
     zero, one = np.zeros(plane.shape[:-1]), np.ones(plane.shape[:-1])
     x, y = np.stack([zero, one, zero], axis=-1), np.stack([zero, zero, one], axis=-1)
     if met is not None:
-        x, y = x * sign, y * sign
+        x, y = -x, -y
         x[..., 0], y[..., 0] = met[..., 0], met[..., 1]
     start = np.stack([one, zero, zero], axis=-1)
-    z = plane[..., :1] * start + plane[..., 1:2] * x + plane[..., 2:] * y
-    energy = ((w2 - m2_l) / (2 * e_l))[..., None] * start + unit[..., :1] * x + unit[..., 1:2] * y + unit[..., 2:] * z
-    conic = _square(energy) - _square(x) - _square(y) - _square(z)
     with np.errstate(all="ignore"):
+        unit = lepton[..., 1:] / SCALE / e_l[..., None]
+        z = plane[..., :1] * start + plane[..., 1:2] * x + plane[..., 2:] * y
+        energy = ((w2 - m2_l) / (2 * e_l))[..., None] * start
+        energy = energy + unit[..., :1] * x + unit[..., 1:2] * y + unit[..., 2:] * z
+        conic = _square(energy) - _square(x) - _square(y) - _square(z)
         scaled: Floats = conic / np.abs(conic).max(axis=-1, keepdims=True)
     return scaled
 
