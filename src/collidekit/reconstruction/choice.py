@@ -62,10 +62,10 @@ def choose(solutions: DileptonSolutions, score: Floats, tie: Floats | None = Non
     nearest = np.zeros(shape, dtype=bool)
     nearest[..., 0] = solutions.status == Status.CLOSEST
     exact = np.asarray(solutions.valid.any(axis=(1, 2)))
-    available = np.where(exact[:, None, None], solutions.valid, nearest).reshape(shape[0], -1)
-    keys = [np.broadcast_to(score, shape).reshape(shape[0], -1)]
+    available = np.where(exact[:, None, None], solutions.valid, nearest).reshape(shape[0], shape[1] * shape[2])
+    keys = [np.broadcast_to(score, shape).reshape(shape[0], shape[1] * shape[2])]
     if tie is not None:
-        keys.append(tie.reshape(shape[0], -1))
+        keys.append(tie.reshape(shape[0], shape[1] * shape[2]))
     left = available
     for key in keys:
         key = np.where(np.isnan(key), -np.inf, key)

@@ -37,7 +37,7 @@ def _closest(first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats) -> tu
     for axis in (1, 2):
         for shift in (-1, 1):
             minimum &= squared <= np.roll(squared, shift, axis=axis)
-    candidates = np.where(minimum, squared, np.inf).reshape(count, -1)
+    candidates = np.where(minimum, squared, np.inf).reshape(count, GRID * GRID)
     start = np.argpartition(candidates, STARTS, axis=1)[:, :STARTS]
     angle = np.stack([angles[start // GRID], angles[start % GRID]], axis=-1)  # (M, STARTS, 2)
     damping = np.full(angle.shape[:2], 1e-3)

@@ -9,7 +9,8 @@ from collidekit.reconstruction.dilepton_solutions import solve_ellipses
 from collidekit.reconstruction.events import DileptonEvents, Reconstruction, Status
 from collidekit.reconstruction.four_momenta import Floats, eta, with_mass
 from collidekit.reconstruction.jet_selection import jet_pairs, jets_of_pairs
-from collidekit.reconstruction.likelihood import FitInput, Likelihood, fit
+from collidekit.reconstruction.likelihood import FitInput, Likelihood
+from collidekit.reconstruction.likelihood_fit import fit
 from collidekit.reconstruction.masses import Masses
 from collidekit.reconstruction.method import Jets, best_pairing, in_chunks, with_input_problems
 
@@ -24,7 +25,7 @@ class LikelihoodFit:
 
     likelihood: Likelihood = field(default_factory=Likelihood)
     jets: Jets = field(default_factory=Jets)
-    steps: int = 100
+    steps: int = 200
     chunk: int = 1000
     """Events at once."""
 

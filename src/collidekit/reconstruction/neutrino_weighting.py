@@ -107,7 +107,7 @@ def solve_at_eta(bottom: Floats, lepton: Floats, grid: Floats, masses: Masses) -
         pt, px, py = (s[..., None] + steps * d[..., None] for s, d in zip(start, line, strict=True))
         momenta = np.stack([px, py, pt * sinh[:, None]], axis=-1)
         fine = (pt > 0) & np.isfinite(momenta).all(axis=-1)
-    return np.where(fine[..., None], momenta, np.nan).reshape(*momenta.shape[:2], -1, 3)
+    return np.where(fine[..., None], momenta, np.nan).reshape(*momenta.shape[:2], 2 * len(grid), 3)
 
 
 def _with_mass_of(momenta: Floats, mass: Floats | float | None) -> tuple[Floats, Floats, Floats]:

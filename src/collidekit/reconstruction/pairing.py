@@ -80,7 +80,7 @@ def greedy_pair(costs: Floats, allowed: NDArray[np.bool_]) -> tuple[Indices, Flo
         return np.full((count, 2), -1), np.full(count, np.nan)
     costs = np.where(allowed[:, None] & ~np.isnan(costs), costs, np.inf)
     rows = np.arange(count)
-    lepton, jet = np.divmod(costs.reshape(count, -1).argmin(axis=1), jets)
+    lepton, jet = np.divmod(costs.reshape(count, 2 * jets).argmin(axis=1), jets)
     smallest = costs[rows, lepton, jet]
     costs[rows, :, jet] = np.inf
     other = costs[rows, 1 - lepton].argmin(axis=1)

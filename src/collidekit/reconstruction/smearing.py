@@ -74,8 +74,9 @@ def average_smeared(
     count, pairings = bottoms.shape[:2]
     lepton_set = _smear_leptons(leptons, seeds, smearings, resolutions)[:, :, None]  # (N, S, 1, 2, 4)
     bottom_set = _smear_jets(bottoms, seeds, smearings, resolutions)  # (N, S, P, 2, 4)
-    change = (lepton_set - leptons[:, None, None]).sum(axis=3) + (bottom_set - bottoms[:, None]).sum(axis=3)
-    met_set = met[:, None, None] - change[..., 1:3]  # (N, S, P, 2)
+    with np.errstate(invalid="ignore"):
+        change = (lepton_set - leptons[:, None, None]).sum(axis=3) + (bottom_set - bottoms[:, None]).sum(axis=3)
+        met_set = met[:, None, None] - change[..., 1:3]  # (N, S, P, 2)
     ellipses = _ellipses(bottom_set, lepton_set, masses, _w_masses(masses, seeds, smearings, resolutions))
     momenta, valid = intersections(ellipses[0], ellipses[1], met_set)  # (N, S, P, 4, 2, 3)
     solutions = with_mass(momenta)
