@@ -11,6 +11,10 @@ from collidekit.reconstruction.events import DileptonEvents
 TOP, W = 172.5, 80.379
 
 
+def mass(momentum: Any) -> float:
+    return math.sqrt(max(momentum[0] ** 2 - momentum[1] ** 2 - momentum[2] ** 2 - momentum[3] ** 2, 0.0))
+
+
 def decay(rng: Any, parent: Any, mass: float, first: float, second: float) -> tuple[Any, Any]:
     """Isotropic two-body decays of momenta ``(N, 4)``."""
     momentum = math.sqrt((mass**2 - (first + second) ** 2) * (mass**2 - (first - second) ** 2)) / (2 * mass)

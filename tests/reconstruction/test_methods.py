@@ -15,7 +15,7 @@ from collidekit.reconstruction.events import (
     opposite_charges,
     order_by_charge,
 )
-from collidekit.reconstruction.four_momenta import boost_along_beam
+from collidekit.reconstruction.four_momenta import boost_along_beam, mass
 from collidekit.reconstruction.masses import Masses
 from collidekit.reconstruction.method import Jets
 from collidekit.reconstruction.methods import METHODS, build_method
@@ -190,6 +190,18 @@ def test_the_choice_by_m_lb_weighs_pairings():
     assert np.isfinite(answer.neutrinos).all()
 
 
+def test_a_falling_spectrum_chooses_among_the_maxima_of_a_pairing():
+    """The pairing and the score stay; the mass of the top pair does not grow."""
+    events = TOY.events(0)
+    largest, falling = (method("likelihood", spectrum_power=power).reconstruct(events) for power in (0.0, 4.0))
+    np.testing.assert_array_equal(largest.jets, falling.jets)
+    np.testing.assert_array_equal(largest.score, falling.score)
+    visible = events.leptons.sum(axis=1) + events.jets.sum(axis=1)
+    masses = [mass(visible + answer.neutrinos.sum(axis=1)) for answer in (largest, falling)]
+    assert (masses[1] <= masses[0] + 1e-9).all()
+    assert (masses[1] < masses[0] - 1).any()
+
+
 def test_given_neutrinos_must_fit_the_events():
     given = TOY.neutrinos.copy()
     given[4] = np.nan
@@ -236,6 +248,17 @@ def test_shapes_that_disagree_and_mev():
         replace(events, mask=np.ones(40, dtype=bool))
     with pytest.raises(CollidekitError, match="must be in GeV: divide those in MeV by 1000"):
         replace(events, leptons=events.leptons * 1000)
+
+
+def test_some_of_the_events():
+    events = TOY.events(1)
+    for rows in (slice(3, 9), np.arange(40) % 3 == 0, np.array([5, 2, 2])):
+        part = events[rows]
+        assert len(part) == len(np.arange(40)[rows])
+        np.testing.assert_array_equal(part.event, np.arange(40)[rows])
+        np.testing.assert_array_equal(part.jets, events.jets[rows])
+    hard = replace(events, leptons=np.concatenate([events.leptons[:1] * 1e3, events.leptons[1:]]))
+    assert len(hard[:1]) == 1  # one event of hard leptons is no file in MeV
 
 
 def test_leptons_are_ordered_by_charge():

@@ -72,5 +72,5 @@ def solve_ellipses(
         apart = (row, pairing)
         found = closest_approach(first.rows(apart), second.rows(apart), total[apart])
         momenta[row, pairing, 0], distance[apart] = found
-        status[apart] = Status.CLOSEST
+        status[apart] = np.where(np.isfinite(distance[apart]), Status.CLOSEST, Status.NO_SOLUTION)
     return DileptonSolutions(with_mass(momenta), valid, status, distance, z2)

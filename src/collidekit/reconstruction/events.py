@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from collidekit.errors import CollidekitError
 from collidekit.reconstruction.four_momenta import Floats, mass_squared, pt
 
-LARGEST_MEDIAN_PT = 2000.0
+LARGEST_MEDIAN_PT = 5000.0
 """GeV. Leptons of a higher median transverse momentum are given in MeV."""
 MASS_TOLERANCE = 1e-6
 """A squared mass above -MASS_TOLERANCE E^2 is zero within the precision of files."""
@@ -82,8 +82,10 @@ class DileptonEvents:
 
     def __getitem__(self, rows: "slice | NDArray[np.bool_] | NDArray[np.intp]") -> "DileptonEvents":
         """Return some of the events."""
-        fields = ("leptons", "jets", "mask", "btag", "met", "event", "weights")
-        return DileptonEvents(*(getattr(self, name)[rows] for name in fields))
+        part = object.__new__(DileptonEvents)  # checked already; and a few events say nothing of units
+        for name in ("leptons", "jets", "mask", "btag", "met", "event", "weights"):
+            object.__setattr__(part, name, getattr(self, name)[rows])
+        return part
 
     def finite(self) -> NDArray[np.bool_]:
         """Return ``(N,)``: True where leptons, jets and missing momentum are finite numbers."""

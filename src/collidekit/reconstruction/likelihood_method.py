@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from collidekit.errors import CollidekitError
 from collidekit.reconstruction.dilepton_solutions import solve_ellipses
 from collidekit.reconstruction.events import DileptonEvents, Reconstruction, Status
-from collidekit.reconstruction.four_momenta import Floats, eta, with_mass
+from collidekit.reconstruction.four_momenta import Floats, eta, mass_squared, with_mass
 from collidekit.reconstruction.jet_selection import jet_pairs, jets_of_pairs
 from collidekit.reconstruction.likelihood import FitInput, Likelihood
 from collidekit.reconstruction.likelihood_fit import fit
@@ -17,17 +18,27 @@ from collidekit.reconstruction.method import Jets, best_pairing, in_chunks, with
 
 @dataclass(frozen=True)
 class LikelihoodFit:
-    """Neutrinos and pairing of the largest likelihood; the score is the log-likelihood.
+    """Pairing of the largest likelihood, and neutrinos of one of its maxima; the score is the largest log-likelihood.
 
     Each pairing is fitted from every solution of its ellipses, or from the closest approach. Pairings with
     impossible masses start with half of the missing momentum for each neutrino, and the pseudorapidity of its lepton.
+    Maxima of one pairing are nearly equally likely, since the likelihood knows nothing of the spectrum of the top-pair mass.
+    So the neutrinos are those of the largest log-likelihood - ``spectrum_power`` log(m_tt).
     """
 
     likelihood: Likelihood = field(default_factory=Likelihood)
     jets: Jets = field(default_factory=Jets)
     steps: int = 200
+    spectrum_power: float = 4.0
+    """Assume a spectrum that falls with this power of m_tt; 0 takes the largest likelihood."""
     chunk: int = 1000
     """Events at once."""
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.spectrum_power) and self.steps >= 1):
+            raise CollidekitError(
+                f"likelihood fit: needs a finite spectrum_power and at least 1 step, got {self.spectrum_power} and {self.steps}"
+            )
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
         """Return the best fit of each event; NOT_CONVERGED where it stopped after ``steps``."""
@@ -51,8 +62,12 @@ class LikelihoodFit:
         converged = np.zeros(known.shape, dtype=bool)
         values[known], momenta[known] = found.log_likelihood.numpy(), found.neutrinos.numpy()
         converged[known] = found.converged.numpy()
-        best = values.argmax(axis=2)[..., None]
-        score = np.take_along_axis(values, best, axis=2)[..., 0]
+        visible = events.leptons.sum(axis=1)[:, None, None] + bottoms.sum(axis=2)[:, :, None]
+        with np.errstate(invalid="ignore"):
+            total = np.maximum(mass_squared(visible + with_mass(momenta).sum(axis=-2)), 1.0)
+        ranked = np.where(known, values - self.spectrum_power / 2 * np.log(np.where(known, total, 1.0)), -np.inf)
+        best = ranked.argmax(axis=2)[..., None]
+        score = values.max(axis=2)
         fitted = np.take_along_axis(momenta, best[..., None, None], axis=2)[:, :, 0]
         answer, pairing = best_pairing(pairs, exists, with_mass(fitted), score)
         if known.shape[1]:

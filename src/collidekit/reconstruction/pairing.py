@@ -27,7 +27,7 @@ def squared_masses(parts: Floats, jets: Floats) -> Floats:
 
     A negative squared mass, of jets whose energy is below their momentum, is 0.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         metric = np.array([1.0, -1.0, -1.0, -1.0])
         squares = (parts * parts) @ metric, (jets * jets) @ metric
         products = (parts * metric) @ np.swapaxes(jets, 1, 2)
