@@ -123,13 +123,13 @@ def test_events_in_another_order_and_number(name):
 @pytest.mark.parametrize("name", NEUTRINOS)
 def test_chunks_change_nothing(name):
     events = TOY.events(1)
-    same(method(name).reconstruct(events), method(name, chunk=15).reconstruct(events), rtol=1e-6, atol=1e-6)
+    same(method(name).reconstruct(events), method(name, chunk=30).reconstruct(events), rtol=1e-6, atol=1e-6)
     if name == "likelihood":
         return
     with_masses = {"masses": Masses(top=np.linspace(171, 174, 40))}
     same(
         method(name, **with_masses).reconstruct(events),
-        method(name, chunk=15, **with_masses).reconstruct(events),
+        method(name, chunk=30, **with_masses).reconstruct(events),
         rtol=1e-6,
         atol=1e-6,
     )

@@ -31,8 +31,8 @@ class LikelihoodFit:
     steps: int = 200
     spectrum_power: float = 4.0
     """Assume a spectrum that falls with this power of m_tt; 0 takes the largest likelihood."""
-    chunk: int = 1000
-    """Events at once."""
+    chunk: int = 2000
+    """Pairs of jets at once."""
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.spectrum_power) and self.steps >= 1):
@@ -42,7 +42,7 @@ class LikelihoodFit:
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
         """Return the best fit of each event; NOT_CONVERGED where it stopped after ``steps``."""
-        return in_chunks(events, self.chunk, lambda part, rows: self._reconstruct(part))
+        return in_chunks(events, self.jets, self.chunk, lambda part, rows: self._reconstruct(part))
 
     def _reconstruct(self, events: DileptonEvents) -> Reconstruction:
         pairs, exists = jet_pairs(self.jets.allowed(events))

@@ -33,9 +33,14 @@ class Jets:
 
 
 def in_chunks(
-    events: DileptonEvents, size: int, reconstruct: Callable[[DileptonEvents, slice], Reconstruction]
+    events: DileptonEvents, jets: Jets, pairings: int, reconstruct: Callable[[DileptonEvents, slice], Reconstruction]
 ) -> Reconstruction:
-    """Return the answers of a function for all events, which sees at most ``size`` of them at once and their rows."""
+    """Return the answers of a function of some events and their rows, for all events.
+
+    It sees so many events at once that they have at most ``pairings`` pairs of allowed jets, so that memory stays bounded; or one.
+    """
+    most = int(jets.allowed(events).sum(axis=1).max(initial=0))
+    size = max(1, pairings // max(most * (most - 1), 1))
     parts = [
         reconstruct(events[rows], rows)
         for rows in (slice(begin, begin + size) for begin in range(0, max(len(events), 1), size))

@@ -42,8 +42,8 @@ class Analytic:
     density: MassDensity | None = None
     """Of true m(lb), for ``m_lb``; None is the one of leading order."""
     proposal: Method | None = None
-    chunk: int = 2000
-    """Events at once."""
+    chunk: int = 4000
+    """Pairs of jets at once."""
 
     def __post_init__(self) -> None:
         for name, known in (("solver", ("ellipse", "sonnenschein")), ("choice", ("smallest_mtt", "m_lb", "nearest"))):
@@ -60,7 +60,7 @@ class Analytic:
         def one(part: DileptonEvents, rows: slice) -> Reconstruction:
             return self._reconstruct(part, self.masses.of_rows(rows), None if proposal is None else proposal[rows])
 
-        return in_chunks(events, self.chunk, one)
+        return in_chunks(events, self.jets, self.chunk, one)
 
     def _reconstruct(self, events: DileptonEvents, masses: Masses, proposal: Floats | None) -> Reconstruction:
         pairs, exists = jet_pairs(self.jets.allowed(events))
@@ -100,8 +100,8 @@ class NeutrinoWeighting:
     largest_eta: float = 5.0
     resolution: tuple[float, float] = (20.0, 20.0)
     """Of the missing transverse momentum in x and y, GeV."""
-    chunk: int = 256
-    """Events at once."""
+    chunk: int = 512
+    """Pairs of jets at once."""
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
         """Return the best pairing and neutrinos of each event."""
@@ -117,7 +117,7 @@ class NeutrinoWeighting:
             weighted = Reconstruction(answer.jets, answer.neutrinos, np.exp(answer.score), answer.status)
             return with_input_problems(part, weighted)
 
-        return in_chunks(events, self.chunk, one)
+        return in_chunks(events, self.jets, self.chunk, one)
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class SmearedEllipse:
     seed: int = 0
     seeds_from: Literal["kinematics", "event"] = "kinematics"
     """What the random numbers of an event are made from: leptons and missing momentum, or its number."""
-    chunk: int = 100
-    """Events at once."""
+    chunk: int = 200
+    """Pairs of jets at once, each with all its smeared events."""
 
     def __post_init__(self) -> None:
         if self.seeds_from not in ("kinematics", "event"):
@@ -159,7 +159,7 @@ class SmearedEllipse:
             weight = np.where(found.weight > 0, found.weight, np.nan)
             return with_input_problems(part, best_pairing(pairs, exists, found.neutrinos, weight)[0])
 
-        return in_chunks(events, self.chunk, one)
+        return in_chunks(events, self.jets, self.chunk, one)
 
     def _seeds(self, events: DileptonEvents) -> Seeds:
         if self.seeds_from == "event":
