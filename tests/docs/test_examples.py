@@ -52,6 +52,11 @@ def test_own_network_trains(workplace, blocks, environment):
     assert "Training my_network.py" in run(["bash", "-ec", command.strip() + files], workplace, environment)
 
 
+def test_reconstruction_example_runs(workplace, blocks, environment):
+    (code,) = blocks("docs/reconstruction.md", "python")
+    assert "'solved': 1" in run([sys.executable, "-c", code], workplace, environment)
+
+
 def test_readme_example_runs(workplace, blocks, environment):
     (code,) = blocks("README.md", "python")
     assert len(code.splitlines()) <= 26

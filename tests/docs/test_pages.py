@@ -14,6 +14,8 @@ from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import FUNCTIONS
 from collidekit.cli import app
 from collidekit.models.registry import NETWORKS
+from collidekit.reconstruction.events import Status
+from collidekit.reconstruction.methods import METHODS
 from collidekit.shipped import shipped_analyses
 from collidekit.tasks import pipelines, report, robustness, significance
 from collidekit.tasks.base import AnalysisTask
@@ -127,6 +129,12 @@ def test_every_option_of_a_network_stands_in_its_page(name, pages):
 
 def test_every_network_is_in_the_table_of_networks(pages):
     assert set(table(pages["docs/networks.md"], "## Which one")) == set(NETWORKS)
+
+
+def test_every_reconstruction_method_and_status_stands_in_its_page(pages):
+    page = pages["docs/reconstruction.md"]
+    assert set(table(page, "## Methods")) == set(METHODS)
+    assert set(table(page, "## Status and bad input")) == {status.name for status in Status}
 
 
 @pytest.mark.parametrize("page", PAGES)

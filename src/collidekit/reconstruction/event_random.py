@@ -1,0 +1,48 @@
+"""Random numbers that belong to an event: the same whatever the order, number or company of the events."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from collidekit.reconstruction.four_momenta import Floats
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+Seeds = NDArray[np.uint64]
+
+
+def seeds_from_numbers(event: NDArray[np.int64 | np.uint64] | Seeds, seed: int = 0) -> Seeds:
+    """Return a random seed ``(N,)`` for each event number ``(N,)``. Events of equal number get equal random numbers."""
+    return _mix(np.asarray(event).astype(np.uint64) + _mix(np.full(1, seed, dtype=np.uint64)))
+
+
+def seeds_from_kinematics(values: Floats, seed: int | Seeds = 0) -> Seeds:
+    """Return a random seed ``(N,)`` from numbers ``(N, K)`` of each event or object, rounded to single precision.
+
+    ``seed`` is one for all, or an array ``(N,)``.
+    """
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    seeds: Seeds = np.broadcast_to(np.asarray(seed, dtype=np.uint64), (len(bits),))
+    for column in range(bits.shape[1]):
+        seeds = _mix(seeds ^ bits[:, column])
+    return seeds
+
+
+def uniform(seeds: Seeds, count: int) -> Floats:
+    """Return ``(N, count)`` uniform random numbers between 0 and 1, both excluded."""
+    counters = seeds[:, None] + GOLDEN * np.arange(1, count + 1, dtype=np.uint64)
+    return ((_mix(counters) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
+def normal(seeds: Seeds, count: int) -> Floats:
+    """Return ``(N, count)`` random numbers from the normal distribution of mean 0 and standard deviation 1."""
+    numbers: Floats = ndtri(uniform(seeds, count))
+    return numbers
+
+
+def _mix(values: Seeds) -> Seeds:
+    """The finaliser of splitmix64 (Steele, Lea, Flood 2014)."""
+    values = values + GOLDEN
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Seeds = values ^ (values >> np.uint64(31))
+    return mixed

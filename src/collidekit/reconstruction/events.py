@@ -1,0 +1,177 @@
+"""Dileptonic events as padded arrays, and what a method makes of them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from collidekit.errors import CollidekitError
+from collidekit.reconstruction.four_momenta import Floats, mass_squared, pt
+
+LARGEST_MEDIAN_PT = 5000.0
+"""GeV. Leptons of a higher median transverse momentum are given in MeV."""
+MASS_TOLERANCE = 1e-6
+"""A squared mass above -MASS_TOLERANCE E^2 is zero within the precision of files."""
+
+
+class Status(IntEnum):
+    """What became of an event."""
+
+    SOLVED = 0
+    CLOSEST = 1
+    """No exact solution: the neutrinos are those of the closest approach."""
+    NO_SOLUTION = 2
+    IMPOSSIBLE_MASSES = 3
+    """No neutrino can give the assumed masses of top and W with these leptons and jets."""
+    TOO_FEW_JETS = 4
+    NOT_FINITE = 5
+    """NaN or infinity in a lepton, a jet or the missing transverse momentum, or no ellipse: a lepton along its jet, no momentum."""
+    NOT_CONVERGED = 6
+    """A fit stopped before its maximum; its last values are the answer."""
+
+
+@dataclass(frozen=True)
+class DileptonEvents:
+    """N events with two leptons of opposite charge and up to J jets; momenta in GeV.
+
+    Raises CollidekitError where shapes disagree, or where the momenta are given in MeV. NaN and events with too few
+    jets are allowed: methods give them a status, and ``problems`` counts them.
+    """
+
+    leptons: Floats
+    """``(N, 2, 4)`` four-momenta (E, px, py, pz): the positive lepton first."""
+    jets: Floats
+    """``(N, J, 4)`` four-momenta, padded with anything."""
+    mask: NDArray[np.bool_]
+    """``(N, J)``: False for padding."""
+    btag: Floats
+    """``(N, J)`` b-tag discriminator or quantile; larger is more like a b."""
+    met: Floats
+    """``(N, 2)`` missing transverse momentum (x, y)."""
+    event: NDArray[np.int64 | np.uint64]
+    """``(N,)`` event numbers."""
+    weights: Floats
+    """``(N,)`` event weights."""
+
+    def __post_init__(self) -> None:
+        for name in ("leptons", "jets", "btag", "met", "weights"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+        object.__setattr__(self, "mask", np.asarray(self.mask, dtype=bool))
+        object.__setattr__(self, "event", np.asarray(self.event))
+        count, jets = self.mask.shape if self.mask.ndim == 2 else (-1, -1)
+        shapes = {
+            "leptons": (count, 2, 4), "jets": (count, jets, 4), "mask": (count, jets), "btag": (count, jets),
+            "met": (count, 2), "event": (count,), "weights": (count,),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                expected = f"{shape} to agree with the mask {self.mask.shape}" if count >= 0 else "(N, J) for the mask"
+                raise CollidekitError(f"events: {name} has the shape {found}, expected {expected}")
+        momenta = pt(self.leptons).ravel()
+        momenta = momenta[np.isfinite(momenta)]
+        if len(momenta) and np.median(momenta) > LARGEST_MEDIAN_PT:
+            raise CollidekitError(
+                f"events: the median transverse momentum of leptons is {np.median(momenta):,.0f}; "
+                "momenta must be in GeV: divide those in MeV by 1000"
+            )
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def __getitem__(self, rows: "slice | NDArray[np.bool_] | NDArray[np.intp]") -> "DileptonEvents":
+        """Return some of the events."""
+        part = object.__new__(DileptonEvents)  # checked already; and a few events say nothing of units
+        for name in ("leptons", "jets", "mask", "btag", "met", "event", "weights"):
+            object.__setattr__(part, name, getattr(self, name)[rows])
+        return part
+
+    def finite(self) -> NDArray[np.bool_]:
+        """Return ``(N,)``: True where leptons, jets and missing momentum are finite numbers."""
+        jets = np.isfinite(self.jets).all(axis=-1) | ~self.mask
+        leptons = np.isfinite(self.leptons).all(axis=(1, 2))
+        return np.asarray(leptons & np.isfinite(self.met).all(axis=1) & jets.all(axis=1))
+
+    def status(self) -> NDArray[np.int8]:
+        """Return ``(N,)`` ``Status``: SOLVED for events that a method can use, else why it cannot."""
+        status = np.where(self.mask.sum(axis=1) < 2, Status.TOO_FEW_JETS, Status.SOLVED)
+        return np.where(self.finite(), status, Status.NOT_FINITE).astype(np.int8)
+
+    def problems(self) -> dict[str, int]:
+        """Return how many events have each kind of doubtful input; one event may have several.
+
+        Only events with too few jets or with numbers that are not finite get no answer. Jets of negative squared mass
+        are used as massless.
+        """
+        with np.errstate(invalid="ignore"):
+            squared = mass_squared(self.jets) / np.where(self.jets[..., 0] == 0, 1, self.jets[..., 0]) ** 2
+            real = self.mask & np.isfinite(squared)
+            found = {
+                "fewer than two jets": self.mask.sum(axis=1) < 2,
+                "not finite": ~self.finite(),
+                "jet of negative mass": (real & (squared < -MASS_TOLERANCE)).any(axis=1),
+                "massless jet": (real & (np.abs(squared) <= MASS_TOLERANCE)).any(axis=1),
+                "vanishing momentum": (pt(self.leptons) == 0).any(axis=1)
+                | (self.mask & (pt(self.jets) == 0)).any(axis=1),
+                "no missing momentum": (self.met == 0).all(axis=1),
+            }
+        return {name: int(rows.sum()) for name, rows in found.items()}
+
+
+def order_by_charge(leptons: ArrayLike, charges: ArrayLike) -> Floats:
+    """Return leptons ``(N, 2, 4)`` with the positive one first, from leptons in any order and their charges ``(N, 2)``.
+
+    Raises CollidekitError where two charges are not opposite; ``opposite_charges`` says for which events.
+    """
+    leptons, charges = np.asarray(leptons, dtype=np.float64), np.asarray(charges)
+    if charges.shape != leptons.shape[:2] or leptons.shape[1:] != (2, 4):
+        raise CollidekitError(
+            f"leptons have the shape {leptons.shape} and charges {charges.shape}, expected (N, 2, 4) and (N, 2)"
+        )
+    wrong = np.flatnonzero(~opposite_charges(charges))
+    if len(wrong):
+        first = charges[wrong[0]].tolist()
+        raise CollidekitError(
+            f"leptons: row {wrong[0]} has the charges {first[0]} and {first[1]}, and {len(wrong)} of {len(charges)} rows are "
+            "like that; select rows of one positive and one negative lepton"
+        )
+    return np.where((charges[:, 0] > 0)[:, None, None], leptons, leptons[:, ::-1])
+
+
+def opposite_charges(charges: ArrayLike) -> NDArray[np.bool_]:
+    """Return ``(N,)``: True where one of two charges ``(N, 2)`` is positive and the other negative."""
+    signs = np.sign(np.asarray(charges, dtype=np.float64))
+    return np.asarray((signs[:, 0] * signs[:, 1]) < 0)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Answer of a method: which jet belongs to which lepton, and both neutrinos."""
+
+    jets: NDArray[np.int64]
+    """``(N, 2)``: the jet of the positive and of the negative lepton, -1 where there is none."""
+    neutrinos: Floats
+    """``(N, 2, 4)``: neutrino (with the positive lepton) and antineutrino, NaN where there is none."""
+    score: Floats
+    """``(N,)``: larger is better; what it is depends on the method. NaN without an answer."""
+    status: NDArray[np.int8]
+    """``(N,)`` ``Status``."""
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of events of each status."""
+        return {status.name.lower(): int((self.status == status).sum()) for status in Status}
+
+
+def no_neutrinos(count: int) -> Floats:
+    """Return ``(N, 2, 4)`` of NaN."""
+    return np.full((count, 2, 4), np.nan)
+
+
+def join(parts: list[Reconstruction]) -> Reconstruction:
+    """Return the answers of several groups of events as one."""
+    fields = ("jets", "neutrinos", "score", "status")
+    return Reconstruction(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))

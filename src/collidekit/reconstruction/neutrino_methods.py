@@ -1,0 +1,168 @@
+"""Methods that find neutrinos and pairing together: ellipses, their smearing average, neutrino weighting."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from collidekit.errors import CollidekitError
+from collidekit.reconstruction.choice import choose, distances, ttbar_masses
+from collidekit.reconstruction.dilepton_solutions import DileptonSolutions, solve_ellipses
+from collidekit.reconstruction.event_random import Seeds, seeds_from_kinematics, seeds_from_numbers
+from collidekit.reconstruction.events import DileptonEvents, Reconstruction
+from collidekit.reconstruction.four_momenta import Floats
+from collidekit.reconstruction.jet_selection import jet_pairs, jets_of_pairs
+from collidekit.reconstruction.lepton_b_mass import MassDensity, leading_order_density, pair_weights
+from collidekit.reconstruction.masses import Masses
+from collidekit.reconstruction.method import (
+    Jets,
+    Method,
+    best_pairing,
+    in_chunks,
+    jets_of_choice,
+    with_input_problems,
+)
+from collidekit.reconstruction.neutrino_weighting import eta_grid, weight_neutrinos
+from collidekit.reconstruction.smearing import Resolutions, average_smeared
+from collidekit.reconstruction.sonnenschein import solve_quartic
+
+
+@dataclass(frozen=True)
+class Analytic:
+    """Exact neutrinos for assumed masses, by the ellipses or by Sonnenschein's quartic, over all allowed pairs of jets."""
+
+    solver: Literal["ellipse", "sonnenschein"] = "ellipse"
+    choice: Literal["smallest_mtt", "m_lb", "nearest"] = "smallest_mtt"
+    """Score of a solution: minus the mass of the top pair; the product of both densities of m(lb), and of equal ones the smallest mass;
+    or minus the distance in GeV to the neutrinos of ``proposal``."""
+    masses: Masses = field(default_factory=Masses)
+    jets: Jets = field(default_factory=Jets)
+    closest: bool = True
+    """Take the closest approach where no pairing has an exact solution (``ellipse`` only)."""
+    density: MassDensity | None = None
+    """Of true m(lb), for ``m_lb``; None is the one of leading order."""
+    proposal: Method | None = None
+    chunk: int = 4000
+    """Pairs of jets at once."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("solver", ("ellipse", "sonnenschein")), ("choice", ("smallest_mtt", "m_lb", "nearest"))):
+            if getattr(self, name) not in known:
+                raise CollidekitError(f"analytic neutrinos: {name} must be one of {known}, got {getattr(self, name)!r}")
+        if (self.choice == "nearest") != (self.proposal is not None):
+            needs = "needs" if self.choice == "nearest" else "cannot use"
+            raise CollidekitError(f"analytic neutrinos: the choice {self.choice!r} {needs} a proposal")
+
+    def reconstruct(self, events: DileptonEvents) -> Reconstruction:
+        """Return the chosen solution of each event; exact ones go before closest approaches."""
+        proposal = None if self.proposal is None else self.proposal.reconstruct(events).neutrinos
+
+        def one(part: DileptonEvents, rows: slice) -> Reconstruction:
+            return self._reconstruct(part, self.masses.of_rows(rows), None if proposal is None else proposal[rows])
+
+        return in_chunks(events, self.jets, self.chunk, one)
+
+    def _reconstruct(self, events: DileptonEvents, masses: Masses, proposal: Floats | None) -> Reconstruction:
+        pairs, exists = jet_pairs(self.jets.allowed(events))
+        bottoms = np.where(exists[..., None, None], jets_of_pairs(events.jets, pairs), np.nan)
+        if self.solver == "ellipse":
+            solutions = solve_ellipses(bottoms, events.leptons, events.met, masses, closest=self.closest)
+        else:
+            solutions = solve_quartic(bottoms, events.leptons, events.met, masses)
+        score, tie = self._scores(events, bottoms, solutions, proposal)
+        chosen = choose(solutions, score, tie)
+        known = np.isfinite(chosen.neutrinos[:, 0, 0])
+        jets = jets_of_choice(pairs, chosen.pairing, known)
+        return with_input_problems(events, Reconstruction(jets, chosen.neutrinos, chosen.score, chosen.status))
+
+    def _scores(
+        self, events: DileptonEvents, bottoms: Floats, solutions: DileptonSolutions, proposal: Floats | None
+    ) -> tuple[Floats, Floats]:
+        mass = -ttbar_masses(solutions, events.leptons, bottoms)
+        if proposal is not None:
+            return -distances(solutions, proposal), mass
+        if self.choice == "m_lb":
+            density = leading_order_density() if self.density is None else self.density
+            return pair_weights(density, events.leptons, bottoms)[..., None], mass
+        return mass, mass
+
+
+@dataclass(frozen=True)
+class NeutrinoWeighting:
+    """Neutrinos of the highest weight over a grid of assumed pseudorapidities and all allowed pairs of jets.
+
+    The score is the weight, 0 to 1; it is 0 where it is below 1e-308, and the best is chosen all the same.
+    """
+
+    masses: Masses = field(default_factory=Masses)
+    jets: Jets = field(default_factory=Jets)
+    points: int = 51
+    largest_eta: float = 5.0
+    resolution: tuple[float, float] = (20.0, 20.0)
+    """Of the missing transverse momentum in x and y, GeV."""
+    chunk: int = 512
+    """Pairs of jets at once."""
+
+    def reconstruct(self, events: DileptonEvents) -> Reconstruction:
+        """Return the best pairing and neutrinos of each event."""
+        grid = eta_grid(self.points, self.largest_eta)
+
+        def one(part: DileptonEvents, rows: slice) -> Reconstruction:
+            pairs, exists = jet_pairs(self.jets.allowed(part))
+            bottoms = np.where(exists[..., None, None], jets_of_pairs(part.jets, pairs), np.nan)
+            found = weight_neutrinos(
+                bottoms, part.leptons, part.met, self.masses.of_rows(rows), grid=grid, resolution=self.resolution
+            )
+            answer, _ = best_pairing(pairs, exists, found.neutrinos, found.log_weight)
+            weighted = Reconstruction(answer.jets, answer.neutrinos, np.exp(answer.score), answer.status)
+            return with_input_problems(part, weighted)
+
+        return in_chunks(events, self.jets, self.chunk, one)
+
+
+@dataclass(frozen=True)
+class SmearedEllipse:
+    """Mean neutrinos over smeared events; the pairing with the largest mean weight is taken, which is the score."""
+
+    masses: Masses = field(default_factory=Masses)
+    jets: Jets = field(default_factory=Jets)
+    smearings: int = 100
+    resolutions: Resolutions = field(default_factory=Resolutions)
+    density: MassDensity | None = None
+    """Of true m(lb); None is the one of leading order."""
+    seed: int = 0
+    seeds_from: Literal["kinematics", "event"] = "kinematics"
+    """What the random numbers of an event are made from: leptons and missing momentum, or its number."""
+    chunk: int = 200
+    """Pairs of jets at once, each with all its smeared events."""
+
+    def __post_init__(self) -> None:
+        if self.seeds_from not in ("kinematics", "event"):
+            raise CollidekitError(f"smearing: seeds_from must be 'kinematics' or 'event', got {self.seeds_from!r}")
+
+    def reconstruct(self, events: DileptonEvents) -> Reconstruction:
+        """Return the best pairing and the mean neutrinos of each event."""
+
+        def one(part: DileptonEvents, rows: slice) -> Reconstruction:
+            pairs, exists = jet_pairs(self.jets.allowed(part))
+            bottoms = np.where(exists[..., None, None], jets_of_pairs(part.jets, pairs), np.nan)
+            found = average_smeared(
+                bottoms,
+                part.leptons,
+                part.met,
+                self._seeds(part),
+                self.masses.of_rows(rows),
+                smearings=self.smearings,
+                resolutions=self.resolutions,
+                density=self.density,
+            )
+            weight = np.where(found.weight > 0, found.weight, np.nan)
+            return with_input_problems(part, best_pairing(pairs, exists, found.neutrinos, weight)[0])
+
+        return in_chunks(events, self.jets, self.chunk, one)
+
+    def _seeds(self, events: DileptonEvents) -> Seeds:
+        if self.seeds_from == "event":
+            return seeds_from_numbers(events.event, self.seed)
+        values = np.concatenate([events.leptons.reshape(len(events), 8), events.met], axis=1)
+        return seeds_from_kinematics(values, self.seed)
