@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, FiniteFloat, Tag, field_validator, model_validator
 from pydantic import Discriminator as UnionBy
 
+from collidekit.analysis.dilepton import Dilepton, check_dilepton
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
@@ -203,6 +204,8 @@ class Analysis(Strict):
     event: list[Name] = []
     kinematics: Kinematics | None = None
     discriminators: dict[Name, Discriminator] = {}
+    dilepton: Dilepton | None = None
+    """Where leptons, jets and missing momentum are, for classical methods of reconstruction beside a network."""
     figure_of_merit: FigureOfMerit | None = None
     """The window and the yields in which the significance of a signal is measured, and learned for."""
     working_points: list[Fraction] = [0.1, 0.01, 0.001]
@@ -295,6 +298,8 @@ class Analysis(Strict):
                 if used not in self.collections:
                     close = did_you_mean(used, list(self.collections))
                     raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, place)
+        if self.dilepton:
+            check_dilepton(self.dilepton, self.inputs, self.targets)
         for group, entry in self.inputs.items():
             names = [feature.name for feature in entry.features]
             for i, name in enumerate(names):
@@ -411,7 +416,7 @@ class Analysis(Strict):
         """A short hash of everything that decides what a constructed dataset holds."""
         without = {
             "name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes",
-            "figure_of_merit",
+            "figure_of_merit", "dilepton",
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without, exclude_defaults=True)  # a new key changes no dataset
         for target in content.get("targets", {}).values():
