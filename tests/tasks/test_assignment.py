@@ -162,6 +162,39 @@ def test_an_ensemble_takes_the_most_probable(files: Callable[..., dict[str, obje
     np.testing.assert_allclose(probable, np.maximum(*own), atol=1e-9)
 
 
+def test_folds_put_the_assignments_of_all_members_in_order(files: Callable[..., dict[str, object]]) -> None:
+    settings = files(TEXT.replace("epochs: 15", "epochs: 3"), rows=300) | {"test_filelist": (), "folds": 3}
+    task = InferenceTask(**settings)
+    run_with_requirements(task)
+    found = Predictions.read(task.folder / "predictions.parquet")
+    given = table(300, 1)
+    given = given[~np.isnan(given["top_b"])]
+    assert found.event["event"].tolist() == given["event"].to_list()
+    for name in ("top_b", "antitop_b"):
+        assert found.true_positions[name].tolist() == given[name].to_list()
+        assert (found.positions[name] < ak.to_numpy(given["njets"])).all()
+    for column in found.columns().values():
+        assert len(column) == len(given)
+
+
+@pytest.mark.parametrize(
+    "change", ['partners: {top: "leptons[1]", antitop: "leptons[0]"}', "symmetries: [[top, antitop]]"]
+)
+def test_other_symmetries_or_partners_are_another_training(
+    files: Callable[..., dict[str, object]], change: str
+) -> None:
+    settings = files(rows=50)
+    before = InferenceTask(**settings)
+    one = [training.hash for training in before.trainings().values()]
+    dataset = before.dataset_task().hash
+    line = next(line for line in TEXT.splitlines() if "partners" in line)
+    settings = files(TEXT.replace(line, "    " + change), rows=50)
+    after = InferenceTask(**settings)
+    assert [training.hash for training in after.trainings().values()] != one
+    assert after.dataset_task().hash == dataset
+    assert after.hash != before.hash
+
+
 def hadronic(positions: list[list[int]], true: list[list[int]]) -> Predictions:
     """Events with two hadronic tops of b, q, q."""
     names = [f"{parent}_{slot}" for parent in ("t1", "t2") for slot in ("b", "q1", "q2")]
