@@ -258,6 +258,14 @@ class Analysis(Strict):
                     place = ("values", name) if isinstance(target, Regression) else ("parents",)
                     raise wrong(f"target {values[name]!r} has a value {name!r}, too", "targets", key, *place)
                 values[name] = key
+        columns = {f"prob_{name}": f"class {name!r}" for name in self.classes}
+        for key, target in self.row_targets.items():
+            for column in target.columns:
+                if column in columns:
+                    place = "values" if isinstance(target, Regression) else "parents"
+                    said = f"{columns[column]} has the column {column!r} of the predictions, too; give another name"
+                    raise wrong(said, "targets", key, place)
+                columns[column] = f"target {key!r}"
         for i, rate in enumerate(self.working_points):
             if rate in self.working_points[:i]:
                 raise wrong(f"{rate:g} stands twice", "working_points", i)
@@ -298,6 +306,7 @@ class Analysis(Strict):
                 if used not in self.collections:
                     close = did_you_mean(used, list(self.collections))
                     raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, place)
+            self._partners_are_kept(key, target)
         if self.dilepton:
             check_dilepton(self.dilepton, self.inputs, self.targets)
         for group, entry in self.inputs.items():
@@ -306,6 +315,13 @@ class Analysis(Strict):
                 if name in names[:i]:
                     raise wrong(f"feature {name!r} stands twice", "inputs", group, "features", i)
         return self
+
+    def _partners_are_kept(self, key: str, target: Target) -> None:
+        """The partner of a parent stands within the limit of its collection."""
+        for parent in target.partners if isinstance(target, Assignment) else ():
+            if (partner := target.partner_of(parent)) and partner[1] >= (limit := self.collections[partner[0]].limit):
+                said = f"{target.partners[parent]!r} is never kept: the limit of {partner[0]} is {limit}"
+                raise wrong(said, "targets", key, "partners")
 
     def _figure_of_merit_is_apart(self, merit: FigureOfMerit) -> None:
         """Its classes are known, some are background, and no input shows it to the network."""
