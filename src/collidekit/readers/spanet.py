@@ -24,10 +24,11 @@ def is_spanet(root: Any) -> bool:
     return bool(groups) and (any(name in root for name in TRUTH) or any(MASK in group for group in groups))
 
 
-def padded_lengths(path: str) -> dict[str, int]:
-    """Return how many entries the padded lists of each sequential input have, in the order of the file."""
+def padded_lengths(path: str, tree: str | None = None) -> dict[str, int]:
+    """Return how many entries the padded lists of each sequential input of a file, or of a group of it, have."""
     with open_binary(path, 64) as opened, h5py.File(opened, "r") as file:
-        inputs = file[INPUTS] if is_spanet(file) else {}
+        root = file.get(tree) if tree else file
+        inputs = root[INPUTS] if is_spanet(root) else {}
         return {name: group[MASK].shape[1] for name, group in inputs.items() if _has_mask(group)}
 
 
