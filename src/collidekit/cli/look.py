@@ -57,6 +57,11 @@ def init(
         console.print(f"Classes  {counts} (in {made.looked_at:,} entries)")
     else:
         console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
+    if made.positions:
+        console.print(
+            f"Note     positions of decay products ({literal(', '.join(made.positions[:6]))} ...) are left out: give SPANet's event file "
+            "first, [cyan]collidekit init event.yaml FILES[/cyan], or write a target with `parents`"
+        )
     console.print(
         f"[bold green]Written[/bold green]: {literal(made.path)}\nNext:    [cyan]collidekit check {literal(made.path)}[/cyan]"
     )

@@ -38,6 +38,8 @@ class Started:
     guess: Guess
     looked_at: int
     class_counts: dict[str, int]
+    positions: list[str]
+    """Positions of decay products in the files, which are left out."""
 
 
 def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False) -> Started:
@@ -66,7 +68,7 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     counts = _dry_run(plan, samples)
     with replacing(output) as temporary:
         temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
-    return Started(output, plan.analysis, found, sum(len(sample.chunk) for sample in samples), counts)
+    return Started(output, plan.analysis, found, sum(len(sample.chunk) for sample in samples), counts, positions)
 
 
 def check_output(output: Path, force: bool) -> None:
