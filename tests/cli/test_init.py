@@ -313,13 +313,14 @@ def test_padded_lists(tmp_path: Path, started: Callable[..., Any]) -> None:
         for name, values in columns.items():
             file[f"INPUTS/Source/{name[4:]}"] = np.where(mask, values, 0)
         file["INPUTS/Source/MASK"], file["CLASSIFICATIONS/EVENT/signal"] = mask, random.integers(-1, 2, 600)
-        file["TARGETS/t1/q1"] = random.integers(-1, 3, 600)
+        manifest_rows = file["CLASSIFICATIONS/EVENT/signal"][:] >= 0
+        file["TARGETS/signal/q1"] = np.where(random.random(600) < 0.5, -1, 0)
     analysis, manifest, text = started(tmp_path / "spanet.h5", "--force")
-    assert analysis.collections["Source"].where == "INPUTS_Source_MASK == 1"
+    assert manifest.summary["constituents"]["Source"] == np.asarray(mask)[manifest_rows].sum()
     assert analysis.classes == {
         "background": "CLASSIFICATIONS_EVENT_signal == 0", "signal": "CLASSIFICATIONS_EVENT_signal == 1"
     }  # fmt: skip
-    assert "# - {name: TARGETS_t1_q1, kind: integer}  # looks like simulated truth" in text
+    assert "# Left out, as they look like simulated truth or weights: signal_q1" in text
     assert manifest.rows == manifest.summary["cutflow"]["in a class"] < 600
 
 

@@ -6,7 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError
+from collidekit.readers import open_file
+from collidekit.shipped import load_plan
 from collidekit.simulation import SAMPLES, Sample, simulate
 from collidekit.simulation.hdf5_output import write_hdf5
 from collidekit.simulation.samples import check_settings
@@ -53,6 +56,19 @@ def test_layout(file: Path, events: Events) -> None:
     assert events["EVENT/event"].tolist() == list(range(3_000_000_000, 3_000_000_000 + EVENTS))
     with h5py.File(file) as content:
         assert '"max_jets": 10.0' in content.attrs["simulated"]
+
+
+def test_the_bundled_analysis_reads_them(file: Path, events: Events) -> None:
+    plan = load_plan("ttbar_hadronic")
+    with open_file(str(file)) as reader:
+        chunk = reader.read(columns_to_read(plan, list(reader.columns)), 0, EVENTS)
+    batch = build_rows(plan, chunk, str(file), 0, 0).batch
+    assert np.diff(batch.inputs["jets"].offsets.numpy()).tolist() == events["INPUTS/Source/MASK"].sum(axis=1).tolist()
+    expected = momenta(events)[events["INPUTS/Source/MASK"]]
+    np.testing.assert_allclose(batch.inputs["jets"].momenta.numpy(), expected[:, [1, 2, 3, 0]], rtol=1e-4, atol=1e-3)
+    names = list(plan.analysis.assignments["tops"].values)
+    assert names == [name.removeprefix("TARGETS/").replace("/", "_") for name in TARGETS]
+    assert batch.truth["tops"].tolist() == np.stack([events[name] for name in TARGETS], axis=1).tolist()
 
 
 def test_jets(events: Events) -> None:

@@ -54,7 +54,8 @@ class Source(Strict):
     tree: str | None = None
     """ROOT: name of the TTree or RNTuple. HDF5: the group to read. Not needed where a file holds only one."""
     layout: str | list[Any] | None = None
-    """JSON lines whose lines are lists: the name of each position, or a layout by its name (see docs/formats.md)."""
+    """JSON lines whose lines are lists: the name of each position, or a layout by its name. SPANet's HDF5 with several sequential
+    inputs: their names in the order in which positions count over all of them (see docs/formats.md)."""
 
 
 class Collection(Strict):

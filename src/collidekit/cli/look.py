@@ -1,17 +1,25 @@
 """The verbs that look at files before a training."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from collidekit.cli.app import DATA, LOOK, WORK, Analysis, TrustCode, panel, verb
 from collidekit.plain_text import literal
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 @verb(LOOK)
 def init(
-    files: Annotated[list[str], typer.Argument(help="Your files: paths, globs, .txt lists.", show_default=False)],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Your files: paths, globs, .txt lists; SPANet's event file before them.", show_default=False
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The analysis file to write.")] = Path("analysis.yaml"),
     tree: Annotated[
         str | None,
@@ -26,14 +34,20 @@ def init(
 
     Example: [cyan]collidekit init 'data/*.root' -o my_analysis.yaml[/cyan]
 
+    With SPANet's event file, [cyan]collidekit init event.yaml data.h5[/cyan], it is translated: inputs, assignments with what may be
+    exchanged, regressions and classes. What cannot be translated is named.
+
     Writes one file, and never over one that is there already unless told to.
     """
     from rich.console import Console
 
     from collidekit.starter.starter import start_analysis
 
-    made = start_analysis(files, out, tree, force)
     console = Console(highlight=False, soft_wrap=True)
+    if files[0].lower().endswith((".yaml", ".yml")):
+        _translate(console, files, out, tree, force)
+        return
+    made = start_analysis(files, out, tree, force)
     if made.guess.rows:
         console.print(f"Rows     each {literal(made.guess.rows)} of an event")
     for name, entry in made.analysis.inputs.items():
@@ -43,6 +57,33 @@ def init(
         console.print(f"Classes  {counts} (in {made.looked_at:,} entries)")
     else:
         console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
+    if made.positions:
+        console.print(
+            f"Note     positions of decay products ({literal(', '.join(made.positions[:6]))} ...) are left out: give SPANet's event file "
+            "first, [cyan]collidekit init event.yaml FILES[/cyan], or write a target with `parents`"
+        )
+    console.print(
+        f"[bold green]Written[/bold green]: {literal(made.path)}\nNext:    [cyan]collidekit check {literal(made.path)}[/cyan]"
+    )
+
+
+def _translate(console: "Console", files: list[str], out: Path, tree: str | None, force: bool) -> None:
+    """``init`` of an event file of SPANet."""
+    from collidekit.analysis.targets import Assignment
+    from collidekit.starter.spanet import translate_event_file
+
+    made = translate_event_file(Path(files[0]), files[1:], out, tree, force)
+    for name, entry in made.analysis.inputs.items():
+        console.print(f"Input    {name}: {len(entry.features)} features")
+    for name, target in made.analysis.row_targets.items():
+        what = ", ".join(target.parents) if isinstance(target, Assignment) else ", ".join(target.values)
+        console.print(f"Target   {name}: {literal(what)}")
+    if made.analysis.classes:
+        console.print(f"Classes  {', '.join(made.analysis.classes)}")
+    for said in made.not_translated:
+        console.print(f"[yellow]Not translated[/yellow]: {literal(said)}")
+    for said in made.notes:
+        console.print(f"Note     {literal(said)}")
     console.print(
         f"[bold green]Written[/bold green]: {literal(made.path)}\nNext:    [cyan]collidekit check {literal(made.path)}[/cyan]"
     )

@@ -64,6 +64,8 @@ class Reader(Protocol):
     """Columns of the file that are no (lists of) numbers, and what they are instead."""
     tree: str
     """The tree or group that is read; empty where a format has none."""
+    truth: set[str]
+    """Columns that are simulated truth by the format itself: no inputs, whatever their names."""
 
     @property
     def rows(self) -> int: ...
@@ -92,6 +94,7 @@ class FileReader(ABC):
         self.unreadable: dict[str, str] = {}
         """Columns of the file that are no (lists of) numbers, and what they are instead."""
         self.tree = ""
+        self.truth: set[str] = set()
 
     @cached_property
     def rows(self) -> int:

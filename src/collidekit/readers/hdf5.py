@@ -14,6 +14,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, SeveralTreesError, bad_file, check, is_url, open_binary
 from collidekit.readers.hdf5_parts import Part, part_of
 from collidekit.readers.pandas_table import PandasPart, is_pandas
+from collidekit.readers.spanet import find_layout, is_spanet
 
 BATCH = 8_192
 """Rows whose padding is in memory at a time."""
@@ -87,6 +88,8 @@ class Hdf5Reader(FileReader):
         if isinstance(root, h5py.Group):
             root.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
             found = {name: item for name, item in found.items() if "/_i_" not in f"/{name}"}  # indices of PyTables
+        if is_spanet(root):
+            return self._find_spanet(found)
         tables = {name: dataset for name, dataset in found.items() if dataset.shape}
         rows = self._common({name: dataset.shape[0] for name, dataset in tables.items()})
         for path, dataset in found.items():
@@ -98,6 +101,17 @@ class Hdf5Reader(FileReader):
         if not self.columns:
             raise BadFileError(f"{self.path}: holds no table of numbers")
         return rows
+
+    def _find_spanet(self, found: dict[str, Any]) -> int:
+        """``_find`` of a file in SPANet's layout."""
+        layout = find_layout({name: one for name, one in found.items() if one.shape}, self.path, self.source.layout)
+        self.unreadable.update(layout.unreadable)
+        self.truth.update(layout.truth)
+        for part in layout.parts:
+            self._add(part)
+        if not self.columns:
+            raise BadFileError(f"{self.path}: holds no table of numbers")
+        return layout.rows
 
     def _common(self, lengths: dict[str, int]) -> int:
         """Those of ``jets`` where there is such a dataset, else those of most datasets."""

@@ -39,8 +39,8 @@ class RemoteReader:
         self._status = known_status(url)
         self._source = str(cache.find(url, self._status) or url)
         self._lost = False
-        self.columns, self.unreadable, self.tree = self._try(
-            url, lambda reader: (reader.columns, reader.unreadable, reader.tree)
+        self.columns, self.unreadable, self.tree, self.truth = self._try(
+            url, lambda reader: (reader.columns, reader.unreadable, reader.tree, reader.truth)
         )
 
     @cached_property

@@ -1,6 +1,7 @@
 """``collidekit init``: a commented analysis file from a look at the user's own files."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,8 +23,10 @@ from collidekit.starter.source import find_source
 from collidekit.starter.text import write_text
 from collidekit.starter.treat import Sampled, treat
 
-_FILES, _PLACES, _ROWS = 3, 4, 1000
+FILES, _PLACES, _ROWS = 3, 4, 1000
 """So many rows are read in so many places of so many files."""
+_LEARNED = re.compile("(REGRESSIONS|CLASSIFICATIONS)_")
+"""Truth of SPANet's files that may say the class of a row."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +38,25 @@ class Started:
     guess: Guess
     looked_at: int
     class_counts: dict[str, int]
+    positions: list[str]
+    """Positions of decay products in the files, which are left out."""
 
 
 def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False) -> Started:
     """Write an analysis file that loads and, once its classes are right, runs."""
-    if output.suffix not in (".yaml", ".yml"):
-        raise CollidekitError(f"{output}: an analysis file ends in .yaml")
-    if os.path.exists(output) and not force:
-        raise CollidekitError(f"{output}: is there already; choose another name with -o, or --force to replace it")
+    check_output(output, force)
     paths = expand(list(patterns))
     source = find_source(paths[0], tree)
-    samples, columns, rows = _look(paths[:_FILES], source)
+    samples, columns, rows, positions = look(paths[:FILES], source)
     if not columns:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
     found = guess(columns)
-    found.rows_in_files = rows * len(paths) // len(paths[:_FILES])
+    found.left_out += positions
+    found.rows_in_files = rows * len(paths) // len(paths[:FILES])
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
-    named = [_from_there(pattern, output) for pattern in patterns]
+    named = [from_there(pattern, output) for pattern in patterns]
     keys = source.model_dump(exclude_defaults=True)
 
     def parse(found: Guess, bins: dict[str, list[float]] | None = None) -> Plan:
@@ -65,17 +68,32 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     counts = _dry_run(plan, samples)
     with replacing(output) as temporary:
         temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
-    return Started(output, plan.analysis, found, sum(len(sample.chunk) for sample in samples), counts)
+    return Started(output, plan.analysis, found, sum(len(sample.chunk) for sample in samples), counts, positions)
 
 
-def _look(paths: list[str], source: Source) -> tuple[list[Sampled], dict[str, Column], int]:
-    """Rows from several places, as files are often sorted by class; their columns; the number of rows in the files."""
+def check_output(output: Path, force: bool) -> None:
+    """Raise CollidekitError for a name that is no analysis file, or of a file that is there and is not to be replaced."""
+    if output.suffix not in (".yaml", ".yml"):
+        raise CollidekitError(f"{output}: an analysis file ends in .yaml")
+    if os.path.exists(output) and not force:
+        raise CollidekitError(f"{output}: is there already; choose another name with -o, or --force to replace it")
+
+
+def look(paths: list[str], source: Source) -> tuple[list[Sampled], dict[str, Column], int, list[str]]:
+    """Return rows from several places, as files are often sorted by class; their columns; the number of rows in the files.
+
+    The last are the positions of decay products, which are not read.
+    """
     samples: list[Sampled] = []
     types: dict[str, str] = {}
+    positions: list[str] = []
     rows = 0
     for number, path in enumerate(paths):
         with open_file(path, source) as reader:
-            types = types or dict(reader.columns)
+            positions = positions or [
+                name for name in reader.columns if name in reader.truth and not _LEARNED.match(name)
+            ]
+            types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
             types = {name: types[name] for name in usable}
             if not reader.rows or not types:
@@ -89,7 +107,7 @@ def _look(paths: list[str], source: Source) -> tuple[list[Sampled], dict[str, Co
         array = ak.concatenate([sample.chunk[name] for sample in samples])
         if (column := sampled(names[name], columntype, array)) is not None:
             columns[names[name]] = column
-    return samples, without_numbered(columns), rows
+    return samples, without_numbered(columns), rows, positions
 
 
 def _places(rows: int) -> list[tuple[int, int]]:
@@ -99,7 +117,7 @@ def _places(rows: int) -> list[tuple[int, int]]:
     return [(int(start), int(start) + _ROWS) for start in starts]
 
 
-def _from_there(pattern: str, output: Path) -> str:
+def from_there(pattern: str, output: Path) -> str:
     """A pattern as the analysis file needs it: relative to its folder, or absolute as given."""
     if "://" in pattern or os.path.isabs(pattern) or pattern.startswith("~"):
         return os.path.expanduser(pattern)

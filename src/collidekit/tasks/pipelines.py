@@ -78,3 +78,17 @@ class PFNanoJetsRun(Pipeline):
 
     config = luigi.Parameter(default="pfnano_jets", description="the analysis")
     exclude_index = False
+
+
+class TtbarDileptonRun(Pipeline):
+    """Jets and neutrinos of dileptonic top pairs on the sample that ships."""
+
+    config = luigi.Parameter(default="ttbar_dilepton", description="the analysis")
+    exclude_index = False
+
+
+class TtbarHadronicRun(Pipeline):
+    """Jets of all-hadronic top pairs in SPANet's layout (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="ttbar_hadronic", description="the analysis")
+    exclude_index = False

@@ -1,0 +1,130 @@
+"""What HDF5 files in the layout of SPANet (arXiv 2106.03898) hold: inputs, padded or one number a row, and truth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+
+from collidekit.errors import CollidekitError
+from collidekit.readers.base import BadFileError, open_binary
+from collidekit.readers.flatten import number
+from collidekit.readers.hdf5_parts import NumericPart, Part
+from collidekit.readers.spanet_parts import MASK, TARGETS, Positions, Sequential
+
+INPUTS = "INPUTS"
+TRUTH = (TARGETS, "REGRESSIONS", "CLASSIFICATIONS")
+
+
+def is_spanet(root: Any) -> bool:
+    """Return whether a file has SPANet's groups: inputs that are groups, one of them with a MASK, or inputs beside truth."""
+    if not isinstance(root, h5py.Group) or not isinstance(root.get(INPUTS), h5py.Group):
+        return False
+    groups = [item for item in root[INPUTS].values() if isinstance(item, h5py.Group)]
+    return bool(groups) and (any(name in root for name in TRUTH) or any(MASK in group for group in groups))
+
+
+def padded_lengths(path: str, tree: str | None = None) -> dict[str, int]:
+    """Return how many entries the padded lists of each sequential input of a file, or of a group of it, have."""
+    with open_binary(path, 64) as opened, h5py.File(opened, "r") as file:
+        root = file.get(tree) if tree else file
+        inputs = root[INPUTS] if is_spanet(root) else {}
+        return {name: group[MASK].shape[1] for name, group in inputs.items() if _has_mask(group)}
+
+
+def _has_mask(group: Any) -> bool:
+    return isinstance(group, h5py.Group) and MASK in group and group[MASK].ndim == 2
+
+
+@dataclass
+class Layout:
+    """What a file in SPANet's layout holds."""
+
+    rows: int
+    parts: list[Part] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    truth: set[str] = field(default_factory=set)
+    """The columns of TARGETS, REGRESSIONS and CLASSIFICATIONS."""
+
+
+def find_layout(found: Mapping[str, Any], path: str, order: Sequence[Any] | str | None) -> Layout:
+    """Return what a file holds, from its datasets by their path.
+
+    ``order`` is the order in which numbers of TARGETS count over several sequential inputs, where the analysis file gives it.
+    Raises BadFileError where the inputs have different numbers of rows.
+    """
+    layout = Layout(_common_rows({name: one for name, one in found.items() if name.startswith(f"{INPUTS}/")}, path))
+    sequences = _add_inputs(layout, found, path)
+    positions = {}
+    for name, dataset in found.items():
+        column = name.removeprefix(f"{TARGETS}/").replace("/", "_")
+        if name.startswith(f"{INPUTS}/"):
+            continue
+        if dataset.shape != (layout.rows,) or not number(dataset.dtype):
+            layout.unreadable[column] = (
+                f"{dataset.dtype} of shape {dataset.shape}, and no number for each of the {layout.rows} rows"
+            )
+        elif name.startswith(f"{TARGETS}/"):
+            positions[name] = dataset
+        else:
+            layout.parts.append(NumericPart(column, dataset))
+            layout.truth |= {column} if name.startswith(TRUTH) else set()
+    if positions and not sequences:
+        raise BadFileError(
+            f"{path}: {TARGETS} are positions in an input, and no input has a {MASK} of shape (rows, entries)"
+        )
+    if positions:
+        layout.parts.append(Positions(positions, sequences, path, _checked_order(order, list(sequences), path)))
+        layout.truth |= set(layout.parts[-1].columns)
+    return layout
+
+
+def _add_inputs(layout: Layout, found: Mapping[str, Any], path: str) -> dict[str, Sequential]:
+    """Add the columns of the inputs, return the sequential ones by name."""
+    inputs: dict[str, dict[str, Any]] = {}
+    for name, dataset in found.items():
+        group, _, feature = name.rpartition("/")
+        if group.startswith(f"{INPUTS}/"):
+            inputs.setdefault(group.removeprefix(f"{INPUTS}/").replace("/", "_"), {})[feature] = dataset
+    sequences: dict[str, Sequential] = {}
+    for name, features in inputs.items():
+        if MASK in features and features[MASK].ndim == 2:
+            sequences[name] = Sequential(name, features[MASK], features, path)
+            layout.parts.append(sequences[name])
+            continue
+        for feature, dataset in features.items():
+            if dataset.ndim == 1 and number(dataset.dtype):
+                layout.parts.append(NumericPart(f"{name}_{feature}", dataset))
+            else:
+                why = (
+                    f", and no {MASK} of that shape beside it says which entries are padding"
+                    if dataset.ndim == 2
+                    else ""
+                )
+                layout.unreadable[f"{name}_{feature}"] = f"{dataset.dtype} of shape {dataset.shape}{why}"
+    return sequences
+
+
+def _common_rows(datasets: Mapping[str, Any], path: str) -> int:
+    lengths = {name: dataset.shape[0] if dataset.shape else 0 for name, dataset in datasets.items()}
+    if not lengths:
+        raise BadFileError(f"{path}: holds no table of numbers")
+    first = next(iter(lengths))
+    for name, length in lengths.items():
+        if length != lengths[first]:
+            raise BadFileError(
+                f"{path}: the datasets have different numbers of rows: {first} ({lengths[first]}), {name} ({length}); "
+                "write the file again"
+            )
+    return lengths[first]
+
+
+def _checked_order(order: Sequence[Any] | str | None, names: list[str], path: str) -> list[str]:
+    if order is None:
+        return []
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(names):
+        raise CollidekitError(
+            f"{path}: `source: {{layout: ...}}` of a file in SPANet's layout is the list of its sequential inputs in the order "
+            f"of the event file: {', '.join(names)}"
+        )
+    return [str(name) for name in order]

@@ -1,0 +1,283 @@
+"""``collidekit init event.yaml FILES``: SPANet's event file (arXiv 2106.03898) as an analysis file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collidekit.analysis.load import parse_analysis
+from collidekit.analysis.names import simple_name
+from collidekit.analysis.schema import Analysis, Source
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.rows import build_rows, columns_to_read
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.files import replacing
+from collidekit.readers import expand, open_file
+from collidekit.readers.spanet import padded_lengths
+from collidekit.starter.columns import Column, is_event_number, is_weight
+from collidekit.starter.event_file import EventFile, EventInput, read_event_file
+from collidekit.starter.momenta import find_momentum
+from collidekit.starter.rule import kind_of
+from collidekit.starter.spanet_targets import Numbers, Slots, find_numbers, find_slots
+from collidekit.starter.starter import FILES, check_output, from_there, look
+from collidekit.starter.text import quoted
+
+_ROWS = 2_000
+"""Rows of the first file in which positions are looked at, and of which rows are built before anything is written."""
+_MEV = 2_000.0
+"""A median transverse momentum above this is no GeV."""
+_TRAINING = """training:
+  model_name: transformer_small  # others with --model: see docs/networks.md
+  model_options: {width: 64, layers: 2, dropout: 0.2}
+  epochs: 10
+  batch_size: 256
+  learning_rate: 0.001
+  lr_scheduler: one_cycle
+  lr_decay_factor: 0.001
+  weight_decay: 0.01
+  ema_decay: 0.99
+"""
+
+
+@dataclass(frozen=True)
+class Translated:
+    """The analysis that was written, what of the event file is not in it, and what else there is to know."""
+
+    path: Path
+    analysis: Analysis
+    not_translated: list[str]
+    notes: list[str]
+
+
+class _Translation:
+    """The text of an analysis file, section by section, and what is to be said about it."""
+
+    def __init__(self, event: EventFile, columns: Mapping[str, Column], lengths: Mapping[str, int]) -> None:
+        self.event, self.columns, self.lengths = event, columns, lengths
+        self.variables: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def inputs(self) -> Iterator[str]:
+        for entry in self.event.inputs.values():
+            yield f"  {simple_name(entry.name)}:"
+            if entry.sequential:
+                yield f"    limit: {self.lengths[entry.name]}  # the length of the padded lists"
+                if momenta := self._momenta(entry):
+                    yield f"    momenta: [{', '.join(momenta)}]  # px, py, pz, E"
+            yield "    features:"
+            yield from (f"      - {self._feature(entry, feature, how)}" for feature, how in entry.features.items())
+
+    def _column(self, entry: EventInput, feature: str) -> Column:
+        name = f"{entry.name}_{feature}"
+        column = self.columns.get(name)
+        if column is None or column.is_list != entry.sequential:
+            shape = "(rows, entries) beside a MASK of that shape" if entry.sequential else "(rows,)"
+            raise CollidekitError(
+                f"{self.event.path}: INPUTS has {entry.name}/{feature}, and the file no numbers INPUTS/{entry.name}/{feature} of shape "
+                f"{shape}{did_you_mean(name, list(self.columns))}"
+            )
+        return column
+
+    def _feature(self, entry: EventInput, feature: str, how: str) -> str:
+        column = self._column(entry, feature)
+        log = "log" in how
+        name = f"{simple_name(entry.name)}_{'log_' if log else ''}{simple_name(feature)}"
+        expression = f"log({column.name} + 1)" if log else column.name
+        kind = "continuous" if log else kind_of(column.finite)
+        parts = [f"name: {name}", f'expression: "{expression}"' if expression != name else ""]
+        parts += [f"kind: {kind}" if kind != "continuous" else "", "scaling: none" if "normalize" not in how else ""]
+        written = [part for part in parts if part]
+        return name if len(written) == 1 else f"{{{', '.join(written)}}}"
+
+    def _momenta(self, entry: EventInput) -> list[str]:
+        """Names of new variables for px, py, pz and E, or columns; none, with a note, where they cannot be made."""
+        prefix = f"{entry.name}_"
+        own = {
+            name.removeprefix(prefix): column.name for name, column in self.columns.items() if name.startswith(prefix)
+        }
+        own = {name: text for name, text in own.items() if self.columns[prefix + name].is_list}
+        phi = next(
+            ((own[c], own[s]) for c, s in (("cos_phi", "sin_phi"), ("cosphi", "sinphi")) if {c, s} <= set(own)), None
+        )
+        momentum = find_momentum(own | ({"phi": ""} if phi and "phi" not in own else {}))
+        if momentum is None or not (momentum.energy or (momentum.mass and not momentum.px)):
+            self.notes.append(
+                f"{entry.name}: no momenta, as pt, eta, phi and mass or e are not all there; networks that need them refuse it"
+            )
+            return []
+        # find_momentum knows the parts by their bare names; expressions need the columns
+        parts = {part: own.get(name, "") for part, name in vars(momentum).items() if isinstance(name, str)}
+        if median := self._median(entry.name, momentum.pt if momentum.pt in own else ""):
+            self.notes.append(
+                f"{entry.name}: the median pt is {median:.0f}: these are no GeV, which momenta are; divide them by 1000"
+            )
+        if parts["px"]:
+            return [parts["px"], parts["py"], parts["pz"], parts["energy"]]
+        pt, eta, energy = parts["pt"], parts["eta"], parts["energy"]
+        expressions = {
+            "px": f"px({pt}, {parts['phi']})" if parts["phi"] else f"{pt} * {phi and phi[0]}",
+            "py": f"py({pt}, {parts['phi']})" if parts["phi"] else f"{pt} * {phi and phi[1]}",
+            "pz": f"pz({pt}, {eta})",
+        }
+        if not energy:
+            expressions["energy"] = f"energy({pt}, {eta}, {parts['mass']})"
+        names = {part: self.variable(f"{simple_name(entry.name)}_{part}", text) for part, text in expressions.items()}
+        return [names["px"], names["py"], names["pz"], names.get("energy", energy)]
+
+    def _median(self, name: str, pt: str) -> float:
+        values = self.columns[f"{name}_{pt}"].finite if pt else np.zeros(0)
+        return float(np.median(values)) if len(values) and np.median(values) > _MEV else 0.0
+
+    def variable(self, name: str, expression: str) -> str:
+        """Add a variable under a name that no column has, return the name."""
+        while name in self.columns or name in self.variables:
+            name += "_"
+        self.variables[name] = expression
+        return name
+
+
+def translate_event_file(
+    event_path: Path, patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False
+) -> Translated:
+    """Write an analysis file for an event file and data in SPANet's layout; it loads, and builds rows of the first file.
+
+    Raises CollidekitError for an event file that is none, or data that lack what it names.
+    """
+    check_output(output, force)
+    event = read_event_file(event_path)
+    if not patterns:
+        raise CollidekitError(f"{event_path}: name the HDF5 files, too: collidekit init {event_path} FILE.h5")
+    paths = expand(list(patterns))
+    source = Source(tree=tree)
+    lengths = padded_lengths(paths[0], tree)
+    if missing := [name for name in event.sequential if name not in lengths]:
+        raise CollidekitError(
+            f"{paths[0]}: {event_path} has the sequential input {missing[0]}, and the file no INPUTS/{missing[0]}/MASK of shape "
+            f"(rows, entries); it has {', '.join(lengths) or 'none'}"
+        )
+    if len(lengths) > 1:
+        order = [*event.sequential, *(name for name in lengths if name not in event.sequential)]
+        source = Source(tree=tree, layout=order)
+    _, sampled, _, _ = look(paths[:FILES], source)
+    columns = {column.name.strip("`"): column for column in sampled.values()}
+    with open_file(paths[0], source) as reader:
+        known, rows = set(reader.truth), min(reader.rows, _ROWS)
+
+        def positions(name: str) -> NDArray[np.int64]:
+            return np.asarray(reader.read([name], 0, rows)[name])
+
+        slots = find_slots(event, known, positions)
+        numbers = find_numbers(event, slots, columns)
+        if not slots.parents and not numbers.targets and not numbers.classes:
+            raise CollidekitError(
+                f"{event_path}: nothing of it can be learned: {'; '.join(slots.not_translated + numbers.not_translated)}"
+            )
+        made = _Translation(event, columns, lengths)
+        named = [from_there(pattern, output) for pattern in patterns]
+        text, notes = _text(made, slots, numbers, source, named, output)
+        plan = Plan(*parse_analysis(text, str(output)))
+        needed = columns_to_read(plan, list(reader.columns), path=paths[0])
+        build_rows(plan, reader.read(needed, 0, rows), paths[0], 0, 0)
+    with replacing(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    lost = event.not_translated + slots.not_translated + numbers.not_translated
+    return Translated(output, plan.analysis, lost, notes)
+
+
+def _text(
+    made: _Translation, slots: Slots, numbers: Numbers, source: Source, files: list[str], output: Path
+) -> tuple[str, list[str]]:
+    """The whole file, and the notes in it."""
+    inputs = list(made.inputs())
+    first = simple_name(made.event.sequential[0])
+    a_list = next(c.name for n, c in made.columns.items() if c.is_list and n.startswith(f"{made.event.sequential[0]}_"))
+    count = made.variable(f"n_{first}", f"count({a_list})")
+    rest = list(_rest(made, count))
+    notes = made.notes + slots.notes + numbers.notes
+    lost = made.event.not_translated + slots.not_translated + numbers.not_translated
+    keys = source.model_dump(exclude_defaults=True)
+    if "layout" in keys:
+        keys["layout"] = f"[{', '.join(quoted(name, True) for name in keys['layout'])}]"
+    if "tree" in keys:
+        keys["tree"] = quoted(keys["tree"], True)
+    parts = [
+        [
+            f"# {output.stem}: translated from SPANet's event file {made.event.path}",
+            "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted",
+            "#   collidekit run THIS_FILE       to efficiencies and the report",
+        ],
+        [f"# NOT TRANSLATED: {_one_line(said)}" for said in lost],
+        [f"# Note: {_one_line(said)}" for said in notes],
+        [
+            *([f"source: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}"] if keys else []),
+            "files:",
+            f"  training: [{', '.join(quoted(file, True) for file in files)}]",
+            "  # test: [test.h5]   # files to judge the network by; without them it is a part of the training files",
+        ],
+        ["variables:", *(f"  {name}: {quoted(text)}" for name, text in made.variables.items())],
+        ["classes:", *(f"  {name}: {quoted(text)}" for name, text in numbers.classes.items())]
+        if numbers.classes
+        else [],
+        list(_targets(slots, numbers)),
+        ["# `log` of an event file is log(x + 1); what it does not normalize has `scaling: none`.", "inputs:", *inputs],
+        rest,
+        [_TRAINING.rstrip()],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n", notes
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _targets(slots: Slots, numbers: Numbers) -> Iterator[str]:
+    if not slots.parents and not numbers.targets:
+        return
+    yield "targets:"
+    if slots.parents:
+        yield "  assignment:"
+        yield f"    collection: {slots.collection}"
+        yield "    parents:"
+        for parent, entries in slots.parents.items():
+            written = {
+                slot: quoted(_name(column), True)
+                if collection == slots.collection
+                else f"{{index: {quoted(_name(column), True)}, collection: {collection}}}"
+                for slot, (column, collection) in entries.items()
+            }
+            yield f"      {parent}: {{{', '.join(f'{slot}: {text}' for slot, text in written.items())}}}"
+        if slots.symmetries:
+            groups = ", ".join(f"[{names}]" for names in map(", ".join, slots.symmetries))
+            yield f"    symmetries: [{groups}]"
+    yield from (f"  {name}: {text}" for name, text in numbers.targets.items())
+
+
+def _name(column: str) -> str:
+    return column if column.isidentifier() else f"`{column}`"
+
+
+def _rest(made: _Translation, count: str) -> Iterator[str]:
+    used = {f"{entry.name}_{feature}" for entry in made.event.inputs.values() for feature in entry.features}
+    outside = {name: column for name, column in made.columns.items() if name not in used}
+    events = [column.name for column in outside.values() if not column.is_list and is_event_number(column)]
+    weights = [column.name for column in outside.values() if not column.is_list and is_weight(column)]
+    if weights:
+        yield "# Weight of a row, of which SPANet knows nothing; it also counts in efficiencies:"
+        yield f"# weight: {weights[0]}"
+        made.notes.append(f"{weights[0]} may be a weight; SPANet reads none, and it is a comment in the file")
+    yield f"spectators: [{count}]  # kept beside the predictions"
+    if names := [name for name in events if name.isidentifier()]:
+        yield f"event: [{', '.join(names)}]  # training and validation are split by a hash of it"
+    else:
+        made.notes.append(
+            "no integers number the events: a hash of the inputs splits training and validation, so that equal rows stay together"
+        )
+    unused = [
+        name
+        for name, column in outside.items()
+        if name.startswith(tuple(f"{entry}_" for entry in made.event.inputs)) and not is_weight(column)
+    ]
+    if unused:
+        yield f"# In the file, and no feature in the event file: {', '.join(unused)}"

@@ -1,0 +1,201 @@
+"""What SPANet's event file wants to be learned, as targets and classes of an analysis; what cannot be is named."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collidekit.analysis.names import simple_name
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.starter.columns import Column
+from collidekit.starter.event_file import EventFile, Extra
+
+MOST_SLOTS = 3
+"""Decay products of one parent that an assignment can have."""
+_LOSSES = {"gaussian": ("standard", "mse"), "laplacian": ("robust", "mae"), "log_gaussian": ("standard", "mse")}
+
+ReadPositions = Callable[[str], NDArray[np.int64]]
+"""The positions (N,) of a column in the rows looked at; raises CollidekitError where they cannot be."""
+
+
+@dataclass
+class Slots:
+    """The parents of an assignment."""
+
+    parents: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """Column and collection of each slot of each parent."""
+    symmetries: list[list[str]] = field(default_factory=list)
+    not_translated: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def collection(self) -> str:
+        """The collection of most slots."""
+        used = [collection for slots in self.parents.values() for _, collection in slots.values()]
+        return max(used, key=used.count) if used else ""
+
+
+def find_slots(event: EventFile, known: set[str], read: ReadPositions) -> Slots:
+    """Return what the event file assigns, and which exchanges leave it the same. Raises CollidekitError for truth that is missing."""
+    found = Slots()
+    for particle, products in event.products.items():
+        if len(products) > MOST_SLOTS:
+            found.not_translated.append(
+                f"EVENT/{particle}: it has {len(products)} decay products, and a parent has {MOST_SLOTS} at most"
+            )
+            continue
+        slots: dict[str, tuple[str, str]] = {}
+        for product, source in products.items():
+            column = _column(event, found, particle, product, source, known, read)
+            if column is None:
+                break
+            slots[simple_name(product)] = column
+        else:
+            found.parents[simple_name(particle)] = slots
+    _find_symmetries(event, found)
+    return found
+
+
+def _column(
+    event: EventFile, found: Slots, particle: str, product: str, source: str, known: set[str], read: ReadPositions
+) -> tuple[str, str] | None:
+    """Column and collection of a slot; None, with the reason noted, where its product is in different inputs."""
+    name, inputs = f"{particle}_{product}", event.sequential
+    where = f"TARGETS/{particle}/{product}"
+    if len(inputs) == 1 and name in known:
+        return name, simple_name(inputs[0])
+    columns = {one: f"{name}_joint_in_{one}" for one in inputs}
+    if not known >= set(columns.values()):
+        raise CollidekitError(f"{event.path}: EVENT has {particle}/{product}, and the file no positions {where}")
+    if source:
+        try:
+            read(f"{name}_in_{source}")
+        except CollidekitError as error:
+            read(columns[source])  # an error says what is wrong in either way
+            found.notes.append(
+                f"{where} is taken as a position in all inputs together, as it cannot be one in {source} ({error})"
+            )
+            return columns[source], simple_name(source)
+        return f"{name}_in_{source}", simple_name(source)
+    used = [one for one in inputs if (read(columns[one]) >= 0).any()]
+    if len(used) > 1:
+        found.not_translated.append(
+            f"EVENT/{particle}: its {product} is in {' and in '.join(used)}, and a slot is filled from one collection"
+        )
+        return None
+    chosen = used[0] if used else inputs[0]
+    found.notes.append(
+        f"{where} counts over {', '.join(inputs)} with their padding; all that were looked at are in {chosen}"
+    )
+    return columns[chosen], simple_name(chosen)
+
+
+def _find_symmetries(event: EventFile, found: Slots) -> None:
+    for owner, entries in event.permutations.items():
+        names = list(event.products if owner == "EVENT" else event.products[owner])
+        groups: list[set[str]] = []
+        for entry in entries:
+            group = _group(entry, names, f"{event.path}: PERMUTATIONS/{owner}")
+            if group is None:
+                found.not_translated.append(
+                    f"PERMUTATIONS/{owner}: {entry}: of cycles, only one of two names is; all names of a list [a, b, c] may be exchanged"
+                )
+                continue
+            touching = [one for one in groups if one & group]  # overlapping groups exchange all that is in them
+            groups = [one for one in groups if not one & group] + [group.union(*touching)]
+        for group in groups:
+            _add_symmetry(found, owner, [name for name in names if name in group])
+
+
+def _group(entry: Any, names: list[str], where: str) -> set[str] | None:
+    """The names of which any two may be exchanged; None for cycles that say something else."""
+    flat = isinstance(entry, list) and all(isinstance(name, str) for name in entry)
+    cycle = isinstance(entry, list) and all(isinstance(one, list) for one in entry)
+    if not entry or not (flat or cycle):
+        raise CollidekitError(f"{where}: {entry!r} must be a list of names, such as [q1, q2]")
+    used = entry if flat else [name for one in entry for name in one]
+    for name in used:
+        if name not in names:
+            raise CollidekitError(f"{where}: there is no {name!r}{did_you_mean(str(name), names)}")
+    return set(used) if flat or (len(entry) == 1 and len(entry[0]) == 2) else None
+
+
+def _add_symmetry(found: Slots, owner: str, names: list[str]) -> None:
+    names = [simple_name(name) for name in names]
+    if owner == "EVENT":
+        names = [name for name in names if name in found.parents]
+        shapes = {name: [(slot, place[1]) for slot, place in found.parents[name].items()] for name in names}
+    elif (parent := simple_name(owner)) in found.parents:
+        shapes = {f"{parent}.{name}": [found.parents[parent][name][1]] for name in names}
+        names = list(shapes)
+    else:
+        return
+    if len({str(shape) for shape in shapes.values()}) > 1:
+        found.not_translated.append(
+            f"PERMUTATIONS/{owner}: {', '.join(names)}: their decay products have other names, another order or other inputs"
+        )
+    elif len(names) > 1:
+        found.symmetries.append(names)
+
+
+@dataclass
+class Numbers:
+    """Regressions as targets (name -> lines of YAML), classes, and what is said about them."""
+
+    targets: dict[str, str] = field(default_factory=dict)
+    classes: dict[str, str] = field(default_factory=dict)
+    not_translated: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) -> Numbers:
+    """Return regressions as targets with values, and a classification of the event as classes of rows."""
+    found = Numbers()
+    taken = {f"{parent}_{slot}" for parent, entries in slots.parents.items() for slot in entries}
+    exchanged = {name for group in slots.symmetries for name in group}
+    for extra in event.regressions:
+        column = _truth(event, f"REGRESSIONS_{extra.column}", f"REGRESSIONS/{extra.written}", columns)
+        parts = [simple_name(part) for part in extra.place]
+        if exchanged & {".".join(parts[:1]), ".".join(parts)}:
+            found.not_translated.append(
+                f"REGRESSIONS/{extra.written}: {'/'.join(extra.place)} may be exchanged, and values are not exchanged with it"
+            )
+            continue
+        name = simple_name("_".join((*parts, extra.name)))
+        name = f"regression_{name}" if name in taken else name
+        value, (scale, loss) = column.name, _LOSSES[extra.how]
+        if extra.how == "log_gaussian":
+            name, value = f"arcsinh_half_{name}", f"arcsinh({value} / 2)"
+            found.notes.append(f"REGRESSIONS/{extra.written}: predictions are of {value}, in which SPANet learns it")
+        if name in taken:
+            raise CollidekitError(
+                f"{event.path}: REGRESSIONS/{extra.written}: {name!r} is the name of another target, too"
+            )
+        taken.add(name)
+        found.targets[name] = f'{{values: {{{name}: "{value}"}}, scale: {scale}, loss: {loss}}}'
+    for extra in event.classifications:
+        _add_classes(event, found, extra, columns)
+    return found
+
+
+def _add_classes(event: EventFile, found: Numbers, extra: Extra, columns: Mapping[str, Column]) -> None:
+    where = f"CLASSIFICATIONS/{extra.written}"
+    column = _truth(event, f"CLASSIFICATIONS_{extra.column}", where, columns)
+    values = [int(value) for value in column.distinct if value >= 0]
+    if extra.place or found.classes:
+        why = "an analysis has classes of whole events" if extra.place else "an analysis has one set of classes"
+        found.not_translated.append(f"{where}: {why}")
+    elif len(values) < 2 or not column.integral:
+        found.not_translated.append(f"{where}: the rows looked at hold no two classes")
+    else:
+        found.classes = {f"{simple_name(extra.name)}_{value}": f"{column.name} == {value}" for value in values}
+        if (column.finite < 0).any():
+            found.notes.append(f"{where}: rows of no class (-1) are left out, also for all other targets")
+
+
+def _truth(event: EventFile, name: str, where: str, columns: Mapping[str, Column]) -> Column:
+    if name not in columns:
+        raise CollidekitError(f"{event.path}: names {where}, and the file has no such numbers")
+    return columns[name]
