@@ -147,7 +147,8 @@ targets:
   pair: {collection: constituents, same: part_x * 0, weight: 4}
   numbers: {values: {v: jet_mass * 2}, unit: GeV, scale: robust, loss: mae, weight: 5}
   nus: {values: {n1: label, n2: label, n3: label, n4: label, n5: label, n6: label}}
-  tops: {collection: constituents, parents: {a: {b: label * 0}, c: {b: {index: label - 2}}}, symmetries: [[a, c]], partners: {a: "leptons[0]"}, weight: 7}
+  tops: {collection: constituents, parents: {a: {b: label * 0}, c: {b: {index: label - 2}}}, partners: {a: "leptons[0]"}, weight: 7}
+  more: {collection: constituents, parents: {p: {x: label, y: label}}, symmetries: [[p.x, p.y]]}
 dilepton: {assignment: tops, leptons: leptons, charge: lep_q, b_tag: part_x, met: [jet_pt, jet_pt], neutrinos: nus, mass: v}
 weight: weight
 processes: {toys: {files: "*.root", weight: 2}, others: {files: "*.parquet"}}
@@ -189,7 +190,7 @@ CHANGES: dict[str, tuple[str, str]] = {
     "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
     "Regression.weight": ("weight: 5}", "weight: 6}"),
     "Assignment.collection": ("tops: {collection: constituents", "tops: {collection: leptons"),
-    "Assignment.parents": ("a: {b: label * 0}", "a: {b: label - 3}"), "Assignment.symmetries": (", symmetries: [[a, c]]", ""),
+    "Assignment.parents": ("a: {b: label * 0}", "a: {b: label - 3}"), "Assignment.symmetries": (", symmetries: [[p.x, p.y]]", ""),
     "Assignment.partners": ("leptons[0]", "leptons[1]"), "Assignment.weight": ("weight: 7}", "weight: 8}"),
     "Slot.index": ("{index: label - 2}", "{index: label - 3}"), "Slot.collection": ("{index: label - 2}", "{index: label - 2, collection: leptons}"),
     "Analysis.dilepton": (

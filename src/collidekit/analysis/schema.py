@@ -256,8 +256,8 @@ class Analysis(Strict):
         for key, target in self.row_targets.items():
             for name in target.values:
                 if name in values:
-                    place = ("values", name) if isinstance(target, Regression) else ("parents",)
-                    raise wrong(f"target {values[name]!r} has a value {name!r}, too", "targets", key, *place)
+                    at = ["values", name] if isinstance(target, Regression) else ["parents"]
+                    raise wrong(f"target {values[name]!r} has a value {name!r}, too", "targets", key, *at)
                 values[name] = key
         columns = {f"prob_{name}": f"class {name!r}" for name in self.classes}
         for key, target in self.row_targets.items():
@@ -319,7 +319,9 @@ class Analysis(Strict):
 
     def _partners_are_kept(self, key: str, target: Target) -> None:
         """The partner of a parent stands within the limit of its collection."""
-        for parent in target.partners if isinstance(target, Assignment) else ():
+        if not isinstance(target, Assignment):
+            return
+        for parent in target.partners:
             if (partner := target.partner_of(parent)) and partner[1] >= (limit := self.collections[partner[0]].limit):
                 said = f"{target.partners[parent]!r} is never kept: the limit of {partner[0]} is {limit}"
                 raise wrong(said, "targets", key, "partners")

@@ -128,7 +128,7 @@ def _add_symmetry(found: Slots, owner: str, names: list[str]) -> None:
         names = [name for name in names if name in found.parents]
         shapes = {name: [(slot, place[1]) for slot, place in found.parents[name].items()] for name in names}
     elif (parent := simple_name(owner)) in found.parents:
-        shapes = {f"{parent}.{name}": [found.parents[parent][name][1]] for name in names}
+        shapes = {f"{parent}.{name}": [("", found.parents[parent][name][1])] for name in names}
         names = list(shapes)
     else:
         return
