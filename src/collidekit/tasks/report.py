@@ -90,13 +90,13 @@ class ReportTask(PredictionTask):
         plots.mkdir(parents=True, exist_ok=True)
         inference = needed["inference"]
         judged = self._of_classes(plots) if self.analysis.classes else _Judged()
-        for kind in ("residuals", "assignment", "methods"):
+        for kind in ("assignment", "methods", "residuals"):
             if kind in needed:
                 judged.sections.append(needed[kind].section())
-        judged.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
         for entry in needed["assignment"].read() if "assignment" in needed else ():
             if entry.what == EVENT and entry.complete:
                 judged.headline[f"efficiency of {entry.target}"] = str(entry.complete)
+        judged.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
         manifest = read_manifest(inference.dataset_task().folder)
         write_report(
             self.folder / "report.html",
