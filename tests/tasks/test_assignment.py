@@ -160,6 +160,18 @@ def test_an_ensemble_takes_the_most_probable(files: Callable[..., dict[str, obje
         np.sum([np.log(p.parent_probabilities[f"{n}_assignment"]) for n in ("top", "antitop")], axis=0) for p in each
     ]
     np.testing.assert_allclose(probable, np.maximum(*own), atol=1e-9)
+    assert all(not member.positions for member in together.of_members().values()), "those of the ensemble are not theirs"
+
+
+def test_a_head_is_not_kept_for_other_partners(files: Callable[..., dict[str, object]]) -> None:
+    settings = files(TEXT.replace("epochs: 15", "epochs: 1"), rows=100)
+    run_with_requirements(InferenceTask(**settings))
+    checkpoint = next(Path("results/TrainingTask").rglob("best_model.pt")).absolute()
+    other = TEXT.replace("epochs: 15", "epochs: 1").replace('antitop: "leptons[1]"', 'antitop: "leptons[0]"')
+    settings = files(other, rows=100) | {"from_checkpoint": str(checkpoint)}
+    with pytest.raises(CollidekitError, match="its head is for the assignments tops .top.b of jets"):
+        run_with_requirements(InferenceTask(**settings, keep_head=True))
+    run_with_requirements(InferenceTask(**settings))
 
 
 def test_folds_put_the_assignments_of_all_members_in_order(files: Callable[..., dict[str, object]]) -> None:
