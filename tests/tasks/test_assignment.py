@@ -11,6 +11,7 @@ from luigi.task_register import Register
 from typer.testing import CliRunner
 
 from collidekit.analysis.load import parse_analysis
+from collidekit.bundle.publish import publish
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.assignment import EVENT, measure_assignment, right_rows
@@ -163,6 +164,18 @@ def test_an_ensemble_takes_the_most_probable(files: Callable[..., dict[str, obje
     assert all(not member.positions for member in together.of_members().values()), (
         "those of the ensemble are not theirs"
     )
+
+
+def test_a_published_model_has_its_efficiencies_on_its_card(files: Callable[..., dict[str, object]]) -> None:
+    settings = files(TEXT.replace("epochs: 15", "epochs: 1"), rows=100)
+    run_with_requirements(AssignmentTask(**settings))
+    checkpoint = next(Path("results/TrainingTask").rglob("best_model.pt"))
+    publish(checkpoint, Path("published"), ["test.parquet"])
+    card = (Path("published") / "README.md").read_text()
+    for entry in AssignmentTask(**settings).read():
+        assert "| " + " | ".join(entry.cells()).replace("<", "&lt;") + " |" in card
+    assert "It assigns jets to top, antitop." in card
+    assert "\n\nEfficiency: every slot is right" in card
 
 
 def test_a_head_is_not_kept_for_other_partners(files: Callable[..., dict[str, object]]) -> None:
