@@ -84,6 +84,7 @@ def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):
         ("### `inputs`", schema.Collection),
         ("### Features", features.Feature),
         ("#### Numbers of rows", targets.Regression),
+        ("#### Assignments", targets.Assignment),
         ("### `processes`", schema.Process),
         ("### `discriminators`", schema.Discriminator),
     ],
@@ -94,7 +95,7 @@ def test_every_key_of_the_analysis_file_stands_in_its_page(heading, model, pages
 
 def test_every_kind_of_target_stands_in_the_page_of_the_analysis_file(pages):
     page = pages["docs/analysis.md"]
-    assert set(table(page, "### `targets`")) == {"values", "classes", "same"}
+    assert set(table(page, "### `targets`")) == {"values", "parents", "classes", "same"}
     of_members = {*targets.MemberClasses.model_fields, *targets.SameOrigin.model_fields}
     assert set(table(page, "#### Truths of members")) == of_members
 
