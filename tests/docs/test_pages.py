@@ -85,6 +85,7 @@ def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):
         ("### `inputs`", schema.Collection),
         ("### Features", features.Feature),
         ("#### Numbers of rows", targets.Regression),
+        ("#### Assignments", targets.Assignment),
         ("### `processes`", schema.Process),
         ("### `discriminators`", schema.Discriminator),
     ],

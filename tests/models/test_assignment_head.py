@@ -16,3 +16,17 @@ def test_more_assignments_than_can_be_searched_are_refused() -> None:
         AssignmentHead(analysis.assignments["tops"], analysis.collections, build_network("pfn", analysis.inputs, 1, {}))
     fewer = parse_analysis(text.replace("40", "12"), "toy.yaml")[0]
     AssignmentHead(fewer.assignments["tops"], fewer.collections, build_network("pfn", fewer.inputs, 1, {}))
+
+
+@pytest.mark.parametrize(("parents", "limit"), [(2, 36), (3, 19), (4, 16)])
+def test_the_largest_limits_are_those_of_the_documentation(parents: int, limit: int) -> None:
+    def make(limit: int) -> AssignmentHead:
+        slots = ", ".join(f"t{k}: {{b: b{k}, q: q{k}, p: p{k}}}" for k in range(parents))
+        text = f"inputs: {{jets: {{limit: {limit}, features: [jet_pt]}}}}\ntargets: {{tops: {{collection: jets, parents: {{{slots}}}}}}}"
+        analysis = parse_analysis(text, "toy.yaml")[0]
+        network = build_network("pfn", analysis.inputs, 1, {})
+        return AssignmentHead(analysis.assignments["tops"], analysis.collections, network)
+
+    make(limit)
+    with pytest.raises(CollidekitError, match="too many assignments"):
+        make(limit + 1)

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.objectives.targets import TargetLosses, TargetScores
+from collidekit.models.combinations import combinations as combinations_of
+from collidekit.models.heads.assignment import ParentScores
+from collidekit.objectives.targets import CUT, TargetLosses, TargetScores
 
 ANALYSIS, _ = parse_analysis(
     """
@@ -123,3 +125,37 @@ def test_scores_do_not_depend_on_the_cut_into_batches(logits: dict[str, torch.Te
     parts.add(first, batch().slice(0, 3), WEIGHTS[:3])
     parts.add(second, batch().slice(3, 4), WEIGHTS[3:])
     assert parts.scores() == pytest.approx(whole.scores())
+
+
+ASSIGNMENT, _ = parse_analysis(
+    """
+inputs: {jets: {limit: 2, features: [pt]}}
+targets: {tops: {collection: jets, parents: {t: {b: i}, u: {b: j}}}}
+"""
+)
+
+
+def test_a_decay_product_that_is_not_kept_is_a_wrong_one() -> None:
+    """Row 0 has both jets, row 1 a true jet that was cut off, row 2 one that is not in the event."""
+    zeros = torch.zeros(3, dtype=torch.int64)
+    jets = Ragged(
+        torch.zeros(6, 1), torch.tensor([0, 2, 4, 6]), 1, targets=torch.tensor([[2], [0]] * 3, dtype=torch.int32)
+    )
+    rows = Batch(
+        inputs={"jets": jets}, labels=zeros - 1, weights=torch.ones(3), spectators={}, event={}, keys=zeros,
+        processes=zeros, source=zeros[:, None].repeat(1, 2), index=zeros,
+        truth={"tops": torch.tensor([[2.0, 0.0], [1.0, 0.0], [-1.0, 2.0]], dtype=torch.float64)},
+    )  # fmt: skip
+    losses = TargetLosses(ASSIGNMENT, ["tops"])
+    truth, known, _ = losses.kinds["tops"].truth(rows)
+    assert truth.tolist() == [[0, 1], [CUT, 1], [-1, 0]]
+    assert known.all()
+    ways = combinations_of((2,), ((0,),), ("jets",))
+    scores = torch.tensor([2.0, 1.0, 0.5]).log_softmax(0).expand(3, 3)
+    raw = {"tops": {"t": ParentScores(scores, ways), "u": ParentScores(scores[:, [1, 0, 2]], ways)}}
+    loss = losses(raw, rows, torch.ones(3))["tops"]
+    t, empty = -scores[0, 0], -scores[0, 2]
+    assert float(loss) == pytest.approx(float(2 * t + empty + t + empty - scores[0, 1]) / 3)
+    found = TargetScores(losses)
+    found.add(raw, rows, torch.ones(3))
+    assert found.scores()["tops_efficiency"] == 0.5

@@ -11,6 +11,7 @@ from luigi.task_register import Register
 from typer.testing import CliRunner
 
 from collidekit.analysis.load import parse_analysis
+from collidekit.bundle.publish import publish
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.assignment import EVENT, measure_assignment, right_rows
@@ -160,6 +161,32 @@ def test_an_ensemble_takes_the_most_probable(files: Callable[..., dict[str, obje
         np.sum([np.log(p.parent_probabilities[f"{n}_assignment"]) for n in ("top", "antitop")], axis=0) for p in each
     ]
     np.testing.assert_allclose(probable, np.maximum(*own), atol=1e-9)
+    assert all(not member.positions for member in together.of_members().values()), (
+        "those of the ensemble are not theirs"
+    )
+
+
+def test_a_published_model_has_its_efficiencies_on_its_card(files: Callable[..., dict[str, object]]) -> None:
+    settings = files(TEXT.replace("epochs: 15", "epochs: 1"), rows=100)
+    run_with_requirements(AssignmentTask(**settings))
+    checkpoint = next(Path("results/TrainingTask").rglob("best_model.pt"))
+    publish(checkpoint, Path("published"), ["test.parquet"])
+    card = (Path("published") / "README.md").read_text()
+    for entry in AssignmentTask(**settings).read():
+        assert "| " + " | ".join(entry.cells()).replace("<", "&lt;") + " |" in card
+    assert "It assigns jets to top, antitop." in card
+    assert "\n\nEfficiency: every slot is right" in card
+
+
+def test_a_head_is_not_kept_for_other_partners(files: Callable[..., dict[str, object]]) -> None:
+    settings = files(TEXT.replace("epochs: 15", "epochs: 1"), rows=100)
+    run_with_requirements(InferenceTask(**settings))
+    checkpoint = next(Path("results/TrainingTask").rglob("best_model.pt")).absolute()
+    other = TEXT.replace("epochs: 15", "epochs: 1").replace('antitop: "leptons[1]"', 'antitop: "leptons[0]"')
+    settings = files(other, rows=100) | {"from_checkpoint": str(checkpoint)}
+    with pytest.raises(CollidekitError, match="its head is for the assignments tops "):
+        run_with_requirements(InferenceTask(**settings, keep_head=True))
+    run_with_requirements(InferenceTask(**settings))
 
 
 def test_folds_put_the_assignments_of_all_members_in_order(files: Callable[..., dict[str, object]]) -> None:
@@ -296,6 +323,7 @@ def test_mistakes_in_the_file(change: tuple[str, str], said: str) -> None:
     [
         ({"top_b": "5 + 0 * njets"}, "is beyond the last of the jets"),
         ({"top_b": "0.5 + 0 * njets"}, "which is no integer"),
+        ({"top_b": "njets > 0"}, "'njets > 0' is a condition; the position of a constituent is needed"),
         ({"antitop_b": "top_b"}, "top_b and antitop_b are the same constituent"),
         ({"pfn": "mlp"}, "network MLP has no embedding of the jets"),
         ({"top_b": "no_such_branch"}, "no branch or variable 'no_such_branch'"),

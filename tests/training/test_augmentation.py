@@ -18,6 +18,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.dataset.statistics import Statistics, statistics
 from collidekit.errors import CollidekitError
 from collidekit.training.augmentations import AUGMENTATIONS, build_augmentation
+from collidekit.training.augmentations.drop import Drop
 from collidekit.training.config import TrainingConfig
 
 INPUTS = """
@@ -468,3 +469,37 @@ def test_widths_are_those_of_the_training_rows(simple: Dataset) -> None:
     assert found["particles"]["part_logpt"].std == pytest.approx(
         float(feature(toys.all_rows(simple), simple, "part_logpt").std()), rel=0.01
     )
+
+
+def test_partners_of_parents_are_not_dropped() -> None:
+    """They are known by their place, which would be that of another constituent."""
+    text = """
+inputs:
+  jets: {limit: 8, features: [jet_pt]}
+  leptons: {limit: 8, features: [lep_pt]}
+targets:
+  tops: {collection: jets, parents: {t: {b: i}, u: {b: j}}, partners: {t: "leptons[0]", u: "leptons[1]"}}
+"""
+    analysis = parse_analysis(text)[0]
+    torch.manual_seed(1)
+    offsets = torch.arange(0, 401, 4)
+    values = torch.arange(400.0)[:, None]
+    zeros = torch.zeros(100, dtype=torch.int64)
+    inputs: dict[str, Any] = {
+        "jets": Ragged(values, offsets, 1, targets=torch.arange(4, dtype=torch.int32).repeat(100)[:, None]),
+        "leptons": Ragged(values, offsets, 1),
+    }
+    batch = Batch(
+        inputs=inputs, labels=zeros - 1, weights=torch.ones(100), spectators={}, event={}, keys=zeros, processes=zeros,
+        source=zeros[:, None].repeat(1, 2), index=zeros, truth={},
+    )  # fmt: skip
+    after = Drop(analysis, Statistics({}), 0.5)(batch).inputs
+    leptons, jets = after["leptons"], after["jets"]
+    assert isinstance(leptons, Ragged)
+    assert isinstance(jets, Ragged)
+    assert leptons.data[leptons.offsets[:-1], 0].tolist() == list(range(0, 400, 4))
+    assert leptons.data[leptons.offsets[:-1] + 1, 0].tolist() == list(range(1, 400, 4))
+    assert 270 < len(leptons.data) < 330  # two of four, and half of the others
+    assert 150 < len(jets.data) < 250
+    assert jets.targets is not None
+    assert jets.targets[:, 0].tolist() == (jets.data[:, 0] % 4).tolist()

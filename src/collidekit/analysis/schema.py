@@ -263,9 +263,9 @@ class Analysis(Strict):
         for key, target in self.row_targets.items():
             for column in target.columns:
                 if column in columns:
-                    place = "values" if isinstance(target, Regression) else "parents"
+                    kind = "values" if isinstance(target, Regression) else "parents"
                     said = f"{columns[column]} has the column {column!r} of the predictions, too; give another name"
-                    raise wrong(said, "targets", key, place)
+                    raise wrong(said, "targets", key, kind)
                 columns[column] = f"target {key!r}"
         for i, rate in enumerate(self.working_points):
             if rate in self.working_points[:i]:
@@ -321,9 +321,10 @@ class Analysis(Strict):
         """The partner of a parent stands within the limit of its collection."""
         if not isinstance(target, Assignment):
             return
-        for parent in target.partners:
-            if (partner := target.partner_of(parent)) and partner[1] >= (limit := self.collections[partner[0]].limit):
-                said = f"{target.partners[parent]!r} is never kept: the limit of {partner[0]} is {limit}"
+        for parent, text in target.partners.items():
+            partner = target.partner_of(parent)
+            if partner and partner[1] >= (limit := self.collections[partner[0]].limit):
+                said = f"{text!r} is never kept: the limit of {partner[0]} is {limit}"
                 raise wrong(said, "targets", key, "partners")
 
     def _figure_of_merit_is_apart(self, merit: FigureOfMerit) -> None:

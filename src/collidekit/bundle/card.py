@@ -10,6 +10,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collidekit.analysis.schema import Analysis
+from collidekit.evaluation.assignment import HEADER, Found
 from collidekit.evaluation.classification.rejection import Rejection
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.residuals import Residuals
@@ -47,6 +48,8 @@ def write_card(name: str, description: dict[str, Any], analysis: Analysis, confi
         scores=[_score(entry) for entry in description["scores"]],
         judged=description["judged"],
         residuals=[Residuals.read(entry).cells() for entry in description.get("residuals", ())],
+        assignments=[Found.read(entry).cells() for entry in description.get("assignments", ())],
+        assignment_header=HEADER,
         provenance=description["provenance"],
         folds=config.folds,
         fold_name=config.fold_name,

@@ -17,6 +17,7 @@ from collidekit import __version__
 from collidekit.bundle.card import open_marks, write_card
 from collidekit.bundle.training_facts import training_facts
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.assignment import Found, measure_assignment, right_rows
 from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator
 from collidekit.evaluation.residuals import Residuals, measure_residuals
 from collidekit.files import plain, write_text
@@ -51,6 +52,7 @@ class _Scores:
     skipped: list[str] = field(default_factory=list)
     judged: dict[str, Any] = field(default_factory=dict)
     residuals: list[Residuals] = field(default_factory=list)
+    assignments: list[Found] = field(default_factory=list)
 
 
 def publish(
@@ -95,6 +97,8 @@ def publish(
         scores = _judge(staging, test_files, skip_bad_files)
         numbers = [{k: v for k, v in result.as_dict().items() if k != "curve"} for result in scores.results]
         residuals = {"residuals": [one.as_dict() for one in scores.residuals]} if scores.residuals else {}
+        if scores.assignments:
+            residuals["assignments"] = [one.as_dict() for one in scores.assignments]
         description |= plain({"scores": numbers, "judged": scores.judged, **residuals})
         weights = save_model(staging, loaded.tagger.state_dict(), description)
         text = write_card(card_name(folder), {**description, "weights": weights}, loaded.analysis, loaded.config)
@@ -180,10 +184,16 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
     predictions = found["the model"]
     names = predictions.discriminators_with_truth()
     values = predictions.values_with_truth()
-    if not names and not values:
+    assignments = [
+        found
+        for name, target in loaded["the model"].analysis.assignments.items()
+        if right_rows(predictions, target).known.any()
+        for found in measure_assignment(predictions, name, target)
+    ]
+    if not names and not values and not assignments:
         raise CollidekitError(
             f"{test_files[0]}: no discriminator of analysis {loaded['the model'].analysis.name!r} has both signal and background rows "
-            "in the test files, and no value has its truth there, so there is no score to measure"
+            "in the test files, and no value or assignment has its truth there, so there is no score to measure"
         )
     with counting("Measuring", "curves", len(names)) as done:
         results = []
@@ -193,4 +203,4 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
     files = [Path(path).name for path in expand(list(test_files))]
     with_class = predictions.labels >= 0 if predictions.classes else np.ones(len(predictions), dtype=bool)
     judged = {"files": files, "rows": int(with_class.sum()), "warning": seen.warning()}
-    return _Scores(results, skipped, judged, measure_residuals(predictions, values) if values else [])
+    return _Scores(results, skipped, judged, measure_residuals(predictions, values) if values else [], assignments)

@@ -50,11 +50,23 @@ def make_truth(plan: Plan, scope: Scope, keep_all: bool) -> dict[str, Array]:
         if keep_all and not all(plan.available(expression.names, scope) for expression in expressions):
             truth[name] = np.full((scope.rows, len(target.values)), np.nan)
             continue
-        values = np.stack([scope.numbers(expression).astype(np.float64) for expression in expressions], axis=1)
+        numbers = [scope.numbers(expression) for expression in expressions]
+        if isinstance(target, Assignment):
+            _no_conditions(name, expressions, numbers)
+        values = np.stack([found.astype(np.float64) for found in numbers], axis=1)
         truth[name] = np.where(np.isfinite(values), values, np.nan)
         if isinstance(target, Assignment):
             truth[name] = _positions(plan, scope, name, target, truth[name])
     return truth
+
+
+def _no_conditions(name: str, expressions: Sequence[Expression], numbers: Sequence[Array]) -> None:
+    """Raise CollidekitError where the position of a constituent would be true or false, which is no 1 or 0."""
+    for expression, values in zip(expressions, numbers, strict=True):
+        if values.dtype == bool:
+            raise CollidekitError(
+                f"{expression.where}: target {name!r}: {expression.text!r} is a condition; the position of a constituent is needed"
+            )
 
 
 def _positions(plan: Plan, scope: Scope, name: str, target: Assignment, values: Array) -> Array:

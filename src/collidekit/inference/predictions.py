@@ -120,6 +120,9 @@ class Predictions:
                 members={},
                 combination="",
                 member_values={},
+                positions={},  # of members they are not kept
+                true_positions={},
+                parent_probabilities={},
                 values=self.member_values.get(name, self.values),
             )
             for name, values in self.members.items()

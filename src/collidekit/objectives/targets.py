@@ -27,6 +27,9 @@ from collidekit.models.heads import RegressionHead
 from collidekit.models.heads.assignment import Scores, best_positions
 from collidekit.models.packing import pairs
 
+CUT = -2
+"""The position of a decay product that is in the event but not among the constituents that are kept."""
+
 
 class TargetLoss(Protocol):
     """What is different between kinds of targets. The things that are judged are constituents, pairs of them, or rows."""
@@ -135,7 +138,7 @@ class AssignmentLoss:
     that has the smallest (arXiv:2106.03898, eq. 7).
 
     ``<target>_efficiency`` is the fraction of the rows with all decay products in which the best assignment has all of them
-    right.
+    right. One that ``where`` or ``limit`` cut off is learned as an empty slot, and counts as wrong.
     """
 
     def __init__(self, name: str, target: Assignment, analysis: Analysis) -> None:
@@ -144,7 +147,7 @@ class AssignmentLoss:
         self.columns = {c: analysis.target_columns(c).index(PLACE) for c in target.collections}
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Positions (N, slots) among the constituents that are kept, -1 for none."""
+        """Positions (N, slots) among the constituents that are kept, -1 for none, CUT for one that is not kept."""
         positions = batch.truth[self.name]
         known = positions.isfinite().all(dim=1)
         found, column = [], 0
@@ -158,7 +161,7 @@ class AssignmentLoss:
                 local = torch.arange(len(entry.data), device=wanted.device) - entry.offsets[:-1].index_select(
                     0, entry.rows
                 )
-                place = torch.full_like(wanted, -1).index_copy(0, entry.rows[here], local[here])
+                place = torch.where(wanted < 0, -1, CUT).index_copy(0, entry.rows[here], local[here])
                 found.append(place)
                 column += 1
         return torch.stack(found, dim=1), known, torch.arange(len(positions), device=positions.device)
@@ -188,8 +191,8 @@ class AssignmentLoss:
         for numbers in self._numbers(raw, truth):
             same = [raw[parent].ways.number(chosen[parent]) == number for parent, number in numbers.items()]
             right |= torch.stack(same).all(dim=0)
-        complete = known & (truth >= 0).all(dim=1)
-        return [(right & complete).sum(), complete.sum()]
+        kept = known & (truth >= 0).all(dim=1)
+        return [(right & kept).sum(), (known & (truth != -1).all(dim=1)).sum()]
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
         return {f"{name}_efficiency": _ratio(counts[0], counts[1])}

@@ -83,6 +83,11 @@ class Start:
             raise CollidekitError(
                 f"{self.path}: its head is for the classes {theirs}, not {ours}; leave --keep-head out to begin with a fresh head"
             )
+        theirs, ours = (_assignments_of(found) for found in (self.analysis, analysis))
+        if keep_head and theirs != ours and "none" not in (theirs, ours):
+            raise CollidekitError(
+                f"{self.path}: its head is for the assignments {theirs}, not {ours}; leave --keep-head out to begin with a fresh head"
+            )
         theirs, ours = (_values_of(found) for found in (self.analysis, analysis))
         if keep_head and theirs != ours:
             raise CollidekitError(
@@ -110,6 +115,17 @@ def _values_of(analysis: Analysis) -> str:
     """What a head must be for, to be kept: the values of targets of rows, with scale and unit."""
     targets = analysis.regressions.items()
     found = [f"{name} ({', '.join([*t.values, t.scale, *filter(None, [t.unit])])})" for name, t in targets]
+    return ", ".join(found) or "none"
+
+
+def _assignments_of(analysis: Analysis) -> str:
+    """What a head must be for, to be kept: slots, symmetries and partners of assignments."""
+    found = []
+    for name, target in analysis.assignments.items():
+        slots = [f"{p}.{s} of {target.collection_of(p, s)}" for p, slots in target.parents.items() for s in slots]
+        symmetries = [" = ".join(group) for group in sorted(map(sorted, target.symmetries))]
+        partners = [f"{parent} with {partner}" for parent, partner in sorted(target.partners.items())]
+        found.append(f"{name} ({', '.join([*slots, *symmetries, *partners])})")
     return ", ".join(found) or "none"
 
 

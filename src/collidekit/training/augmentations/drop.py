@@ -18,7 +18,8 @@ from collidekit.errors import CollidekitError
 
 
 class Drop:
-    """Each constituent lost with the probability ``strength``, but never the last one of a row.
+    """Each constituent lost with the probability ``strength``, but never the last one of a row, nor the partner of a parent
+    or what stands before it: partners are known by their place.
 
     Numbers of constituents and what else the analysis computes from the momenta of all of them are computed anew.
     """
@@ -27,6 +28,7 @@ class Drop:
         self.strength = strength
         plan = Plan(analysis)
         self.collections = self._chosen(analysis, what)
+        self.partners = _partners(analysis)
         self.names = {
             name: momentum_names(plan, name) for name in self.collections if analysis.collections[name].momenta
         }
@@ -55,6 +57,9 @@ class Drop:
             entry = batch.inputs[name]
             assert isinstance(entry, Ragged)
             kept[name] = self._kept(entry)
+            if name in self.partners:
+                places = torch.arange(len(entry.data)) - entry.offsets[entry.rows]
+                kept[name] |= places <= self.partners[name]
             after[name] = without(entry, kept[name])
             if name in self.names:
                 old |= named(entry, entry.momenta.double(), self.names[name])
@@ -95,6 +100,15 @@ def without(entry: Ragged, kept: Tensor) -> Ragged:
     total = torch.cat([torch.zeros(1, dtype=torch.int64), kept.cumsum(0)])
     targets = None if entry.targets is None else entry.targets[kept]
     return evolve(entry, data=entry.data[kept], offsets=total[entry.offsets], targets=targets)
+
+
+def _partners(analysis: Analysis) -> dict[str, int]:
+    """The last place in each collection that is the partner of a parent."""
+    found: dict[str, int] = {}
+    for target in analysis.assignments.values():
+        for collection, place in filter(None, map(target.partner_of, target.partners)):
+            found[collection] = max(place, found.get(collection, 0))
+    return found
 
 
 def _lists(plan: Plan, collections: Sequence[str]) -> dict[str, frozenset[str]]:
