@@ -240,6 +240,7 @@ def test_momenta_from_sine_and_cosine_in_mev(tmp_path: Path) -> None:
         ("REGRESSIONS:", "REGRESSIONS: {EVENT: [m]}", r"names REGRESSIONS/EVENT/m, and the file has no such numbers"),
         ("REGRESSIONS:", "REGRESSIONS: {EVENT: m}", r"EVENT must be a list of names|must be a list of names"),
         ("[q1, q2, b]\n  t2", "[q1, q2, c]\n  t2", r"EVENT has t1/c, and the file no positions TARGETS/t1/c"),
+        ("GLOBAL:", "GLOBAL: {Met: }", r"event.yaml:5: Met has no features"),
         ("INPUTS:", "inputs:", r"is no event file of SPANet"),
     ],
 )  # fmt: skip

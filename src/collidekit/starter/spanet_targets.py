@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collidekit.analysis.names import simple_name
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.starter.columns import Column
+from collidekit.starter.columns import Column, plain_name
 from collidekit.starter.event_file import EventFile, Extra
 
 MOST_SLOTS = 3
@@ -51,9 +50,9 @@ def find_slots(event: EventFile, known: set[str], read: ReadPositions) -> Slots:
             column = _column(event, found, particle, product, source, known, read)
             if column is None:
                 break
-            slots[simple_name(product)] = column
+            slots[plain_name(product)] = column
         else:
-            found.parents[simple_name(particle)] = slots
+            found.parents[plain_name(particle)] = slots
     _find_symmetries(event, found)
     return found
 
@@ -65,7 +64,7 @@ def _column(
     name, inputs = f"{particle}_{product}", event.sequential
     where = f"TARGETS/{particle}/{product}"
     if len(inputs) == 1 and name in known:
-        return name, simple_name(inputs[0])
+        return name, plain_name(inputs[0])
     columns = {one: f"{name}_joint_in_{one}" for one in inputs}
     if not known >= set(columns.values()):
         raise CollidekitError(f"{event.path}: EVENT has {particle}/{product}, and the file no positions {where}")
@@ -77,8 +76,8 @@ def _column(
             found.notes.append(
                 f"{where} is taken as a position in all inputs together, as it cannot be one in {source} ({error})"
             )
-            return columns[source], simple_name(source)
-        return f"{name}_in_{source}", simple_name(source)
+            return columns[source], plain_name(source)
+        return f"{name}_in_{source}", plain_name(source)
     used = [one for one in inputs if (read(columns[one]) >= 0).any()]
     if len(used) > 1:
         found.not_translated.append(
@@ -89,7 +88,7 @@ def _column(
     found.notes.append(
         f"{where} counts over {', '.join(inputs)} with their padding; all that were looked at are in {chosen}"
     )
-    return columns[chosen], simple_name(chosen)
+    return columns[chosen], plain_name(chosen)
 
 
 def _find_symmetries(event: EventFile, found: Slots) -> None:
@@ -123,11 +122,12 @@ def _group(entry: Any, names: list[str], where: str) -> set[str] | None:
 
 
 def _add_symmetry(found: Slots, owner: str, names: list[str]) -> None:
-    names = [simple_name(name) for name in names]
+    names = [plain_name(name) for name in names]
+    shapes: dict[str, Any]
     if owner == "EVENT":
         names = [name for name in names if name in found.parents]
         shapes = {name: [(slot, place[1]) for slot, place in found.parents[name].items()] for name in names}
-    elif (parent := simple_name(owner)) in found.parents:
+    elif (parent := plain_name(owner)) in found.parents:
         shapes = {f"{parent}.{name}": [found.parents[parent][name][1]] for name in names}
         names = list(shapes)
     else:
@@ -157,13 +157,13 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
     exchanged = {name for group in slots.symmetries for name in group}
     for extra in event.regressions:
         column = _truth(event, f"REGRESSIONS_{extra.column}", f"REGRESSIONS/{extra.written}", columns)
-        parts = [simple_name(part) for part in extra.place]
+        parts = [plain_name(part) for part in extra.place]
         if exchanged & {".".join(parts[:1]), ".".join(parts)}:
             found.not_translated.append(
                 f"REGRESSIONS/{extra.written}: {'/'.join(extra.place)} may be exchanged, and values are not exchanged with it"
             )
             continue
-        name = simple_name("_".join((*parts, extra.name)))
+        name = plain_name("_".join((*parts, extra.name)))
         name = f"regression_{name}" if name in taken else name
         value, (scale, loss) = column.name, _LOSSES[extra.how]
         if extra.how == "log_gaussian":
@@ -190,7 +190,7 @@ def _add_classes(event: EventFile, found: Numbers, extra: Extra, columns: Mappin
     elif len(values) < 2 or not column.integral:
         found.not_translated.append(f"{where}: the rows looked at hold no two classes")
     else:
-        found.classes = {f"{simple_name(extra.name)}_{value}": f"{column.name} == {value}" for value in values}
+        found.classes = {f"{plain_name(extra.name)}_{value}": f"{column.name} == {value}" for value in values}
         if (column.finite < 0).any():
             found.notes.append(f"{where}: rows of no class (-1) are left out, also for all other targets")
 
