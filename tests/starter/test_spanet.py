@@ -159,11 +159,12 @@ def test_what_cannot_be_translated_is_named(tmp_path: Path) -> None:
     assert made.analysis.classes == {
         "signal_0": "CLASSIFICATIONS_EVENT_signal == 0", "signal_1": "CLASSIFICATIONS_EVENT_signal == 1"
     }  # fmt: skip
+    assert list(made.analysis.discriminators) == ["signal_1_vs_signal_0"]
     met = made.analysis.groups["Met"].features[0]
     assert (met.name, met.expression, met.scaling) == ("Met_log_met", "log(Met_met + 1)", "none")
     notes = "\n".join(made.notes)
     for said in (
-        "rows of no class (-1) are left out",
+        "those of none (-1)",
         "no integers number the events",
         "EVENT_weight may be a weight",
         "arcsinh",
@@ -202,7 +203,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     assert (slots["w2"]["l"].index, slots["w2"]["l"].collection) == ("w2_l_joint_in_Leptons", "Leptons")
     assert slots["t1"]["b"].index == "t1_b_joint_in_Source"
     assert "x" not in slots
-    assert "# NOT TRANSLATED: EVENT/x: its a is in Source and in Leptons" in text
+    assert "# NOT TRANSLATED: EVENT/x: its a is now in one input and now in another" in text
     truth = batch_of(tmp_path).truth["assignment"].numpy()
     names = list(made.analysis.assignments["assignment"].values)
     assert truth[:, names.index("w1_l")].tolist() == lepton.tolist()
@@ -249,3 +250,17 @@ def test_event_files_that_are_wrong(tmp_path: Path, old: str, new: str, said: st
     with pytest.raises(CollidekitError, match=said):
         translated(tmp_path, TTBAR.replace(old, new, 1))
     assert not (tmp_path / "my.yaml").exists()
+
+
+def test_an_input_that_the_event_file_does_not_name(tmp_path: Path) -> None:
+    """SPANet does not count its entries: a position beyond the named input is an error, and no position in the other one."""
+    extra = {"INPUTS/Leptons/MASK": np.ones((N, LEPTONS), bool), "INPUTS/Leptons/pt": np.ones((N, LEPTONS))}
+    found = data(tmp_path / "data.h5", **extra)
+    made, _ = translated(tmp_path, TTBAR)
+    assert made.analysis.source.layout is None
+    assert made.analysis.assignments["assignment"].parents["t1"]["b"].index == "t1_b_in_Source"
+    beyond = found["TARGETS/t1/b"]
+    beyond[77] = JETS
+    data(tmp_path / "data.h5", **extra, **{"TARGETS/t1/b": beyond})
+    with pytest.raises(CollidekitError, match=rf"row 77: TARGETS/t1/b is {JETS}, which is beyond the {JETS} entries"):
+        translated(tmp_path, TTBAR)

@@ -136,7 +136,7 @@ def _common_rows(datasets: Mapping[str, Any], path: str) -> int:
 def _checked_order(order: Sequence[Any] | str | None, names: list[str], path: str) -> list[str]:
     if order is None:
         return []
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(names):
+    if not isinstance(order, list) or len(set(map(str, order))) < len(order) or not set(map(str, order)) <= set(names):
         raise CollidekitError(
             f"{path}: `source: {{layout: ...}}` of a file in SPANet's layout is the list of its sequential inputs in the order "
             f"of the event file: {', '.join(names)}"

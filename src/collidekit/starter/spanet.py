@@ -156,9 +156,8 @@ def translate_event_file(
             f"{paths[0]}: {event_path} has the sequential input {missing[0]}, and the file no INPUTS/{missing[0]}/MASK of shape "
             f"(rows, entries); it has {', '.join(lengths) or 'none'}"
         )
-    if len(lengths) > 1:
-        order = [*event.sequential, *(name for name in lengths if name not in event.sequential)]
-        source = Source(tree=tree, layout=order)
+    if len(event.sequential) > 1:
+        source = Source(tree=tree, layout=list(event.sequential))
     _, sampled, _, _ = look(paths[:FILES], source)
     columns = {column.name.strip("`"): column for column in sampled.values()}
     with open_file(paths[0], source) as reader:
@@ -227,10 +226,17 @@ def _text(
         else [],
         list(_targets(slots, numbers, names)),
         ["# `log` of an event file is log(x + 1); what it does not normalize has `scaling: none`.", "inputs:", *inputs],
-        rest,
+        [*rest, *_discriminators(list(numbers.classes))],
         [_TRAINING.rstrip()],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n", notes
+
+
+def _discriminators(classes: list[str]) -> Iterator[str]:
+    """Each class against the first."""
+    if classes:
+        yield "discriminators:"
+        yield from (f"  {name}_vs_{classes[0]}: {{signal: {name}, background: {classes[0]}}}" for name in classes[1:])
 
 
 def _one_line(text: str) -> str:

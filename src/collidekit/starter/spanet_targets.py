@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.readers.spanet_parts import ElsewhereError
 from collidekit.starter.columns import Column, plain_name
 from collidekit.starter.event_file import EventFile, Extra
 
@@ -28,6 +29,8 @@ class Slots:
     symmetries: list[list[str]] = field(default_factory=list)
     not_translated: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    joint: dict[str, list[str]] = field(default_factory=dict)
+    """By input, the decay products whose positions count over all inputs, and which were only seen in this one."""
 
     @property
     def collection(self) -> str:
@@ -53,6 +56,11 @@ def find_slots(event: EventFile, known: set[str], read: ReadPositions) -> Slots:
             slots[plain_name(product)] = column
         else:
             found.parents[plain_name(particle)] = slots
+    for chosen, counted in found.joint.items():
+        found.notes.append(
+            f"the positions of {', '.join(counted)} count over {', '.join(event.sequential)} with their padding; all that were "
+            f"looked at are in {chosen}"
+        )
     _find_symmetries(event, found)
     return found
 
@@ -63,9 +71,12 @@ def _column(
     """Column and collection of a slot; None, with the reason noted, where its product is in different inputs."""
     name, inputs = f"{particle}_{product}", event.sequential
     where = f"TARGETS/{particle}/{product}"
-    if len(inputs) == 1 and name in known:
-        return name, plain_name(inputs[0])
-    columns = {one: f"{name}_joint_in_{one}" for one in inputs}
+    alone = (
+        name if name in known else f"{name}_in_{inputs[0]}"
+    )  # the file may have inputs that the event file does not name
+    columns = {one: f"{name}_joint_in_{one}" for one in inputs} if len(inputs) > 1 else {inputs[0]: alone}
+    if len(inputs) == 1 and alone in known:
+        return alone, plain_name(inputs[0])
     if not known >= set(columns.values()):
         raise CollidekitError(f"{event.path}: EVENT has {particle}/{product}, and the file no positions {where}")
     if source:
@@ -78,16 +89,18 @@ def _column(
             )
             return columns[source], plain_name(source)
         return f"{name}_in_{source}", plain_name(source)
-    used = [one for one in inputs if (read(columns[one]) >= 0).any()]
-    if len(used) > 1:
+    for chosen in inputs:
+        try:
+            read(columns[chosen])
+            break
+        except ElsewhereError:
+            continue
+    else:
         found.not_translated.append(
-            f"EVENT/{particle}: its {product} is in {' and in '.join(used)}, and a slot is filled from one collection"
+            f"EVENT/{particle}: its {product} is now in one input and now in another, and a slot is filled from one collection"
         )
         return None
-    chosen = used[0] if used else inputs[0]
-    found.notes.append(
-        f"{where} counts over {', '.join(inputs)} with their padding; all that were looked at are in {chosen}"
-    )
+    found.joint.setdefault(chosen, []).append(f"{particle}/{product}")
     return columns[chosen], plain_name(chosen)
 
 
@@ -191,8 +204,9 @@ def _add_classes(event: EventFile, found: Numbers, extra: Extra, columns: Mappin
         found.not_translated.append(f"{where}: the rows looked at hold no two classes")
     else:
         found.classes = {f"{plain_name(extra.name)}_{value}": f"{column.name} == {value}" for value in values}
-        if (column.finite < 0).any():
-            found.notes.append(f"{where}: rows of no class (-1) are left out, also for all other targets")
+        listed = ", ".join(map(str, values))
+        said = f"{where}: the rows looked at hold the classes {listed}; rows of others are left out, also for all other targets"
+        found.notes.append(f"{said}, and so are those of none (-1)" if (column.finite < 0).any() else said)
 
 
 def _truth(event: EventFile, name: str, where: str, columns: Mapping[str, Column]) -> Column:
