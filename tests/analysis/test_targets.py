@@ -53,7 +53,7 @@ def test_a_branch_that_is_not_there_names_its_line() -> None:
         ("collection: tracks, same", "collection: track, same", 9, "no collection 'track' among the inputs (did you mean"),
         ("collection: tracks, same", "collection: jet, same", 9, "no collection 'jet' among the inputs"),
         ("same: trk_vertex", "smae: trk_vertex", 9, "unknown key (did you mean 'same'?); allowed are collection, same"),
-        ("same: trk_vertex, ", "", 9, "targets.vertex: needs one of 'classes', 'same' (of constituents) or 'values' (of rows)"),
+        ("same: trk_vertex, ", "", 9, "targets.vertex: needs one of 'classes', 'same' (of constituents), 'values' or 'parents' (of rows)"),
         ("{collection: tracks, classes", "{same: trk_vertex, collection: tracks, classes", 8, "needs one of 'classes', 'same'"),
         (", heavy: heavy", "", 8, "targets.origin: needs at least two classes"),
         ("weight: 0.5", "weight: 0", 8, "targets.origin.weight: Input should be greater than or equal to 0.000001"),

@@ -14,10 +14,10 @@ from collidekit.cli import app
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.robustness.measure import (
+    AttackedTagger,
     AttackPlan,
     Line,
     Point,
-    Tested,
     carried,
     measure_robustness,
     over_seeds,
@@ -69,7 +69,7 @@ def points(dataset: Dataset, trained: dict[str, Path]) -> list[Point]:
     tested = []
     for path in trained.values():
         loaded = load_checkpoint(path)
-        tested.append(Tested(kind_of(loaded.config), loaded.config.seed, loaded.tagger))
+        tested.append(AttackedTagger(kind_of(loaded.config), loaded.config.seed, loaded.tagger))
     tested.sort(key=lambda entry: entry.kind != "nominal")
     plan = attack_plan(["noise", "fgsm", "pgd"], [0.0, 0.2, 0.5], AttackSettings())
     return measure_robustness(tested, dataset.analysis, list(Loader(dataset, 512)), plan, None)
@@ -126,7 +126,7 @@ def test_what_is_won_back() -> None:
 
 
 def test_passes_are_counted(dataset: Dataset, trained: dict[str, Path]) -> None:
-    tested = [Tested(name, 1, load_checkpoint(path).tagger) for name, path in trained.items()]
+    tested = [AttackedTagger(name, 1, load_checkpoint(path).tagger) for name, path in trained.items()]
     plan = attack_plan(["noise", "fgsm"], [0.1], AttackSettings())
     told: list[int] = []
     batches = list(Loader(dataset, 1000))

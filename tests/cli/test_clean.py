@@ -63,6 +63,7 @@ def test_each_output_has_a_row_and_nothing_is_removed(run: Run, results: Path) -
         "RobustnessTask",
         "ResidualTask",
         "AssignmentTask",
+        "ReconstructionTask",
     }, "these are made on request, or for targets of rows only"
     assert rows[0] == [UNUSED, "8.4", "MB", "3", "h", "unused"], "the largest first"
     states = {row[0].partition("/")[0]: " ".join(row[5:]) for row in rows}
@@ -105,6 +106,7 @@ def test_a_dataset_is_free_when_its_outputs_are_gone_and_is_made_again(
         "RobustnessTask",
         "ResidualTask",
         "AssignmentTask",
+        "ReconstructionTask",
     }:
         shutil.rmtree(results / task)
     assert "3 unused datasets" in run("clean").output

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from collidekit.analysis import features, schema, targets
+from collidekit.analysis.dilepton import Dilepton
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import FUNCTIONS
 from collidekit.cli import app
@@ -94,7 +95,9 @@ def test_every_key_of_the_analysis_file_stands_in_its_page(heading, model, pages
 
 def test_every_kind_of_target_stands_in_the_page_of_the_analysis_file(pages):
     page = pages["docs/analysis.md"]
-    assert set(table(page, "### `targets`")) == {"values", "classes", "same"}
+    assert set(table(page, "### `targets`")) == {"values", "classes", "same", "parents"}
+    assert set(table(page, "#### Assignments")) == {*targets.Assignment.model_fields}
+    assert set(table(page, "### `dilepton`")) == {*Dilepton.model_fields}
     of_members = {*targets.MemberClasses.model_fields, *targets.SameOrigin.model_fields}
     assert set(table(page, "#### Truths of members")) == of_members
 

@@ -7,6 +7,7 @@ import torch
 
 from collidekit.models.combinations import combinations
 from collidekit.reconstruction.assignment import best_assignment
+from collidekit.reconstruction.assignment_by_sets import best_by_sets, pairs_by_sets
 
 ALIKE = {1: ((0,),), 2: ((0, 1),), 3: ((0,), (1, 2))}
 
@@ -79,3 +80,49 @@ def test_each_way_to_fill_the_slots_stands_once(jets: int, slots: int, count: in
         exchanged = positions[:, [0, 2, 1]]
         assert torch.equal(found.number(exchanged), torch.arange(count))
     assert torch.equal(found.possible(torch.zeros(1, slots, dtype=torch.int64))[0], found.empty == slots)
+
+
+@pytest.mark.parametrize(("jets", "slots"), [(6, (1, 1, 1)), (4, (3, 2)), (3, (3, 3)), (4, (1, 2, 1)), (1, (3, 3))])
+def test_sets_of_constituents_give_the_best_of_all(jets: int, slots: tuple[int, ...]) -> None:
+    torch.manual_seed(4)
+    filled = [ways(jets, number) for number in slots]
+    for full in (0.0, 1e4):  # what an empty slot costs
+        scores = [torch.randn(len(part), dtype=torch.float64) - full * (part < 0).sum(dim=1) for part in filled]
+        chosen = best_by_sets([part.numpy() for part in scores], [part.numpy() for part in filled])
+        found = [part[way].tolist() for part, way in zip(filled, chosen, strict=True)]
+        taken = [jet for part in found for jet in part if jet >= 0]
+        assert len(taken) == len(set(taken))
+        total = sum(float(part[way]) for part, way in zip(scores, chosen, strict=True))
+        assert total == pytest.approx(by_brute_force(scores, filled), abs=1e-9)
+
+
+def test_four_parents_with_fewer_jets_than_slots_are_found_in_little_memory() -> None:
+    """All products of the ways of four tops with eight jets would be 2^37."""
+    torch.manual_seed(5)
+    filled = [ways(8, 3)] * 4
+    scores = [torch.randn(2, len(part), dtype=torch.float64) - 1e4 * (part < 0).sum(dim=1) for part in filled]
+    scores[0][1] = torch.where((filled[0] >= 6).any(dim=1), -torch.inf, scores[0][1])  # not all rows have all jets
+    chosen, totals = best_assignment(scores, filled)
+    for row in range(2):
+        parts = [part[way] for part, way in zip(filled, chosen[row], strict=True)]
+        jets = torch.cat(parts)
+        assert sorted(jets[jets >= 0].tolist()) == list(range(8))
+        assert float(totals[row]) == pytest.approx(
+            sum(float(part[row, way]) for part, way in zip(scores, chosen[row], strict=True))
+        )
+    assert (filled[0][chosen[1, 0]] < 6).all()
+
+
+def test_nan_is_no_endless_search() -> None:
+    filled = [ways(3, 1)] * 2
+    scores = [torch.randn(2, 4, dtype=torch.float64) for _ in range(2)]
+    scores[0][0] = torch.nan
+    chosen, totals = best_assignment(scores, filled)
+    assert totals.isnan().tolist() == [True, False]
+    assert float(totals[1]) == pytest.approx(by_brute_force([part[1] for part in scores], filled))
+    assert chosen[0].tolist() == [0, 0]
+
+
+def test_the_number_of_pairs_is_that_of_sets_and_ways() -> None:
+    assert pairs_by_sets(3, (1, 1)) == 4 + 4 * 4  # the empty set and four ways; four sets and four ways
+    assert pairs_by_sets(2, (3,)) == 4

@@ -80,7 +80,7 @@ def test_all_hadronic_top_pairs(tmp_path: Path) -> None:
     assert made.not_translated == made.notes == []
     assert "NOT TRANSLATED" not in text
     target = made.analysis.assignments["assignment"]
-    assert target.symmetries == [["t1", "t2"], ["t1.q1", "t1.q2"], ["t2.q1", "t2.q2"]]
+    assert target.symmetries == [["t1.q1", "t1.q2"], ["t2.q1", "t2.q2"], ["t1", "t2"]]
     assert {parent: list(slots) for parent, slots in target.parents.items()} == {
         "t1": ["q1", "q2", "b"],
         "t2": ["q1", "q2", "b"],
@@ -144,18 +144,18 @@ def test_what_cannot_be_translated_is_named(tmp_path: Path) -> None:
     made, text = translated(tmp_path, event)
     for begin in (
         "OTHER", "INPUTS/RELATIVE/Pairs", "EVENT/w", "PERMUTATIONS/t1: [['q1', 'q2'], ['b']]", "PERMUTATIONS/t1: [['q1', 'q2', 'b']]",
-        "REGRESSIONS/t1/pt", "CLASSIFICATIONS/t1/hadronic",
+        "PERMUTATIONS/EVENT: t1, t2: these can be told apart", "REGRESSIONS/t1/pt", "CLASSIFICATIONS/t1/hadronic",
     ):  # fmt: skip
         assert [said for said in made.not_translated if said.startswith(begin)], begin
         assert f"# NOT TRANSLATED: {begin}" in text
-    assert len(made.not_translated) == 7
+    assert len(made.not_translated) == 8
     targets = made.analysis.regressions
     assert {name: (target.values, target.scale, target.loss) for name, target in targets.items()} == {
         "m_tt": ({"m_tt": "REGRESSIONS_EVENT_m_tt"}, "robust", "mae"),
         "arcsinh_half_pz": ({"arcsinh_half_pz": "arcsinh(REGRESSIONS_EVENT_pz / 2)"}, "standard", "mse"),
         "h_pt": ({"h_pt": "REGRESSIONS_h_PARTICLE_pt"}, "standard", "mse"),
     }
-    assert made.analysis.assignments["assignment"].symmetries == [["t1", "t2"], ["t2.q1", "t2.q2"]]
+    assert made.analysis.assignments["assignment"].symmetries == [["t2.q1", "t2.q2"]]
     assert made.analysis.classes == {
         "signal_0": "CLASSIFICATIONS_EVENT_signal == 0", "signal_1": "CLASSIFICATIONS_EVENT_signal == 1"
     }  # fmt: skip

@@ -162,6 +162,39 @@ def test_an_ensemble_takes_the_most_probable(files: Callable[..., dict[str, obje
     np.testing.assert_allclose(probable, np.maximum(*own), atol=1e-9)
 
 
+def test_folds_put_the_assignments_of_all_members_in_order(files: Callable[..., dict[str, object]]) -> None:
+    settings = files(TEXT.replace("epochs: 15", "epochs: 3"), rows=300) | {"test_filelist": (), "folds": 3}
+    task = InferenceTask(**settings)
+    run_with_requirements(task)
+    found = Predictions.read(task.folder / "predictions.parquet")
+    given = table(300, 1)
+    given = given[~np.isnan(given["top_b"])]
+    assert found.event["event"].tolist() == given["event"].to_list()
+    for name in ("top_b", "antitop_b"):
+        assert found.true_positions[name].tolist() == given[name].to_list()
+        assert (found.positions[name] < ak.to_numpy(given["njets"])).all()
+    for column in found.columns().values():
+        assert len(column) == len(given)
+
+
+@pytest.mark.parametrize(
+    "change", ['partners: {top: "leptons[1]", antitop: "leptons[0]"}', "symmetries: [[top, antitop]]"]
+)
+def test_other_symmetries_or_partners_are_another_training(
+    files: Callable[..., dict[str, object]], change: str
+) -> None:
+    settings = files(rows=50)
+    before = InferenceTask(**settings)
+    one = [training.hash for training in before.trainings().values()]
+    dataset, predicted = before.dataset_task().hash, before.hash
+    line = next(line for line in TEXT.splitlines() if "partners" in line)
+    settings = files(TEXT.replace(line, "    " + change), rows=50)
+    after = InferenceTask(**settings)
+    assert [training.hash for training in after.trainings().values()] != one
+    assert after.dataset_task().hash == dataset
+    assert after.hash != predicted
+
+
 def hadronic(positions: list[list[int]], true: list[list[int]]) -> Predictions:
     """Events with two hadronic tops of b, q, q."""
     names = [f"{parent}_{slot}" for parent in ("t1", "t2") for slot in ("b", "q1", "q2")]
@@ -229,12 +262,26 @@ def test_a_top_that_is_not_complete_counts_for_all_events_alone() -> None:
         (("[t1.q1, t1.q2]", "[t1.q1, t1.q2], [t1.q2, t1.b]"), "'t1.q2' stands twice"),
         (("t2: {b: t2_b, q1: t2_q1,", "t2: {b: t2_b, q3: t2_q1,"), "slot"),
         (("collection: jets", "collection: jetz"), "no collection 'jetz' among the inputs (did you mean 'jets'?)"),
-        (("collection: jets", 'collection: jets\n    partners: {t1: "leptons[0]"}'), "no collection 'leptons'"),
+        (("symmetries: [[t1, t2],", 'partners: {t1: "leptons[0]"}\n    symmetries: ['), "no collection 'leptons'"),
         (
-            ("collection: jets", "collection: jets\n    partners: {t1: jets}"),
+            ("symmetries: [[t1, t2],", "partners: {t1: jets}\n    symmetries: ["),
             "must be a constituent, such as leptons[0]",
         ),
         (("parents: {t1:", "parents: {t1: {}, t0:"), "at least 1"),
+        ((", [t2.q1, t2.q2]", ""), "other slots of the parents t1, t2 may be exchanged"),
+        (("collection: jets", 'collection: jets\n    partners: {t1: "jets[0]"}'), "'t1' of t1, t2 has a partner"),
+        (
+            ("[t1, t2], [t1.q1, t1.q2],", "[t1.q1, t1.q2]]\n    partners: {t1: 'jets[8]'} #"),
+            "'jets[8]' is never kept: the limit of jets is 8",
+        ),
+        (
+            ("parents: {", "parents: {t1_q: {b: x}, t1__q: {b: x}, t1_: {q_b: y}, "),
+            "two slots would be 't1__q_b'",
+        ),
+        (
+            ("  tops:", "  first: {collection: jets, parents: {t1: {x: x}}}\n  tops:"),
+            "target 'first' has the column 't1_assignment_probability'",
+        ),
     ],
 )
 def test_mistakes_in_the_file(change: tuple[str, str], said: str) -> None:
@@ -271,3 +318,22 @@ def test_mistakes_in_the_data(
     )
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
+
+
+def test_a_value_or_a_class_with_the_column_of_a_slot_is_a_mistake() -> None:
+    more = "  other: {values: {index_t1_b: mass}}\n"
+    with pytest.raises(CollidekitError, match="target 'tops' has the column 'true_index_t1_b' of the predictions, too"):
+        parse_analysis(HADRONIC + more, "toy.yaml")
+    text = HADRONIC.replace("t1", "prob") + "classes: {assignment_probability: x == 0, other: x == 1}\n"
+    with pytest.raises(CollidekitError, match="class 'assignment_probability' has the column 'prob_assignment_prob"):
+        parse_analysis(text, "toy.yaml")
+
+
+def test_more_orders_of_parents_than_can_be_compared_are_refused() -> None:
+    names = [f"t{k}" for k in range(7)]
+    parents = ", ".join(f"{name}: {{b: {name}_b}}" for name in names)
+    text = f"inputs: {{jets: {{limit: 8, features: [jet_pt]}}}}\ntargets: {{tops: {{collection: jets, parents: {{{parents}}}"
+    with pytest.raises(CollidekitError, match="the parents have more than 1000 orders"):
+        parse_analysis(f"{text}, symmetries: [[{', '.join(names)}]]}}}}", "toy.yaml")
+    analysis = parse_analysis(f"{text}, symmetries: [[{', '.join(names[:6])}]]}}}}", "toy.yaml")[0]
+    assert len(analysis.assignments["tops"].exchanges()) == 720

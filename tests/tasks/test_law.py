@@ -13,6 +13,7 @@ SEVEN = {
     "ROCCurveTask",
     "WorkingPointTask",
     "AssignmentTask",
+    "ReconstructionTask",
     "ResidualTask",
     "InputHistogrammerTask",
     "HistogramPlotterTask",

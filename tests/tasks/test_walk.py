@@ -16,9 +16,11 @@ from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
 from collidekit.tasks import importance, report, robustness, significance
+from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.pipelines import Pipeline
+from collidekit.tasks.reconstruction import ReconstructionTask
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
@@ -40,7 +42,7 @@ ELSEWHERE = OF_FILES | OF_FINE_TUNING
 MORE: list[dict[str, Any]] = [
     {"bins": 7}, {"efficiencies": ("0.5",)}, {"explain": True}, {"explain_rows": 77}, {"explain_repeats": 7},
     {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
-    {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
+    {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}
@@ -68,7 +70,8 @@ def folder(task: type[AnalysisTask], **given: Any) -> Path | None:
 
 @pytest.mark.parametrize("task", tasks(), ids=lambda task: task.__name__)
 def test_every_parameter_of_every_task(place: Path, task: type[AnalysisTask]) -> None:
-    (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + MERIT + NUMBERS)
+    of_events = task in (AssignmentTask, ReconstructionTask)
+    (place / "toy.yaml").write_text(BASE if of_events else (place / "toy.yaml").read_text() + MERIT + NUMBERS)
     (place / "other.yaml").write_text((place / "toy.yaml").read_text().replace("part_r", "part_s"))
     assert folder(task) is not None
     for name, parameter in task.get_params():
@@ -138,10 +141,15 @@ inputs:
     coordinates: [part_x, part_y]
     features: [part_x, part_r, {name: part_d0, default: -9, scaling: robust, bounds: [-9, 9]}]
   jet: {features: [jet_pt]}
+  leptons: {limit: 2, momenta: [part_x, part_x, part_e, part_e], features: [{name: lep_q, expression: part_d0}]}
 targets:
   flip: {collection: constituents, classes: {up: part_x > 0, down: part_x <= 0}, weight: 2}
   pair: {collection: constituents, same: part_x * 0, weight: 4}
   numbers: {values: {v: jet_mass * 2}, unit: GeV, scale: robust, loss: mae, weight: 5}
+  nus: {values: {n1: label, n2: label, n3: label, n4: label, n5: label, n6: label}}
+  tops: {collection: constituents, parents: {a: {b: label * 0}, c: {b: {index: label - 2}}}, partners: {a: "leptons[0]"}, weight: 7}
+  more: {collection: constituents, parents: {p: {x: label, y: label}}, symmetries: [[p.x, p.y]]}
+dilepton: {assignment: tops, leptons: leptons, charge: lep_q, b_tag: part_x, met: [jet_pt, jet_pt], neutrinos: nus, mass: v}
 weight: weight
 processes: {toys: {files: "*.root", weight: 2}, others: {files: "*.parquet"}}
 class_weights: {signal: 2}
@@ -181,6 +189,16 @@ CHANGES: dict[str, tuple[str, str]] = {
     "Regression.values": ("{v: jet_mass * 2}", "{v: jet_mass}"), "Regression.unit": ("unit: GeV, scale", "unit: MeV, scale"),
     "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
     "Regression.weight": ("weight: 5}", "weight: 6}"),
+    "Assignment.collection": ("tops: {collection: constituents", "tops: {collection: leptons"),
+    "Assignment.parents": ("a: {b: label * 0}", "a: {b: label - 3}"), "Assignment.symmetries": (", symmetries: [[p.x, p.y]]", ""),
+    "Assignment.partners": ("leptons[0]", "leptons[1]"), "Assignment.weight": ("weight: 7}", "weight: 8}"),
+    "Slot.index": ("{index: label - 2}", "{index: label - 3}"), "Slot.collection": ("{index: label - 2}", "{index: label - 2, collection: leptons}"),
+    "Analysis.dilepton": (
+        "dilepton: {assignment: tops, leptons: leptons, charge: lep_q, b_tag: part_x, met: [jet_pt, jet_pt], neutrinos: nus, mass: v}\n", ""
+    ),
+    "Dilepton.assignment": ("assignment: tops", "assignment: topz"), "Dilepton.leptons": ("leptons: leptons,", "leptons: constituents,"),
+    "Dilepton.charge": ("charge: lep_q", "charge: lep_r"), "Dilepton.b_tag": ("b_tag: part_x", "b_tag: part_r"),
+    "Dilepton.met": ("[jet_pt, jet_pt]", "[jet_pt, jet_mass]"), "Dilepton.neutrinos": (", neutrinos: nus", ""), "Dilepton.mass": (", mass: v", ""),
     "Analysis.weight": ("weight: weight", "weight: weight * weight"), "Analysis.processes": ("toys:", "toy:"),
     "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2}, others", "weight: 3}, others"),
     "Analysis.class_weights": ("class_weights: {signal: 2}", "class_weights: {signal: 3}"),

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, FiniteFloat, Tag, field_validator, model_validator
 from pydantic import Discriminator as UnionBy
 
+from collidekit.analysis.dilepton import Dilepton, check_dilepton
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
@@ -204,6 +205,8 @@ class Analysis(Strict):
     event: list[Name] = []
     kinematics: Kinematics | None = None
     discriminators: dict[Name, Discriminator] = {}
+    dilepton: Dilepton | None = None
+    """Where leptons, jets and missing momentum are, for classical methods of reconstruction beside a network."""
     figure_of_merit: FigureOfMerit | None = None
     """The window and the yields in which the significance of a signal is measured, and learned for."""
     working_points: list[Fraction] = [0.1, 0.01, 0.001]
@@ -253,9 +256,17 @@ class Analysis(Strict):
         for key, target in self.row_targets.items():
             for name in target.values:
                 if name in values:
-                    place = ("values", name) if isinstance(target, Regression) else ("parents",)
-                    raise wrong(f"target {values[name]!r} has a value {name!r}, too", "targets", key, *place)
+                    at = ["values", name] if isinstance(target, Regression) else ["parents"]
+                    raise wrong(f"target {values[name]!r} has a value {name!r}, too", "targets", key, *at)
                 values[name] = key
+        columns = {f"prob_{name}": f"class {name!r}" for name in self.classes}
+        for key, target in self.row_targets.items():
+            for column in target.columns:
+                if column in columns:
+                    place = "values" if isinstance(target, Regression) else "parents"
+                    said = f"{columns[column]} has the column {column!r} of the predictions, too; give another name"
+                    raise wrong(said, "targets", key, place)
+                columns[column] = f"target {key!r}"
         for i, rate in enumerate(self.working_points):
             if rate in self.working_points[:i]:
                 raise wrong(f"{rate:g} stands twice", "working_points", i)
@@ -296,12 +307,24 @@ class Analysis(Strict):
                 if used not in self.collections:
                     close = did_you_mean(used, list(self.collections))
                     raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, place)
+            self._partners_are_kept(key, target)
+        if self.dilepton:
+            check_dilepton(self.dilepton, self.inputs, self.targets)
         for group, entry in self.inputs.items():
             names = [feature.name for feature in entry.features]
             for i, name in enumerate(names):
                 if name in names[:i]:
                     raise wrong(f"feature {name!r} stands twice", "inputs", group, "features", i)
         return self
+
+    def _partners_are_kept(self, key: str, target: Target) -> None:
+        """The partner of a parent stands within the limit of its collection."""
+        if not isinstance(target, Assignment):
+            return
+        for parent in target.partners:
+            if (partner := target.partner_of(parent)) and partner[1] >= (limit := self.collections[partner[0]].limit):
+                said = f"{target.partners[parent]!r} is never kept: the limit of {partner[0]} is {limit}"
+                raise wrong(said, "targets", key, "partners")
 
     def _figure_of_merit_is_apart(self, merit: FigureOfMerit) -> None:
         """Its classes are known, some are background, and no input shows it to the network."""
@@ -412,7 +435,7 @@ class Analysis(Strict):
         """A short hash of everything that decides what a constructed dataset holds."""
         without = {
             "name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes",
-            "figure_of_merit",
+            "figure_of_merit", "dilepton",
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without, exclude_defaults=True)  # a new key changes no dataset
         for target in content.get("targets", {}).values():

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import permutations, product
+from math import factorial, prod
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, FiniteFloat, Tag, field_validator, model_validator
@@ -14,6 +15,8 @@ from collidekit.errors import did_you_mean
 Expression = Annotated[str, Field(min_length=1)]
 PLACE = "place"
 """The column of a collection that holds the positions of its constituents in the file."""
+MOST_ORDERS = 1000
+"""In which exchangeable parents may stand: each of them is compared with the truth."""
 Scale = Literal["standard", "robust", "log", "none"]
 Loss = Literal["huber", "mse", "mae"]
 
@@ -82,6 +85,11 @@ class Regression(Kind):
 
     _texts = field_validator("values", mode="before")(as_texts)
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of predictions."""
+        return [f"{kind}_{name}" for name in self.values for kind in ("pred", "true")]
+
 
 class Slot(Strict):
     """A place of a parent that one constituent may fill."""
@@ -120,22 +128,41 @@ class Assignment(Kind):
             if twice := seen & set(group) or {name for name in group if group.count(name) > 1}:
                 raise ValueError(f"symmetries: {min(twice)!r} stands twice")
             seen |= set(group)
-            if next(iter(kinds)) == "":
-                shapes = {
-                    tuple((name, slot.collection) for name, slot in self.parents[parent].items()) for parent in group
-                }
-                if len(shapes) > 1:
-                    raise ValueError(
-                        f"symmetries: the parents {', '.join(group)} have other slots, so they can be told apart"
-                    )
-            elif len({self.collection_of(*name.split(".")) for name in group}) > 1:
+            if next(iter(kinds)) and len({self.collection_of(*name.split(".")) for name in group}) > 1:
                 raise ValueError(
                     f"symmetries: {', '.join(group)} are filled by other collections, so they can be told apart"
                 )
+        if prod(factorial(len(group)) for group in self.symmetries if "." not in group[0]) > MOST_ORDERS:
+            raise ValueError(f"symmetries: the parents have more than {MOST_ORDERS} orders; let fewer be exchanged")
         for parent in self.partners:
             if parent not in self.parents:
                 raise ValueError(f"partners: there is no parent {parent!r}{_near(parent, self.parents)}")
             self.partner_of(parent)
+        return self
+
+    def _can_be_exchanged(self, group: list[str]) -> None:
+        """Raise an error where something tells parents apart: slots, collections, exchangeable slots or a partner."""
+        slots = {tuple((slot, self.collection_of(parent, slot)) for slot in self.parents[parent]) for parent in group}
+        if len(slots) > 1:
+            raise ValueError(
+                f"symmetries: the parents {', '.join(group)} have other slots (or in another order), so they can be told apart"
+            )
+        if len({str(self.alike(parent)) for parent in group}) > 1:
+            raise ValueError(
+                f"symmetries: other slots of the parents {', '.join(group)} may be exchanged, so they can be told apart; write the "
+                "same symmetries of slots for each"
+            )
+        if known := next((parent for parent in group if parent in self.partners), None):
+            raise ValueError(f"symmetries: {known!r} of {', '.join(group)} has a partner, so they can be told apart")
+
+    @model_validator(mode="after")
+    def _parents_fit_together(self) -> "Assignment":
+        for group in self.symmetries:
+            if "." not in group[0]:
+                self._can_be_exchanged(group)
+        names = [f"{parent}_{slot}" for parent, slots in self.parents.items() for slot in slots]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"parents: two slots would be {twice!r} in the predictions; give one of them another name")
         return self
 
     def _kind_of(self, name: str) -> str:
@@ -173,6 +200,13 @@ class Assignment(Kind):
             f"{parent}_{name}": slot.index for parent, slots in self.parents.items() for name, slot in slots.items()
         }
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of predictions."""
+        kinds = ("assignment", "detection")
+        indices = [f"{kind}_{name}" for name in self.values for kind in ("index", "true_index")]
+        return [*indices, *(f"{parent}_{kind}_probability" for parent in self.parents for kind in kinds)]
+
     def exchanges(self) -> list[list[str]]:
         """Return the orders of parents among which nothing tells the difference; the first is that of the file."""
         orders: list[list[str]] = []
@@ -190,7 +224,7 @@ class Assignment(Kind):
         """Return groups of slots of a parent, by their number, that may be exchanged; one that may not is a group of its own."""
         names = list(self.parents[parent])
         groups = [
-            [names.index(name.split(".")[1]) for name in group]
+            sorted(names.index(name.split(".")[1]) for name in group)
             for group in self.symmetries
             if group[0].startswith(f"{parent}.")
         ]

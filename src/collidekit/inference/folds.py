@@ -41,6 +41,11 @@ def join_folds(members: Sequence[Predictions], folds: Array) -> Predictions:
         event={**event, "fold": folds},
         values={name: joined([p.values[name] for p in members]) for name in first.values},
         truth={name: joined([p.truth[name] for p in members]) for name in first.truth},
+        positions={name: joined([p.positions[name] for p in members]) for name in first.positions},
+        true_positions={name: joined([p.true_positions[name] for p in members]) for name in first.true_positions},
+        parent_probabilities={
+            name: joined([p.parent_probabilities[name] for p in members]) for name in first.parent_probabilities
+        },
         relegated=None if first.relegated is None else joined([_relegated(p) for p in members]),
     )
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import combinations
+from math import prod
 
 import torch
 from torch import Tensor
+
+from collidekit.reconstruction.assignment_by_sets import best_by_sets
 
 FIRST = 8
 """Best ways of each parent that are combined at first."""
@@ -20,16 +23,27 @@ def best_assignment(scores: Sequence[Tensor], filled: Sequence[Tensor]) -> tuple
     Every row must have a way without conflicts, such as that of empty slots.
 
     The best ways of each parent are combined. The result is the optimum of all ways where no combination with a way that was
-    left out can have a higher sum; where it could, more ways are combined.
+    left out can have a higher sum; where it could, more ways are combined. Where these would be more than CELLS for one row,
+    the optimum is found by sets of constituents. A row with a score that is NaN has the first way of each parent and the sum NaN.
     """
     rows, parents = len(scores[0]), len(scores)
     chosen = torch.zeros(rows, parents, dtype=torch.int64, device=scores[0].device)
     totals = scores[0].new_full((rows,), -torch.inf)
-    todo = torch.arange(rows, device=chosen.device)
+    lost = torch.stack([score.isnan().any(dim=1) for score in scores]).any(dim=0)
+    totals[lost] = torch.nan
+    todo = torch.arange(rows, device=chosen.device)[~lost]
     number = FIRST
     while len(todo):
         sizes = [min(number, part.shape[1]) for part in scores]
-        cells = int(torch.tensor(sizes).prod())
+        cells = prod(sizes)
+        if cells > CELLS:
+            for row in todo.tolist():
+                ways = best_by_sets(
+                    [score[row].cpu().numpy() for score in scores], [part.cpu().numpy() for part in filled]
+                )
+                chosen[row] = chosen.new_tensor(ways)
+                totals[row] = torch.stack([score[row, way] for score, way in zip(scores, ways, strict=True)]).sum()
+            break
         left = []
         for part in torch.split(todo, max(CELLS // cells, 1)):
             found, total, sure = _best_of_few([score[part] for score in scores], filled, sizes)

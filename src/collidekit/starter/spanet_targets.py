@@ -1,6 +1,6 @@
 """What SPANet's event file wants to be learned, as targets and classes of an analysis; what cannot be is named."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +105,8 @@ def _column(
 
 
 def _find_symmetries(event: EventFile, found: Slots) -> None:
-    for owner, entries in event.permutations.items():
+    particles_first = sorted(event.permutations.items(), key=lambda item: item[0] == "EVENT")
+    for owner, entries in particles_first:
         names = list(event.products if owner == "EVENT" else event.products[owner])
         groups: list[set[str]] = []
         for entry in entries:
@@ -136,21 +137,27 @@ def _group(entry: Any, names: list[str], where: str) -> set[str] | None:
 
 def _add_symmetry(found: Slots, owner: str, names: list[str]) -> None:
     names = [plain_name(name) for name in names]
-    shapes: dict[str, Any]
     if owner == "EVENT":
         names = [name for name in names if name in found.parents]
-        shapes = {name: [(slot, place[1]) for slot, place in found.parents[name].items()] for name in names}
+        shapes = {name: _shape(found, name) for name in names}
     elif (parent := plain_name(owner)) in found.parents:
-        shapes = {f"{parent}.{name}": [found.parents[parent][name][1]] for name in names}
+        shapes = {f"{parent}.{name}": [("", found.parents[parent][name][1])] for name in names}
         names = list(shapes)
     else:
         return
     if len({str(shape) for shape in shapes.values()}) > 1:
         found.not_translated.append(
-            f"PERMUTATIONS/{owner}: {', '.join(names)}: their decay products have other names, another order or other inputs"
+            f"PERMUTATIONS/{owner}: {', '.join(names)}: these can be told apart, as their decay products have other names, another order, "
+            "other inputs, or others of them may be exchanged"
         )
     elif len(names) > 1:
         found.symmetries.append(names)
+
+
+def _shape(found: Slots, parent: str) -> list[tuple[str, str]]:
+    """What must be the same for two parents that may be exchanged: slots, their collections, and which of them may be exchanged."""
+    groups = [sorted(name.split(".")[1] for name in one) for one in found.symmetries if one[0].startswith(f"{parent}.")]
+    return [(slot, place[1]) for slot, place in found.parents[parent].items()] + [("", str(sorted(groups)))]
 
 
 @dataclass
@@ -167,11 +174,11 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
     """Return regressions as targets with values, and a classification of the event as classes of rows."""
     found = Numbers()
     taken = {f"{parent}_{slot}" for parent, entries in slots.parents.items() for slot in entries}
-    exchanged = {name for group in slots.symmetries for name in group}
+    exchanged = set(_exchanged(event))
     for extra in event.regressions:
         column = _truth(event, f"REGRESSIONS_{extra.column}", f"REGRESSIONS/{extra.written}", columns)
         parts = [plain_name(part) for part in extra.place]
-        if exchanged & {".".join(parts[:1]), ".".join(parts)}:
+        if exchanged & {extra.place[:1], extra.place}:
             found.not_translated.append(
                 f"REGRESSIONS/{extra.written}: {'/'.join(extra.place)} may be exchanged, and values are not exchanged with it"
             )
@@ -191,6 +198,15 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
     for extra in event.classifications:
         _add_classes(event, found, extra, columns)
     return found
+
+
+def _exchanged(event: EventFile) -> Iterator[tuple[str, ...]]:
+    """The particles ``(t1,)`` and decay products ``(t1, q1)`` of which the event file says that some may be exchanged."""
+    for owner, entries in event.permutations.items():
+        for entry in entries:
+            for one in entry:
+                for name in one if isinstance(one, list) else [one]:
+                    yield (name,) if owner == "EVENT" else (owner, name)
 
 
 def _add_classes(event: EventFile, found: Numbers, extra: Extra, columns: Mapping[str, Column]) -> None:

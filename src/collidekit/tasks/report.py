@@ -42,6 +42,7 @@ from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.importance import ImportanceTask
 from collidekit.tasks.inference import PredictionTask
 from collidekit.tasks.input_plotter import HistogramPlotterTask
+from collidekit.tasks.reconstruction import ReconstructionTask
 from collidekit.tasks.report_calibration import calibration_part
 from collidekit.tasks.report_training import data_note, repeat_section, subtitle, trainings_section
 from collidekit.tasks.report_trees import compare
@@ -67,6 +68,7 @@ class ReportTask(PredictionTask):
             ),
             **({"residuals": ResidualTask.req(self)} if self.analysis.regressions else {}),
             **({"assignment": AssignmentTask.req(self)} if self.analysis.assignments else {}),
+            **({"methods": ReconstructionTask.req(self)} if self.analysis.dilepton else {}),
             "inputs": self._inputs(),
             **({"importance": ImportanceTask.req(self)} if self.explain else {}),
         }
@@ -88,13 +90,13 @@ class ReportTask(PredictionTask):
         plots.mkdir(parents=True, exist_ok=True)
         inference = needed["inference"]
         judged = self._of_classes(plots) if self.analysis.classes else _Judged()
-        for kind in ("residuals", "assignment"):
+        for kind in ("assignment", "methods", "residuals"):
             if kind in needed:
                 judged.sections.append(needed[kind].section())
-        judged.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
         for entry in needed["assignment"].read() if "assignment" in needed else ():
             if entry.what == EVENT and entry.complete:
                 judged.headline[f"efficiency of {entry.target}"] = str(entry.complete)
+        judged.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
         manifest = read_manifest(inference.dataset_task().folder)
         write_report(
             self.folder / "report.html",

@@ -14,7 +14,7 @@ from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.robustness.measure import AttackPlan, Point, Tested, over_seeds
+from collidekit.evaluation.robustness.measure import AttackedTagger, AttackPlan, Point, over_seeds
 from collidekit.evaluation.robustness.study import Study, robustness_table, run_study, with_seeds
 from collidekit.inference.sample_rows import sample_rows, spread_rows
 from collidekit.inference.seen import SeenRows, content_of_paths
@@ -125,7 +125,7 @@ class RobustnessTask(TestParameters):
         torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
         test: Dataset = self.requires()["test"].dataset()
         tested = [
-            Tested(kind_of(loaded.config), loaded.config.seed, loaded.tagger)
+            AttackedTagger(kind_of(loaded.config), loaded.config.seed, loaded.tagger)
             for loaded in (load_checkpoint(task.folder) for task in self.trainings())
         ]
         trained_on = self.trainings()[0].requires()["dataset"].dataset().manifest.summary["statistics"]
@@ -189,7 +189,7 @@ def study_of_models(
     rows = evolve(rows, index=torch.arange(len(rows)))  # random numbers go by the place of a row
     kinds = kinds_of([one.config for _, one in loaded])
     tested = with_seeds(
-        [Tested(kind, one.config.seed, one.tagger) for kind, (_, one) in zip(kinds, loaded, strict=True)]
+        [AttackedTagger(kind, one.config.seed, one.tagger) for kind, (_, one) in zip(kinds, loaded, strict=True)]
     )
     of = " and ".join(map(short, names)) if len(names) <= 2 else f"{len(names)} models"
     return Study(analysis, tested, list(rows.parts(BATCH)), plan, shown, of=of)

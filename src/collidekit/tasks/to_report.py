@@ -13,6 +13,7 @@ from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.assignment import assignment_table
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.inference import InferenceTask, overlap_text
+from collidekit.tasks.reconstruction import method_table
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.report_trees import known_note
 from collidekit.tasks.residuals import residual_table
@@ -107,6 +108,8 @@ def _print_table(console: Console, task: ReportTask) -> None:
         tables += [residual_table(needed["residuals"].read(), task.title)]
     if "assignment" in needed and needed["assignment"].complete():
         tables += [assignment_table(needed["assignment"].read(), task.title)]
+    if "methods" in needed and needed["methods"].complete():
+        tables += [method_table(needed["methods"].read(), task.title)]
     for table in tables:
         console.print(table)
     if note := InferenceTask.req(task).overlap_note:

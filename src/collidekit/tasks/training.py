@@ -11,7 +11,7 @@ import luigi
 import torch
 
 from collidekit.analysis.schema import Analysis
-from collidekit.analysis.targets import Regression
+from collidekit.analysis.targets import Assignment, Regression
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.numbers import with_error
@@ -97,13 +97,16 @@ def _plain(value: Any) -> Any:
 
 
 def _target_weights(analysis: Analysis) -> dict[str, Any]:
-    """How targets are learned: the weight of each, and scale, loss and unit of those of rows."""
-    return {
-        name: [target.weight, target.scale, target.loss, target.unit]
-        if isinstance(target, Regression)
-        else target.weight
-        for name, target in analysis.targets.items()
-    }
+    """How targets are learned: the weight of each, scale, loss and unit of values, and what is exchangeable in assignments."""
+    found: dict[str, Any] = {}
+    for name, target in analysis.targets.items():
+        if isinstance(target, Regression):
+            found[name] = [target.weight, target.scale, target.loss, target.unit]
+        elif isinstance(target, Assignment) and (target.symmetries or target.partners):
+            found[name] = [target.weight, target.symmetries, target.partners]
+        else:
+            found[name] = target.weight
+    return found
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from collidekit.analysis.schema import FORMATS, Analysis, Collection, Group
 from collidekit.analysis.scope import Plan
+from collidekit.analysis.targets import Assignment
 from collidekit.attacks.settings import ATTACK_NAMES
 from collidekit.dataset.learned import LearnedFrom
 from collidekit.errors import CollidekitError, did_you_mean
@@ -276,11 +277,27 @@ def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
         raise CollidekitError(
             f"{path}: is of another analysis: its targets of rows are {values[0] or 'none'}, not {values[1] or 'none'}"
         )
+    for name, assignment in trained.assignments.items():
+        for key, found, other in zip(
+            ("slots", "symmetries", "partners"),
+            *map(_of_assignment, (assignment, given.assignments[name])),
+            strict=True,
+        ):
+            if found != other:
+                raise CollidekitError(
+                    f"{path}: is of another analysis: target {name!r} has other {key}: {found}, not {other}"
+                )
     for name, target in trained.regressions.items():
         if (unit := given.regressions[name].unit) != target.unit:
             raise CollidekitError(
                 f"{path}: is of another analysis: target {name!r} has unit {target.unit!r}, and {unit!r} in analysis {given.name!r}"
             )
+
+
+def _of_assignment(target: Assignment) -> tuple[Any, Any, Any]:
+    """Collections of the slots, symmetries and partners."""
+    slots = {p: {s: target.collection_of(p, s) for s in slots} for p, slots in target.parents.items()}
+    return slots, sorted(map(sorted, target.symmetries)), dict(sorted(target.partners.items()))
 
 
 def check_same_features(path: Path, trained: Analysis, given: Analysis) -> None:

@@ -31,7 +31,7 @@ Done = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Tested:
+class AttackedTagger:
     """A tagger, with the name of its kind (such as ``nominal``) and its seed."""
 
     kind: str
@@ -79,7 +79,7 @@ class AttackPlan:
 
 
 def measure_robustness(
-    tested: Sequence[Tested], analysis: Analysis, batches: Sequence[Batch], plan: AttackPlan, summary: Percentiles | None,
+    tested: Sequence[AttackedTagger], analysis: Analysis, batches: Sequence[Batch], plan: AttackPlan, summary: Percentiles | None,
     done: Done = lambda rows: None,
 ) -> list[Point]:  # fmt: skip
     """All taggers on all attacks. ``done`` is told the rows of each pass; there are ``passes`` of them.
@@ -102,7 +102,7 @@ def measure_robustness(
     return points
 
 
-def passes(tested: Sequence[Tested], plan: AttackPlan) -> int:
+def passes(tested: Sequence[AttackedTagger], plan: AttackPlan) -> int:
     """How often all rows are attacked or predicted as they are."""
     return len(tested) + sum(len(_sources(tested, name)) for name, _, _ in plan.settings())
 
@@ -113,12 +113,12 @@ def _told(batches: Any, done: Done) -> Iterator[Batch]:
         done(len(batch))
 
 
-def _sources(tested: Sequence[Tested], attack: str) -> Sequence[Tested]:
+def _sources(tested: Sequence[AttackedTagger], attack: str) -> Sequence[AttackedTagger]:
     """Whose gradients are used; what moves all rows without one moves them alike for all."""
     return tested[:1] if attack in WITHOUT_GRADIENT else tested
 
 
-def _targets(tested: Sequence[Tested], source: Tested) -> list[Tested]:
+def _targets(tested: Sequence[AttackedTagger], source: AttackedTagger) -> list[AttackedTagger]:
     """The source itself; of the other kinds, or where it is of another kind of the first one, the tagger at its place."""
     place = [entry for entry in tested if entry.kind == source.kind].index(source)
     first, found = tested[0].kind, [source]
@@ -130,7 +130,7 @@ def _targets(tested: Sequence[Tested], source: Tested) -> list[Tested]:
 
 
 def _points(
-    entry: Tested, analysis: Analysis, predictions: Predictions, attack: str, magnitude: float, gradient: str
+    entry: AttackedTagger, analysis: Analysis, predictions: Predictions, attack: str, magnitude: float, gradient: str
 ) -> list[Point]:
     points = []
     for name in analysis.discriminators:

@@ -22,10 +22,10 @@ from collidekit.evaluation.robustness.measure import (
     NONE,
     OWN,
     WITHOUT_GRADIENT,
+    AttackedTagger,
     AttackPlan,
     Line,
     Point,
-    Tested,
     carried,
     measure_robustness,
     over_seeds,
@@ -45,7 +45,7 @@ class Study:
     """What is compared, on which rows."""
 
     analysis: Analysis
-    tested: Sequence[Tested]
+    tested: Sequence[AttackedTagger]
     """The first kind is what the others are compared to."""
     batches: Sequence[Batch]
     plan: AttackPlan
@@ -240,7 +240,7 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
     )
 
 
-def with_seeds(tested: Sequence[Tested]) -> list[Tested]:
+def with_seeds(tested: Sequence[AttackedTagger]) -> list[AttackedTagger]:
     """Kinds that stand twice with the same seed are told apart by a number."""
     seen: dict[tuple[str, int], int] = {}
     found = []

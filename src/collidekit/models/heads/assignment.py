@@ -7,6 +7,7 @@ was lost are learned from like all others, and the kinematics of pairs and tripl
 
 from collections.abc import Mapping
 from itertools import combinations as pairs_of
+from math import prod
 
 import torch
 from attrs import frozen
@@ -16,10 +17,12 @@ from torch.nn.functional import silu
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.targets import Assignment
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError
 from collidekit.models.combinations import Combinations, combinations
 from collidekit.models.network import Embedding, Network
 from collidekit.models.pair_features import EPSILON, FEATURES, pair_features
-from collidekit.reconstruction.assignment import best_assignment
+from collidekit.reconstruction.assignment import CELLS, best_assignment
+from collidekit.reconstruction.assignment_by_sets import BITS, pairs_by_sets
 
 RANK = 32
 """Hidden units of each constituent and pair."""
@@ -27,6 +30,8 @@ SHARED = 16
 """Hidden units of each combination, to which constituents, pairs and the mass of a triple add."""
 FULL = 1e4
 """What an empty slot costs, in logarithms of probabilities: more than any of these can make good."""
+MOST_PAIRS = 1 << 26
+"""Steps that the search for the best assignment of one event may need: some seconds."""
 CENTRE, WIDTH = (0.0, -2.0, 0.0, 6.0), (2.0, 2.0, 1.0, 3.0)
 """About where ln kT, ln z, ln ΔR and ln m² of decay products lie, and how far they spread."""
 
@@ -47,6 +52,7 @@ class AssignmentHead(nn.Module):
 
     def __init__(self, target: Assignment, inputs: Mapping[str, Collection], network: Network) -> None:
         super().__init__()
+        _check_size(target, inputs)
         self.target = target
         self.heads = nn.ModuleDict({parent: ParentHead(parent, target, inputs, network) for parent in target.parents})
 
@@ -82,6 +88,22 @@ class AssignmentHead(nn.Module):
         dense = {name: Dense.of(inputs[name], embedding.constituents[name]) for name in collections_used(self.target)}
         kinematics: dict[tuple[str, str], Tensor] = {}
         return {parent: head(embedding.row, dense, kinematics) for parent, head in self.heads.items()}
+
+
+def _check_size(target: Assignment, inputs: Mapping[str, Collection]) -> None:
+    """Raise CollidekitError where the best assignment of one event cannot be found in seconds."""
+    ways = prod(
+        inputs[target.collection_of(parent, slot)].limit + 1
+        for parent, slots in target.parents.items()
+        for slot in slots
+    )
+    constituents = sum(inputs[name].limit for name in target.collections)
+    pairs = pairs_by_sets(constituents, [len(slots) for slots in target.parents.values()])
+    if ways > CELLS and (pairs > MOST_PAIRS or constituents > BITS):
+        raise CollidekitError(
+            f"{len(target.parents)} parents of {' and '.join(target.collections)} with a limit of {constituents} have too many "
+            "assignments to find the best one; lower the limit, or assign fewer parents"
+        )
 
 
 def columns_of(target: Assignment) -> tuple[str, ...]:

@@ -1,0 +1,133 @@
+"""ReconstructionTask: predictions and the classical methods of dileptonic top pairs, on the same events."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import law
+import numpy as np
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.loader import Dataset, Loader
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.assignment import EVENT, assignment_in_bins
+from collidekit.evaluation.plots import plot_assignment
+from collidekit.evaluation.reconstruction import HEADER, USUAL, MethodResult, dilepton_events, measure_methods
+from collidekit.evaluation.report.report import Pictures, Section
+from collidekit.evaluation.report.report import Table as Cells
+from collidekit.inference.predictions import Array
+from collidekit.plain_text import literal
+from collidekit.sealed import as_written, read_sealed, write_sealed
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.inference import InferenceTask, PredictionTask
+
+NOTE = (
+    "Efficiency: of the events with all decay products, those with the right jets. Fraction right: of all events. With m(tt): events "
+    "with an estimate of it. Bias and width (half the range of the 16th to 84th percentile) are of its estimate minus its truth, pz width "
+    "of the neutrinos, in GeV. Each "
+    "method is judged on the events that it reconstructs. Time: of the processor, one thread."
+)
+
+
+class ReconstructionTask(PredictionTask):
+    """Compare the network with classical methods of reconstruction on the same dileptonic events; table, JSON and plots."""
+
+    methods = law.CSVParameter(default=USUAL, description="classical methods beside the network")
+    exclude_index = False
+
+    def identity(self) -> dict[str, Any]:
+        named = self.analysis.dilepton.model_dump() if self.analysis.dilepton else {}
+        return {**super().identity(), "methods": list(self.methods), "dilepton": named}
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {"json": self.target("methods.json"), "run": self.target("run.json")}
+
+    def look_first(self) -> None:
+        if not self.analysis.dilepton:
+            raise CollidekitError(
+                f"{self.config}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
+            )
+
+    def make(self) -> None:
+        assert self.analysis.dilepton is not None
+        predictions = self.predictions()
+        rows = np.stack([predictions.event["file"], predictions.event["row"]], axis=1)
+        events = dilepton_events(self.analysis, _in_order(self._dataset(), rows))
+        results, answers = measure_methods(self.analysis, predictions, events, [str(name) for name in self.methods])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.analysis.assignments[self.analysis.dilepton.assignment]
+        pictures = []
+        for variable in predictions.spectators:
+            found, edges = {}, np.zeros(0)
+            for name, own in answers.items():
+                edges, each = assignment_in_bins(own, target, variable)
+                found[name] = each[EVENT]
+            stem = self.folder / f"methods_{variable}"
+            plot_assignment(stem, edges, found, self.analysis.label(variable), self.title)
+            pictures.append(f"{stem.name}.png")
+        unusable = int((~events.usable).sum())
+        content = {"results": [line.as_dict() for line in results], "pictures": pictures, "unusable": unusable}
+        write_sealed(self.folder / "methods.json", content)
+        Console().print(method_table(results, self.title))
+        if unusable:
+            self.say(
+                f"[yellow]{unusable:,} of {len(predictions):,} events do not have two leptons of opposite charge[/yellow]"
+            )
+        self.say(f"Methods: {literal(self.folder / 'methods.json')}")
+        self.write_provenance()
+
+    def _dataset(self) -> Dataset:
+        """The dataset that holds the predicted rows."""
+        inference: AnalysisTask = self.requires()["inference"]
+        while isinstance(inference, InferenceTask) and inference.members:
+            inference = next(iter(inference.requires().values()))
+        needed = inference.requires()
+        task = needed["test"] if "test" in needed else needed["training"].requires()["dataset"]
+        return task.dataset()  # type: ignore[no-any-return]
+
+    def read(self) -> list[MethodResult]:
+        """Return what was measured, from the file."""
+        path = self.folder / "methods.json"
+        with as_written(path):
+            return [MethodResult.read(entry) for entry in read_sealed(path)["results"]]
+
+    def section(self) -> Section:
+        """Return the section of the report."""
+        path = self.folder / "methods.json"
+        with as_written(path):
+            pictures = tuple(self.folder / str(name) for name in read_sealed(path)["pictures"])
+        cells = Cells(HEADER, tuple(line.cells() for line in self.read()), NOTE)
+        return Section("Classical methods", (cells, *([Pictures(pictures)] if pictures else [])))
+
+
+def _in_order(dataset: Dataset, rows: Array) -> Iterator[Batch]:
+    """The rows (N, 2) of a dataset, number of the file and entry, which stand in its order."""
+    wanted, position = {tuple(row) for row in rows.tolist()}, 0
+    for batch in Loader(dataset, 4096):
+        source = batch.source.tolist()
+        index = [i for i, place in enumerate(source) if tuple(place) in wanted]
+        if index:
+            if [source[i] for i in index] != rows[position : position + len(index)].tolist():
+                raise CollidekitError(f"{dataset.manifest.folder}: its rows are in another order than the predictions")
+            position += len(index)
+            yield batch.take(torch.tensor(index))
+    if position != len(rows):
+        raise CollidekitError(f"{dataset.manifest.folder}: does not hold all rows of the predictions")
+
+
+SHOWN = (0, 1, 3, 5, 6)
+"""Columns of the table in the terminal, which has 80 characters; the report has all."""
+
+
+def method_table(results: list[MethodResult], title: str = "") -> Table:
+    """Assignment and masses of the network and each method, as a person reads them."""
+    table = Table(title=literal(title) or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for number in SHOWN:
+        table.add_column(HEADER[number], justify="right" if number else "left", no_wrap=True)
+    for line in results:
+        cells = line.cells()
+        table.add_row(*(literal(cells[number]) for number in SHOWN))
+    return table
