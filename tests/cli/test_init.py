@@ -324,6 +324,23 @@ def test_padded_lists(tmp_path: Path, started: Callable[..., Any]) -> None:
     assert manifest.rows == manifest.summary["cutflow"]["in a class"] < 600
 
 
+def test_an_event_file_of_spanet(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["INPUTS/Jets/MASK"], file["INPUTS/Jets/pt"] = np.ones((50, 4), bool), np.arange(200.0).reshape(50, 4)
+        file["TARGETS/h/b1"], file["TARGETS/h/b2"] = np.zeros(50, int), np.ones(50, int)
+    event = (
+        "INPUTS: {SEQUENTIAL: {Jets: {pt: log}}}\nEVENT: {h: [b1, b2]}\nPERMUTATIONS: {h: [[b1, b2], [[b1, b2, b1]]]}\n"
+    )
+    (tmp_path / "event.yaml").write_text(event)
+    assert "positions of decay products (h_b1, h_b2) are left out" in run("init", "data.h5", "-o", "guess.yaml").output
+    said = run("init", "event.yaml", "data.h5", "-o", "my.yaml").output
+    assert "Not translated: PERMUTATIONS/h: [['b1', 'b2', 'b1']]" in said
+    assert "Target   assignment: h" in said
+    assert load_analysis(tmp_path / "my.yaml").assignments["assignment"].symmetries == [["h.b1", "h.b2"]]
+    assert "my.yaml: is there already" in refused("init", "event.yaml", "data.h5", "-o", "my.yaml")
+    assert "name the HDF5 files, too" in refused("init", "event.yaml", "-o", "other.yaml")
+
+
 def test_several_trees_are_named(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
     with uproot.recreate(tmp_path / "two.root") as file:
         file["first"], file["second"] = {"label": np.arange(300) % 2}, {"x": np.arange(5)}

@@ -125,19 +125,26 @@ def test_several_inputs(tmp_path: Path) -> None:
         with pytest.raises(CollidekitError, match="row 1: TARGETS/t2/l is 10, which is beyond the 3 entries"):
             reader.read(["t2_l_in_Leptons"], 0, N)
     assert alone.t1_l_in_Leptons.tolist() == np.where(lepton < 0, -1, lepton - 1).tolist()
-    columns = ["t2_l_joint_in_Leptons", "t2_l_joint_in_Jets", "t1_b_joint_in_Jets", "t1_b_joint_in_Leptons"]
+    columns = ["t2_l_joint_in_Leptons", "t1_b_joint_in_Jets"]
     with open_file(str(tmp_path / "a.h5"), Source(layout=["Jets", "Leptons"])) as reader:
         joint = reader.read(columns, 0, N)
+        for column in ("t2_l_joint_in_Jets", "t1_b_joint_in_Leptons"):
+            with pytest.raises(CollidekitError, match="is in another input than"):
+                reader.read([column], 0, N)
     assert joint.t2_l_joint_in_Leptons.tolist() == alone.t1_l_in_Leptons.tolist()
     assert joint.t1_b_joint_in_Jets.tolist() == alone.t1_b_in_Jets.tolist()
-    assert set(joint.t2_l_joint_in_Jets.tolist()) == set(joint.t1_b_joint_in_Leptons.tolist()) == {-1}
     first = np.where(lepton < 0, -1, lepton)  # leptons first: the same numbers now count from 0
     written(tmp_path / "b.h5", leptons=True, **{"TARGETS/t2/l": first, "INPUTS/Leptons/MASK": mask})
     with open_file(str(tmp_path / "b.h5"), Source(layout=["Leptons", "Jets"])) as reader:
         assert reader.read(columns[:1], 0, N)[columns[0]].tolist() == alone.t1_l_in_Leptons.tolist()
     with pytest.raises(CollidekitError, match=r"is the list of its sequential inputs .*: Jets, Leptons"):
-        open_file(str(tmp_path / "a.h5"), Source(layout=["Jets"]))
+        open_file(str(tmp_path / "a.h5"), Source(layout=["Jets", "Jets"]))
     assert found["TARGETS/t2/l"].max() == JETS + 2
+    with (
+        open_file(str(tmp_path / "a.h5"), Source(layout=["Jets"])) as reader,
+        pytest.raises(CollidekitError, match="beyond the 8"),
+    ):
+        reader.read(["t2_l_joint_in_Jets"], 0, N)
 
 
 def test_files_that_are_not_whole(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_all_hadronic_top_pairs(tmp_path: Path) -> None:
     assert made.not_translated == made.notes == []
     assert "NOT TRANSLATED" not in text
     target = made.analysis.assignments["assignment"]
-    assert target.symmetries == [["t1", "t2"], ["t1.q1", "t1.q2"], ["t2.q1", "t2.q2"]]
+    assert target.symmetries == [["t1.q1", "t1.q2"], ["t2.q1", "t2.q2"], ["t1", "t2"]]
     assert {parent: list(slots) for parent, slots in target.parents.items()} == {
         "t1": ["q1", "q2", "b"],
         "t2": ["q1", "q2", "b"],
@@ -144,26 +144,27 @@ def test_what_cannot_be_translated_is_named(tmp_path: Path) -> None:
     made, text = translated(tmp_path, event)
     for begin in (
         "OTHER", "INPUTS/RELATIVE/Pairs", "EVENT/w", "PERMUTATIONS/t1: [['q1', 'q2'], ['b']]", "PERMUTATIONS/t1: [['q1', 'q2', 'b']]",
-        "REGRESSIONS/t1/pt", "CLASSIFICATIONS/t1/hadronic",
+        "PERMUTATIONS/EVENT: t1, t2: these can be told apart", "REGRESSIONS/t1/pt", "CLASSIFICATIONS/t1/hadronic",
     ):  # fmt: skip
         assert [said for said in made.not_translated if said.startswith(begin)], begin
         assert f"# NOT TRANSLATED: {begin}" in text
-    assert len(made.not_translated) == 7
+    assert len(made.not_translated) == 8
     targets = made.analysis.regressions
     assert {name: (target.values, target.scale, target.loss) for name, target in targets.items()} == {
         "m_tt": ({"m_tt": "REGRESSIONS_EVENT_m_tt"}, "robust", "mae"),
         "arcsinh_half_pz": ({"arcsinh_half_pz": "arcsinh(REGRESSIONS_EVENT_pz / 2)"}, "standard", "mse"),
         "h_pt": ({"h_pt": "REGRESSIONS_h_PARTICLE_pt"}, "standard", "mse"),
     }
-    assert made.analysis.assignments["assignment"].symmetries == [["t1", "t2"], ["t2.q1", "t2.q2"]]
+    assert made.analysis.assignments["assignment"].symmetries == [["t2.q1", "t2.q2"]]
     assert made.analysis.classes == {
         "signal_0": "CLASSIFICATIONS_EVENT_signal == 0", "signal_1": "CLASSIFICATIONS_EVENT_signal == 1"
     }  # fmt: skip
+    assert list(made.analysis.discriminators) == ["signal_1_vs_signal_0"]
     met = made.analysis.groups["Met"].features[0]
     assert (met.name, met.expression, met.scaling) == ("Met_log_met", "log(Met_met + 1)", "none")
     notes = "\n".join(made.notes)
     for said in (
-        "rows of no class (-1) are left out",
+        "those of none (-1)",
         "no integers number the events",
         "EVENT_weight may be a weight",
         "arcsinh",
@@ -202,7 +203,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     assert (slots["w2"]["l"].index, slots["w2"]["l"].collection) == ("w2_l_joint_in_Leptons", "Leptons")
     assert slots["t1"]["b"].index == "t1_b_joint_in_Source"
     assert "x" not in slots
-    assert "# NOT TRANSLATED: EVENT/x: its a is in Source and in Leptons" in text
+    assert "# NOT TRANSLATED: EVENT/x: its a is now in one input and now in another" in text
     truth = batch_of(tmp_path).truth["assignment"].numpy()
     names = list(made.analysis.assignments["assignment"].values)
     assert truth[:, names.index("w1_l")].tolist() == lepton.tolist()
@@ -240,6 +241,7 @@ def test_momenta_from_sine_and_cosine_in_mev(tmp_path: Path) -> None:
         ("REGRESSIONS:", "REGRESSIONS: {EVENT: [m]}", r"names REGRESSIONS/EVENT/m, and the file has no such numbers"),
         ("REGRESSIONS:", "REGRESSIONS: {EVENT: m}", r"EVENT must be a list of names|must be a list of names"),
         ("[q1, q2, b]\n  t2", "[q1, q2, c]\n  t2", r"EVENT has t1/c, and the file no positions TARGETS/t1/c"),
+        ("GLOBAL:", "GLOBAL: {Met: }", r"event.yaml:5: Met has no features"),
         ("INPUTS:", "inputs:", r"is no event file of SPANet"),
     ],
 )  # fmt: skip
@@ -248,3 +250,17 @@ def test_event_files_that_are_wrong(tmp_path: Path, old: str, new: str, said: st
     with pytest.raises(CollidekitError, match=said):
         translated(tmp_path, TTBAR.replace(old, new, 1))
     assert not (tmp_path / "my.yaml").exists()
+
+
+def test_an_input_that_the_event_file_does_not_name(tmp_path: Path) -> None:
+    """SPANet does not count its entries: a position beyond the named input is an error, and no position in the other one."""
+    extra = {"INPUTS/Leptons/MASK": np.ones((N, LEPTONS), bool), "INPUTS/Leptons/pt": np.ones((N, LEPTONS))}
+    found = data(tmp_path / "data.h5", **extra)
+    made, _ = translated(tmp_path, TTBAR)
+    assert made.analysis.source.layout is None
+    assert made.analysis.assignments["assignment"].parents["t1"]["b"].index == "t1_b_in_Source"
+    beyond = found["TARGETS/t1/b"]
+    beyond[77] = JETS
+    data(tmp_path / "data.h5", **extra, **{"TARGETS/t1/b": beyond})
+    with pytest.raises(CollidekitError, match=rf"row 77: TARGETS/t1/b is {JETS}, which is beyond the {JETS} entries"):
+        translated(tmp_path, TTBAR)

@@ -58,8 +58,9 @@ def init(
     else:
         console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
     if made.positions:
+        more = ", ..." if len(made.positions) > 6 else ""
         console.print(
-            f"Note     positions of decay products ({literal(', '.join(made.positions[:6]))} ...) are left out: give SPANet's event file "
+            f"Note     positions of decay products ({literal(', '.join(made.positions[:6]))}{more}) are left out: give SPANet's event file "
             "first, [cyan]collidekit init event.yaml FILES[/cyan], or write a target with `parents`"
         )
     console.print(

@@ -14,7 +14,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, SeveralTreesError, bad_file, check, is_url, open_binary
 from collidekit.readers.hdf5_parts import Part, part_of
 from collidekit.readers.pandas_table import PandasPart, is_pandas
-from collidekit.readers.spanet import find_layout, is_spanet
+from collidekit.readers.spanet import datasets_of, find_layout, is_spanet
 
 BATCH = 8_192
 """Rows whose padding is in memory at a time."""
@@ -86,9 +86,10 @@ class Hdf5Reader(FileReader):
             self._add(table)
             return table.rows
         if isinstance(root, h5py.Group):
-            root.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
-            found = {name: item for name, item in found.items() if "/_i_" not in f"/{name}"}  # indices of PyTables
-        if is_spanet(root):
+            found = {
+                name: item for name, item in datasets_of(root).items() if "/_i_" not in f"/{name}"
+            }  # indices of PyTables
+        if is_spanet(found):
             return self._find_spanet(found)
         tables = {name: dataset for name, dataset in found.items() if dataset.shape}
         rows = self._common({name: dataset.shape[0] for name, dataset in tables.items()})

@@ -16,24 +16,38 @@ INPUTS = "INPUTS"
 TRUTH = (TARGETS, "REGRESSIONS", "CLASSIFICATIONS")
 
 
-def is_spanet(root: Any) -> bool:
-    """Return whether a file has SPANet's groups: inputs that are groups, one of them with a MASK, or inputs beside truth."""
-    if not isinstance(root, h5py.Group) or not isinstance(root.get(INPUTS), h5py.Group):
-        return False
-    groups = [item for item in root[INPUTS].values() if isinstance(item, h5py.Group)]
-    return bool(groups) and (any(name in root for name in TRUTH) or any(MASK in group for group in groups))
+def is_spanet(found: Mapping[str, Any]) -> bool:
+    """Return whether datasets, by their path, are in SPANet's groups: inputs in groups, one with a MASK, or beside truth."""
+    inputs = [name.split("/")[-1] for name in found if name.startswith(f"{INPUTS}/") and name.count("/") > 1]
+    return bool(inputs) and (
+        MASK in inputs or any(name.startswith(tuple(f"{one}/" for one in TRUTH)) for name in found)
+    )
+
+
+def datasets_of(root: Any) -> dict[str, Any]:
+    """Return the datasets of a group by their path in it; links are not followed."""
+    found: dict[str, Any] = {}
+    root.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
 
 
 def padded_lengths(path: str, tree: str | None = None) -> dict[str, int]:
     """Return how many entries the padded lists of each sequential input of a file, or of a group of it, have."""
     with open_binary(path, 64) as opened, h5py.File(opened, "r") as file:
         root = file.get(tree) if tree else file
-        inputs = root[INPUTS] if is_spanet(root) else {}
-        return {name: group[MASK].shape[1] for name, group in inputs.items() if _has_mask(group)}
+        found = datasets_of(root) if isinstance(root, h5py.Group) else {}
+        masks = {
+            name: one for name, one in found.items() if name.endswith(f"/{MASK}") and name.startswith(f"{INPUTS}/")
+        }
+        return {
+            name.removeprefix(f"{INPUTS}/").removesuffix(f"/{MASK}").replace("/", "_"): one.shape[1]
+            for name, one in masks.items()
+            if _is_mask(one)
+        }
 
 
-def _has_mask(group: Any) -> bool:
-    return isinstance(group, h5py.Group) and MASK in group and group[MASK].ndim == 2
+def _is_mask(dataset: Any) -> bool:
+    return bool(dataset.shape and len(dataset.shape) == 2 and number(dataset.dtype))
 
 
 @dataclass
@@ -68,7 +82,7 @@ def find_layout(found: Mapping[str, Any], path: str, order: Sequence[Any] | str 
             positions[name] = dataset
         else:
             layout.parts.append(NumericPart(column, dataset))
-            layout.truth |= {column} if name.startswith(TRUTH) else set()
+            layout.truth |= {column} if name.split("/")[0] in TRUTH else set()
     if positions and not sequences:
         raise BadFileError(
             f"{path}: {TARGETS} are positions in an input, and no input has a {MASK} of shape (rows, entries)"
@@ -88,7 +102,7 @@ def _add_inputs(layout: Layout, found: Mapping[str, Any], path: str) -> dict[str
             inputs.setdefault(group.removeprefix(f"{INPUTS}/").replace("/", "_"), {})[feature] = dataset
     sequences: dict[str, Sequential] = {}
     for name, features in inputs.items():
-        if MASK in features and features[MASK].ndim == 2:
+        if MASK in features and _is_mask(features[MASK]):
             sequences[name] = Sequential(name, features[MASK], features, path)
             layout.parts.append(sequences[name])
             continue
@@ -122,7 +136,7 @@ def _common_rows(datasets: Mapping[str, Any], path: str) -> int:
 def _checked_order(order: Sequence[Any] | str | None, names: list[str], path: str) -> list[str]:
     if order is None:
         return []
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(names):
+    if not isinstance(order, list) or len(set(map(str, order))) < len(order) or not set(map(str, order)) <= set(names):
         raise CollidekitError(
             f"{path}: `source: {{layout: ...}}` of a file in SPANet's layout is the list of its sequential inputs in the order "
             f"of the event file: {', '.join(names)}"

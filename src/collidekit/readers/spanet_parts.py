@@ -19,6 +19,10 @@ Flags = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
 
+class ElsewhereError(CollidekitError):
+    """A position that counts over several inputs, and is in another one than that of its column."""
+
+
 class Sequential:
     """A sequential input: a list for each feature, of the entries that the MASK keeps, wherever they stand."""
 
@@ -63,8 +67,8 @@ class Positions:
 
     In the file it is the position in the padded list. With one sequential input the column is ``<particle>_<product>``. With several
     there is ``<particle>_<product>_in_<input>`` for each, which takes the number as a position in this input, and, where ``order``
-    is given, ``<particle>_<product>_joint_in_<input>``, which takes it as a position in all inputs one after the other, with their
-    padding, and is -1 for what is in another input.
+    is given, ``<particle>_<product>_joint_in_<input>``, which takes it as a position in all inputs of ``order`` one after the other,
+    with their padding; what is in another input is an error.
     """
 
     def __init__(
@@ -109,6 +113,14 @@ class Positions:
         )
         self._refuse(values >= end, dataset, values, start, f"is beyond the {end} entries that there are")
         place = np.where(values < 0, NONE, values).astype(np.int64)
+        self._refuse(
+            (place >= 0) & ((place < first) | (place >= first + keep.shape[1])),
+            dataset,
+            values,
+            start,
+            f"is in another input than {sequence}",
+            ElsewhereError,
+        )
         here = (place >= first) & (place < first + keep.shape[1])
         inside = np.where(here, place - first, 0)
         rows = np.arange(len(place))
@@ -119,8 +131,16 @@ class Positions:
         found: Integers = np.where(here, before[rows, inside] if keep.shape[1] else 0, NONE).astype(np.int64)
         return found
 
-    def _refuse(self, wrong: Flags, dataset: Any, values: NDArray[Any], start: int, what: str) -> None:
+    def _refuse(
+        self,
+        wrong: Flags,
+        dataset: Any,
+        values: NDArray[Any],
+        start: int,
+        what: str,
+        kind: type[CollidekitError] = CollidekitError,
+    ) -> None:
         if len(rows := np.flatnonzero(wrong)):
-            raise CollidekitError(
+            raise kind(
                 f"{self._path}: row {start + rows[0]}: {dataset.name.strip('/')} is {values[rows[0]]:g}, which {what}"
             )

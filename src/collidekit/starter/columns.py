@@ -19,6 +19,12 @@ _TRIGGER = re.compile(r"^n?(HLT|HLTriggerFirst|HLTriggerFinal|L1|Flag|DST)(_|Pat
 _MASK = re.compile(r"(^|_)(mask|valid)$", re.IGNORECASE)
 
 
+def plain_name(name: str) -> str:
+    """Return a name in letters, digits and ``_`` that does not begin with a digit."""
+    plain = simple_name(name)
+    return plain if plain.isidentifier() else f"_{plain}"
+
+
 @dataclass
 class Column:
     """One column and a sample of its values: numbers (N,), or all members of its lists one after the other."""
@@ -33,8 +39,7 @@ class Column:
     @property
     def plain(self) -> str:
         """The name in letters, digits and ``_``."""
-        name = simple_name(self.name.strip("`"))
-        return name if name.isidentifier() else f"_{name}"
+        return plain_name(self.name.strip("`"))
 
     @property
     def is_list(self) -> bool:

@@ -117,6 +117,8 @@ def _read_inputs(event: EventFile, content: dict[str, Any], lines: Lines) -> Non
                 if options[feature] not in OPTIONS:
                     place = lines.at(("INPUTS", kind, name, feature))
                     raise CollidekitError(f"{place}: {feature}: {option!r} is none of {', '.join(OPTIONS)}")
+            if not options:
+                raise CollidekitError(f"{lines.at(('INPUTS', kind, name))}: {name} has no features")
             if name in event.inputs:
                 raise CollidekitError(f"{lines.at(('INPUTS', kind, name))}: {name!r} stands twice")
             event.inputs[name] = EventInput(name, kind.upper() == "SEQUENTIAL", options)

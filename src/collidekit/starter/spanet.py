@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collidekit.analysis.load import parse_analysis
-from collidekit.analysis.names import simple_name
 from collidekit.analysis.schema import Analysis, Source
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.rows import build_rows, columns_to_read
@@ -16,7 +15,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
 from collidekit.readers.spanet import padded_lengths
-from collidekit.starter.columns import Column, is_event_number, is_weight
+from collidekit.starter.columns import Column, expression_names, is_event_number, is_weight, plain_name
 from collidekit.starter.event_file import EventFile, EventInput, read_event_file
 from collidekit.starter.momenta import find_momentum
 from collidekit.starter.rule import kind_of
@@ -61,7 +60,7 @@ class _Translation:
 
     def inputs(self) -> Iterator[str]:
         for entry in self.event.inputs.values():
-            yield f"  {simple_name(entry.name)}:"
+            yield f"  {plain_name(entry.name)}:"
             if entry.sequential:
                 yield f"    limit: {self.lengths[entry.name]}  # the length of the padded lists"
                 if momenta := self._momenta(entry):
@@ -83,7 +82,7 @@ class _Translation:
     def _feature(self, entry: EventInput, feature: str, how: str) -> str:
         column = self._column(entry, feature)
         log = "log" in how
-        name = f"{simple_name(entry.name)}_{'log_' if log else ''}{simple_name(feature)}"
+        name = f"{plain_name(entry.name)}_{'log_' if log else ''}{plain_name(feature)}"
         expression = f"log({column.name} + 1)" if log else column.name
         kind = "continuous" if log else kind_of(column.finite)
         parts = [f"name: {name}", f'expression: "{expression}"' if expression != name else ""]
@@ -123,7 +122,7 @@ class _Translation:
         }
         if not energy:
             expressions["energy"] = f"energy({pt}, {eta}, {parts['mass']})"
-        names = {part: self.variable(f"{simple_name(entry.name)}_{part}", text) for part, text in expressions.items()}
+        names = {part: self.variable(f"{plain_name(entry.name)}_{part}", text) for part, text in expressions.items()}
         return [names["px"], names["py"], names["pz"], names.get("energy", energy)]
 
     def _median(self, name: str, pt: str) -> float:
@@ -157,13 +156,12 @@ def translate_event_file(
             f"{paths[0]}: {event_path} has the sequential input {missing[0]}, and the file no INPUTS/{missing[0]}/MASK of shape "
             f"(rows, entries); it has {', '.join(lengths) or 'none'}"
         )
-    if len(lengths) > 1:
-        order = [*event.sequential, *(name for name in lengths if name not in event.sequential)]
-        source = Source(tree=tree, layout=order)
+    if len(event.sequential) > 1:
+        source = Source(tree=tree, layout=list(event.sequential))
     _, sampled, _, _ = look(paths[:FILES], source)
     columns = {column.name.strip("`"): column for column in sampled.values()}
     with open_file(paths[0], source) as reader:
-        known, rows = set(reader.truth), min(reader.rows, _ROWS)
+        known, rows, names = set(reader.truth), min(reader.rows, _ROWS), expression_names(reader.columns)
 
         def positions(name: str) -> NDArray[np.int64]:
             return np.asarray(reader.read([name], 0, rows)[name])
@@ -176,7 +174,7 @@ def translate_event_file(
             )
         made = _Translation(event, columns, lengths)
         named = [from_there(pattern, output) for pattern in patterns]
-        text, notes = _text(made, slots, numbers, source, named, output)
+        text, notes = _text(made, slots, numbers, source, named, output, names)
         plan = Plan(*parse_analysis(text, str(output)))
         needed = columns_to_read(plan, list(reader.columns), path=paths[0])
         build_rows(plan, reader.read(needed, 0, rows), paths[0], 0, 0)
@@ -187,11 +185,17 @@ def translate_event_file(
 
 
 def _text(
-    made: _Translation, slots: Slots, numbers: Numbers, source: Source, files: list[str], output: Path
+    made: _Translation,
+    slots: Slots,
+    numbers: Numbers,
+    source: Source,
+    files: list[str],
+    output: Path,
+    names: Mapping[str, str],
 ) -> tuple[str, list[str]]:
     """The whole file, and the notes in it."""
     inputs = list(made.inputs())
-    first = simple_name(made.event.sequential[0])
+    first = plain_name(made.event.sequential[0])
     a_list = next(c.name for n, c in made.columns.items() if c.is_list and n.startswith(f"{made.event.sequential[0]}_"))
     count = made.variable(f"n_{first}", f"count({a_list})")
     rest = list(_rest(made, count))
@@ -204,7 +208,7 @@ def _text(
         keys["tree"] = quoted(keys["tree"], True)
     parts = [
         [
-            f"# {output.stem}: translated from SPANet's event file {made.event.path}",
+            f"# {_one_line(output.stem)}: translated from SPANet's event file {_one_line(made.event.path)}",
             "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted",
             "#   collidekit run THIS_FILE       to efficiencies and the report",
         ],
@@ -220,19 +224,26 @@ def _text(
         ["classes:", *(f"  {name}: {quoted(text)}" for name, text in numbers.classes.items())]
         if numbers.classes
         else [],
-        list(_targets(slots, numbers)),
+        list(_targets(slots, numbers, names)),
         ["# `log` of an event file is log(x + 1); what it does not normalize has `scaling: none`.", "inputs:", *inputs],
-        rest,
+        [*rest, *_discriminators(list(numbers.classes))],
         [_TRAINING.rstrip()],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n", notes
+
+
+def _discriminators(classes: list[str]) -> Iterator[str]:
+    """Each class against the first."""
+    if classes:
+        yield "discriminators:"
+        yield from (f"  {name}_vs_{classes[0]}: {{signal: {name}, background: {classes[0]}}}" for name in classes[1:])
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _targets(slots: Slots, numbers: Numbers) -> Iterator[str]:
+def _targets(slots: Slots, numbers: Numbers, names: Mapping[str, str]) -> Iterator[str]:
     if not slots.parents and not numbers.targets:
         return
     yield "targets:"
@@ -242,20 +253,16 @@ def _targets(slots: Slots, numbers: Numbers) -> Iterator[str]:
         yield "    parents:"
         for parent, entries in slots.parents.items():
             written = {
-                slot: quoted(_name(column), True)
+                slot: quoted(names[column], True)
                 if collection == slots.collection
-                else f"{{index: {quoted(_name(column), True)}, collection: {collection}}}"
+                else f"{{index: {quoted(names[column], True)}, collection: {collection}}}"
                 for slot, (column, collection) in entries.items()
             }
             yield f"      {parent}: {{{', '.join(f'{slot}: {text}' for slot, text in written.items())}}}"
         if slots.symmetries:
-            groups = ", ".join(f"[{names}]" for names in map(", ".join, slots.symmetries))
+            groups = ", ".join(f"[{group}]" for group in map(", ".join, slots.symmetries))
             yield f"    symmetries: [{groups}]"
     yield from (f"  {name}: {text}" for name, text in numbers.targets.items())
-
-
-def _name(column: str) -> str:
-    return column if column.isidentifier() else f"`{column}`"
 
 
 def _rest(made: _Translation, count: str) -> Iterator[str]:

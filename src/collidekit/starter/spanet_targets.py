@@ -1,15 +1,15 @@
 """What SPANet's event file wants to be learned, as targets and classes of an analysis; what cannot be is named."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collidekit.analysis.names import simple_name
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.starter.columns import Column
+from collidekit.readers.spanet_parts import ElsewhereError
+from collidekit.starter.columns import Column, plain_name
 from collidekit.starter.event_file import EventFile, Extra
 
 MOST_SLOTS = 3
@@ -29,6 +29,8 @@ class Slots:
     symmetries: list[list[str]] = field(default_factory=list)
     not_translated: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    joint: dict[str, list[str]] = field(default_factory=dict)
+    """By input, the decay products whose positions count over all inputs, and which were only seen in this one."""
 
     @property
     def collection(self) -> str:
@@ -51,9 +53,14 @@ def find_slots(event: EventFile, known: set[str], read: ReadPositions) -> Slots:
             column = _column(event, found, particle, product, source, known, read)
             if column is None:
                 break
-            slots[simple_name(product)] = column
+            slots[plain_name(product)] = column
         else:
-            found.parents[simple_name(particle)] = slots
+            found.parents[plain_name(particle)] = slots
+    for chosen, counted in found.joint.items():
+        found.notes.append(
+            f"the positions of {', '.join(counted)} count over {', '.join(event.sequential)} with their padding; all that were "
+            f"looked at are in {chosen}"
+        )
     _find_symmetries(event, found)
     return found
 
@@ -64,9 +71,12 @@ def _column(
     """Column and collection of a slot; None, with the reason noted, where its product is in different inputs."""
     name, inputs = f"{particle}_{product}", event.sequential
     where = f"TARGETS/{particle}/{product}"
-    if len(inputs) == 1 and name in known:
-        return name, simple_name(inputs[0])
-    columns = {one: f"{name}_joint_in_{one}" for one in inputs}
+    alone = (
+        name if name in known else f"{name}_in_{inputs[0]}"
+    )  # the file may have inputs that the event file does not name
+    columns = {one: f"{name}_joint_in_{one}" for one in inputs} if len(inputs) > 1 else {inputs[0]: alone}
+    if len(inputs) == 1 and alone in known:
+        return alone, plain_name(inputs[0])
     if not known >= set(columns.values()):
         raise CollidekitError(f"{event.path}: EVENT has {particle}/{product}, and the file no positions {where}")
     if source:
@@ -77,23 +87,26 @@ def _column(
             found.notes.append(
                 f"{where} is taken as a position in all inputs together, as it cannot be one in {source} ({error})"
             )
-            return columns[source], simple_name(source)
-        return f"{name}_in_{source}", simple_name(source)
-    used = [one for one in inputs if (read(columns[one]) >= 0).any()]
-    if len(used) > 1:
+            return columns[source], plain_name(source)
+        return f"{name}_in_{source}", plain_name(source)
+    for chosen in inputs:
+        try:
+            read(columns[chosen])
+            break
+        except ElsewhereError:
+            continue
+    else:
         found.not_translated.append(
-            f"EVENT/{particle}: its {product} is in {' and in '.join(used)}, and a slot is filled from one collection"
+            f"EVENT/{particle}: its {product} is now in one input and now in another, and a slot is filled from one collection"
         )
         return None
-    chosen = used[0] if used else inputs[0]
-    found.notes.append(
-        f"{where} counts over {', '.join(inputs)} with their padding; all that were looked at are in {chosen}"
-    )
-    return columns[chosen], simple_name(chosen)
+    found.joint.setdefault(chosen, []).append(f"{particle}/{product}")
+    return columns[chosen], plain_name(chosen)
 
 
 def _find_symmetries(event: EventFile, found: Slots) -> None:
-    for owner, entries in event.permutations.items():
+    particles_first = sorted(event.permutations.items(), key=lambda item: item[0] == "EVENT")
+    for owner, entries in particles_first:
         names = list(event.products if owner == "EVENT" else event.products[owner])
         groups: list[set[str]] = []
         for entry in entries:
@@ -123,21 +136,28 @@ def _group(entry: Any, names: list[str], where: str) -> set[str] | None:
 
 
 def _add_symmetry(found: Slots, owner: str, names: list[str]) -> None:
-    names = [simple_name(name) for name in names]
+    names = [plain_name(name) for name in names]
     if owner == "EVENT":
         names = [name for name in names if name in found.parents]
-        shapes = {name: [(slot, place[1]) for slot, place in found.parents[name].items()] for name in names}
-    elif (parent := simple_name(owner)) in found.parents:
+        shapes = {name: _shape(found, name) for name in names}
+    elif (parent := plain_name(owner)) in found.parents:
         shapes = {f"{parent}.{name}": [("", found.parents[parent][name][1])] for name in names}
         names = list(shapes)
     else:
         return
     if len({str(shape) for shape in shapes.values()}) > 1:
         found.not_translated.append(
-            f"PERMUTATIONS/{owner}: {', '.join(names)}: their decay products have other names, another order or other inputs"
+            f"PERMUTATIONS/{owner}: {', '.join(names)}: these can be told apart, as their decay products have other names, another order, "
+            "other inputs, or others of them may be exchanged"
         )
     elif len(names) > 1:
         found.symmetries.append(names)
+
+
+def _shape(found: Slots, parent: str) -> list[tuple[str, str]]:
+    """What must be the same for two parents that may be exchanged: slots, their collections, and which of them may be exchanged."""
+    groups = [sorted(name.split(".")[1] for name in one) for one in found.symmetries if one[0].startswith(f"{parent}.")]
+    return [(slot, place[1]) for slot, place in found.parents[parent].items()] + [("", str(sorted(groups)))]
 
 
 @dataclass
@@ -154,16 +174,16 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
     """Return regressions as targets with values, and a classification of the event as classes of rows."""
     found = Numbers()
     taken = {f"{parent}_{slot}" for parent, entries in slots.parents.items() for slot in entries}
-    exchanged = {name for group in slots.symmetries for name in group}
+    exchanged = set(_exchanged(event))
     for extra in event.regressions:
         column = _truth(event, f"REGRESSIONS_{extra.column}", f"REGRESSIONS/{extra.written}", columns)
-        parts = [simple_name(part) for part in extra.place]
-        if exchanged & {".".join(parts[:1]), ".".join(parts)}:
+        parts = [plain_name(part) for part in extra.place]
+        if exchanged & {extra.place[:1], extra.place}:
             found.not_translated.append(
                 f"REGRESSIONS/{extra.written}: {'/'.join(extra.place)} may be exchanged, and values are not exchanged with it"
             )
             continue
-        name = simple_name("_".join((*parts, extra.name)))
+        name = plain_name("_".join((*parts, extra.name)))
         name = f"regression_{name}" if name in taken else name
         value, (scale, loss) = column.name, _LOSSES[extra.how]
         if extra.how == "log_gaussian":
@@ -180,6 +200,15 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
     return found
 
 
+def _exchanged(event: EventFile) -> Iterator[tuple[str, ...]]:
+    """The particles ``(t1,)`` and decay products ``(t1, q1)`` of which the event file says that some may be exchanged."""
+    for owner, entries in event.permutations.items():
+        for entry in entries:
+            for one in entry:
+                for name in one if isinstance(one, list) else [one]:
+                    yield (name,) if owner == "EVENT" else (owner, name)
+
+
 def _add_classes(event: EventFile, found: Numbers, extra: Extra, columns: Mapping[str, Column]) -> None:
     where = f"CLASSIFICATIONS/{extra.written}"
     column = _truth(event, f"CLASSIFICATIONS_{extra.column}", where, columns)
@@ -190,9 +219,10 @@ def _add_classes(event: EventFile, found: Numbers, extra: Extra, columns: Mappin
     elif len(values) < 2 or not column.integral:
         found.not_translated.append(f"{where}: the rows looked at hold no two classes")
     else:
-        found.classes = {f"{simple_name(extra.name)}_{value}": f"{column.name} == {value}" for value in values}
-        if (column.finite < 0).any():
-            found.notes.append(f"{where}: rows of no class (-1) are left out, also for all other targets")
+        found.classes = {f"{plain_name(extra.name)}_{value}": f"{column.name} == {value}" for value in values}
+        listed = ", ".join(map(str, values))
+        said = f"{where}: the rows looked at hold the classes {listed}; rows of others are left out, also for all other targets"
+        found.notes.append(f"{said}, and so are those of none (-1)" if (column.finite < 0).any() else said)
 
 
 def _truth(event: EventFile, name: str, where: str, columns: Mapping[str, Column]) -> Column:
