@@ -38,14 +38,14 @@ DENSITY = leading_order_density()
 
 def two_tagged(events: DileptonEvents, event: int) -> list[int]:
     """The two jets of highest b tag."""
-    jets = np.flatnonzero(events.mask[event])
+    jets = np.flatnonzero(events.mask[event]).tolist()
     return sorted(jets, key=lambda jet: (-events.btag[event, jet], -math.hypot(*events.jets[event, jet, 1:3])))[:2]
 
 
 def plain_pairing(cost: Callable[[Any, Any, Any], float], join: Callable[[float, float], float], which: str) -> Any:
     def solve(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
-        jets = np.flatnonzero(events.mask[event]) if which == "all" else two_tagged(events, event)
-        costs = {
+        jets = np.flatnonzero(events.mask[event]).tolist() if which == "all" else two_tagged(events, event)
+        costs: dict[Any, float] = {
             (side, jet): cost(events.leptons[event, side], events.jets[event, jet], neutrinos[event, side])
             for side in (0, 1)
             for jet in jets
@@ -139,7 +139,7 @@ def plain_quartic(bottoms: Any, leptons: Any, met: Any) -> tuple[Any, bool]:
         linear = 2 * b[0] / lep[0] * lep[1:] - 2 * b[1:]
         z = (np.array([constant, 0, 0]) - linear[0] * x - linear[1] * y) / linear[2]
         energy = (np.array([half, 0, 0]) + lep[1] * x + lep[2] * y + lep[3] * z) / lep[0]
-        forms.append(sum(sign * np.outer(v, v) for sign, v in ((1, energy), (-1, x), (-1, y), (-1, z))))
+        forms.append(np.outer(energy, energy) - np.outer(x, x) - np.outer(y, y) - np.outer(z, z))
         planes.append((x, y, z))
     c0, d0 = (q[2, 2] for q in forms)
     c1, d1 = (np.poly1d([2 * q[1, 2], 2 * q[0, 2]]) for q in forms)
@@ -179,7 +179,7 @@ def plain_smearing(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
             w = np.clip(W + W_WIDTH / 2 * rng.standard_cauchy(2), W - 15, W + 15)
             if plain_solutions(smeared, leptons, met, w, closest=False)[1]:
                 pairs = zip(leptons, smeared, strict=True)
-                weights[pair] += math.prod(float(DENSITY(np.float64(mass(lepton + jet)))) for lepton, jet in pairs)
+                weights[pair] += float(np.prod([DENSITY(np.array([mass(lepton + jet)]))[0] for lepton, jet in pairs]))
     best = max(weights, key=lambda pair: weights[pair])
     return best if weights[best] else (-1, -1)
 
@@ -203,7 +203,8 @@ def plain_at_eta(bottom: Any, lepton: Any, eta: float) -> list[tuple[float, floa
 
 
 def plain_weighting(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
-    best, chosen, grid = math.inf, (-1, -1), np.linspace(-5, 5, 51)
+    best, grid = math.inf, np.linspace(-5, 5, 51)
+    chosen: tuple[int, ...] = (-1, -1)
     for pair in permutations(two_tagged(events, event)):
         sides = [
             [p for eta in grid for p in plain_at_eta(events.jets[event, jet], events.leptons[event, side], eta)]
@@ -219,7 +220,8 @@ def plain_weighting(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
 
 
 def plain_likelihood(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
-    best, chosen = -math.inf, (-1, -1)
+    best = -math.inf
+    chosen: tuple[int, ...] = (-1, -1)
     leptons = events.leptons[event]
     etas = np.arcsinh(leptons[:, 3] / np.hypot(leptons[:, 1], leptons[:, 2]))
     expected = 0.72 * etas - 0.018 * etas**3
@@ -296,6 +298,14 @@ def cpu_seconds(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - begun, answer
 
 
+def _each(solve: Callable[[Any], Any], events: Any) -> list[Any]:
+    return [solve(event) for event in events]
+
+
+def _plain(contest: Any, events: DileptonEvents, neutrinos: Any, row: int) -> Any:
+    return contest.plain(events, row, neutrinos)
+
+
 def report(name: str, rates: list[float], plain: list[float], aim: int | None, same: str) -> None:
     ratios = [fast / slow for fast, slow in zip(rates, plain, strict=False)]
     ratio = f"{statistics.median(ratios):8,.0f} ({min(ratios):,.0f} to {max(ratios):,.0f})"
@@ -320,12 +330,10 @@ def main() -> None:
         method = build_method(contest.name, **settings)
         rates, plain, same = [], [], "-"
         for _ in range(options.repeats):
-            seconds, answer = cpu_seconds(lambda method=method, events=events: method.reconstruct(events))
+            seconds, answer = cpu_seconds(partial(method.reconstruct, events))
             rates.append(len(events) / seconds)
             rows = range(contest.plain_events)
-            seconds, jets = cpu_seconds(
-                lambda rows=rows, c=contest, e=events, n=neutrinos: [c.plain(e, row, n) for row in rows]
-            )
+            seconds, jets = cpu_seconds(partial(_each, partial(_plain, contest, events, neutrinos), rows))
             plain.append(len(rows) / seconds)
             same = f"{(np.array(jets) == answer.jets[: len(rows)]).all(axis=1).mean():.1%}"
         report(contest.name, rates, plain, contest.aim, same)
@@ -336,9 +344,9 @@ def main() -> None:
             mask, count = np.ones(jets.shape[:2], dtype=bool), 20 if number > 6 else 100
             rates, plain, same = [], [], "-"
             for _ in range(options.repeats):
-                seconds, answer = cpu_seconds(lambda j=jets, m=mask: HadronicChiSquare().reconstruct(j, m))
+                seconds, answer = cpu_seconds(partial(HadronicChiSquare().reconstruct, jets, mask))
                 rates.append(len(jets) / seconds)
-                seconds, found = cpu_seconds(lambda j=jets, c=count: [plain_hadronic(event) for event in j[:c]])
+                seconds, found = cpu_seconds(partial(_each, plain_hadronic, jets[:count]))
                 plain.append(count / seconds)
                 same = f"{np.isclose(answer.chi_square[:count], [best[0] for best in found]).mean():.1%}"
             report(f"hadronic, {number} jets", rates, plain, None, same)
