@@ -110,6 +110,7 @@ def test_event_variables_follow_from_the_momenta(events: ak.Array) -> None:
     leptons = np.stack(
         [cartesian(events.lep_pt[:, i], events.lep_eta[:, i], events.lep_phi[:, i], np.zeros(EVENTS)) for i in (0, 1)]
     )
+    leptons[..., 0] = np.stack([ak.to_numpy(events.lep_e[:, i]) for i in (0, 1)])  # with photons they have a mass
     assert mass(leptons.sum(axis=0)).min() > 20 - 1e-3
     counts = ak.to_numpy(ak.num(events.jet_pt))
     pt, eta, phi, energy = (ak.to_numpy(ak.flatten(events[f"jet_{name}"])) for name in ("pt", "eta", "phi", "e"))

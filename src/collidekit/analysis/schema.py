@@ -5,6 +5,7 @@
 import hashlib
 import json
 from itertools import combinations, pairwise
+from math import prod
 from os.path import isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +35,8 @@ from collidekit.plugins import entry_point, file_and_class, is_known, known_name
 from collidekit.shown import counted, html_table
 
 RELEGATED, OF_SOURCE = "relegated", ("file", "row")
+MOST_BINS = 1_000_000
+"""Bins of the kinematics."""
 COLUMNS = ("label", "weight", *OF_SOURCE)
 """Columns of predictions beside those that an analysis names."""
 FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv")
@@ -159,6 +162,8 @@ class Kinematics(Strict):
     def _edges(self) -> "Kinematics":
         if not 1 <= len(self.bins) <= 2:
             raise ValueError(f"needs one or two variables with bin edges, got {len(self.bins)}")
+        if (cells := prod(len(edges) - 1 for edges in self.bins.values())) > MOST_BINS:
+            raise ValueError(f"{cells:,} bins are more than the {MOST_BINS:,} that are allowed; take wider ones")
         for name, edges in self.bins.items():
             if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
                 raise ValueError(f"the bin edges of {name} must be at least two, each larger than the one before")

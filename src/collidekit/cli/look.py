@@ -124,8 +124,8 @@ def check(
     from collidekit.training.choice import check_recommended
 
     found = check_named(analysis, [*(files or ()), *(named_files or ())] or None, test_files, rows)
+    check_recommended(found.plan)  # before the verdict
     show(found, Console())
-    check_recommended(found.plan)
     if found.errors:
         raise typer.Exit(2)
 

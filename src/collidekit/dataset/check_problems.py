@@ -11,6 +11,7 @@ from collidekit.dataset.far_values import far_values
 from collidekit.dataset.not_finite import lost_notes
 from collidekit.dataset.overlap import SHARED_IS_ERROR
 from collidekit.dataset.separation import Separation, best_alone, suspicious
+from collidekit.dataset.warnings import processes_without_files
 
 _MANY_BAD = 0.01
 
@@ -28,6 +29,9 @@ def problems_of(plan: Plan, part: Part) -> Iterator[Problem]:
     for file in part.files:
         if file.problem:
             yield Problem(file.problem, error=True)
+    if part.name == "training":
+        for text in processes_without_files(plan.analysis, [file.path for file in part.files]):
+            yield Problem(text)
     if not part.seen:
         return
     yield from _class_problems(plan, part)

@@ -1,5 +1,8 @@
 """Warnings that a constructed dataset gives: of its split, its kinematics and its processes."""
 
+from collections.abc import Sequence
+
+from collidekit.analysis.schema import Analysis
 from collidekit.dataset.kinematics import support_notes
 from collidekit.dataset.manifest import Manifest
 from collidekit.dataset.not_finite import lost_notes
@@ -20,10 +23,13 @@ def data_warnings(manifest: Manifest) -> list[str]:
 
 
 def _processes_without_files(manifest: Manifest) -> list[str]:
+    return processes_without_files(manifest.analysis, [entry["path"] for entry in manifest.inputs])
+
+
+def processes_without_files(analysis: Analysis, paths: Sequence[str]) -> list[str]:
     """Return a warning for each process that no input file belongs to."""
-    paths = [entry["path"] for entry in manifest.inputs]
     return [
         f"process {name!r}: no input file matches {process.files!r}, so it contributes no rows"
-        for name, process in manifest.analysis.processes.items()
+        for name, process in analysis.processes.items()
         if not any(matches(path, process.files) for path in paths)
     ]

@@ -23,7 +23,9 @@ def sample_rows(
 ) -> Batch:
     """At most ``limit`` selected rows of files, in their order, as one batch; ``done`` is told what was read.
 
-    Reads blocks at equal distances, and the next ones to them as long as the selection leaves too few rows.
+    Reads a block from each of as many stretches of equal length, at a place in it that is random but always the same, and the
+    next ones to them as long as the selection leaves too few rows: at equal distances, files in which classes alternate would give
+    one class alone.
     """
     paths = expand(files)
     trees = OneTree()
@@ -31,12 +33,18 @@ def sample_rows(
     total = sum(lengths)
     size = min(max(1, -(-limit // PLACES)), CHUNK)
     step = max(size, total * size // max(limit, 1))
+    blocks = -(-step // size)  # of a stretch
+    chance = np.random.default_rng(0)
+    begin = chance.integers(0, blocks, -(-total // step))  # the first block that is read of each stretch
     held: list[Batch] = []
-    for shift in range(0, step, size):
+    for turn in range(blocks):
+        place = (begin + turn) % blocks * size
+        starts, sizes = np.arange(len(begin)) * step + place, np.minimum(size, step - place)
         for number, path in enumerate(paths):
             first = sum(lengths[:number])
-            starts = range((shift - first) % step, lengths[number], step)
-            for batch, read in _read(plan, path, number, starts, min(size, step - shift)):
+            here = np.flatnonzero((starts >= first) & (starts < first + lengths[number]))
+            wanted = [(int(starts[k]) - first, int(sizes[k])) for k in here]
+            for batch, read in _read(plan, path, number, wanted):
                 held += [batch] if len(batch) else []
                 done(read)
         if sum(map(len, held)) >= limit:
@@ -45,7 +53,7 @@ def sample_rows(
         raise CollidekitError("no row of the files passes the selection")
     rows = concatenate(held)
     order = np.lexsort((rows.source[:, 1].numpy(), rows.source[:, 0].numpy()))
-    kept = order[np.linspace(0, len(order) - 1, min(limit, len(order))).round().astype(np.int64)]
+    kept = order if len(order) <= limit else order[np.sort(chance.permutation(len(order))[:limit])]
     return rows.take(torch.from_numpy(kept))
 
 
@@ -55,24 +63,27 @@ def _rows(plan: Plan, path: str, trees: OneTree) -> int:
         return reader.rows
 
 
-def _read(plan: Plan, path: str, number: int, starts: Sequence[int], size: int) -> Iterator[tuple[Batch, int]]:
-    """The rows of each block, and how many entries were read."""
-    if not len(starts):
+def _read(plan: Plan, path: str, number: int, wanted: Sequence[tuple[int, int]]) -> Iterator[tuple[Batch, int]]:
+    """The rows of each block, given as first entry and size, and how many entries were read."""
+    if not wanted:
         return
     with open_file(path, plan.analysis.source) as reader:
         columns = columns_of(plan, reader, with_truth=False)
-        for start in starts:
+        for start, size in wanted:
             stop = min(start + size, reader.rows)
             chunk = reader.read(columns, start, stop)
             yield build_rows(plan, chunk, path, number, start, keep_all=True).batch, stop - start
 
 
 def spread_rows(rows: Loader, limit: int) -> Batch:
-    """At most so many rows of a dataset, at equal distances."""
+    """At most so many rows of a dataset: one of each stretch of equal length, at a place that is random but always the same."""
     total = sum(map(len, rows))
     step = max(1, -(-total // limit))
+    begin = np.arange(0, total, step)
+    picked = begin + np.random.default_rng(0).integers(0, np.minimum(step, total - begin))
     held, first = [], 0
     for batch in rows:
-        held.append(batch.take(torch.arange(-first % step, len(batch), step)))
+        inside = picked[(picked >= first) & (picked < first + len(batch))] - first
+        held.append(batch.take(torch.from_numpy(inside)))
         first += len(batch)
     return concatenate(held)

@@ -107,7 +107,7 @@ class Tagger(nn.Module):
     def _split(self, outputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The outputs of the network as raw numbers of the head, and of each target of rows."""
         if not self.regressions:
-            raw: Tensor = self.head(outputs[:, : self.head.outputs])
+            raw: Tensor = self.head(outputs if self.head.outputs else outputs[:, :0])
             return raw, {}
         sizes = [self.head.outputs, *(head.outputs for head in self.regressions.values())]
         first, *others = outputs.split(sizes, dim=1)  # type: ignore[no-untyped-call]

@@ -69,8 +69,10 @@ class AttackPlan:
 
     def __post_init__(self) -> None:
         for magnitude in self.magnitudes:
-            if magnitude < 0:
-                raise CollidekitError(f"--magnitudes: {magnitude:g} is negative; a magnitude is 0 or more")
+            if not 0 <= magnitude < np.inf:
+                raise CollidekitError(
+                    f"--magnitudes: {magnitude:g} is no magnitude, which is a finite number of at least 0"
+                )
 
     def settings(self) -> Iterator[tuple[str, float, AttackSettings]]:
         for name, settings in self.attacks.items():
