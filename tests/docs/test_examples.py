@@ -85,14 +85,32 @@ def test_simulate_runs_as_shown(workplace, blocks, environment):
     assert "my_sample.root" in run(["bash", "-ec", command], workplace, environment)
 
 
+MOMENTA = ["x", "y", "z", "e"]
+OF_EVENTS = {
+    "jets": {"limit": 10, "momenta": MOMENTA, "features": ["jet_b_tag"]},
+    "leptons": {"limit": 2, "momenta": MOMENTA, "features": ["lep_charge"]},
+    "event": {"features": ["met_px", "met_py"]},
+}
+"""Inputs that the pieces on whole events speak of."""
+OF_DILEPTON = {
+    "tops": {"collection": "jets", "parents": {"top": {"b": "b"}, "antitop": {"b": "bbar"}}},
+    "neutrinos": {"values": {f"v{i}": "x" for i in range(6)}},
+    "pair": {"values": {"m_tt": "m"}},
+}
+"""Targets that the piece on dileptonic top pairs speaks of."""
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/analysis.md", "docs/expressions.md"])
 def test_pieces_of_analysis_files_are_valid(page, blocks):
     base = yaml.safe_load(blocks("docs/analysis.md", "yaml")[0])
+    base["inputs"] |= OF_EVENTS
     pieces = blocks(page, "yaml")
     assert pieces
     for piece in pieces:
         content = yaml.safe_load(piece)
         whole = content if {"classes", "inputs"} <= content.keys() else {**base, **content}
+        if "dilepton" in content:
+            whole["targets"] = OF_DILEPTON
         if "classes" in content and "inputs" not in content:
             whole = {key: value for key, value in whole.items() if key not in ("kinematics", "discriminators")}
         parse_analysis(yaml.safe_dump(whole, sort_keys=False), page)
