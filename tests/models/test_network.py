@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.models import Tagger, build_network, find_network
+from collidekit.models.heads import ClassesHead
 from collidekit.models.mlp import MLP
+from collidekit.models.registry import NETWORKS
+from collidekit.models.tagger import outputs_of
 
 MINE = """
 import torch
@@ -157,3 +161,29 @@ def test_a_perceptron_of_leading_constituents() -> None:
     assert sum(p.numel() for p in network.parameters()) == (1 + 3 * 2) * 8 + 8 + 8 * 2 + 2 + 2
     with pytest.raises(CollidekitError, match="leading is -1"):
         build_network("mlp", analysis.inputs, 2, {"leading": -1})
+
+
+ODD_NAMES = """
+classes: {a: label == 0, b: label == 1}
+inputs:
+  items: {limit: 3, momenta: [x, y, z, e], coordinates: [x, y], features: [x]}
+  type: {features: [w]}
+targets:
+  values: {values: {v: y}}
+  float: {collection: items, classes: {up: y > 0, down: y <= 0}}
+  half: {collection: items, parents: {keys: {b: i}, train: {b: j}}}
+"""
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"mlp", "pcnn"}))
+def test_names_that_torch_uses_itself(name: str) -> None:
+    """Of inputs, targets and parents: they ended in a KeyError of torch."""
+    analysis = parse_analysis(ODD_NAMES, "odd.yaml")[0]
+    tagger = Tagger(analysis, build_network(name, analysis.inputs, outputs_of(analysis, ClassesHead.of(analysis)), {}))
+    names = list(tagger.state_dict())
+    assert "regressions.values.shift" in names
+    assert any(entry.startswith("target_heads.heads.half.heads.keys.") for entry in names)
+    again = Tagger(analysis, build_network(name, analysis.inputs, 3, {}))
+    again.load_state_dict(tagger.state_dict())
+    assert tagger.target_heads is not None
+    assert set(tagger.learned_targets) == {"values", "float", "half"}

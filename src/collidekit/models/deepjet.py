@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import pack
 
@@ -46,7 +47,7 @@ class DeepJet(Network):
             self._check_names(option, given or {})
         sizes = {name: SIZES.get(name, CANDIDATES) for name in self.collections} | dict(branches or {})
         units = {name: RECURRENT.get(name, 150) for name in self.collections} | dict(recurrent or {})
-        self.branches = nn.ModuleDict(
+        self.branches = NamedModules(
             {
                 name: Branch([len(inputs[name].features), *sizes[name]], units[name], dropout, momentum)
                 for name in self.collections

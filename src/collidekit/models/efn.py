@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp, segment_sum, whole_blocks
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 
 
@@ -39,7 +40,7 @@ class EFN(Network):
             )
         if not flat:
             self.groups = []
-        self.phi = nn.ModuleDict({name: mlp([2, *phi], activation) for name in self.used})
+        self.phi = NamedModules({name: mlp([2, *phi], activation) for name in self.used})
         width = phi[-1] * len(self.used) + sum(len(inputs[name].features) for name in self.groups)
         self.f = mlp([width, *f], activation, dropout)
         self.constituent_width, self.row_width = phi[-1], f[-1] if f else width

@@ -18,6 +18,7 @@ from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.layers import build_activation, mlp
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.pair_features import FEATURES, pair_features
 from collidekit.models.sets import Sets, leading, spread_leading
@@ -60,7 +61,7 @@ class PairTransformer(Network):
             raise CollidekitError(f"width {width} cannot be shared by {heads} heads; take a multiple of {heads}")
         self.columns = _columns(self.used, features)
         self.first = first
-        self.embeddings = nn.ModuleDict(
+        self.embeddings = NamedModules(
             {name: mlp([len(columns), width, width], "silu", last=False) for name, columns in self.columns.items()}
         )
         self.pairs = PairBias(pair_width, heads, pair_activation)

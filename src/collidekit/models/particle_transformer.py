@@ -12,6 +12,7 @@ from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.layers import whole_blocks
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import pack, pairs
 from collidekit.models.pair_embedding import PairEmbedding
@@ -52,7 +53,7 @@ class ParticleTransformer(Network):
         check_probability(dropout)
         width = embedding[-1]
         self.heads, self.dropout = heads, dropout
-        self.embeddings = nn.ModuleDict(
+        self.embeddings = NamedModules(
             {name: ConstituentEmbedding([len(inputs[name].features), *embedding]) for name in self.collections}
         )
         self.pair_embedding = PairEmbedding([len(FEATURES), *pair_embedding, heads]) if pair_embedding else None

@@ -11,6 +11,7 @@ from collidekit.errors import CollidekitError
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.edge_conv import EdgeConv
 from collidekit.models.layers import mlp, segment_sum
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.neighbours import Cloud
 from collidekit.models.network import Embedding, Inputs, Network
 
@@ -44,7 +45,7 @@ class ParticleNet(Network):
         self.k = k
         sizes = {name: len(inputs[name].features) for name in self.collections}
         width = embedding if len(sizes) > 1 else next(iter(sizes.values()))
-        self.embeddings = nn.ModuleDict()
+        self.embeddings = NamedModules()
         if len(sizes) > 1:
             self.embeddings.update({name: _embedding(size, width) for name, size in sizes.items()})
         self.norm = BatchNorm(width)

@@ -11,6 +11,7 @@ from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.layers import mlp, segment_sum
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 
 
@@ -34,7 +35,7 @@ class PCNN(Network):
         super().__init__(inputs, outputs)
         if not self.collections:
             raise CollidekitError("the analysis has no collection of constituents; take mlp")
-        self.towers = nn.ModuleDict(
+        self.towers = NamedModules(
             {name: Tower(len(inputs[name].features), [stem, *units], per_stage) for name in self.collections}
         )
         features = sum(len(inputs[name].features) for name in self.groups)

@@ -8,6 +8,7 @@ from torch import Tensor
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp, segment_sum, whole_blocks
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 
 
@@ -32,7 +33,7 @@ class PFN(Network):
         if not self.collections:
             raise CollidekitError("the analysis has no collection of constituents; take mlp")
         self.norm = norm
-        self.phi = torch.nn.ModuleDict(
+        self.phi = NamedModules(
             {name: mlp([len(inputs[name].features), *phi], activation) for name in self.collections}
         )
         flat = sum(len(inputs[name].features) for name in self.groups)

@@ -12,6 +12,7 @@ from collidekit.errors import CollidekitError
 from collidekit.models.filling import Filling
 from collidekit.models.heads import ClassesHead, Head, RegressionHead
 from collidekit.models.heads.assignment import collections_used
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Network
 from collidekit.models.scaling import Scaling
 from collidekit.models.target_heads import TargetHeads
@@ -43,7 +44,7 @@ class Tagger(nn.Module):
         self.network = network
         self.head = head or ClassesHead.of(analysis)
         heads = {name: RegressionHead(target) for name, target in analysis.regressions.items()}
-        self.regressions: Mapping[str, RegressionHead] = nn.ModuleDict(heads)  # type: ignore[assignment]
+        self.regressions: Mapping[str, RegressionHead] = NamedModules(heads)  # type: ignore[assignment]
         wanted = (
             analysis.member_targets if members is None else {name: analysis.member_targets[name] for name in members}
         )

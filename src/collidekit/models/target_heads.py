@@ -15,6 +15,7 @@ from collidekit.analysis.targets import Assignment, MemberClasses, MemberTarget
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.models.heads.assignment import AssignmentHead, Scores
 from collidekit.models.layers import mlp, whole_blocks
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Network
 from collidekit.models.packing import pairs
 
@@ -30,7 +31,7 @@ class TargetHeads(nn.Module):
     ) -> None:
         super().__init__()
         self.collections = {name: target.collection for name, target in targets.items()}
-        self.heads = nn.ModuleDict()
+        self.heads = NamedModules()
         self.assignments: list[str] = []
         for name, target in targets.items():
             if isinstance(target, Assignment):

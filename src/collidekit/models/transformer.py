@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.layers import ACTIVATIONS, mlp, segment_sum, whole_blocks
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import Packing
 from collidekit.models.sets import Sets
@@ -51,7 +52,7 @@ class Transformer(Network):
         self._check(width, heads, registers, norm, activation)
         flat = sum(len(inputs[name].features) for name in self.groups)
         sizes = {name: len(inputs[name].features) + flat for name in self.collections}
-        self.embeddings = nn.ModuleDict(
+        self.embeddings = NamedModules(
             {name: mlp([size, width, width], activation, last=False) for name, size in sizes.items()}
         )
         self.registers = nn.Parameter(torch.randn(registers, width) * 0.02)

@@ -19,6 +19,7 @@ from collidekit.analysis.targets import Assignment
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.combinations import Combinations, combinations
+from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Network
 from collidekit.models.pair_features import EPSILON, FEATURES, pair_features
 from collidekit.reconstruction.assignment import CELLS, best_assignment
@@ -54,12 +55,7 @@ class AssignmentHead(nn.Module):
         super().__init__()
         _check_size(target, inputs)
         self.target = target
-        self.heads = nn.ModuleDict({parent: ParentHead(parent, target, inputs, network) for parent in target.parents})
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of what ``decode`` gives."""
-        return columns_of(self.target)
+        self.heads = NamedModules({parent: ParentHead(parent, target, inputs, network) for parent in target.parents})
 
     def decode(self, scores: Scores, inputs: Mapping[str, Input]) -> dict[str, Tensor]:
         """Return the columns (N,) of the best consistent assignment.
@@ -104,13 +100,6 @@ def _check_size(target: Assignment, inputs: Mapping[str, Collection]) -> None:
             f"{len(target.parents)} parents of {' and '.join(target.collections)} with a limit of {constituents} have too many "
             "assignments to find the best one; lower the limit, or assign fewer parents"
         )
-
-
-def columns_of(target: Assignment) -> tuple[str, ...]:
-    """Return the names of the columns of predictions that a target has."""
-    indices = [f"index_{name}" for name in target.values]
-    kinds = ("assignment", "detection")
-    return (*indices, *(f"{parent}_{kind}_probability" for parent in target.parents for kind in kinds))
 
 
 def best_positions(target: Assignment, scores: Scores) -> dict[str, Tensor]:
