@@ -104,6 +104,35 @@ def test_the_numbers_are_those_of_the_arrays_of_the_file(files: Callable[..., di
     assert network.bias == pytest.approx(float((found.values["m_tt"] - found.truth["m_tt"]).mean()))
 
 
+def test_leptons_that_are_not_ordered_by_charge(
+    files: Callable[..., dict[str, object]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The methods order them; the network takes the partner by its place, and that is said."""
+    given = files(rows=120)
+    events = sample(120)
+    turned = {name: events[name][:, ::-1] for name in events.fields if name.startswith("lep_")}
+    toys.write_table(
+        tmp_path / "events.parquet", ak.zip({n: turned.get(n, events[n]) for n in events.fields}, depth_limit=1)
+    )
+    task = ReconstructionTask(**given)
+    run_with_requirements(task)
+    assert f"in {120 - WRONG} of 120 events the partner of top is not the positive lepton" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    lines = {line.method: line for line in task.read()}
+    Register.clear_instance_cache()
+    toys.write_table(tmp_path / "events.parquet", events)
+    again = ReconstructionTask(**given)
+    run_with_requirements(again)
+    assert "is not the positive lepton" not in capsys.readouterr().out
+    assert {line.method: line.found for line in again.read()}["ellipse"] == lines["ellipse"].found
+
+
+def test_a_method_that_there_is_not_is_said_first(files: Callable[..., dict[str, object]]) -> None:
+    with pytest.raises(CollidekitError, match=r"there is no method 'elipse' \(did you mean 'ellipse'\?\)"):
+        ReconstructionTask(**{**files(), "methods": ("elipse",)}).look_first()
+
+
 def test_folds_are_in_the_order_of_their_dataset(files: Callable[..., dict[str, object]]) -> None:
     task = ReconstructionTask(**{**files(), "test_filelist": (), "folds": 3})
     run_with_requirements(task)

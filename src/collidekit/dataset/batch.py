@@ -60,6 +60,14 @@ class Ragged:
         """The row of each constituent (T,)."""
         return torch.repeat_interleave(torch.arange(len(self), device=self.offsets.device), self.counts)
 
+    def padded(self, values: Tensor, least: int = 0) -> Tensor:
+        """Return values (T, F) of the constituents as a block (N, L, F), 0 beyond the last one of a row; L is at least ``least``."""
+        longest = int(self.counts.max()) if len(self) else 0
+        there = torch.arange(max(longest, least), device=values.device) < self.counts[:, None]  # (N, L)
+        block = values.new_zeros(*there.shape, values.shape[1])
+        first = int(self.offsets[0])
+        return block.masked_scatter(there[:, :, None], values[first : first + int(self.counts.sum())])
+
     def with_values(self, values: Tensor) -> Ragged:
         """The same collection with other features (T, F)."""
         return evolve(self, data=torch.cat([values, self.data[:, self.num_features :]], dim=1))

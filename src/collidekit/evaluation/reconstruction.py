@@ -9,9 +9,9 @@ import numpy as np
 
 from collidekit.analysis.dilepton import Dilepton
 from collidekit.analysis.schema import Analysis
-from collidekit.analysis.targets import PLACE
+from collidekit.analysis.targets import PLACE, Assignment
 from collidekit.dataset.batch import Batch, Ragged, concatenate
-from collidekit.errors import CollidekitError
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.assignment import EVENT, Found, measure_assignment
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.residuals import Spread
@@ -21,6 +21,8 @@ from collidekit.reconstruction.four_momenta import mass
 from collidekit.reconstruction.methods import METHODS, build_method
 
 NETWORK = "network"
+MOST_LEPTONS = 2
+"""Blocks are at least this long, so that each event has a place for both leptons."""
 USUAL = (
     "delta_r",
     "max_m_lb",
@@ -49,14 +51,18 @@ class MethodResult:
     milliseconds: float | None
     """Processor time of an event; None for a network, which is timed elsewhere."""
 
+    @property
+    def _spreads(self) -> dict[str, Spread | None]:
+        return {"mass": self.mass, "neutrino_pz": self.neutrino_pz}
+
     def as_dict(self) -> dict[str, Any]:
-        spreads = {name: _plain(getattr(self, name)) for name in ("mass", "neutrino_pz")}
+        spreads = {name: spread and spread.as_dict() for name, spread in self._spreads.items()}
         return {**asdict(self), "found": self.found.as_dict(), **spreads}
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "MethodResult":
         """Return what ``as_dict`` gave, from a file."""
-        spreads = {name: _spread(content[name]) for name in ("mass", "neutrino_pz")}
+        spreads = {name: Spread.read(content[name]) if content[name] else None for name in ("mass", "neutrino_pz")}
         return cls(**{**content, "found": Found.read(content["found"]), **spreads})
 
     def cells(self) -> tuple[str, ...]:
@@ -75,20 +81,6 @@ def _shown(spread: Spread | None, name: str) -> str:
     return with_error(getattr(spread, name), getattr(spread, f"{name}_error"))
 
 
-def _plain(spread: Spread | None) -> dict[str, Any] | None:
-    """JSON has no NaN: null stands for it."""
-    if spread is None:
-        return None
-    return {key: None if np.isnan(value) else value for key, value in asdict(spread).items()}
-
-
-def _spread(content: Mapping[str, Any] | None) -> Spread | None:
-    if content is None:
-        return None
-    numbers: dict[str, Any] = {key: float("nan") if value is None else value for key, value in content.items()}
-    return Spread(**numbers)
-
-
 @dataclass(frozen=True)
 class Dileptons:
     """The events of some rows as the methods take them, with the truth."""
@@ -98,6 +90,8 @@ class Dileptons:
     """Which rows (N,) have two leptons of opposite charge; the methods see no others."""
     places: Array
     """Position in the file (N, J) of each jet."""
+    wrong_partner: int
+    """Events in which the partner of the first parent is the negative lepton, or that of the second the positive one."""
 
 
 def dilepton_events(analysis: Analysis, batches: Iterable[Batch]) -> Dileptons:
@@ -108,52 +102,55 @@ def dilepton_events(analysis: Analysis, batches: Iterable[Batch]) -> Dileptons:
             f"{analysis.name}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
         )
     batch = concatenate(list(batches))
-    jet_name = analysis.assignments[names.assignment].collection
-    jets, leptons = (_dense(batch.inputs[name]) for name in (jet_name, names.leptons))
-    b_tag = jets.feature(analysis, jet_name, names.b_tag)
-    charge = leptons.feature(analysis, names.leptons, names.charge)
-    usable = (leptons.mask.sum(axis=1) == 2) & opposite_charges(charge[:, :2])
+    target = analysis.assignments[names.assignment]
+    jet_name = target.collection
+    jets, there = _momenta(batch, jet_name)
+    leptons, leptons_there = _momenta(batch, names.leptons)
+    charge = _column(analysis, batch, names.leptons, names.charge)[:, :2]
+    usable = (leptons_there.sum(axis=1) == 2) & opposite_charges(charge)
     momenta = np.full((len(batch), 2, 4), np.nan)
-    momenta[usable] = order_by_charge(leptons.momenta[usable, :2], charge[usable, :2]) if usable.any() else 0.0
+    if usable.any():
+        momenta[usable] = order_by_charge(leptons[usable, :2], charge[usable])
+    b_tag = _column(analysis, batch, jet_name, names.b_tag)
     met = np.stack([_flat(analysis, batch, name) for name in names.met], axis=1)
     number = next(iter(batch.event.values()), batch.source[:, 1]).numpy()
-    events = DileptonEvents(momenta, jets.momenta, jets.mask, b_tag, met, number, batch.weights.numpy())
-    return Dileptons(events, usable, jets.places(analysis, jet_name))
+    events = DileptonEvents(momenta, jets, there, b_tag, met, number, batch.weights.numpy())
+    entry = _collection(batch, jet_name)
+    assert entry.targets is not None
+    places = entry.padded(entry.targets, MOST_LEPTONS).numpy()
+    wrong = _wrong_partner(target, names.leptons, charge) & usable
+    return Dileptons(events, usable, places[:, :, analysis.target_columns(jet_name).index(PLACE)], int(wrong.sum()))
 
 
-@dataclass(frozen=True)
-class _Dense:
-    """A collection padded to its longest row: columns (N, L, C), four-momenta (E, px, py, pz), integers (N, L, K)."""
-
-    columns: Array
-    momenta: Array
-    mask: Array
-    integers: Array | None
-
-    def feature(self, analysis: Analysis, collection: str, name: str) -> Array:
-        names = [feature.name for feature in analysis.collections[collection].features]
-        found: Array = self.columns[:, :, names.index(name)]
-        return found
-
-    def places(self, analysis: Analysis, collection: str) -> Array:
-        assert self.integers is not None
-        found: Array = self.integers[:, :, analysis.target_columns(collection).index(PLACE)]
-        return found
+def _wrong_partner(target: Assignment, leptons: str, charge: Array) -> Array:
+    """Return in which events (N,) the partner of the first parent is the negative lepton, or that of the second the positive one."""
+    wrong = np.zeros(len(charge), dtype=bool)
+    for parent, sign in zip(target.parents, (1, -1), strict=True):
+        partner = target.partner_of(parent)
+        if partner and partner[0] == leptons and partner[1] < charge.shape[1]:
+            wrong |= charge[:, partner[1]] * sign < 0
+    return wrong
 
 
-def _dense(entry: Any) -> _Dense:
+def _column(analysis: Analysis, batch: Batch, collection: str, name: str) -> Array:
+    """A feature of a collection (N, L), padded."""
+    entry = _collection(batch, collection)
+    names = [feature.name for feature in analysis.collections[collection].features]
+    found: Array = entry.padded(entry.values, MOST_LEPTONS).numpy()[:, :, names.index(name)]
+    return found
+
+
+def _momenta(batch: Batch, collection: str) -> tuple[Array, Array]:
+    """Four-momenta (E, px, py, pz) of a collection (N, L, 4), padded, and which there are (N, L)."""
+    entry = _collection(batch, collection)
+    found = entry.padded(entry.momenta.double(), MOST_LEPTONS).numpy()[:, :, [3, 0, 1, 2]]
+    return found, np.arange(found.shape[1]) < entry.counts.numpy()[:, None]
+
+
+def _collection(batch: Batch, name: str) -> Ragged:
+    entry = batch.inputs[name]
     assert isinstance(entry, Ragged)
-    counts = entry.counts.numpy()
-    mask = np.arange(max(int(counts.max(initial=0)), 2)) < counts[:, None]
-
-    def spread(values: Array) -> Array:
-        block = np.zeros((*mask.shape, values.shape[1]), dtype=values.dtype)
-        block[mask] = values
-        return block
-
-    momenta = spread(entry.momenta.numpy().astype(np.float64))[:, :, [3, 0, 1, 2]]
-    integers = None if entry.targets is None else spread(entry.targets.numpy())
-    return _Dense(spread(entry.values.numpy()), momenta, mask, integers)
+    return entry
 
 
 def _flat(analysis: Analysis, batch: Batch, name: str) -> Array:
@@ -163,6 +160,16 @@ def _flat(analysis: Analysis, batch: Batch, name: str) -> Array:
                 values: Array = batch.inputs[group][:, column].numpy().astype(np.float64)  # type: ignore[index]
                 return values
     raise CollidekitError(f"{analysis.name}: there is no flat feature {name!r}")
+
+
+def check_methods(methods: Sequence[str]) -> None:
+    """Raise CollidekitError for a method that there is not, or that needs an array of its own."""
+    known = [name for name in METHODS if name != "given"]
+    for name in methods:
+        if name not in known:
+            raise CollidekitError(
+                f"--methods: there is no method {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}"
+            )
 
 
 def measure_methods(
@@ -192,9 +199,8 @@ def measure_methods(
 
     truths, of_network = _truths(names, analysis, predictions)
     results.append(line(NETWORK, predictions, of_network, None))
+    check_methods(methods)
     for name in methods:
-        if name not in METHODS or name == "given":
-            raise CollidekitError(f"no method {name!r}; known are {', '.join(n for n in METHODS if n != 'given')}")
         settings = {"neutrinos": build_method("neutrino_weighting")} if name == "chi_square" else {}
         begun = time.process_time()
         found = build_method(name, **settings).reconstruct(events.events[events.usable])

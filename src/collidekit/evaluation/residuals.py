@@ -50,6 +50,16 @@ class Spread:
         numbers = [float(number) for pair in zip(found, errors, strict=True) for number in pair]
         return cls(len(values), *numbers)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers for JSON, which has no NaN: null stands for it."""
+        return {name: None if np.isnan(number) else number for name, number in asdict(self).items()}
+
+    @classmethod
+    def read(cls, content: dict[str, Any]) -> "Spread":
+        """Return what ``as_dict`` gave, from a file."""
+        numbers: dict[str, Any] = {name: float("nan") if number is None else number for name, number in content.items()}
+        return cls(**numbers)
+
 
 def _moments(values: Floats, weights: Floats) -> tuple[float, float, float]:
     """Mean, standard deviation and width of values in rising order."""
@@ -81,14 +91,14 @@ class Residuals:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no NaN: null stands for it."""
-        spreads = {"all": _plain(self.all), "bins": [_plain(spread) for spread in self.bins]}
+        spreads = {"all": self.all.as_dict(), "bins": [spread.as_dict() for spread in self.bins]}
         return {**asdict(self), **spreads, "edges": list(self.edges)}
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Residuals":
         """What ``as_dict`` gave, from a file."""
-        bins = tuple(map(_spread, content["bins"]))
-        return cls(**{**content, "all": _spread(content["all"]), "bins": bins, "edges": tuple(content["edges"])})
+        bins = tuple(map(Spread.read, content["bins"]))
+        return cls(**{**content, "all": Spread.read(content["all"]), "bins": bins, "edges": tuple(content["edges"])})
 
     def cells(self) -> tuple[str, ...]:
         """A line of the table."""
@@ -98,15 +108,6 @@ class Residuals:
         )  # fmt: skip
         texts = (with_error(*pair) if np.isfinite(pair[0]) else "too few rows" for pair in numbers)
         return (self.name, self.unit or "-", f"{spread.rows:,}", *texts, f"{self.truth_deviation:.4g}")
-
-
-def _plain(spread: Spread) -> dict[str, Any]:
-    return {name: None if np.isnan(number) else number for name, number in asdict(spread).items()}
-
-
-def _spread(content: dict[str, Any]) -> Spread:
-    numbers: dict[str, Any] = {name: float("nan") if number is None else number for name, number in content.items()}
-    return Spread(**numbers)
 
 
 HEADER = ("value", "unit", "rows", "bias", "width (68 %)", "std. deviation", "of the truth")

@@ -15,7 +15,14 @@ from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.assignment import EVENT, assignment_in_bins
 from collidekit.evaluation.plots import plot_assignment
-from collidekit.evaluation.reconstruction import HEADER, USUAL, MethodResult, dilepton_events, measure_methods
+from collidekit.evaluation.reconstruction import (
+    HEADER,
+    USUAL,
+    MethodResult,
+    check_methods,
+    dilepton_events,
+    measure_methods,
+)
 from collidekit.evaluation.report.report import Pictures, Section
 from collidekit.evaluation.report.report import Table as Cells
 from collidekit.inference.predictions import Array
@@ -50,6 +57,7 @@ class ReconstructionTask(PredictionTask):
             raise CollidekitError(
                 f"{self.config}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
             )
+        check_methods([str(name) for name in self.methods])
 
     def make(self) -> None:
         assert self.analysis.dilepton is not None
@@ -75,6 +83,11 @@ class ReconstructionTask(PredictionTask):
         if unusable:
             self.say(
                 f"[yellow]{unusable:,} of {len(predictions):,} events do not have two leptons of opposite charge[/yellow]"
+            )
+        if events.wrong_partner:
+            self.say(
+                f"[yellow]in {events.wrong_partner:,} of {len(predictions):,} events the partner of {next(iter(target.parents))} is not the "
+                "positive lepton; order the leptons by charge[/yellow]"
             )
         self.say(f"Methods: {literal(self.folder / 'methods.json')}")
         self.write_provenance()

@@ -153,16 +153,8 @@ class Dense:
     @classmethod
     def of(cls, entry: Input, embedded: Tensor) -> "Dense":
         assert isinstance(entry, Ragged)
-        counts = entry.counts
-        places = torch.arange(int(counts.max()) if len(counts) else 0, device=counts.device)
-        there = places < counts[:, None]  # (N, L)
-        index = (entry.offsets[:-1, None] + places)[there]
-
-        def spread(values: Tensor) -> Tensor:
-            block = values.new_zeros(*there.shape, values.shape[1])
-            return block.masked_scatter(there[:, :, None], values.index_select(0, index))
-
-        return cls(spread(embedded), spread(entry.momenta) if entry.has_momenta else None, counts)
+        momenta = entry.padded(entry.momenta) if entry.has_momenta else None
+        return cls(entry.padded(embedded), momenta, entry.counts)
 
     @property
     def size(self) -> int:
