@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from collidekit.errors import CollidekitError
+from collidekit.reconstruction import four_momenta as fm
 from collidekit.reconstruction.spin import DecayDirections, decay_directions, spin_marker
 from collidekit.reconstruction.spin_weights import leading_order_correlation, spin_weights
 from collidekit.simulation.decay_chains import TopPairs, find_top_pairs, last_copies, momenta
-from collidekit.simulation.four_vectors import mass_of
 from collidekit.simulation.generator import Particles
 from collidekit.simulation.ttbar_process import generate_top_pairs
 
@@ -55,12 +55,12 @@ def test_momentum_is_conserved(batches: list[tuple[Particles, TopPairs]]) -> Non
     to_gluons = (top - w - all_of(batches, "b_radiated"))[..., 0] / top[..., 0]
     assert to_gluons.min() > -1e-6
     assert np.median(to_gluons) < 0.1
-    before = mass_of(w + all_of(batches, "b")) / mass_of(top)  # the W has recoiled, the b has not
+    before = fm.mass(w + all_of(batches, "b")) / fm.mass(top)  # the W has recoiled, the b has not
     assert before.max() < 1 + 1e-6
     assert np.quantile(before, 0.1) > 0.96
     assert np.median(before) > 0.995
-    np.testing.assert_allclose(mass_of(top).mean(), 172.9, atol=1.0)
-    np.testing.assert_allclose(np.median(mass_of(w)), 80.4, atol=0.3)
+    np.testing.assert_allclose(fm.mass(top).mean(), 172.9, atol=1.0)
+    np.testing.assert_allclose(np.median(fm.mass(w)), 80.4, atol=0.3)
 
 
 def test_the_pair_is_what_the_incoming_partons_made(batches: list[tuple[Particles, TopPairs]]) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from collidekit.reconstruction.four_momenta import Floats, to_rest_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,11 @@ def decay_directions(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_m
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         pair = top + antitop
-        top, antitop, lepton_plus, lepton_minus = (_boost(p, pair) for p in (top, antitop, lepton_plus, lepton_minus))
-        plus = _unit(_boost(lepton_plus, top)[..., 1:])
-        minus = _unit(_boost(lepton_minus, antitop)[..., 1:])
+        top, antitop, lepton_plus, lepton_minus = (
+            to_rest_frame(p, pair) for p in (top, antitop, lepton_plus, lepton_minus)
+        )
+        plus = _unit(to_rest_frame(lepton_plus, top)[..., 1:])
+        minus = _unit(to_rest_frame(lepton_minus, antitop)[..., 1:])
         k = _unit(top[..., 1:])
         beta = np.sqrt(_dot(top[..., 1:], top[..., 1:])) / top[..., 0]
     return DecayDirections(plus, minus, _helicity_basis(k), beta, k[..., 2])
@@ -97,17 +98,6 @@ def _helicity_basis(k: Floats) -> Floats:
     across = np.where(along, np.array([1.0, 0.0, 0.0]) - k[..., 0:1] * k, across)
     r = _unit(across)
     return np.stack([k, r, np.cross(r, k)], axis=-2)
-
-
-def _boost(momentum: Floats, frame: Floats) -> Floats:
-    """The momentum (..., 4) in the rest frame of another one (..., 4); NaN where that has no rest frame."""
-    energy, p = frame[..., :1], frame[..., 1:]
-    mass2 = energy**2 - np.sum(p**2, axis=-1, keepdims=True)
-    mass = np.sqrt(np.where((mass2 > 0) & (energy > 0), mass2, np.nan))
-    along = np.sum(p * momentum[..., 1:], axis=-1, keepdims=True)
-    boosted_energy = (energy * momentum[..., :1] - along) / mass
-    factor = (momentum[..., :1] + boosted_energy) / (energy + mass)
-    return np.concatenate([boosted_energy, momentum[..., 1:] - factor * p], axis=-1)
 
 
 def _dot(a: Floats, b: Floats) -> Floats:

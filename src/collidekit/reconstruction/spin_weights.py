@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from collidekit.errors import CollidekitError
-from collidekit.reconstruction.spin import DecayDirections, Floats
+from collidekit.reconstruction.four_momenta import Floats
+from collidekit.reconstruction.spin import DecayDirections
 
 Correlation = Literal["sm", "singlet", "none"]
 

@@ -10,10 +10,10 @@ import awkward as ak
 import numpy as np
 
 from collidekit.errors import CollidekitError
+from collidekit.reconstruction import four_momenta as fm
 from collidekit.simulation.b_tagging import TAGGED
 from collidekit.simulation.columns import Columns, concatenate, take
 from collidekit.simulation.decay_chains import TopPairs, momenta
-from collidekit.simulation.four_vectors import distance, eta_of, mass_of, phi_of, pt_of
 from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, Particles
 from collidekit.simulation.ttbar_objects import Measured, MeasuredJets, measure_top_pairs
 from collidekit.simulation.ttbar_process import generate_top_pairs, match_jets, select_jets
@@ -58,12 +58,12 @@ def _selected_columns(events: int, particles: Particles, pairs: TopPairs, rng: n
 def select_events(measured: Measured, jets: MeasuredJets) -> BoolArray:
     """Return which events pass the selection, (N,); `jets` are those above the thresholds."""
     leptons, events = measured.leptons, len(measured.leptons)
-    pt, eta = pt_of(leptons), eta_of(leptons)
+    pt, eta = fm.pt(leptons), fm.eta(leptons)
     passing = np.all((measured.lepton_pdg != 0) & (pt > SECOND_PT) & (np.abs(eta) < LEPTON_ETA), axis=1)
     passing &= np.max(pt, axis=1) > LEADING_PT
-    passing &= mass_of(leptons.sum(axis=1)) > DILEPTON_MASS
+    passing &= fm.mass(leptons.sum(axis=1)) > DILEPTON_MASS
     own = leptons[jets.event]  # (J, 2, 4)
-    close = distance(own, _jet_momenta(jets)[:, None, :]) < ISOLATION
+    close = fm.delta_r(own, _jet_momenta(jets)[:, None, :]) < ISOLATION
     passing &= np.bincount(jets.event[np.any(close, axis=1)], minlength=events) == 0
     selected: BoolArray = passing & (np.bincount(jets.event, minlength=events) >= 2)
     return selected
@@ -71,7 +71,7 @@ def select_events(measured: Measured, jets: MeasuredJets) -> BoolArray:
 
 def _lepton_columns(leptons: FloatArray, pdg: IntArray) -> Columns:
     record = {
-        "pt": _narrow(pt_of(leptons)), "eta": _narrow(eta_of(leptons)), "phi": _narrow(phi_of(leptons)), "e": _narrow(leptons[..., 0]),
+        "pt": _narrow(fm.pt(leptons)), "eta": _narrow(fm.eta(leptons)), "phi": _narrow(fm.phi(leptons)), "e": _narrow(leptons[..., 0]),
         "charge": -np.sign(pdg).astype(np.int32), "pid": pdg.astype(np.int32),
     }  # fmt: skip
     return {
@@ -87,8 +87,8 @@ def _jet_columns(jets: MeasuredJets, leptons: FloatArray, kept: BoolArray) -> Co
     record = {
         "jet_pt": _narrow(jets.pt), "jet_eta": _narrow(jets.eta), "jet_phi": _narrow(jets.phi), "jet_e": _narrow(jets.energy),
         "jet_b_tag": jets.b_tag.astype(np.int32), "jet_truth_flavour": jets.flavour.astype(np.int32),
-        **{f"m_l{i + 1}j": _narrow(mass_of(own[:, i] + momentum)) for i in (0, 1)},
-        **{f"dR_l{i + 1}j": _narrow(distance(own[:, i], momentum)) for i in (0, 1)},
+        **{f"m_l{i + 1}j": _narrow(fm.mass(own[:, i] + momentum)) for i in (0, 1)},
+        **{f"dR_l{i + 1}j": _narrow(fm.delta_r(own[:, i], momentum)) for i in (0, 1)},
     }  # fmt: skip
     return {"": ak.unflatten(ak.zip(record), counts)}
 
@@ -100,7 +100,7 @@ def _event_columns(jets: MeasuredJets, measured: Measured, kept: BoolArray) -> C
         "N_bjets": tagged.astype(np.int32),
         "met_met": _narrow(np.hypot(met[:, 0], met[:, 1])),
         "met_phi": _narrow(np.arctan2(met[:, 1], met[:, 0])),
-        "dR_l1l2": _narrow(distance(leptons[:, 0], leptons[:, 1])),
+        "dR_l1l2": _narrow(fm.delta_r(leptons[:, 0], leptons[:, 1])),
     }
 
 

@@ -6,11 +6,11 @@ from typing import get_args
 
 import numpy as np
 
+from collidekit.reconstruction import four_momenta as fm
 from collidekit.reconstruction.spin import decay_directions
 from collidekit.reconstruction.spin_weights import Correlation, spin_weights
 from collidekit.simulation.columns import Columns
 from collidekit.simulation.decay_chains import TopPairs, momenta
-from collidekit.simulation.four_vectors import distance, eta_of, mass_of, phi_of, pt_of
 from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, Particles
 
 NAMES = (("top", "wplus", "b", "lplus", "nu"), ("tbar", "wminus", "bbar", "lminus", "nubar"))
@@ -29,7 +29,7 @@ def truth_columns(
     top, w, b = (momenta(particles, rows[events]) for rows in (pairs.top, pairs.w, pairs.b))
     lepton, neutrino = (momenta(particles, pairs.products[events, :, i]) for i in (0, 1))
     pdg = particles.pdg[pairs.products[events, :, 0]]
-    found = distance(lepton, leptons) < LEPTON_RADIUS
+    found = fm.delta_r(lepton, leptons) < LEPTON_RADIUS
     columns: Columns = {}
     for i, (t, w_name, b_name, l_name, nu_name) in enumerate(NAMES):
         for name, p in zip((t, w_name, b_name, l_name), (top, w, b, lepton), strict=True):
@@ -51,7 +51,7 @@ def _spin_columns(top: FloatArray, lepton: FloatArray, is_gg: BoolArray) -> Colu
 
 
 def _polar(name: str, p: FloatArray) -> Columns:
-    parts = {"pt": pt_of(p), "eta": eta_of(p), "phi": phi_of(p), "mass": mass_of(p)}
+    parts = {"pt": fm.pt(p), "eta": fm.eta(p), "phi": fm.phi(p), "mass": fm.mass(p)}
     return {f"{name}_{part}": _narrow(values) for part, values in parts.items()}
 
 
