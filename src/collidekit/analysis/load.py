@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.figure_of_merit import FigureOfMerit
-from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Kinematics, Process, Source
+from collidekit.analysis.kinematics import Kinematics
+from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Process, Source
 from collidekit.analysis.targets import KINDS, Assignment, MemberClasses, Regression
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.plugins import file_and_class, python_file

@@ -4,8 +4,7 @@
 
 import hashlib
 import json
-from itertools import combinations, pairwise
-from math import prod
+from itertools import combinations
 from os.path import isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from collidekit.analysis.dilepton import Dilepton, check_dilepton
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
+from collidekit.analysis.kinematics import Kinematics
 from collidekit.analysis.targets import (
     PLACE,
     Assignment,
@@ -35,8 +35,6 @@ from collidekit.plugins import entry_point, file_and_class, is_known, known_name
 from collidekit.shown import counted, html_table
 
 RELEGATED, OF_SOURCE = "relegated", ("file", "row")
-MOST_BINS = 1_000_000
-"""Bins of the kinematics."""
 COLUMNS = ("label", "weight", *OF_SOURCE)
 """Columns of predictions beside those that an analysis names."""
 FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv")
@@ -128,46 +126,6 @@ class Process(Strict):
 
     files: str
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-
-
-def _evenly(edges: Any) -> Any:
-    """``{low: 20, high: 900, bins: 50}`` is short for 51 edges at equal distances."""
-    if not isinstance(edges, dict):
-        return edges
-    try:
-        low, high, bins = (edges[key] for key in ("low", "high", "bins"))
-        if len(edges) == 3 and isinstance(bins, int) and 1 <= bins <= 10_000 and float(low) < float(high):
-            return [low + (high - low) * i / bins for i in range(bins)] + [high]
-    except (KeyError, TypeError, ValueError):
-        pass
-    raise ValueError("give edges as a list, or as {low: 20, high: 900, bins: 50} with low < high")
-
-
-class Kinematics(Strict):
-    """The one or two variables (such as jet pT and eta) in whose bins classes are brought to the reference's shape."""
-
-    bins: dict[Name, list[float]]
-    reference: Name
-
-    @model_validator(mode="before")
-    @classmethod
-    def _flat(cls, data: Any) -> Any:
-        """The file writes the variables beside ``reference``."""
-        if isinstance(data, dict) and "bins" not in data:
-            bins = {key: _evenly(value) for key, value in data.items() if key != "reference"}
-            return {"bins": bins, **({"reference": data["reference"]} if "reference" in data else {})}
-        return data
-
-    @model_validator(mode="after")
-    def _edges(self) -> "Kinematics":
-        if not 1 <= len(self.bins) <= 2:
-            raise ValueError(f"needs one or two variables with bin edges, got {len(self.bins)}")
-        if (cells := prod(len(edges) - 1 for edges in self.bins.values())) > MOST_BINS:
-            raise ValueError(f"{cells:,} bins are more than the {MOST_BINS:,} that are allowed; take wider ones")
-        for name, edges in self.bins.items():
-            if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
-                raise ValueError(f"the bin edges of {name} must be at least two, each larger than the one before")
-        return self
 
 
 class Files(Strict):

@@ -15,6 +15,7 @@ from collidekit.files import replacing
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.inference import PredictionTask
+from collidekit.tasks.tables import result_table
 from collidekit.tasks.titles import attack_name
 
 NOTE = (
@@ -86,9 +87,4 @@ class AssignmentTask(PredictionTask):
 
 def assignment_table(found: list[Found], title: str = "") -> Table:
     """Efficiencies of each parent and of the whole event, as a person reads them."""
-    table = Table(title=literal(title) or None, title_justify="left")
-    for number, name in enumerate(HEADER):
-        table.add_column(name, justify="right" if number > 1 else "left")
-    for entry in found:
-        table.add_row(*map(literal, entry.cells()))
-    return table
+    return result_table(HEADER, [entry.cells() for entry in found], title, names=2)

@@ -18,6 +18,7 @@ from collidekit.files import replacing
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.inference import PredictionTask
+from collidekit.tasks.tables import result_table
 from collidekit.tasks.titles import attack_name
 
 NOTE = (
@@ -78,12 +79,7 @@ class ResidualTask(PredictionTask):
 
 def residual_table(found: list[Residuals], title: str = "") -> Table:
     """Bias and resolution of each value, as a person reads them."""
-    table = Table(title=literal(title) or None, title_justify="left")
-    for number, name in enumerate(HEADER):
-        table.add_column(name, justify="right" if number > 1 else "left")
-    for entry in found:
-        table.add_row(*map(literal, entry.cells()))
-    return table
+    return result_table(HEADER, [entry.cells() for entry in found], title, names=2)
 
 
 def _write_table(path: Path, found: list[Residuals], attack: str) -> None:
