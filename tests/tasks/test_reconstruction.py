@@ -128,6 +128,20 @@ def test_leptons_that_are_not_ordered_by_charge(
     assert {line.method: line.found for line in again.read()}["ellipse"] == lines["ellipse"].found
 
 
+def test_chi_square_takes_the_neutrinos_of_the_network(files: Callable[..., dict[str, object]]) -> None:
+    """With those of neutrino weighting, whose tops have the assumed mass, its pairing would always be the one of that method."""
+    given = {**files(), "methods": ("chi_square", "neutrino_weighting")}
+    task = ReconstructionTask(**given)
+    run_with_requirements(task)
+    network, chi_square, weighting = task.read()
+    assert network.neutrino_pz
+    assert chi_square.neutrino_pz
+    assert chi_square.neutrino_pz.rows == network.neutrino_pz.rows - 2 * WRONG
+    assert chi_square.neutrino_pz.width == pytest.approx(network.neutrino_pz.width, rel=0.02)
+    assert chi_square.solved == 1 - WRONG / 500
+    assert weighting.solved < chi_square.solved
+
+
 def test_a_method_that_there_is_not_is_said_first(files: Callable[..., dict[str, object]]) -> None:
     with pytest.raises(CollidekitError, match=r"there is no method 'elipse' \(did you mean 'ellipse'\?\)"):
         ReconstructionTask(**{**files(), "methods": ("elipse",)}).look_first()

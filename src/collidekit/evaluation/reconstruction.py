@@ -17,7 +17,8 @@ from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.residuals import Spread
 from collidekit.inference.predictions import Array, Predictions
 from collidekit.reconstruction.events import DileptonEvents, opposite_charges, order_by_charge
-from collidekit.reconstruction.four_momenta import mass
+from collidekit.reconstruction.four_momenta import mass, with_mass
+from collidekit.reconstruction.method import Jets, Method
 from collidekit.reconstruction.methods import METHODS, build_method
 
 NETWORK = "network"
@@ -201,7 +202,9 @@ def measure_methods(
     results.append(line(NETWORK, predictions, of_network, None))
     check_methods(methods)
     for name in methods:
-        settings = {"neutrinos": build_method("neutrino_weighting")} if name == "chi_square" else {}
+        settings: dict[str, Any] = {}
+        if name == "chi_square":  # from the same jets as the others
+            settings = {"neutrinos": _neutrinos(names, analysis, predictions, events), "jets": Jets("two_tagged")}
         begun = time.process_time()
         found = build_method(name, **settings).reconstruct(events.events[events.usable])
         spent = 1000 * (time.process_time() - begun) / max(int(events.usable.sum()), 1)
@@ -219,6 +222,18 @@ def measure_methods(
         estimated = {"mass": mass(pair), "neutrino_pz": neutrinos[:, :, 3]} if np.isfinite(neutrinos).any() else {}
         results.append(line(name, answers[name], estimated, spent))
     return results, answers
+
+
+def _neutrinos(names: Dilepton, analysis: Analysis, predictions: Predictions, events: Dileptons) -> Method:
+    """The neutrinos of ``chi_square``: those of the network, else of neutrino weighting.
+
+    With the latter the pairing is always that of neutrino weighting, whose tops have the assumed mass.
+    """
+    if not names.neutrinos:
+        return build_method("neutrino_weighting")
+    values = [predictions.values[name] for name in analysis.regressions[names.neutrinos].values]
+    momenta = with_mass(np.stack(values, axis=1).reshape(-1, 2, 3))
+    return build_method("given", neutrinos=momenta[events.usable])
 
 
 def _truths(names: Dilepton, analysis: Analysis, predictions: Predictions) -> tuple[dict[str, Array], dict[str, Array]]:
