@@ -63,6 +63,10 @@ def init(
             f"Note     positions of decay products ({literal(', '.join(made.positions[:6]))}{more}) are left out: give SPANet's event file "
             "first, [cyan]collidekit init event.yaml FILES[/cyan], or write a target with `parents`"
         )
+    if made.unreadable:
+        console.print(
+            f"[yellow]Note[/yellow]     these columns cannot be read and are left out: {literal(', '.join(made.unreadable))}"
+        )
     console.print(
         f"[bold green]Written[/bold green]: {literal(made.path)}\nNext:    [cyan]collidekit check {literal(made.path)}[/cyan]"
     )

@@ -158,7 +158,7 @@ def translate_event_file(
         )
     if len(event.sequential) > 1:
         source = Source(tree=tree, layout=list(event.sequential))
-    _, sampled, _, _ = look(paths[:FILES], source)
+    sampled = look(paths[:FILES], source).columns
     columns = {column.name.strip("`"): column for column in sampled.values()}
     with open_file(paths[0], source) as reader:
         known, rows, names = set(reader.truth), min(reader.rows, _ROWS), expression_names(reader.columns)

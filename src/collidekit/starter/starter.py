@@ -17,6 +17,7 @@ from collidekit.dataset.rows import build_rows, open_scope
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
+from collidekit.readers.base import Reader, UnsupportedError
 from collidekit.starter.columns import Column, expression_names, sampled, without_numbered
 from collidekit.starter.guess import Guess, guess
 from collidekit.starter.source import find_source
@@ -40,6 +41,22 @@ class Started:
     class_counts: dict[str, int]
     positions: list[str]
     """Positions of decay products in the files, which are left out."""
+    unreadable: list[str]
+    """Columns that cannot be read here, such as those of unsplit objects that uproot does not know."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Rows from several places of several files, as files are often sorted by class."""
+
+    samples: list[Sampled]
+    columns: dict[str, Column]
+    rows: int
+    """Number of rows in the files."""
+    positions: list[str]
+    """Positions of decay products, which are not read."""
+    unreadable: list[str]
+    """Columns that cannot be read here."""
 
 
 def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False) -> Started:
@@ -47,12 +64,13 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     check_output(output, force)
     paths = expand(list(patterns))
     source = find_source(paths[0], tree)
-    samples, columns, rows, positions = look(paths[:FILES], source)
-    if not columns:
+    seen = look(paths[:FILES], source)
+    samples = seen.samples
+    if not seen.columns:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
-    found = guess(columns)
-    found.left_out += positions
-    found.rows_in_files = rows * len(paths) // len(paths[:FILES])
+    found = guess(seen.columns)
+    found.left_out += seen.positions
+    found.rows_in_files = seen.rows * len(paths) // len(paths[:FILES])
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
@@ -68,7 +86,8 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     counts = _dry_run(plan, samples)
     with replacing(output) as temporary:
         temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
-    return Started(output, plan.analysis, found, sum(len(sample.chunk) for sample in samples), counts, positions)
+    looked_at = sum(len(sample.chunk) for sample in samples)
+    return Started(output, plan.analysis, found, looked_at, counts, seen.positions, seen.unreadable)
 
 
 def check_output(output: Path, force: bool) -> None:
@@ -79,14 +98,12 @@ def check_output(output: Path, force: bool) -> None:
         raise CollidekitError(f"{output}: is there already; choose another name with -o, or --force to replace it")
 
 
-def look(paths: list[str], source: Source) -> tuple[list[Sampled], dict[str, Column], int, list[str]]:
-    """Return rows from several places, as files are often sorted by class; their columns; the number of rows in the files.
-
-    The last are the positions of decay products, which are not read.
-    """
+def look(paths: list[str], source: Source) -> Look:
+    """Return rows and columns of files; columns that cannot be read are left out."""
     samples: list[Sampled] = []
     types: dict[str, str] = {}
     positions: list[str] = []
+    unreadable: list[str] = []
     rows = 0
     for number, path in enumerate(paths):
         with open_file(path, source) as reader:
@@ -95,7 +112,8 @@ def look(paths: list[str], source: Source) -> tuple[list[Sampled], dict[str, Col
             ]
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
-            types = {name: types[name] for name in usable}
+            unreadable += (failed := unreadable_columns(reader, usable))
+            types = {name: types[name] for name in usable if name not in failed}
             if not reader.rows or not types:
                 raise CollidekitError(f"{path}: holds no entries" if types else f"{path}: holds no columns of numbers")
             rows += reader.rows
@@ -107,7 +125,25 @@ def look(paths: list[str], source: Source) -> tuple[list[Sampled], dict[str, Col
         array = ak.concatenate([sample.chunk[name] for sample in samples])
         if (column := sampled(names[name], columntype, array)) is not None:
             columns[names[name]] = column
-    return samples, without_numbered(columns), rows, positions
+    return Look(samples, without_numbered(columns), rows, positions, unreadable)
+
+
+def unreadable_columns(reader: Reader, names: Sequence[str]) -> list[str]:
+    """Return the columns that the reader does not support, found by reading the first row."""
+    stop = min(1, reader.rows)
+    try:
+        reader.read(list(names), 0, stop)
+    except UnsupportedError:
+        return [name for name in names if not _is_supported(reader, name, stop)]
+    return []
+
+
+def _is_supported(reader: Reader, name: str, stop: int) -> bool:
+    try:
+        reader.read([name], 0, stop)
+    except UnsupportedError:
+        return False
+    return True
 
 
 def _places(rows: int) -> list[tuple[int, int]]:
