@@ -10,12 +10,12 @@ and <c_han> = -(C_rr + C_nn - C_kk) / 9; measured ones are D = -3 <c_hel> and <c
 import argparse
 
 import numpy as np
+from collidekit.simulation.four_vectors import mass_of
 
 from collidekit.reconstruction.spin import decay_directions, spin_marker
 from collidekit.reconstruction.spin_weights import leading_order_correlation, spin_weights
 from collidekit.simulation.decay_chains import momenta
-from collidekit.simulation.four_vectors import mass_of
-from collidekit.simulation.ttbar_process import generate_top_pairs
+from collidekit.simulation.ttbar_process import LEPTONS, generate_top_pairs, w_decays
 
 PARTONS_ONLY = ("HadronLevel:all = off", "PartonLevel:MPI = off")
 BINS = ((0, 13_000), (0, 380), (380, 450), (450, 600), (600, 13_000))
@@ -52,7 +52,9 @@ def main() -> None:
 def simulate(events: int, seed: int, energy: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tops (N, 2, 4), leptons (N, 2, 4), and whether each pair is from gg."""
     tops, leptons, is_gg = [], [], []
-    for count, particles, pairs in generate_top_pairs(energy, "11 13", np.random.default_rng(seed), PARTONS_ONLY):
+    for count, particles, pairs in generate_top_pairs(
+        energy, w_decays(LEPTONS), np.random.default_rng(seed), PARTONS_ONLY
+    ):
         tops.append(momenta(particles, pairs.top))
         leptons.append(momenta(particles, pairs.products[..., 0]))
         is_gg.append(pairs.is_gg)

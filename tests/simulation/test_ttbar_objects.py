@@ -8,7 +8,7 @@ from collidekit.simulation.generator import Particles
 from collidekit.simulation.grouping import sums
 from collidekit.simulation.ttbar_dilepton import select_events
 from collidekit.simulation.ttbar_objects import Measured, jet_resolution, measure_top_pairs
-from collidekit.simulation.ttbar_process import generate_top_pairs, select_jets
+from collidekit.simulation.ttbar_process import LEPTONS, generate_top_pairs, select_jets, w_decays
 
 WIDTHS = [
     f"{name}_{part}"
@@ -21,7 +21,7 @@ EVENTS = 100
 @pytest.fixture(scope="module")
 def particles() -> Particles:
     pytest.importorskip("pythia8mc")
-    return next(generate_top_pairs(13.0, "11 13 15", np.random.default_rng(6)))[1]
+    return next(generate_top_pairs(13.0, w_decays(LEPTONS + " 15"), np.random.default_rng(6)))[1]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from collidekit.reconstruction.spin import DecayDirections, decay_directions, sp
 from collidekit.reconstruction.spin_weights import leading_order_correlation, spin_weights
 from collidekit.simulation.decay_chains import TopPairs, find_top_pairs, last_copies, momenta
 from collidekit.simulation.generator import Particles
-from collidekit.simulation.ttbar_process import generate_top_pairs
+from collidekit.simulation.ttbar_process import LEPTONS, generate_top_pairs, w_decays
 
 PARTONS_ONLY = ("HadronLevel:all = off", "PartonLevel:MPI = off")
 BATCHES = 20
@@ -21,7 +21,7 @@ BATCHES = 20
 def batches() -> list[tuple[Particles, TopPairs]]:
     """2,000 dileptonic top pairs at parton level."""
     pytest.importorskip("pythia8mc")
-    source = generate_top_pairs(13.0, "11 13", np.random.default_rng(1), PARTONS_ONLY)
+    source = generate_top_pairs(13.0, w_decays(LEPTONS), np.random.default_rng(1), PARTONS_ONLY)
     return [next(source)[1:] for _ in range(BATCHES)]
 
 

@@ -11,14 +11,14 @@ from collidekit.cli.app import MAKE, verb
 @verb(MAKE)
 def simulate(
     sample: Annotated[
-        str, typer.Argument(help="top-tagging, jet-flavour, ttbar-dilepton, ttbar-hadronic or moons.", show_default=False)
+        str, typer.Argument(help="top-tagging, jet-flavour, ttbar-dilepton, ttbar-hadronic, tth-semileptonic or moons.", show_default=False)
     ],
     jets: Annotated[
-        int, typer.Option("--jets", "--events", "-n", help="How many jets; events of ttbar and moons.", show_default=False)
+        int, typer.Option("--jets", "--events", "-n", help="How many jets; events of ttbar, ttH and moons.", show_default=False)
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", show_default=False,
-                           help="The file to write: .root; .h5 for ttbar-hadronic; for jet-flavour also .json.gz.")
+                           help="The file to write: .root; .h5 for ttbar-hadronic and tth-semileptonic; for jet-flavour also .json.gz.")
     ],
     source: Annotated[
         Path | None, typer.Option("--from", help="A ROOT file of the sample jet-flavour: its first jets in place of new ones.",
@@ -41,11 +41,11 @@ def simulate(
 
     Example: [cyan]collidekit simulate top-tagging --jets 10000 -o jets.root --workers 4[/cyan]
 
-    Settings of ttbar-dilepton: energy (TeV, 13), taus (1: W to tau, too). Settings of ttbar-hadronic: energy, max_jets (10),
-    min_bjets (0). Settings of moons: noise, angle, min_mass, max_mass, mean, width, beta.
+    Settings of ttbar-dilepton: energy (TeV, 13), taus (1: W to tau, too). Settings of ttbar-hadronic and tth-semileptonic: energy,
+    max_jets (10 and 12), min_bjets (0). Settings of moons: noise, angle, min_mass, max_mass, mean, width, beta.
 
     Writes one ROOT file with the TTree [bold]tree[/bold], which appears under its name only when it is complete. ttbar-hadronic
-    is written as HDF5 in SPANet's layout, under a name that ends in .h5 or .hdf5. Jets of jet-flavour under a name that ends in
+    and tth-semileptonic are written as HDF5 in SPANet's layout, under a name that ends in .h5 or .hdf5. Jets of jet-flavour under a name that ends in
     .json.gz are JSON lines, in the layout of the public data of arXiv 1607.08633.
     """
     from collidekit.simulation import simulate as make

@@ -18,6 +18,8 @@ from collidekit.simulation.ttbar_dilepton import SETTINGS as OF_DILEPTON
 from collidekit.simulation.ttbar_dilepton import ttbar_dilepton
 from collidekit.simulation.ttbar_hadronic import SETTINGS as OF_HADRONIC
 from collidekit.simulation.ttbar_hadronic import ttbar_hadronic
+from collidekit.simulation.tth_semileptonic import SETTINGS as OF_TTH
+from collidekit.simulation.tth_semileptonic import tth_semileptonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ SAMPLES = {
     "moons": Sample(moons, rows_per_job=1_000_000, requires=(), rows="events", settings=OF_MOONS),
     "ttbar-dilepton": Sample(ttbar_dilepton, rows_per_job=500, rows="events", settings=OF_DILEPTON),
     "ttbar-hadronic": Sample(ttbar_hadronic, rows_per_job=500, rows="events", settings=OF_HADRONIC, is_hdf5=True),
+    "tth-semileptonic": Sample(tth_semileptonic, rows_per_job=500, rows="events", settings=OF_TTH, is_hdf5=True),
 }
 
 

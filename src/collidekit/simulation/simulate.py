@@ -32,7 +32,7 @@ def simulate(
 
     With a name that ends in `.json`, `.jsonl` or one of these and `.gz`, jets of the sample jet-flavour are written as lines of
     the layout `jet_flavour_2016`; `source` is a ROOT file of the sample, whose first jets are taken in place of new ones.
-    The sample ttbar-hadronic is written as HDF5, under a name that ends in `.h5` or `.hdf5`.
+    The samples ttbar-hadronic and tth-semileptonic are written as HDF5, under a name that ends in `.h5` or `.hdf5`.
 
     The content depends on the sample, the number of jets and the seed, not on the number of worker processes.
     `settings` are those that the sample has. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,

@@ -16,7 +16,7 @@ from collidekit.simulation.columns import Columns, concatenate, take
 from collidekit.simulation.decay_chains import TopPairs, momenta
 from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, Particles
 from collidekit.simulation.ttbar_objects import Measured, MeasuredJets, measure_top_pairs
-from collidekit.simulation.ttbar_process import generate_top_pairs, match_jets, select_jets
+from collidekit.simulation.ttbar_process import LEPTONS, generate_top_pairs, match_jets, select_jets, w_decays
 from collidekit.simulation.ttbar_truth import truth_columns
 
 LEADING_PT, SECOND_PT, LEPTON_ETA = 25.0, 20.0, 2.4
@@ -31,7 +31,7 @@ def ttbar_dilepton(events: int, rng: np.random.Generator, energy: float = 13.0, 
         raise CollidekitError(f"taus={taus:g}: must be 0 (W to e and mu) or 1 (to tau, too)")
     parts: list[Columns] = []
     missing = events
-    for count, particles, pairs in generate_top_pairs(energy, "11 13 15" if taus else "11 13", rng):
+    for count, particles, pairs in generate_top_pairs(energy, w_decays(LEPTONS + " 15" if taus else LEPTONS), rng):
         part = _selected_columns(count, particles, pairs, rng)
         kept = min(len(part["weight"]), missing)
         parts.append(take(part, np.arange(kept)))

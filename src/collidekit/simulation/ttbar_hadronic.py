@@ -8,13 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from collidekit.errors import CollidekitError
-from collidekit.simulation.b_tagging import TAGGED
 from collidekit.simulation.columns import Columns, concatenate, take
 from collidekit.simulation.decay_chains import TopPairs, momenta
-from collidekit.simulation.generator import FloatArray, IntArray, Particles
-from collidekit.simulation.grouping import padded
+from collidekit.simulation.generator import Particles
+from collidekit.simulation.spanet_jets import jet_columns, jets_and_tags
 from collidekit.simulation.ttbar_objects import MeasuredJets, measure_top_pairs
-from collidekit.simulation.ttbar_process import generate_top_pairs, match_jets, select_jets
+from collidekit.simulation.ttbar_process import QUARKS, generate_top_pairs, match_jets, select_jets, w_decays
 
 MIN_JETS = 6
 SETTINGS = {"energy": 13.0, "max_jets": 10.0, "min_bjets": 0.0}
@@ -33,12 +32,13 @@ def ttbar_hadronic(
         raise CollidekitError(f"min_bjets={min_bjets:g}: must be a whole number from 0 to 6")
     parts: list[Columns] = []
     missing = events
-    for count, particles, pairs in generate_top_pairs(energy, "1 2 3 4 5", rng):
+    for count, particles, pairs in generate_top_pairs(energy, w_decays(QUARKS), rng):
         jets = select_jets(measure_top_pairs(particles, count, rng).jets)
-        rows = _select_events(jets, count, int(min_bjets))[:missing]
+        counts, tagged = jets_and_tags(jets, count)
+        rows = np.flatnonzero((counts >= MIN_JETS) & (tagged >= min_bjets))[:missing]
         parts.append(
             {
-                **take(_jet_columns(jets, count, int(max_jets)), rows),
+                **take(jet_columns(jets, count, int(max_jets), "Source"), rows),
                 **take(_target_columns(jets, particles, pairs, int(max_jets)), rows),
                 "EVENT/weight": np.ones(len(rows), dtype=np.float32),
             }
@@ -47,28 +47,6 @@ def ttbar_hadronic(
         if not missing:
             break
     return {**concatenate(parts), "event": np.arange(events, dtype=np.int64)}
-
-
-def _select_events(jets: MeasuredJets, events: int, min_bjets: int) -> IntArray:
-    counts = np.bincount(jets.event, minlength=events)
-    tagged = np.bincount(jets.event[jets.b_tag >= TAGGED], minlength=events)
-    return np.flatnonzero((counts >= MIN_JETS) & (tagged >= min_bjets))
-
-
-def _jet_columns(jets: MeasuredJets, events: int, max_jets: int) -> Columns:
-    def table(values: FloatArray) -> FloatArray:
-        return padded(jets.event, values, events, max_jets, 0.0)
-
-    found = {
-        "mass": jets.mass,
-        "pt": jets.pt,
-        "eta": jets.eta,
-        "phi": jets.phi,
-        "btag": (jets.b_tag >= TAGGED).astype(np.float64),
-        "btag_quantile": jets.b_tag.astype(np.float64),
-    }
-    columns: Columns = {f"INPUTS/Source/{name}": table(values).astype(np.float32) for name, values in found.items()}
-    return columns | {"INPUTS/Source/MASK": table(np.ones(len(jets.pt))) > 0}
 
 
 def _target_columns(jets: MeasuredJets, particles: Particles, pairs: TopPairs, max_jets: int) -> Columns:

@@ -13,24 +13,26 @@ from collidekit.simulation.grouping import padded
 from collidekit.simulation.matching import delta_phi, match_unique
 from collidekit.simulation.ttbar_objects import MeasuredJets
 
+TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
+LEPTONS, QUARKS = "11 13", "1 2 3 4 5"
 JET_PT, JET_ETA = 25.0, 2.5
 MATCHING_RADIUS = 0.4
 
 
+def w_decays(products: str, of_antitop: str | None = None) -> tuple[str, ...]:
+    """Return Pythia's settings for Ws that decay to `products`, those of the antitop to others if they are given."""
+    if of_antitop is None:
+        return ("24:onMode = off", f"24:onIfAny = {products}")
+    return ("24:onMode = off", f"24:onPosIfAny = {products}", f"24:onNegIfAny = {of_antitop}")
+
+
 def generate_top_pairs(
-    energy: float, w_products: str, rng: np.random.Generator, more: tuple[str, ...] = ()
+    energy: float, decays: tuple[str, ...], rng: np.random.Generator, process: tuple[str, ...] = TOP_PAIRS
 ) -> Iterator[tuple[int, Particles, TopPairs]]:
-    """Endless batches of gg, qq -> ttbar at `energy` TeV whose Ws decay to `w_products`: events, particles, rows of the pairs."""
+    """Endless batches of events of `process` at `energy` TeV, with the settings of its decays: events, particles, rows of the pairs."""
     if not 1 <= energy <= 100:
         raise CollidekitError(f"energy={energy:g}: the energy of the collision in TeV must be between 1 and 100")
-    settings = (
-        f"Beams:eCM = {1000 * energy:g}",
-        "Top:gg2ttbar = on",
-        "Top:qqbar2ttbar = on",
-        "24:onMode = off",
-        f"24:onIfAny = {w_products}",
-        *more,
-    )
+    settings = (f"Beams:eCM = {1000 * energy:g}", *process, *decays)
     for events, particles in generate(settings, seed=int(rng.integers(2**31))):
         yield events, particles, find_top_pairs(particles, events)
 

@@ -92,3 +92,10 @@ class TtbarHadronicRun(Pipeline):
 
     config = luigi.Parameter(default="ttbar_hadronic", description="the analysis")
     exclude_index = False
+
+
+class TthSemileptonicRun(Pipeline):
+    """Jets of semileptonic ttH events in SPANet's layout (give the files with --filelist and --test-filelist)."""
+
+    config = luigi.Parameter(default="tth_semileptonic", description="the analysis")
+    exclude_index = False
