@@ -60,6 +60,10 @@ def write_lines(path: Path, table: ak.Array) -> None:
     path.write_text(ak.to_json(table, line_delimited=True), encoding="utf-8")
 
 
+def write_npz(path: Path, table: ak.Array) -> None:
+    np.savez_compressed(path, **{name: ak.to_numpy(table[name]) for name in table.fields if table[name].ndim == 1})
+
+
 def write_csv(path: Path, table: ak.Array) -> None:
     flat = [name for name in table.fields if table[name].ndim == 1]
     rows = zip(*(table[name].to_list() for name in flat), strict=True)
@@ -73,6 +77,7 @@ WRITERS = {
     "d.h5": write_hdf5,
     "e.jsonl": write_lines,
     "f.csv": write_csv,
+    "g.npz": write_npz,
 }
 
 

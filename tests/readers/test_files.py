@@ -81,7 +81,7 @@ def test_file_id(tmp_path: Path) -> None:
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
 
 
-@pytest.mark.parametrize("suffix", [".root", ".parquet", ".h5", ".jsonl", ".json.gz", ".csv", ".unknown", ""])
+@pytest.mark.parametrize("suffix", [".root", ".parquet", ".h5", ".jsonl", ".json.gz", ".csv", ".npz", ".unknown", ""])
 def test_a_git_lfs_pointer_is_called_so(tmp_path: Path, suffix: str) -> None:
     """By every reader, and where a file's content is hashed."""
     path = tmp_path / f"file{suffix}"

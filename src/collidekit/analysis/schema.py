@@ -37,7 +37,7 @@ from collidekit.shown import counted, html_table
 RELEGATED, OF_SOURCE = "relegated", ("file", "row")
 COLUMNS = ("label", "weight", *OF_SOURCE)
 """Columns of predictions beside those that an analysis names."""
-FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv")
+FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv", "npz")
 
 
 def _format(name: str) -> str:

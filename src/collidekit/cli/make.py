@@ -1,11 +1,12 @@
-"""The verb that makes samples."""
+"""The verbs that make samples and files of events."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import MAKE, verb
+from collidekit.cli.app import MAKE, Analysis, verb
+from collidekit.plain_text import literal
 
 
 @verb(MAKE)
@@ -53,3 +54,68 @@ def simulate(
 
     written = make(sample, out, jets, seed, workers, mantissa_bits, parse_settings(settings or []), source)
     typer.echo(f"{jets:,} {sample} {find_sample(sample).rows}: {written}")
+
+
+@verb(MAKE)
+def export_events(
+    analysis: Analysis,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file to write: .npz, .root, .parquet or .h5.", show_default=False)
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files to read. Without them: the training files that the analysis file names.", show_default=False),
+    ] = None,
+    padding: Annotated[
+        float | None, typer.Option("--padding", help="What fills lists up to their limit in .npz and .h5: a number or nan.",
+                                   show_default="-999"),
+    ] = None,
+    drop_nan: Annotated[
+        bool, typer.Option("--drop-nan", help="Drop rows in which an input or a truth is NaN or infinite, and count them.")
+    ] = False,
+    units: Annotated[
+        str | None, typer.Option("--units", help="Write energies in MeV, GeV or TeV, by the units of the analysis file.",
+                                 show_default=False),
+    ] = None,
+    max_rows: Annotated[
+        int | None, typer.Option("--max-rows", help="Write only the first rows.", show_default=False)
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Add the column split: 0 training, 1 validation, 2 test, as a training divides "
+                           "them; with folds, the column fold."),
+    ] = False,
+) -> None:  # fmt: skip
+    """Write selected events as plain arrays for other tools: inputs, truth, weights, spectators and event numbers.
+
+    Files are read as for a training: selection, variables, order, limits. Columns have the names of the features. Collections
+    are padded arrays with a column of counts in .npz and .h5, and lists in .root and .parquet. The entry [bold]metadata[/bold]
+    describes the columns as JSON.
+
+    Example: [cyan]collidekit export-events ttbar_dilepton -o events.npz --units MeV --split[/cyan]
+
+    Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
+    """
+    from rich.console import Console
+
+    from collidekit.dataset.check import named_files
+    from collidekit.dataset.export import export_events as write
+    from collidekit.shipped import load_plan
+    from collidekit.training.choice import training_config
+
+    plan = load_plan(analysis)
+    config = training_config(plan, {}) if split else None
+    folds = config.folds if config and config.fold < 0 else 0
+    made = write(
+        plan, files or named_files(analysis, plan), out, padding=padding, drop_nan=drop_nan, units=units, max_rows=max_rows,
+        split=config.split if config and not folds else None, folds=folds,
+    )  # fmt: skip
+    console = Console(soft_wrap=True, highlight=False)
+    for step, number in made.counts.cutflow.items():
+        console.print(f"  {number:>12,}  {literal(step)}")
+    for name, number in {**made.counts.classes, **made.parts}.items():
+        console.print(f"  {number:>12,}  written, {'in class ' if name in made.counts.classes else ''}{name}")
+    for note in made.notes:
+        console.print(f"[yellow]{literal(note)}[/yellow]")
+    console.print(
+        f"[bold green]Events[/bold green]: {literal(made.path)} ({made.counts.kept:,} rows, {len(made.columns)} columns)"
+    )

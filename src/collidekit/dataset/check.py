@@ -53,13 +53,18 @@ def check_named(
     """The check of an analysis by path or shipped name; without files, of those that the analysis file names."""
     path = find_analysis(analysis)
     plan = Plan(*read_analysis(path))
-    if not files and not plan.analysis.files.training:
+    if not files and not test_files:
+        test_files = _beside(path, plan.analysis.files.test)
+    return check(plan, files or named_files(analysis, plan), test_files or (), limit)
+
+
+def named_files(analysis: str, plan: Plan) -> list[str]:
+    """Return the training files that an analysis file names; an error where it names none."""
+    if not plan.analysis.files.training:
         raise CollidekitError(
             f"{analysis}: names no files; give them after it, or as 'files: {{training: ...}}' in the file"
         )
-    if not files and not test_files:
-        test_files = _beside(path, plan.analysis.files.test)
-    return check(plan, files or _beside(path, plan.analysis.files.training), test_files or (), limit)
+    return _beside(find_analysis(analysis), plan.analysis.files.training)
 
 
 def _beside(analysis: Path, patterns: Sequence[str]) -> list[str]:

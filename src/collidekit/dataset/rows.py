@@ -45,11 +45,19 @@ class Rows:
     """Rows that a condition of the selection dropped while a variable of it was NaN, by the condition."""
 
 
-def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, keep_all: bool = False) -> Rows:
+def build_rows(
+    plan: Plan,
+    chunk: ak.Array,
+    path: str,
+    file: int,
+    start: int,
+    keep_all: bool = False,
+    places: dict[str, Array] | None = None,
+) -> Rows:
     """Turn the entries ``start, start + 1 ...`` of a file into rows.
 
     With ``keep_all`` rows of no class stay, with label -1, and so do files that do not hold the truth (for prediction);
-    without it they are dropped and counted.
+    without it they are dropped and counted. ``places`` takes the positions of replaced values, see ``make_input``.
     """
     lost: dict[str, int] = {}
     scope, cutflow = select_rows(plan, chunk, path, start, keep_all, lost)
@@ -67,7 +75,7 @@ def build_rows(plan: Plan, chunk: ak.Array, path: str, file: int, start: int, ke
         _check_kinematics(plan, scope)
     replaced: dict[str, int] = {}
     weights = _weights(plan, scope, keep_all)
-    batch = make_batch(plan, scope, labels, weights, file, replaced, truth, with_targets=not keep_all)
+    batch = make_batch(plan, scope, labels, weights, file, replaced, truth, not keep_all, places)
     return Rows(batch, cutflow, replaced, lost)
 
 
@@ -105,9 +113,10 @@ def make_batch(
     replaced: dict[str, int],
     truth: Mapping[str, Array],
     with_targets: bool = False,
+    places: dict[str, Array] | None = None,
 ) -> Batch:
     """The batch of all rows of a scope; values that were not finite are counted in ``replaced``."""
-    inputs = {name: make_input(plan, scope, name, replaced, with_targets) for name in plan.analysis.inputs}
+    inputs = {name: make_input(plan, scope, name, replaced, with_targets, places) for name in plan.analysis.inputs}
     event = {name: _event_column(plan, scope, i) for i, name in enumerate(plan.analysis.event)}
     process, process_weight = _process(plan, scope.path)
     return Batch(
@@ -278,19 +287,36 @@ def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
     return exact(values)
 
 
-def make_input(plan: Plan, scope: Scope, name: str, replaced: dict[str, int], with_targets: bool) -> Input:
+def make_input(
+    plan: Plan,
+    scope: Scope,
+    name: str,
+    replaced: dict[str, int],
+    with_targets: bool,
+    places: dict[str, Array] | None = None,
+) -> Input:
+    """Return one input of all rows; values that are not finite become the default and are counted in ``replaced``.
+
+    ``places`` takes their positions, by ``input.feature``: rows of a flat group, constituents (T,) of a collection.
+    """
     entry = plan.analysis.inputs[name]
     if isinstance(entry, Group):
         columns = [scope.numbers(expression) for expression in plan.under("inputs", name, "features")]
-        return torch.from_numpy(_matrix(name, columns, entry.features, scope.rows, replaced))
-    return _collection(plan, scope, name, entry, replaced, with_targets)
+        return torch.from_numpy(_matrix(name, columns, entry.features, scope.rows, replaced, places))
+    return _collection(plan, scope, name, entry, replaced, with_targets, places)
 
 
 def _collection(
-    plan: Plan, scope: Scope, name: str, entry: Collection, replaced: dict[str, int], with_targets: bool
+    plan: Plan,
+    scope: Scope,
+    name: str,
+    entry: Collection,
+    replaced: dict[str, int],
+    with_targets: bool,
+    places: dict[str, Array] | None,
 ) -> Ragged:
-    places = [("inputs", name, part) for part in ("features", "momenta", "coordinates")]
-    used = [expression for place in places for expression in plan.under(*place)]
+    keys = [("inputs", name, part) for part in ("features", "momenta", "coordinates")]
+    used = [expression for key in keys for expression in plan.under(*key)]
     values = [scope.value(expression) for expression in used]
     counts = _lengths(plan, scope, name, entry, dict(zip(used, values, strict=True)))
     members = kept_members(plan, scope, name, entry, counts)
@@ -306,7 +332,7 @@ def _collection(
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     extra = [Feature(name=f"momenta_{i}") for i in range(entry.first_coordinate - entry.first_momentum)]
     extra += [Feature(name=f"coordinates_{i}") for i in range(entry.width - entry.first_coordinate)]
-    data = _matrix(name, columns, [*entry.features, *extra], int(offsets[-1]), replaced)
+    data = _matrix(name, columns, [*entry.features, *extra], int(offsets[-1]), replaced, places)
     return Ragged(
         torch.from_numpy(data),
         torch.from_numpy(offsets),
@@ -375,7 +401,14 @@ def _descending(values: Array, counts: Array) -> Array:
     return sequence
 
 
-def _matrix(name: str, columns: list[Array], features: list[Feature], rows: int, replaced: dict[str, int]) -> Array:
+def _matrix(
+    name: str,
+    columns: list[Array],
+    features: list[Feature],
+    rows: int,
+    replaced: dict[str, int],
+    places: dict[str, Array] | None = None,
+) -> Array:
     """Columns side by side in float32 (rows, F): not finite becomes the default, bounds clip."""
     matrix = np.empty((rows, len(features)), dtype=np.float32)
     for i, (feature, column) in enumerate(zip(features, columns, strict=True)):
@@ -386,6 +419,8 @@ def _matrix(name: str, columns: list[Array], features: list[Feature], rows: int,
             values[~good] = feature.fill
             key = f"{name}.{feature.name}"
             replaced[key] = replaced.get(key, 0) + int(np.count_nonzero(~good))
+            if places is not None:
+                places[key] = np.flatnonzero(~good)
         if feature.bounds:
             clipped = np.clip(values, *feature.bounds)
             values = (

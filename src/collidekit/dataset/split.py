@@ -70,14 +70,19 @@ def large_groups(repeated: Sequence[Sequence[Sequence[int]]], rows: int) -> dict
 def break_up(batch: Batch, large: Mapping[int, int], paths: Sequence[str]) -> Batch:
     """Return the batch with keys of file and entry for the rows of large groups."""
     keys = batch.keys.numpy()
+    changed = break_up_keys(keys, batch.source.numpy(), large, paths)
+    return batch if changed is keys else evolve(batch, keys=torch.from_numpy(changed))
+
+
+def break_up_keys(keys: Array, source: Array, large: Mapping[int, int], paths: Sequence[str]) -> Array:
+    """Return the keys (N,), those of large groups made of file and entry, ``source`` (N, 2); the same array if there are none."""
     rows = np.isin(keys, np.fromiter(large, dtype=np.int64, count=len(large)))
     if not rows.any():
-        return batch
+        return keys
     files = np.asarray([file_key(path) for path in paths], dtype=np.int64)
-    source = batch.source.numpy()[rows]
     changed = keys.copy()
-    changed[rows] = hash_columns([keys[rows], files[source[:, 0]], source[:, 1]])
-    return evolve(batch, keys=torch.from_numpy(changed))
+    changed[rows] = hash_columns([keys[rows], files[source[rows, 0]], source[rows, 1]])
+    return changed
 
 
 def group_squares(keys: Array) -> int:

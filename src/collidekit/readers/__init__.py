@@ -9,6 +9,7 @@ from collidekit.readers.csv import CsvReader
 from collidekit.readers.files import expand, file_id
 from collidekit.readers.hdf5 import Hdf5Reader
 from collidekit.readers.jsonlines import JsonLinesReader
+from collidekit.readers.npz import NpzReader
 from collidekit.readers.parquet import ParquetReader
 from collidekit.readers.remote import RemoteReader
 from collidekit.readers.root import RootReader
@@ -42,6 +43,8 @@ READERS: dict[str, Callable[[str, Source], Reader]] = {
     "csv": CsvReader,
     ".csv": CsvReader,
     ".tsv": CsvReader,
+    "npz": NpzReader,
+    ".npz": NpzReader,
 }
 """What reads a format or a suffix. A reader of your own is named in the analysis: ``source: {format: mine.py:Mine}``."""
 KIND: Kind[FileReader] = Kind(
@@ -57,6 +60,7 @@ MAGIC = {
     b"PAR1": "parquet",
     b"\x89HDF": "hdf5",
     b"\x1f\x8b": "jsonlines",
+    b"PK": "npz",
     b"{": "jsonlines",
     b"[": "jsonlines",
 }
