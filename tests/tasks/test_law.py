@@ -24,6 +24,7 @@ PIPELINES = {
     "JetFlavourRun",
     "JetFlavourTracksRun",
     "JetFlavour2016Run",
+    "GridTask",
     "RobustnessTask",
     "NanoAODJetsRun",
     "PFNanoJetsRun",

@@ -15,7 +15,7 @@ from typer.main import get_command
 from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
-from collidekit.tasks import importance, report, robustness, significance
+from collidekit.tasks import grid, importance, report, robustness, significance
 from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -26,8 +26,13 @@ from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.config import TrainingConfig
 
-assert all((importance, report, robustness, significance))  # so that all tasks are known
-FILES: dict[str, Any] = {"config": "toy.yaml", "filelist": ("train.root",), "test_filelist": ("test.parquet",)}
+assert all((grid, importance, report, robustness, significance))  # so that all tasks are known
+FILES: dict[str, Any] = {
+    "config": "toy.yaml",
+    "filelist": ("train.root",),
+    "test_filelist": ("test.parquet",),
+    "over": "batch_size=32,64",
+}
 MERIT = "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
 NUMBERS = "targets: {numbers: {values: {twice: jet_mass * 2}, unit: GeV}}\n"
 
@@ -35,6 +40,7 @@ HOW_THE_WORK_IS_DONE = {
     "verbose": "what is printed", "coffea_worker": "the same shards", "executor": "the same shards",
     "scheduler": "the same shards", "n_threads": "stands in run.json", "log_file": "where is printed",
     "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
+    "yes": "whether many trainings are an error",
 }  # fmt: skip
 INTERACTIVE = {"print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 ELSEWHERE = OF_FILES | OF_FINE_TUNING
@@ -42,7 +48,7 @@ ELSEWHERE = OF_FILES | OF_FINE_TUNING
 MORE: list[dict[str, Any]] = [
     {"bins": 7}, {"efficiencies": ("0.5",)}, {"explain": True}, {"explain_rows": 77}, {"explain_repeats": 7},
     {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
-    {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
+    {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"}, {"over": "batch_size=16,32"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}

@@ -21,17 +21,17 @@ from collidekit.tasks.roc import ensemble_table, roc_table
 from collidekit.training.choice import check_network
 
 _OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
-_ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist"}
+_ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist", "over", "yes"}
 
 
-def settable() -> dict[str, luigi.Parameter]:
-    """The parameters that ``--set`` may name."""
-    return {name: parameter for name, parameter in ReportTask.get_params() if name not in _ELSEWHERE}
+def settable(task: type[AnalysisTask] = ReportTask) -> dict[str, luigi.Parameter]:
+    """The parameters of a task that ``--set`` may name."""
+    return {name: parameter for name, parameter in task.get_params() if name not in _ELSEWHERE}
 
 
-def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+def parse_settings(pairs: Sequence[str], task: type[AnalysisTask] = ReportTask) -> dict[str, Any]:
     """``name=value`` pairs as values of the task's parameters."""
-    known, values = settable(), {}
+    known, values = settable(task), {}
     for pair in pairs:
         name, equals, text = (part.strip() for part in pair.partition("="))
         name = name.replace("-", "_")

@@ -6,6 +6,7 @@ The answer is the list of written files; its ``figure`` is the matplotlib figure
 from collidekit.evaluation.plots.assignment import plot_assignment
 from collidekit.evaluation.plots.confusion import plot_confusion_matrix, plot_confusion_relegated
 from collidekit.evaluation.plots.efficiency import plot_efficiency
+from collidekit.evaluation.plots.grid import plot_grid
 from collidekit.evaluation.plots.inputs import plot_input
 from collidekit.evaluation.plots.relegation import plot_risk_coverage
 from collidekit.evaluation.plots.relegation_boundary import plot_boundary
@@ -32,6 +33,7 @@ __all__ = [
     "plot_discriminator_shapes",
     "plot_efficiency",
     "plot_estimates",
+    "plot_grid",
     "plot_input",
     "plot_loss_curves",
     "plot_masses",
