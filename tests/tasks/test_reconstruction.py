@@ -1,5 +1,7 @@
 """Classical methods beside a network: the same numbers as by hand from the arrays of the file."""
 
+import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from luigi.task_register import Register
 from collidekit.analysis.load import parse_analysis
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.reconstruction import NETWORK
-from collidekit.reconstruction.events import DileptonEvents
+from collidekit.evaluation.report.report import Pictures
+from collidekit.reconstruction.events import DileptonEvents, Reconstruction
 from collidekit.reconstruction.four_momenta import from_pt_eta_phi_energy, mass
 from collidekit.reconstruction.methods import build_method
 from collidekit.tasks.base import run_with_requirements
@@ -42,10 +45,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLLIDEKIT_OUTPUT", str(tmp_path / "results"))
 
-    def make(order: str = "jet_pt", rows: int = 500) -> dict[str, object]:
+    def make(order: str = "jet_pt", rows: int = 500, truth: bool = False) -> dict[str, object]:
         Register.clear_instance_cache()  # the name of the file is the same in each test
         text = ANALYSIS[: ANALYSIS.index("\ntraining:")].replace("order: jet_pt", f"order: {order}")
         text = "\n".join(line for line in text.splitlines() if not line.startswith("files:"))
+        if not truth:
+            text = re.sub(r"  truth:.*\n(?:    .*\n)+  spin_weights:.*\n", "", text)
         (tmp_path / "events.yaml").write_text(text + "\n" + SMALL)
         toys.write_table(tmp_path / "events.parquet", sample(rows))
         given = {"config": "events.yaml", "filelist": ("events.parquet",), "test_filelist": ("events.parquet",)}
@@ -54,8 +59,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict
     return make
 
 
-def by_hand(method: str) -> tuple[float, float, np.ndarray]:
-    """Efficiency of complete events, fraction right of all, and m(tt) residuals, from the file."""
+def reconstructed(method: str) -> tuple[np.ndarray, np.ndarray, Reconstruction]:
+    """Jets and leptons of the file, and the answer of a method."""
     events = sample(500)
     most = int(ak.max(ak.num(events["jet_pt"])))
 
@@ -65,12 +70,18 @@ def by_hand(method: str) -> tuple[float, float, np.ndarray]:
     jets = from_pt_eta_phi_energy(*(padded(f"jet_{part}") for part in ("pt", "eta", "phi", "e")))
     leptons = from_pt_eta_phi_energy(*(ak.to_numpy(events[f"lep_{part}"]) for part in ("pt", "eta", "phi", "e")))
     met, phi = ak.to_numpy(events["met_met"]), ak.to_numpy(events["met_phi"])
-    found = build_method(method).reconstruct(
+    return jets, leptons, build_method(method).reconstruct(
         DileptonEvents(
             leptons, jets, padded("jet_pt") > 0, padded("jet_b_tag"), np.stack([met * np.cos(phi), met * np.sin(phi)], 1),
             ak.to_numpy(events["event"]), np.ones(len(events)),
         )
     )  # fmt: skip
+
+
+def by_hand(method: str) -> tuple[float, float, np.ndarray]:
+    """Efficiency of complete events, fraction right of all, and m(tt) residuals, from the file."""
+    events = sample(500)
+    jets, leptons, found = reconstructed(method)
     true = np.stack([ak.to_numpy(events[f"truth_{b}_jet_index"]) for b in ("b", "bbar")], axis=1)
     right, complete = (found.jets == true).all(axis=1), (true >= 0).all(axis=1)
     right &= complete & (np.arange(len(events)) >= WRONG)
@@ -142,6 +153,54 @@ def test_chi_square_takes_the_neutrinos_of_the_network(files: Callable[..., dict
     assert weighting.solved < chi_square.solved
 
 
+def test_tops_are_compared_with_their_truth(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    """pT of the tops of the ellipse by hand, from the arrays of the file; tables, plots and the section of the report are there."""
+    task = ReconstructionTask(**{**files(truth=True), "methods": ("max_m_lb", "ellipse")})
+    run_with_requirements(task)
+    with (task.folder / "resolution.csv").open(encoding="utf-8") as file:
+        lines = {(r["method"], r["quantity"], r["events_or_variable"]): r for r in csv.DictReader(file) if not r["bin"]}
+    assert ("max_m_lb", "top_pt", "answered") not in lines
+    jets, leptons, found = reconstructed("ellipse")
+    chosen = jets[np.arange(len(jets))[:, None], found.jets]
+    tops = (leptons + found.neutrinos + chosen)[WRONG:]
+    events = sample(500)[WRONG:]
+    true = np.stack([ak.to_numpy(events[f"truth_{name}_pt"]) for name in ("top", "tbar")], axis=1).astype(np.float64)
+    residuals = (np.hypot(tops[..., 1], tops[..., 2]) - true) / true
+    residuals = residuals[np.isfinite(residuals)]
+    line = lines["ellipse", "top_pt", "answered"]
+    assert int(line["residuals"]) == len(residuals)
+    assert float(line["bias"]) == pytest.approx(residuals.mean(), rel=1e-4)
+    assert float(line["deviation"]) == pytest.approx(residuals.std(), rel=1e-4)
+    with (task.folder / "spin.csv").open(encoding="utf-8") as file:
+        spin = {(r["correlation"], r["method"], r["m_tt"]): float(r["D"]) for r in csv.DictReader(file)}
+    every, weight = sample(500), ak.to_numpy(sample(500)["weight_spin_sm"])
+    by_hand = -3 * np.average(ak.to_numpy(every["truth_c_hel"]), weights=weight)
+    assert spin["sm", "truth", "all"] == pytest.approx(by_hand, abs=1e-5)
+    for name in ("assignment", "complementarity", "resolution_width", "resolution_bias", "spin", "spin_closure"):
+        assert "\\begin{tabular}" in (task.folder / f"{name}.tex").read_text()
+    blocks = task.section().blocks
+    shown = [path for block in blocks if isinstance(block, Pictures) for path in block.paths]
+    assert len(shown) > 20
+    assert all(path.is_file() for path in shown)
+
+
+def test_truth_that_is_not_in_the_files_is_said_before_the_training(
+    files: Callable[..., dict[str, object]], tmp_path: Path
+) -> None:
+    given = files(rows=50, truth=True)
+    toys.write_table(tmp_path / "events.parquet", ak.without_field(sample(50), "truth_top_eta"))
+    with pytest.raises(CollidekitError, match=r"there is no branch or variable 'truth_top_eta' in .*events.parquet"):
+        ReconstructionTask(**given).look_first()
+
+
+def test_new_keys_at_their_default_leave_old_outputs_where_they_are() -> None:
+    dilepton = parse_analysis(ANALYSIS, "events.yaml")[0].dilepton
+    assert dilepton is not None
+    old = {"assignment", "leptons", "charge", "b_tag", "met", "neutrinos", "mass"}
+    assert set(dilepton.identity()) == old | {"truth", "spin_weights"}
+    assert set(dilepton.model_copy(update={"truth": None, "spin_weights": {}}).identity()) == old
+
+
 def test_a_method_that_there_is_not_is_said_first(files: Callable[..., dict[str, object]]) -> None:
     with pytest.raises(CollidekitError, match=r"there is no method 'elipse' \(did you mean 'ellipse'\?\)"):
         ReconstructionTask(**{**files(), "methods": ("elipse",)}).look_first()
@@ -171,6 +230,13 @@ def test_they_are_a_section_of_the_report(files: Callable[..., dict[str, object]
         ("b_tag: jet_b_tag", "b_tag: b_tag", "dilepton.b_tag: no feature of jets 'b_tag'"),
         ("met: [met_px, met_py]", "met: [met_px, met_pz]", "dilepton.met: no feature of a flat group 'met_pz'"),
         ("  neutrinos: neutrinos\n  mass", "  neutrinos: pair\n  mass", "dilepton.neutrinos: needs six values"),
+        ("mass_bins: [380, 500, 800]", "mass_bins: [380, 380]", "dilepton.mass_bins: must be in rising order"),
+        ("    lepton_minus: [", "    lepton_mnus: [", "unknown key (did you mean 'lepton_minus'?)"),
+        (
+            "{sm: weight_spin_sm, singlet: weight_spin_singlet, none: weight_spin_none}",
+            "{sm: weight_spin_sm}",
+            "needs at least two",
+        ),
         ("mass: m_tt", "mass: mtt", "dilepton.mass: no value of a target 'mtt' (did you mean 'm_tt'?)"),
         (
             "    momenta: [lep_px, lep_py, lep_pz, lep_e]\n",

@@ -1,11 +1,52 @@
 """Where a dileptonic top pair stands among the inputs, for the classical methods of reconstruction."""
 
+# ruff: noqa: RUF012 - pydantic copies the defaults
+
 from collections.abc import Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from collidekit.analysis.features import Name, Strict, wrong
-from collidekit.analysis.targets import Assignment, Regression
+from collidekit.analysis.targets import Assignment, Expression, Regression, as_text, as_texts
 from collidekit.errors import did_you_mean
+
+Momentum = Annotated[list[Expression], Field(min_length=4, max_length=4)]
+"""Expressions of pT, eta, phi and mass."""
+MASS_BINS = (380.0, 500.0, 800.0)
+
+
+class DileptonTruth(Strict):
+    """The true four-momenta of a dileptonic top pair: pT, eta, phi and mass of each particle, in GeV.
+
+    They are read from the files when methods are compared. They are not part of the dataset, and no prediction needs them.
+    """
+
+    top: Momentum
+    antitop: Momentum
+    w_plus: Momentum | None = None
+    w_minus: Momentum | None = None
+    lepton_plus: Momentum | None = None
+    """The positive lepton; both leptons are needed for spin."""
+    lepton_minus: Momentum | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_expressions(cls, value: Any) -> Any:
+        return [as_text(item) for item in value] if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "DileptonTruth":
+        for one, other in (("w_plus", "w_minus"), ("lepton_plus", "lepton_minus")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"{one} and {other} must be given together")
+        return self
+
+    @property
+    def particles(self) -> dict[str, list[str]]:
+        """The expressions of each particle that is given."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
 class Dilepton(Strict):
@@ -28,6 +69,34 @@ class Dilepton(Strict):
     """The target with px, py, pz of the neutrino, then of the antineutrino."""
     mass: Name | None = None
     """The value of a target that is the mass of the top pair."""
+    truth: DileptonTruth | None = None
+    """True four-momenta to compare tops, W bosons, the pair and spin with."""
+    spin_weights: dict[Name, Expression] = {}
+    """Factors of the weight, each of which injects a spin correlation, by its name."""
+    mass_bins: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)] = list(MASS_BINS)
+    """Limits in GeV between the bins of m(tt) in which spin is measured; the first bin is the threshold region."""
+
+    _texts = field_validator("spin_weights", mode="before")(as_texts)
+
+    @field_validator("mass_bins")
+    @classmethod
+    def _in_rising_order(cls, limits: list[float]) -> list[float]:
+        if any(high <= low for low, high in pairwise(limits)):
+            raise ValueError("must be in rising order")
+        return limits
+
+    @model_validator(mode="after")
+    def _spin_has_a_truth(self) -> "Dilepton":
+        if self.spin_weights and not (self.truth and self.truth.lepton_plus):
+            raise wrong("needs 'truth' with lepton_plus and lepton_minus", "spin_weights")
+        if len(self.spin_weights) == 1:
+            raise wrong("needs at least two: the response is measured between them", "spin_weights")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the results of a comparison; keys of later versions count where they are given."""
+        later: dict[str, Any] = {"truth": None, "spin_weights": {}, "mass_bins": list(MASS_BINS)}
+        return self.model_dump(exclude={name for name, default in later.items() if getattr(self, name) == default})
 
 
 def check_dilepton(found: Dilepton, inputs: Mapping[str, Any], targets: Mapping[str, Any]) -> None:

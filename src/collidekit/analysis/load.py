@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from collidekit.analysis.dilepton import Dilepton, DileptonTruth
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.figure_of_merit import FigureOfMerit
@@ -173,6 +174,10 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
     if analysis.kinematics:
         found |= {("kinematics", name): name for name in analysis.kinematics.bins}
     found |= {("members", name): index for name, index in analysis.members.items()}
+    if analysis.dilepton and analysis.dilepton.truth:
+        for particle, momentum in analysis.dilepton.truth.particles.items():
+            found |= {("dilepton", "truth", particle, i): text for i, text in enumerate(momentum)}
+        found |= {("dilepton", "spin_weights", name): text for name, text in analysis.dilepton.spin_weights.items()}
     return {place: Expression(text, lines.at(place)) for place, text in found.items()}
 
 
@@ -239,6 +244,10 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
             model = Process
         case ("figure_of_merit", *_):
             model = FigureOfMerit
+        case ("dilepton", "truth", *_):
+            model = DileptonTruth
+        case ("dilepton", *_):
+            model = Dilepton
         case _:
             model = Kinematics
     return sorted(model.model_fields)

@@ -273,6 +273,8 @@ class Analysis(Strict):
             self._partners_are_kept(key, target)
         if self.dilepton:
             check_dilepton(self.dilepton, self.inputs, self.targets)
+            if self.dilepton.truth and self.rows:
+                raise wrong("needs events as rows; leave out 'rows'", "dilepton", "truth")
         for group, entry in self.inputs.items():
             names = [feature.name for feature in entry.features]
             for i, name in enumerate(names):

@@ -63,6 +63,8 @@ class Plan:
 
         ``unreadable`` holds columns of the file that are no numbers, with what they are.
 
+        Those of ``dilepton`` are no part of a dataset: ``columns_of_expressions`` names them.
+
         Without truth, columns that only classes, weights and targets of rows need may be absent and are left out; those that
         only targets of constituents need are not read at all.
         """
@@ -72,7 +74,7 @@ class Plan:
         needed: dict[str, None] = {}
         for place, expression in self.expressions.items():
             of_rows = place[0] == "targets" and place[2] in ("values", "parents")
-            if place[0] == "variables" or (place[0] == "targets" and not with_truth and not of_rows):
+            if place[0] in ("variables", "dilepton") or (place[0] == "targets" and not with_truth and not of_rows):
                 continue
             if place[0] == "members" and not _begins(needed, str(place[1])):
                 continue
@@ -85,6 +87,21 @@ class Plan:
                 if column is None:
                     raise CollidekitError(
                         f"{user.where}: {user.text!r}: {_why_missing(name, known, unreadable or {})}{inside}"
+                        f"{did_you_mean(name, [*self.variables, *available])}"
+                    )
+                needed[column] = None
+        return list(needed)
+
+    def columns_of_expressions(self, used: Iterable[Expression], available: Iterable[str], path: str) -> list[str]:
+        """The columns that some expressions need from a file that has these; an unknown name is an error that names its line."""
+        available = list(available)
+        known = ColumnNames(available)
+        needed: dict[str, None] = {}
+        for expression in used:
+            for name, user in self._leaves(expression).items():
+                if (column := known.find(name)) is None:
+                    raise CollidekitError(
+                        f"{user.where}: {user.text!r}: {_why_missing(name, known, {})} in {path}"
                         f"{did_you_mean(name, [*self.variables, *available])}"
                     )
                 needed[column] = None
@@ -107,11 +124,11 @@ class Plan:
         )
 
     def missing(self, available: Iterable[str]) -> dict[str, Expression]:
-        """Every name that neither the file nor a variable gives, with an expression that needs it."""
+        """Every name that neither the file nor a variable gives, with an expression of a dataset that needs it."""
         known = ColumnNames([*available, *BUILT_IN])
         needed: dict[str, Expression] = {}
         for place, expression in self.expressions.items():
-            if place[0] != "variables":
+            if place[0] not in ("variables", "dilepton"):
                 leaves = self._leaves(expression)
                 needed |= {name: user for name, user in leaves.items() if known.find(name) is None}
         return needed

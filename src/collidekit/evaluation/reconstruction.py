@@ -1,7 +1,7 @@
 """Classical methods of dileptonic top pairs beside a network, on the same events."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -9,21 +9,18 @@ import numpy as np
 
 from collidekit.analysis.dilepton import Dilepton
 from collidekit.analysis.schema import Analysis
-from collidekit.analysis.targets import PLACE, Assignment
-from collidekit.dataset.batch import Batch, Ragged, concatenate
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.assignment import EVENT, Found, measure_assignment
+from collidekit.evaluation.dilepton.events import Dileptons
+from collidekit.evaluation.dilepton.kinematics import TopPair
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.residuals import Spread
 from collidekit.inference.predictions import Array, Predictions
-from collidekit.reconstruction.events import DileptonEvents, opposite_charges, order_by_charge
 from collidekit.reconstruction.four_momenta import mass, with_mass
 from collidekit.reconstruction.method import Jets, Method
 from collidekit.reconstruction.methods import METHODS, build_method
 
 NETWORK = "network"
-MOST_LEPTONS = 2
-"""Blocks are at least this long, so that each event has a place for both leptons."""
 USUAL = (
     "delta_r",
     "max_m_lb",
@@ -82,87 +79,6 @@ def _shown(spread: Spread | None, name: str) -> str:
     return with_error(getattr(spread, name), getattr(spread, f"{name}_error"))
 
 
-@dataclass(frozen=True)
-class Dileptons:
-    """The events of some rows as the methods take them, with the truth."""
-
-    events: DileptonEvents
-    usable: Array
-    """Which rows (N,) have two leptons of opposite charge; the methods see no others."""
-    places: Array
-    """Position in the file (N, J) of each jet."""
-    wrong_partner: int
-    """Events in which the partner of the first parent is the negative lepton, or that of the second the positive one."""
-
-
-def dilepton_events(analysis: Analysis, batches: Iterable[Batch]) -> Dileptons:
-    """Return the events of all rows, in their order; momenta are those of the analysis, in GeV."""
-    names = analysis.dilepton
-    if names is None:
-        raise CollidekitError(
-            f"{analysis.name}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
-        )
-    batch = concatenate(list(batches))
-    target = analysis.assignments[names.assignment]
-    jet_name = target.collection
-    jets, there = _momenta(batch, jet_name)
-    leptons, leptons_there = _momenta(batch, names.leptons)
-    charge = _column(analysis, batch, names.leptons, names.charge)[:, :2]
-    usable = (leptons_there.sum(axis=1) == 2) & opposite_charges(charge)
-    momenta = np.full((len(batch), 2, 4), np.nan)
-    if usable.any():
-        momenta[usable] = order_by_charge(leptons[usable, :2], charge[usable])
-    b_tag = _column(analysis, batch, jet_name, names.b_tag)
-    met = np.stack([_flat(analysis, batch, name) for name in names.met], axis=1)
-    number = next(iter(batch.event.values()), batch.source[:, 1]).numpy()
-    events = DileptonEvents(momenta, jets, there, b_tag, met, number, batch.weights.numpy())
-    entry = _collection(batch, jet_name)
-    assert entry.targets is not None
-    places = entry.padded(entry.targets, MOST_LEPTONS).numpy()
-    wrong = _wrong_partner(target, names.leptons, charge) & usable
-    return Dileptons(events, usable, places[:, :, analysis.target_columns(jet_name).index(PLACE)], int(wrong.sum()))
-
-
-def _wrong_partner(target: Assignment, leptons: str, charge: Array) -> Array:
-    """Return in which events (N,) the partner of the first parent is the negative lepton, or that of the second the positive one."""
-    wrong = np.zeros(len(charge), dtype=bool)
-    for parent, sign in zip(target.parents, (1, -1), strict=True):
-        partner = target.partner_of(parent)
-        if partner and partner[0] == leptons and partner[1] < charge.shape[1]:
-            wrong |= charge[:, partner[1]] * sign < 0
-    return wrong
-
-
-def _column(analysis: Analysis, batch: Batch, collection: str, name: str) -> Array:
-    """A feature of a collection (N, L), padded."""
-    entry = _collection(batch, collection)
-    names = [feature.name for feature in analysis.collections[collection].features]
-    found: Array = entry.padded(entry.values, MOST_LEPTONS).numpy()[:, :, names.index(name)]
-    return found
-
-
-def _momenta(batch: Batch, collection: str) -> tuple[Array, Array]:
-    """Four-momenta (E, px, py, pz) of a collection (N, L, 4), padded, and which there are (N, L)."""
-    entry = _collection(batch, collection)
-    found = entry.padded(entry.momenta.double(), MOST_LEPTONS).numpy()[:, :, [3, 0, 1, 2]]
-    return found, np.arange(found.shape[1]) < entry.counts.numpy()[:, None]
-
-
-def _collection(batch: Batch, name: str) -> Ragged:
-    entry = batch.inputs[name]
-    assert isinstance(entry, Ragged)
-    return entry
-
-
-def _flat(analysis: Analysis, batch: Batch, name: str) -> Array:
-    for group, entry in analysis.groups.items():
-        for column, feature in enumerate(entry.features):
-            if feature.name == name:
-                values: Array = batch.inputs[group][:, column].numpy().astype(np.float64)  # type: ignore[index]
-                return values
-    raise CollidekitError(f"{analysis.name}: there is no flat feature {name!r}")
-
-
 def check_methods(methods: Sequence[str]) -> None:
     """Raise CollidekitError for a method that there is not, or that needs an array of its own."""
     known = [name for name in METHODS if name != "given"]
@@ -175,8 +91,8 @@ def check_methods(methods: Sequence[str]) -> None:
 
 def measure_methods(
     analysis: Analysis, predictions: Predictions, events: Dileptons, methods: Sequence[str] = USUAL
-) -> tuple[list[MethodResult], dict[str, Predictions]]:
-    """Return a line for the network and for each method, and the predictions of each, for the same rows in the same order.
+) -> tuple[list[MethodResult], dict[str, Predictions], dict[str, TopPair]]:
+    """Return a line for the network and for each method, the predictions and the momenta of each, for the same rows in the same order.
 
     Events that a method cannot use, such as those without two leptons of opposite charge, have no assignment and count as wrong.
     """
@@ -184,7 +100,7 @@ def measure_methods(
     assert names is not None
     target = analysis.assignments[names.assignment]
     slots = list(target.values)
-    results, answers = [], {NETWORK: predictions}
+    results, answers, pairs = [], {NETWORK: predictions}, {}
 
     def line(name: str, own: Predictions, estimated: Mapping[str, Array], milliseconds: float | None) -> MethodResult:
         found = next(entry for entry in measure_assignment(own, names.assignment, target) if entry.what == EVENT)
@@ -200,11 +116,15 @@ def measure_methods(
 
     truths, of_network = _truths(names, analysis, predictions)
     results.append(line(NETWORK, predictions, of_network, None))
+    given = network_neutrinos(names, analysis, predictions)
+    pairs[NETWORK] = TopPair.reconstructed(
+        events.events.leptons, events.bottoms(np.stack([predictions.positions[slot] for slot in slots], axis=1)), given
+    )
     check_methods(methods)
     for name in methods:
         settings: dict[str, Any] = {}
         if name == "chi_square":  # from the same jets as the others
-            settings = {"neutrinos": _neutrinos(names, analysis, predictions, events), "jets": Jets("two_tagged")}
+            settings = {"neutrinos": _neutrinos(given, events), "jets": Jets("two_tagged")}
         begun = time.process_time()
         found = build_method(name, **settings).reconstruct(events.events[events.usable])
         spent = 1000 * (time.process_time() - begun) / max(int(events.usable.sum()), 1)
@@ -217,23 +137,33 @@ def measure_methods(
             slot: np.where(jets[:, k] >= 0, events.places[rows, jets[:, k]], -1) for k, slot in enumerate(slots)
         }
         answers[name] = replace(predictions, positions=positions)
-        chosen = events.events.jets[rows[:, None], jets]
-        pair = np.where(jets[:, :, None] >= 0, events.events.leptons + neutrinos + chosen, np.nan).sum(axis=1)
-        estimated = {"mass": mass(pair), "neutrino_pz": neutrinos[:, :, 3]} if np.isfinite(neutrinos).any() else {}
+        bottoms = np.where(jets[:, :, None] >= 0, events.events.jets[rows[:, None], jets], np.nan)
+        pairs[name] = TopPair.reconstructed(events.events.leptons, bottoms, neutrinos)
+        pair = pairs[name].pair
+        estimated = {} if pair is None else {"mass": mass(pair), "neutrino_pz": neutrinos[:, :, 3]}
         results.append(line(name, answers[name], estimated, spent))
-    return results, answers
+    return results, answers, pairs
 
 
-def _neutrinos(names: Dilepton, analysis: Analysis, predictions: Predictions, events: Dileptons) -> Method:
+def _neutrinos(given: Array | None, events: Dileptons) -> Method:
     """The neutrinos of ``chi_square``: those of the network, else of neutrino weighting.
 
     With the latter the pairing is always that of neutrino weighting, whose tops have the assumed mass.
     """
+    return (
+        build_method("neutrino_weighting") if given is None else build_method("given", neutrinos=given[events.usable])
+    )
+
+
+def network_neutrinos(
+    names: Dilepton, analysis: Analysis, predictions: Predictions, truth: bool = False
+) -> Array | None:
+    """Return the neutrinos (N, 2, 4) that the network estimates, or their truth; None where the analysis names none."""
     if not names.neutrinos:
-        return build_method("neutrino_weighting")
-    values = [predictions.values[name] for name in analysis.regressions[names.neutrinos].values]
-    momenta = with_mass(np.stack(values, axis=1).reshape(-1, 2, 3))
-    return build_method("given", neutrinos=momenta[events.usable])
+        return None
+    columns = predictions.truth if truth else predictions.values
+    values = [columns[name] for name in analysis.regressions[names.neutrinos].values]
+    return with_mass(np.stack(values, axis=1).reshape(-1, 2, 3))
 
 
 def _truths(names: Dilepton, analysis: Analysis, predictions: Predictions) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -252,5 +182,7 @@ def _residuals(estimate: Array, truth: Array, predictions: Predictions) -> Sprea
     """Of all numbers that are known and estimated."""
     known = np.isfinite(estimate) & np.isfinite(truth)
     weights = predictions.weights.astype(np.float64)
-    weights = weights if estimate.ndim == 1 else np.repeat(weights[:, None], estimate.shape[1], axis=1)
-    return Spread.of((estimate - truth)[known], weights[known])
+    if estimate.ndim == 1:
+        return Spread.of((estimate - truth)[known], weights[known])
+    events = np.broadcast_to(np.arange(len(weights))[:, None], estimate.shape)[known]
+    return Spread.of((estimate - truth)[known], weights[events], events=events)  # both neutrinos are drawn together

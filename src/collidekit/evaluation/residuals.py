@@ -1,6 +1,6 @@
 """Residuals of estimated values, estimate minus truth: bias and resolution with errors, of all rows and in bins of the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from collidekit.evaluation.classification.bootstrap import poisson_weights
 from collidekit.evaluation.classification.efficiency import quantile_edges
 from collidekit.evaluation.classification.roc import first_reaching
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.rows import Floats
-from collidekit.inference.predictions import Predictions
+from collidekit.evaluation.rows import Floats, Ints
+from collidekit.inference.predictions import Array, Predictions
 
 FEWEST = 20
 """Rows without which a width says nothing."""
@@ -37,14 +37,15 @@ class Spread:
     width_error: float
 
     @classmethod
-    def of(cls, residuals: ArrayLike, weights: ArrayLike, seed: int = 0) -> "Spread":
+    def of(cls, residuals: ArrayLike, weights: ArrayLike, seed: int = 0, events: Ints | None = None) -> "Spread":
+        """Return the numbers of residuals (R,) with weights (R,); those of the same number in ``events (R,)`` are drawn together."""
         values, given = np.asarray(residuals, dtype=np.float64), np.asarray(weights, dtype=np.float64)
         if len(values) < FEWEST or given.sum() <= 0:
             return cls(len(values), *[float("nan")] * 6)
         order = np.argsort(values)
         values, given = values[order], given[order]
         found = _moments(values, given)
-        drawn = (given * counts for counts in poisson_weights(len(values), REPLICATES, seed))
+        drawn = (given * counts for counts in _counts(len(values), seed, None if events is None else events[order]))
         replicates = np.array([_moments(values, weights) for weights in drawn if weights.sum() > 0])
         errors = replicates.std(axis=0, ddof=1)
         numbers = [float(number) for pair in zip(found, errors, strict=True) for number in pair]
@@ -59,6 +60,16 @@ class Spread:
         """Return what ``as_dict`` gave, from a file."""
         numbers: dict[str, Any] = {name: float("nan") if number is None else number for name, number in content.items()}
         return cls(**numbers)
+
+
+def _counts(rows: int, seed: int, events: Ints | None) -> Iterator[Array]:
+    """How often each residual (R,) is drawn in each replicate."""
+    if events is None:
+        yield from poisson_weights(rows, REPLICATES, seed)
+        return
+    kinds, numbers = np.unique(events, return_inverse=True)
+    for counts in poisson_weights(len(kinds), REPLICATES, seed):
+        yield counts[numbers]
 
 
 def _moments(values: Floats, weights: Floats) -> tuple[float, float, float]:

@@ -63,6 +63,12 @@ def eta(momenta: Floats) -> Floats:
     return np.where((transverse == 0) & (along == 0), 0.0, values)
 
 
+def rapidity(momenta: Floats) -> Floats:
+    """Return rapidities ``(...)`` along the beam; infinite or NaN where the energy is not above the momentum along it."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.arctanh(momenta[..., 3] / momenta[..., 0]))
+
+
 def mass_squared(momenta: Floats) -> Floats:
     """Return squared masses ``(...)``, negative for space-like momenta."""
     energy, px, py, pz = (momenta[..., i] for i in range(4))

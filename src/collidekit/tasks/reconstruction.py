@@ -14,16 +14,20 @@ from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.assignment import EVENT, assignment_in_bins
+from collidekit.evaluation.dilepton.evaluate import Part, evaluate_dilepton, unknown_truths
+from collidekit.evaluation.dilepton.events import dilepton_events
+from collidekit.evaluation.dilepton.sample import make_sample
+from collidekit.evaluation.dilepton.truth import check_truth, read_truth
 from collidekit.evaluation.plots import plot_assignment
 from collidekit.evaluation.reconstruction import (
     HEADER,
     USUAL,
     MethodResult,
     check_methods,
-    dilepton_events,
     measure_methods,
+    network_neutrinos,
 )
-from collidekit.evaluation.report.report import Pictures, Section
+from collidekit.evaluation.report.report import Block, Pictures, Section, Text
 from collidekit.evaluation.report.report import Table as Cells
 from collidekit.inference.predictions import Array
 from collidekit.plain_text import literal
@@ -46,7 +50,7 @@ class ReconstructionTask(PredictionTask):
     exclude_index = False
 
     def identity(self) -> dict[str, Any]:
-        named = self.analysis.dilepton.model_dump() if self.analysis.dilepton else {}
+        named = self.analysis.dilepton.identity() if self.analysis.dilepton else {}
         return {**super().identity(), "methods": list(self.methods), "dilepton": named}
 
     def output(self) -> dict[str, law.LocalFileTarget]:
@@ -58,13 +62,19 @@ class ReconstructionTask(PredictionTask):
                 f"{self.config}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
             )
         check_methods([str(name) for name in self.methods])
+        check_truth(self.plan, self.test_files)
 
     def make(self) -> None:
         assert self.analysis.dilepton is not None
         predictions = self.predictions()
         rows = np.stack([predictions.event["file"], predictions.event["row"]], axis=1)
-        events = dilepton_events(self.analysis, _in_order(self._dataset(), rows))
-        results, answers = measure_methods(self.analysis, predictions, events, [str(name) for name in self.methods])
+        dataset = self._dataset()
+        events = dilepton_events(self.analysis, _in_order(dataset, rows))
+        neutrinos = network_neutrinos(self.analysis.dilepton, self.analysis, predictions, truth=True)
+        truth = read_truth(self.plan, dataset.manifest.files, rows, neutrinos)
+        results, answers, pairs = measure_methods(
+            self.analysis, predictions, events, [str(name) for name in self.methods]
+        )
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.analysis.assignments[self.analysis.dilepton.assignment]
         pictures = []
@@ -76,14 +86,21 @@ class ReconstructionTask(PredictionTask):
             stem = self.folder / f"methods_{variable}"
             plot_assignment(stem, edges, found, self.analysis.label(variable), self.title)
             pictures.append(f"{stem.name}.png")
-        unusable = int((~events.usable).sum())
-        content = {"results": [line.as_dict() for line in results], "pictures": pictures, "unusable": unusable}
+        sample = make_sample(target, answers, pairs, events, truth, self.analysis.dilepton.mass_bins)
+        parts = evaluate_dilepton(self.folder, sample, self.title)
+        unusable, unknown = int((~events.usable).sum()), unknown_truths(sample)
+        content = {
+            "results": [line.as_dict() for line in results], "pictures": pictures, "unusable": unusable, "unknown_truth": unknown,
+            "parts": [part.as_dict() for part in parts],
+        }  # fmt: skip
         write_sealed(self.folder / "methods.json", content)
         Console().print(method_table(results, self.title))
         if unusable:
             self.say(
                 f"[yellow]{unusable:,} of {len(predictions):,} events do not have two leptons of opposite charge[/yellow]"
             )
+        if unknown:
+            self.say(f"[yellow]in {unknown:,} of {len(predictions):,} events the true tops are not known[/yellow]")
         if events.wrong_partner:
             self.say(
                 f"[yellow]in {events.wrong_partner:,} of {len(predictions):,} events the partner of {next(iter(target.parents))} is not the "
@@ -111,9 +128,16 @@ class ReconstructionTask(PredictionTask):
         """Return the section of the report."""
         path = self.folder / "methods.json"
         with as_written(path):
-            pictures = tuple(self.folder / str(name) for name in read_sealed(path)["pictures"])
+            content = read_sealed(path)
+            pictures = tuple(self.folder / str(name) for name in content["pictures"])
+            parts = [Part.read(entry) for entry in content.get("parts", ())]  # an earlier version wrote none
         cells = Cells(HEADER, tuple(line.cells() for line in self.read()), NOTE)
-        return Section("Classical methods", (cells, *([Pictures(pictures)] if pictures else [])))
+        blocks: list[Block] = [cells, *([Pictures(pictures)] if pictures else [])]
+        for part in parts:
+            blocks.append(Text(f"{part.title}:"))
+            blocks += [Cells(sheet.header, sheet.rows, sheet.caption, sheet.names) for sheet in part.sheets]
+            blocks.append(Pictures(tuple(self.folder / name for name in part.pictures), part.pictures, "grid"))
+        return Section("Classical methods", tuple(blocks))
 
 
 def _in_order(dataset: Dataset, rows: Array) -> Iterator[Batch]:

@@ -1,0 +1,55 @@
+"""Bins of the events of a comparison: of a true or measured quantity, with open first and last bins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import floor, log10
+
+import numpy as np
+
+from collidekit.evaluation.rows import Bools, Floats, Ints
+
+BINS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """The bin (N,) of each event, -1 where it is not known, with a text for each bin."""
+
+    name: str
+    label: str
+    """The axis of a plot, with the unit."""
+    texts: tuple[str, ...]
+    numbers: Ints
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, number: int) -> Bools:
+        """Return which events (N,) are in a bin."""
+        return np.asarray(self.numbers == number)
+
+
+def with_limits(name: str, label: str, values: Floats, limits: Sequence[float]) -> Bins:
+    """Return bins below, between and above limits in rising order; a value at a limit belongs to the bin above it."""
+    shown = [f"{limit:g}" for limit in limits]
+    texts = (f"< {shown[0]}", *(f"{a}–{b}" for a, b in pairwise(shown)), f"> {shown[-1]}")
+    numbers = np.where(np.isfinite(values), np.searchsorted(limits, values, side="right"), -1)
+    return Bins(name, label, texts, numbers)
+
+
+def with_equal_counts(name: str, label: str, values: Floats) -> Bins:
+    """Return bins with about equally many events each, with round limits."""
+    known = values[np.isfinite(values)]
+    low, high = np.quantile(known, [0.16, 0.84]) if len(known) else (0.0, 0.0)
+    if not high > low:
+        return Bins(name, label, ("all",), np.where(np.isfinite(values), 0, -1))
+    step = 10.0 ** (floor(log10(high - low)) - 1)
+    limits = np.unique(np.round(np.quantile(known, np.arange(1, BINS) / BINS) / step)) * step
+    return with_limits(name, label, values, [float(f"{limit:.6g}") for limit in limits])
+
+
+def of_counts(name: str, label: str, values: Ints, first: int = 2, last: int = 6) -> Bins:
+    """Return a bin for each integer from ``first`` to ``last``, which hold all that is below and above, too."""
+    texts = tuple(f"{number}" for number in range(first, last))
+    return Bins(name, label, (*texts, f"≥ {last}"), np.clip(values, first, last) - first)

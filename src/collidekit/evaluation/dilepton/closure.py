@@ -1,0 +1,129 @@
+"""Closure of the spin correlation: correct the D of a method with the response of other events, and compare with the injected D.
+
+The response is a straight line, D of the method = a + b D of the truth. It is fitted to the injected correlations, unweighted, in
+the events of even number, and inverted in those of odd number: corrected D = (D - a) / b. It is compared with the truth of the same
+odd events. The halves are not exchanged: in the mean of both directions the fluctuations of each half would cancel, since
+each enters once as response and once as measurement, and the comparison would show nothing. Errors are standard deviations over
+Poisson bootstrap replicates of all events, in each of which truth, response and correction are measured again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from collidekit.evaluation.classification.bootstrap import poisson_weights
+from collidekit.evaluation.dilepton.sample import Sample
+from collidekit.evaluation.dilepton.spin import Cosines, correlations, cosines
+from collidekit.evaluation.residuals import FEWEST, REPLICATES
+from collidekit.evaluation.rows import Bools, Floats
+
+LEAST_SLOPE = 3.0
+"""A line whose slope is less than so many errors from 0 cannot be inverted."""
+LEAST_DIFFERENCE = 0.05
+"""Injected D must differ by at least this much to measure a slope."""
+INCLUSIVE, THRESHOLD = "all", "threshold"
+
+
+@dataclass(frozen=True)
+class Closure:
+    """One method and one injected correlation; NaN where nothing can be corrected."""
+
+    region: str
+    """``all``, or ``threshold``: the first bin of m(tt), of true m(tt) for the truth and of the method's own for the method."""
+    method: str
+    correlation: str
+    truth: float
+    truth_error: float
+    raw: float
+    raw_error: float
+    slope: float
+    """b, of the even events; all other numbers are of the odd ones."""
+    slope_error: float
+    corrected: float
+    corrected_error: float
+    difference_error: float
+    """Of corrected minus truth, whose events are the same."""
+
+    @property
+    def pull(self) -> float:
+        """(corrected - truth) in units of the error of this difference; 0 where both are the same in all replicates."""
+        difference = self.corrected - self.truth
+        if np.isfinite(difference) and abs(difference) < 1e-9:
+            return 0.0
+        return difference / self.difference_error if self.difference_error > 0 else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """D of truth, method and correction (K,) in the odd events for K correlations, and the slope of the even ones."""
+
+    truth: Floats
+    raw: Floats
+    slope: Floats
+    corrected: Floats
+
+
+def measure_closure(sample: Sample) -> list[Closure]:
+    """Return the closure of each method, region and correlation; nothing without at least two injected correlations."""
+    true = cosines(sample, sample.truth)
+    if true is None or len(sample.spin_weights) < 2:
+        return []
+    found = []
+    for region in (INCLUSIVE, THRESHOLD):
+        for name, pair in sample.methods.items():
+            if (own := cosines(sample, pair)) is not None:
+                found += _of_method(sample, region, name, true, own)
+    return found
+
+
+def _of_method(sample: Sample, region: str, name: str, true: Cosines, own: Cosines) -> list[Closure]:
+    number = None if region == INCLUSIVE else 0
+    in_truth, in_method = true.chosen(number), own.chosen(number)
+    weights = correlations(sample)
+    columns = _columns(np.stack(list(weights.values()), axis=1), true.c_hel, in_truth, own.c_hel, in_method)
+    halves = np.stack([~sample.odd, sample.odd]).astype(np.float64)
+    central = _measure(_sums(columns, halves))
+    counts = poisson_weights(len(columns), REPLICATES, seed=0)
+    replicates = [_measure(_sums(columns, halves * drawn)) for drawn in counts]
+
+    def error(key: str) -> Floats:
+        return np.asarray(np.std([getattr(one, key) for one in replicates], axis=0, ddof=1))
+
+    difference = np.std([one.corrected - one.truth for one in replicates], axis=0, ddof=1)
+    enough = all((chosen & (half > 0)).sum() >= FEWEST for chosen in (in_truth, in_method) for half in halves)
+    usable = enough and bool(abs(central.slope) > LEAST_SLOPE * error("slope"))
+    corrected = [central.corrected, error("corrected"), difference]
+    if not usable:
+        corrected = [np.full(len(weights), np.nan)] * 3
+    slope = [np.full(len(weights), value) for value in (central.slope, error("slope"))]
+    numbers = np.stack([central.truth, error("truth"), central.raw, error("raw"), *slope, *corrected], axis=1)
+    return [Closure(region, name, kind, *map(float, row)) for kind, row in zip(weights, numbers, strict=True)]
+
+
+def _columns(weights: Floats, true: Floats, in_truth: Bools, own: Floats, in_method: Bools) -> Floats:
+    """Of each event (N, 4 K): weight and weight times c_hel in the region of the truth, and the same in that of the method."""
+    parts = []
+    for cosine, chosen in ((true, in_truth), (own, in_method)):
+        kept = np.where(chosen[:, None], weights, 0.0)
+        parts += [kept, kept * np.where(chosen, cosine, 0.0)[:, None]]
+    return np.concatenate(parts, axis=1)
+
+
+def _sums(columns: Floats, counts: Floats) -> Floats:
+    """Sums (2, 4, K) over the events, each counted so many times (2, N) in the even and in the odd half."""
+    return (counts @ columns).reshape(2, 4, -1)
+
+
+def _measure(sums: Floats) -> _Measured:
+    """D of truth and method from the sums (2, 4, K), and what the line of the even events makes of the odd ones."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        truth, raw = -3 * sums[:, 1] / sums[:, 0], -3 * sums[:, 3] / sums[:, 2]  # (2, K)
+        slope, start = _line(truth[0], raw[0])
+        return _Measured(truth[1], raw[1], slope, (raw[1] - start) / slope)
+
+
+def _line(truth: Floats, raw: Floats) -> tuple[Floats, Floats]:
+    """Slope and start of the straight line through K points, by least squares; NaN where all have the same truth."""
+    x = truth - truth.mean()
+    slope = np.sum(x * raw) / np.sum(x**2) if np.ptp(truth) >= LEAST_DIFFERENCE else np.float64(np.nan)
+    return np.asarray(slope), np.asarray(raw.mean() - slope * truth.mean())

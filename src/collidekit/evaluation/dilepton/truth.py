@@ -1,0 +1,111 @@
+"""The truth of dileptonic top pairs, read from the files of the events that are compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.scope import Plan, Scope
+from collidekit.dataset.pieces import CHUNK
+from collidekit.dataset.rows import open_scope
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.dilepton.kinematics import TopPair
+from collidekit.inference.predictions import Array
+from collidekit.readers import open_file
+from collidekit.reconstruction.events import LARGEST_MEDIAN_PT
+from collidekit.reconstruction.four_momenta import Floats, from_pt_eta_phi_mass
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The true particles of N events, and factors of their weights that inject spin correlations."""
+
+    particles: TopPair
+    spin_weights: Mapping[str, Floats]
+    """By name, (N,) each."""
+
+
+def check_truth(plan: Plan, files: Sequence[str]) -> None:
+    """Raise CollidekitError where the first of the files does not hold the truth that ``dilepton`` names."""
+    used = plan.under("dilepton")
+    if used and files and not plan.analysis.processor:
+        with open_file(files[0], plan.analysis.source) as reader:
+            plan.columns_of_expressions(used, reader.columns, reader.path)
+
+
+def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats | None = None) -> Truth:
+    """Return the truth of rows (N, 2), number of the file and entry in it; ``neutrinos (N, 2, 4)`` are taken as they are.
+
+    Raises CollidekitError for a branch that is not there, and where momenta are given in MeV or a weight is not finite.
+    """
+    used = {place: plan[place] for place in plan.expressions if place[0] == "dilepton"}
+    if not used:
+        return Truth(TopPair(neutrinos=neutrinos), {})
+    values = {place: np.full(len(rows), np.nan) for place in used}
+    for number in np.unique(rows[:, 0]):
+        here = np.flatnonzero(rows[:, 0] == number)
+        for place, column in _of_file(plan, files[number], used, rows[here, 1]).items():
+            values[place][here] = column
+    momenta = {}
+    for name in dict.fromkeys(str(place[2]) for place in used if place[1] == "truth"):
+        columns = [values["dilepton", "truth", name, i] for i in range(4)]
+        momenta[name] = from_pt_eta_phi_mass(*(np.where(np.isfinite(column), column, np.nan) for column in columns))
+        if len(known := columns[0][np.isfinite(columns[0])]) and np.median(known) > LARGEST_MEDIAN_PT:
+            where = used["dilepton", "truth", name, 0].where
+            raise CollidekitError(
+                f"{where}: dilepton.truth.{name}: the median transverse momentum is {np.median(known):,.0f}; it must be in GeV: "
+                "divide momenta and masses in MeV by 1000"
+            )
+    weights = {str(place[2]): column for place, column in values.items() if place[1] == "spin_weights"}
+    for name, column in weights.items():
+        if len(bad := np.flatnonzero(~np.isfinite(column))):
+            file, entry = rows[bad[0]]
+            raise CollidekitError(
+                f"{files[file]}: row {entry}: dilepton.spin_weights.{name} is {column[bad[0]]}, and {len(bad):,} of {len(column):,} "
+                "events are like that; exclude them in the selection"
+            )
+
+    def both(one: str, other: str) -> Floats | None:
+        return np.stack([momenta[one], momenta[other]], axis=1) if one in momenta else None
+
+    tops, ws, leptons = both("top", "antitop"), both("w_plus", "w_minus"), both("lepton_plus", "lepton_minus")
+    return Truth(TopPair(tops, ws, neutrinos, leptons), weights)
+
+
+Used = Mapping[tuple[str | int, ...], Expression]
+
+
+def _of_file(plan: Plan, path: str, used: Used, entries: Array) -> dict[tuple[str | int, ...], Array]:
+    """The expressions for entries (M,) of a file, in their order."""
+    found = {place: np.full(len(entries), np.nan) for place in used}
+    order = np.argsort(entries, kind="stable")
+    rising = entries[order]
+    filled = np.zeros(len(entries), dtype=bool)
+    with open_file(path, plan.analysis.source) as reader:
+        columns = list(reader.columns)
+        if not plan.analysis.processor:
+            columns = plan.columns_of_expressions(used.values(), columns, path)
+        for start in range(0, reader.rows, CHUNK):
+            stop = min(start + CHUNK, reader.rows)
+            if (rising < stop).sum() == (rising < start).sum():
+                continue
+            scope = open_scope(plan, reader.read(columns, start, stop), path, start, keep_all=True)
+            _check_entries(scope)
+            place_of = np.searchsorted(rising, scope.entries)
+            there = (place_of < len(rising)) & (rising[np.minimum(place_of, len(rising) - 1)] == scope.entries)
+            filled[order[place_of[there]]] = True
+            for place, expression in used.items():
+                found[place][order[place_of[there]]] = scope.numbers(expression)[there]
+    if not filled.all():
+        raise CollidekitError(
+            f"{path}: has no row {entries[~filled][0]}, which was predicted; construct the dataset again"
+        )
+    return found
+
+
+def _check_entries(scope: Scope) -> None:
+    if len(np.unique(scope.entries)) < scope.rows:
+        raise CollidekitError(
+            f"{scope.path}: the processor gives several rows for one entry, so dilepton.truth cannot be found; give one row an entry"
+        )
