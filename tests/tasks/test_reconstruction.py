@@ -231,7 +231,7 @@ def test_they_are_a_section_of_the_report(files: Callable[..., dict[str, object]
         ("met: [met_px, met_py]", "met: [met_px, met_pz]", "dilepton.met: no feature of a flat group 'met_pz'"),
         ("  neutrinos: neutrinos\n  mass", "  neutrinos: pair\n  mass", "dilepton.neutrinos: needs six values"),
         ("mass_bins: [380, 500, 800]", "mass_bins: [380, 380]", "dilepton.mass_bins: must be in rising order"),
-        ("    lepton_minus: [", "    lepton_mnus: [", "unknown key (did you mean 'lepton_minus'?)"),
+        ("    lepton_minus: [", "    lepton_mnus: [", "unknown key (did you mean 'lepton_minus'"),
         (
             "{sm: weight_spin_sm, singlet: weight_spin_singlet, none: weight_spin_none}",
             "{sm: weight_spin_sm}",

@@ -17,6 +17,7 @@ from collidekit.evaluation.assignment import EVENT, assignment_in_bins
 from collidekit.evaluation.dilepton.evaluate import Part, evaluate_dilepton, unknown_truths
 from collidekit.evaluation.dilepton.events import dilepton_events
 from collidekit.evaluation.dilepton.sample import make_sample
+from collidekit.evaluation.dilepton.sheet import Sheet
 from collidekit.evaluation.dilepton.truth import check_truth, read_truth
 from collidekit.evaluation.plots import plot_assignment
 from collidekit.evaluation.reconstruction import (
@@ -135,9 +136,17 @@ class ReconstructionTask(PredictionTask):
         blocks: list[Block] = [cells, *([Pictures(pictures)] if pictures else [])]
         for part in parts:
             blocks.append(Text(f"{part.title}:"))
-            blocks += [Cells(sheet.header, sheet.rows, sheet.caption, sheet.names) for sheet in part.sheets]
+            blocks += [_cells(sheet) for sheet in part.sheets]
             blocks.append(Pictures(tuple(self.folder / name for name in part.pictures), part.pictures, "grid"))
         return Section("Classical methods", tuple(blocks))
+
+
+def _cells(sheet: Sheet) -> Cells:
+    rows = sheet.rows[: sheet.most or None]
+    more = (
+        f" The other {len(sheet.rows) - len(rows)} rows are in {sheet.name}.tex." if len(rows) < len(sheet.rows) else ""
+    )
+    return Cells(sheet.header, rows, sheet.caption + more, sheet.names)
 
 
 def _in_order(dataset: Dataset, rows: Array) -> Iterator[Batch]:

@@ -31,6 +31,8 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     caption: str
     names: int = 1
+    most: int = 0
+    """So many rows at most are shown in a report; 0: all."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

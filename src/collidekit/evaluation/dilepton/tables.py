@@ -81,7 +81,8 @@ def overlap_sheet(found: Sequence[Overlap], united: Efficiency | None) -> Sheet:
         "Complementarity of two methods on the events in which both true jets are: both are right, only the first, only the second, "
         f"neither; union: at least one is. At least one of all methods is right in {of_efficiency(united)}."
     )
-    return Sheet("complementarity", ("first", "second", *(part.replace("_", " ") for part in PARTS)), rows, caption, 2)
+    header = ("first", "second", *(part.replace("_", " ") for part in PARTS))
+    return Sheet("complementarity", header, rows, caption, 2, most=len(names) - 1)
 
 
 PARTS = ("both", "only_first", "only_second", "neither", "union")
