@@ -156,8 +156,8 @@ def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
             options |= set(re.findall(r'"--([a-z][\w-]*)"', path.read_text()))
     for name in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
         assert name in options | ELSEWHERE or name in {"strict", "ep"}, name
-    for verb in re.findall(r"`collidekit ([a-z]+)\b", text) + re.findall(
-        r"^collidekit ([a-z]+) ", _code(text), re.MULTILINE
+    for verb in re.findall(r"`collidekit ([a-z]+(?:-[a-z]+)*)\b", text) + re.findall(
+        r"^collidekit ([a-z]+(?:-[a-z]+)*) ", _code(text), re.MULTILINE
     ):
         assert verb in COMMANDS, verb
     for name in re.findall(r"--config ([a-z_]+)\b(?!\.yaml)", text):
