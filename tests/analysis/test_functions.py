@@ -106,7 +106,7 @@ def test_by_hand(text: str) -> None:
     assert same(value(text), EXPECTED[text])
 
 
-VECTORS = ["eta", "rapidity", "mass", "px", "py", "pz", "energy", "delta_phi", "delta_r"]
+VECTORS = ["eta", "rapidity", "mass", "px", "py", "pz", "energy", "delta_phi", "delta_r", "pair_mass"]
 
 
 def test_every_function_is_tested_somewhere() -> None:

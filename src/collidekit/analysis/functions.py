@@ -10,6 +10,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from collidekit.analysis.pair_mass import pair_mass
 from collidekit.errors import CollidekitError
 
 
@@ -337,4 +338,10 @@ _add(
     _of_numbers(lambda eta1, phi1, eta2, phi2: np.hypot(eta1 - eta2, delta_phi(phi1, phi2))),
     "eta1, phi1, eta2, phi2",
     "distance in eta and phi",
+)
+_add(
+    "pair_mass",
+    _of_numbers(pair_mass),
+    "pt1, eta1, phi1, energy1, pt2, eta2, phi2, energy2",
+    "invariant mass of two particles",
 )
