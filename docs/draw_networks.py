@@ -203,6 +203,26 @@ LORENTZ_LAYER = Grid(
     title="One layer, on all pairs i, j",
 )
 
+CROSS_ATTENTION = Grid(
+    {
+        "asking": Box(0, 0, "input", "query\nand flat", stacked=True),
+        "answering": Box(0, 1, "input", "others\nand flat", stacked=True),
+        "one": Box(1, 0, "each", "embedding\ndense 64, 64", stacked=True),
+        "other": Box(1, 1, "each", "embedding\ndense 64, 64", stacked=True),
+        "registers": Box(0, 2, "input", "registers\n2 a side"),
+        "blocks": Box(2, 0, "among", "2 blocks\nlook within,\nlook across"),
+        "projection": Box(3, 0, "each", "projection\nlinear 64", stacked=True),
+        "sum": Box(4, 0, "pool", "attention\npooling\n64"),
+        "dense": Box(5, 0, "jet", "dense\n64, 32,\nSiLU"),
+        "classes": Box(6, 0, "output", CLASSES),
+    },
+    [
+        "asking > one > blocks > projection > sum > dense > classes",
+        "answering > other ^ blocks",
+        "registers ^ blocks",
+    ],
+)
+
 TRANSFORMER = Grid(
     {
         "features": Box(0, 0, "input", "features\nof each", stacked=True),
@@ -299,6 +319,12 @@ PICTURES = {
         "registers; four blocks of attention and feed-forward, a projection to 128, attention pooling, dense layers of 128, "
         "64 and 32, classes; targets come from the projection and the pooled row",
         [TRANSFORMER, BLOCK],
+    ),
+    "cross_attention": Picture(
+        "Cross-attention: the query collection and the others, with the flat groups beside each constituent, are embedded to "
+        "64 numbers and form two sides with two registers each; in two blocks each side looks at itself and at the other; a "
+        "projection to 64, attention pooling, dense layers of 64 and 32, classes",
+        [CROSS_ATTENTION],
     ),
 }
 

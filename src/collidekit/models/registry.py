@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.cross_attention import CrossAttention
 from collidekit.models.deepjet import DeepJet, DeepJetHLT
 from collidekit.models.efn import EFN
 from collidekit.models.lorentznet import LorentzNet, LorentzNetSmall
@@ -35,6 +36,7 @@ NETWORKS: dict[str, type[Network]] = {
     "pair_transformer": PairTransformer,
     "transformer": Transformer,
     "transformer_small": TransformerSmall,
+    "cross_attention": CrossAttention,
 }
 KIND = Kind("network", Network, "collidekit.models.Network", NETWORKS)
 

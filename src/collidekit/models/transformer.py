@@ -24,13 +24,13 @@ from collidekit.models.sets import Sets
 NORMS: dict[str, Callable[[int], nn.Module]] = {"RMSNorm": partial(nn.RMSNorm, eps=1e-5), "LayerNorm": nn.LayerNorm}
 
 
-class Transformer(Network):
-    """Constituents of all collections, each with the flat groups beside its features, and registers form one set.
+class SetTransformer(Network):
+    """Base of networks in which constituents and registers form one set, and blocks of attention follow each other.
 
-    Each collection has an embedding of its own, of ``width``. After the blocks every member of the set is projected to
-    ``latent``, and the row is their mean with weights softmax(score), a learned score of each member (attention
-    pooling). ``head`` are the hidden layers from there to the classes, and those of each target.
+    A subclass names its ``block`` and may say in ``_encode`` what else a block gets.
     """
+
+    block: Callable[..., nn.Module]
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Transformer(Network):
         )
         self.registers = nn.Parameter(torch.randn(registers, width) * 0.02)
         self.blocks = nn.ModuleList(
-            Block(width, heads, feed_forward, NORMS[norm], gated, ACTIVATIONS[activation], dropout)
+            self.block(width, heads, feed_forward, NORMS[norm], gated, ACTIVATIONS[activation], dropout)
             for _ in range(layers)
         )
         self.project, self.norm = nn.Linear(width, latent), NORMS[norm](latent)
@@ -103,12 +103,17 @@ class Transformer(Network):
         sets = Sets.of({name: entry.offsets for name, entry in members.items()})
         x = torch.cat([entry.data for entry in members.values()]).to(self.registers.dtype)  # norms want full precision
         whole, _ = whole_blocks(x.index_select(0, sets.order), sets.offsets)  # zeros at the end belong to no row
-        for block in self.blocks:
-            whole = block(whole, sets.packing)
+        whole = self._encode(whole, sets)
         latent = self.norm(self.project(whole)[: len(x)].to(x.dtype))  # (T, latent)
         weights = _softmax(self.score(latent), sets.packing)
         rows = segment_sum(latent * weights, sets.offsets)
         return sets.packing.restore(rows.to(self.score.weight.dtype)), latent, weights, sets.places
+
+    def _encode(self, whole: Tensor, sets: Sets) -> Tensor:
+        """The members (T, width), as ``sets`` sorts them, after all blocks."""
+        for block in self.blocks:
+            whole = block(whole, sets.packing)
+        return whole
 
     def _embed(self, inputs: dict[str, Input]) -> dict[str, Ragged]:
         """The embedded constituents (T, width) of each collection."""
@@ -128,30 +133,6 @@ class Transformer(Network):
         (number, width), rows = self.registers.shape, len(offsets) - 1
         data = self.registers.expand(rows, number, width).reshape(-1, width)
         return Ragged(data, torch.arange(rows + 1, device=offsets.device) * number, width)
-
-
-class TransformerSmall(Transformer):
-    """Sizes for a laptop."""
-
-    def __init__(
-        self,
-        inputs: Inputs,
-        outputs: int,
-        width: int = 64,
-        layers: int = 2,
-        heads: int = 4,
-        feed_forward: int = 128,
-        latent: int = 64,
-        head: Sequence[int] = (64, 32),
-        registers: int = 4,
-        norm: Literal["RMSNorm", "LayerNorm"] = "RMSNorm",
-        gated: bool = True,
-        activation: str = "silu",
-        dropout: float = 0.1,
-    ) -> None:
-        super().__init__(
-            inputs, outputs, width, layers, heads, feed_forward, latent, head, registers, norm, gated, activation, dropout
-        )  # fmt: skip
 
 
 def _softmax(scores: Tensor, packing: Packing) -> Tensor:
@@ -188,22 +169,26 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, packing: Packing) -> Tensor:
-        attended = self._attention(self.queries_keys_values(self.norm_attention(x)), packing)
+        attended = attend(self.queries_keys_values(self.norm_attention(x)), packing, self.heads)
         x = x + self.dropout(self.mix(attended))
         return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))  # type: ignore[no-any-return]
 
-    def _attention(self, projected: Tensor, packing: Packing) -> Tensor:
-        """Queries, keys and values (T, 3 width) -> (T, width); only here rows are padded, to the longest of a block."""
-        parts = []
-        for block in packing.blocks:
-            dense = block.fill(projected)  # (n, L, 3 width)
-            q, k, v = dense.view(*dense.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (n, heads, L, d)
-            full = len(block.slots) == block.mask.numel()
-            mask = None if full else block.mask[:, None, None, :]
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-            parts.append(block.take(attended.transpose(1, 2).flatten(2)))
-        rest = len(projected) - sum(len(part) for part in parts)
-        return torch.cat([*parts, projected.new_zeros(rest, projected.shape[1] // 3)])
+
+def attend(projected: Tensor, packing: Packing, heads: int, looks: Sequence[Tensor] = ()) -> Tensor:
+    """Queries, keys and values (T, 3 width) -> (T, width); only here rows are padded, to the longest of a block.
+
+    ``looks`` has, for each block, which member looks at which (n, L, L); without it each looks at all of its row.
+    """
+    parts = []
+    for number, block in enumerate(packing.blocks):
+        dense = block.fill(projected)  # (n, L, 3 width)
+        q, k, v = dense.view(*dense.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)  # (n, heads, L, d)
+        full = len(block.slots) == block.mask.numel()
+        mask = looks[number][:, None] if looks else None if full else block.mask[:, None, None, :]
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        parts.append(block.take(attended.transpose(1, 2).flatten(2)))
+    rest = len(projected) - sum(len(part) for part in parts)
+    return torch.cat([*parts, projected.new_zeros(rest, projected.shape[1] // 3)])
 
 
 class FeedForward(nn.Module):
@@ -222,3 +207,38 @@ class FeedForward(nn.Module):
             hidden, gate = hidden.chunk(2, dim=-1)
             return self.outer(self.activation(hidden) * gate)  # type: ignore[no-any-return]
         return self.outer(self.activation(hidden))  # type: ignore[no-any-return]
+
+
+class Transformer(SetTransformer):
+    """Constituents of all collections, each with the flat groups beside its features, and registers form one set.
+
+    Each collection has an embedding of its own, of ``width``. After the blocks every member of the set is projected to
+    ``latent``, and the row is their mean with weights softmax(score), a learned score of each member (attention
+    pooling). ``head`` are the hidden layers from there to the classes, and those of each target.
+    """
+
+    block = Block
+
+
+class TransformerSmall(Transformer):
+    """Sizes for a laptop."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        feed_forward: int = 128,
+        latent: int = 64,
+        head: Sequence[int] = (64, 32),
+        registers: int = 4,
+        norm: Literal["RMSNorm", "LayerNorm"] = "RMSNorm",
+        gated: bool = True,
+        activation: str = "silu",
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(
+            inputs, outputs, width, layers, heads, feed_forward, latent, head, registers, norm, gated, activation, dropout
+        )  # fmt: skip

@@ -1,0 +1,132 @@
+"""Attention between two sets of constituents: one collection asks, the others answer, and the other way round.
+
+In dileptonic top pairs the leptons ask: each looks at the jets for the one of its own top, and each jet at the leptons. All
+else is as in ``transformer``: embeddings, registers, pooling.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.analysis.schema import Collection
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.models.network import Inputs
+from collidekit.models.packing import Block as Rows
+from collidekit.models.packing import Packing
+from collidekit.models.sets import Sets
+from collidekit.models.transformer import FeedForward, SetTransformer, attend
+
+
+class CrossBlock(nn.Module):
+    """Attention within each side where ``within`` is true, attention to the other side, and a feed-forward layer.
+
+    Each is of the normalised input and added to it. Either side has queries, keys and values of its own for the other.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        feed_forward: int,
+        norm: Callable[[int], nn.Module],
+        gated: bool,
+        activation: type[nn.Module],
+        dropout: float,
+        within: bool,
+    ) -> None:
+        super().__init__()
+        self.heads, self.within = heads, within
+        self.norm_across, self.norm_feed_forward = norm(width), norm(width)
+        self.asking, self.answering = _projection(width), _projection(width)
+        self.mix = nn.Linear(width, width)
+        if within:
+            self.norm_within, self.own, self.mix_within = norm(width), _projection(width), nn.Linear(width, width)
+        self.feed_forward = FeedForward(width, feed_forward, gated, activation)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, packing: Packing, asks: Tensor, across: list[Tensor], within: list[Tensor]) -> Tensor:
+        if self.within:
+            projected = self.own(self.norm_within(x))
+            x = x + self.dropout(self.mix_within(attend(projected, packing, self.heads, within)))
+        normed = self.norm_across(x)
+        projected = torch.where(asks, self.asking(normed), self.answering(normed))
+        x = x + self.dropout(self.mix(attend(projected, packing, self.heads, across)))
+        return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))  # type: ignore[no-any-return]
+
+
+class CrossAttention(SetTransformer):
+    """Members of the ``query`` collections and the constituents of all others look at each other, not at all in one set.
+
+    ``query`` names one collection or several; by default the one with the smallest limit, the first of these in the analysis
+    file. Each side has ``registers`` of its own, which are learned, so that there is always someone to look at; with one
+    collection they alone ask. ``self_attention`` lets each side look at itself before.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outputs: int,
+        query: str | Sequence[str] = (),
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        feed_forward: int = 128,
+        latent: int = 64,
+        head: Sequence[int] = (64, 32),
+        registers: int = 2,
+        self_attention: bool = True,
+        norm: Literal["RMSNorm", "LayerNorm"] = "RMSNorm",
+        gated: bool = True,
+        activation: str = "silu",
+        dropout: float = 0.1,
+    ) -> None:
+        self.block = partial(CrossBlock, within=self_attention)
+        super().__init__(
+            inputs, outputs, width, layers, heads, feed_forward, latent, head, 2 * registers, norm, gated, activation, dropout
+        )  # fmt: skip
+        self.query = _query([query] if isinstance(query, str) else list(query), inputs)
+
+    def _encode(self, whole: Tensor, sets: Sets) -> Tensor:
+        asks = torch.zeros(len(whole), dtype=torch.bool, device=whole.device)
+        for name in self.query:
+            asks[sets.places[name]] = True
+        registers = sets.places[""].view(-1, len(self.registers))
+        asks[registers[:, ::2].flatten()] = True
+        looks = [_looks(rows, asks) for rows in sets.packing.blocks]
+        across, within = [one for one, _ in looks], [other for _, other in looks]
+        for block in self.blocks:
+            whole = block(whole, sets.packing, asks[:, None], across, within)
+        return whole
+
+
+def _projection(width: int) -> nn.Linear:
+    """Queries, keys and values, which begin as in ``transformer``."""
+    layer = nn.Linear(width, 3 * width)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _query(names: list[str], inputs: Inputs) -> list[str]:
+    """The collections that ask."""
+    limits = {name: entry.limit for name, entry in inputs.items() if isinstance(entry, Collection)}
+    for name in names:
+        if name not in limits:
+            raise CollidekitError(f"query: there is no collection {name!r}{did_you_mean(name, list(limits))}")
+    if names and limits.keys() <= set(names):
+        raise CollidekitError(f"query: {', '.join(names)} are all collections, so none would answer; leave one out")
+    return names or ([min(limits, key=lambda name: limits[name])] if len(limits) > 1 else [])
+
+
+def _looks(rows: Rows, asks: Tensor) -> tuple[Tensor, Tensor]:
+    """Which members (n, L, L) of the rows of a block look at which across the sides, and within them.
+
+    Padding looks at all, so that no softmax is of nothing.
+    """
+    side = rows.fill(asks[:, None].to(torch.uint8))[..., 0]
+    same = side[:, :, None] == side[:, None, :]
+    there, padding = rows.mask[:, None, :], ~rows.mask[:, :, None]
+    return there & (~same | padding), there & (same | padding)
