@@ -204,10 +204,19 @@ def test_folds_put_the_assignments_of_all_members_in_order(files: Callable[..., 
         assert len(column) == len(given)
 
 
+PARTNERS = 'partners: {top: "leptons[0]", antitop: "leptons[1]"}'
+
+
 @pytest.mark.parametrize(
-    "change", ['partners: {top: "leptons[1]", antitop: "leptons[0]"}', "symmetries: [[top, antitop]]"]
+    "change",
+    [
+        'partners: {top: "leptons[1]", antitop: "leptons[0]"}',
+        "symmetries: [[top, antitop]]",
+        f"{PARTNERS}\n    focal: 1",
+        f"{PARTNERS}\n    exclusivity: 0.1",
+    ],
 )
-def test_other_symmetries_or_partners_are_another_training(
+def test_what_decides_how_it_is_learned_is_another_training(
     files: Callable[..., dict[str, object]], change: str
 ) -> None:
     settings = files(rows=50)
@@ -220,6 +229,14 @@ def test_other_symmetries_or_partners_are_another_training(
     assert [training.hash for training in after.trainings().values()] != one
     assert after.dataset_task().hash == dataset
     assert after.hash != predicted
+
+
+def test_terms_of_the_loss_at_their_default_are_no_other_training(files: Callable[..., dict[str, object]]) -> None:
+    hashes = []
+    for added in ("", "\n    focal: 0\n    exclusivity: 0"):
+        given = files(TEXT.replace(PARTNERS, PARTNERS + added), rows=50)
+        hashes.append([training.hash for training in InferenceTask(**given).trainings().values()])
+    assert hashes[0] == hashes[1]
 
 
 def hadronic(positions: list[list[int]], true: list[list[int]]) -> Predictions:

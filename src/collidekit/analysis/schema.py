@@ -405,7 +405,16 @@ class Analysis(Strict):
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without, exclude_defaults=True)  # a new key changes no dataset
         for target in content.get("targets", {}).values():
-            for key in ("weight", "unit", "scale", "loss", "symmetries", "partners"):  # of the learning
+            for key in (
+                "weight",
+                "unit",
+                "scale",
+                "loss",
+                "symmetries",
+                "partners",
+                "focal",
+                "exclusivity",
+            ):  # of the learning
                 target.pop(key, None)
         content["variables"] = dict(sorted(content.get("variables", {}).items()))  # the order of all else has a meaning
         if self.processor:

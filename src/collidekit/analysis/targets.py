@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from itertools import permutations, product
+from itertools import combinations, permutations, product
 from math import factorial, prod
 from typing import Annotated, Any, Literal
 
@@ -117,6 +117,19 @@ class Assignment(Kind):
     """Parents, or slots of one parent written ``t1.q1``, that may be exchanged: nothing tells them apart."""
     partners: dict[Name, str] = Field({})
     """``t: leptons[0]``: the constituent, by its place among those that are kept, that comes from the same parent for sure."""
+    focal: Annotated[FiniteFloat, Field(ge=0, le=10)] = 0.0
+    """The cross entropy of each parent is multiplied by (1 - p)^focal, with the probability p of what is true."""
+    exclusivity: Annotated[FiniteFloat, Field(ge=0, le=1e6)] = 0.0
+    """The weight of the probability that two parents use the same constituent, which is added to the loss."""
+
+    @model_validator(mode="after")
+    def _parents_share_a_collection(self) -> "Assignment":
+        used = [{self.collection_of(parent, slot) for slot in slots} for parent, slots in self.parents.items()]
+        if self.exclusivity and not any(one & other for one, other in combinations(used, 2)):
+            raise ValueError(
+                "exclusivity: no two parents are filled from one collection, so none can use a constituent twice"
+            )
+        return self
 
     @model_validator(mode="after")
     def _symmetries_are_known(self) -> "Assignment":

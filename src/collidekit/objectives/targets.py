@@ -26,6 +26,7 @@ from collidekit.dataset.targets import UNKNOWN
 from collidekit.models.heads import RegressionHead
 from collidekit.models.heads.assignment import Scores, best_positions
 from collidekit.models.packing import pairs
+from collidekit.objectives.assignment_terms import focal_cross_entropy, used_twice
 
 CUT = -2
 """The position of a decay product that is in the event but not among the constituents that are kept."""
@@ -135,7 +136,7 @@ class ValuesLoss:
 
 class AssignmentLoss:
     """Cross entropy of the way to fill the slots of each parent, the sum over parents, in the order of exchangeable parents
-    that has the smallest (arXiv:2106.03898, eq. 7).
+    that has the smallest (arXiv:2106.03898, eq. 7); with a focal factor and a cost for constituents used twice, where asked for.
 
     ``<target>_efficiency`` is the fraction of the rows with all decay products in which the best assignment has all of them
     right. One that ``where`` or ``limit`` cut off is learned as an empty slot, and counts as wrong.
@@ -180,10 +181,15 @@ class AssignmentLoss:
 
     def losses(self, raw: Scores, truth: Tensor) -> Tensor:
         each = [
-            sum(-raw[parent].log_p.gather(1, number[:, None]).squeeze(1) for parent, number in numbers.items())
+            sum(
+                focal_cross_entropy(raw[parent].log_p.gather(1, number[:, None]).squeeze(1), self.target.focal)
+                for parent, number in numbers.items()
+            )
             for numbers in self._numbers(raw, truth)
         ]
-        return torch.stack(each).amin(dim=0)  # type: ignore[arg-type]
+        found = torch.stack(each).amin(dim=0)  # type: ignore[arg-type]
+        weight = self.target.exclusivity
+        return found + weight * used_twice(self.target, raw) if weight else found
 
     def counts(self, raw: Scores, truth: Tensor, known: Tensor) -> list[Tensor]:
         chosen = best_positions(self.target, raw)

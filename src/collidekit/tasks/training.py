@@ -96,6 +96,10 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
+LATER_KEYS = {"focal", "exclusivity"}
+"""Keys of targets that decide the learning and are in the hash only where they are not at their default."""
+
+
 def _target_weights(analysis: Analysis) -> dict[str, Any]:
     """How targets are learned: the weight of each, scale, loss and unit of values, and what is exchangeable in assignments."""
     found: dict[str, Any] = {}
@@ -106,6 +110,8 @@ def _target_weights(analysis: Analysis) -> dict[str, Any]:
             found[name] = [target.weight, target.symmetries, target.partners]
         else:
             found[name] = target.weight
+        if more := target.model_dump(mode="json", include=LATER_KEYS, exclude_defaults=True):
+            found[name] = [found[name], more]
     return found
 
 
