@@ -28,6 +28,7 @@ from collidekit.analysis.targets import (
     as_text,
     as_texts,
     collections_of,
+    constituent,
 )
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.names import name_problem
@@ -138,6 +139,10 @@ class Files(Strict):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+
+OF_LEARNING = ("weight", "unit", "scale", "loss", "w_mass", "symmetries", "partners", "focal", "exclusivity")
+"""Keys of targets that decide how they are learned, and not what a dataset holds."""
 
 
 class Analysis(Strict):
@@ -271,6 +276,7 @@ class Analysis(Strict):
                     close = did_you_mean(used, list(self.collections))
                     raise wrong(f"no collection {used!r} among the inputs{close}", "targets", key, place)
             self._partners_are_kept(key, target)
+            self._leptons_have_momenta(key, target)
         if self.dilepton:
             check_dilepton(self.dilepton, self.inputs, self.targets)
             if self.dilepton.truth and self.rows:
@@ -291,6 +297,15 @@ class Analysis(Strict):
             if partner and partner[1] >= (limit := self.collections[partner[0]].limit):
                 said = f"{text!r} is never kept: the limit of {partner[0]} is {limit}"
                 raise wrong(said, "targets", key, "partners")
+
+    def _leptons_have_momenta(self, key: str, target: Target) -> None:
+        """The leptons of neutrinos are kept and have momenta."""
+        for text in target.w_mass.leptons if isinstance(target, Regression) and target.w_mass else ():
+            collection, place = constituent(text)
+            if not self.collections[collection].momenta:
+                raise wrong(f"{collection} has no momenta; give them among the inputs", "targets", key, "w_mass")
+            if place >= (limit := self.collections[collection].limit):
+                raise wrong(f"{text!r} is never kept: the limit of {collection} is {limit}", "targets", key, "w_mass")
 
     def _figure_of_merit_is_apart(self, merit: FigureOfMerit) -> None:
         """Its classes are known, some are background, and no input shows it to the network."""
@@ -405,16 +420,7 @@ class Analysis(Strict):
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without, exclude_defaults=True)  # a new key changes no dataset
         for target in content.get("targets", {}).values():
-            for key in (
-                "weight",
-                "unit",
-                "scale",
-                "loss",
-                "symmetries",
-                "partners",
-                "focal",
-                "exclusivity",
-            ):  # of the learning
+            for key in OF_LEARNING:
                 target.pop(key, None)
         content["variables"] = dict(sorted(content.get("variables", {}).items()))  # the order of all else has a meaning
         if self.processor:

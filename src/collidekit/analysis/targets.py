@@ -18,7 +18,8 @@ PLACE = "place"
 MOST_ORDERS = 1000
 """In which exchangeable parents may stand: each of them is compared with the truth."""
 Scale = Literal["standard", "robust", "log", "none"]
-Loss = Literal["huber", "mse", "mae"]
+Loss = Literal["huber", "mse", "mae", "relative"]
+COMPONENTS = ("px", "py", "pz")
 
 
 def as_text(value: Any) -> Any:
@@ -70,6 +71,29 @@ class SameOrigin(Kind):
     _text = field_validator("same", mode="before")(as_text)
 
 
+class WMass(Strict):
+    """A cost for estimated neutrinos that do not have the mass of the W boson with their lepton."""
+
+    weight: Annotated[FiniteFloat, Field(gt=0, le=1e6)]
+    """What ((m - 80.379 GeV) / 80.379 GeV)^2 is multiplied by before it is added to the loss."""
+    leptons: Annotated[list[str], Field(min_length=1)]
+    """``leptons[0]``: the lepton of each momentum among the values, in their order, by its place among those that are kept."""
+
+    @field_validator("leptons")
+    @classmethod
+    def _are_constituents(cls, value: list[str]) -> list[str]:
+        for text in value:
+            constituent(text)
+        return value
+
+
+def constituent(text: str) -> tuple[str, int]:
+    """Return collection and place of ``leptons[0]``."""
+    if not (found := re.fullmatch(r"(\w+)\[(\d+)\]", text)):
+        raise ValueError(f"{text!r} must be a constituent, such as leptons[0]")
+    return found[1], int(found[2])
+
+
 class Regression(Kind):
     """Numbers of each row, such as a momentum: the network gives an estimate of each."""
 
@@ -81,9 +105,30 @@ class Regression(Kind):
     """What is learned: standard, (x - mean) / standard deviation; robust, (x - median) / half the range of the 16th to 84th
     percentile; log, the standard scale of log x; none, x itself. Predictions are in the unit, whatever the scale."""
     loss: Loss = "huber"
-    """Of the scaled difference d: huber, d^2 / 2 up to 1 and |d| - 1/2 beyond; mse, d^2; mae, |d|. The mean over all values."""
+    """Of the scaled difference d: huber, d^2 / 2 up to 1 and |d| - 1/2 beyond; mse, d^2; mae, |d|. The mean over all values. For momenta also relative: of pt, pz and azimuth, to those of the truth."""
+    w_mass: WMass | None = None
+    """Only for momenta of neutrinos."""
 
     _texts = field_validator("values", mode="before")(as_texts)
+
+    @model_validator(mode="after")
+    def _momenta_are_momenta(self) -> "Regression":
+        if self.loss != "relative" and not self.w_mass:
+            return self
+        key, names = "loss: relative" if self.loss == "relative" else "w_mass", list(self.values)
+        triples = [names[i : i + 3] for i in range(0, len(names), 3)]
+        for triple in triples:
+            if [name[-2:] for name in triple] != list(COMPONENTS) or len({name[:-2] for name in triple}) > 1:
+                raise ValueError(
+                    f"{key} needs values in threes, such as nu_px, nu_py, nu_pz, and not {', '.join(triple)}"
+                )
+        if self.scale == "log":
+            raise ValueError(f"{key}: momenta may be negative; take another scale than log")
+        if self.w_mass and self.unit != "GeV":
+            raise ValueError("w_mass needs momenta in GeV; add 'unit: GeV' if they are")
+        if self.w_mass and len(self.w_mass.leptons) != len(triples):
+            raise ValueError(f"w_mass: {len(triples)} momenta need as many leptons, not {len(self.w_mass.leptons)}")
+        return self
 
     @property
     def columns(self) -> list[str]:
@@ -202,9 +247,10 @@ class Assignment(Kind):
         """Return collection and place of the constituent that comes from a parent for sure."""
         if parent not in self.partners:
             return None
-        if not (found := re.fullmatch(r"(\w+)\[(\d+)\]", self.partners[parent])):
-            raise ValueError(f"partners: {self.partners[parent]!r} must be a constituent, such as leptons[0]")
-        return found[1], int(found[2])
+        try:
+            return constituent(self.partners[parent])
+        except ValueError as error:
+            raise ValueError(f"partners: {error}") from None
 
     @property
     def values(self) -> dict[str, str]:
@@ -253,6 +299,8 @@ def collections_of(target: Kind) -> dict[str, str]:
     """Return the collections that a target looks at, each with the key of the target that names it."""
     if isinstance(target, MemberClasses | SameOrigin):
         return {target.collection: "collection"}
+    if isinstance(target, Regression) and target.w_mass:
+        return {constituent(text)[0]: "w_mass" for text in target.w_mass.leptons}
     if not isinstance(target, Assignment):
         return {}
     partners = [target.partner_of(parent) for parent in target.partners]

@@ -27,6 +27,7 @@ from collidekit.models.heads import RegressionHead
 from collidekit.models.heads.assignment import Scores, best_positions
 from collidekit.models.packing import pairs
 from collidekit.objectives.assignment_terms import focal_cross_entropy, used_twice
+from collidekit.objectives.momenta import MomentaLoss
 
 CUT = -2
 """The position of a decay product that is in the event but not among the constituents that are kept."""
@@ -214,7 +215,10 @@ class TargetLosses:
         self.kinds: dict[str, TargetLoss] = {}
         for name, target in self.targets.items():
             if isinstance(target, Regression):
-                self.kinds[name] = ValuesLoss(name, target, (regressions or {})[name])
+                head = (regressions or {})[name]
+                values = ValuesLoss(name, target, head)
+                momenta = target.loss == "relative" or target.w_mass
+                self.kinds[name] = MomentaLoss(values, target, head) if momenta else values
             elif isinstance(target, Assignment):
                 self.kinds[name] = AssignmentLoss(name, target, analysis)
             elif isinstance(target, MemberClasses):

@@ -96,7 +96,7 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
-LATER_KEYS = {"focal", "exclusivity"}
+LATER_KEYS = {"focal", "exclusivity", "w_mass"}
 """Keys of targets that decide the learning and are in the hash only where they are not at their default."""
 
 

@@ -27,6 +27,7 @@ class KnownValues:
     def add(self, batch: Batch) -> None:
         """Take a batch of training rows."""
         self._check_logarithms(batch)
+        self._check_momenta(batch)
         for name, values in batch.truth.items() if self._rows < MOST else ():
             self._parts[name].append(values.numpy()[_is_known(batch, name)].copy())
         self._rows += len(batch)
@@ -40,6 +41,7 @@ class KnownValues:
         }
         for batch in validation if self.targets else ():
             self._check_logarithms(batch)
+            self._check_momenta(batch)
             known["validation"] |= {name for name in self.targets if _is_known(batch, name).any()}
         for part, names in known.items():
             if missing := self.targets.keys() - names:
@@ -60,6 +62,21 @@ class KnownValues:
                     f"{self.dataset.manifest.files[file]}: row {entry}: {list(target.values)[column]!r} of target {name!r} is "
                     f"{float(batch.truth[name][row, column]):g}, which has no logarithm; take another scale for it, or exclude such "
                     "rows in the selection"
+                )
+
+    def _check_momenta(self, batch: Batch) -> None:
+        """Raise an error where a momentum that is learned relative to its transverse momentum has none."""
+        for name, target in self.targets.items():
+            if not isinstance(target, Regression) or target.loss != "relative":
+                continue
+            transverse = batch.truth[name].reshape(len(batch), -1, 3)[..., :2]
+            if len(bad := torch.nonzero((transverse == 0).all(dim=2))):
+                row, place = bad[0].tolist()
+                file, entry = batch.source[row].tolist()
+                px, py, _ = list(target.values)[3 * place : 3 * place + 3]
+                raise CollidekitError(
+                    f"{self.dataset.manifest.files[file]}: row {entry}: {px!r} and {py!r} of target {name!r} are 0, and nothing is "
+                    "relative to that; take another loss for it, or exclude such rows in the selection"
                 )
 
     def constant(self, found: dict[str, Array]) -> list[str]:

@@ -1,0 +1,109 @@
+"""Losses of values that are momenta px, py, pz: relative to the truth, and the mass of the W boson of neutrino and lepton."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from collidekit.analysis.targets import Regression, constituent
+from collidekit.dataset.batch import Batch, Ragged
+from collidekit.models.heads import RegressionHead
+
+if TYPE_CHECKING:
+    from collidekit.objectives.targets import TargetLoss
+
+W_MASS = 80.379
+"""Mass of the W boson in GeV."""
+SMALLEST = 0.1
+"""Part of the true transverse momentum below which the direction of an estimate counts in proportion: near 0 it is chance."""
+LEAST_MASS = 0.1
+"""Masses (GeV) of lepton and neutrino below this count as it: the root of 0 has no derivative."""
+
+
+class MomentaLoss:
+    """The loss of a regression whose values are momenta; all that is not of momenta it leaves to ``values``.
+
+    The truth has four columns more for each lepton, its px, py, pz, E, NaN where a row has none.
+    """
+
+    def __init__(self, values: TargetLoss, target: Regression, head: RegressionHead) -> None:
+        self.values, self.target, self.head = values, target, head
+        self.leptons = [constituent(text) for text in target.w_mass.leptons] if target.w_mass else []
+
+    def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        truth, known, rows = self.values.truth(batch)
+        leptons = [_momentum(batch, *lepton).to(truth) for lepton in self.leptons]
+        return torch.cat([truth, *leptons], dim=1), known, rows
+
+    def losses(self, raw: Any, truth: Tensor) -> Tensor:
+        values, leptons = self._split(truth)
+        values = torch.where(values.isfinite(), values, 1.0)  # what is not known is not counted
+        estimates = self._estimates(raw)
+        relative = self.target.loss == "relative"
+        found = relative_loss(estimates, _triples(values)) if relative else self.values.losses(raw, values)
+        if self.target.w_mass:
+            found = found + self.target.w_mass.weight * w_mass_loss(estimates, leptons)
+        return found.to(torch.promote_types(raw.dtype, torch.float32))
+
+    def counts(self, raw: Any, truth: Tensor, known: Tensor) -> list[Tensor]:
+        return self.values.counts(raw, self._split(truth)[0], known)
+
+    def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
+        return self.values.scores(name, known, counts)
+
+    def _estimates(self, raw: Tensor) -> Tensor:
+        columns = self.head.decode(raw)
+        return _triples(torch.stack([columns[f"pred_{name}"] for name in self.target.values], dim=1))
+
+    def _split(self, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """The true values (N, V), and the momenta of leptons (N, M, 4)."""
+        values, leptons = truth[:, : len(self.target.values)], truth[:, len(self.target.values) :]
+        return values, leptons.reshape(len(truth), -1, 4)
+
+
+def relative_loss(estimates: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean (N,) over momenta px, py, pz (N, M, 3) of (h((pt' - pt) / pt) + h((pz' - pz) / p) + 1 - cos dphi) / 3.
+
+    h(d) is Huber's: d^2 / 2 up to 1 and |d| - 1/2 beyond. Where pt' is below pt / 10, cos dphi is that times 10 pt' / pt. The true
+    transverse momentum must be above 0.
+    """
+    pt, other = truth[..., :2].norm(dim=-1), estimates[..., :2].norm(dim=-1)
+    cosine = (estimates[..., :2] * truth[..., :2]).sum(dim=-1) / (pt * torch.maximum(other, SMALLEST * pt))
+    along = (estimates[..., 2] - truth[..., 2]) / truth.norm(dim=-1)
+    terms = torch.stack([_huber(other / pt - 1), _huber(along), 1 - cosine])
+    return terms.mean(dim=0).mean(dim=1)
+
+
+def w_mass_loss(neutrinos: Tensor, leptons: Tensor) -> Tensor:
+    """Return the mean (N,) over neutrinos px, py, pz (N, M, 3), in GeV, of ((m - 80.379) / 80.379)^2.
+
+    m is the mass of each with its lepton px, py, pz, E (N, M, 4); a lepton that is NaN is not counted.
+    """
+    there = leptons.isfinite().all(dim=2)
+    given = torch.where(there[..., None], leptons, 1.0)
+    energy = neutrinos.square().sum(dim=-1).clamp(min=torch.finfo(neutrinos.dtype).tiny).sqrt()
+    own = given[..., 3].square() - given[..., :3].square().sum(dim=-1)
+    squared = own.clamp(min=0) + 2 * (energy * given[..., 3] - (neutrinos * given[..., :3]).sum(dim=-1))
+    mass = squared.clamp(min=LEAST_MASS**2).sqrt()
+    terms = (mass / W_MASS - 1).square() * there
+    return terms.sum(dim=1) / there.sum(dim=1).clamp(min=1)
+
+
+def _huber(difference: Tensor) -> Tensor:
+    return F.huber_loss(difference, torch.zeros_like(difference), reduction="none")
+
+
+def _triples(values: Tensor) -> Tensor:
+    return values.double().reshape(len(values), -1, 3)
+
+
+def _momentum(batch: Batch, collection: str, place: int) -> Tensor:
+    """px, py, pz, E (N, 4) of the constituent at a place among those that are kept, NaN where a row has none."""
+    entry = batch.inputs[collection]
+    assert isinstance(entry, Ragged)
+    there = entry.counts > place
+    found = entry.momenta.new_full((len(there), 4), torch.nan)
+    return found.masked_scatter(there[:, None], entry.momenta[entry.offsets[:-1][there] + place])
