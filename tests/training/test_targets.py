@@ -184,3 +184,57 @@ def test_in_half_precision(train: Any, with_targets: Dataset, settings: dict[str
     done = train(with_targets, **{**SETTINGS, "epochs": 2}, **settings)
     assert all(math.isfinite(value) for value in done.history.epochs[-1].values())
     assert done.history.epochs[-1]["val_side_accuracy"] > 0.6
+
+
+LEARNED = {**SETTINGS, "epochs": 2, "target_weights": "learned"}
+
+
+def test_learned_weights_go_on_exactly(training: Any, with_targets: Dataset) -> None:
+    whole = training(with_targets, "whole", **LEARNED)
+    begun = whole.learned_weights.weights()
+    whole.run()
+    part = training(with_targets, "part", **LEARNED, save_seconds=0.0)
+    part._train_epoch()
+    part.save("last.pt")
+    again = training(with_targets, "again", **LEARNED)
+    again.resume(part.folder / "last.pt")
+    again.run()
+    assert again.history.losses == whole.history.losses
+    names = [f"target_weight_{name}" for name in ("classes", "side", "vertex")]
+    for mine, theirs in zip(again.history.epochs, whole.history.epochs, strict=True):
+        assert [mine[name] for name in names] == [theirs[name] for name in names]
+        assert mine["val_loss"] == theirs["val_loss"]
+    ended = [whole.history.epochs[-1][name] for name in names]
+    assert ended == list(whole.learned_weights.weights().values())
+    assert begun == pytest.approx({"classes": 1.0, "side": 1.0, "vertex": 2.0})
+    assert all(abs(end / begin - 1) > 0.01 for end, begin in zip(ended, begun.values(), strict=True))
+
+
+def test_learned_weights_are_in_the_loss_and_move_towards_their_optimum(training: Any, with_targets: Dataset) -> None:
+    ready = training(with_targets, **{**LEARNED, "optimizer": "SGD", "betas": (0.0, 0.9), "weight_decay": 0.0})
+    ready.model.train()
+    ready._set_learning_rate()
+    batch = next(iter(ready.data.training))
+    outputs, logits = ready.tagger(batch, with_targets=True)
+    rows = ready.data.weighting(batch)
+    classes = ready.objective.loss(outputs, batch, rows).item()
+    others = {name: value.item() for name, value in ready.targets(logits, batch, rows).items()}
+    loss, _, _ = ready._train_step(batch)
+    assert loss == pytest.approx(classes)  # w = 1: ln w is 0
+    rate = 10 * ready.optimizer.param_groups[0]["lr"]
+    expected = {
+        "classes": classes,
+        "side": others["side"],
+        "vertex": 2 * others["vertex"],
+    }  # d/d ln w of w L - ln(w) / 2
+    for (name, begin), end in zip(
+        {"classes": 1, "side": 1, "vertex": 2}.items(), ready.learned_weights.weights().values(), strict=True
+    ):
+        assert math.log(end / begin) == pytest.approx(-rate * (expected[name] - 0.5), rel=1e-3, abs=1e-6)
+
+
+def test_fixed_weights_are_no_parameters(training: Any, with_targets: Dataset) -> None:
+    ready = training(with_targets, **SETTINGS)
+    assert ready.learned_weights is None
+    held = sum(len(group["params"]) for group in ready.optimizer.param_groups)
+    assert held == len(list(ready.tagger.parameters()))

@@ -35,7 +35,8 @@ def used_twice(target: Assignment, scores: Scores) -> Tensor:
 
 def _uses(target: Assignment, parent: str, score: ParentScores) -> dict[str, Tensor]:
     """The probability (N, L) that a parent uses each constituent, by collection."""
-    p, found = score.log_p.exp(), {}
+    p = score.log_p.exp()
+    found: dict[str, Tensor] = {}
     for slot, name in enumerate(target.parents[parent]):
         collection, size = target.collection_of(parent, name), score.ways.sizes[slot]
         own = p.new_zeros(len(p), size + 1).index_add(1, score.ways.filled[:, slot], p)[:, :size]

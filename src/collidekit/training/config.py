@@ -9,6 +9,7 @@ from collidekit.attacks.settings import ADVERSARIAL, AdversarialSettings
 from collidekit.dataset.parts import SplitSettings
 from collidekit.models.settings import NetworkSettings
 from collidekit.objectives.settings import ObjectiveSettings
+from collidekit.objectives.target_weights import TargetWeightSettings
 from collidekit.settings import LARGEST, AtLeastOne, Count, Share, setting
 from collidekit.training.augmentations import canonical
 from collidekit.training.fine_tuning_settings import FineTuningSettings
@@ -18,8 +19,8 @@ from collidekit.training.schedules import ScheduleSettings
 
 
 class TrainingConfig(
-    FineTuningSettings, SplitSettings, AdversarialSettings, ObjectiveSettings, PrecisionSettings, ScheduleSettings,
-    OptimizerSettings, NetworkSettings,
+    FineTuningSettings, SplitSettings, AdversarialSettings, ObjectiveSettings, TargetWeightSettings, PrecisionSettings,
+    ScheduleSettings, OptimizerSettings, NetworkSettings,
 ):  # fmt: skip
     """The settings of a training, under flat names. All of them are in the hash of its folder."""
 

@@ -23,6 +23,7 @@ from collidekit.memory import keep_freed_memory
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger, outputs_of
 from collidekit.objectives.build import build_objective
+from collidekit.objectives.target_weights import CLASSES, FACTOR, LearnedWeights
 from collidekit.objectives.targets import TargetLosses, TargetScores
 from collidekit.plain_text import literal
 from collidekit.threads import sharing_cores
@@ -85,6 +86,10 @@ class Training:
             self.display.say(
                 f"network {literal(config.model_name)} has no embedding of these constituents: it does not learn {names}"
             )
+        self.learned_weights: LearnedWeights | None = None
+        if config.target_weights == "learned":
+            self.learned_weights = LearnedWeights.of(self.analysis, list(self.targets.targets), config.objective)
+            self.learned_weights.to(self.fabric.device)
         self.start = Start.of(config.from_checkpoint) if config.from_checkpoint else None
         if self.start:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
@@ -98,6 +103,9 @@ class Training:
             config.optimizer, (p for p in self.tagger.parameters() if p.requires_grad), config.learning_rate, config.betas,
             config.eps, config.weight_decay, rate_factors(self.tagger, config.learning_rate_factors),
         )  # fmt: skip
+        if self.learned_weights:
+            group = {"params": list(self.learned_weights.parameters()), "weight_decay": 0.0, "factor": FACTOR}
+            self.optimizer.add_param_group(group)
         scales = {
             name: {k: v.clone() for k, v in h.state_dict().items()} for name, h in self.tagger.regressions.items()
         }
@@ -239,9 +247,14 @@ class Training:
             progress = self.objective.progress
             loss = loss + self.adversary.consistency(self.model, self.tagger, batch, outputs, weights, progress)
         others = self.targets(logits, batch, weights)
-        loss = loss + self.targets.total(others, of_rows=True)
+        of_members: Tensor | float
+        if self.learned_weights:
+            loss, of_members = self.learned_weights.totals(loss, others, self.analysis.row_targets)
+        else:
+            loss = loss + self.targets.total(others, of_rows=True)
+            of_members = self.targets.total(others, of_rows=False)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss + self.targets.total(others, of_rows=False))
+        self.fabric.backward(loss + of_members)
         if self.config.gradient_clip:
             self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.gradient_clip)
         self.optimizer.step()
@@ -278,6 +291,7 @@ class Training:
             **{f"val_{name}": value for name, value in self.target_scores.items()},
             **{f"train_{name}": value for name, value in self.objective.scores().items()},
             **{f"val_{name}": value for name, value in self.objective_scores.items()},
+            **{f"target_weight_{name}": value for name, value in self._weights_of_targets().items()},
         }
         self.history.epochs.append(row)
         improved = self.objective.keeps_last or val_loss < self.best["loss"]
@@ -314,14 +328,24 @@ class Training:
             weight += float(weights.sum())
         self.objective.calibrate(validation)
         self.target_scores, self.objective_scores = scores.scores(), validation.scores()
-        return validation.loss() + self._loss_of_values(), {
+        return self._loss_of_rows(validation.loss()), {
             name: total / weight if weight > 0 else 0.0 for name, total in right.items()
         }
 
-    def _loss_of_values(self) -> float:
-        """That of the targets of rows, of the last validation."""
+    def _weights_of_targets(self) -> dict[str, float]:
+        """Those that are learned, as they are."""
+        return self.learned_weights.weights() if self.learned_weights else {}
+
+    def _loss_of_rows(self, of_classes: float) -> float:
+        """That of the classes and of the targets of rows, of the last validation."""
         names = self.analysis.row_targets
-        return sum(self.analysis.targets[name].weight * self.target_scores[f"loss_{name}"] for name in names)
+        if self.learned_weights:
+            values = {name: self.target_scores[f"loss_{name}"] for name in self.targets.targets}
+            self.learned_weights.refuse_negative({CLASSES: of_classes, **values})
+            others = {name: torch.tensor(values[name]) for name in names}
+            return self.learned_weights.totals(torch.tensor(of_classes), others, names)[0].item()
+        weights = {name: self.analysis.targets[name].weight for name in names}
+        return of_classes + sum(weights[name] * self.target_scores[f"loss_{name}"] for name in names)
 
     def _kept(self) -> Tagger:
         return self.average.model if self.average else self.tagger  # type: ignore[return-value]

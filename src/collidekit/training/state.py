@@ -38,6 +38,8 @@ class TrainingState:
     """Step, epoch, and step in the epoch."""
     extended_from: int
     objective: dict[str, Any]
+    target_weights: dict[str, Tensor]
+    """Those that are learned; empty without them."""
     began_from: str
     """Checksum of the checkpoint that the training began from; empty where it began with fresh weights."""
 
@@ -55,6 +57,7 @@ class TrainingState:
             position=[training.step, training.epoch, training.step_in_epoch],
             extended_from=training.extended_from,
             objective=training.objective.state(),
+            target_weights=training.learned_weights.state_dict() if training.learned_weights else {},
             began_from=training.start.checksum if training.start else "",
         )
 
@@ -68,13 +71,15 @@ class TrainingState:
         if not content:
             raise CollidekitError(f"{path}: holds a model for prediction, not the state of a training")
         sums = {_SUMS.get(name, name): total for name, total in content["sums"].items()}
-        return cls(**{"objective": {}, "began_from": "", **content, "sums": sums})
+        return cls(**{"objective": {}, "target_weights": {}, "began_from": "", **content, "sums": sums})
 
     def give(self, training: Training, tagger: dict[str, Tensor], path: Path) -> None:
         """Put a training where it was; ``tagger`` are the weights that were written beside, ``path`` is for errors."""
         try:
             training.tagger.load_state_dict(tagger)
             training.optimizer.load_state_dict(self.optimizer)
+            if training.learned_weights:
+                training.learned_weights.load_state_dict(self.target_weights)
             if training.average:
                 training.average.model.load_state_dict(self.average)
         except (RuntimeError, ValueError) as error:
