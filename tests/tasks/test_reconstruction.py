@@ -1,6 +1,7 @@
 """Classical methods beside a network: the same numbers as by hand from the arrays of the file."""
 
 import csv
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,55 @@ def test_tops_are_compared_with_their_truth(files: Callable[..., dict[str, objec
     shown = [path for block in blocks if isinstance(block, Pictures) for path in block.paths]
     assert len(shown) > 20
     assert all(path.is_file() for path in shown)
+
+
+NEUTRINOS = [f"truth_{name}_{part}" for name in ("nu", "nubar") for part in ("px", "py", "pz")]
+
+
+def with_given(tmp_path: Path, name: str, expressions: list[str]) -> None:
+    path = tmp_path / "events.yaml"
+    given = f"  given: {{{name}: {json.dumps(expressions)}}}\n"
+    path.write_text(path.read_text().replace("  assignment: tops\n", f"  assignment: tops\n{given}", 1))
+
+
+def test_neutrinos_of_another_tool_are_a_method(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    """The true ones, but for some events in which the tool had no answer."""
+    settings = {**files(), "methods": ("chi_square",)}
+    with_given(tmp_path, "oracle", [f"where(event % 5 == 0, log(-1), {name})" for name in NEUTRINOS])
+    task = ReconstructionTask(**settings)
+    run_with_requirements(task)
+    lines = {line.method: line for line in task.read()}
+    events = sample(500)
+    unsolved = (ak.to_numpy(events["event"]) % 5 == 0) | (np.arange(500) < WRONG)
+    oracle = lines["oracle"]
+    assert oracle.solved == pytest.approx(1 - unsolved.mean())
+    assert oracle.neutrino_pz is not None
+    assert oracle.neutrino_pz.rows == 2 * (~unsolved).sum()
+    assert oracle.neutrino_pz.width == pytest.approx(0, abs=1e-4)
+    assert oracle.found.complete.value > lines["chi_square"].found.complete.value
+
+
+@pytest.mark.parametrize(
+    ("name", "expressions", "said"),
+    [
+        ("ellipse", NEUTRINOS, "dilepton.given: 'ellipse' is a method of collidekit"),
+        ("oracle", [*NEUTRINOS[:5], "nubar_pz"], "there is no branch or variable 'nubar_pz'"),
+    ],
+)
+def test_mistakes_in_neutrinos_of_another_tool(
+    files: Callable[..., dict[str, object]], tmp_path: Path, name: str, expressions: list[str], said: str
+) -> None:
+    settings = files(rows=50)
+    with_given(tmp_path, name, expressions)
+    with pytest.raises(CollidekitError, match=said):
+        ReconstructionTask(**settings).look_first()
+
+
+def test_neutrinos_in_mev_are_refused(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
+    settings = files(rows=60)
+    with_given(tmp_path, "oracle", [f"{name} * 1000" for name in NEUTRINOS])
+    with pytest.raises(CollidekitError, match=r"dilepton.given.oracle: the median transverse momentum is .* GeV"):
+        run_with_requirements(ReconstructionTask(**settings))
 
 
 def test_truth_that_is_not_in_the_files_is_said_before_the_training(

@@ -14,6 +14,8 @@ from collidekit.errors import did_you_mean
 
 Momentum = Annotated[list[Expression], Field(min_length=4, max_length=4)]
 """Expressions of pT, eta, phi and mass."""
+Neutrinos = Annotated[list[Expression], Field(min_length=6, max_length=6)]
+"""Expressions of px, py, pz of the neutrino, then of the antineutrino."""
 MASS_BINS = (380.0, 500.0, 800.0)
 
 
@@ -71,12 +73,24 @@ class Dilepton(Strict):
     """The value of a target that is the mass of the top pair."""
     truth: DileptonTruth | None = None
     """True four-momenta to compare tops, W bosons, the pair and spin with."""
+    given: dict[Name, Neutrinos] = {}
+    """Neutrinos that another tool has found, in GeV, by the name of this method; jets are assigned by the smallest chi-square with them."""
     spin_weights: dict[Name, Expression] = {}
     """Factors of the weight, each of which injects a spin correlation, by its name."""
     mass_bins: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)] = list(MASS_BINS)
     """Limits in GeV between the bins of m(tt) in which spin is measured; the first bin is the threshold region."""
 
     _texts = field_validator("spin_weights", mode="before")(as_texts)
+
+    @field_validator("given", mode="before")
+    @classmethod
+    def _numbers_are_expressions(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: [as_text(item) for item in entry] if isinstance(entry, list) else entry
+            for name, entry in value.items()
+        }
 
     @field_validator("mass_bins")
     @classmethod
@@ -95,7 +109,7 @@ class Dilepton(Strict):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the results of a comparison; keys of later versions count where they are given."""
-        later: dict[str, Any] = {"truth": None, "spin_weights": {}, "mass_bins": list(MASS_BINS)}
+        later: dict[str, Any] = {"truth": None, "given": {}, "spin_weights": {}, "mass_bins": list(MASS_BINS)}
         return self.model_dump(exclude={name for name, default in later.items() if getattr(self, name) == default})
 
 

@@ -174,10 +174,12 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
     if analysis.kinematics:
         found |= {("kinematics", name): name for name in analysis.kinematics.bins}
     found |= {("members", name): index for name, index in analysis.members.items()}
-    if analysis.dilepton and analysis.dilepton.truth:
-        for particle, momentum in analysis.dilepton.truth.particles.items():
+    if dilepton := analysis.dilepton:
+        for particle, momentum in dilepton.truth.particles.items() if dilepton.truth else ():
             found |= {("dilepton", "truth", particle, i): text for i, text in enumerate(momentum)}
-        found |= {("dilepton", "spin_weights", name): text for name, text in analysis.dilepton.spin_weights.items()}
+        for name, neutrinos in dilepton.given.items():
+            found |= {("dilepton", "given", name, i): text for i, text in enumerate(neutrinos)}
+        found |= {("dilepton", "spin_weights", name): text for name, text in dilepton.spin_weights.items()}
     return {place: Expression(text, lines.at(place)) for place, text in found.items()}
 
 

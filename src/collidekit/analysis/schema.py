@@ -279,8 +279,9 @@ class Analysis(Strict):
             self._leptons_have_momenta(key, target)
         if self.dilepton:
             check_dilepton(self.dilepton, self.inputs, self.targets)
-            if self.dilepton.truth and self.rows:
-                raise wrong("needs events as rows; leave out 'rows'", "dilepton", "truth")
+            for key in ("truth", "given") if self.rows else ():
+                if getattr(self.dilepton, key):
+                    raise wrong("needs events as rows; leave out 'rows'", "dilepton", key)
         for group, entry in self.inputs.items():
             names = [feature.name for feature in entry.features]
             for i, name in enumerate(names):

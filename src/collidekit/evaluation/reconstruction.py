@@ -1,7 +1,7 @@
 """Classical methods of dileptonic top pairs beside a network, on the same events."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -79,21 +79,29 @@ def _shown(spread: Spread | None, name: str) -> str:
     return with_error(getattr(spread, name), getattr(spread, f"{name}_error"))
 
 
-def check_methods(methods: Sequence[str]) -> None:
-    """Raise CollidekitError for a method that there is not, or that needs an array of its own."""
+def check_methods(methods: Sequence[str], given: Iterable[str] = ()) -> None:
+    """Raise CollidekitError for an unknown method, and for ``given`` names of other tools that methods of collidekit have."""
     known = [name for name in METHODS if name != "given"]
     for name in methods:
         if name not in known:
             raise CollidekitError(
                 f"--methods: there is no method {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}"
             )
+    for name in given:
+        if name in (*METHODS, NETWORK):
+            raise CollidekitError(f"dilepton.given: {name!r} is a method of collidekit; give this one another name")
 
 
 def measure_methods(
-    analysis: Analysis, predictions: Predictions, events: Dileptons, methods: Sequence[str] = USUAL
+    analysis: Analysis,
+    predictions: Predictions,
+    events: Dileptons,
+    methods: Sequence[str] = USUAL,
+    others: Mapping[str, Array] | None = None,
 ) -> tuple[list[MethodResult], dict[str, Predictions], dict[str, TopPair]]:
     """Return a line for the network and for each method, the predictions and the momenta of each, for the same rows in the same order.
 
+    ``others`` are neutrinos (N, 2, 4) of other tools by name; their jets are those of the smallest chi-square with them.
     Events that a method cannot use, such as those without two leptons of opposite charge, have no assignment and count as wrong.
     """
     names = analysis.dilepton
@@ -121,12 +129,11 @@ def measure_methods(
         events.events.leptons, events.bottoms(np.stack([predictions.positions[slot] for slot in slots], axis=1)), given
     )
     check_methods(methods)
-    for name in methods:
-        settings: dict[str, Any] = {}
-        if name == "chi_square":  # from the same jets as the others
-            settings = {"neutrinos": _neutrinos(given, events), "jets": Jets("two_tagged")}
+    chosen = {name: _chi_square(given, events) if name == "chi_square" else build_method(name) for name in methods}
+    chosen |= {name: _chi_square(neutrinos, events) for name, neutrinos in (others or {}).items()}
+    for name, method in chosen.items():
         begun = time.process_time()
-        found = build_method(name, **settings).reconstruct(events.events[events.usable])
+        found = method.reconstruct(events.events[events.usable])
         spent = 1000 * (time.process_time() - begun) / max(int(events.usable.sum()), 1)
         jets = np.full((len(predictions), 2), -1)
         jets[events.usable] = found.jets
@@ -145,14 +152,17 @@ def measure_methods(
     return results, answers, pairs
 
 
-def _neutrinos(given: Array | None, events: Dileptons) -> Method:
-    """The neutrinos of ``chi_square``: those of the network, else of neutrino weighting.
+def _chi_square(given: Array | None, events: Dileptons) -> Method:
+    """The smallest chi-square with the neutrinos (N, 2, 4) that are given, from the same jets as other methods.
 
-    With the latter the pairing is always that of neutrino weighting, whose tops have the assumed mass.
+    Without any they are those of neutrino weighting, and the pairing is always that of neutrino weighting, whose tops have the assumed
+    mass.
     """
-    return (
-        build_method("neutrino_weighting") if given is None else build_method("given", neutrinos=given[events.usable])
-    )
+    if given is None:
+        neutrinos = build_method("neutrino_weighting")
+    else:
+        neutrinos = build_method("given", neutrinos=given[events.usable])
+    return build_method("chi_square", neutrinos=neutrinos, jets=Jets("two_tagged"))
 
 
 def network_neutrinos(

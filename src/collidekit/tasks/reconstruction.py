@@ -62,7 +62,7 @@ class ReconstructionTask(PredictionTask):
             raise CollidekitError(
                 f"{self.config}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
             )
-        check_methods([str(name) for name in self.methods])
+        check_methods([str(name) for name in self.methods], self.analysis.dilepton.given)
         check_truth(self.plan, self.test_files)
 
     def make(self) -> None:
@@ -74,7 +74,7 @@ class ReconstructionTask(PredictionTask):
         neutrinos = network_neutrinos(self.analysis.dilepton, self.analysis, predictions, truth=True)
         truth = read_truth(self.plan, dataset.manifest.files, rows, neutrinos)
         results, answers, pairs = measure_methods(
-            self.analysis, predictions, events, [str(name) for name in self.methods]
+            self.analysis, predictions, events, [str(name) for name in self.methods], truth.given
         )
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.analysis.assignments[self.analysis.dilepton.assignment]

@@ -1,4 +1,4 @@
-"""The truth of dileptonic top pairs, read from the files of the events that are compared."""
+"""Truth of dileptonic top pairs, and neutrinos of other tools, read from the files of the events that are compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from collidekit.evaluation.dilepton.kinematics import TopPair
 from collidekit.inference.predictions import Array
 from collidekit.readers import open_file
 from collidekit.reconstruction.events import LARGEST_MEDIAN_PT
-from collidekit.reconstruction.four_momenta import Floats, from_pt_eta_phi_mass
+from collidekit.reconstruction.four_momenta import Floats, from_pt_eta_phi_mass, with_mass
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +24,12 @@ class Truth:
     particles: TopPair
     spin_weights: Mapping[str, Floats]
     """By name, (N,) each."""
+    given: Mapping[str, Floats]
+    """Neutrinos (N, 2, 4) of other tools, by name; NaN where there are none."""
 
 
 def check_truth(plan: Plan, files: Sequence[str]) -> None:
-    """Raise CollidekitError where the first of the files does not hold the truth that ``dilepton`` names."""
+    """Raise CollidekitError where the first of the files does not hold the branches that ``dilepton`` names."""
     used = plan.under("dilepton")
     if used and files and not plan.analysis.processor:
         with open_file(files[0], plan.analysis.source) as reader:
@@ -41,7 +43,7 @@ def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats 
     """
     used = {place: plan[place] for place in plan.expressions if place[0] == "dilepton"}
     if not used:
-        return Truth(TopPair(neutrinos=neutrinos), {})
+        return Truth(TopPair(neutrinos=neutrinos), {}, {})
     values = {place: np.full(len(rows), np.nan) for place in used}
     for number in np.unique(rows[:, 0]):
         here = np.flatnonzero(rows[:, 0] == number)
@@ -51,12 +53,14 @@ def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats 
     for name in dict.fromkeys(str(place[2]) for place in used if place[1] == "truth"):
         columns = [values["dilepton", "truth", name, i] for i in range(4)]
         momenta[name] = from_pt_eta_phi_mass(*(np.where(np.isfinite(column), column, np.nan) for column in columns))
-        if len(known := columns[0][np.isfinite(columns[0])]) and np.median(known) > LARGEST_MEDIAN_PT:
-            where = used["dilepton", "truth", name, 0].where
-            raise CollidekitError(
-                f"{where}: dilepton.truth.{name}: the median transverse momentum is {np.median(known):,.0f}; it must be in GeV: "
-                "divide momenta and masses in MeV by 1000"
-            )
+        _check_unit(columns[0], used["dilepton", "truth", name, 0].where, f"dilepton.truth.{name}")
+    given = {}
+    for name in dict.fromkeys(str(place[2]) for place in used if place[1] == "given"):
+        found = np.stack([values["dilepton", "given", name, i] for i in range(6)], axis=1).reshape(-1, 2, 3)
+        known = np.isfinite(found).all(axis=(1, 2), keepdims=True)
+        given[name] = with_mass(np.where(known, found, np.nan))
+        pt = np.hypot(found[:, 0, 0], found[:, 0, 1])
+        _check_unit(pt, used["dilepton", "given", name, 0].where, f"dilepton.given.{name}")
     weights = {str(place[2]): column for place, column in values.items() if place[1] == "spin_weights"}
     for name, column in weights.items():
         if len(bad := np.flatnonzero(~np.isfinite(column))):
@@ -70,7 +74,16 @@ def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats 
         return np.stack([momenta[one], momenta[other]], axis=1) if one in momenta else None
 
     tops, ws, leptons = both("top", "antitop"), both("w_plus", "w_minus"), both("lepton_plus", "lepton_minus")
-    return Truth(TopPair(tops, ws, neutrinos, leptons), weights)
+    return Truth(TopPair(tops, ws, neutrinos, leptons), weights, given)
+
+
+def _check_unit(pt: Floats, where: str, key: str) -> None:
+    """Raise CollidekitError where transverse momenta (N,) are too large for GeV."""
+    if len(known := pt[np.isfinite(pt)]) and np.median(known) > LARGEST_MEDIAN_PT:
+        raise CollidekitError(
+            f"{where}: {key}: the median transverse momentum is {np.median(known):,.0f}; it must be in GeV: divide momenta and masses "
+            "in MeV by 1000"
+        )
 
 
 Used = Mapping[tuple[str | int, ...], Expression]
