@@ -3,7 +3,13 @@
 import numpy as np
 from scipy.stats import kstest
 
-from collidekit.reconstruction.event_random import normal, seeds_from_kinematics, seeds_from_numbers, uniform
+from collidekit.reconstruction.event_random import (
+    normal,
+    seeds_from_columns,
+    seeds_from_kinematics,
+    seeds_from_numbers,
+    uniform,
+)
 
 
 def test_they_belong_to_the_event():
@@ -15,6 +21,21 @@ def test_they_belong_to_the_event():
     np.testing.assert_array_equal(normal(seeds, 3), normal(seeds, 5)[:, :3])
     assert not (seeds_from_numbers(numbers, 1) == seeds).any()
     assert not (seeds_from_numbers(np.array([-3, -1, 4])) == seeds[:3]).any()
+
+
+def test_columns_count_by_their_names_and_integers_in_any_type():
+    run, event = np.array([1, 1, 2]), np.array([5, -6, 5])
+    seeds = seeds_from_columns({"run": run, "event": event})
+    assert len(set(seeds)) == 3
+    np.testing.assert_array_equal(
+        seeds_from_columns({"event": event.astype(float), "run": run.astype(np.int32)}), seeds
+    )
+    assert not (seeds_from_columns({"run": event, "event": run}) == seeds)[[1, 2]].any()
+    assert not (seeds_from_columns({"run": run, "event": event}, 1) == seeds).any()
+    halves = seeds_from_columns({"event": np.array([0.5, 1.5, np.nan, -np.nan, 0.0, -0.0])})
+    assert len(set(halves)) == 4
+    assert halves[2] == halves[3]
+    assert halves[4] == halves[5] == seeds_from_numbers(np.array([0]))[0]
 
 
 def test_kinematics_to_single_precision():

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, Tag, field_validator, m
 from pydantic import Discriminator as UnionBy
 
 from collidekit.analysis.dilepton import Dilepton, check_dilepton
+from collidekit.analysis.estimates import KEYS, Estimate
 from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
@@ -141,7 +142,7 @@ class Files(Strict):
         return [value] if isinstance(value, str) else value
 
 
-OF_LEARNING = ("weight", "unit", "scale", "loss", "w_mass", "symmetries", "partners", "focal", "exclusivity")
+OF_LEARNING = ("weight", "unit", *KEYS, "estimate", "symmetries", "partners", "focal", "exclusivity")
 """Keys of targets that decide how they are learned, and not what a dataset holds."""
 
 
@@ -229,7 +230,8 @@ class Analysis(Strict):
                 values[name] = key
         columns = {f"prob_{name}": f"class {name!r}" for name in self.classes}
         for key, target in self.row_targets.items():
-            for column in target.columns:
+            density = [f"nll_{key}"] if isinstance(target, Regression) and target.estimate == "flow" else []
+            for column in (*target.columns, *density):
                 if column in columns:
                     kind = "values" if isinstance(target, Regression) else "parents"
                     said = f"{columns[column]} has the column {column!r} of the predictions, too; give another name"
@@ -397,6 +399,11 @@ class Analysis(Strict):
     def regressions(self) -> dict[str, Regression]:
         """The targets that are values of rows."""
         return {name: target for name, target in self.targets.items() if isinstance(target, Regression)}
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """What the targets that are values of rows give for each value."""
+        return {name: target.estimate for name, target in self.regressions.items()}
 
     @property
     def units_of_values(self) -> dict[str, str]:

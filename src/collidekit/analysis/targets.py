@@ -7,9 +7,28 @@ from itertools import combinations, permutations, product
 from math import factorial, prod
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, FiniteFloat, Tag, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from collidekit.analysis.features import Name, Strict, Unit
+from collidekit.analysis.estimates import (
+    CONTEXT,
+    FEWEST_DRAWS,
+    KEYS,
+    LEVELS,
+    Estimate,
+    Levels,
+    refused_key,
+    suffixes_of,
+)
+from collidekit.analysis.features import Name, Strict, Unit, wrong
 from collidekit.errors import did_you_mean
 
 Expression = Annotated[str, Field(min_length=1)]
@@ -94,6 +113,11 @@ def constituent(text: str) -> tuple[str, int]:
     return found[1], int(found[2])
 
 
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as JSON has them."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 class Regression(Kind):
     """Numbers of each row, such as a momentum: the network gives an estimate of each."""
 
@@ -108,6 +132,16 @@ class Regression(Kind):
     """Of the scaled difference d: huber, d^2 / 2 up to 1 and |d| - 1/2 beyond; mse, d^2; mae, |d|. The mean over all values. For momenta also relative: of pt, pz and azimuth, to those of the truth."""
     w_mass: WMass | None = None
     """Only for momenta of neutrinos."""
+
+    estimate: Estimate = "value"
+    """What is given for each value: value, one number; gaussian, mean and standard deviation; quantiles; binned, a histogram; flow,
+    draws from the joint distribution of all values."""
+    quantiles: Levels = LEVELS
+    """The levels of ``quantiles``."""
+    bins: Annotated[int, Field(ge=2, le=1000)] = 10
+    """Of ``binned``: each holds as many training rows."""
+    draws: Annotated[int, Field(ge=FEWEST_DRAWS, le=10_000)] = 128
+    """Of ``flow``, for each row."""
 
     _texts = field_validator("values", mode="before")(as_texts)
 
@@ -130,10 +164,49 @@ class Regression(Kind):
             raise ValueError(f"w_mass: {len(triples)} momenta need as many leptons, not {len(self.w_mass.leptons)}")
         return self
 
+    def _every_key_acts(self) -> "Regression":
+        if refused := refused_key(self.estimate, self.model_fields_set):
+            raise wrong(refused[1], refused[0])
+        return self
+
+    @model_serializer(mode="wrap")
+    def _keys_that_act(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without keys that have no meaning for the estimate, which would be refused when they are read again."""
+        left_out = {key for key, kinds in KEYS.items() if self.estimate not in kinds}
+        left_out |= {"estimate"} if self.estimate == "value" else set()
+        found: dict[str, Any] = handler(self)
+        return {key: value for key, value in found.items() if key not in left_out}
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of the quantiles that are given."""
+        return self.quantiles
+
+    @property
+    def suffixes(self) -> list[str]:
+        """The suffixes of the columns of each value beside ``pred_<value>``."""
+        return suffixes_of(self.estimate, self.levels)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network must have for it."""
+        if self.estimate == "flow":
+            return CONTEXT
+        numbers = {"gaussian": 2, "quantiles": len(self.levels), "binned": self.bins}
+        return len(self.values) * numbers.get(self.estimate, 1)
+
+    @property
+    def form(self) -> list[Any]:
+        """The estimate and its keys; nothing for a plain value, as before there were others."""
+        keys = [getattr(self, key) for key in ("quantiles", "bins", "draws") if self.estimate in KEYS[key]]
+        return [] if self.estimate == "value" else [self.estimate, *map(_plain, keys)]
+
     @property
     def columns(self) -> list[str]:
         """The columns of predictions."""
-        return [f"{kind}_{name}" for name in self.values for kind in ("pred", "true")]
+        found = [f"{kind}_{name}" for name in self.values for kind in ("pred", "true")]
+        found += [f"pred_{name}_{suffix}" for name in self.values for suffix in self.suffixes]
+        return found + [f"pit_{name}" for name in self.values if self.estimate in ("binned", "flow")]
 
 
 class Slot(Strict):

@@ -211,7 +211,11 @@ def predict(
             console.print(ensemble_table(ensemble))
     if names := done.predictions.values_with_truth():
         from collidekit.evaluation.residuals import measure_residuals
-        from collidekit.tasks.residuals import residual_table
+        from collidekit.evaluation.uncertainties import measure_densities, measure_uncertainties
+        from collidekit.tasks.residuals import residual_table, uncertainty_tables
 
         console.print(residual_table(measure_residuals(done.predictions, names)))
+        spreads, densities = measure_uncertainties(done.predictions, names), measure_densities(done.predictions)
+        for table in uncertainty_tables(spreads, densities):
+            console.print(table)
     console.print(f"[bold green]Predictions[/bold green]: {literal(done.path)}")

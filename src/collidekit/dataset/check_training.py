@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from collidekit.analysis.estimates import require_packages
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import Part
@@ -19,10 +20,15 @@ from collidekit.dataset.split import (
     missed_share,
     repeated_keys,
 )
+from collidekit.errors import CollidekitError
 
 
 def training_problems(plan: Plan, part: Part) -> Iterator[Problem]:
-    """Return what would spoil the split into training and validation, and the weights of kinematics."""
+    """Return what would spoil the split into training and validation, and the weights of kinematics; a package that is missing."""
+    try:
+        require_packages(plan.analysis.estimates)
+    except CollidekitError as error:
+        yield Problem(str(error), error=True)
     if not part.split_keys:
         return
     yield from _split_problems(plan, part)

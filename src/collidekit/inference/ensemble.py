@@ -14,6 +14,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.inference.predict import predict_files_each
 from collidekit.inference.predictions import Array, Predictions
 from collidekit.inference.seen import SeenRows
+from collidekit.inference.uncertainties import combine_uncertainties
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
 
 Combination = Literal["mean", "median"]
@@ -70,7 +71,8 @@ def combine(
 ) -> Predictions:
     """The predictions of an ensemble; all but probabilities, values and assignments is that of the first member.
 
-    A row has the assignment of the member that gives its own the highest probability.
+    Uncertainties are combined as ``combine_uncertainties`` says; joint densities are left out. A row has the assignment of the
+    member that gives its own the highest probability.
 
     With ``keep_members`` the probabilities of each member are kept beside the combined ones. ``used (members, N)`` says
     which members count for a row; without it all do. Raises CollidekitError where the members do not have the same classes
@@ -87,8 +89,23 @@ def combine(
     values = {
         name: _combine_values([p.values[name] for p in members.values()], combination, used) for name in first.values
     }
+    uncertainties = {}
+    for value in first.uncertainties:
+        values[value], uncertainties[value] = combine_uncertainties(
+            [p.uncertainties[value] for p in members.values()],
+            [p.values[value] for p in members.values()],
+            partial(_combine_values, combination=combination, used=used),
+            combination,
+        )
     kept_values = {member: dict(p.values) for member, p in members.items()} if keep_members and values else {}
-    first = replace(first, values=values, member_values=kept_values, **_most_probable(list(members.values()), used))
+    first = replace(
+        first,
+        values=values,
+        uncertainties=uncertainties,
+        densities={},  # the combined quantiles are those of no density that is known
+        member_values=kept_values,
+        **_most_probable(list(members.values()), used),
+    )
     if all(predictions.relegated is None for predictions in members.values()):
         combined = combine_probabilities(list(found.values()), combination, used)
         return replace(first, probabilities=combined, combination=combination, members=kept)
@@ -114,6 +131,13 @@ def _check_values(name: str, first: Predictions, other: str, predictions: Predic
         if units[0] != units[1]:
             raise CollidekitError(
                 f"{other}: {value!r} has unit {units[0]!r}, and {units[1]!r} in {name}; members need the same"
+            )
+        forms = [
+            p.uncertainties[value].form if value in p.uncertainties else "one number" for p in (predictions, first)
+        ]
+        if forms[0] != forms[1]:
+            raise CollidekitError(
+                f"{other}: {value!r} is given as {forms[0]}, and as {forms[1]} in {name}; members of an ensemble need the same"
             )
         if not np.array_equal(predictions.truth[value], first.truth[value], equal_nan=True):
             raise CollidekitError(

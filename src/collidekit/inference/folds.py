@@ -8,6 +8,7 @@ import numpy as np
 from collidekit.dataset.exact import join_exact
 from collidekit.errors import CollidekitError
 from collidekit.inference.predictions import Array, Predictions
+from collidekit.inference.uncertainties import join_uncertainties
 
 
 def join_folds(members: Sequence[Predictions], folds: Array) -> Predictions:
@@ -40,6 +41,8 @@ def join_folds(members: Sequence[Predictions], folds: Array) -> Predictions:
         spectators={name: join_exact([p.spectators[name] for p in members], name)[order] for name in first.spectators},
         event={**event, "fold": folds},
         values={name: joined([p.values[name] for p in members]) for name in first.values},
+        uncertainties=join_uncertainties([p.uncertainties for p in members], joined),
+        densities={name: joined([p.densities[name] for p in members]) for name in first.densities},
         truth={name: joined([p.truth[name] for p in members]) for name in first.truth},
         positions={name: joined([p.positions[name] for p in members]) for name in first.positions},
         true_positions={name: joined([p.true_positions[name] for p in members]) for name in first.true_positions},

@@ -20,11 +20,15 @@ from collidekit.dataset.targets import UNKNOWN
 from collidekit.errors import CollidekitError
 from collidekit.inference.finite import check_answers
 from collidekit.inference.predictions import Predictions
+from collidekit.inference.uncertainties import densities_of, uncertainties_of
 from collidekit.models.tagger import Tagger
 from collidekit.readers import BadFileError, expand, open_file
 from collidekit.readers.base import LostServerError, OneTree, UnsupportedError
 from collidekit.threads import sharing_cores
 from collidekit.training.checkpoint import Checkpoint
+
+OF_TRUTH = ("pit_", "nll_")
+"""Columns that compare a prediction with the truth: NaN where that is not known."""
 
 
 class NothingToPredictError(CollidekitError):
@@ -55,7 +59,8 @@ def predict_each(
         for number, (found, tagger) in enumerate(zip(decoded, taggers, strict=True), 1):
             answers = {name: values.numpy() for name, values in tagger.predict(batch).items()}
             model = f"model {number}" if len(taggers) > 1 else "the model"
-            check_answers(np.stack(list(answers.values()), axis=1), batch, tagger, model, files)
+            of_inputs = [column for name, column in answers.items() if not name.startswith(OF_TRUTH)]
+            check_answers(np.stack(of_inputs, axis=1), batch, tagger, model, files)
             found.append(answers)
         labels.append(batch.labels.numpy().copy())
         weights.append(batch.weights.numpy().copy())
@@ -107,6 +112,8 @@ def _answers(columns: Mapping[str, np.ndarray], analysis: Analysis) -> dict[str,
         "probabilities": probabilities,
         "relegated": columns.get("prob_relegated"),
         "values": values,
+        "uncertainties": uncertainties_of(columns, analysis),
+        "densities": densities_of(columns, analysis),
         "positions": {name: columns[f"index_{name}"].astype(np.int32) for name in slots},
         "parent_probabilities": {kind: columns[f"{kind}_probability"] for kind in kinds},
     }

@@ -14,6 +14,7 @@ from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.files import remove_abandoned, replacing
+from collidekit.inference.uncertainties import Uncertainty
 from collidekit.sealed import as_written, check_seal, seal
 from collidekit.shown import counted, html_table
 
@@ -62,6 +63,10 @@ class Predictions:
     """The true ones of the same names: -1 where it is not in the event, -2 where the truth is not known."""
     parent_probabilities: Mapping[str, Array] = field(default_factory=dict)
     """Probabilities (N,) of each ``<parent>_assignment`` and ``<parent>_detection``."""
+    uncertainties: Mapping[str, Uncertainty] = field(default_factory=dict)
+    """Of the values that have one."""
+    densities: Mapping[str, Array] = field(default_factory=dict)
+    """The negative logarithm (N,) of the joint density at the truth, of each target that has one; NaN where the truth is not known."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -123,14 +128,15 @@ class Predictions:
                 positions={},  # of members they are not kept
                 true_positions={},
                 parent_probabilities={},
+                uncertainties={},
                 values=self.member_values.get(name, self.values),
             )
             for name, values in self.members.items()
         }
 
     def columns(self) -> dict[str, Array]:
-        """Every column of the written file: ``prob_<class>``, ``pred_<value>``, ``true_<value>``, label, weight, discriminators,
-        event, spectators, members.
+        """Every column of the written file: ``prob_<class>``, ``pred_<value>``, ``true_<value>`` and uncertainties, label, weight,
+        discriminators, event, spectators, members.
 
         The probabilities of the first member of an ensemble are in ``prob_<class>_1``, those of the second in ``_2``. A
         name that is taken by one further left gets its kind before it: a spectator ``label`` is in ``spectator_label``.
@@ -139,7 +145,8 @@ class Predictions:
         if self.relegated is not None:
             columns["prob_relegated"] = self.relegated
         for name in self.values:
-            columns |= {f"pred_{name}": self.values[name], f"true_{name}": self.truth[name]}
+            columns |= {f"pred_{name}": self.values[name], f"true_{name}": self.truth[name], **self._spread(name)}
+        columns |= {f"nll_{name}": values for name, values in self.densities.items()}
         for name in self.positions:
             columns |= {f"index_{name}": self.positions[name], f"true_index_{name}": self.true_positions[name]}
         columns |= {f"{name}_probability": values for name, values in self.parent_probabilities.items()}
@@ -156,10 +163,19 @@ class Predictions:
             columns |= {names["member", f"pred_{name}_{number}"]: values for name, values in estimates.items()}
         return columns
 
+    def _spread(self, name: str) -> dict[str, Array]:
+        """The columns of the uncertainty of a value."""
+        if (found := self.uncertainties.get(name)) is None:
+            return {}
+        columns = {f"pred_{name}_{suffix}": values for suffix, values in found.columns.items()}
+        return columns if found.pit is None else {**columns, f"pit_{name}": found.pit}
+
     def _names(self) -> dict[tuple[str, str], str]:
         """The column of each discriminator, event number, spectator and class of a member."""
         taken = {f"prob_{name}" for name in (*self.classes, "relegated")} | {"label", "weight"}
         taken |= {f"{kind}_{name}" for kind in ("pred", "true") for name in self.values}
+        taken |= {column for name in self.values for column in self._spread(name)}
+        taken |= {f"nll_{name}" for name in self.densities}
         taken |= {f"{kind}_{name}" for kind in ("index", "true_index") for name in self.positions}
         taken |= {f"{name}_probability" for name in self.parent_probabilities}
         names: dict[tuple[str, str], str] = {}
@@ -202,6 +218,8 @@ class Predictions:
             "classes": self.classes,
             "values": list(self.values),
             "units": dict(self.units),
+            "uncertainties": {name: found.describe() for name, found in self.uncertainties.items()},
+            "densities": list(self.densities),
             "positions": list(self.positions),
             "parent_probabilities": list(self.parent_probabilities),
             "temperature": self.temperature,
@@ -258,6 +276,10 @@ class Predictions:
             values={name: columns[f"pred_{name}"] for name in meta.get("values", ())},
             truth={name: columns[f"true_{name}"] for name in meta.get("values", ())},
             units=meta.get("units", {}),
+            uncertainties={
+                name: Uncertainty.read(name, entry, columns) for name, entry in meta.get("uncertainties", {}).items()
+            },
+            densities={name: columns[f"nll_{name}"] for name in meta.get("densities", ())},
             positions={name: columns[f"index_{name}"] for name in meta.get("positions", ())},
             true_positions={name: columns[f"true_index_{name}"] for name in meta.get("positions", ())},
             parent_probabilities={

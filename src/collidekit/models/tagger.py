@@ -10,7 +10,7 @@ from collidekit.analysis.targets import Assignment, MemberTarget, Target
 from collidekit.dataset.batch import Batch, Input
 from collidekit.errors import CollidekitError
 from collidekit.models.filling import Filling
-from collidekit.models.heads import ClassesHead, Head, RegressionHead
+from collidekit.models.heads import ClassesHead, Head, RegressionHead, regression_head
 from collidekit.models.heads.assignment import collections_used
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Network
@@ -20,7 +20,7 @@ from collidekit.models.target_heads import TargetHeads
 
 def outputs_of(analysis: Analysis, head: Head) -> int:
     """How many outputs a network must have: those of the head of the classes, and those of each target of rows."""
-    needed = head.outputs + sum(len(target.values) for target in analysis.regressions.values())
+    needed = head.outputs + sum(target.outputs for target in analysis.regressions.values())
     return max(needed, 1)  # one that nothing reads, where all targets are learned from embeddings
 
 
@@ -43,7 +43,7 @@ class Tagger(nn.Module):
         self.scaling = Scaling(analysis.inputs)
         self.network = network
         self.head = head or ClassesHead.of(analysis)
-        heads = {name: RegressionHead(target) for name, target in analysis.regressions.items()}
+        heads = {name: regression_head(target) for name, target in analysis.regressions.items()}
         self.regressions: Mapping[str, RegressionHead] = NamedModules(heads)  # type: ignore[assignment]
         wanted = (
             analysis.member_targets if members is None else {name: analysis.member_targets[name] for name in members}
@@ -91,7 +91,7 @@ class Tagger(nn.Module):
             raw, targets = self._split(self.network(scaled))
         columns: dict[str, Tensor] = dict(self.head.decode(raw))
         for name, head in self.regressions.items():
-            columns |= head.decode(targets[name])
+            columns |= head.answer(targets[name], batch, name)
         return columns | assigned
 
     def _scaled(self, inputs: Mapping[str, Input]) -> dict[str, Input]:

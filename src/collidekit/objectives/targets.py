@@ -27,6 +27,7 @@ from collidekit.models.heads import RegressionHead
 from collidekit.models.heads.assignment import Scores, best_positions
 from collidekit.models.packing import pairs
 from collidekit.objectives.assignment_terms import focal_cross_entropy, used_twice
+from collidekit.objectives.densities import density_losses
 from collidekit.objectives.momenta import MomentaLoss
 
 CUT = -2
@@ -107,8 +108,8 @@ class PairsLoss(_OfMembers):
 
 
 class ValuesLoss:
-    """Huber, squared or absolute loss of the scaled values of each row, their mean; ``<value>_rms`` is the root of the mean
-    squared residual, in the unit of the target.
+    """Huber, squared or absolute loss of the scaled values of each row, their mean, or that of ``densities`` for other estimates;
+    ``<value>_rms`` is the root of the mean squared residual of one number a value, in the unit of the target.
     """
 
     def __init__(self, name: str, target: Regression, head: RegressionHead) -> None:
@@ -120,13 +121,15 @@ class ValuesLoss:
 
     def losses(self, raw: Tensor, truth: Tensor) -> Tensor:
         raw = _single(raw)
+        if self.target.estimate != "value":
+            return density_losses(self.head, raw, truth)
         scaled = self.head.scaled(truth.nan_to_num(1.0)).to(raw)  # what is not known is not counted
         kinds: dict[str, Any] = {"huber": F.huber_loss, "mse": F.mse_loss, "mae": F.l1_loss}
         found: Tensor = kinds[self.target.loss](raw, scaled, reduction="none").mean(dim=1)
         return found
 
     def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
-        estimates = torch.stack(list(self.head.decode(raw).values()), dim=1)
+        estimates = self.head.estimates(raw)
         squares = torch.where(known[:, None], (estimates - truth) ** 2, 0.0)
         return list(squares.sum(dim=0))
 

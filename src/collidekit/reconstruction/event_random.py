@@ -1,5 +1,8 @@
 """Random numbers that belong to an event: the same whatever the order, number or company of the events."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -13,6 +16,30 @@ Seeds = NDArray[np.uint64]
 def seeds_from_numbers(event: NDArray[np.int64 | np.uint64] | Seeds, seed: int = 0) -> Seeds:
     """Return a random seed ``(N,)`` for each event number ``(N,)``. Events of equal number get equal random numbers."""
     return _mix(np.asarray(event).astype(np.uint64) + _mix(np.full(1, seed, dtype=np.uint64)))
+
+
+def seeds_from_columns(columns: Mapping[str, NDArray[Any]], seed: int = 0) -> Seeds:
+    """Return a random seed ``(N,)`` from the numbers ``(N,)`` of several columns, which count in the order of their names.
+
+    An integer counts alike as integer and as floating-point number; other floating-point numbers count by their bits.
+    """
+    names = sorted(columns)
+    seeds = seeds_from_numbers(_bits(columns[names[0]]), seed)
+    for name in names[1:]:
+        seeds = _mix(seeds ^ _bits(columns[name]))
+    return seeds
+
+
+def _bits(column: NDArray[Any]) -> Seeds:
+    """Numbers ``(N,)`` as 64 bits."""
+    if column.dtype.kind in "iub":
+        return column.astype(np.uint64)
+    values = column.astype(np.float64)
+    found = values.view(np.uint64).copy()
+    whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2.0**63)
+    found[whole] = values[whole].astype(np.int64).astype(np.uint64)
+    found[np.isnan(values)] = np.float64(np.nan).view(np.uint64)
+    return found
 
 
 def seeds_from_kinematics(values: Floats, seed: int | Seeds = 0) -> Seeds:

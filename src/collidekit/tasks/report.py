@@ -93,6 +93,8 @@ class ReportTask(PredictionTask):
         for kind in ("assignment", "methods", "residuals"):
             if kind in needed:
                 judged.sections.append(needed[kind].section())
+        if "residuals" in needed:
+            judged.sections += needed["residuals"].sections_of_uncertainties()
         for entry in needed["assignment"].read() if "assignment" in needed else ():
             if entry.what == EVENT and entry.complete:
                 judged.headline[f"efficiency of {entry.target}"] = str(entry.complete)

@@ -10,10 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots import plot_estimates, plot_residuals, plot_resolution
+from collidekit.evaluation.plots import plot_estimates, plot_pit, plot_residuals, plot_resolution
 from collidekit.evaluation.report.report import Pictures, Section
 from collidekit.evaluation.report.report import Table as Cells
 from collidekit.evaluation.residuals import HEADER, Residuals, measure_residuals
+from collidekit.evaluation.uncertainties import (
+    DENSITY_HEADER,
+    LogDensity,
+    Spreads,
+    measure_densities,
+    measure_uncertainties,
+)
+from collidekit.evaluation.uncertainties import HEADER as SPREAD_HEADER
 from collidekit.files import replacing
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
@@ -25,6 +33,14 @@ NOTE = (
     "Residuals are estimate minus truth, of rows whose truth is known. Bias: weighted mean. Width: half the range of the 16th to "
     "84th percentile. Of the truth: its standard deviation, which is what the same estimate for every row would have. Errors: "
     "Poisson bootstrap."
+)
+UNCERTAINTY_NOTE = (
+    "Coverage: fraction of the rows whose truth is inside the predicted interval, with its binomial error; it must equal the interval. "
+    "The plots show the predicted probability of values below the truth (probability integral transform), which is flat where the "
+    "predicted distributions are right, a valley where they are too narrow and a hill where they are too wide."
+)
+DENSITY_NOTE = (
+    "The mean of −log of the predicted joint density at the truth, with all values in their unit: lower is better."
 )
 
 
@@ -52,10 +68,16 @@ class ResidualTask(PredictionTask):
             for name, plot in (("residuals", plot_residuals), ("estimates", plot_estimates)):
                 plot(self.folder / f"{name}_{entry.name}", entry, *rows, self.title)
             plot_resolution(self.folder / f"resolution_{entry.name}", entry, self.title)
+        spreads, densities = measure_uncertainties(predictions), measure_densities(predictions)
+        for target, entries in by_target(spreads).items():
+            plot_pit(self.folder / f"pit_{target}", entries, self.title)
         _write_table(self.folder / "residuals.csv", found, attack)
-        content = {"results": [entry.as_dict() for entry in found]} | ({"attack": attack} if attack else {})
-        write_sealed(self.folder / "residuals.json", content)
-        Console().print(residual_table(found, self.title))
+        content: dict[str, Any] = {"results": [entry.as_dict() for entry in found]}
+        for key, more in (("uncertainties", spreads), ("densities", densities)):
+            content |= {key: [one.as_dict() for one in more]} if more else {}
+        write_sealed(self.folder / "residuals.json", content | ({"attack": attack} if attack else {}))
+        for table in (residual_table(found, self.title), *uncertainty_tables(spreads, densities, self.title)):
+            Console().print(table)
         self.say(f"Residuals: {literal(self.folder / 'residuals.json')}")
         self.write_provenance()
 
@@ -64,6 +86,26 @@ class ResidualTask(PredictionTask):
         path = self.folder / "residuals.json"
         with as_written(path):
             return [Residuals.read(entry) for entry in read_sealed(path)["results"]]
+
+    def read_uncertainties(self) -> tuple[list[Spreads], list[LogDensity]]:
+        """What was measured of the uncertainties, from the file; empty where there are none."""
+        path = self.folder / "residuals.json"
+        with as_written(path):
+            content = read_sealed(path)
+            spreads = [Spreads.read(entry) for entry in content.get("uncertainties", ())]
+            return spreads, [LogDensity(**entry) for entry in content.get("densities", ())]
+
+    def sections_of_uncertainties(self) -> list[Section]:
+        """For the report; empty where no target has an uncertainty."""
+        spreads, densities = self.read_uncertainties()
+        if not spreads:
+            return []
+        cells = tuple(line for entry in spreads for line in entry.cells())
+        blocks: list[Any] = [Cells(SPREAD_HEADER, cells, UNCERTAINTY_NOTE, names=3)]
+        if densities:
+            blocks.append(Cells(DENSITY_HEADER, tuple(entry.cells() for entry in densities), DENSITY_NOTE))
+        blocks.append(Pictures(tuple(self.folder / f"pit_{target}.png" for target in by_target(spreads))))
+        return [Section("Uncertainties", tuple(blocks))]
 
     def section(self) -> Section:
         """For the report."""
@@ -80,6 +122,18 @@ class ResidualTask(PredictionTask):
 def residual_table(found: list[Residuals], title: str = "") -> Table:
     """Bias and resolution of each value, as a person reads them."""
     return result_table(HEADER, [entry.cells() for entry in found], title, names=2)
+
+
+def uncertainty_tables(spreads: list[Spreads], densities: list[LogDensity], title: str = "") -> list[Table]:
+    """Coverage of each interval and the log density of each target, as a person reads them; empty where there are none."""
+    lines = [line for entry in spreads for line in entry.cells()]
+    tables = [result_table(SPREAD_HEADER, lines, title, names=3)] if spreads else []
+    return [*tables, *([result_table(DENSITY_HEADER, [e.cells() for e in densities], title)] if densities else [])]
+
+
+def by_target(spreads: list[Spreads]) -> dict[str, list[Spreads]]:
+    """The values of each target."""
+    return {target: [e for e in spreads if e.target == target] for target in dict.fromkeys(e.target for e in spreads)}
 
 
 def _write_table(path: Path, found: list[Residuals], attack: str) -> None:

@@ -16,7 +16,7 @@ from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.reconstruction import method_table
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.report_trees import known_note
-from collidekit.tasks.residuals import residual_table
+from collidekit.tasks.residuals import residual_table, uncertainty_tables
 from collidekit.tasks.roc import ensemble_table, roc_table
 from collidekit.training.choice import check_network
 
@@ -106,6 +106,7 @@ def _print_table(console: Console, task: ReportTask) -> None:
             tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
     if "residuals" in needed and needed["residuals"].complete():
         tables += [residual_table(needed["residuals"].read(), task.title)]
+        tables += uncertainty_tables(*needed["residuals"].read_uncertainties(), task.title)
     if "assignment" in needed and needed["assignment"].complete():
         tables += [assignment_table(needed["assignment"].read(), task.title)]
     if "methods" in needed and needed["methods"].complete():

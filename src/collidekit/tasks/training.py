@@ -105,7 +105,7 @@ def _target_weights(analysis: Analysis) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, target in analysis.targets.items():
         if isinstance(target, Regression):
-            found[name] = [target.weight, target.scale, target.loss, target.unit]
+            found[name] = [target.weight, target.scale, target.loss, target.unit, *target.form]
         elif isinstance(target, Assignment) and (target.symmetries or target.partners):
             found[name] = [target.weight, target.symmetries, target.partners]
         else:

@@ -288,6 +288,11 @@ def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
                     f"{path}: is of another analysis: target {name!r} has other {key}: {found}, not {other}"
                 )
     for name, target in trained.regressions.items():
+        if (form := given.regressions[name].form) != target.form:
+            theirs, ours = (" ".join(map(str, found)) or "value" for found in (target.form, form))
+            raise CollidekitError(
+                f"{path}: is of another analysis: target {name!r} has estimate {theirs}, and {ours} in analysis {given.name!r}"
+            )
         if (unit := given.regressions[name].unit) != target.unit:
             raise CollidekitError(
                 f"{path}: is of another analysis: target {name!r} has unit {target.unit!r}, and {unit!r} in analysis {given.name!r}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from collidekit.analysis.estimates import require_packages
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError, did_you_mean
@@ -91,6 +92,7 @@ def check_recommended(plan: Plan) -> None:
 
 def check_network(analysis: Analysis, config: TrainingConfig) -> None:
     """An error where there is no such network, or where the checkpoint to begin from does not fit: before any other work."""
+    require_packages(analysis.estimates)
     outputs = outputs_of(analysis, head_of(config.objective, analysis))
     network = build_network(config.model_name, analysis.inputs, outputs, config.model_options)
     check_objective(config.objective, analysis)

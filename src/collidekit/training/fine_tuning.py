@@ -112,9 +112,11 @@ class Start:
 
 
 def _values_of(analysis: Analysis) -> str:
-    """What a head must be for, to be kept: the values of targets of rows, with scale and unit."""
+    """What a head must be for, to be kept: the values of targets of rows, with scale, unit and estimate."""
     targets = analysis.regressions.items()
-    found = [f"{name} ({', '.join([*t.values, t.scale, *filter(None, [t.unit])])})" for name, t in targets]
+    found = [
+        f"{name} ({', '.join([*t.values, t.scale, *filter(None, [t.unit]), *map(str, t.form)])})" for name, t in targets
+    ]
     return ", ".join(found) or "none"
 
 

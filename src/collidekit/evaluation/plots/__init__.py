@@ -22,6 +22,7 @@ from collidekit.evaluation.plots.significance import (
     plot_significance_seeds,
 )
 from collidekit.evaluation.plots.training import plot_loss_curves
+from collidekit.evaluation.plots.uncertainties import plot_pit
 
 __all__ = [
     "plot_assignment",
@@ -37,6 +38,7 @@ __all__ = [
     "plot_input",
     "plot_loss_curves",
     "plot_masses",
+    "plot_pit",
     "plot_residuals",
     "plot_resolution",
     "plot_risk_coverage",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from collidekit.analysis.targets import Regression
+from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
 from collidekit.models.heads.base import Head
 
@@ -29,7 +30,7 @@ class RegressionHead(Head):
 
     @property
     def outputs(self) -> int:
-        return len(self.columns)
+        return self.target.outputs
 
     def fit(self, truth: np.ndarray[Any, Any]) -> None:
         """Take shift and width from values (N, V) of training rows that are known; a value that never varies keeps its unit.
@@ -60,8 +61,20 @@ class RegressionHead(Head):
         values = values.log() if self.target.scale == "log" else values
         return (values - self.shift.double()) / self.width.double()
 
+    def in_unit(self, scaled: Tensor) -> Tensor:
+        """Values (..., V) of the learned scale in the unit of the target, in double precision; the inverse of ``scaled``."""
+        values = scaled.double() * self.width.double() + self.shift.double()
+        return values.exp() if self.target.scale == "log" else values
+
+    def estimates(self, raw: Tensor) -> Tensor:
+        """Return one number (N, V) for each value, in the unit of the target."""
+        return self.in_unit(raw)
+
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
         """The estimates in the unit of the target."""
-        values = raw.double() * self.width.double() + self.shift.double()
-        values = values.exp() if self.target.scale == "log" else values
+        values = self.estimates(raw)
         return {name: values[:, v] for v, name in enumerate(self.columns)}
+
+    def answer(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
+        """Return the columns of ``decode``, and those that need the truth or the event numbers of the rows of target ``name``."""
+        return self.decode(raw)

@@ -1,0 +1,173 @@
+"""A normalising flow: the joint distribution of all values of a target, given what the network says of the row.
+
+Rational-quadratic splines (arXiv:1906.04032) in coupling layers, as for the neutrinos of top pairs in arXiv:2207.00664 and
+arXiv:2307.02405, behind an affine transformation. Library: zuko.
+"""
+
+import copy
+from functools import partial
+from math import ceil, log, pi
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import torch
+from torch import Tensor, nn
+
+from collidekit.analysis.estimates import LEVELS, suffix_of
+from collidekit.analysis.targets import Regression
+from collidekit.dataset.batch import Batch
+from collidekit.extras import need
+from collidekit.models.heads.regression import RegressionHead
+from collidekit.reconstruction.event_random import normal, seeds_from_columns, uniform
+
+LAYERS = 4
+"""Coupling layers; each value is transformed in half of them."""
+SPLINE_BINS = 8
+HIDDEN = (64, 64)
+"""Hidden units of the network of each layer."""
+TOGETHER = 1 << 16
+"""Draws that are made together, of all rows."""
+
+
+class FlowHead(RegressionHead):
+    """The outputs (N, 64) of the network are the context of the flow, which is of the learned scale.
+
+    All columns are of draws, which are brought to the unit: ``pred_<value>`` is their median, ``_mean`` their mean, ``_q16`` and so on
+    quantiles, ``_mode`` the value of the draw whose joint density, with all values in their unit, is the highest.
+    """
+
+    def __init__(self, target: Regression) -> None:
+        super().__init__(target)
+        suffixes = ["", "_mean", "_mode", *(f"_{suffix_of(level)}" for level in LEVELS if level != 0.5)]
+        self.columns = tuple(f"pred_{name}{suffix}" for name in target.values for suffix in suffixes)
+        self.flow = _flow(len(target.values), target.outputs)
+
+    def density(self, context: Tensor, scaled: Tensor) -> Tensor:
+        """Return −log of the density (...) at values (..., V) in the learned scale, for contexts (..., C)."""
+        with torch.autocast(context.device.type, enabled=False):
+            kind = next(self.flow.parameters()).dtype
+            noise, volume = self.flow(context.to(kind)).call_and_ladj(scaled.to(kind))
+            found: Tensor = (noise.square() / 2 + log(2 * pi) / 2).sum(-1) - volume
+            return found
+
+    def draw(self, context: Tensor, noise: Tensor) -> Tensor:
+        """Return values (..., V) in the learned scale, for contexts (..., C) and normal random numbers (..., V)."""
+        with torch.autocast(context.device.type, enabled=False):
+            kind = next(self.flow.parameters()).dtype
+            found: Tensor = self.flow(context.to(kind)).inv(noise.to(kind))
+            return found
+
+    def estimates(self, raw: Tensor) -> Tensor:
+        """Return what noise 0 gives (N, V), in the unit: quick, and near the median."""
+        return self.in_unit(self.draw(raw, raw.new_zeros(len(raw), len(self.target.values))))
+
+    def answer(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
+        """Return the columns of draws from the noise of each event, ``pit_<value>`` and ``nll_<target>``.
+
+        They are computed in double precision. Without the truth, or where that is not known, the last two are NaN.
+        """
+        rows = [] if len(raw) else [self.part(raw, batch, name)]
+        size = max(1, TOGETHER // self.target.draws)
+        rows += [self.part(raw[k : k + size], batch.slice(k, k + size), name) for k in range(0, len(raw), size)]
+        return {column: torch.cat([part[column] for part in rows]) for column in rows[0]}
+
+    def part(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
+        """Return what ``answer`` says of rows that are few enough to be drawn for together."""
+        exact = copy.deepcopy(self).double()
+        noise, chance = event_noise(batch, name, self.target.draws, len(self.target.values))
+        truth = batch.truth.get(name)
+        truth = torch.full((len(raw), len(self.target.values)), torch.nan) if truth is None else truth
+        return exact.judged(
+            raw.double(), noise.to(raw.device), truth.to(raw.device).double(), chance.to(raw.device), name
+        )
+
+    def judged(self, context: Tensor, noise: Tensor, truth: Tensor, chance: Tensor, name: str) -> dict[str, Tensor]:
+        """Return the columns for noise (N, K, V), truth (N, V) and a uniform random number (N, V) of each value."""
+        scaled = self.draw(context[:, None], noise)
+        values = self.in_unit(scaled)
+        densities = self.density(context[:, None], scaled) + self._volume(scaled)
+        mode = values.gather(1, densities.argmin(1)[:, None, None].expand(-1, 1, values.shape[2]))[:, 0]
+        ordered = values.sort(dim=1).values
+        found = torch.stack(
+            [_quantile(ordered, 0.5), values.mean(1), mode, *(_quantile(ordered, q) for q in LEVELS if q != 0.5)], dim=2
+        )
+        columns = dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))
+        pit = _rank(values, truth, chance)
+        columns |= {f"pit_{value}": pit[:, v] for v, value in enumerate(self.target.values)}
+        return {**columns, f"nll_{name}": self._truth_density(context, truth)}
+
+    def _truth_density(self, context: Tensor, truth: Tensor) -> Tensor:
+        """−log of the joint density (N,) at the truth, in the unit; NaN where it is not known, infinite where it is impossible."""
+        scaled = self.scaled(truth)
+        possible, known = scaled.isfinite().all(dim=1), truth.isfinite().all(dim=1)
+        safe = torch.where(possible[:, None], scaled, 0.0)
+        found = self.density(context, safe) + self._volume(safe)
+        return torch.where(possible, found, torch.inf).masked_fill(~known, torch.nan)
+
+    def _volume(self, scaled: Tensor) -> Tensor:
+        """The logarithm of the volume in the unit over that in the learned scale (...), at values (..., V)."""
+        found = self.width.double().log().expand(scaled.shape)
+        if self.target.scale == "log":
+            found = found + scaled.double() * self.width.double() + self.shift.double()
+        return found.sum(-1)
+
+
+class Noise(NamedTuple):
+    """Random numbers of rows: normal ones (N, K, V) for the draws, uniform ones (N, V) for ranks among them."""
+
+    normal: Tensor
+    uniform: Tensor
+
+
+def event_noise(batch: Batch, name: str, draws: int, values: int) -> Noise:
+    """Return the random numbers of each row for a target: a function of its event numbers alone, else of its file and entry.
+
+    So they do not depend on the order of the rows, the size of a batch, or what else is in it. Rows of one event share them.
+    """
+    event = batch.event or {"file": batch.source[:, 0], "row": batch.source[:, 1]}
+    seeds = seeds_from_columns({key: column.cpu().numpy() for key, column in event.items()}, crc32(name.encode()))
+    found = normal(seeds, draws * values).reshape(len(seeds), draws, values)
+    ranks = uniform(seeds_from_columns({"seed": seeds}, 1), values)
+    return Noise(torch.from_numpy(found), torch.from_numpy(ranks))
+
+
+def _flow(values: int, context: int) -> nn.Module:
+    """From values in the learned scale to normal noise, given a context."""
+    need("zuko", "flow")
+    from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+    from zuko.flows.gaussianization import ElementWiseTransform
+    from zuko.lazy import LazyComposedTransform
+    from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
+
+    half, places = ceil(values / 2), torch.arange(values)
+    orders = [places, values - 1 - places, (places % 2) * half + places // 2]
+    orders.append(values - 1 - orders[2])
+    shapes = [(SPLINE_BINS,), (SPLINE_BINS,), (SPLINE_BINS - 1,)]
+    spline: Any = partial(MonotonicRQSTransform, slope=1e-3)
+    layers = [
+        MaskedAutoregressiveTransform(
+            values, context, passes=2, order=order, univariate=spline, shapes=shapes, hidden_features=HIDDEN
+        )
+        for order in orders[:LAYERS]
+    ]
+    first = ElementWiseTransform(values, context, univariate=MonotonicAffineTransform, hidden_features=HIDDEN)
+    found: nn.Module = LazyComposedTransform(first, *(layers if values > 1 else layers[:1]))
+    return found
+
+
+def _quantile(ordered: Tensor, level: float) -> Tensor:
+    """The quantile (N, V) of draws (N, K, V) in rising order, at the place level (K + 1) among them: between the draws k and k + 1
+    lies, on average over draws from the true distribution, a probability of 1 / (K + 1)."""
+    draws = ordered.shape[1]
+    place = min(max(level * (draws + 1) - 1, 0.0), draws - 1.0)
+    low = int(place)
+    high = min(low + 1, draws - 1)
+    return ordered[:, low] + (place - low) * (ordered[:, high] - ordered[:, low])
+
+
+def _rank(values: Tensor, truth: Tensor, chance: Tensor) -> Tensor:
+    """The rank (N, V) of the truth among draws (N, K, V), between 0 and 1: exactly uniform where all have one distribution."""
+    below = (values < truth[:, None]).sum(1)
+    equal = (values == truth[:, None]).sum(1)
+    rank = (below + chance * (equal + 1)) / (values.shape[1] + 1)
+    return torch.where(truth.isnan(), torch.nan, rank)

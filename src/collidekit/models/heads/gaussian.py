@@ -1,0 +1,42 @@
+"""Mean and standard deviation of each value, for a normal distribution in the learned scale."""
+
+from math import e, log
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from collidekit.analysis.targets import Regression
+from collidekit.models.heads.regression import RegressionHead
+
+SMALLEST = 1e-6
+"""Of a standard deviation, in the learned scale."""
+ONE = log(e - 1)
+"""What softplus takes to 1, so that outputs of 0 are a standard deviation of 1."""
+
+
+class GaussianHead(RegressionHead):
+    """The outputs (N, 2 V) are the means, then what softplus makes standard deviations of, of x or of log x.
+
+    ``pred_<value>`` is the median and ``pred_<value>_sigma`` half the width of the central 68.27 % interval, both in the unit: mean
+    and standard deviation, but with the scale ``log``, where the median is exp(mean) and the half width exp(mean) sinh(standard
+    deviation).
+    """
+
+    def __init__(self, target: Regression) -> None:
+        super().__init__(target)
+        self.columns = tuple(f"pred_{name}{more}" for name in target.values for more in ("", "_sigma"))
+
+    def parts(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and standard deviations (N, V) in the learned scale."""
+        mean, width = raw.chunk(2, dim=1)
+        return mean, softplus(width + ONE) + SMALLEST
+
+    def estimates(self, raw: Tensor) -> Tensor:
+        return self.in_unit(self.parts(raw)[0])
+
+    def decode(self, raw: Tensor) -> dict[str, Tensor]:
+        _, deviation = self.parts(raw.double())
+        median, sigma = self.estimates(raw), deviation * self.width.double()
+        sigma = median * torch.sinh(sigma) if self.target.scale == "log" else sigma
+        return dict(zip(self.columns, torch.stack([median, sigma], dim=2).flatten(1).unbind(1), strict=True))
