@@ -106,7 +106,8 @@ def _print_table(console: Console, task: ReportTask) -> None:
             tables += [ensemble_table(EnsembleResult.read(entry)) for entry in content.get("ensembles", ())]
     if "residuals" in needed and needed["residuals"].complete():
         tables += [residual_table(needed["residuals"].read(), task.title)]
-        tables += uncertainty_tables(*needed["residuals"].read_uncertainties(), task.title)
+        spreads, densities = needed["residuals"].read_uncertainties()
+        tables += uncertainty_tables(spreads, densities, task.title)
     if "assignment" in needed and needed["assignment"].complete():
         tables += [assignment_table(needed["assignment"].read(), task.title)]
     if "methods" in needed and needed["methods"].complete():

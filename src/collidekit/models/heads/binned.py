@@ -92,6 +92,6 @@ class BinnedHead(RegressionHead):
         found = self.decode(raw)
         truth = batch.truth.get(name)
         if truth is not None:
-            pit = self.cumulative(raw, truth)
+            pit = self.cumulative(raw, truth.to(raw.device))
             found |= {f"pit_{value}": pit[:, v] for v, value in enumerate(self.target.values)}
         return found
