@@ -64,7 +64,7 @@ def test_there_and_back(more: str) -> None:
 def test_a_plain_value_is_written_and_hashed_as_before() -> None:
     one = analysis("")
     assert one.model_dump(mode="json")["targets"]["energy"] == {
-        "weight": 1.0, "values": {"e": "true_e", "f": "true_f"}, "unit": "GeV", "scale": "standard", "loss": "huber",
+        "weight": 1.0, "values": {"e": "true_e", "f": "true_f"}, "unit": "GeV", "scale": "standard", "loss": "huber", "w_mass": None,
     }  # fmt: skip
     assert _target_weights(one) == {"energy": [1.0, "standard", "huber", "GeV"]}
     assert len({analysis(more).fingerprint for more in FORMS}) == 1  # the datasets are the same

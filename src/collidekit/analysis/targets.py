@@ -164,6 +164,7 @@ class Regression(Kind):
             raise ValueError(f"w_mass: {len(triples)} momenta need as many leptons, not {len(self.w_mass.leptons)}")
         return self
 
+    @model_validator(mode="after")
     def _every_key_acts(self) -> "Regression":
         if refused := refused_key(self.estimate, self.model_fields_set):
             raise wrong(refused[1], refused[0])
