@@ -83,8 +83,8 @@ def explain(
     ] = 0,
     score: Annotated[
         list[str] | None,
-        typer.Option(help="A discriminator, or a class against all others. May be repeated. Without it: the first "
-                     "discriminator.", show_default=False),
+        typer.Option(help="A discriminator, a class against all others, or a target of rows. May be repeated. Without it: "
+                     "the first discriminator and all targets.", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers and pictures.")] = Path("explained"),
     analysis: Annotated[
@@ -111,7 +111,8 @@ def explain(
     """See what a tagger looks at: the importance of each feature, or what each constituent of one row adds to its score.
 
     For a sample: the AUC that is lost when a feature is permuted (where the files hold the truth), and how large its part
-    in the score is, by integrated gradients. For one row: the constituents in the plane of their coordinates, each with
+    in the score is, by integrated gradients. For targets of rows: what is lost of the efficiency of an assignment, or what
+    residuals of numbers grow by. For one row: the constituents in the plane of their coordinates, each with
     its part of the score, and attention where the network has it.
 
     Example: [cyan]collidekit explain best_model.pt samples/top_tagging/test.root --row 17[/cyan]
@@ -122,7 +123,7 @@ def explain(
     from rich.console import Console
 
     from collidekit.evaluation.importance.explain import Settings, explain_files
-    from collidekit.evaluation.importance.report import importance_table
+    from collidekit.evaluation.importance.report import importance_table, target_table
 
     if threads:
         torch.set_num_threads(threads)
@@ -131,6 +132,8 @@ def explain(
     console = Console(soft_wrap=True, highlight=False)
     for sample in done.samples:
         console.print(importance_table(sample))
+    for target in done.targets:
+        console.print(target_table(target))
     for explained in done.rows:
         console.print(
             f"{literal(explained.score_label)} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}"

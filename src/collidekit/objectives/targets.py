@@ -195,14 +195,17 @@ class AssignmentLoss:
         weight = self.target.exclusivity
         return found + weight * used_twice(self.target, raw) if weight else found
 
-    def counts(self, raw: Scores, truth: Tensor, known: Tensor) -> list[Tensor]:
+    def right(self, raw: Scores, truth: Tensor) -> Tensor:
+        """Return the rows (N,) in which all decay products are kept and the best assignment has them right."""
         chosen = best_positions(self.target, raw)
-        right = torch.zeros_like(known)
+        right = torch.zeros(len(truth), dtype=torch.bool, device=truth.device)
         for numbers in self._numbers(raw, truth):
             same = [raw[parent].ways.number(chosen[parent]) == number for parent, number in numbers.items()]
             right |= torch.stack(same).all(dim=0)
-        kept = known & (truth >= 0).all(dim=1)
-        return [(right & kept).sum(), (known & (truth != -1).all(dim=1)).sum()]
+        return right & (truth >= 0).all(dim=1)
+
+    def counts(self, raw: Scores, truth: Tensor, known: Tensor) -> list[Tensor]:
+        return [(self.right(raw, truth) & known).sum(), (known & (truth != -1).all(dim=1)).sum()]
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
         return {f"{name}_efficiency": _ratio(counts[0], counts[1])}

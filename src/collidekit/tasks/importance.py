@@ -1,5 +1,7 @@
 """ImportanceTask: a trained tagger and test rows -> what it looks at."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import law
@@ -8,10 +10,10 @@ import torch
 
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.importance.explain import Settings, check_settings, explain_sample
+from collidekit.evaluation.importance.explain import Settings, check_settings, explain_sample, wanted_of
 from collidekit.evaluation.importance.features import SampleImportance
-from collidekit.evaluation.importance.items import find_scores
-from collidekit.evaluation.importance.report import importance_section
+from collidekit.evaluation.importance.of_targets import TargetImportance
+from collidekit.evaluation.importance.report import importance_section, target_section
 from collidekit.evaluation.report.report import Section
 from collidekit.inference.sample_rows import spread_rows
 from collidekit.plain_text import literal
@@ -26,14 +28,17 @@ class ImportanceTask(PredictionTask):
 
     explain_rows = luigi.IntParameter(default=2000, description="rows that are looked at")
     explain_repeats = luigi.IntParameter(default=3, description="permutations of each feature")
-    scores = law.CSVParameter(default=(), description="discriminators or classes; default: every discriminator")
+    scores = law.CSVParameter(
+        default=(), description="discriminators, classes or targets of rows; default: every discriminator and target"
+    )
     exclude_index = False
 
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "settings": vars(self.settings()), "units": self.analysis.units}
 
     def settings(self) -> Settings:
-        names = tuple(map(str, self.scores)) or tuple(self.analysis.discriminators)
+        default = (*self.analysis.discriminators, *self.analysis.row_targets) if self.analysis.discriminators else ()
+        names = tuple(map(str, self.scores)) or default
         if self.explain_rows < 2 or self.explain_repeats < 2:
             option, value = min(("--explain-rows", self.explain_rows), ("--explain-repeats", self.explain_repeats),
                                 key=lambda pair: pair[1])  # fmt: skip
@@ -53,8 +58,7 @@ class ImportanceTask(PredictionTask):
                 "--test-attack: feature importance is that of rows as they are; leave out one of the two"
             )
         check_settings(self.settings())
-        self.analysis.require_classes("feature importance")
-        find_scores(self.analysis, self.settings().scores)
+        wanted_of(self.analysis, self.settings().scores)
 
     def make(self) -> None:
         inference = self.requires()["inference"]
@@ -76,13 +80,23 @@ class ImportanceTask(PredictionTask):
         self.say(f"Feature importance: {literal(self.folder / 'importance.json')}")
         self.write_provenance()
 
-    def section(self) -> Section:
-        """For the report."""
-        content = self.read()
-        return importance_section(content, [self.folder / f"importance_{found.score}.png" for found in content])
+    def sections(self) -> list[Section]:
+        """Return the sections of the report, of scores of classes and of targets."""
+        scores, targets = self.read(), self.read_targets()
+        found = [importance_section(scores, self._plots(scores))] if scores else []
+        return [*found, target_section(targets, self._plots(targets))] if targets else found
+
+    def _plots(self, found: Sequence[SampleImportance | TargetImportance]) -> list[Path]:
+        return [self.folder / f"importance_{one.score}.png" for one in found if one.features]
 
     def read(self) -> list[SampleImportance]:
-        """What was found, from the file."""
+        """Return what was found of scores, from the file."""
         path = self.folder / "importance.json"
         with as_written(path):
             return [SampleImportance.read(entry) for entry in read_sealed(path)["results"]]
+
+    def read_targets(self) -> list[TargetImportance]:
+        """Return what was found of targets, from the file."""
+        path = self.folder / "importance.json"
+        with as_written(path):
+            return [TargetImportance.read(entry) for entry in read_sealed(path).get("targets", [])]

@@ -120,7 +120,7 @@ class ReportTask(PredictionTask):
                         self.analysis.selection or "",
                         [data_note(inference, manifest)],
                     ),
-                    *([needed["importance"].section()] if self.explain else []),
+                    *(needed["importance"].sections() if self.explain else []),
                     inputs_section(needed["inputs"].plots()),
                     repeat_section(inference, self.analysis),
                 ),

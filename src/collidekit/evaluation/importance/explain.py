@@ -12,7 +12,8 @@ from collidekit.dataset.trace import trace
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance.features import SampleImportance, sample_importance
 from collidekit.evaluation.importance.gradients import STEPS, Baseline
-from collidekit.evaluation.importance.items import find_scores
+from collidekit.evaluation.importance.items import Score, find_scores
+from collidekit.evaluation.importance.of_targets import TargetImportance, find_targets, target_importance
 from collidekit.evaluation.importance.row import ExplainedRow, explain_row
 from collidekit.evaluation.plots.explained_row import plot_row
 from collidekit.evaluation.plots.importance import plot_importance
@@ -47,6 +48,7 @@ class Explained:
 
     folder: Path
     samples: list[SampleImportance] = field(default_factory=list)
+    targets: list[TargetImportance] = field(default_factory=list)
     rows: list[ExplainedRow] = field(default_factory=list)
     pictures: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -70,8 +72,9 @@ def explain_files(
     else:
         plan = Plan(*read_analysis(find_analysis(analysis)))
         check_same_inputs(path, loaded.analysis, plan.analysis)
-    plan.analysis.require_classes("feature importance")
-    find_scores(plan.analysis, settings.scores)  # before any work
+    if row is not None:
+        plan.analysis.require_classes("the explanation of one row")
+    wanted_of(plan.analysis, settings.scores)  # before any work
     with gathering(folder) as staging:
         if row is not None:
             made = _explain_row(loaded.tagger, plan, files, staging, settings, row, member)
@@ -86,24 +89,53 @@ def explain_sample(
     tagger: Tagger, analysis: Analysis, batch: Batch, folder: Path, settings: Settings, title: str = ""
 ) -> Explained:
     """Write ``importance.json`` and ``importance_<score>`` as PNG and PDF; ``title`` stands above the plots."""
-    scores = find_scores(analysis, settings.scores)
+    scores, names = wanted_of(analysis, settings.scores)
     batches = list(batch.parts(settings.batch_size))
-    found, notes = sample_importance(
-        tagger, analysis, batches, scores, settings.repeats, settings.steps, settings.baseline, settings.seed
-    )
-    pictures: list[Path] = []
-    for result in found:
-        pictures += plot_importance(
-            folder / f"importance_{result.score}", result, f"{title or analysis.name}, {len(batch):,} rows"
+    found: list[SampleImportance] = []
+    targets: list[TargetImportance] = []
+    notes: list[str] = []
+    if scores:
+        found, notes = sample_importance(
+            tagger, analysis, batches, scores, settings.repeats, settings.steps, settings.baseline, settings.seed
         )
+    if names:
+        targets, more = target_importance(tagger, analysis, batches, names, settings.repeats, settings.seed)
+        notes += more
+        if not targets and not found:
+            raise CollidekitError(f"no importance can be measured: {'; '.join(notes)}")
+    pictures: list[Path] = []
+    shown: list[SampleImportance | TargetImportance] = [*found, *targets]
+    for one in shown:
+        if one.features:
+            note = f"{title or analysis.name}, {len(batch):,} rows"
+            pictures += plot_importance(folder / f"importance_{one.score}", one, note)
+    for result in found:
         if result.completeness is not None and result.completeness > 0.05:
             notes.append(
                 f"{result.score}: attributions miss {result.completeness:.0%} of the score difference; take more --steps"
             )
-    write_sealed(
-        folder / "importance.json", {"format": "collidekit importance 1", "results": [r.as_dict() for r in found]}
-    )
-    return Explained(folder, samples=found, pictures=pictures, notes=notes)
+    content = {
+        "format": "collidekit importance 1",
+        "results": [result.as_dict() for result in found],
+        "targets": [result.as_dict() for result in targets],
+    }
+    write_sealed(folder / "importance.json", content)
+    return Explained(folder, samples=found, targets=targets, pictures=pictures, notes=notes)
+
+
+def wanted_of(analysis: Analysis, names: Sequence[str]) -> tuple[list[Score], list[str]]:
+    """Return the scores and the targets of rows that are explained; without names the first score and all targets.
+
+    Raises CollidekitError for a name that is neither, and where the analysis has neither classes nor targets of rows.
+    """
+    if not analysis.row_targets:
+        analysis.require_classes("feature importance")
+    targets = [name for name in names if name in analysis.row_targets]
+    others = [name for name in names if name not in targets]
+    if not analysis.classes:
+        return [], find_targets(analysis, names)
+    scores = find_scores(analysis, others) if others or not targets else []
+    return scores, targets if names else find_targets(analysis)
 
 
 def _explain_row(

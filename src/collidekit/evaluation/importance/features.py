@@ -60,6 +60,11 @@ class SampleImportance:
     completeness: float | None
     """Median over rows of |sum of attributions - score difference|, over the mean of |score difference|."""
 
+    @property
+    def drop_title(self) -> str:
+        """What the drop of a feature is, for tables and axes."""
+        return f"drop of AUC, {self.score}"
+
     def as_dict(self) -> dict[str, Any]:
         content: dict[str, Any] = plain(asdict(self))
         return content

@@ -71,7 +71,7 @@ def permutation_importance(
     for item in wanted:
         after = [judged(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
         for k in range(len(scores)):
-            drops[k].append(_drop(before[k], [found[k] for found in after]))
+            drops[k].append(drop_of(before[k], [found[k] for found in after]))
     return [
         PermutationResult(score.name, auc, float(np.sqrt((influence**2).sum())), tuple(found))
         for score, (auc, influence), found in zip(scores, before, drops, strict=True)
@@ -140,7 +140,8 @@ def _share_below(rows: BinaryRows, of: NDArray[np.bool_]) -> Floats:
     return np.where(of, shares, 0.0)
 
 
-def _drop(before: tuple[float, Floats], after: Sequence[tuple[float, Floats]]) -> Drop:
+def drop_of(before: tuple[float, Floats], after: Sequence[tuple[float, Floats]]) -> Drop:
+    """Return the mean drop of a figure over permutations; each is given with how much every row (N,) moves it."""
     values = np.array([before[0] - auc for auc, _ in after])
     change = before[1] - np.mean([influence for _, influence in after], axis=0)
     rows = float(np.sqrt((change**2).sum()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Table as Shown
 
 from collidekit.evaluation.importance.features import FeatureImportance, SampleImportance
+from collidekit.evaluation.importance.of_targets import TargetImportance
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.report.report import Block, Pictures, Section, Table, Text
 from collidekit.plain_text import literal
@@ -46,6 +47,40 @@ def importance_table(found: SampleImportance) -> Shown:
     for number, row in enumerate(rows, 1):
         table.add_row(*map(literal, row[:-1]), end_section=number == whole)
     return table
+
+
+def target_rows(found: TargetImportance) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Header and lines, inputs as a whole first, the most important feature on top."""
+    lines = [_line(feature)[:3] for feature in sorted(found.features, key=_rank)]
+    return (f"{found.target}, {found.rows:,} rows", "input", found.drop_title), tuple(lines)
+
+
+def target_table(found: TargetImportance) -> Shown:
+    """For a terminal."""
+    header, rows = target_rows(found)
+    table = Shown(title=f"{found.figure} {with_error(found.value, found.error)}", title_justify="left")
+    for number, name in enumerate(header):
+        table.add_column(literal(name), justify="right" if number > 1 else "left", no_wrap=number > 1)
+    whole = sum(feature.whole for feature in found.features)
+    for number, row in enumerate(rows, 1):
+        table.add_row(*map(literal, row), end_section=number == whole)
+    return table
+
+
+def target_section(found: Sequence[TargetImportance], plots: Sequence[Path]) -> Section:
+    """What the network needs for its targets."""
+    blocks: list[Block] = [
+        Text(
+            "What is lost of the efficiency of an assignment, and what residuals grow by, when a feature is dealt out anew among "
+            "constituents or rows; features that say the same can stand in for one another."
+        )
+    ]
+    for result in found:
+        caption = f"Without permutation: {result.figure} {with_error(result.value, result.error)}."
+        if result.unused:
+            caption += f" The network does not look at {', '.join(result.unused)}."
+        blocks.append(Table(*target_rows(result), caption, names=2))
+    return Section("Feature importance for targets", (*blocks, *([Pictures(tuple(plots))] if plots else [])))
 
 
 def importance_section(found: Sequence[SampleImportance], plots: Sequence[Path]) -> Section:

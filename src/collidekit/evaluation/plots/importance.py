@@ -9,15 +9,16 @@ from matplotlib.patches import Patch
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance.features import FeatureImportance, SampleImportance
+from collidekit.evaluation.importance.of_targets import TargetImportance
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, wrapped
 
 Numbers = list[tuple[float, float]]
 
 
-def plot_importance(stem: Path | None, found: SampleImportance, note: str = "") -> Plot:
+def plot_importance(stem: Path | None, found: SampleImportance | TargetImportance, note: str = "") -> Plot:
     """Bars with errors, the most important feature on top; inputs as a whole stand above the single features.
 
-    Left the drop in AUC when a feature is permuted, right the mean size of its attributions; a panel without numbers is
+    Left the drop in AUC, or of the figure of a target, when a feature is permuted, right the mean size of its attributions; a panel without numbers is
     left out.
     """
     shown = sorted(found.features, key=_rank)
@@ -51,13 +52,13 @@ def _rank(feature: FeatureImportance) -> tuple[bool, float]:
     return feature.whole, feature.attribution.size if feature.attribution else 0.0
 
 
-def _panels(found: SampleImportance, shown: Sequence[FeatureImportance]) -> dict[str, Numbers]:
+def _panels(found: SampleImportance | TargetImportance, shown: Sequence[FeatureImportance]) -> dict[str, Numbers]:
     panels: dict[str, Numbers] = {}
     drops = [feature.drop for feature in shown if feature.drop]
     if drops:
-        panels[f"drop of AUC, {found.score}"] = [(drop.value, drop.error) for drop in drops]
+        panels[found.drop_title] = [(drop.value, drop.error) for drop in drops]
     sizes = [feature.attribution for feature in shown if feature.attribution]
-    if sizes:
+    if sizes and isinstance(found, SampleImportance):
         panels[f"mean |attribution| to {found.label}"] = [(size.size, size.size_error) for size in sizes]
     return panels
 

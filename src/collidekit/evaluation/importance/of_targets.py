@@ -1,0 +1,170 @@
+"""Permutation importance of targets: what is lost of an assignment's efficiency, or of the precision of numbers.
+
+The figure is the fraction of complete rows whose assignment is right, or the mean size of the residuals of all values of a target.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collidekit.analysis.schema import Analysis
+from collidekit.analysis.targets import Assignment, Regression
+from collidekit.dataset.batch import Batch
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.evaluation.importance.features import ROUNDING, FeatureImportance
+from collidekit.evaluation.importance.items import items, whole_inputs
+from collidekit.evaluation.importance.permutation import Drop, drop_of, permuted
+from collidekit.files import plain
+from collidekit.models.tagger import Tagger
+from collidekit.objectives.targets import AssignmentLoss
+from collidekit.progress import counting
+from collidekit.sealed import read_as
+
+Floats = NDArray[np.float64]
+EFFICIENCY = "efficiency"
+
+
+@dataclass(frozen=True)
+class TargetImportance:
+    """Of one target; ``value`` is its figure with nothing permuted, ``rows`` are those whose truth is known, or is complete.
+
+    The drop of a feature is what is lost of the efficiency, or what residuals grow by.
+    """
+
+    target: str
+    figure: str
+    rows: int
+    value: float
+    error: float
+    features: tuple[FeatureImportance, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def score(self) -> str:
+        """The name in titles and of files."""
+        return self.target
+
+    @property
+    def drop_title(self) -> str:
+        """What the drop of a feature is, for tables and axes."""
+        return f"{'drop' if self.figure == EFFICIENCY else 'growth'} of {self.figure}, {self.target}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers for JSON."""
+        content: dict[str, Any] = plain(asdict(self))
+        return content
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "TargetImportance":
+        """Return what ``as_dict`` gave, from a file."""
+        return read_as(cls, content)
+
+
+def find_targets(analysis: Analysis, names: Sequence[str] = ()) -> list[str]:
+    """Return the targets of rows of the given names, or all; CollidekitError for a name that is none."""
+    known = list(analysis.row_targets)
+    for name in names:
+        if name not in known:
+            raise CollidekitError(
+                f"--score: there is no target of rows {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}"
+            )
+    return list(names) or known
+
+
+def target_importance(
+    tagger: Tagger, analysis: Analysis, batches: Sequence[Batch], names: Sequence[str], repeats: int = 3, seed: int = 0
+) -> tuple[list[TargetImportance], list[str]]:
+    """Return the importance for each target, and why there is none where its truth is not known.
+
+    Each item is permuted ``repeats`` times within each batch, as for the scores of classes.
+    """
+    tagger.eval()
+    generator = torch.Generator().manual_seed(seed)
+    wanted = [*(whole_inputs(analysis) if len(analysis.inputs) > 1 else []), *items(analysis)]
+    weights = np.concatenate([batch.weights.numpy() for batch in batches]).astype(np.float64)
+    rows = sum(map(len, batches))
+    with counting("Permuting", "rows", rows * (1 + repeats * len(wanted))) as done:
+        judge = partial(_judge, tagger, analysis, batches, names, done)
+        before = judge(lambda batch: batch)
+        used = {name: known for name, (_, known) in before.items() if known.any() and weights[known].sum() > 0}
+        drops: dict[str, list[Drop]] = {name: [] for name in used}
+        for item in wanted if used else ():
+            after = [judge(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
+            for name, known in used.items():
+                moved = [_mean(found[name][0], known, weights) for found in after]
+                drops[name].append(drop_of(_mean(before[name][0], known, weights), moved))
+    notes = [f"no importance for {name}: its truth is not known in these rows" for name in names if name not in used]
+    results = []
+    for name, known in used.items():
+        value, influence = _mean(before[name][0], known, weights)
+        pairs = list(zip(wanted, drops[name], strict=True))
+        unused = [item.label for item, drop in pairs if abs(drop.value) + drop.error < ROUNDING]
+        features = [
+            FeatureImportance(item.input, item.name, item.label, item.whole, drop, None)
+            for item, drop in pairs
+            if item.label not in unused
+        ]
+        error = float(np.sqrt((influence**2).sum()))
+        figure = _figure(analysis.row_targets[name])
+        results.append(
+            TargetImportance(name, figure, int(known.sum()), abs(value), error, tuple(features), tuple(unused))
+        )
+    return results, notes
+
+
+def _figure(target: Any) -> str:
+    """The name of what is measured."""
+    if isinstance(target, Assignment):
+        return EFFICIENCY
+    return f"mean |residual| [{target.unit}]" if target.unit else "mean |residual|"
+
+
+Judged = dict[str, tuple[Floats, NDArray[np.bool_]]]
+
+
+@torch.inference_mode()
+def _judge(
+    tagger: Tagger,
+    analysis: Analysis,
+    batches: Sequence[Batch],
+    names: Sequence[str],
+    done: Callable[[int], None],
+    change: Callable[[Batch], Batch],
+) -> Judged:
+    """Return how good each row (N,) is by each target, and which rows count; more is better."""
+    parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
+    for batch in batches:
+        raw = tagger(change(batch), with_targets=True)[1]
+        for name in names:
+            parts[name].append(_goodness(tagger, analysis, name, raw[name], batch))
+        done(len(batch))
+    return {
+        name: (torch.cat([good for good, _ in part]).numpy(), torch.cat([known for _, known in part]).numpy())
+        for name, part in parts.items()
+    }
+
+
+def _goodness(tagger: Tagger, analysis: Analysis, name: str, raw: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """1 where an assignment is right, or minus the mean size of the residuals, (N,), and which rows count."""
+    target = analysis.row_targets[name]
+    if isinstance(target, Regression):
+        truth = batch.truth[name]
+        known = truth.isfinite().all(dim=1)
+        sizes = (tagger.regressions[name].estimates(raw) - truth).abs().mean(dim=1).double()
+        return torch.where(known, -sizes, 0.0), known
+    loss = AssignmentLoss(name, target, analysis)
+    truth, known, _ = loss.truth(batch)
+    return loss.right(raw, truth).double(), known & (truth != -1).all(dim=1)
+
+
+def _mean(values: Floats, known: NDArray[np.bool_], weights: Floats) -> tuple[float, Floats]:
+    """The weighted mean of the rows that count, and how much each row (N,) moves it."""
+    counted = np.where(known, weights, 0.0)
+    mean = float(counted @ values / counted.sum())
+    return mean, counted * (values - mean) / counted.sum()
