@@ -152,6 +152,9 @@ def test_chi_square_takes_the_neutrinos_of_the_network(files: Callable[..., dict
     assert chi_square.neutrino_pz.width == pytest.approx(network.neutrino_pz.width, rel=0.02)
     assert chi_square.solved == 1 - WRONG / 500
     assert weighting.solved < chi_square.solved
+    assert network.milliseconds is not None
+    assert network.milliseconds > 0
+    assert "The network has 5,745 parameters" in " ".join(task.section().blocks[0].caption.split())  # type: ignore[union-attr]
 
 
 def test_tops_are_compared_with_their_truth(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ USUAL = (
     "likelihood",
 )
 HEADER = (
-    "method", "efficiency", "fraction right", "with m(tt)", "bias [GeV]", "width [GeV]", "pz width", "ms/event",
+    "method", "efficiency", "fraction right", "solved", "bias [GeV]", "width [GeV]", "pz width", "ms/event",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ class MethodResult:
     mass: Spread | None
     neutrino_pz: Spread | None
     milliseconds: float | None
-    """Processor time of an event; None for a network, which is timed elsewhere."""
+    """Processor time of an event; None for an ensemble of networks."""
 
     @property
     def _spreads(self) -> dict[str, Spread | None]:

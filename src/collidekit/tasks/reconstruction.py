@@ -1,6 +1,9 @@
 """ReconstructionTask: predictions and the classical methods of dileptonic top pairs, on the same events."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import law
@@ -30,18 +33,22 @@ from collidekit.evaluation.reconstruction import (
 )
 from collidekit.evaluation.report.report import Block, Pictures, Section, Text
 from collidekit.evaluation.report.report import Table as Cells
+from collidekit.inference.predict import predict
 from collidekit.inference.predictions import Array
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.inference import InferenceTask, PredictionTask
+from collidekit.training.checkpoint import load_checkpoint
 
 NOTE = (
-    "Efficiency: of the events with all decay products, those with the right jets. Fraction right: of all events. With m(tt): events "
-    "with an estimate of it. Bias and width (half the range of the 16th to 84th percentile) are of its estimate minus its truth, pz width "
+    "Efficiency: of the events with all decay products, those with the right jets. Fraction right: of all events. Solved: events "
+    "with an estimate of m(tt). Bias and width (half the range of the 16th to 84th percentile) are of this estimate minus the truth, pz width "
     "of the neutrinos, in GeV. Each "
-    "method is judged on the events that it reconstructs. Time: of the processor, one thread."
+    "method is judged on the events that it reconstructs. Time: of the processor, over all threads; of the network in batches of 512."
 )
+TIMED_BATCH, TIMED_BATCHES = 512, 4
+"""Rows of a batch, and batches, by which the network is timed."""
 
 
 class ReconstructionTask(PredictionTask):
@@ -76,6 +83,9 @@ class ReconstructionTask(PredictionTask):
         results, answers, pairs = measure_methods(
             self.analysis, predictions, events, [str(name) for name in self.methods], truth.given
         )
+        cost = self._network_cost(dataset)
+        if cost:
+            results[0] = replace(results[0], milliseconds=cost[1])
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.analysis.assignments[self.analysis.dilepton.assignment]
         pictures = []
@@ -92,7 +102,7 @@ class ReconstructionTask(PredictionTask):
         unusable, unknown = int((~events.usable).sum()), unknown_truths(sample)
         content = {
             "results": [line.as_dict() for line in results], "pictures": pictures, "unusable": unusable, "unknown_truth": unknown,
-            "parts": [part.as_dict() for part in parts],
+            "parts": [part.as_dict() for part in parts], "parameters": cost and cost[0],
         }  # fmt: skip
         write_sealed(self.folder / "methods.json", content)
         Console().print(method_table(results, self.title))
@@ -109,6 +119,19 @@ class ReconstructionTask(PredictionTask):
             )
         self.say(f"Methods: {literal(self.folder / 'methods.json')}")
         self.write_provenance()
+
+    def _network_cost(self, dataset: Dataset) -> tuple[int, float] | None:
+        """Parameters of the network, and processor time of the prediction of an event in ms; None for an ensemble."""
+        inference = self.requires()["inference"]
+        if inference.is_ensemble:
+            return None
+        trainings = inference.trainings()
+        tagger = load_checkpoint(trainings["training"].folder if trainings else str(self.checkpoint[0])).tagger
+        batches = list(islice(Loader(dataset, TIMED_BATCH), TIMED_BATCHES))
+        begun = time.process_time()
+        predict(tagger, self.analysis, batches)
+        spent = 1000 * (time.process_time() - begun) / sum(map(len, batches))
+        return sum(parameter.numel() for parameter in tagger.parameters()), spent
 
     def _dataset(self) -> Dataset:
         """The dataset that holds the predicted rows."""
@@ -132,7 +155,9 @@ class ReconstructionTask(PredictionTask):
             content = read_sealed(path)
             pictures = tuple(self.folder / str(name) for name in content["pictures"])
             parts = [Part.read(entry) for entry in content.get("parts", ())]  # an earlier version wrote none
-        cells = Cells(HEADER, tuple(line.cells() for line in self.read()), NOTE)
+            parameters = content.get("parameters")
+        note = f"{NOTE} The network has {int(parameters):,} parameters." if parameters else NOTE
+        cells = Cells(HEADER, tuple(line.cells() for line in self.read()), note)
         blocks: list[Block] = [cells, *([Pictures(pictures)] if pictures else [])]
         for part in parts:
             blocks.append(Text(f"{part.title}:"))
