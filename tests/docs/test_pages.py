@@ -151,7 +151,7 @@ def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
         assert name in known_tasks, name
     options = {parameter.replace("_", "-") for task in known_tasks.values() for parameter in dict(task.get_params())}
     options |= {opt.lstrip("-") for verb in COMMANDS.values() for p in verb.params for opt in p.opts}
-    if page == "docs/benchmarks.md":
+    if page in ("docs/benchmarks.md", "docs/evaluation.md"):
         for path in (ROOT / "benchmarks").glob("*.py"):
             options |= set(re.findall(r'"--([a-z][\w-]*)"', path.read_text()))
     for name in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
