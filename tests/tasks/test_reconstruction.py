@@ -218,6 +218,7 @@ def test_neutrinos_of_another_tool_are_a_method(files: Callable[..., dict[str, o
     ("name", "expressions", "said"),
     [
         ("ellipse", NEUTRINOS, "dilepton.given: 'ellipse' is a method of collidekit"),
+        ("truth", NEUTRINOS, "dilepton.given: 'truth' is the line of the truth"),
         ("oracle", [*NEUTRINOS[:5], "nubar_pz"], "there is no branch or variable 'nubar_pz'"),
     ],
 )

@@ -13,6 +13,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.assignment import EVENT, Found, measure_assignment
 from collidekit.evaluation.dilepton.events import Dileptons
 from collidekit.evaluation.dilepton.kinematics import TopPair
+from collidekit.evaluation.dilepton.spin import TRUTH
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.residuals import Spread
 from collidekit.inference.predictions import Array, Predictions
@@ -80,7 +81,7 @@ def _shown(spread: Spread | None, name: str) -> str:
 
 
 def check_methods(methods: Sequence[str], given: Iterable[str] = ()) -> None:
-    """Raise CollidekitError for an unknown method, and for ``given`` names of other tools that methods of collidekit have."""
+    """Raise CollidekitError for an unknown method, and for ``given`` names of other tools that methods of collidekit or the truth have."""
     known = [name for name in METHODS if name != "given"]
     for name in methods:
         if name not in known:
@@ -90,6 +91,10 @@ def check_methods(methods: Sequence[str], given: Iterable[str] = ()) -> None:
     for name in given:
         if name in (*METHODS, NETWORK):
             raise CollidekitError(f"dilepton.given: {name!r} is a method of collidekit; give this one another name")
+        if name == TRUTH:
+            raise CollidekitError(
+                f"dilepton.given: {name!r} is the line of the truth in the results; give this one another name"
+            )
 
 
 def measure_methods(

@@ -50,6 +50,7 @@ def with_equal_counts(name: str, label: str, values: Floats) -> Bins:
 
 
 def of_counts(name: str, label: str, values: Ints, first: int = 2, last: int = 6) -> Bins:
-    """Return a bin for each integer from ``first`` to ``last``, which hold all that is below and above, too."""
-    texts = tuple(f"{number}" for number in range(first, last))
-    return Bins(name, label, (*texts, f"≥ {last}"), np.clip(values, first, last) - first)
+    """Return a bin for each integer from ``first`` to ``last``, which hold all that is below and above, too; their texts say so."""
+    lowest = f"≤ {first}" if (values < first).any() else f"{first}"
+    texts = (lowest, *(f"{number}" for number in range(first + 1, last)), f"≥ {last}")
+    return Bins(name, label, texts, np.clip(values, first, last) - first)
