@@ -231,6 +231,33 @@ def test_mistakes_in_neutrinos_of_another_tool(
         ReconstructionTask(**settings).look_first()
 
 
+def test_events_with_an_estimate_count_with_their_weights(
+    files: Callable[..., dict[str, object]], tmp_path: Path
+) -> None:
+    settings = {**files(), "methods": ("ellipse",)}
+    answered = np.isfinite(reconstructed("ellipse")[2].neutrinos).all(axis=(1, 2)) & (np.arange(500) >= WRONG)
+    weights = np.where(answered, 3.0, 1.0)
+    toys.write_table(tmp_path / "events.parquet", ak.with_field(sample(500), weights, "weight"))
+    task = ReconstructionTask(**settings)
+    run_with_requirements(task)
+    (ellipse,) = (line for line in task.read() if line.method == "ellipse")
+    assert 0.5 < answered.mean() < 0.95
+    assert ellipse.solved == pytest.approx(3 * answered.sum() / weights.sum())
+
+
+@pytest.mark.parametrize("factor", ["0", "-1"])
+def test_factors_of_a_correlation_need_a_positive_sum(
+    files: Callable[..., dict[str, object]], tmp_path: Path, factor: str
+) -> None:
+    settings = files(rows=60, truth=True)
+    path = tmp_path / "events.yaml"
+    path.write_text(path.read_text().replace("none: weight_spin_none", f'none: "{factor} * weight_spin_none"'))
+    with pytest.raises(
+        CollidekitError, match=r"events.yaml:\d+: dilepton.spin_weights.none: the factors of 60 events sum"
+    ):
+        run_with_requirements(ReconstructionTask(**settings))
+
+
 def test_neutrinos_in_mev_are_refused(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
     settings = files(rows=60)
     with_given(tmp_path, "oracle", [f"{name} * 1000" for name in NEUTRINOS])

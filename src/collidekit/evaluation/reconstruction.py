@@ -11,6 +11,7 @@ from collidekit.analysis.dilepton import Dilepton
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.assignment import EVENT, Found, measure_assignment
+from collidekit.evaluation.binomial import efficiency
 from collidekit.evaluation.dilepton.events import Dileptons
 from collidekit.evaluation.dilepton.kinematics import TopPair
 from collidekit.evaluation.dilepton.spin import TRUTH
@@ -44,7 +45,7 @@ class MethodResult:
     method: str
     found: Found
     solved: float
-    """Fraction of the events with an estimate of the mass, or where no truth of it is given, of the neutrinos."""
+    """Weighted fraction of the events with an estimate of the mass, or where no truth of it is given, of the neutrinos."""
     mass: Spread | None
     neutrino_pz: Spread | None
     milliseconds: float | None
@@ -124,7 +125,7 @@ def measure_methods(
             for kind in ("mass", "neutrino_pz")
         }
         known = estimated.get("mass", estimated.get("neutrino_pz"))
-        solved = 0.0 if known is None else float(np.isfinite(known).reshape(len(predictions), -1).all(axis=1).mean())
+        solved = 0.0 if known is None else _fraction_known(known, predictions.weights)
         return MethodResult(name, found, solved, spreads["mass"], spreads["neutrino_pz"], milliseconds)
 
     truths, of_network = _truths(names, analysis, predictions)
@@ -191,6 +192,12 @@ def _truths(names: Dilepton, analysis: Analysis, predictions: Predictions) -> tu
         truths["neutrino_pz"] = np.stack([predictions.truth[name] for name in along], axis=1)
         estimates["neutrino_pz"] = np.stack([predictions.values[name] for name in along], axis=1)
     return truths, estimates
+
+
+def _fraction_known(estimate: Array, weights: Array) -> float:
+    """Fraction of the weights (N,) of the events whose numbers (N,) or (N, K) are all known."""
+    known = np.isfinite(estimate).reshape(len(weights), -1).all(axis=1)
+    return efficiency(known, weights).value
 
 
 def _residuals(estimate: Array, truth: Array, predictions: Predictions) -> Spread:

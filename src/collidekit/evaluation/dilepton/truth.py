@@ -39,7 +39,8 @@ def check_truth(plan: Plan, files: Sequence[str]) -> None:
 def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats | None = None) -> Truth:
     """Return the truth of rows (N, 2), number of the file and entry in it; ``neutrinos (N, 2, 4)`` are taken as they are.
 
-    Raises CollidekitError for a branch that is not there, and where momenta are given in MeV or a weight is not finite.
+    Raises CollidekitError for a branch that is not there, where momenta are given in MeV, and where a factor is not finite
+    or the factors of a correlation do not have a positive sum.
     """
     used = {place: plan[place] for place in plan.expressions if place[0] == "dilepton"}
     if not used:
@@ -68,6 +69,11 @@ def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats 
             raise CollidekitError(
                 f"{files[file]}: row {entry}: dilepton.spin_weights.{name} is {column[bad[0]]}, and {len(bad):,} of {len(column):,} "
                 "events are like that; exclude them in the selection"
+            )
+        if len(column) and column.sum() <= 0:
+            raise CollidekitError(
+                f"{used['dilepton', 'spin_weights', name].where}: dilepton.spin_weights.{name}: the factors of {len(column):,} events sum "
+                f"to {column.sum():g}; it must be more than 0"
             )
 
     def both(one: str, other: str) -> Floats | None:
