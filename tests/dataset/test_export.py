@@ -128,7 +128,7 @@ def check_batch(read: Batch, first: Batch) -> None:
     same(read.spectators["spectator_jet_pt"], first.spectators["jet_pt"])
 
 
-@pytest.mark.parametrize("suffix", ["npz", "root", "parquet"])
+@pytest.mark.parametrize("suffix", ["npz", "h5", "root", "parquet"])
 def test_the_same_inputs_come_back(file: str, tmp_path: Path, suffix: str) -> None:
     plan = make_plan(ANALYSIS)
     made = export_events(plan, file, tmp_path / f"e.{suffix}")

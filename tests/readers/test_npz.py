@@ -85,6 +85,15 @@ def test_lists_with_counts(tmp_path: Path) -> None:
         assert reader.read(["jet_pt"], 0, 1)["jet_pt"].tolist() == [[0, 1, 2]]
 
 
+def test_names_that_mean_nothing_here(tmp_path: Path) -> None:
+    """An array without a name counts nothing, one called metadata is an array like others."""
+    np.savez(tmp_path / "e.npz", **{"": np.arange(3), "x": np.ones(3), "metadata": np.arange(3.0)})
+    with open_file(str(tmp_path / "e.npz")) as reader:
+        assert reader.columns == {"": "int64", "x": "float64", "metadata": "float64"}
+        assert reader.unreadable == {}
+        assert reader.read(["x", "metadata"], 1, 3).tolist() == [{"x": 1, "metadata": 1}, {"x": 1, "metadata": 2}]
+
+
 def member(header: dict[str, Any], content: bytes) -> bytes:
     file = io.BytesIO()
     npy.write_array_header_1_0(file, header)

@@ -12,6 +12,7 @@ import h5py
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, SeveralTreesError, bad_file, check, is_url, open_binary
+from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists
 from collidekit.readers.hdf5_parts import Part, part_of
 from collidekit.readers.pandas_table import PandasPart, is_pandas
 from collidekit.readers.spanet import datasets_of, find_layout, is_spanet
@@ -93,15 +94,28 @@ class Hdf5Reader(FileReader):
             return self._find_spanet(found)
         tables = {name: dataset for name, dataset in found.items() if dataset.shape}
         rows = self._common({name: dataset.shape[0] for name, dataset in tables.items()})
+        counts = self._counts_of_lists(found)
         for path, dataset in found.items():
             name = "_".join(part for part in path.split("/") if part)
             if not dataset.shape or dataset.shape[0] != rows:
                 self.unreadable[name] = f"of shape {dataset.shape} while the table has {rows} rows"
                 continue
-            self._add(part_of(name, dataset))
+            if path in counts:
+                self._add(ListPart(self.path, name, dataset, found[counts[path]], counts[path]))
+            else:
+                self._add(part_of(name, dataset))
         if not self.columns:
             raise BadFileError(f"{self.path}: holds no table of numbers")
         return rows
+
+    def _counts_of_lists(self, found: dict[str, Any]) -> dict[str, str]:
+        """Return the dataset of counts of each padded list of exported events; nothing in other files."""
+        entry = found.get(METADATA)
+        if entry is None or entry.shape != () or h5py.check_string_dtype(entry.dtype) is None:
+            return {}
+        if entry.id.get_storage_size() > MOST_METADATA:
+            return {}
+        return counts_of_lists(self.path, entry.asstr(errors="replace")[()], found) or {}
 
     def _find_spanet(self, found: dict[str, Any]) -> int:
         """``_find`` of a file in SPANet's layout."""

@@ -1,26 +1,19 @@
 """NPZ files: archives of numpy arrays with one row for each event, streamed without unpickling anything."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 from zipfile import ZipFile
 
 import awkward as ak
-import numpy as np
-from numpy.typing import NDArray
 
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary, unopened
-from collidekit.readers.flatten import number
-from collidekit.readers.hdf5_parts import NumericPart, Part, lists
+from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists
+from collidekit.readers.hdf5_parts import NumericPart, Part
 from collidekit.readers.npz_member import Member
 
 BATCH = 8_192
 """Rows whose padding is in memory at a time."""
-METADATA = "metadata"
-MOST_METADATA = 1 << 26
-"""Bytes of the metadata."""
 KEPT = 256
 """Blocks of a remote file that are kept, 64 MiB: all its arrays are read side by side."""
 
@@ -69,8 +62,12 @@ class NpzReader(FileReader):
                 tables[name] = member
         rows = self._common({name: member.shape[0] for name, member in tables.items()})
         for name, member in tables.items():
-            counts = members.get(collections.get(name, ""))
-            self._add(ListPart(self.path, name, member, counts) if counts else NumericPart(name, member))
+            self.unreadable.pop(name, None)  # a member of another kind, without the suffix
+            if name in collections:
+                counts = members[collections[name]].copy()
+                self._add(ListPart(self.path, name, member, counts, collections[name]))
+            else:
+                self._add(NumericPart(name, member))
         if not self.columns:
             objects = [name for name, member in members.items() if member.problem]
             why = f" ({objects[0]} is {members[objects[0]].problem})" if objects else ""
@@ -94,38 +91,11 @@ class NpzReader(FileReader):
         entry = members.pop(METADATA, None)
         if entry is None:
             return {}
-        self.unreadable[METADATA] = "text"
         if entry.dtype.kind != "U" or entry.shape or entry.dtype.itemsize > MOST_METADATA:
             members[METADATA] = entry
             return {}
-        try:
-            content = json.loads(str(entry.scalar()))
-        except ValueError:
-            return {}
-        if not (isinstance(content, dict) and "collidekit_events" in content):
-            return {}
-        try:
-            counts = {name: str(about["count"]) for name, about in content["collections"].items()}
-            padded = {name: about["collection"] for name, about in content["columns"].items() if "collection" in about}
-            found = {name: counts[collection] for name, collection in padded.items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise BadFileError(f"{self.path}: its metadata is incomplete ({error}); write the file again") from None
-        for name, count in found.items():
-            problem = self._wrong_list(members.get(name), members.get(count))
-            if problem:
-                raise BadFileError(f"{self.path}: its metadata says that {count} counts {name}, but {problem}")
-        return found
-
-    @staticmethod
-    def _wrong_list(member: Member | None, counts: Member | None) -> str:
-        """Return what is wrong with a padded list and its counts; nothing where they fit together."""
-        if member is None or counts is None:
-            return "one of them is not there"
-        if member.problem or len(member.shape) != 2 or number(member.dtype) is None:
-            return f"the list is {member.problem or f'{member.dtype} of shape {member.shape}'}"
-        if counts.problem or len(counts.shape) != 1 or counts.dtype.kind not in "iu":
-            return f"the counts are {counts.problem or f'{counts.dtype} of shape {counts.shape}'}"
-        return ""
+        self.unreadable[METADATA] = "text"
+        return counts_of_lists(self.path, str(entry.scalar()), members) or {}
 
     def _add(self, part: Part) -> None:
         self.unreadable |= part.unreadable
@@ -162,23 +132,3 @@ class NpzReader(FileReader):
     def close(self) -> None:
         self._archive.close()
         self._bytes.close()
-
-
-class ListPart:
-    """(N, L) with a column of counts (N,) -> lists of these lengths."""
-
-    def __init__(self, path: str, name: str, member: Member, counts: Member) -> None:
-        self.path, self.name, self._counts = path, name, counts.copy()
-        self.columns = {name: f"var * {number(member.dtype)}"}
-        self.unreadable: dict[str, str] = {}
-        self.datasets: list[Any] = [member]
-
-    def read(self, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
-        values: NDArray[Any] = self.datasets[0][start:stop]
-        counts = self._counts[start:stop]
-        if len(wrong := np.flatnonzero((counts < 0) | (counts > values.shape[1]))):
-            raise BadFileError(
-                f"{self.path}: row {start + wrong[0]}: {self._counts.name} is {counts[wrong[0]]}, and {self.name} has room for "
-                f"{values.shape[1]}; write the file again"
-            )
-        return {self.name: lists(values, np.arange(values.shape[1]) < counts[:, None])}

@@ -1,0 +1,77 @@
+"""Padded lists of files that ``collidekit export-events`` wrote: their metadata says which column counts their entries."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from collidekit.readers.base import BadFileError
+from collidekit.readers.flatten import number
+from collidekit.readers.hdf5_parts import lists
+
+METADATA = "metadata"
+"""The name of the array or dataset that holds the metadata."""
+MOST_METADATA = 1 << 26
+"""Bytes of the metadata."""
+
+
+def counts_of_lists(path: str, text: str, arrays: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return the column of counts of each padded list; None where the metadata is not that of exported events.
+
+    ``arrays`` are all arrays of the file, with ``shape`` and ``dtype``; what does not fit the metadata is an error.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    if not (isinstance(content, dict) and "collidekit_events" in content):
+        return None
+    try:
+        counts = {name: str(about["count"]) for name, about in content["collections"].items()}
+        padded = {name: about["collection"] for name, about in content["columns"].items() if "collection" in about}
+        found = {name: counts[collection] for name, collection in padded.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadFileError(f"{path}: its metadata is incomplete ({error}); write the file again") from None
+    for name, count in found.items():
+        problem = _wrong_list(arrays.get(name), arrays.get(count))
+        if problem:
+            raise BadFileError(f"{path}: its metadata says that {count} counts {name}, but {problem}")
+    return found
+
+
+def _wrong_list(values: Any, counts: Any) -> str:
+    """Return what is wrong with a padded list and its counts; nothing where they fit together."""
+    if values is None or counts is None:
+        return "one of them is not there"
+    problem = getattr(values, "problem", "")
+    if problem or len(values.shape) != 2 or number(values.dtype) is None:
+        return f"the list is {problem or f'{values.dtype} of shape {values.shape}'}"
+    problem = getattr(counts, "problem", "")
+    if problem or len(counts.shape) != 1 or counts.dtype.kind not in "iu":
+        return f"the counts are {problem or f'{counts.dtype} of shape {counts.shape}'}"
+    if values.shape[0] != counts.shape[0]:
+        return f"they have {counts.shape[0]:,} and {values.shape[0]:,} rows"
+    return ""
+
+
+class ListPart:
+    """(N, L) with a column of counts (N,) -> lists of these lengths."""
+
+    def __init__(self, path: str, name: str, values: Any, counts: Any, counted_by: str) -> None:
+        self.path, self.name, self._counts, self._counted_by = path, name, counts, counted_by
+        self.columns = {name: f"var * {number(values.dtype)}"}
+        self.unreadable: dict[str, str] = {}
+        self.datasets: list[Any] = [values]
+
+    def read(self, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+        values: NDArray[Any] = self.datasets[0][start:stop]
+        counts = self._counts[start:stop]
+        if len(wrong := np.flatnonzero((counts < 0) | (counts > values.shape[1]))):
+            raise BadFileError(
+                f"{self.path}: row {start + wrong[0]}: {self._counted_by} is {counts[wrong[0]]}, and {self.name} has room for "
+                f"{values.shape[1]}; write the file again"
+            )
+        return {self.name: lists(values, np.arange(values.shape[1]) < counts[:, None])}
