@@ -21,6 +21,7 @@ from collidekit.dataset.parts import Folds, Split
 from collidekit.dataset.rows import build_rows, columns_of
 from collidekit.errors import CollidekitError
 from collidekit.readers import open_file
+from collidekit.starter.starter import start_analysis
 
 ANALYSIS = """
 selection: jet_pt > 10
@@ -152,6 +153,17 @@ def test_the_same_inputs_come_back(file: str, tmp_path: Path, suffix: str) -> No
         inside += position >= 0
     assert inside > 50
     assert any("leaves them out: -1" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_init_knows_what_is_truth(file: str, tmp_path: Path, suffix: str) -> None:
+    made = export_events(make_plan(ANALYSIS), file, tmp_path / f"e.{suffix}")
+    started = start_analysis([str(made.path)], tmp_path / "start.yaml")
+    truth = {column.name for column in made.columns if column.key[0] in ("truth", "member")}
+    assert "a_b" in truth
+    assert {*truth, "file", "entry"} == set(started.positions)
+    features = {f.expression for entry in started.analysis.inputs.values() for f in entry.features}
+    assert not features & {*truth, "file", "entry"}
 
 
 def test_padded_arrays(file: str, tmp_path: Path) -> None:

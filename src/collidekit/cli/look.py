@@ -60,8 +60,8 @@ def init(
     if made.positions:
         more = ", ..." if len(made.positions) > 6 else ""
         console.print(
-            f"Note     positions of decay products ({literal(', '.join(made.positions[:6]))}{more}) are left out: give SPANet's event file "
-            "first, [cyan]collidekit init event.yaml FILES[/cyan], or write a target with `parents`"
+            f"Note     the truth in the files ({literal(', '.join(made.positions[:6]))}{more}) is left out: write targets that learn it, or give "
+            "SPANet's event file first, [cyan]collidekit init event.yaml FILES[/cyan]"
         )
     if made.unreadable:
         console.print(

@@ -18,16 +18,37 @@ MOST_METADATA = 1 << 26
 """Bytes of the metadata."""
 
 
+NO_INPUT = ("truth", "member", "file", "entry")
+"""Kinds of columns that are no inputs: truth of rows and of constituents, and where a row comes from."""
+
+
+def no_inputs(text: str) -> set[str]:
+    """Return the columns that the metadata of exported events calls no inputs; nothing for other texts."""
+    columns = (_content(text) or {}).get("columns")
+    if not isinstance(columns, dict):
+        return set()
+    kinds = {
+        name: str(about.get("from", "")).split(" ")[0] for name, about in columns.items() if isinstance(about, dict)
+    }
+    return {name for name, kind in kinds.items() if kind in NO_INPUT}
+
+
+def _content(text: str) -> dict[str, Any] | None:
+    """Return the metadata of exported events; None for any other text."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and "collidekit_events" in content else None
+
+
 def counts_of_lists(path: str, text: str, arrays: Mapping[str, Any]) -> dict[str, str] | None:
     """Return the column of counts of each padded list; None where the metadata is not that of exported events.
 
     ``arrays`` are all arrays of the file, with ``shape`` and ``dtype``; what does not fit the metadata is an error.
     """
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return None
-    if not (isinstance(content, dict) and "collidekit_events" in content):
+    content = _content(text)
+    if content is None:
         return None
     try:
         counts = {name: str(about["count"]) for name, about in content["collections"].items()}

@@ -12,7 +12,7 @@ import h5py
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, SeveralTreesError, bad_file, check, is_url, open_binary
-from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists
+from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists, no_inputs
 from collidekit.readers.hdf5_parts import Part, part_of
 from collidekit.readers.pandas_table import PandasPart, is_pandas
 from collidekit.readers.spanet import datasets_of, find_layout, is_spanet
@@ -115,7 +115,9 @@ class Hdf5Reader(FileReader):
             return {}
         if entry.id.get_storage_size() > MOST_METADATA:
             return {}
-        return counts_of_lists(self.path, entry.asstr(errors="replace")[()], found) or {}
+        text = entry.asstr(errors="replace")[()]
+        self.truth |= no_inputs(text)
+        return counts_of_lists(self.path, text, found) or {}
 
     def _find_spanet(self, found: dict[str, Any]) -> int:
         """``_find`` of a file in SPANet's layout."""

@@ -8,7 +8,7 @@ import awkward as ak
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary, unopened
-from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists
+from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists, no_inputs
 from collidekit.readers.hdf5_parts import NumericPart, Part
 from collidekit.readers.npz_member import Member
 
@@ -95,7 +95,9 @@ class NpzReader(FileReader):
             members[METADATA] = entry
             return {}
         self.unreadable[METADATA] = "text"
-        return counts_of_lists(self.path, str(entry.scalar()), members) or {}
+        text = str(entry.scalar())
+        self.truth |= no_inputs(text)
+        return counts_of_lists(self.path, text, members) or {}
 
     def _add(self, part: Part) -> None:
         self.unreadable |= part.unreadable

@@ -40,7 +40,7 @@ class Started:
     looked_at: int
     class_counts: dict[str, int]
     positions: list[str]
-    """Positions of decay products in the files, which are left out."""
+    """Columns that the files call truth, such as positions of decay products; they are left out."""
     unreadable: list[str]
     """Columns that cannot be read here, such as those of unsplit objects that uproot does not know."""
 
@@ -54,7 +54,7 @@ class Look:
     rows: int
     """Number of rows in the files."""
     positions: list[str]
-    """Positions of decay products, which are not read."""
+    """Columns that the files call truth, which are not read."""
     unreadable: list[str]
     """Columns that cannot be read here."""
 
