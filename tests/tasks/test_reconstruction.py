@@ -272,6 +272,11 @@ def test_truth_that_is_not_in_the_files_is_said_before_the_training(
     toys.write_table(tmp_path / "events.parquet", ak.without_field(sample(50), "truth_top_eta"))
     with pytest.raises(CollidekitError, match=r"there is no branch or variable 'truth_top_eta' in .*events.parquet"):
         ReconstructionTask(**given).look_first()
+    toys.write_table(tmp_path / "whole.parquet", sample(50))
+    Register.clear_instance_cache()
+    both = {**given, "test_filelist": ("whole.parquet", "events.parquet")}
+    with pytest.raises(CollidekitError, match=r"there is no branch or variable 'truth_top_eta' in .*events.parquet"):
+        ReconstructionTask(**both).look_first()
 
 
 def test_new_keys_at_their_default_leave_old_outputs_where_they_are() -> None:

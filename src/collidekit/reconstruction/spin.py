@@ -75,17 +75,17 @@ def spin_marker(cosine: Floats, weights: Floats | None = None) -> tuple[float, f
     """Return D = -3 <c_hel> and its statistical error, from c_hel (N,) and weights (N,); weights 1 where none are given.
 
     Pairs are entangled where D < -1/3 (arXiv 2003.02280). The distribution of c_hel is (1 - D c) / 2. Events with a NaN
-    are left out; the error is that of a weighted mean. NaN where nothing is left or the weights sum to zero.
+    are left out; the error is that of a weighted mean. NaN where nothing is left or the sum of the weights is not above 0.
     """
     cosine = np.asarray(cosine, dtype=np.float64)
     weights = np.ones_like(cosine) if weights is None else np.asarray(weights, dtype=np.float64)
     there = np.isfinite(cosine) & np.isfinite(weights)
     cosine, weights = cosine[there], weights[there]
     total = float(weights.sum())
-    if not total:
+    if total <= 0:
         return float("nan"), float("nan")
     mean = float((weights * cosine).sum() / total)
-    error = float(np.sqrt((weights**2 * (cosine - mean) ** 2).sum()) / abs(total))
+    error = float(np.sqrt((weights**2 * (cosine - mean) ** 2).sum()) / total)
     return -3 * mean, 3 * error
 
 

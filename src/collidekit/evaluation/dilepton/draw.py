@@ -99,7 +99,7 @@ def draw_spin(folder: Path, sample: Sample, found: Sequence[SpinLine], note: str
             if lines:
                 points[name] = (np.array([e.d for e in lines]), np.array([e.d_error for e in lines]))
         truth = points.pop(TRUTH)
-        stem = folder / f"spin_{kind.replace(' ', '_')}"
+        stem = folder / f"spin_correlation_{kind.replace(' ', '_')}"
         label = f"{MASS} of truth or method [GeV]"
         plot_methods(
             stem, texts, label, [(f"D before correction, {kind}", points)], list(sample.methods), note, truth=truth

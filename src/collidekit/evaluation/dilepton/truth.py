@@ -29,10 +29,10 @@ class Truth:
 
 
 def check_truth(plan: Plan, files: Sequence[str]) -> None:
-    """Raise CollidekitError where the first of the files does not hold the branches that ``dilepton`` names."""
+    """Raise CollidekitError where one of the files does not hold the branches that ``dilepton`` names."""
     used = plan.under("dilepton")
-    if used and files and not plan.analysis.processor:
-        with open_file(files[0], plan.analysis.source) as reader:
+    for path in files if used and not plan.analysis.processor else ():
+        with open_file(path, plan.analysis.source) as reader:
             plan.columns_of_expressions(used, reader.columns, reader.path)
 
 
