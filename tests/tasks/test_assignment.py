@@ -135,6 +135,9 @@ def test_jets_in_another_order_are_the_same_jets(files: Callable[..., dict[str, 
     toys.write_table(tmp_path / "turned.parquet", turned)
     done = CliRunner().invoke(app, ["predict", str(folder), "turned.parquet", "-o", "out.parquet"])
     assert done.exit_code == 0, done.output
+    assert "whole event" not in done.output, "the truth is not known"
+    told = CliRunner().invoke(app, ["predict", str(folder), "test.parquet", "-o", "told.parquet"])
+    assert "whole event" in told.output
     known = Predictions.read(InferenceTask(**settings).folder / "predictions.parquet")
     found = Predictions.read(tmp_path / "out.parquet")
     assert (found.true_positions["top_b"] == -2).all()

@@ -17,7 +17,7 @@ from collidekit import __version__
 from collidekit.bundle.card import open_marks, write_card
 from collidekit.bundle.training_facts import training_facts
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.assignment import Found, measure_assignment, right_rows
+from collidekit.evaluation.assignment import Found, measure_assignments
 from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator
 from collidekit.evaluation.residuals import Residuals, measure_residuals
 from collidekit.files import plain, write_text
@@ -184,12 +184,7 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
     predictions = found["the model"]
     names = predictions.discriminators_with_truth()
     values = predictions.values_with_truth()
-    assignments = [
-        found
-        for name, target in loaded["the model"].analysis.assignments.items()
-        if right_rows(predictions, target).known.any()
-        for found in measure_assignment(predictions, name, target)
-    ]
+    assignments = measure_assignments(predictions, loaded["the model"].analysis.assignments)
     if not names and not values and not assignments:
         raise CollidekitError(
             f"{test_files[0]}: no discriminator of analysis {loaded['the model'].analysis.name!r} has both signal and background rows "

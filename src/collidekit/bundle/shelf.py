@@ -7,6 +7,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.assignment import EVENT
 from collidekit.evaluation.numbers import with_error
 from collidekit.plain_text import literal, without_controls
 from collidekit.shipped import shipped_models
@@ -15,6 +16,7 @@ from collidekit.training.model_folder import CARD, DESCRIPTION, check_inside, re
 
 GAP, LEAST_DATA = 2, 20
 """Between columns, and for a column of data, in characters."""
+SCORE = "AUC or efficiency"
 
 
 def show_models(console: Console) -> None:
@@ -26,8 +28,8 @@ def show_models(console: Console) -> None:
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     rows = [(name, *_cells(read_description(folder / DESCRIPTION))) for name, folder in models.items()]
     room = console.width
-    for title, cells in zip(("name", "parameters", "MB", "AUC"), zip(*rows, strict=True), strict=False):
-        table.add_column(title, justify="left" if title in ("name", "AUC") else "right", no_wrap=True)
+    for title, cells in zip(("name", "parameters", "MB", SCORE), zip(*rows, strict=True), strict=False):
+        table.add_column(title, justify="left" if title in ("name", SCORE) else "right", no_wrap=True)
         room -= GAP + max(len(line) for cell in (title, *cells) for line in cell.splitlines())
     if room >= LEAST_DATA:  # the card has all that is known of the data
         table.add_column("data", no_wrap=True, overflow="ellipsis", width=room)
@@ -45,6 +47,10 @@ def _cells(description: dict[str, Any]) -> tuple[str, ...]:
     scores = description.get("scores", ())
     several = len(scores) > 1
     lines = [f"{s['name'] + ' ' if several else ''}{with_error(s['auc'], s['auc_error'])}" for s in scores]
+    for entry in description.get("assignments", ()):
+        if entry["what"] == EVENT and entry["complete"]:
+            efficiency = with_error(entry["complete"]["value"], entry["complete"]["error"])
+            lines.append(f"{entry['target']} {efficiency}")
     measured = "\n".join(lines) or "not measured"
     return (
         f"{network.get('parameters', 0):,}",

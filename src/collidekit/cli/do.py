@@ -173,7 +173,7 @@ def predict(
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
 
     Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
-    may be absent; where it is there, the AUC is shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
+    may be absent; where it is there, AUC, residuals and efficiencies of assignments are shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
     with the analysis that it was trained with. Rows that a tagger has learned from are counted; with the members of folds (or
     the folder of their report) each such row is predicted by the member that did not see it.
 
@@ -218,4 +218,10 @@ def predict(
         spreads, densities = measure_uncertainties(done.predictions, names), measure_densities(done.predictions)
         for table in uncertainty_tables(spreads, densities):
             console.print(table)
+    if done.assignments:
+        from collidekit.evaluation.assignment import measure_assignments
+        from collidekit.tasks.assignment import assignment_table
+
+        if found := measure_assignments(done.predictions, done.assignments):
+            console.print(assignment_table(found))
     console.print(f"[bold green]Predictions[/bold green]: {literal(done.path)}")

@@ -1,5 +1,6 @@
 """Efficiency of assignments: how often all decay products of a parent, and of the whole event, are found."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -119,6 +120,16 @@ def measure_assignment(predictions: Predictions, name: str, target: Assignment) 
             of_complete = efficiency(right[complete], weights[complete])
         found.append(Found(name, what, of_complete, efficiency(right[known], weights[known])))
     return found
+
+
+def measure_assignments(predictions: Predictions, targets: Mapping[str, Assignment]) -> list[Found]:
+    """Return the efficiencies of each target whose truth is known for some events."""
+    return [
+        found
+        for name, target in targets.items()
+        if right_rows(predictions, target).known.any()
+        for found in measure_assignment(predictions, name, target)
+    ]
 
 
 def assignment_in_bins(

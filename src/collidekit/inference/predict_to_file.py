@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 
 from collidekit.analysis.load import read_analysis
 from collidekit.analysis.scope import Plan
+from collidekit.analysis.targets import Assignment
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
@@ -37,6 +38,8 @@ class Predicted:
     """What NaN and infinity in the files cost, and which rows a model knows from its training."""
     warning: str = ""
     """Rows that were learned from; empty where there are none."""
+    assignments: Mapping[str, Assignment] = field(default_factory=dict)
+    """The targets of the model that are assignments."""
 
     @property
     def rate(self) -> float:
@@ -88,4 +91,5 @@ def predict_to_file(
     shown = (
         members if others and used is None else {}
     )  # on rows of folds each member would be judged by what it learned
-    return Predicted(output, predictions, seconds, skipped, shown, notes, seen.warning())
+    assignments = next(iter(loaded.values())).analysis.assignments
+    return Predicted(output, predictions, seconds, skipped, shown, notes, seen.warning(), assignments)
