@@ -154,8 +154,16 @@ targets:
   numbers: {values: {v: jet_mass * 2}, unit: GeV, scale: robust, loss: mae, weight: 5}
   nus: {values: {n1: label, n2: label, n3: label, n4: label, n5: label, n6: label}}
   tops: {collection: constituents, parents: {a: {b: label * 0}, c: {b: {index: label - 2}}}, partners: {a: "leptons[0]"}, weight: 7}
+  move: {values: {m_px: label, m_py: label, m_pz: label}, unit: GeV, w_mass: {weight: 0.1, leptons: ["leptons[0]"]}}
+  some: {values: {s: label}, estimate: quantiles, quantiles: [0.1, 0.5, 0.9]}
+  bars: {values: {h: label}, estimate: binned, bins: 5}
+  flow: {values: {f: label}, estimate: flow, draws: 50}
   more: {collection: constituents, parents: {p: {x: label, y: label}}, symmetries: [[p.x, p.y]]}
-dilepton: {assignment: tops, leptons: leptons, charge: lep_q, b_tag: part_x, met: [jet_pt, jet_pt], neutrinos: nus, mass: v}
+dilepton:
+  {assignment: tops, leptons: leptons, charge: lep_q, b_tag: part_x, met: [jet_pt, jet_pt], neutrinos: nus, mass: v,
+  truth: {top: [label, 1, 1, 1], antitop: [label, 2, 2, 2], w_plus: [label, 3, 3, 3], w_minus: [label, 4, 4, 4],
+  lepton_plus: [label, 5, 5, 5], lepton_minus: [label, 6, 6, 6]}, spin_weights: {a: weight, b: label}, mass_bins: [300],
+  given: {tool: [label, label, label, 7, 7, 7]}}
 weight: weight
 processes: {toys: {files: "*.root", weight: 2}, others: {files: "*.parquet"}}
 class_weights: {signal: 2}
@@ -194,17 +202,23 @@ CHANGES: dict[str, tuple[str, str]] = {
     "SameOrigin.same": ("part_x * 0,", "part_y * 0,"), "SameOrigin.weight": ("weight: 4}", "weight: 3}"),
     "Regression.values": ("{v: jet_mass * 2}", "{v: jet_mass}"), "Regression.unit": ("unit: GeV, scale", "unit: MeV, scale"),
     "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
-    "Regression.weight": ("weight: 5}", "weight: 6}"),
+    "Regression.weight": ("weight: 5}", "weight: 6}"), "Regression.estimate": ("{values: {s: label}, estimate: quantiles", "{values: {s: label}, estimate: value"),
+    "Regression.quantiles": ("[0.1, 0.5, 0.9]", "[0.2, 0.5, 0.9]"), "Regression.bins": ("bins: 5", "bins: 6"), "Regression.draws": ("draws: 50", "draws: 51"),
+    "Regression.w_mass": (', w_mass: {weight: 0.1, leptons: ["leptons[0]"]}', ""), "WMass.weight": ("weight: 0.1", "weight: 0.2"),
+    "WMass.leptons": ('leptons: ["leptons[0]"]', 'leptons: ["leptons[1]"]'),
     "Assignment.collection": ("tops: {collection: constituents", "tops: {collection: leptons"),
     "Assignment.parents": ("a: {b: label * 0}", "a: {b: label - 3}"), "Assignment.symmetries": (", symmetries: [[p.x, p.y]]", ""),
-    "Assignment.partners": ("leptons[0]", "leptons[1]"), "Assignment.weight": ("weight: 7}", "weight: 8}"),
+    "Assignment.partners": ('partners: {a: "leptons[0]"}', 'partners: {a: "leptons[1]"}'), "Assignment.weight": ("weight: 7}", "weight: 8}"),
+    "Assignment.focal": ("weight: 7}", "weight: 7, focal: 2}"), "Assignment.exclusivity": ("weight: 7}", "weight: 7, exclusivity: 0.1}"),
     "Slot.index": ("{index: label - 2}", "{index: label - 3}"), "Slot.collection": ("{index: label - 2}", "{index: label - 2, collection: leptons}"),
-    "Analysis.dilepton": (
-        "dilepton: {assignment: tops, leptons: leptons, charge: lep_q, b_tag: part_x, met: [jet_pt, jet_pt], neutrinos: nus, mass: v}\n", ""
-    ),
+    "Analysis.dilepton": (BASE[BASE.index("dilepton:") : BASE.index("weight: weight")], ""),
     "Dilepton.assignment": ("assignment: tops", "assignment: topz"), "Dilepton.leptons": ("leptons: leptons,", "leptons: constituents,"),
     "Dilepton.charge": ("charge: lep_q", "charge: lep_r"), "Dilepton.b_tag": ("b_tag: part_x", "b_tag: part_r"),
     "Dilepton.met": ("[jet_pt, jet_pt]", "[jet_pt, jet_mass]"), "Dilepton.neutrinos": (", neutrinos: nus", ""), "Dilepton.mass": (", mass: v", ""),
+    "Dilepton.given": ("7, 7, 7]", "7, 7, 8]"), "Dilepton.spin_weights": ("b: label}", "b: label + 1}"), "Dilepton.mass_bins": ("[300]", "[301]"),
+    "Dilepton.truth": ("2, 2, 2]", "2, 2, label]"), "DileptonTruth.top": ("1, 1, 1]", "1, 1, 9]"), "DileptonTruth.antitop": ("2, 2, 2]", "2, 2, 9]"),
+    "DileptonTruth.w_plus": ("3, 3, 3]", "3, 3, 9]"), "DileptonTruth.w_minus": ("4, 4, 4]", "4, 4, 9]"),
+    "DileptonTruth.lepton_plus": ("5, 5, 5]", "5, 5, 9]"), "DileptonTruth.lepton_minus": ("6, 6, 6]", "6, 6, 9]"),
     "Analysis.weight": ("weight: weight", "weight: weight * weight"), "Analysis.processes": ("toys:", "toy:"),
     "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2}, others", "weight: 3}, others"),
     "Analysis.class_weights": ("class_weights: {signal: 2}", "class_weights: {signal: 3}"),
