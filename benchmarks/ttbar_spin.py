@@ -53,7 +53,7 @@ def simulate(events: int, seed: int, energy: float) -> tuple[np.ndarray, np.ndar
     """Tops (N, 2, 4), leptons (N, 2, 4), and whether each pair is from gg."""
     tops, leptons, is_gg = [], [], []
     for count, particles, pairs in generate_top_pairs(
-        energy, w_decays(LEPTONS), np.random.default_rng(seed), PARTONS_ONLY
+        energy, (*w_decays(LEPTONS), *PARTONS_ONLY), np.random.default_rng(seed)
     ):
         tops.append(momenta(particles, pairs.top))
         leptons.append(momenta(particles, pairs.products[..., 0]))

@@ -1,7 +1,9 @@
 """Outputs below a results folder: who refers to whom, what may go, and that nothing else ever goes."""
 
+import importlib
 import json
 import os
+import pkgutil
 import shutil
 import time
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from collidekit import tasks
 from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError
 from collidekit.outputs import find as found
@@ -67,14 +70,16 @@ def clean(results: Path, checkpoints: bool = False) -> None:
 
 
 def _tasks(kind: type[AnalysisTask] = AnalysisTask) -> set[type[AnalysisTask]]:
+    for module in pkgutil.iter_modules(tasks.__path__, "collidekit.tasks."):
+        importlib.import_module(module.name)
     below = set(kind.__subclasses__()).union(*(_tasks(cls) for cls in kind.__subclasses__()))
     return {cls for cls in below if cls.__module__.startswith("collidekit.")}
 
 
 def test_every_task_with_an_output_is_known_with_its_number_of_versions() -> None:
-    tasks = [task for task in _tasks() if not task.exclude_index and not issubclass(task, pipelines.Pipeline)]
+    with_output = [task for task in _tasks() if not task.exclude_index and not issubclass(task, pipelines.Pipeline)]
     counts = {}
-    for task in tasks:
+    for task in with_output:
         versions = task.versions_in_path(
             SimpleNamespace(
                 dataset_version=1, training_version=1, test_dataset_version=1, test_attack_settings=AttackSettings()

@@ -21,7 +21,7 @@ BATCHES = 20
 def batches() -> list[tuple[Particles, TopPairs]]:
     """2,000 dileptonic top pairs at parton level."""
     pytest.importorskip("pythia8mc")
-    source = generate_top_pairs(13.0, w_decays(LEPTONS), np.random.default_rng(1), PARTONS_ONLY)
+    source = generate_top_pairs(13.0, (*w_decays(LEPTONS), *PARTONS_ONLY), np.random.default_rng(1))
     return [next(source)[1:] for _ in range(BATCHES)]
 
 

@@ -51,6 +51,15 @@ def test_a_flipped_weight_is_named_damage(best: Path, tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "damaged.pt")
 
 
+def test_a_flipped_name_of_the_checksum_is_damage(best: Path, tmp_path: Path) -> None:
+    """It is no checkpoint of a version that wrote none."""
+    content = bytearray((best.parent / "last.pt").read_bytes())
+    content[content.index(b"checksum")] ^= 4
+    (tmp_path / "damaged.pt").write_bytes(content)
+    with pytest.raises(CollidekitError, match=r"damaged.pt: is damaged"):
+        load_content(tmp_path / "damaged.pt")
+
+
 def test_one_without_a_checksum_loads(best: Path, tmp_path: Path) -> None:
     content = load_content(best)
     del content["code"]
