@@ -234,11 +234,13 @@ def test_the_table_of_what_ships(
     assert "not measured" in lines["toys/unknown"]
     assert "collidekit predict toys/pfn FILES" in text
     assert "a toy" in shown(show_card, "toys/pfn")
-    monkeypatch.setattr(shipped, "_shipped", real)
-    assert re.search(r"^ttbar-dilepton/pair_transformer .* tops 0\.7652 ± 0\.0050", shown(show_models), re.MULTILINE)
     (shelf / "toys" / "pfn" / "README.md").unlink()
     with pytest.raises(CollidekitError, match=r"README.md: there is no card"):
         show_card("toys/pfn", Console(quiet=True))
+
+
+def test_the_table_shows_the_efficiency_of_assignments() -> None:
+    assert re.search(r"^ttbar-dilepton/pair_transformer .* tops 0\.7652 ± 0\.0050", shown(show_models), re.MULTILINE)
 
 
 def test_without_models_the_table_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
