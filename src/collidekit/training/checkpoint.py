@@ -34,6 +34,7 @@ from collidekit.trust import check_code, check_packages, code_of
 
 FORMAT = 1
 _KEYS = {"analysis", "config", "epoch", "tagger", "state"}
+_KNOWN = {*_KEYS, "collidekit", "code", "learned_from", "temperature"}
 
 
 @dataclass
@@ -183,8 +184,9 @@ def load_content(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("collidekit") != FORMAT or not content.keys() >= _KEYS:
         raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")
     checksum = content.pop("checksum", None)
-    is_early = checksum is None and "code" not in content  # a version that wrote no checksum
-    if not is_early and checksum != content_checksum(content):
+    # without one it is of an early version, unless it is the name of the checksum that is damaged
+    is_whole = content.keys() <= _KNOWN if checksum is None else checksum == content_checksum(content)
+    if not is_whole:
         raise CollidekitError(
             f"{path}: is damaged: its content does not have the checksum that was written with it; copy it again, or go on "
             "from an earlier checkpoint"
