@@ -115,12 +115,20 @@ def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
         ),
         ({"activation": "gelo"}, r"network pfn: there is no activation 'gelo' \(did you mean 'gelu'"),
         ({"f": "wide"}, r"network pfn with options .*wide"),
+        ({"dropout": "half"}, r"network pfn: dropout: must be a number, got 'half'"),
+        ({"dropout": True}, r"network pfn: dropout: must be a number, got True"),
         ({"dropout": 2.0}, r"network pfn with options .*: ValueError: dropout probability"),
     ],
 )
 def test_wrong_options(dataset: Dataset, options: dict[str, object], message: str) -> None:
     with pytest.raises(CollidekitError, match=message):
         build_network("pfn", dataset.analysis.inputs, 2, options)
+
+
+@pytest.mark.parametrize("value", ["0x20", 32.0, True, None, [32]])
+def test_a_width_is_a_whole_number(dataset: Dataset, value: object) -> None:
+    with pytest.raises(CollidekitError, match=r"network transformer_small: width: must be a whole number, got "):
+        build_network("transformer_small", dataset.analysis.inputs, 2, {"width": value})
 
 
 def test_network_in_half_precision_behind_a_scaling_in_full(tagger: Tagger, batch: Batch) -> None:

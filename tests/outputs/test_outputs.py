@@ -70,13 +70,13 @@ def clean(results: Path, checkpoints: bool = False) -> None:
 
 
 def _tasks(kind: type[AnalysisTask] = AnalysisTask) -> set[type[AnalysisTask]]:
-    for module in pkgutil.iter_modules(tasks.__path__, "collidekit.tasks."):
-        importlib.import_module(module.name)
     below = set(kind.__subclasses__()).union(*(_tasks(cls) for cls in kind.__subclasses__()))
     return {cls for cls in below if cls.__module__.startswith("collidekit.")}
 
 
 def test_every_task_with_an_output_is_known_with_its_number_of_versions() -> None:
+    for module in pkgutil.iter_modules(tasks.__path__, "collidekit.tasks."):
+        importlib.import_module(module.name)
     with_output = [task for task in _tasks() if not task.exclude_index and not issubclass(task, pipelines.Pipeline)]
     counts = {}
     for task in with_output:

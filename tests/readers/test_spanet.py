@@ -11,7 +11,7 @@ import pytest
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, open_file
-from collidekit.readers.hdf5 import BATCH
+from collidekit.readers.hdf5_parts import BATCH
 from collidekit.readers.spanet import padded_lengths
 
 N, JETS, LEPTONS = 300, 8, 3

@@ -1,4 +1,4 @@
-"""Where a dileptonic top pair stands among the inputs, for the classical methods of reconstruction."""
+"""The key ``dilepton`` of an analysis file: the inputs and truth that classical methods of reconstruction need."""
 
 # ruff: noqa: RUF012 - pydantic copies the defaults
 

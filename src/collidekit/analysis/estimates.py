@@ -1,4 +1,4 @@
-"""What a regression gives for each of its values: one number, or a distribution in one of four forms."""
+"""The estimates of a regression: one number for each value, or a distribution in one of four forms."""
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal

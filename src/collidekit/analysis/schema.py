@@ -402,7 +402,7 @@ class Analysis(Strict):
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """What the targets that are values of rows give for each value."""
+        """The estimate of each regression, by the name of the target."""
         return {name: target.estimate for name, target in self.regressions.items()}
 
     @property

@@ -139,9 +139,9 @@ class Regression(Kind):
     quantiles: Levels = LEVELS
     """The levels of ``quantiles``."""
     bins: Annotated[int, Field(ge=2, le=1000)] = 10
-    """Of ``binned``: each holds as many training rows."""
+    """Number of bins of ``binned``; each bin holds as many training rows."""
     draws: Annotated[int, Field(ge=FEWEST_DRAWS, le=10_000)] = 128
-    """Of ``flow``, for each row."""
+    """Number of draws of ``flow`` for each row."""
 
     _texts = field_validator("values", mode="before")(as_texts)
 
@@ -179,21 +179,16 @@ class Regression(Kind):
         return {key: value for key, value in found.items() if key not in left_out}
 
     @property
-    def levels(self) -> tuple[float, ...]:
-        """The levels of the quantiles that are given."""
-        return self.quantiles
-
-    @property
     def suffixes(self) -> list[str]:
         """The suffixes of the columns of each value beside ``pred_<value>``."""
-        return suffixes_of(self.estimate, self.levels)
+        return suffixes_of(self.estimate, self.quantiles)
 
     @property
     def outputs(self) -> int:
         """How many outputs the network must have for it."""
         if self.estimate == "flow":
             return CONTEXT
-        numbers = {"gaussian": 2, "quantiles": len(self.levels), "binned": self.bins}
+        numbers = {"gaussian": 2, "quantiles": len(self.quantiles), "binned": self.bins}
         return len(self.values) * numbers.get(self.estimate, 1)
 
     @property

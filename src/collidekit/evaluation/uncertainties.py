@@ -1,4 +1,4 @@
-"""Whether predicted uncertainties are right: coverage and width of intervals, the probability integral transform, log density."""
+"""Quality of predicted uncertainties: coverage and width of intervals, the probability integral transform, log density."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 
 BINS = 20
-"""Of the probability integral transform, where its distribution is known everywhere."""
+"""Number of bins of the probability integral transform, where its distribution is known everywhere."""
 HEADER = ("value", "unit", "estimate", "rows", "interval", "coverage", "mean width")
 DENSITY_HEADER = ("target", "rows", "−log density", "rows of density 0")
 

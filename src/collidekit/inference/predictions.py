@@ -54,7 +54,7 @@ class Predictions:
     truth: Mapping[str, Array] = field(default_factory=dict)
     """True values (N,) of the same names, NaN where one is not known."""
     units: Mapping[str, str] = field(default_factory=dict)
-    """Of the values that have one."""
+    """Uncertainties, by the name of the value."""
     member_values: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     """The values of each member of an ensemble, where they were kept."""
     positions: Mapping[str, Array] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Predictions:
     parent_probabilities: Mapping[str, Array] = field(default_factory=dict)
     """Probabilities (N,) of each ``<parent>_assignment`` and ``<parent>_detection``."""
     uncertainties: Mapping[str, Uncertainty] = field(default_factory=dict)
-    """Of the values that have one."""
+    """Uncertainties, by the name of the value."""
     densities: Mapping[str, Array] = field(default_factory=dict)
     """The negative logarithm (N,) of the joint density at the truth, of each target that has one; NaN where the truth is not known."""
 

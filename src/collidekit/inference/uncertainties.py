@@ -1,4 +1,4 @@
-"""What predictions say of a value beside its estimate: a standard deviation or quantiles, and where the truth lies among them."""
+"""Uncertainties of predicted values: a standard deviation or quantiles, and the probability below the truth."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ class Uncertainty:
     estimate: Estimate
     columns: Mapping[str, Array]
     log: bool = False
-    """Whether a gaussian is one of the logarithm of the value."""
+    """True for a gaussian of the logarithm of the value."""
     pit: Array | None = None
 
     @property
     def form(self) -> str:
-        """What is given, for people: members of an ensemble need the same."""
+        """The estimate and its columns, as text; members of an ensemble need the same."""
         return f"{self.estimate}{' of its logarithm' if self.log else ''} ({', '.join(self.columns)})"
 
     def quantiles(self, value: Array) -> dict[float, Array]:

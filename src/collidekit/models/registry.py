@@ -43,6 +43,10 @@ KIND = Kind("network", Network, "collidekit.models.Network", NETWORKS)
 LARGEST = 10_000_000
 """Number that an option of a network may have."""
 MOST_LAYERS = 1000
+OPTION_KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    int: ((int,), "a whole number"), float: ((int, float), "a number"), bool: ((bool,), "true or false"),
+}  # fmt: skip
+"""Types of a value, by the annotation of the option."""
 
 
 def find_network(name: str) -> type[Network]:
@@ -62,6 +66,15 @@ def _check_option(place: str, value: Any, largest: int) -> None:
         raise CollidekitError(f"{place}: must be a finite number, got {value}")
 
 
+def _check_kind(place: str, value: Any, kind: Any) -> None:
+    """An error for a value that is not of the kind that the signature says, where that is a number or a flag."""
+    if kind not in OPTION_KINDS:
+        return
+    types, wanted = OPTION_KINDS[kind]
+    if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
+        raise CollidekitError(f"{place}: must be {wanted}, got {value!r}")
+
+
 def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str, Any]) -> Network:
     """The network of a name with options, which are checked against its signature."""
     network = find_network(name)
@@ -72,7 +85,9 @@ def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str,
             raise CollidekitError(
                 f"network {name}: no option {key!r}{did_you_mean(key, known)}; known are {', '.join(known)}"
             )
-        _check_option(f"network {name}: {key}", options[key], MOST_LAYERS if key.endswith("layers") else LARGEST)
+        place = f"network {name}: {key}"
+        _check_kind(place, options[key], signature.parameters[key].annotation)
+        _check_option(place, options[key], MOST_LAYERS if key.endswith("layers") else LARGEST)
     try:
         return network(inputs, outputs, **options)
     except CollidekitError as error:

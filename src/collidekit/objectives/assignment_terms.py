@@ -1,4 +1,4 @@
-"""What may be added to the cross entropy of an assignment: a focal factor, and a cost for constituents that are used twice."""
+"""Terms of the loss of an assignment: a focal factor of the cross entropy, and a cost for constituents that are used twice."""
 
 from itertools import combinations
 

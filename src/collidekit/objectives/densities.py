@@ -31,7 +31,7 @@ def density_losses(head: RegressionHead, raw: Tensor, truth: Tensor) -> Tensor:
     if isinstance(head, GaussianHead):
         return gaussian_nll(*head.parts(raw), scaled).mean(dim=1)
     assert isinstance(head, QuantilesHead)
-    return pinball(head.parts(raw), scaled, head.target.levels).mean(dim=1)
+    return pinball(head.parts(raw), scaled, head.target.quantiles).mean(dim=1)
 
 
 def gaussian_nll(mean: Tensor, deviation: Tensor, truth: Tensor) -> Tensor:

@@ -11,11 +11,12 @@ from torch import Tensor
 from collidekit.analysis.targets import Regression, constituent
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.models.heads import RegressionHead
+from collidekit.reconstruction.masses import Masses
 
 if TYPE_CHECKING:
     from collidekit.objectives.targets import TargetLoss
 
-W_MASS = 80.379
+W_MASS = float(Masses().w)
 """Mass of the W boson in GeV."""
 SMALLEST = 0.1
 """Part of the true transverse momentum below which the direction of an estimate counts in proportion: near 0 it is chance."""

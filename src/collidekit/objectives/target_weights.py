@@ -14,11 +14,11 @@ from collidekit.settings import setting
 
 CLASSES = "classes"
 FACTOR = 10.0
-"""How much faster than the network the weights are learned: they are few, and each step sees all rows of a batch."""
+"""Learning rate of the weights over that of the network: they are few, and each step sees all rows of a batch."""
 
 
 class TargetWeightSettings(Strict):
-    """Who decides the weights of targets."""
+    """Settings of the weights of targets in the loss."""
 
     target_weights: Literal["fixed", "learned"] = setting(
         "fixed", "weights of classes and targets in the loss: those of the analysis file, or learned from there on"

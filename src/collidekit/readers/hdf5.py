@@ -13,12 +13,9 @@ from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, SeveralTreesError, bad_file, check, is_url, open_binary
 from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists, no_inputs
-from collidekit.readers.hdf5_parts import Part, part_of
+from collidekit.readers.hdf5_parts import Part, part_of, read_parts
 from collidekit.readers.pandas_table import PandasPart, is_pandas
 from collidekit.readers.spanet import datasets_of, find_layout, is_spanet
-
-BATCH = 8_192
-"""Rows whose padding is in memory at a time."""
 
 MOST_COMPRESSED = 5000
 """Bytes that one byte of a file may stand for; zeros, compressed with gzip, reach 1000."""
@@ -211,19 +208,7 @@ class Hdf5Reader(FileReader):
         return self._rows
 
     def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
-        pieces: dict[str, list[ak.Array]] = {name: [] for name in columns}
-        wanted: dict[int, tuple[Part, list[str]]] = {}
-        for name in columns:
-            wanted.setdefault(id(self._parts[name]), (self._parts[name], []))[1].append(name)
-        for begin in range(start, stop, BATCH):
-            for part, names in wanted.values():
-                try:
-                    arrays = part.read(names, begin, min(begin + BATCH, stop))
-                except Exception as error:
-                    raise bad_file(self.path, error, f"column {names[0]!r}, rows {start} to {stop}, ") from error
-                for name in names:
-                    pieces[name].append(arrays[name])
-        return {name: ak.concatenate(arrays) if len(arrays) > 1 else arrays[0] for name, arrays in pieces.items()}
+        return read_parts(self.path, self._parts, columns, start, stop)
 
     def close(self) -> None:
         self._file.close()

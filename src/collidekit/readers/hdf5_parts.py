@@ -1,6 +1,6 @@
-"""How one HDF5 dataset becomes columns."""
+"""Columns of one array of a file, of HDF5 or NPZ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import awkward as ak
@@ -8,8 +8,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from collidekit.readers.base import bad_file
 from collidekit.readers.flatten import number
 
+BATCH = 8_192
+"""Rows whose padding is in memory at a time."""
 MOST_NUMBERED = 32
 """The members of an (N, M) array are columns of their own up to this M."""
 
@@ -22,6 +25,26 @@ class Part(Protocol):
     datasets: list[Any]
 
     def read(self, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]: ...
+
+
+def read_parts(
+    path: str, parts: Mapping[str, Part], columns: Sequence[str], start: int, stop: int
+) -> dict[str, ak.Array]:
+    """Return rows of columns, each of which is of a part; each part is read once, ``BATCH`` rows at a time."""
+    pieces: dict[str, list[ak.Array]] = {name: [] for name in columns}
+    wanted: dict[int, tuple[Part, list[str]]] = {}
+    for name in columns:
+        wanted.setdefault(id(parts[name]), (parts[name], []))[1].append(name)
+    for begin in range(start, stop, BATCH):
+        end = min(begin + BATCH, stop)
+        for part, names in wanted.values():
+            try:
+                arrays = part.read(names, begin, end)
+            except Exception as error:
+                raise bad_file(path, error, f"column {names[0]!r}, rows {begin} to {end}, ") from error
+            for name in names:
+                pieces[name].append(arrays[name])
+    return {name: ak.concatenate(arrays) if len(arrays) > 1 else arrays[0] for name, arrays in pieces.items()}
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:

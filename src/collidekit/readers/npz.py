@@ -9,11 +9,9 @@ from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import BadFileError, FileReader, bad_file, check, is_url, open_binary, unopened
 from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists, no_inputs
-from collidekit.readers.hdf5_parts import NumericPart, Part
+from collidekit.readers.hdf5_parts import NumericPart, Part, read_parts
 from collidekit.readers.npz_member import Member
 
-BATCH = 8_192
-"""Rows whose padding is in memory at a time."""
 KEPT = 256
 """Blocks of a remote file that are kept, 64 MiB: all its arrays are read side by side."""
 
@@ -112,20 +110,7 @@ class NpzReader(FileReader):
         return self._rows
 
     def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
-        pieces: dict[str, list[ak.Array]] = {name: [] for name in columns}
-        wanted: dict[int, tuple[Part, list[str]]] = {}
-        for name in columns:
-            wanted.setdefault(id(self._parts[name]), (self._parts[name], []))[1].append(name)
-        for begin in range(start, stop, BATCH):
-            end = min(begin + BATCH, stop)
-            for part, names in wanted.values():
-                try:
-                    arrays = part.read(names, begin, end)
-                except Exception as error:
-                    raise bad_file(self.path, error, f"column {names[0]!r}, rows {begin} to {end}, ") from error
-                for name in names:
-                    pieces[name].append(arrays[name])
-        return {name: ak.concatenate(arrays) if len(arrays) > 1 else arrays[0] for name, arrays in pieces.items()}
+        return read_parts(self.path, self._parts, columns, start, stop)
 
     def detour(self, start: int) -> int:
         """The rows before are decompressed, some fifty times as fast as rows are made of them."""

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from collidekit.errors import CollidekitError
 from collidekit.simulation.b_tagging import TAGGED
 from collidekit.simulation.columns import Columns
 from collidekit.simulation.generator import FloatArray, IntArray
 from collidekit.simulation.grouping import padded
 from collidekit.simulation.ttbar_objects import MeasuredJets
+
+MIN_JETS = 6
+"""Jets of an event at least, as many as there are quarks."""
+
+
+def check_settings(max_jets: float, min_bjets: float) -> None:
+    """Raise CollidekitError for lengths of lists, or numbers of b-tagged jets, that cannot be meant."""
+    if max_jets not in range(MIN_JETS, 101):
+        raise CollidekitError(f"max_jets={max_jets:g}: must be a whole number from {MIN_JETS} to 100")
+    if min_bjets not in range(7):
+        raise CollidekitError(f"min_bjets={min_bjets:g}: must be a whole number from 0 to 6")
 
 
 def jet_columns(jets: MeasuredJets, events: int, max_jets: int, name: str) -> Columns:

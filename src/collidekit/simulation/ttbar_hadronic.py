@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from collidekit.errors import CollidekitError
 from collidekit.simulation.columns import Columns, concatenate, take
 from collidekit.simulation.decay_chains import TopPairs, momenta
 from collidekit.simulation.generator import Particles
-from collidekit.simulation.spanet_jets import jet_columns, jets_and_tags
+from collidekit.simulation.spanet_jets import MIN_JETS, check_settings, jet_columns, jets_and_tags
 from collidekit.simulation.ttbar_objects import MeasuredJets, measure_top_pairs
 from collidekit.simulation.ttbar_process import QUARKS, generate_top_pairs, match_jets, select_jets, w_decays
 
-MIN_JETS = 6
 SETTINGS = {"energy": 13.0, "max_jets": 10.0, "min_bjets": 0.0}
 
 
@@ -26,10 +24,7 @@ def ttbar_hadronic(
 
     Of more than `max_jets` jets those with the largest pT are kept, and a target among the others is missing (-1).
     """
-    if max_jets not in range(MIN_JETS, 101):
-        raise CollidekitError(f"max_jets={max_jets:g}: must be a whole number from {MIN_JETS} to 100")
-    if min_bjets not in range(7):
-        raise CollidekitError(f"min_bjets={min_bjets:g}: must be a whole number from 0 to 6")
+    check_settings(max_jets, min_bjets)
     parts: list[Columns] = []
     missing = events
     for count, particles, pairs in generate_top_pairs(energy, w_decays(QUARKS), rng):

@@ -16,7 +16,7 @@ from collidekit.reconstruction import four_momenta as fm
 from collidekit.simulation.columns import Columns, concatenate, take
 from collidekit.simulation.decay_chains import DECAY_PRODUCT, TopPairs, momenta
 from collidekit.simulation.generator import BoolArray, IntArray, Particles
-from collidekit.simulation.spanet_jets import jet_columns, jets_and_tags
+from collidekit.simulation.spanet_jets import MIN_JETS, check_settings, jet_columns, jets_and_tags
 from collidekit.simulation.ttbar_objects import Measured, MeasuredJets, measure_top_pairs
 from collidekit.simulation.ttbar_process import (
     LEPTONS,
@@ -30,7 +30,6 @@ from collidekit.simulation.ttbar_process import (
 PROCESS = ("HiggsSM:gg2Httbar = on", "HiggsSM:qqbar2Httbar = on", "25:onMode = off", "25:onIfMatch = 5 -5")
 HIGGS = 25
 LEPTON_PT, LEPTON_ETA, ISOLATION = 25.0, 2.4, 0.4
-MIN_JETS = 6
 SETTINGS = {"energy": 13.0, "max_jets": 12.0, "min_bjets": 0.0}
 SLOTS = ("ht/b", "ht/q1", "ht/q2", "lt/b", "h/b1", "h/b2")
 
@@ -42,10 +41,7 @@ def tth_semileptonic(
 
     Of more than `max_jets` jets those with the largest pT are kept, and a target among the others is missing (-1).
     """
-    if max_jets not in range(MIN_JETS, 101):
-        raise CollidekitError(f"max_jets={max_jets:g}: must be a whole number from {MIN_JETS} to 100")
-    if min_bjets not in range(7):
-        raise CollidekitError(f"min_bjets={min_bjets:g}: must be a whole number from 0 to 6")
+    check_settings(max_jets, min_bjets)
     parts: list[Columns] = []
     missing = events
     for count, particles, pairs in _generate(energy, rng):

@@ -20,7 +20,6 @@ from collidekit.evaluation.assignment import EVENT, assignment_in_bins
 from collidekit.evaluation.dilepton.evaluate import Part, evaluate_dilepton, unknown_truths
 from collidekit.evaluation.dilepton.events import dilepton_events
 from collidekit.evaluation.dilepton.sample import make_sample
-from collidekit.evaluation.dilepton.sheet import Sheet
 from collidekit.evaluation.dilepton.truth import check_truth, read_truth
 from collidekit.evaluation.plots import plot_assignment
 from collidekit.evaluation.reconstruction import (
@@ -33,6 +32,7 @@ from collidekit.evaluation.reconstruction import (
 )
 from collidekit.evaluation.report.report import Block, Pictures, Section, Text
 from collidekit.evaluation.report.report import Table as Cells
+from collidekit.evaluation.sheet import Sheet
 from collidekit.inference.predict import predict
 from collidekit.inference.predictions import Array
 from collidekit.plain_text import literal

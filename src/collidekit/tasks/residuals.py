@@ -88,7 +88,7 @@ class ResidualTask(PredictionTask):
             return [Residuals.read(entry) for entry in read_sealed(path)["results"]]
 
     def read_uncertainties(self) -> tuple[list[Spreads], list[LogDensity]]:
-        """What was measured of the uncertainties, from the file; empty where there are none."""
+        """Return the measured uncertainties from the file; empty where there are none."""
         path = self.folder / "residuals.json"
         with as_written(path):
             content = read_sealed(path)

@@ -112,7 +112,7 @@ class Start:
 
 
 def _values_of(analysis: Analysis) -> str:
-    """What a head must be for, to be kept: the values of targets of rows, with scale, unit and estimate."""
+    """Return the values of targets of rows, with scale, unit and estimate: a head is kept only where they are the same."""
     targets = analysis.regressions.items()
     found = [
         f"{name} ({', '.join([*t.values, t.scale, *filter(None, [t.unit]), *map(str, t.form)])})" for name, t in targets

@@ -333,11 +333,11 @@ class Training:
         }
 
     def _weights_of_targets(self) -> dict[str, float]:
-        """Those that are learned, as they are."""
+        """Return the learned weights, by name; empty without them."""
         return self.learned_weights.weights() if self.learned_weights else {}
 
     def _loss_of_rows(self, of_classes: float) -> float:
-        """That of the classes and of the targets of rows, of the last validation."""
+        """Return the loss of the classes and of the targets of rows, of the last validation."""
         names = self.analysis.row_targets
         if self.learned_weights:
             values = {name: self.target_scores[f"loss_{name}"] for name in self.targets.targets}

@@ -39,7 +39,7 @@ class TrainingState:
     extended_from: int
     objective: dict[str, Any]
     target_weights: dict[str, Tensor]
-    """Those that are learned; empty without them."""
+    """The learned weights of targets; empty without them."""
     began_from: str
     """Checksum of the checkpoint that the training began from; empty where it began with fresh weights."""
 

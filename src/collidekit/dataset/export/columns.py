@@ -28,7 +28,7 @@ class Column:
 
     name: str
     key: Key
-    """Where its values come from: the kind first, such as ``("input", "jets", "3")``."""
+    """The source of the values: a kind and its place, such as ``("input", "jets", "3")``."""
     dtype: str
     collection: str = ""
     unit: str = ""

@@ -26,12 +26,12 @@ from collidekit.readers.base import OneTree
 
 Array = np.ndarray[Any, Any]
 KEY, SOURCE = "key of the split", "file of the split"
-"""What is spooled beside the columns, for the column of the split."""
+"""Columns of the temporary file that the column of the split is made from."""
 
 
 @dataclass
 class Counts:
-    """What was read, kept and dropped."""
+    """Numbers of rows that were read, kept and dropped."""
 
     read: int = 0
     selected: int = 0

@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 BLOCK = 10_000
 """Rows that are written at a time."""
 INTEGER_PADDING = -999
-"""What pads lists of integers where the padding value is no integer."""
+"""Padding of lists of integers where the padding value is no integer."""
 
 
 @dataclass

@@ -31,7 +31,7 @@ class Accuracy:
     either: Mapping[str, Efficiency | None]
     """Both jets are right, whatever the lepton (selection accuracy)."""
     order: Efficiency | None
-    """Of the events with the right two jets, those in which each is with its lepton: their quotient."""
+    """Fraction of the events with the right two jets in which each jet is with its lepton."""
     slots: Mapping[str, Mapping[str, Efficiency | None]]
     """By slot: the jet is right; ``matchable`` is of the events in which this jet is."""
     answered: Efficiency | None
@@ -46,7 +46,7 @@ class Accuracy:
 
 @dataclass(frozen=True, eq=False)
 class Flags:
-    """What is true of the events (N,) for one method."""
+    """Flags of the events (N,) for one method."""
 
     both: Bools
     either: Bools

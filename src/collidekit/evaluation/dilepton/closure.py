@@ -42,7 +42,7 @@ class Closure:
     corrected: float
     corrected_error: float
     difference_error: float
-    """Of corrected minus truth, whose events are the same."""
+    """Error of corrected minus truth, which are measured in the same events."""
 
     @property
     def pull(self) -> float:
@@ -101,7 +101,7 @@ def _of_method(sample: Sample, region: str, name: str, true: Cosines, own: Cosin
 
 
 def _columns(weights: Floats, true: Floats, in_truth: Bools, own: Floats, in_method: Bools) -> Floats:
-    """Of each event (N, 4 K): weight and weight times c_hel in the region of the truth, and the same in that of the method."""
+    """Return for each event (N, 4 K) weight and weight times c_hel in the region of the truth, then in the region of the method."""
     parts = []
     for cosine, chosen in ((true, in_truth), (own, in_method)):
         kept = np.where(chosen[:, None], weights, 0.0)

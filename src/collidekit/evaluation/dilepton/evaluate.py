@@ -13,8 +13,8 @@ from collidekit.evaluation.dilepton.complementarity import any_right, measure_ov
 from collidekit.evaluation.dilepton.resolution import measure_resolutions
 from collidekit.evaluation.dilepton.response import measure_response
 from collidekit.evaluation.dilepton.sample import Sample
-from collidekit.evaluation.dilepton.sheet import Sheet
 from collidekit.evaluation.dilepton.spin import measure_spin
+from collidekit.evaluation.sheet import Sheet
 
 QUANTITIES_OF_RESPONSE = ("m_tt", "c_hel", "c_han")
 

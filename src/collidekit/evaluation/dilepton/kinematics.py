@@ -25,7 +25,7 @@ class TopPair:
     """(N, 2, 4) positive and negative lepton."""
 
     def __post_init__(self) -> None:
-        """What is infinite is not known."""
+        """Replace momenta that are not finite by NaN."""
         for name in ("tops", "ws", "neutrinos", "leptons"):
             if (momenta := getattr(self, name)) is not None:
                 known = np.isfinite(momenta).all(axis=-1, keepdims=True)

@@ -24,7 +24,7 @@ class Quantity:
     kind: Kind
     """relative: (estimate - truth) / truth; absolute: estimate - truth; angle: the same from -pi to pi."""
     unit: str
-    """Of the residual."""
+    """Unit of the residual."""
     of: Callable[[TopPair], Floats | None]
     """Its values (N,), or (N, 2) for the particle of the top and that of the antitop; None where they are not known."""
 
@@ -84,7 +84,7 @@ QUANTITIES = (
     Quantity("c_hel", "c_hel", "absolute", "", _spin("c_hel")),
     Quantity("c_han", "c_han", "absolute", "", _spin("c_han")),
 )
-"""What is compared. pT(tt) is not divided by its truth, which may be 0."""
+"""Quantities that are compared. pT(tt) is not divided by its truth, which may be 0."""
 OWN, COMMON = "answered", "common"
 
 

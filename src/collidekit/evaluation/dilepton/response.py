@@ -17,7 +17,7 @@ COSINE_TEXTS = ("−1 to −⅔", "−⅔ to −⅓", "−⅓ to 0", "0 to ⅓",
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """Of B bins of one quantity, from the weighted events whose truth and estimate are known."""
+    """Response matrix of one quantity in B bins, from the weighted events whose truth and estimate are known."""
 
     method: str
     name: str

@@ -1,4 +1,4 @@
-"""What all measurements of dileptonic top pairs work on: methods and truth of the same events."""
+"""Answers of all methods and the truth of the same events, the input of all measurements of dileptonic top pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Sample:
     mass_limits: tuple[float, ...]
     """Limits in GeV between the bins of m(tt) in which spin is measured."""
     bins: tuple[Bins, ...]
-    """Of true m(tt) and pT(tt) where the truth is known, of the number of jets and the distance of the leptons."""
+    """Bins of true m(tt) and pT(tt) where the truth is known, of the number of jets, and of the distance of the leptons."""
 
     @property
     def known(self) -> Bools:

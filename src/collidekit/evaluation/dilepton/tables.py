@@ -12,9 +12,9 @@ from collidekit.evaluation.dilepton.complementarity import Overlap
 from collidekit.evaluation.dilepton.resolution import COMMON, OWN, QUANTITIES, Resolution
 from collidekit.evaluation.dilepton.response import Response
 from collidekit.evaluation.dilepton.sample import Sample
-from collidekit.evaluation.dilepton.sheet import NOTHING, Sheet, of_efficiency, shown, write_csv
 from collidekit.evaluation.dilepton.spin import ALL, SpinLine
 from collidekit.evaluation.residuals import Spread
+from collidekit.evaluation.sheet import NOTHING, Sheet, of_efficiency, shown, write_csv
 
 SPREAD = ("bias", "bias_error", "width", "width_error", "deviation", "deviation_error")
 MEANING = {

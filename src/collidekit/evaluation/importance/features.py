@@ -62,7 +62,7 @@ class SampleImportance:
 
     @property
     def drop_title(self) -> str:
-        """What the drop of a feature is, for tables and axes."""
+        """Label of the drop of a feature, for tables and axes."""
         return f"drop of AUC, {self.score}"
 
     def as_dict(self) -> dict[str, Any]:

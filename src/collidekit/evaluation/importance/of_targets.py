@@ -52,7 +52,7 @@ class TargetImportance:
 
     @property
     def drop_title(self) -> str:
-        """What the drop of a feature is, for tables and axes."""
+        """Label of the drop of a feature, for tables and axes."""
         return f"{'drop' if self.figure == EFFICIENCY else 'growth'} of {self.figure}, {self.target}"
 
     def as_dict(self) -> dict[str, Any]:

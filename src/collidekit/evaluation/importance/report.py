@@ -68,7 +68,7 @@ def target_table(found: TargetImportance) -> Shown:
 
 
 def target_section(found: Sequence[TargetImportance], plots: Sequence[Path]) -> Section:
-    """What the network needs for its targets."""
+    """Return the section on the importance of features for targets."""
     blocks: list[Block] = [
         Text(
             "What is lost of the efficiency of an assignment, and what residuals grow by, when a feature is dealt out anew among "

@@ -21,7 +21,7 @@ MARGIN = 0.06
 
 
 class Scale:
-    """Where the values of one setting stand on an axis from 0 to 1: linear, logarithmic, or one place for each text."""
+    """Scale of one setting, from values to an axis from 0 to 1: linear, logarithmic, or one place for each text."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)

@@ -14,7 +14,7 @@ from collidekit.evaluation.rows import Floats
 
 
 def plot_responses(stem: Path | None, responses: Sequence[Response], note: str = "") -> Plot:
-    """Where the events of a true bin (row, 100 %) are reconstructed (columns), a panel for each method."""
+    """Draw response matrices, a panel for each method; the columns of a true bin (row) add up to 100 %."""
     columns = min(3, len(responses))
     rows = -(-len(responses) // columns)
     first = responses[0]

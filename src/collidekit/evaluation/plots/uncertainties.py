@@ -12,7 +12,7 @@ from collidekit.evaluation.uncertainties import Spreads
 
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 COLUMNS = 3
-"""Of panels side by side."""
+"""Panels side by side."""
 
 
 def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> Plot:

@@ -66,18 +66,18 @@ class FlowHead(RegressionHead):
 
         They are computed in double precision. Without the truth, or where that is not known, the last two are NaN.
         """
-        rows = [] if len(raw) else [self.part(raw, batch, name)]
+        exact = copy.deepcopy(self).double()
         size = max(1, TOGETHER // self.target.draws)
-        rows += [self.part(raw[k : k + size], batch.slice(k, k + size), name) for k in range(0, len(raw), size)]
+        starts = range(0, max(len(raw), 1), size)  # no rows are one part, too
+        rows = [exact.part(raw[k : k + size], batch.slice(k, k + size), name) for k in starts]
         return {column: torch.cat([part[column] for part in rows]) for column in rows[0]}
 
     def part(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
         """Return what ``answer`` says of rows that are few enough to be drawn for together."""
-        exact = copy.deepcopy(self).double()
         noise, chance = event_noise(batch, name, self.target.draws, len(self.target.values))
         truth = batch.truth.get(name)
         truth = torch.full((len(raw), len(self.target.values)), torch.nan) if truth is None else truth
-        return exact.judged(
+        return self.judged(
             raw.double(), noise.to(raw.device), truth.to(raw.device).double(), chance.to(raw.device), name
         )
 

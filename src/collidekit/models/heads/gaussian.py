@@ -10,9 +10,9 @@ from collidekit.analysis.targets import Regression
 from collidekit.models.heads.regression import RegressionHead
 
 SMALLEST = 1e-6
-"""Of a standard deviation, in the learned scale."""
+"""The smallest standard deviation, in the learned scale."""
 ONE = log(e - 1)
-"""What softplus takes to 1, so that outputs of 0 are a standard deviation of 1."""
+"""softplus(ONE) = 1: outputs of 0 give a standard deviation of 1."""
 
 
 class GaussianHead(RegressionHead):

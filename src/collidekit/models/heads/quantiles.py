@@ -18,8 +18,8 @@ class QuantilesHead(RegressionHead):
 
     def __init__(self, target: Regression) -> None:
         super().__init__(target)
-        self.middle = target.levels.index(MEDIAN)
-        suffixes = ["" if level == MEDIAN else f"_{suffix_of(level)}" for level in target.levels]
+        self.middle = target.quantiles.index(MEDIAN)
+        suffixes = ["" if level == MEDIAN else f"_{suffix_of(level)}" for level in target.quantiles]
         self.columns = tuple(f"pred_{name}{suffix}" for name in target.values for suffix in suffixes)
 
     def parts(self, raw: Tensor) -> Tensor:

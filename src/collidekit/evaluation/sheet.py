@@ -15,7 +15,7 @@ from collidekit.sealed import read_as
 NOTHING = "–"
 _LATEX = {
     "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
-    "^": r"\^{}", "~": r"\~{}", "±": r"$\pm$", "<": "$<$", ">": "$>$", "≥": r"$\geq$", "≤": r"$\leq$", "−": "$-$", "–": "--",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "±": r"$\pm$", "<": "$<$", ">": "$>$", "≥": r"$\geq$", "≤": r"$\leq$", "−": "$-$", "–": "--",
     "Δ": r"$\Delta$", "φ": r"$\phi$", "ν": r"$\nu$", "ℓ": r"$\ell$", "t̄": r"$\bar{t}$", "⟨": r"$\langle$", "⟩": r"$\rangle$",
     "⅓": r"$\frac{1}{3}$", "⅔": r"$\frac{2}{3}$", "⁺": "$^+$", "×": r"$\times$",
 }  # fmt: skip
@@ -26,13 +26,13 @@ class Sheet:
     """One table; the first ``names`` columns are texts, the others numbers."""
 
     name: str
-    """Of its files."""
+    """Name of the files, without suffix."""
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str
     names: int = 1
     most: int = 0
-    """So many rows at most are shown in a report; 0: all."""
+    """Upper limit of the rows that a report shows; 0: all."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -45,12 +45,17 @@ class Sheet:
 
     def write_latex(self, folder: Path) -> Path:
         """Write ``<name>.tex``: a table that needs no package."""
-        columns = "l" * self.names + "r" * (len(self.header) - self.names)
-        lines = [
-            r"\begin{table}", r"\centering", rf"\caption{{{as_latex(self.caption)}}}", rf"\begin{{tabular}}{{{columns}}}", r"\hline",
-            _line(self.header), r"\hline", *map(_line, self.rows), r"\hline", r"\end{tabular}", r"\end{table}",
-        ]  # fmt: skip
+        caption = rf"\caption{{{as_latex(self.caption)}}}"
+        table = tabular(self.header, self.rows, self.names)
+        lines = [r"\begin{table}", r"\centering", caption, *table, r"\end{table}"]
         return write_text(folder / f"{self.name}.tex", "\n".join(lines) + "\n")
+
+
+def tabular(header: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> list[str]:
+    """Return the lines of a ``tabular`` that needs no package; the first ``names`` columns are texts."""
+    columns = "l" * names + "r" * (len(header) - names)
+    begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
+    return [begin, r"\hline", _line(header), r"\hline", *map(_line, rows), r"\hline", end]
 
 
 def _line(cells: Sequence[str]) -> str:
