@@ -165,6 +165,13 @@ def test_files_of_a_training(train: Any, dataset: Dataset) -> None:
     assert [event.value for event in board.Scalars("val_loss")] == pytest.approx(rows(done, "val_loss"))
 
 
+def test_gradients_that_are_not_finite_are_said(training: Any, dataset: Dataset) -> None:
+    clipped = training(dataset, gradient_clip=1.0)
+    next(clipped.tagger.network.parameters()).register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(CollidekitError, match=r"the norm of the gradients is nan in a step of epoch 1; take a smaller"):
+        clipped.run()
+
+
 def test_a_loss_that_is_not_finite_is_one_clear_error(training: Any, dataset: Dataset) -> None:
     wild = training(dataset, optimizer="SGD", learning_rate=1e30, lr_scheduler="constant")
     with pytest.raises(

@@ -241,7 +241,8 @@ class Relegation(Objective):
     def _offset(self) -> float:
         """The calibrated log odds of signal where the network says one half."""
         offsets, signal = self.posterior.offsets, self.signal.numpy()
-        return float(np.logaddexp.reduce(offsets[signal]) - np.logaddexp.reduce(offsets[~signal]))
+        with np.errstate(invalid="ignore"):  # of a training that diverges, which ends with an error of its own
+            return float(np.logaddexp.reduce(offsets[signal]) - np.logaddexp.reduce(offsets[~signal]))
 
     def _pull(self, truth: Tensor, slopes: Slopes) -> Tensor:
         """(N,) the derivative of the significance's term by the probability that a row is called signal, bounded.

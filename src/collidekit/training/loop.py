@@ -256,10 +256,16 @@ class Training:
         self.optimizer.zero_grad()
         self.fabric.backward(loss + of_members)
         if self.config.gradient_clip:
-            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.gradient_clip)
+            self._clip_gradients()
         self.optimizer.step()
         counts = self._weigh(outputs.detach(), batch, weights)
         return loss.item(), counts, {k: v.item() for k, v in others.items()}
+
+    def _clip_gradients(self) -> None:
+        """Scale the gradients down to the largest norm that is allowed; an error where they are not finite."""
+        limit = self.config.gradient_clip
+        norm = self.fabric.clip_gradients(self.model, self.optimizer, max_norm=limit, error_if_nonfinite=False)
+        self._check_finite(float(norm), f"norm of the gradients is {float(norm)} in a step")  # type: ignore[arg-type]
 
     def _weigh(self, outputs: Tensor, batch: Batch, weights: Tensor) -> dict[str, float]:
         """The weight of all rows, and of those that are right in each sense of the objective."""
