@@ -7,7 +7,7 @@ from attrs import evolve
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection, Group
-from collidekit.dataset.batch import Input, Ragged
+from collidekit.models.padded import AnyInput
 
 
 class Filling(nn.Module):
@@ -33,12 +33,12 @@ class Filling(nn.Module):
             for part, values in columns.items():  # these follow from the analysis: they are not among the weights
                 self.register_buffer(f"{name}_{part}", torch.tensor(values), persistent=False)
 
-    def forward(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
-        """Inputs in raw units, a ``Ragged`` or (N, F) each, with values that may be missing -> the same without."""
+    def forward(self, inputs: Mapping[str, AnyInput]) -> dict[str, AnyInput]:
+        """Inputs in raw units, a collection or (N, F) each, with values that may be missing -> the same without."""
         return {
-            name: evolve(entry, data=self._fill(name, entry.data))
-            if isinstance(entry, Ragged)
-            else self._fill(name, entry)
+            name: self._fill(name, entry)
+            if isinstance(entry, Tensor)
+            else evolve(entry, data=self._fill(name, entry.data))
             for name, entry in inputs.items()
         }
 
@@ -46,5 +46,8 @@ class Filling(nn.Module):
         fill, default, low, high = (
             self.get_buffer(f"{name}_{part}").to(values) for part in ("fill", "default", "low", "high")
         )
-        values = torch.where(torch.isfinite(values), values, fill)
+        values = torch.where(
+            values.isnan(), fill, values
+        )  # first: what a runtime does to NaN later is not the same in all of them
+        values = torch.where(values.isinf(), fill, values)
         return torch.where(values == default, values, torch.clamp(values, low, high))

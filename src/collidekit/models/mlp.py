@@ -9,6 +9,7 @@ from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp
 from collidekit.models.network import Embedding, Inputs, Network
+from collidekit.models.padded import Padded, PaddedInput
 
 
 class MLP(Network):
@@ -51,6 +52,16 @@ class MLP(Network):
         flat = [inputs[name] for name in self.groups]
         flat += [self._leading(inputs[name], missing) for name, missing in self.missing.items()]  # type: ignore[arg-type]
         row = self.hidden(torch.cat(flat, dim=1))  # type: ignore[arg-type]
+        return Embedding(self.output(row), row, {})
+
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        for name, missing in self.missing.items():
+            entry = inputs[name]
+            assert isinstance(entry, Padded)
+            first = entry.exactly(self.leading)
+            flat.append(torch.where(first.mask[..., None], first.values, missing).flatten(1))
+        row = self.hidden(torch.cat(flat, dim=1))
         return Embedding(self.output(row), row, {})
 
     def _leading(self, entry: Ragged, missing: Tensor) -> Tensor:

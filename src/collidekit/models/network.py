@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection, Group
 from collidekit.dataset.batch import Input
+from collidekit.errors import CollidekitError
+from collidekit.models.padded import PaddedInput
 
 Inputs = Mapping[str, Collection | Group]
 
@@ -18,7 +20,9 @@ class Embedding:
 
     outputs: Tensor  # (N, outputs)
     row: Tensor  # (N, row_width)
-    constituents: dict[str, Tensor]  # collection -> (T, width_of(collection)); only those that have a width
+    constituents: dict[
+        str, Tensor
+    ]  # collection -> (T, width_of(collection)), padded (N, L, width); only those that have a width
 
 
 @runtime_checkable
@@ -76,3 +80,15 @@ class Network(nn.Module):
     def embed(self, inputs: dict[str, Input]) -> Embedding:
         """Return the outputs that ``forward`` gives, and the embeddings of rows and constituents."""
         raise NotImplementedError(f"{type(self).__name__} has no embed")
+
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        """Return what ``embed`` does of collections as blocks, with embeddings of constituents (N, L, width): the form that is exported.
+
+        It is the form for evaluation, without dropout, made of operations that do not depend on N, L or the values, and gives the
+        numbers of ``embed`` whatever the number of empty slots.
+        """
+        if not self.collections:  # there is nothing to pad
+            return Embedding(self.forward(dict(inputs)), inputs[self.groups[0]], {})  # type: ignore[arg-type]
+        raise CollidekitError(
+            f"network {type(self).__name__} has no padded form, so it cannot be exported; give it a method 'padded', see docs/plugins.md"
+        )

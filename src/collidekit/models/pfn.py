@@ -10,6 +10,7 @@ from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp, segment_sum, whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
+from collidekit.models.padded import Padded, PaddedInput
 
 
 class PFN(Network):
@@ -59,3 +60,15 @@ class PFN(Network):
             together = torch.cat([*latent, *flat], dim=1).to(next(self.f.parameters()).dtype)
             row = self.f(together)
             return Embedding(self.output(row), row, embedded)
+
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        latent: list[Tensor] = []
+        embedded: dict[str, Tensor] = {}
+        for name in self.collections:
+            entry = inputs[name]
+            assert isinstance(entry, Padded)
+            embedded[name] = self.phi[name](entry.values)  # (N, L, phi[-1])
+            latent.append((embedded[name] * entry.there).sum(dim=1) / self.norm)
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        row = self.f(torch.cat([*latent, *flat], dim=1))
+        return Embedding(self.output(row), row, embedded)

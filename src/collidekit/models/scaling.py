@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from collidekit.analysis.features import Feature
 from collidekit.analysis.schema import Collection, Group
-from collidekit.dataset.batch import Input, Ragged
 from collidekit.dataset.statistics import FeatureStatistics, Statistics
+from collidekit.models.padded import AnyInput
 
 
 class Scaling(nn.Module):
@@ -34,14 +34,14 @@ class Scaling(nn.Module):
                 self.get_buffer(f"{name}_shift")[i] = shift
                 self.get_buffer(f"{name}_factor")[i] = 1 / width
 
-    def forward(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+    def forward(self, inputs: Mapping[str, AnyInput]) -> dict[str, AnyInput]:
         return {name: self._scale(name, inputs[name]) for name in self.names}
 
-    def _scale(self, name: str, entry: Input) -> Input:
+    def _scale(self, name: str, entry: AnyInput) -> AnyInput:
         shift, factor = self.get_buffer(f"{name}_shift"), self.get_buffer(f"{name}_factor")
-        if isinstance(entry, Ragged):
-            return evolve(entry, data=_apply(entry.data, shift, factor))
-        return _apply(entry, shift, factor)
+        if isinstance(entry, Tensor):
+            return _apply(entry, shift, factor)
+        return evolve(entry, data=_apply(entry.data, shift, factor))
 
 
 def _apply(values: Tensor, shift: Tensor, factor: Tensor) -> Tensor:

@@ -13,11 +13,13 @@ from torch.utils.checkpoint import checkpoint
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.targets import Assignment, MemberClasses, MemberTarget
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.errors import CollidekitError
 from collidekit.models.heads.assignment import AssignmentHead, Scores
 from collidekit.models.layers import mlp, whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Network
 from collidekit.models.packing import pairs
+from collidekit.models.padded import PaddedInput
 
 PAIRS = 1 << 18
 """Pairs that are looked at together: what lies between them and their logits is held for no more than that."""
@@ -47,6 +49,15 @@ class TargetHeads(nn.Module):
     def scores(self, embedding: Embedding, inputs: dict[str, Input]) -> dict[str, Scores]:
         """Return the scores of the assignments alone."""
         return {name: self.heads[name](embedding, inputs) for name in self.assignments}
+
+    @property
+    def constituent_columns(self) -> dict[str, str]:
+        """The columns of ``padded`` that have a number for each constituent (N, L), and the collection of these."""
+        return {}
+
+    def padded(self, embedding: Embedding, inputs: Mapping[str, PaddedInput]) -> dict[str, Tensor]:
+        """Return the columns of all targets, for an embedding and inputs in the padded form."""
+        raise CollidekitError("targets of constituents cannot be exported yet")
 
     def forward(self, embedding: Embedding, inputs: dict[str, Input]) -> dict[str, Any]:
         logits: dict[str, Any] = dict(self.scores(embedding, inputs))

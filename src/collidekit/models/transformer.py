@@ -19,6 +19,7 @@ from collidekit.models.layers import ACTIVATIONS, mlp, segment_sum, whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import Packing
+from collidekit.models.padded import Padded, PaddedInput, apart, masked_softmax, side_by_side
 from collidekit.models.sets import Sets
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"RMSNorm": partial(nn.RMSNorm, eps=1e-5), "LayerNorm": nn.LayerNorm}
@@ -86,6 +87,28 @@ class SetTransformer(Network):
         row, latent, _, places = self._look(inputs)
         constituents = {name: latent.index_select(0, places[name]) for name in self.collections}
         return Embedding(self._classes(row), row, constituents)
+
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        entries: dict[str, Padded] = {name: inputs[name] for name in self.collections}  # type: ignore[misc]
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        embedded = []
+        for name, entry in entries.items():
+            wide = [group[:, None].expand(-1, entry.data.shape[1], -1) for group in flat]
+            embedded.append(self.embeddings[name](torch.cat([entry.values, *wide], dim=2)))
+        x, mask = side_by_side(list(entries.values()), embedded)
+        registers = self.registers.expand(x.shape[0], -1, -1)
+        x = torch.cat([x, registers], dim=1)
+        mask = torch.cat([mask, torch.ones_like(registers[..., 0]) > 0], dim=1)
+        latent = self.norm(self.project(self._encode_padded(x, mask, entries)))  # (N, L, latent)
+        row = (latent * masked_softmax(self.score(latent), mask[..., None], dim=1)).sum(dim=1)
+        return Embedding(self.output(row), row, apart(latent, entries))
+
+    def _encode_padded(self, x: Tensor, mask: Tensor, entries: dict[str, Padded]) -> Tensor:
+        """The members (N, L, width) after all blocks; the registers are the last of them."""
+        looks = mask[:, None, :]
+        for block in self.blocks:
+            x = block.padded(x, looks)  # type: ignore[operator]
+        return x
 
     def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]:
         """The weight of each constituent (T,) in the row; what is left to 1 have the registers."""
@@ -172,6 +195,21 @@ class Block(nn.Module):
         attended = attend(self.queries_keys_values(self.norm_attention(x)), packing, self.heads)
         x = x + self.dropout(self.mix(attended))
         return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))  # type: ignore[no-any-return]
+
+    def padded(self, x: Tensor, looks: Tensor) -> Tensor:
+        """Members (N, L, width); ``looks`` (N, L or 1, L) says which looks at which."""
+        x = x + self.mix(attend_padded(self.queries_keys_values(self.norm_attention(x)), looks, self.heads))
+        found: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
+        return found
+
+
+def attend_padded(projected: Tensor, looks: Tensor, heads: int) -> Tensor:
+    """Queries, keys and values (N, L, 3 width) -> (N, L, width), where ``looks`` (N, L or 1, L) says which member looks at which."""
+    size = projected.shape[2] // (3 * heads)
+    apart = projected.view(projected.shape[0], projected.shape[1], 3, heads, size).permute(2, 0, 3, 1, 4)
+    q, k, v = apart[0], apart[1], apart[2]  # (N, heads, L, size)
+    weights = masked_softmax(q @ k.transpose(2, 3) * size**-0.5, looks[:, None], dim=3)
+    return (weights @ v).transpose(1, 2).flatten(2)
 
 
 def attend(projected: Tensor, packing: Packing, heads: int, looks: Sequence[Tensor] = ()) -> Tensor:

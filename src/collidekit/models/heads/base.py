@@ -2,9 +2,15 @@
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Analysis
+
+
+def exact(values: Tensor) -> Tensor:
+    """Numbers in double precision; in a graph for other runtimes, many of which have no double precision, as they are."""
+    return values if torch.onnx.is_in_onnx_export() else values.double()
 
 
 class Head(nn.Module):

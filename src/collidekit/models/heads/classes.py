@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
-from collidekit.models.heads.base import Head
+from collidekit.models.heads.base import Head, exact
 
 
 class ClassesHead(Head):
-    """The outputs are logits; the columns are ``prob_<class>``."""
+    """The outputs are logits; the columns are ``prob_<class>``, at the ``temperature`` (Guo et al., arXiv 1706.04599, sec. 4.2)."""
+
+    temperature = 1.0
+    """What the logits of the classes are divided by."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()
@@ -27,6 +30,12 @@ class ClassesHead(Head):
         return len(self.classes)
 
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
-        """The probabilities, by the softmax of all raw numbers."""
-        probabilities = torch.softmax(raw.double(), dim=1)
+        """The probabilities, by the softmax of all raw numbers; a temperature leaves what is relegated as it is."""
+        raw = exact(raw)
+        probabilities = torch.softmax(raw, dim=1)
+        if self.temperature != 1:
+            number = len(self.classes)
+            classes, others = probabilities[:, :number], probabilities[:, number:]
+            shares = torch.softmax(raw[:, :number] / self.temperature, dim=1)
+            probabilities = torch.cat([shares * classes.sum(dim=1, keepdim=True), others], dim=1)
         return {name: probabilities[:, k] for k, name in enumerate(self.columns)}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from collidekit.analysis.estimates import LEVELS, suffix_of
 from collidekit.analysis.targets import Regression
 from collidekit.dataset.batch import Batch
+from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.models.heads.regression import RegressionHead
 from collidekit.reconstruction.event_random import normal, seeds_from_columns, uniform
@@ -60,6 +61,10 @@ class FlowHead(RegressionHead):
     def estimates(self, raw: Tensor) -> Tensor:
         """Return what noise 0 gives (N, V), in the unit: quick, and near the median."""
         return self.in_unit(self.draw(raw, raw.new_zeros(len(raw), len(self.target.values))))
+
+    def decode_with(self, raw: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """Return the columns of draws from noise (N, K, V), made of operations that a graph can hold."""
+        raise CollidekitError("a flow cannot be exported yet")
 
     def answer(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
         """Return the columns of draws from the noise of each event, ``pit_<value>`` and ``nll_<target>``.

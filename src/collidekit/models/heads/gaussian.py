@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from collidekit.analysis.targets import Regression
+from collidekit.models.heads.base import exact
 from collidekit.models.heads.regression import RegressionHead
 
 SMALLEST = 1e-6
@@ -36,7 +37,7 @@ class GaussianHead(RegressionHead):
         return self.in_unit(self.parts(raw)[0])
 
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
-        _, deviation = self.parts(raw.double())
-        median, sigma = self.estimates(raw), deviation * self.width.double()
+        _, deviation = self.parts(exact(raw))
+        median, sigma = self.estimates(raw), deviation * self.width.to(deviation)
         sigma = median * torch.sinh(sigma) if self.target.scale == "log" else sigma
         return dict(zip(self.columns, torch.stack([median, sigma], dim=2).flatten(1).unbind(1), strict=True))

@@ -6,6 +6,7 @@ from torch.nn.functional import softplus
 
 from collidekit.analysis.estimates import MEDIAN, suffix_of
 from collidekit.analysis.targets import Regression
+from collidekit.models.heads.base import exact
 from collidekit.models.heads.regression import RegressionHead
 
 
@@ -34,5 +35,5 @@ class QuantilesHead(RegressionHead):
         return self.in_unit(self.parts(raw)[..., self.middle])
 
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
-        found = self.in_unit(self.parts(raw.double()).transpose(1, 2)).transpose(1, 2)
+        found = self.in_unit(self.parts(exact(raw)).transpose(1, 2)).transpose(1, 2)
         return dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))

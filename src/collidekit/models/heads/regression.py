@@ -9,7 +9,7 @@ from torch import Tensor
 from collidekit.analysis.targets import Regression
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
-from collidekit.models.heads.base import Head
+from collidekit.models.heads.base import Head, exact
 
 EXTREME = 1e150
 """The squares of values beyond this, or of their inverse, are beyond double precision."""
@@ -63,7 +63,8 @@ class RegressionHead(Head):
 
     def in_unit(self, scaled: Tensor) -> Tensor:
         """Values (..., V) of the learned scale in the unit of the target, in double precision; the inverse of ``scaled``."""
-        values = scaled.double() * self.width.double() + self.shift.double()
+        values = exact(scaled)
+        values = values * self.width.to(values) + self.shift.to(values)
         return values.exp() if self.target.scale == "log" else values
 
     def estimates(self, raw: Tensor) -> Tensor:

@@ -1,0 +1,135 @@
+"""A tagger as one function of plain tensors, from raw values to columns: what a graph for other runtimes holds."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+
+import torch
+from attrs import evolve
+from torch import Tensor, nn
+
+from collidekit.analysis.schema import Analysis, Collection
+from collidekit.errors import CollidekitError
+from collidekit.models.heads import ClassesHead
+from collidekit.models.heads.discriminators import discriminators
+from collidekit.models.heads.flow import FlowHead
+from collidekit.models.padded import Padded, PaddedInput
+from collidekit.models.tagger import Tagger
+
+
+class TaggerGraph(nn.Module):
+    """Raw values in, columns out; it holds a copy of the tagger, in evaluation mode and single precision.
+
+    ``forward`` takes, in the order of ``input_names``: of each collection ``<name>`` (N, L, C), its features, four-momentum and
+    coordinates, and ``<name>_mask`` (N, L), 1 for each constituent and 0 for an empty slot; of each flat group ``<name>`` (N, F); of
+    each flow ``noise_<target>`` (N, K, V), standard normal. Constituents stand at the beginning of a row, in the order of the analysis.
+    Those beyond the limit are left out. It gives the columns in the order of ``output_names``: (N,), or (N, L) of constituents.
+    """
+
+    def __init__(self, tagger: Tagger, analysis: Analysis, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.tagger = _for_export(tagger)
+        if isinstance(self.tagger.head, ClassesHead):
+            self.tagger.head.temperature = temperature
+        self.analysis = analysis
+        self.flows = {name: head for name, head in self.tagger.regressions.items() if isinstance(head, FlowHead)}
+        _check_names(self.input_names)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the tensors that ``forward`` takes."""
+        names: list[str] = []
+        for name, entry in self.analysis.inputs.items():
+            names += [name, f"{name}_mask"] if isinstance(entry, Collection) else [name]
+        return names + [f"noise_{name}" for name in self.flows]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.columns(*self.example(2, 3)))
+
+    @property
+    def constituent_outputs(self) -> dict[str, str]:
+        """The columns that have a number for each constituent (N, L), and the collection of these."""
+        heads = self.tagger.target_heads
+        return {} if heads is None else heads.constituent_columns
+
+    def example(self, rows: int, length: int) -> tuple[Tensor, ...]:
+        """Tensors of the shapes that ``forward`` takes, with constituents in all slots."""
+        found: list[Tensor] = []
+        for entry in self.analysis.inputs.values():
+            if isinstance(entry, Collection):
+                found += [torch.randn(rows, length, entry.width), torch.ones(rows, length)]
+            else:
+                found.append(torch.randn(rows, entry.width))
+        found += [torch.randn(rows, h.target.draws, len(h.target.values)) for h in self.flows.values()]
+        return tuple(found)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.columns(*tensors).values())
+
+    def columns(self, *tensors: Tensor) -> dict[str, Tensor]:
+        """What ``forward`` gives, by name."""
+        given = dict(zip(self.input_names, tensors, strict=True))
+        scaled = self.scaled(given)
+        tagger = self.tagger
+        embedding = tagger.network.padded(scaled)
+        raw, targets = tagger._split(embedding.outputs)
+        found: dict[str, Tensor] = dict(tagger.head.decode(raw))
+        found |= discriminators(found, self.analysis.discriminators)
+        for name, head in tagger.regressions.items():
+            found |= (
+                head.decode_with(targets[name], given[f"noise_{name}"])
+                if name in self.flows
+                else head.decode(targets[name])
+            )
+        if tagger.target_heads is not None:
+            found |= tagger.target_heads.padded(embedding, scaled)
+        return {name: values.float() if values.is_floating_point() else values for name, values in found.items()}
+
+    def scaled(self, given: Mapping[str, Tensor]) -> dict[str, PaddedInput]:
+        """The inputs as the network takes them: missing values filled, bounds, scaling; each collection has an empty slot at its end."""
+        inputs: dict[str, PaddedInput] = {}
+        for name, entry in self.analysis.inputs.items():
+            if not isinstance(entry, Collection):
+                inputs[name] = given[name]
+                continue
+            whole = Padded(given[name], given[f"{name}_mask"] > 0, len(entry.features), bool(entry.momenta))
+            inputs[name] = whole.leading(entry.limit)
+        scaled: dict[str, PaddedInput] = self.tagger.scaling(self.tagger.filling(inputs))
+        for name, found in scaled.items():
+            if isinstance(found, Padded):  # padding has no values, whatever stood there
+                data = torch.where(found.mask[..., None], found.data, torch.zeros_like(found.data))
+                scaled[name] = evolve(found, data=data).longer(1)
+        return scaled
+
+
+def _check_names(names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CollidekitError(
+            f"the graph would have two inputs named {twice[0]!r}: rename the input of the analysis that ends in '_mask' or begins with "
+            "'noise_'"
+        )
+
+
+def _for_export(tagger: Tagger) -> Tagger:
+    """A copy in which every layer is made of operations that each runtime has."""
+    copied = deepcopy(tagger).float().eval().requires_grad_(False)
+    for module in list(copied.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.RMSNorm):
+                module._modules[name] = PlainRMSNorm(child)
+    return copied
+
+
+class PlainRMSNorm(nn.Module):
+    """``nn.RMSNorm`` by multiplications and a mean; opsets below 23 have no node for it."""
+
+    def __init__(self, norm: nn.RMSNorm) -> None:
+        super().__init__()
+        self.weight = norm.weight
+        self.eps = torch.finfo(norm.weight.dtype).eps if norm.eps is None else norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = x * (x.square().mean(dim=-1, keepdim=True) + self.eps).rsqrt() * self.weight
+        return found

@@ -1,0 +1,1 @@
+"""The contracts of the frameworks that consume a graph: a file each."""

@@ -1,0 +1,113 @@
+"""What a bundle says of itself: ``schema.json``, which also stands in the metadata of each of its graphs."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FORMAT = 1
+SCHEMA, GOLDEN, REAL, CHECKSUMS = "schema.json", "golden.npz", "rows.npz", "checksums.json"
+METADATA = "collidekit"
+"""The key of the schema among the metadata of a graph."""
+
+
+class Part(BaseModel):
+    """A part of a schema: unknown keys are errors, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(Part):
+    """A column of a tensor that goes in, in raw units: the graph replaces NaN and infinity by ``default`` and clips to ``bounds``."""
+
+    name: str
+    expression: str
+    """As in an analysis file, from the branches of a file."""
+    unit: str = ""
+    kind: str = "continuous"
+    default: float | None = None
+    """None: 0 takes the place of what is missing."""
+    bounds: tuple[float | str, float | str] | None = None
+    """One of them may be ``inf`` or ``-inf``, as text."""
+
+
+class TensorIn(Part):
+    """A tensor that goes into a graph; free axes are named in ``shape``: ``N`` the rows, ``L_<collection>`` the constituents."""
+
+    name: str
+    kind: Literal["collection", "mask", "group", "noise"]
+    of: str
+    """The input of the analysis, or for noise the target."""
+    shape: tuple[int | str, ...]
+    dtype: Literal["float32", "float16"] = "float32"
+    columns: tuple[Column, ...] = ()
+    limit: int | None = None
+    """Of a collection: constituents beyond this number are left out, within the graph."""
+    order: str | None = None
+    """Constituents are given in descending order of this expression; None: in the order of the file."""
+    where: str | None = None
+    """Constituents for which this does not hold are not given."""
+
+
+class TensorOut(Part):
+    """A tensor that comes out of a graph."""
+
+    name: str
+    kind: Literal["probability", "discriminator", "value", "index", "constituent"]
+    shape: tuple[int | str, ...]
+    dtype: str = "float32"
+    unit: str = ""
+    meaning: str = ""
+
+
+class Graph(Part):
+    """One ONNX file of a bundle."""
+
+    file: str
+    sha256: str
+    bytes: int
+    fold: int | None = None
+    """The fold that it held out, and so may be used on; None where there are no folds."""
+    learned_from: tuple[dict[str, Any], ...] = ()
+    """The rows that it was trained on, as ``LearnedFrom.as_dict`` says them."""
+    trained_on: str = ""
+    """The same in words."""
+    apply_to: str = ""
+    """The rows that it may be used on, in words."""
+
+
+class Schema(Part):
+    """All that is known of a bundle."""
+
+    format: int = FORMAT
+    name: str
+    layout: str
+    made: str
+    analysis: dict[str, Any]
+    """As ``Analysis.model_dump(mode="json")`` gives it."""
+    fingerprint: str
+    """Of the analysis."""
+    inputs: tuple[TensorIn, ...]
+    outputs: tuple[TensorOut, ...]
+    graphs: tuple[Graph, ...] = ()
+    """Empty in the metadata of a graph, which cannot hold its own checksum."""
+    folds: int = 0
+    """How many folds there are; 0 where there are none."""
+    fold_rule: str = ""
+    """How the fold of a row follows from its event number, in words that a programmer of another framework can follow."""
+    opset: int
+    precision: str = "float32"
+    network: dict[str, Any]
+    """``name``, ``options``, ``parameters``."""
+    objective: str
+    temperature: dict[str, Any] | None = None
+    """What stands in the graph; None where probabilities are as the network gives them."""
+    working_points: dict[str, Any] = {}
+    """Of each discriminator, as ``DiscriminatorPoints.as_dict`` says them."""
+    seed: int
+    epoch: int
+    settings: dict[str, Any]
+    """Of the training."""
+    versions: dict[str, str]
+    git: dict[str, str] = {}
+    noise_rule: str = ""
+    """How the noise of a row may be made from its event number; empty where no noise goes in."""
