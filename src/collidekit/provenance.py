@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 _PACKAGES = ("collidekit", "torch", "numpy", "awkward", "uproot", "coffea", "pyarrow", "law", "lightning-fabric")
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide numbers."""
+def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """Of Python and of packages: without a choice those that decide numbers."""
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import cached_property
 
 import torch
 from attrs import evolve
@@ -42,7 +43,7 @@ class TaggerGraph(nn.Module):
             names += [name, f"{name}_mask"] if isinstance(entry, Collection) else [name]
         return names + [f"noise_{name}" for name in self.flows]
 
-    @property
+    @cached_property
     def output_names(self) -> list[str]:
         """The names of the columns."""
         return list(self.columns(*self.example(2, 3)))
@@ -77,11 +78,10 @@ class TaggerGraph(nn.Module):
         found: dict[str, Tensor] = dict(tagger.head.decode(raw))
         found |= discriminators(found, self.analysis.discriminators)
         for name, head in tagger.regressions.items():
-            found |= (
-                head.decode_with(targets[name], given[f"noise_{name}"])
-                if name in self.flows
-                else head.decode(targets[name])
-            )
+            if isinstance(head, FlowHead):
+                found |= head.decode_with(targets[name], given[f"noise_{name}"])
+            else:
+                found |= head.decode(targets[name])
         if tagger.target_heads is not None:
             found |= tagger.target_heads.padded(embedding, scaled)
         return {name: values.float() if values.is_floating_point() else values for name, values in found.items()}

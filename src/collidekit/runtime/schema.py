@@ -59,6 +59,14 @@ class TensorOut(Part):
     meaning: str = ""
 
 
+class Tensor(Part):
+    """A tensor of the graphs as they are, in the contract of the layout."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+
 class Graph(Part):
     """One ONNX file of a bundle."""
 
@@ -88,6 +96,13 @@ class Schema(Part):
     """Of the analysis."""
     inputs: tuple[TensorIn, ...]
     outputs: tuple[TensorOut, ...]
+    graph_inputs: tuple[Tensor, ...] = ()
+    """In order; those of the generic layout are ``inputs``."""
+    graph_outputs: tuple[Tensor, ...] = ()
+    batched: bool = True
+    """Whether a graph takes many rows at once; else one row a call."""
+    invariant: tuple[str, ...] = ()
+    """The collections whose constituents may come in any order: no column of a row changes, as was measured on real rows."""
     graphs: tuple[Graph, ...] = ()
     """Empty in the metadata of a graph, which cannot hold its own checksum."""
     folds: int = 0

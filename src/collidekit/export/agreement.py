@@ -1,0 +1,102 @@
+"""How a graph in onnxruntime agrees with the checkpoint on real rows: differences, AUC, working points."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import asdict, frozen
+
+from collidekit.evaluation.classification.roc import roc_curve
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints
+from collidekit.export.cases import Array
+
+EQUAL = 1e-6
+"""Scores that differ by less from a threshold may lie on either side of it."""
+
+
+@frozen
+class Difference:
+    """Of one column over all rows: relative to the largest of 1 and the value itself."""
+
+    column: str
+    largest: float
+    mean: float
+    row: int
+    """Where the largest difference is."""
+
+
+@frozen
+class Side:
+    """Rows that a working point accepts with one form and refuses with the other."""
+
+    discriminator: str
+    point: str
+    threshold: float
+    changed: int
+    near: int
+    """Those of them whose score is within ``EQUAL`` of the threshold in both forms."""
+
+
+@frozen
+class Agreement:
+    """Of all rows that were compared."""
+
+    rows: int
+    differences: tuple[Difference, ...]
+    sides: tuple[Side, ...]
+    auc: dict[str, tuple[float, float]]
+    """Of each discriminator: by the checkpoint and by the graph."""
+
+    @property
+    def largest(self) -> float:
+        return max((one.largest for one in self.differences), default=0.0)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "largest": self.largest}
+
+
+def compare(
+    wanted: Mapping[str, Array],
+    found: Mapping[str, Array],
+    points: Sequence[DiscriminatorPoints],
+    labels: Array,
+    weights: Array,
+    classes: Sequence[str],
+) -> Agreement:
+    """Compare columns (N,) or (N, L) of the checkpoint with those of the graph; columns that a layout lacks are left out."""
+    names = [name for name in wanted if name in found]
+    differences = tuple(difference(name, wanted[name], found[name]) for name in names)
+    sides, auc = [], {}
+    for entry in points:
+        name = entry.discriminator
+        if name not in found:
+            continue
+        before, after = wanted[name].astype(np.float64), found[name].astype(np.float64)
+        for point in entry.points:
+            if point.threshold is not None:
+                sides.append(_side(name, point.name, point.threshold, before, after))
+        signal = np.isin(labels, [classes.index(one) for one in entry.signal])
+        background = np.isin(labels, [classes.index(one) for one in entry.background])
+        rows = signal | background
+        if signal.any() and background.any():
+            auc[name] = tuple(
+                float(roc_curve(scores[rows], signal[rows], weights[rows]).auc) for scores in (before, after)
+            )
+    return Agreement(len(next(iter(wanted.values()))), differences, tuple(sides), auc)  # type: ignore[arg-type]
+
+
+def difference(name: str, wanted: Array, found: Array) -> Difference:
+    """Return the difference of one column."""
+    a, b = wanted.astype(np.float64), found.astype(np.float64)
+    apart = np.abs(a - b) / np.maximum(np.abs(a), 1.0)
+    apart = np.where(np.isnan(a) & np.isnan(b) | (a == b), 0.0, np.nan_to_num(apart, nan=np.inf))
+    per_row = apart.reshape(len(apart), -1).max(axis=1, initial=0.0)
+    if not len(per_row):
+        return Difference(name, 0.0, 0.0, -1)
+    return Difference(name, float(per_row.max()), float(apart.mean()), int(per_row.argmax()))
+
+
+def _side(name: str, point: str, threshold: float, before: Array, after: Array) -> Side:
+    changed = (before >= threshold) != (after >= threshold)
+    near = changed & (np.abs(before - threshold) < EQUAL) & (np.abs(after - threshold) < EQUAL)
+    return Side(name, point, threshold, int(changed.sum()), int(near.sum()))

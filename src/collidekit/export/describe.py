@@ -1,0 +1,185 @@
+"""The schema of a bundle, from checkpoint, graph and layout."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from collidekit.analysis.schema import Analysis, Collection, Group
+from collidekit.dataset.parts import Folds, Split
+from collidekit.export.graph import TaggerGraph
+from collidekit.export.layouts.base import Layout
+from collidekit.models.temperature import Temperature
+from collidekit.provenance import git_state, versions
+from collidekit.runtime.schema import Column, Schema, TensorIn, TensorOut
+from collidekit.training.checkpoint import Checkpoint
+
+EXPORTERS = ("onnx", "onnxruntime")
+FOLD_RULE = (
+    "The fold of a row is a hash of its event numbers modulo the number of folds (collidekit/dataset/parts.py: fold_of); the graph of "
+    "a fold has neither learned from its rows nor chosen its epoch by them."
+)
+NOISE_RULE = (
+    "Standard normal numbers, a function of the event numbers of a row alone (collidekit/models/heads/flow.py: event_noise); other "
+    "normal numbers give other draws of the same distribution."
+)
+
+
+def describe(
+    name: str,
+    checkpoint: Checkpoint,
+    graph: TaggerGraph,
+    layout: Layout,
+    opset: int,
+    temperature: Temperature | None,
+    working_points: Mapping[str, Any],
+    folds: int,
+) -> Schema:
+    """Return the schema without its graphs."""
+    analysis, config = checkpoint.analysis, checkpoint.config
+    return Schema(
+        name=name,
+        layout=layout.name,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        analysis=analysis.model_dump(mode="json"),
+        fingerprint=analysis.fingerprint,
+        inputs=tuple(_inputs(graph)),
+        outputs=tuple(_outputs(graph)),
+        folds=folds,
+        fold_rule=FOLD_RULE if folds else "",
+        opset=opset,
+        network={
+            "name": config.model_name,
+            "options": config.model_options,
+            "parameters": sum(parameter.numel() for parameter in checkpoint.tagger.parameters()),
+        },
+        objective=config.objective,
+        temperature=temperature.as_dict() if temperature else None,
+        working_points=dict(working_points),
+        seed=config.seed,
+        epoch=checkpoint.epoch,
+        settings=config.model_dump(mode="json"),
+        versions={**versions(), **versions(EXPORTERS)},
+        git=git_state(),
+        noise_rule=NOISE_RULE if graph.flows else "",
+    )
+
+
+def trained_on(checkpoint: Checkpoint) -> str:
+    """Return in words which rows a checkpoint learned from."""
+    found = []
+    for entry in checkpoint.learned_from:
+        files = ", ".join(entry.files.values()) or "unknown files"
+        split = entry.split
+        if isinstance(split, Split):
+            found.append(
+                f"{split.share:.0%} of the rows of {files}, by a hash of the event number; the others chose the epoch"
+            )
+        elif isinstance(split, Folds):
+            found.append(
+                f"{split.k - 2} of {split.k} folds of {files}: all but fold {split.this} (held out) and fold {(split.this + 1) % split.k} "
+                "(chose the epoch)"
+            )
+    return "; ".join(found) or "not known"
+
+
+def apply_to(checkpoint: Checkpoint, folds: int) -> str:
+    """Return in words which rows the graph of a checkpoint may be used on."""
+    if folds:
+        return f"rows of fold {checkpoint.config.fold} of {folds}, and rows that were in no training file"
+    return "rows that were in no training file"
+
+
+def _inputs(graph: TaggerGraph) -> list[TensorIn]:
+    found = []
+    for name, entry in graph.analysis.inputs.items():
+        columns = _columns(entry, graph.analysis)
+        if not isinstance(entry, Collection):
+            found.append(TensorIn(name=name, kind="group", of=name, shape=("N", entry.width), columns=columns))
+            continue
+        length = f"L_{name}"
+        found.append(
+            TensorIn(
+                name=name,
+                kind="collection",
+                of=name,
+                shape=("N", length, entry.width),
+                columns=columns,
+                limit=entry.limit,
+                order=entry.order,
+                where=entry.where,
+            )
+        )
+        found.append(TensorIn(name=f"{name}_mask", kind="mask", of=name, shape=("N", length)))
+    for name, head in graph.flows.items():
+        shape = ("N", head.target.draws, len(head.target.values))
+        found.append(TensorIn(name=f"noise_{name}", kind="noise", of=name, shape=shape))
+    return found
+
+
+def _columns(entry: Collection | Group, analysis: Analysis) -> tuple[Column, ...]:
+    columns = [
+        Column(
+            name=feature.name,
+            expression=feature.expression,
+            unit=feature.unit,
+            kind=feature.kind,
+            default=feature.default,
+            bounds=feature.model_dump(mode="json")["bounds"],
+        )
+        for feature in entry.features
+    ]
+    if isinstance(entry, Collection):
+        for name, expression in zip(("px", "py", "pz", "energy"), entry.momenta or (), strict=False):
+            columns.append(Column(name=name, expression=expression, unit="GeV"))
+        for number, expression in enumerate(entry.coordinates or (), 1):
+            columns.append(Column(name=f"coordinate_{number}", expression=expression))
+    return tuple(columns)
+
+
+def _outputs(graph: TaggerGraph) -> list[TensorOut]:
+    columns = graph.columns(*graph.example(2, 3))
+    units = graph.analysis.units_of_values
+    found = []
+    for name, values in columns.items():
+        collection = graph.constituent_outputs.get(name)
+        found.append(
+            TensorOut(
+                name=name,
+                kind=_kind(name, graph),
+                shape=("N", f"L_{collection}") if collection else ("N",),
+                dtype=str(values.dtype).removeprefix("torch."),
+                unit=_unit(name, units),
+                meaning=_meaning(name, graph),
+            )
+        )
+    return found
+
+
+def _kind(name: str, graph: TaggerGraph) -> Any:
+    if name in graph.constituent_outputs:
+        return "constituent"
+    if name in graph.analysis.discriminators:
+        return "discriminator"
+    if name.startswith("index_"):
+        return "index"
+    return "value" if name.startswith("pred_") else "probability"
+
+
+def _unit(name: str, units: Mapping[str, str]) -> str:
+    """The unit of an estimate: that of the longest name of a value that its column begins with."""
+    values = [value for value in units if name == f"pred_{value}" or name.startswith(f"pred_{value}_")]
+    return units[max(values, key=len)] if values else ""
+
+
+def _meaning(name: str, graph: TaggerGraph) -> str:
+    definition = graph.analysis.discriminators.get(name)
+    if definition is not None:
+        signal, background = (
+            " + ".join(f"p({one})" for one in part) for part in (definition.signal, definition.background)
+        )
+        return f"({signal}) / ({signal} + {background}), 0 where all of these are 0"
+    if name == "prob_relegated":
+        return "the probability that the row is refused"
+    if name.startswith("index_"):
+        return "position in the sequence that was given, from 0; -1 where the slot stays empty"
+    return ""

@@ -1,0 +1,26 @@
+"""The card of a bundle: what it takes and gives, how well it agrees with the checkpoint, and how to use it."""
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from collidekit.bundle.card import escape_markdown, inline_code
+from collidekit.export.agreement import Agreement
+from collidekit.files import write_text
+from collidekit.runtime.schema import Schema
+
+
+def write_readme(path: Path, schema: Schema, agreement: Agreement) -> Path:
+    """Write the card as Markdown."""
+    environment = Environment(
+        loader=PackageLoader("collidekit.export"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"text": escape_markdown, "code": inline_code}
+    return write_text(
+        path,
+        environment.get_template("readme.md.j2").render(schema=schema, agreement=agreement, analysis=schema.analysis),
+    )

@@ -1,0 +1,132 @@
+"""Real rows for a bundle: spread over files, without those that were learned from, and predicted by the checkpoints."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from attrs import frozen
+
+from collidekit.analysis.schema import Analysis
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.learned import Known, known
+from collidekit.dataset.rows import build_rows, columns_of
+from collidekit.errors import CollidekitError
+from collidekit.export.cases import Array
+from collidekit.export.members import in_order
+from collidekit.inference.calibrated import calibrated as at_temperature
+from collidekit.inference.ensemble import combine
+from collidekit.inference.predict import predict_each
+from collidekit.inference.predictions import Predictions
+from collidekit.inference.seen import content_of_paths
+from collidekit.progress import counting
+from collidekit.readers import expand, open_file
+from collidekit.readers.base import Reader
+from collidekit.shipped import load_plan, shipped_analyses
+from collidekit.training.checkpoint import Checkpoint, check_same_inputs
+
+ROWS = 20_000
+BLOCKS = 16
+"""Pieces that are read of each file: classes often stand one after another."""
+TOGETHER = 1024
+
+
+@frozen
+class Sample:
+    """Real rows, what the checkpoints say of them, and the number of the member that judges each of them (N,)."""
+
+    batches: Sequence[Batch]
+    predictions: Predictions
+    member: Array
+    learned: int
+    """Rows that were read and left out, since they were learned from."""
+    files: Sequence[str]
+
+
+def read_sample(
+    members: Mapping[str, Checkpoint],
+    files: Sequence[str] = (),
+    rows: int = ROWS,
+    calibrated: bool = False,
+    analysis: str | None = None,
+) -> Sample:
+    """Read about ``rows`` rows of files, by default those that the analysis names for tests, else its training files.
+
+    ``analysis`` is a path or name of one with the same inputs, to read the files with; without it that of the members does.
+
+    Rows that a member learned from are left out; with folds each row is judged by the member that held it out. Raises CollidekitError
+    where no file is known or no row is left.
+    """
+    members = in_order(members)
+    first = next(iter(members.values()))
+    plan = first.plan() if analysis is None else load_plan(analysis)
+    for name, member in members.items():
+        check_same_inputs(Path(name), member.analysis, plan.analysis)
+    paths = expand(list(files)) if files else default_files(plan.analysis)
+    contents = content_of_paths(paths, members)
+    kept: list[Batch] = []
+    chosen: list[Array] = []
+    learned = 0
+    with counting("Reading rows", "rows") as done:
+        for batch in _spread(plan, paths, rows):
+            states = np.stack([known(m.learned_from, batch, plan.analysis, contents) for m in members.values()])
+            held_out = states == Known.TEST
+            usable = held_out.any(axis=0) | (states < Known.MAYBE).all(axis=0)
+            learned += int((~usable).sum())
+            kept.append(batch.take(torch.from_numpy(np.flatnonzero(usable))))
+            chosen.append(held_out.argmax(axis=0)[usable])
+            done(len(batch))
+    batches = [part for batch in kept for part in batch.parts(TOGETHER) if len(part)]
+    if not batches:
+        raise CollidekitError(
+            f"{paths[0]}: no row is left to check the bundle with: {learned:,} rows were learned from, and the others do not pass the "
+            "selection; give other files with --files"
+        )
+    found = dict(
+        zip(members, predict_each([m.tagger for m in members.values()], plan.analysis, batches, paths), strict=True)
+    )
+    if calibrated:
+        found = {name: at_temperature(one, members[name].temperature, name) for name, one in found.items()}
+    judges = np.concatenate(chosen)
+    used = np.arange(len(members))[:, None] == judges if len(members) > 1 else None
+    predictions = combine(found, "mean", False, used) if len(members) > 1 else next(iter(found.values()))
+    return Sample(batches, predictions, judges, learned, paths)
+
+
+def default_files(analysis: Analysis) -> list[str]:
+    """Return the test files of an analysis, else its training files; those of one that ships are found by its name."""
+    candidates = [analysis]
+    if analysis.name in shipped_analyses():
+        candidates.append(load_plan(analysis.name).analysis)
+    for one in candidates:
+        for names in (one.files.test, one.files.training):
+            try:
+                if names:
+                    return expand(list(names))
+            except CollidekitError:
+                continue
+    raise CollidekitError(
+        f"analysis {analysis.name!r} names no files that are here; give some rows to check the bundle with: --files 'test/*.root'"
+    )
+
+
+def _spread(plan: Plan, paths: Sequence[str], rows: int) -> Iterator[Batch]:
+    """Yield rows of all files, from pieces that lie all over each of them."""
+    quota = -(-rows // len(paths))
+    for number, path in enumerate(paths):
+        with open_file(path, plan.analysis.source) as reader:
+            columns = columns_of(plan, reader, with_truth=False)
+            for start, stop in _pieces(reader, quota):
+                chunk = reader.read(columns, start, stop)
+                yield build_rows(plan, chunk, path, number, start, keep_all=True).batch
+
+
+def _pieces(reader: Reader, quota: int) -> Iterator[tuple[int, int]]:
+    """Yield where to read ``quota`` entries of a file: all of it, or pieces at equal distances."""
+    if quota >= reader.rows:
+        yield from ((start, min(start + quota, reader.rows)) for start in range(0, reader.rows, max(quota, 1)))
+        return
+    size = -(-quota // BLOCKS)
+    for start in np.unique(np.linspace(0, reader.rows - size, BLOCKS).astype(int)).tolist():
+        yield start, min(start + size, reader.rows)

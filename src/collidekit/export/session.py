@@ -1,0 +1,61 @@
+"""A graph in onnxruntime, and a layout of it as a function of generic arrays."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from collidekit.errors import CollidekitError
+from collidekit.export.cases import Array
+from collidekit.export.layouts.base import Layout
+from collidekit.extras import need
+
+
+def open_session(model: bytes | str, threads: int = 1) -> Any:
+    """Return an inference session on the CPU for a model or its path; its optimisations are those of users: all."""
+    runtime = need("onnxruntime", "export")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    try:
+        return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  # of kinds that are not named in Python
+        said = " ".join(str(error).split())[:200]
+        raise CollidekitError(f"onnxruntime {runtime.__version__} does not take the graph: {said}") from None
+
+
+def run_layout(session: Any, layout: Layout, generic: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the generic columns that a layout gives for generic inputs, in calls of as many rows as it takes."""
+    if layout.batched:
+        return run_call(session, layout, generic)
+    rows = len(next(iter(generic.values())))
+    return joined([run_call(session, layout, one_row(generic, i)) for i in range(rows)])
+
+
+def run_call(session: Any, layout: Layout, generic: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the columns of one call."""
+    given = layout.given(generic)
+    found = session.run(layout.output_names, {name: np.ascontiguousarray(given[name]) for name in layout.input_names})
+    return layout.found(dict(zip(layout.output_names, found, strict=True)), generic)
+
+
+def one_row(generic: Mapping[str, Array], row: int) -> dict[str, Array]:
+    """Return the arrays of one row, as (1, ...), without empty slots."""
+    found = {name: values[row : row + 1] for name, values in generic.items()}
+    for name in list(found):
+        if (mask := found.get(f"{name}_mask")) is not None:
+            length = int(mask.sum())
+            found[name], found[f"{name}_mask"] = found[name][:, :length], mask[:, :length]
+    return found
+
+
+def joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return columns one after another; those of constituents (N, L) are filled up to the longest with -1."""
+    columns = {}
+    for name in parts[0] if parts else ():
+        values = [part[name] for part in parts]
+        if values[0].ndim == 2:
+            longest = max(one.shape[1] for one in values)
+            values = [np.pad(one, ((0, 0), (0, longest - one.shape[1])), constant_values=-1) for one in values]
+        columns[name] = np.concatenate(values)
+    return columns

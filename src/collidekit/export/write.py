@@ -1,0 +1,272 @@
+"""Checkpoint and real rows -> a bundle: graphs, what they take and give, and rows to check them with."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.classification.working_point_files import write_working_points
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints, working_points
+from collidekit.export.agreement import Agreement, compare
+from collidekit.export.cases import Array, Row, generic_arrays, rows_of
+from collidekit.export.describe import apply_to, describe, trained_on
+from collidekit.export.expected import expected, noise_of
+from collidekit.export.golden import write_golden, write_real
+from collidekit.export.graph import TaggerGraph
+from collidekit.export.invariance import invariant_collections
+from collidekit.export.layouts import find_layout
+from collidekit.export.layouts.base import Layout
+from collidekit.export.members import check_members, in_order
+from collidekit.export.onnx_file import to_onnx
+from collidekit.export.readme import write_readme
+from collidekit.export.sample import Sample
+from collidekit.export.session import joined, open_session, run_layout
+from collidekit.files import replacing, write_json
+from collidekit.inference.calibrated import required_temperature
+from collidekit.names import name_problem
+from collidekit.progress import counting
+from collidekit.runtime.schema import CHECKSUMS, GOLDEN, METADATA, REAL, SCHEMA, Graph, Schema, Tensor
+from collidekit.sealed import write_sealed
+from collidekit.training.checkpoint import Checkpoint
+
+TOGETHER = 256
+"""Rows that are compared at a time."""
+AGREEMENT, CARD, POINTS = "agreement.json", "README.md", "working_points"
+TOLERANCE = 1e-5
+"""By which a column may differ, relative to the larger of 1 and itself."""
+
+
+@frozen
+class Options:
+    """What may be chosen of a bundle."""
+
+    layout: str = "generic"
+    opset: int = 17
+    calibrated: bool = False
+    names: Mapping[str, str] = {}
+    """Names that a layout wants in the place of others, see docs/export-layouts.md."""
+
+
+@frozen
+class Exported:
+    """What was written."""
+
+    folder: Path
+    schema: Schema
+    agreement: Agreement
+    left_out: tuple[str, ...]
+    """Golden rows whose numbers are not finite."""
+
+
+def write_bundle(
+    members: Mapping[str, Checkpoint], sample: Sample, folder: Path, name: str, options: Options, force: bool = False
+) -> Exported:
+    """Write a bundle, and check it against the checkpoints; nothing appears in the folder before it is whole and agrees.
+
+    Raises CollidekitError where the members, the name or the layout do not fit, an operation cannot be exported, or the graph does not
+    agree with the checkpoint.
+    """
+    if problem := name_problem(name):
+        raise CollidekitError(f"--name: {problem}: it cannot be the name of a model")
+    check_members(members)
+    check_folder(folder, force)
+    members = in_order(members)
+    first = next(iter(members.values()))
+    temperatures = {}
+    for member, checkpoint in members.items():
+        temperatures[member] = required_temperature(checkpoint.temperature, member) if options.calibrated else None
+    predictions = sample.predictions
+    points = working_points(predictions, first.analysis.working_points) if predictions.classes else []
+    folds = len(members) if len(members) > 1 else 0
+    layouts = {}
+    for member, checkpoint in members.items():
+        temperature = temperatures[member]
+        graph = TaggerGraph(checkpoint.tagger, checkpoint.analysis, temperature.value if temperature else 1.0).eval()
+        layouts[member] = find_layout(options.layout)(graph, name).eval()
+    shown = next(iter(layouts.values()))
+    schema = describe(
+        name,
+        first,
+        shown.graph,
+        shown,
+        options.opset,
+        next(iter(temperatures.values())),
+        {entry.discriminator: entry.as_dict() for entry in points},
+        folds,
+    )
+    rows = [row for batch in sample.batches for row in rows_of(batch)]
+    schema = schema.model_copy(
+        update={"invariant": invariant_collections(shown.graph, rows, first.analysis), "batched": shown.batched}
+    )
+    with _staged(folder) as staging:
+        graphs, sessions = [], {}
+        for number, (member, checkpoint) in enumerate(members.items()):
+            file = _file_name(layouts[member], number, folds)
+            with counting(f"Exporting {file}", "graphs", 1) as done:
+                model = _model(layouts[member], schema, checkpoint, options.opset, folds)
+                done(1)
+            content = model.SerializeToString()
+            _write(staging / file, content)
+            sessions[member] = open_session(content)
+            graphs.append(_graph(file, content, checkpoint, number if folds else None, folds))
+        inputs, outputs = tensors_of(model)
+        schema = schema.model_copy(update={"graphs": tuple(graphs), "graph_inputs": inputs, "graph_outputs": outputs})
+        found, left_out = _check(staging, members, layouts, sessions, rows, sample, points)
+        _write_beside(staging, schema, shown, points, found)
+    return Exported(folder, schema, found, left_out)
+
+
+def check_folder(folder: Path, force: bool) -> None:
+    """Raise CollidekitError where a folder holds something that is not to be replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise CollidekitError(f"{folder}: is a file; name a folder to write")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (folder / SCHEMA).is_file():
+        raise CollidekitError(f"{folder}: holds files that are no bundle; name another folder")
+    if not force:
+        raise CollidekitError(f"{folder}: holds a bundle already; name another folder, or replace it with --force")
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of the given one if the block ends well."""
+    staging = folder.absolute().parent / f".{folder.absolute().name}.export.part"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+        if folder.exists():
+            old = staging.with_name(staging.name + ".old")
+            folder.replace(old)
+            staging.replace(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            staging.replace(folder)
+    except OSError as error:
+        raise CollidekitError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _file_name(layout: Layout, number: int, folds: int) -> str:
+    if folds and layout.graph_names:
+        return layout.graph_names[number]
+    return f"model_fold{number}.onnx" if folds else "model.onnx"
+
+
+def _model(layout: Layout, schema: Schema, checkpoint: Checkpoint, opset: int, folds: int) -> Any:
+    """The ONNX model of a checkpoint, with all metadata."""
+    example = layout.example(3 if layout.batched else 1, 7)
+    model = to_onnx(layout, example, layout.input_names, layout.output_names, layout.axes, opset)
+    texts = {
+        METADATA: schema.model_dump_json(),
+        "trained_on": trained_on(checkpoint),
+        "apply_to": apply_to(checkpoint, folds),
+        **({"fold": f"{checkpoint.config.fold} of {folds}"} if folds else {}),
+        **layout.metadata(schema),
+    }
+    for key, text in texts.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, text
+    model.producer_name, model.producer_version = "collidekit", schema.versions["collidekit"]
+    return model
+
+
+def _graph(file: str, content: bytes, checkpoint: Checkpoint, fold: int | None, folds: int) -> Graph:
+    return Graph(
+        file=file,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        fold=fold,
+        learned_from=tuple(entry.as_dict() for entry in checkpoint.learned_from),
+        trained_on=trained_on(checkpoint),
+        apply_to=apply_to(checkpoint, folds),
+    )
+
+
+def tensors_of(model: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return inputs and outputs of an ONNX model."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    def tensor(value: Any) -> Tensor:
+        kind = value.type.tensor_type
+        shape = tuple(d.dim_param or d.dim_value for d in kind.shape.dim)
+        return Tensor(name=value.name, shape=shape, dtype=str(tensor_dtype_to_np_dtype(kind.elem_type)))
+
+    return tuple(map(tensor, model.graph.input)), tuple(map(tensor, model.graph.output))
+
+
+def _check(
+    staging: Path,
+    members: Mapping[str, Checkpoint],
+    layouts: Mapping[str, Layout],
+    sessions: Mapping[str, Any],
+    rows: Sequence[Row],
+    sample: Sample,
+    points: Sequence[DiscriminatorPoints],
+) -> tuple[Agreement, tuple[str, ...]]:
+    """Compare the graphs with the checkpoints on all rows, and write golden and real rows; an error where they do not agree."""
+    analysis = next(iter(members.values())).analysis
+    wanted: list[dict[str, Array]] = []
+    found: list[dict[str, Array]] = []
+    order: list[Array] = []
+    with counting("Comparing", "rows", len(rows)) as done:
+        for number, (member, checkpoint) in enumerate(members.items()):
+            layout, session = layouts[member], sessions[member]
+            own = np.flatnonzero(sample.member == number)
+            for start in range(0, len(own), TOGETHER):
+                part = [rows[i] for i in own[start : start + TOGETHER]]
+                generic = generic_arrays(part, analysis, noise_of(layout.graph, part, analysis))
+                wanted.append(expected(checkpoint.tagger, layout.graph, part, analysis))
+                found.append(run_layout(session, layout, generic))
+                order.append(own[start : start + TOGETHER])
+                done(len(part))
+    back = np.argsort(np.concatenate(order))
+    wanted_all, found_all = (
+        {name: values[back] for name, values in joined(parts).items()} for parts in (wanted, found)
+    )
+    labels, weights = sample.predictions.labels, sample.predictions.weights
+    agreement = compare(wanted_all, found_all, points, labels, weights, list(analysis.classes))
+    _require_agreement(agreement)
+    left_out = write_golden(staging / GOLDEN, list(members.values()), list(layouts.values()), rows)
+    write_real(staging / REAL, list(members.values()), list(layouts.values()), rows, sample)
+    write_json(staging / AGREEMENT, agreement.as_dict())
+    return agreement, left_out
+
+
+def _require_agreement(agreement: Agreement) -> None:
+    worst = max(agreement.differences, key=lambda one: one.largest)
+    if worst.largest > TOLERANCE:
+        raise CollidekitError(
+            f"the graph does not agree with the checkpoint: column {worst.column} of row {worst.row} differs by {worst.largest:.2g}; "
+            "nothing was written"
+        )
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _write_beside(
+    staging: Path, schema: Schema, layout: Layout, points: Sequence[DiscriminatorPoints], agreement: Agreement
+) -> None:
+    """Write all but graphs and rows; checksums come last but for the schema."""
+    write_sealed(staging / SCHEMA, json.loads(schema.model_dump_json()))
+    if points:
+        write_working_points(staging / POINTS, points, schema.name)
+    for name, text in layout.files(schema).items():
+        _write(staging / name, text.encode())
+    for template in sorted((Path(__file__).parent / "templates").glob("verify.*")):
+        _write(staging / template.name, template.read_bytes())
+    write_readme(staging / CARD, schema, agreement)
+    files = sorted(path for path in staging.iterdir() if path.is_file())
+    write_json(staging / CHECKSUMS, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
