@@ -88,3 +88,54 @@ def publish(
         console.print(
             f"Next: write what only you know into {literal(made.folder / 'README.md')}: {places} marked AUTHOR"
         )
+
+
+@verb(SHARE)
+def export(
+    checkpoint: Annotated[
+        list[str],
+        typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report or of a published model, or the name of a "
+                       "model that ships; of folds the folder of their report, or each of them.", show_default=False),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to write; without it NAME_LAYOUT.", show_default=False)] = None,
+    layout: Annotated[str, typer.Option("--layout", "-l", help="Whose contract: see docs/export-layouts.md.")] = "generic",
+    name: Annotated[
+        str | None, typer.Option("--name", help="The name of the model; without it that of the analysis.", show_default=False)
+    ] = None,
+    opset: Annotated[int, typer.Option("--opset", help="ONNX opset, 17 to 20.")] = 17,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="With the temperature that is stored with the model in the graph.")
+    ] = False,
+    files: Annotated[
+        list[str] | None,
+        panel(DATA, "--files", "-f", help="Real rows to check the graph with, and to find working points on. Without it: the test "
+               "files that the analysis names, else its training files. May be repeated.", metavar="FILES"),
+    ] = None,
+    rows: Annotated[int, panel(DATA, "--rows", help="How many of their rows, spread over the files.", min=1, max=2**31 - 1)] = 20_000,
+    analysis: Annotated[
+        str | None,
+        panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Without it: "
+               "the one of the training."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
+    trust_code: TrustCode = False,
+) -> None:  # fmt: skip
+    """Make a bundle for other frameworks: an ONNX graph with all that belongs to the model, and what proves it.
+
+    Inside the graph are missing values, bounds, scaling, network, temperature and decoding; beside it a schema, golden rows with
+    what they must give, a verifier for Python and C++, working points and a card. The graph is compared with the checkpoint on real
+    rows first; a graph that does not agree is not written.
+
+    Example: [cyan]collidekit export top-tagging/pfn --files test.h5 -o my_bundle[/cyan]
+
+    Writes a folder, which appears under its name only when it is complete.
+    """
+    from rich.console import Console
+
+    from collidekit.export.write import Options
+    from collidekit.inference.run_folder import with_members
+    from collidekit.tasks.export import export_to, show_exported
+
+    options = Options(layout=layout, opset=opset, calibrated=calibrated)
+    made = export_to(with_members(checkpoint), out, files or [], name, options, rows, analysis, force)
+    show_exported(made, Console(soft_wrap=True, highlight=False))

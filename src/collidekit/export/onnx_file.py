@@ -18,6 +18,14 @@ OPSETS = (17, 20)
 """The lowest has LayerNormalization as one node; the highest is that of the runtimes of both experiments."""
 
 
+def check_opset(opset: int) -> None:
+    """Raise CollidekitError for an opset that is not for the runtimes of the experiments."""
+    if not OPSETS[0] <= opset <= OPSETS[1]:
+        raise CollidekitError(
+            f"--opset: {opset} is none of {OPSETS[0]} to {OPSETS[1]}, which the runtimes of the experiments know"
+        )
+
+
 def to_onnx(
     module: nn.Module,
     example: Sequence[Tensor],
@@ -31,10 +39,7 @@ def to_onnx(
     Raises CollidekitError for an operation that has no counterpart in ONNX, with the line of the network it stands in.
     """
     onnx = need("onnx", "export")
-    if not OPSETS[0] <= opset <= OPSETS[1]:
-        raise CollidekitError(
-            f"opset {opset}: take {OPSETS[0]} to {OPSETS[1]}, which the runtimes of the experiments know"
-        )
+    check_opset(opset)
     try:
         with warnings.catch_warnings(), torch.no_grad(), TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")

@@ -24,7 +24,7 @@ from collidekit.export.invariance import invariant_collections
 from collidekit.export.layouts import find_layout
 from collidekit.export.layouts.base import Layout
 from collidekit.export.members import check_members, in_order
-from collidekit.export.onnx_file import to_onnx
+from collidekit.export.onnx_file import check_opset, to_onnx
 from collidekit.export.readme import write_readme
 from collidekit.export.sample import Sample
 from collidekit.export.session import joined, open_session, run_layout
@@ -73,15 +73,12 @@ def write_bundle(
     Raises CollidekitError where the members, the name or the layout do not fit, an operation cannot be exported, or the graph does not
     agree with the checkpoint.
     """
-    if problem := name_problem(name):
-        raise CollidekitError(f"--name: {problem}: it cannot be the name of a model")
-    check_members(members)
-    check_folder(folder, force)
+    check_request(members, folder, name, options, force)
     members = in_order(members)
     first = next(iter(members.values()))
-    temperatures = {}
-    for member, checkpoint in members.items():
-        temperatures[member] = required_temperature(checkpoint.temperature, member) if options.calibrated else None
+    temperatures = {
+        member: checkpoint.temperature if options.calibrated else None for member, checkpoint in members.items()
+    }
     predictions = sample.predictions
     points = working_points(predictions, first.analysis.working_points) if predictions.classes else []
     folds = len(members) if len(members) > 1 else 0
@@ -123,7 +120,20 @@ def write_bundle(
     return Exported(folder, schema, found, left_out)
 
 
-def check_folder(folder: Path, force: bool) -> None:
+def check_request(members: Mapping[str, Checkpoint], folder: Path, name: str, options: Options, force: bool) -> None:
+    """Raise the errors that a request would end with, as far as they can be told without rows."""
+    if problem := name_problem(name):
+        raise CollidekitError(f"--name: {problem}: it cannot be the name of a model")
+    find_layout(options.layout)
+    check_opset(options.opset)
+    check_members(members)
+    for member, checkpoint in members.items():
+        if options.calibrated:
+            required_temperature(checkpoint.temperature, member)
+    _check_folder(folder, force)
+
+
+def _check_folder(folder: Path, force: bool) -> None:
     """Raise CollidekitError where a folder holds something that is not to be replaced."""
     if folder.exists() and not folder.is_dir():
         raise CollidekitError(f"{folder}: is a file; name a folder to write")

@@ -1,0 +1,135 @@
+"""ExportTask: trained taggers -> a bundle for other frameworks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import law
+import luigi
+from rich.console import Console
+from rich.table import Table
+
+from collidekit.errors import CollidekitError
+from collidekit.export.agreement import Agreement
+from collidekit.export.layouts import LAYOUTS
+from collidekit.export.onnx_file import OPSETS, check_opset
+from collidekit.export.sample import ROWS, read_sample
+from collidekit.export.write import Exported, Options, check_request, write_bundle
+from collidekit.inference.ensemble import load_members
+from collidekit.plain_text import literal
+from collidekit.runtime.schema import SCHEMA
+from collidekit.shown import counted
+from collidekit.tasks.inference import InferenceTask, PredictionTask
+from collidekit.training.checkpoint import Checkpoint, load_checkpoint
+
+BUNDLE = "bundle"
+
+
+class ExportTask(PredictionTask):
+    """Write the trained network, or those of all folds, as a bundle that proves itself: ONNX, schema, golden rows, card."""
+
+    layout = luigi.ChoiceParameter(default="generic", choices=list(LAYOUTS), description="the contract of the consumer")
+    opset = luigi.IntParameter(default=OPSETS[0], description=f"ONNX opset, {OPSETS[0]} to {OPSETS[1]}")
+    bundle_name = luigi.Parameter(
+        default="", description="name of the model in the bundle; default: that of the analysis"
+    )
+    checked_rows = luigi.IntParameter(default=ROWS, description="real rows that graph and checkpoint are compared on")
+    exclude_index = False
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            **super().identity(),
+            "layout": self.layout,
+            "opset": self.opset,
+            "name": self.name,
+            "rows": self.checked_rows,
+        }
+
+    @property
+    def name(self) -> str:
+        """The name of the model in the bundle."""
+        return str(self.bundle_name) or self.analysis.name
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        return {"schema": self.target(f"{BUNDLE}/{SCHEMA}"), "run": self.target("run.json")}
+
+    def look_first(self) -> None:
+        inference: InferenceTask = self.requires()["inference"]
+        if self.test_attack_settings.attack != "nominal":
+            raise CollidekitError("--test-attack: has no meaning for a bundle; leave it out")
+        if inference.is_ensemble and not inference.all_folds:
+            raise CollidekitError(
+                "a bundle cannot hold an ensemble of several seeds or checkpoints; export one of them"
+            )
+        if self.checked_rows < 1:
+            raise CollidekitError(f"--checked-rows: {self.checked_rows} is no number of rows; give 1 or more")
+        check_opset(self.opset)
+
+    def make(self) -> None:
+        inference: InferenceTask = self.requires()["inference"]
+        members = self._members(inference)
+        files = inference.test_files or inference.dataset_task().files()
+        sample = read_sample(members, list(files), self.checked_rows, self.calibrated, str(self.config))
+        options = Options(layout=str(self.layout), opset=self.opset, calibrated=self.calibrated)
+        made = write_bundle(members, sample, self.folder / BUNDLE, self.name, options, force=True)
+        show_exported(made, Console(soft_wrap=True))
+        self.write_provenance()
+
+    def _members(self, inference: InferenceTask) -> Mapping[str, Checkpoint]:
+        if self.checkpoint:
+            return load_members([str(name) for name in self.checkpoint])
+        paths = [task.folder / "best_model.pt" for task in inference.trainings().values()]
+        return {str(path): load_checkpoint(path) for path in paths}
+
+
+def export_to(
+    names: list[str],
+    folder: Path | None,
+    files: list[str],
+    name: str | None,
+    options: Options,
+    rows: int,
+    analysis: str | None,
+    force: bool,
+) -> Exported:
+    """Write the bundle of checkpoints that are trained already: what ``collidekit export`` does."""
+    members = load_members(names)
+    first = next(iter(members.values()))
+    called = name or first.analysis.name or first.config.model_name
+    target = folder or Path(f"{called}_{options.layout}")
+    check_request(members, target, called, options, force)
+    sample = read_sample(members, files, rows, options.calibrated, analysis)
+    return write_bundle(members, sample, target, called, options, force)
+
+
+def show_exported(made: Exported, console: Console) -> None:
+    """Print what was written, and how it agrees with the checkpoint."""
+    console.print(agreement_table(made.agreement))
+    for side in made.agreement.sides:
+        if side.changed:
+            console.print(
+                f"[yellow]{side.changed:,} of {made.agreement.rows:,} rows change sides at {side.point} of {literal(side.discriminator)}, "
+                f"{side.near} of them within 1e-6 of the threshold[/yellow]"
+            )
+    if made.left_out:
+        console.print(
+            f"[yellow]The network gives no finite numbers for {counted(len(made.left_out), 'golden row')}: "
+            f"{literal(', '.join(made.left_out))}[/yellow]"
+        )
+    size = sum(graph.bytes for graph in made.schema.graphs) / 1e6
+    console.print(
+        f"[bold green]Exported[/bold green]: {literal(made.folder)} ({counted(len(made.schema.graphs), 'graph')}, {size:.2f} MB)"
+    )
+    console.print(f"Check it anywhere: python {literal(made.folder / 'verify.py')}")
+
+
+def agreement_table(agreement: Agreement) -> Table:
+    """The differences of each column, and the AUC of each discriminator in both forms."""
+    table = Table(title=f"Graph and checkpoint on {agreement.rows:,} real rows", title_justify="left")
+    for heading in ("column", "largest difference", "mean", "AUC, checkpoint", "AUC, graph"):
+        table.add_column(heading, justify="left" if heading == "column" else "right")
+    for one in agreement.differences:
+        pair = agreement.auc.get(one.column)
+        cells = [f"{value:.7f}" for value in pair] if pair else ["", ""]
+        table.add_row(literal(one.column), f"{one.largest:.1e}", f"{one.mean:.1e}", *cells)
+    return table
