@@ -25,6 +25,7 @@ PIPELINES = {
     "JetFlavourTracksRun",
     "JetFlavour2016Run",
     "GridTask",
+    "ExportTask",
     "RobustnessTask",
     "NanoAODJetsRun",
     "PFNanoJetsRun",

@@ -15,7 +15,7 @@ from typer.main import get_command
 from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
-from collidekit.tasks import grid, importance, report, robustness, significance
+from collidekit.tasks import export, grid, importance, report, robustness, significance
 from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -26,7 +26,7 @@ from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.config import TrainingConfig
 
-assert all((grid, importance, report, robustness, significance))  # so that all tasks are known
+assert all((export, grid, importance, report, robustness, significance))  # so that all tasks are known
 FILES: dict[str, Any] = {
     "config": "toy.yaml",
     "filelist": ("train.root",),
@@ -48,7 +48,8 @@ ELSEWHERE = OF_FILES | OF_FINE_TUNING
 MORE: list[dict[str, Any]] = [
     {"bins": 7}, {"efficiencies": ("0.5",)}, {"explain": True}, {"explain_rows": 77}, {"explain_repeats": 7},
     {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
-    {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"}, {"over": "batch_size=16,32"},
+    {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
+    {"layout": "triton"}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}

@@ -19,7 +19,7 @@ def write_readme(path: Path, schema: Schema, agreement: Agreement) -> Path:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"text": escape_markdown, "code": inline_code}
+    environment.filters |= {"text": escape_markdown, "code": inline_code, "number": lambda value: f"{float(value):g}"}
     return write_text(
         path,
         environment.get_template("readme.md.j2").render(schema=schema, agreement=agreement, analysis=schema.analysis),
