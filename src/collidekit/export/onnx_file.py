@@ -1,9 +1,14 @@
 """A function of tensors in torch -> one ONNX file with free batch and length."""
 
+import os
+import re
+import sys
+import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import torch
@@ -16,6 +21,8 @@ ROWS, LENGTH = 3, 7
 """Sizes of the example: of 0 and 1 a tracer makes constants."""
 OPSETS = (17, 20)
 """The lowest has LayerNormalization as one node; the highest is that of the runtimes of both experiments."""
+_OPERATOR = re.compile(r"operator '([\w:]+)'")
+_LINE = re.compile(r"# (\S+:\d+):\d+$")
 
 
 def check_opset(opset: int) -> None:
@@ -36,13 +43,20 @@ def to_onnx(
 ) -> Any:
     """Return the ONNX model of a module; ``axes`` names the free axes of inputs and outputs.
 
-    Raises CollidekitError for an operation that has no counterpart in ONNX, with the line of the network it stands in.
+    Raises CollidekitError for an operation that has no counterpart in ONNX, and for what would become a constant, with the line of the
+    network that it stands in.
     """
     onnx = need("onnx", "export")
     check_opset(opset)
     try:
-        with warnings.catch_warnings(), torch.no_grad(), TemporaryDirectory() as folder:
+        with (
+            warnings.catch_warnings(record=True) as found,
+            _standard_output() as said,
+            torch.no_grad(),
+            TemporaryDirectory() as folder,
+        ):
             warnings.simplefilter("ignore")
+            warnings.simplefilter("always", torch.jit._trace.TracerWarning)
             file = Path(folder, "model.onnx")
             torch.onnx.export(
                 module,
@@ -56,11 +70,56 @@ def to_onnx(
             )
             model = onnx.load(file)
     except torch.onnx.errors.OnnxExporterError as error:
-        raise CollidekitError(f"the network cannot be exported: {_reason(error)}") from error
+        raise CollidekitError(f"the network cannot be exported: {_reason(error, said())}") from error
+    except CollidekitError:
+        raise
+    except Exception as error:  # of a network of a user's, or of the tracer
+        raise CollidekitError(
+            f"the network cannot be exported: {type(error).__name__}: {_first_line(error)}{_place(error)}"
+        ) from error
+    for warning in found:
+        if issubclass(warning.category, torch.jit._trace.TracerWarning):
+            raise CollidekitError(
+                f"the network cannot be exported: {warning.filename}:{warning.lineno} takes a value or a size out of a tensor, which "
+                "a graph would hold as a constant; use operations on tensors there"
+            )
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _reason(error: Exception) -> str:
-    """What an exporter says, in one line."""
-    return " ".join(str(error).split())[:300]
+@contextmanager
+def _standard_output() -> Iterator[Callable[[], str]]:
+    """What the process writes to its standard output goes nowhere; the function that is yielded reads it, also afterwards."""
+    sys.stdout.flush()
+    kept, text = os.dup(1), ""
+    with TemporaryFile() as file:
+        os.dup2(file.fileno(), 1)
+        try:
+            yield lambda: text
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+            file.seek(0)
+            text = file.read().decode(errors="replace")
+
+
+def _reason(error: Exception, said: str) -> str:
+    """What an exporter says, with the line that asks for an operation which ONNX does not have."""
+    text = " ".join(str(error).split())[:300]
+    if (name := _OPERATOR.search(text)) is None:
+        return text
+    lines = [_LINE.search(line) for line in said.splitlines() if f"{name[1]}(" in line]
+    places = [line[1] for line in lines if line]
+    return f"operation {name[1]} has no counterpart in ONNX" + (f", asked for at {places[0]}" if places else "")
+
+
+def _place(error: Exception) -> str:
+    """The line of a network at which an error came up: the last one that is not of torch."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/torch/" not in frame.filename]
+    own = not frames or frames[-1].filename == __file__
+    return "" if own else f" ({frames[-1].filename}:{frames[-1].lineno})"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]

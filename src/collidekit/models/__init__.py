@@ -1,7 +1,7 @@
 """Networks, one a file, and the tagger that holds one with its scaling."""
 
-from collidekit.models.network import Network
+from collidekit.models.network import Embedding, Network
 from collidekit.models.registry import build_network, find_network
 from collidekit.models.tagger import Tagger
 
-__all__ = ["Network", "Tagger", "build_network", "find_network"]
+__all__ = ["Embedding", "Network", "Tagger", "build_network", "find_network"]

@@ -90,5 +90,5 @@ class Network(nn.Module):
         if not self.collections:  # there is nothing to pad
             return Embedding(self.forward(dict(inputs)), inputs[self.groups[0]], {})  # type: ignore[arg-type]
         raise CollidekitError(
-            f"network {type(self).__name__} has no padded form, so it cannot be exported; give it a method 'padded', see docs/plugins.md"
+            f"network {type(self).__name__} has no padded form, so it cannot be exported; give it a method 'padded', see docs/networks.md"
         )
