@@ -83,8 +83,27 @@ def to_onnx(
                 f"the network cannot be exported: {warning.filename}:{warning.lineno} takes a value or a size out of a tensor, which "
                 "a graph would hold as a constant; use operations on tensors there"
             )
+    _keep_inputs(model, example, input_names, axes)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _keep_inputs(
+    model: Any, example: Sequence[Tensor], names: Sequence[str], axes: Mapping[str, Mapping[int, str]]
+) -> None:
+    """Give the graph the inputs that no operation needs, which the exporter leaves out: who calls it does not know which these are."""
+    from onnx import helper
+
+    there = {value.name: value for value in model.graph.input}
+    for tensor, name in zip(example, names, strict=True):
+        if name not in there:
+            free = axes.get(name, {})
+            shape = [free.get(i, size) for i, size in enumerate(tensor.shape)]
+            kind = helper.np_dtype_to_tensor_dtype(tensor.numpy().dtype)
+            there[name] = helper.make_tensor_value_info(name, kind, shape)
+    inputs = [there[name] for name in names]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
 
 
 @contextmanager
