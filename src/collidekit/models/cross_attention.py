@@ -16,8 +16,9 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.network import Inputs
 from collidekit.models.packing import Block as Rows
 from collidekit.models.packing import Packing
+from collidekit.models.padded import Padded
 from collidekit.models.sets import Sets
-from collidekit.models.transformer import FeedForward, SetTransformer, attend
+from collidekit.models.transformer import FeedForward, SetTransformer, attend, attend_padded
 
 
 class CrossBlock(nn.Module):
@@ -55,6 +56,16 @@ class CrossBlock(nn.Module):
         projected = torch.where(asks, self.asking(normed), self.answering(normed))
         x = x + self.dropout(self.mix(attend(projected, packing, self.heads, across)))
         return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))  # type: ignore[no-any-return]
+
+    def padded(self, x: Tensor, asks: Tensor, across: Tensor, within: Tensor) -> Tensor:
+        """Members (N, L, width); which of them ask (N, L, 1), and which looks at which (N, L, L) across the sides and within them."""
+        if self.within:
+            x = x + self.mix_within(attend_padded(self.own(self.norm_within(x)), within, self.heads))
+        normed = self.norm_across(x)
+        projected = torch.where(asks, self.asking(normed), self.answering(normed))
+        x = x + self.mix(attend_padded(projected, across, self.heads))
+        found: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
+        return found
 
 
 class CrossAttention(SetTransformer):
@@ -100,6 +111,16 @@ class CrossAttention(SetTransformer):
         for block in self.blocks:
             whole = block(whole, sets.packing, asks[:, None], across, within)
         return whole
+
+    def _encode_padded(self, x: Tensor, mask: Tensor, entries: dict[str, Padded]) -> Tensor:
+        sides = [torch.full_like(entry.there[..., 0], float(name in self.query)) for name, entry in entries.items()]
+        registers = torch.tensor([1.0, 0.0]).repeat(len(self.registers) // 2).to(x)
+        sides.append(registers.expand(x.shape[0], -1))
+        side = torch.cat(sides, dim=1)  # (N, L)
+        same, there = side[:, :, None] == side[:, None], mask[:, None]
+        for block in self.blocks:
+            x = block.padded(x, side[..., None] > 0, there & ~same, there & same)  # type: ignore[operator]
+        return x
 
 
 def _projection(width: int) -> nn.Linear:

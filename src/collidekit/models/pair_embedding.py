@@ -40,6 +40,12 @@ class PairEmbedding(nn.Module):
             return self._train(features)
         return self._evaluate(features)
 
+    def padded(self, features: Tensor) -> Tensor:
+        """Features (N, L, L, F) -> (N, heads, L, L), by running means and variances."""
+        for weight, bias in self._folded():
+            features = F.gelu(F.linear(features, weight, bias))
+        return features.permute(0, 3, 1, 2)
+
     def _plain(self, features: Tensor) -> Tensor:
         """For derivatives with respect to the features."""
         values: Tensor = self.norm(features)

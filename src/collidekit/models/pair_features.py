@@ -28,14 +28,55 @@ def pair_features(momenta: Tensor, i: Tensor, j: Tensor) -> Tensor:
     return torch.cat(found)
 
 
+def padded_pair_features(one: Tensor, two: Tensor) -> Tensor:
+    """The features (N, L, M, 4) of ``pair_features`` of all pairs of particles of two blocks (N, L, 4) and (N, M, 4).
+
+    It is made of operations that a graph can hold: runtimes have no arctangent in double precision, so the difference in azimuth
+    comes from cross and dot product in double precision, and only the arctangent of their ratio has the precision of the result.
+    """
+    wanted = torch.promote_types(one.dtype, torch.float32)
+    a, b = one.double()[:, :, None], two.double()[:, None]  # (N, L, 1, 4), (N, 1, M, 4)
+    softer = torch.minimum(_pt(a), _pt(b))
+    distance = ((_rapidity(a) - _rapidity(b)).square() + _between(a, b, wanted).square()).clamp(min=SQUARE).sqrt()
+    fraction = softer / (_pt(a) + _pt(b)).clamp(min=EPSILON)
+    total = a + b
+    mass = total[..., 3].square() - total[..., :3].square().sum(dim=-1)
+    found = torch.stack([softer * distance, fraction, distance, mass], dim=-1)
+    return found.clamp(min=EPSILON).log().to(wanted)
+
+
+def _pt(momenta: Tensor) -> Tensor:
+    """Transverse momenta (...) of momenta (..., 4), with finite derivatives even where nothing moves."""
+    return momenta[..., :2].square().sum(dim=-1).clamp(min=SQUARE).sqrt()
+
+
+def _rapidity(momenta: Tensor) -> Tensor:
+    """Rapidities (...) of momenta (..., 4)."""
+    pz, energy = momenta[..., 2], momenta[..., 3]
+    return 0.5 * ((energy + pz).clamp(min=TINY).log() - (energy - pz).clamp(min=TINY).log())
+
+
+def _between(one: Tensor, two: Tensor, dtype: torch.dtype) -> Tensor:
+    """The difference in azimuth (...) from 0 to pi, in double precision, with an arctangent of ``dtype``."""
+    (x1, y1), (x2, y2) = _transverse(one), _transverse(two)
+    across, along = (x1 * y2 - y1 * x2).abs(), x1 * x2 + y1 * y2
+    size = along.abs()
+    ratio = torch.minimum(across, size) / torch.maximum(across, size).clamp(min=SQUARE**2)
+    angle = ratio.to(dtype).atan().double()  # up to pi / 4
+    angle = torch.where(across > size, torch.pi / 2 - angle, angle)
+    return torch.where(along < 0, torch.pi - angle, angle)
+
+
+def _transverse(momenta: Tensor) -> tuple[Tensor, Tensor]:
+    """px and py (...); what does not move transversely has the azimuth 0."""
+    px, py = momenta[..., 0], momenta[..., 1]
+    return px + (px.square() + py.square() == 0).to(px.dtype), py
+
+
 def _directions(momenta: Tensor) -> Tensor:
     """Transverse momentum, rapidity and azimuth (T, 3), with finite derivatives even where nothing moves."""
-    px, py, pz, energy = momenta.unbind(1)
-    squared = px.square() + py.square()
-    pt = squared.clamp(min=SQUARE).sqrt()
-    rapidity = 0.5 * ((energy + pz).clamp(min=TINY).log() - (energy - pz).clamp(min=TINY).log())
-    phi = torch.atan2(py, px + (squared == 0))
-    return torch.stack([pt, rapidity, phi], dim=1)
+    x, y = _transverse(momenta)
+    return torch.stack([_pt(momenta), _rapidity(momenta), torch.atan2(y, x)], dim=1)
 
 
 def _features(one: Tensor, two: Tensor) -> Tensor:

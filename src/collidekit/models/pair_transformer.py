@@ -20,7 +20,9 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.layers import build_activation, mlp
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
-from collidekit.models.pair_features import FEATURES, pair_features
+from collidekit.models.padded import Padded, PaddedInput, apart, masked_softmax, side_by_side
+from collidekit.models.pair_features import FEATURES, padded_pair_features, pair_features
+from collidekit.models.particle_attention import attend_padded
 from collidekit.models.sets import Sets, leading, spread_leading
 
 LARGEST = 1536
@@ -91,6 +93,30 @@ class PairTransformer(Network):
             embedded[name] = spread_leading(own, entry, self.first)
         return Embedding(self.output(row), row, embedded)
 
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        whole: dict[str, Padded] = {name: inputs[name] for name in self.used}  # type: ignore[misc]
+        entries = {name: entry.leading(self.first) if self.first else entry for name, entry in whole.items()}
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        embedded = [
+            self.embeddings[name](
+                entry.values.index_select(2, torch.tensor(self.columns[name], device=entry.data.device))
+            )
+            for name, entry in entries.items()
+        ]
+        x, mask = side_by_side(list(entries.values()), embedded)
+        bias = self.pairs.padded(torch.cat([entry.momenta for entry in entries.values()], dim=1))
+        for block in self.blocks:
+            x = block.padded(x, bias, mask)  # type: ignore[operator]
+        x = self.norm(x)
+        weights = masked_softmax(self.gate(x), mask[..., None], dim=1)
+        row = torch.cat([(weights * x).sum(dim=1), *flat], dim=1)
+        constituents = apart(x, entries)
+        if self.first:  # those that are not looked at
+            for name, entry in whole.items():
+                rest = torch.zeros_like(entry.data[:, self.first :, :1]).expand(-1, -1, self.constituent_width)
+                constituents[name] = torch.cat([constituents[name], rest], dim=1)
+        return Embedding(self.output(row), row, constituents)
+
     def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, list[Tensor], Sets]:
         """The rows (N, width + flat), the constituents of each block (n, L, width), and how rows became blocks."""
         members = {name: self._embed(name, inputs[name]) for name in self.used}
@@ -154,6 +180,16 @@ class PairBias(nn.Module):
         spread: Tensor = _Spread.apply(F.pad(bias, (0, 1)), length)  # type: ignore[no-untyped-call]
         return spread.view(-1, n, length, length).masked_fill(~mask[:, None], NOTHING)
 
+    def padded(self, momenta: Tensor) -> Tensor:
+        """The bias (N, heads, L, L) for each two constituents of momenta (N, L, 4), 0 for one with itself."""
+        given = padded_pair_features(momenta, momenta)
+        scaled = (given - given.new_tensor(CENTRE)) / given.new_tensor(WIDTH)
+        bias = self.output(self.activation(self.hidden(scaled))).permute(0, 3, 1, 2)
+        place = torch.ones_like(momenta[..., 0]).cumsum(dim=1)
+        other = (place[:, :, None] != place[:, None]).to(bias.dtype)
+        found: Tensor = bias * other[:, None]
+        return found
+
 
 @lru_cache(maxsize=512)
 def _triangle(length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -199,6 +235,12 @@ class Block(nn.Module):
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         x = x + self.dropout(self.mix(self._attention(self.norm_attention(x), bias)))
         return x + self.dropout(self.outer(F.silu(self.inner(self.norm_feed_forward(x)))))  # type: ignore[no-any-return]
+
+    def padded(self, x: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
+        """Constituents (N, L, width), bias (N, heads, L, L) and which exist (N, L) -> (N, L, width)."""
+        x = x + self.mix(attend_padded(self.queries_keys_values(self.norm_attention(x)), bias, mask, self.heads))
+        found: Tensor = x + self.outer(F.silu(self.inner(self.norm_feed_forward(x))))
+        return found
 
     def _attention(self, x: Tensor, bias: Tensor) -> Tensor:
         n, length, width = x.shape

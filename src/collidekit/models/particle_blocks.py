@@ -9,7 +9,8 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from collidekit.models.packing import Block
-from collidekit.models.particle_attention import Heads, attend
+from collidekit.models.padded import masked_softmax
+from collidekit.models.particle_attention import Heads, attend, attend_padded
 from collidekit.models.random_bits import Drop
 
 NOTHING = -1e4
@@ -34,6 +35,14 @@ class TransformerBlock(nn.Module):
         width = len(self.mix.weight)
         scale = self.head_scale.repeat_interleave(width // self.heads, output_size=width)
         return self.mix.weight * (scale * factor)[:, None], self.mix.bias * scale
+
+    def _add_padded(self, x: Tensor, attended: Tensor) -> Tensor:
+        """x (..., E) with what attention has found (..., E), then the feed-forward part: without dropout, for exports."""
+        size = len(self.mix.weight) // self.heads
+        scale = self.head_scale[:, None].expand(-1, size).reshape(-1)
+        x = x + self.norm_attended(self.mix(attended) * scale)
+        fed: Tensor = self.outer(self.norm_inner(F.gelu(self.inner(self.norm_feed_forward(x)))))
+        return x * self.residual_scale + fed
 
 
 class ParticleBlock(TransformerBlock):
@@ -69,6 +78,11 @@ class ParticleBlock(TransformerBlock):
             normal, *prepared.inner, *prepared.outer, self.norm_inner.eps, drop
         )
         return _add(x * self.residual_scale, fed, drop)
+
+    def padded(self, x: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
+        """Particles (N, L, E), a bias (N, heads, L, L) for each pair, and which exist (N, L) -> (N, L, E)."""
+        projected = self.queries_keys_values(self.norm_attention(x))
+        return self._add_padded(x, attend_padded(projected, bias, mask, self.heads))
 
 
 @frozen
@@ -187,3 +201,19 @@ class ClassBlock(TransformerBlock):
         token = token + self.norm_attended(mixed)
         fed = self.outer(self.norm_inner(F.gelu(self.inner(self.norm_feed_forward(token)))))
         return token * self.residual_scale + fed, torch.cat([token.new_zeros(0), *weights])
+
+    def padded(self, token: Tensor, particles: Tensor, mask: Tensor) -> Tensor:
+        """Tokens (N, E), particles (N, L, E) and which exist (N, L) -> tokens (N, E)."""
+        members = self.norm_attention(torch.cat([token[:, None], particles], dim=1))
+        mask = torch.cat([torch.ones_like(token[:, :1]) > 0, mask], dim=1)
+        weights, biases = self.queries_keys_values.weight.chunk(3), self.queries_keys_values.bias.chunk(3)
+        query = self._apart(F.linear(token[:, None], weights[0], biases[0]))  # (N, heads, 1, size)
+        key, value = (self._apart(F.linear(members, weights[k], biases[k])) for k in (1, 2))
+        scores = query @ key.transpose(2, 3) * (len(self.mix.weight) // self.heads) ** -0.5
+        seen = masked_softmax(scores, mask[:, None, None], dim=3) @ value
+        return self._add_padded(token, seen.transpose(1, 2).reshape(token.shape[0], len(self.mix.weight)))
+
+    def _apart(self, values: Tensor) -> Tensor:
+        """(N, L, E) -> (N, heads, L, E / heads)."""
+        size = len(self.mix.weight) // self.heads
+        return values.view(values.shape[0], values.shape[1], self.heads, size).transpose(1, 2)

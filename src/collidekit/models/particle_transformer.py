@@ -15,8 +15,9 @@ from collidekit.models.layers import whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import pack, pairs
+from collidekit.models.padded import Padded, PaddedInput, apart, side_by_side
 from collidekit.models.pair_embedding import PairEmbedding
-from collidekit.models.pair_features import FEATURES, pair_features
+from collidekit.models.pair_features import FEATURES, padded_pair_features, pair_features
 from collidekit.models.particle_attention import Heads, spread
 from collidekit.models.particle_blocks import ClassBlock, ParticleBlock, normalise
 from collidekit.models.random_bits import Drop, check_probability
@@ -109,6 +110,36 @@ class ParticleTransformer(Network):
         constituents = {name: seen.constituents.index_select(0, seen.sets.places[name]) for name in self.collections}
         return Embedding(self._classes(seen.rows, inputs), seen.rows, constituents)
 
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        entries: dict[str, Padded] = {name: inputs[name] for name in self.collections}  # type: ignore[misc]
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        embedded = [self.embeddings[name].padded(entry.values) for name, entry in entries.items()]  # type: ignore[operator]
+        x, mask = side_by_side(list(entries.values()), embedded)
+        bias = self._padded_pairs(entries)
+        for particles in self._blocks():
+            x = particles.padded(x, bias, mask)
+        token = self.class_token.expand(x.shape[0], -1)
+        for block in self._class_blocks():
+            token = block.padded(token, x, mask)
+        row = self.norm(token)
+        return Embedding(self.output(torch.cat([row, *flat], dim=1)), row, apart(x, entries))
+
+    def _padded_pairs(self, entries: dict[str, Padded]) -> Tensor:
+        """What the heads add for each pair (N, heads, L, L) of all constituents, 0 where one of them has no momentum."""
+        moves = [
+            entry.there if name in self.moving else torch.zeros_like(entry.there) for name, entry in entries.items()
+        ]
+        there = torch.cat(moves, dim=1)  # (N, L, 1)
+        both = (there * there.transpose(1, 2))[:, None]  # (N, 1, L, L)
+        if self.pair_embedding is None:
+            return torch.zeros_like(both)
+        momenta = [
+            entry.momenta if name in self.moving else torch.zeros_like(entry.there).expand(-1, -1, 4)
+            for name, entry in entries.items()
+        ]
+        features = padded_pair_features(torch.cat(momenta, dim=1), torch.cat(momenta, dim=1))
+        return self.pair_embedding.padded(features) * both
+
     def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]:
         """How much the class token looks at each constituent (T,); what is left to 1 it looks at itself."""
         seen = self._look(inputs)
@@ -200,6 +231,11 @@ class ConstituentEmbedding(nn.Module):
         """Features (T, F) -> (T, E)."""
         whole, _ = whole_blocks(self.norm(values), torch.zeros(1, dtype=torch.int64, device=values.device))
         return torch.cat([self.layers(part) for part in torch.split(whole, CHUNK)])[: len(values)]
+
+    def padded(self, values: Tensor) -> Tensor:
+        """Features (N, L, F) -> (N, L, E)."""
+        found: Tensor = self.layers(self.norm(values.transpose(1, 2)).transpose(1, 2))
+        return found
 
 
 @frozen

@@ -205,11 +205,12 @@ class Block(nn.Module):
 
 def attend_padded(projected: Tensor, looks: Tensor, heads: int) -> Tensor:
     """Queries, keys and values (N, L, 3 width) -> (N, L, width), where ``looks`` (N, L or 1, L) says which member looks at which."""
-    size = projected.shape[2] // (3 * heads)
+    width = int(projected.shape[2]) // 3  # a constant of the layer, not of the rows
+    size = width // heads
     apart = projected.view(projected.shape[0], projected.shape[1], 3, heads, size).permute(2, 0, 3, 1, 4)
     q, k, v = apart[0], apart[1], apart[2]  # (N, heads, L, size)
     weights = masked_softmax(q @ k.transpose(2, 3) * size**-0.5, looks[:, None], dim=3)
-    return (weights @ v).transpose(1, 2).flatten(2)
+    return (weights @ v).transpose(1, 2).reshape(projected.shape[0], projected.shape[1], width)
 
 
 def attend(projected: Tensor, packing: Packing, heads: int, looks: Sequence[Tensor] = ()) -> Tensor:
