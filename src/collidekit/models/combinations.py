@@ -26,6 +26,11 @@ class Combinations:
         """The number of empty slots of each combination (C,)."""
         return (self.filled == self.filled.new_tensor(self.sizes)).sum(dim=1)
 
+    @property
+    def positions(self) -> Tensor:
+        """The positions (C, n) of the constituents in the slots, -1 for a slot that is empty."""
+        return torch.where(self.filled == self.filled.new_tensor(self.sizes), -1, self.filled)
+
     def possible(self, counts: Tensor) -> Tensor:
         """Return which combinations (N, C) rows have, with so many constituents (N, n) for each slot."""
         sizes = self.filled.new_tensor(self.sizes)

@@ -20,7 +20,7 @@ def pair_features(momenta: Tensor, i: Tensor, j: Tensor) -> Tensor:
     kT = min(pT) ΔR, z = min(pT) / (pT + pT), ΔR² = Δy² + Δφ² with the rapidity y, m² = (p + p)². Each is the same for
     (j, i). Inside is double precision: in single, m² of two near particles of 100 GeV would be rounding alone.
     """
-    precise = momenta.double() if momenta.device.type != "mps" else momenta.float()
+    precise = _precise(momenta)
     columns = torch.cat([precise, _directions(precise)], dim=1)
     chunks = zip(torch.split(i, CHUNK), torch.split(j, CHUNK), strict=True)
     wanted = torch.promote_types(momenta.dtype, torch.float32)
@@ -35,7 +35,7 @@ def padded_pair_features(one: Tensor, two: Tensor) -> Tensor:
     comes from cross and dot product in double precision, and only the arctangent of their ratio has the precision of the result.
     """
     wanted = torch.promote_types(one.dtype, torch.float32)
-    a, b = one.double()[:, :, None], two.double()[:, None]  # (N, L, 1, 4), (N, 1, M, 4)
+    a, b = _precise(one)[:, :, None], _precise(two)[:, None]  # (N, L, 1, 4), (N, 1, M, 4)
     softer = torch.minimum(_pt(a), _pt(b))
     distance = ((_rapidity(a) - _rapidity(b)).square() + _between(a, b, wanted).square()).clamp(min=SQUARE).sqrt()
     fraction = softer / (_pt(a) + _pt(b)).clamp(min=EPSILON)
@@ -43,6 +43,11 @@ def padded_pair_features(one: Tensor, two: Tensor) -> Tensor:
     mass = total[..., 3].square() - total[..., :3].square().sum(dim=-1)
     found = torch.stack([softer * distance, fraction, distance, mass], dim=-1)
     return found.clamp(min=EPSILON).log().to(wanted)
+
+
+def _precise(momenta: Tensor) -> Tensor:
+    """In double precision, where the device has it."""
+    return momenta.double() if momenta.device.type != "mps" else momenta.float()
 
 
 def _pt(momenta: Tensor) -> Tensor:
@@ -61,8 +66,8 @@ def _between(one: Tensor, two: Tensor, dtype: torch.dtype) -> Tensor:
     (x1, y1), (x2, y2) = _transverse(one), _transverse(two)
     across, along = (x1 * y2 - y1 * x2).abs(), x1 * x2 + y1 * y2
     size = along.abs()
-    ratio = torch.minimum(across, size) / torch.maximum(across, size).clamp(min=SQUARE**2)
-    angle = ratio.to(dtype).atan().double()  # up to pi / 4
+    ratio = torch.minimum(across, size) / torch.maximum(across, size).clamp(min=SQUARE)
+    angle = ratio.to(dtype).atan().to(ratio)  # up to pi / 4
     angle = torch.where(across > size, torch.pi / 2 - angle, angle)
     return torch.where(along < 0, torch.pi - angle, angle)
 

@@ -6,6 +6,7 @@ was lost are learned from like all others, and the kinematics of pairs and tripl
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import combinations as pairs_of
 from math import prod
 
@@ -21,9 +22,11 @@ from collidekit.errors import CollidekitError
 from collidekit.models.combinations import Combinations, combinations
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Network
-from collidekit.models.pair_features import EPSILON, FEATURES, pair_features
+from collidekit.models.padded import Padded, PaddedInput
+from collidekit.models.pair_features import EPSILON, FEATURES, padded_pair_features
 from collidekit.reconstruction.assignment import CELLS, best_assignment
 from collidekit.reconstruction.assignment_by_sets import BITS, pairs_by_sets
+from collidekit.reconstruction.assignment_in_graph import AssignmentSearch, check_fits
 
 RANK = 32
 """Hidden units of each constituent and pair."""
@@ -44,6 +47,20 @@ class ParentScores:
     log_p: Tensor
     ways: Combinations
 
+    @property
+    def preferred(self) -> Tensor:
+        """What the best assignment has the highest sum of (N, C), in double precision: filled slots first, then probability."""
+        return self.log_p.double() - FULL * self.ways.empty
+
+    def probabilities(self, parent: str, number: Tensor, log_p: Tensor) -> dict[str, Tensor]:
+        """The columns (N,) of the chosen way (N,), and of all ways that fill all slots, in the precision of ``log_p``."""
+        chosen = log_p.gather(1, number[:, None]).squeeze(1).exp()
+        full = (self.ways.empty == 0).to(log_p.dtype)
+        return {
+            f"{parent}_assignment_probability": chosen,
+            f"{parent}_detection_probability": (log_p.exp() * full).sum(dim=1).clamp(0, 1),
+        }
+
 
 Scores = dict[str, ParentScores]
 
@@ -55,6 +72,7 @@ class AssignmentHead(nn.Module):
         super().__init__()
         _check_size(target, inputs)
         self.target = target
+        self.limits = {name: inputs[name].limit for name in collections_used(target)}
         self.heads = NamedModules({parent: ParentHead(parent, target, inputs, network) for parent in target.parents})
 
     def decode(self, scores: Scores, inputs: Mapping[str, Input]) -> dict[str, Tensor]:
@@ -72,18 +90,48 @@ class AssignmentHead(nn.Module):
                 assert isinstance(entry, Ragged)
                 columns[f"index_{parent}_{slot}"] = _in_file(entry, position)
         for parent, score in scores.items():
-            number = score.ways.number(chosen[parent])
-            columns[f"{parent}_assignment_probability"] = (
-                score.log_p.gather(1, number[:, None]).squeeze(1).double().exp()
-            )
-            missing = score.log_p[:, score.ways.empty > 0].double().exp().sum(dim=1)
-            columns[f"{parent}_detection_probability"] = (1 - missing).clamp(0, 1)
+            columns |= score.probabilities(parent, score.ways.number(chosen[parent]), score.log_p.double())
         return columns
+
+    def padded(self, embedding: Embedding, inputs: Mapping[str, PaddedInput]) -> dict[str, Tensor]:
+        """Return the columns of ``decode`` by operations that a graph can hold.
+
+        ``index_<parent>_<slot>`` is the position of the constituent in the sequence that the graph is given, not in a file. Raises
+        CollidekitError where there are too many assignments for a graph.
+        """
+        dense = {
+            name: Dense.exactly(inputs[name], embedding.constituents[name], limit)
+            for name, limit in self.limits.items()
+        }
+        scores = self._scores(embedding.row, dense)
+        chosen = self.search.best([score.preferred for score in scores.values()])
+        columns: dict[str, Tensor] = {}
+        for (parent, score), number in zip(scores.items(), chosen.unbind(1), strict=True):
+            for slot, position in zip(self.target.parents[parent], score.ways.positions.unbind(1), strict=True):
+                columns[f"index_{parent}_{slot}"] = position.index_select(0, number)
+        for (parent, score), number in zip(scores.items(), chosen.unbind(1), strict=True):
+            columns |= score.probabilities(parent, number, score.log_p)
+        return columns
+
+    @cached_property
+    def search(self) -> AssignmentSearch:
+        """The search for the best assignment of collections that are filled up to their limits."""
+        names, slots = self.target.collections, [len(own) for own in self.target.parents.values()]
+        check_fits(sum(self.limits[name] for name in names), slots, " and ".join(names))
+        filled = []
+        for parent, head in self.heads.items():
+            own: list[str] = head.slots  # type: ignore[assignment]
+            ways = head.ways(tuple(self.limits[name] for name in own))  # type: ignore[operator]
+            filled.append(constituents_of(self.target, parent, ways).numpy())
+        return AssignmentSearch.of(filled)
+
+    def _scores(self, row: Tensor, dense: Mapping[str, "Dense"]) -> Scores:
+        kinematics: dict[tuple[str, str], Tensor] = {}
+        return {parent: head(row, dense, kinematics) for parent, head in self.heads.items()}
 
     def forward(self, embedding: Embedding, inputs: Mapping[str, Input]) -> Scores:
         dense = {name: Dense.of(inputs[name], embedding.constituents[name]) for name in collections_used(self.target)}
-        kinematics: dict[tuple[str, str], Tensor] = {}
-        return {parent: head(embedding.row, dense, kinematics) for parent, head in self.heads.items()}
+        return self._scores(embedding.row, dense)
 
 
 def _check_size(target: Assignment, inputs: Mapping[str, Collection]) -> None:
@@ -107,24 +155,19 @@ def best_positions(target: Assignment, scores: Scores) -> dict[str, Tensor]:
 
     As many slots as possible are filled; of all such assignments in which no constituent stands twice, the most probable.
     """
-    numbers = {name: k << 20 for k, name in enumerate(target.collections)}
-    filled, preferred = [], []
-    for parent, score in scores.items():
-        ways = score.ways
-        empty = ways.filled == ways.filled.new_tensor(ways.sizes)
-        first = ways.filled.new_tensor([numbers[target.collection_of(parent, slot)] for slot in target.parents[parent]])
-        filled.append(torch.where(empty, -1, ways.filled + first))
-        preferred.append(score.log_p.double() - FULL * ways.empty)
-    chosen, _ = best_assignment(preferred, filled)
+    filled = [constituents_of(target, parent, score.ways) for parent, score in scores.items()]
+    chosen, _ = best_assignment([score.preferred for score in scores.values()], filled)
     return {
-        parent: _positions(score.ways, number)
+        parent: score.ways.positions[number]
         for (parent, score), number in zip(scores.items(), chosen.unbind(1), strict=True)
     }
 
 
-def _positions(ways: Combinations, number: Tensor) -> Tensor:
-    found = ways.filled[number]
-    return torch.where(found == found.new_tensor(ways.sizes), -1, found)
+def constituents_of(target: Assignment, parent: str, ways: Combinations) -> Tensor:
+    """Return numbers (C, n) of the constituents of each way, which those of no other collection have; -1 for an empty slot."""
+    numbers = {name: k << 20 for k, name in enumerate(target.collections)}
+    first = ways.filled.new_tensor([numbers[target.collection_of(parent, slot)] for slot in target.parents[parent]])
+    return torch.where(ways.positions < 0, -1, ways.positions + first)
 
 
 def _in_file(entry: Ragged, position: Tensor) -> Tensor:
@@ -149,16 +192,22 @@ class Dense:
     embedded: Tensor
     momenta: Tensor | None
     counts: Tensor
+    size: int  # L
 
     @classmethod
     def of(cls, entry: Input, embedded: Tensor) -> "Dense":
         assert isinstance(entry, Ragged)
         momenta = entry.padded(entry.momenta) if entry.has_momenta else None
-        return cls(entry.padded(embedded), momenta, entry.counts)
+        block = entry.padded(embedded)
+        return cls(block, momenta, entry.counts, block.shape[1])
 
-    @property
-    def size(self) -> int:
-        return self.embedded.shape[1]
+    @classmethod
+    def exactly(cls, entry: PaddedInput, embedded: Tensor, size: int) -> "Dense":
+        """Of a block of any length, with ``size`` slots."""
+        assert isinstance(entry, Padded)
+        momenta = entry.exactly(size).momenta if entry.has_momenta else None
+        block = Padded(embedded * entry.there, entry.mask, embedded.shape[2]).exactly(size)
+        return cls(block.data, momenta, block.counts, size)
 
 
 class ParentHead(nn.Module):
@@ -214,17 +263,21 @@ class ParentHead(nn.Module):
             known[key] = _pairs(dense[key[0]], dense[key[1]])
         return known[key]
 
+    def ways(self, sizes: tuple[int, ...]) -> Combinations:
+        """Return all ways to fill the slots from collections of these sizes."""
+        return combinations(sizes, self.alike, tuple(self.slots))
+
     def forward(
         self, row: Tensor, dense: Mapping[str, Dense], kinematics: dict[tuple[str, str], Tensor]
     ) -> ParentScores:
         own = [dense[name] for name in self.slots]
         sizes = tuple(entry.size for entry in own)
-        ways = combinations(sizes, self.alike, tuple(self.slots)).to(row.device)
+        ways = self.ways(sizes).to(row.device)
         columns = ways.filled.unbind(1)
         partner = None
         if self.partner:
             embedded, momenta = _constituent(dense[self.partner[0]], self.partner[1])
-            partner = Dense(embedded[:, None], None if momenta is None else momenta[:, None], own[0].counts)
+            partner = Dense(embedded[:, None], None if momenta is None else momenta[:, None], own[0].counts, 1)
         hidden: Tensor | float = 0.0  # (N, C, SHARED)
         for entry, kind, filled in zip(own, self.kinds, columns, strict=True):
             hidden = hidden + self.singles[kind](entry, row, partner).index_select(1, filled)
@@ -305,15 +358,9 @@ def _moving(entry: Dense) -> Tensor:
 
 def _pairs(one: Dense, two: Dense) -> Tensor:
     """The scaled pair features (N, L, L', 4) of the constituents of two collections."""
-    a, b = _moving(one), _moving(two)
-    (rows, first, _), second = a.shape, b.shape[1]
-    places = torch.arange(rows * first, device=a.device)
-    i = places.repeat_interleave(second)
-    row = torch.div(i, max(first, 1), rounding_mode="floor")
-    j = rows * first + row * second + torch.arange(second, device=a.device).repeat(rows * first)
-    found = pair_features(torch.cat([a.reshape(-1, 4), b.reshape(-1, 4)]), i, j) if len(i) else a.new_zeros(0, 4)
+    found = padded_pair_features(_moving(one), _moving(two))
     scaled = (found - found.new_tensor(CENTRE)) / found.new_tensor(WIDTH)
-    return scaled.to(a.dtype).view(rows, first, second, 4)
+    return scaled.to(_moving(one).dtype)
 
 
 def _constituent(entry: Dense, place: int) -> tuple[Tensor, Tensor | None]:
