@@ -84,6 +84,10 @@ class TaggerGraph(nn.Module):
                 found |= head.decode(targets[name])
         if tagger.target_heads is not None:
             found |= tagger.target_heads.padded(embedding, scaled)
+        for name, collection in self.constituent_outputs.items():
+            found[name] = _as_long(
+                found[name], given[f"{collection}_mask"], self.analysis.collections[collection].limit
+            )
         return {name: values.float() if values.is_floating_point() else values for name, values in found.items()}
 
     def scaled(self, given: Mapping[str, Tensor]) -> dict[str, PaddedInput]:
@@ -101,6 +105,12 @@ class TaggerGraph(nn.Module):
                 data = torch.where(found.mask[..., None], found.data, torch.zeros_like(found.data))
                 scaled[name] = evolve(found, data=data).longer(1)
         return scaled
+
+
+def _as_long(values: Tensor, given: Tensor, limit: int) -> Tensor:
+    """Numbers (N, min(L, limit) + 1) as (N, L), for the mask (N, L) that the graph is given: beyond the limit 0, or -1 for integers."""
+    rest = torch.full_like(given[:, limit:], 0.0 if values.is_floating_point() else -1.0)
+    return torch.cat([values[:, :-1], rest.to(values.dtype)], dim=1)
 
 
 def _check_names(names: list[str]) -> None:

@@ -13,13 +13,12 @@ from torch.utils.checkpoint import checkpoint
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.targets import Assignment, MemberClasses, MemberTarget
 from collidekit.dataset.batch import Input, Ragged
-from collidekit.errors import CollidekitError
 from collidekit.models.heads.assignment import AssignmentHead, Scores
 from collidekit.models.layers import mlp, whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Network
 from collidekit.models.packing import pairs
-from collidekit.models.padded import PaddedInput
+from collidekit.models.padded import Padded, PaddedInput
 
 PAIRS = 1 << 18
 """Pairs that are looked at together: what lies between them and their logits is held for no more than that."""
@@ -32,6 +31,8 @@ class TargetHeads(nn.Module):
         self, targets: Mapping[str, MemberTarget | Assignment], inputs: Mapping[str, Collection], network: Network
     ) -> None:
         super().__init__()
+        self.targets = dict(targets)
+        self.limits = {name: entry.limit for name, entry in inputs.items()}
         self.collections = {name: target.collection for name, target in targets.items()}
         self.heads = NamedModules()
         self.assignments: list[str] = []
@@ -53,11 +54,39 @@ class TargetHeads(nn.Module):
     @property
     def constituent_columns(self) -> dict[str, str]:
         """The columns of ``padded`` that have a number for each constituent (N, L), and the collection of these."""
-        return {}
+        found: dict[str, str] = {}
+        for name, target in self.targets.items():
+            if isinstance(target, MemberClasses):
+                found |= {f"{name}_{kind}": target.collection for kind in target.classes}
+            if not isinstance(target, Assignment):
+                found[name] = target.collection
+        return found
 
     def padded(self, embedding: Embedding, inputs: Mapping[str, PaddedInput]) -> dict[str, Tensor]:
-        """Return the columns of all targets, for an embedding and inputs in the padded form."""
-        raise CollidekitError("targets of constituents cannot be exported yet")
+        """Return the columns of all targets, for an embedding and inputs in the padded form.
+
+        Of classes of constituents they are ``<target>_<class>`` (N, L), the probability of each class, 0 in an empty slot, and
+        ``<target>``, the most probable class, counted from 0 in the order of the analysis file. Of constituents with one origin
+        ``<target>`` is the number of the vertex of each, see ``vertices``. Both are int8 and -1 in an empty slot. Of assignments
+        see ``AssignmentHead.padded``.
+        """
+        found: dict[str, Tensor] = {}
+        for name, target in self.targets.items():
+            head: Any = self.heads[name]
+            if isinstance(target, Assignment):
+                found |= head.padded(embedding, inputs)
+                continue
+            entry, collection = inputs[target.collection], target.collection
+            assert isinstance(entry, Padded)
+            raw = head.padded(embedding.constituents[collection], embedding.row)
+            if isinstance(target, MemberClasses):
+                probabilities = raw.softmax(dim=2) * entry.there
+                found |= {f"{name}_{kind}": probabilities[..., k] for k, kind in enumerate(target.classes)}
+                found[name] = _only(raw.argmax(dim=2), entry.mask, len(target.classes))
+            else:
+                numbers = vertices(raw > 0, entry.mask, self.limits[collection])
+                found[name] = _only(numbers, entry.mask, self.limits[collection])
+        return found
 
     def forward(self, embedding: Embedding, inputs: dict[str, Input]) -> dict[str, Any]:
         logits: dict[str, Any] = dict(self.scores(embedding, inputs))
@@ -83,6 +112,11 @@ class ClassHead(nn.Module):
         first = _each(self.constituent, constituents) + self.row(row).index_select(0, entry.rows)
         return _each(self.rest, first)  # (T, classes)
 
+    def padded(self, constituents: Tensor, row: Tensor) -> Tensor:
+        """Constituents (N, L, width) and rows (N, row_width) -> logits (N, L, classes)."""
+        found: Tensor = self.rest(self.constituent(constituents) + self.row(row)[:, None])
+        return found
+
 
 class PairHead(nn.Module):
     """A network of a pair of constituents and their row, the same in either order.
@@ -107,6 +141,14 @@ class PairHead(nn.Module):
         parts = zip(i.split(PAIRS), j.split(PAIRS), strict=True)  # type: ignore[no-untyped-call]
         return torch.cat([checkpoint(self._logits, sums, products, a, b, use_reentrant=False) for a, b in parts])
 
+    def padded(self, constituents: Tensor, row: Tensor) -> Tensor:
+        """Constituents (N, L, width) and rows (N, row_width) -> logits (N, L, L) of all pairs, in both orders."""
+        sums = self.sum(constituents) + 0.5 * self.row(row)[:, None]
+        products = self.product(constituents)
+        first = sums[:, :, None] + sums[:, None] + products[:, :, None] * products[:, None]
+        found: Tensor = self.rest(first).squeeze(3)
+        return found
+
     def _logits(self, sums: Tensor, products: Tensor, i: Tensor, j: Tensor) -> Tensor:
         first = sums.index_select(0, i) + sums.index_select(0, j)
         first = first + products.index_select(0, i) * products.index_select(0, j)
@@ -117,3 +159,29 @@ def _each(layer: nn.Module, values: Tensor) -> Tensor:
     """A layer of each constituent or pair, in whole blocks where that matters."""
     whole, _ = whole_blocks(values, torch.tensor([0]))
     return layer(whole)[: len(values)]  # type: ignore[no-any-return]
+
+
+def vertices(paired: Tensor, mask: Tensor, limit: int) -> Tensor:
+    """Return the number of the vertex (N, L) of each constituent, where ``paired (N, L, L)`` says which pairs have one origin.
+
+    Constituents that pairs connect, also through others, form a vertex; one without a partner is a vertex of its own. Vertices count
+    from 0 in the order of their first constituents. ``mask (N, L)`` says which constituents exist, at most ``limit`` in a row; the
+    number of one that does not exist has no meaning.
+    """
+    place = torch.ones_like(mask, dtype=torch.float32).cumsum(dim=1) - 1  # (N, L)
+    itself = place[:, :, None] == place[:, None]
+    there = mask[:, :, None] & mask[:, None]
+    connected = ((paired | itself) & there).to(torch.float32)
+    for _ in range(max(limit - 1, 1).bit_length()):  # twice as many steps from one to another each time
+        connected = (connected @ connected).clamp(max=1.0)
+    beyond = torch.full_like(connected, float(limit))
+    first = torch.where(connected > 0, place[:, None], beyond).amin(dim=2)  # (N, L) the first of the same vertex
+    begins = ((first == place) & mask).to(torch.float32)
+    earlier = (place[:, None] < first[:, :, None]).to(torch.float32)  # (N, L, L)
+    return (earlier @ begins[:, :, None]).squeeze(2).to(torch.int64)
+
+
+def _only(numbers: Tensor, mask: Tensor, different: int) -> Tensor:
+    """Numbers (N, L) below ``different``, -1 where nothing exists, as int8 where they fit and int32 elsewhere."""
+    kind = torch.int8 if different <= 128 else torch.int32
+    return torch.where(mask, numbers, torch.full_like(numbers, -1)).to(kind)

@@ -10,6 +10,7 @@ from collidekit.analysis.estimates import LEVELS, MEDIAN, suffix_of
 from collidekit.analysis.targets import Regression
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
+from collidekit.models.heads.base import exact
 from collidekit.models.heads.regression import RegressionHead
 
 
@@ -47,7 +48,8 @@ class BinnedHead(RegressionHead):
 
     def logits(self, raw: Tensor) -> Tensor:
         """Return the logits (N, V, B)."""
-        return raw.reshape(len(raw), len(self.target.values), -1)
+        values = len(self.target.values)
+        return raw.reshape(raw.shape[0], values, self.outputs // values)
 
     def bins_of(self, truth: Tensor) -> Tensor:
         """Return the bins (N, V) of values in their unit; those beyond the edges are in the outermost."""
@@ -55,32 +57,32 @@ class BinnedHead(RegressionHead):
         return torch.searchsorted(inner, truth.double().T.contiguous(), right=True).T
 
     def estimates(self, raw: Tensor) -> Tensor:
-        edges = self.edges.double()
-        return (self.logits(raw).double().softmax(-1) * (edges[:, 1:] + edges[:, :-1]) / 2).sum(-1)
+        chances = exact(self.logits(raw)).softmax(-1)
+        edges = self.edges.to(chances)
+        return (chances * (edges[:, 1:] + edges[:, :-1]) / 2).sum(-1)
 
     def quantile(self, raw: Tensor, level: float) -> Tensor:
         """Return the value (N, V) below which the histogram holds a probability ``level``."""
-        found = self.logits(raw).double().softmax(-1)
+        found = exact(self.logits(raw)).softmax(-1)
         below = found.cumsum(-1)
         bins = (below[..., :-1] < level).sum(-1, keepdim=True)
         chance = found.gather(-1, bins)
-        part = ((level - (below.gather(-1, bins) - chance)) / chance.clamp(min=torch.finfo(torch.float64).tiny)).clamp(
-            0, 1
-        )
-        return self._at(bins, part).squeeze(-1)
+        part = (level - (below.gather(-1, bins) - chance)) / chance.clamp(min=torch.finfo(chance.dtype).tiny)
+        return self._at(bins, part.clamp(0, 1)).squeeze(-1)
 
     def cumulative(self, raw: Tensor, truth: Tensor) -> Tensor:
         """Return the probability (N, V) of values below the truth, which is in its unit; NaN where that is not known."""
         found = self.logits(raw).double().softmax(-1)
         bins = self.bins_of(truth)[..., None]
-        low, high = self._at(bins, torch.zeros_like(bins)), self._at(bins, torch.ones_like(bins))
+        zero = torch.zeros_like(bins, dtype=torch.float64)
+        low, high = self._at(bins, zero), self._at(bins, zero + 1)
         part = ((truth.double()[..., None] - low) / (high - low)).clamp(0, 1)
         chance = found.gather(-1, bins)
         return ((found.cumsum(-1).gather(-1, bins) - chance) + part * chance).squeeze(-1).clamp(0, 1)
 
     def _at(self, bins: Tensor, part: Tensor) -> Tensor:
         """The place (N, V, 1) at a fraction of bins."""
-        edges = self.edges.double().expand(len(bins), -1, -1)
+        edges = self.edges.to(part).expand(bins.shape[0], -1, -1)
         low, high = edges.gather(-1, bins), edges.gather(-1, bins + 1)
         return low + part * (high - low)
 

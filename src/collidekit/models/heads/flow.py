@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from collidekit.analysis.estimates import LEVELS, suffix_of
 from collidekit.analysis.targets import Regression
 from collidekit.dataset.batch import Batch
-from collidekit.errors import CollidekitError
 from collidekit.extras import need
+from collidekit.models.heads.base import exact
+from collidekit.models.heads.flow_inverse import draw_with_volume
 from collidekit.models.heads.regression import RegressionHead
 from collidekit.reconstruction.event_random import normal, seeds_from_columns, uniform
 
@@ -64,17 +65,19 @@ class FlowHead(RegressionHead):
 
     def decode_with(self, raw: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """Return the columns of draws from noise (N, K, V), made of operations that a graph can hold."""
-        raise CollidekitError("a flow cannot be exported yet")
+        scaled, volume = draw_with_volume(self.flow, raw, noise)
+        densities = noise.square().sum(dim=-1) / 2 - volume + self._volume(scaled)
+        return self._summary(self.in_unit(scaled), densities)
 
     def answer(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
         """Return the columns of draws from the noise of each event, ``pit_<value>`` and ``nll_<target>``.
 
         They are computed in double precision. Without the truth, or where that is not known, the last two are NaN.
         """
-        exact = copy.deepcopy(self).double()
+        precise = copy.deepcopy(self).double()
         size = max(1, TOGETHER // self.target.draws)
         starts = range(0, max(len(raw), 1), size)  # no rows are one part, too
-        rows = [exact.part(raw[k : k + size], batch.slice(k, k + size), name) for k in starts]
+        rows = [precise.part(raw[k : k + size], batch.slice(k, k + size), name) for k in starts]
         return {column: torch.cat([part[column] for part in rows]) for column in rows[0]}
 
     def part(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
@@ -91,15 +94,19 @@ class FlowHead(RegressionHead):
         scaled = self.draw(context[:, None], noise)
         values = self.in_unit(scaled)
         densities = self.density(context[:, None], scaled) + self._volume(scaled)
-        mode = values.gather(1, densities.argmin(1)[:, None, None].expand(-1, 1, values.shape[2]))[:, 0]
-        ordered = values.sort(dim=1).values
-        found = torch.stack(
-            [_quantile(ordered, 0.5), values.mean(1), mode, *(_quantile(ordered, q) for q in LEVELS if q != 0.5)], dim=2
-        )
-        columns = dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))
+        columns = self._summary(values, densities)
         pit = _rank(values, truth, chance)
         columns |= {f"pit_{value}": pit[:, v] for v, value in enumerate(self.target.values)}
         return {**columns, f"nll_{name}": self._truth_density(context, truth)}
+
+    def _summary(self, values: Tensor, densities: Tensor) -> dict[str, Tensor]:
+        """The columns of draws (N, K, V) in the unit, and −log (N, K) of their densities, to which a constant may be added."""
+        mode = values.gather(1, densities.argmin(1)[:, None, None].expand(-1, 1, len(self.target.values)))[:, 0]
+        ordered = values.topk(self.target.draws, dim=1, largest=False).values
+        found = torch.stack(
+            [_quantile(ordered, 0.5), values.mean(1), mode, *(_quantile(ordered, q) for q in LEVELS if q != 0.5)], dim=2
+        )
+        return dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))
 
     def _truth_density(self, context: Tensor, truth: Tensor) -> Tensor:
         """−log of the joint density (N,) at the truth, in the unit; NaN where it is not known, infinite where it is impossible."""
@@ -111,9 +118,11 @@ class FlowHead(RegressionHead):
 
     def _volume(self, scaled: Tensor) -> Tensor:
         """The logarithm of the volume in the unit over that in the learned scale (...), at values (..., V)."""
-        found = self.width.double().log().expand(scaled.shape)
+        values = exact(scaled)
+        width, shift = self.width.to(values), self.shift.to(values)
+        found = width.log().expand_as(values)
         if self.target.scale == "log":
-            found = found + scaled.double() * self.width.double() + self.shift.double()
+            found = found + values * width + shift
         return found.sum(-1)
 
 
@@ -163,7 +172,7 @@ def _flow(values: int, context: int) -> nn.Module:
 def _quantile(ordered: Tensor, level: float) -> Tensor:
     """The quantile (N, V) of draws (N, K, V) in rising order, at the place level (K + 1) among them: between the draws k and k + 1
     lies, on average over draws from the true distribution, a probability of 1 / (K + 1)."""
-    draws = ordered.shape[1]
+    draws = int(ordered.shape[1])  # a constant of the target
     place = min(max(level * (draws + 1) - 1, 0.0), draws - 1.0)
     low = int(place)
     high = min(low + 1, draws - 1)

@@ -25,7 +25,7 @@ class QuantilesHead(RegressionHead):
 
     def parts(self, raw: Tensor) -> Tensor:
         """Return the quantiles (N, V, Q) in the learned scale, in rising order."""
-        numbers = raw.reshape(len(raw), len(self.target.values), -1)
+        numbers = raw.reshape(raw.shape[0], len(self.target.values), len(self.target.quantiles))
         median, middle = numbers[..., self.middle, None], self.middle
         steps = softplus(torch.cat([numbers[..., :middle], numbers[..., middle + 1 :]], dim=-1))
         below = median - steps[..., :middle].flip(-1).cumsum(-1).flip(-1)
