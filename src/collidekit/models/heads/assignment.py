@@ -286,7 +286,9 @@ class ParentHead(nn.Module):
             key = self._pair(s, t), self.slots[s], self.slots[t]
             if key not in known:  # (N, L, L', SHARED)
                 known[key] = self.pairs[key[0]](own[s], own[t], row, self._features(s, t, dense, kinematics))
-            flat = nn.functional.pad(known[key], (0, 0, 0, 1, 0, 1)).flatten(1, 2)
+            flat = nn.functional.pad(known[key], (0, 0, 0, 1, 0, 1)).reshape(
+                row.shape[0], (sizes[s] + 1) * (sizes[t] + 1), SHARED
+            )
             hidden = hidden + flat.index_select(1, columns[s] * (sizes[t] + 1) + columns[t])
         if self.mass is not None:
             hidden = hidden + self.mass(_log_mass(own, ways)) * (ways.empty == 0)[:, None]
