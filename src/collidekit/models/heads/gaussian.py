@@ -39,5 +39,11 @@ class GaussianHead(RegressionHead):
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
         _, deviation = self.parts(exact(raw))
         median, sigma = self.estimates(raw), deviation * self.width.to(deviation)
-        sigma = median * torch.sinh(sigma) if self.target.scale == "log" else sigma
+        sigma = median * _sinh(sigma) if self.target.scale == "log" else sigma
         return dict(zip(self.columns, torch.stack([median, sigma], dim=2).flatten(1).unbind(1), strict=True))
+
+
+def _sinh(values: Tensor) -> Tensor:
+    """The hyperbolic sine of positive values; ``torch.sinh`` cannot be exported, and exp(x) - exp(-x) loses the digits of small x."""
+    half = torch.tanh(values / 2)
+    return torch.where(values < 1, 2 * half / (1 - half.square()), (values.exp() - (-values).exp()) / 2)
