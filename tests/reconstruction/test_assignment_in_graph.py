@@ -49,5 +49,13 @@ def test_what_is_too_large_for_a_graph_is_refused() -> None:
     check_fits(18, [3, 3], "jets")
     with pytest.raises(CollidekitError, match="2 parents of jets with a limit of 19 have too many assignments"):
         check_fits(19, [3, 3], "jets")
-    with pytest.raises(CollidekitError, match="too many assignments for an exported graph"):
-        check_fits(63, [1], "jets")
+
+
+def test_more_constituents_than_an_integer_has_bits() -> None:
+    torch.manual_seed(2)
+    filled = [ways(100, 1), ways(100, 1)]
+    check_fits(100, [1, 1], "jets")
+    scores = [torch.randn(40, 101, dtype=torch.float64) for _ in filled]
+    scores[1][:20] = scores[0][:20] + 0.01 * torch.randn(20, 101)
+    found = AssignmentSearch.of([part.numpy() for part in filled]).best(scores)
+    assert found.equal(best_assignment(scores, filled)[0])

@@ -20,7 +20,7 @@ MOST_PAIRS = 1 << 20
 
 def check_fits(constituents: int, slots: Sequence[int], names: str) -> None:
     """Raise CollidekitError where a graph would need too much memory, for parents of these numbers of slots."""
-    if constituents > BITS or pairs_by_sets(constituents, slots) > MOST_PAIRS:
+    if pairs_by_sets(constituents, slots) > MOST_PAIRS:
         raise CollidekitError(
             f"{len(slots)} parents of {names} with a limit of {constituents} have too many assignments for an exported graph; "
             f"train with a lower limit of {names}, or assign fewer parents"
@@ -54,8 +54,12 @@ class AssignmentSearch:
     def of(cls, filled: Sequence[Array]) -> AssignmentSearch:
         """From the constituents (C_p, n_p) of each way of each parent: numbers that are the same for the same constituent, -1 for none."""
         used = np.unique(np.concatenate([ways.ravel() for ways in filled]))
-        bits = np.where(used >= 0, np.int64(1) << np.cumsum(used >= 0), 0) >> 1  # of each number in ``used``
-        steps, taken = [], np.zeros(1, dtype=np.int64)
+        kind = np.int64 if len(used) <= BITS else object  # Python's integers have as many bits as are needed
+        places = np.cumsum(used >= 0) - 1
+        bits = np.array(
+            [1 << int(place) if number >= 0 else 0 for number, place in zip(used, places, strict=True)], kind
+        )
+        steps, taken = [], np.zeros(1, dtype=kind)
         for parent, ways in enumerate(filled):
             own, tables = _grouped(bits[np.searchsorted(used, ways)].sum(axis=1))
             before, way = np.nonzero((taken[:, None] & own) == 0)
