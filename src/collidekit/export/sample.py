@@ -23,7 +23,7 @@ from collidekit.inference.seen import content_of_paths
 from collidekit.progress import counting
 from collidekit.readers import expand, open_file
 from collidekit.readers.base import Reader
-from collidekit.shipped import load_plan, shipped_analyses
+from collidekit.shipped import find_analysis, load_plan, shipped_analyses
 from collidekit.training.checkpoint import Checkpoint, check_same_inputs
 
 ROWS = 20_000
@@ -63,7 +63,9 @@ def read_sample(
     plan = first.plan() if analysis is None else load_plan(analysis)
     for name, member in members.items():
         check_same_inputs(Path(name), member.analysis, plan.analysis)
-    paths = expand(list(files)) if files else default_files(plan.analysis)
+    paths = (
+        expand(list(files)) if files else default_files(plan.analysis, find_analysis(analysis) if analysis else None)
+    )
     contents = content_of_paths(paths, members)
     kept: list[Batch] = []
     chosen: list[Array] = []
@@ -94,16 +96,22 @@ def read_sample(
     return Sample(batches, predictions, judges, learned, paths)
 
 
-def default_files(analysis: Analysis) -> list[str]:
-    """Return the test files of an analysis, else its training files; those of one that ships are found by its name."""
-    candidates = [analysis]
-    if analysis.name in shipped_analyses():
-        candidates.append(load_plan(analysis.name).analysis)
-    for one in candidates:
-        for names in (one.files.test, one.files.training):
+def default_files(analysis: Analysis, path: Path | None = None) -> list[str]:
+    """Return the test files that an analysis names, else its training files; ``path`` is that of its file where it is known.
+
+    Names are relative to the analysis file: where that is not known, to the current folder, or to the file of the same analysis that
+    ships. Raises CollidekitError where none of them is there.
+    """
+    named = [(analysis.files, path.parent if path else Path())]
+    if path is None and analysis.name in shipped_analyses():
+        ships = load_plan(analysis.name).analysis
+        if ships.fingerprint == analysis.fingerprint:
+            named.append((ships.files, find_analysis(analysis.name).parent))
+    for part in ("test", "training"):
+        for files, folder in named:
             try:
-                if names:
-                    return expand(list(names))
+                if names := getattr(files, part):
+                    return expand([name if "://" in name else str(folder / name) for name in names])
             except CollidekitError:
                 continue
     raise CollidekitError(
