@@ -1,10 +1,12 @@
 """Targets in ONNX graphs: of the analyses that are bundled, for any number of rows and constituents."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 from torch import Tensor
 
 from collidekit.analysis.load import parse_analysis
@@ -147,8 +149,24 @@ def events() -> Batch:
     return sample_rows(Plan(analysis), str(sample), 1000)
 
 
+def spoiled(events: Batch) -> Batch:
+    """With values that are missing or infinite, and jets that do not move."""
+    torch.manual_seed(4)
+    inputs: dict[str, Any] = {}
+    for name, entry in events.inputs.items():
+        data = entry.data if isinstance(entry, Ragged) else entry
+        for value in (torch.nan, torch.inf, -torch.inf, 0.0):
+            data = data.masked_fill(torch.rand(data.shape) < 0.02, value)
+        if isinstance(entry, Ragged):
+            data[torch.rand(len(data)) < 0.05, -4:] = 0.0
+        inputs[name] = evolve(entry, data=data) if isinstance(entry, Ragged) else data
+    return evolve(events, inputs=inputs)
+
+
 @torch.no_grad()
-def test_the_bundled_dilepton_model_gives_what_predict_gives(events: Batch) -> None:
+@pytest.mark.parametrize("change", [lambda events: events, spoiled], ids=["as they are", "spoiled"])
+def test_the_bundled_dilepton_model_gives_what_predict_gives(events: Batch, change: Callable[[Batch], Batch]) -> None:
+    events = change(events)
     checkpoint = load_checkpoint("ttbar-dilepton/pair_transformer")
     graph = TaggerGraph(checkpoint.tagger, checkpoint.analysis).eval()
     tensors: list[Tensor] = []
