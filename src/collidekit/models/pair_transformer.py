@@ -238,7 +238,11 @@ class Block(nn.Module):
 
     def padded(self, x: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
         """Constituents (N, L, width), bias (N, heads, L, L) and which exist (N, L) -> (N, L, width)."""
-        x = x + self.mix(attend_padded(self.queries_keys_values(self.norm_attention(x)), bias, mask, self.heads))
+        x = x + self.mix(
+            attend_padded(
+                self.queries_keys_values(self.norm_attention(x)), bias, mask, self.heads, self.mix.out_features
+            )
+        )
         found: Tensor = x + self.outer(F.silu(self.inner(self.norm_feed_forward(x))))
         return found
 

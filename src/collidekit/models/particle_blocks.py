@@ -82,7 +82,7 @@ class ParticleBlock(TransformerBlock):
     def padded(self, x: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
         """Particles (N, L, E), a bias (N, heads, L, L) for each pair, and which exist (N, L) -> (N, L, E)."""
         projected = self.queries_keys_values(self.norm_attention(x))
-        return self._add_padded(x, attend_padded(projected, bias, mask, self.heads))
+        return self._add_padded(x, attend_padded(projected, bias, mask, self.heads, self.mix.out_features))
 
 
 @frozen
