@@ -7,34 +7,77 @@ import numpy as np
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection
-from collidekit.errors import CollidekitError
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.export.graph import TaggerGraph
+from collidekit.export.onnx_file import to_onnx
+from collidekit.names import name_problem
 from collidekit.runtime.schema import Schema
 
-Arrays = Mapping[str, np.ndarray[Any, Any]]
+Array = np.ndarray[Any, Any]
+Arrays = Mapping[str, Array]
 
 
 class Layout(nn.Module):
     """The generic layout, and the base of all others: inputs and outputs are those of ``TaggerGraph``, with batches of any size.
 
     A subclass may take other tensors in ``forward`` and bring them into the form that ``graph.columns`` takes. Of its contract it says
-    ``input_names``, ``output_names``, ``axes`` and ``example``; ``given`` and ``found`` translate for whoever verifies it.
+    ``input_names``, ``output_names``, ``axes`` and ``example``; ``given`` and ``found`` translate for whoever verifies it. What a user
+    may choose stands in ``option_names``, and is given as texts: ``{"label.light": "u"}``.
     """
 
     name: ClassVar[str] = "generic"
     batched: ClassVar[bool] = True
     """Whether a graph takes many rows at once; else one row a call."""
+    opset: ClassVar[int] = 17
+    takes_noise: ClassVar[bool] = True
+    """Whether the contract has a place for the random numbers of a flow."""
     graph_names: ClassVar[tuple[str, ...]] = ()
-    """The file names that the consumer wants of a pair of folds; empty where it does not care."""
+    """The file names of a pair, in the order in which the consumer numbers them; empty where it does not care."""
 
-    def __init__(self, graph: TaggerGraph, model_name: str) -> None:
+    def __init__(self, graph: TaggerGraph, model_name: str, options: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.graph = graph
         self.model_name = model_name
+        self.options = dict(options or {})
+        if problem := name_problem(model_name):
+            raise refuse(self.name, f"the name of the model {model_name[:60]!r} {problem}; give another one")
+        self._check_options()
+        if graph.flows and not self.takes_noise:
+            raise refuse(
+                self.name,
+                f"target {next(iter(graph.flows))!r} is a flow, which needs random numbers, and the contract has no input for them; "
+                "take the layout generic, triton or nuflows, or another estimate than flow",
+            )
         self.check()
 
     def check(self) -> None:
         """Raise CollidekitError where the contract cannot hold this network, with what to do."""
+
+    @property
+    def option_names(self) -> list[str]:
+        """The options that the contract knows for this network."""
+        return []
+
+    def option(self, name: str, default: str) -> str:
+        """Return the value of an option."""
+        return self.options.get(name, default)
+
+    def choice(self, name: str, values: tuple[str, ...]) -> str:
+        """Return the value of an option that has one of some values; the first one is the default."""
+        chosen = self.option(name, values[0])
+        if chosen not in values:
+            close = did_you_mean(chosen, values)
+            raise refuse(self.name, f"option {name}: {chosen!r} is none of {', '.join(values)}{close}")
+        return chosen
+
+    def _check_options(self) -> None:
+        known = self.option_names
+        for name, value in self.options.items():
+            if name not in known:
+                listed = f"known are {', '.join(known)}" if known else "it has none"
+                raise refuse(self.name, f"there is no option {name!r}{did_you_mean(name, known)}; {listed}")
+            if not isinstance(value, str) or not value:
+                raise refuse(self.name, f"option {name}: must be a text that is not empty, got {value!r}")
 
     @property
     def input_names(self) -> list[str]:
@@ -60,17 +103,21 @@ class Layout(nn.Module):
         return free
 
     def example(self, rows: int, length: int) -> tuple[Tensor, ...]:
-        """Tensors of the shapes that ``forward`` takes."""
+        """Tensors of the shapes that ``forward`` takes; ``rows`` has no meaning where the layout is not ``batched``."""
         return self.graph.example(rows, length)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return self.graph(*tensors)  # type: ignore[no-any-return]
 
-    def given(self, generic: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+    def columns(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the columns of the graph for its inputs by name."""
+        return self.graph.columns(*(given[name] for name in self.graph.input_names))
+
+    def given(self, generic: Arrays) -> dict[str, Array]:
         """Inputs of this layout for inputs of the generic one: of one row where it is not ``batched``."""
         return dict(generic)
 
-    def found(self, outputs: Arrays, generic: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+    def found(self, outputs: Arrays, generic: Arrays) -> dict[str, Array]:
         """Outputs of the generic layout, as far as this one gives them, for its own outputs and the generic inputs of the same rows."""
         return dict(outputs)
 
@@ -82,7 +129,31 @@ class Layout(nn.Module):
         """Texts of files beside the graph, by their names."""
         return {}
 
+    def file_name(self, fold: int | None = None) -> str:
+        """The path of the graph in its folder, of one fold where there are folds."""
+        return "model.onnx" if fold is None else f"fold_{fold}.onnx"
+
+    def check_folds(self, folds: int) -> None:
+        """Raise CollidekitError where the consumer would choose among the files of folds by another rule than collidekit's."""
+
+    def finish(self, model: Any) -> None:
+        """Change what an exporter cannot say in an ONNX model, in place."""
+
+    def to_onnx(self, opset: int | None = None) -> Any:
+        """Return the ONNX model of this layout, without metadata."""
+        example = self.example(3, 7)
+        model = to_onnx(self.eval(), example, self.input_names, self.output_names, self.axes, opset or self.opset)
+        self.finish(model)
+        return model
+
 
 def refuse(layout: str, reason: str) -> CollidekitError:
     """The error of a network that a contract cannot hold."""
     return CollidekitError(f"layout {layout}: {reason}")
+
+
+def one_row(generic: Arrays, layout: str) -> None:
+    """Raise an error where generic arrays are not of exactly one row."""
+    rows = len(next(iter(generic.values())))
+    if rows != 1:
+        raise refuse(layout, f"takes one row a call, not {rows}")

@@ -1,0 +1,138 @@
+"""The columns that go in and come out, as layouts name them."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+from attrs import frozen
+
+from collidekit.analysis.schema import Analysis, Collection, Group
+from collidekit.export.layouts.base import Array, Arrays, Layout, refuse
+
+MOMENTA, COORDINATES = ("px", "py", "pz", "energy"), ("x", "y")
+Kind = Literal["probability", "discriminator", "value", "index", "parent", "constituent"]
+
+
+@frozen
+class Variable:
+    """A column of an input, by the name under which a framework must offer it."""
+
+    name: str
+    fill: float = 0.0
+    """What takes the place of NaN and infinity."""
+
+
+def variables(layout: Layout, input_name: str, entry: Collection | Group) -> list[Variable]:
+    """Return the columns of an input in their order.
+
+    A feature has its own name. A momentum or coordinate is named by its expression where that is a plain name that no other column
+    has, else ``<input>_px``, ``_py``, ``_pz``, ``_energy``, ``_x``, ``_y``. The option ``variable.<input>.<name>`` renames each.
+    """
+    found = [Variable(feature.name, feature.fill) for feature in entry.features]
+    if isinstance(entry, Collection):
+        extra = [*(entry.momenta or []), *(entry.coordinates or [])]
+        suffixes = [*(MOMENTA if entry.momenta else ()), *(COORDINATES if entry.coordinates else ())]
+        taken = [*(variable.name for variable in found), *extra]
+        for text, suffix in zip(extra, suffixes, strict=True):
+            plain = text.isidentifier() and taken.count(text) == 1
+            found.append(Variable(text if plain else f"{input_name}_{suffix}"))
+    renamed = [Variable(layout.option(f"variable.{input_name}.{v.name}", v.name), v.fill) for v in found]
+    names = [variable.name for variable in renamed]
+    for name in names:
+        if not plain_ascii(name):
+            raise refuse(layout.name, f"variable {name!r} of {input_name}: take letters, digits and _ only")
+        if names.count(name) > 1:
+            raise refuse(layout.name, f"two variables of {input_name} would be named {name!r}; rename one of them")
+    return renamed
+
+
+def variable_options(analysis: Analysis) -> list[str]:
+    """Return the options that rename the variables of all inputs."""
+    found = []
+    for name, entry in analysis.inputs.items():
+        names = [feature.name for feature in entry.features]
+        if isinstance(entry, Collection):
+            extra = [*(entry.momenta or []), *(entry.coordinates or [])]
+            names += [text for text in extra if text.isidentifier() and [*names, *extra].count(text) == 1]
+            names += [f"{name}_{suffix}" for suffix in (*MOMENTA, *COORDINATES)]
+        found += [f"variable.{name}.{column}" for column in names]
+    return found
+
+
+def plain_ascii(name: str) -> bool:
+    """Return whether a name is made of ASCII letters, digits and _ and does not begin with a digit."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+
+
+def kind_of(column: str, layout: Layout) -> Kind:
+    """Return what a column of the graph is."""
+    analysis = layout.graph.analysis
+    if column in layout.graph.constituent_outputs:
+        return "constituent"
+    if column in analysis.discriminators:
+        return "discriminator"
+    for target in analysis.assignments.values():
+        if column in {f"index_{slot}" for slot in target.values}:
+            return "index"
+        if column in {
+            f"{parent}_{kind}_probability" for parent in target.parents for kind in ("assignment", "detection")
+        }:
+            return "parent"
+    return "probability" if column.startswith("prob_") else "value"
+
+
+def columns_of_kind(layout: Layout, *kinds: Kind) -> list[str]:
+    """Return the columns of the graph that are of some kinds, in their order."""
+    return [column for column in layout.graph.output_names if kind_of(column, layout) in kinds]
+
+
+def label_options(analysis: Analysis) -> list[str]:
+    """Return the options that rename classes."""
+    return [f"label.{name}" for name in (*analysis.classes, "relegated")]
+
+
+def label_of(layout: Layout, column: str) -> str:
+    """Return the name of the class of a column ``prob_<class>``, as the option ``label.<class>`` renames it."""
+    name = column.removeprefix("prob_")
+    label = layout.option(f"label.{name}", name)
+    if re.fullmatch(r"[A-Za-z0-9]+", label) is None:
+        raise refuse(
+            layout.name, f"class {label!r}: take letters and digits only; rename it with the option label.{name}"
+        )
+    return label
+
+
+def no_name_twice(layout: Layout, names: Iterable[str], what: str) -> None:
+    """Raise CollidekitError where a name stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise refuse(layout.name, f"there would be two {what} named {name!r}; rename one of them")
+        seen.add(name)
+
+
+def constituents(generic: Arrays, name: str, row: int = 0) -> Array:
+    """Return the constituents (n, C) of one row that exist."""
+    found: Array = generic[name][row][generic[f"{name}_mask"][row] > 0]
+    return found.astype(np.float32)
+
+
+def flat(generic: Arrays, analysis: Analysis) -> Array:
+    """Return all flat groups side by side (N, F)."""
+    groups = [np.asarray(generic[name], dtype=np.float32) for name in analysis.groups]
+    return np.concatenate(groups, axis=1)
+
+
+def needs_classes(layout: Layout) -> None:
+    """Raise CollidekitError where the network gives no probabilities of classes."""
+    if not columns_of_kind(layout, "probability"):
+        raise refuse(layout.name, "needs probabilities of classes, and this analysis has no classes; take generic")
+
+
+def no_assignments(layout: Layout) -> None:
+    """Raise CollidekitError where the network assigns constituents."""
+    for name in layout.graph.analysis.assignments:
+        raise refuse(
+            layout.name, f"target {name!r} assigns constituents, and the contract has no output for that; take generic"
+        )

@@ -1,0 +1,57 @@
+"""Layouts by name, and what all of them have."""
+
+import layout_rows as toys
+import numpy as np
+import pytest
+import torch
+
+from collidekit.errors import CollidekitError
+from collidekit.export.layouts import LAYOUTS, find_layout
+from collidekit.export.layouts.base import Layout
+
+
+def test_layouts_are_found_by_name():
+    assert list(LAYOUTS) == ["generic", "athena", "cmssw", "cmssw_upart", "topcptoolkit", "nuflows", "spanet", "triton"]
+    assert all(find_layout(name).name == name for name in LAYOUTS)
+    with pytest.raises(
+        CollidekitError, match="no layout 'Atena' \\(did you mean 'athena'\\?\\); known are generic, athena"
+    ):
+        find_layout("Atena")
+
+
+def test_the_generic_layout_gives_the_numbers_of_the_tagger(flavour, tmp_path):
+    layout = Layout(flavour.graph, "tagger")
+    session = toys.open_session(toys.write_layout(layout, flavour.analysis, tmp_path))
+    wanted = toys.predicted(flavour.tagger, flavour.analysis, flavour.rows)
+    names = ["prob_light", "prob_c", "prob_b"]
+    for slots in (0, 4):
+        generic = toys.generic_of(flavour.analysis, flavour.rows, slots)
+        found = dict(zip(layout.output_names, session.run(layout.output_names, layout.given(generic)), strict=True))
+        toys.assert_same(layout.found(found, generic), wanted, names)
+    empty = {name: values[:0] for name, values in generic.items()}
+    assert all(values.shape == (0,) for values in session.run(layout.output_names, empty))
+
+
+def test_options_are_refused_where_there_are_none(jets):
+    with pytest.raises(CollidekitError, match=r"layout generic: there is no option 'label\.b'; it has none"):
+        Layout(jets.graph, "tagger", {"label.b": "x"})
+
+
+@pytest.mark.parametrize("name", ["", " a", "a/b", "..", "a\n"])
+def test_names_that_are_no_file_are_refused(jets, name):
+    with pytest.raises(CollidekitError, match="layout generic: the name of the model"):
+        Layout(jets.graph, name)
+
+
+def test_padding_holds_no_information(jets):
+    """What stands in an empty slot changes nothing, be it NaN."""
+    generic = toys.generic_of(jets.analysis, jets.rows, 2)
+    spoilt = {name: values.copy() for name, values in generic.items()}
+    for name in ("tracks", "vertices"):
+        spoilt[name][generic[f"{name}_mask"] == 0] = np.nan
+    layout = Layout(jets.graph, "tagger").eval()
+    with torch.no_grad():
+        one, other = (
+            layout(*(torch.from_numpy(entry[name]) for name in layout.input_names)) for entry in (generic, spoilt)
+        )
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
