@@ -29,3 +29,26 @@ def flavour(request: pytest.FixtureRequest) -> Any:
 def jets() -> Any:
     """The same of the small network alone."""
     return _flavour("pfn")
+
+
+@lru_cache(maxsize=4)
+def _dilepton(targets: str) -> Any:
+    analysis, rows = toys.sample_rows("ttbar_dilepton", "ttbar_dilepton", 40)
+    kept = {name: target for name, target in analysis.targets.items() if targets == "all" or name != "tops"}
+    analysis = analysis.model_copy(update={"targets": kept, "dilepton": None})
+    tagger = toys.random_tagger(analysis, "transformer_small", rows)
+    graph = TaggerGraph(tagger, analysis).eval()
+    odd = [*rows[:6], *toys.odd_rows(analysis, rows)]
+    return SimpleNamespace(analysis=analysis, rows=odd, tagger=tagger, graph=graph)
+
+
+@pytest.fixture
+def events() -> Any:
+    """Dileptonic top pairs with jets, leptons and a flat group, whose targets are momenta and a mass."""
+    return _dilepton("values")
+
+
+@pytest.fixture
+def assigned() -> Any:
+    """The same with the jets of both tops."""
+    return _dilepton("all")
