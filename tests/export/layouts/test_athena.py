@@ -3,15 +3,21 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import layout_rows as toys
 import numpy as np
 import onnx
 import pytest
+import torch
+from attrs import evolve
 
+from collidekit.analysis.load import parse_analysis
 from collidekit.errors import CollidekitError
+from collidekit.export.graph import TaggerGraph
 from collidekit.export.layouts.athena import Athena
+from collidekit.models.packing import pairs
 
 SEQUENCES = {"sequence.vertices": "flows"}
 KEYS = {
@@ -102,7 +108,7 @@ def test_athena_reads_the_numbers_of_the_tagger(flavour, tmp_path):
 
 def test_the_graph_is_of_opset_20_and_the_configuration_has_all_keys(jets, tmp_path):
     path = toys.write_layout(Athena(jets.graph, "GN2mine", SEQUENCES), jets.analysis, tmp_path)
-    model = onnx.load(path)
+    onnx.checker.check_model(model := onnx.load(path), full_check=True)
     assert [entry.version for entry in model.opset_import if not entry.domain] == [20]
     config = json.loads({entry.key: entry.value for entry in model.metadata_props}["gnn_config"])
     assert set(config) == KEYS
@@ -158,3 +164,79 @@ def test_given_and_found_translate_generic_arrays(jets, tmp_path):
         toys.assert_same(found, {name: wanted[name][i : i + 1] for name in found}, list(found))
     with pytest.raises(CollidekitError, match="one row a call, not 2"):
         layout.given(toys.generic_of(jets.analysis, jets.rows[:2]))
+
+
+TARGETS = """
+targets:
+  origin: {collection: tracks, classes: {primary: trk_charge > 0, secondary: trk_charge < 0, other: trk_charge == 0}}
+  vertex: {collection: tracks, same: trk_charge}
+"""
+
+
+@pytest.fixture(scope="module")
+def tracked() -> Any:
+    """Jets whose tracks have a class and a vertex to learn."""
+    text = (toys.ROOT / "analyses" / "jet_flavour.yaml").read_text()
+    analysis, _ = parse_analysis(text + TARGETS, "jet_flavour.yaml")
+    _, rows = toys.sample_rows("jet_flavour", "jet_flavour", 40)
+    tagger = toys.random_tagger(analysis, "transformer_small", rows)
+    rows = [*rows[:4], *toys.odd_rows(analysis, rows)]
+    with torch.no_grad():  # few pairs have one vertex, and all classes occur
+        _, logits = tagger(toys.batch_of(analysis, rows[:4]), with_targets=True)
+        tagger.target_heads.heads["vertex"].rest[-1][-1].bias -= logits["vertex"].quantile(0.9)
+        tagger.target_heads.heads["origin"].rest[-1][-1].bias -= logits["origin"].median(dim=0).values
+    return SimpleNamespace(analysis=analysis, rows=rows, tagger=tagger, graph=TaggerGraph(tagger, analysis).eval())
+
+
+def tracks_of(tracked: Any, row: toys.Row) -> tuple[list[int], list[int]]:
+    """Class and vertex of the tracks of a row, from the logits of the tagger itself; vertices by joining pairs one by one."""
+    with torch.no_grad():
+        batch = toys.batch_of(tracked.analysis, [row])
+        batch = evolve(batch, inputs=tracked.tagger.filling(batch.inputs))
+        _, logits = tracked.tagger(batch, with_targets=True)
+    number = len(logits["origin"])
+    vertex = list(range(number))
+    i, j = pairs(batch.inputs["tracks"].offsets)
+    for a, b, logit in zip(i.tolist(), j.tolist(), logits["vertex"].tolist(), strict=True):
+        if logit > 0 and vertex[a] != vertex[b]:
+            old, new = max(vertex[a], vertex[b]), min(vertex[a], vertex[b])
+            vertex = [new if one == old else one for one in vertex]
+    order = list(dict.fromkeys(vertex))
+    return logits["origin"].argmax(dim=1).tolist(), [order.index(one) for one in vertex]
+
+
+def test_tracks_have_an_origin_and_a_vertex(tracked, tmp_path):
+    layout = Athena(tracked.graph, "GN2mine", SEQUENCES)
+    reader = AthenaReader(toys.write_layout(layout, tracked.analysis, tmp_path))
+    assert reader.config["output_names"][-2:] == ["GN2mine_TrackOrigin", "GN2mine_VertexIndex"]
+    seen: set[int] = set()
+    for row in tracked.rows:
+        found = call(reader, row)
+        origins, vertices = tracks_of(tracked, row)
+        beyond = [-1] * (len(row["tracks"]) - len(origins))
+        assert found["GN2mine_TrackOrigin"].dtype == found["GN2mine_VertexIndex"].dtype == np.int8
+        assert found["GN2mine_TrackOrigin"].tolist() == origins + beyond
+        assert found["GN2mine_VertexIndex"].tolist() == vertices + beyond
+        seen |= {*found["GN2mine_VertexIndex"].tolist(), *(10 + one for one in origins)}
+        generic = toys.generic_of(tracked.analysis, [row], slots=2)
+        back = layout.found(found, generic)
+        assert back["origin"].tolist() == [[*origins, *beyond, -1, -1]]
+    assert {-1, 0, 1, 2, 10, 11, 12} <= seen
+    assert all(found[name].shape == () for name in ("GN2mine_plight", "GN2mine_pc", "GN2mine_pb"))
+
+
+def test_targets_of_tracks_have_other_names_on_request(tracked):
+    layout = Athena(tracked.graph, "GN2mine", {**SEQUENCES, "output.origin": "TrackType"})
+    assert layout.output_names[-2:] == ["GN2mine_TrackType", "GN2mine_VertexIndex"]
+    with pytest.raises(CollidekitError, match="the targets 'origin' and 'vertex' would both be 'GN2mine_VertexIndex'"):
+        Athena(tracked.graph, "GN2mine", {**SEQUENCES, "output.origin": "VertexIndex"})
+
+
+def test_files_of_folds_say_that_their_rule_is_not_athenas(jets):
+    layout = Athena(jets.graph, "GN2mine", SEQUENCES)
+    layout.check_folds(5)
+    schema = toys.toy_schema(jets.analysis, layout)
+    assert "fold_rule" not in layout.metadata(schema)
+    folded = schema.model_copy(update={"folds": 5, "fold_rule": "a hash of the event number"})
+    assert layout.metadata(folded)["fold_rule"].startswith("a hash of the event number; this is not the jetFoldHash")
+    assert {layout.file_name(0), layout.file_name(1)} == {"model_fold0.onnx", "model_fold1.onnx"}

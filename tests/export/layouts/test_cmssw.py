@@ -9,7 +9,9 @@ import layout_rows as toys
 import numpy as np
 import pytest
 
+from collidekit.analysis.load import parse_analysis
 from collidekit.errors import CollidekitError
+from collidekit.export.graph import TaggerGraph
 from collidekit.export.layouts.cmssw import CMSSW, SeveralInputs
 
 INFO = {"median", "norm_factor", "replace_inf_value", "lower_bound", "upper_bound", "pad"}
@@ -78,12 +80,26 @@ def test_cmssw_reads_the_numbers_of_the_tagger(flavour, length, tmp_path):
     assert reader(variables_of(flavour.rows[0])) == found[0]
 
 
-def test_a_missing_value_becomes_the_default_of_its_feature(jets):
-    """The default of a feature that lies outside of its bounds is not clipped by the reader."""
-    info = CMSSW(jets.graph, "tagger").preprocess["tracks_features"]["var_infos"]["trk_d0"]
-    assert info == {
-        "median": 0, "norm_factor": 1, "replace_inf_value": 0, "lower_bound": -1e32, "upper_bound": 1e32, "pad": 0
+def test_a_missing_value_becomes_the_default_of_its_feature_and_is_not_clipped(tmp_path):
+    """The default lies outside of the bounds, which are applied inside the graph."""
+    text = (toys.ROOT / "analyses" / "jet_flavour.yaml").read_text()
+    text = text.replace("{name: trk_d0, unit: mm,", "{name: trk_d0, unit: mm, default: -9,")
+    analysis, _ = parse_analysis(text, str(toys.ROOT / "analyses" / "jet_flavour.yaml"))
+    _, rows = toys.sample_rows("jet_flavour", "jet_flavour", 40)
+    tagger = toys.random_tagger(analysis, "pfn", rows)
+    row = {name: values.copy() for name, values in rows[5].items()}
+    row["tracks"][:3, 5] = [np.nan, 60, -np.inf]
+    layout = CMSSW(TaggerGraph(tagger, analysis).eval(), "tagger")
+    toys.write_layout(layout, analysis, tmp_path)
+    reader = WeaverReader(tmp_path)
+    assert reader.preprocess["tracks_features"]["var_infos"]["trk_d0"] == {
+        "median": 0, "norm_factor": 1, "replace_inf_value": -9, "lower_bound": -1e32, "upper_bound": 1e32, "pad": 0
     }  # fmt: skip
+    wanted = toys.predicted(tagger, analysis, [row])
+    found = reader(variables_of(row))
+    np.testing.assert_allclose(found["probb"], wanted["prob_b"][0], rtol=1e-5)
+    row["tracks"][:3, 5] = -5
+    assert abs(reader(variables_of(row))["probb"] - found["probb"]) > 1e-4
 
 
 def test_flav_names_hold_discriminators_on_request(jets, tmp_path):
@@ -185,3 +201,12 @@ def test_what_cmssw_cannot_read_is_refused(jets, options, said, tmp_path):
     with pytest.raises(CollidekitError, match=re.escape(said)) as caught:
         _ = CMSSW(jets.graph, "tagger", options).preprocess
     assert str(caught.value).startswith("layout cmssw: ")
+
+
+def test_each_fold_has_settings_of_its_own(jets):
+    layout = CMSSW(jets.graph, "tagger")
+    schema = toys.toy_schema(jets.analysis, layout).model_copy(update={"folds": 3})
+    files = layout.files(schema)
+    assert set(files) == {"preprocess.json", "producer_fold0.json", "producer_fold1.json", "producer_fold2.json"}
+    assert json.loads(files["producer_fold2.json"])["model_path"] == layout.file_name(2) == "model_fold2.onnx"
+    assert SeveralInputs(jets.graph, "UParT").file_name(1).endswith("v2.onnx")

@@ -144,3 +144,21 @@ def test_an_analysis_that_the_reader_cannot_fill_is_refused(old, new, said, toy)
     with pytest.raises(CollidekitError, match=re.escape(said)) as caught:
         NuFlows(graph, "nuflows")
     assert str(caught.value).startswith("layout nuflows: ")
+
+
+def test_a_flow_is_drawn_inside_the_graph(toy, tmp_path):
+    """Two calls differ, and their mean is what the tagger gives with random numbers of its own."""
+    pytest.importorskip("zuko")
+    analysis, _ = parse_analysis(
+        ANALYSIS.replace("    unit: GeV\n", "    unit: GeV\n    estimate: flow\n    draws: 64\n")
+    )
+    tagger = toys.random_tagger(analysis, "pfn", toy.rows)
+    layout = NuFlows(TaggerGraph(tagger, analysis).eval(), "nuflows")
+    path = toys.write_layout(layout, analysis, tmp_path)
+    reader = NuFlowsReader(path)
+    calls = np.stack([reader(*EVENTS[0])[0] for _ in range(20)])
+    assert (calls.std(axis=0) > 0).all()
+    wanted = toys.predicted(tagger, analysis, toy.rows[:1])
+    found = np.array([wanted[name][0] for name in VALUES])
+    np.testing.assert_array_less(np.abs(calls.mean(axis=0) - found), 5 * calls.std(axis=0))
+    assert layout.found({}, {}) == {}

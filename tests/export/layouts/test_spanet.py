@@ -1,16 +1,17 @@
 """The layout spanet, read by a small reader that sends an event and a dummy, as TopCPToolKit does, and decodes by argmax."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import layout_rows as toys
 import numpy as np
-import onnx
 import pytest
 import torch
 
+from collidekit.analysis.load import parse_analysis
+from collidekit.export.graph import TaggerGraph
 from collidekit.export.layouts.spanet import SPANet
-from collidekit.models.heads.assignment import AssignmentHead
 from collidekit.models.target_heads import TargetHeads
 
 MAX_JETS = 20
@@ -68,15 +69,15 @@ def test_a_group_that_is_masked_is_missing(events, tmp_path):
     np.testing.assert_allclose(found, toys.predicted(events.tagger, events.analysis, [row])["pred_m_tt"], rtol=1e-5)
 
 
-def test_the_file_of_even_events_is_the_one_that_was_trained_on_odd_ones(events, tmp_path):
+def test_the_file_of_even_events_is_the_one_that_was_trained_on_odd_ones(events):
     """The reader takes file number (event number + 1) % 2 of trained_on_even, trained_on_odd."""
     for parity in ("even", "odd"):
-        path = toys.write_layout(SPANet(events.graph, "spanet", {"apply_to": parity}), events.analysis, tmp_path)
-        metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        layout = SPANet(events.graph, "spanet", {"apply_to": parity})
+        metadata = layout.metadata(toys.toy_schema(events.analysis, layout))
         names, rule = metadata["file_order"].split(": file number ")
         assert rule == "(event number + 1) % 2"
         number = {"even": 4, "odd": 7}[parity]
-        assert names.split(",")[(number + 1) % 2] == path.name
+        assert names.split(",")[(number + 1) % 2] == layout.file_name()
         assert f"an {parity} event number" in metadata["apply_to"]
 
 
@@ -153,16 +154,46 @@ def test_found_gives_positions_back(assigned, tmp_path, monkeypatch):
     toys.assert_same(found, wanted, sorted(set(found)))
 
 
-@pytest.mark.skipif(not hasattr(AssignmentHead, "padded"), reason="assignments have no padded form")
-def test_the_reader_finds_the_assignment_of_the_tagger(assigned, tmp_path):
-    layout = SPANet(assigned.graph, "spanet")
-    reader = SPANetReader(toys.write_layout(layout, assigned.analysis, tmp_path))
-    wanted = toys.predicted(assigned.tagger, assigned.analysis, assigned.rows)
-    for i, row in enumerate(assigned.rows):
+PARENTS = """
+      top: {b: truth_b_jet_index, l: {index: truth_lplus_lep_index, collection: leptons}}
+      antitop: {b: truth_bbar_jet_index, x: truth_b_jet_index}
+    symmetries: [[antitop.b, antitop.x]]
+"""
+
+
+def test_the_reader_finds_the_assignment_of_the_tagger_with_an_axis_for_each_slot(tmp_path):
+    """The first parent takes a jet and a lepton, the second one two jets that may be exchanged."""
+    text = (toys.ROOT / "analyses" / "ttbar_dilepton.yaml").read_text()
+    text = re.sub(r"\n      top: .*?(?=\n  neutrinos:)", PARENTS.rstrip(), text, count=1, flags=re.DOTALL)
+    text = re.sub(r"\ndilepton:.*?(?=\ninputs:)", "", text, flags=re.DOTALL).replace("limit: 10", "limit: 6")
+    analysis, _ = parse_analysis(text, str(toys.ROOT / "analyses" / "ttbar_dilepton.yaml"))
+    _, rows = toys.sample_rows("ttbar_dilepton", "ttbar_dilepton", 40)
+    tagger = toys.random_tagger(analysis, "transformer_small", rows)
+    layout = SPANet(TaggerGraph(tagger, analysis).eval(), "spanet")
+    rows = [*rows[:8], *toys.odd_rows(analysis, rows)]
+    path = toys.write_layout(layout, analysis, tmp_path)
+    reader = SPANetReader(path)
+    wanted = toys.predicted(tagger, analysis, rows)
+    filled = 0
+    for i, row in enumerate(rows):
         found = reader(row)
-        for parent in ("top", "antitop"):
-            index = wanted[f"index_{parent}_b"][i]
-            best = reader.best(found[f"{parent}_assignment_probability"])
-            assert best == (None if index < 0 else (index,))
-            detection = found[f"{parent}_detection_probability"]
-            np.testing.assert_allclose(detection, wanted[f"{parent}_detection_probability"][i], rtol=1e-4, atol=1e-6)
+        for parent, slots in {"top": "bl", "antitop": "bx"}.items():
+            probability = found[f"{parent}_assignment_probability"]
+            assert probability.shape == {"top": (MAX_JETS, 2), "antitop": (MAX_JETS, MAX_JETS)}[parent]
+            index = tuple(int(wanted[f"index_{parent}_{slot}"][i]) for slot in slots)
+            assert reader.best(probability) == (None if -1 in index else index)
+            filled += -1 not in index
+            if -1 not in index:
+                best = wanted[f"{parent}_assignment_probability"][i]
+                np.testing.assert_allclose(probability.max(), best, rtol=1e-4)
+            detection = wanted[f"{parent}_detection_probability"][i]
+            np.testing.assert_allclose(found[f"{parent}_detection_probability"], detection, rtol=1e-4, atol=1e-6)
+    assert 10 < filled < 2 * len(rows)
+    generic = toys.generic_of(analysis, rows)
+    outputs = reader.sessions[0].run(layout.output_names, layout.given(generic))
+    back = layout.found(dict(zip(layout.output_names, outputs, strict=True)), generic)
+    for parent, slots in {"top": "bl", "antitop": "bx"}.items():
+        indices = [wanted[f"index_{parent}_{slot}"] for slot in slots]
+        whole = np.minimum(*indices) >= 0
+        for slot, index in zip(slots, indices, strict=True):
+            assert back[f"index_{parent}_{slot}"].tolist() == np.where(whole, index, -1).tolist()

@@ -115,3 +115,8 @@ def test_a_batch_size_that_is_none_is_refused(jets, size):
 def test_a_name_that_is_no_folder_is_refused(jets, name):
     with pytest.raises(CollidekitError, match="layout triton: the name of the model"):
         Triton(jets.graph, name)
+
+
+def test_a_folder_holds_one_model(jets):
+    with pytest.raises(CollidekitError, match="export each of the 5 folds by itself"):
+        Triton(jets.graph, "tagger").check_folds(5)

@@ -54,6 +54,9 @@ class Athena(Layout):
     number of an origin is its place among the classes of the target; it is not translated to another framework's numbers.
     Discriminators are given only with the option ``discriminators: yes``: the framework computes them from the probabilities.
 
+    Files of folds all have the same inputs. Their folds go by collidekit's rule, which stands in the metadata key ``fold_rule`` and is
+    not that by which Athena numbers folds.
+
     The values of the variables are those of the analysis, in its units. Scaling is inside the graph: offset 0 and scale 1.
     """
 
@@ -208,7 +211,8 @@ class Athena(Layout):
             "combine_outputs": [],
             "rename_outputs": {},
         }
-        return {"gnn_config": json.dumps(config)}
+        rule = f"{schema.fold_rule}; this is not the jetFoldHash of Athena, which would choose other files"
+        return {"gnn_config": json.dumps(config), **({"fold_rule": rule} if schema.folds else {})}
 
     def _jet_variables(self) -> list[dict[str, object]]:
         return [entry for name in self.graph.analysis.groups for entry in self._variables(name)]

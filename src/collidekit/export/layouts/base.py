@@ -131,7 +131,7 @@ class Layout(nn.Module):
 
     def file_name(self, fold: int | None = None) -> str:
         """The path of the graph in its folder, of one fold where there are folds."""
-        return "model.onnx" if fold is None else f"fold_{fold}.onnx"
+        return "model.onnx" if fold is None else f"model_fold{fold}.onnx"
 
     def check_folds(self, folds: int) -> None:
         """Raise CollidekitError where the consumer would choose among the files of folds by another rule than collidekit's."""

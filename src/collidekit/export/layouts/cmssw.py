@@ -167,15 +167,17 @@ class CMSSW(OneJet):
         return {name: found[name] for name in self.input_names}
 
     def files(self, schema: Schema) -> dict[str, str]:
-        producer = {
-            "preprocess_json": "preprocess.json",
-            "model_path": self.file_name(),
-            "flav_names": self.flavours,
-        }
-        return {
-            "preprocess.json": json.dumps(self.preprocess, indent=2) + "\n",
-            "producer.json": json.dumps(producer, indent=2) + "\n",
-        }
+        """``preprocess.json``, and the settings of the producer; of each fold where there are folds."""
+        found = {"preprocess.json": json.dumps(self.preprocess, indent=2) + "\n"}
+        for fold in range(schema.folds) if schema.folds else (None,):
+            settings = {
+                "preprocess_json": "preprocess.json",
+                "model_path": self.file_name(fold),
+                "flav_names": self.flavours,
+            }
+            name = "producer.json" if fold is None else f"producer_fold{fold}.json"
+            found[name] = json.dumps(settings, indent=2) + "\n"
+        return found
 
     @property
     def preprocess(self) -> dict[str, object]:
@@ -282,7 +284,7 @@ class SeveralInputs(OneJet):
 
     def file_name(self, fold: int | None = None) -> str:
         """The producer gives tables of their own lengths only to a file with this ending."""
-        return f"{self.model_name}{'' if fold is None else f'_fold_{fold}'}_v2.onnx"
+        return f"{self.model_name}{'' if fold is None else f'_fold{fold}'}_v2.onnx"
 
 
 def _before_padding(table: Tensor) -> Tensor:

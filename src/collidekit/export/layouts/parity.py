@@ -6,7 +6,6 @@ from collidekit.export.layouts.base import Layout, refuse
 from collidekit.runtime.schema import Schema
 
 WORDS = {
-    "all": "events of any event number, as long as the network has not learned from them",
     "even": "events with an even event number (event number % 2 == 0)",
     "odd": "events with an odd event number (event number % 2 == 1)",
 }
@@ -17,7 +16,7 @@ class ByParity(Layout):
 
     The option ``apply_to`` (``all``, ``even``, ``odd``) says which events this file may be used on: those that the network has not
     learned from. It decides the name of the file, and stands in words in the metadata key ``apply_to``; ``file_order`` says the order
-    of the two files and the rule. ``all`` is one file, ``model.onnx``, for every event.
+    of the two files and the rule. ``all`` is one file, ``model.onnx``, for every event, and leaves ``apply_to`` to the bundle.
     """
 
     graph_names: ClassVar[tuple[str, ...]]
@@ -40,7 +39,8 @@ class ByParity(Layout):
 
     def metadata(self, schema: Schema) -> dict[str, str]:
         order = ",".join(self.graph_names)
-        return {"apply_to": WORDS[self.parity], "file_order": f"{order}: file number {self.rule}"}
+        found = {"file_order": f"{order}: file number {self.rule}"}
+        return found if self.parity == "all" else {"apply_to": WORDS[self.parity], **found}
 
     def check_folds(self, folds: int) -> None:
         raise refuse(

@@ -35,16 +35,13 @@ class Triton(Layout):
         return ["max_batch_size"]
 
     def file_name(self, fold: int | None = None) -> str:
-        return f"{self._model(fold)}/1/model.onnx"
+        return f"{self.model_name}/1/model.onnx"
 
     def check_folds(self, folds: int) -> None:
-        """Each fold is a model of its own, so each is exported by itself."""
+        """The folder holds one model, so each fold is exported by itself."""
         raise refuse(
             self.name, f"one model a folder: export each of the {folds} folds by itself, under a name of its own"
         )
-
-    def _model(self, fold: int | None) -> str:
-        return self.model_name if fold is None else f"{self.model_name}_fold_{fold}"
 
     def files(self, schema: Schema) -> dict[str, str]:
         return {f"{self.model_name}/config.pbtxt": self.config}
