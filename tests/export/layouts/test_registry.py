@@ -1,13 +1,18 @@
 """Layouts by name, and what all of them have."""
 
+import re
+from types import SimpleNamespace
+
 import layout_rows as toys
 import numpy as np
 import pytest
 import torch
 
+from collidekit.analysis.load import parse_analysis
 from collidekit.errors import CollidekitError
 from collidekit.export.layouts import LAYOUTS, find_layout
 from collidekit.export.layouts.base import Layout
+from collidekit.export.layouts.columns import default_names, variables
 
 
 def test_layouts_are_found_by_name():
@@ -55,3 +60,41 @@ def test_padding_holds_no_information(jets):
             layout(*(torch.from_numpy(entry[name]) for name in layout.input_names)) for entry in (generic, spoilt)
         )
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+NAMES = """
+classes: {a: label == 0, b: label == 1}
+inputs:
+  parts:
+    limit: 4
+    momenta: [px, py + 0, e, e]
+    coordinates: [px, angle]
+    features: [parts_py, {name: größe, default: -9}]
+"""
+
+
+def test_each_column_has_a_name_of_its_own():
+    """Expressions that are plain names and stand once name themselves; other momenta and coordinates are named by their input."""
+    analysis, _ = parse_analysis(NAMES)
+    names = default_names("parts", analysis.inputs["parts"])
+    assert names == ["parts_py", "größe", "parts_px", "parts_py_2", "parts_pz", "parts_energy", "parts_x", "angle"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "'größe' of parts: take letters, digits and _ only; rename it with the option variable.parts.größe"),
+        ({"variable.parts.größe": "angle"}, "two variables of parts would be named 'angle'; rename it with"),
+        ({"variable.parts.größe": "1st"}, "take letters, digits and _ only"),
+        ({"variable.parts.größe": "size"}, ""),
+    ],
+)
+def test_variables_are_renamed_to_what_a_framework_can_read(options, said):
+    analysis, _ = parse_analysis(NAMES)
+    graph = SimpleNamespace(analysis=analysis, flows={}, constituent_outputs={}, output_names=["prob_a", "prob_b"])
+    if said:
+        with pytest.raises(CollidekitError, match=re.escape(said)):
+            find_layout("cmssw")(graph, "tagger", options)
+        return
+    found = variables(find_layout("cmssw")(graph, "tagger", options), "parts", analysis.inputs["parts"])
+    assert [(one.name, one.fill) for one in found][:3] == [("parts_py", 0), ("size", -9), ("parts_px", 0)]

@@ -23,41 +23,46 @@ class Variable:
     """What takes the place of NaN and infinity."""
 
 
-def variables(layout: Layout, input_name: str, entry: Collection | Group) -> list[Variable]:
-    """Return the columns of an input in their order.
+def default_names(input_name: str, entry: Collection | Group) -> list[str]:
+    """Return a name for each column of an input, in their order, none of them twice.
 
     A feature has its own name. A momentum or coordinate is named by its expression where that is a plain name that no other column
-    has, else ``<input>_px``, ``_py``, ``_pz``, ``_energy``, ``_x``, ``_y``. The option ``variable.<input>.<name>`` renames each.
+    has, else ``<input>_px``, ``_py``, ``_pz``, ``_energy``, ``_x``, ``_y``, with ``_2`` at its end where a feature is named so.
     """
-    found = [Variable(feature.name, feature.fill) for feature in entry.features]
-    if isinstance(entry, Collection):
-        extra = [*(entry.momenta or []), *(entry.coordinates or [])]
-        suffixes = [*(MOMENTA if entry.momenta else ()), *(COORDINATES if entry.coordinates else ())]
-        taken = [*(variable.name for variable in found), *extra]
-        for text, suffix in zip(extra, suffixes, strict=True):
-            plain = text.isidentifier() and taken.count(text) == 1
-            found.append(Variable(text if plain else f"{input_name}_{suffix}"))
-    renamed = [Variable(layout.option(f"variable.{input_name}.{v.name}", v.name), v.fill) for v in found]
-    names = [variable.name for variable in renamed]
-    for name in names:
+    names = [feature.name for feature in entry.features]
+    if not isinstance(entry, Collection):
+        return names
+    extra = [*(entry.momenta or []), *(entry.coordinates or [])]
+    suffixes = [*(MOMENTA if entry.momenta else ()), *(COORDINATES if entry.coordinates else ())]
+    taken = [*names, *extra]
+    for text, suffix in zip(extra, suffixes, strict=True):
+        name = text if text.isidentifier() and taken.count(text) == 1 else f"{input_name}_{suffix}"
+        while name in names:
+            name += "_2"
+        names.append(name)
+    return names
+
+
+def variables(layout: Layout, input_name: str, entry: Collection | Group) -> list[Variable]:
+    """Return the columns of an input in their order; the option ``variable.<input>.<name>`` renames each."""
+    fills = [feature.fill for feature in entry.features]
+    fills += [0.0] * (entry.width - len(fills))
+    defaults = default_names(input_name, entry)
+    names = [layout.option(f"variable.{input_name}.{name}", name) for name in defaults]
+    for default, name in zip(defaults, names, strict=True):
+        how = f"rename it with the option variable.{input_name}.{default}"
         if not plain_ascii(name):
-            raise refuse(layout.name, f"variable {name!r} of {input_name}: take letters, digits and _ only")
+            raise refuse(layout.name, f"variable {name!r} of {input_name}: take letters, digits and _ only; {how}")
         if names.count(name) > 1:
-            raise refuse(layout.name, f"two variables of {input_name} would be named {name!r}; rename one of them")
-    return renamed
+            raise refuse(layout.name, f"two variables of {input_name} would be named {name!r}; {how}")
+    return [Variable(name, fill) for name, fill in zip(names, fills, strict=True)]
 
 
 def variable_options(analysis: Analysis) -> list[str]:
     """Return the options that rename the variables of all inputs."""
-    found = []
-    for name, entry in analysis.inputs.items():
-        names = [feature.name for feature in entry.features]
-        if isinstance(entry, Collection):
-            extra = [*(entry.momenta or []), *(entry.coordinates or [])]
-            names += [text for text in extra if text.isidentifier() and [*names, *extra].count(text) == 1]
-            names += [f"{name}_{suffix}" for suffix in (*MOMENTA, *COORDINATES)]
-        found += [f"variable.{name}.{column}" for column in names]
-    return found
+    return [
+        f"variable.{name}.{column}" for name, entry in analysis.inputs.items() for column in default_names(name, entry)
+    ]
 
 
 def plain_ascii(name: str) -> bool:

@@ -52,7 +52,7 @@ class TopCPToolKit(ByParity):
         producer = self.option("producer", "collidekit")
         for name in (*self.output_names, *self.keys.values(), producer):
             if not plain_ascii(name):
-                raise refuse(self.name, f"name {name!r}: take letters, digits and _ only")
+                raise refuse(self.name, f"name {name!r}: take letters, digits and _ only; rename it in the analysis")
         if "_" in producer:
             raise refuse(
                 self.name, f"option producer: {producer!r} may not hold a '_', which divides the parts of a name"
@@ -143,7 +143,7 @@ class TopCPToolKit(ByParity):
         inputs = self.graph.analysis.inputs
         jets = next(name for name, key in self.keys.items() if key == "jet_inputs")
         found = {
-            "NN_padding_value": f"{self._padding():g}",
+            "NN_padding_value": self.option("padding_value", "-999"),
             "NN_max_jets": str(self.graph.analysis.collections[jets].limit),
             "input_names": ",".join(self.keys.values()),
             "output_names": ",".join(self.output_names),
@@ -155,7 +155,7 @@ class TopCPToolKit(ByParity):
     def _padding(self) -> float:
         text = self.option("padding_value", "-999")
         try:
-            value = float(np.float32(text))
+            value = float(np.float32(float(text)))
         except ValueError:
             value = np.nan
         if not np.isfinite(value):
