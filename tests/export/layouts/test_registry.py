@@ -98,3 +98,22 @@ def test_variables_are_renamed_to_what_a_framework_can_read(options, said):
         return
     found = variables(find_layout("cmssw")(graph, "tagger", options), "parts", analysis.inputs["parts"])
     assert [(one.name, one.fill) for one in found][:3] == [("parts_py", 0), ("size", -9), ("parts_px", 0)]
+
+
+def test_the_page_of_layouts_knows_each_layout_and_option(jets, events):
+    page = (toys.ROOT / "docs" / "export-layouts.md").read_text()
+    for name, layout in LAYOUTS.items():
+        assert f"\n## `{name}`\n" in page
+        assert f"\n| `{name}` |" in page
+        fits = {"athena": {"sequence.vertices": "flows"}}.get(name, {})
+        if name != "nuflows":
+            graph = events.graph if name == "topcptoolkit" else jets.graph
+            own = (
+                page.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
+                + page.split("## Names and options")[1].split("\n## ")[0]
+            )
+            for option in layout(graph, "tagger", fits).option_names:
+                kind, dot, _ = option.partition(".")
+                assert f"`{kind}{dot}" in own or option == "apply_to", (name, option)
+    assert "`apply_to`" in page
+    assert "`target`" in page
