@@ -59,11 +59,12 @@ class CrossBlock(nn.Module):
 
     def padded(self, x: Tensor, asks: Tensor, across: Tensor, within: Tensor) -> Tensor:
         """Members (N, L, width); which of them ask (N, L, 1), and which looks at which (N, L, L) across the sides and within them."""
+        width = self.mix.out_features
         if self.within:
-            x = x + self.mix_within(attend_padded(self.own(self.norm_within(x)), within, self.heads))
+            x = x + self.mix_within(attend_padded(self.own(self.norm_within(x)), within, self.heads, width))
         normed = self.norm_across(x)
         projected = torch.where(asks, self.asking(normed), self.answering(normed))
-        x = x + self.mix(attend_padded(projected, across, self.heads))
+        x = x + self.mix(attend_padded(projected, across, self.heads, width))
         found: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
         return found
 

@@ -198,14 +198,15 @@ class Block(nn.Module):
 
     def padded(self, x: Tensor, looks: Tensor) -> Tensor:
         """Members (N, L, width); ``looks`` (N, L or 1, L) says which looks at which."""
-        x = x + self.mix(attend_padded(self.queries_keys_values(self.norm_attention(x)), looks, self.heads))
+        x = x + self.mix(
+            attend_padded(self.queries_keys_values(self.norm_attention(x)), looks, self.heads, self.mix.out_features)
+        )
         found: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
         return found
 
 
-def attend_padded(projected: Tensor, looks: Tensor, heads: int) -> Tensor:
+def attend_padded(projected: Tensor, looks: Tensor, heads: int, width: int) -> Tensor:
     """Queries, keys and values (N, L, 3 width) -> (N, L, width), where ``looks`` (N, L or 1, L) says which member looks at which."""
-    width = int(projected.shape[2]) // 3  # a constant of the layer, not of the rows
     size = width // heads
     apart = projected.view(projected.shape[0], projected.shape[1], 3, heads, size).permute(2, 0, 3, 1, 4)
     q, k, v = apart[0], apart[1], apart[2]  # (N, heads, L, size)

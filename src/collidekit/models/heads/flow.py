@@ -103,9 +103,8 @@ class FlowHead(RegressionHead):
         """The columns of draws (N, K, V) in the unit, and −log (N, K) of their densities, to which a constant may be added."""
         mode = values.gather(1, densities.argmin(1)[:, None, None].expand(-1, 1, len(self.target.values)))[:, 0]
         ordered = values.topk(self.target.draws, dim=1, largest=False).values
-        found = torch.stack(
-            [_quantile(ordered, 0.5), values.mean(1), mode, *(_quantile(ordered, q) for q in LEVELS if q != 0.5)], dim=2
-        )
+        at = partial(_quantile, ordered, draws=self.target.draws)
+        found = torch.stack([at(0.5), values.mean(1), mode, *(at(level) for level in LEVELS if level != 0.5)], dim=2)
         return dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))
 
     def _truth_density(self, context: Tensor, truth: Tensor) -> Tensor:
@@ -169,10 +168,9 @@ def _flow(values: int, context: int) -> nn.Module:
     return found
 
 
-def _quantile(ordered: Tensor, level: float) -> Tensor:
-    """The quantile (N, V) of draws (N, K, V) in rising order, at the place level (K + 1) among them: between the draws k and k + 1
+def _quantile(ordered: Tensor, level: float, draws: int) -> Tensor:
+    """The quantile (N, V) of K draws (N, K, V) in rising order, at the place level (K + 1) among them: between the draws k and k + 1
     lies, on average over draws from the true distribution, a probability of 1 / (K + 1)."""
-    draws = int(ordered.shape[1])  # a constant of the target
     place = min(max(level * (draws + 1) - 1, 0.0), draws - 1.0)
     low = int(place)
     high = min(low + 1, draws - 1)

@@ -31,12 +31,12 @@ def draw_with_volume(flow: nn.Module, context: Tensor, noise: Tensor) -> tuple[T
 def _layer(layer: nn.Module, context: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """The inverse of a layer of splines: each pass finds the values whose parameters depend on those of the pass before."""
     if not hasattr(layer, "passes"):  # one value: nothing depends on another
-        return _inverse(_parameters(layer.hyper(context)[:, None], layer.total), values)  # type: ignore[operator, arg-type]
+        return _inverse(_parameters(layer.hyper(context)[:, None], layer.total), values, layer.total)  # type: ignore[operator, arg-type]
     wide = context[:, None].expand(-1, values.shape[1], -1)
     found, slopes = torch.zeros_like(values), torch.zeros_like(values)
     for _ in range(layer.passes):  # type: ignore[arg-type]
         parameters = layer.hyper(torch.cat([found, wide], dim=2))  # type: ignore[operator]
-        found, slopes = _inverse(_parameters(parameters, layer.total), values)  # type: ignore[arg-type]
+        found, slopes = _inverse(_parameters(parameters, layer.total), values, layer.total)  # type: ignore[arg-type]
     return found, slopes
 
 
@@ -45,9 +45,9 @@ def _parameters(numbers: Tensor, each: int) -> Tensor:
     return torch.stack(numbers.split(each, dim=2), dim=2)  # type: ignore[no-untyped-call]
 
 
-def _inverse(parameters: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverse (N, K, V) of splines, and the logarithm (N, K, V) of the slope of the spline there; parameters (N, K or 1, V, 3 B - 1)."""
-    bins = (int(parameters.shape[3]) + 1) // 3  # a constant of the layer
+def _inverse(parameters: Tensor, y: Tensor, each: int) -> tuple[Tensor, Tensor]:
+    """The inverse (N, K, V) of splines, and the logarithm (N, K, V) of the slope of the spline there; parameters (N, K or 1, V, each = 3 B - 1)."""
+    bins = (each + 1) // 3
     widths, heights, slopes = parameters[..., :bins], parameters[..., bins : 2 * bins], parameters[..., 2 * bins :]
     slopes = pad(slopes / (1 + (slopes / log(SLOPE)).abs()), (1, 1)).exp()  # 1 at both ends
     x_low, x_high = _knots(widths)
