@@ -139,3 +139,38 @@ def export(
     options = Options(layout=layout, opset=opset, calibrated=calibrated)
     made = export_to(with_members(checkpoint), out, files or [], name, options, rows, analysis, force)
     show_exported(made, Console(soft_wrap=True, highlight=False))
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A bundle, as collidekit export writes it.", show_default=False)],
+    threads: Annotated[
+        int, panel(WORK, "--threads", help="Threads of the check with several of them: 4.", min=1, max=1024)
+    ] = 4,
+) -> None:
+    """Check that an exported bundle is whole and gives the numbers of its checkpoint here, with this version of onnxruntime.
+
+    Runs golden rows at each optimisation level, calls with many rows, all lengths and empty slots, and real rows: their scores, AUC and
+    working points. Needs onnxruntime, not torch, and runs no code of the bundle. Exit code 2 says that a check failed.
+
+    Example: [cyan]collidekit verify my_bundle[/cyan]
+
+    Writes nothing.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from collidekit.export.sofie import describe_sofie
+    from collidekit.export.verify import checks, read_schema, require
+
+    schema = read_schema(folder)
+    found = list(checks(folder, threads))
+    table = Table("check", "", "found")
+    for check in found:
+        mark = "[green]ok[/green]" if check.passed else "[bold red]FAILED[/bold red]"
+        table.add_row(literal(check.title), mark, literal(check.found))
+    console = Console(highlight=False)
+    console.print(table)
+    if schema.operators:
+        console.print(literal(describe_sofie(schema.operators)))
+    require(found)
+    console.print(f"[bold green]Verified[/bold green]: {literal(folder)}, {len(found)} checks")

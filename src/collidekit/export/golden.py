@@ -1,7 +1,10 @@
 """Rows with the numbers that a graph must give for them, as arrays that numpy reads without pickle.
 
-``golden.npz`` holds real rows and edge cases, ``rows.npz`` real rows with class and weight. Case i has the tensors ``i.in.<name>`` of the
-layout, as they go into one call, and for graph g the columns ``i.out.g.<name>`` (1,) or (1, L) of the generic layout. ``cases`` names all.
+``golden.npz`` holds real rows and edge cases, ``calls.npz`` what else must give the numbers of rows, such as many rows at once, and
+``rows.npz`` real rows with class and weight. Case i has the tensors ``i.in.<name>`` of the layout, as they go into one call, and for graph
+g the columns ``i.out.g.<name>`` (N,) or (N, L) of the generic layout, by the ragged form of the checkpoint. N is 1 but for calls. Of
+another layout than the generic one there are also its own outputs ``i.raw.g.<name>``, by the padded form of the checkpoint in torch, but
+for those that are random. ``cases`` names all; ``kinds`` says of calls what they try.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +12,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from collidekit.export.calls import calls
 from collidekit.export.cases import Array, Row, edge_cases, generic_arrays
 from collidekit.export.expected import expected, is_finite, noise_of
 from collidekit.export.layouts.base import Layout
@@ -34,10 +39,33 @@ def write_golden(
         if not all(is_finite(columns).all() for columns in found):
             left_out.append(case.label)
             continue
-        content |= _entries(len(labels), given, dict(enumerate(found)))
+        content |= _entries(len(labels), given, dict(enumerate(found)), _raw(layouts, given))
         labels.append(case.label)
     _save(path, {**content, "cases": np.array(labels)})
     return tuple(left_out)
+
+
+def write_calls(
+    path: Path, members: Sequence[Checkpoint], layouts: Sequence[Layout], rows: Sequence[Row], invariant: Sequence[str]
+) -> None:
+    """Write calls of other sizes than one row; those for which a network gives no finite numbers are left out."""
+    content: dict[str, Array] = {}
+    labels, kinds = list[str](), list[str]()
+    analysis = layouts[0].graph.analysis
+    for call in calls(layouts[0], rows, invariant):
+        columns = [expected(m.tagger, one.graph, call.rows, analysis) for m, one in zip(members, layouts, strict=True)]
+        if not all(is_finite(found).all() for found in columns):
+            continue
+        skipped = layouts[0].graph.ordered_outputs if call.kind == "order" else ()
+        found = {
+            graph: {name: values[: call.size] for name, values in one.items() if name not in skipped}
+            for graph, one in enumerate(columns)
+        }
+        given = layouts[0].given(call.generic)
+        content |= _entries(len(labels), given, found, _raw(layouts, given))
+        labels.append(call.label)
+        kinds.append(call.kind)
+    _save(path, {**content, "cases": np.array(labels, dtype=str), "kinds": np.array(kinds, dtype=str)})
 
 
 def write_real(
@@ -55,7 +83,7 @@ def write_real(
         own = [place for place, i in enumerate(chosen) if sample.member[i] == graph]
         some = [rows[chosen[place]] for place in own]
         for place, given, found in zip(own, _inputs(layout, some), _expected(member, layout, some), strict=True):
-            content |= _entries(place, given, {graph: found})
+            content |= _entries(place, given, {graph: found}, _raw([layout], given, graph))
     _save(path, content)
 
 
@@ -83,10 +111,28 @@ def _expected(member: Checkpoint, layout: Layout, rows: Sequence[Row]) -> Iterat
         }
 
 
-def _entries(number: int, given: Mapping[str, Array], found: Mapping[int, Mapping[str, Array]]) -> dict[str, Array]:
+@torch.inference_mode()
+def _raw(layouts: Sequence[Layout], given: Mapping[str, Array], first: int = 0) -> dict[int, dict[str, Array]]:
+    """The own outputs of layouts that are not generic, by the number of the graph; random ones, which two calls show, are left out."""
+    found: dict[int, dict[str, Array]] = {}
+    for graph, layout in enumerate(layouts, first):
+        if type(layout) is Layout:
+            continue
+        tensors = [torch.from_numpy(np.ascontiguousarray(given[name])) for name in layout.input_names]
+        once, again = layout(*tensors), layout(*tensors)
+        named = zip(layout.output_names, once, again, strict=True)
+        found[graph] = {name: a.numpy() for name, a, b in named if torch.equal(a.nan_to_num(), b.nan_to_num())}
+    return found
+
+
+Columns = Mapping[int, Mapping[str, Array]]
+
+
+def _entries(number: int, given: Mapping[str, Array], found: Columns, raw: Columns) -> dict[str, Array]:
     entries = {f"{number}.in.{name}": values for name, values in given.items()}
-    for graph, columns in found.items():
-        entries |= {f"{number}.out.{graph}.{name}": values for name, values in columns.items()}
+    for kind, graphs in (("out", found), ("raw", raw)):
+        for graph, columns in graphs.items():
+            entries |= {f"{number}.{kind}.{graph}.{name}": values for name, values in columns.items()}
     return entries
 
 

@@ -54,6 +54,12 @@ class TaggerGraph(nn.Module):
         heads = self.tagger.target_heads
         return {} if heads is None else heads.constituent_columns
 
+    @property
+    def ordered_outputs(self) -> frozenset[str]:
+        """The columns that follow the order of constituents: numbers of each of them, and positions in the sequence."""
+        positions = (name for name in self.output_names if name.startswith("index_"))
+        return frozenset((*self.constituent_outputs, *positions))
+
     def example(self, rows: int, length: int) -> tuple[Tensor, ...]:
         """Tensors of the shapes that ``forward`` takes, with constituents in all slots."""
         found: list[Tensor] = []

@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 
 from collidekit.errors import CollidekitError
-from collidekit.export.cases import Array
+from collidekit.export.cases import Array, Row, generic_arrays
+from collidekit.export.expected import noise_of
 from collidekit.export.layouts.base import Layout
 from collidekit.extras import need
+
+PROBES = 16
+"""Rows that show where a column is."""
 
 
 def open_session(model: bytes | str, threads: int = 1) -> Any:
@@ -37,6 +41,36 @@ def run_call(session: Any, layout: Layout, generic: Mapping[str, Array]) -> dict
     given = layout.given(generic)
     found = session.run(layout.output_names, {name: np.ascontiguousarray(given[name]) for name in layout.input_names})
     return layout.found(dict(zip(layout.output_names, found, strict=True)), generic)
+
+
+def places_of_columns(session: Any, layout: Layout, rows: Sequence[Row]) -> dict[str, tuple[str, int]]:
+    """Return for each column of rows the output that holds it and its place among the numbers of one row.
+
+    A layout need not say this: the numbers of some rows show it. A column that is computed from the outputs is not named.
+    """
+    analysis = layout.graph.analysis
+    columns: dict[str, list[Array]] = {}
+    outputs: dict[str, list[Array]] = {}
+    for row in rows[:PROBES]:
+        generic = generic_arrays([row], analysis, noise_of(layout.graph, [row], analysis))
+        given = layout.given(generic)
+        ran = session.run(layout.output_names, {name: np.ascontiguousarray(given[name]) for name in layout.input_names})
+        raw = dict(zip(layout.output_names, ran, strict=True))
+        for name, values in layout.found(raw, generic).items():
+            if name not in layout.graph.constituent_outputs:
+                columns.setdefault(name, []).append(np.ravel(values))
+        for name, values in raw.items():
+            outputs.setdefault(name, []).append(np.ravel(values))
+    found = {}
+    for name, wanted in columns.items():
+        for output in (name, *outputs) if name in outputs else outputs:
+            length = min(len(values) for values in outputs[output])
+            table = np.stack([values[:length] for values in outputs[output]])
+            same = np.flatnonzero((table == np.concatenate(wanted)[:, None]).all(axis=0))
+            if len(same):
+                found[name] = output, int(same[0])
+                break
+    return found
 
 
 def one_row(generic: Mapping[str, Array], row: int) -> dict[str, Array]:

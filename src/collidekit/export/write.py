@@ -18,7 +18,7 @@ from collidekit.export.agreement import Agreement, compare
 from collidekit.export.cases import Array, Row, generic_arrays, rows_of
 from collidekit.export.describe import apply_to, describe, trained_on
 from collidekit.export.expected import expected, noise_of
-from collidekit.export.golden import write_golden, write_real
+from collidekit.export.golden import write_calls, write_golden, write_real
 from collidekit.export.graph import TaggerGraph
 from collidekit.export.invariance import invariant_collections
 from collidekit.export.layouts import find_layout
@@ -27,12 +27,13 @@ from collidekit.export.members import check_members, in_order
 from collidekit.export.onnx_file import check_opset, to_onnx
 from collidekit.export.readme import write_readme
 from collidekit.export.sample import Sample
-from collidekit.export.session import joined, open_session, run_layout
+from collidekit.export.session import joined, open_session, places_of_columns, run_layout
+from collidekit.export.verify import verify
 from collidekit.files import replacing, write_json
 from collidekit.inference.calibrated import required_temperature
 from collidekit.names import name_problem
 from collidekit.progress import counting
-from collidekit.runtime.schema import CHECKSUMS, GOLDEN, METADATA, REAL, SCHEMA, Graph, Schema, Tensor
+from collidekit.runtime.schema import CALLS, CHECKSUMS, GOLDEN, METADATA, REAL, SCHEMA, Graph, Schema, Tensor
 from collidekit.sealed import write_sealed
 from collidekit.training.checkpoint import Checkpoint
 
@@ -103,7 +104,7 @@ def write_bundle(
         update={"invariant": invariant_collections(shown.graph, rows, first.analysis), "batched": shown.batched}
     )
     with _staged(folder) as staging:
-        graphs, sessions = [], {}
+        graphs, sessions, operators = [], {}, set[str]()
         for number, (member, checkpoint) in enumerate(members.items()):
             file = _file_name(layouts[member], number, folds)
             with counting(f"Exporting {file}", "graphs", 1) as done:
@@ -112,11 +113,23 @@ def write_bundle(
             content = model.SerializeToString()
             _write(staging / file, content)
             sessions[member] = open_session(content)
+            operators |= operators_of(model)
             graphs.append(_graph(file, content, checkpoint, number if folds else None, folds))
         inputs, outputs = tensors_of(model)
-        schema = schema.model_copy(update={"graphs": tuple(graphs), "graph_inputs": inputs, "graph_outputs": outputs})
+        places = places_of_columns(next(iter(sessions.values())), shown, rows)
+        schema = schema.model_copy(
+            update={
+                "graphs": tuple(graphs),
+                "graph_inputs": inputs,
+                "graph_outputs": outputs,
+                "columns": places,
+                "operators": tuple(sorted(operators)),
+            }
+        )
         found, left_out = _check(staging, members, layouts, sessions, rows, sample, points)
+        write_calls(staging / CALLS, list(members.values()), list(layouts.values()), rows, schema.invariant)
         _write_beside(staging, schema, shown, points, found)
+        verify(staging)
     return Exported(folder, schema, found, left_out)
 
 
@@ -212,6 +225,17 @@ def tensors_of(model: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         return Tensor(name=value.name, shape=shape, dtype=str(tensor_dtype_to_np_dtype(kind.elem_type)))
 
     return tuple(map(tensor, model.graph.input)), tuple(map(tensor, model.graph.output))
+
+
+def operators_of(model: Any) -> set[str]:
+    """Return the names of the operators of an ONNX model, also of those within others."""
+    found: set[str] = set()
+    graphs = [model.graph]
+    while graphs:
+        for node in graphs.pop().node:
+            found.add(node.op_type)
+            graphs += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    return found
 
 
 def _check(

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 FORMAT = 1
-SCHEMA, GOLDEN, REAL, CHECKSUMS = "schema.json", "golden.npz", "rows.npz", "checksums.json"
+SCHEMA, GOLDEN, CALLS, REAL, CHECKSUMS = "schema.json", "golden.npz", "calls.npz", "rows.npz", "checksums.json"
 METADATA = "collidekit"
 """The key of the schema among the metadata of a graph."""
 
@@ -99,6 +99,10 @@ class Schema(Part):
     graph_inputs: tuple[Tensor, ...] = ()
     """In order; those of the generic layout are ``inputs``."""
     graph_outputs: tuple[Tensor, ...] = ()
+    columns: dict[str, tuple[str, int]] = {}
+    """Of each column of one row that is among the numbers that come out: the output, and the place in it; for the generic layout itself."""
+    operators: tuple[str, ...] = ()
+    """The ONNX operators that the graphs use, by name."""
     batched: bool = True
     """Whether a graph takes many rows at once; else one row a call."""
     invariant: tuple[str, ...] = ()

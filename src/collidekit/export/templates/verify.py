@@ -1,0 +1,99 @@
+"""Check a bundle where it is used, with numpy and onnxruntime alone: ``python verify.py [folder] [threads]`` exits with 0 or 1."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+# fmt: off
+FORMAT, ROWS, NEAR, AUC_LOSS = 1, ("golden.npz", "calls.npz", "rows.npz"), 1e-6, 0.05
+LEVELS = ("DISABLE_ALL", "ENABLE_BASIC", "ENABLE_EXTENDED", "ENABLE_ALL")
+LIMITS = {"float32": (1e-5, 1e-5), "float16": (0.1, 5e-3), "int8": (2, 0.1)}  # largest and mean |difference| / max(1, |value|)
+
+def read(path):  # arrays, and of each case name, inputs, and outputs by graph: those of the layout where it is not generic
+    arrays = dict(np.load(path).items())
+    found = [{"in": {"": {}}, "out": {}, "raw": {}} for _ in arrays["cases"]]
+    for case, kind, name in (key.split(".", 2) for key in arrays if "." in key):
+        graph, output = ("", name) if kind == "in" else name.split(".", 1)
+        found[int(case)][kind].setdefault(graph, {})[output] = arrays[f"{case}.{kind}.{name}"]
+    return arrays, [(n, one["in"][""], one["raw"] or one["out"]) for n, one in zip(arrays["cases"], found, strict=True)]
+
+def load(path, level="ENABLE_ALL", threads=1):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 4  # errors are raised, and not logged, too
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_{level}")
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+def triples(session, cases, graph):  # (name, outputs wanted, outputs found) of each case that is for a graph
+    for case, given, wanted in (one for one in cases if str(graph) in one[2]):
+        yield case, wanted[str(graph)], dict(zip((t.name for t in session.get_outputs()), session.run(None, given), strict=True))
+
+def numbers(path, cases, graph, limits, *how):  # what is found may be longer than what is wanted, but along the first axis
+    worst, total, count = (0.0, ""), 0.0, 0
+    for where, wanted, found in triples(load(path, *how), cases, graph):
+        for name, a in wanted.items():
+            b = found[name][tuple(slice(n if k else None) for k, n in enumerate(a.shape))]
+            assert a.shape == b.shape, f"{name} of {where} has shape {found[name].shape}, wanted {a.shape}"
+            with np.errstate(all="ignore"):
+                apart = np.nan_to_num(np.abs(a - b.astype(float)) / np.maximum(np.abs(a.astype(float)), 1), nan=np.inf)
+            apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, apart)
+            worst = max(worst, (float(apart.max(initial=0)), f" in {name} of {where}"))
+            total, count = total + apart.sum(), count + apart.size
+    text = f"{count} numbers, largest difference {worst[0]:.1e}{worst[1]}, mean {total / max(count, 1):.1e}"
+    return bool(worst[0] <= limits[0] and total <= limits[1] * count), text
+
+def checksums(folder, schema):
+    wanted = json.loads((folder / "checksums.json").read_text())
+    wrong = [f"{n} is not listed" for n in ("schema.json", *ROWS, *(g["file"] for g in schema["graphs"])) if n not in wanted]
+    wrong += [f"{n} is changed" for n in wanted if hashlib.sha256((folder / n).read_bytes()).hexdigest() != wanted[n]]
+    return not wrong, "; ".join(wrong) or f"{len(wanted)} files"
+
+def tensors(path, schema):  # names, types, ranks, and the sizes of axes that are not free
+    session, kinds = load(path), {"float": "float32", "double": "float64"}
+    found = [(t.name, kinds.get(t.type[7:-1], t.type[7:-1]), t.shape) for t in (*session.get_inputs(), *session.get_outputs())]
+    wanted = [(t["name"], t["dtype"], t["shape"]) for t in (*schema["graph_inputs"], *schema["graph_outputs"])]
+    found, wanted = ([(*t, [n if isinstance(n, int) and n else "free" for n in s]) for *t, s in part] for part in (found, wanted))
+    return found == wanted, f"{len(found)} tensors" if found == wanted else f"are {found}, wanted {wanted}"
+
+def auc(scores, right, wrong):  # of weights (N,) of signal and background: the share of pairs in the right order, ties are half
+    place = np.unique(scores, return_inverse=True)[1]
+    right, wrong = np.bincount(place, right), np.bincount(place, wrong)
+    return (right * (wrong.cumsum() - wrong / 2)).sum() / max(right.sum() * wrong.sum(), 1e-300)
+
+def discriminator(name, folder, schema, arrays, rows):  # AUC before and after, and rows that change sides at working points
+    graphs = [load(folder / entry["file"]) for entry in schema["graphs"]]
+    (output, place), classes, entry = schema["columns"][name], list(schema["analysis"]["classes"]), schema["working_points"][name]
+    found = [one for row in rows for g, graph in enumerate(graphs) for one in triples(graph, [row], g)]
+    before, after = (np.array([np.ravel(one[k][output])[place] for one in found]) for k in (1, 2))
+    parts = [arrays["weights"] * np.isin(arrays["labels"], [classes.index(c) for c in entry[k]]) for k in ("signal", "background")]
+    areas, text = [auc(scores, *parts) for scores in (before, after)], ""
+    for threshold in (point["threshold"] for point in entry["points"] if point["threshold"] is not None):
+        moved = (before >= threshold) != (after >= threshold)
+        near = moved & (np.abs(before - threshold) < NEAR) & (np.abs(after - threshold) < NEAR)
+        text += f"; {moved.sum()} rows change sides at {threshold:.6g}, {near.sum()} of them within {NEAR:g}"
+    return bool(areas[1] >= areas[0] - AUC_LOSS), f"AUC {areas[0]:.6f} before, {areas[1]:.6f} after{text}"
+
+def checks(folder, threads=4):  # yields title, whether it holds, and what was found, of each check
+    schema = json.loads((folder / "schema.json").read_text())
+    assert schema["format"] <= FORMAT, f"schema.json has format {schema['format']}; this verifier knows {FORMAT}: take a newer one"
+    (_, golden), (arrays, calls), (real, rows) = (read(folder / name) for name in ROWS)
+    sorts = {kind: [c for c, k in zip(calls, arrays["kinds"], strict=True) if k == kind] for kind in np.unique(arrays["kinds"])}
+    plan = [("checksums", checksums, folder, schema)]  # titles, functions and their arguments
+    for g, path in enumerate(folder / entry["file"] for entry in schema["graphs"]):
+        runs = [(f"golden rows, {level}", golden, level) for level in LEVELS] + [(f"{threads} threads", golden, LEVELS[-1], threads)]
+        runs, plan = [*runs, *sorts.items(), ("real rows", rows)], [*plan, (f"{path.name}: tensors", tensors, path, schema)]
+        plan += [(f"{path.name}: {title}", numbers, path, some, g, LIMITS[schema["precision"]], *how) for title, some, *how in runs]
+    plan += [(n, discriminator, n, folder, schema, real, rows) for n in schema["working_points"] if n in schema["columns"]]
+    for title, function, *given in plan:
+        try:
+            yield title, *function(*given)
+        except Exception as error:  # noqa: BLE001  # one that fails does not stop those that follow
+            yield title, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+if __name__ == "__main__":
+    folder, threads = (*sys.argv[1:], *(Path(__file__).parent, 4)[len(sys.argv) - 1 :])
+    held = [print("ok    " if ok else "FAILED", title, "-", text) or ok for title, ok, text in checks(Path(folder), int(threads))]
+    sys.exit(0 if all(held) else f"{held.count(False)} of {len(held)} checks failed")

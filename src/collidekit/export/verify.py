@@ -1,0 +1,82 @@
+"""A bundle -> whether it gives on this machine what it gave where it was written; by the verifier that goes into each bundle."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+from pydantic import ValidationError
+
+from collidekit.errors import CollidekitError
+from collidekit.extras import need
+from collidekit.runtime.schema import CALLS, CHECKSUMS, FORMAT, GOLDEN, REAL, SCHEMA, Schema
+from collidekit.sealed import read_sealed
+
+THREADS = 4
+REMEDY = "take the bundle anew from where it comes from"
+
+
+@frozen
+class Check:
+    """One check of a bundle."""
+
+    title: str
+    passed: bool
+    found: str
+
+
+def checks(folder: Path, threads: int = THREADS) -> Iterator[Check]:
+    """Run the checks of a bundle one after another; torch is not needed, and no code of the bundle is run.
+
+    Raises CollidekitError for a folder that is no bundle, one of a newer format, and one in which a file is missing.
+    """
+    need("onnxruntime", "runtime")
+    schema = read_schema(folder)
+    for name in (CHECKSUMS, GOLDEN, CALLS, REAL, *(graph.file for graph in schema.graphs)):
+        if not (folder / name).is_file():
+            raise CollidekitError(f"{folder}: the bundle has no {name}; {REMEDY}")
+    from collidekit.export.templates import verify as verifier
+
+    try:
+        for title, passed, found in verifier.checks(folder, threads):
+            yield Check(title, passed, found)
+    except Exception as error:  # noqa: BLE001  # numpy raises many kinds for damaged files
+        said = " ".join(str(error).split())[:200]
+        raise CollidekitError(
+            f"{folder}: the bundle cannot be read ({type(error).__name__}: {said}); {REMEDY}"
+        ) from None
+
+
+def verify(folder: Path, threads: int = THREADS) -> list[Check]:
+    """Return all checks of a bundle. Raises CollidekitError where one of them fails."""
+    found = list(checks(folder, threads))
+    require(found)
+    return found
+
+
+def require(found: list[Check]) -> None:
+    """Raise CollidekitError where a check failed."""
+    failed = [check for check in found if not check.passed]
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise CollidekitError(f"the bundle does not pass the check {failed[0].title!r}: {failed[0].found[:300]}{more}")
+
+
+def read_schema(folder: Path) -> Schema:
+    """Read the schema of a bundle. Raises CollidekitError where there is none, or one that this version cannot read."""
+    if not folder.is_dir():
+        raise CollidekitError(f"{folder}: there is no such folder")
+    if not (folder / SCHEMA).is_file():
+        raise CollidekitError(f"{folder}: is no bundle: it has no {SCHEMA}; write one with collidekit export")
+    content = read_sealed(folder / SCHEMA, REMEDY)
+    version = content.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise CollidekitError(
+            f"{folder / SCHEMA}: has format {version}, and this version of collidekit reads up to {FORMAT}; update collidekit"
+        )
+    try:
+        return Schema.model_validate(content)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CollidekitError(
+            f"{folder / SCHEMA}: is damaged ({where}: {error.errors()[0]['msg']}); {REMEDY}"
+        ) from None
