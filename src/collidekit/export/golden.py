@@ -4,9 +4,11 @@
 ``rows.npz`` real rows with class and weight. Case i has the tensors ``i.in.<name>`` of the layout, as they go into one call, and for graph
 g the columns ``i.out.g.<name>`` (N,) or (N, L) of the generic layout, by the ragged form of the checkpoint. N is 1 but for calls. Of
 another layout than the generic one there are also its own outputs ``i.raw.g.<name>``, by the padded form of the checkpoint in torch, but
-for those that are random. ``cases`` names all; ``kinds`` says of calls what they try.
+for those that are random. ``cases`` names all; ``kinds`` says of calls what they try. ``golden.bin`` holds the rows of ``golden.npz`` for
+``verify.cpp``.
 """
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +44,7 @@ def write_golden(
         content |= _entries(len(labels), given, dict(enumerate(found)), _raw(layouts, given))
         labels.append(case.label)
     _save(path, {**content, "cases": np.array(labels)})
+    _write(path.with_suffix(".bin"), binary(content))
     return tuple(left_out)
 
 
@@ -139,5 +142,25 @@ def _entries(number: int, given: Mapping[str, Array], found: Columns, raw: Colum
 def _save(path: Path, arrays: Mapping[str, Array]) -> None:
     memory = BytesIO()
     np.savez_compressed(memory, allow_pickle=False, **arrays)
+    _write(path, memory.getvalue())
+
+
+MAGIC = b"CKGOLD01"
+TYPES = {"float32": 1, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float64": 11}
+"""Of ONNX's TensorProto.DataType."""
+
+
+def binary(arrays: Mapping[str, Array]) -> bytes:
+    """Return arrays in the form that templates/verify.cpp reads, and says at its top."""
+    parts = [MAGIC, struct.pack("<i", len(arrays))]
+    for name, values in arrays.items():
+        text = name.encode()
+        parts += [struct.pack("<i", len(text)), text]
+        parts += [struct.pack(f"<ii{values.ndim}q", TYPES[values.dtype.name], values.ndim, *values.shape)]
+        parts += [np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()]
+    return b"".join(parts)
+
+
+def _write(path: Path, content: bytes) -> None:
     with replacing(path) as temporary:
-        temporary.write_bytes(memory.getvalue())
+        temporary.write_bytes(content)

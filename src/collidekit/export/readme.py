@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collidekit.bundle.card import escape_markdown, inline_code
 from collidekit.export.agreement import Agreement
+from collidekit.export.sofie import describe_sofie
 from collidekit.files import write_text
 from collidekit.runtime.schema import Schema
 
@@ -22,5 +23,7 @@ def write_readme(path: Path, schema: Schema, agreement: Agreement) -> Path:
     environment.filters |= {"text": escape_markdown, "code": inline_code, "number": lambda value: f"{float(value):g}"}
     return write_text(
         path,
-        environment.get_template("readme.md.j2").render(schema=schema, agreement=agreement, analysis=schema.analysis),
+        environment.get_template("readme.md.j2").render(
+            schema=schema, agreement=agreement, analysis=schema.analysis, sofie=describe_sofie(schema.operators)
+        ),
     )

@@ -9,7 +9,7 @@ OPERATORS = frozenset(
     Expand EyeLike Flatten GRU Gather Gemm GlobalAveragePool Greater GreaterOrEqual Identity If LSTM LayerNormalization LeakyRelu Less
     LessOrEqual Log MatMul Max MaxPool Mean Min Mul Neg Pad Pow RNN RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range
     Reciprocal ReduceMean ReduceProd ReduceSum ReduceSumSquare Relu Reshape ScatterElements Selu Shape Sigmoid Sin Slice Softmax Split
-    Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Where""".split()
+    Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Where""".split()  # noqa: SIM905
 )
 
 

@@ -37,7 +37,7 @@ def checks(folder: Path, threads: int = THREADS) -> Iterator[Check]:
     from collidekit.export.templates import verify as verifier
 
     try:
-        for title, passed, found in verifier.checks(folder, threads):
+        for title, passed, found in verifier.checks(folder, threads):  # type: ignore[no-untyped-call]
             yield Check(title, passed, found)
     except Exception as error:  # noqa: BLE001  # numpy raises many kinds for damaged files
         said = " ".join(str(error).split())[:200]
