@@ -38,7 +38,15 @@ def program(pfn_bundle, tmp_path_factory) -> Path:
     for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
         (folder / name).symlink_to(libraries[0])
     command = [compiler, "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", str(pfn_bundle / "verify.cpp")]
-    command += ["-isystem", include, f"-L{folder}", "-lonnxruntime", f"-Wl,-rpath,{folder}", "-o", str(folder / "verify")]
+    command += [
+        "-isystem",
+        include,
+        f"-L{folder}",
+        "-lonnxruntime",
+        f"-Wl,-rpath,{folder}",
+        "-o",
+        str(folder / "verify"),
+    ]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return folder / "verify"
 
@@ -66,7 +74,9 @@ def test_a_changed_number_is_found(program, pfn_bundle, tmp_path):
     assert "1.0e-03" in found.stdout
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: b"x" + content[1:], lambda content: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-9], lambda content: b"x" + content[1:], lambda content: b""]
+)
 def test_damaged_rows_are_said(program, pfn_bundle, tmp_path, damage):
     (tmp_path / "golden.bin").write_bytes(damage((pfn_bundle / "golden.bin").read_bytes()))
     found = run(program, pfn_bundle / "model.onnx", tmp_path / "golden.bin")

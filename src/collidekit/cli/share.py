@@ -102,10 +102,17 @@ def export(
     name: Annotated[
         str | None, typer.Option("--name", help="The name of the model; without it that of the analysis.", show_default=False)
     ] = None,
-    opset: Annotated[int, typer.Option("--opset", help="ONNX opset, 17 to 20.")] = 17,
+    opset: Annotated[
+        int | None, typer.Option("--opset", help="ONNX opset, 17 to 20; without it that of the layout.", show_default=False)
+    ] = None,
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="With the temperature that is stored with the model in the graph.")
     ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of the layout, such as label.light=u. May be repeated.", metavar="NAME=VALUE",
+                     show_default=False),
+    ] = None,
     files: Annotated[
         list[str] | None,
         panel(DATA, "--files", "-f", help="Real rows to check the graph with, and to find working points on. Without it: the test "
@@ -134,13 +141,14 @@ def export(
 
     from collidekit.export.write import Options
     from collidekit.inference.run_folder import with_members
-    from collidekit.tasks.export import export_to, show_exported
+    from collidekit.tasks.export import export_to, layout_options, show_exported
 
-    options = Options(layout=layout, opset=opset, calibrated=calibrated)
+    options = Options(layout=layout, opset=opset, calibrated=calibrated, of_layout=layout_options(settings or []))
     made = export_to(with_members(checkpoint), out, files or [], name, options, rows, analysis, force)
     show_exported(made, Console(soft_wrap=True, highlight=False))
 
 
+@verb(SHARE)
 def verify(
     folder: Annotated[Path, typer.Argument(help="A bundle, as collidekit export writes it.", show_default=False)],
     threads: Annotated[

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import Factory, frozen
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.working_point_files import write_working_points
@@ -24,7 +24,7 @@ from collidekit.export.invariance import invariant_collections
 from collidekit.export.layouts import find_layout
 from collidekit.export.layouts.base import Layout
 from collidekit.export.members import check_members, in_order
-from collidekit.export.onnx_file import check_opset, to_onnx
+from collidekit.export.onnx_file import check_opset
 from collidekit.export.readme import write_readme
 from collidekit.export.sample import Sample
 from collidekit.export.session import joined, open_session, places_of_columns, run_layout
@@ -49,10 +49,12 @@ class Options:
     """What may be chosen of a bundle."""
 
     layout: str = "generic"
-    opset: int = 17
+    opset: int | None = None
+    """None: the one of the layout."""
     calibrated: bool = False
-    names: Mapping[str, str] = {}
-    """Names that a layout wants in the place of others, see docs/export-layouts.md."""
+    """With the temperature of the checkpoint in the graph."""
+    of_layout: Mapping[str, str] = Factory(dict)
+    """What the layout lets one choose, see docs/export-layouts.md."""
 
 
 @frozen
@@ -87,14 +89,15 @@ def write_bundle(
     for member, checkpoint in members.items():
         temperature = temperatures[member]
         graph = TaggerGraph(checkpoint.tagger, checkpoint.analysis, temperature.value if temperature else 1.0).eval()
-        layouts[member] = find_layout(options.layout)(graph, name).eval()
+        layouts[member] = find_layout(options.layout)(graph, name, options.of_layout).eval()
     shown = next(iter(layouts.values()))
+    shown.check_folds(folds)
     schema = describe(
         name,
         first,
         shown.graph,
         shown,
-        options.opset,
+        options.opset or shown.opset,
         next(iter(temperatures.values())),
         {entry.discriminator: entry.as_dict() for entry in points},
         folds,
@@ -106,9 +109,9 @@ def write_bundle(
     with _staged(folder) as staging:
         graphs, sessions, operators = [], {}, set[str]()
         for number, (member, checkpoint) in enumerate(members.items()):
-            file = _file_name(layouts[member], number, folds)
+            file = layouts[member].file_name(number if folds else None)
             with counting(f"Exporting {file}", "graphs", 1) as done:
-                model = _model(layouts[member], schema, checkpoint, options.opset, folds)
+                model = _model(layouts[member], schema, checkpoint, folds)
                 done(1)
             content = model.SerializeToString()
             _write(staging / file, content)
@@ -138,7 +141,8 @@ def check_request(members: Mapping[str, Checkpoint], folder: Path, name: str, op
     if problem := name_problem(name):
         raise CollidekitError(f"--name: {problem}: it cannot be the name of a model")
     find_layout(options.layout)
-    check_opset(options.opset)
+    if options.opset is not None:
+        check_opset(options.opset)
     check_members(members)
     for member, checkpoint in members.items():
         if options.calibrated:
@@ -179,16 +183,9 @@ def _staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _file_name(layout: Layout, number: int, folds: int) -> str:
-    if folds and layout.graph_names:
-        return layout.graph_names[number]
-    return f"model_fold{number}.onnx" if folds else "model.onnx"
-
-
-def _model(layout: Layout, schema: Schema, checkpoint: Checkpoint, opset: int, folds: int) -> Any:
+def _model(layout: Layout, schema: Schema, checkpoint: Checkpoint, folds: int) -> Any:
     """The ONNX model of a checkpoint, with all metadata."""
-    example = layout.example(3 if layout.batched else 1, 7)
-    model = to_onnx(layout, example, layout.input_names, layout.output_names, layout.axes, opset)
+    model = layout.to_onnx(schema.opset)
     texts = {
         METADATA: schema.model_dump_json(),
         "trained_on": trained_on(checkpoint),
@@ -277,8 +274,8 @@ def _check(
 
 
 def _require_agreement(agreement: Agreement) -> None:
-    worst = max(agreement.differences, key=lambda one: one.largest)
-    if worst.largest > TOLERANCE:
+    worst = max(agreement.differences, key=lambda one: one.largest, default=None)
+    if worst and worst.largest > TOLERANCE:
         raise CollidekitError(
             f"the graph does not agree with the checkpoint: column {worst.column} of row {worst.row} differs by {worst.largest:.2g}; "
             "nothing was written"
@@ -286,6 +283,7 @@ def _require_agreement(agreement: Agreement) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -302,5 +300,6 @@ def _write_beside(
     for template in sorted((Path(__file__).parent / "templates").glob("verify.*")):
         _write(staging / template.name, template.read_bytes())
     write_readme(staging / CARD, schema, agreement)
-    files = sorted(path for path in staging.iterdir() if path.is_file())
-    write_json(staging / CHECKSUMS, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
+    files = sorted(path for path in staging.rglob("*") if path.is_file())
+    sums = {path.relative_to(staging).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    write_json(staging / CHECKSUMS, sums)

@@ -12,7 +12,7 @@ from rich.table import Table
 from collidekit.errors import CollidekitError
 from collidekit.export.agreement import Agreement
 from collidekit.export.layouts import LAYOUTS
-from collidekit.export.onnx_file import OPSETS, check_opset
+from collidekit.export.onnx_file import check_opset
 from collidekit.export.sample import ROWS, read_sample
 from collidekit.export.write import Exported, Options, check_request, write_bundle
 from collidekit.inference.ensemble import load_members
@@ -29,7 +29,10 @@ class ExportTask(PredictionTask):
     """Write the trained network, or those of all folds, as a bundle that proves itself: ONNX, schema, golden rows, card."""
 
     layout = luigi.ChoiceParameter(default="generic", choices=list(LAYOUTS), description="the contract of the consumer")
-    opset = luigi.IntParameter(default=OPSETS[0], description=f"ONNX opset, {OPSETS[0]} to {OPSETS[1]}")
+    layout_options = law.CSVParameter(
+        default=(), description="options of the layout as NAME=VALUE, with commas between them: label.light=u"
+    )
+    opset = luigi.IntParameter(default=0, description="ONNX opset, 17 to 20; 0: that of the layout")
     bundle_name = luigi.Parameter(
         default="", description="name of the model in the bundle; default: that of the analysis"
     )
@@ -40,6 +43,7 @@ class ExportTask(PredictionTask):
         return {
             **super().identity(),
             "layout": self.layout,
+            "options": layout_options([str(one) for one in self.layout_options]),
             "opset": self.opset,
             "name": self.name,
             "rows": self.checked_rows,
@@ -63,14 +67,21 @@ class ExportTask(PredictionTask):
             )
         if self.checked_rows < 1:
             raise CollidekitError(f"--checked-rows: {self.checked_rows} is no number of rows; give 1 or more")
-        check_opset(self.opset)
+        layout_options([str(one) for one in self.layout_options])
+        if self.opset:
+            check_opset(self.opset)
 
     def make(self) -> None:
         inference: InferenceTask = self.requires()["inference"]
         members = self._members(inference)
         files = inference.test_files or inference.dataset_task().files()
         sample = read_sample(members, list(files), self.checked_rows, self.calibrated, str(self.config))
-        options = Options(layout=str(self.layout), opset=self.opset, calibrated=self.calibrated)
+        options = Options(
+            layout=str(self.layout),
+            opset=self.opset or None,
+            calibrated=self.calibrated,
+            of_layout=layout_options([str(one) for one in self.layout_options]),
+        )
         made = write_bundle(members, sample, self.folder / BUNDLE, self.name, options, force=True)
         show_exported(made, Console(soft_wrap=True))
         self.write_provenance()
@@ -80,6 +91,19 @@ class ExportTask(PredictionTask):
             return load_members([str(name) for name in self.checkpoint])
         paths = [task.folder / "best_model.pt" for task in inference.trainings().values()]
         return {str(path): load_checkpoint(path) for path in paths}
+
+
+def layout_options(settings: list[str]) -> dict[str, str]:
+    """Return the options of a layout from texts NAME=VALUE."""
+    found = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise CollidekitError(f"{text!r}: write an option of a layout as NAME=VALUE, such as label.light=u")
+        if name in found:
+            raise CollidekitError(f"{text!r}: the option {name} is given twice")
+        found[name] = value
+    return found
 
 
 def export_to(
