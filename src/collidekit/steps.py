@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.loader import Dataset
 from collidekit.inference.predict import predict_dataset, predict_files
 from collidekit.inference.predictions import Predictions
-from collidekit.training.checkpoint import Checkpoint, check_same_inputs, load_checkpoint
+from collidekit.training.checkpoint import Checkpoint, load_checkpoint
 from collidekit.training.choice import training_config
 from collidekit.training.display import Display
 from collidekit.training.loop import Training

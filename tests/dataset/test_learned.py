@@ -12,10 +12,9 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.construct import construct
 from collidekit.dataset.learned import Known, LearnedFrom, known
 from collidekit.dataset.loader import Dataset
-from collidekit.dataset.overlap import content_of
 from collidekit.dataset.parts import Folds, RowSplit, Split
 from collidekit.dataset.rows import build_rows, columns_of
-from collidekit.readers import file_id, open_file
+from collidekit.readers import content_of, file_id, open_file
 
 EVENTS = """
 event: [event]

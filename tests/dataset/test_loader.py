@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from makers import NUMBERED, make_dataset, make_plan, numbered, write_parquet
 
 from collidekit.dataset import construct as construction
+from collidekit.dataset.ahead import ahead
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.construct import construct
-from collidekit.dataset.loader import Dataset, Loader, ahead
+from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.parts import Split
 from collidekit.errors import CollidekitError
 

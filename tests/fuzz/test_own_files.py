@@ -15,7 +15,7 @@ from collidekit.evaluation.classification.working_points import working_points
 from collidekit.evaluation.report.input_histograms import InputHistograms
 from collidekit.inference.predictions import Predictions
 from collidekit.tasks.input_plotter import histogram_inputs
-from collidekit.tasks.roc import measure_all
+from collidekit.tasks.tables import measure_all
 from collidekit.training.checkpoint import load_checkpoint
 from collidekit.training.config import TrainingConfig
 from collidekit.training.loop import Training

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from collidekit.inference import predict, predictions
+from collidekit.inference import file_rows, predictions
 from collidekit.inference.predict_to_file import predict_to_file
 
 
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     stage, checkpoint, output, *files = sys.argv[1:]
     torch.set_num_threads(1)
     if stage == "predicting":
-        predict.build_rows = wait
+        file_rows.build_rows = wait
     elif stage == "writing":
         predictions.pq.write_table = half_written
     predict_to_file(Path(checkpoint), files, Path(output))

@@ -10,13 +10,8 @@ import toys
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
-from collidekit.inference.ensemble import (
-    check_combination,
-    combine,
-    combine_probabilities,
-    load_members,
-    predict_files_with,
-)
+from collidekit.inference.combination import check_combination, combine, combine_probabilities
+from collidekit.inference.ensemble import load_members, predict_files_with
 from collidekit.inference.predict import predict_files
 from collidekit.inference.predict_to_file import predict_to_file
 from collidekit.inference.predictions import Predictions
@@ -139,7 +134,7 @@ def test_another_selection_is_refused(
 def test_files_are_read_once_for_members_with_the_same_inputs(
     members: dict[str, Checkpoint], files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from collidekit.inference import predict as module
+    from collidekit.inference import file_rows as module
 
     opened: list[str] = []
     real = module.open_file

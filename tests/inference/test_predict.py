@@ -15,8 +15,9 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
-from collidekit.inference import predict as module
-from collidekit.inference.predict import output_suffix, predict_dataset, predict_files
+from collidekit.inference import file_rows as module
+from collidekit.inference.file_rows import output_suffix
+from collidekit.inference.predict import predict_dataset, predict_files
 from collidekit.inference.predictions import Predictions
 from collidekit.training.checkpoint import Checkpoint
 

@@ -9,7 +9,7 @@ import uproot
 from scipy.stats import lognorm, norm
 
 from collidekit.errors import CollidekitError
-from collidekit.inference.ensemble import combine
+from collidekit.inference.combination import combine
 from collidekit.inference.folds import join_folds
 from collidekit.inference.predictions import Predictions
 from collidekit.inference.uncertainties import Uncertainty

@@ -10,11 +10,12 @@ import torch
 import toys
 
 from collidekit.analysis.load import parse_analysis
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.parts import Folds, Split
 from collidekit.errors import CollidekitError
-from collidekit.training.checkpoint import check_same_inputs, load_checkpoint, load_content
+from collidekit.training.checkpoint import load_checkpoint, load_content
 
 
 @pytest.fixture(scope="module")

@@ -75,11 +75,11 @@ def publish(
     if made.warning:
         console.print(f"[bold red]{literal(made.warning)}[/bold red]")
     if made.results:
-        from collidekit.tasks.roc import roc_table
+        from collidekit.tasks.tables import roc_table
 
         console.print(roc_table(made.results))
     if made.residuals:
-        from collidekit.tasks.residuals import residual_table
+        from collidekit.tasks.tables import residual_table
 
         console.print(residual_table(made.residuals))
     console.print(f"[bold green]Published[/bold green]: {literal(made.folder)} ({made.size / 1e6:.2f} MB)")

@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
-from attrs import Factory, evolve, fields, frozen
+from attrs import evolve, fields, frozen
 from torch import Tensor
+
+from collidekit.dataset.arrays import Array, RaggedArray, RaggedValues, RowArrays, RowFields, each_field, take_runs
 
 
 @frozen
-class Ragged:
-    """A collection of constituents: ``data (T, C)`` of all rows one after another, row i at ``offsets[i]:offsets[i+1]``.
+class Ragged(RaggedValues[Tensor]):
+    """A collection of constituents as tensors."""
 
-    The columns of ``data`` are the F features, then momenta (px, py, pz, E in GeV) and coordinates where the analysis
-    gives them.
-    """
-
-    data: Tensor  # (T, C) float32
-    offsets: Tensor  # (N + 1,) int64
-    num_features: int
-    has_momenta: bool = False
-    targets: Tensor | None = None
-    """Truths of the constituents (T, K) int32, a column for each target; None where they are not known."""
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def values(self) -> Tensor:
-        """The features (T, F)."""
-        return self.data[:, : self.num_features]
-
-    @property
-    def momenta(self) -> Tensor:
-        """px, py, pz, E (T, 4)."""
-        if not self.has_momenta:
-            raise ValueError("this collection has no momenta; give them in the analysis file")
-        return self.data[:, self.num_features : self.num_features + 4]
-
-    @property
-    def coordinates(self) -> Tensor:
-        """Two angles (T, 2)."""
-        first = self.num_features + 4 * self.has_momenta
-        if self.data.shape[1] != first + 2:
-            raise ValueError("this collection has no coordinates; give them in the analysis file")
-        return self.data[:, first:]
-
-    @property
-    def counts(self) -> Tensor:
-        """Constituents in each row (N,)."""
-        return self.offsets.diff()
+    @classmethod
+    def of(cls, arrays: RaggedArray) -> Ragged:
+        """The same collection as tensors on the memory of the arrays."""
+        targets = None if arrays.targets is None else torch.from_numpy(arrays.targets)
+        data, offsets = torch.from_numpy(arrays.data), torch.from_numpy(arrays.offsets)
+        return cls(data, offsets, arrays.num_features, arrays.has_momenta, targets)
 
     @property
     def rows(self) -> Tensor:
@@ -76,17 +45,14 @@ class Ragged:
         """The rows of an index (M,), in its order."""
         offsets = torch.zeros(len(index) + 1, dtype=torch.int64)
         torch.cumsum(self.counts[index], 0, out=offsets[1:])
-        data, targets = _take_runs(self.data, self.offsets, index, offsets), self.targets
+        data, targets = self._taken(self.data, index, offsets), self.targets
         if targets is not None:
-            targets = _take_runs(targets, self.offsets, index, offsets)
+            targets = self._taken(targets, index, offsets)
         return evolve(self, data=data, offsets=offsets, targets=targets)
 
-    def slice(self, start: int, stop: int) -> Ragged:
-        """Rows start to stop, without a copy of the constituents."""
-        offsets = self.offsets[start : stop + 1]
-        first, last = int(offsets[0]), int(offsets[-1])
-        targets = None if self.targets is None else self.targets[first:last]
-        return evolve(self, data=self.data[first:last], offsets=offsets - first, targets=targets)
+    def _taken(self, values: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
+        flat = take_runs(values.numpy(), self.offsets.numpy(), index.numpy(), int(offsets[-1]))
+        return torch.from_dlpack(flat).reshape(-1, values.shape[1])  # type: ignore[attr-defined]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Ragged:
         targets = None if self.targets is None else self.targets.to(device)
@@ -97,39 +63,26 @@ Input = Ragged | Tensor
 
 
 @frozen
-class Batch:
-    """N rows: ``labels (N,)`` class index (-1 unknown), ``weights (N,)``, ``index (N,)`` position in the dataset.
+class Batch(RowFields[Tensor, "Ragged | Tensor"]):
+    """Rows as tensors; ``inputs`` holds a ``Ragged`` for each collection."""
 
-    ``inputs`` holds a ``Ragged`` for each collection and a tensor ``(N, F)`` for each flat group, in raw units.
-    ``truth`` holds the numbers (N, V) of each target of rows, in double precision, NaN where one is not known.
-    ``keys (N,)`` is what the split goes by; ``source (N, 2)`` is number of the file and row in it.
-    """
+    @classmethod
+    def of(cls, arrays: RowArrays) -> Batch:
+        """The same rows as tensors on the memory of the arrays."""
+        return cls(
+            **each_field(
+                arrays,
+                lambda entry: Ragged.of(entry) if isinstance(entry, RaggedArray) else torch.from_numpy(entry),
+            )
+        )
 
-    inputs: dict[str, Input]
-    labels: Tensor
-    weights: Tensor
-    spectators: dict[str, Tensor]
-    event: dict[str, Tensor]
-    keys: Tensor
-    processes: Tensor
-    source: Tensor
-    index: Tensor
-    truth: dict[str, Tensor] = Factory(dict)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: Tensor) -> Batch:
+    def take(self, index: Tensor | Array) -> Batch:
         """The rows of an index (M,), in its order: everything moves together."""
-        return self._each(lambda entry: entry.take(index) if isinstance(entry, Ragged) else entry[index])
+        return super().take(torch.as_tensor(index))
 
-    def slice(self, start: int, stop: int) -> Batch:
-        """Rows start to stop, as views."""
-        return self._each(lambda entry: entry.slice(start, stop) if isinstance(entry, Ragged) else entry[start:stop])
-
-    def parts(self, size: int) -> Iterator[Batch]:
-        """So many rows at a time, as views."""
-        return (self.slice(start, min(start + size, len(self))) for start in range(0, len(self), size))
+    def with_keys(self, keys: Array) -> Batch:
+        """The same rows with other keys (N,)."""
+        return evolve(self, keys=torch.from_numpy(keys))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
         """On another device, inputs and weights in another floating-point type."""
@@ -138,16 +91,6 @@ class Batch:
             return moved
         inputs = {name: entry.to(device, dtype) for name, entry in moved.inputs.items()}
         return evolve(moved, inputs=inputs, weights=moved.weights.to(dtype))
-
-    def _each(self, change: Callable[[Any], Any]) -> Batch:
-        """The batch with every tensor and every collection changed."""
-        changed: dict[str, Any] = {}
-        for field in fields(Batch):
-            value = getattr(self, field.name)
-            changed[field.name] = (
-                {name: change(entry) for name, entry in value.items()} if isinstance(value, dict) else change(value)
-            )
-        return Batch(**changed)
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
@@ -185,18 +128,3 @@ def _join(entries: Sequence[Input]) -> Input:
         offsets=offsets,
         targets=_cat(targets) if len(targets) == len(ragged) else None,
     )
-
-
-def _take_runs(data: Tensor, offsets: Tensor, index: Tensor, taken: Tensor) -> Tensor:
-    """Runs of rows, run i at ``offsets[i]:offsets[i+1]``, in the order of an index; they end up at offsets ``taken``.
-
-    To Arrow a run is a string of bytes: so it is copied in one go, without an index for each of its rows.
-    """
-    size = data.shape[1] * data.element_size()
-    values = data.contiguous().numpy()
-    buffers = [None, pa.py_buffer((offsets * size).numpy()), pa.py_buffer(values)]
-    runs = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)
-    copied = runs.take(pa.array(index.numpy())).buffers()[2]
-    shape = (int(taken[-1]), data.shape[1])
-    flat = pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), shape[0] * shape[1], [None, copied])
-    return torch.from_dlpack(flat).reshape(shape)  # type: ignore[attr-defined]

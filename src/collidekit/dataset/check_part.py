@@ -13,7 +13,7 @@ from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.hashing import hash_inputs, mix, told_apart
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
-from collidekit.dataset.rows import given_weights, make_batch, select_rows, with_truth
+from collidekit.dataset.rows import given_weights, make_arrays, select_rows, with_truth
 from collidekit.dataset.separation import summaries
 from collidekit.dataset.statistics import Statistics, merge_statistics, statistics
 from collidekit.dataset.targets import make_truth
@@ -113,7 +113,7 @@ class Part:
             self._finite(scope, name, scope.numbers(plan["kinematics", name]))
         for k, name in enumerate(plan.analysis.classes):
             self.weight_sums[name] = self.weight_sums.get(name, 0.0) + float(weights[labels == k].sum())
-        batch = make_batch(plan, scope, labels, weights, file, self.replaced, truth, with_targets=True)
+        batch = Batch.of(make_arrays(plan, scope, labels, weights, file, self.replaced, truth, with_targets=True))
         if len(batch):
             self._count(plan, batch)
 

@@ -1,11 +1,11 @@
 """Hashes of rows: the train/validation split goes by them, and repeated rows are found with them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.arrays import RaggedValues
 
 Array = np.ndarray[Any, Any]
 
@@ -27,32 +27,35 @@ def hash_columns(columns: list[Array]) -> Array:
     return total.view(np.int64)
 
 
-def hash_inputs(inputs: dict[str, Input]) -> Array:
-    """One hash for each row (N,), as int64, of all that a network sees: equal rows have equal hashes."""
+def hash_inputs(inputs: Mapping[str, Any]) -> Array:
+    """One hash for each row (N,), as int64, of all that a network sees: equal rows have equal hashes.
+
+    The inputs are those of ``RowArrays`` or of a ``Batch``.
+    """
     total: Array | None = None
     for entry in inputs.values():
-        part = _hash_ragged(entry) if isinstance(entry, Ragged) else _hash_matrix(entry.numpy())
+        part = _hash_ragged(entry) if isinstance(entry, RaggedValues) else _hash_matrix(np.asarray(entry))
         total = mix(part) if total is None else mix(total ^ part)
     assert total is not None
     return total.view(np.int64)
 
 
-def told_apart(inputs: dict[str, Input]) -> Array:
+def told_apart(inputs: Mapping[str, Any]) -> Array:
     """Rows (N,) that can be compared by content: those without any constituent are all equal, and no repetition."""
-    counts = [entry.counts.numpy() for entry in inputs.values() if isinstance(entry, Ragged)]
+    counts = [np.asarray(entry.counts) for entry in inputs.values() if isinstance(entry, RaggedValues)]
     if len(counts) < len(inputs):
         return np.full(len(next(iter(inputs.values()))), True)
     return np.asarray(np.sum(counts, axis=0) > 0)
 
 
-def uniform(keys: Tensor, *salts: int) -> Array:
-    """A number in [0, 1) for each key (N,): a function of key and salts only."""
+def uniform(keys: Any, *salts: int) -> Array:
+    """A number in [0, 1) for each key (N,), an array or tensor of int64: a function of key and salts only."""
     return (hashed(keys, *salts) >> np.uint64(11)) * (1.0 / (1 << 53))
 
 
-def hashed(keys: Tensor, *salts: int) -> Array:
+def hashed(keys: Any, *salts: int) -> Array:
     """A hash of 64 bits for each key (N,): a function of key and salts only."""
-    values = keys.numpy().view(np.uint64)
+    values = np.asarray(keys).view(np.uint64)
     for salt in salts:
         values = mix(values ^ np.uint64(salt & 0xFFFFFFFFFFFFFFFF))
     return mix(values)
@@ -68,10 +71,10 @@ def _hash_matrix(matrix: Array) -> Array:
     return mix(total)
 
 
-def _hash_ragged(ragged: Ragged) -> Array:
-    offsets = ragged.offsets.numpy()
+def _hash_ragged(ragged: RaggedValues[Any]) -> Array:
+    offsets = np.asarray(ragged.offsets)
     counts = np.diff(offsets)
-    members = _hash_matrix(ragged.data.numpy())
+    members = _hash_matrix(np.asarray(ragged.data))
     position = np.arange(len(members)) - np.repeat(offsets[:-1], counts)
     running = np.concatenate([[np.uint64(0)], np.cumsum(mix(members + position.astype(np.uint64)), dtype=np.uint64)])
     return mix(running[offsets[1:]] - running[offsets[:-1]] + counts.astype(np.uint64))

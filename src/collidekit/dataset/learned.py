@@ -3,23 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from attrs import evolve, frozen
+from attrs import frozen
 
 from collidekit.analysis.schema import Analysis
-from collidekit.dataset.batch import Batch
+from collidekit.dataset.arrays import RowFields
 from collidekit.dataset.hashing import hash_inputs
-from collidekit.dataset.loader import Dataset
-from collidekit.dataset.overlap import content_of
 from collidekit.dataset.parts import Folds, RowSplit, Split
-from collidekit.dataset.split import break_up, by_inputs, entry_keys
+from collidekit.dataset.split import break_up_keys, by_inputs, entry_keys
+from collidekit.readers import content_of
+
+if TYPE_CHECKING:
+    from collidekit.dataset.loader import Dataset
 
 Array = np.ndarray[Any, Any]
 Content = tuple[Any, ...]
-"""What a file shares with a copy of it, see ``overlap.content_of``."""
+"""What a file shares with a copy of it, see ``readers.content_of``."""
 
 
 class Known(IntEnum):
@@ -49,7 +50,7 @@ class LearnedFrom:
     """The groups of equal rows that were broken up; None where they are not known."""
 
     @classmethod
-    def of(cls, dataset: Dataset, split: RowSplit) -> "LearnedFrom":
+    def of(cls, dataset: "Dataset", split: RowSplit) -> "LearnedFrom":
         manifest = dataset.manifest
         used = manifest.inputs
         if len(dataset) < manifest.rows:  # of some shards only
@@ -81,49 +82,49 @@ class LearnedFrom:
             None if pairs is None else {int(key): int(size) for key, size in pairs},
         )
 
-    def knows(self, batch: Batch, analysis: Analysis, content: Content) -> Array:
+    def knows(self, rows: RowFields[Any, Any], analysis: Analysis, content: Content) -> Array:
         """Return how it knows the rows (N,) of one file, as values of ``Known``."""
-        found = np.full(len(batch), Known.NOT, dtype=np.int8)
+        found = np.full(len(rows), Known.NOT, dtype=np.int8)
         name = self.files.get(content)
         if name is None:
             return found
         if analysis.fingerprint != self.fingerprint or (self.large is None and by_inputs(analysis)):
             found[:] = Known.MAYBE
             return found
-        keys = self._keys(batch, analysis, name)
+        keys = self._keys(rows, analysis, name)
         for part, value in (("training", Known.TRAINING), ("validation", Known.VALIDATION), ("test", Known.TEST)):
             found[self.split.rows(keys, part)] = value  # type: ignore[arg-type]
         return found
 
-    def _keys(self, batch: Batch, analysis: Analysis, name: str) -> Array:
+    def _keys(self, rows: RowFields[Any, Any], analysis: Analysis, name: str) -> Array:
         """The keys (N,) that the rows had in the training, whatever their file is called now."""
         if analysis.event:
-            return batch.keys.numpy()
+            return np.asarray(rows.keys)
         if analysis.rows:
-            return entry_keys(name, batch.source[:, 1].numpy())
-        keys = hash_inputs(batch.inputs)
+            return entry_keys(name, np.asarray(rows.source[:, 1]))
+        keys = hash_inputs(rows.inputs)
         if not self.large:
             return keys
-        numbered = evolve(
-            batch, keys=torch.from_numpy(keys), source=torch.from_numpy(_first_file(batch.source.numpy()))
-        )
-        return break_up(numbered, self.large, [name]).keys.numpy()
+        return break_up_keys(keys, _first_file(np.asarray(rows.source)), self.large, [name])
 
 
 def known(
-    learned: Sequence[LearnedFrom], batch: Batch, analysis: Analysis, content_of_file: Callable[[int], Content]
+    learned: Sequence[LearnedFrom],
+    rows: RowFields[Any, Any],
+    analysis: Analysis,
+    content_of_file: Callable[[int], Content],
 ) -> Array:
-    """Return how a model that learned from all of these knows the rows (N,) of a batch, as values of ``Known``."""
-    found = np.full(len(batch), Known.NOT, dtype=np.int8)
-    files = batch.source[:, 0].numpy()
+    """Return how a model that learned from all of these knows the rows (N,), as values of ``Known``."""
+    found = np.full(len(rows), Known.NOT, dtype=np.int8)
+    files = np.asarray(rows.source[:, 0])
     for file in np.unique(files) if learned else ():
-        rows = np.flatnonzero(files == file)
+        places = np.flatnonzero(files == file)
         content = content_of_file(int(file))
         if not any(content in entry.files for entry in learned):
             continue
-        part = batch if len(rows) == len(batch) else batch.take(torch.from_numpy(rows))
+        part = rows if len(places) == len(rows) else rows.take(places)
         for entry in learned:
-            found[rows] = np.maximum(found[rows], entry.knows(part, analysis, content))
+            found[places] = np.maximum(found[places], entry.knows(part, analysis, content))
     return found
 
 

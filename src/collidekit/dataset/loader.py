@@ -6,11 +6,8 @@ are shuffled together. What is left of a window goes into the next one, so that 
 Several ranks share each batch: the order, and what is in a batch, do not depend on how many they are.
 """
 
-import queue
-import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +18,7 @@ import pyarrow as pa
 import torch
 
 from collidekit.analysis.schema import Analysis
+from collidekit.dataset.ahead import ahead
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.hashing import uniform
 from collidekit.dataset.manifest import Manifest, read_manifest
@@ -283,36 +281,3 @@ class Loader:
 class _Window:
     batch: Batch
     order: torch.Tensor
-
-
-def ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
-    """The same batches, made in a thread while earlier ones are used; an error in the thread is raised here."""
-    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
-
-    def put(item: Any) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                ready.put(item, timeout=0.1)
-                return
-
-    def make() -> None:
-        try:
-            for batch in batches:
-                put(batch)
-                if stopped.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - raised in the other thread
-            put(error)
-
-    thread = threading.Thread(target=make, name="collidekit-loader", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()

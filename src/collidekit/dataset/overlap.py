@@ -9,6 +9,7 @@ from collidekit.dataset.batch import Batch
 from collidekit.dataset.hashing import hash_inputs, told_apart
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import Manifest
+from collidekit.readers import content_of
 
 SHARED_IS_ERROR = 0.001
 """Above this share of test rows that stand in the training files too, the test is worth nothing."""
@@ -37,11 +38,6 @@ def _same_files(trained: Manifest, judged: Manifest) -> str:
         f"TESTED ON TRAINING ROWS: {len(same)} of {len(judged.inputs)} test files ({shown}) have the content of training files, "
         "so all numbers look better than they are; take test files that the network has not learned from"
     )
-
-
-def content_of(identity: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the part of a file's identity that a copy of the file shares."""
-    return tuple(value for key, value in sorted(identity.items()) if key not in ("mtime", "modified"))
 
 
 def _same_rows(trained: Dataset, judged: Dataset) -> str:

@@ -7,7 +7,6 @@ and rows of one event are always in the same part.
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
-import torch
 from attrs import frozen
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -117,7 +116,7 @@ class Split:
     def rows(self, keys: Array, part: Part) -> Array:
         if part == "test":
             return np.zeros(len(keys), dtype=bool)
-        validation: Array = uniform(torch.from_numpy(keys), SALT) >= self.share
+        validation: Array = uniform(keys, SALT) >= self.share
         return validation if part == "validation" else ~validation
 
 
@@ -158,5 +157,5 @@ class Folds:
 
 def fold_of(keys: Array, k: int) -> Array:
     """Return the fold (N,) in which a row with this key is for test: a number from 0 to k - 1."""
-    found: Array = (hashed(torch.from_numpy(keys), FOLD_SALT) % np.uint64(k)).astype(np.int64)
+    found: Array = (hashed(keys, FOLD_SALT) % np.uint64(k)).astype(np.int64)
     return found

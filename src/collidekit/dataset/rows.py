@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
-import torch
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
@@ -16,7 +16,7 @@ from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection, Group
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values, refuse_numbers
 from collidekit.analysis.targets import PLACE
-from collidekit.dataset.batch import Batch, Input, Ragged
+from collidekit.dataset.arrays import RaggedArray, RowArrays
 from collidekit.dataset.exact import LARGEST_INTEGER, exact
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
@@ -25,6 +25,9 @@ from collidekit.dataset.targets import make_targets, make_truth
 from collidekit.dataset.unroll import same_lengths, unroll
 from collidekit.errors import CollidekitError
 from collidekit.readers.base import Reader
+
+if TYPE_CHECKING:
+    from collidekit.dataset.batch import Batch
 
 Array = np.ndarray[Any, Any]
 
@@ -37,12 +40,19 @@ SMALLEST_WEIGHT = 1e-30
 class Rows:
     """The rows of one chunk and what was counted on the way."""
 
-    batch: Batch
+    arrays: RowArrays
     cutflow: dict[str, int]
     replaced: dict[str, int] = field(default_factory=dict)
     """NaN and infinite values that became the feature's default, by ``input.feature``."""
     lost: dict[str, int] = field(default_factory=dict)
     """Rows that a condition of the selection dropped while a variable of it was NaN, by the condition."""
+
+    @cached_property
+    def batch(self) -> "Batch":
+        """The rows as tensors, on the same memory."""
+        from collidekit.dataset.batch import Batch
+
+        return Batch.of(self.arrays)
 
 
 def build_rows(
@@ -75,8 +85,8 @@ def build_rows(
         _check_kinematics(plan, scope)
     replaced: dict[str, int] = {}
     weights = _weights(plan, scope, keep_all)
-    batch = make_batch(plan, scope, labels, weights, file, replaced, truth, not keep_all, places)
-    return Rows(batch, cutflow, replaced, lost)
+    arrays = make_arrays(plan, scope, labels, weights, file, replaced, truth, not keep_all, places)
+    return Rows(arrays, cutflow, replaced, lost)
 
 
 def with_truth(plan: Plan, labels: Array, truth: Mapping[str, Array]) -> Array:
@@ -104,7 +114,7 @@ def select_rows(
     return scope, cutflow
 
 
-def make_batch(
+def make_arrays(
     plan: Plan,
     scope: Scope,
     labels: Array,
@@ -114,26 +124,26 @@ def make_batch(
     truth: Mapping[str, Array],
     with_targets: bool = False,
     places: dict[str, Array] | None = None,
-) -> Batch:
-    """The batch of all rows of a scope; values that were not finite are counted in ``replaced``."""
+) -> RowArrays:
+    """All rows of a scope; values that were not finite are counted in ``replaced``."""
     inputs = {name: make_input(plan, scope, name, replaced, with_targets, places) for name in plan.analysis.inputs}
     event = {name: _event_column(plan, scope, i) for i, name in enumerate(plan.analysis.event)}
     process, process_weight = _process(plan, scope.path)
-    return Batch(
+    return RowArrays(
         inputs=inputs,
-        labels=torch.from_numpy(labels),
-        weights=torch.from_numpy(weights * np.float32(process_weight)),
+        labels=labels,
+        weights=weights * np.float32(process_weight),
         spectators=_spectators(plan, scope),
-        event={name: torch.from_numpy(values) for name, values in event.items()},
-        keys=torch.from_numpy(_keys(plan, scope, event, inputs)),
-        processes=torch.full((scope.rows,), process, dtype=torch.int64),
-        source=torch.from_numpy(np.stack([np.full(scope.rows, file, np.int64), scope.entries], axis=1)),
-        index=torch.arange(scope.rows),
-        truth={name: torch.from_numpy(values) for name, values in truth.items()},
+        event=event,
+        keys=_keys(plan, scope, event, inputs),
+        processes=np.full(scope.rows, process, dtype=np.int64),
+        source=np.stack([np.full(scope.rows, file, np.int64), scope.entries], axis=1),
+        index=np.arange(scope.rows, dtype=np.int64),
+        truth=dict(truth),
     )
 
 
-def _keys(plan: Plan, scope: Scope, event: dict[str, Array], inputs: dict[str, Input]) -> Array:
+def _keys(plan: Plan, scope: Scope, event: dict[str, Array], inputs: dict[str, RaggedArray | Array]) -> Array:
     """Keys (N,) of the split: by event number, else by entry for the jets of events, else by inputs."""
     if event:
         return hash_columns(list(event.values()))
@@ -262,13 +272,13 @@ def _check_process(plan: Plan, path: str) -> None:
         raise CollidekitError(f"{path}: belongs to no process of the analysis; their files are {patterns}")
 
 
-def _spectators(plan: Plan, scope: Scope) -> dict[str, torch.Tensor]:
+def _spectators(plan: Plan, scope: Scope) -> dict[str, Array]:
     """Spectators and kinematic variables, (N,) each."""
     places = [("spectators", i) for i in range(len(plan.analysis.spectators))]
     named: dict[str, Any] = dict(zip(plan.analysis.spectators, places, strict=True))
     for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
         named.setdefault(name, ("kinematics", name))
-    return {name: torch.from_numpy(exact(scope.numbers(plan[place]))) for name, place in named.items()}
+    return {name: exact(scope.numbers(plan[place])) for name, place in named.items()}
 
 
 def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
@@ -294,7 +304,7 @@ def make_input(
     replaced: dict[str, int],
     with_targets: bool,
     places: dict[str, Array] | None = None,
-) -> Input:
+) -> RaggedArray | Array:
     """Return one input of all rows; values that are not finite become the default and are counted in ``replaced``.
 
     ``places`` takes their positions, by ``input.feature``: rows of a flat group, constituents (T,) of a collection.
@@ -302,7 +312,7 @@ def make_input(
     entry = plan.analysis.inputs[name]
     if isinstance(entry, Group):
         columns = [scope.numbers(expression) for expression in plan.under("inputs", name, "features")]
-        return torch.from_numpy(_matrix(name, columns, entry.features, scope.rows, replaced, places))
+        return _matrix(name, columns, entry.features, scope.rows, replaced, places)
     return _collection(plan, scope, name, entry, replaced, with_targets, places)
 
 
@@ -314,7 +324,7 @@ def _collection(
     replaced: dict[str, int],
     with_targets: bool,
     places: dict[str, Array] | None,
-) -> Ragged:
+) -> RaggedArray:
     keys = [("inputs", name, part) for part in ("features", "momenta", "coordinates")]
     used = [expression for key in keys for expression in plan.under(*key)]
     values = [scope.value(expression) for expression in used]
@@ -333,13 +343,7 @@ def _collection(
     extra = [Feature(name=f"momenta_{i}") for i in range(entry.first_coordinate - entry.first_momentum)]
     extra += [Feature(name=f"coordinates_{i}") for i in range(entry.width - entry.first_coordinate)]
     data = _matrix(name, columns, [*entry.features, *extra], int(offsets[-1]), replaced, places)
-    return Ragged(
-        torch.from_numpy(data),
-        torch.from_numpy(offsets),
-        len(entry.features),
-        bool(entry.momenta),
-        None if targets is None else torch.from_numpy(targets),
-    )
+    return RaggedArray(data, offsets, len(entry.features), bool(entry.momenta), targets)
 
 
 def _lengths(plan: Plan, scope: Scope, name: str, entry: Collection, values: dict[Expression, Any]) -> Array:

@@ -7,18 +7,17 @@ equal for another reason, such as jets without tracks, they would all be on one 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from attrs import evolve
 
 from collidekit.analysis.schema import Analysis
-from collidekit.dataset.batch import Batch
+from collidekit.dataset.arrays import RowFields
 from collidekit.dataset.hashing import hash_columns
 from collidekit.dataset.parts import RowSplit
 
 Array = np.ndarray[Any, Any]
+AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
 
 SMALL = 10
 """Equal rows that stay together in any dataset."""
@@ -67,11 +66,11 @@ def large_groups(repeated: Sequence[Sequence[Sequence[int]]], rows: int) -> dict
     return dict(zip(keys[large].tolist(), sizes[large].tolist(), strict=True))
 
 
-def break_up(batch: Batch, large: Mapping[int, int], paths: Sequence[str]) -> Batch:
-    """Return the batch with keys of file and entry for the rows of large groups."""
-    keys = batch.keys.numpy()
-    changed = break_up_keys(keys, batch.source.numpy(), large, paths)
-    return batch if changed is keys else evolve(batch, keys=torch.from_numpy(changed))
+def break_up(rows: AnyRows, large: Mapping[int, int], paths: Sequence[str]) -> AnyRows:
+    """Return the rows with keys of file and entry for the rows of large groups."""
+    keys = np.asarray(rows.keys)
+    changed = break_up_keys(keys, np.asarray(rows.source), large, paths)
+    return rows if changed is keys else rows.with_keys(changed)
 
 
 def break_up_keys(keys: Array, source: Array, large: Mapping[int, int], paths: Sequence[str]) -> Array:

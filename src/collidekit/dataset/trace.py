@@ -14,7 +14,7 @@ from collidekit.analysis.names import quoted
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.dataset.rows import columns_of, kept_members, make_batch, open_scope
+from collidekit.dataset.rows import columns_of, kept_members, make_arrays, open_scope
 from collidekit.errors import CollidekitError
 from collidekit.readers import open_file
 
@@ -110,7 +110,7 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
     weight = _value(scope, plan["weight",]) if ("weight",) in plan else 1.0
     weight = float("nan") if weight is None else float(weight)
     weights = np.array([weight if np.isfinite(weight) else 1.0], dtype=np.float32)
-    batch = make_batch(plan, scope, np.array([label]), weights, 0, {}, {})
+    batch = Batch.of(make_arrays(plan, scope, np.array([label]), weights, 0, {}, {}))
     targets = [
         TracedValue(f"{name}.{key}", expression.text, _value(scope, expression))
         for name, target in plan.analysis.row_targets.items()

@@ -1,33 +1,48 @@
 """A model that answers NaN is an error, not a score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from collidekit.dataset.batch import Batch
+from collidekit.dataset.arrays import RowFields
 from collidekit.errors import CollidekitError
 from collidekit.inference.predictions import Array
 
+if TYPE_CHECKING:
+    from torch import nn
+
 SHOWN = 5
+OF_TRUTH = ("pit_", "nll_")
+"""Columns that compare a prediction with the truth: NaN where that is not known."""
 
 
-def check_answers(answers: Array, batch: Batch, tagger: nn.Module, model: str, files: Sequence[str] = ()) -> None:
-    """An error that names the rows whose probabilities (N, K) are NaN or infinite."""
-    bad = np.flatnonzero(~np.isfinite(answers).all(axis=1))
+def check_answers(
+    answers: Mapping[str, Array],
+    rows: RowFields[Any, Any],
+    model: str,
+    files: Sequence[str] = (),
+    has_finite_weights: Callable[[], bool] = lambda: True,
+) -> None:
+    """An error that names the rows of which a column (N,) of the model is NaN or infinite."""
+    found = np.stack([column for name, column in answers.items() if not name.startswith(OF_TRUTH)], axis=1)
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if not len(bad):
         return
-    places = [(int(file), int(row)) for file, row in batch.source[bad[:SHOWN]].tolist()]
+    places = [(int(file), int(row)) for file, row in rows.source[bad[:SHOWN]].tolist()]
     file = places[0][0]
-    rows = ", ".join(str(row) for number, row in places if number == file)
+    numbers = ", ".join(str(row) for number, row in places if number == file)
     more = len(bad) - sum(number == file for number, _ in places)
-    others = f" and {more:,} more of these {len(batch):,}" if more else ""
+    others = f" and {more:,} more of these {len(rows):,}" if more else ""
     where = files[file] if file < len(files) else f"file {file + 1} of the dataset"
-    finite = all(bool(torch.isfinite(value).all()) for value in tagger.state_dict().values())
     why = (
         "values of these rows are too large for it: look at one with 'collidekit trace'"
-        if finite
+        if has_finite_weights()
         else "its weights are NaN: train it again"
     )
-    raise CollidekitError(f"{where}: row {rows}{others}: {model} answers NaN or infinity; {why}")
+    raise CollidekitError(f"{where}: row {numbers}{others}: {model} answers NaN or infinity; {why}")
+
+
+def weights_are_finite(tagger: "nn.Module") -> bool:
+    """Return whether no weight of a network is NaN or infinite."""
+    return all(bool(value.isfinite().all()) for value in tagger.state_dict().values())

@@ -2,48 +2,26 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from collidekit.analysis.load import read_analysis
 from collidekit.analysis.scope import Plan
-from collidekit.analysis.targets import Assignment
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
-from collidekit.inference.ensemble import Combination, check_same_rows, combine, load_members, predict_files_with
+from collidekit.inference.combination import Combination, check_same_rows, combine
+from collidekit.inference.ensemble import load_members, predict_files_with
+from collidekit.inference.file_rows import output_suffix
 from collidekit.inference.own_output import check_output
-from collidekit.inference.predict import output_suffix
-from collidekit.inference.predictions import Predictions
+from collidekit.inference.predicted import Predicted
 from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.shipped import find_analysis
 from collidekit.training.checkpoint import find_checkpoint
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What was written, how long it took and what was left out; of an ensemble, also what each member says."""
-
-    path: Path
-    predictions: Predictions
-    seconds: float
-    skipped: list[str]
-    members: dict[str, Predictions] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    """What NaN and infinity in the files cost, and which rows a model knows from its training."""
-    warning: str = ""
-    """Rows that were learned from; empty where there are none."""
-    assignments: Mapping[str, Assignment] = field(default_factory=dict)
-    """The targets of the model that are assignments."""
-
-    @property
-    def rate(self) -> float:
-        return len(self.predictions) / max(self.seconds, 1e-9)
 
 
 def predict_to_file(

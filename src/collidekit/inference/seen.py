@@ -3,39 +3,53 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from collidekit.analysis.schema import Analysis
-from collidekit.dataset.batch import Batch
-from collidekit.dataset.learned import Content, Known, known
-from collidekit.dataset.manifest import Manifest
-from collidekit.dataset.overlap import content_of
+from collidekit.dataset.arrays import RowFields
+from collidekit.dataset.learned import Content, Known, LearnedFrom, known
 from collidekit.errors import CollidekitError
-from collidekit.readers import file_id
+from collidekit.readers import content_of, file_id
 from collidekit.readers.base import is_url
-from collidekit.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from collidekit.dataset.manifest import Manifest
 
 Array = np.ndarray[Any, Any]
 LOUD = "TRAINING ROWS"
+AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
+
+
+class Learner(Protocol):
+    """A model that says what it has learned from: a checkpoint, or a graph of a bundle."""
+
+    @property
+    def learned_from(self) -> Sequence[LearnedFrom]: ...
 
 
 class SeenRows:
     """How each of several models knows the rows that they predict; ``content_of_file`` says what is in file number i."""
 
-    def __init__(self, members: Mapping[str, Checkpoint], content_of_file: Callable[[int], Content]) -> None:
+    def __init__(self, members: Mapping[str, Learner], content_of_file: Callable[[int], Content]) -> None:
         self.members = members
         self._content = content_of_file
         self._found: dict[str, list[Array]] = {name: [] for name in members}
 
-    def watch(self, batches: Iterable[Batch], names: Sequence[str], analysis: Analysis) -> Iterator[Batch]:
+    def watch(self, batches: Iterable[AnyRows], names: Sequence[str], analysis: Analysis) -> Iterator[AnyRows]:
         """Yield the same batches, which the models of these names are going to predict with this analysis."""
         for batch in batches:
-            for name in names:
-                learned = self.members[name].learned_from
-                self._found[name].append(known(learned, batch, analysis, self._content))
+            self.states_of(batch, analysis, names)
             yield batch
+
+    def states_of(self, rows: RowFields[Any, Any], analysis: Analysis, names: Sequence[str] | None = None) -> Array:
+        """Return and remember how the models of these names, by default all, know each of the next rows (M, n)."""
+        found = []
+        for name in self.members if names is None else names:
+            found.append(known(self.members[name].learned_from, rows, analysis, self._content))
+            self._found[name].append(found[-1])
+        return np.stack(found)
 
     @property
     def states(self) -> Array:
@@ -52,11 +66,7 @@ class SeenRows:
 
         A row that one of them held out as its fold is left to those that did not learn from it.
         """
-        if not self.holds_out:
-            return None
-        states = self.states
-        used: Array = (states <= Known.TEST) | ~(states == Known.TEST).any(axis=0)
-        return used
+        return uses(self.states) if self.holds_out else None
 
     def warning(self) -> str:
         """Return a loud warning of rows that the models which predict them have learned from; empty where there are none."""
@@ -100,7 +110,16 @@ class SeenRows:
         return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def content_of_paths(paths: Sequence[str], members: Mapping[str, Checkpoint]) -> Callable[[int], Content]:
+def uses(states: Array) -> Array:
+    """Return which models (M, N) are to predict each row, from how they know it (M, N), as values of ``Known``.
+
+    A row that one of several held out as its fold is left to those that did not learn from it.
+    """
+    found: Array = (states <= Known.TEST) | ~(states == Known.TEST).any(axis=0)
+    return found if len(states) > 1 else np.ones(states.shape, dtype=bool)
+
+
+def content_of_paths(paths: Sequence[str], members: Mapping[str, Learner]) -> Callable[[int], Content]:
     """Return a function that says what is in file number i; only a file as large as a training file is read for it."""
     contents = [content for member in members.values() for entry in member.learned_from for content in entry.files]
     sizes = {part for content in contents for part in content if isinstance(part, int)}
@@ -118,6 +137,6 @@ def content_of_paths(paths: Sequence[str], members: Mapping[str, Checkpoint]) ->
     return find
 
 
-def content_of_inputs(manifest: Manifest) -> Callable[[int], Content]:
+def content_of_inputs(manifest: "Manifest") -> Callable[[int], Content]:
     """Return a function that says what is in file number i of a dataset."""
     return lambda number: content_of(manifest.inputs[number].get("id", {}))

@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.dataset.batch import Ragged
 from collidekit.dataset.trace import Trace
 from collidekit.inference.predict import predict
 from collidekit.plain_text import literal
-from collidekit.training.checkpoint import check_same_inputs, find_checkpoint, load_checkpoint
+from collidekit.training.checkpoint import find_checkpoint, load_checkpoint
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collidekit.analysis.schema import Source
 from collidekit.plugins import Kind, kept_class, python_file
 from collidekit.readers.base import BadFileError, FileReader, Reader, bad_file, chunks, is_url, open_binary
 from collidekit.readers.csv import CsvReader
-from collidekit.readers.files import expand, file_id
+from collidekit.readers.files import content_of, expand, file_id
 from collidekit.readers.hdf5 import Hdf5Reader
 from collidekit.readers.jsonlines import JsonLinesReader
 from collidekit.readers.npz import NpzReader
@@ -20,6 +20,7 @@ __all__ = [
     "FileReader",
     "Reader",
     "chunks",
+    "content_of",
     "expand",
     "file_id",
     "open_file",

@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -115,6 +115,11 @@ def file_id(path: str) -> dict[str, int | float | str]:
     status = os.stat(path)
     digest = _checksum(os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     return {"size": status.st_size, "mtime": status.st_mtime, "checksum": digest}
+
+
+def content_of(identity: Mapping[str, int | float | str]) -> tuple[int | float | str, ...]:
+    """Return the part of a file's identity that a copy of the file shares."""
+    return tuple(value for key, value in sorted(identity.items()) if key not in ("mtime", "modified"))
 
 
 @lru_cache(maxsize=100_000)

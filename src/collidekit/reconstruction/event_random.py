@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,16 @@ def normal(seeds: Seeds, count: int) -> Floats:
     """Return ``(N, count)`` random numbers from the normal distribution of mean 0 and standard deviation 1."""
     numbers: Floats = ndtri(uniform(seeds, count))
     return numbers
+
+
+def target_noise(columns: Mapping[str, NDArray[Any]], name: str, draws: int, values: int) -> tuple[Floats, Floats]:
+    """Return normal numbers ``(N, draws, values)`` and uniform ones ``(N, values)`` of each row, for a target of this name.
+
+    They are a function of the numbers ``(N,)`` of the columns alone: of the event, else of file and entry.
+    """
+    seeds = seeds_from_columns(columns, crc32(name.encode()))
+    noise = normal(seeds, draws * values).reshape(len(seeds), draws, values)
+    return noise, uniform(seeds_from_columns({"seed": seeds}, 1), values)
 
 
 def _mix(values: Seeds) -> Seeds:

@@ -4,7 +4,6 @@ import csv
 
 import law
 from rich.console import Console
-from rich.table import Table
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.assignment import HEADER, Found, assignment_in_bins, measure_assignment
@@ -15,7 +14,7 @@ from collidekit.files import replacing
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.inference import PredictionTask
-from collidekit.tasks.tables import result_table
+from collidekit.tasks.tables import assignment_table
 from collidekit.tasks.titles import attack_name
 
 NOTE = (
@@ -83,8 +82,3 @@ class AssignmentTask(PredictionTask):
             pictures = tuple(self.folder / str(name) for name in read_sealed(path)["pictures"])
         cells = Cells(HEADER, tuple(entry.cells() for entry in self.read()), NOTE, names=2)
         return Section("Assignment", (cells, *([Pictures(pictures)] if pictures else [])))
-
-
-def assignment_table(found: list[Found], title: str = "") -> Table:
-    """Efficiencies of each parent and of the whole event, as a person reads them."""
-    return result_table(HEADER, [entry.cells() for entry in found], title, names=2)

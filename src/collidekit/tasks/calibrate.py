@@ -10,19 +10,19 @@ from rich.table import Table
 
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import read_manifest
-from collidekit.dataset.overlap import content_of
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.calibration.calibrate import temperature_of, weighted_as_in_training
 from collidekit.evaluation.calibration.reliability import CalibrationResult, measure_calibration
 from collidekit.evaluation.calibration.report import calibration_rows
 from collidekit.evaluation.plots.reliability import plot_reliabilities
 from collidekit.files import write_json
-from collidekit.inference.predict import counted, predict, predict_files
+from collidekit.inference.file_rows import counted
+from collidekit.inference.predict import predict, predict_files
 from collidekit.inference.predictions import Predictions
 from collidekit.names import name_problem
 from collidekit.plain_text import literal
 from collidekit.progress import counting
-from collidekit.readers import expand, file_id
+from collidekit.readers import content_of, expand, file_id
 from collidekit.sealed import read_sealed
 from collidekit.shipped import shipped_models
 from collidekit.tasks.titles import short

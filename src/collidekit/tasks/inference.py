@@ -9,6 +9,7 @@ import law
 import luigi
 import torch
 
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
@@ -17,9 +18,11 @@ from collidekit.dataset.overlap import is_loud, overlap_note
 from collidekit.dataset.parts import fold_of
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
-from collidekit.inference.ensemble import check_combination, combine, load_members
+from collidekit.inference.combination import check_combination, combine
+from collidekit.inference.ensemble import load_members
+from collidekit.inference.file_rows import counted
 from collidekit.inference.folds import join_folds
-from collidekit.inference.predict import counted, predict_each
+from collidekit.inference.predict import predict_each
 from collidekit.inference.predictions import Array, Predictions
 from collidekit.inference.seen import SeenRows, content_of_inputs
 from collidekit.models.scaling import Scaling
@@ -33,7 +36,7 @@ from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
-from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint, load_content
+from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_content
 from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
 from collidekit.training.prepare import held_out_rows

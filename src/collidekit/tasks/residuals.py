@@ -7,7 +7,6 @@ from typing import Any
 import law
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.plots import plot_estimates, plot_pit, plot_residuals, plot_resolution
@@ -26,7 +25,7 @@ from collidekit.files import replacing
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.inference import PredictionTask
-from collidekit.tasks.tables import result_table
+from collidekit.tasks.tables import residual_table, uncertainty_tables
 from collidekit.tasks.titles import attack_name
 
 NOTE = (
@@ -117,18 +116,6 @@ class ResidualTask(PredictionTask):
         ]
         cells = Cells(HEADER, tuple(entry.cells() for entry in found), NOTE, names=2)
         return Section("Residuals", (cells, Pictures(tuple(pictures))))
-
-
-def residual_table(found: list[Residuals], title: str = "") -> Table:
-    """Bias and resolution of each value, as a person reads them."""
-    return result_table(HEADER, [entry.cells() for entry in found], title, names=2)
-
-
-def uncertainty_tables(spreads: list[Spreads], densities: list[LogDensity], title: str = "") -> list[Table]:
-    """Coverage of each interval and the log density of each target, as a person reads them; empty where there are none."""
-    lines = [line for entry in spreads for line in entry.cells()]
-    tables = [result_table(SPREAD_HEADER, lines, title, names=3)] if spreads else []
-    return [*tables, *([result_table(DENSITY_HEADER, [e.cells() for e in densities], title)] if densities else [])]
 
 
 def by_target(spreads: list[Spreads]) -> dict[str, list[Spreads]]:

@@ -10,6 +10,7 @@ import torch
 from attrs import evolve
 from rich.console import Console
 
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.loader import Dataset, Loader
@@ -29,7 +30,7 @@ from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.inference import TestParameters, require_discriminators
 from collidekit.tasks.titles import kind_of, kinds_of, short, trained
 from collidekit.tasks.training import TrainingTask
-from collidekit.training.checkpoint import Checkpoint, check_same_inputs, find_checkpoint, load_checkpoint
+from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from collidekit.training.effect import attack_without_effect, check_given
 
 STEPS = {

@@ -1,25 +1,20 @@
 """ROCCurveTask: predictions -> ROC curves, AUC and rejections with errors."""
 
 import csv
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import law
 import luigi
 from rich.console import Console
-from rich.table import Table
 
-from collidekit.evaluation.classification.rejection import Rejection
-from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator, write_rocs
-from collidekit.evaluation.ensemble import EnsembleResult, measure_members
-from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.classification.roc_result import RocResult, write_rocs
+from collidekit.evaluation.ensemble import EnsembleResult
 from collidekit.evaluation.plots import plot_roc
 from collidekit.files import replacing
-from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal
-from collidekit.progress import counting
 from collidekit.tasks.inference import PredictionTask, require_discriminators
+from collidekit.tasks.tables import ensemble_table, measure_all, roc_table
 from collidekit.tasks.titles import attack_name
 
 
@@ -63,66 +58,6 @@ class ROCCurveTask(PredictionTask):
             console.print(ensemble_table(ensemble))
         self.say(f"ROC curves: {literal(self.folder / 'roc_b-tagging.png')}")
         self.write_provenance()
-
-
-def measure_all(
-    predictions: Predictions,
-    replicates: int = 200,
-    names: Sequence[str] | None = None,
-    members: Mapping[str, Predictions] | None = None,
-) -> tuple[list[RocResult], list[EnsembleResult]]:
-    """The ROC of each discriminator (or of those that are named), and the members of an ensemble beside it.
-
-    The members are those that were kept in the predictions, unless they are given.
-    """
-    names = list(predictions.definitions) if names is None else names
-    members = predictions.of_members() if members is None else members
-    with counting("Measuring", "curves", len(names) * (1 + len(members))) as done:
-        results = []
-        for name in names:
-            results.append(measure_discriminator(predictions, name, replicates=replicates))
-            done(1)
-        ensembles = [measure_members(members, result, predictions.combination, done) for result in results if members]
-    return results, ensembles
-
-
-class Quoted(Protocol):
-    """What a line of the table needs: a ``RocResult``, or a ``RocLine`` read back from JSON."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def auc(self) -> float: ...
-    @property
-    def auc_error(self) -> float: ...
-    @property
-    def rejections(self) -> tuple[Rejection, ...]: ...
-
-
-def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
-    """AUC and rejections with errors, as a person reads them: one line for each discriminator and signal efficiency."""
-    table = Table(title=literal(title) or None, title_justify="left")
-    table.add_column("discriminator")
-    for name in ("AUC", "εS", "1/εB", "background left"):
-        table.add_column(name, justify="right")
-    for result in results:
-        for i, r in enumerate(result.rejections):
-            first = (literal(result.name), with_error(result.auc, result.auc_error)) if i == 0 else ("", "")
-            table.add_row(
-                *first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1]
-            )
-    return table
-
-
-def ensemble_table(result: EnsembleResult) -> Table:
-    """AUC and rejections of each member, their mean and spread, and the ensemble."""
-    table = Table()
-    for number, name in enumerate(result.header()):
-        table.add_column(name.replace(" (", "\n("), justify="right" if number else "left")
-    rows = result.rows()
-    for number, row in enumerate(rows, 1):
-        table.add_row(*map(literal, row), end_section=number in (len(result.members), len(result.members) + 1))
-    return table
 
 
 def write_table(path: Path, results: list[RocResult], attack: str = "") -> None:

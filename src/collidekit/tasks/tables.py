@@ -1,12 +1,20 @@
 """Tables of results in the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
+from typing import Protocol
 
 from rich import box
 from rich.table import Table
 
+from collidekit.evaluation import assignment, residuals, uncertainties
+from collidekit.evaluation.classification.rejection import Rejection
+from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator
+from collidekit.evaluation.ensemble import EnsembleResult, measure_members
+from collidekit.evaluation.numbers import with_error
+from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal
+from collidekit.progress import counting
 
 
 def result_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", names: int = 1) -> Table:
@@ -22,3 +30,85 @@ def result_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: st
     for cells in lines:
         table.add_row(*cells)
     return table
+
+
+def measure_all(
+    predictions: Predictions,
+    replicates: int = 200,
+    names: Sequence[str] | None = None,
+    members: Mapping[str, Predictions] | None = None,
+) -> tuple[list[RocResult], list[EnsembleResult]]:
+    """The ROC of each discriminator (or of those that are named), and the members of an ensemble beside it.
+
+    The members are those that were kept in the predictions, unless they are given.
+    """
+    names = list(predictions.definitions) if names is None else names
+    members = predictions.of_members() if members is None else members
+    with counting("Measuring", "curves", len(names) * (1 + len(members))) as done:
+        results = []
+        for name in names:
+            results.append(measure_discriminator(predictions, name, replicates=replicates))
+            done(1)
+        ensembles = [measure_members(members, result, predictions.combination, done) for result in results if members]
+    return results, ensembles
+
+
+class Quoted(Protocol):
+    """What a line of the table needs: a ``RocResult``, or a ``RocLine`` read back from JSON."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def auc(self) -> float: ...
+    @property
+    def auc_error(self) -> float: ...
+    @property
+    def rejections(self) -> tuple[Rejection, ...]: ...
+
+
+def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
+    """AUC and rejections with errors, as a person reads them: one line for each discriminator and signal efficiency."""
+    table = Table(title=literal(title) or None, title_justify="left")
+    table.add_column("discriminator")
+    for name in ("AUC", "εS", "1/εB", "background left"):
+        table.add_column(name, justify="right")
+    for result in results:
+        for i, r in enumerate(result.rejections):
+            first = (literal(result.name), with_error(result.auc, result.auc_error)) if i == 0 else ("", "")
+            table.add_row(
+                *first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1]
+            )
+    return table
+
+
+def ensemble_table(result: EnsembleResult) -> Table:
+    """AUC and rejections of each member, their mean and spread, and the ensemble."""
+    table = Table()
+    for number, name in enumerate(result.header()):
+        table.add_column(name.replace(" (", "\n("), justify="right" if number else "left")
+    rows = result.rows()
+    for number, row in enumerate(rows, 1):
+        table.add_row(*map(literal, row), end_section=number in (len(result.members), len(result.members) + 1))
+    return table
+
+
+def residual_table(found: list[residuals.Residuals], title: str = "") -> Table:
+    """Bias and resolution of each value, as a person reads them."""
+    return result_table(residuals.HEADER, [entry.cells() for entry in found], title, names=2)
+
+
+def uncertainty_tables(
+    spreads: list[uncertainties.Spreads], densities: list[uncertainties.LogDensity], title: str = ""
+) -> list[Table]:
+    """Coverage of each interval and the log density of each target, as a person reads them; empty where there are none."""
+    lines = [line for entry in spreads for line in entry.cells()]
+    tables = [result_table(uncertainties.HEADER, lines, title, names=3)] if spreads else []
+    return [
+        *tables,
+        *([result_table(uncertainties.DENSITY_HEADER, [e.cells() for e in densities], title)] if densities else []),
+    ]
+
+
+def assignment_table(found: list[assignment.Found], title: str = "") -> Table:
+    """Efficiencies of each parent and of the whole event, as a person reads them."""
+    return result_table(assignment.HEADER, [entry.cells() for entry in found], title, names=2)

@@ -10,14 +10,12 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.ensemble import EnsembleResult, RocLine
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed
-from collidekit.tasks.assignment import assignment_table
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.reconstruction import method_table
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.report_trees import known_note
-from collidekit.tasks.residuals import residual_table, uncertainty_tables
-from collidekit.tasks.roc import ensemble_table, roc_table
+from collidekit.tasks.tables import assignment_table, ensemble_table, residual_table, roc_table, uncertainty_tables
 from collidekit.training.choice import check_network
 
 _OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}

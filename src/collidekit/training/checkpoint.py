@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from collidekit.analysis.schema import FORMATS, Analysis, Collection, Group
+from collidekit.analysis.same_inputs import check_same_inputs
+from collidekit.analysis.schema import FORMATS, Analysis
 from collidekit.analysis.scope import Plan
-from collidekit.analysis.targets import Assignment
 from collidekit.attacks.settings import ATTACK_NAMES
 from collidekit.dataset.learned import LearnedFrom
 from collidekit.errors import CollidekitError, did_you_mean
@@ -267,81 +267,3 @@ def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis,
     for what in ("network", "objective", "attack"):
         if stored := (content.get("code") or {}).get(what):
             check_code(path, what, code_names(analysis, config)[what], stored)
-
-
-def check_same_inputs(path: Path, trained: Analysis, given: Analysis) -> None:
-    """Inputs and classes must be those of the training; the error says which feature differs."""
-    check_same_features(path, trained, given)
-    if list(trained.classes) != list(given.classes):
-        theirs, ours = (", ".join(analysis.classes) or "none" for analysis in (trained, given))
-        raise CollidekitError(f"{path}: is of another analysis: its classes are {theirs}, not {ours}")
-    values = [{name: list(target.values) for name, target in a.row_targets.items()} for a in (trained, given)]
-    if values[0] != values[1]:
-        raise CollidekitError(
-            f"{path}: is of another analysis: its targets of rows are {values[0] or 'none'}, not {values[1] or 'none'}"
-        )
-    for name, assignment in trained.assignments.items():
-        for key, found, other in zip(
-            ("slots", "symmetries", "partners"),
-            *map(_of_assignment, (assignment, given.assignments[name])),
-            strict=True,
-        ):
-            if found != other:
-                raise CollidekitError(
-                    f"{path}: is of another analysis: target {name!r} has other {key}: {found}, not {other}"
-                )
-    for name, target in trained.regressions.items():
-        if (form := given.regressions[name].form) != target.form:
-            theirs, ours = (" ".join(map(str, found)) or "value" for found in (target.form, form))
-            raise CollidekitError(
-                f"{path}: is of another analysis: target {name!r} has estimate {theirs}, and {ours} in analysis {given.name!r}"
-            )
-        if (unit := given.regressions[name].unit) != target.unit:
-            raise CollidekitError(
-                f"{path}: is of another analysis: target {name!r} has unit {target.unit!r}, and {unit!r} in analysis {given.name!r}"
-            )
-
-
-def _of_assignment(target: Assignment) -> tuple[Any, Any, Any]:
-    """Collections of the slots, symmetries and partners."""
-    slots = {p: {s: target.collection_of(p, s) for s in slots} for p, slots in target.parents.items()}
-    return slots, sorted(map(sorted, target.symmetries)), dict(sorted(target.partners.items()))
-
-
-def check_same_features(path: Path, trained: Analysis, given: Analysis) -> None:
-    """Inputs must be those of the training; classes may be others."""
-    for name, entry in trained.inputs.items():
-        if name not in given.inputs:
-            raise CollidekitError(
-                f"{path}: was trained with input {name!r}, which analysis {given.name!r} does not have"
-            )
-        theirs = given.inputs[name]
-        if _shape(entry) != _shape(theirs):
-            raise CollidekitError(
-                f"{path}: is of another analysis: input {name!r} is {_shape(entry)}, and {_shape(theirs)} in analysis "
-                f"{given.name!r}"
-            )
-        for position, feature in enumerate(entry.features):
-            other = theirs.features[position] if position < len(theirs.features) else None
-            if other is None or other.name != feature.name:
-                found = f"has {other.name!r} there" if other else "ends before it"
-                raise CollidekitError(
-                    f"{path}: is of another analysis: feature {position + 1} of input {name!r} is {feature.name!r}, and "
-                    f"analysis {given.name!r} {found}"
-                )
-            for part in ("unit", "default", "bounds", "kind"):
-                if getattr(other, part) != getattr(feature, part):
-                    raise CollidekitError(
-                        f"{path}: is of another analysis: feature {feature.name!r} of input {name!r} has {part} "
-                        f"{getattr(feature, part)!r}, and {getattr(other, part)!r} in analysis {given.name!r}"
-                    )
-        if len(theirs.features) > len(entry.features):
-            extra = theirs.features[len(entry.features)].name
-            raise CollidekitError(f"{path}: is of another analysis: it has no feature {extra!r} in input {name!r}")
-
-
-def _shape(entry: Collection | Group) -> str:
-    if isinstance(entry, Group):
-        return "a flat group"
-    parts = [name for name in ("momenta", "coordinates") if getattr(entry, name)]
-    return "a collection with " + (" and ".join(parts) or "neither momenta nor coordinates")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from collidekit.analysis.same_inputs import check_same_features
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.learned import LearnedFrom
 from collidekit.errors import CollidekitError, did_you_mean
@@ -18,7 +19,6 @@ from collidekit.models.network import Network
 from collidekit.models.tagger import Tagger
 from collidekit.objectives import head_of
 from collidekit.training.checkpoint import (
-    check_same_features,
     find_checkpoint,
     load_content,
     read_learned,

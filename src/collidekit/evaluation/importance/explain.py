@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from collidekit.analysis.load import read_analysis
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
@@ -24,7 +25,7 @@ from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.sealed import write_sealed
 from collidekit.shipped import find_analysis
-from collidekit.training.checkpoint import check_same_inputs, find_checkpoint, load_checkpoint
+from collidekit.training.checkpoint import find_checkpoint, load_checkpoint
 
 BASELINES: tuple[Baseline, ...] = ("mean", "default")
 

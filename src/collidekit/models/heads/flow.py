@@ -8,7 +8,6 @@ import copy
 from functools import partial
 from math import ceil, log, pi
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from collidekit.extras import need
 from collidekit.models.heads.base import exact
 from collidekit.models.heads.flow_inverse import draw_with_volume
 from collidekit.models.heads.regression import RegressionHead
-from collidekit.reconstruction.event_random import normal, seeds_from_columns, uniform
+from collidekit.reconstruction.event_random import target_noise
 
 LAYERS = 4
 """Coupling layers; each value is transformed in half of them."""
@@ -138,10 +137,8 @@ def event_noise(batch: Batch, name: str, draws: int, values: int) -> Noise:
     So they do not depend on the order of the rows, the size of a batch, or what else is in it. Rows of one event share them.
     """
     event = batch.event or {"file": batch.source[:, 0], "row": batch.source[:, 1]}
-    seeds = seeds_from_columns({key: column.cpu().numpy() for key, column in event.items()}, crc32(name.encode()))
-    found = normal(seeds, draws * values).reshape(len(seeds), draws, values)
-    ranks = uniform(seeds_from_columns({"seed": seeds}, 1), values)
-    return Noise(torch.from_numpy(found), torch.from_numpy(ranks))
+    columns = {key: column.cpu().numpy() for key, column in event.items()}
+    return Noise(*map(torch.from_numpy, target_noise(columns, name, draws, values)))
 
 
 def _flow(values: int, context: int) -> nn.Module:

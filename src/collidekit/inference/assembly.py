@@ -1,0 +1,95 @@
+"""Columns of a model and the rows they are of -> ``Predictions``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.arrays import RowFields
+from collidekit.dataset.exact import join_exact
+from collidekit.dataset.targets import UNKNOWN
+from collidekit.errors import CollidekitError
+from collidekit.inference.predictions import Array, Predictions
+from collidekit.inference.uncertainties import densities_of, uncertainties_of
+
+
+class NothingToPredictError(CollidekitError):
+    """No row is left to predict."""
+
+
+class Assembly:
+    """What several models say of the same rows, part by part."""
+
+    def __init__(self, analysis: Analysis, models: int = 1) -> None:
+        self.analysis = analysis
+        self._answers: list[list[Mapping[str, Array]]] = [[] for _ in range(models)]
+        self._labels: list[Array] = []
+        self._weights: list[Array] = []
+        self._spectators: dict[str, list[Array]] = {}
+        self._event: dict[str, list[Array]] = {}
+        self._truth: dict[str, list[Array]] = {}
+
+    def add(self, rows: RowFields[Any, Any], answers: Sequence[Mapping[str, Array]]) -> None:
+        """Take the next rows, and the columns (N,) of each model for them."""
+        for kept, found in zip(self._answers, answers, strict=True):
+            kept.append(found)
+        self._labels.append(np.asarray(rows.labels).copy())
+        self._weights.append(np.asarray(rows.weights).copy())
+        for target, values in rows.truth.items():
+            for v, name in enumerate(self.analysis.row_targets[target].values):
+                self._truth.setdefault(name, []).append(np.asarray(values[:, v]).copy())
+        for name, values in rows.spectators.items():
+            self._spectators.setdefault(name, []).append(np.asarray(values).copy())
+        source = {"file": rows.source[:, 0], "row": rows.source[:, 1]}
+        for name, values in {**rows.event, **source}.items():
+            self._event.setdefault(name, []).append(np.asarray(values).copy())
+
+    def predictions(self) -> list[Predictions]:
+        """Return the predictions of each model; NothingToPredictError where there are no rows."""
+        if not self._labels:
+            raise NothingToPredictError("no row passes the selection, so there is nothing to predict")
+        columns = [{name: np.concatenate([part[name] for part in kept]) for name in kept[0]} for kept in self._answers]
+        first = Predictions(
+            classes=tuple(self.analysis.classes),
+            **_answers(columns[0], self.analysis),
+            labels=np.concatenate(self._labels),
+            weights=np.concatenate(self._weights),
+            definitions=self.analysis.discriminators,
+            spectators={name: join_exact(parts, name) for name, parts in self._spectators.items()},
+            event={name: join_exact(parts, name) for name, parts in self._event.items()},
+            **_truths(self._truth, self.analysis),
+            units=self.analysis.units_of_values,
+        )
+        return [first, *(replace(first, **_answers(found, self.analysis)) for found in columns[1:])]
+
+
+def _truths(parts: Mapping[str, list[Array]], analysis: Analysis) -> dict[str, Any]:
+    """The truth of values and of positions as fields of ``Predictions``."""
+    joined = {name: np.concatenate(part) for name, part in parts.items()}
+    slots = [name for target in analysis.assignments.values() for name in target.values]
+    return {
+        "truth": {name: values for name, values in joined.items() if name not in slots},
+        "true_positions": {name: np.nan_to_num(joined[name], nan=UNKNOWN).astype(np.int32) for name in slots},
+    }
+
+
+def _answers(columns: Mapping[str, Array], analysis: Analysis) -> dict[str, Any]:
+    """The columns of a head as fields of ``Predictions``."""
+    rows = len(next(iter(columns.values())))
+    classes = [columns[f"prob_{name}"] for name in analysis.classes]
+    probabilities = np.stack(classes, axis=1) if classes else np.zeros((rows, 0))
+    values = {name: columns[f"pred_{name}"] for target in analysis.regressions.values() for name in target.values}
+    slots = [name for target in analysis.assignments.values() for name in target.values]
+    parents = [parent for target in analysis.assignments.values() for parent in target.parents]
+    kinds = [f"{parent}_{kind}" for parent in parents for kind in ("assignment", "detection")]
+    return {
+        "probabilities": probabilities,
+        "relegated": columns.get("prob_relegated"),
+        "values": values,
+        "uncertainties": uncertainties_of(columns, analysis),
+        "densities": densities_of(columns, analysis),
+        "positions": {name: columns[f"index_{name}"].astype(np.int32) for name in slots},
+        "parent_probabilities": {kind: columns[f"{kind}_probability"] for kind in kinds},
+    }

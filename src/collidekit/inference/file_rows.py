@@ -1,0 +1,59 @@
+"""Rows to predict: from files, chunk by chunk, without torch."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from collidekit.analysis.scope import Plan
+from collidekit.dataset.arrays import RowArrays, RowFields
+from collidekit.dataset.not_finite import NotFinite
+from collidekit.dataset.pieces import CHUNK
+from collidekit.dataset.rows import build_rows, columns_of
+from collidekit.errors import CollidekitError
+from collidekit.readers import BadFileError, open_file
+from collidekit.readers.base import LostServerError, OneTree, UnsupportedError
+
+AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
+
+
+def rows_of_files(
+    plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str], counts: NotFinite
+) -> Iterator[RowArrays]:
+    """Yield the selected rows of files, chunk by chunk, truth known or not.
+
+    ``skipped`` takes what is wrong with files that could not be read, ``counts`` what was NaN or infinite.
+    """
+    trees = OneTree()
+    for number, path in enumerate(paths):
+        start, opened = 0, False
+        try:
+            with open_file(path, plan.analysis.source) as reader:
+                columns = columns_of(plan, reader, with_truth=False)
+                if reader.rows == 0:
+                    raise BadFileError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
+                opened = True
+                trees.add(path, reader.tree)
+                for start in range(0, reader.rows, CHUNK):
+                    chunk = reader.read(columns, start, min(start + CHUNK, reader.rows))
+                    rows = build_rows(plan, chunk, path, number, start, keep_all=True)
+                    counts.add(rows.replaced, rows.lost)
+                    if len(rows.arrays):
+                        yield rows.arrays
+        except CollidekitError as error:
+            lost = isinstance(error, LostServerError | UnsupportedError)
+            if not skip_bad_files or lost or (opened and not isinstance(error, BadFileError)):
+                raise
+            skipped.append(f"{error} (its first {start:,} entries are predicted)" if start else str(error))
+
+
+def counted(parts: Iterable[AnyRows], done: Callable[[int], None]) -> Iterator[AnyRows]:
+    """The same rows; ``done`` is told how many of each part were used, when the next one is asked for."""
+    for part in parts:
+        yield part
+        done(len(part))
+
+
+def output_suffix(path: Path) -> None:
+    """Predictions are written as Parquet or ROOT; anything else is refused before any work is done."""
+    if path.suffix not in (".parquet", ".root"):
+        raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix or 'no suffix'}")
