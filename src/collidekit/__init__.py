@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "Analysis",
+    "Bundle",
     "Checkpoint",
     "CollidekitError",
     "Dataset",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from collidekit.inference.predictions import Predictions
     from collidekit.models import Network, Tagger
     from collidekit.objectives import Objective
+    from collidekit.runtime.bundle import Bundle
     from collidekit.shipped import load_plan
     from collidekit.simulation import simulate
     from collidekit.steps import predict, train
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Analysis": "analysis.schema",
+    "Bundle": "runtime.bundle",
     "Checkpoint": "training.checkpoint",
     "CollidekitError": "errors",
     "Dataset": "dataset.loader",

@@ -141,8 +141,8 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
 def predict(
     checkpoint: Annotated[
         str,
-        typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report or of a published model, or the name of "
-                       "a model that ships.", show_default=False),
+        typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report, of a published model or of a bundle, or "
+                       "the name of a model that ships.", show_default=False),
     ],
     files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
@@ -167,7 +167,12 @@ def predict(
         bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
     ] = False,
     batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.", min=1, max=2**31 - 1)] = 1024,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    threads: Annotated[
+        int | None, panel(WORK, "--threads", help="Threads of torch; of onnxruntime for a bundle (1).", min=1, max=1024)
+    ] = None,
+    allow_training_rows: Annotated[
+        bool, typer.Option("--allow-training-rows", help="Of a bundle: predict rows that it was trained on, too.")
+    ] = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
@@ -175,7 +180,8 @@ def predict(
     Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
     may be absent; where it is there, AUC, residuals and efficiencies of assignments are shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
     with the analysis that it was trained with. Rows that a tagger has learned from are counted; with the members of folds (or
-    the folder of their report) each such row is predicted by the member that did not see it.
+    the folder of their report) each such row is predicted by the member that did not see it. A bundle predicts by onnxruntime,
+    without torch; rows that it was trained on are an error there, unless [bold]--allow-training-rows[/bold].
 
     Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
 
@@ -183,17 +189,36 @@ def predict(
     """
     from rich.console import Console
 
-    from collidekit.inference.ensemble import check_combination
-    from collidekit.inference.predict_to_file import predict_to_file
+    from collidekit.inference.combination import check_combination
     from collidekit.inference.run_folder import with_members
+    from collidekit.runtime.folder import all_bundles
 
     first, *more = with_members([checkpoint, *(others or ())])
     if not more and (combine or members):
         raise CollidekitError("one checkpoint is no ensemble: name the others with --with")
     how = check_combination(combine or "mean")
-    done = predict_to_file(
-        first, files, out, analysis, batch_size, skip_bad_files, threads, more, how, members, calibrated
-    )
+    if all_bundles([first, *more]):
+        from collidekit.runtime.predict_to_file import predict_bundles_to_file
+
+        if calibrated:
+            raise CollidekitError(
+                "--calibrated: the probabilities of a bundle are already at the temperature that was stored with the model when it "
+                "was exported; leave the option out"
+            )
+        done = predict_bundles_to_file(
+            [first, *more], files, out, analysis, batch_size, skip_bad_files, threads, how, members, allow_training_rows
+        )
+    else:
+        if allow_training_rows:
+            raise CollidekitError(
+                f"--allow-training-rows: is for bundles, and {first} is none; rows that a checkpoint was trained on are always "
+                "predicted, with a warning"
+            )
+        from collidekit.inference.predict_to_file import predict_to_file
+
+        done = predict_to_file(
+            first, files, out, analysis, batch_size, skip_bad_files, threads, more, how, members, calibrated
+        )
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:
         console.print(f"[yellow]skipped:[/yellow] {literal(message)}")
@@ -203,7 +228,7 @@ def predict(
         console.print(f"[bold red]{literal(done.warning)}[/bold red]")
     console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
     if names := done.predictions.discriminators_with_truth():
-        from collidekit.tasks.roc import ensemble_table, measure_all, roc_table
+        from collidekit.tasks.tables import ensemble_table, measure_all, roc_table
 
         results, ensembles = measure_all(done.predictions, names=names, members=done.members)
         console.print(roc_table(results))
@@ -212,7 +237,7 @@ def predict(
     if names := done.predictions.values_with_truth():
         from collidekit.evaluation.residuals import measure_residuals
         from collidekit.evaluation.uncertainties import measure_densities, measure_uncertainties
-        from collidekit.tasks.residuals import residual_table, uncertainty_tables
+        from collidekit.tasks.tables import residual_table, uncertainty_tables
 
         console.print(residual_table(measure_residuals(done.predictions, names)))
         spreads, densities = measure_uncertainties(done.predictions, names), measure_densities(done.predictions)
@@ -220,7 +245,7 @@ def predict(
             console.print(table)
     if done.assignments:
         from collidekit.evaluation.assignment import measure_assignments
-        from collidekit.tasks.assignment import assignment_table
+        from collidekit.tasks.tables import assignment_table
 
         if found := measure_assignments(done.predictions, done.assignments):
             console.print(assignment_table(found))

@@ -1,0 +1,88 @@
+"""The folder of a bundle: it is read only where it is as it was written."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from collidekit.errors import CollidekitError
+from collidekit.runtime.schema import FORMAT, SCHEMA, Graph, Schema
+from collidekit.sealed import read_sealed
+
+REMEDY = "copy the bundle again, or export the model again"
+LAYOUT = "generic"
+"""The layout of the graphs that collidekit itself runs."""
+
+
+def is_bundle(name: str | Path) -> bool:
+    """Return whether a folder is a bundle."""
+    try:
+        return (Path(name) / SCHEMA).is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
+def all_bundles(names: Sequence[str]) -> bool:
+    """Return whether the models of these names are bundles; CollidekitError where only some of them are."""
+    are = [is_bundle(name) for name in names]
+    if any(are) and not all(are):
+        other = names[are.index(False)]
+        raise CollidekitError(
+            f"{other}: is no bundle, and {names[are.index(True)]} is one; an ensemble is of bundles alone, or of checkpoints alone"
+        )
+    return all(are)
+
+
+def read_schema(folder: Path) -> Schema:
+    """Return what a bundle says of itself; CollidekitError where it is damaged, or of another version or layout."""
+    path = folder / SCHEMA
+    if not folder.is_dir():
+        raise CollidekitError(f"{folder}: there is no such bundle; name the folder with {SCHEMA} in it")
+    if not path.is_file():
+        raise CollidekitError(f"{folder}: is no bundle: it has no {SCHEMA}")
+    content = read_sealed(path, REMEDY, always=True)
+    _check_format(folder, content.get("format"))
+    try:
+        found = Schema.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CollidekitError(
+            f"{path}: is of another version of collidekit ({place}: {first['msg']}); {REMEDY}"
+        ) from None
+    if found.layout != LAYOUT:
+        raise CollidekitError(
+            f"{folder}: its graphs have the layout {found.layout!r}, which only its own framework can run; collidekit runs the layout "
+            f"{LAYOUT!r}: export the model with that one"
+        )
+    if not found.graphs:
+        raise CollidekitError(f"{path}: names no graph; {REMEDY}")
+    return found
+
+
+def _check_format(folder: Path, form: Any) -> None:
+    if not isinstance(form, int):
+        raise CollidekitError(f"{folder / SCHEMA}: does not say its format; {REMEDY}")
+    if form > FORMAT:
+        raise CollidekitError(
+            f"{folder}: is of a newer version of collidekit (format {form}, this version reads {FORMAT}); install a newer "
+            "collidekit"
+        )
+
+
+def read_graph(folder: Path, graph: Graph) -> bytes:
+    """Return the content of a graph, whose size and checksum are those of the schema."""
+    path = folder / graph.file
+    if path.parent != folder or not path.is_file():
+        raise CollidekitError(f"{path}: is missing; {REMEDY}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CollidekitError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error
+    if len(content) != graph.bytes:
+        raise CollidekitError(f"{path}: is damaged: it has {len(content):,} bytes, not {graph.bytes:,}; {REMEDY}")
+    if hashlib.sha256(content).hexdigest() != graph.sha256:
+        raise CollidekitError(f"{path}: is damaged or was changed: it does not have its checksum; {REMEDY}")
+    return content
