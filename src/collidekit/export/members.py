@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
-from collidekit.training.checkpoint import Checkpoint, check_same_inputs
+from collidekit.training.checkpoint import Checkpoint
 
 
 def fold_of_member(checkpoint: Checkpoint) -> Folds | None:

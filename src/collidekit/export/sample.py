@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from attrs import frozen
 
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
@@ -16,7 +17,7 @@ from collidekit.errors import CollidekitError
 from collidekit.export.cases import Array
 from collidekit.export.members import in_order
 from collidekit.inference.calibrated import calibrated as at_temperature
-from collidekit.inference.ensemble import combine
+from collidekit.inference.combination import combine
 from collidekit.inference.predict import predict_each
 from collidekit.inference.predictions import Predictions
 from collidekit.inference.seen import content_of_paths
@@ -24,7 +25,7 @@ from collidekit.progress import counting
 from collidekit.readers import expand, open_file
 from collidekit.readers.base import Reader
 from collidekit.shipped import find_analysis, load_plan, shipped_analyses
-from collidekit.training.checkpoint import Checkpoint, check_same_inputs
+from collidekit.training.checkpoint import Checkpoint
 
 ROWS = 20_000
 BLOCKS = 16

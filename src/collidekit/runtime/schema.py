@@ -57,6 +57,8 @@ class TensorOut(Part):
     dtype: str = "float32"
     unit: str = ""
     meaning: str = ""
+    scale: float = 1.0
+    """What differences are relative to where the value itself is smaller: of estimates their spread, else 1."""
 
 
 class Tensor(Part):
