@@ -12,6 +12,7 @@ from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import pack
+from collidekit.models.padded import Padded, PaddedInput
 
 CANDIDATES = (64, 32, 32, 8)
 SIZES = {"neutral": (32, 16, 4)}
@@ -19,6 +20,8 @@ SIZES = {"neutral": (32, 16, 4)}
 RECURRENT = {"neutral": 50, "vertices": 50}
 """Units of the recurrent layer of collections of these names; all others have 150."""
 EPS = 1e-3
+SHUT = -1e3
+"""What shuts a gate of an LSTM: the sigmoid of it is 0 in any precision."""
 
 
 class DeepJet(Network):
@@ -94,6 +97,17 @@ class DeepJet(Network):
             row = self.dense(together)
             return Embedding(self.output(row), row, embedded)
 
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        embedded: dict[str, Tensor] = {}
+        read: list[Tensor] = []
+        if self.flat_norm is not None:
+            read.append(self.flat_norm(torch.cat([inputs[name] for name in self.groups], dim=1)))  # type: ignore[misc]
+        for name in self.collections:
+            state, embedded[name] = self.branches[name].padded(inputs[name])  # type: ignore[operator]
+            read.append(state)  # (N, H)
+        row = self.dense(torch.cat(read, dim=1))
+        return Embedding(self.output(row), row, embedded)
+
 
 class DeepJetHLT(DeepJet):
     """DeepJet at the size that b-hive trains for the high-level trigger: a dense layer more, and no flat groups.
@@ -134,6 +148,11 @@ class Branch(nn.Module):
         states = last_states(self.recurrent, candidates, offsets)
         return self.dropout(self.norm(states)), candidates
 
+    def padded(self, entry: Padded) -> tuple[Tensor, Tensor]:
+        """The same of a block: (N, H) and (N, L, C)."""
+        candidates = self.layers(entry.values)
+        return self.norm(padded_last_states(self.recurrent, candidates, entry)), candidates
+
 
 def last_states(recurrent: nn.LSTM, values: Tensor, offsets: Tensor) -> Tensor:
     """The LSTM's state (N, H) after each row of ragged values (T, F), read from its last constituent to its first.
@@ -152,6 +171,25 @@ def last_states(recurrent: nn.LSTM, values: Tensor, offsets: Tensor) -> Tensor:
             last = block.mask.sum(dim=1) - 1
             states.append(output[torch.arange(len(last), device=last.device), last])  # (n, H)
     return packing.restore(torch.cat(states))
+
+
+def padded_last_states(recurrent: nn.LSTM, values: Tensor, entry: Padded) -> Tensor:
+    """What ``last_states`` gives (N, H), of a block (N, L, F): it is read from its last slot, so that padding comes first.
+
+    A flag of padding among the inputs shuts the gates of input, memory and output, which keeps the state at 0 until
+    the last constituent of the row comes. There is a row of padding more: onnxruntime's LSTM aborts the process where it
+    gets no row.
+    """
+    weights, of_state, *biases = recurrent.parameters()
+    size = recurrent.hidden_size
+    gates = weights.new_tensor([SHUT, SHUT, 0.0, SHUT])  # torch's order: input, forget, cell, output
+    of_padding = gates[:, None].expand(-1, size).reshape(-1, 1)
+    steps = torch.cat([values * entry.there, 1 - entry.there], dim=2).flip(1)
+    steps = nn.functional.pad(steps, (0, 0, 0, 0, 0, 1))
+    nothing = steps.new_zeros(1, steps.shape[0], size)
+    parameters = [torch.cat([weights, of_padding], dim=1), of_state, *biases]
+    _, state, _ = torch.lstm(steps, (nothing, nothing), parameters, True, 1, 0.0, False, False, True)
+    return state[0, :-1]
 
 
 def _few_shapes(dense: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.edge_means import edge_means
 from collidekit.models.layers import whole_blocks
-from collidekit.models.neighbours import Graph
+from collidekit.models.neighbours import Graph, PaddedNeighbours
 
 
 class EdgeConv(nn.Module):
@@ -39,6 +39,16 @@ class EdgeConv(nn.Module):
             shortcut = self.shortcut(values)
         means = edge_means(own, other, graph, list(self.norms), later)  # type: ignore[arg-type]
         return torch.relu(shortcut + means)
+
+    def padded(self, values: Tensor, neighbours: PaddedNeighbours) -> Tensor:
+        """Constituents of a block (N, L, F) -> (N, L, size)."""
+        centre, difference = self.layers[0].weight.chunk(2, dim=1)  # type: ignore[operator]
+        own = nn.functional.linear(values, centre - difference)
+        edges = own[:, :, None] + neighbours.take(nn.functional.linear(values, difference))  # (N, L, k, C)
+        edges = torch.relu(self.norms[0](edges))
+        for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
+            edges = torch.relu(norm(layer(edges)))
+        return torch.relu(self.shortcut(values) + neighbours.mean(edges))
 
 
 def _linear(values: Tensor, weight: Tensor) -> Tensor:

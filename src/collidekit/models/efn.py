@@ -11,6 +11,7 @@ from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp, segment_sum, whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
+from collidekit.models.padded import Padded, PaddedInput
 
 
 class EFN(Network):
@@ -69,6 +70,18 @@ class EFN(Network):
             row = self.f(together)
             return Embedding(self.output(row), row, embedded)
 
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        latent: list[Tensor] = []
+        embedded: dict[str, Tensor] = {}
+        for name in self.used:
+            entry = inputs[name]
+            assert isinstance(entry, Padded)
+            embedded[name] = self.phi[name](entry.coordinates)  # (N, L, phi[-1])
+            latent.append((embedded[name] * padded_pt_fractions(entry)).sum(dim=1))
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        row = self.f(torch.cat([*latent, *flat], dim=1))
+        return Embedding(self.output(row), row, embedded)
+
 
 def pt_fractions(constituents: Ragged) -> Tensor:
     """z_i = pT_i / sum_j pT_j (T, 1) over the constituents of each row."""
@@ -76,6 +89,12 @@ def pt_fractions(constituents: Ragged) -> Tensor:
     pt = torch.hypot(momenta[:, :1], momenta[:, 1:2])
     totals = segment_sum(pt, constituents.offsets)  # (N, 1)
     return pt / totals.clamp(min=torch.finfo(totals.dtype).tiny).index_select(0, constituents.rows)
+
+
+def padded_pt_fractions(entry: Padded) -> Tensor:
+    """The z_i of ``pt_fractions`` (N, L, 1), 0 in empty slots; the squares of large momenta need double precision."""
+    pt = entry.momenta[..., :2].double().square().sum(dim=2, keepdim=True).sqrt().to(entry.data.dtype) * entry.there
+    return pt / pt.sum(dim=1, keepdim=True).clamp(min=torch.finfo(pt.dtype).tiny)
 
 
 def _is_complete(entry: object) -> bool:

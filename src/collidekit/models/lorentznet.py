@@ -5,6 +5,7 @@ boosted or turned has the same score. With the two beams as further constituents
 only to turns about the beam.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,10 +16,11 @@ from torch.utils.checkpoint import checkpoint
 from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.models.constituent_layers import BatchNorm
+from collidekit.models.constituent_layers import BatchNorm, scale_and_shift
 from collidekit.models.layers import segment_sum
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import Block
+from collidekit.models.padded import Padded, PaddedInput, apart, masked_mean, side_by_side
 from collidekit.models.pair_norm import mean_and_variance, pair_sums
 from collidekit.models.sets import Sets, leading, spread_leading
 
@@ -88,6 +90,25 @@ class LorentzNet(Network):
             embedded[name] = spread_leading(own, entry, self.first) if self.first else own
         return Embedding(self.output(row), row, embedded)
 
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        entries: dict[str, Padded] = {name: inputs[name] for name in self.used}  # type: ignore[misc]
+        used = {name: entry.leading(self.first) if self.first else entry for name, entry in entries.items()}
+        members = [self._describe(entry, self.columns[name]) for name, entry in used.items()]
+        data, mask = side_by_side(list(used.values()), members)
+        if self.beams:
+            beams = self._beam_vectors(data).expand(data.shape[0], -1, -1)
+            data = torch.cat([data, beams], dim=1)
+            mask = torch.cat([mask, beams[..., 3] > 0], dim=1)
+        x, scalars = data[..., :4].double(), data[..., 4:]
+        h = self.embedding(scalars)
+        for layer in self.layers:
+            h, x = layer.padded(h, x, scalars, mask)  # type: ignore[operator]
+        row = self.graph(masked_mean(h, mask))
+        embedded = apart(h * mask[..., None].to(h.dtype), used)
+        if self.first:
+            embedded = {name: _with_zeros(own, entries[name], self.first) for name, own in embedded.items()}
+        return Embedding(self.output(row), row, embedded)
+
     def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Sets]:
         """The rows (N, width), the scalars (T, width) of all members, and how these are sorted."""
         members = {name: self._member(inputs[name], self.columns[name]) for name in self.used}
@@ -108,19 +129,26 @@ class LorentzNet(Network):
         """px, py, pz, E and the scalars of each constituent (T, 4 + S)."""
         assert isinstance(entry, Ragged)
         entry = leading(entry, self.first) if self.first else entry
+        return Ragged(self._describe(entry, columns), entry.offsets, 0)
+
+    def _describe(self, entry: Ragged | Padded, columns: list[int]) -> Tensor:
+        """px, py, pz, E and the scalars of each constituent (T, 4 + S), or (N, L, 4 + S) of a block."""
         momenta = entry.momenta / self.unit
-        mass = minkowski(momenta.double()).clamp(min=0).sqrt()[:, None]
-        named = F.pad(entry.values, (0, 1))[:, columns]  # a feature that the collection does not have is 0
-        flags = [torch.zeros_like(momenta[:, :1])] * self.beams
-        return Ragged(torch.cat([momenta, psi(mass).to(momenta), *flags, named], dim=1), entry.offsets, 0)
+        mass = minkowski(momenta.double()).clamp(min=0).sqrt()[..., None]
+        flags = [torch.zeros_like(momenta[..., :1])] * self.beams
+        padded = F.pad(entry.values, (0, 1))  # a feature that the collection does not have is 0
+        named = [padded[..., column : column + 1] for column in columns]
+        return torch.cat([momenta, psi(mass).to(momenta), *flags, *named], dim=-1)
 
     def _beams(self, like: Ragged) -> Ragged:
         """Two vectors of unit mass along the beam for each row."""
-        rows = len(like)
-        beams = like.data.new_zeros(2, like.data.shape[1])
-        beams[:, 2] = beams.new_tensor([1.0, -1.0])
-        beams[:, 3], beams[:, 4], beams[:, 5] = 2**0.5, psi(beams.new_ones(())), 1.0
+        rows, beams = len(like), self._beam_vectors(like.data)
         return Ragged(beams.repeat(rows, 1), torch.arange(rows + 1, device=beams.device) * 2, 0)
+
+    def _beam_vectors(self, like: Tensor) -> Tensor:
+        """Both beams (2, 4 + S), as ``_describe`` describes constituents."""
+        vectors = [[0.0, 0.0, z, 2**0.5, math.log(2), 1.0] for z in (1.0, -1.0)]  # psi(1) = log 2
+        return F.pad(like.new_tensor(vectors), (0, self.embedding.in_features - 2))
 
 
 class LorentzNetSmall(LorentzNet):
@@ -140,6 +168,12 @@ class LorentzNetSmall(LorentzNet):
         unit: float = 20.0,
     ) -> None:
         super().__init__(inputs, outputs, width, layers, dropout, step, beams, scalars, first, unit)
+
+
+def _with_zeros(values: Tensor, entry: Padded, number: int) -> Tensor:
+    """Values (N, L', F) of the first ``number`` slots, with zeros for the further ones (N, L, F)."""
+    missing = torch.zeros_like(entry.data[:, number:, :1]).expand(-1, -1, values.shape[2])
+    return torch.cat([values, missing], dim=1)
 
 
 def _columns(entry: Collection, scalars: Sequence[str]) -> list[int]:
@@ -205,6 +239,17 @@ class Layer(nn.Module):
         h = h + self.phi_h(torch.cat([h, torch.cat(sums).to(h), scalars], dim=1))
         return h, x if self.last else x + self.step * torch.cat(moves)
 
+    def padded(self, h: Tensor, x: Tensor, scalars: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of blocks (N, L, width) and (N, L, 4), for evaluation."""
+        width = h.shape[2]
+        of_i, of_j, of_pair = self.edge.weight.split([width, width, 2], dim=1)  # type: ignore[no-untyped-call]
+        scale, shift = scale_and_shift(self.edge_norm)
+        pair = _pair_products(x, _others(mask)).to(h.dtype)
+        a, b, c = h @ of_i.T * scale + shift, h @ of_j.T * scale, of_pair * scale[:, None]
+        total, move = self._messages(c, a, b, pair, x, mask)
+        h = h + self.phi_h(torch.cat([h, total, scalars], dim=2))
+        return h, x if self.last else x + self.step * move
+
     def _norm(self, a: Tensor, b: Tensor, pairs: list[Tensor], weight: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
         """The batch norm of the edges as a factor and a shift (width,)."""
         norm = self.edge_norm
@@ -229,25 +274,30 @@ class Layer(nn.Module):
         m = F.relu(self.message(F.relu(a[:, :, None] + b[:, None] + pair @ c.T)))  # (n, L, L, width)
         other = _others(mask).to(m.dtype)  # (n, L, L, 1)
         weight = self.phi_m(m).sigmoid() * other
-        total = (weight.transpose(2, 3) @ m).squeeze(2)
+        total = (weight.transpose(2, 3) @ m)[:, :, 0]
         if self.last:
             return total, x  # it is not moved
-        factor = (self.phi_x(m) * other).squeeze(3).to(x.dtype)  # (n, L, L)
+        factor = (self.phi_x(m) * other)[..., 0].to(x.dtype)  # (n, L, L)
         number = (mask.sum(dim=1) - 1).clamp(min=1)[:, None, None]
         return total, (factor.sum(dim=2, keepdim=True) * x - factor @ x) / number
 
 
 def _others(mask: Tensor) -> Tensor:
     """Which pairs (n, L, L, 1) are of two different constituents."""
-    length = mask.shape[1]
-    different = ~torch.eye(length, dtype=torch.bool, device=mask.device)
+    places = torch.arange(mask.shape[1], device=mask.device)
+    different = places[:, None] != places
     return (mask[:, :, None] & mask[:, None] & different)[..., None]
 
 
 def _products(x: Tensor, block: Block) -> Tensor:
     """psi of |x_i - x_j|^2 and of <x_i, x_j> (n, L, L, 2); 0 where there is no pair."""
+    return _pair_products(x, _others(block.mask))
+
+
+def _pair_products(x: Tensor, others: Tensor) -> Tensor:
+    """As ``_products``, where ``others`` (n, L, L, 1) says which pairs there are."""
     flipped = x * x.new_tensor([-1.0, -1.0, -1.0, 1.0])
     inner = flipped @ x.transpose(1, 2)
-    own = inner.diagonal(dim1=1, dim2=2)
+    own = (flipped * x).sum(dim=2)
     norm = own[:, :, None] + own[:, None] - 2 * inner
-    return psi(torch.stack([norm, inner], dim=3)) * _others(block.mask)
+    return psi(torch.stack([norm, inner], dim=3)) * others

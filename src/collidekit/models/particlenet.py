@@ -12,8 +12,9 @@ from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.edge_conv import EdgeConv
 from collidekit.models.layers import mlp, segment_sum
 from collidekit.models.named_modules import NamedModules
-from collidekit.models.neighbours import Cloud
+from collidekit.models.neighbours import Cloud, PaddedNeighbours
 from collidekit.models.network import Embedding, Inputs, Network
+from collidekit.models.padded import Padded, PaddedInput, apart, masked_mean, side_by_side
 
 
 class ParticleNet(Network):
@@ -84,6 +85,23 @@ class ParticleNet(Network):
         sizes = [len(constituents.values) for constituents in self._ragged(inputs)]
         parts = restored.split(sizes)  # type: ignore[no-untyped-call]
         return Embedding(outputs, row, dict(zip(self.collections, parts, strict=True)))
+
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        entries: dict[str, Padded] = {name: inputs[name] for name in self.collections}  # type: ignore[misc]
+        collections, embed = list(entries.values()), self.embeddings
+        own = [embed[name](entry.values) if embed else entry.values for name, entry in entries.items()]
+        values, mask = side_by_side(collections, own)
+        values, points = self.norm(values), torch.cat([entry.coordinates for entry in collections], dim=1)
+        levels = []
+        for block in self.blocks:
+            values = block.padded(values, PaddedNeighbours.nearest(points, mask, self.k))  # type: ignore[operator]
+            points = values
+            levels.append(values)
+        if self.fusion is not None:
+            values = self.fusion(torch.cat(levels, dim=2))
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        row = self.dense(torch.cat([masked_mean(values, mask), *flat], dim=1))
+        return Embedding(self.output(row), row, apart(values, entries))
 
     def _ragged(self, inputs: dict[str, Input]) -> list[Ragged]:
         return [entry for name in self.collections if isinstance(entry := inputs[name], Ragged)]

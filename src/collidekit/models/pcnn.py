@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from collidekit.dataset.batch import Input, Ragged
@@ -13,6 +14,7 @@ from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.layers import mlp, segment_sum
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
+from collidekit.models.padded import Padded, PaddedInput, masked_mean
 
 
 class PCNN(Network):
@@ -60,6 +62,12 @@ class PCNN(Network):
             row = self.dense(together)
             return Embedding(self.output(row), row, {})
 
+    def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
+        pooled = [self.towers[name].padded(inputs[name]) for name in self.collections]  # type: ignore[operator]
+        flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
+        row = self.dense(torch.cat([*pooled, *flat], dim=1))
+        return Embedding(self.output(row), row, {})
+
 
 class Tower(nn.Module):
     """Ragged values (T, F) -> the average over what is left of the constituents of each row (N, C)."""
@@ -77,6 +85,13 @@ class Tower(nn.Module):
         for unit in self.units:
             values, offsets = unit(values, offsets)
         return segment_sum(values, offsets) / offsets.diff().clamp(min=1)[:, None]
+
+    def padded(self, entry: Padded) -> Tensor:
+        """The same (N, C) of a block."""
+        values, mask = self.first.padded(entry.values, entry.mask), entry.mask
+        for unit in self.units:
+            values, mask = unit.padded(values, mask)  # type: ignore[operator]
+        return masked_mean(values, mask)
 
 
 class Unit(nn.Module):
@@ -97,6 +112,13 @@ class Unit(nn.Module):
         values = values if kept is None else values.index_select(0, kept)
         return self.shortcut(values) + wide, shorter
 
+    def padded(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of a block (N, L, C), whose empty slots are 0, and its mask (N, L)."""
+        step = 2 if self.halve else 1
+        shorter = mask[:, ::step]
+        wide = self.two.padded(self.one.padded(values, shorter, step), shorter)
+        return self.shortcut(values[:, ::step]) + wide, shorter
+
 
 class Convolution(nn.Module):
     """A convolution of kernel 3 along each row, batch normalisation and ReLU; the normalisation has the bias."""
@@ -112,6 +134,13 @@ class Convolution(nn.Module):
         if kept is not None:
             windows = windows.index_select(0, kept)
         return torch.relu(self.norm(self.linear(windows)))
+
+    def padded(self, values: Tensor, mask: Tensor, step: int = 1) -> Tensor:
+        """The same of every ``step``-th slot of a block (N, L, C), whose empty slots are 0; ``mask`` is that of those slots."""
+        before, after = F.pad(values, (0, 0, 1, 0))[:, :-1], F.pad(values, (0, 0, 0, 1))[:, 1:]
+        windows = torch.cat([before, values, after], dim=2)[:, ::step]
+        found = torch.relu(self.norm(self.linear(windows)))
+        return found * mask[..., None].to(found.dtype)
 
 
 def every_second(offsets: Tensor) -> tuple[Tensor, Tensor]:
