@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from collidekit.models import neighbours
-from collidekit.models.neighbours import Cloud, Graph
+from collidekit.models.neighbours import Cloud, Graph, PaddedNeighbours
 
 COUNTS = [7, 0, 1, 9, 2, 7, 6, 30, 3]
 
@@ -76,3 +76,26 @@ def test_sums_and_degrees_are_those_of_the_edges() -> None:
         assert leaving[i] == len(chosen)
         assert coming[i] == sum(i in others for others in found.values())
         torch.testing.assert_close(sums[i], values[chosen].sum(0))
+
+
+@pytest.mark.parametrize("k", [1, 6, 50])
+@pytest.mark.parametrize("kind", ["random", "far", "grid", "same"])
+def test_blocks_have_the_neighbours_of_rows(k: int, kind: str) -> None:
+    """The padded form finds the same, in the same order, among ties too and wherever the constituents stand in a row."""
+    generator = torch.Generator().manual_seed(1)
+    points = torch.randn(sum(COUNTS), 3, generator=generator)
+    points = {"random": points, "far": points + 1e4, "grid": points.round(), "same": 0 * points}[kind]
+    cloud, graph, _ = search(COUNTS, points, k)
+    order = cloud.packing.constituents.tolist()
+    wanted = {order[i]: [order[j] for j in chosen] for i, chosen in each(graph).items()}
+    mask = torch.zeros(len(COUNTS), 40, dtype=torch.bool)
+    for row, count in enumerate(COUNTS):  # with gaps, as where collections stand side by side
+        mask[row, torch.randperm(40, generator=generator)[:count]] = True
+    block = torch.zeros(*mask.shape, 3).masked_scatter(mask[..., None], points)
+    number = torch.full(mask.shape, -1).masked_scatter(mask, torch.arange(len(points)))
+    found = PaddedNeighbours.nearest(block, mask, k)
+    taken = found.take(number[..., None])[..., 0]  # (N, L, k)
+    chosen = {
+        int(number[row, i]): taken[row, i, : int(found.there[row].sum())].tolist() for row, i in mask.nonzero().tolist()
+    }
+    assert {i: others for i, others in chosen.items() if others} == wanted
