@@ -7,7 +7,7 @@ import pytest
 import torch
 import toys
 from attrs import evolve
-from blocks import ANALYSIS, COUNTS, LIMIT, in_slots, make_batch, make_inputs, make_tagger, pad, without
+from blocks import ANALYSIS, COUNTS, LIMIT, MISSING, in_slots, make_batch, make_inputs, make_tagger, pad, without
 from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
@@ -17,8 +17,6 @@ from collidekit.export.graph import TaggerGraph
 from collidekit.models.network import Embedding
 from collidekit.models.registry import NETWORKS
 
-MISSING = {"particle_transformer", "particle_transformer_small", "pair_transformer", "cross_attention"}
-"""These have no padded form yet."""
 PADDED = sorted(set(NETWORKS) - MISSING)
 EVERY = pytest.mark.parametrize("name", PADDED)
 TWO_COLLECTIONS: list[tuple[str, dict[str, Any]]] = [
