@@ -9,6 +9,7 @@ from attrs import asdict, frozen
 from collidekit.evaluation.classification.roc import roc_curve
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
 from collidekit.export.cases import Array
+from collidekit.runtime.schema import Tensor
 
 EQUAL = 1e-6
 """Scores that differ by less from a threshold may lie on either side of it."""
@@ -16,7 +17,7 @@ EQUAL = 1e-6
 
 @frozen
 class Difference:
-    """Of one column over all rows: relative to the largest of 1 and the value itself."""
+    """Of one column over all rows: relative to the larger of its scale and the value itself."""
 
     column: str
     largest: float
@@ -62,10 +63,11 @@ def compare(
     labels: Array,
     weights: Array,
     classes: Sequence[str],
+    scales: Mapping[str, float],
 ) -> Agreement:
     """Compare columns (N,) or (N, L) of the checkpoint with those of the graph; columns that a layout lacks are left out."""
     names = [name for name in wanted if name in found]
-    differences = tuple(difference(name, wanted[name], found[name]) for name in names)
+    differences = tuple(difference(name, wanted[name], found[name], scales.get(name, 1.0)) for name in names)
     sides, auc = [], {}
     for entry in points:
         name = entry.discriminator
@@ -85,10 +87,46 @@ def compare(
     return Agreement(len(next(iter(wanted.values()))), differences, tuple(sides), auc)  # type: ignore[arg-type]
 
 
-def difference(name: str, wanted: Array, found: Array) -> Difference:
+def scale_of(values: Array) -> float:
+    """Return what differences of an estimate (N,) are relative to: half the range of its 16th to 84th percentile, 1 where it is 0."""
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [16, 84]) if len(finite) else (0.0, 0.0)
+    return float(high - low) / 2 or 1.0
+
+
+def scales_of_columns(columns: Sequence[str], values: Mapping[str, Array]) -> dict[str, float]:
+    """Return the scale of each column ``pred_<value>...`` from the estimates (N,) of the values; all other columns have 1."""
+    scales = {}
+    for column in columns:
+        of = [value for value in values if column == f"pred_{value}" or column.startswith(f"pred_{value}_")]
+        if of:
+            scales[column] = scale_of(values[max(of, key=len)])
+    return scales
+
+
+def scales_of_outputs(
+    scales: Mapping[str, float], places: Mapping[str, tuple[str, int]], outputs: Sequence[Tensor]
+) -> dict[str, float | list[float]]:
+    """Return the scales of the outputs of a layout, from those of columns and the places where these stand."""
+    found: dict[str, float | list[float]] = {}
+    for output in outputs:
+        own = {
+            place: scales[column]
+            for column, (name, place) in places.items()
+            if name == output.name and column in scales
+        }
+        size = output.shape[-1] if output.shape else 1
+        if own and isinstance(size, int) and size > 1:
+            found[output.name] = [own.get(place, 1.0) for place in range(size)]
+        elif own:
+            found[output.name] = max(own.values())
+    return found
+
+
+def difference(name: str, wanted: Array, found: Array, scale: float = 1.0) -> Difference:
     """Return the difference of one column."""
     a, b = wanted.astype(np.float64), found.astype(np.float64)
-    apart = np.abs(a - b) / np.maximum(np.abs(a), 1.0)
+    apart = np.abs(a - b) / np.maximum(np.abs(a), scale)
     apart = np.where(np.isnan(a) & np.isnan(b) | (a == b), 0.0, np.nan_to_num(apart, nan=np.inf))
     per_row = apart.reshape(len(apart), -1).max(axis=1, initial=0.0)
     if not len(per_row):

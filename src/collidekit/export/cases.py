@@ -114,6 +114,12 @@ def _spoiled(values: Array, column: Any, value: float) -> Array:
     return changed
 
 
+def has_equal_constituents(row: Row) -> bool:
+    """Return whether two constituents of a collection have the same values."""
+    collections = [values for values in row.values.values() if values.ndim == 2]
+    return any(len(np.unique(values, axis=0)) < len(values) for values in collections)
+
+
 def batch_of(rows: Sequence[Row], analysis: Analysis) -> Batch:
     """Return the rows as a batch, as a construction would give it: without constituents beyond the limit, truth unknown."""
     number = len(rows)

@@ -34,6 +34,7 @@ class TaggerGraph(nn.Module):
         self.analysis = analysis
         self.flows = {name: head for name, head in self.tagger.regressions.items() if isinstance(head, FlowHead)}
         _check_names(self.input_names)
+        self.eval()
 
     @property
     def input_names(self) -> list[str]:

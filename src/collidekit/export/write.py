@@ -14,7 +14,7 @@ from attrs import Factory, frozen
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.working_point_files import write_working_points
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints, working_points
-from collidekit.export.agreement import Agreement, compare
+from collidekit.export.agreement import Agreement, compare, scales_of_columns, scales_of_outputs
 from collidekit.export.cases import Array, Row, generic_arrays, rows_of
 from collidekit.export.describe import apply_to, describe, trained_on
 from collidekit.export.expected import expected, noise_of
@@ -129,7 +129,9 @@ def write_bundle(
                 "operators": tuple(sorted(operators)),
             }
         )
-        found, left_out = _check(staging, members, layouts, sessions, rows, sample, points)
+        scales = scales_of_columns(shown.graph.output_names, predictions.values)
+        schema = schema.model_copy(update={"scales": scales_of_outputs(scales, places, outputs)})
+        found, left_out = _check(staging, members, layouts, sessions, rows, sample, points, scales)
         write_calls(staging / CALLS, list(members.values()), list(layouts.values()), rows, schema.invariant)
         _write_beside(staging, schema, shown, points, found)
         verify(staging)
@@ -243,6 +245,7 @@ def _check(
     rows: Sequence[Row],
     sample: Sample,
     points: Sequence[DiscriminatorPoints],
+    scales: Mapping[str, float],
 ) -> tuple[Agreement, tuple[str, ...]]:
     """Compare the graphs with the checkpoints on all rows, and write golden and real rows; an error where they do not agree."""
     analysis = next(iter(members.values())).analysis
@@ -265,7 +268,7 @@ def _check(
         {name: values[back] for name, values in joined(parts).items()} for parts in (wanted, found)
     )
     labels, weights = sample.predictions.labels, sample.predictions.weights
-    agreement = compare(wanted_all, found_all, points, labels, weights, list(analysis.classes))
+    agreement = compare(wanted_all, found_all, points, labels, weights, list(analysis.classes), scales)
     _require_agreement(agreement)
     left_out = write_golden(staging / GOLDEN, list(members.values()), list(layouts.values()), rows)
     write_real(staging / REAL, list(members.values()), list(layouts.values()), rows, sample)

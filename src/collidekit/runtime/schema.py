@@ -57,8 +57,6 @@ class TensorOut(Part):
     dtype: str = "float32"
     unit: str = ""
     meaning: str = ""
-    scale: float = 1.0
-    """What differences are relative to where the value itself is smaller: of estimates their spread, else 1."""
 
 
 class Tensor(Part):
@@ -107,6 +105,9 @@ class Schema(Part):
     """The ONNX operators that the graphs use, by name."""
     batched: bool = True
     """Whether a graph takes many rows at once; else one row a call."""
+    scales: dict[str, float | list[float]] = {}
+    """Of outputs of the graphs, or of each number of a row in them: differences are relative to this where the value is smaller. Of
+    estimates it is their spread; all others have 1."""
     invariant: tuple[str, ...] = ()
     """The collections whose constituents may come in any order: no column of a row changes, as was measured on real rows."""
     graphs: tuple[Graph, ...] = ()

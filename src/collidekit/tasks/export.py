@@ -148,12 +148,13 @@ def show_exported(made: Exported, console: Console) -> None:
 
 
 def agreement_table(agreement: Agreement) -> Table:
-    """The differences of each column, and the AUC of each discriminator in both forms."""
+    """The differences of each column, and where there are discriminators their AUC in both forms."""
     table = Table(title=f"Graph and checkpoint on {agreement.rows:,} real rows", title_justify="left")
-    for heading in ("column", "largest difference", "mean", "AUC, checkpoint", "AUC, graph"):
-        table.add_column(heading, justify="left" if heading == "column" else "right")
+    headings = ["column", "largest difference", "mean"] + ["AUC, checkpoint", "AUC, graph"] * bool(agreement.auc)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "column" else "right", overflow="fold")
     for one in agreement.differences:
         pair = agreement.auc.get(one.column)
-        cells = [f"{value:.7f}" for value in pair] if pair else ["", ""]
+        cells = [f"{value:.7f}" for value in pair] if pair else []
         table.add_row(literal(one.column), f"{one.largest:.1e}", f"{one.mean:.1e}", *cells)
     return table

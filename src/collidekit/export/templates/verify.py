@@ -11,7 +11,7 @@ import onnxruntime as ort
 # fmt: off
 FORMAT, ROWS, NEAR, AUC_LOSS = 1, ("golden.npz", "calls.npz", "rows.npz"), 1e-6, 0.05
 LEVELS = ("DISABLE_ALL", "ENABLE_BASIC", "ENABLE_EXTENDED", "ENABLE_ALL")
-LIMITS = {"float32": (1e-5, 1e-5), "float16": (0.1, 5e-3), "int8": (2, 0.1)}  # largest and mean |difference| / max(1, |value|)
+LIMITS = {"float32": (1e-5, 1e-5), "float16": (0.1, 5e-3), "int8": (2, 0.1)}  # largest and mean |difference| / max(scale, |value|)
 
 def read(path):  # arrays, and of each case name, inputs, and outputs by graph: those of the layout where it is not generic
     arrays = dict(np.load(path).items())
@@ -31,14 +31,14 @@ def triples(session, cases, graph):  # (name, outputs wanted, outputs found) of 
     for case, given, wanted in (one for one in cases if str(graph) in one[2]):
         yield case, wanted[str(graph)], dict(zip((t.name for t in session.get_outputs()), session.run(None, given), strict=True))
 
-def numbers(path, cases, graph, limits, *how):  # what is found may be longer than what is wanted, but along the first axis
+def numbers(path, cases, graph, limits, scales, *how):  # what is found may be longer than what is wanted, but along the first axis
     worst, total, count = (0.0, ""), 0.0, 0
     for where, wanted, found in triples(load(path, *how), cases, graph):
         for name, a in wanted.items():
             b = found[name][tuple(slice(n if k else None) for k, n in enumerate(a.shape))]
             assert a.shape == b.shape, f"{name} of {where} has shape {found[name].shape}, wanted {a.shape}"
             with np.errstate(all="ignore"):
-                apart = np.nan_to_num(np.abs(a - b.astype(float)) / np.maximum(np.abs(a.astype(float)), 1), nan=np.inf)
+                apart = np.nan_to_num(np.abs(a - b.astype(float)) / np.maximum(np.abs(a.astype(float)), scales.get(name, 1)), nan=np.inf)
             apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, apart)
             worst = max(worst, (float(apart.max(initial=0)), f" in {name} of {where}"))
             total, count = total + apart.sum(), count + apart.size
@@ -85,7 +85,7 @@ def checks(folder, threads=4):  # yields title, whether it holds, and what was f
     for g, path in enumerate(folder / entry["file"] for entry in schema["graphs"]):
         runs = [(f"golden rows, {level}", golden, level) for level in LEVELS] + [(f"{threads} threads", golden, LEVELS[-1], threads)]
         runs, plan = [*runs, *sorts.items(), ("real rows", rows)], [*plan, (f"{path.name}: tensors", tensors, path, schema)]
-        plan += [(f"{path.name}: {title}", numbers, path, some, g, LIMITS[schema["precision"]], *how) for title, some, *how in runs]
+        plan += [(f"{path.name}: {title}", numbers, path, some, g, LIMITS[schema["precision"]], schema["scales"], *how) for title, some, *how in runs]
     plan += [(n, discriminator, n, folder, schema, real, rows) for n in schema["working_points"] if n in schema["columns"]]
     for title, function, *given in plan:
         try:
