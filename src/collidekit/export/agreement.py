@@ -39,6 +39,22 @@ class Side:
 
 
 @frozen
+class Cost:
+    """What a reduced precision costs, and brings: by the graph in single precision first, then by the reduced one."""
+
+    precision: str
+    rejection: dict[str, tuple[float | None, float | None]]
+    """Of each discriminator: 1 / background efficiency at 50 % signal efficiency, weighted; None where no background passes."""
+    efficiencies: dict[str, dict[str, tuple[float, float, float, float]]]
+    """At each working point of each discriminator: of signal before and after, of background before and after."""
+    size: tuple[int, int]
+    """In bytes, of all graphs."""
+    time_ratio: float
+    """Time per row of the reduced graph over that of the other, a row a call, median of rows."""
+    threads: int
+
+
+@frozen
 class Agreement:
     """Of all rows that were compared."""
 
@@ -47,6 +63,8 @@ class Agreement:
     sides: tuple[Side, ...]
     auc: dict[str, tuple[float, float]]
     """Of each discriminator: by the checkpoint and by the graph."""
+    cost: Cost | None = None
+    """Of a graph that is not in single precision."""
 
     @property
     def largest(self) -> float:

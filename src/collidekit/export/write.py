@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.working_point_files import write_working_points
@@ -25,9 +25,11 @@ from collidekit.export.layouts import find_layout
 from collidekit.export.layouts.base import Layout
 from collidekit.export.members import check_members, in_order
 from collidekit.export.onnx_file import check_opset
+from collidekit.export.precision import CALIBRATION, Precision, reduce
 from collidekit.export.readme import write_readme
+from collidekit.export.reduction import TIMED, Reduction, feeds
 from collidekit.export.sample import Sample
-from collidekit.export.session import joined, open_session, places_of_columns, run_layout
+from collidekit.export.session import joined, open_session, places_of_columns, run_layout, time_ratio
 from collidekit.export.verify import verify
 from collidekit.files import replacing, write_json
 from collidekit.inference.calibrated import required_temperature
@@ -53,6 +55,7 @@ class Options:
     """None: the one of the layout."""
     calibrated: bool = False
     """With the temperature of the checkpoint in the graph."""
+    precision: Precision = "float32"
     of_layout: Mapping[str, str] = Factory(dict)
     """What the layout lets one choose, see docs/export-layouts.md."""
 
@@ -104,14 +107,21 @@ def write_bundle(
     )
     rows = [row for batch in sample.batches for row in rows_of(batch)]
     schema = schema.model_copy(
-        update={"invariant": invariant_collections(shown.graph, rows, first.analysis), "batched": shown.batched}
+        update={
+            "invariant": invariant_collections(shown.graph, rows, first.analysis),
+            "batched": shown.batched,
+            "precision": options.precision,
+        }
     )
     with _staged(folder) as staging:
         graphs, sessions, operators = [], {}, set[str]()
+        whole: dict[str, bytes] = {}
         for number, (member, checkpoint) in enumerate(members.items()):
             file = layouts[member].file_name(number if folds else None)
             with counting(f"Exporting {file}", "graphs", 1) as done:
                 model = _model(layouts[member], schema, checkpoint, folds)
+                whole[member] = model.SerializeToString()
+                model = reduce(model, options.precision, feeds(layouts[member], rows, CALIBRATION))
                 done(1)
             content = model.SerializeToString()
             _write(staging / file, content)
@@ -131,7 +141,13 @@ def write_bundle(
         )
         scales = scales_of_columns(shown.graph.output_names, predictions.values)
         schema = schema.model_copy(update={"scales": scales_of_outputs(scales, places, outputs)})
-        found, left_out = _check(staging, members, layouts, sessions, rows, sample, points, scales)
+        reduction = None
+        if options.precision != "float32":
+            sizes = sum(map(len, whole.values())), sum(graph.bytes for graph in graphs)
+            member = next(iter(members))
+            slowdown = time_ratio(sessions[member], open_session(whole[member]), feeds(shown, rows, TIMED))
+            reduction = Reduction(options.precision, sizes, slowdown)
+        found, left_out = _check(staging, members, layouts, sessions, rows, sample, points, scales, reduction)
         write_calls(staging / CALLS, list(members.values()), list(layouts.values()), rows, schema.invariant)
         _write_beside(staging, schema, shown, points, found)
         verify(staging)
@@ -246,6 +262,7 @@ def _check(
     sample: Sample,
     points: Sequence[DiscriminatorPoints],
     scales: Mapping[str, float],
+    reduction: Reduction | None,
 ) -> tuple[Agreement, tuple[str, ...]]:
     """Compare the graphs with the checkpoints on all rows, and write golden and real rows; an error where they do not agree."""
     analysis = next(iter(members.values())).analysis
@@ -269,7 +286,11 @@ def _check(
     )
     labels, weights = sample.predictions.labels, sample.predictions.weights
     agreement = compare(wanted_all, found_all, points, labels, weights, list(analysis.classes), scales)
-    _require_agreement(agreement)
+    if reduction is None:
+        _require_agreement(agreement)
+    else:
+        cost = reduction.cost(agreement, wanted_all, found_all, points, labels, weights, list(analysis.classes))
+        agreement = evolve(agreement, cost=cost)
     left_out = write_golden(staging / GOLDEN, list(members.values()), list(layouts.values()), rows)
     write_real(staging / REAL, list(members.values()), list(layouts.values()), rows, sample)
     write_json(staging / AGREEMENT, agreement.as_dict())
