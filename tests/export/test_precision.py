@@ -118,5 +118,7 @@ def test_the_rejection_is_that_of_the_roc_curve():
     weights = generator.random(4000) + 0.5
     found = _rejection(scores, signal, ~signal, weights)
     curve = roc_curve(scores, signal, weights)
-    assert found == pytest.approx(1 / np.interp(0.5, curve.signal_efficiencies, curve.background_efficiencies), rel=0.02)
+    assert found == pytest.approx(
+        1 / np.interp(0.5, curve.signal_efficiencies, curve.background_efficiencies), rel=0.02
+    )
     assert _rejection(np.array([1.0, 0.0]), np.array([True, False]), np.array([False, True]), np.ones(2)) is None

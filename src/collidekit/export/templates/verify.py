@@ -11,7 +11,7 @@ import onnxruntime as ort
 # fmt: off
 FORMAT, ROWS, NEAR, AUC_LOSS = 1, ("golden.npz", "calls.npz", "rows.npz"), 1e-6, 0.05
 LEVELS = ("DISABLE_ALL", "ENABLE_BASIC", "ENABLE_EXTENDED", "ENABLE_ALL")
-LIMITS = {"float32": (1e-5, 1e-5), "float16": (0.1, 5e-3), "int8": (np.inf, 0.1)}  # largest and mean |difference| / max(scale, |value|)
+LIMITS = {"float32": (1e-5, 1e-5), "float16": (0.1, 5e-3), "int8": (np.inf, 0.5)}  # largest and mean |difference| / max(scale, |value|)
 
 def read(path):  # arrays, and of each case name, inputs, and outputs by graph: those of the layout where it is not generic
     arrays = dict(np.load(path).items())
