@@ -108,6 +108,9 @@ def export(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="With the temperature that is stored with the model in the graph.")
     ] = False,
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32; float16 or int8, whose card says what they cost.")
+    ] = "float32",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="An option of the layout, such as label.light=u. May be repeated.", metavar="NAME=VALUE",
@@ -139,11 +142,18 @@ def export(
     """
     from rich.console import Console
 
+    from collidekit.export.precision import check_precision
     from collidekit.export.write import Options
     from collidekit.inference.run_folder import with_members
     from collidekit.tasks.export import export_to, layout_options, show_exported
 
-    options = Options(layout=layout, opset=opset, calibrated=calibrated, of_layout=layout_options(settings or []))
+    options = Options(
+        layout=layout,
+        opset=opset,
+        calibrated=calibrated,
+        precision=check_precision(precision),
+        of_layout=layout_options(settings or []),
+    )
     made = export_to(with_members(checkpoint), out, files or [], name, options, rows, analysis, force)
     show_exported(made, Console(soft_wrap=True, highlight=False))
 

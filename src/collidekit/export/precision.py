@@ -24,15 +24,21 @@ LARGEST = 65504.0
 """The largest number of half precision; larger ones become this."""
 
 
+def check_precision(name: str) -> Precision:
+    """Return the precision of a name. Raises CollidekitError where there is none."""
+    for known in get_args(Precision):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    close = did_you_mean(name, PRECISIONS)
+    raise CollidekitError(f"--precision: {name!r} is none of {', '.join(PRECISIONS)}{close}")
+
+
 def reduce(model: Any, precision: str, rows: Sequence[Mapping[str, Array]]) -> Any:
     """Return the model in a precision; ``rows`` are inputs of it, for int8.
 
     Raises CollidekitError for an unknown precision, and for int8 where no row is given or nothing can be quantized.
     """
-    if precision not in PRECISIONS:
-        close = did_you_mean(precision, PRECISIONS)
-        raise CollidekitError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}{close}")
-    if precision == "float32":
+    if check_precision(precision) == "float32":
         return model
     return half(model) if precision == "float16" else quantized(model, rows)
 

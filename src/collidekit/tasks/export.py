@@ -13,6 +13,7 @@ from collidekit.errors import CollidekitError
 from collidekit.export.agreement import Agreement
 from collidekit.export.layouts import LAYOUTS
 from collidekit.export.onnx_file import check_opset
+from collidekit.export.precision import PRECISIONS, check_precision
 from collidekit.export.sample import ROWS, read_sample
 from collidekit.export.write import Exported, Options, check_request, write_bundle
 from collidekit.inference.ensemble import load_members
@@ -33,6 +34,11 @@ class ExportTask(PredictionTask):
         default=(), description="options of the layout as NAME=VALUE, with commas between them: label.light=u"
     )
     opset = luigi.IntParameter(default=0, description="ONNX opset, 17 to 20; 0: that of the layout")
+    precision = luigi.ChoiceParameter(
+        default="float32",
+        choices=list(PRECISIONS),
+        description="float32; float16 or int8, whose card says what they cost",
+    )
     bundle_name = luigi.Parameter(
         default="", description="name of the model in the bundle; default: that of the analysis"
     )
@@ -45,6 +51,7 @@ class ExportTask(PredictionTask):
             "layout": self.layout,
             "options": layout_options([str(one) for one in self.layout_options]),
             "opset": self.opset,
+            "precision": self.precision,
             "name": self.name,
             "rows": self.checked_rows,
         }
@@ -80,6 +87,7 @@ class ExportTask(PredictionTask):
             layout=str(self.layout),
             opset=self.opset or None,
             calibrated=self.calibrated,
+            precision=check_precision(str(self.precision)),
             of_layout=layout_options([str(one) for one in self.layout_options]),
         )
         made = write_bundle(members, sample, self.folder / BUNDLE, self.name, options, force=True)
