@@ -62,7 +62,7 @@ def test_single_precision_is_the_model_itself():
 
 def test_odd_wishes_are_refused():
     model = product(np.eye(2, dtype=np.float32))
-    with pytest.raises(CollidekitError, match=r"precision 'float61' is none of float32, float16, int8"):
+    with pytest.raises(CollidekitError, match=r"'float61' is none of float32, float16, int8"):
         reduce(model, "float61", [])
     with pytest.raises(CollidekitError, match="needs rows"):
         reduce(model, "int8", [])
