@@ -43,6 +43,14 @@ class Verbs(TyperGroup):
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise _stopped(f"{where}{error.strerror or error}") from None
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", "collidekit"):
+                raise
+            raise _stopped(
+                f"this needs {package}, which is not installed here: collidekit-runtime brings only what predicts with a bundle; install "
+                "collidekit itself"
+            ) from None
         except KeyboardInterrupt as stop:
             goes_on = ctx.invoked_subcommand in ("run", "demo")
             next_time = "goes on where it was" if goes_on else "begins again"
