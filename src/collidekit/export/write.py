@@ -269,10 +269,12 @@ def _check(
     wanted: list[dict[str, Array]] = []
     found: list[dict[str, Array]] = []
     order: list[Array] = []
+    lengths = np.array([sum(len(values) for values in row.values.values() if values.ndim == 2) for row in rows])
     with counting("Comparing", "rows", len(rows)) as done:
         for number, (member, checkpoint) in enumerate(members.items()):
             layout, session = layouts[member], sessions[member]
             own = np.flatnonzero(sample.member == number)
+            own = own[np.argsort(lengths[own], kind="stable")]  # so that padding costs little
             for start in range(0, len(own), TOGETHER):
                 part = [rows[i] for i in own[start : start + TOGETHER]]
                 generic = generic_arrays(part, analysis, noise_of(layout.graph, part, analysis))
