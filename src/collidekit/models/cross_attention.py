@@ -115,8 +115,8 @@ class CrossAttention(SetTransformer):
 
     def _encode_padded(self, x: Tensor, mask: Tensor, entries: dict[str, Padded]) -> Tensor:
         sides = [torch.full_like(entry.there[..., 0], float(name in self.query)) for name, entry in entries.items()]
-        registers = torch.tensor([1.0, 0.0]).repeat(len(self.registers) // 2).to(x)
-        sides.append(registers.expand(x.shape[0], -1))
+        asking = torch.ones_like(x[:, :1, 0])
+        sides.append(torch.cat([asking, torch.zeros_like(asking)] * (len(self.registers) // 2), dim=1))
         side = torch.cat(sides, dim=1)  # (N, L)
         same, there = side[:, :, None] == side[:, None], mask[:, None]
         for block in self.blocks:

@@ -234,7 +234,7 @@ class ConstituentEmbedding(nn.Module):
 
     def padded(self, values: Tensor) -> Tensor:
         """Features (N, L, F) -> (N, L, E)."""
-        found: Tensor = self.layers(self.norm(values.transpose(1, 2)).transpose(1, 2))
+        found: Tensor = self.layers(self.norm(values))
         return found
 
 
