@@ -15,7 +15,7 @@ from tests.cli.conftest import Run, Trained, invoke
 
 Refused = Callable[..., str]
 WRITTEN = {
-    "model.onnx", "schema.json", "golden.npz", "rows.npz", "agreement.json", "checksums.json", "README.md",
+    "model.onnx", "schema.json", "golden.npz", "golden.bin", "calls.npz", "rows.npz", "agreement.json", "checksums.json", "README.md",
     "working_points.json", "working_points.yaml", "working_points_correctionlib.json",
 }  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_the_graph_gives_what_predict_gives(bundle: Path, trained: Trained, run:
 
 def test_all_that_belongs_to_it_is_there(bundle: Path) -> None:
     there = {path.name for path in bundle.iterdir() if not path.name.startswith("verify.")}
-    assert there - {"golden.bin"} == WRITTEN
+    assert there == WRITTEN
     checksums = json.loads((bundle / "checksums.json").read_text())
     assert set(checksums) == {path.name for path in bundle.iterdir()} - {"checksums.json"}
     for name, checksum in checksums.items():

@@ -15,6 +15,12 @@ EQUAL = 1e-6
 """Scores that differ by less from a threshold may lie on either side of it."""
 
 
+TOLERANCE = 1e-5
+"""By which a column may differ in single precision."""
+RARE = 1e-4
+"""The part of all rows that may differ by more where a network picks one of several nearly equal things, such as nearest neighbours."""
+
+
 @frozen
 class Difference:
     """Of one column over all rows: relative to the larger of its scale and the value itself."""
@@ -24,6 +30,8 @@ class Difference:
     mean: float
     row: int
     """Where the largest difference is."""
+    beyond: int = 0
+    """Rows that differ by more than ``TOLERANCE``."""
 
 
 @frozen
@@ -69,6 +77,11 @@ class Agreement:
     @property
     def largest(self) -> float:
         return max((one.largest for one in self.differences), default=0.0)
+
+    @property
+    def beyond(self) -> int:
+        """Rows that differ by more than ``TOLERANCE`` in the column where most do."""
+        return max((one.beyond for one in self.differences), default=0)
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "largest": self.largest}
@@ -149,7 +162,8 @@ def difference(name: str, wanted: Array, found: Array, scale: float = 1.0) -> Di
     per_row = apart.reshape(len(apart), -1).max(axis=1, initial=0.0)
     if not len(per_row):
         return Difference(name, 0.0, 0.0, -1)
-    return Difference(name, float(per_row.max()), float(apart.mean()), int(per_row.argmax()))
+    beyond = int((per_row > TOLERANCE).sum())
+    return Difference(name, float(per_row.max()), float(apart.mean()), int(per_row.argmax()), beyond)
 
 
 def _side(name: str, point: str, threshold: float, before: Array, after: Array) -> Side:

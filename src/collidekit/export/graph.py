@@ -56,6 +56,12 @@ class TaggerGraph(nn.Module):
         return {} if heads is None else heads.constituent_columns
 
     @property
+    def picks(self) -> bool:
+        """Whether it picks one of several things, such as neighbours, jets or draws: where two are nearly equal, rounding decides."""
+        heads = self.tagger.target_heads
+        return self.tagger.network.picks or bool(self.flows) or bool(heads and heads.assignments)
+
+    @property
     def ordered_outputs(self) -> frozenset[str]:
         """The columns that follow the order of constituents: numbers of each of them, and positions in the sequence."""
         positions = (name for name in self.output_names if name.startswith("index_"))

@@ -6,12 +6,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collidekit.bundle.card import escape_markdown, inline_code
 from collidekit.export.agreement import Agreement
+from collidekit.export.latency import Latency
 from collidekit.export.sofie import describe_sofie
 from collidekit.files import write_text
 from collidekit.runtime.schema import Schema
 
 
-def write_readme(path: Path, schema: Schema, agreement: Agreement) -> Path:
+def write_readme(path: Path, schema: Schema, agreement: Agreement, latency: Latency) -> Path:
     """Write the card as Markdown."""
     environment = Environment(
         loader=PackageLoader("collidekit.export"),
@@ -24,6 +25,10 @@ def write_readme(path: Path, schema: Schema, agreement: Agreement) -> Path:
     return write_text(
         path,
         environment.get_template("readme.md.j2").render(
-            schema=schema, agreement=agreement, analysis=schema.analysis, sofie=describe_sofie(schema.operators)
+            schema=schema,
+            agreement=agreement,
+            latency=latency,
+            analysis=schema.analysis,
+            sofie=describe_sofie(schema.operators),
         ),
     )

@@ -56,6 +56,9 @@ class Network(nn.Module):
     target_layers: Sequence[int] = (128, 64, 32)
     """Hidden layers of the head of each target of constituents."""
 
+    picks = False
+    """Whether a row depends on a choice between values that may be nearly equal, such as nearest neighbours: then rounding can change it."""
+
     head: tuple[str, ...] = ("output",)
     """The parts that turn what the network sees into classes. They begin anew in a training that begins from a checkpoint."""
 

@@ -29,6 +29,8 @@ class ParticleNet(Network):
     Flat groups join the mean.
     """
 
+    picks = True
+
     def __init__(
         self,
         inputs: Inputs,

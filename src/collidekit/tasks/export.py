@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from collidekit.errors import CollidekitError
-from collidekit.export.agreement import Agreement
+from collidekit.export.agreement import TOLERANCE, Agreement
 from collidekit.export.layouts import LAYOUTS
 from collidekit.export.onnx_file import check_opset
 from collidekit.export.precision import PRECISIONS, check_precision
@@ -143,6 +143,11 @@ def show_exported(made: Exported, console: Console) -> None:
                 f"[yellow]{side.changed:,} of {made.agreement.rows:,} rows change sides at {side.point} of {literal(side.discriminator)}, "
                 f"{side.near} of them within 1e-6 of the threshold[/yellow]"
             )
+    if made.agreement.beyond and made.schema.precision == "float32":
+        console.print(
+            f"[yellow]{made.agreement.beyond:,} of {made.agreement.rows:,} rows differ by more than {TOLERANCE:g}: the network picks among "
+            "nearly equal things there, and rounding decides[/yellow]"
+        )
     if made.left_out:
         console.print(
             f"[yellow]The network gives no finite numbers for {counted(len(made.left_out), 'golden row')}: "
