@@ -39,7 +39,7 @@ TRAINING = {
     "augmentation": "rotation",
 }  # fmt: skip
 MODES = {"plain": "", "rounded": ",AP_RND,AP_SAT"}
-"""How numbers are brought into a format: truncated and wrapped around, as hls4ml does by default, or rounded and saturated."""
+"""How numbers are brought into a format: truncated and wrapped around, as hls4ml does with its default granularity, or rounded and saturated."""
 FORMATS = ["32,12", "16,6", "12,5", "10,4", "8,3"]
 SIGNAL, TARGET = "top", 0.5
 
@@ -168,7 +168,7 @@ def emulated(model: FixedSizePFN, inputs: torch.Tensor, precision: str, folder: 
     """The logits (N,) as the fixed-point arithmetic gives them, for inputs (N, F + 1, k).
 
     ``precision`` is that of inputs, weights, biases and results of each layer. Where it rounds, sums inside a layer are exact;
-    else they are in the same format too, as hls4ml does by default.
+    else they are in the same format too, as with hls4ml's default granularity.
     """
     with quiet(folder.with_suffix(".log")):
         import hls4ml
