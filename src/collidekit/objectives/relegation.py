@@ -174,7 +174,7 @@ class Relegation(Objective):
         loss = (-log_q.gather(1, batch.labels[:, None]).squeeze(1) * prior.exp()[batch.labels] * weights).mean()
         log_p = log_q
         if self.relegates:
-            doubtful = doubt(log_q)
+            doubtful = doubt(log_q, log_q.shape[1])
             refused = outputs[:, classes:] - doubtful + doubtful.detach()
             log_p = F.log_softmax(torch.cat([log_q.detach(), refused], dim=1), dim=1)
             known = (self.posterior.trust * logits).softmax(dim=1) if self.expected else self._one_hot(batch.labels)

@@ -30,10 +30,10 @@ class RelegationHead(ClassesHead):
     def forward(self, outputs: Tensor) -> Tensor:
         classes = len(self.classes)
         log_q = torch.log_softmax(outputs[:, :classes], dim=1)
-        return torch.cat([log_q, softplus(outputs[:, classes:]) + doubt(log_q)], dim=1)
+        return torch.cat([log_q, softplus(outputs[:, classes:]) + doubt(log_q, classes)], dim=1)
 
 
-def doubt(log_q: Tensor) -> Tensor:
-    """(N, 1) log of the mean of all q but the largest, from log q of the classes (N, K)."""
+def doubt(log_q: Tensor, classes: int) -> Tensor:
+    """(N, 1) log of the mean of all q but the largest, from log q of K ``classes`` (N, K)."""
     others = log_q.scatter(1, log_q.argmax(dim=1, keepdim=True), -torch.inf)
-    return others.logsumexp(dim=1, keepdim=True) - math.log(log_q.shape[1] - 1)
+    return others.logsumexp(dim=1, keepdim=True) - math.log(classes - 1)
