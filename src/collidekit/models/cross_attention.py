@@ -99,6 +99,7 @@ class CrossAttention(SetTransformer):
         super().__init__(
             inputs, outputs, width, layers, heads, feed_forward, latent, head, 2 * registers, norm, gated, activation, dropout
         )  # fmt: skip
+        self.each = registers  # of each side
         self.query = _query([query] if isinstance(query, str) else list(query), inputs)
 
     def _encode(self, whole: Tensor, sets: Sets) -> Tensor:
@@ -116,7 +117,7 @@ class CrossAttention(SetTransformer):
     def _encode_padded(self, x: Tensor, mask: Tensor, entries: dict[str, Padded]) -> Tensor:
         sides = [torch.full_like(entry.there[..., 0], float(name in self.query)) for name, entry in entries.items()]
         asking = torch.ones_like(x[:, :1, 0])
-        sides.append(torch.cat([asking, torch.zeros_like(asking)] * (len(self.registers) // 2), dim=1))
+        sides.append(torch.cat([asking, torch.zeros_like(asking)] * self.each, dim=1))
         side = torch.cat(sides, dim=1)  # (N, L)
         same, there = side[:, :, None] == side[:, None], mask[:, None]
         for block in self.blocks:

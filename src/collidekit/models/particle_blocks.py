@@ -38,7 +38,7 @@ class TransformerBlock(nn.Module):
 
     def _add_padded(self, x: Tensor, attended: Tensor) -> Tensor:
         """x (..., E) with what attention has found (..., E), then the feed-forward part: without dropout, for exports."""
-        size = len(self.mix.weight) // self.heads
+        size = self.mix.out_features // self.heads
         scale = self.head_scale[:, None].expand(-1, size).reshape(-1)
         x = x + self.norm_attended(self.mix(attended) * scale)
         fed: Tensor = self.outer(self.norm_inner(F.gelu(self.inner(self.norm_feed_forward(x)))))
@@ -209,11 +209,11 @@ class ClassBlock(TransformerBlock):
         weights, biases = self.queries_keys_values.weight.chunk(3), self.queries_keys_values.bias.chunk(3)
         query = self._apart(F.linear(token[:, None], weights[0], biases[0]))  # (N, heads, 1, size)
         key, value = (self._apart(F.linear(members, weights[k], biases[k])) for k in (1, 2))
-        scores = query @ key.transpose(2, 3) * (len(self.mix.weight) // self.heads) ** -0.5
+        scores = query @ key.transpose(2, 3) * (self.mix.out_features // self.heads) ** -0.5
         seen = masked_softmax(scores, mask[:, None, None], dim=3) @ value
-        return self._add_padded(token, seen.transpose(1, 2).reshape(token.shape[0], len(self.mix.weight)))
+        return self._add_padded(token, seen.transpose(1, 2).reshape(token.shape[0], self.mix.out_features))
 
     def _apart(self, values: Tensor) -> Tensor:
         """(N, L, E) -> (N, heads, L, E / heads)."""
-        size = len(self.mix.weight) // self.heads
+        size = self.mix.out_features // self.heads
         return values.view(values.shape[0], values.shape[1], self.heads, size).transpose(1, 2)
