@@ -297,7 +297,7 @@ def _products(x: Tensor, block: Block) -> Tensor:
 def _pair_products(x: Tensor, others: Tensor) -> Tensor:
     """As ``_products``, where ``others`` (n, L, L, 1) says which pairs there are."""
     flipped = x * x.new_tensor([-1.0, -1.0, -1.0, 1.0])
-    inner = flipped @ x.transpose(1, 2)
+    inner = (flipped[:, :, None] * x[:, None]).sum(dim=3)
     own = (flipped * x).sum(dim=2)
     norm = own[:, :, None] + own[:, None] - 2 * inner
     return psi(torch.stack([norm, inner], dim=3)) * others

@@ -179,7 +179,9 @@ def _padded_keys(points: Tensor, mask: Tensor) -> Tensor:
     between them. Of two distances of 0 each has the number of its column alone, far below the smallest of single precision.
     """
     squares = points.square().sum(dim=2)
-    distances = squares[:, None, :] - 2 * (points @ points.transpose(1, 2)) + squares[:, :, None]
+    # reshaped, since onnxruntime before 1.21 makes one node of a transposition and a product, and has none in double precision
+    flipped = points.transpose(1, 2).reshape(points.shape[0], points.shape[2], points.shape[1])
+    distances = squares[:, None, :] - 2 * (points @ flipped) + squares[:, :, None]
     column = torch.arange(points.shape[1], device=points.device).double()
     single = distances.float().double().clamp(min=0, max=torch.finfo(torch.float32).max)
     keys = single * (1 + column * 2.0**-40) + column * 1e-60
