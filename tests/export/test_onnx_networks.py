@@ -9,7 +9,7 @@ import pytest
 import torch
 import toys
 from attrs import evolve
-from blocks import ANALYSIS, COUNTS, LIMIT, MISSING, in_slots, make_batch, make_inputs, make_tagger, without
+from blocks import ANALYSIS, COUNTS, LIMIT, in_slots, make_batch, make_inputs, make_tagger, without
 from torch import Tensor
 
 from collidekit.analysis.schema import Analysis
@@ -23,7 +23,7 @@ from collidekit.models.registry import NETWORKS
 pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
-NAMES = sorted(set(NETWORKS) - MISSING)
+NAMES = sorted(NETWORKS)
 OPTIONS: dict[str, dict[str, Any]] = {
     "mlp": {"leading": 3},
     "efn": {"flat": True},

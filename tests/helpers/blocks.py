@@ -35,8 +35,6 @@ discriminators: {{SvsB: {{signal: signal, background: background}}}}
 COUNTS = {"charged": [0, 1, 0, 2, 7, 8, 16, 17, 24, 3], "neutral": [0, 0, 1, 1, 0, 8, 17, 0, 24, 4]}
 """Constituents of each row: none in either, in one, as many as a network looks for neighbours, one more, the limit."""
 
-MISSING = {"particle_transformer", "particle_transformer_small", "pair_transformer", "cross_attention"}
-"""Networks that have no padded form yet."""
 SMALL: dict[str, dict[str, object]] = {
     "deepjet": {"dense": [24, 16], "recurrent": {"charged": 20}},
     "deepjet_hlt": {"dense": [24, 16]},

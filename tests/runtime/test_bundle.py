@@ -107,7 +107,7 @@ def test_it_shows_itself(bundle: Path) -> None:
 REGRESSION = toys.TOY + "targets: {mass: {values: {m: jet_mass}, estimate: ESTIMATE, unit: GeV}}\n"
 
 
-@pytest.mark.parametrize("estimate", ["value", "gaussian"])
+@pytest.mark.parametrize("estimate", ["value", "gaussian", "quantiles", "binned"])
 def test_values_and_uncertainties(estimate: str, files: list[str], tmp_path: Path) -> None:
     text = REGRESSION.replace(
         "estimate: ESTIMATE, " if estimate == "value" else "ESTIMATE", "" if estimate == "value" else estimate

@@ -179,7 +179,7 @@ def _padded_keys(points: Tensor, mask: Tensor) -> Tensor:
     between them. Of two distances of 0 each has the number of its column alone, far below the smallest of single precision.
     """
     squares = points.square().sum(dim=2)
-    # reshaped, since onnxruntime before 1.21 makes one node of a transposition and a product, and has none in double precision
+    # reshaped, since onnxruntime 1.14 to 1.20 makes one node of a transposition and a product, and has none in double precision
     flipped = points.transpose(1, 2).reshape(points.shape[0], points.shape[2], points.shape[1])
     distances = squares[:, None, :] - 2 * (points @ flipped) + squares[:, :, None]
     column = torch.arange(points.shape[1], device=points.device).double()
