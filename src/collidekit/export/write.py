@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from collidekit.export.reduction import TIMED, Reduction, feeds
 from collidekit.export.sample import Sample
 from collidekit.export.session import joined, open_session, places_of_columns, run_layout, time_ratio
 from collidekit.export.verify import verify
-from collidekit.files import replacing, write_json
+from collidekit.files import read_json, replacing, write_json
 from collidekit.inference.calibrated import required_temperature
 from collidekit.names import name_problem
 from collidekit.progress import counting
@@ -174,28 +175,41 @@ def _check_folder(folder: Path, force: bool) -> None:
         raise CollidekitError(f"{folder}: is a file; name a folder to write")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not (folder / SCHEMA).is_file():
+    if not (folder / SCHEMA).is_file() or not (folder / CHECKSUMS).is_file():
         raise CollidekitError(f"{folder}: holds files that are no bundle; name another folder")
     if not force:
         raise CollidekitError(f"{folder}: holds a bundle already; name another folder, or replace it with --force")
+    if other := _not_of_bundle(folder):
+        raise CollidekitError(
+            f"{folder}: holds {other[0]}, which is no part of the bundle and would be lost; move it away, or name another folder"
+        )
+
+
+def _not_of_bundle(folder: Path) -> list[str]:
+    """The files in the folder of a bundle that its checksums do not name, such as scores that a user wrote there."""
+    listed = read_json(folder / CHECKSUMS, "remove the folder, or name another one")
+    own = {CHECKSUMS, *(listed if isinstance(listed, dict) else ())}
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(name for name in files if name not in own)
 
 
 @contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
-    """A folder to write to, which takes the place of the given one if the block ends well."""
-    staging = folder.absolute().parent / f".{folder.absolute().name}.export.part"
+    """A folder of this process alone, which takes the place of the given one, or of what a link names, if the block ends well."""
+    target = folder.resolve()
+    staging = target.parent / f".{target.name}.{os.getpid()}.export.part"
+    old = staging.with_name(f"{staging.name}.old")
     shutil.rmtree(staging, ignore_errors=True)
     try:
         staging.mkdir(parents=True)
         yield staging
-        if folder.exists():
-            old = staging.with_name(staging.name + ".old")
-            folder.replace(old)
-            staging.replace(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            staging.replace(folder)
+        if target.exists():
+            target.replace(old)
+        staging.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
+        if old.exists() and not target.exists():
+            old.replace(target)
         raise CollidekitError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
