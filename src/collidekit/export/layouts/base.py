@@ -141,7 +141,7 @@ class Layout(nn.Module):
 
     def to_onnx(self, opset: int | None = None) -> Any:
         """Return the ONNX model of this layout, without metadata."""
-        _ = self.graph.output_names  # a first call makes the tables that are kept, such as those of assignments: not in a trace
+        _ = self.graph.output_names  # a first call makes tables that are kept, and must not be traced
         example = self.example(3, 7)
         model = to_onnx(self.eval(), example, self.input_names, self.output_names, self.axes, opset or self.opset)
         self.finish(model)
