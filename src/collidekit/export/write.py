@@ -94,7 +94,8 @@ def write_bundle(
         graph = TaggerGraph(checkpoint.tagger, checkpoint.analysis, temperature.value if temperature else 1.0).eval()
         layouts[member] = find_layout(options.layout)(graph, name, options.of_layout).eval()
     shown = next(iter(layouts.values()))
-    shown.check_folds(folds)
+    if folds:
+        shown.check_folds(folds)
     schema = describe(
         name,
         first,
