@@ -154,11 +154,27 @@ def scales_of_outputs(
     return found
 
 
-def difference(name: str, wanted: Array, found: Array, scale: float = 1.0) -> Difference:
-    """Return the difference of one column."""
+def rows_beyond(wanted: Mapping[str, Array], found: Mapping[str, Array], scales: Mapping[str, float]) -> set[int]:
+    """Return the rows that differ by more than ``TOLERANCE`` in some column."""
+    rows: set[int] = set()
+    for name in wanted:
+        if name in found:
+            apart = relative(wanted[name], found[name], scales.get(name, 1.0))
+            rows |= set(np.flatnonzero(apart.reshape(len(apart), -1).max(axis=1, initial=0.0) > TOLERANCE).tolist())
+    return rows
+
+
+def relative(wanted: Array, found: Array, scale: float) -> Array:
+    """Return differences relative to the larger of a scale and the value, infinite where only one of both is finite."""
     a, b = wanted.astype(np.float64), found.astype(np.float64)
     apart = np.abs(a - b) / np.maximum(np.abs(a), scale)
-    apart = np.where(np.isnan(a) & np.isnan(b) | (a == b), 0.0, np.nan_to_num(apart, nan=np.inf))
+    same: Array = np.where(np.isnan(a) & np.isnan(b) | (a == b), 0.0, np.nan_to_num(apart, nan=np.inf))
+    return same
+
+
+def difference(name: str, wanted: Array, found: Array, scale: float = 1.0) -> Difference:
+    """Return the difference of one column."""
+    apart = relative(wanted, found, scale)
     per_row = apart.reshape(len(apart), -1).max(axis=1, initial=0.0)
     if not len(per_row):
         return Difference(name, 0.0, 0.0, -1)

@@ -9,7 +9,7 @@ for those that are random. ``cases`` names all; ``kinds`` says of calls what the
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -74,10 +74,15 @@ def write_calls(
 
 
 def write_real(
-    path: Path, members: Sequence[Checkpoint], layouts: Sequence[Layout], rows: Sequence[Row], sample: Sample
+    path: Path,
+    members: Sequence[Checkpoint],
+    layouts: Sequence[Layout],
+    rows: Sequence[Row],
+    sample: Sample,
+    left_out: Collection[int] = (),
 ) -> None:
-    """Write real rows, each with the numbers of the graph that judges it; ``graph`` (N,) is its number."""
-    chosen = _spread(len(rows))
+    """Write real rows but for ``left_out``, each with the numbers of the graph that judges it; ``graph`` (N,) is its number."""
+    chosen = [i for i in _spread(len(rows)) if i not in left_out]
     content: dict[str, Array] = {
         "labels": sample.predictions.labels[chosen],
         "weights": sample.predictions.weights[chosen],

@@ -15,7 +15,15 @@ from attrs import Factory, evolve, frozen
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.working_point_files import write_working_points
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints, working_points
-from collidekit.export.agreement import RARE, TOLERANCE, Agreement, compare, scales_of_columns, scales_of_outputs
+from collidekit.export.agreement import (
+    RARE,
+    TOLERANCE,
+    Agreement,
+    compare,
+    rows_beyond,
+    scales_of_columns,
+    scales_of_outputs,
+)
 from collidekit.export.cases import Array, Row, generic_arrays, rows_of
 from collidekit.export.describe import apply_to, describe, trained_on
 from collidekit.export.expected import expected, noise_of
@@ -309,7 +317,8 @@ def _check(
         cost = reduction.cost(agreement, wanted_all, found_all, points, labels, weights, list(analysis.classes))
         agreement = evolve(agreement, cost=cost)
     left_out = write_golden(staging / GOLDEN, list(members.values()), list(layouts.values()), rows)
-    write_real(staging / REAL, list(members.values()), list(layouts.values()), rows, sample)
+    beyond = set[int]() if reduction else rows_beyond(wanted_all, found_all, scales)
+    write_real(staging / REAL, list(members.values()), list(layouts.values()), rows, sample, beyond)
     write_json(staging / AGREEMENT, agreement.as_dict())
     return agreement, left_out
 
