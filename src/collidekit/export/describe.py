@@ -1,5 +1,6 @@
 """The schema of a bundle, from checkpoint, graph and layout."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,15 @@ from collidekit.runtime.schema import Column, Schema, TensorIn, TensorOut
 from collidekit.training.checkpoint import Checkpoint
 
 EXPORTERS = ("onnx", "onnxruntime")
+MEANINGS = {
+    "_assignment_probability": "the probability of this assignment of the parent",
+    "_detection_probability": "the probability that all decay products of the parent are among the constituents",
+    "_sigma": "half the width of the central interval that holds the truth with a probability of 68.27 %",
+    "_median": "the median of the predicted distribution",
+    "_mean": "the mean of the predicted distribution",
+    "_mode": "the draw with the highest joint density",
+}
+"""By the end of the name of a column."""
 FOLD_RULE = (
     "The fold of a row is a hash of its event numbers modulo the number of folds (collidekit/dataset/parts.py: fold_of); the graph of "
     "a fold has neither learned from its rows nor chosen its epoch by them."
@@ -180,6 +190,12 @@ def _meaning(name: str, graph: TaggerGraph) -> str:
         return f"({signal}) / ({signal} + {background}), 0 where all of these are 0"
     if name == "prob_relegated":
         return "the probability that the row is refused"
+    if name.startswith("prob_"):
+        return f"the probability of class {name.removeprefix('prob_')}"
     if name.startswith("index_"):
         return "position in the sequence that was given, from 0; -1 where the slot stays empty"
-    return ""
+    for end, meaning in MEANINGS.items():
+        if name.endswith(end):
+            return meaning
+    quantile = re.search(r"_q(\d+)$", name)
+    return f"the value below which the truth lies with a probability of {quantile[1]} %" if quantile else ""

@@ -47,18 +47,20 @@ def checks(folder: Path, threads: int = THREADS) -> Iterator[Check]:
 
 
 def verify(folder: Path, threads: int = THREADS) -> list[Check]:
-    """Return all checks of a bundle. Raises CollidekitError where one of them fails."""
+    """Return all checks of a bundle that is being written. Raises CollidekitError where one of them fails."""
     found = list(checks(folder, threads))
-    require(found)
+    require(found, "nothing was written")
     return found
 
 
-def require(found: list[Check]) -> None:
-    """Raise CollidekitError where a check failed."""
+def require(found: list[Check], remedy: str = REMEDY) -> None:
+    """Raise CollidekitError where a check failed; ``remedy`` says what to do."""
     failed = [check for check in found if not check.passed]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        raise CollidekitError(f"the bundle does not pass the check {failed[0].title!r}: {failed[0].found[:300]}{more}")
+        raise CollidekitError(
+            f"the bundle does not pass the check {failed[0].title!r}: {failed[0].found[:300]}{more}; {remedy}"
+        )
 
 
 def read_schema(folder: Path) -> Schema:

@@ -25,7 +25,7 @@ from collidekit.export.agreement import (
     scales_of_outputs,
 )
 from collidekit.export.cases import Array, Row, generic_arrays, rows_of
-from collidekit.export.describe import apply_to, describe, trained_on
+from collidekit.export.describe import describe
 from collidekit.export.expected import expected, noise_of
 from collidekit.export.golden import write_calls, write_golden, write_real
 from collidekit.export.graph import TaggerGraph
@@ -34,6 +34,7 @@ from collidekit.export.latency import Latency, measure_latency
 from collidekit.export.layouts import find_layout
 from collidekit.export.layouts.base import Layout
 from collidekit.export.members import check_members, in_order
+from collidekit.export.model import graph_of, model_of, operators_of, tensors_of
 from collidekit.export.onnx_file import check_opset
 from collidekit.export.precision import CALIBRATION, Precision, reduce
 from collidekit.export.readme import write_readme
@@ -45,7 +46,7 @@ from collidekit.files import read_json, replacing, write_json
 from collidekit.inference.calibrated import required_temperature
 from collidekit.names import name_problem
 from collidekit.progress import counting
-from collidekit.runtime.schema import CALLS, CHECKSUMS, GOLDEN, METADATA, REAL, SCHEMA, Graph, Schema, Tensor
+from collidekit.runtime.schema import CALLS, CHECKSUMS, GOLDEN, REAL, SCHEMA, Schema
 from collidekit.sealed import write_sealed
 from collidekit.training.checkpoint import Checkpoint
 
@@ -128,7 +129,7 @@ def write_bundle(
         for number, (member, checkpoint) in enumerate(members.items()):
             file = layouts[member].file_name(number if folds else None)
             with counting(f"Exporting {file}", "graphs", 1) as done:
-                model = _model(layouts[member], schema, checkpoint, folds)
+                model = model_of(layouts[member], schema, checkpoint, folds)
                 whole[member] = model.SerializeToString()
                 model = reduce(model, options.precision, feeds(layouts[member], rows, CALIBRATION))
                 done(1)
@@ -136,7 +137,7 @@ def write_bundle(
             _write(staging / file, content)
             sessions[member] = open_session(content)
             operators |= operators_of(model)
-            graphs.append(_graph(file, content, checkpoint, number if folds else None, folds))
+            graphs.append(graph_of(file, content, checkpoint, number if folds else None, folds))
         inputs, outputs = tensors_of(model)
         places = places_of_columns(next(iter(sessions.values())), shown, rows)
         schema = schema.model_copy(
@@ -222,58 +223,6 @@ def _staged(folder: Path) -> Iterator[Path]:
         raise CollidekitError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _model(layout: Layout, schema: Schema, checkpoint: Checkpoint, folds: int) -> Any:
-    """The ONNX model of a checkpoint, with all metadata."""
-    model = layout.to_onnx(schema.opset)
-    texts = {
-        METADATA: schema.model_dump_json(),
-        "trained_on": trained_on(checkpoint),
-        "apply_to": apply_to(checkpoint, folds),
-        **({"fold": f"{checkpoint.config.fold} of {folds}"} if folds else {}),
-        **layout.metadata(schema),
-    }
-    for key, text in texts.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, text
-    model.producer_name, model.producer_version = "collidekit", schema.versions["collidekit"]
-    return model
-
-
-def _graph(file: str, content: bytes, checkpoint: Checkpoint, fold: int | None, folds: int) -> Graph:
-    return Graph(
-        file=file,
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
-        fold=fold,
-        learned_from=tuple(entry.as_dict() for entry in checkpoint.learned_from),
-        trained_on=trained_on(checkpoint),
-        apply_to=apply_to(checkpoint, folds),
-    )
-
-
-def tensors_of(model: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Return inputs and outputs of an ONNX model."""
-    from onnx.helper import tensor_dtype_to_np_dtype
-
-    def tensor(value: Any) -> Tensor:
-        kind = value.type.tensor_type
-        shape = tuple(d.dim_param or d.dim_value for d in kind.shape.dim)
-        return Tensor(name=value.name, shape=shape, dtype=str(tensor_dtype_to_np_dtype(kind.elem_type)))
-
-    return tuple(map(tensor, model.graph.input)), tuple(map(tensor, model.graph.output))
-
-
-def operators_of(model: Any) -> set[str]:
-    """Return the names of the operators of an ONNX model, also of those within others."""
-    found: set[str] = set()
-    graphs = [model.graph]
-    while graphs:
-        for node in graphs.pop().node:
-            found.add(node.op_type)
-            graphs += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
-    return found
 
 
 def _check(

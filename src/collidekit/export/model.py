@@ -1,0 +1,62 @@
+"""One graph of a bundle: the ONNX model of a checkpoint with its metadata, and what the schema says of it."""
+
+import hashlib
+from typing import Any
+
+from collidekit.export.describe import apply_to, trained_on
+from collidekit.export.layouts.base import Layout
+from collidekit.runtime.schema import METADATA, Graph, Schema, Tensor
+from collidekit.training.checkpoint import Checkpoint
+
+
+def model_of(layout: Layout, schema: Schema, checkpoint: Checkpoint, folds: int) -> Any:
+    """Return the ONNX model of a checkpoint, with all metadata."""
+    model = layout.to_onnx(schema.opset)
+    texts = {
+        METADATA: schema.model_dump_json(),
+        "trained_on": trained_on(checkpoint),
+        "apply_to": apply_to(checkpoint, folds),
+        **({"fold": f"{checkpoint.config.fold} of {folds}"} if folds else {}),
+        **layout.metadata(schema),
+    }
+    for key, text in texts.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, text
+    model.producer_name, model.producer_version = "collidekit", schema.versions["collidekit"]
+    return model
+
+
+def graph_of(file: str, content: bytes, checkpoint: Checkpoint, fold: int | None, folds: int) -> Graph:
+    """Return what the schema says of a file with a graph."""
+    return Graph(
+        file=file,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        fold=fold,
+        learned_from=tuple(entry.as_dict() for entry in checkpoint.learned_from),
+        trained_on=trained_on(checkpoint),
+        apply_to=apply_to(checkpoint, folds),
+    )
+
+
+def tensors_of(model: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return inputs and outputs of an ONNX model."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    def tensor(value: Any) -> Tensor:
+        kind = value.type.tensor_type
+        shape = tuple(d.dim_param or d.dim_value for d in kind.shape.dim)
+        return Tensor(name=value.name, shape=shape, dtype=str(tensor_dtype_to_np_dtype(kind.elem_type)))
+
+    return tuple(map(tensor, model.graph.input)), tuple(map(tensor, model.graph.output))
+
+
+def operators_of(model: Any) -> set[str]:
+    """Return the names of the operators of an ONNX model, also of those within others."""
+    found: set[str] = set()
+    graphs = [model.graph]
+    while graphs:
+        for node in graphs.pop().node:
+            found.add(node.op_type)
+            graphs += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    return found
