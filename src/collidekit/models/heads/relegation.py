@@ -36,9 +36,11 @@ class RelegationHead(ClassesHead):
 def doubt(log_q: Tensor, classes: int) -> Tensor:
     """(N, 1) log of the mean of all q but the largest, from log q of the classes (N, K).
 
-    K is a number, as a graph takes no size out of a tensor. The largest is taken out of the sum by hand: ReduceLogSumExp of onnxruntime
-    does not, and gives -inf where all of these q vanish in single precision.
+    K is a number, as a graph takes no size out of a tensor. There the largest is taken out of the sum by hand: ReduceLogSumExp of
+    onnxruntime does not, and gives -inf where all of these q vanish in single precision.
     """
     others = log_q.scatter(1, log_q.argmax(dim=1, keepdim=True), -torch.inf)
+    if not torch.onnx.is_in_onnx_export():
+        return others.logsumexp(dim=1, keepdim=True) - math.log(classes - 1)
     top = others.amax(dim=1, keepdim=True)
     return (others - top).exp().sum(dim=1, keepdim=True).log() + top - math.log(classes - 1)
