@@ -144,7 +144,9 @@ def probability(logits: np.ndarray) -> np.ndarray:
 def change(result: RocResult, single: RocResult) -> str:
     """The difference in AUC with its error, from the same bootstrap weights."""
     found = paired_difference(result, single).auc
-    return found.reason or with_error(round(found.value, 9), found.error)  # equal scores differ by rounding alone
+    if found.value is None:
+        return found.reason or ""
+    return with_error(round(found.value, 9), found.error)  # equal scores differ by rounding alone
 
 
 def zeros(model: FixedSizePFN, name: str, mode: str) -> float:

@@ -30,7 +30,7 @@ class FixedSizePFN(nn.Module):
             self.phi = with_relu([per_slot(layer, hands_on=number < last) for number, layer in enumerate(phi)])
             self.mean, self.flatten = nn.AvgPool1d(slots), nn.Flatten()
             self.f = with_relu([linear(f[0].weight * slots / network.norm, f[0].bias), *f[1:]])
-            self.output = logit(network.output[0], tagger.head.classes.index(signal))  # type: ignore[arg-type]
+            self.output = logit(network.output[0], list(tagger.head.columns).index(f"prob_{signal}"))  # type: ignore[arg-type]
         self.eval().requires_grad_(False)
 
     def forward(self, slots: Tensor) -> Tensor:
