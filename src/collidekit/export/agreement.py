@@ -9,6 +9,7 @@ from attrs import asdict, frozen
 from collidekit.evaluation.classification.roc import roc_curve
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
 from collidekit.export.cases import Array
+from collidekit.inference.predictions import Predictions
 from collidekit.runtime.schema import Tensor
 
 EQUAL = 1e-6
@@ -125,13 +126,17 @@ def scale_of(values: Array) -> float:
     return float(high - low) / 2 or 1.0
 
 
-def scales_of_columns(columns: Sequence[str], values: Mapping[str, Array]) -> dict[str, float]:
-    """Return the scale of each column ``pred_<value>...`` from the estimates (N,) of the values; all other columns have 1."""
+def scales_of_columns(columns: Sequence[str], predictions: Predictions) -> dict[str, float]:
+    """Return the scale of each column ``pred_<value>...``, the spread of all estimates of its value; all other columns have 1."""
     scales = {}
     for column in columns:
-        of = [value for value in values if column == f"pred_{value}" or column.startswith(f"pred_{value}_")]
+        of = [value for value in predictions.values if column == f"pred_{value}" or column.startswith(f"pred_{value}_")]
         if of:
-            scales[column] = scale_of(values[max(of, key=len)])
+            value = max(of, key=len)
+            parts = [predictions.values[value]]
+            if value in predictions.uncertainties:
+                parts += predictions.uncertainties[value].columns.values()
+            scales[column] = scale_of(np.concatenate(parts))
     return scales
 
 

@@ -10,18 +10,21 @@ for those that are random. ``cases`` names all; ``kinds`` says of calls what the
 
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from collidekit.export.agreement import TOLERANCE, relative
 from collidekit.export.calls import calls
 from collidekit.export.cases import Array, Row, edge_cases, generic_arrays, has_equal_constituents
 from collidekit.export.expected import expected, is_finite, noise_of
 from collidekit.export.layouts.base import Layout
 from collidekit.export.sample import Sample
 from collidekit.files import replacing
+from collidekit.models.tagger import Tagger
 from collidekit.training.checkpoint import Checkpoint
 
 GOLDEN_ROWS, REAL_ROWS = 16, 400
@@ -29,18 +32,31 @@ GOLDEN_ROWS, REAL_ROWS = 16, 400
 
 
 def write_golden(
-    path: Path, members: Sequence[Checkpoint], layouts: Sequence[Layout], rows: Sequence[Row]
+    path: Path,
+    members: Sequence[Checkpoint],
+    layouts: Sequence[Layout],
+    rows: Sequence[Row],
+    scales: Mapping[str, float],
 ) -> tuple[str, ...]:
-    """Write real rows and edge cases; return the names of those left out, for which a network gives no finite numbers."""
+    """Write real rows and edge cases; return the names of those left out: what they must give is not finite, or open.
+
+    It is open where the checkpoint itself gives other numbers in double precision than in single: extreme values may need more digits
+    than single precision has. ``scales`` are those of columns.
+    """
     analysis = layouts[0].graph.analysis
     cases = [*(row.changed(f"real row {i}") for i, row in enumerate(rows[:GOLDEN_ROWS])), *edge_cases(rows, analysis)]
     if any(name.startswith("index_") for name in layouts[0].graph.output_names):
         cases = [case for case in cases if not has_equal_constituents(case)]  # which of them is assigned is open
-    wanted = [list(_expected(member, layout, cases)) for member, layout in zip(members, layouts, strict=True)]
+    wanted = [list(_expected(member.tagger, layout, cases)) for member, layout in zip(members, layouts, strict=True)]
+    exact = [
+        list(_expected(deepcopy(member.tagger).double(), layout, cases))
+        for member, layout in zip(members, layouts, strict=True)
+    ]
     content: dict[str, Array] = {}
     labels, left_out = list[str](), list[str]()
-    for case, given, *found in zip(cases, _inputs(layouts[0], cases), *wanted, strict=True):
-        if not all(is_finite(columns).all() for columns in found):
+    for i, (case, given) in enumerate(zip(cases, _inputs(layouts[0], cases), strict=True)):
+        found = [columns[i] for columns in wanted]
+        if not all(_is_determined(one, other[i], scales) for one, other in zip(found, exact, strict=True)):
             left_out.append(case.label)
             continue
         content |= _entries(len(labels), given, dict(enumerate(found)), _raw(layouts, given))
@@ -48,6 +64,14 @@ def write_golden(
     _save(path, {**content, "cases": np.array(labels)})
     _write(path.with_suffix(".bin"), binary(content))
     return tuple(left_out)
+
+
+def _is_determined(single: Mapping[str, Array], double: Mapping[str, Array], scales: Mapping[str, float]) -> bool:
+    """Whether all columns are finite, and the same to half of what a graph may differ by in single and in double precision."""
+    if not is_finite(single).all():
+        return False
+    apart = [relative(values, double[name], scales.get(name, 1.0)).max(initial=0.0) for name, values in single.items()]
+    return max(apart, default=0.0) <= TOLERANCE / 2
 
 
 def write_calls(
@@ -92,7 +116,7 @@ def write_real(
     for graph, (member, layout) in enumerate(zip(members, layouts, strict=True)):
         own = [place for place, i in enumerate(chosen) if sample.member[i] == graph]
         some = [rows[chosen[place]] for place in own]
-        for place, given, found in zip(own, _inputs(layout, some), _expected(member, layout, some), strict=True):
+        for place, given, found in zip(own, _inputs(layout, some), _expected(member.tagger, layout, some), strict=True):
             content |= _entries(place, given, {graph: found}, _raw([layout], given, graph))
     _save(path, content)
 
@@ -110,9 +134,9 @@ def _inputs(layout: Layout, rows: Sequence[Row]) -> Iterator[dict[str, Array]]:
         yield layout.given(generic_arrays([row], layout.graph.analysis, noise))
 
 
-def _expected(member: Checkpoint, layout: Layout, rows: Sequence[Row]) -> Iterator[dict[str, Array]]:
+def _expected(tagger: Tagger, layout: Layout, rows: Sequence[Row]) -> Iterator[dict[str, Array]]:
     """Yield the columns that the checkpoint gives for each row; those of constituents are as long as the row."""
-    columns = expected(member.tagger, layout.graph, rows, layout.graph.analysis) if rows else {}
+    columns = expected(tagger, layout.graph, rows, layout.graph.analysis) if rows else {}
     for i, row in enumerate(rows):
         lengths = {name: len(row.values[of]) for name, of in layout.graph.constituent_outputs.items()}
         yield {

@@ -77,7 +77,7 @@ class Exported:
     schema: Schema
     agreement: Agreement
     left_out: tuple[str, ...]
-    """Golden rows whose numbers are not finite."""
+    """Golden rows whose numbers are not finite, or need more digits than single precision has."""
 
 
 def write_bundle(
@@ -149,7 +149,7 @@ def write_bundle(
                 "operators": tuple(sorted(operators)),
             }
         )
-        scales = scales_of_columns(shown.graph.output_names, predictions.values)
+        scales = scales_of_columns(shown.graph.output_names, predictions)
         schema = schema.model_copy(update={"scales": scales_of_outputs(scales, places, outputs)})
         reduction = None
         if options.precision != "float32":
@@ -265,7 +265,7 @@ def _check(
     else:
         cost = reduction.cost(agreement, wanted_all, found_all, points, labels, weights, list(analysis.classes))
         agreement = evolve(agreement, cost=cost)
-    left_out = write_golden(staging / GOLDEN, list(members.values()), list(layouts.values()), rows)
+    left_out = write_golden(staging / GOLDEN, list(members.values()), list(layouts.values()), rows, scales)
     beyond = set[int]() if reduction else rows_beyond(wanted_all, found_all, scales)
     write_real(staging / REAL, list(members.values()), list(layouts.values()), rows, sample, beyond)
     write_json(staging / AGREEMENT, agreement.as_dict())

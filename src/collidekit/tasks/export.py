@@ -150,7 +150,7 @@ def show_exported(made: Exported, console: Console) -> None:
         )
     if made.left_out:
         console.print(
-            f"[yellow]The network gives no finite numbers for {counted(len(made.left_out), 'golden row')}: "
+            f"[yellow]{counted(len(made.left_out), 'golden row')} left out, whose numbers are not finite or need double precision: "
             f"{literal(', '.join(made.left_out))}[/yellow]"
         )
     size = sum(graph.bytes for graph in made.schema.graphs) / 1e6
