@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def gathering(folder: Path) -> Iterator[Path]:
     """A folder to write files to; they move into the given one together if the block ends well, and are removed if not."""
-    staging = folder.absolute().parent / f".{folder.absolute().name}.{_here()}.{os.getpid()}.part"
+    staging = staging_beside(folder.absolute())
     try:
         staging.mkdir(parents=True, exist_ok=True)
         yield staging
@@ -50,6 +50,18 @@ def gathering(folder: Path) -> Iterator[Path]:
         raise CollidekitError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def staging_beside(folder: Path) -> Path:
+    """Return the path of a hidden folder beside a folder, for this process alone.
+
+    Staging folders that killed processes of this machine left there are removed.
+    """
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{_here()}.*.part"):
+        writer = leftover.name.split(".")[-2]
+        if writer.isdigit() and not _alive(int(writer)):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return folder.parent / f".{folder.name}.{_here()}.{os.getpid()}.part"
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import yaml
 from collidekit import Bundle
 from collidekit.analysis.load import load_analysis
 from collidekit.analysis.schema import Analysis
+from collidekit.export.options import Options
 from collidekit.export.sample import read_sample
-from collidekit.export.write import Options, write_bundle
+from collidekit.export.write import write_bundle
 from collidekit.inference.predict import predict_files
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger, outputs_of

@@ -10,7 +10,7 @@ import pytest
 
 from collidekit.export.sofie import OPERATORS, describe_sofie, missing_operators
 from collidekit.export.templates import verify as verifier
-from collidekit.export.verify import read_schema
+from collidekit.runtime.folder import read_schema
 
 NETWORKS = ("top-tagging/pfn", "top-tagging/pair_transformer")
 ROWS = 24

@@ -15,7 +15,8 @@ from collidekit.export.agreement import Agreement
 from collidekit.export.precision import LARGEST, reduce
 from collidekit.export.reduction import Reduction, _rejection
 from collidekit.export.templates import verify as verifier
-from collidekit.export.verify import checks, read_schema
+from collidekit.export.verify import checks
+from collidekit.runtime.folder import read_schema
 
 
 def product(weights: np.ndarray, name: str = "y") -> onnx.ModelProto:

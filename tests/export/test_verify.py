@@ -306,18 +306,18 @@ def test_the_verb_needs_no_torch_and_runs_no_code_of_the_bundle(bundle, tmp_path
 
 
 def test_folders_that_are_no_bundle_are_refused(bundle, tmp_path):
-    with pytest.raises(CollidekitError, match="there is no such folder"):
+    with pytest.raises(CollidekitError, match="there is no such bundle"):
         list(checks(tmp_path / "nothing"))
     with pytest.raises(CollidekitError, match="is no bundle"):
         list(checks(tmp_path))
     edit_schema(bundle, format=2)
-    with pytest.raises(CollidekitError, match=r"has format 2, and this version of collidekit reads up to 1"):
+    with pytest.raises(CollidekitError, match=r"is of a newer version of collidekit \(format 2, this version reads 1\)"):
         list(checks(bundle))
 
 
 def test_a_damaged_schema_is_refused(bundle):
     edit_schema(bundle, opset="seventeen")
-    with pytest.raises(CollidekitError, match=r"is damaged \(opset"):
+    with pytest.raises(CollidekitError, match=r"is of another version of collidekit \(opset"):
         list(checks(bundle))
     (bundle / SCHEMA).write_text((bundle / SCHEMA).read_text().replace('"toy"', '"joy"'))
     with pytest.raises(CollidekitError, match="does not have the checksum"):

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from collidekit.export.options import Options
 from collidekit.export.sample import read_sample
-from collidekit.export.write import Exported, Options, write_bundle
+from collidekit.export.write import Exported, write_bundle
 from collidekit.inference.ensemble import load_members
 
 ROWS = 96

@@ -80,7 +80,7 @@ def test_an_ensemble_of_bundles(bundle: Path, files: list[str], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--calibrated"], "--calibrated: the probabilities of a bundle are already at the temperature"),
+        (["--calibrated"], "--calibrated: a bundle has the temperature in its graph or none at all"),
         (["--combine", "mean"], "is no ensemble"),
         (["--analysis", "other.yaml"], "input 'constituents' has order 'part_e', and 'part_x'"),
         (["--with", "best_model.pt"], "best_model.pt: is no bundle"),

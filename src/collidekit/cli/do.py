@@ -202,8 +202,8 @@ def predict(
 
         if calibrated:
             raise CollidekitError(
-                "--calibrated: the probabilities of a bundle are already at the temperature that was stored with the model when it "
-                "was exported; leave the option out"
+                "--calibrated: a bundle has the temperature in its graph or none at all, as its card says; leave the option out, and export "
+                "with --calibrated for calibrated probabilities"
             )
         done = predict_bundles_to_file(
             [first, *more], files, out, analysis, batch_size, skip_bad_files, threads, how, members, allow_training_rows

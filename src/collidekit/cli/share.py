@@ -142,8 +142,8 @@ def export(
     """
     from rich.console import Console
 
+    from collidekit.export.options import Options
     from collidekit.export.precision import check_precision
-    from collidekit.export.write import Options
     from collidekit.inference.run_folder import with_members
     from collidekit.tasks.export import export_to, layout_options, show_exported
 
@@ -178,7 +178,8 @@ def verify(
     from rich.table import Table
 
     from collidekit.export.sofie import describe_sofie
-    from collidekit.export.verify import checks, read_schema, require
+    from collidekit.export.verify import checks, require
+    from collidekit.runtime.folder import read_schema
 
     schema = read_schema(folder)
     found = list(checks(folder, threads))

@@ -14,8 +14,6 @@ from collidekit.runtime.schema import Tensor
 
 EQUAL = 1e-6
 """Scores that differ by less from a threshold may lie on either side of it."""
-
-
 TOLERANCE = 1e-5
 """By which a column may differ in single precision."""
 RARE = 1e-4
@@ -109,14 +107,21 @@ def compare(
         for point in entry.points:
             if point.threshold is not None:
                 sides.append(_side(name, point.name, point.threshold, before, after))
-        signal = np.isin(labels, [classes.index(one) for one in entry.signal])
-        background = np.isin(labels, [classes.index(one) for one in entry.background])
+        signal, background = sides_of(entry, labels, classes)
         rows = signal | background
         if signal.any() and background.any():
             auc[name] = tuple(
                 float(roc_curve(scores[rows], signal[rows], weights[rows]).auc) for scores in (before, after)
             )
     return Agreement(len(next(iter(wanted.values()))), differences, tuple(sides), auc)  # type: ignore[arg-type]
+
+
+def sides_of(entry: DiscriminatorPoints, labels: Array, classes: Sequence[str]) -> tuple[Array, Array]:
+    """Return the signal and the background rows (N,) of a discriminator, as conditions."""
+    signal, background = (
+        np.isin(labels, [classes.index(name) for name in side]) for side in (entry.signal, entry.background)
+    )
+    return signal, background
 
 
 def scale_of(values: Array) -> float:
@@ -126,17 +131,22 @@ def scale_of(values: Array) -> float:
     return float(high - low) / 2 or 1.0
 
 
-def scales_of_columns(columns: Sequence[str], predictions: Predictions) -> dict[str, float]:
-    """Return the scale of each column ``pred_<value>...``, the spread of all estimates of its value; all other columns have 1."""
+def estimates_of(predictions: Predictions) -> dict[str, Array]:
+    """Return all estimates of each value, with those that say how uncertain it is, as one array."""
+    found = {}
+    for name, values in predictions.values.items():
+        spread = predictions.uncertainties[name].columns.values() if name in predictions.uncertainties else ()
+        found[name] = np.concatenate([values, *spread])
+    return found
+
+
+def scales_of_columns(columns: Sequence[str], estimates: Mapping[str, Array]) -> dict[str, float]:
+    """Return the scale of each column ``pred_<value>...``, the spread of the estimates of its value; all other columns have 1."""
     scales = {}
     for column in columns:
-        of = [value for value in predictions.values if column == f"pred_{value}" or column.startswith(f"pred_{value}_")]
+        of = [value for value in estimates if column == f"pred_{value}" or column.startswith(f"pred_{value}_")]
         if of:
-            value = max(of, key=len)
-            parts = [predictions.values[value]]
-            if value in predictions.uncertainties:
-                parts += predictions.uncertainties[value].columns.values()
-            scales[column] = scale_of(np.concatenate(parts))
+            scales[column] = scale_of(estimates[max(of, key=len)])
     return scales
 
 

@@ -1,15 +1,16 @@
 """The schema of a bundle, from checkpoint, graph and layout."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from collidekit.analysis.schema import Analysis, Collection, Group
 from collidekit.dataset.parts import Folds, Split
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints
 from collidekit.export.graph import TaggerGraph
-from collidekit.export.layouts.base import Layout
-from collidekit.models.temperature import Temperature
+from collidekit.export.members import Member
+from collidekit.export.options import Options
 from collidekit.provenance import git_state, versions
 from collidekit.runtime.schema import Column, Schema, TensorIn, TensorOut
 from collidekit.training.checkpoint import Checkpoint
@@ -34,17 +35,9 @@ NOISE_RULE = (
 )
 
 
-def describe(
-    name: str,
-    checkpoint: Checkpoint,
-    graph: TaggerGraph,
-    layout: Layout,
-    opset: int,
-    temperature: Temperature | None,
-    working_points: Mapping[str, Any],
-    folds: int,
-) -> Schema:
-    """Return the schema without its graphs."""
+def describe(name: str, member: Member, options: Options, points: Sequence[DiscriminatorPoints], folds: int) -> Schema:
+    """Return the schema of a bundle without its graphs, from its first member."""
+    checkpoint, graph, layout = member.checkpoint, member.graph, member.layout
     analysis, config = checkpoint.analysis, checkpoint.config
     return Schema(
         name=name,
@@ -54,17 +47,19 @@ def describe(
         fingerprint=analysis.fingerprint,
         inputs=tuple(_inputs(graph)),
         outputs=tuple(_outputs(graph)),
+        batched=layout.batched,
         folds=folds,
         fold_rule=FOLD_RULE if folds else "",
-        opset=opset,
+        opset=options.opset or layout.opset,
+        precision=options.precision,
         network={
             "name": config.model_name,
             "options": config.model_options,
             "parameters": sum(parameter.numel() for parameter in checkpoint.tagger.parameters()),
         },
         objective=config.objective,
-        temperature=temperature.as_dict() if temperature else None,
-        working_points=dict(working_points),
+        temperature=checkpoint.temperature.as_dict() if options.calibrated and checkpoint.temperature else None,
+        working_points={entry.discriminator: entry.as_dict() for entry in points},
         seed=config.seed,
         epoch=checkpoint.epoch,
         settings=config.model_dump(mode="json"),

@@ -22,44 +22,38 @@ from collidekit.export.calls import calls
 from collidekit.export.cases import Array, Row, edge_cases, generic_arrays, has_equal_constituents
 from collidekit.export.expected import expected, is_finite, noise_of
 from collidekit.export.layouts.base import Layout
+from collidekit.export.members import Member
 from collidekit.export.sample import Sample
 from collidekit.files import replacing
 from collidekit.models.tagger import Tagger
-from collidekit.training.checkpoint import Checkpoint
 
 GOLDEN_ROWS, REAL_ROWS = 16, 400
 """Real rows among the golden ones, and those for the shift of AUC and working points."""
 
 
 def write_golden(
-    path: Path,
-    members: Sequence[Checkpoint],
-    layouts: Sequence[Layout],
-    rows: Sequence[Row],
-    scales: Mapping[str, float],
+    path: Path, members: Sequence[Member], rows: Sequence[Row], scales: Mapping[str, float]
 ) -> tuple[str, ...]:
     """Write real rows and edge cases; return the names of those left out: what they must give is not finite, or open.
 
     It is open where the checkpoint itself gives other numbers in double precision than in single: extreme values may need more digits
     than single precision has. ``scales`` are those of columns.
     """
-    analysis = layouts[0].graph.analysis
+    first = members[0].layout
+    analysis = first.graph.analysis
     cases = [*(row.changed(f"real row {i}") for i, row in enumerate(rows[:GOLDEN_ROWS])), *edge_cases(rows, analysis)]
-    if any(name.startswith("index_") for name in layouts[0].graph.output_names):
+    if any(name.startswith("index_") for name in first.graph.output_names):
         cases = [case for case in cases if not has_equal_constituents(case)]  # which of them is assigned is open
-    wanted = [list(_expected(member.tagger, layout, cases)) for member, layout in zip(members, layouts, strict=True)]
-    exact = [
-        list(_expected(deepcopy(member.tagger).double(), layout, cases))
-        for member, layout in zip(members, layouts, strict=True)
-    ]
+    wanted = [list(_expected(member.tagger, member.layout, cases)) for member in members]
+    precise = [list(_expected(deepcopy(member.tagger).double(), member.layout, cases)) for member in members]
     content: dict[str, Array] = {}
     labels, left_out = list[str](), list[str]()
-    for i, (case, given) in enumerate(zip(cases, _inputs(layouts[0], cases), strict=True)):
+    for i, (case, given) in enumerate(zip(cases, _inputs(first, cases), strict=True)):
         found = [columns[i] for columns in wanted]
-        if not all(_is_determined(one, other[i], scales) for one, other in zip(found, exact, strict=True)):
+        if not all(_is_determined(one, other[i], scales) for one, other in zip(found, precise, strict=True)):
             left_out.append(case.label)
             continue
-        content |= _entries(len(labels), given, dict(enumerate(found)), _raw(layouts, given))
+        content |= _entries(len(labels), given, dict(enumerate(found)), _raw(members, given))
         labels.append(case.label)
     _save(path, {**content, "cases": np.array(labels)})
     _write(path.with_suffix(".bin"), binary(content))
@@ -74,24 +68,22 @@ def _is_determined(single: Mapping[str, Array], double: Mapping[str, Array], sca
     return max(apart, default=0.0) <= TOLERANCE / 2
 
 
-def write_calls(
-    path: Path, members: Sequence[Checkpoint], layouts: Sequence[Layout], rows: Sequence[Row], invariant: Sequence[str]
-) -> None:
+def write_calls(path: Path, members: Sequence[Member], rows: Sequence[Row], invariant: Sequence[str]) -> None:
     """Write calls of other sizes than one row; those for which a network gives no finite numbers are left out."""
     content: dict[str, Array] = {}
     labels, kinds = list[str](), list[str]()
-    analysis = layouts[0].graph.analysis
-    for call in calls(layouts[0], rows, invariant):
-        columns = [expected(m.tagger, one.graph, call.rows, analysis) for m, one in zip(members, layouts, strict=True)]
+    first = members[0].layout
+    for call in calls(first, rows, invariant):
+        columns = [expected(one.tagger, one.graph, call.rows, first.graph.analysis) for one in members]
         if not all(is_finite(found).all() for found in columns):
             continue
-        skipped = layouts[0].graph.ordered_outputs if call.kind == "order" else ()
+        skipped = first.graph.ordered_outputs if call.kind == "order" else ()
         found = {
             graph: {name: values[: call.size] for name, values in one.items() if name not in skipped}
             for graph, one in enumerate(columns)
         }
-        given = layouts[0].given(call.generic)
-        content |= _entries(len(labels), given, found, _raw(layouts, given))
+        given = first.given(call.generic)
+        content |= _entries(len(labels), given, found, _raw(members, given))
         labels.append(call.label)
         kinds.append(call.kind)
     _save(path, {**content, "cases": np.array(labels, dtype=str), "kinds": np.array(kinds, dtype=str)})
@@ -99,8 +91,7 @@ def write_calls(
 
 def write_real(
     path: Path,
-    members: Sequence[Checkpoint],
-    layouts: Sequence[Layout],
+    members: Sequence[Member],
     rows: Sequence[Row],
     sample: Sample,
     left_out: Collection[int] = (),
@@ -113,11 +104,13 @@ def write_real(
         "graph": sample.member[chosen],
         "cases": np.array([f"row {i}" for i in chosen]),
     }
-    for graph, (member, layout) in enumerate(zip(members, layouts, strict=True)):
+    for graph, member in enumerate(members):
         own = [place for place, i in enumerate(chosen) if sample.member[i] == graph]
         some = [rows[chosen[place]] for place in own]
-        for place, given, found in zip(own, _inputs(layout, some), _expected(member.tagger, layout, some), strict=True):
-            content |= _entries(place, given, {graph: found}, _raw([layout], given, graph))
+        for place, given, found in zip(
+            own, _inputs(member.layout, some), _expected(member.tagger, member.layout, some), strict=True
+        ):
+            content |= _entries(place, given, {graph: found}, _raw([member], given, graph))
     _save(path, content)
 
 
@@ -146,10 +139,10 @@ def _expected(tagger: Tagger, layout: Layout, rows: Sequence[Row]) -> Iterator[d
 
 
 @torch.inference_mode()
-def _raw(layouts: Sequence[Layout], given: Mapping[str, Array], first: int = 0) -> dict[int, dict[str, Array]]:
+def _raw(members: Sequence[Member], given: Mapping[str, Array], first: int = 0) -> dict[int, dict[str, Array]]:
     """The own outputs of layouts that are not generic, by the number of the graph; random ones, which two calls show, are left out."""
     found: dict[int, dict[str, Array]] = {}
-    for graph, layout in enumerate(layouts, first):
+    for graph, layout in enumerate((member.layout for member in members), first):
         if type(layout) is Layout:
             continue
         tensors = [torch.from_numpy(np.ascontiguousarray(given[name])) for name in layout.input_names]

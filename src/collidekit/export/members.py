@@ -1,18 +1,82 @@
-"""Which checkpoints go into a bundle: one, or those of all folds of a sample."""
+"""The checkpoints of a bundle, one or those of all folds, and the graph of each in a layout."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from attrs import frozen
+
 from collidekit.analysis.same_inputs import check_same_inputs
+from collidekit.analysis.schema import Analysis
 from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
+from collidekit.export.graph import TaggerGraph
+from collidekit.export.layouts import find_layout
+from collidekit.export.layouts.base import Layout
+from collidekit.export.onnx_file import check_opset
+from collidekit.export.options import Options
+from collidekit.inference.calibrated import required_temperature
+from collidekit.models.registry import build_network
+from collidekit.models.tagger import Tagger, outputs_of
+from collidekit.names import name_problem
+from collidekit.objectives import head_of
 from collidekit.training.checkpoint import Checkpoint
+from collidekit.training.config import TrainingConfig
+
+
+@frozen
+class Member:
+    """A checkpoint and its graph in a layout."""
+
+    checkpoint: Checkpoint
+    layout: Layout
+    fold: int | None = None
+    """The fold that the checkpoint held out; None without folds."""
+
+    @property
+    def tagger(self) -> Tagger:
+        """The ragged form, whose numbers the graph must give."""
+        return self.checkpoint.tagger
+
+    @property
+    def graph(self) -> TaggerGraph:
+        """The padded form."""
+        return self.layout.graph
+
+
+def prepare_members(checkpoints: Mapping[str, Checkpoint], name: str, options: Options) -> list[Member]:
+    """Return the members of a bundle in the order of their folds.
+
+    Raises CollidekitError where checkpoints do not belong together, a name or an option is wrong, or the layout cannot hold the network.
+    """
+    if problem := name_problem(name):
+        raise CollidekitError(f"--name: {problem}: it cannot be the name of a model")
+    if options.opset is not None:
+        check_opset(options.opset)
+    layout = find_layout(options.layout)
+    check_members(checkpoints)
+    has_folds = len(checkpoints) > 1
+    members = []
+    for where, checkpoint in in_order(checkpoints).items():
+        temperature = required_temperature(checkpoint.temperature, where).value if options.calibrated else 1.0
+        graph = TaggerGraph(checkpoint.tagger, checkpoint.analysis, temperature)
+        made = layout(graph, name, options.of_layout).eval()
+        members.append(Member(checkpoint, made, checkpoint.config.fold if has_folds else None))
+    if has_folds:
+        members[0].layout.check_folds(len(members))
+    return members
 
 
 def fold_of_member(checkpoint: Checkpoint) -> Folds | None:
     """Return the fold that a checkpoint held out; None where it was trained without folds."""
     config = checkpoint.config
     return Folds(config.folds, config.fold) if config.folds else None
+
+
+def untrained(analysis: Analysis, config: TrainingConfig) -> Checkpoint:
+    """Return a checkpoint with the initial weights of a training, to find out early whether it can be exported."""
+    head = head_of(config.objective, analysis)
+    network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
+    return Checkpoint(Tagger(analysis, network, head).eval(), analysis, config, 0, {})
 
 
 def check_members(members: Mapping[str, Checkpoint]) -> None:

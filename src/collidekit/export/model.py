@@ -4,20 +4,19 @@ import hashlib
 from typing import Any
 
 from collidekit.export.describe import apply_to, trained_on
-from collidekit.export.layouts.base import Layout
+from collidekit.export.members import Member
 from collidekit.runtime.schema import METADATA, Graph, Schema, Tensor
-from collidekit.training.checkpoint import Checkpoint
 
 
-def model_of(layout: Layout, schema: Schema, checkpoint: Checkpoint, folds: int) -> Any:
+def model_of(member: Member, schema: Schema) -> Any:
     """Return the ONNX model of a checkpoint, with all metadata."""
-    model = layout.to_onnx(schema.opset)
+    model = member.layout.to_onnx(schema.opset)
     texts = {
         METADATA: schema.model_dump_json(),
-        "trained_on": trained_on(checkpoint),
-        "apply_to": apply_to(checkpoint, folds),
-        **({"fold": f"{checkpoint.config.fold} of {folds}"} if folds else {}),
-        **layout.metadata(schema),
+        "trained_on": trained_on(member.checkpoint),
+        "apply_to": apply_to(member.checkpoint, schema.folds),
+        **({"fold": f"{member.fold} of {schema.folds}"} if schema.folds else {}),
+        **member.layout.metadata(schema),
     }
     for key, text in texts.items():
         entry = model.metadata_props.add()
@@ -26,13 +25,14 @@ def model_of(layout: Layout, schema: Schema, checkpoint: Checkpoint, folds: int)
     return model
 
 
-def graph_of(file: str, content: bytes, checkpoint: Checkpoint, fold: int | None, folds: int) -> Graph:
+def graph_of(file: str, content: bytes, member: Member, folds: int) -> Graph:
     """Return what the schema says of a file with a graph."""
+    checkpoint = member.checkpoint
     return Graph(
         file=file,
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
-        fold=fold,
+        fold=member.fold,
         learned_from=tuple(entry.as_dict() for entry in checkpoint.learned_from),
         trained_on=trained_on(checkpoint),
         apply_to=apply_to(checkpoint, folds),

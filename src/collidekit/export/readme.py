@@ -1,5 +1,6 @@
 """The card of a bundle: what it takes and gives, how well it agrees with the checkpoint, and how to use it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,7 +13,7 @@ from collidekit.files import write_text
 from collidekit.runtime.schema import Schema
 
 
-def write_readme(path: Path, schema: Schema, agreement: Agreement, latency: Latency) -> Path:
+def write_readme(path: Path, schema: Schema, agreement: Agreement, latency: Latency, notes: Sequence[str]) -> Path:
     """Write the card as Markdown."""
     environment = Environment(
         loader=PackageLoader("collidekit.export"),
@@ -28,6 +29,7 @@ def write_readme(path: Path, schema: Schema, agreement: Agreement, latency: Late
             schema=schema,
             agreement=agreement,
             latency=latency,
+            notes=notes,
             analysis=schema.analysis,
             sofie=describe_sofie(schema.operators),
         ),

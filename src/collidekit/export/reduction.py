@@ -6,8 +6,9 @@ import numpy as np
 from attrs import frozen
 
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.classification.roc import roc_curve
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
-from collidekit.export.agreement import Agreement, Cost
+from collidekit.export.agreement import Agreement, Cost, sides_of
 from collidekit.export.cases import Array, Row, generic_arrays
 from collidekit.export.expected import noise_of
 from collidekit.export.layouts.base import Layout
@@ -83,8 +84,7 @@ def cost_of(
     rejection, efficiencies = {}, {}
     for entry in points:
         name = entry.discriminator
-        signal = np.isin(labels, [classes.index(one) for one in entry.signal])
-        background = np.isin(labels, [classes.index(one) for one in entry.background])
+        signal, background = sides_of(entry, labels, classes)
         if name not in found or not signal.any() or not background.any():
             continue
         forms = wanted[name].astype(np.float64), found[name].astype(np.float64)
@@ -105,8 +105,7 @@ def cost_of(
 
 
 def _rejection(scores: Array, signal: Array, background: Array, weights: Array) -> float | None:
-    order = np.argsort(-scores[signal], kind="stable")
-    passed = np.cumsum(weights[signal][order]) / weights[signal].sum()
-    threshold = scores[signal][order][min(int(np.searchsorted(passed, EFFICIENCY)), len(order) - 1)]
-    fraction = float(np.average(scores[background] >= threshold, weights=weights[background]))
+    """Return 1 / background efficiency at the signal efficiency ``EFFICIENCY``; None where no background passes."""
+    rows = signal | background
+    fraction = roc_curve(scores[rows], signal[rows], weights[rows]).background_efficiency(EFFICIENCY)
     return 1 / fraction if fraction > 0 else None

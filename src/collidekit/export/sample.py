@@ -41,8 +41,21 @@ class Sample:
     predictions: Predictions
     member: Array
     learned: int
-    """Rows that were read and left out, since they were learned from."""
+    """Rows that were read and left out, because a member was trained on them."""
     files: Sequence[str]
+
+    def notes(self, checkpoints: Sequence[Checkpoint]) -> tuple[str, ...]:
+        """Return where the rows come from, and whether training rows may be among them."""
+        names = [Path(path).name for path in self.files]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more files" if len(names) > 3 else "")
+        notes = [f"The rows and the working points are from {shown}"]
+        if self.learned:
+            notes.append(f"{self.learned:,} rows of these files are training rows and were left out")
+        if not all(checkpoint.learned_from for checkpoint in checkpoints):
+            notes.append(
+                "The checkpoint does not say which rows it was trained on: make sure that they are not among these"
+            )
+        return tuple(notes)
 
 
 def read_sample(

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
-from pydantic import ValidationError
 
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
-from collidekit.runtime.schema import CALLS, CHECKSUMS, FORMAT, GOLDEN, REAL, SCHEMA, Schema
-from collidekit.sealed import read_sealed
+from collidekit.runtime.folder import REMEDY, read_schema
+from collidekit.runtime.schema import CALLS, CHECKSUMS, GOLDEN, REAL
 
 THREADS = 4
-REMEDY = "take the bundle anew from where it comes from"
 
 
 @frozen
@@ -61,24 +59,3 @@ def require(found: list[Check], remedy: str = REMEDY) -> None:
         raise CollidekitError(
             f"the bundle does not pass the check {failed[0].title!r}: {failed[0].found[:300]}{more}; {remedy}"
         )
-
-
-def read_schema(folder: Path) -> Schema:
-    """Read the schema of a bundle. Raises CollidekitError where there is none, or one that this version cannot read."""
-    if not folder.is_dir():
-        raise CollidekitError(f"{folder}: there is no such folder")
-    if not (folder / SCHEMA).is_file():
-        raise CollidekitError(f"{folder}: is no bundle: it has no {SCHEMA}; write one with collidekit export")
-    content = read_sealed(folder / SCHEMA, REMEDY)
-    version = content.get("format")
-    if not isinstance(version, int) or version > FORMAT:
-        raise CollidekitError(
-            f"{folder / SCHEMA}: has format {version}, and this version of collidekit reads up to {FORMAT}; update collidekit"
-        )
-    try:
-        return Schema.model_validate(content)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise CollidekitError(
-            f"{folder / SCHEMA}: is damaged ({where}: {error.errors()[0]['msg']}); {REMEDY}"
-        ) from None

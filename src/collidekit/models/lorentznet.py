@@ -244,7 +244,7 @@ class Layer(nn.Module):
         width = h.shape[2]
         of_i, of_j, of_pair = self.edge.weight.split([width, width, 2], dim=1)  # type: ignore[no-untyped-call]
         scale, shift = scale_and_shift(self.edge_norm)
-        pair = _pair_products(x, _others(mask)).to(h.dtype)
+        pair = _padded_products(x, _others(mask)).to(h.dtype)
         a, b, c = h @ of_i.T * scale + shift, h @ of_j.T * scale, of_pair * scale[:, None]
         total, move = self._messages(c, a, b, pair, x, mask)
         h = h + self.phi_h(torch.cat([h, total, scalars], dim=2))
@@ -291,13 +291,22 @@ def _others(mask: Tensor) -> Tensor:
 
 def _products(x: Tensor, block: Block) -> Tensor:
     """psi of |x_i - x_j|^2 and of <x_i, x_j> (n, L, L, 2); 0 where there is no pair."""
-    return _pair_products(x, _others(block.mask))
+    inner = _flipped(x) @ x.transpose(1, 2)
+    return _of_products(inner, inner.diagonal(dim1=1, dim2=2), _others(block.mask))
 
 
-def _pair_products(x: Tensor, others: Tensor) -> Tensor:
-    """As ``_products``, where ``others`` (n, L, L, 1) says which pairs there are."""
-    flipped = x * x.new_tensor([-1.0, -1.0, -1.0, 1.0])
-    inner = (flipped[:, :, None] * x[:, None]).sum(dim=3)
-    own = (flipped * x).sum(dim=2)
+def _padded_products(x: Tensor, others: Tensor) -> Tensor:
+    """Return ``_products`` for an exported graph: onnxruntime up to 1.20 has no transposed matrix product in double precision."""
+    flipped = _flipped(x)
+    return _of_products((flipped[:, :, None] * x[:, None]).sum(dim=3), (flipped * x).sum(dim=2), others)
+
+
+def _flipped(x: Tensor) -> Tensor:
+    """Return four-vectors with the metric's sign on the momenta."""
+    return x * x.new_tensor([-1.0, -1.0, -1.0, 1.0])
+
+
+def _of_products(inner: Tensor, own: Tensor, others: Tensor) -> Tensor:
+    """Return both features (n, L, L, 2) from <x_i, x_j> (n, L, L) and <x_i, x_i> (n, L), 0 where ``others`` (n, L, L, 1) is false."""
     norm = own[:, :, None] + own[:, None] - 2 * inner
     return psi(torch.stack([norm, inner], dim=3)) * others

@@ -25,7 +25,7 @@ from collidekit.inference.predictions import Predictions
 from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.progress import notice
 from collidekit.readers import expand
-from collidekit.runtime.folder import read_graph, read_schema
+from collidekit.runtime.folder import read_generic, read_graph
 from collidekit.runtime.guard import Guard, Member
 from collidekit.runtime.runner import Runner
 from collidekit.runtime.schema import SCHEMA
@@ -56,7 +56,7 @@ class Bundle:
         if threads < 1:
             raise CollidekitError(f"threads: {threads} is not a number from 1")
         self.path = Path(path)
-        self.schema = read_schema(self.path)
+        self.schema = read_generic(self.path)
         with as_written(self.path / SCHEMA):
             self.analysis = Analysis.model_validate_json(json.dumps(self.schema.analysis))
             self.members = {

@@ -36,7 +36,7 @@ def all_bundles(names: Sequence[str]) -> bool:
 
 
 def read_schema(folder: Path) -> Schema:
-    """Return what a bundle says of itself; CollidekitError where it is damaged, or of another version or layout."""
+    """Return the schema of a bundle. Raises CollidekitError where it is missing, damaged or of another version."""
     path = folder / SCHEMA
     if not folder.is_dir():
         raise CollidekitError(f"{folder}: there is no such bundle; name the folder with {SCHEMA} in it")
@@ -52,13 +52,19 @@ def read_schema(folder: Path) -> Schema:
         raise CollidekitError(
             f"{path}: is of another version of collidekit ({place}: {first['msg']}); {REMEDY}"
         ) from None
+    if not found.graphs:
+        raise CollidekitError(f"{path}: names no graph; {REMEDY}")
+    return found
+
+
+def read_generic(folder: Path) -> Schema:
+    """Return the schema of a bundle that collidekit can run. Raises CollidekitError for another layout, too."""
+    found = read_schema(folder)
     if found.layout != LAYOUT:
         raise CollidekitError(
             f"{folder}: its graphs have the layout {found.layout!r}, which only its own framework can run; collidekit runs the layout "
             f"{LAYOUT!r}: export the model with that one"
         )
-    if not found.graphs:
-        raise CollidekitError(f"{path}: names no graph; {REMEDY}")
     return found
 
 

@@ -1,21 +1,24 @@
 """ExportTask: trained taggers -> a bundle for other frameworks."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import law
 import luigi
+from attrs import evolve
 from rich.console import Console
 from rich.table import Table
 
 from collidekit.errors import CollidekitError
 from collidekit.export.agreement import TOLERANCE, Agreement
 from collidekit.export.layouts import LAYOUTS
-from collidekit.export.onnx_file import check_opset
+from collidekit.export.members import prepare_members, untrained
+from collidekit.export.options import Options
 from collidekit.export.precision import PRECISIONS, check_precision
 from collidekit.export.sample import ROWS, read_sample
-from collidekit.export.write import Exported, Options, check_request, write_bundle
+from collidekit.export.write import Exported, check_request, write_bundle
 from collidekit.inference.ensemble import load_members
 from collidekit.plain_text import literal
 from collidekit.runtime.schema import SCHEMA
@@ -49,7 +52,7 @@ class ExportTask(PredictionTask):
         return {
             **super().identity(),
             "layout": self.layout,
-            "options": layout_options([str(one) for one in self.layout_options]),
+            "options": self.options.of_layout,
             "opset": self.opset,
             "precision": self.precision,
             "name": self.name,
@@ -74,25 +77,34 @@ class ExportTask(PredictionTask):
             )
         if self.checked_rows < 1:
             raise CollidekitError(f"--checked-rows: {self.checked_rows} is no number of rows; give 1 or more")
-        layout_options([str(one) for one in self.layout_options])
-        if self.opset:
-            check_opset(self.opset)
+        prepare_members(self._untrained(inference), self.name, evolve(self.options, calibrated=False))
 
-    def make(self) -> None:
-        inference: InferenceTask = self.requires()["inference"]
-        members = self._members(inference)
-        files = inference.test_files or inference.dataset_task().files()
-        sample = read_sample(members, list(files), self.checked_rows, self.calibrated, str(self.config))
-        options = Options(
+    @cached_property
+    def options(self) -> Options:
+        """The settings of the bundle."""
+        return Options(
             layout=str(self.layout),
             opset=self.opset or None,
             calibrated=self.calibrated,
             precision=check_precision(str(self.precision)),
             of_layout=layout_options([str(one) for one in self.layout_options]),
         )
-        made = write_bundle(members, sample, self.folder / BUNDLE, self.name, options, force=True)
+
+    def make(self) -> None:
+        inference: InferenceTask = self.requires()["inference"]
+        members = self._members(inference)
+        files = inference.test_files or inference.dataset_task().files()
+        sample = read_sample(members, list(files), self.checked_rows, self.calibrated, str(self.config))
+        made = write_bundle(members, sample, self.folder / BUNDLE, self.name, self.options, force=True)
         show_exported(made, Console(soft_wrap=True))
         self.write_provenance()
+
+    def _untrained(self, inference: InferenceTask) -> Mapping[str, Checkpoint]:
+        """The checkpoints that are named, else networks with initial weights in the place of those to be trained."""
+        if self.checkpoint:
+            return self._members(inference)
+        tasks = inference.trainings()
+        return {name: untrained(self.analysis, task.training_config()) for name, task in tasks.items()}
 
     def _members(self, inference: InferenceTask) -> Mapping[str, Checkpoint]:
         if self.checkpoint:
@@ -137,6 +149,8 @@ def export_to(
 def show_exported(made: Exported, console: Console) -> None:
     """Print what was written, and how it agrees with the checkpoint."""
     console.print(agreement_table(made.agreement))
+    for note in made.notes:
+        console.print(f"{literal(note)}.")
     for side in made.agreement.sides:
         if side.changed:
             console.print(

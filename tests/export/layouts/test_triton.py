@@ -1,6 +1,7 @@
 """The layout triton: its configuration says what the graph takes and gives, by a small parser of the text form."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import layout_rows as toys
@@ -117,6 +118,11 @@ def test_a_name_that_is_no_folder_is_refused(jets, name):
         Triton(jets.graph, name)
 
 
-def test_a_folder_holds_one_model(jets):
-    with pytest.raises(CollidekitError, match="export each of the 5 folds by itself"):
-        Triton(jets.graph, "tagger").check_folds(5)
+def test_each_fold_is_a_model(jets):
+    layout = Triton(jets.graph, "tagger")
+    layout.check_folds(2)
+    files = layout.files(SimpleNamespace(folds=2))
+    assert list(files) == ["tagger_fold0/config.pbtxt", "tagger_fold1/config.pbtxt"]
+    assert parse(files["tagger_fold1/config.pbtxt"])["name"] == "tagger_fold1"
+    assert layout.file_name(1) == "tagger_fold1/1/model.onnx"
+    assert list(layout.files(SimpleNamespace(folds=0))) == ["tagger/config.pbtxt"]

@@ -199,7 +199,7 @@ class Athena(Layout):
             "nodes": [],
             "config.yaml": {"network": schema.network, "settings": schema.settings},
             "metadata.yaml": {"fingerprint": schema.fingerprint, "versions": schema.versions},
-            "salt_export_hash": schema.git.get("commit", ""),
+            "salt_export_hash": schema.git.get("git commit", ""),
             "forced_export": False,
             "onnx_model_version": "v1",
             "output_names": self.output_names,

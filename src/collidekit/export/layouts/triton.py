@@ -14,7 +14,7 @@ LARGEST_BATCH = 1024
 
 
 class Triton(Layout):
-    """The graph of the generic layout as ``<model>/1/model.onnx`` with ``<model>/config.pbtxt``.
+    """The graph of the generic layout as ``<model>/1/model.onnx`` with ``<model>/config.pbtxt``; each fold is a model ``<model>_fold0`` ...
 
     The server joins requests (``dynamic_batching``) up to ``max_batch_size`` rows (option; 1024). Only requests with the same number
     of slots can be joined: pad collections to a common length. A tensor (N,) is ``dims: [ 1 ]`` to a client, by ``reshape``.
@@ -35,24 +35,21 @@ class Triton(Layout):
         return ["max_batch_size"]
 
     def file_name(self, fold: int | None = None) -> str:
-        return f"{self.model_name}/1/model.onnx"
-
-    def check_folds(self, folds: int) -> None:
-        """The folder holds one model, so each fold is exported by itself."""
-        raise refuse(
-            self.name, f"one model a folder: export each of the {folds} folds by itself, under a name of its own"
-        )
+        return f"{self._name(fold)}/1/model.onnx"
 
     def files(self, schema: Schema) -> dict[str, str]:
-        return {f"{self.model_name}/config.pbtxt": self.config}
+        folds = range(schema.folds) if schema.folds else (None,)
+        return {f"{self._name(fold)}/config.pbtxt": self.config(fold) for fold in folds}
 
-    @property
-    def config(self) -> str:
-        """The text of ``config.pbtxt``."""
+    def _name(self, fold: int | None) -> str:
+        return self.model_name if fold is None else f"{self.model_name}_fold{fold}"
+
+    def config(self, fold: int | None = None) -> str:
+        """Return the text of ``config.pbtxt``."""
         example = self.graph.example(2, 3)
         given = dict(zip(self.input_names, example, strict=True))
         lines = [
-            f'name: "{self.model_name}"',
+            f'name: "{self._name(fold)}"',
             'platform: "onnxruntime_onnx"',
             f"max_batch_size: {self._batch()}",
             *self._tensors("input", given),

@@ -1,0 +1,90 @@
+"""Graphs in onnxruntime and checkpoints on the same real rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import evolve, frozen
+
+from collidekit.errors import CollidekitError
+from collidekit.evaluation.classification.working_points import DiscriminatorPoints
+from collidekit.export.agreement import RARE, TOLERANCE, Agreement, compare, rows_beyond
+from collidekit.export.cases import Array, Row, generic_arrays
+from collidekit.export.expected import expected, noise_of
+from collidekit.export.members import Member
+from collidekit.export.reduction import Reduction
+from collidekit.export.sample import Sample
+from collidekit.export.session import joined, run_layout
+from collidekit.progress import counting
+
+TOGETHER = 256
+"""Rows that are compared at a time."""
+
+
+@frozen
+class Comparison:
+    """The agreement, and the rows that differ by more than the tolerance."""
+
+    agreement: Agreement
+    beyond: frozenset[int]
+
+
+def compare_members(
+    members: Sequence[Member],
+    sessions: Sequence[Any],
+    rows: Sequence[Row],
+    sample: Sample,
+    points: Sequence[DiscriminatorPoints],
+    scales: Mapping[str, float],
+    reduction: Reduction | None,
+) -> Comparison:
+    """Compare each graph with its checkpoint on the rows of the sample that it judges.
+
+    ``scales`` are those of columns. Raises CollidekitError where graph and checkpoint do not agree, or a reduced precision costs too much.
+    """
+    wanted, found = _columns(members, sessions, rows, sample)
+    labels, weights = sample.predictions.labels, sample.predictions.weights
+    classes = list(members[0].checkpoint.analysis.classes)
+    agreement = compare(wanted, found, points, labels, weights, classes, scales)
+    if reduction is not None:
+        cost = reduction.cost(agreement, wanted, found, points, labels, weights, classes)
+        return Comparison(evolve(agreement, cost=cost), frozenset())
+    _require_agreement(agreement, members[0].graph.picks)
+    return Comparison(agreement, frozenset(rows_beyond(wanted, found, scales)))
+
+
+def _columns(
+    members: Sequence[Member], sessions: Sequence[Any], rows: Sequence[Row], sample: Sample
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the columns of the checkpoints and of the graphs, in the order of the rows."""
+    wanted: list[dict[str, Array]] = []
+    found: list[dict[str, Array]] = []
+    order: list[Array] = []
+    lengths = np.array([sum(len(values) for values in row.values.values() if values.ndim == 2) for row in rows])
+    with counting("Comparing", "rows", len(rows)) as done:
+        for number, (member, session) in enumerate(zip(members, sessions, strict=True)):
+            analysis = member.checkpoint.analysis
+            own = np.flatnonzero(sample.member == number)
+            own = own[np.argsort(lengths[own], kind="stable")]  # so that padding costs little
+            for start in range(0, len(own), TOGETHER):
+                places = own[start : start + TOGETHER]
+                part = [rows[i] for i in places]
+                generic = generic_arrays(part, analysis, noise_of(member.graph, part, analysis))
+                wanted.append(expected(member.tagger, member.graph, part, analysis))
+                found.append(run_layout(session, member.layout, generic))
+                order.append(places)
+                done(len(part))
+    back = np.argsort(np.concatenate(order))
+    first, second = ({name: values[back] for name, values in joined(parts).items()} for parts in (wanted, found))
+    return first, second
+
+
+def _require_agreement(agreement: Agreement, picks: bool) -> None:
+    """Raise CollidekitError where graph and checkpoint differ; where a network ``picks``, a few rows may."""
+    worst = max(agreement.differences, key=lambda one: one.largest, default=None)
+    if worst is None or worst.largest <= TOLERANCE or (picks and agreement.beyond <= max(1, RARE * agreement.rows)):
+        return
+    raise CollidekitError(
+        f"the graph does not agree with the checkpoint: column {worst.column} of row {worst.row} differs by {worst.largest:.2g}, and "
+        f"{agreement.beyond:,} of {agreement.rows:,} rows by more than {TOLERANCE:g}; nothing was written"
+    )
