@@ -311,7 +311,9 @@ def test_folders_that_are_no_bundle_are_refused(bundle, tmp_path):
     with pytest.raises(CollidekitError, match="is no bundle"):
         list(checks(tmp_path))
     edit_schema(bundle, format=2)
-    with pytest.raises(CollidekitError, match=r"is of a newer version of collidekit \(format 2, this version reads 1\)"):
+    with pytest.raises(
+        CollidekitError, match=r"is of a newer version of collidekit \(format 2, this version reads 1\)"
+    ):
         list(checks(bundle))
 
 
