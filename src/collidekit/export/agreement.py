@@ -1,4 +1,4 @@
-"""How a graph in onnxruntime agrees with the checkpoint on real rows: differences, AUC, working points."""
+"""Agreement of a graph in onnxruntime with the checkpoint on real rows: differences, AUC, working points."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,13 +22,13 @@ RARE = 1e-4
 
 @frozen
 class Difference:
-    """Of one column over all rows: relative to the larger of its scale and the value itself."""
+    """Differences of one column over all rows, relative to the larger of its scale and the value itself."""
 
     column: str
     largest: float
     mean: float
     row: int
-    """Where the largest difference is."""
+    """File and entry of the row with the largest difference."""
     beyond: int = 0
     """Rows that differ by more than ``TOLERANCE``."""
 
@@ -47,11 +47,11 @@ class Side:
 
 @frozen
 class Cost:
-    """What a reduced precision costs, and brings: by the graph in single precision first, then by the reduced one."""
+    """Costs and gains of a reduced precision: of the graph in single precision first, then of the reduced one."""
 
     precision: str
     rejection: dict[str, tuple[float | None, float | None]]
-    """Of each discriminator: 1 / background efficiency at 50 % signal efficiency, weighted; None where no background passes."""
+    """Rejection of each discriminator: 1 / background efficiency at 50 % signal efficiency, weighted; None where no background passes."""
     efficiencies: dict[str, dict[str, tuple[float, float, float, float]]]
     """At each working point of each discriminator: of signal before and after, of background before and after."""
     size: tuple[int, int]
@@ -63,15 +63,15 @@ class Cost:
 
 @frozen
 class Agreement:
-    """Of all rows that were compared."""
+    """Agreement over all rows that were compared."""
 
     rows: int
     differences: tuple[Difference, ...]
     sides: tuple[Side, ...]
     auc: dict[str, tuple[float, float]]
-    """Of each discriminator: by the checkpoint and by the graph."""
+    """AUC of each discriminator, by the checkpoint and by the graph."""
     cost: Cost | None = None
-    """Of a graph that is not in single precision."""
+    """Costs and gains of a graph that is not in single precision."""
 
     @property
     def largest(self) -> float:

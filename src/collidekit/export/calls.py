@@ -18,7 +18,7 @@ LENGTHS = 20
 """Lengths between 8 and the limit of a collection, at equal ratios."""
 SLOTS = (1, 13)
 GARBAGE = (0.0, 1e30, np.nan)
-"""What stands in empty slots."""
+"""Values that are put into empty slots."""
 REAL = 8
 """Rows for slots and order."""
 
@@ -32,7 +32,7 @@ class Call:
     rows: Sequence[Row]
     generic: Mapping[str, Array]
     size: int
-    """How many of the rows: 0 where no row goes in, else all of them."""
+    """Return the number of rows: 0 where no row goes in, else all of them."""
 
 
 def calls(layout: Layout, rows: Sequence[Row], invariant: Sequence[str]) -> Iterator[Call]:

@@ -13,9 +13,9 @@ from collidekit.dataset.batch import Batch, Ragged
 
 Array = np.ndarray[Any, Any]
 BEYOND = 5
-"""How many constituents more than the limit the longest case has."""
+"""Number of constituents beyond the limit in the longest case."""
 EXTREME = 1e4
-"""What all values of a row are multiplied by in the case of extreme values."""
+"""Factor of all values of a row in the case of extreme values."""
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""What a bundle is to give: the columns of the ragged network, which training and evaluation use, for the same rows."""
+"""Columns that a bundle must give: those of the ragged network, which training and evaluation use, for the same rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def noise_of(graph: TaggerGraph, rows: Sequence[Row], analysis: Analysis) -> Map
 
 
 def is_finite(columns: Mapping[str, Array]) -> Array:
-    """Which rows (N,) have finite numbers in all columns."""
+    """Return which rows (N,) have finite numbers in all columns."""
     found: Array = np.all(
         [np.isfinite(values).reshape(len(values), -1).all(axis=1) for values in columns.values()], axis=0
     )

@@ -61,7 +61,7 @@ def write_golden(
 
 
 def _is_determined(single: Mapping[str, Array], double: Mapping[str, Array], scales: Mapping[str, float]) -> bool:
-    """Whether all columns are finite, and the same to half of what a graph may differ by in single and in double precision."""
+    """Return whether all columns are finite, and agree in single and double precision to half of what a graph may differ by."""
     if not is_finite(single).all():
         return False
     apart = [relative(values, double[name], scales.get(name, 1.0)).max(initial=0.0) for name, values in single.items()]
@@ -115,7 +115,7 @@ def write_real(
 
 
 def _spread(rows: int) -> list[int]:
-    """Which of all rows are written: they are taken at equal distances, since classes often stand one after another."""
+    """Return the rows that are written, at equal distances, since classes often stand one after another."""
     found: list[int] = np.unique(np.linspace(0, rows - 1, min(REAL_ROWS, rows)).astype(int)).tolist()
     return found
 
@@ -171,7 +171,7 @@ def _save(path: Path, arrays: Mapping[str, Array]) -> None:
 
 MAGIC = b"CKGOLD01"
 TYPES = {"float32": 1, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float64": 11}
-"""Of ONNX's TensorProto.DataType."""
+"""Numbers of ONNX's TensorProto.DataType."""
 
 
 def binary(arrays: Mapping[str, Array]) -> bytes:

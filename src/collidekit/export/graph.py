@@ -57,7 +57,7 @@ class TaggerGraph(nn.Module):
 
     @property
     def picks(self) -> bool:
-        """Whether it picks one of several things, such as neighbours, jets or draws: where two are nearly equal, rounding decides."""
+        """Return whether the graph picks one of several things, such as neighbours, jets or draws: where two are nearly equal, rounding decides."""
         heads = self.tagger.target_heads
         return self.tagger.network.picks or bool(self.flows) or bool(heads and heads.assignments)
 
@@ -82,7 +82,7 @@ class TaggerGraph(nn.Module):
         return tuple(self.columns(*tensors).values())
 
     def columns(self, *tensors: Tensor) -> dict[str, Tensor]:
-        """What ``forward`` gives, by name."""
+        """Return the outputs of ``forward`` by name."""
         given = dict(zip(self.input_names, tensors, strict=True))
         scaled = self.scaled(given)
         tagger = self.tagger

@@ -1,4 +1,4 @@
-"""Whether the order of constituents matters to a graph: measured, not claimed."""
+"""Invariance of a graph under another order of the constituents: measured, not claimed."""
 
 from collections.abc import Sequence
 

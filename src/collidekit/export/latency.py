@@ -1,4 +1,4 @@
-"""How long a graph takes for a row: a row a call, and many rows at once."""
+"""Time that a graph takes for a row: a row a call, and many rows at once."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -22,7 +22,7 @@ ROWS, LENGTH = 3, 7
 OPSETS = (17, 20)
 """The lowest has LayerNormalization as one node; the highest is that of the runtimes of both experiments."""
 CONSTANTS = "results are registered as constants in the trace"
-"""What the tracer says of tensors that are made of plain numbers, which are constants indeed."""
+"""Warnings of the tracer on tensors that are made of plain numbers, which are constants indeed."""
 _OPERATOR = re.compile(r"operator '([\w:]+)'")
 _LINE = re.compile(r"# (\S+:\d+):\d+$")
 
@@ -110,7 +110,7 @@ def _keep_inputs(
 
 @contextmanager
 def _standard_output() -> Iterator[Callable[[], str]]:
-    """What the process writes to its standard output goes nowhere; the function that is yielded reads it, also afterwards."""
+    """Keep what the process writes to its standard output; the function that is yielded reads it, also afterwards."""
     sys.stdout.flush()
     kept, text = os.dup(1), ""
     with TemporaryFile() as file:
@@ -126,7 +126,7 @@ def _standard_output() -> Iterator[Callable[[], str]]:
 
 
 def _reason(error: Exception, said: str) -> str:
-    """What an exporter says, with the line that asks for an operation which ONNX does not have."""
+    """Return the message of an exporter, with the line that asks for an operation which ONNX does not have."""
     text = " ".join(str(error).split())[:300]
     if (name := _OPERATOR.search(text)) is None:
         return text

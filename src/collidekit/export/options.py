@@ -15,7 +15,7 @@ class Options:
     opset: int | None = None
     """None: the default of the layout."""
     calibrated: bool = False
-    """Whether the graph includes the temperature of the checkpoint."""
+    """True where the graph includes the temperature of the checkpoint."""
     precision: Precision = "float32"
     of_layout: Mapping[str, str] = Factory(dict)
     """Options of the layout, see docs/export-layouts.md."""

@@ -1,4 +1,4 @@
-"""What a reduced precision of a graph costs and brings: scores, working points, size and time."""
+"""Costs and gains of a reduced precision of a graph: scores, working points, size and time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ AUC_LOSS = 0.05
 
 @frozen
 class Reduction:
-    """What is known of a reduced graph before its numbers are compared."""
+    """Facts of a reduced graph that are known before its numbers are compared."""
 
     precision: str
     size: tuple[int, int]

@@ -1,9 +1,9 @@
-"""Whether ROOT's SOFIE, which makes C++ code of a graph, knows all of its operators."""
+"""Operators of a graph that ROOT's SOFIE, which makes C++ code of a graph, does not know."""
 
 from collections.abc import Iterable
 
 SOURCE = "ROOT's list tmva/sofie/README.md at commit 027f205"
-"""What the list below is copied from. It is about names alone: SOFIE may still refuse a type or an attribute of an operator."""
+"""Source of the list below. It is about names alone: SOFIE may still refuse a type or an attribute of an operator."""
 OPERATORS = frozenset(
     """Abs Add AveragePool BatchNormalization Cast Concat Constant ConstantOfShape Conv ConvTranspose Cos Div Einsum Elu Equal Erf Exp
     Expand EyeLike Flatten GRU Gather Gemm GlobalAveragePool Greater GreaterOrEqual Identity If LSTM LayerNormalization LeakyRelu Less

@@ -1,4 +1,4 @@
-"""A bundle -> whether it gives on this machine what it gave where it was written; by the verifier that goes into each bundle."""
+"""Verification of a bundle on this machine, by the verifier that goes into each bundle."""
 
 from collections.abc import Iterator
 from pathlib import Path

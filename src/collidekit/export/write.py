@@ -49,7 +49,7 @@ class Exported:
     left_out: tuple[str, ...]
     """Golden rows left out: their numbers are not finite, or need more digits than single precision has."""
     notes: tuple[str, ...]
-    """What the rows say that it was checked on, such as that some of them may be training rows."""
+    """Notes on the rows that it was checked on, such as that some of them may be training rows."""
 
 
 @frozen

@@ -181,7 +181,7 @@ class Bundle:
 
 
 def _parts(rows: RowArrays, used: Array, size: int) -> Iterator[tuple[RowArrays, Array]]:
-    """So many rows at a time, and which graphs (M, n) are used for them."""
+    """Yield parts of the rows, with the graphs (M, n) that are used for each."""
     for number, part in enumerate(rows.parts(size)):
         yield part, used[:, number * size : number * size + len(part)]
 

@@ -27,7 +27,7 @@ class Member:
 
 
 class Guard:
-    """How the graphs of a bundle know the rows that they are to predict, and which of them predict a row.
+    """Knowledge of the graphs of a bundle about the rows that they are to predict, and the choice of the graph for each row.
 
     A row that a graph held out as its fold is left to the graphs that did not learn from it; any other row is for all of them.
     """

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: ``schema.json``, which also stands in the metadata of each of its graphs."""
+"""Schema of a bundle: ``schema.json``, which also stands in the metadata of each of its graphs."""
 
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ class TensorIn(Part):
     dtype: Literal["float32", "float16"] = "float32"
     columns: tuple[Column, ...] = ()
     limit: int | None = None
-    """Of a collection: constituents beyond this number are left out, within the graph."""
+    """Limit of a collection: constituents beyond this number are left out, within the graph."""
     order: str | None = None
     """Constituents are given in descending order of this expression; None: in the order of the file."""
     where: str | None = None
@@ -93,43 +93,43 @@ class Schema(Part):
     analysis: dict[str, Any]
     """As ``Analysis.model_dump(mode="json")`` gives it."""
     fingerprint: str
-    """Of the analysis."""
+    """Hash of the analysis."""
     inputs: tuple[TensorIn, ...]
     outputs: tuple[TensorOut, ...]
     graph_inputs: tuple[Tensor, ...] = ()
     """In order; those of the generic layout are ``inputs``."""
     graph_outputs: tuple[Tensor, ...] = ()
     columns: dict[str, tuple[str, int]] = {}
-    """Of each column of one row that is among the numbers that come out: the output, and the place in it; for the generic layout itself."""
+    """Output and place in it of each column of one row that is among the numbers that come out; for the generic layout itself."""
     operators: tuple[str, ...] = ()
     """The ONNX operators that the graphs use, by name."""
     batched: bool = True
-    """Whether a graph takes many rows at once; else one row a call."""
+    """True where a graph takes many rows at once; else it takes one row a call."""
     scales: dict[str, float | list[float]] = {}
-    """Of outputs of the graphs, or of each number of a row in them: differences are relative to this where the value is smaller. Of
-    estimates it is their spread; all others have 1."""
+    """Scale of each output of the graphs, or of each number of a row in it: differences are relative to it where the value is
+    smaller. That of estimates is their spread; all others have 1."""
     invariant: tuple[str, ...] = ()
     """The collections whose constituents may come in any order: no column of a row changes, as was measured on real rows."""
     graphs: tuple[Graph, ...] = ()
     """Empty in the metadata of a graph, which cannot hold its own checksum."""
     folds: int = 0
-    """How many folds there are; 0 where there are none."""
+    """Number of folds; 0 where there are none."""
     fold_rule: str = ""
-    """How the fold of a row follows from its event number, in words that a programmer of another framework can follow."""
+    """Rule by which the fold of a row follows from its event number, in words that a programmer of another framework can follow."""
     opset: int
     precision: str = "float32"
     network: dict[str, Any]
     """``name``, ``options``, ``parameters``."""
     objective: str
     temperature: dict[str, Any] | None = None
-    """What stands in the graph; None where probabilities are as the network gives them."""
+    """Temperature in the graph; None where probabilities are as the network gives them."""
     working_points: dict[str, Any] = {}
-    """Of each discriminator, as ``DiscriminatorPoints.as_dict`` says them."""
+    """Working points of each discriminator, as ``DiscriminatorPoints.as_dict`` gives them."""
     seed: int
     epoch: int
     settings: dict[str, Any]
-    """Of the training."""
+    """Settings of the training."""
     versions: dict[str, str]
     git: dict[str, str] = {}
     noise_rule: str = ""
-    """How the noise of a row may be made from its event number; empty where no noise goes in."""
+    """Rule by which the noise of a row may be made from its event number; empty where no noise goes in."""

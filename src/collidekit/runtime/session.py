@@ -44,5 +44,5 @@ class Session:
 
 
 def _reason(error: Exception) -> str:
-    """What onnxruntime says, in one line."""
+    """Return the message of onnxruntime in one line."""
     return " ".join(str(error).split())[:200]

@@ -1,4 +1,4 @@
-"""What a layout is: the names, shapes and files in which one framework wants the same function."""
+"""Interface of a layout: the names, shapes and files in which one framework wants the same function."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -27,10 +27,10 @@ class Layout(nn.Module):
 
     name: ClassVar[str] = "generic"
     batched: ClassVar[bool] = True
-    """Whether a graph takes many rows at once; else one row a call."""
+    """True where a graph takes many rows at once; else it takes one row a call."""
     opset: ClassVar[int] = 17
     takes_noise: ClassVar[bool] = True
-    """Whether the contract has a place for the random numbers of a flow."""
+    """True where the contract has a place for the random numbers of a flow."""
     graph_names: ClassVar[tuple[str, ...]] = ()
     """The file names of a pair, in the order in which the consumer numbers them; empty where it does not care."""
 
@@ -122,7 +122,7 @@ class Layout(nn.Module):
         return dict(outputs)
 
     def metadata(self, schema: Schema) -> dict[str, str]:
-        """What else stands in the metadata of the graph."""
+        """Return further entries of the metadata of the graph."""
         return {}
 
     def files(self, schema: Schema) -> dict[str, str]:

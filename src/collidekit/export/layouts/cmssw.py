@@ -29,7 +29,7 @@ OUTPUT = "softmax"
 
 
 class OneJet(Layout):
-    """What the forms for CMSSW share: one tensor (1, M), as many numbers as ``flav_names`` in the settings of the producer.
+    """Common part of the forms for CMSSW: one tensor (1, M), as many numbers as ``flav_names`` in the settings of the producer.
 
     These are the probabilities of the classes, named ``prob<class>``, then other numbers of the row, such as a regression; names hold
     letters and digits only. Discriminators are given only with the option ``discriminators: yes``.
@@ -59,7 +59,7 @@ class OneJet(Layout):
 
     @property
     def flavours(self) -> list[str]:
-        """What ``flav_names`` of the producer must be."""
+        """Return the ``flav_names`` that the producer must have."""
         probabilities = columns_of_kind(self, "probability")
         return [
             f"prob{label_of(self, name)}" if name in probabilities else re.sub("[^A-Za-z0-9]", "", name)

@@ -20,7 +20,7 @@ class Variable:
 
     name: str
     fill: float = 0.0
-    """What takes the place of NaN and infinity."""
+    """Value that takes the place of NaN and infinity."""
 
 
 def default_names(input_name: str, entry: Collection | Group) -> list[str]:

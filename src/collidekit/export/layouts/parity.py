@@ -23,11 +23,11 @@ class ByParity(Layout):
     files_of: ClassVar[dict[str, str]]
     """The file of even and of odd events."""
     rule: ClassVar[str]
-    """How the reader numbers the files."""
+    """Numbering of the files by the reader."""
 
     @property
     def parity(self) -> str:
-        """What the option ``apply_to`` says."""
+        """Return the pair of files that the option ``apply_to`` names."""
         return self.choice("apply_to", ("all", "even", "odd"))
 
     @property

@@ -17,7 +17,7 @@ CLASSES = "EVENT/class"
 
 
 class SPANet(ByParity):
-    """Of each input in the order of the analysis ``<input>_data`` and ``<input>_mask``; batches of any size, 1 and 2 among them.
+    """Inputs ``<input>_data`` and ``<input>_mask`` in the order of the analysis; batches of any size, 1 and 2 among them.
 
     A collection is (N, L, F), its mask (N, L); a flat group (N, 1, F), its mask (N, 1). Masks are truth values, true for what exists;
     constituents stand first. A group whose mask is false is missing: each of its values becomes the default.

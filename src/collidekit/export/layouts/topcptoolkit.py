@@ -98,7 +98,7 @@ class TopCPToolKit(ByParity):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many numbers of a row each input takes."""
+        """Return the number of values of a row that each input takes."""
         return {
             name: entry.width * (entry.limit if isinstance(entry, Collection) else 1)
             for name, entry in self.graph.analysis.inputs.items()
