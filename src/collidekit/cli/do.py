@@ -96,6 +96,13 @@ def run(
                "machine.", metavar="ADDRESS"),
     ] = None,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    devices: Annotated[
+        int | None,
+        panel(WORK, "--devices", help="Processes that train together on each node, each with its GPU where there are some.", min=1),
+    ] = None,
+    nodes: Annotated[
+        int | None, panel(WORK, "--nodes", help="Nodes that train together, where torchrun or srun started the processes.", min=1)
+    ] = None,
     trust_code: TrustCode = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -113,18 +120,24 @@ def run(
     decides what is in it; the path of report.html comes last.
     """
     from collidekit.tasks.to_report import parse_settings, report_task, run_to_report
+    from collidekit.training.ranks import follow, let_go
 
     named = {
         "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
         "model_name": model, "from_checkpoint": from_checkpoint, "epochs": epochs,
         "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "folds": folds, "fold": fold,
         "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
+        "devices": devices, "nodes": nodes,
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
         "checkpoint": tuple(checkpoint) if checkpoint else None,
     }  # fmt: skip
-    run_to_report(
-        report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)})
-    )
+    given = {**parse_settings(settings or ()), **_given(named)}
+    if follow():
+        return
+    try:
+        run_to_report(report_task(analysis, files or (), test_files or (), given))
+    finally:
+        let_go()
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from collidekit.models.layers import whole_blocks
+from collidekit.ranks.group import current
 
 
 class ConstituentLinear(nn.Linear):
@@ -28,10 +29,30 @@ class BatchNorm(nn.BatchNorm1d):
         if values.dim() > 2:
             scale, shift = scale_and_shift(self)
             return values * scale + shift
+        if self.training and current().size > 1:
+            return self._of_all_ranks(values)
         if self.training and len(values) < 2:
             mean, variance = self.running_mean, self.running_var
             return nn.functional.batch_norm(values, mean, variance, self.weight, self.bias, eps=self.eps)
         return super().forward(values)
+
+    def _of_all_ranks(self, values: Tensor) -> Tensor:
+        """Mean and variance are those of the values of all ranks."""
+        wide = values.double()
+        mean = wide.mean(dim=0) if len(values) else wide.sum(dim=0)
+        variance = (wide - mean).square().mean(dim=0) if len(values) else wide.sum(dim=0)
+        number, mean, variance = current().moments(len(values), mean, variance)
+        assert self.momentum is not None
+        assert self.num_batches_tracked is not None
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            for running, found in zip(
+                (self.running_mean, self.running_var), (mean, variance * (number / (number - 1))), strict=True
+            ):
+                assert running is not None
+                running.lerp_(found.to(running), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return ((wide - mean) * scale + self.bias).to(values.dtype)
 
 
 def scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

@@ -147,7 +147,7 @@ class _EdgeMeans(torch.autograd.Function):
         own, other, passed, counts, *rest = ctx.saved_tensors
         weights, products = rest[: len(places)], rest[len(places) :]
         layers = _Layers(own.to(precision.work), other.to(precision.work), graph, norms, products, precision)
-        back = [EdgeNormGradient(norm, graph.edges) for norm in norms]
+        back = [EdgeNormGradient(norm) for norm in norms]
         with torch.autocast(own.device.type, enabled=False):
             degrees, _ = graph.degrees(layers.own)
             each = gradients[0].to(precision.work) / degrees.clamp(min=1)  # of an edge that ReLU lets pass (T, C)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.neighbours import Graph
+from collidekit.ranks.group import current
 
 
 class EdgeNorm:
@@ -20,6 +21,8 @@ class EdgeNorm:
     shift: Tensor
     of_batch: bool
     """Whether mean and variance are those of the edges seen."""
+    number: Tensor | int
+    """Edges, of all ranks, whose mean and variance these are."""
 
     def __init__(self, module: BatchNorm, dtype: torch.dtype) -> None:
         self.module, self.dtype = module, dtype
@@ -65,6 +68,8 @@ class EdgeNorm:
         weights = torch.tensor(counts, dtype=torch.float64)[:, None].to(centres.device) / number
         mean = (weights * centres).sum(0)
         variance = (weights * (torch.stack(variances).double() + (centres - mean).square())).sum(0)
+        number, mean, variance = current().moments(number, mean, variance)
+        self.number = number
         unbiased = variance * (number / (number - 1))
         for running, new in zip((self.module.running_mean, self.module.running_var), (mean, unbiased), strict=True):
             assert running is not None
@@ -89,8 +94,8 @@ class EdgeNormGradient:
     dL/dz = scale * (g - mean(g) - x mean(g x)), where g = dL/dy and x = (z - mean) rate; in evaluation scale * g.
     """
 
-    def __init__(self, norm: EdgeNorm, edges: int) -> None:
-        self.norm, self.edges = norm, edges
+    def __init__(self, norm: EdgeNorm) -> None:
+        self.norm = norm
         self.sum = torch.zeros_like(norm.mean, dtype=torch.float64)
         self.product = torch.zeros_like(self.sum)
 
@@ -109,9 +114,12 @@ class EdgeNormGradient:
         rate, mean = norm.rate.double(), norm.mean.double()
         self.weight = rate * (self.product - mean * self.sum)  # sum(g x)
         self.bias = self.sum
-        factor = norm.scale.double() / self.edges if norm.of_batch else torch.zeros_like(self.sum)
-        self.slope = (-factor * rate * self.weight).to(norm.dtype)
-        self.constant = (factor * (mean * rate * self.weight - self.sum)).to(norm.dtype)
+        of_all, sum_of_all = (
+            current().sum_gradient(self.weight, self.bias) if norm.of_batch else (self.weight, self.bias)
+        )
+        factor = norm.scale.double() / norm.number if norm.of_batch else torch.zeros_like(self.sum)
+        self.slope = (-factor * rate * of_all).to(norm.dtype)
+        self.constant = (factor * (mean * rate * of_all - sum_of_all)).to(norm.dtype)
 
     def __call__(self, gradient: Tensor, values: Tensor) -> Tensor:
         """dL/dz (E, C) for chunks of g and z."""

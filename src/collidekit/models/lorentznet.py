@@ -23,6 +23,7 @@ from collidekit.models.packing import Block
 from collidekit.models.padded import Padded, PaddedInput, apart, masked_mean, side_by_side
 from collidekit.models.pair_norm import mean_and_variance, pair_sums
 from collidekit.models.sets import Sets, leading, spread_leading
+from collidekit.ranks.group import current
 
 CHUNK = 2**18
 """Numbers of messages that are worked on at a time on a CPU: 1 MiB in single precision, which stays in its cache."""
@@ -203,7 +204,7 @@ class Layer(nn.Module):
         super().__init__()
         self.step, self.last = step, last
         self.edge = nn.Linear(2 * width + 2, width, bias=False)
-        self.edge_norm = nn.BatchNorm1d(width)
+        self.edge_norm = BatchNorm(width)
         self.message = nn.Linear(width, width)
         self.phi_m = nn.Linear(width, 1)
         self.phi_h = nn.Sequential(
@@ -260,9 +261,10 @@ class Layer(nn.Module):
             sums = pair_sums(pairs, sets.packing)
             if sums.number > 1:
                 found, spread = mean_and_variance(a, b, weight, sums, sets.offsets)
+                number, found, spread = current().moments(sums.number, found, spread)
                 with torch.no_grad():
                     mean.lerp_(found.to(mean), 0.1)
-                    variance.lerp_(spread.to(variance) * sums.number / (sums.number - 1), 0.1)
+                    variance.lerp_(spread.to(variance) * number / (number - 1), 0.1)
                 mean, variance = found, spread
         scale = norm.weight * (variance + norm.eps).rsqrt().to(norm.weight)
         return scale, norm.bias - mean.to(scale) * scale

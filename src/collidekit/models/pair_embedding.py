@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor, nn
 
+from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.workspace import Workspace
+from collidekit.ranks.group import current
 
 WORKSPACE = Workspace()
 """For what is kept of all pairs."""
@@ -25,9 +27,9 @@ class PairEmbedding(nn.Module):
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(sizes[0])
+        self.norm = BatchNorm(sizes[0])
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes[1:])
+        self.norms = nn.ModuleList(BatchNorm(size) for size in sizes[1:])
 
     def _parts(self) -> list[tuple[nn.Linear, nn.BatchNorm1d]]:
         return list(zip(self.dense, self.norms, strict=True))  # type: ignore[arg-type]
@@ -83,7 +85,7 @@ class PairEmbedding(nn.Module):
             eps = [norm.eps for _, norm in self._parts()[1:]]
             embedded: Tensor = _Layers.apply(features, dtype, eps, statistics, *first, *rest)  # type: ignore[no-untyped-call]
         for found, (dense, norm) in zip(statistics, self._parts()[1:], strict=True):
-            _remember(norm, found.mean + dense.bias.detach(), found.variance, len(features))
+            _remember(norm, found.mean + dense.bias.detach(), found.variance, found.number)
         return embedded
 
     def _first_layer(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,13 +97,14 @@ class PairEmbedding(nn.Module):
         mean = precise.mean(dim=0)
         away = precise - mean
         covariance = away.T @ away / len(features)
-        _remember(self.norm, mean, covariance.diagonal(), len(features))
+        number, mean, covariance = _of_all_ranks(len(features), mean, covariance)
+        _remember(self.norm, mean, covariance.diagonal(), number)
         dense, norm = self._parts()[0]
         factor = self.norm.weight * (covariance.diagonal() + self.norm.eps).rsqrt()
         weight = dense.weight * factor  # on features - mean
         variance = ((weight @ covariance) * weight).sum(dim=1)
         middle = dense.bias + dense.weight @ self.norm.bias
-        _remember(norm, middle.detach(), variance.detach(), len(features))
+        _remember(norm, middle.detach(), variance.detach(), number)
         gain = norm.weight * (variance + norm.eps).rsqrt()
         folded = gain[:, None] * weight
         shift = norm.bias - gain * middle
@@ -138,7 +141,19 @@ def _running(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return norm.running_mean, norm.running_var
 
 
-def _remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, number: int) -> None:
+def _of_all_ranks(number: int, mean: Tensor, covariance: Tensor) -> tuple[Tensor | int, Tensor, Tensor]:
+    """Number, mean (F,) and covariance (F, F) of the features of all ranks."""
+    if current().size == 1:
+        return number, mean, covariance
+    second = covariance + torch.outer(mean, mean)
+    total, found, _ = current().moments(
+        number, torch.cat([mean, second.flatten()]), torch.zeros(len(mean) * (len(mean) + 1)).to(mean)
+    )
+    mean, second = found[: len(mean)], found[len(mean) :].view_as(second)
+    return total, mean, second - torch.outer(mean, mean)
+
+
+def _remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, number: Tensor | int) -> None:
     """Update the running statistics as ``BatchNorm1d`` does."""
     assert norm.momentum is not None
     assert norm.num_batches_tracked is not None
@@ -163,6 +178,8 @@ class _Statistics:
     deviation: Tensor
     gain: Tensor
     shift: Tensor
+    number: Tensor | int
+    """Pairs, of all ranks."""
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Tensor, Tensor]], sizes: Sequence[int], norm: Sequence[Tensor]) -> "_Statistics":
@@ -171,10 +188,11 @@ class _Statistics:
         share = means.new_tensor(sizes)[:, None] / sum(sizes)
         mean = (share * means).sum(dim=0)
         variance = (share * (variances + (means - mean).square())).sum(dim=0)
+        number, mean, variance = current().moments(sum(sizes), mean, variance)
         weight, bias, eps = norm
         deviation = (variance + eps).sqrt()
         gain = weight / deviation
-        return cls(mean, variance, deviation, gain, bias - mean * gain)
+        return cls(mean, variance, deviation, gain, bias - mean * gain, number)
 
 
 class _Layers(torch.autograd.Function):
@@ -278,7 +296,8 @@ class _Step(_First):
 
     def through_the_norm(self) -> Callable[[int, int], Tensor]:
         """The derivatives with respect to z: gain (d - sum(d) / P - n sum(d n) / P) with n = (z - mean) / deviation."""
-        (of_gain, of_shift), one, number, dtype = self.sums(), self.statistics, len(self.values), self.values.dtype
+        one, number, dtype = self.statistics, self.statistics.number, self.values.dtype
+        of_gain, of_shift = current().sum_gradient(*self.sums())
         of_values = -one.gain * of_gain / (number * one.deviation)
         constant = (-one.gain * of_shift / number - of_values * one.mean).to(dtype)
         of_values, gain = of_values.to(dtype), self.gain

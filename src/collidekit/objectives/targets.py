@@ -29,6 +29,7 @@ from collidekit.models.packing import pairs
 from collidekit.objectives.assignment_terms import focal_cross_entropy, used_twice
 from collidekit.objectives.densities import density_losses
 from collidekit.objectives.momenta import MomentaLoss
+from collidekit.ranks.group import ONE, Ranks, current
 
 CUT = -2
 """The position of a decay product that is in the event but not among the constituents that are kept."""
@@ -233,12 +234,17 @@ class TargetLosses:
                 self.kinds[name] = PairsLoss(name, target, analysis)
 
     def __call__(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
-        """The mean loss of each target over the things whose truth is known; ``weights (N,)`` of rows."""
+        """The mean loss of each target over the things of all ranks whose truth is known; ``weights (N,)`` of rows."""
+        return self.means(raw, batch, weights, current())
+
+    def means(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor, ranks: Ranks) -> dict[str, Tensor]:
+        """Return the mean loss of each target over the things of ``ranks``."""
         losses = {}
         for name, values in raw.items():
             truth, known, rows = self.kinds[name].truth(batch)
             each = self.kinds[name].losses(values, truth)
-            losses[name] = (each * weights[rows] * known).sum() / known.sum().clamp(min=1)
+            number = ranks.total(known.sum())
+            losses[name] = ranks.total((each * weights[rows] * known).sum()) / number.clamp(min=1)
         return losses
 
     def total(self, losses: Mapping[str, Tensor], of_rows: bool) -> Tensor | float:
@@ -255,20 +261,21 @@ class TargetScores:
         self.sums: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def add(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor) -> None:
-        """The raw numbers of a batch; ``weights (N,)`` of its rows are for the loss alone."""
-        losses = self.losses(raw, batch, weights)
+    def add(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor, counted: bool = True) -> None:
+        """Add the raw numbers of a batch, unless another rank has ``counted`` it; ``weights (N,)`` of rows are for the loss alone."""
+        losses = self.losses.means(raw, batch, weights, ONE)
         for name, values in raw.items():
             kind = self.losses.kinds[name]
             truth, known, _ = kind.truth(batch)
             sums = [known.sum() * losses[name].double(), known.sum(), *kind.counts(values, truth, known)]
             counts = torch.stack([part.double() for part in sums])
-            self.sums[name] = self.sums.get(name, torch.zeros_like(counts)) + counts
+            self.sums[name] = self.sums.get(name, torch.zeros_like(counts)) + (counts if counted else 0)
 
-    def scores(self) -> dict[str, float]:
+    def scores(self, ranks: Ranks = ONE) -> dict[str, float]:
+        """Return the scores of the rows of all ``ranks``, by name."""
         found = {}
         for name, sums in self.sums.items():
-            loss, known, *others = sums.tolist()
+            loss, known, *others = ranks.total(sums).tolist()
             found[f"loss_{name}"] = _ratio(loss, known)
             found |= self.losses.kinds[name].scores(name, known, others)
         return found

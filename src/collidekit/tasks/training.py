@@ -30,6 +30,7 @@ from collidekit.training.effect import check_given, check_magnitude, without_eff
 from collidekit.training.fine_tuning import Start, rate_factors
 from collidekit.training.look import try_training
 from collidekit.training.precision import computes_in_bfloat16
+from collidekit.training.ranks import Request, begin, ranks_for, threads_of_rank
 from collidekit.training.stopping import newest_whole
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
     training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
     n_threads = luigi.IntParameter(
         default=4, significant=False, description="threads of torch; at most the processors here"
+    )
+    devices = luigi.IntParameter(
+        default=0,
+        significant=False,
+        description="processes that train together on each node, each with its device; 0: as torchrun or srun started them, else 1",
+    )
+    nodes = luigi.IntParameter(
+        default=1,
+        significant=False,
+        description="nodes that train together, where torchrun or srun started the processes",
     )
 
     exclude_index = True
@@ -136,6 +147,7 @@ class TrainingTask(TrainingParameters):
     )
     exclude_index = False
     _device = "cpu"
+    _ranks = 1
 
     def requires(self) -> dict[str, AnalysisTask]:
         needed = {"dataset": DatasetConstructorTask.req(self)}
@@ -194,7 +206,7 @@ class TrainingTask(TrainingParameters):
         from collidekit.training.loop import Training
 
         config = self.training_config()
-        torch.set_num_threads(max(1, min(self.n_threads, torch.get_num_threads())))
+        torch.set_num_threads(threads_of_rank(self.n_threads, self.devices))
         for name, value in config.model_dump().items():
             self.detail(f"  {name} = {literal(value)}")
         dataset = self.requires()["dataset"].dataset(config.n_train_files)
@@ -202,18 +214,21 @@ class TrainingTask(TrainingParameters):
         start = self._checkpoint()
         if start is None or start.parent != self.folder:
             self._remove_earlier()
-        training = Training(config, dataset, self.folder, Display())
-        if start:
-            (training.resume if start.parent == self.folder else training.extend)(start)
-            self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
-        self._say_what_learns(training)
-        self._device = str(training.fabric.device)
-        parameters = sum(p.numel() for p in training.tagger.parameters())
-        self.say(
-            f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
-            f"validating on {training.data.validation_rows:,}, {training.fabric.device}, {torch.get_num_threads()} threads"
-        )
-        training.run()
+        with ranks_for(Request.of(config, dataset, self.folder, start), self.devices, self.nodes) as ranks:
+            self._ranks = ranks.size
+            training = Training(config, dataset, self.folder, Display(), ranks=ranks)
+            begin(training, start)
+            if start:
+                self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
+            self._say_what_learns(training)
+            self._device = str(training.fabric.device)
+            parameters = sum(p.numel() for p in training.tagger.parameters())
+            together = f"{ranks.size} ranks on " if ranks.size > 1 else ""
+            self.say(
+                f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
+                f"validating on {training.data.validation_rows:,}, {together}{training.fabric.device}, {torch.get_num_threads()} threads"
+            )
+            training.run()
         self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
         if self.analysis.classes and not may_relegate(training.config.objective):
             self._calibrate(dataset)
@@ -221,7 +236,8 @@ class TrainingTask(TrainingParameters):
 
     def ran_with(self) -> dict[str, Any]:
         """Sums are rounded in another order with other threads or on another device."""
-        return {"ran with": {"threads": torch.get_num_threads(), "device": self._device}}
+        ranks = {"ranks": self._ranks} if self._ranks > 1 else {}
+        return {"ran with": {"threads": torch.get_num_threads(), "device": self._device, **ranks}}
 
     def _say_what_learns(self, training: "Training") -> None:
         """Where it begins from; with ``--verbose`` the name of each parameter, for patterns, and what becomes of it."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor
 
 from collidekit.attacks.adversary import Adversary
@@ -26,6 +27,7 @@ from collidekit.objectives.build import build_objective
 from collidekit.objectives.target_weights import CLASSES, FACTOR, LearnedWeights
 from collidekit.objectives.targets import TargetLosses, TargetScores
 from collidekit.plain_text import literal
+from collidekit.ranks.group import ONE, Ranks, training_with
 from collidekit.threads import sharing_cores
 from collidekit.training.augmentations import build_augmentation
 from collidekit.training.checkpoint import check_same_training, code_names, load_content, save_checkpoint
@@ -53,21 +55,25 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes wou
 class Training:
     """One training in one folder: ``run`` begins it; after ``resume`` or ``extend`` it goes on from a checkpoint.
 
-    Within an epoch a checkpoint is written every ``save_seconds``.
+    Within an epoch a checkpoint is written every ``save_seconds``. Of several ``ranks`` the first one writes; the others give an equal
+    training to the same folder.
     """
 
     def __init__(
         self, config: TrainingConfig, dataset: Dataset, folder: Path, display: Display | None = None, threads: int = 1,
-        accelerator: str = "auto", save_seconds: float = SAVE_SECONDS,
+        accelerator: str = "auto", save_seconds: float = SAVE_SECONDS, ranks: Ranks = ONE,
     ) -> None:  # fmt: skip
         self.config, self.folder, self.analysis = config, folder, dataset.analysis
-        self.save_seconds = save_seconds
+        self.save_seconds, self.ranks = save_seconds, ranks
         self.display = display or Display(shown=False)
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.part*"):  # of a training that was killed while it wrote
+        for leftover in folder.glob(".*.part*") if ranks.first else ():  # of a training that was killed while it wrote
             leftover.unlink()
         keep_freed_memory()
-        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=config.precision)  # type: ignore[arg-type]
+        self.fabric = Fabric(
+            accelerator=accelerator, devices=ranks.devices, precision=config.precision,  # type: ignore[arg-type]
+            plugins=[LightningEnvironment()],  # each rank is a process of its own here, whatever the variables of a batch job say
+        )  # fmt: skip
         torch.manual_seed(config.seed)
         self.objective = build_objective(config, self.analysis)
         own_code(config.model_name, config.objective, config.attack)
@@ -126,6 +132,8 @@ class Training:
         self.adversary = self._adversary(dataset)
         self.history = History()
         self.signals = StopSignals()
+        self._any_told = False
+        """Whether a signal asked any of several ranks to stop, as of the last step."""
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
         """The last epoch of the training that this one extends."""
@@ -150,6 +158,10 @@ class Training:
 
     def run(self) -> Path:
         """Train to the last epoch; returns the path of the best model."""
+        if not self.ranks.first:
+            for _ in self.epochs():
+                pass
+            return self.folder / "best_model.pt"
         board = Board(self.folder / "tensorboard", self.history, self.display.say)
         self.display.header()
         for row in self.epochs():
@@ -162,6 +174,8 @@ class Training:
 
         The weights that are kept are those in ``best_model.pt`` at that moment.
         """
+        self.ranks.meet()
+        self.ranks.check_same(self.tagger)
         with self.display, sharing_cores(torch.get_num_threads()), StopSignals() as self.signals:
             while self.epoch <= self.last_epoch and not self._stop_early():
                 self._train_epoch()
@@ -193,7 +207,7 @@ class Training:
             begun, cpu = now, used
             rows, seconds = self.sums["rows"], max(self.sums["seconds"], 1e-9)
             self.display.step(self.sums["loss"] / rows, loss, rows / seconds, learning_rate)
-            if self.signals.received:
+            if self._told:
                 self.save("last.pt")
             self._stop_if_told()
             if now - saved > self.save_seconds:
@@ -202,13 +216,20 @@ class Training:
 
     def _stop_if_told(self) -> None:
         """The state is saved at this point."""
+        if not self._told:
+            return
         if self.signals.received == "SIGINT":
             raise KeyboardInterrupt
-        if self.signals.received:
-            raise CollidekitError(
-                f"{self.folder}: stopped by {self.signals.received} in epoch {min(self.epoch, self.last_epoch)}; the state is "
-                "saved, and the same command goes on from there"
-            )
+        who = self.signals.received or "a signal to another rank"
+        raise CollidekitError(
+            f"{self.folder}: stopped by {who} in epoch {min(self.epoch, self.last_epoch)}; the state is saved, and the same command "
+            "goes on from there"
+        )
+
+    @property
+    def _told(self) -> bool:
+        """Whether a signal asked to stop: all ranks agree on it in each step."""
+        return bool(self.signals.received) if self.ranks.size == 1 else self._any_told
 
     def _adversary(self, dataset: Dataset) -> Adversary | None:
         """What attacks the training rows, where the settings name an attack."""
@@ -231,30 +252,43 @@ class Training:
             )
 
     def _train_step(self, batch: Batch) -> tuple[float, dict[str, float], dict[str, float]]:
-        """One step of the optimizer: the loss of rows, the weight of those that are right and of all, the loss of each target."""
+        """One step of the optimizer: the loss of rows, the weight of those that are right and of all, the loss of each target.
+
+        Each rank runs the network on its share of the rows; the loss is that of all rows.
+        """
         weights = self.data.weighting(batch)
         if self.augment:
             batch = self.augment(batch)
-        batch = batch.to(self.fabric.device)
-        if self.adversary:
-            with self.fabric.autocast():
-                batch = self.adversary.rows(self.tagger, batch, self.objective.progress)
-        outputs, logits = self.model(batch, with_targets=True)
-        check_outputs(self.config.model_name, outputs, len(batch), self.tagger.head.outputs)
-        weights = weights.to(outputs)
-        loss = self.objective.loss(outputs, batch, weights)
-        if self.adversary:
-            progress = self.objective.progress
-            loss = loss + self.adversary.consistency(self.model, self.tagger, batch, outputs, weights, progress)
-        others = self.targets(logits, batch, weights)
-        of_members: Tensor | float
-        if self.learned_weights:
-            loss, of_members = self.learned_weights.totals(loss, others, self.analysis.row_targets)
-        else:
-            loss = loss + self.targets.total(others, of_rows=True)
-            of_members = self.targets.total(others, of_rows=False)
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss + of_members)
+        device, ranks = self.fabric.device, self.ranks.of_step(len(batch))
+        share = ranks.part(batch).to(device)
+        with training_with(ranks):
+            with ranks.own_random(self.config.seed, self.step):
+                if self.adversary:
+                    with self.fabric.autocast():
+                        share = self.adversary.rows(self.tagger, share, self.objective.progress)
+                own_outputs, logits = self.model(share, with_targets=True)
+            batch = share if ranks.size == 1 else batch.to(device)
+            check_outputs(self.config.model_name, own_outputs, len(share), self.tagger.head.outputs)
+            weights = weights.to(own_outputs)
+            own_weights = weights[ranks.share(len(batch))]
+            outputs = ranks.gather(own_outputs, len(batch))
+            loss = self.objective.loss(outputs, batch, weights)
+            if self.adversary:
+                with ranks.own_random(self.config.seed, self.step, 1):
+                    added = self.adversary.consistency(
+                        self.model, self.tagger, share, own_outputs, own_weights, self.objective.progress
+                    )
+                loss = loss + ranks.mean(added, len(share), len(batch))
+            others = self.targets(logits, share, own_weights)
+            of_members: Tensor | float
+            if self.learned_weights:
+                loss, of_members = self.learned_weights.totals(loss, others, self.analysis.row_targets)
+            else:
+                loss = loss + self.targets.total(others, of_rows=True)
+                of_members = self.targets.total(others, of_rows=False)
+            self.optimizer.zero_grad()
+            self.fabric.backward(loss + of_members)
+        self._any_told = self.ranks.reduce(self.tagger, bool(self.signals.received), ranks is self.ranks)
         if self.config.gradient_clip:
             self._clip_gradients()
         self.optimizer.step()
@@ -277,6 +311,7 @@ class Training:
         """Validate, note the epoch, keep the best model and a checkpoint."""
         sums = self.sums
         val_loss, shares = self.validate()
+        val_loss = self.ranks.agree(val_loss)
         self._check_finite(val_loss, f"validation loss is {val_loss} at the end")
         row = {
             "epoch": self.epoch,
@@ -308,7 +343,9 @@ class Training:
         self.sums = defaultdict(float)
         if improved:
             self._save_best(self._kept().state_dict())
-        self.history.write(self.folder)
+        if self.ranks.first:
+            self.history.write(self.folder)
+        self.ranks.check_same(self.tagger)
         self.save(f"model_{finished}.pt")
         self.save("last.pt")  # after all else: who goes on from it finds everything up to here
         return row
@@ -324,16 +361,20 @@ class Training:
         scores = TargetScores(self.targets)
         for batch in self.data.validation:
             weights = self.data.validation_weighting(batch)
-            batch = batch.to(self.fabric.device)
+            ranks = self.ranks.of_step(len(batch))
+            share = ranks.part(batch).to(self.fabric.device)
+            batch = share if ranks.size == 1 else batch.to(self.fabric.device)
             with self.fabric.autocast():
-                outputs, logits = model(batch, with_targets=True)
+                outputs, logits = model(share, with_targets=True)
+            own_weights = weights.to(outputs)[ranks.share(len(batch))]
+            scores.add(logits, share, own_weights, counted=ranks is self.ranks or self.ranks.first)
+            outputs = ranks.gather(outputs, len(batch))
             validation.add(outputs, batch, weights.to(outputs))
-            scores.add(logits, batch, weights.to(outputs))
             for name, rows in self.objective.right(outputs, batch).items():
                 right[name] += float((rows * weights.to(outputs)).sum())
             weight += float(weights.sum())
         self.objective.calibrate(validation)
-        self.target_scores, self.objective_scores = scores.scores(), validation.scores()
+        self.target_scores, self.objective_scores = scores.scores(self.ranks), validation.scores()
         return self._loss_of_rows(validation.loss()), {
             name: total / weight if weight > 0 else 0.0 for name, total in right.items()
         }
@@ -385,6 +426,8 @@ class Training:
 
     def save(self, name: str) -> None:
         """Write all that is needed to go on from here."""
+        if not self.ranks.first:
+            return
         state = TrainingState.of(self).as_dict()
         save_checkpoint(
             self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code,
@@ -392,6 +435,8 @@ class Training:
         )  # fmt: skip
 
     def _save_best(self, tagger: dict[str, Any]) -> None:
+        if not self.ranks.first:
+            return
         save_checkpoint(
             self.folder / "best_model.pt", tagger, self.analysis, self.config, int(self.best["epoch"]), {}, self.code,
             self.learned_from,

@@ -1,0 +1,282 @@
+"""Ranks of a training: the first one is the process that the user started, the others do what it says.
+
+On one machine the first rank starts the others. With torchrun or srun all of them are started alike: those that are not the first
+wait for the trainings of the first.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from attrs import asdict, frozen
+from torch.distributed import FileStore, PrefixStore, rendezvous  # type: ignore[attr-defined]
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.loader import Dataset
+from collidekit.errors import CollidekitError
+from collidekit.ranks.environment import Place, check_size, name_first_node, place_of
+from collidekit.ranks.group import ONE, Ranks, SeveralRanks
+from collidekit.training.config import TrainingConfig
+
+END = "end"
+POLL = 0.2
+"""Seconds between two looks at what the first rank says."""
+LINUX_DEATH_SIGNAL = 1
+GRACE = 10.0
+"""Seconds in which the other ranks may end by themselves."""
+
+
+@frozen
+class Request:
+    """One training, as the first rank describes it to the others; plain values."""
+
+    config: str
+    analysis: str
+    dataset: str
+    folder: str
+    start: str = ""
+    """The checkpoint to go on from."""
+
+    @classmethod
+    def of(cls, config: TrainingConfig, dataset: Dataset, folder: Path, start: Path | None) -> "Request":
+        """Return the request of a training."""
+        return cls(
+            config.model_dump_json(),
+            dataset.analysis.model_dump_json(),
+            str(dataset.manifest.folder.absolute()),
+            str(folder.absolute()),
+            str(start.absolute()) if start else "",
+        )
+
+    def train(self, ranks: Ranks) -> None:
+        """Train with the other ranks, without a word."""
+        from collidekit.training.loop import Training
+
+        config = TrainingConfig.model_validate_json(self.config)
+        dataset = Dataset(self.dataset, config.n_train_files, Analysis.model_validate_json(self.analysis))
+        training = Training(config, dataset, Path(self.folder), ranks=ranks)
+        begin(training, Path(self.start) if self.start else None)
+        training.run()
+
+
+def begin(training: Any, start: Path | None) -> None:
+    """Put a training where its checkpoint is, if there is one; that of another folder is extended."""
+    if start:
+        (training.resume if start.parent.absolute() == training.folder.absolute() else training.extend)(start)
+
+
+@contextmanager
+def ranks_for(request: Request, devices: int, nodes: int) -> Iterator[Ranks]:
+    """Return the ranks of a training in the first one, while the others do the same."""
+    place = place_of()
+    check_size(place, devices, nodes)
+    if place is not None:
+        with _leader(place).training(request) as ranks:
+            yield ranks
+    elif devices > 1:
+        with _local(request, devices) as ranks:
+            yield ranks
+    else:
+        yield ONE
+
+
+def threads_of_rank(asked: int, devices: int) -> int:
+    """Return the threads of each rank: as many as asked for, but all ranks of a node share its processors."""
+    place = place_of()
+    local = place.local_size if place else max(devices, 1)
+    return max(1, min(asked, torch.get_num_threads() if local == 1 else (os.cpu_count() or 1) // local))
+
+
+def follow() -> bool:
+    """Train with the first rank until it is done; False at once where this process is the first, or the only one."""
+    place = place_of()
+    if place is None or place.rank == 0:
+        return False
+    store = _rendezvous(place)
+    number = 0
+    while (said := _wait_for(store, f"training/{number}")) != END:
+        ranks = join(PrefixStore(f"ranks/{number}", store), place.rank, place.size, place.local_rank)
+        try:
+            content = json.loads(said)
+            torch.set_num_threads(content.pop("threads"))
+            Request(**content).train(ranks)
+        finally:
+            ranks.close()
+        number += 1
+    return True
+
+
+class _Leader:
+    """The first rank of those that a launcher started."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.store, self.number = place, _rendezvous(place), 0
+
+    @contextmanager
+    def training(self, request: Request) -> Iterator[Ranks]:
+        content = {**asdict(request), "threads": torch.get_num_threads()}
+        self.store.set(f"training/{self.number}", json.dumps(content))
+        store = PrefixStore(f"ranks/{self.number}", self.store)
+        self.number += 1
+        ranks = join(store, 0, self.place.size, self.place.local_rank)
+        try:
+            yield ranks
+        finally:
+            ranks.close()
+
+    def end(self) -> None:
+        """Let the other ranks go."""
+        self.store.set(f"training/{self.number}", END)
+
+
+_the_leader: list[_Leader] = []
+
+
+def _leader(place: Place) -> _Leader:
+    if not _the_leader:
+        _the_leader.append(_Leader(place))
+    return _the_leader[0]
+
+
+def let_go() -> None:
+    """Tell the ranks that a launcher started beside this one that nothing follows."""
+    place = place_of()
+    if place is not None and place.rank == 0:
+        _leader(place).end()
+
+
+def _rendezvous(place: Place) -> Any:
+    if place.launcher == "srun":
+        os.environ |= {**name_first_node(), "RANK": str(place.rank), "WORLD_SIZE": str(place.size)}
+    store, _, _ = next(rendezvous("env://", place.rank, place.size, timeout=timedelta(minutes=10)))
+    return store
+
+
+def _wait_for(store: Any, key: str) -> str:
+    """Return what the first rank says, however long that takes; CollidekitError where it is gone."""
+    try:
+        while not store.check([key]):
+            time.sleep(POLL)
+        return bytes(store.get(key)).decode()
+    except RuntimeError as error:
+        said = str(error).splitlines()[0][:160]
+        raise CollidekitError(f"the first rank is gone ({said}); its own messages say why") from None
+
+
+def join(store: Any, rank: int, size: int, local_rank: int, explain: Any = str) -> SeveralRanks:
+    cuda = torch.cuda.is_available()
+    if cuda:
+        if local_rank >= torch.cuda.device_count():
+            raise CollidekitError(
+                f"rank {rank} needs device {local_rank}, and this node has {torch.cuda.device_count()}; take fewer --devices"
+            )
+        torch.cuda.set_device(local_rank)
+    return SeveralRanks(store, rank, size, "nccl" if cuda else "gloo", [local_rank] if cuda else 1, explain)
+
+
+class _Followers:
+    """The processes that the first rank started on this machine."""
+
+    def __init__(self, request: Request, size: int, place: Path) -> None:
+        self.place = place
+        content = {**asdict(request), "threads": torch.get_num_threads(), "size": size, "leader": os.getpid()}
+        (place / "request.json").write_text(json.dumps(content), encoding="utf-8")
+        self.processes = []
+        for rank in range(1, size):
+            with (place / f"rank_{rank}.log").open("w", encoding="utf-8") as log:
+                self.processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "collidekit.training.ranks", str(place), str(rank)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+                )
+
+    def explain(self) -> str:
+        """Return why a rank ended; empty where all of them run."""
+        end = time.monotonic() + 2  # a broken connection is noticed before the end of a process
+        while time.monotonic() < end:
+            for rank, process in enumerate(self.processes, 1):
+                if code := process.poll():
+                    log = (self.place / f"rank_{rank}.log").read_text(encoding="utf-8", errors="replace").strip()
+                    last = log.splitlines()[-1][:300] if log else "it wrote nothing"
+                    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+                    return f"rank {rank} {how} ({last})"
+            time.sleep(0.1)
+        return ""
+
+    def end(self) -> None:
+        """Wait a little, then end those that still run."""
+        until = time.monotonic() + GRACE
+        for process in self.processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(until - time.monotonic(), 0.1))
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def _local(request: Request, size: int) -> Iterator[Ranks]:
+    if torch.cuda.is_available() and size > torch.cuda.device_count():
+        raise CollidekitError(f"--devices {size}: this machine has {torch.cuda.device_count()} GPUs")
+    with tempfile.TemporaryDirectory(prefix="collidekit_ranks_") as name:  # nobody else may read or write it
+        followers = _Followers(request, size, Path(name))
+        ranks: SeveralRanks | None = None
+        try:
+            with on_loopback():
+                ranks = join(FileStore(f"{name}/store", size), 0, size, 0, followers.explain)
+            yield ranks
+        finally:
+            if ranks:
+                ranks.close()
+            followers.end()
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Ranks of one machine are not reached from outside."""
+    before = os.environ.get("GLOO_SOCKET_IFNAME")
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("GLOO_SOCKET_IFNAME", None)
+
+
+def main(place: str, rank: int) -> None:
+    """One of the ranks that the first one started: train, and end with it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(LINUX_DEATH_SIGNAL, signal.SIGKILL)
+    content = json.loads((Path(place) / "request.json").read_text(encoding="utf-8"))
+    if os.getppid() != content.pop("leader"):
+        raise SystemExit("the first rank is gone")
+    torch.set_num_threads(content.pop("threads"))
+    size = content.pop("size")
+    try:
+        with on_loopback():
+            ranks = join(FileStore(f"{place}/store", size), rank, size, rank)
+        try:
+            Request(**content).train(ranks)
+        finally:
+            ranks.close()
+    except CollidekitError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
