@@ -20,9 +20,13 @@ from collidekit.objectives import find_objective, may_relegate
 from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.plain_text import literal
 from collidekit.plugins import Kind, code_identity
-from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.base import AnalysisTask, results_folder
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
 from collidekit.tasks.settings import add_parameters
+from collidekit.tasks.titles import training_title
+from collidekit.tracking.active import FILE as TRACKING_FILE
+from collidekit.tracking.base import Tracking
+from collidekit.tracking.registry import find_trackers
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
@@ -49,6 +53,18 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
     training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
     n_threads = luigi.IntParameter(
         default=4, significant=False, description="threads of torch; at most the processors here"
+    )
+
+    track = law.CSVParameter(
+        default=(),
+        significant=False,
+        description="who records the training: csv, tensorboard, mlflow, wandb, or a file my_tracker.py; default: csv,tensorboard",
+    )
+    track_files = luigi.BoolParameter(
+        default=False, significant=False, description="give the model and the tables to MLflow or Weights & Biases, too"
+    )
+    track_online = luigi.BoolParameter(
+        default=False, significant=False, description="send runs of Weights & Biases to its server while they train"
     )
 
     exclude_index = True
@@ -144,7 +160,13 @@ class TrainingTask(TrainingParameters):
         return needed
 
     def look_first(self) -> None:
+        find_trackers(self.tracking)
         try_training(self.training_config(), self.analysis, self.requires()["dataset"].first_rows)
+
+    @property
+    def tracking(self) -> Tracking:
+        names = tuple(dict.fromkeys(str(name) for name in self.track))
+        return Tracking(names, training_title(self), results_folder(), self.track_files, self.track_online)
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
@@ -202,7 +224,7 @@ class TrainingTask(TrainingParameters):
         start = self._checkpoint()
         if start is None or start.parent != self.folder:
             self._remove_earlier()
-        training = Training(config, dataset, self.folder, Display())
+        training = Training(config, dataset, self.folder, Display(), tracking=self.tracking)
         if start:
             (training.resume if start.parent == self.folder else training.extend)(start)
             self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
@@ -213,10 +235,13 @@ class TrainingTask(TrainingParameters):
             f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
             f"validating on {training.data.validation_rows:,}, {training.fabric.device}, {torch.get_num_threads()} threads"
         )
-        training.run()
-        self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
-        if self.analysis.classes and not may_relegate(training.config.objective):
-            self._calibrate(dataset)
+
+        def finish() -> None:
+            self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
+            if self.analysis.classes and not may_relegate(training.config.objective):
+                self._calibrate(dataset)
+
+        training.run(finish)
         self.write_provenance()
 
     def ran_with(self) -> dict[str, Any]:
@@ -273,7 +298,7 @@ class TrainingTask(TrainingParameters):
 
     def _remove_earlier(self) -> None:
         """What an earlier training left here, which is not gone on from, must not be taken for a part of this one."""
-        for pattern in ("last.pt", "best_model.pt", "model_*.pt", "history.csv", "steps.csv"):
+        for pattern in ("last.pt", "best_model.pt", "model_*.pt", "history.csv", "steps.csv", TRACKING_FILE):
             for path in self.folder.glob(pattern):
                 path.unlink()
 
