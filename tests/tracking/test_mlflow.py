@@ -121,6 +121,7 @@ def train_in_process(dataset: Dataset, folder: Path, steps: Path, results: Path)
     return process
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_mix_and_a_killed_one_goes_on(make: Make, dataset: Dataset, tmp_path: Path) -> None:
     results = tmp_path / "results"
     places = [(results / name, tmp_path / f"steps_{name}") for name in ("one", "two")]
