@@ -1,5 +1,9 @@
 """A small dataset, and a training with trackers in one call."""
 
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,3 +61,23 @@ def warnings_of(training: Training) -> list[str]:
     display = training.display
     assert isinstance(display, Listener)
     return [text for text in display.said if "without this tracker" in text]
+
+
+def train_in_process(dataset: Dataset, folder: Path, steps: Path, results: Path, tracker: str) -> Any:
+    """A process that trains, or goes on."""
+    context = multiprocessing.get_context("spawn")
+    tracking = Tracking((tracker,), f"toy {folder.name}", results)
+    process = context.Process(
+        target=toys.train_in_process, args=(dataset.manifest.folder, folder, {**SETTINGS, "epochs": 6}, steps, tracking)
+    )
+    process.start()
+    return process
+
+
+def kill_after(count: int, process: Any, steps: Path) -> None:
+    """Kill a training after so many steps."""
+    while process.is_alive() and steps.stat().st_size < count:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL

@@ -1,20 +1,15 @@
 """Runs of the real MLflow, in a SQLite file and in a store that the environment names."""
 
 import csv
-import multiprocessing
 import os
-import signal
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import toys
-from tests.tracking.conftest import SETTINGS, Make, warnings_of
+from tests.tracking.conftest import Make, kill_after, train_in_process, warnings_of
 
 from collidekit.dataset.loader import Dataset
-from collidekit.tracking import Tracking
 
 mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
 pytest.importorskip("sqlalchemy", reason="sqlalchemy, which mlflow needs for its SQLite store, is not installed")
@@ -111,29 +106,15 @@ def test_a_server_that_is_not_there_is_one_warning(make: Make, monkeypatch: pyte
     assert len(training.history.epochs) == 3
 
 
-def train_in_process(dataset: Dataset, folder: Path, steps: Path, results: Path) -> Any:
-    context = multiprocessing.get_context("spawn")
-    tracking = Tracking(("mlflow",), f"toy {folder.name}", results)
-    process = context.Process(
-        target=toys.train_in_process, args=(dataset.manifest.folder, folder, {**SETTINGS, "epochs": 6}, steps, tracking)
-    )
-    process.start()
-    return process
-
-
 @pytest.mark.slow
 def test_two_processes_do_not_mix_and_a_killed_one_goes_on(make: Make, dataset: Dataset, tmp_path: Path) -> None:
     results = tmp_path / "results"
     places = [(results / name, tmp_path / f"steps_{name}") for name in ("one", "two")]
     for _, file in places:
         file.touch()
-    first, second = (train_in_process(dataset, folder, file, results) for folder, file in places)
-    while first.is_alive() and places[0][1].stat().st_size < 25:
-        time.sleep(0.002)
-    os.kill(first.pid, signal.SIGKILL)
-    first.join(60)
-    assert first.exitcode == -signal.SIGKILL
-    again = train_in_process(dataset, *places[0], results)
+    first, second = (train_in_process(dataset, folder, file, results, "mlflow") for folder, file in places)
+    kill_after(25, first, places[0][1])
+    again = train_in_process(dataset, *places[0], results, "mlflow")
     for process in (again, second):
         process.join(120)
         assert process.exitcode == 0

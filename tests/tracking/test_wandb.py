@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tracking.conftest import Make, warnings_of
+from tests.tracking.conftest import Make, kill_after, train_in_process, warnings_of
 
+from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.tracking import Tracking
 from collidekit.tracking.registry import find_trackers
@@ -75,6 +76,18 @@ def test_a_continued_training_has_each_epoch_once(make: Make, tmp_path: Path) ->
     again.run()
     assert not warnings_of(again)
     assert [row["epoch"] for row in rows(tmp_path / "results")] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_a_killed_training_has_each_epoch_once(make: Make, dataset: Dataset, tmp_path: Path) -> None:
+    results, file = tmp_path / "results", tmp_path / "steps"
+    file.touch()
+    first = train_in_process(dataset, results / "one", file, results, "wandb")
+    kill_after(25, first, file)
+    again = train_in_process(dataset, results / "one", file, results, "wandb")
+    again.join(120)
+    assert again.exitcode == 0
+    assert [row["epoch"] for row in rows(results)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_nothing_private_is_sent(make: Make, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ PROJECT = "collidekit"
 PRIVATE = {
     "silent": True, "console": "off", "disable_git": True, "disable_code": True, "save_code": False,
     "disable_job_creation": True, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True,
-    "x_save_requirements": False, "host": "hidden", "username": "hidden",
+    "x_save_requirements": False, "host": "hidden", "init_timeout": 20.0, "username": "hidden",
 }  # fmt: skip
 """No program, git state, packages, names of machine and user, or printed text goes into a run."""
 
@@ -29,6 +29,7 @@ class WeightsAndBiases(Tracker):
     @classmethod
     def check(cls, tracking: Tracking) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        os.environ.setdefault("WANDB_SILENT", "true")  # its login prints the address of the server
         need("wandb", "wandb")
         if tracking.online and not _has_key():
             raise CollidekitError("--track-online: wandb has no key for its server; run 'wandb login', or leave it out")
@@ -38,7 +39,7 @@ class WeightsAndBiases(Tracker):
         store, online = self.store_of(folder), self.tracking.online
         store.mkdir(parents=True, exist_ok=True)
         for leftover in (store / "wandb").glob(f"offline-run-*-{glob.escape(self.run_id)}"):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover, ignore_errors=True)
         project = None if os.environ.get("WANDB_PROJECT") else PROJECT
         self._run = wandb.init(
             id=self.run_id, name=self.tracking.title, project=project, group=analysis, dir=str(store),
