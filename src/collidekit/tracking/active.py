@@ -17,8 +17,8 @@ from collidekit.tracking.private import public_settings, without_secrets
 from collidekit.tracking.registry import find_trackers
 
 FILE = "tracking.json"
-WAIT = 10.0
-"""Seconds that the end of a training waits for a slow tracker."""
+WAIT = 30.0
+"""Seconds that the end of a training waits for slow trackers; a new store of MLflow takes up to 15 s on a busy machine."""
 
 Job = Callable[[], None]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from collidekit.extras import need
+from collidekit.files import one_at_a_time, remove_abandoned, replacing
 from collidekit.tracking.base import Tracker, Tracking
 
 EXPERIMENT = "collidekit"
@@ -34,6 +35,8 @@ class Mlflow(Tracker):
         given = os.environ.get("MLFLOW_TRACKING_URI")
         store = self.store_of(folder).absolute()
         store.mkdir(parents=True, exist_ok=True)
+        if not given:
+            _create(store / STORE)
         self._client = need("mlflow", "mlflow").MlflowClient(given or f"sqlite:///{store / STORE}")
         experiment = self._experiment(None if given else (store / FILES).as_uri())
         runs = self._client.search_runs([experiment], f"tags.`collidekit.run` = '{self.run_id}'", max_results=1)
@@ -79,6 +82,15 @@ class Mlflow(Tracker):
 
     def stop(self) -> None:
         self._client.set_terminated(self._run, "KILLED")
+
+
+def _create(path: Path) -> None:
+    """Create the SQLite file as a whole: MLflow cannot go on with one whose creation was killed."""
+    with one_at_a_time(path.with_name(f".{path.name}.lock")):
+        remove_abandoned(path)
+        if not path.exists():
+            with replacing(path) as temporary:
+                need("mlflow", "mlflow").MlflowClient(f"sqlite:///{temporary}").search_experiments()
 
 
 def _key(name: str) -> str:
