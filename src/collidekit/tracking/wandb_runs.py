@@ -18,7 +18,7 @@ PROJECT = "collidekit"
 PRIVATE = {
     "silent": True, "console": "off", "disable_git": True, "disable_code": True, "save_code": False,
     "disable_job_creation": True, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True,
-    "x_save_requirements": False, "host": "hidden", "init_timeout": 20.0, "username": "hidden",
+    "x_save_requirements": False, "host": "hidden", "username": "hidden",
 }  # fmt: skip
 """No program, git state, packages, names of machine and user, or printed text goes into a run."""
 
@@ -44,7 +44,7 @@ class WeightsAndBiases(Tracker):
         self._run = wandb.init(
             id=self.run_id, name=self.tracking.title, project=project, group=analysis, dir=str(store),
             config={**settings, "folder": self.link(folder)}, mode="online" if online else "offline",
-            resume="allow" if online else None, settings=wandb.Settings(**PRIVATE),
+            resume="allow" if online else None, settings=wandb.Settings(**PRIVATE, **({"init_timeout": 20.0} if online else {})),
         )  # fmt: skip
         self._first = self._run.step if online else 0
 
