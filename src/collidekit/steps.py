@@ -9,20 +9,26 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.loader import Dataset
 from collidekit.inference.predict import predict_dataset, predict_files
 from collidekit.inference.predictions import Predictions
+from collidekit.tracking.base import Tracking
+from collidekit.tracking.registry import find_trackers
 from collidekit.training.checkpoint import Checkpoint, load_checkpoint
 from collidekit.training.choice import training_config
 from collidekit.training.display import Display
 from collidekit.training.loop import Training
 
 
-def train(dataset: Dataset, folder: str | Path, *, show: bool = True, **settings: Any) -> Checkpoint:
+def train(
+    dataset: Dataset, folder: str | Path, *, show: bool = True, track: Sequence[str] = (), **settings: Any
+) -> Checkpoint:
     """Train on a dataset with the settings of ``TrainingConfig``, and return the model that is kept.
 
     A setting that is not given is as the analysis file recommends. ``show`` prints a line an epoch. Checkpoints and
-    ``history.csv`` are written into the folder.
+    ``history.csv`` are written into the folder. ``track`` names who else records the training, such as ``["mlflow"]``.
     """
     config = training_config(Plan(dataset.analysis), settings)
-    return load_checkpoint(Training(config, dataset, Path(folder), Display(shown=show)).run())
+    tracking = Tracking(tuple(track))
+    find_trackers(tracking)
+    return load_checkpoint(Training(config, dataset, Path(folder), Display(shown=show), tracking=tracking).run())
 
 
 def predict(

@@ -168,3 +168,12 @@ def test_a_network_that_loses_to_boosted_trees_is_loud(tmp_path: Path, run: Run)
 
 def test_nothing_is_said_where_rows_are_few(trained: Trained) -> None:
     assert "BOOSTED TREES" not in trained.output
+
+
+def test_a_tracker_is_chosen_by_name(trained: Trained, refused: Callable[..., str], tmp_path: Path) -> None:
+    words = (*trained.words, "--epochs", "1")
+    assert "--track: there is no tracker 'mlflo' (did you mean 'mlflow'?)" in refused(*words, "--track", "mlflo")
+    assert "--track: the value is empty" in refused(*words, "--track", "")
+    assert "--track-files: does nothing without --track" in refused(*words, "--track-files")
+    (tmp_path / "mine.py").write_text("class Mine: pass\n")
+    assert "derive from collidekit.tracking.Tracker: none" in refused(*words, "--track", "csv,mine.py")

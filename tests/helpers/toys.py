@@ -18,6 +18,7 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
+from collidekit.tracking import Tracking
 from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
 
@@ -159,15 +160,18 @@ class StepDisplay(Display):
         self._file.write(b".")
 
 
-def train_in_process(dataset: Path, folder: Path, settings: Mapping[str, Any], steps: Path) -> None:
+def train_in_process(
+    dataset: Path, folder: Path, settings: Mapping[str, Any], steps: Path, tracking: Tracking | None = None
+) -> None:
     """Train, or go on from the last checkpoint; a checkpoint after every step. For a process that may be killed."""
     from collidekit.training.loop import Training
 
     torch.set_num_threads(1)
     data = Dataset(dataset)
     training = Training(
-        TrainingConfig(**settings), data, folder, StepDisplay(steps), accelerator="cpu", save_seconds=0.0
-    )
+        TrainingConfig(**settings), data, folder, StepDisplay(steps), accelerator="cpu", save_seconds=0.0,
+        tracking=tracking,
+    )  # fmt: skip
     if (folder / "last.pt").exists():
         training.resume(folder / "last.pt")
     training.run()

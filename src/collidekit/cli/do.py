@@ -86,6 +86,17 @@ def run(
         panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
                "--set optimizer=SGD --set ema_decay=0.999", metavar="NAME=VALUE"),
     ] = None,
+    track: Annotated[
+        str | None,
+        panel(WORK, "--track", help="Who records the training: csv, tensorboard, mlflow, wandb, or a file my_tracker.py, with "
+               "commas between them. Without it: csv,tensorboard.", metavar="NAMES"),
+    ] = None,
+    track_files: Annotated[
+        bool, panel(WORK, "--track-files", help="Give the model and the tables to MLflow or Weights & Biases, too.")
+    ] = False,
+    track_online: Annotated[
+        bool, panel(WORK, "--track-online", help="Send runs of Weights & Biases to its server while they train.")
+    ] = False,
     workers: Annotated[int | None, panel(WORK, "--workers", help="Processes that read files.")] = None,
     executor: Annotated[
         str | None, panel(WORK, "--executor", help="Who reads files: futures (processes here) or dask (a cluster).")
@@ -130,6 +141,8 @@ def run(
         "devices": devices, "nodes": nodes,
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
         "checkpoint": tuple(checkpoint) if checkpoint else None,
+        "track": tuple(track.split(",")) if track is not None else None, "track_files": track_files or None,
+        "track_online": track_online or None,
     }  # fmt: skip
     given = {**parse_settings(settings or ()), **_given(named)}
     if follow():

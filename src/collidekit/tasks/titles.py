@@ -10,7 +10,7 @@ from collidekit.training.effect import attack_without_effect
 
 if TYPE_CHECKING:
     from collidekit.tasks.inference import InferenceTask
-    from collidekit.tasks.training import TrainingParameters
+    from collidekit.tasks.training import TrainingParameters, TrainingTask
 
 SHOWN = {"attack", "attack_magnitude", "attack_space"}
 
@@ -58,6 +58,11 @@ def _judged(inference: "InferenceTask") -> str:
     if inference.all_seeds:
         return f"{trained(inference)}, {inference.combine} of {len(inference.all_seeds)} seeds {inference.hash}"
     return f"{trained(inference)} {inference.requires()['training'].hash}"
+
+
+def training_title(task: "TrainingTask") -> str:
+    """``toy, pfn v1 04b9fbbb7c``: the title of a training."""
+    return f"{task.analysis.name}, {trained(task)} {task.hash}"
 
 
 def trained(task: "TrainingParameters") -> str:

@@ -20,9 +20,13 @@ from collidekit.objectives import find_objective, may_relegate
 from collidekit.objectives.registry import KIND as OBJECTIVE
 from collidekit.plain_text import literal
 from collidekit.plugins import Kind, code_identity
-from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.base import AnalysisTask, results_folder
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
 from collidekit.tasks.settings import add_parameters
+from collidekit.tasks.titles import training_title
+from collidekit.tracking.active import FILE as TRACKING_FILE
+from collidekit.tracking.base import Tracking
+from collidekit.tracking.registry import find_trackers
 from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
@@ -60,6 +64,18 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
         default=1,
         significant=False,
         description="nodes that train together, where torchrun or srun started the processes",
+    )
+
+    track = law.CSVParameter(
+        default=(),
+        significant=False,
+        description="who records the training: csv, tensorboard, mlflow, wandb, or a file my_tracker.py; default: csv,tensorboard",
+    )
+    track_files = luigi.BoolParameter(
+        default=False, significant=False, description="give the model and the tables to MLflow or Weights & Biases, too"
+    )
+    track_online = luigi.BoolParameter(
+        default=False, significant=False, description="send runs of Weights & Biases to its server while they train"
     )
 
     exclude_index = True
@@ -156,7 +172,13 @@ class TrainingTask(TrainingParameters):
         return needed
 
     def look_first(self) -> None:
+        find_trackers(self.tracking)
         try_training(self.training_config(), self.analysis, self.requires()["dataset"].first_rows)
+
+    @property
+    def tracking(self) -> Tracking:
+        names = tuple(dict.fromkeys(str(name) for name in self.track))
+        return Tracking(names, training_title(self), results_folder(), self.track_files, self.track_online)
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
@@ -216,7 +238,7 @@ class TrainingTask(TrainingParameters):
             self._remove_earlier()
         with ranks_for(Request.of(config, dataset, self.folder, start), self.devices, self.nodes) as ranks:
             self._ranks = ranks.size
-            training = Training(config, dataset, self.folder, Display(), ranks=ranks)
+            training = Training(config, dataset, self.folder, Display(), ranks=ranks, tracking=self.tracking)
             begin(training, start)
             if start:
                 self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
@@ -228,10 +250,13 @@ class TrainingTask(TrainingParameters):
                 f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
                 f"validating on {training.data.validation_rows:,}, {together}{training.fabric.device}, {torch.get_num_threads()} threads"
             )
-            training.run()
-        self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
-        if self.analysis.classes and not may_relegate(training.config.objective):
-            self._calibrate(dataset)
+
+            def finish() -> None:
+                self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
+                if self.analysis.classes and not may_relegate(training.config.objective):
+                    self._calibrate(dataset)
+
+            training.run(finish)
         self.write_provenance()
 
     def ran_with(self) -> dict[str, Any]:
@@ -289,7 +314,7 @@ class TrainingTask(TrainingParameters):
 
     def _remove_earlier(self) -> None:
         """What an earlier training left here, which is not gone on from, must not be taken for a part of this one."""
-        for pattern in ("last.pt", "best_model.pt", "model_*.pt", "history.csv", "steps.csv"):
+        for pattern in ("last.pt", "best_model.pt", "model_*.pt", "history.csv", "steps.csv", TRACKING_FILE):
             for path in self.folder.glob(pattern):
                 path.unlink()
 

@@ -1,17 +1,13 @@
-"""The record of a training: a row an epoch, the loss of each step; as CSV, for TensorBoard, and in checkpoints."""
+"""The record of a training: a row an epoch, the loss of each step; as CSV and in checkpoints."""
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from collidekit.errors import CollidekitError
-from collidekit.extras import need
 from collidekit.files import replacing
-from collidekit.plain_text import literal
 
 COLUMNS = (  # those that an objective adds follow, and those of targets
     "epoch",
@@ -52,34 +48,3 @@ class History:
             rows = csv.writer(file)
             rows.writerow(["step", "loss"])
             rows.writerows((step, repr(loss)) for step, loss in enumerate(self.losses))
-
-
-class Board:
-    """Scalars for TensorBoard. Begins with all epochs so far: what an interrupted training wrote is written anew.
-
-    Without the package nothing is written, and ``say`` is told which extra brings it.
-    """
-
-    def __init__(self, folder: Path, history: History, say: Callable[[str], None] = lambda text: None) -> None:
-        for leftover in folder.glob("events.out.tfevents.*"):
-            leftover.unlink()
-        try:
-            self._writer = need("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(folder))
-        except CollidekitError as error:
-            self._writer = None
-            say(f"[dim]nothing is written for TensorBoard: {literal(error)}[/dim]")
-        for row in history.epochs:
-            self.add(row)
-
-    def add(self, row: dict[str, float]) -> None:
-        """The numbers of an epoch, at the number of its last step."""
-        if self._writer is None:
-            return
-        for name, value in row.items():
-            if name not in ("epoch", "steps"):
-                self._writer.add_scalar(name, value, int(row["steps"]))
-        self._writer.flush()
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()

@@ -4,7 +4,8 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from collidekit.objectives.targets import TargetLosses, TargetScores
 from collidekit.plain_text import literal
 from collidekit.ranks.group import ONE, Ranks, training_with
 from collidekit.threads import sharing_cores
+from collidekit.tracking.active import ActiveTrackers
+from collidekit.tracking.base import Tracking
 from collidekit.training.augmentations import build_augmentation
 from collidekit.training.checkpoint import check_same_training, code_names, load_content, save_checkpoint
 from collidekit.training.compiled import compile_dense
@@ -36,7 +39,7 @@ from collidekit.training.config import TrainingConfig
 from collidekit.training.display import Display
 from collidekit.training.ema import WeightAverage
 from collidekit.training.fine_tuning import Start, freeze, rate_factors
-from collidekit.training.history import Board, History
+from collidekit.training.history import History
 from collidekit.training.look import check_outputs
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
 from collidekit.training.prepare import prepare
@@ -46,6 +49,7 @@ from collidekit.training.stopping import StopSignals
 from collidekit.trust import code_of, own_code
 
 SAVE_SECONDS = 120.0
+TRACKED_FILES = ("best_model.pt", "history.csv", "steps.csv")
 FIRST_STOP = 20
 FLAT = 1e-9
 
@@ -62,7 +66,9 @@ class Training:
     def __init__(
         self, config: TrainingConfig, dataset: Dataset, folder: Path, display: Display | None = None, threads: int = 1,
         accelerator: str = "auto", save_seconds: float = SAVE_SECONDS, ranks: Ranks = ONE,
+        tracking: Tracking | None = None,
     ) -> None:  # fmt: skip
+        self.tracking = tracking or Tracking()
         self.config, self.folder, self.analysis = config, folder, dataset.analysis
         self.save_seconds, self.ranks = save_seconds, ranks
         self.display = display or Display(shown=False)
@@ -156,18 +162,31 @@ class Training:
     def last_epoch(self) -> int:
         return self.extended_from + self.config.extend_training if self.extended_from else self.number_of_epochs
 
-    def run(self) -> Path:
-        """Train to the last epoch; returns the path of the best model."""
+    def run(self, finish: Callable[[], None] = lambda: None) -> Path:
+        """Train to the last epoch; returns the path of the best model. ``finish`` is called before trackers get its files."""
         if not self.ranks.first:
             for _ in self.epochs():
                 pass
             return self.folder / "best_model.pt"
-        board = Board(self.folder / "tensorboard", self.history, self.display.say)
+        trackers = self._trackers()
         self.display.header()
-        for row in self.epochs():
-            board.add(row)
-        board.close()
+        try:
+            for row in self.epochs():
+                trackers.epoch(row)
+            finish()
+        except BaseException:
+            trackers.stop()
+            raise
+        trackers.end(int(self.best["epoch"]), [self.folder / name for name in TRACKED_FILES])
         return self.folder / "best_model.pt"
+
+    def _trackers(self) -> ActiveTrackers:
+        """Begin tracking with the epochs so far, under a title that names analysis, network and folder by default."""
+        title = self.tracking.title or f"{self.analysis.name}, {Path(self.config.model_name).stem} {self.folder.name}"
+        return ActiveTrackers(
+            replace(self.tracking, title=title), self.config.model_dump(mode="json"), self.analysis.name, self.folder,
+            self.history.epochs, self.display.say,
+        )  # fmt: skip
 
     def epochs(self) -> Iterator[dict[str, float]]:
         """Train, and give the row of ``history.csv`` of each epoch when it is validated and its checkpoint is written.

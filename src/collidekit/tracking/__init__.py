@@ -1,0 +1,5 @@
+"""Records of a training for other programs: TensorBoard, MLflow, Weights & Biases, or a tracker of a user."""
+
+from collidekit.tracking.base import Tracker, Tracking
+
+__all__ = ["Tracker", "Tracking"]

@@ -1,0 +1,105 @@
+"""Runs of the real Weights & Biases, offline: what is on the disk afterwards."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tracking.conftest import Make, warnings_of
+
+from collidekit.errors import CollidekitError
+from collidekit.tracking import Tracking
+from collidekit.tracking.registry import find_trackers
+
+wandb = pytest.importorskip("wandb", reason="wandb is not installed")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+def records(results: Path) -> list[Any]:
+    """All records of the only run."""
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = results.glob("wandb/offline-run-*/*.wandb")
+    return [wandb_internal_pb2.Record.FromString(data) for data in entries(path.read_bytes())]
+
+
+def entries(content: bytes) -> Iterator[bytes]:
+    """The entries of a log of LevelDB: blocks of 32 kB, pieces with checksum, length and kind (1: whole, 4: last)."""
+    place, entry = 7, b""
+    while place + 7 <= len(content):
+        if 32768 - place % 32768 < 7:
+            place += 32768 - place % 32768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", content, place)
+        entry += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):
+            yield entry
+            entry = b""
+
+
+def rows(results: Path) -> list[dict[str, Any]]:
+    return [
+        {(item.key or item.nested_key[0]): json.loads(item.value_json) for item in record.history.item}
+        for record in records(results)
+        if record.HasField("history")
+    ]
+
+
+def test_an_offline_run_has_title_settings_and_all_columns(make: Make, tmp_path: Path) -> None:
+    training = make("wandb")
+    training.run()
+    assert not warnings_of(training)
+    found = rows(tmp_path / "results")
+    assert [row["epoch"] for row in found] == [1, 2, 3]
+    assert [row["_step"] for row in found] == [1, 2, 3]
+    for row, expected in zip(found, training.history.epochs, strict=True):
+        assert {name: row[name] for name in expected} == expected
+    run = next(record.run for record in records(tmp_path / "results") if record.HasField("run"))
+    assert run.display_name == "toy, mlp v1"
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert config["epochs"] == 3
+    assert config["folder"] == "TrainingTask/a"
+
+
+def test_a_continued_training_has_each_epoch_once(make: Make, tmp_path: Path) -> None:
+    done = make("wandb")
+    done.run()
+    again = make("wandb")
+    again.resume(done.folder / "model_1.pt")
+    again.run()
+    assert not warnings_of(again)
+    assert [row["epoch"] for row in rows(tmp_path / "results")] == [1, 2, 3]
+
+
+def test_nothing_private_is_sent(make: Make, tmp_path: Path) -> None:
+    """Logs stay on this disk; the rest is what ``wandb sync`` sends."""
+    make("wandb").run()
+    (run,) = (tmp_path / "results" / "wandb").glob("offline-run-*")
+    files = [path for path in run.rglob("*") if path.is_file() and path.parent.name != "logs"]
+    assert {path.suffix for path in files} == {".wandb"}
+    content = b"".join(path.read_bytes() for path in files)
+    for private in (str(tmp_path), str(Path.home()) + "/", "pytest"):
+        assert private.encode() not in content, private
+    found = records(tmp_path / "results")
+    assert {record.run.host for record in found if record.HasField("run")} == {"hidden"}
+    assert not any(record.HasField("stats") or record.HasField("output") for record in found)
+
+
+def test_files_are_kept_with_the_run_when_asked_for(make: Make, tmp_path: Path) -> None:
+    make("wandb", files=True).run()
+    (run,) = (tmp_path / "results" / "wandb").glob("offline-run-*")
+    assert {"best_model.pt", "history.csv", "steps.csv"} <= {path.name for path in (run / "files").iterdir()}
+
+
+def test_online_without_a_key_is_an_error_and_no_question(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with pytest.raises(CollidekitError, match="--track-online: wandb has no key"):
+        find_trackers(Tracking(("wandb",), online=True))
