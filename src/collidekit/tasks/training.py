@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +135,10 @@ class TrainingTask(TrainingParameters):
         default=0, significant=False, description="go on from the checkpoint of this epoch, not from the last one"
     )
     exclude_index = False
+    after_epoch: Callable[[Sequence[Mapping[str, float]]], None] | None = None
+    """Gets the rows of all epochs so far after each epoch; an error of it ends the training, which can go on later."""
+    shown = True
+    """Whether a line for each epoch is printed."""
     _device = "cpu"
 
     def requires(self) -> dict[str, AnalysisTask]:
@@ -202,7 +206,7 @@ class TrainingTask(TrainingParameters):
         start = self._checkpoint()
         if start is None or start.parent != self.folder:
             self._remove_earlier()
-        training = Training(config, dataset, self.folder, Display())
+        training = Training(config, dataset, self.folder, Display(self.shown))
         if start:
             (training.resume if start.parent == self.folder else training.extend)(start)
             self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
@@ -213,7 +217,7 @@ class TrainingTask(TrainingParameters):
             f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
             f"validating on {training.data.validation_rows:,}, {training.fabric.device}, {torch.get_num_threads()} threads"
         )
-        training.run()
+        training.run(self.after_epoch)
         self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
         if self.analysis.classes and not may_relegate(training.config.objective):
             self._calibrate(dataset)
