@@ -165,9 +165,9 @@ def _look(results: Path, folder: Path) -> Output:
             output.state = State.DAMAGED
     elif output.recent:
         output.state = State.MAKING
-    elif output.task == TRAINING and any(_CHECKPOINT.fullmatch(name) for name in output.files):
-        output.state = State.INTERRUPTED
-    elif output.task == SEARCH and JOURNAL in output.files:
+    elif (output.task == TRAINING and any(_CHECKPOINT.fullmatch(name) for name in output.files)) or (
+        output.task == SEARCH and JOURNAL in output.files
+    ):
         output.state = State.INTERRUPTED
     else:
         output.state = State.UNFINISHED

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|afs|openafs|auristorfs|fuse\.eos.*|lustre|gpfs|beegfs|ceph|fuse\.ceph.*|fuse\.sshfs|9p")
+NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\d?|afs|openafs|auristorfs|fuse\.eos.*|lustre|gpfs|beegfs|ceph|fuse\.ceph.*|fuse\.sshfs|9p"
+)
 """Types of file systems of network disks."""
 WITHOUT_LOCKS = re.compile(r"afs|openafs|auristorfs|fuse\.eos.*")
 """Network disks on which a new file is no lock for processes of other machines."""

@@ -47,7 +47,9 @@ def value_of(row: Mapping[str, Any], metric: str) -> float:
     """Return the metric of a row of ``history.csv``; an error where there is no such column, or no number in it."""
     if metric not in row or row[metric] in (None, ""):
         names = ", ".join(name for name in row if name.startswith("val_"))
-        raise SearchError(f"--metric {metric}: history.csv has no such column; columns of the validation rows are {names}")
+        raise SearchError(
+            f"--metric {metric}: history.csv has no such column; columns of the validation rows are {names}"
+        )
     value = float(row[metric])
     if not math.isfinite(value):
         raise CollidekitError(f"{metric} of epoch {row.get('epoch')} is {value}")

@@ -46,7 +46,9 @@ def check_name(name: str, where: str, analysis: Mapping[str, Any]) -> None:
 def _check_key(key: str, place: str, analysis: Mapping[str, Any]) -> None:
     parts = key.split(".")
     if parts[0] in ("training", "recipes"):
-        raise CollidekitError(f"{place}: settings of the training stand without '{ANALYSIS}.{parts[0]}.': write {parts[-1]}")
+        raise CollidekitError(
+            f"{place}: settings of the training stand without '{ANALYSIS}.{parts[0]}.': write {parts[-1]}"
+        )
     if parts[0] not in OF_ANALYSIS:
         raise CollidekitError(
             f"{place}: cannot be searched: {ROWS}; of the analysis file, {', '.join(OF_ANALYSIS)} can be searched"
@@ -95,7 +97,7 @@ def number_type(name: str, analysis: Mapping[str, Any], network: str) -> type | 
         option = inspect.signature(NETWORKS[network].__init__).parameters.get(rest)
         return float if option is not None and isinstance(option.default, float) else None
     kind = TrainingConfig.model_fields[first].annotation
-    return kind if kind in (int, float) else None
+    return int if kind is int else float if kind is float else None
 
 
 def changes_loss(names: list[str]) -> str:

@@ -5,8 +5,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from collidekit.evaluation.grid.results import title
-from collidekit.evaluation.report.report import Block, Details, Facts, Pictures, ReportContent, Section, Table, Text
-from collidekit.evaluation.report.report import write_report
+from collidekit.evaluation.report.report import (
+    Block,
+    Details,
+    Facts,
+    Pictures,
+    ReportContent,
+    Section,
+    Table,
+    Text,
+    write_report,
+)
 from collidekit.search.importance import FEWEST, FORESTS, importances
 from collidekit.search.plots import plot_history, plot_importance, plot_parallel, plot_slices
 from collidekit.search.study import SearchPlan
@@ -62,12 +71,18 @@ def _warnings(found: Sequence[TrialRecord]) -> tuple[str, ...]:
 def _best(found: Sequence[TrialRecord], plan: SearchPlan, best: TrialRecord, best_file: str) -> tuple[Block, ...]:
     header, rows = cells(found, plan)
     facts = {name: shown_value(best.settings[name]) for name in plan.space.names}
-    several = "The value is the mean over the seeds, ± its standard deviation over them." if len(plan.seeds) > 1 else (
-        "One seed for each trial: differences that are smaller than the spread between seeds say nothing; --seeds 1,2,3 measures it."
+    several = (
+        "The value is the mean over the seeds, ± its standard deviation over them."
+        if len(plan.seeds) > 1
+        else (
+            "One seed for each trial: differences that are smaller than the spread between seeds say nothing; --seeds 1,2,3 measures it."
+        )
     )
     chance = "The best of many trials is best on the validation rows partly by chance: measure it on test rows."
     return (
-        Text(f"Trial {best.number}. collidekit run {best_file} trains with these settings and measures on the test rows. {chance}"),
+        Text(
+            f"Trial {best.number}. collidekit run {best_file} trains with these settings and measures on the test rows. {chance}"
+        ),
         Facts(facts),
         Table(tuple(header), tuple(map(tuple, rows)), f"The best complete trials. {several}"),
     )
@@ -95,7 +110,9 @@ def _cost(found: Sequence[TrialRecord]) -> Table:
         if some := [trial for trial in found if trial.state == state]:
             cpu, wall = sum(t.cpu_seconds for t in some), sum(t.seconds for t in some)
             rows.append((state, str(len(some)), hours(cpu), hours(wall)))
-    rows.append(("all", str(len(found)), hours(sum(t.cpu_seconds for t in found)), hours(sum(t.seconds for t in found))))
+    rows.append(
+        ("all", str(len(found)), hours(sum(t.cpu_seconds for t in found)), hours(sum(t.seconds for t in found)))
+    )
     caption = (
         "CPU time of the processes that ran the trials: training, validation and reading. That of lost trials is known up to their last "
         "sign of life. Trainings that were there already cost nothing."

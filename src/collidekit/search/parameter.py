@@ -168,7 +168,9 @@ def _range(name: str, where: str, found: Range, numbers: type | None) -> Paramet
         steps = (found.high - found.low) / found.step
         if abs(steps - round(steps)) > 1e-6:
             top = found.low + math.floor(steps) * found.step
-            raise CollidekitError(f"{place}: high {found.high} is not reached in steps of {found.step}; write high: {top:g}")
+            raise CollidekitError(
+                f"{place}: high {found.high} is not reached in steps of {found.step}; write high: {top:g}"
+            )
     kind = int if integer else float
     low, high = kind(found.low), kind(found.high)
     step = None if found.step is None else kind(found.step)

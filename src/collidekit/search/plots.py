@@ -23,9 +23,14 @@ def _complete(found: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [trial for trial in found if trial.state == "complete"]
 
 
+def _values(found: Sequence[TrialRecord]) -> list[float]:
+    """The values of complete and pruned trials."""
+    return [float(trial.value or 0.0) for trial in found]
+
+
 def _limits(axes: Axes, found: Sequence[TrialRecord], direction: str) -> None:
     """Show the better part of the values in full: values far beyond the others would hide it."""
-    values = np.array([trial.value for trial in _complete(found)])
+    values = np.array(_values(_complete(found)))
     if len(values) < 4:
         return
     first, third = np.percentile(values, [25, 75])
@@ -58,16 +63,22 @@ def plot_history(stem: Path | None, found: Sequence[TrialRecord], plan: SearchPl
         axes = canvas.subplots()
         complete = _complete(found)
         numbers = [trial.number for trial in complete]
-        values = [float(trial.value or 0.0) for trial in complete]
+        values = _values(complete)
         best = (np.minimum if plan.direction == "minimize" else np.maximum).accumulate(values)
         errors = [trial.spread or 0.0 for trial in complete]
-        drawn = {"yerr": errors} if any(errors) else {}
+        drawn: dict[str, Any] = {"yerr": errors} if any(errors) else {}
         spread = ", ± standard deviation over seeds" if drawn else ""
         axes.errorbar(numbers, values, fmt="o", color=BLUE, markersize=6, label=f"complete{spread}", **drawn)
-        axes.step([*numbers, max(t.number for t in found)], [*best, best[-1]], where="post", color="black", label="best so far")
+        axes.step(
+            [*numbers, max(t.number for t in found)],
+            [*best, best[-1]],
+            where="post",
+            color="black",
+            label="best so far",
+        )
         pruned = [trial for trial in found if trial.state == "pruned" and trial.value is not None]
         if pruned:
-            axes.plot([t.number for t in pruned], [t.value for t in pruned], "x", color=ORANGE, markersize=7, markeredgewidth=2,
+            axes.plot([t.number for t in pruned], _values(pruned), "x", color=ORANGE, markersize=7, markeredgewidth=2,
                       label="pruned, at its last comparison")  # fmt: skip
         _limits(axes, found, plan.direction)
         _ticks_of_failed(axes, [t.number for t in found if t.state in ("failed", "lost")])
@@ -102,7 +113,7 @@ def plot_parallel(stem: Path | None, found: Sequence[TrialRecord], plan: SearchP
     complete = sorted(_complete(found), key=lambda t: float(t.value or 0.0), reverse=plan.direction == "minimize")
     pruned = [trial for trial in found if trial.state == "pruned"]
     scales = {one.name: SettingScale(one) for one in plan.space}
-    values = np.array([float(trial.value or 0.0) for trial in complete])
+    values = np.array(_values(complete))
     low, high = float(values.min()), float(values.max())
     if high == low:
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(low) or 1.0)
@@ -127,8 +138,12 @@ def plot_parallel(stem: Path | None, found: Sequence[TrialRecord], plan: SearchP
             share = (float(trial.value or 0.0) - low) / (high - low)
             better = 1 - share if plan.direction == "minimize" else share
             line = [*(scales[name].fraction(trial.settings[name]) for name in scales), share]
-            last: dict[str, Any] = {"linewidth": 4.0, "label": "best trial"} if i == len(complete) - 1 else {"linewidth": 1.4}
-            axes.plot(range(len(line)), line, color=colormaps[COLOURS](0.92 * (1 - better)), marker="o", markersize=4, **last)
+            last: dict[str, Any] = (
+                {"linewidth": 4.0, "label": "best trial"} if i == len(complete) - 1 else {"linewidth": 1.4}
+            )
+            axes.plot(
+                range(len(line)), line, color=colormaps[COLOURS](0.92 * (1 - better)), marker="o", markersize=4, **last
+            )
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=2, borderaxespad=0.0)
         said = f"colour: {title(plan.metric)}, dark is better"
         axes.text(1.0, -0.16, said, transform=axes.transAxes, ha="right", va="top", fontsize=11)
@@ -161,13 +176,13 @@ def plot_slices(folder: Path | None, found: Sequence[TrialRecord], plan: SearchP
         with figure(6.4, 5.2) as canvas:
             axes = canvas.subplots()
             points = axes.scatter(
-                places(complete), [t.value for t in complete], c=[t.number for t in complete], cmap=COLOURS, s=42, zorder=3,
+                places(complete), _values(complete), c=[t.number for t in complete], cmap=COLOURS, s=42, zorder=3,
                 vmin=0, vmax=max(t.number for t in found),
             )  # fmt: skip
             canvas.colorbar(points, ax=axes, label="trial")
-            axes.plot(places([best]), [best.value], "*", color="black", markersize=15, zorder=4, label="best trial")
+            axes.plot(places([best]), _values([best]), "*", color="black", markersize=15, zorder=4, label="best trial")
             if pruned:
-                axes.plot(places(pruned), [t.value for t in pruned], "x", color=ORANGE, markersize=7, markeredgewidth=2,
+                axes.plot(places(pruned), _values(pruned), "x", color=ORANGE, markersize=7, markeredgewidth=2,
                           zorder=2, label="pruned, at its last comparison")  # fmt: skip
             scale.arrange(axes)
             _limits(axes, found, plan.direction)

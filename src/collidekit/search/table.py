@@ -10,6 +10,7 @@ from rich.table import Table
 from collidekit.evaluation.grid.results import shown, title
 from collidekit.evaluation.numbers import with_error
 from collidekit.files import replacing
+from collidekit.search.axes import label
 from collidekit.search.study import SearchPlan
 from collidekit.search.trials import TrialRecord
 
@@ -25,7 +26,7 @@ def ordered(found: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
 
 def cells(found: Sequence[TrialRecord], plan: SearchPlan) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the best trials."""
-    header = ["trial", *plan.space.names, title(plan.metric), "CPU time (s)"]
+    header = ["trial", *(label(one) for one in plan.space), title(plan.metric), "CPU time (s)"]
     rows = []
     for trial in ordered(found, plan.direction)[:SHOWN]:
         settings = [shown_value(trial.settings[name]) for name in plan.space.names]
@@ -51,7 +52,7 @@ def best_table(found: Sequence[TrialRecord], plan: SearchPlan) -> Table:
     spread = ", mean ± standard deviation over seeds" if len(plan.seeds) > 1 else ""
     table = Table(title=f"Best trials, validation rows{spread}")
     for name in header:
-        table.add_column(escape(name), justify="right")
+        table.add_column(escape(name), justify="right", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     return table
@@ -72,7 +73,18 @@ def write_trials(found: Sequence[TrialRecord], plan: SearchPlan, path: Path) -> 
             folders = " ".join(one["folder"] for one in trial.by_seed)
             cost = [trial.cpu_seconds, trial.seconds, "" if trial.retry_of is None else trial.retry_of]
             writer.writerow(
-                [trial.number, trial.state, *numbers, *settings, *more, *cost, trial.began, trial.ended, folders, trial.error]
+                [
+                    trial.number,
+                    trial.state,
+                    *numbers,
+                    *settings,
+                    *more,
+                    *cost,
+                    trial.began,
+                    trial.ended,
+                    folders,
+                    trial.error,
+                ]
             )
     return path
 

@@ -69,7 +69,9 @@ def _run(study: Any, plan: SearchPlan, train: Train, trial: Any, say: Say) -> No
     """Run one trial, and tell the study how it ended."""
     optuna = need("optuna", "search")
     settings = plan.space.values(trial.params)
-    label = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items())
+    label = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items()
+    )
     say(f"trial {trial.number}: {label}")
     beat = Heartbeat(lambda told: trial.set_user_attr(BEAT, told), plan.heartbeat)
     state, value, told = optuna.trial.TrialState.COMPLETE, None, {}

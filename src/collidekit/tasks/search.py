@@ -42,28 +42,37 @@ class SearchTask(TrainingParameters):
     space = luigi.Parameter(description="the space file: settings and the values to search")
     sampler = luigi.Parameter(default="tpe", description="how settings are drawn: tpe (of optuna), random or grid")
     trials = luigi.IntParameter(
-        default=0, significant=False, description="trials in the study, with those that are there; default: 20, or all points of a grid"
+        default=0,
+        significant=False,
+        description="trials in the study, with those that are there; default: 20, or all points of a grid",
     )
     seeds = law.CSVParameter(default=(), description="train each trial once with each of these seeds")
-    metric = luigi.Parameter(default="val_loss", description="the column of history.csv that is compared, of the kept epoch")
+    metric = luigi.Parameter(
+        default="val_loss", description="the column of history.csv that is compared, of the kept epoch"
+    )
     direction = luigi.Parameter(
         default="", description="minimize or maximize; default: by the metric, where losses are minimized"
     )
     sampler_seed = luigi.IntParameter(default=1, description="random seed of the draws")
     prune = luigi.OptionalBoolParameter(
-        default=None, description="stop trials that are worse than the median at equal training steps; default: yes, but for a grid"
+        default=None,
+        description="stop trials that are worse than the median at equal training steps; default: yes, but for a grid",
     )
     prune_warmup = luigi.IntParameter(default=0, description="training steps of a trial before it may be stopped")
     prune_interval = luigi.IntParameter(
-        default=0, description="training steps between comparisons; default: those of an epoch without the search's settings"
+        default=0,
+        description="training steps between comparisons; default: those of an epoch without the search's settings",
     )
     study = luigi.Parameter(default="", description="name of the study; default: from the analysis and all settings")
     storage = luigi.Parameter(
-        default="", description="a journal file or postgresql://user@host/database; default: a journal file beside the output"
+        default="",
+        description="a journal file or postgresql://user@host/database; default: a journal file beside the output",
     )
     workers = luigi.IntParameter(default=1, significant=False, description="processes here that train at the same time")
     heartbeat = luigi.FloatParameter(
-        default=60.0, significant=False, description="seconds between signs of life; a trial without two of them is run again"
+        default=60.0,
+        significant=False,
+        description="seconds between signs of life; a trial without two of them is run again",
     )
     yes = luigi.BoolParameter(
         default=False, significant=False, description=f"a grid of more than {MOST_POINTS} points without an error"
@@ -91,7 +100,9 @@ class SearchTask(TrainingParameters):
         space, seeds = self.searched, tuple(chosen_seeds(self, self.seeds))
         points = space.grid_size() if self.sampler == "grid" else 0
         if points > MOST_POINTS and not self.yes:
-            raise CollidekitError(f"{space.path}: the grid has {points:,} points, more than {MOST_POINTS:,}; give fewer values, or --yes")
+            raise CollidekitError(
+                f"{space.path}: the grid has {points:,} points, more than {MOST_POINTS:,}; give fewer values, or --yes"
+            )
         if points and self.trials > points:
             raise CollidekitError(f"--trials: {self.trials} are more than the {points} points of the grid")
         base = TrainingTask.req(self, seed=seeds[0])

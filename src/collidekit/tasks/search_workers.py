@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -41,7 +42,7 @@ def run_workers(task: "SearchTask", count: int) -> None:
         raise CollidekitError(f"all {count} workers of the search ended with an error; the first: {_last(logs[0])}")
 
 
-def _stop(crowd: list[BaseProcess]) -> None:
+def _stop(crowd: Sequence[BaseProcess]) -> None:
     """Ask the workers to end, as Ctrl-C does; they save their trainings and hand their trials back."""
     for process in crowd:
         if process.is_alive() and process.pid:
