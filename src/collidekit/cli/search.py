@@ -28,13 +28,10 @@ def search(
     ] = "",
     prune: Annotated[
         bool | None,
-        panel(TRAINING, "--prune/--no-prune", help="Stop trials that are worse than the median at equal training steps. Without it: yes, "
-              "but not in a grid."),
+        panel(TRAINING, "--prune/--no-prune", help="Stop trials that are worse than the median at the same epoch. Without it: yes, but "
+              "not in a grid, nor where epochs are searched."),
     ] = None,
-    warmup: Annotated[int, panel(TRAINING, "--prune-warmup", help="Training steps before a trial may be stopped.", min=0)] = 0,
-    interval: Annotated[
-        int, panel(TRAINING, "--prune-interval", help="Training steps between comparisons. Without it: those of an epoch.", min=0)
-    ] = 0,
+    warmup: Annotated[int, panel(TRAINING, "--prune-warmup", help="Epochs before a trial may be stopped.", min=0)] = 0,
     sampler_seed: Annotated[int, panel(TRAINING, "--sampler-seed", help="Random seed of the draws.", min=0)] = 1,
     files: Annotated[
         list[str] | None,
@@ -85,7 +82,7 @@ def search(
         given["n_threads"] = threads or threads_of_each(workers)
     task = SearchTask(
         config=analysis, space=space, trials=trials or 0, sampler=sampler, seeds=tuple(seeds.split(",")) if seeds is not None else (),
-        metric=metric, direction=direction, prune=prune, prune_warmup=warmup, prune_interval=interval, sampler_seed=sampler_seed,
+        metric=metric, direction=direction, prune=prune, prune_warmup=warmup, sampler_seed=sampler_seed,
         filelist=tuple(files or ()), storage=storage, study=study, workers=workers, heartbeat=heartbeat, yes=yes, **given,
     )  # fmt: skip
     run_search(task)

@@ -1,4 +1,4 @@
-"""What a search needs to know of one training, and how its epochs are compared at equal steps."""
+"""What a search needs to know of one training, and how its epochs are compared with those of others."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -56,16 +56,9 @@ def value_of(row: Mapping[str, Any], metric: str) -> float:
     return value
 
 
-def at_equal_steps(epochs: Epochs, metric: str, interval: int) -> dict[int, float]:
-    """Return the metric at multiples of ``interval`` training steps, on straight lines between the ends of epochs.
+def by_epoch(epochs: Epochs, metric: str) -> dict[int, float]:
+    """Return the metric of each epoch, by its number.
 
-    There is no value before the end of the first epoch and after that of the last.
+    All trials have the same training rows, so after equal epochs they have seen equally many, whatever their batch size and machine.
     """
-    found: dict[int, float] = {}
-    places = [(int(float(row["steps"])), value_of(row, metric)) for row in epochs]
-    for i, (step, value) in enumerate(places):
-        before_step, before = places[i - 1] if i else (step, value)
-        for wanted in range(-(-before_step // interval) * interval, step + 1, interval):
-            share = (wanted - before_step) / (step - before_step) if step > before_step else 1.0
-            found[wanted] = before + share * (value - before)
-    return {step: value for step, value in found.items() if step > 0}
+    return {int(float(row["epoch"])): value_of(row, metric) for row in epochs}

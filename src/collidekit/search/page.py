@@ -136,7 +136,7 @@ def _how(plan: SearchPlan) -> tuple[Block, ...]:
     space = "\n".join(f"{name}: {entry}" for name, entry in plan.space.as_dict().items())
     pruning = "none"
     if plan.warmup >= 0:
-        pruning = f"worse than the median at the same step, every {plan.interval:,} steps, after {plan.warmup:,} steps"
+        pruning = f"worse than the median at the same epoch, after {plan.warmup} epochs; from the first seed"
     facts = {
         "study": plan.name,
         "metric": f"{plan.metric}, {plan.direction}",

@@ -64,7 +64,7 @@ def build_sampler(name: str, seed: int) -> BaseSampler:
 
 
 def build_pruner(warmup: int) -> optuna.pruners.BasePruner:
-    """Return the pruner: stop a trial that is worse than the median of the others at the same step, after ``warmup`` steps."""
+    """Return the pruner: stop a trial that is worse than the median of the others at the same epoch, after ``warmup`` epochs."""
     if warmup < 0:
         return optuna.pruners.NopPruner()
     return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup, interval_steps=1, n_min_trials=1)

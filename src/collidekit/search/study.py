@@ -35,9 +35,7 @@ class SearchPlan:
     seeds: tuple[int, ...]
     """Seeds of the trainings of each trial."""
     warmup: int
-    """Training steps before a trial may be pruned; negative: no pruning."""
-    interval: int
-    """Training steps between the values that pruning compares."""
+    """Epochs before a trial may be pruned; negative: no pruning."""
     trials: int
     heartbeat: float = 60.0
     retries: int = 3
@@ -54,7 +52,7 @@ class SearchPlan:
             "sampler": self.sampler,
             "sampler_seed": self.seed,
             "seeds": list(self.seeds),
-            "pruning": [self.warmup, self.interval] if self.warmup >= 0 else "none",
+            "pruning": {"median after epochs": self.warmup} if self.warmup >= 0 else "none",
             "grid": [list(point.values()) for point in self.space.grid()] if self.sampler == "grid" else [],
         }
 

@@ -68,7 +68,7 @@ def _record(trial: Any, space: Any) -> TrialRecord:
         cpu_seconds=cost.get("cpu_seconds", 0.0),
         seconds=cost.get("seconds", 0.0),
         error=told.get(ERROR, ""),
-        intermediate={int(step): value for step, value in sorted(trial.intermediate_values.items())},
+        intermediate={int(epoch): value for epoch, value in sorted(trial.intermediate_values.items())},
         retry_of=told.get(RETRY),
         began=str(trial.datetime_start or ""),
         ended=str(trial.datetime_complete or ""),

@@ -15,7 +15,7 @@ from collidekit.search.measured import (
     SearchError,
     TakenOverError,
     Train,
-    at_equal_steps,
+    by_epoch,
     value_of,
 )
 from collidekit.search.owner import BEAT, OWNER, Heartbeat, this_process
@@ -128,10 +128,10 @@ def _reporter(plan: SearchPlan, trial: Any) -> Callable[[Epochs], None]:
 
     def report(epochs: Epochs) -> None:
         _still_mine(trial)
-        for step, value in at_equal_steps(epochs, plan.metric, plan.interval).items():
-            if step not in reported:
-                reported.add(step)
-                trial.report(value, step)
+        for epoch, value in by_epoch(epochs, plan.metric).items():
+            if epoch not in reported:
+                reported.add(epoch)
+                trial.report(value, epoch)
                 if trial.should_prune():
                     raise PrunedError
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import law
 import luigi
+from attrs import evolve
 
 from collidekit.errors import CollidekitError
 from collidekit.outputs.find import JOURNAL
@@ -30,7 +31,6 @@ from collidekit.tasks.search_points import check_space, train_and_measure, train
 from collidekit.tasks.search_workers import run_workers
 from collidekit.tasks.seeds import chosen_seeds
 from collidekit.tasks.training import TrainingParameters, TrainingTask
-from collidekit.training.prepare import prepare
 
 SAMPLERS = ("tpe", "random", "grid")
 MOST_POINTS = 1000
@@ -56,13 +56,9 @@ class SearchTask(TrainingParameters):
     sampler_seed = luigi.IntParameter(default=1, description="random seed of the draws")
     prune = luigi.OptionalBoolParameter(
         default=None,
-        description="stop trials that are worse than the median at equal training steps; default: yes, but for a grid",
+        description="stop trials that are worse than the median at the same epoch; default: yes, but not in a grid, nor where epochs are searched",
     )
-    prune_warmup = luigi.IntParameter(default=0, description="training steps of a trial before it may be stopped")
-    prune_interval = luigi.IntParameter(
-        default=0,
-        description="training steps between comparisons; default: those of an epoch without the search's settings",
-    )
+    prune_warmup = luigi.IntParameter(default=0, description="epochs of a trial before it may be stopped")
     study = luigi.Parameter(default="", description="name of the study; default: from the analysis and all settings")
     storage = luigi.Parameter(
         default="",
@@ -95,7 +91,7 @@ class SearchTask(TrainingParameters):
 
     @cached_property
     def search_plan(self) -> SearchPlan:
-        """All settings of the search, checked; the steps between comparisons are 0 where they are those of an epoch."""
+        """All settings of the search, checked."""
         self._check_choices()
         space, seeds = self.searched, tuple(chosen_seeds(self, self.seeds))
         points = space.grid_size() if self.sampler == "grid" else 0
@@ -119,7 +115,6 @@ class SearchTask(TrainingParameters):
             seed=self.sampler_seed,
             seeds=seeds,
             warmup=self.prune_warmup if self._prunes() else -1,
-            interval=self.prune_interval,
             trials=self.trials or points or 20,
             heartbeat=self.heartbeat,
         )  # fmt: skip
@@ -137,17 +132,19 @@ class SearchTask(TrainingParameters):
         if self.direction not in ("", "minimize", "maximize"):
             raise CollidekitError(f"--direction: {self.direction!r} is neither minimize nor maximize")
         at_least("workers", self.workers, 1)
-        for name in ("trials", "sampler_seed", "prune_warmup", "prune_interval"):
+        for name in ("trials", "sampler_seed", "prune_warmup"):
             at_least(name.replace("_", "-"), getattr(self, name), 0)
         if not 0 < self.heartbeat < math.inf:
             raise CollidekitError(f"--heartbeat: {self.heartbeat} is no number of seconds above 0")
-        if (self.prune_warmup or self.prune_interval) and not self._prunes():
-            raise CollidekitError("--prune-warmup and --prune-interval: do nothing without --prune; leave them out")
+        if self.prune_warmup and not self._prunes():
+            raise CollidekitError("--prune-warmup: does nothing without --prune; leave it out")
         if self.storage:
             check_storage(str(self.storage), self.workers)
 
     def _prunes(self) -> bool:
-        return self.sampler != "grid" if self.prune is None else bool(self.prune)
+        if self.prune is None:
+            return self.sampler != "grid" and not {"epochs", "min_steps"} & set(self.searched.names)
+        return bool(self.prune)
 
     def _direction(self) -> str:
         metric = str(self.metric)
@@ -192,18 +189,10 @@ class SearchTask(TrainingParameters):
 
     @cached_property
     def full_plan(self) -> SearchPlan:
-        """The plan with the name of the study, its storage, and the steps of an epoch, for which the dataset must be there."""
-        from attrs import evolve
-
+        """The plan with the name of the study and its storage."""
         plan = self.search_plan
-        interval = plan.interval
-        if plan.warmup >= 0 and not interval:
-            base = TrainingTask.req(self, seed=plan.seeds[0])
-            config = base.training_config()
-            rows = prepare(base.requires()["dataset"].dataset(config.n_train_files), config).rows
-            interval = max(1, math.ceil(rows / config.batch_size))
         name = plan.name or f"{self.analysis.name}-{self.hash}"
-        return evolve(plan, name=name, storage=plan.storage or str(self.folder / JOURNAL), interval=max(interval, 1))
+        return evolve(plan, name=name, storage=plan.storage or str(self.folder / JOURNAL))
 
     def train(self, settings: dict[str, Any], seed: int, report: Any, shown: bool = True) -> Measured:
         """Train with the settings of a trial."""
