@@ -18,7 +18,7 @@ from collidekit.models.registry import NETWORKS
 from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.methods import METHODS
 from collidekit.shipped import shipped_analyses
-from collidekit.tasks import export, grid, pipelines, report, robustness, significance
+from collidekit.tasks import export, grid, pipelines, report, robustness, search, significance
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
 
@@ -42,7 +42,7 @@ def table(text: str, heading: str) -> dict[str, list[str]]:
 def tasks() -> dict[str, type[AnalysisTask]]:
     found = {
         name: value
-        for module in (export, grid, report, significance, robustness, pipelines)
+        for module in (export, grid, report, search, significance, robustness, pipelines)
         for name, value in vars(module).items()
     }
     found |= {cls.__name__: cls for cls in _below(AnalysisTask)}

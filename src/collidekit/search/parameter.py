@@ -120,7 +120,8 @@ def read_parameter(name: str, entry: Any, where: str, numbers: type | None) -> P
 
 
 def _said(error: ValidationError) -> str:
-    first = error.errors()[0]
+    unknown = (found for found in error.errors() if found["type"] == "extra_forbidden")
+    first = next(unknown, error.errors()[0])  # a key that is missing may be one that is misspelt
     key, known = str(first["loc"][0]), list(Range.model_fields)
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{did_you_mean(key, known)}; a range has {', '.join(known)}"

@@ -48,7 +48,7 @@ def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: Non
             if _one_too_many(study, plan, trial):
                 trial.set_user_attr(SURPLUS, True)
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                if given := trial.system_attrs.get("fixed_params"):
+                if given := _given(study, trial):
                     kept = ("retry of", "lost before")
                     study.enqueue_trial(given, user_attrs={k: v for k, v in trial.user_attrs.items() if k in kept})
                 if plan.sampler == "grid" and not given:
@@ -57,9 +57,15 @@ def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: Non
             _run(study, plan, train, trial, say)
 
 
+def _given(study: Any, trial: Any) -> dict[str, Any]:
+    """Return the settings that a trial was put in line with; empty for one that is drawn."""
+    found: dict[str, Any] = study._storage.get_trial(trial._trial_id).system_attrs.get("fixed_params", {})
+    return found
+
+
 def _one_too_many(study: Any, plan: SearchPlan, trial: Any) -> bool:
     """Return whether earlier trials are as many as were asked for, or the points of a grid are used up."""
-    if plan.sampler == "grid" and "fixed_params" not in trial.system_attrs:
+    if plan.sampler == "grid" and not _given(study, trial):
         return True
     others = study.get_trials(deepcopy=False)
     return sum(counts(other) for other in others if other.number < trial.number) >= plan.trials
