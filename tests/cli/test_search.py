@@ -15,7 +15,7 @@ def test_search_and_run_its_best_file(run: Run, trained: Trained, tmp_path: Path
     assert result.exit_code == 0, result.output
     assert "Best trials, validation rows" in result.output
     best = next((tmp_path / "results" / "SearchTask").rglob("best.yaml"))
-    assert (best.parent / "search.html").stat().st_size > 10_000
+    assert "Best settings" in (best.parent / "search.html").read_text()
     again = run(*words, "--trials", 2, "--sampler", "random", "--threads", 1)
     assert again.exit_code == 0, again.output
     assert "trial 0:" not in again.output

@@ -101,7 +101,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         pytest.skip("PostgreSQL is not installed (no /usr/lib/postgresql/*/bin/initdb)")
-    folder = Path("/tmp") / tmp_path_factory.mktemp("postgres").name  # of another user, with a short path for the socket
+    folder = (
+        Path("/tmp") / tmp_path_factory.mktemp("postgres").name
+    )  # of another user, with a short path for the socket
     folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/pg.XXXXXX"], text=True).strip())
     folder.chmod(0o777)
     as_other = [] if _user() else ["runuser", "-u", "postgres", "--"]

@@ -110,7 +110,9 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None
 
 def test_another_space_in_the_same_study_is_an_error_that_says_what_differs(tmp_path: Path) -> None:
     search(plan(tmp_path), tmp_path)
-    with pytest.raises(CollidekitError, match=r"learning_rate is \{high: 1.0.*in the study and \{high: 2.0.* in the space file"):
+    with pytest.raises(
+        CollidekitError, match=r"learning_rate is \{high: 1.0.*in the study and \{high: 2.0.* in the space file"
+    ):
         open_study(plan(tmp_path, "learning_rate: {low: 0.001, high: 2, log: true}\nbatch_size: {low: 1, high: 9}"))
     with pytest.raises(CollidekitError, match="the study varies batch_size, and the space file does not"):
         open_study(plan(tmp_path, "learning_rate: {low: 0.001, high: 1, log: true}"))
@@ -191,7 +193,9 @@ def test_two_processes_share_a_search_and_train_nothing_twice(tmp_path: Path) ->
     study = open_study(settings)
     found = records(study, settings.space)
     assert [trial.state for trial in found] == ["complete"] * 12
-    owners = Counter(trial.user_attrs["worker"]["process"] for trial in study.get_trials() if "surplus" not in trial.user_attrs)
+    owners = Counter(
+        trial.user_attrs["worker"]["process"] for trial in study.get_trials() if "surplus" not in trial.user_attrs
+    )
     assert len(owners) == 2
     trained = (tmp_path / "trained.txt").read_text().split()
     assert sorted(trained) == sorted(repr(trial.settings["learning_rate"]) for trial in found)
@@ -202,7 +206,9 @@ def test_a_killed_process_loses_and_doubles_no_trial(tmp_path: Path) -> None:
     killed = _start(settings, tmp_path, 0.3)
     _wait(lambda: (tmp_path / "trained.txt").exists())
     study = open_study(settings)
-    _wait(lambda: any(trial.state.name == "RUNNING" and trial.user_attrs.get("heartbeat") for trial in study.get_trials()))
+    _wait(
+        lambda: any(trial.state.name == "RUNNING" and trial.user_attrs.get("heartbeat") for trial in study.get_trials())
+    )
     os.kill(killed.pid, signal.SIGKILL)
     killed.join(30)
     finished = [trial.number for trial in study.get_trials() if trial.state.name == "COMPLETE"]

@@ -64,7 +64,9 @@ def test_trials_are_trainings_and_the_best_one_runs(place: Path, capsys: pytest.
     assert "± standard deviation" in head
     page = (task.folder / "search.html").read_text()
     assert "test rows were not read" in page
-    assert page.count("data:image/png") == 2 + 3  # history, parallel coordinates, slices; too few trials for the importance
+    assert (
+        page.count("data:image/png") == 2 + 3
+    )  # history, parallel coordinates, slices; too few trials for the importance
     assert "CPU hours" in page
     said = capsys.readouterr().out
     assert f"trial {best['trial']}: val_loss" in said

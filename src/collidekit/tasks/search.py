@@ -62,6 +62,7 @@ class SearchTask(TrainingParameters):
     study = luigi.Parameter(default="", description="name of the study; default: from the analysis and all settings")
     storage = luigi.Parameter(
         default="",
+        significant=False,
         description="a journal file or postgresql://user@host/database; default: a journal file beside the output",
     )
     workers = luigi.IntParameter(default=1, significant=False, description="processes here that train at the same time")
