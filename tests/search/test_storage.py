@@ -1,8 +1,10 @@
 """Where a study may lie: types of disks, refused storages, and no password in any message."""
 
+import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,7 +98,7 @@ def test_a_damaged_journal_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of a database of a real server, which lives as long as these tests."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
@@ -106,14 +108,15 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )  # of another user, with a short path for the socket
     folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/pg.XXXXXX"], text=True).strip())
     folder.chmod(0o777)
-    as_other = [] if _user() else ["runuser", "-u", "postgres", "--"]
+    as_other = [] if os.getuid() else ["runuser", "-u", "postgres", "--"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     tools, data = programs[-1].parent, folder / "data"
 
     def run(*words: object) -> None:
-        done = subprocess.run([*as_other, *map(str, words)], capture_output=True, text=True, timeout=120, cwd="/tmp")
+        command = [*as_other, *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/tmp", check=False)
         assert done.returncode == 0, done.stderr
 
     run(tools / "initdb", "-D", data, "-U", "searcher", "--auth=trust", "-E", "UTF8")
@@ -123,12 +126,6 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _user() -> int:
-    import os
-
-    return os.getuid()
 
 
 def test_a_search_in_postgresql(postgres: str, tmp_path: Path) -> None:

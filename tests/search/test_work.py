@@ -124,7 +124,7 @@ def test_another_space_in_the_same_study_is_an_error_that_says_what_differs(tmp_
 
 def test_a_metric_that_is_not_there_ends_the_search(tmp_path: Path) -> None:
     settings = plan(tmp_path, metric="val_gain", direction="maximize")
-    with pytest.raises(SearchError, match="--metric val_gain: history.csv has no such column; .*val_loss"):
+    with pytest.raises(SearchError, match=r"--metric val_gain: history\.csv has no such column; .*val_loss"):
         search(settings, tmp_path)
 
 

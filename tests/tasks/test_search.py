@@ -176,7 +176,7 @@ def test_errors_come_before_anything_is_trained(place: Path, text: str, given: d
 def test_a_study_of_another_space_is_refused(place: Path) -> None:
     shared = {"storage": "shared.journal", "study": "mine", "epochs": 1, "trials": 1}
     run_search(search(place, **shared))
-    with pytest.raises(CollidekitError, match="study 'mine' in shared.journal: .*does not vary batch_size"):
+    with pytest.raises(CollidekitError, match=r"study 'mine' in shared\.journal: .*does not vary batch_size"):
         run_search(search(place, SPACE + "batch_size: [32, 64]\n", **shared))
 
 
