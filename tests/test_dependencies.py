@@ -23,6 +23,7 @@ IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "lightning-fabric": "lightning_fabric",
     "fsspec-xrootd": "XRootD",
+    "psycopg[binary]": "psycopg",
 }
 NEVER_NAMED = {"hdf5plugin"}
 """Registered with another package when that is imported."""

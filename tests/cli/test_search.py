@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from luigi.task_register import Register
 from tests.cli.conftest import Run, Trained, invoke
 
 SPACE = "learning_rate: {low: 0.001, high: 0.1, log: true}\nbatch_size: [32, 64]\n"
 
 
 def test_search_and_run_its_best_file(run: Run, trained: Trained, tmp_path: Path) -> None:
+    Register.clear_instance_cache()  # the same parameters are other tasks in another folder
     (tmp_path / "space.yaml").write_text(SPACE)
     words = ["search", trained.analysis, "--files", trained.training, "--space", "space.yaml", "--set", "epochs=1"]
     result = run(*words, "--trials", 2, "--sampler", "random", "--threads", 1)

@@ -103,10 +103,7 @@ def postgres() -> Iterator[str]:
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         pytest.skip("PostgreSQL is not installed (no /usr/lib/postgresql/*/bin/initdb)")
-    folder = (
-        Path("/tmp") / tmp_path_factory.mktemp("postgres").name
-    )  # of another user, with a short path for the socket
-    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/pg.XXXXXX"], text=True).strip())
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # for another user, with a short path for the socket
     folder.chmod(0o777)
     as_other = [] if os.getuid() else ["runuser", "-u", "postgres", "--"]
     with socket.socket() as free:

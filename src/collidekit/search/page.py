@@ -16,6 +16,7 @@ from collidekit.evaluation.report.report import (
     Text,
     write_report,
 )
+from collidekit.search.axes import label
 from collidekit.search.importance import FEWEST, FORESTS, importances
 from collidekit.search.plots import plot_history, plot_importance, plot_parallel, plot_slices
 from collidekit.search.study import SearchPlan
@@ -70,7 +71,7 @@ def _warnings(found: Sequence[TrialRecord]) -> tuple[str, ...]:
 
 def _best(found: Sequence[TrialRecord], plan: SearchPlan, best: TrialRecord, best_file: str) -> tuple[Block, ...]:
     header, rows = cells(found, plan)
-    facts = {name: shown_value(best.settings[name]) for name in plan.space.names}
+    facts = {label(one): shown_value(best.settings[one.name]) for one in plan.space}
     several = (
         "The value is the mean over the seeds, ± its standard deviation over them."
         if len(plan.seeds) > 1
