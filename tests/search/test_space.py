@@ -109,7 +109,7 @@ def test_a_space_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_range_without_step_has_no_grid(tmp_path: Path) -> None:
-    with pytest.raises(CollidekitError, match="space.yaml:1: learning_rate: a grid needs values"):
+    with pytest.raises(CollidekitError, match="learning_rate: a grid needs values"):
         read(tmp_path, "learning_rate: {low: 0.1, high: 0.2}").grid()
 
 
