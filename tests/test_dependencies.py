@@ -24,6 +24,7 @@ IMPORTED_AS = {
     "lightning-fabric": "lightning_fabric",
     "fsspec-xrootd": "XRootD",
     "mlflow-skinny": "mlflow",
+    "psycopg[binary]": "psycopg",
 }
 NEVER_NAMED = {"hdf5plugin"}
 """Registered with another package when that is imported."""
@@ -92,6 +93,6 @@ def test_a_table_of_pandas_says_which_extra_it_needs(tmp_path: Path, monkeypatch
 
 
 def test_no_extra_is_imported_by_a_task() -> None:
-    code = "import sys, collidekit.tasks.report; print([m for m in ('coffea', 'pandas', 'tensorboard') if m in sys.modules])"
+    code = "import sys, collidekit.cli, collidekit.tasks.report, collidekit.tasks.search; print([m for m in ('coffea', 'optuna', 'pandas', 'tensorboard') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -20,7 +20,7 @@ from collidekit.cli import app
 from collidekit.outputs.find import VERSIONS
 
 ELSEWHERE = {  # made on request, or for other targets than classes of rows
-    "ImportanceTask", "SignificanceTask", "RobustnessTask", "GridTask", "ExportTask",
+    "ImportanceTask", "SignificanceTask", "RobustnessTask", "GridTask", "SearchTask", "ExportTask",
     "ResidualTask", "AssignmentTask", "ReconstructionTask",
 }  # fmt: skip
 UNUSED = "DatasetConstructorTask/jets/extra/0123456789"

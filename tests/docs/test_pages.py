@@ -18,7 +18,7 @@ from collidekit.models.registry import NETWORKS
 from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.methods import METHODS
 from collidekit.shipped import shipped_analyses
-from collidekit.tasks import export, grid, pipelines, report, robustness, significance
+from collidekit.tasks import export, grid, pipelines, report, robustness, search, significance
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 ELSEWHERE = {  # of law, make, pip and the like
-    "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group",
+    "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group", "no-prune",
 }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def table(text: str, heading: str) -> dict[str, list[str]]:
 def tasks() -> dict[str, type[AnalysisTask]]:
     found = {
         name: value
-        for module in (export, grid, report, significance, robustness, pipelines)
+        for module in (export, grid, report, search, significance, robustness, pipelines)
         for name, value in vars(module).items()
     }
     found |= {cls.__name__: cls for cls in _below(AnalysisTask)}

@@ -25,6 +25,7 @@ PIPELINES = {
     "JetFlavourTracksRun",
     "JetFlavour2016Run",
     "GridTask",
+    "SearchTask",
     "ExportTask",
     "RobustnessTask",
     "NanoAODJetsRun",

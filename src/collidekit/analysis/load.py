@@ -92,20 +92,25 @@ def read_analysis(path: str | Path) -> tuple[Analysis, Lines]:
     return found
 
 
-def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
-    """``read_analysis`` of a text."""
+def parse_yaml(text: str, path: str, what: str) -> tuple[Any, Lines]:
+    """Return the content of a YAML text and the lines of its keys; an error for a key that stands twice."""
     try:
         root = yaml.compose(text, Loader=YamlLoader)
         _no_key_twice(root, path)
         content = yaml.load(text, Loader=YamlLoader)
     except (ValueError, RecursionError) as error:  # such as the date 2024-13-45, or a thousand brackets
-        raise CollidekitError(f"{path}:1: not an analysis file ({error})") from None
+        raise CollidekitError(f"{path}:1: not {what} ({error})") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         said = " ".join(str(getattr(error, "problem", error)).split())
         raise CollidekitError(f"{path}:{line}: not valid YAML ({said})") from None
-    lines = Lines(path, root)
+    return content, Lines(path, root)
+
+
+def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
+    """``read_analysis`` of a text."""
+    content, lines = parse_yaml(text, path, "an analysis file")
     if not isinstance(content, dict):
         raise CollidekitError(f"{path}:1: an analysis file is a list of 'key: value' lines; see docs/analysis.md")
     content.setdefault("name", Path(path).stem)

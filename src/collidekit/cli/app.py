@@ -52,7 +52,7 @@ class Verbs(TyperGroup):
                 "collidekit itself"
             ) from None
         except KeyboardInterrupt as stop:
-            goes_on = ctx.invoked_subcommand in ("run", "demo")
+            goes_on = ctx.invoked_subcommand in ("run", "demo", "search")
             next_time = "goes on where it was" if goes_on else "begins again"
             how = f"stopped by {stop}" if isinstance(stop, StoppedBySignal) else "interrupted"
             raise _stopped(f"{how}; nothing is half-written, and the same command {next_time}") from None

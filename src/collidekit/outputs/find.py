@@ -18,10 +18,12 @@ from typing import Any
 from collidekit.errors import CollidekitError
 from collidekit.sealed import read_sealed
 
-DATASET, TRAINING = "DatasetConstructorTask", "TrainingTask"
+DATASET, TRAINING, SEARCH = "DatasetConstructorTask", "TrainingTask", "SearchTask"
+JOURNAL = "study.journal"
+"""The trials of a search."""
 VERSIONS = {
     DATASET: 1, "InputHistogrammerTask": 1, "HistogramPlotterTask": 1, TRAINING: 2, "InferenceTask": 3, "ROCCurveTask": 3,
-    "GridTask": 2, "WorkingPointTask": 3, "ResidualTask": 3, "AssignmentTask": 3, "ReconstructionTask": 3, "ImportanceTask": 3, "SignificanceTask": 3, "RobustnessTask": 3, "ReportTask": 3, "ExportTask": 3,
+    "GridTask": 2, "SearchTask": 2, "WorkingPointTask": 3, "ResidualTask": 3, "AssignmentTask": 3, "ReconstructionTask": 3, "ImportanceTask": 3, "SignificanceTask": 3, "RobustnessTask": 3, "ReportTask": 3, "ExportTask": 3,
 }  # fmt: skip
 """How many names of versions stand in the path of a task's outputs."""
 
@@ -47,7 +49,7 @@ class State(StrEnum):
     RESULT = "result"
     MAKING = "being made"
     INTERRUPTED = "interrupted"
-    """A training that can go on from a checkpoint."""
+    """A training that can go on from a checkpoint, or a search from its journal."""
     UNFINISHED = "unfinished"
     DAMAGED = "damaged"
     HALF_REMOVED = "half removed"
@@ -163,7 +165,9 @@ def _look(results: Path, folder: Path) -> Output:
             output.state = State.DAMAGED
     elif output.recent:
         output.state = State.MAKING
-    elif output.task == TRAINING and any(_CHECKPOINT.fullmatch(name) for name in output.files):
+    elif (output.task == TRAINING and any(_CHECKPOINT.fullmatch(name) for name in output.files)) or (
+        output.task == SEARCH and JOURNAL in output.files
+    ):
         output.state = State.INTERRUPTED
     else:
         output.state = State.UNFINISHED

@@ -19,11 +19,8 @@ from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
 
 
-def write_best(path: Path, task: TrainingParameters, config: TrainingConfig, label: str) -> Path:
-    """Write the analysis file of a task with these settings as its ``training``; paths in it become absolute.
-
-    The file is read again, and an error is raised where it does not give the same settings.
-    """
+def portable(task: TrainingParameters) -> dict[str, Any]:
+    """Return the content of the analysis file of a task, with absolute paths and the files that are learned from."""
     content: dict[str, Any] = yaml.load(find_analysis(str(task.config)).read_text(encoding="utf-8"), Loader=YamlLoader)
     folder = task.analysis_folder
     content = {"name": task.analysis.name, **content}
@@ -32,6 +29,22 @@ def write_best(path: Path, task: TrainingParameters, config: TrainingConfig, lab
         content["processor"] = task.analysis.processor
     if isinstance(content.get("source"), dict) and "format" in content["source"]:
         content["source"]["format"] = task.analysis.source.format
+    return content
+
+
+def write_best(
+    path: Path,
+    task: TrainingParameters,
+    config: TrainingConfig,
+    label: str,
+    heading: str = "The best point of a grid",
+    table: str = "grid.json",
+) -> Path:
+    """Write the analysis file of a task with these settings as its ``training``; paths in it become absolute.
+
+    The file is read again, and an error is raised where it does not give the same settings.
+    """
+    content = portable(task)
     usual = TrainingConfig().model_dump(mode="json")
     chosen = {
         name: value
@@ -49,13 +62,13 @@ def write_best(path: Path, task: TrainingParameters, config: TrainingConfig, lab
         if config.from_checkpoint
         else ""
     )
-    text = f"# The best point of a grid: {label}\n{more}#\n#   collidekit run {path.name}\n\n"
+    text = f"# {heading}: {label}\n{more}#\n#   collidekit run {path.name}\n\n"
     write_text(path, text + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
     read = training_config(Plan(*read_analysis(path)), {})
     wrong = [name for name in usual if name not in PLAIN and getattr(read, name) != getattr(config, name)]
     wrong = [name for name in wrong if name not in ("model_name", "objective", "attack")]
     if wrong:
-        raise CollidekitError(f"{path}: does not give {wrong[0]} of the best point; take its settings from grid.json")
+        raise CollidekitError(f"{path}: does not give {wrong[0]} of the best point; take its settings from {table}")
     return path
 
 

@@ -18,6 +18,7 @@ from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.best_analysis import write_best
 from collidekit.tasks.grid_points import MOST_POINTS, OPTIONS, parse_over, points_of
+from collidekit.tasks.seeds import chosen_seeds
 from collidekit.tasks.tables import result_table
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import kept_epoch, load_checkpoint
@@ -60,17 +61,7 @@ class GridTask(TrainingParameters):
 
     def _seeds(self) -> list[int]:
         """The seeds of each point."""
-        if not self.seeds:
-            return [self.training_config().seed]
-        if self.seed is not None:
-            raise CollidekitError("--seed: stands beside --seeds; give one of them")
-        try:
-            found = [int(seed) for seed in self.seeds]
-        except ValueError:
-            raise CollidekitError(f"--seeds: {','.join(map(str, self.seeds))} are not all whole numbers") from None
-        if len(set(found)) < len(found):
-            raise CollidekitError(f"--seeds: {','.join(map(str, self.seeds))}: one stands twice")
-        return found
+        return chosen_seeds(self, self.seeds)
 
     @cached_property
     def trainings(self) -> dict[tuple[int, int], TrainingTask]:

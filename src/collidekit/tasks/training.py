@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,10 @@ class TrainingTask(TrainingParameters):
         default=0, significant=False, description="go on from the checkpoint of this epoch, not from the last one"
     )
     exclude_index = False
+    after_epoch: Callable[[Sequence[Mapping[str, float]]], None] | None = None
+    """Gets the rows of all epochs so far after each epoch; an error of it ends the training, which can go on later."""
+    shown = True
+    """Whether a line for each epoch is printed."""
     _device = "cpu"
     _ranks = 1
 
@@ -238,7 +242,7 @@ class TrainingTask(TrainingParameters):
             self._remove_earlier()
         with ranks_for(Request.of(config, dataset, self.folder, start), self.devices, self.nodes) as ranks:
             self._ranks = ranks.size
-            training = Training(config, dataset, self.folder, Display(), ranks=ranks, tracking=self.tracking)
+            training = Training(config, dataset, self.folder, Display(self.shown), ranks=ranks, tracking=self.tracking)
             begin(training, start)
             if start:
                 self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
@@ -256,7 +260,7 @@ class TrainingTask(TrainingParameters):
                 if self.analysis.classes and not may_relegate(training.config.objective):
                     self._calibrate(dataset)
 
-            training.run(finish)
+            training.run(finish, self.after_epoch)
         self.write_provenance()
 
     def ran_with(self) -> dict[str, Any]:

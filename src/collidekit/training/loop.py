@@ -4,7 +4,8 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ from collidekit.training.optimizers import build_optimizer, learning_rate_of, se
 from collidekit.training.prepare import prepare
 from collidekit.training.schedules import SCHEDULES
 from collidekit.training.state import TrainingState
-from collidekit.training.stopping import StopSignals
+from collidekit.training.stopping import StoppedError, StopSignals
 from collidekit.trust import code_of, own_code
 
 SAVE_SECONDS = 120.0
@@ -162,17 +163,29 @@ class Training:
     def last_epoch(self) -> int:
         return self.extended_from + self.config.extend_training if self.extended_from else self.number_of_epochs
 
-    def run(self, finish: Callable[[], None] = lambda: None) -> Path:
-        """Train to the last epoch; returns the path of the best model. ``finish`` is called before trackers get its files."""
+    def run(
+        self, finish: Callable[[], None] = lambda: None,
+        after_epoch: Callable[[Sequence[Mapping[str, float]]], None] | None = None,
+    ) -> Path:  # fmt: skip
+        """Train to the last epoch; return the path of the best model. ``finish`` is called before trackers get its files.
+
+        ``after_epoch`` gets the rows of all epochs so far at the beginning and after each epoch; an error of it ends the training,
+        which goes on from there the next time.
+        """
         if not self.ranks.first:
             for _ in self.epochs():
                 pass
             return self.folder / "best_model.pt"
+        if after_epoch and self.history.epochs:
+            after_epoch(self.history.epochs)
         trackers = self._trackers()
         self.display.header()
         try:
-            for row in self.epochs():
-                trackers.epoch(row)
+            with closing(self.epochs()) as epochs:
+                for row in epochs:
+                    trackers.epoch(row)
+                    if after_epoch:
+                        after_epoch(self.history.epochs)
             finish()
         except BaseException:
             trackers.stop()
@@ -188,7 +201,7 @@ class Training:
             self.history.epochs, self.display.say,
         )  # fmt: skip
 
-    def epochs(self) -> Iterator[dict[str, float]]:
+    def epochs(self) -> Generator[dict[str, float], None, None]:
         """Train, and give the row of ``history.csv`` of each epoch when it is validated and its checkpoint is written.
 
         The weights that are kept are those in ``best_model.pt`` at that moment.
@@ -240,7 +253,7 @@ class Training:
         if self.signals.received == "SIGINT":
             raise KeyboardInterrupt
         who = self.signals.received or "a signal to another rank"
-        raise CollidekitError(
+        raise StoppedError(
             f"{self.folder}: stopped by {who} in epoch {min(self.epoch, self.last_epoch)}; the state is saved, and the same command "
             "goes on from there"
         )

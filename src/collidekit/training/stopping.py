@@ -13,6 +13,10 @@ from collidekit.training.checkpoint import load_content
 _EPOCH = re.compile(r"model_(\d+)\.pt")
 
 
+class StoppedError(CollidekitError):
+    """A signal ended the training; its state is saved."""
+
+
 class StopSignals:
     """Within its block SIGTERM, SIGHUP and the first Ctrl-C do not end the process: ``received`` names the first that came.
 

@@ -1,0 +1,64 @@
+"""What a search needs to know of one training, and how its epochs are compared with those of others."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from collidekit.errors import CollidekitError
+
+Epochs = Sequence[Mapping[str, Any]]
+"""Rows of ``history.csv`` so far."""
+Train = Callable[[dict[str, Any], int, Callable[[Epochs], None]], "Measured"]
+"""Trains with settings and a seed, and hands all rows so far over after each epoch."""
+
+
+class SearchError(CollidekitError):
+    """An error that would end every trial in the same way: it ends the search."""
+
+
+class PrunedError(Exception):
+    """The trial is worse than the others at the same step."""
+
+
+class TakenOverError(Exception):
+    """Another process holds this one for lost, and has released the trial."""
+
+
+@frozen
+class Measured:
+    """One training, on its validation rows."""
+
+    seed: int
+    folder: Path
+    hash: str
+    epoch: int
+    """The epoch that was kept."""
+    figures: dict[str, float]
+    """The columns of ``history.csv`` at that epoch."""
+    parameters: int
+    validation: str
+    """What tells the validation rows from others."""
+
+
+def value_of(row: Mapping[str, Any], metric: str) -> float:
+    """Return the metric of a row of ``history.csv``; an error where there is no such column, or no number in it."""
+    if metric not in row or row[metric] in (None, ""):
+        names = ", ".join(name for name in row if name.startswith("val_"))
+        raise SearchError(
+            f"--metric {metric}: history.csv has no such column; columns of the validation rows are {names}"
+        )
+    value = float(row[metric])
+    if not math.isfinite(value):
+        raise CollidekitError(f"{metric} of epoch {row.get('epoch')} is {value}")
+    return value
+
+
+def by_epoch(epochs: Epochs, metric: str) -> dict[int, float]:
+    """Return the metric of each epoch, by its number.
+
+    All trials have the same training rows, so after equal epochs they have seen equally many, whatever their batch size and machine.
+    """
+    return {int(float(row["epoch"])): value_of(row, metric) for row in epochs}

@@ -1,0 +1,70 @@
+"""How settings are drawn: optuna's samplers and pruner with every option written out, so that no version of it changes a search.
+
+Imports optuna: import this module only where a search runs.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+
+SAMPLERS = ("tpe", "random", "grid")
+STARTUP = 10
+"""Trials that TPE draws at random first."""
+
+
+class SeededByTrial(BaseSampler):
+    """Gives each trial a sampler whose random seed comes from the seed of the search and the number of the trial.
+
+    So a search that goes on draws what it would have drawn, and no two processes draw the same.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make, self._seed = make, seed
+        self._number, self._sampler = -1, make(0)
+
+    def _of(self, trial: optuna.trial.FrozenTrial) -> BaseSampler:
+        if trial.number != self._number:
+            state = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
+            self._number, self._sampler = trial.number, self._make(int(state[0]))
+        return self._sampler
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._of(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._of(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial, name: str, distribution: BaseDistribution
+    ) -> Any:
+        return self._of(trial).sample_independent(study, trial, name, distribution)
+
+
+def _tpe(seed: int) -> BaseSampler:
+    return TPESampler(
+        n_startup_trials=STARTUP, n_ei_candidates=24, seed=seed, multivariate=True, group=False, constant_liar=True
+    )
+
+
+def _random(seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+def build_sampler(name: str, seed: int) -> BaseSampler:
+    """Return the sampler of a search; the points of a grid are given, so that nothing is drawn there."""
+    return SeededByTrial(_tpe if name == "tpe" else _random, seed)
+
+
+def build_pruner(warmup: int) -> optuna.pruners.BasePruner:
+    """Return the pruner: stop a trial that is worse than the median of the others at the same epoch, after ``warmup`` epochs."""
+    if warmup < 0:
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup, interval_steps=1, n_min_trials=1)

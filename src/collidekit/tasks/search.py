@@ -1,0 +1,252 @@
+"""SearchTask: trials of a search -> their figures on the validation rows, a page, and the best analysis file."""
+
+import json
+import math
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import law
+import luigi
+from attrs import evolve
+
+from collidekit.errors import CollidekitError
+from collidekit.outputs.find import JOURNAL
+from collidekit.plain_text import literal
+from collidekit.sealed import read_sealed
+from collidekit.search.measured import Measured
+from collidekit.search.names import changes_loss, check_name, number_type
+from collidekit.search.space import Space
+from collidekit.search.storage import check_storage, without_password
+from collidekit.search.study import SearchPlan, open_study
+from collidekit.search.trials import TrialRecord, best_trial, records
+from collidekit.search.work import work
+from collidekit.tasks.base import AnalysisTask, run_with_requirements
+from collidekit.tasks.best_analysis import portable
+from collidekit.tasks.dataset import DatasetConstructorTask, at_least
+from collidekit.tasks.log import writing_to
+from collidekit.tasks.search_output import write_search
+from collidekit.tasks.search_points import check_space, train_and_measure, training_of
+from collidekit.tasks.search_workers import run_workers
+from collidekit.tasks.seeds import chosen_seeds
+from collidekit.tasks.training import TrainingParameters, TrainingTask
+
+SAMPLERS = ("tpe", "random", "grid")
+MOST_POINTS = 1000
+
+
+class SearchTask(TrainingParameters):
+    """Search for good settings in a space; compare the trials on the validation rows; page, table and the best analysis file."""
+
+    space = luigi.Parameter(description="the space file: settings and the values to search")
+    sampler = luigi.Parameter(default="tpe", description="how settings are drawn: tpe (of optuna), random or grid")
+    trials = luigi.IntParameter(
+        default=0,
+        significant=False,
+        description="trials in the study, with those that are there; default: 20, or all points of a grid",
+    )
+    seeds = law.CSVParameter(default=(), description="train each trial once with each of these seeds")
+    metric = luigi.Parameter(
+        default="val_loss", description="the column of history.csv that is compared, of the kept epoch"
+    )
+    direction = luigi.Parameter(
+        default="", description="minimize or maximize; default: by the metric, where losses are minimized"
+    )
+    sampler_seed = luigi.IntParameter(default=1, description="random seed of the draws")
+    prune = luigi.OptionalBoolParameter(
+        default=None,
+        description="stop trials that are worse than the median at the same epoch; default: yes, but not in a grid, nor where epochs are searched",
+    )
+    prune_warmup = luigi.IntParameter(default=0, description="epochs of a trial before it may be stopped")
+    study = luigi.Parameter(default="", description="name of the study; default: from the analysis and all settings")
+    storage = luigi.Parameter(
+        default="",
+        significant=False,
+        description="a journal file or postgresql://user@host/database; default: a journal file beside the output",
+    )
+    workers = luigi.IntParameter(default=1, significant=False, description="processes here that train at the same time")
+    heartbeat = luigi.FloatParameter(
+        default=60.0,
+        significant=False,
+        description="seconds between signs of life; a trial without two of them is run again",
+    )
+    yes = luigi.BoolParameter(
+        default=False, significant=False, description=f"a grid of more than {MOST_POINTS} points without an error"
+    )
+    exclude_index = False
+
+    @cached_property
+    def searched(self) -> Space:
+        """The space, with the errors of its file."""
+        content = portable(self)
+        network = self.training_config().model_name
+
+        def kind_of(name: str, where: str) -> type | None:
+            check_name(name, where, content)
+            if getattr(self, name, None) not in (None, {}, 0):
+                raise CollidekitError(f"{where}: {name}: stands beside --{name.replace('_', '-')}; give one of them")
+            return number_type(name, content, network)
+
+        return Space.read(Path(str(self.space)), kind_of)
+
+    @cached_property
+    def search_plan(self) -> SearchPlan:
+        """All settings of the search, checked."""
+        self._check_choices()
+        space, seeds = self.searched, tuple(chosen_seeds(self, self.seeds))
+        points = space.grid_size() if self.sampler == "grid" else 0
+        if points > MOST_POINTS and not self.yes:
+            raise CollidekitError(
+                f"{space.path}: the grid has {points:,} points, more than {MOST_POINTS:,}; give fewer values, or --yes"
+            )
+        if points and self.trials > points:
+            raise CollidekitError(f"--trials: {self.trials} are more than the {points} points of the grid")
+        base = TrainingTask.req(self, seed=seeds[0])
+        config = base.training_config()
+        plan = SearchPlan(
+            name=str(self.study),
+            storage=str(self.storage),
+            space=space,
+            fixed={"analysis": self.analysis.name, "dataset": base.requires()["dataset"].hash, "training": base.hash,
+                   "settings": json.loads(json.dumps(base.hashed()["config"], default=str))},
+            metric=str(self.metric),
+            direction=self._direction(),
+            sampler=str(self.sampler),
+            seed=self.sampler_seed,
+            seeds=seeds,
+            warmup=self.prune_warmup if self._prunes() else -1,
+            trials=self.trials or points or 20,
+            heartbeat=self.heartbeat,
+        )  # fmt: skip
+        if (changed := changes_loss(space.names)) and "loss" in plan.metric:
+            raise CollidekitError(
+                f"{space.path}: {plan.metric} cannot be compared between values of {changed}, which change the loss itself; give another "
+                "--metric, such as val_accuracy"
+            )
+        check_space(self, space, config.seed)
+        return plan
+
+    def _check_choices(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise CollidekitError(f"--sampler: {self.sampler!r} is none of {', '.join(SAMPLERS)}")
+        if self.direction not in ("", "minimize", "maximize"):
+            raise CollidekitError(f"--direction: {self.direction!r} is neither minimize nor maximize")
+        at_least("workers", self.workers, 1)
+        for name in ("trials", "sampler_seed", "prune_warmup"):
+            at_least(name.replace("_", "-"), getattr(self, name), 0)
+        if not 0 < self.heartbeat < math.inf:
+            raise CollidekitError(f"--heartbeat: {self.heartbeat} is no number of seconds above 0")
+        if self.prune_warmup and not self._prunes():
+            raise CollidekitError("--prune-warmup: does nothing without --prune; leave it out")
+        if self.storage:
+            check_storage(str(self.storage), self.workers)
+
+    def _prunes(self) -> bool:
+        if self.prune is None:
+            return self.sampler != "grid" and not {"epochs", "min_steps"} & set(self.searched.names)
+        return bool(self.prune)
+
+    def _direction(self) -> str:
+        metric = str(self.metric)
+        if not metric.startswith("val_"):
+            raise CollidekitError(
+                f"--metric: {metric!r} is not measured on the validation rows; give a column of history.csv that begins with val_"
+            )
+        if self.direction:
+            return str(self.direction)
+        if "loss" in metric or metric.endswith("_rms"):
+            return "minimize"
+        if metric.endswith(("accuracy", "efficiency")):
+            return "maximize"
+        raise CollidekitError(f"--direction: say minimize or maximize for --metric {metric}")
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        return {"dataset": DatasetConstructorTask.req(self)}
+
+    def look_first(self) -> None:
+        plan = self.search_plan
+        check_storage(plan.storage or str(self.folder / JOURNAL), self.workers)
+
+    def identity(self) -> dict[str, Any]:
+        named = {"study": str(self.study)} if self.study else {}
+        named |= {"storage": without_password(str(self.storage))} if self.storage else {}
+        return {**self.search_plan.record(), **named}
+
+    def versions_in_path(self) -> list[str]:
+        return [str(self.dataset_version), str(self.training_version)]
+
+    def output(self) -> dict[str, law.LocalFileTarget]:
+        names = {"search": "search.json", "csv": "trials.csv", "page": "search.html", "best": "best.yaml"}
+        return {key: self.target(name) for key, name in names.items()} | {"run": self.target("run.json")}
+
+    def complete(self) -> bool:
+        """Return whether the output is there and holds as many trials as are asked for."""
+        return bool(super().complete()) and self._finished() >= self.search_plan.trials
+
+    def _finished(self) -> int:
+        path = self.folder / "search.json"
+        return int(read_sealed(path)["finished"]) if path.exists() else 0
+
+    @cached_property
+    def full_plan(self) -> SearchPlan:
+        """The plan with the name of the study and its storage."""
+        plan = self.search_plan
+        name = plan.name or f"{self.analysis.name}-{self.hash}"
+        return evolve(plan, name=name, storage=plan.storage or str(self.folder / JOURNAL))
+
+    def train(self, settings: dict[str, Any], seed: int, report: Any, shown: bool = True) -> Measured:
+        """Train with the settings of a trial."""
+        training = training_of(self, settings, seed, self.folder / "analyses")
+        return train_and_measure(training, seed, report, shown)
+
+    def run(self) -> None:
+        """Run the trials together with all processes of the same study, then write what they gave."""
+        log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
+        with writing_to(log):
+            plan = self.full_plan
+            self.say(
+                f"[bold]Searching[/bold] {len(plan.space.parameters)} settings in {plan.trials} trials, by {plan.metric} "
+                f"({plan.direction}), study {literal(plan.name)} in {literal(without_password(plan.storage))}"
+            )
+            study = open_study(plan)
+            if self.workers > 1:
+                run_workers(self, self.workers)
+            work(study, plan, self.train, lambda text: self.say(f"[cyan]{literal(text)}[/cyan]"))
+            self._records = records(study, plan.space)
+        super().run()
+
+    def make(self) -> None:
+        best = best_trial(self._records, self.search_plan.direction)
+        if best is None:
+            said = next((trial.error for trial in self._records if trial.error), "none was complete")
+            raise CollidekitError(f"no trial of the search was complete; the first error: {said}")
+        write_search(self, self._records, best)
+        self.write_provenance()
+        self.show(self._records)
+
+    _records: list[TrialRecord]
+
+    def show(self, found: list[TrialRecord]) -> None:
+        """Print the best trials and where the files are."""
+        from rich.console import Console
+
+        from collidekit.search.table import best_table
+
+        Console(soft_wrap=True).print(best_table(found, self.search_plan))
+        self.say(f"[bold green]Search[/bold green]: {literal(self.folder / 'search.html')}")
+        self.say(f"Best settings: {literal(self.folder / 'best.yaml')}")
+
+
+def run_search(task: SearchTask) -> None:
+    """Go on with a search to the number of trials that is asked for, and write its page."""
+    if task.complete():
+        plan = task.full_plan
+        task.show(records(open_study(plan), plan.space))
+        return
+    run_with_requirements(task)
+
+
+def threads_of_each(workers: int) -> int:
+    """Return the threads of torch for each of several processes here."""
+    return max(1, (os.cpu_count() or 1) // workers)

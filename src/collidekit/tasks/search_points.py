@@ -1,0 +1,111 @@
+"""From the settings of a trial to its training, and a check of the space before anything is trained."""
+
+import csv
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import law
+import yaml
+
+from collidekit.analysis.load import parse_analysis
+from collidekit.analysis.scope import Plan
+from collidekit.errors import CollidekitError
+from collidekit.files import write_text
+from collidekit.sealed import as_written
+from collidekit.search.measured import Epochs, Measured
+from collidekit.search.names import ANALYSIS, OPTIONS, with_keys
+from collidekit.search.space import Space
+from collidekit.tasks.base import run_with_requirements
+from collidekit.tasks.best_analysis import portable
+from collidekit.tasks.training import TrainingParameters, TrainingTask
+from collidekit.training.checkpoint import kept_epoch, load_checkpoint
+from collidekit.training.choice import check_network, training_config
+
+
+def training_of(task: TrainingParameters, values: Mapping[str, Any], seed: int, folder: Path) -> TrainingTask:
+    """Return the training of a trial; a changed analysis is written as a file into ``folder``."""
+    keys = {name: value for name, value in values.items() if name.startswith(f"{ANALYSIS}.")}
+    options = {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{OPTIONS}.")}
+    flat: dict[str, Any] = {name: _plain(value) for name, value in values.items() if "." not in name}
+    if keys:
+        flat["config"] = str(_write(folder, with_keys(portable(task), keys)))
+    if options:
+        base = TrainingTask.req(task, **flat, seed=seed)
+        flat[OPTIONS] = law.util.DotDict({**base.training_config().model_options, **options})
+    found: TrainingTask = TrainingTask.req(task, **flat, seed=seed)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Lists of numbers, such as betas, as the parameters of tasks have them."""
+    return ",".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _write(folder: Path, content: dict[str, Any]) -> Path:
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    path = folder / f"{zlib.crc32(text.encode()):08x}.yaml"
+    return path if path.exists() else write_text(path, f"# The analysis of a trial of a search.\n{text}")
+
+
+def check_space(task: TrainingParameters, space: Space, seed: int) -> None:
+    """Raise an error for a value of the space that no training can have: all of a list, both ends of a range."""
+    for parameter in space:
+        for value in parameter.limits():
+            try:
+                _check(task, parameter.name, value, seed)
+            except CollidekitError as error:
+                raise CollidekitError(f"{parameter.where}: {parameter.name} = {value}: {error}") from None
+
+
+def _check(task: TrainingParameters, name: str, value: Any, seed: int) -> None:
+    if name.startswith(f"{ANALYSIS}."):
+        text = yaml.safe_dump(with_keys(portable(task), {name: value}), sort_keys=False, allow_unicode=True)
+        analysis, lines = parse_analysis(text, str(task.config))
+        given = {} if task.model_name is None else {"model_name": task.model_name}
+        check_network(analysis, training_config(Plan(analysis, lines), given))
+    else:
+        training = training_of(task, {name: value}, seed, Path())
+        check_network(training.analysis, training.training_config())
+
+
+def train_and_measure(training: TrainingTask, seed: int, report: Any, shown: bool = True) -> Measured:
+    """Train, or take what is trained already; ``report`` gets the epochs in both cases."""
+    run_with_requirements(training.requires()["dataset"])
+    if not training.complete():
+        training.after_epoch, training.shown = report, shown
+        try:
+            run_with_requirements(training)
+        finally:
+            training.after_epoch, training.shown = None, True
+            for checkpoint in training.folder.glob("model_*.pt"):  # last.pt is enough to go on
+                checkpoint.unlink(missing_ok=True)
+    rows = _history(training.folder)
+    report(rows)
+    return _measure(training, seed, rows)
+
+
+def _history(folder: Path) -> Epochs:
+    path = folder / "history.csv"
+    with as_written(path), path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _measure(training: TrainingTask, seed: int, rows: Epochs) -> Measured:
+    checkpoint = load_checkpoint(training.folder / "best_model.pt")
+    kept = kept_epoch(training.folder, rows)
+    figures = {name: float(value) for name, value in kept.items() if value not in (None, "")}
+    parameters = sum(p.numel() for p in checkpoint.tagger.parameters() if p.requires_grad)
+    return Measured(
+        seed, training.folder, training.hash, checkpoint.epoch, figures, parameters, _validation_rows(training)
+    )
+
+
+def _validation_rows(training: TrainingTask) -> str:
+    """What tells the validation rows of a training from others: all rows, their keys, and how they are split."""
+    dataset = training.requires()["dataset"].dataset(training.training_config().n_train_files)
+    config = training.training_config()
+    keys = zlib.crc32(dataset.column("key").tobytes())
+    part = f"fold {config.fold} of {config.folds}" if config.folds else f"train_val_split {config.train_val_split:g}"
+    return f"{len(dataset):,} rows with checksum {keys:08x}, {part}"

@@ -1,0 +1,21 @@
+"""The seeds with which a task trains each of its points."""
+
+from collections.abc import Sequence
+
+from collidekit.errors import CollidekitError
+from collidekit.tasks.training import TrainingParameters
+
+
+def chosen_seeds(task: TrainingParameters, seeds: Sequence[str]) -> list[int]:
+    """Return the seeds of ``--seeds``, or the one of the training where there are none."""
+    if not seeds:
+        return [task.training_config().seed]
+    if task.seed is not None:
+        raise CollidekitError("--seed: stands beside --seeds; give one of them")
+    try:
+        found = [int(seed) for seed in seeds]
+    except ValueError:
+        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))} are not all whole numbers") from None
+    if len(set(found)) < len(found):
+        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))}: one stands twice")
+    return found
