@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from collidekit.cli.app import DATA, DO, ENSEMBLE, TRAINING, WORK, Analysis, Output, TrustCode, panel, verb
+from collidekit.cli.app import BATCH, DATA, DO, ENSEMBLE, TRAINING, WORK, Analysis, Output, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
@@ -96,6 +96,14 @@ def run(
                "machine.", metavar="ADDRESS"),
     ] = None,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    on: Annotated[
+        str | None, panel(BATCH, "--on", help="Send each step as a job to slurm or htcondor.", metavar="SYSTEM")
+    ] = None,
+    site: Annotated[
+        str | None,
+        panel(BATCH, "--site", help="A site file, or a bundled profile: slurm, htcondor, lxplus, naf or maxwell.", metavar="SITE"),
+    ] = None,
+    dry_run: Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")] = False,
     trust_code: TrustCode = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -122,9 +130,13 @@ def run(
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
         "checkpoint": tuple(checkpoint) if checkpoint else None,
     }  # fmt: skip
-    run_to_report(
-        report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)})
-    )
+    task = report_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **_given(named)})
+    if on or site or dry_run:
+        from collidekit.tasks.jobs import run_as_jobs
+
+        if not run_as_jobs(task, on or "", site or "", dry_run):
+            return
+    run_to_report(task)
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
