@@ -62,7 +62,9 @@ class SlurmCluster:
                 daemon.wait()
 
     def run(self, *words: str, check: bool = True) -> str:
-        done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **self.environment}, timeout=60)
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, env={**os.environ, **self.environment}, timeout=60
+        )
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 

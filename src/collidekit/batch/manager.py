@@ -51,7 +51,7 @@ class Manager:
         """Run all jobs; returns whether every output is there. Ctrl-C cancels the jobs."""
         self._check()
         try:
-            while open_jobs := [job for job in self.jobs if not job.complete and job.name not in self.stopped]:
+            while open_jobs := self._unfinished():
                 if not self._step(open_jobs):
                     break
                 self.sleep(self.site.poll)
@@ -60,6 +60,14 @@ class Manager:
                 self.cancel()
             raise
         return all(job.complete for job in self.jobs)
+
+    def _unfinished(self) -> list[Job]:
+        """Return the jobs whose output is not there; the attempts of the others are closed."""
+        for job in self.jobs:
+            if job.complete and (attempt := self._open(job)):
+                attempt.write("closed", {"reason": Reason.DONE.value, "again": False})
+                self.say(f"{job.name}: done")
+        return [job for job in self.jobs if not job.complete and job.name not in self.stopped]
 
     def cancel(self) -> None:
         """Cancel every job that is not over."""
@@ -153,11 +161,8 @@ class Manager:
                 "skew",
                 f"the clock of {completed['host']} and that of the file server differ by {abs(skew):.0f} s; tell your site",
             )
-        if reason == Reason.DONE:
-            attempt.write("closed", {"reason": reason.value, "again": False})
-            self.say(f"{job.name}: done")
-            return
-        self._close(job, attempt, queue, completed, reason, words)
+        if reason != Reason.DONE:
+            self._close(job, attempt, queue, completed, reason, words)
 
     def _close(
         self, job: Job, attempt: Attempt, queue: QueueState, completed: dict[str, Any], reason: Reason, words: str

@@ -36,7 +36,7 @@ class Limits(_Part):
 
     memory: Memory = "64 GB"  # type: ignore[assignment]
     walltime: Time = "2d"  # type: ignore[assignment]
-    attempts: int = Field(10, ge=1, le=1000)
+    attempts: int = Field(default=10, ge=1, le=1000)
     """Jobs that are sent for one output, with all retries."""
 
 
@@ -195,7 +195,7 @@ def _problem(error: ValidationError, lines: Lines, above: tuple[str, ...]) -> Co
     location = (*above, *first["loc"])
     name = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
-        parts = {"": Site, "slurm": Slurm, "htcondor": HTCondor, "limits": Limits, "environment": Environment,
+        parts: dict[str, type[BaseModel]] = {"": Site, "slurm": Slurm, "htcondor": HTCondor, "limits": Limits, "environment": Environment,
                  "credentials": Credentials, "resources": Resources}  # fmt: skip
         known = list(parts[str(location[0]) if len(location) > 1 else ""].model_fields)
         close = did_you_mean(str(location[-1]), known) or f"; known are {', '.join(known)}"

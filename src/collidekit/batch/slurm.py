@@ -95,7 +95,7 @@ def parse_states(text: str) -> dict[str, QueueState]:
     """Return the state of each job in lines ``id|state|reason|node``."""
     found = {}
     for line in text.splitlines():
-        job, state, why, host = (part.strip() for part in (line.split("|") + ["", "", ""])[:4])
+        job, state, why, host = (part.strip() for part in [*line.split("|"), "", "", ""][:4])
         if job.isdigit():
             found[job] = queue_state(state, why, host)
     return found

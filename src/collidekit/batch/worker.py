@@ -21,7 +21,7 @@ def main(words: list[str]) -> int:
     told: list[str] = []
     begun = time.time()
     _write(folder / "started.json", {"id": job_id(), "host": node(), "pid": os.getpid(), "began": begun})
-    record = {
+    record: dict[str, Any] = {
         "id": job_id(),
         "host": node(),
         "clock_skew": round((folder / "started.json").stat().st_mtime - time.time(), 1),
@@ -49,7 +49,8 @@ def main(words: list[str]) -> int:
         "seconds": round(time.time() - begun, 1),
     }
     _write(folder / "completed.json", record)
-    return int(record["exit_code"])
+    exit_code: int = record["exit_code"]
+    return exit_code
 
 
 def job_id() -> str:
