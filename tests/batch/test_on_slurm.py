@@ -105,6 +105,19 @@ def test_an_unknown_partition(slurm: SlurmCluster) -> None:
         manage(DONE, site=site)
 
 
+def teller(slurm: SlurmCluster, manager: Manager, folder: Path) -> Callable[[float], None]:
+    """Return a pause between two looks that tells a training once, after its first epoch, that its walltime ends."""
+    told: list[str] = []
+
+    def sleep(_: float) -> None:
+        if not told and (folder / "model_1.pt").exists():
+            slurm.run("scancel", "--signal=USR1", "--batch", current(manager))
+            told.append("USR1")
+        time.sleep(0.05)
+
+    return sleep
+
+
 def test_the_end_of_the_walltime_changes_no_bit_of_a_training(
     slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,28 +125,19 @@ def test_the_end_of_the_walltime_changes_no_bit_of_a_training(
     Path("toy.yaml").write_text(
         toys.TOY + "training: {model_name: pfn, model_options: {phi: [8, 8], f: [8]}, batch_size: 16}\n"
     )
-    settings = {"config": "toy.yaml", "filelist": ("train.root",), "epochs": 60, "n_threads": 1}
+    settings = {"config": "toy.yaml", "filelist": ("train.root",), "epochs": 12, "n_threads": 1}
     weights = []
     for results in ("interrupted", "in_one_go"):
         monkeypatch.setenv("COLLIDEKIT_OUTPUT", str(Path(results).absolute()))
         Register.clear_instance_cache()  # type: ignore[no-untyped-call]
         task = TrainingTask(**settings)
-        told = []
-
-        def tell(manager: Manager, folder: Path = task.folder, results: str = results, told: list[str] = told) -> None:
-            if results == "interrupted" and not told and (folder / "model_1.pt").exists():
-                slurm.run("scancel", "--signal=USR1", "--batch", current(manager))
-                told.append("USR1")
 
         site = SITE.model_copy(update={"resources": {"default": {"memory": "1900 MB", "walltime": "10min"}}})
         words = ("-m", "collidekit.tasks.work", *words_of(task))
         job = Job(results, "training", words, task.folder)
 
-        def sleep(_: float) -> None:
-            tell(manager)
-            time.sleep(0.1)
-
-        manager = Manager([job], site, Path("jobs").absolute(), print, grace=8.0, sleep=sleep)
+        manager = Manager([job], site, Path("jobs").absolute(), print, grace=8.0)
+        manager.sleep = teller(slurm, manager, task.folder) if results == "interrupted" else lambda _: time.sleep(0.4)
         assert manager.run()
         assert [entry["reason"] for entry in manager.failures] == (["walltime"] if results == "interrupted" else [])
         weights.append(torch.load(task.folder / "last.pt", weights_only=True)["tagger"])

@@ -39,7 +39,7 @@ def test_a_site_file_overrides_its_profile(tmp_path: Path) -> None:
         ),
         (
             "system: slurm\nresources:\n  training: {memory: 4}\n",
-            "site.yaml:3: resources.training.memory: '4' is not an amount",
+            "site.yaml:3: resources.training.memory: 4 is not an amount",
         ),
         ("system: slurm\nresources:\n  training: {ram: 4 GB}\n", "unknown key 'resources.training.ram'"),
         (

@@ -144,6 +144,8 @@ class Manager:
             where = f" on {queue.host}" if queue.running and queue.host else ""
             self._note(job.name, f"{job.name}: {queue.words}{where}")
             return
+        if job.complete:
+            return  # it became so since the queue was asked
         since = self._ended_since.setdefault(job.name, time.monotonic())
         reason, words = explain(queue, completed, attempt.log_tail(), attempt.resources.memory)
         if not completed and reason in (Reason.LOST, Reason.PROGRAM) and time.monotonic() - since < self.grace:

@@ -20,6 +20,7 @@ def main(words: list[str]) -> int:
     folder, limit, command = Path(words[0]), int(words[1]), words[2:]
     told: list[str] = []
     begun = time.time()
+    (folder / "completed.json").unlink(missing_ok=True)  # of a run that was evicted
     _write(folder / "started.json", {"id": job_id(), "host": node(), "pid": os.getpid(), "began": begun})
     record: dict[str, Any] = {
         "id": job_id(),
