@@ -55,6 +55,7 @@ def test_a_job_that_needs_more_memory_gets_it(slurm: SlurmCluster) -> None:
     manager = manage(f"x = b'x' * (230 << 20); import time; time.sleep(4); {DONE}")
     assert [entry["reason"] for entry in manager.failures] == ["memory"]
     assert manager.failures[0]["next"] == "again with 300 MB"
+    assert manager.failures[0]["peak_memory"] > 200
     assert manager.jobs[0].complete
 
 

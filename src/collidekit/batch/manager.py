@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from collidekit.batch.htcondor import HTCondorQueue
 from collidekit.batch.job import Attempt, Job, Say, attempts_of
-from collidekit.batch.reasons import QueueState, Reason, explain
+from collidekit.batch.reasons import QueueState, Reason, explain, peak_memory
 from collidekit.batch.retry import Failure, Next, next_step
 from collidekit.batch.script import job_script, kerberos_cache, submit_description, voms_proxy
 from collidekit.batch.site import Resources, Site
@@ -174,7 +174,7 @@ class Manager:
         step = next_step([*self._earlier(job), Failure(reason, attempt.resources, host, progress)], self.site.limits)
         entry = {
             "job": job.name, "id": attempt.job_id, "host": host, "reason": reason.value, "words": words, "progress": progress,
-            "peak_memory": max(float(completed.get("peak_memory") or 0.0), queue.peak_memory),
+            "peak_memory": round(peak_memory(queue, completed, attempt.log_tail()), 1),
             "last_line": attempt.last_line(), "next": step.words, "again": step.again,
         }  # fmt: skip
         attempt.write("closed", entry)

@@ -37,15 +37,22 @@ class QueueState:
 GONE = QueueState(False, "the batch system does not know the job any more")
 _NO_MEMORY = re.compile(r"MemoryError|Exceeded job memory limit|exceeded memory limit|oom[-_]kill|std::bad_alloc|DefaultCPUAllocator: "
                         r"can't allocate|CUDA out of memory", re.IGNORECASE)  # fmt: skip
+_OVER = re.compile(r"exceeded memory limit \((\d+) > \d+\)")
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 _STOPPED_BY_SYSTEM = {"SIGTERM", "SIGUSR2"}
 _FULL = 0.9
 """A killed job that used this fraction of its memory was killed for memory."""
 
 
+def peak_memory(queue: QueueState, completed: Mapping[str, Any], log: str) -> float:
+    """Return the megabytes that a job used at most, as far as anything knows; 0 where nothing does."""
+    said = [int(number) / 2**20 for number in _OVER.findall(log)]
+    return max(float(completed.get("peak_memory") or 0.0), queue.peak_memory, *said)
+
+
 def explain(queue: QueueState, completed: Mapping[str, Any], log: str, memory: int) -> tuple[Reason, str]:
     """Return the reason and one phrase about it. ``memory`` are the megabytes that the job asked for."""
-    peak = max(float(completed.get("peak_memory") or 0.0), queue.peak_memory)
+    peak = peak_memory(queue, completed, log)
     used = f"used {show_memory(peak)} of {show_memory(memory)}" if peak else f"asked for {show_memory(memory)}"
     if completed and completed.get("exit_code") == 0:
         return Reason.DONE, ""
