@@ -84,7 +84,7 @@ def trained(folder: Path, slots: int, epochs: int, seed: int) -> Checkpoint:
     analysis = folder / "top_tagging.yaml"
     analysis.write_text(yaml.safe_dump(with_leading(slots)))
     construct(load_plan(analysis), str(sample("train")), folder / "dataset", progress=False)
-    settings = {"model_name": "pfn", "model_options": {**NETWORK, "norm": slots}, **TRAINING}
+    settings: dict[str, Any] = {"model_name": "pfn", "model_options": {**NETWORK, "norm": slots}, **TRAINING}
     return train(Dataset(folder / "dataset"), folder / "training", show=False, epochs=epochs, seed=seed, **settings)
 
 

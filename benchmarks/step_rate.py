@@ -106,7 +106,7 @@ def main() -> None:
     file = Path(words.file).resolve()
     print(f"{'network':22} {'of':6} {'old rows/s':>10} {'new rows/s':>10} {'new / old':>9}")
     for network in words.networks:
-        sides = [start(path, network, words.batch_size, file, words.seconds) for path in words.checkouts]
+        sides = [start(checkout, network, words.batch_size, file, words.seconds) for checkout in words.checkouts]
         rates = np.empty((len(MODES), words.turns, 2))
         for number in range(words.turns):
             for side in (0, 1) if number % 2 == 0 else (1, 0):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
+from uuid import uuid4
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from collidekit.progress import notice
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; it takes the given name if the block ends well, and is removed if not."""
-    temporary = path.with_name(f".{path.stem}.{_here()}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_here()}.{os.getpid()}-{uuid4().hex[:8]}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -59,9 +60,9 @@ def staging_beside(folder: Path) -> Path:
     """
     for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{_here()}.*.part"):
         writer = leftover.name.split(".")[-2]
-        if writer.isdigit() and not _alive(int(writer)):
+        if (process := writer.partition("-")[0]).isdigit() and not _alive(int(process)):
             shutil.rmtree(leftover, ignore_errors=True)
-    return folder.parent / f".{folder.name}.{_here()}.{os.getpid()}.part"
+    return folder.parent / f".{folder.name}.{_here()}.{os.getpid()}-{uuid4().hex[:8]}.part"
 
 
 @contextmanager
@@ -134,7 +135,8 @@ def remove_abandoned(path: Path) -> None:
         )
         with suppress(OSError):
             old = machine == "" and time.time() - leftover.stat().st_mtime > 60  # by an earlier version, from somewhere
-            if writer.isdigit() and not _alive(int(writer)) and (machine == _here() or old):
+            process = writer.partition("-")[0]
+            if process.isdigit() and not _alive(int(process)) and (machine == _here() or old):
                 leftover.unlink()
 
 

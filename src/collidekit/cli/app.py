@@ -2,9 +2,7 @@
 
 import io
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
@@ -15,11 +13,13 @@ from typer.core import TyperGroup
 
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
+from collidekit.signals import StoppedBySignal, end_on_signals
 
 DO, LOOK, MAKE, KEEP = "From files to a tagger", "Look before you train", "Make samples", "Look after your results"
 SHARE = "Use and share trained models"
 JUDGE = "Look into a trained tagger"
 DATA, TRAINING, WORK, ENSEMBLE, CARD = "Data", "Training", "How to work", "Ensemble", "The card"
+BATCH = "On a batch system"
 
 
 class Verbs(TyperGroup):
@@ -33,7 +33,7 @@ class Verbs(TyperGroup):
         return super().main(*args, **settings)
 
     def invoke(self, ctx: Any) -> Any:
-        _end_on_signals()
+        end_on_signals()
         try:
             return super().invoke(ctx)
         except CollidekitError as error:
@@ -56,22 +56,6 @@ class Verbs(TyperGroup):
             next_time = "goes on where it was" if goes_on else "begins again"
             how = f"stopped by {stop}" if isinstance(stop, StoppedBySignal) else "interrupted"
             raise _stopped(f"{how}; nothing is half-written, and the same command {next_time}") from None
-
-
-class StoppedBySignal(KeyboardInterrupt):
-    """A batch system, or a closed terminal, asked the process to end."""
-
-
-def _end_on_signals() -> None:
-    """From now on SIGTERM and SIGHUP end a verb as Ctrl-C does: temporary files are removed, and a line says so."""
-
-    def end(number: int, frame: object) -> None:
-        raise StoppedBySignal(signal.Signals(number).name)
-
-    if threading.current_thread() is threading.main_thread():
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) is signal.SIG_DFL:
-                signal.signal(kind, end)
 
 
 def _stopped(message: str) -> typer.Exit:

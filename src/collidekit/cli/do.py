@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from collidekit.cli.app import DATA, DO, ENSEMBLE, TRAINING, WORK, Analysis, Output, TrustCode, panel, verb
+from collidekit.cli.app import BATCH, DATA, DO, ENSEMBLE, TRAINING, WORK, Analysis, Output, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
@@ -114,6 +114,14 @@ def run(
     nodes: Annotated[
         int | None, panel(WORK, "--nodes", help="Nodes that train together, where torchrun or srun started the processes.", min=1)
     ] = None,
+    on: Annotated[
+        str | None, panel(BATCH, "--on", help="Send each step as a job to slurm or htcondor.", metavar="SYSTEM")
+    ] = None,
+    site: Annotated[
+        str | None,
+        panel(BATCH, "--site", help="A site file, or a bundled profile: slurm, htcondor, lxplus, naf or maxwell.", metavar="SITE"),
+    ] = None,
+    dry_run: Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")] = False,
     trust_code: TrustCode = False,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -148,7 +156,13 @@ def run(
     if follow():
         return
     try:
-        run_to_report(report_task(analysis, files or (), test_files or (), given))
+        task = report_task(analysis, files or (), test_files or (), given)
+        if on or site or dry_run:
+            from collidekit.tasks.jobs import run_as_jobs
+
+            if not run_as_jobs(task, on or "", site or "", dry_run):
+                return
+        run_to_report(task)
     finally:
         let_go()
 

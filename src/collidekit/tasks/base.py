@@ -16,6 +16,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.files import one_at_a_time
+from collidekit.lease import leased
 from collidekit.names import name_problem
 from collidekit.plain_text import literal
 from collidekit.provenance import provenance
@@ -133,8 +134,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def run(self) -> None:
         """Make the output unless another process does: then wait for that one and take what it made."""
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
-        with writing_to(log), one_at_a_time(self.lock) as waited:
-            if waited and self.complete():
+        with writing_to(log), one_at_a_time(self.lock) as waited, leased(self.lock.with_suffix(".lease")) as waited_too:
+            if (waited or waited_too) and self.complete():
                 self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
                 return
             if other := differences(self.folder, self.identity()):

@@ -1,0 +1,111 @@
+"""HTCondor: submit, ask, remove. A held job does not run; it is removed before another one is sent."""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from collidekit.batch.reasons import GONE, QueueState, Reason
+from collidekit.batch.slurm import QueueUnavailable
+from collidekit.errors import CollidekitError
+
+ATTRIBUTES = (
+    "ClusterId,ProcId,JobStatus,ExitCode,HoldReasonCode,HoldReason,RemoveReason,MemoryUsage,RemoteHost,LastRemoteHost"
+)
+_MEMORY_CODES = {34}
+_POLICY_CODES = {26}
+
+
+class HTCondorQueue:
+    """The commands of HTCondor."""
+
+    system = "htcondor"
+
+    def check(self, partition: str) -> None:
+        """Raise an error where there is no HTCondor."""
+        self._call("condor_version")
+
+    def submit(self, script: Path, submit_file: Path | None = None) -> str:
+        """Send a submit description and return the id of the job."""
+        try:
+            said = self._call("condor_submit", "-terse", str(submit_file))
+        except QueueUnavailable as error:
+            raise CollidekitError(f"{submit_file}: condor_submit refused it ({error})") from None
+        return said.split()[0]
+
+    def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
+        """Return the state of each job, from the queue, else from the history, else ``GONE``."""
+        if not ids:
+            return {}
+        found = parse_ads(self._call("condor_q", "-json", "-attributes", ATTRIBUTES, *ids))
+        if missing := [job for job in ids if job not in found]:
+            limit = ("-limit", str(len(missing)))
+            found |= parse_ads(self._call("condor_history", "-json", "-attributes", ATTRIBUTES, *limit, *missing))
+        return {job: found.get(job, GONE) for job in ids}
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._call("condor_rm", *ids)
+
+    def _call(self, *words: str) -> str:
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+        except FileNotFoundError:
+            raise CollidekitError(
+                f"{words[0]}: there is no such command; give this command where jobs can be sent to HTCondor"
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise QueueUnavailable(f"{words[0]} gave no answer in 120 s") from None
+        if done.returncode:
+            raise QueueUnavailable(" ".join(done.stderr.split()) or f"{words[0]} ended with {done.returncode}")
+        return done.stdout
+
+
+def parse_ads(text: str) -> dict[str, QueueState]:
+    """Return the state of each job in the JSON of condor_q or condor_history."""
+    try:
+        ads = json.loads(text) if text.strip() else []
+    except ValueError as error:
+        raise QueueUnavailable(f"its answer is not JSON ({error})") from None
+    return {f"{ad['ClusterId']}.{ad['ProcId']}": queue_state(ad) for ad in ads}
+
+
+def queue_state(ad: Mapping[str, Any]) -> QueueState:
+    """Return what the advertisement of a job means."""
+    status = ad.get("JobStatus")
+    host = str(ad.get("RemoteHost") or ad.get("LastRemoteHost") or "").rpartition("@")[2]
+    memory = ad.get("MemoryUsage")
+    peak = float(memory) if isinstance(memory, int | float) else 0.0
+    if status == 5:
+        words = str(ad.get("HoldReason") or "held without a reason")
+        return QueueState(
+            False, f"held: {words}", _held(ad.get("HoldReasonCode"), words), host, held=True, peak_memory=peak
+        )
+    if status == 3:
+        words = str(ad.get("RemoveReason") or "the job was removed")
+        return QueueState(False, words, _removed(words), host, peak_memory=peak)
+    if status == 4:
+        code = ad.get("ExitCode")
+        failed = Reason.PROGRAM if code != 0 else None
+        return QueueState(False, f"exit code {code}", failed, host, peak_memory=peak)
+    return QueueState(True, "waiting" if status in (0, 1) else "running", host=host, running=status not in (0, 1))
+
+
+def _held(code: Any, words: str) -> Reason:
+    if code in _MEMORY_CODES or (code in _POLICY_CODES and re.search("memory", words, re.IGNORECASE)):
+        return Reason.MEMORY
+    if re.search(r"run ?time|wall ?time|wall ?clock", words, re.IGNORECASE):
+        return Reason.WALLTIME
+    if re.search("disk|No space left|quota", words, re.IGNORECASE):
+        return Reason.DISK
+    return Reason.CANCELLED if code == 1 else Reason.NODE
+
+
+def _removed(words: str) -> Reason:
+    if re.search("memory", words, re.IGNORECASE):
+        return Reason.MEMORY
+    if re.search(r"run ?time|wall ?time|wall ?clock", words, re.IGNORECASE):
+        return Reason.WALLTIME
+    return Reason.CANCELLED

@@ -1,0 +1,77 @@
+"""The retry table: what happens after a failed attempt. A pure function of the attempts so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collidekit.batch.reasons import Reason
+from collidekit.batch.site import Limits, Resources
+from collidekit.batch.units import show_memory, show_time
+
+FACTOR = 1.5
+MOST = {Reason.NODE: 3, Reason.LOST: 2, Reason.PROGRAM: 1}
+"""Further attempts after each of these reasons."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How an attempt ended; ``progress``: it wrote to its output."""
+
+    reason: Reason
+    resources: Resources
+    host: str = ""
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class Next:
+    """What happens next, and in words."""
+
+    again: bool
+    words: str
+    resources: Resources
+    exclude: tuple[str, ...] = ()
+
+
+def next_step(failures: Sequence[Failure], limits: Limits) -> Next:
+    """Return what follows the last failure."""
+    last = failures[-1]
+    hosts = {
+        failure.host: None for failure in failures if failure.reason in (Reason.NODE, Reason.PROGRAM) and failure.host
+    }
+    exclude = tuple(hosts)
+    times = sum(failure.reason == last.reason for failure in failures)
+
+    def stop(words: str) -> Next:
+        return Next(False, f"stopped: {words}", last.resources, exclude)
+
+    def again(words: str, resources: Resources = last.resources) -> Next:
+        return Next(True, words, resources, exclude)
+
+    if last.reason == Reason.CANCELLED:
+        return stop("the job was cancelled; the same command goes on")
+    if last.reason == Reason.DISK:
+        return stop("free space on the disk, or ask for more with disk, and give the same command again")
+    if len(failures) >= limits.attempts:
+        return stop(f"{len(failures)} attempts are all that limits.attempts allows")
+    if last.reason == Reason.MEMORY:
+        memory = min(-(-round(FACTOR * last.resources.memory) // 1), limits.memory)
+        if memory <= last.resources.memory:
+            return stop(f"limits.memory is {show_memory(limits.memory)}")
+        return again(f"again with {show_memory(memory)}", last.resources.model_copy(update={"memory": memory}))
+    if last.reason == Reason.WALLTIME:
+        if last.progress:
+            return again("goes on from the saved state in a new job")
+        walltime = min(round(FACTOR * last.resources.walltime), limits.walltime)
+        if walltime <= last.resources.walltime:
+            return stop(f"nothing was saved within limits.walltime, {show_time(limits.walltime)}")
+        return again(f"again with {show_time(walltime)}", last.resources.model_copy(update={"walltime": walltime}))
+    if last.reason == Reason.PREEMPTED:
+        return again("goes on in a new job")
+    if times > MOST.get(last.reason, 0):
+        return stop({
+            Reason.PROGRAM: "the program failed on two hosts; see its log",
+            Reason.NODE: f"{times} nodes failed; ask your site",
+        }.get(last.reason, f"this happened {times} times"))  # fmt: skip
+    if last.reason in (Reason.PROGRAM, Reason.NODE):
+        return again("again on another host")
+    return again("again")

@@ -1,0 +1,107 @@
+"""The job script and the submit file; ``--dry-run`` prints the very same text."""
+
+import os
+import sys
+from pathlib import Path
+from shlex import join, quote
+
+from collidekit.batch.job import Attempt, Job
+from collidekit.batch.site import Environment, Resources, Site
+
+PASSED = ("COLLIDEKIT_OUTPUT", "COLLIDEKIT_TRUST_CODE", "PYTHONPATH")
+"""Environment variables of the sender that jobs get."""
+
+
+def job_script(job: Job, site: Site, resources: Resources, attempt: Attempt, exclude: tuple[str, ...] = ()) -> str:
+    """Return the script of a job; with Slurm its options are in it."""
+    options = _slurm_options(job, site, resources, attempt, exclude) if site.system == "slurm" else []
+    return "\n".join(["#!/bin/bash", *options, "set -e", f"cd {quote(os.getcwd())}", *_exports(site, resources),
+                      *_environment(job, site, attempt, resources), ""])  # fmt: skip
+
+
+def _slurm_options(job: Job, site: Site, resources: Resources, attempt: Attempt, exclude: tuple[str, ...]) -> list[str]:
+    slurm = site.slurm
+    minutes = -(-resources.walltime // 60)
+    options = {
+        "job-name": f"ck-{job.name}", "output": str(attempt.log), "cpus-per-task": resources.cores,
+        "mem": f"{resources.memory}M", "tmp": f"{resources.disk}M" if resources.disk else "", "time": minutes,
+        "gres": f"gpu:{resources.gpus}" if resources.gpus else "", "signal": f"B:USR1@{site.stop_before_end}",
+        "partition": slurm.partition, "account": slurm.account, "qos": slurm.qos, "constraint": slurm.constraint,
+        "exclude": ",".join(exclude),
+    }  # fmt: skip
+    lines = [f"--{name}={value}" for name, value in options.items() if value != ""]
+    return [f"#SBATCH {line}" for line in ("--nodes=1", "--ntasks=1", *lines, "--no-requeue", *slurm.options)]
+
+
+def _exports(site: Site, resources: Resources) -> list[str]:
+    own_python = site.environment.kind in ("this", "venv")
+    names = [name for name in PASSED if name in os.environ and (own_python or name != "PYTHONPATH")]
+    values = {name: os.environ[name] for name in names}
+    if "COLLIDEKIT_OUTPUT" in values:
+        values["COLLIDEKIT_OUTPUT"] = str(Path(values["COLLIDEKIT_OUTPUT"]).expanduser().absolute())
+    values |= {"OMP_NUM_THREADS": str(resources.cores), "PYTHONUNBUFFERED": "1"}
+    if site.credentials.voms and site.system == "slurm":
+        values["X509_USER_PROXY"] = voms_proxy()
+    if site.credentials.kerberos and site.system == "slurm":
+        values["KRB5CCNAME"] = f"FILE:{kerberos_cache()}"
+    return [f"export {name}={quote(value)}" for name, value in values.items()]
+
+
+def voms_proxy() -> str:
+    """Return the path of the VOMS proxy of this user."""
+    return os.environ.get("X509_USER_PROXY") or f"/tmp/x509up_u{os.getuid()}"
+
+
+def kerberos_cache() -> str:
+    """Return the path of the Kerberos ticket of this user."""
+    return os.environ.get("KRB5CCNAME", f"/tmp/krb5cc_{os.getuid()}").removeprefix("FILE:")
+
+
+def _environment(job: Job, site: Site, attempt: Attempt, resources: Resources) -> list[str]:
+    """Return the lines that bring Python, and the last one, which becomes the process that gets the signals."""
+    environment: Environment = site.environment
+    path, python = quote(environment.path), "python"
+    lines = list(environment.setup)
+    if environment.kind == "this":
+        python = sys.executable
+    elif environment.kind == "venv":
+        lines.append(f"source {path}/bin/activate")
+    elif environment.kind == "conda":
+        lines += ['eval "$(conda shell.bash hook)"', f"conda activate {path}"]
+    elif environment.kind == "lcg":
+        lines.append(f"source {path}/setup.sh")
+    prefix = f"apptainer exec --bind {quote(os.getcwd())} {path} " if environment.kind == "container" else ""
+    limit = resources.walltime - site.stop_before_end if site.system == "htcondor" else 0
+    worker = join([python, "-m", "collidekit.batch.worker", str(attempt.folder), str(limit), python, *job.command])
+    return [*lines, f"exec {prefix}{worker}"]
+
+
+def submit_description(
+    job: Job, site: Site, resources: Resources, attempt: Attempt, exclude: tuple[str, ...] = ()
+) -> str:
+    """Return the submit description of HTCondor."""
+    condor = site.htcondor
+    requirements = [f"({condor.requirements})"] if condor.requirements else []
+    requirements += [f'(TARGET.Machine =!= "{host}")' for host in exclude]
+    lines = {
+        "universe": "vanilla",
+        "executable": attempt.script,
+        "initialdir": os.getcwd(),
+        "output": attempt.log,
+        "error": attempt.folder / "job.err",
+        "log": attempt.folder / "condor.log",
+        "should_transfer_files": "NO",
+        "request_cpus": resources.cores,
+        "request_memory": f"{resources.memory}MB",
+        "request_disk": f"{resources.disk}MB" if resources.disk else "",
+        "request_gpus": resources.gpus or "",
+        "batch_name": f"ck-{job.name}",
+        "environment": '"COLLIDEKIT_JOB_ID=$(Cluster).$(Process)"',
+        "job_max_vacate_time": site.stop_before_end,
+        f"MY.{condor.walltime_attribute}": resources.walltime if condor.walltime_attribute else "",
+        "requirements": " && ".join(requirements),
+        "MY.SendCredential": "True" if site.credentials.kerberos else "",
+        "x509userproxy": voms_proxy() if site.credentials.voms else "",
+        **condor.lines,
+    }
+    return "".join(f"{name} = {value}\n" for name, value in lines.items() if value != "") + "queue\n"

@@ -1,0 +1,115 @@
+"""Slurm: submit, ask, cancel. Only a final state ends a job; a state that is not known counts as alive."""
+
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from collidekit.batch.reasons import GONE, QueueState, Reason
+from collidekit.errors import CollidekitError
+
+WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+ENDED: dict[str, Reason | None] = {
+    "COMPLETED": None, "FAILED": Reason.PROGRAM, "TIMEOUT": Reason.WALLTIME, "DEADLINE": Reason.WALLTIME,
+    "OUT_OF_MEMORY": Reason.MEMORY, "NODE_FAIL": Reason.NODE, "BOOT_FAIL": Reason.NODE,
+    "PREEMPTED": Reason.PREEMPTED, "CANCELLED": Reason.CANCELLED, "REVOKED": Reason.CANCELLED,
+}  # fmt: skip
+WORDS = {
+    Reason.WALLTIME: "the walltime came to its end", Reason.NODE: "the node failed", Reason.MEMORY: "out of memory",
+    Reason.PREEMPTED: "another job took its place", Reason.CANCELLED: "the job was cancelled",
+}  # fmt: skip
+_CHUNK = 100
+
+
+class QueueUnavailable(Exception):
+    """The batch system does not answer: nothing is known of any job."""
+
+
+class SlurmQueue:
+    """The commands of Slurm."""
+
+    system = "slurm"
+
+    def check(self, partition: str) -> None:
+        """Raise an error for a partition that is not there, or where there is no Slurm."""
+        known = {line.strip().rstrip("*") for line in self._call("sinfo", "--noheader", "--format=%P").splitlines()}
+        if partition and partition not in known:
+            raise CollidekitError(
+                f"slurm.partition: there is no partition {partition!r}; there are {', '.join(sorted(known))}"
+            )
+
+    def submit(self, script: Path, submit_file: Path | None = None) -> str:
+        """Send a script and return the id of the job."""
+        try:
+            said = self._call("sbatch", "--parsable", str(script))
+        except QueueUnavailable as error:
+            raise CollidekitError(f"{script}: sbatch refused it ({error})") from None
+        return said.strip().partition(";")[0]
+
+    def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
+        """Return the state of each job; of one that neither squeue nor sacct knows, ``GONE``."""
+        found: dict[str, QueueState] = {}
+        for start in range(0, len(ids), _CHUNK):
+            found |= self._ask(ids[start : start + _CHUNK])
+        return {job: found.get(job, GONE) for job in ids}
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._call("scancel", *ids)
+
+    def _ask(self, ids: Sequence[str]) -> dict[str, QueueState]:
+        words = ("squeue", "--states=all", "--noheader", "--format=%i|%T|%r|%N", f"--jobs={','.join(ids)}")
+        try:
+            found = parse_states(self._call(*words))
+        except QueueUnavailable as error:
+            if "Invalid job id" not in str(error):
+                raise
+            found = {}
+        if missing := [job for job in ids if job not in found]:
+            found |= self._ask_accounting(missing)
+        return found
+
+    def _ask_accounting(self, ids: Sequence[str]) -> dict[str, QueueState]:
+        """Return what the accounting knows; nothing at sites without one."""
+        words = ("sacct", "-n", "-P", "-X", "--format=JobIDRaw,State,Reason,NodeList", f"--jobs={','.join(ids)}")
+        try:
+            return parse_states(self._call(*words))
+        except QueueUnavailable:
+            return {}
+
+    def _call(self, *words: str) -> str:
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+        except FileNotFoundError:
+            raise CollidekitError(
+                f"{words[0]}: there is no such command; give this command where jobs can be sent to Slurm"
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise QueueUnavailable(f"{words[0]} gave no answer in 120 s") from None
+        if done.returncode:
+            raise QueueUnavailable(" ".join(done.stderr.split()) or f"{words[0]} ended with {done.returncode}")
+        return done.stdout
+
+
+def parse_states(text: str) -> dict[str, QueueState]:
+    """Return the state of each job in lines ``id|state|reason|node``."""
+    found = {}
+    for line in text.splitlines():
+        job, state, why, host = (part.strip() for part in [*line.split("|"), "", "", ""][:4])
+        if job.isdigit():
+            found[job] = queue_state(state, why, host)
+    return found
+
+
+def queue_state(state: str, why: str = "", host: str = "") -> QueueState:
+    """Return what a state of Slurm means."""
+    name = re.split(r"[ +]", state)[0]
+    host = "" if host in ("(null)", "None assigned") else host
+    if name in WAITING:
+        return QueueState(True, f"waiting ({why})", host=host)
+    if name not in ENDED:
+        return QueueState(True, name.lower(), host=host, running=True)
+    reason = ENDED[name]
+    if name == "FAILED" and why in ("JobLaunchFailure", "NodeDown", "RaisedSignal:53(Real-time_signal_19)"):
+        reason = Reason.NODE
+    return QueueState(False, WORDS.get(reason, f"{name} {why}".strip()) if reason else name, reason, host)

@@ -1,0 +1,158 @@
+"""A lease beside an output: who writes it. Two writers are impossible, also on disks whose locks do not work.
+
+The holder renews a counter in the file. Whoever waits for it watches the counter on its own clock, so clocks of nodes that differ
+do no harm. A holder that finds the lease in other hands ends at once, before it writes again.
+"""
+
+import getpass
+import json
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from collidekit.errors import CollidekitError
+from collidekit.progress import notice
+
+RENEWED = 20.0
+"""Seconds between two renewals."""
+DEAD = 90.0
+"""Seconds without a renewal after which the holder is taken for dead."""
+LOST_LEASE = 75
+"""Exit code of a process whose lease is in other hands."""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def _machine() -> str:
+    """Return a name of the running system and process table: a process id means something only there."""
+    parts = [platform.node()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with suppress(OSError):
+            parts.append(os.readlink(path) if path.endswith("pid") else Path(path).read_text().strip())
+    return " ".join(parts)
+
+
+def _born(process: int) -> str:
+    """Return when a process began, in the units of the system; it tells a process from a later one with the same id."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+@contextmanager
+def leased(path: Path, dead: float = DEAD, renewed: float = RENEWED) -> Iterator[bool]:
+    """Hold the lease at a path; yields whether another holder was waited for."""
+    own = {
+        "id": uuid4().hex, "host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "born": _born(os.getpid()),
+        "user": _user(), "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("COLLIDEKIT_JOB_ID", ""), "beat": 0,
+    }  # fmt: skip
+    waited = _take(path, own, dead)
+    ended = threading.Event()
+    thread = threading.Thread(target=_renew, args=(path, own, ended, renewed), daemon=True)
+    thread.start()
+    try:
+        yield waited
+    finally:
+        ended.set()
+        thread.join()
+        if _read(path).get("id") == own["id"]:
+            path.unlink(missing_ok=True)
+
+
+def _take(path: Path, own: dict[str, Any], dead: float) -> bool:
+    """Create the lease; wait for a living holder, and take it from a dead one. Returns whether there was a wait."""
+    waited, seen, since = False, "", time.monotonic()
+    while True:
+        temporary = _written(path, own)
+        try:
+            os.link(temporary, path)  # fails where it exists, also on network disks
+            return waited
+        except FileExistsError:
+            pass
+        except OSError:  # a disk without hard links
+            with suppress(FileExistsError), path.open("x") as file:
+                json.dump(own, file)
+                return waited
+        finally:
+            temporary.unlink(missing_ok=True)
+        holder = _read(path)
+        sign = f"{holder.get('id')} {holder.get('beat')}"
+        if sign != seen:
+            seen, since = sign, time.monotonic()
+        if _dead_here(holder) or time.monotonic() - since > dead:
+            aside = path.with_name(f"{path.name}.{own['id']}")
+            with suppress(OSError):
+                path.rename(aside)  # one of several waiting processes succeeds
+                if f"{_read(aside).get('id')} {_read(aside).get('beat')}" != seen:
+                    os.link(aside, path)  # it was another holder's already: back
+                aside.unlink()
+            continue
+        if not waited:
+            notice(f"{path.parent}: {path.name} is held by {_words(holder)}; waiting for it")
+        waited = True
+        time.sleep(min(1.0, dead / 10))
+
+
+def _words(holder: dict[str, Any]) -> str:
+    job = f" in job {holder['job']}" if holder.get("job") else ""
+    return f"{holder.get('user', 'an unknown user')} on {holder.get('host', 'an unknown host')}{job}"
+
+
+def _dead_here(holder: dict[str, Any]) -> bool:
+    """Return whether the holder ran on this system and does not any more."""
+    if not holder or holder.get("machine") != _machine():
+        return False
+    return _born(int(holder["pid"])) != holder.get("born")
+
+
+def _renew(path: Path, own: dict[str, Any], ended: threading.Event, renewed: float) -> None:
+    while not ended.wait(renewed):
+        holder = _read(path)
+        if holder and holder.get("id") != own["id"]:
+            print(
+                f"error: {path}: the lease is now held by {_words(holder)}; this process ends",
+                file=sys.stderr,
+                flush=True,
+            )
+            _END(LOST_LEASE)
+        own["beat"] += 1
+        with suppress(OSError, CollidekitError):
+            _written(path, own).replace(path)
+
+
+_END: Callable[[int], None] = os._exit
+
+
+def _written(path: Path, own: dict[str, Any]) -> Path:
+    temporary = path.with_name(f"{path.name}.{own['host']}.{own['id']}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(own), encoding="utf-8")
+    except OSError as error:
+        raise CollidekitError(
+            f"{temporary}: cannot be written ({error.strerror or error}); if the results are those of another user, give a folder of "
+            "yours with --output"
+        ) from None
+    return temporary
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,91 @@
+"""HTCondor without a pool: its own bindings read every submit description, and recorded answers drive the manager."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from collidekit.batch.htcondor import parse_ads
+from collidekit.batch.job import Attempt, Job
+from collidekit.batch.manager import Manager
+from collidekit.batch.reasons import GONE, QueueState
+from collidekit.batch.script import submit_description
+from collidekit.batch.site import load_site, profiles
+
+HELD = {"ProcId": 0, "JobStatus": 5, "HoldReasonCode": 34, "HoldReason": "Error from slot1@n7: memory usage exceeded request_memory", "LastRemoteHost": "slot1@n7", "MemoryUsage": 2900}  # fmt: skip
+RUNNING = {"ProcId": 0, "JobStatus": 2, "RemoteHost": "slot1@n7"}
+IDLE = {"ProcId": 0, "JobStatus": 1}
+REMOVED = {"ProcId": 0, "JobStatus": 3, "RemoveReason": "via condor_rm (by user ann)"}
+DONE = {"ProcId": 0, "JobStatus": 4, "ExitCode": 0}
+
+
+class RecordedQueue:
+    """Answers of condor_q, one list for each job; ``writes`` is called when the last one is given."""
+
+    def __init__(self, output: Path, *jobs: list[dict[str, object]]) -> None:
+        self.output, self.jobs, self.sent, self.removed = output, list(jobs), [], []  # type: ignore[var-annotated]
+
+    def check(self, partition: str) -> None: ...
+
+    def submit(self, script: Path, submit_file: Path | None = None) -> str:
+        assert submit_file is not None
+        self.sent.append(submit_file.read_text())
+        return f"{len(self.sent)}.0"
+
+    def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
+        found = {}
+        for job in ids:
+            answers = self.jobs[int(job.partition(".")[0]) - 1]
+            ad = answers.pop(0) if len(answers) > 1 else answers[0]
+            if ad is DONE:
+                self.output.mkdir(parents=True, exist_ok=True)
+                (self.output / "run.json").write_text("{}")
+            found |= parse_ads(json.dumps([{"ClusterId": int(job.partition(".")[0]), **ad}]))
+        return {job: found.get(job, GONE) for job in ids}
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        self.removed += ids
+
+
+def manage(folder: Path, *answers: list[dict[str, object]]) -> tuple[Manager, RecordedQueue]:
+    queue = RecordedQueue(folder / "out", *answers)
+    site = load_site("lxplus").model_copy(update={"credentials": load_site("naf").credentials})
+    job = Job("job", "evaluation", ("-c", "pass"), folder / "out")
+    manager = Manager([job], site, folder / "jobs", print, queue=queue, grace=0.0, sleep=lambda _: None)
+    manager.run()
+    return manager, queue
+
+
+def test_a_job_held_for_memory_is_removed_and_sent_with_more(tmp_path: Path) -> None:
+    manager, queue = manage(tmp_path, [IDLE, RUNNING, HELD], [RUNNING, DONE])
+    assert queue.removed == ["1.0"]
+    assert ["request_memory = 3072MB" in queue.sent[0], "request_memory = 4608MB" in queue.sent[1]] == [True, True]
+    assert manager.failures[0]["host"] == "n7"
+    assert manager.jobs[0].complete
+
+
+def test_an_evicted_job_that_runs_again_is_not_sent_twice(tmp_path: Path) -> None:
+    manager, queue = manage(tmp_path, [RUNNING, IDLE, RUNNING, DONE])
+    assert len(queue.sent) == 1
+    assert not manager.failures
+
+
+def test_a_removed_job_is_not_sent_again(tmp_path: Path) -> None:
+    manager, queue = manage(tmp_path, [RUNNING, REMOVED])
+    assert len(queue.sent) == 1
+    assert manager.failures[0]["reason"] == "cancelled"
+
+
+@pytest.mark.parametrize("profile", [name for name in profiles() if load_site(name).system == "htcondor"])
+def test_the_bindings_of_htcondor_read_the_description(profile: str, tmp_path: Path) -> None:
+    htcondor = pytest.importorskip(
+        "htcondor2", reason="the bindings of HTCondor are not installed (pip install htcondor)"
+    )
+    site = load_site(profile)
+    job = Job("TrainingTask_1", "training", ("-m", "collidekit.tasks.work", "TrainingTask"), tmp_path)
+    text = submit_description(job, site, site.resources_of("training"), Attempt(tmp_path / "attempt_1"), ("n1", "n2"))
+    submit = htcondor.Submit(text)
+    assert submit["request_memory"] == "8192MB"
+    assert 'TARGET.Machine =!= "n2"' in submit["requirements"]
+    assert submit.expand("batch_name") == "ck-TrainingTask_1"
