@@ -103,10 +103,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--batch-size", type=int, default=128)
     words = parser.parse_args()
-    file = Path(words.file).resolve()
+    sample = Path(words.file).resolve()
     print(f"{'network':22} {'of':6} {'old rows/s':>10} {'new rows/s':>10} {'new / old':>9}")
     for network in words.networks:
-        sides = [start(checkout, network, words.batch_size, file, words.seconds) for checkout in words.checkouts]
+        sides = [start(checkout, network, words.batch_size, sample, words.seconds) for checkout in words.checkouts]
         rates = np.empty((len(MODES), words.turns, 2))
         for number in range(words.turns):
             for side in (0, 1) if number % 2 == 0 else (1, 0):
