@@ -111,6 +111,11 @@ def test_an_error_of_another_rank_is_said(data: Dataset, tmp_path: Path) -> None
     assert not others()
 
 
+def test_more_ranks_than_processors_are_refused(data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(CollidekitError, match=r"--devices 100000: this machine has \d+ processors"):
+        train(rank_cases.config("pfn"), data, tmp_path / "a", 100_000)
+
+
 def test_threads_are_shared_by_the_ranks_of_a_node() -> None:
     processors = os.cpu_count() or 1
     assert threads_of_rank(1000, 2) == max(processors // 2, 1)

@@ -122,7 +122,7 @@ class TestParameters(TestAttackParameters, TrainingParameters):
         """Where a checkpoint is judged nothing is trained: no setting of a training is for it."""
         given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, ())]
         given = [name for name in given if name != "extend_training" or self.extend_training]
-        given += [name for name in ("track", "track_files", "track_online") if getattr(self, name)]
+        given += [name for name in ("track", "track_files", "track_online", "devices") if getattr(self, name)]
         if self.checkpoint and given:
             raise CollidekitError(
                 f"--{given[0].replace('_', '-')}: does nothing beside --checkpoint, which is not trained; leave out one of them"

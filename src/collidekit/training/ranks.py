@@ -231,8 +231,10 @@ class _Followers:
 
 @contextmanager
 def _local(request: Request, size: int) -> Iterator[Ranks]:
-    if torch.cuda.is_available() and size > torch.cuda.device_count():
-        raise CollidekitError(f"--devices {size}: this machine has {torch.cuda.device_count()} GPUs")
+    cuda = torch.cuda.is_available()
+    most = torch.cuda.device_count() if cuda else max(os.cpu_count() or 1, 2)
+    if size > most:
+        raise CollidekitError(f"--devices {size}: this machine has {most} {'GPUs' if cuda else 'processors'}")
     with tempfile.TemporaryDirectory(prefix="collidekit_ranks_") as name:  # nobody else may read or write it
         followers = _Followers(request, size, Path(name))
         ranks: SeveralRanks | None = None
