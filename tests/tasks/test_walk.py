@@ -41,6 +41,10 @@ HOW_THE_WORK_IS_DONE = {
     "scheduler": "the same shards", "n_threads": "stands in run.json", "log_file": "where is printed",
     "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
     "yes": "whether many trainings are an error",
+    "devices": "the same numbers, by several ranks", "nodes": "the same numbers, by several ranks",
+    "track": "who records it", "track_files": "who records it", "track_online": "who records it",
+    "trials": "how far the search goes", "storage": "where trials are kept", "workers": "how many trials at a time",
+    "heartbeat": "when a trial is taken for lost",
 }  # fmt: skip
 INTERACTIVE = {"print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 ELSEWHERE = OF_FILES | OF_FINE_TUNING
