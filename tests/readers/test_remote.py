@@ -139,7 +139,7 @@ def test_only_what_is_needed_is_fetched(name: str, large: Path, wire: Wire) -> N
 @pytest.mark.usefixtures("soon", "large")
 def test_a_server_that_comes_back(name: str, restarted: Server, capfd: pytest.CaptureFixture[str]) -> None:
     """It is killed in the middle of a file: reading goes on, and nothing is lost or twice."""
-    numbers, again = [], threading.Timer(0.3, restarted.start)
+    numbers, again = [], threading.Timer(1.0, restarted.start)
     with open_file(restarted.url(name)) as reader:
         for first, rows in chunks(reader, list(reader.columns), 0, reader.rows, 1000):
             numbers.extend(rows.number)
