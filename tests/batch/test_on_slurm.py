@@ -90,6 +90,17 @@ def test_a_second_manager_watches_the_job_of_the_first(slurm: SlurmCluster) -> N
     assert [path.name for path in Path("jobs/job").iterdir()] == ["attempt_1"]
 
 
+def test_a_folder_with_a_name_that_shells_read_otherwise(
+    slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path("my jets 100%j $HOME 'a'").absolute()
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    manager = manage(f"print('here'); {DONE}")
+    assert manager.jobs[0].complete
+    assert "here" in (folder / "jobs/job/attempt_1/job.log").read_text()
+
+
 def test_a_drained_node_gets_no_job(slurm: SlurmCluster) -> None:
     slurm.run("scontrol", "update", "NodeName=n1", "State=DRAIN", "Reason=test")
     try:

@@ -17,7 +17,8 @@ from torch import nn
 
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
-from collidekit.ranks.group import checksum
+from collidekit.models.constituent_layers import BatchNorm, own_statistics
+from collidekit.ranks.group import checksum, running_statistics
 from collidekit.training.config import TrainingConfig
 from collidekit.training.loop import Training
 from collidekit.training.ranks import Request, begin, ranks_for, threads_of_rank
@@ -120,6 +121,18 @@ def test_threads_are_shared_by_the_ranks_of_a_node() -> None:
     processors = os.cpu_count() or 1
     assert threads_of_rank(1000, 2) == max(processors // 2, 1)
     assert threads_of_rank(1, 2) == 1
+
+
+def test_only_running_statistics_are_averaged() -> None:
+    """The sum of three equal numbers, divided by three, may be another number: constants of the scaling must stay as they are."""
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+    model.register_buffer("mean", torch.tensor([0.1]))
+    found = running_statistics(model)
+    assert [x is y for x, y in zip(found, (model[0].running_mean, model[0].running_var), strict=True)] == [True, True]
+
+
+def test_batch_normalisation_of_a_users_network_is_named() -> None:
+    assert own_statistics(nn.Sequential(BatchNorm(2), nn.BatchNorm1d(2))) == ["1"]
 
 
 def test_other_weights_have_another_checksum() -> None:

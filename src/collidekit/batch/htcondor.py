@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from collidekit.batch.commands import QueueUnavailable, call
 from collidekit.batch.reasons import GONE, QueueState, Reason
-from collidekit.batch.slurm import QueueUnavailable
 from collidekit.errors import CollidekitError
 
 ATTRIBUTES = (
@@ -16,6 +15,7 @@ ATTRIBUTES = (
 )
 _MEMORY_CODES = {34}
 _POLICY_CODES = {26}
+SYSTEM = "HTCondor"
 
 
 class HTCondorQueue:
@@ -25,12 +25,12 @@ class HTCondorQueue:
 
     def check(self, partition: str) -> None:
         """Raise an error where there is no HTCondor."""
-        self._call("condor_version")
+        call(SYSTEM, "condor_version")
 
     def submit(self, script: Path, submit_file: Path | None = None) -> str:
         """Send a submit description and return the id of the job."""
         try:
-            said = self._call("condor_submit", "-terse", str(submit_file))
+            said = call(SYSTEM, "condor_submit", "-terse", str(submit_file))
         except QueueUnavailable as error:
             raise CollidekitError(f"{submit_file}: condor_submit refused it ({error})") from None
         return said.split()[0]
@@ -39,28 +39,15 @@ class HTCondorQueue:
         """Return the state of each job, from the queue, else from the history, else ``GONE``."""
         if not ids:
             return {}
-        found = parse_ads(self._call("condor_q", "-json", "-attributes", ATTRIBUTES, *ids))
+        found = parse_ads(call(SYSTEM, "condor_q", "-json", "-attributes", ATTRIBUTES, *ids))
         if missing := [job for job in ids if job not in found]:
             limit = ("-limit", str(len(missing)))
-            found |= parse_ads(self._call("condor_history", "-json", "-attributes", ATTRIBUTES, *limit, *missing))
+            found |= parse_ads(call(SYSTEM, "condor_history", "-json", "-attributes", ATTRIBUTES, *limit, *missing))
         return {job: found.get(job, GONE) for job in ids}
 
     def cancel(self, ids: Sequence[str]) -> None:
         if ids:
-            self._call("condor_rm", *ids)
-
-    def _call(self, *words: str) -> str:
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-        except FileNotFoundError:
-            raise CollidekitError(
-                f"{words[0]}: there is no such command; give this command where jobs can be sent to HTCondor"
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise QueueUnavailable(f"{words[0]} gave no answer in 120 s") from None
-        if done.returncode:
-            raise QueueUnavailable(" ".join(done.stderr.split()) or f"{words[0]} ended with {done.returncode}")
-        return done.stdout
+            call(SYSTEM, "condor_rm", *ids)
 
 
 def parse_ads(text: str) -> dict[str, QueueState]:

@@ -1,4 +1,4 @@
-"""What is sent to a batch system: one command that makes one output, and its attempts on disk."""
+"""Jobs of a batch system: one command that makes one output, and its attempts on disk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

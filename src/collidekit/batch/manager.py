@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from collidekit.batch.commands import QueueUnavailable
 from collidekit.batch.htcondor import HTCondorQueue
 from collidekit.batch.job import Attempt, Job, Say, attempts_of
 from collidekit.batch.reasons import QueueState, Reason, explain, peak_memory
 from collidekit.batch.retry import Failure, Next, next_step
 from collidekit.batch.script import job_script, kerberos_cache, submit_description, voms_proxy
 from collidekit.batch.site import Resources, Site
-from collidekit.batch.slurm import QueueUnavailable, SlurmQueue
+from collidekit.batch.slurm import SlurmQueue
 from collidekit.errors import CollidekitError
 from collidekit.files import write_text
 
@@ -24,7 +25,7 @@ SKEW = 60.0
 
 
 class Queue(Protocol):
-    """What a batch system can do."""
+    """Interface of a batch system."""
 
     def check(self, partition: str) -> None: ...
     def submit(self, script: Path, submit_file: Path | None = None) -> str: ...

@@ -23,7 +23,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class QueueState:
-    """What the batch system says of a job: whether it may still run, and why it ended where it says so."""
+    """State of a job as the batch system reports it: whether it may still run, and why it ended if that is known."""
 
     alive: bool
     words: str = ""

@@ -14,7 +14,7 @@ MOST = {Reason.NODE: 3, Reason.LOST: 2, Reason.PROGRAM: 1}
 
 @dataclass(frozen=True)
 class Failure:
-    """How an attempt ended; ``progress``: it wrote to its output."""
+    """End of an attempt; ``progress`` is True if it wrote to its output."""
 
     reason: Reason
     resources: Resources
@@ -24,7 +24,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Next:
-    """What happens next, and in words."""
+    """Next step of a job, also in words."""
 
     again: bool
     words: str

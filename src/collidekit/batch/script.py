@@ -23,7 +23,7 @@ def _slurm_options(job: Job, site: Site, resources: Resources, attempt: Attempt,
     slurm = site.slurm
     minutes = -(-resources.walltime // 60)
     options = {
-        "job-name": f"ck-{job.name}", "output": str(attempt.log), "cpus-per-task": resources.cores,
+        "job-name": f"ck-{job.name}", "output": _pattern(attempt.log), "cpus-per-task": resources.cores,
         "mem": f"{resources.memory}M", "tmp": f"{resources.disk}M" if resources.disk else "", "time": minutes,
         "gres": f"gpu:{resources.gpus}" if resources.gpus else "", "signal": f"B:USR1@{site.stop_before_end}",
         "partition": slurm.partition, "account": slurm.account, "qos": slurm.qos, "constraint": slurm.constraint,
@@ -31,6 +31,12 @@ def _slurm_options(job: Job, site: Site, resources: Resources, attempt: Attempt,
     }  # fmt: skip
     lines = [f"--{name}={value}" for name, value in options.items() if value != ""]
     return [f"#SBATCH {line}" for line in ("--nodes=1", "--ntasks=1", *lines, "--no-requeue", *slurm.options)]
+
+
+def _pattern(path: Path) -> str:
+    """Return a path as an option in a script of Slurm takes it, which replaces % and splits at spaces."""
+    text = str(path).replace("%", "%%")
+    return text if text == quote(text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _exports(site: Site, resources: Resources) -> list[str]:

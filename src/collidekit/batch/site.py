@@ -21,7 +21,7 @@ class _Part(BaseModel):
 
 
 class Resources(_Part):
-    """What a job asks for."""
+    """Resources of a job."""
 
     cores: int = Field(1, ge=1, le=4096)
     gpus: int = Field(0, ge=0, le=64)
@@ -32,7 +32,7 @@ class Resources(_Part):
 
 
 class Limits(_Part):
-    """How far retries go."""
+    """Upper limits of retries."""
 
     memory: Memory = "64 GB"  # type: ignore[assignment]
     walltime: Time = "2d"  # type: ignore[assignment]
@@ -58,7 +58,7 @@ class HTCondor(_Part):
 
 
 class Environment(_Part):
-    """How a job gets its Python."""
+    """Python environment of a job."""
 
     kind: Literal["this", "venv", "conda", "lcg", "container"] = "this"
     path: str = ""
@@ -84,10 +84,10 @@ class Site(_Part):
     environment: Environment = Environment()
     credentials: Credentials = Credentials()
     stop_before_end: Time = "2min"  # type: ignore[assignment]
-    """How long before the walltime a job is told to save its state."""
+    """Seconds before the walltime at which a job is told to save its state."""
     poll: Time = "30s"  # type: ignore[assignment]
     path: str = ""
-    """Where it was read."""
+    """File or profile that it was read from."""
 
     def resources_of(self, kind: str) -> Resources:
         """Return the resources of a kind of job: its own, else those of ``default``."""

@@ -1,10 +1,10 @@
 """Slurm: submit, ask, cancel. Only a final state ends a job; a state that is not known counts as alive."""
 
 import re
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from collidekit.batch.commands import QueueUnavailable, call
 from collidekit.batch.reasons import GONE, QueueState, Reason
 from collidekit.errors import CollidekitError
 
@@ -19,10 +19,7 @@ WORDS = {
     Reason.PREEMPTED: "another job took its place", Reason.CANCELLED: "the job was cancelled",
 }  # fmt: skip
 _CHUNK = 100
-
-
-class QueueUnavailable(Exception):
-    """The batch system does not answer: nothing is known of any job."""
+SYSTEM = "Slurm"
 
 
 class SlurmQueue:
@@ -32,7 +29,7 @@ class SlurmQueue:
 
     def check(self, partition: str) -> None:
         """Raise an error for a partition that is not there, or where there is no Slurm."""
-        known = {line.strip().rstrip("*") for line in self._call("sinfo", "--noheader", "--format=%P").splitlines()}
+        known = {line.strip().rstrip("*") for line in call(SYSTEM, "sinfo", "--noheader", "--format=%P").splitlines()}
         if partition and partition not in known:
             raise CollidekitError(
                 f"slurm.partition: there is no partition {partition!r}; there are {', '.join(sorted(known))}"
@@ -41,7 +38,7 @@ class SlurmQueue:
     def submit(self, script: Path, submit_file: Path | None = None) -> str:
         """Send a script and return the id of the job."""
         try:
-            said = self._call("sbatch", "--parsable", str(script))
+            said = call(SYSTEM, "sbatch", "--parsable", str(script))
         except QueueUnavailable as error:
             raise CollidekitError(f"{script}: sbatch refused it ({error})") from None
         return said.strip().partition(";")[0]
@@ -55,12 +52,12 @@ class SlurmQueue:
 
     def cancel(self, ids: Sequence[str]) -> None:
         if ids:
-            self._call("scancel", *ids)
+            call(SYSTEM, "scancel", *ids)
 
     def _ask(self, ids: Sequence[str]) -> dict[str, QueueState]:
         words = ("squeue", "--states=all", "--noheader", "--format=%i|%T|%r|%N", f"--jobs={','.join(ids)}")
         try:
-            found = parse_states(self._call(*words))
+            found = parse_states(call(SYSTEM, *words))
         except QueueUnavailable as error:
             if "Invalid job id" not in str(error):
                 raise
@@ -73,22 +70,9 @@ class SlurmQueue:
         """Return what the accounting knows; nothing at sites without one."""
         words = ("sacct", "-n", "-P", "-X", "--format=JobIDRaw,State,Reason,NodeList", f"--jobs={','.join(ids)}")
         try:
-            return parse_states(self._call(*words))
+            return parse_states(call(SYSTEM, *words))
         except QueueUnavailable:
             return {}
-
-    def _call(self, *words: str) -> str:
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-        except FileNotFoundError:
-            raise CollidekitError(
-                f"{words[0]}: there is no such command; give this command where jobs can be sent to Slurm"
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise QueueUnavailable(f"{words[0]} gave no answer in 120 s") from None
-        if done.returncode:
-            raise QueueUnavailable(" ".join(done.stderr.split()) or f"{words[0]} ended with {done.returncode}")
-        return done.stdout
 
 
 def parse_states(text: str) -> dict[str, QueueState]:

@@ -38,7 +38,7 @@ def compare_members(
     scales: Mapping[str, float],
     reduction: Reduction | None,
 ) -> Comparison:
-    """Compare each graph with its checkpoint on the rows of the sample that it judges.
+    """Compare each graph with its checkpoint on the rows of the sample that it predicts.
 
     ``scales`` are those of columns. Raises CollidekitError where graph and checkpoint do not agree, or a reduced precision costs too much.
     """

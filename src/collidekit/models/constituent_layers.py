@@ -37,7 +37,7 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(values)
 
     def _of_all_ranks(self, values: Tensor) -> Tensor:
-        """Mean and variance are those of the values of all ranks."""
+        """Normalise by the mean and variance of the values of all ranks."""
         wide = values.double()
         mean = wide.mean(dim=0) if len(values) else wide.sum(dim=0)
         variance = (wide - mean).square().mean(dim=0) if len(values) else wide.sum(dim=0)
@@ -53,6 +53,16 @@ class BatchNorm(nn.BatchNorm1d):
                 running.lerp_(found.to(running), self.momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         return ((wide - mean) * scale + self.bias).to(values.dtype)
+
+
+def own_statistics(network: nn.Module) -> list[str]:
+    """Return the names of the batch normalisations that do not use the values of all ranks: those of a user's network."""
+    kinds = nn.modules.batchnorm._BatchNorm
+    return [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, kinds) and not isinstance(module, BatchNorm)
+    ]
 
 
 def scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

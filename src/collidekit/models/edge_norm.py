@@ -20,7 +20,7 @@ class EdgeNorm:
     scale: Tensor
     shift: Tensor
     of_batch: bool
-    """Whether mean and variance are those of the edges seen."""
+    """True if mean and variance are those of the edges seen."""
     number: Tensor | int
     """Edges, of all ranks, whose mean and variance these are."""
 

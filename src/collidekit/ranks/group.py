@@ -29,6 +29,8 @@ SECONDS = 60
 """Time within which all ranks must reach the same exchange; a rank that is gone is noticed at once in most cases."""
 MINUTES = 60
 """Time within which all ranks must have looked at the training rows."""
+WAIT = 2.0
+"""Seconds in which the reason of a broken connection may show."""
 LEAST = 16
 """Rows of a share; what would be less is computed by every rank."""
 
@@ -103,11 +105,13 @@ class Ranks:
 class SeveralRanks(Ranks):
     """One of several processes that train together.
 
-    ``explain`` says what is known about a rank that is gone.
+    ``explain`` says what is known about a rank that is gone, after a wait of so many seconds: a broken connection is noticed before
+    the end of a process.
     """
 
     def __init__(
-        self, store: Any, rank: int, size: int, backend: str, devices: int | list[int] = 1, explain: Callable[[], str] = str
+        self, store: Any, rank: int, size: int, backend: str, devices: int | list[int] = 1,
+        explain: Callable[[float], str] = lambda seconds: "",
     ) -> None:  # fmt: skip
         self.rank, self.size, self.devices, self._explain, self._store = rank, size, devices, explain, store
         try:
@@ -115,14 +119,14 @@ class SeveralRanks(Ranks):
                 backend, store=store, rank=rank, world_size=size, timeout=timedelta(seconds=SECONDS)
             )
         except RuntimeError as error:
-            why = explain() or str(error).splitlines()[0][:200]
+            why = explain(WAIT) or str(error).splitlines()[0][:200]
             raise CollidekitError(f"rank {rank} of {size}: the ranks do not find each other: {why}") from None
 
     def meet(self) -> None:
         self._store.set(f"here/{self.rank}", "")
         end = time.monotonic() + MINUTES * 60
         while not self._store.check([f"here/{rank}" for rank in range(self.size)]):
-            if why := self._explain():
+            if why := self._explain(0):
                 raise CollidekitError(f"rank {self.rank} of {self.size}: another rank is gone: {why}")
             if time.monotonic() > end:
                 raise CollidekitError(
@@ -169,7 +173,7 @@ class SeveralRanks(Ranks):
     def reduce(self, model: nn.Module, told: bool = False, shared: bool = True) -> bool:
         """One exchange: gradients, which parameters have one, running means and variances, and ``told``."""
         parameters = [p for p in model.parameters() if p.requires_grad]
-        running = [b for b in model.buffers() if b.is_floating_point()]
+        running = running_statistics(model)
         like = parameters[0]
         wide = torch.float64 if any(x.dtype == torch.float64 for x in (*parameters, *running)) else torch.float32
         there = [p.grad is not None for p in parameters]
@@ -206,8 +210,8 @@ class SeveralRanks(Ranks):
         self.sum(found)
         if len(different := set(found.tolist())) > 1:
             raise CollidekitError(
-                f"the weights of {self.size} ranks differ ({len(different)} kinds): the processes have different versions of "
-                "torch or of collidekit, or different processors"
+                f"the weights of {self.size} ranks differ ({len(different)} kinds): the network stores numbers of its own rows in a "
+                "buffer, or the processes have different versions of torch or of collidekit, or different processors"
             )
 
     def sum(self, values: Tensor) -> None:
@@ -224,7 +228,7 @@ class SeveralRanks(Ranks):
         try:
             yield
         except RuntimeError as error:
-            known = self._explain() or f"no answer within {SECONDS} s ({str(error).splitlines()[0][:160]})"
+            known = self._explain(WAIT) or f"no answer within {SECONDS} s ({str(error).splitlines()[0][:160]})"
             raise CollidekitError(
                 f"rank {self.rank} of {self.size}: another rank is gone: {known}; the last state is saved, and the same command "
                 "goes on from there"
@@ -281,6 +285,11 @@ class _Total(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
+
+
+def running_statistics(model: nn.Module) -> list[Tensor]:
+    """Return the running means and variances of a network; its other buffers, such as those of the scaling, are constants."""
+    return [b for name, b in model.named_buffers() if name.rpartition(".")[2] in ("running_mean", "running_var")]
 
 
 def checksum(tensors: Iterable[Tensor]) -> int:

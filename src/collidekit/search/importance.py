@@ -1,4 +1,4 @@
-"""How much of the spread of the values each setting explains: fANOVA (Hutter et al., ICML 2014) by optuna, with an error."""
+"""Importance of each setting, the fraction of the variance of the values that it explains: fANOVA (Hutter et al., ICML 2014) by optuna, with an error."""
 
 import warnings
 from collections.abc import Sequence

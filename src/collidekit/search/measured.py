@@ -1,4 +1,4 @@
-"""What a search needs to know of one training, and how its epochs are compared with those of others."""
+"""Results of one training for the search, and the comparison of its epochs with those of others."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Measured:
     """The columns of ``history.csv`` at that epoch."""
     parameters: int
     validation: str
-    """What tells the validation rows from others."""
+    """Checksum of the validation rows."""
 
 
 def value_of(row: Mapping[str, Any], metric: str) -> float:

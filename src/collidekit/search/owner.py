@@ -1,4 +1,4 @@
-"""Which process runs a trial, and whether it is still there."""
+"""Owner of a trial: the process that runs it, and whether it is still there."""
 
 import os
 import platform

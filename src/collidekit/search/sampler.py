@@ -1,4 +1,4 @@
-"""How settings are drawn: optuna's samplers and pruner with every option written out, so that no version of it changes a search.
+"""Samplers and pruner of optuna with every option written out, so that no version of it changes a search.
 
 Imports optuna: import this module only where a search runs.
 """

@@ -1,4 +1,4 @@
-"""Where a study lies: a journal file, a PostgreSQL database, or for one worker an SQLite file."""
+"""Storage of a study: a journal file, a PostgreSQL database, or for one worker an SQLite file."""
 
 import re
 from collections.abc import Iterator

@@ -31,7 +31,7 @@ class SearchPlan:
     """``minimize`` or ``maximize``."""
     sampler: str
     seed: int
-    """Of the sampler."""
+    """Random seed of the sampler."""
     seeds: tuple[int, ...]
     """Seeds of the trainings of each trial."""
     warmup: int
@@ -39,7 +39,7 @@ class SearchPlan:
     trials: int
     heartbeat: float = 60.0
     retries: int = 3
-    """How often a trial whose process was lost is run again."""
+    """Number of times that a trial whose process was lost is run again."""
 
     def record(self) -> dict[str, Any]:
         """Return what a study must have been made with, for JSON."""

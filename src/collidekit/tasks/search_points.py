@@ -103,7 +103,7 @@ def _measure(training: TrainingTask, seed: int, rows: Epochs) -> Measured:
 
 
 def _validation_rows(training: TrainingTask) -> str:
-    """What tells the validation rows of a training from others: all rows, their keys, and how they are split."""
+    """Return a checksum of the validation rows of a training: all rows, their keys, and their split."""
     dataset = training.requires()["dataset"].dataset(training.training_config().n_train_files)
     config = training.training_config()
     keys = zlib.crc32(dataset.column("key").tobytes())

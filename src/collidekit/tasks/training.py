@@ -165,7 +165,7 @@ class TrainingTask(TrainingParameters):
     after_epoch: Callable[[Sequence[Mapping[str, float]]], None] | None = None
     """Gets the rows of all epochs so far after each epoch; an error of it ends the training, which can go on later."""
     shown = True
-    """Whether a line for each epoch is printed."""
+    """True if a line is printed for each epoch."""
     _device = "cpu"
     _ranks = 1
 

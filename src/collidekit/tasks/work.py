@@ -39,7 +39,7 @@ def task_of(words: list[str]) -> AnalysisTask:
 
 
 def main(words: list[str]) -> int:
-    """Run the task; an error that a user can mend is one line and exit code 2, as of the command."""
+    """Run the task; a user error is one line and exit code 2, as in the command."""
     from collidekit.signals import end_on_signals
 
     end_on_signals()

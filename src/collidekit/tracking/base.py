@@ -1,4 +1,4 @@
-"""What a tracker does: it is told the settings, each epoch, and the end of a training."""
+"""Interface of a tracker: it gets the settings, each epoch, and the end of a training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Tracking:
-    """Which trackers record a training, and what they may send."""
+    """Trackers that record a training, and what they may send."""
 
     names: tuple[str, ...] = ()
     """Names of trackers; none means the default: ``csv`` and ``tensorboard``."""

@@ -1,4 +1,4 @@
-"""What trackers and warnings may show: no passwords, no folders outside the results."""
+"""Text that trackers and warnings may show: no passwords, no folders outside the results."""
 
 import json
 import re

@@ -23,6 +23,7 @@ from collidekit.dataset.learned import LearnedFrom
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.memory import keep_freed_memory
+from collidekit.models.constituent_layers import own_statistics
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger, outputs_of
 from collidekit.objectives.build import build_objective
@@ -93,6 +94,11 @@ class Training:
             self.display.say(
                 f"network {literal(config.model_name)} has no dense part for torch.compile: it is not compiled"
             )
+        if ranks.size > 1 and (foreign := own_statistics(network)):
+            self.display.say(
+                f"[yellow]network {literal(config.model_name)}: {', '.join(foreign)} normalise by the rows of one rank, so the numbers "
+                f"depend on how many there are; collidekit.models.constituent_layers.BatchNorm normalises by those of all[/yellow]"
+            )
         self.targets = TargetLosses(self.analysis, self.tagger.learned_targets, self.tagger.regressions)
         if missing := self.analysis.targets.keys() - self.targets.targets:
             names = ", ".join(sorted(missing))
@@ -140,7 +146,7 @@ class Training:
         self.history = History()
         self.signals = StopSignals()
         self._any_told = False
-        """Whether a signal asked any of several ranks to stop, as of the last step."""
+        """True if a signal asked any of several ranks to stop, as of the last step."""
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
         """The last epoch of the training that this one extends."""
@@ -260,7 +266,7 @@ class Training:
 
     @property
     def _told(self) -> bool:
-        """Whether a signal asked to stop: all ranks agree on it in each step."""
+        """Return whether a signal asked to stop: all ranks agree on it in each step."""
         return bool(self.signals.received) if self.ranks.size == 1 else self._any_told
 
     def _adversary(self, dataset: Dataset) -> Adversary | None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -174,7 +174,9 @@ def _wait_for(store: Any, key: str) -> str:
         raise CollidekitError(f"the first rank is gone ({said}); its own messages say why") from None
 
 
-def join(store: Any, rank: int, size: int, local_rank: int, explain: Any = str) -> SeveralRanks:
+def join(
+    store: Any, rank: int, size: int, local_rank: int, explain: Callable[[float], str] = lambda seconds: ""
+) -> SeveralRanks:
     cuda = torch.cuda.is_available()
     if cuda:
         if local_rank >= torch.cuda.device_count():
@@ -205,18 +207,19 @@ class _Followers:
                     )
                 )
 
-    def explain(self) -> str:
-        """Return why a rank ended; empty where all of them run."""
-        end = time.monotonic() + 2  # a broken connection is noticed before the end of a process
-        while time.monotonic() < end:
+    def explain(self, seconds: float) -> str:
+        """Return why a rank ended, at once or within some seconds; empty where all of them run."""
+        end = time.monotonic() + seconds
+        while True:
             for rank, process in enumerate(self.processes, 1):
                 if code := process.poll():
                     log = (self.place / f"rank_{rank}.log").read_text(encoding="utf-8", errors="replace").strip()
                     last = log.splitlines()[-1][:300] if log else "it wrote nothing"
                     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
                     return f"rank {rank} {how} ({last})"
+            if time.monotonic() > end:
+                return ""
             time.sleep(0.1)
-        return ""
 
     def end(self) -> None:
         """Wait a little, then end those that still run."""
