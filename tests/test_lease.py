@@ -33,7 +33,9 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
 
 def test_a_dead_process_of_this_system_is_replaced_at_once(tmp_path: Path) -> None:
     path = tmp_path / ".lease"
-    path.write_text(json.dumps({"id": "x", "machine": lease._machine(), "pid": os.getpid(), "born": "1", "beat": 0}))
+    path.write_text(
+        json.dumps({"id": "x", "machine": lease.machine_name(), "pid": os.getpid(), "born": "1", "beat": 0})
+    )
     begun = time.monotonic()
     with leased(path):
         assert json.loads(path.read_text())["pid"] == os.getpid()

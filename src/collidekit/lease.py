@@ -36,7 +36,7 @@ def _user() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
-def _machine() -> str:
+def machine_name() -> str:
     """Return a name of the running system and process table: a process id means something only there."""
     parts = [platform.node()]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
@@ -45,7 +45,7 @@ def _machine() -> str:
     return " ".join(parts)
 
 
-def _born(process: int) -> str:
+def began_at(process: int) -> str:
     """Return when a process began, in the units of the system; it tells a process from a later one with the same id."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
@@ -57,7 +57,7 @@ def _born(process: int) -> str:
 def leased(path: Path, dead: float = DEAD, renewed: float = RENEWED) -> Iterator[bool]:
     """Hold the lease at a path; yields whether another holder was waited for."""
     own = {
-        "id": uuid4().hex, "host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "born": _born(os.getpid()),
+        "id": uuid4().hex, "host": socket.gethostname(), "machine": machine_name(), "pid": os.getpid(), "born": began_at(os.getpid()),
         "user": _user(), "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("COLLIDEKIT_JOB_ID", ""), "beat": 0,
     }  # fmt: skip
     waited = _take(path, own, dead)
@@ -114,9 +114,9 @@ def _words(holder: dict[str, Any]) -> str:
 
 def _dead_here(holder: dict[str, Any]) -> bool:
     """Return whether the holder ran on this system and does not any more."""
-    if not holder or holder.get("machine") != _machine():
+    if not holder or holder.get("machine") != machine_name():
         return False
-    return _born(int(holder["pid"])) != holder.get("born")
+    return began_at(int(holder["pid"])) != holder.get("born")
 
 
 def _renew(path: Path, own: dict[str, Any], ended: threading.Event, renewed: float) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from collidekit.batch.commands import QueueUnavailable
 from collidekit.batch.htcondor import parse_ads
 from collidekit.batch.job import Attempt, Job
 from collidekit.batch.manager import Manager
@@ -18,6 +19,7 @@ RUNNING = {"ProcId": 0, "JobStatus": 2, "RemoteHost": "slot1@n7"}
 IDLE = {"ProcId": 0, "JobStatus": 1}
 REMOVED = {"ProcId": 0, "JobStatus": 3, "RemoveReason": "via condor_rm (by user ann)"}
 DONE = {"ProcId": 0, "JobStatus": 4, "ExitCode": 0}
+from collidekit.errors import CollidekitError
 
 
 class RecordedQueue:
@@ -75,6 +77,15 @@ def test_a_removed_job_is_not_sent_again(tmp_path: Path) -> None:
     manager, queue = manage(tmp_path, [RUNNING, REMOVED])
     assert len(queue.sent) == 1
     assert manager.failures[0]["reason"] == "cancelled"
+
+
+def test_a_batch_system_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(self: RecordedQueue, partition: str) -> None:
+        raise QueueUnavailable("no configuration source")
+
+    monkeypatch.setattr(RecordedQueue, "check", silent)
+    with pytest.raises(CollidekitError, match=r"the batch system does not answer \(no configuration source\)"):
+        manage(tmp_path, [DONE])
 
 
 @pytest.mark.parametrize("profile", [name for name in profiles() if load_site(name).system == "htcondor"])

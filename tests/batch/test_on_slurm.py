@@ -90,9 +90,7 @@ def test_a_second_manager_watches_the_job_of_the_first(slurm: SlurmCluster) -> N
     assert [path.name for path in Path("jobs/job").iterdir()] == ["attempt_1"]
 
 
-def test_a_folder_with_a_name_that_shells_read_otherwise(
-    slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_with_a_name_that_shells_read_otherwise(slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path("my jets 100%j $HOME 'a'").absolute()
     folder.mkdir()
     monkeypatch.chdir(folder)

@@ -50,8 +50,13 @@ def test_a_site_file_overrides_its_profile(tmp_path: Path) -> None:
         ("system: pbs\n", "site.yaml:1: system"),
         ("profile: nafx\n", "there is no profile 'nafx' (did you mean 'naf'?)"),
         ("system: slurm\nenvironment: {kind: venv}\n", "venv needs a path"),
-        ("- slurm\n", "a site file is a list of 'key: value' lines"),
+        ("- slurm\n", "a site file has lines 'key: value'"),
         ("system: [\n", "not valid YAML"),
+        ("profile: [slurm]", "there is no profile"),
+        ("profile: slurm\nresources: {training: {memory: 0 GB}}", "'0 GB' is nothing; give more than 0"),
+        ("profile: slurm\npoll: 0s", "'0s' is nothing"),
+        ("profile: slurm\nlimits: 5", "limits: it needs lines 'key: value' below it"),
+        ("profile: slurm\nresources: [1, 2]", "resources: it needs lines 'key: value' below it"),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, said: str) -> None:

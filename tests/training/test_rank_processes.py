@@ -1,9 +1,11 @@
 """Ranks as processes: they start and end together, and a training goes on with another number of them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ from torch import nn
 
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
+from collidekit.lease import began_at, machine_name
 from collidekit.models.constituent_layers import BatchNorm, own_statistics
 from collidekit.ranks.group import checksum, running_statistics
 from collidekit.training.config import TrainingConfig
@@ -110,6 +113,19 @@ def test_an_error_of_another_rank_is_said(data: Dataset, tmp_path: Path) -> None
     ):
         Training(rank_cases.config("pfn"), data, tmp_path / "a", accelerator="cpu", ranks=ranks).run()
     assert not others()
+
+
+def test_what_a_killed_first_rank_left_is_removed(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, began in (("dead", "1"), ("alive", began_at(os.getpid()))):
+        folder = tmp_path / f"collidekit_ranks_{name}"
+        folder.mkdir()
+        leader = {"pid": os.getpid(), "machine": machine_name(), "began": began}
+        (folder / "request.json").write_text(json.dumps({"leader": leader}))
+    train(rank_cases.config("pfn").model_copy(update={"epochs": 1}), data, tmp_path / "a", 2)
+    assert [path.name for path in tmp_path.glob("collidekit_ranks_*")] == ["collidekit_ranks_alive"]
 
 
 def test_more_ranks_than_processors_are_refused(data: Dataset, tmp_path: Path) -> None:

@@ -78,7 +78,12 @@ class Manager:
             self.say(f"cancelled: {', '.join(ids)}")
 
     def _check(self) -> None:
-        self.queue.check(self.site.slurm.partition)
+        try:
+            self.queue.check(self.site.slurm.partition)
+        except QueueUnavailable as error:
+            raise CollidekitError(
+                f"the batch system does not answer ({str(error)[:300]}); give this command where jobs can be sent, or later"
+            ) from None
         for wanted, path, how in (
             (self.site.credentials.voms, voms_proxy(), "voms-proxy-init"),
             (self.site.credentials.kerberos, kerberos_cache(), "kinit"),

@@ -129,7 +129,7 @@ def _read(path: Path, known: dict[str, str]) -> Site:
     content, lines = _parsed(text, str(path))
     base: dict[str, Any] = {}
     if profile := content.get("profile", ""):
-        if profile not in known:
+        if str(profile) not in known:
             close = did_you_mean(str(profile), list(known)) or f"; there are {', '.join(sorted(known))}"
             raise CollidekitError(f"{lines.at(('profile',))}: there is no profile {profile!r}{close}")
         base = _parsed(known[profile], f"profile {profile}")[0]
@@ -145,7 +145,9 @@ def _parsed(text: str, path: str) -> tuple[dict[str, Any], Lines]:
             f"{path}:{mark.line + 1 if mark else 1}: not valid YAML ({getattr(error, 'problem', error)})"
         ) from None
     if not isinstance(content, dict):
-        raise CollidekitError(f"{path}:1: a site file is a list of 'key: value' lines; see docs/cluster.md")
+        raise CollidekitError(
+            f"{path}:1: a site file has lines 'key: value', such as 'profile: slurm'; see docs/cluster.md"
+        )
     return content, Lines(path, root)
 
 
@@ -201,4 +203,6 @@ def _problem(error: ValidationError, lines: Lines, above: tuple[str, ...]) -> Co
         close = did_you_mean(str(location[-1]), known) or f"; known are {', '.join(known)}"
         return CollidekitError(f"{lines.at(location)}: unknown key {name!r}{close}")
     said = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("model_type", "dict_type"):
+        said = "it needs lines 'key: value' below it; see docs/cluster.md"
     return CollidekitError(f"{lines.at(location)}: {name}: {said[:1].lower() + said[1:]}")

@@ -15,7 +15,7 @@ def megabytes(value: Any) -> int:
     match = _AMOUNT.fullmatch(str(value).strip())
     if not match or match[2].upper().replace("IB", "B") not in _MEGABYTES:
         raise ValueError(f"{value!r} is not an amount with a unit, such as 4 GB or 500 MB")
-    return max(round(float(match[1]) * _MEGABYTES[match[2].upper().replace("IB", "B")]), 1)
+    return _above_zero(value, round(float(match[1]) * _MEGABYTES[match[2].upper().replace("IB", "B")]))
 
 
 def seconds(value: Any) -> int:
@@ -24,7 +24,13 @@ def seconds(value: Any) -> int:
     parts = _AMOUNT.findall(text)
     if not parts or _AMOUNT.sub("", text).strip() or any(unit not in _SECONDS for _, unit in parts):
         raise ValueError(f"{value!r} is not a time with a unit, such as 90min, 2h or 3d")
-    return round(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    return _above_zero(value, round(sum(float(number) * _SECONDS[unit] for number, unit in parts)))
+
+
+def _above_zero(value: Any, amount: int) -> int:
+    if not amount:
+        raise ValueError(f"{value!r} is nothing; give more than 0")
+    return amount
 
 
 def show_memory(amount: float) -> str:

@@ -11,7 +11,7 @@ import law
 import luigi
 from attrs import evolve
 
-from collidekit.errors import CollidekitError
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.outputs.find import JOURNAL
 from collidekit.plain_text import literal
 from collidekit.sealed import read_sealed
@@ -159,7 +159,10 @@ class SearchTask(TrainingParameters):
             return "minimize"
         if metric.endswith(("accuracy", "efficiency")):
             return "maximize"
-        raise CollidekitError(f"--direction: say minimize or maximize for --metric {metric}")
+        close = did_you_mean(metric, ["val_loss", "val_accuracy"])
+        raise CollidekitError(
+            f"--metric {metric}: is neither a loss nor an accuracy{close}; for another column of history.csv give --direction, too"
+        )
 
     def requires(self) -> dict[str, AnalysisTask]:
         return {"dataset": DatasetConstructorTask.req(self)}

@@ -34,7 +34,7 @@ from collidekit.training.effect import check_given, check_magnitude, without_eff
 from collidekit.training.fine_tuning import Start, rate_factors
 from collidekit.training.look import try_training
 from collidekit.training.precision import computes_in_bfloat16
-from collidekit.training.ranks import Request, begin, ranks_for, threads_of_rank
+from collidekit.training.ranks import Request, begin, check_ranks, ranks_for, threads_of_rank
 from collidekit.training.stopping import newest_whole
 
 if TYPE_CHECKING:
@@ -176,6 +176,7 @@ class TrainingTask(TrainingParameters):
         return needed
 
     def look_first(self) -> None:
+        check_ranks(self.devices, self.nodes)
         find_trackers(self.tracking)
         try_training(self.training_config(), self.analysis, self.requires()["dataset"].first_rows)
 

@@ -7,6 +7,7 @@ wait for the trainings of the first.
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from torch.distributed import FileStore, PrefixStore, rendezvous  # type: ignore
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
+from collidekit.lease import began_at, machine_name
 from collidekit.ranks.environment import Place, check_size, name_first_node, place_of
 from collidekit.ranks.group import ONE, Ranks, SeveralRanks
 from collidekit.training.config import TrainingConfig
@@ -33,6 +35,7 @@ END = "end"
 POLL = 0.2
 """Seconds between two looks at what the first rank says."""
 LINUX_DEATH_SIGNAL = 1
+PREFIX = "collidekit_ranks_"
 GRACE = 10.0
 """Seconds in which the other ranks may end by themselves."""
 
@@ -79,9 +82,8 @@ def begin(training: Any, start: Path | None) -> None:
 @contextmanager
 def ranks_for(request: Request, devices: int, nodes: int) -> Iterator[Ranks]:
     """Return the ranks of a training in the first one, while the others do the same."""
-    place = place_of()
-    check_size(place, devices, nodes)
-    if place is not None:
+    check_ranks(devices, nodes)
+    if (place := place_of()) is not None:
         with _leader(place).training(request) as ranks:
             yield ranks
     elif devices > 1:
@@ -89,6 +91,16 @@ def ranks_for(request: Request, devices: int, nodes: int) -> Iterator[Ranks]:
             yield ranks
     else:
         yield ONE
+
+
+def check_ranks(devices: int, nodes: int) -> None:
+    """Raise CollidekitError where these ranks cannot be had here."""
+    place = place_of()
+    check_size(place, devices, nodes)
+    cuda = torch.cuda.is_available()
+    most = torch.cuda.device_count() if cuda else max(os.cpu_count() or 1, 2)
+    if place is None and devices > max(most, 1):
+        raise CollidekitError(f"--devices {devices}: this machine has {most} {'GPUs' if cuda else 'processors'}")
 
 
 def threads_of_rank(asked: int, devices: int) -> int:
@@ -192,7 +204,7 @@ class _Followers:
 
     def __init__(self, request: Request, size: int, place: Path) -> None:
         self.place = place
-        content = {**asdict(request), "threads": torch.get_num_threads(), "size": size, "leader": os.getpid()}
+        content = {**asdict(request), "threads": torch.get_num_threads(), "size": size, "leader": _this_process()}
         (place / "request.json").write_text(json.dumps(content), encoding="utf-8")
         self.processes = []
         for rank in range(1, size):
@@ -232,13 +244,23 @@ class _Followers:
                 process.wait()
 
 
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "machine": machine_name(), "began": began_at(os.getpid())}
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of first ranks of this system that were killed."""
+    for request in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/request.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # of another user, or being written
+            leader = json.loads(request.read_text(encoding="utf-8"))["leader"]
+            if leader["machine"] == machine_name() and began_at(leader["pid"]) != leader["began"]:
+                shutil.rmtree(request.parent, ignore_errors=True)
+
+
 @contextmanager
 def _local(request: Request, size: int) -> Iterator[Ranks]:
-    cuda = torch.cuda.is_available()
-    most = torch.cuda.device_count() if cuda else max(os.cpu_count() or 1, 2)
-    if size > most:
-        raise CollidekitError(f"--devices {size}: this machine has {most} {'GPUs' if cuda else 'processors'}")
-    with tempfile.TemporaryDirectory(prefix="collidekit_ranks_") as name:  # nobody else may read or write it
+    _remove_abandoned()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:  # nobody else may read or write it
         followers = _Followers(request, size, Path(name))
         ranks: SeveralRanks | None = None
         try:
@@ -268,7 +290,7 @@ def main(place: str, rank: int) -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(LINUX_DEATH_SIGNAL, signal.SIGKILL)
     content = json.loads((Path(place) / "request.json").read_text(encoding="utf-8"))
-    if os.getppid() != content.pop("leader"):
+    if os.getppid() != content.pop("leader")["pid"]:
         raise SystemExit("the first rank is gone")
     torch.set_num_threads(content.pop("threads"))
     size = content.pop("size")
