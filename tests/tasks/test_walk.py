@@ -15,7 +15,7 @@ from typer.main import get_command
 from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
-from collidekit.tasks import export, grid, importance, report, robustness, significance
+from collidekit.tasks import export, grid, importance, report, robustness, search, significance
 from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -26,12 +26,13 @@ from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.config import TrainingConfig
 
-assert all((export, grid, importance, report, robustness, significance))  # so that all tasks are known
+assert all((export, grid, importance, report, robustness, search, significance))  # so that all tasks are known
 FILES: dict[str, Any] = {
     "config": "toy.yaml",
     "filelist": ("train.root",),
     "test_filelist": ("test.parquet",),
     "over": "batch_size=32,64",
+    "space": "space.yaml",
 }
 MERIT = "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
 NUMBERS = "targets: {numbers: {values: {twice: jet_mass * 2}, unit: GeV}}\n"
@@ -54,6 +55,8 @@ MORE: list[dict[str, Any]] = [
     {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
     {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
     {"layout": "triton"}, {"precision": "int8"}, {"layout_options": ("label.signal=s",)}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
+    {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
+    {"prune_warmup": 2}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}
@@ -83,6 +86,8 @@ def folder(task: type[AnalysisTask], **given: Any) -> Path | None:
 def test_every_parameter_of_every_task(place: Path, task: type[AnalysisTask]) -> None:
     of_events = task in (AssignmentTask, ReconstructionTask)
     (place / "toy.yaml").write_text(BASE if of_events else (place / "toy.yaml").read_text() + MERIT + NUMBERS)
+    (place / "space.yaml").write_text("learning_rate: [0.001, 0.002]")
+    (place / "other_space.yaml").write_text("learning_rate: [0.001, 0.003]")
     (place / "other.yaml").write_text((place / "toy.yaml").read_text().replace("part_r", "part_s"))
     assert folder(task) is not None
     for name, parameter in task.get_params():
