@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
     "flow and gaussian": (
         "ttbar_dilepton",
         {
-            NEUTRINOS: "    unit: GeV\n    estimate: flow\n    draws: 40\n  pair",
+            NEUTRINOS: '    unit: GeV\n    estimate: flow\n    draws: 40\n    on_shell: ["leptons[0]", "leptons[1]"]\n  pair',
             MASS: MASS.replace("}, unit", "}, estimate: gaussian, unit"),
         },
     ),

@@ -10,7 +10,7 @@ from scipy.stats import kstest
 
 from collidekit.analysis.estimates import require_packages
 from collidekit.analysis.load import parse_analysis
-from collidekit.dataset.batch import Batch
+from collidekit.dataset.batch import Batch, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.heads.flow import FlowHead, _rank, event_noise
 
@@ -115,6 +115,65 @@ def test_the_columns_are_those_of_the_draws() -> None:
         np.testing.assert_allclose(found[f"pred_v{v}_mode"], values[np.arange(20), best, v])
     below = (values < truth.numpy()[:, None]).sum(axis=1)
     np.testing.assert_allclose(found["pit_v0"], ((below + chance.numpy()) / 201)[:, 0])
+
+
+@torch.no_grad()
+def test_the_draw_on_the_mass_shell_is_the_one_whose_w_bosons_are_nearest_to_their_mass() -> None:
+    text = """
+inputs: {leptons: {limit: 2, momenta: [px, py, pz, e], features: [px]}}
+targets:
+  t: {values: {a_px: a, a_py: b, a_pz: c, b_px: d, b_py: e, b_pz: f}, unit: GeV, estimate: flow, draws: 60, on_shell: ["leptons[0]", "leptons[1]"]}
+"""
+    torch.manual_seed(3)
+    one = FlowHead(parse_analysis(text)[0].regressions["t"])
+    one.fit(np.random.default_rng(1).normal(0, 60, (4000, 6)))
+    one, rows = one.double(), context(4)
+    momenta = np.random.default_rng(2).normal(0, 50, (6, 3))
+    leptons = np.concatenate([momenta, np.linalg.norm(momenta, axis=1, keepdims=True)], axis=1)
+    counts = [2, 1, 0, 2]  # in the second row W- has no lepton, and in the third neither has one
+    data = torch.from_numpy(np.concatenate([leptons[:, :1], leptons], axis=1)[:5])
+    given = evolve(
+        batch(4), inputs={"leptons": Ragged(data, torch.tensor([0, *counts]).cumsum(0), 1, has_momenta=True)}
+    )
+    found = one.answer(rows, given, "t")
+    assert {name for name in found if name.startswith("pred_")} == {
+        column for column in one.target.columns if column.startswith("pred_")
+    }
+    draws = one.in_unit(one.draw(rows[:, None], event_noise(given, "t", 60, 6).normal)).numpy().reshape(4, 60, 2, 3)
+    for row, first in ((0, 0), (1, 2), (3, 3)):
+        costs = np.zeros(60)
+        for w in range(counts[row]):
+            neutrino = draws[row, :, w]
+            total = neutrino + leptons[first + w, :3]
+            energy = np.linalg.norm(neutrino, axis=1) + leptons[first + w, 3]
+            costs += (np.sqrt(energy**2 - (total**2).sum(axis=1)) - 80.379) ** 2
+        best = draws[row, costs.argmin()].ravel()
+        shell = [float(found[f"pred_{name}_shell"][row]) for name in one.target.values]
+        np.testing.assert_allclose(shell, best, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("b_px", "b_qx"), "on_shell needs values in threes"),
+        (("unit: GeV, ", ""), "on_shell needs momenta in GeV"),
+        ((', "leptons[1]"', ""), "on_shell: 2 momenta need as many leptons, not 1"),
+        (("leptons[1]", "leptons[2]"), "'leptons[2]' is never kept: the limit of leptons is 2"),
+        (("leptons[1]", "lepton"), "'lepton' must be a constituent, such as leptons[0]"),
+        (("momenta: [px, py, pz, e], ", ""), "leptons has no momenta"),
+        (("flow", "binned"), "on_shell: has no meaning with 'estimate: binned'"),
+    ],
+)
+def test_leptons_of_the_mass_shell_that_cannot_be_used_are_one_error(changed: tuple[str, str], said: str) -> None:
+    text = """
+inputs: {leptons: {limit: 2, momenta: [px, py, pz, e], features: [px]}}
+targets:
+  t: {values: {a_px: a, a_py: b, a_pz: c, b_px: d, b_py: e, b_pz: f}, unit: GeV, estimate: flow, on_shell: ["leptons[0]", "leptons[1]"]}
+"""
+    parse_analysis(text)
+    with pytest.raises(CollidekitError) as error:
+        parse_analysis(text.replace(*changed))
+    assert said in str(error.value)
 
 
 @torch.no_grad()

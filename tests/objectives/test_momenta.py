@@ -13,7 +13,8 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.errors import CollidekitError
 from collidekit.models.heads import RegressionHead
-from collidekit.objectives.momenta import relative_loss, w_mass_loss
+from collidekit.models.heads.w_mass import deviations
+from collidekit.objectives.momenta import relative_loss
 from collidekit.objectives.targets import TargetLosses
 from collidekit.training.truth import KnownValues
 
@@ -128,7 +129,7 @@ def test_the_mass_of_the_w_boson_is_the_optimum() -> None:
     lepton = LEPTONS[None, :1]
     guess = torch.tensor([[[10.0, 3.0, 4.0]]], dtype=torch.float64).requires_grad_()
     for _ in range(400):
-        (gradient,) = torch.autograd.grad(w_mass_loss(guess, lepton).sum(), guess)
+        (gradient,) = torch.autograd.grad(deviations(guess, lepton).sum(), guess)
         guess = (guess - 200 * gradient).detach().requires_grad_()
     px, py, pz = guess[0, 0].tolist()
     nu = vector.obj(px=px, py=py, pz=pz, mass=0)
@@ -139,7 +140,7 @@ def test_the_mass_of_the_w_boson_is_the_optimum() -> None:
 def test_a_momentum_of_nothing_has_a_loss_and_a_derivative() -> None:
     nothing = torch.zeros(1, 1, 3, dtype=torch.float64, requires_grad=True)
     massless = torch.tensor([[[15.0, 0, 0, 15]]], dtype=torch.float64)
-    found = relative_loss(nothing, torch.ones(1, 1, 3).double()) + w_mass_loss(nothing, massless)
+    found = relative_loss(nothing, torch.ones(1, 1, 3).double()) + deviations(nothing, massless)
     found.sum().backward()
     assert found.isfinite().all()
     assert nothing.grad is not None

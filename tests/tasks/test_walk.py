@@ -167,7 +167,7 @@ targets:
   move: {values: {m_px: label, m_py: label, m_pz: label}, unit: GeV, w_mass: {weight: 0.1, leptons: ["leptons[0]"]}}
   some: {values: {s: label}, estimate: quantiles, quantiles: [0.1, 0.5, 0.9]}
   bars: {values: {h: label}, estimate: binned, bins: 5}
-  flow: {values: {f: label}, estimate: flow, draws: 50}
+  flow: {values: {f_px: label, f_py: label, f_pz: label}, unit: GeV, estimate: flow, draws: 50, on_shell: ["leptons[0]"]}
   more: {collection: constituents, parents: {p: {x: label, y: label}}, symmetries: [[p.x, p.y]]}
 dilepton:
   {assignment: tops, leptons: leptons, charge: lep_q, b_tag: part_x, met: [jet_pt, jet_pt], neutrinos: nus, mass: v,
@@ -214,6 +214,7 @@ CHANGES: dict[str, tuple[str, str]] = {
     "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
     "Regression.weight": ("weight: 5}", "weight: 6}"), "Regression.estimate": ("{values: {s: label}, estimate: quantiles", "{values: {s: label}, estimate: value"),
     "Regression.quantiles": ("[0.1, 0.5, 0.9]", "[0.2, 0.5, 0.9]"), "Regression.bins": ("bins: 5", "bins: 6"), "Regression.draws": ("draws: 50", "draws: 51"),
+    "Regression.on_shell": (', on_shell: ["leptons[0]"]', ""),
     "Regression.w_mass": (', w_mass: {weight: 0.1, leptons: ["leptons[0]"]}', ""), "WMass.weight": ("weight: 0.1", "weight: 0.2"),
     "WMass.leptons": ('leptons: ["leptons[0]"]', 'leptons: ["leptons[1]"]'),
     "Assignment.collection": ("tops: {collection: constituents", "tops: {collection: leptons"),

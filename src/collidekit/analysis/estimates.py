@@ -25,6 +25,7 @@ KEYS: dict[str, tuple[Estimate, ...]] = {
     "quantiles": ("quantiles",),
     "bins": ("binned",),
     "draws": ("flow",),
+    "on_shell": ("flow",),
 }
 """Keys of a regression that have a meaning only for some estimates."""
 

@@ -303,12 +303,13 @@ class Analysis(Strict):
 
     def _leptons_have_momenta(self, key: str, target: Target) -> None:
         """The leptons of neutrinos are kept and have momenta."""
-        for text in target.w_mass.leptons if isinstance(target, Regression) and target.w_mass else ():
+        for text in target.leptons if isinstance(target, Regression) else ():
             collection, place = constituent(text)
+            where = ("targets", key, target.key_of_leptons)
             if not self.collections[collection].momenta:
-                raise wrong(f"{collection} has no momenta; give them among the inputs", "targets", key, "w_mass")
+                raise wrong(f"{collection} has no momenta; give them among the inputs", *where)
             if place >= (limit := self.collections[collection].limit):
-                raise wrong(f"{text!r} is never kept: the limit of {collection} is {limit}", "targets", key, "w_mass")
+                raise wrong(f"{text!r} is never kept: the limit of {collection} is {limit}", *where)
 
     def _figure_of_merit_is_apart(self, merit: FigureOfMerit) -> None:
         """Its classes are known, some are background, and no input shows it to the network."""

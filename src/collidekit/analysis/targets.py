@@ -8,6 +8,7 @@ from math import factorial, prod
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Discriminator,
     Field,
     FiniteFloat,
@@ -90,27 +91,29 @@ class SameOrigin(Kind):
     _text = field_validator("same", mode="before")(as_text)
 
 
-class WMass(Strict):
-    """A cost for estimated neutrinos that do not have the mass of the W boson with their lepton."""
-
-    weight: Annotated[FiniteFloat, Field(gt=0, le=1e6)]
-    """What ((m - 80.379 GeV) / 80.379 GeV)^2 is multiplied by before it is added to the loss."""
-    leptons: Annotated[list[str], Field(min_length=1)]
-    """``leptons[0]``: the lepton of each momentum among the values, in their order, by its place among those that are kept."""
-
-    @field_validator("leptons")
-    @classmethod
-    def _are_constituents(cls, value: list[str]) -> list[str]:
-        for text in value:
-            constituent(text)
-        return value
-
-
 def constituent(text: str) -> tuple[str, int]:
     """Return collection and place of ``leptons[0]``."""
     if not (found := re.fullmatch(r"(\w+)\[(\d+)\]", text)):
         raise ValueError(f"{text!r} must be a constituent, such as leptons[0]")
     return found[1], int(found[2])
+
+
+def _is_constituent(text: str) -> str:
+    constituent(text)
+    return text
+
+
+Constituent = Annotated[str, AfterValidator(_is_constituent)]
+"""``leptons[0]``: a constituent by its place among those that are kept."""
+
+
+class WMass(Strict):
+    """A cost for estimated neutrinos that do not have the mass of the W boson with their lepton."""
+
+    weight: Annotated[FiniteFloat, Field(gt=0, le=1e6)]
+    """What ((m - 80.379 GeV) / 80.379 GeV)^2 is multiplied by before it is added to the loss."""
+    leptons: Annotated[list[Constituent], Field(min_length=1)]
+    """The lepton of each momentum among the values, in their order."""
 
 
 def _plain(value: Any) -> Any:
@@ -142,14 +145,16 @@ class Regression(Kind):
     """Number of bins of ``binned``; each bin holds as many training rows."""
     draws: Annotated[int, Field(ge=FEWEST_DRAWS, le=10_000)] = 128
     """Number of draws of ``flow`` for each row."""
+    on_shell: Annotated[list[Constituent], Field(min_length=1)] | None = None
+    """Only for momenta of neutrinos and ``flow``: the lepton of each. The draw is given whose W bosons are nearest to 80.379 GeV."""
 
     _texts = field_validator("values", mode="before")(as_texts)
 
     @model_validator(mode="after")
     def _momenta_are_momenta(self) -> "Regression":
-        if self.loss != "relative" and not self.w_mass:
+        if not (key := self._key_of_momenta):
             return self
-        key, names = "loss: relative" if self.loss == "relative" else "w_mass", list(self.values)
+        names = list(self.values)
         triples = [names[i : i + 3] for i in range(0, len(names), 3)]
         for triple in triples:
             if [name[-2:] for name in triple] != list(COMPONENTS) or len({name[:-2] for name in triple}) > 1:
@@ -158,11 +163,26 @@ class Regression(Kind):
                 )
         if self.scale == "log":
             raise ValueError(f"{key}: momenta may be negative; take another scale than log")
-        if self.w_mass and self.unit != "GeV":
-            raise ValueError("w_mass needs momenta in GeV; add 'unit: GeV' if they are")
-        if self.w_mass and len(self.w_mass.leptons) != len(triples):
-            raise ValueError(f"w_mass: {len(triples)} momenta need as many leptons, not {len(self.w_mass.leptons)}")
+        if self.leptons and self.unit != "GeV":
+            raise ValueError(f"{key} needs momenta in GeV; add 'unit: GeV' if they are")
+        if self.leptons and len(self.leptons) != len(triples):
+            raise ValueError(f"{key}: {len(triples)} momenta need as many leptons, not {len(self.leptons)}")
         return self
+
+    @property
+    def _key_of_momenta(self) -> str:
+        """The key that asks for values that are momenta; empty where none does."""
+        return "loss: relative" if self.loss == "relative" else self.key_of_leptons
+
+    @property
+    def key_of_leptons(self) -> str:
+        """The key that names the lepton of each neutrino; empty where none does."""
+        return "on_shell" if self.on_shell else "w_mass" if self.w_mass else ""
+
+    @property
+    def leptons(self) -> list[str]:
+        """The lepton of each neutrino, where a key names them."""
+        return self.on_shell or (self.w_mass.leptons if self.w_mass else [])
 
     @model_validator(mode="after")
     def _every_key_acts(self) -> "Regression":
@@ -175,13 +195,14 @@ class Regression(Kind):
         """Without keys that have no meaning for the estimate, which would be refused when they are read again."""
         left_out = {key for key, kinds in KEYS.items() if self.estimate not in kinds}
         left_out |= {"estimate"} if self.estimate == "value" else set()
+        left_out |= set() if self.on_shell else {"on_shell"}
         found: dict[str, Any] = handler(self)
         return {key: value for key, value in found.items() if key not in left_out}
 
     @property
     def suffixes(self) -> list[str]:
         """The suffixes of the columns of each value beside ``pred_<value>``."""
-        return suffixes_of(self.estimate, self.quantiles)
+        return [*suffixes_of(self.estimate, self.quantiles), *(["shell"] if self.on_shell else [])]
 
     @property
     def outputs(self) -> int:
@@ -195,7 +216,8 @@ class Regression(Kind):
     def form(self) -> list[Any]:
         """The estimate and its keys; nothing for a plain value, as before there were others."""
         keys = [getattr(self, key) for key in ("quantiles", "bins", "draws") if self.estimate in KEYS[key]]
-        return [] if self.estimate == "value" else [self.estimate, *map(_plain, keys)]
+        shell = [self.on_shell] if self.on_shell else []
+        return [] if self.estimate == "value" else [self.estimate, *map(_plain, keys), *shell]
 
     @property
     def columns(self) -> list[str]:
@@ -368,8 +390,8 @@ def collections_of(target: Kind) -> dict[str, str]:
     """Return the collections that a target looks at, each with the key of the target that names it."""
     if isinstance(target, MemberClasses | SameOrigin):
         return {target.collection: "collection"}
-    if isinstance(target, Regression) and target.w_mass:
-        return {constituent(text)[0]: "w_mass" for text in target.w_mass.leptons}
+    if isinstance(target, Regression):
+        return {constituent(text)[0]: target.key_of_leptons for text in target.leptons}
     if not isinstance(target, Assignment):
         return {}
     partners = [target.partner_of(parent) for parent in target.partners]

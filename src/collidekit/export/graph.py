@@ -13,6 +13,7 @@ from collidekit.errors import CollidekitError
 from collidekit.models.heads import ClassesHead
 from collidekit.models.heads.discriminators import discriminators
 from collidekit.models.heads.flow import FlowHead
+from collidekit.models.heads.w_mass import padded_momenta
 from collidekit.models.padded import Padded, PaddedInput
 from collidekit.models.tagger import Tagger
 
@@ -92,7 +93,8 @@ class TaggerGraph(nn.Module):
         found |= discriminators(found, self.analysis.discriminators)
         for name, head in tagger.regressions.items():
             if isinstance(head, FlowHead):
-                found |= head.decode_with(targets[name], given[f"noise_{name}"])
+                leptons = padded_momenta(scaled, head.target.on_shell) if head.target.on_shell else None
+                found |= head.decode_with(targets[name], given[f"noise_{name}"], leptons)
             else:
                 found |= head.decode(targets[name])
         if tagger.target_heads is not None:

@@ -12,6 +12,8 @@ from collidekit.analysis.estimates import MEDIAN, Estimate, level_of
 from collidekit.analysis.schema import Analysis
 
 Array = NDArray[Any]
+OF_ONE_DRAW = ("mode", "shell")
+"""Columns of a flow that are a draw: the mean of those of several members is none."""
 Join = Callable[[Sequence[Array]], Array]
 SIGMAS = {1.0: 0.6826894921370859, 2.0: 0.9544997361036416}
 """Probabilities of the central intervals of a normal distribution, by half their width in standard deviations."""
@@ -149,12 +151,14 @@ def combine_uncertainties(
 
     Of gaussians, with ``mean``, those of the mixture: the mean of the means, and σ² = mean of σ² + variance of the means
     (arXiv:1612.01474, sec. 2.4). With ``median`` both are medians. With the scale ``log`` all of this is of the logarithm. Of the
-    others each column is the mean or median of that of the members. The mode and the probability below the truth of binned and flow
-    cannot be had so and are left out: the latter is then that of the quantiles.
+    others each column is the mean or median of that of the members. What belongs to one draw (mode, shell) and the probability below the truth
+    of binned and flow cannot be had so and are left out: the latter is then that of the quantiles.
     """
     first = members[0]
     if first.estimate != "gaussian":
-        columns = {key: combined([one.columns[key] for one in members]) for key in first.columns if key != "mode"}
+        columns = {
+            key: combined([one.columns[key] for one in members]) for key in first.columns if key not in OF_ONE_DRAW
+        }
         return combined(values), replace(first, columns=columns, pit=None)
     means = [np.log(value) for value in values] if first.log else list(values)
     sigmas = [one.columns["sigma"] for one in members]

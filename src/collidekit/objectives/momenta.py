@@ -8,20 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from collidekit.analysis.targets import Regression, constituent
-from collidekit.dataset.batch import Batch, Ragged
+from collidekit.analysis.targets import Regression
+from collidekit.dataset.batch import Batch
 from collidekit.models.heads import RegressionHead
-from collidekit.reconstruction.masses import Masses
+from collidekit.models.heads.w_mass import deviations, lepton_momenta
 
 if TYPE_CHECKING:
     from collidekit.objectives.targets import TargetLoss
 
-W_MASS = float(Masses().w)
-"""Mass of the W boson in GeV."""
 SMALLEST = 0.1
 """Part of the true transverse momentum below which the direction of an estimate counts in proportion: near 0 it is chance."""
-LEAST_MASS = 0.1
-"""Masses (GeV) of lepton and neutrino below this count as it: the root of 0 has no derivative."""
 
 
 class MomentaLoss:
@@ -32,12 +28,12 @@ class MomentaLoss:
 
     def __init__(self, values: TargetLoss, target: Regression, head: RegressionHead) -> None:
         self.values, self.target, self.head = values, target, head
-        self.leptons = [constituent(text) for text in target.w_mass.leptons] if target.w_mass else []
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         truth, known, rows = self.values.truth(batch)
-        leptons = [_momentum(batch, *lepton).to(truth) for lepton in self.leptons]
-        return torch.cat([truth, *leptons], dim=1), known, rows
+        if self.target.w_mass:
+            truth = torch.cat([truth, lepton_momenta(batch, self.target.leptons).to(truth).flatten(1)], dim=1)
+        return truth, known, rows
 
     def losses(self, raw: Any, truth: Tensor) -> Tensor:
         values, leptons = self._split(truth)
@@ -46,7 +42,7 @@ class MomentaLoss:
         relative = self.target.loss == "relative"
         found = relative_loss(estimates, _triples(values)) if relative else self.values.losses(raw, values)
         if self.target.w_mass:
-            found = found + self.target.w_mass.weight * w_mass_loss(estimates, leptons)
+            found = found + self.target.w_mass.weight * deviations(estimates, leptons)
         return found.to(torch.promote_types(raw.dtype, torch.float32))
 
     def counts(self, raw: Any, truth: Tensor, known: Tensor) -> list[Tensor]:
@@ -78,33 +74,9 @@ def relative_loss(estimates: Tensor, truth: Tensor) -> Tensor:
     return terms.mean(dim=0).mean(dim=1)
 
 
-def w_mass_loss(neutrinos: Tensor, leptons: Tensor) -> Tensor:
-    """Return the mean (N,) over neutrinos px, py, pz (N, M, 3), in GeV, of ((m - 80.379) / 80.379)^2.
-
-    m is the mass of each with its lepton px, py, pz, E (N, M, 4); a lepton that is NaN is not counted.
-    """
-    there = leptons.isfinite().all(dim=2)
-    given = torch.where(there[..., None], leptons, 1.0)
-    energy = neutrinos.square().sum(dim=-1).clamp(min=torch.finfo(neutrinos.dtype).tiny).sqrt()
-    own = given[..., 3].square() - given[..., :3].square().sum(dim=-1)
-    squared = own.clamp(min=0) + 2 * (energy * given[..., 3] - (neutrinos * given[..., :3]).sum(dim=-1))
-    mass = squared.clamp(min=LEAST_MASS**2).sqrt()
-    terms = (mass / W_MASS - 1).square() * there
-    return terms.sum(dim=1) / there.sum(dim=1).clamp(min=1)
-
-
 def _huber(difference: Tensor) -> Tensor:
     return F.huber_loss(difference, torch.zeros_like(difference), reduction="none")
 
 
 def _triples(values: Tensor) -> Tensor:
     return values.double().reshape(len(values), -1, 3)
-
-
-def _momentum(batch: Batch, collection: str, place: int) -> Tensor:
-    """px, py, pz, E (N, 4) of the constituent at a place among those that are kept, NaN where a row has none."""
-    entry = batch.inputs[collection]
-    assert isinstance(entry, Ragged)
-    there = entry.counts > place
-    found = entry.momenta.new_full((len(there), 4), torch.nan)
-    return found.masked_scatter(there[:, None], entry.momenta[entry.offsets[:-1][there] + place])

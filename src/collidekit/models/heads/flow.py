@@ -19,6 +19,7 @@ from collidekit.extras import need
 from collidekit.models.heads.base import exact
 from collidekit.models.heads.flow_inverse import draw_with_volume
 from collidekit.models.heads.regression import RegressionHead
+from collidekit.models.heads.w_mass import deviations, lepton_momenta
 from collidekit.reconstruction.event_random import target_noise
 
 LAYERS = 4
@@ -34,13 +35,17 @@ class FlowHead(RegressionHead):
     """The outputs (N, 64) of the network are the context of the flow, which is of the learned scale.
 
     All columns are of draws, which are brought to the unit: ``pred_<value>`` is their median, ``_mean`` their mean, ``_q16`` and so on
-    quantiles, ``_mode`` the value of the draw whose joint density, with all values in their unit, is the highest.
+    quantiles, ``_mode`` the value of the draw whose joint density, with all values in their unit, is the highest, ``_shell`` that of
+    the draw whose W bosons are nearest to their mass.
     """
 
     def __init__(self, target: Regression) -> None:
         super().__init__(target)
-        suffixes = ["", "_mean", "_mode", *(f"_{suffix_of(level)}" for level in LEVELS if level != 0.5)]
-        self.columns = tuple(f"pred_{name}{suffix}" for name in target.values for suffix in suffixes)
+        kinds = ["mean", "mode", *(suffix_of(level) for level in LEVELS if level != 0.5)]
+        kinds += ["shell"] if target.on_shell else []
+        self.columns = tuple(
+            f"pred_{name}{end}" for name in target.values for end in ("", *(f"_{kind}" for kind in kinds))
+        )
         self.flow = _flow(len(target.values), target.outputs)
 
     def density(self, context: Tensor, scaled: Tensor) -> Tensor:
@@ -62,11 +67,14 @@ class FlowHead(RegressionHead):
         """Return what noise 0 gives (N, V), in the unit: quick, and near the median."""
         return self.in_unit(self.draw(raw, raw.new_zeros(len(raw), len(self.target.values))))
 
-    def decode_with(self, raw: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """Return the columns of draws from noise (N, K, V), made of operations that a graph can hold."""
+    def decode_with(self, raw: Tensor, noise: Tensor, leptons: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the columns of draws from noise (N, K, V), made of operations that a graph can hold.
+
+        With ``on_shell`` it takes the momenta px, py, pz, E (N, M, 4) of the leptons, NaN where there are none.
+        """
         scaled, volume = draw_with_volume(self.flow, raw, noise)
         densities = noise.square().sum(dim=-1) / 2 - volume + self._volume(scaled)
-        return self._summary(self.in_unit(scaled), densities)
+        return self._summary(self.in_unit(scaled), densities, leptons)
 
     def answer(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
         """Return the columns of draws from the noise of each event, ``pit_<value>`` and ``nll_<target>``.
@@ -84,26 +92,35 @@ class FlowHead(RegressionHead):
         noise, chance = event_noise(batch, name, self.target.draws, len(self.target.values))
         truth = batch.truth.get(name)
         truth = torch.full((len(raw), len(self.target.values)), torch.nan) if truth is None else truth
-        return self.judged(
-            raw.double(), noise.to(raw.device), truth.to(raw.device).double(), chance.to(raw.device), name
-        )
+        leptons = lepton_momenta(batch, self.target.on_shell).to(raw).double() if self.target.on_shell else None
+        noise = noise.to(raw.device)
+        return self.judged(raw.double(), noise, truth.to(raw.device).double(), chance.to(raw.device), name, leptons)
 
-    def judged(self, context: Tensor, noise: Tensor, truth: Tensor, chance: Tensor, name: str) -> dict[str, Tensor]:
-        """Return the columns for noise (N, K, V), truth (N, V) and a uniform random number (N, V) of each value."""
+    def judged(
+        self, context: Tensor, noise: Tensor, truth: Tensor, chance: Tensor, name: str, leptons: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the columns for noise (N, K, V), truth (N, V), a uniform random number (N, V) of each value, leptons (N, M, 4)."""
         scaled = self.draw(context[:, None], noise)
         values = self.in_unit(scaled)
         densities = self.density(context[:, None], scaled) + self._volume(scaled)
-        columns = self._summary(values, densities)
+        columns = self._summary(values, densities, leptons)
         pit = _rank(values, truth, chance)
         columns |= {f"pit_{value}": pit[:, v] for v, value in enumerate(self.target.values)}
         return {**columns, f"nll_{name}": self._truth_density(context, truth)}
 
-    def _summary(self, values: Tensor, densities: Tensor) -> dict[str, Tensor]:
+    def _summary(self, values: Tensor, densities: Tensor, leptons: Tensor | None) -> dict[str, Tensor]:
         """The columns of draws (N, K, V) in the unit, and −log (N, K) of their densities, to which a constant may be added."""
-        mode = values.gather(1, densities.argmin(1)[:, None, None].expand(-1, 1, len(self.target.values)))[:, 0]
+
+        def smallest(costs: Tensor) -> Tensor:
+            """The draw (N, V) of the smallest cost (N, K)."""
+            return values.gather(1, costs.argmin(1)[:, None, None].expand(-1, 1, len(self.target.values)))[:, 0]
+
         ordered = values.topk(self.target.draws, dim=1, largest=False).values
         at = partial(_quantile, ordered, draws=self.target.draws)
-        found = torch.stack([at(0.5), values.mean(1), mode, *(at(level) for level in LEVELS if level != 0.5)], dim=2)
+        parts = [at(0.5), values.mean(1), smallest(densities), *(at(level) for level in LEVELS if level != 0.5)]
+        if leptons is not None:
+            parts.append(smallest(deviations(values.unflatten(2, (len(self.target.values) // 3, 3)), leptons[:, None])))
+        found = torch.stack(parts, dim=2)
         return dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))
 
     def _truth_density(self, context: Tensor, truth: Tensor) -> Tensor:
