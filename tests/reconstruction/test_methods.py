@@ -1,5 +1,6 @@
 """All methods through one interface: bad input, order of events and jets, boosts along the beam."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from collidekit.reconstruction.events import (
 from collidekit.reconstruction.four_momenta import boost_along_beam, mass
 from collidekit.reconstruction.masses import Masses
 from collidekit.reconstruction.method import Jets
-from collidekit.reconstruction.methods import METHODS, build_method
+from collidekit.reconstruction.methods import METHODS, build_method, method_from_file
 
 TOY = decays(40, seed=21)
 SMALL = {"neutrino_weighting": {"points": 21}, "smeared_ellipse": {"smearings": 10}}
@@ -168,10 +169,26 @@ def test_massless_and_negative_jets_and_no_missing_momentum(name):
     negative = replace(events, jets=jets)
     assert not np.isin(method(name).reconstruct(negative).status, [Status.NOT_FINITE, Status.TOO_FEW_JETS]).any()
     assert massless.problems() == {
-        "fewer than two jets": 0, "not finite": 0, "jet of negative mass": 0, "massless jet": 40, "vanishing momentum": 0,
-        "no missing momentum": 40,
+        "fewer than two jets": 0, "not finite": 0, "jet of negative mass": 0, "massless jet": 40, "lepton without momentum": 0,
+        "jet without momentum": 0, "no missing momentum": 40,
     }  # fmt: skip
     assert negative.problems()["jet of negative mass"] == 40
+
+
+@pytest.mark.parametrize("name", EVENT_METHODS)
+def test_what_has_no_momentum_is_not_used(name):
+    """So come momenta of NaN, which became 0 in the dataset."""
+    events = TOY.events(1)
+    jets, leptons = events.jets.copy(), events.leptons.copy()
+    jets[:, 2], leptons[0, 0] = 0.0, 0.0
+    nothing = replace(events, jets=jets, leptons=leptons, btag=np.tile([1.0, 1.0, 5.0], (40, 1)))
+    found = method(name).reconstruct(nothing)
+    assert found.status[0] == Status.NOT_FINITE
+    assert (found.jets != 2).all()
+    without = replace(nothing, mask=np.tile([True, True, False], (40, 1)))
+    same(found, method(name).reconstruct(without), rtol=1e-9, atol=1e-9)
+    assert nothing.problems()["jet without momentum"] == 40
+    assert nothing.problems()["lepton without momentum"] == 1
 
 
 def test_exact_events_are_reconstructed():
@@ -274,3 +291,50 @@ def test_leptons_are_ordered_by_charge():
             order_by_charge(leptons, mixed)
     with pytest.raises(CollidekitError, match="expected"):
         order_by_charge(leptons[:, :1], charges)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        (
+            "ellipse",
+            {"choice": "mlb"},
+            "reconstruction method ellipse: choice: 'mlb' is not one of smallest_mtt, m_lb, nearest",
+        ),
+        ("ellipse", {"jets": 3}, "jets: must be settings"),
+        ("ellipse", {"jets": {"rule": "tagged"}}, "the rule 'tagged' needs a threshold"),
+        ("ellipse", {"masses": {"tops": 3}}, "masses: no setting 'tops' (did you mean 'top'?)"),
+        ("ellipse", {"masses": {"top": -3}}, "masses: top must be a positive number"),
+        ("ellipse", {"closest": 1}, "closest: must be true or false"),
+        ("ellipse", {"chunk": 3}, "no setting 'chunk'"),
+        ("sonnenschein", {"solver": "ellipse"}, "no setting 'solver'"),
+        ("neutrino_weighting", {"points": 3.5}, "points: must be an integer"),
+        ("neutrino_weighting", {"points": 1}, "needs two points or more"),
+        ("neutrino_weighting", {"resolution": [20]}, "resolution: must be 2 numbers"),
+        ("neutrino_weighting", {"resolution": [True, 2]}, "must be a number, not True"),
+        ("smeared_ellipse", {"smearings": 0}, "at least one smeared event"),
+        ("mine", {}, "name one with 'method:'"),
+        ("mine", {"method": "given"}, "there is no reconstruction method 'given'"),
+    ],
+)
+def test_settings_of_a_file_that_mean_nothing_are_one_error(name, settings, said):
+    with pytest.raises(CollidekitError) as error:
+        method_from_file(name, settings, build_method("given", neutrinos=TOY.neutrinos))
+    assert said in str(error.value)
+
+
+def test_settings_of_a_file_are_those_of_python():
+    network, events = build_method("given", neutrinos=TOY.neutrinos), TOY.events(2)
+    pairs = {
+        (
+            "tagged",
+            '{"method": "ellipse", "choice": "m_lb", "jets": {"rule": "all"}, "masses": {"top": 173}}',
+        ): build_method("ellipse", choice="m_lb", jets=Jets("all"), masses=Masses(top=173.0)),
+        ("ellipse", '{"choice": "nearest"}'): build_method("ellipse", choice="nearest", proposal=network),
+        ("chi_square", '{"width": 10}'): build_method(
+            "chi_square", neutrinos=network, width=10.0, jets=Jets("two_tagged")
+        ),
+        ("greedy", '{"method": "delta_r_greedy"}'): build_method("delta_r_greedy"),
+    }
+    for (name, settings), expected in pairs.items():
+        same(method_from_file(name, json.loads(settings), network).reconstruct(events), expected.reconstruct(events))

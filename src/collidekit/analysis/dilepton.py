@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from collidekit.analysis.features import Name, Strict, wrong
 from collidekit.analysis.targets import Assignment, Expression, Regression, as_text, as_texts
-from collidekit.errors import did_you_mean
+from collidekit.errors import CollidekitError, did_you_mean
+from collidekit.reconstruction.methods import method_from_file
+from collidekit.reconstruction.pairing_methods import GivenNeutrinos
 
 Momentum = Annotated[list[Expression], Field(min_length=4, max_length=4)]
 """Expressions of pT, eta, phi and mass."""
@@ -75,6 +78,8 @@ class Dilepton(Strict):
     """True four-momenta to compare tops, W bosons, the pair and spin with."""
     given: dict[Name, Neutrinos] = {}
     """Neutrinos that another tool has found, in GeV, by the name of this method; jets are assigned by the smallest chi-square with them."""
+    methods: dict[Name, dict[str, Any]] = {}
+    """Settings of classical methods, by name; ``method`` says which one it is where the name is not that of one."""
     spin_weights: dict[Name, Expression] = {}
     """Factors of the weight, each of which injects a spin correlation, by its name."""
     mass_bins: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)] = list(MASS_BINS)
@@ -99,6 +104,16 @@ class Dilepton(Strict):
             raise ValueError("must be in rising order")
         return limits
 
+    @field_validator("methods")
+    @classmethod
+    def _methods_can_be_made(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, settings in methods.items():
+            try:
+                method_from_file(name, settings, GivenNeutrinos(np.zeros((0, 2, 4))))
+            except CollidekitError as error:
+                raise wrong(str(error), name) from None
+        return methods
+
     @model_validator(mode="after")
     def _spin_has_a_truth(self) -> "Dilepton":
         if self.spin_weights and not (self.truth and self.truth.lepton_plus):
@@ -109,7 +124,13 @@ class Dilepton(Strict):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the results of a comparison; keys of later versions count where they are given."""
-        later: dict[str, Any] = {"truth": None, "given": {}, "spin_weights": {}, "mass_bins": list(MASS_BINS)}
+        later: dict[str, Any] = {
+            "truth": None,
+            "given": {},
+            "methods": {},
+            "spin_weights": {},
+            "mass_bins": list(MASS_BINS),
+        }
         return self.model_dump(exclude={name for name, default in later.items() if getattr(self, name) == default})
 
 
@@ -124,6 +145,11 @@ def check_dilepton(found: Dilepton, inputs: Mapping[str, Any], targets: Mapping[
     assignment = targets[found.assignment]
     if [len(slots) for slots in assignment.parents.values()] != [1, 1] or len(assignment.collections) != 1:
         raise wrong("needs two parents of one slot each, filled by one collection", "dilepton", "assignment")
+    if any(set(group) <= set(assignment.parents) for group in assignment.symmetries):
+        raise wrong(
+            f"the parents of {found.assignment} may be exchanged by its 'symmetries', and here the first one decays to the positive lepton; take "
+            "the symmetry out", "dilepton", "assignment",
+        )  # fmt: skip
     collections = [name for name, entry in inputs.items() if getattr(entry, "momenta", None)]
     known("leptons", found.leptons, collections, "collection with momenta")
     if assignment.collection not in collections:

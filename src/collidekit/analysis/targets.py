@@ -286,7 +286,13 @@ class Assignment(Kind):
         for parent in self.partners:
             if parent not in self.parents:
                 raise ValueError(f"partners: there is no parent {parent!r}{_near(parent, self.parents)}")
-            self.partner_of(parent)
+            partner = self.partner_of(parent)
+            if twice := next(
+                (other for other in self.partners if other != parent and self.partner_of(other) == partner), None
+            ):
+                raise ValueError(
+                    f"partners: {self.partners[parent]} is the partner of both {parent!r} and {twice!r}; it comes from one of them"
+                )
         return self
 
     def _can_be_exchanged(self, group: list[str]) -> None:

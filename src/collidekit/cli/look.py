@@ -124,11 +124,18 @@ def check(
     from rich.console import Console
 
     from collidekit.dataset.check import check_named
+    from collidekit.dataset.check_problems import Problem
     from collidekit.dataset.check_tables import show
+    from collidekit.evaluation.dilepton.doubts import doubts_of_files
     from collidekit.training.choice import check_recommended
 
     found = check_named(analysis, [*(files or ()), *(named_files or ())] or None, test_files, rows)
     check_recommended(found.plan)  # before the verdict
+    found.problems.extend(
+        Problem(f"{part.name}: {text}")
+        for part in found.parts
+        for text in doubts_of_files(found.plan, [file.path for file in part.files if not file.problem])
+    )
     show(found, Console())
     if found.errors:
         raise typer.Exit(2)

@@ -17,7 +17,7 @@ from collidekit.analysis.schema import Collection, Group
 from collidekit.analysis.scope import BUILT_IN, Plan, Scope, flat_values, refuse_numbers
 from collidekit.analysis.targets import PLACE
 from collidekit.dataset.arrays import RaggedArray, RowArrays
-from collidekit.dataset.exact import LARGEST_INTEGER, exact
+from collidekit.dataset.exact import exact
 from collidekit.dataset.hashing import hash_columns, hash_inputs
 from collidekit.dataset.not_finite import lost_to_nan
 from collidekit.dataset.split import entry_keys
@@ -287,11 +287,12 @@ def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
     if values.dtype == bool:
         raise CollidekitError(f"{plan['event', i].where}: {text!r} is a condition; an event number is needed")
     if values.dtype.kind == "f":
-        whole = (values == np.floor(values)) & (abs(values) <= LARGEST_INTEGER)
+        digits = np.finfo(values.dtype).nmant + 1
+        whole = (values == np.floor(values)) & (abs(values) <= 2.0**digits)
         if len(bad := np.flatnonzero(~whole)):
             raise CollidekitError(
                 f"{scope.place(bad[0])}: the event number {text!r} is {values[bad[0]]}; it must be an integer, and not above "
-                "2^53 where the file holds floating-point numbers"
+                f"2^{digits} where the file holds floating-point numbers of {8 * values.dtype.itemsize} bits"
             )
         values = values.astype(np.int64)
     return exact(values)

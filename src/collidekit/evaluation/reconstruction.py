@@ -1,7 +1,7 @@
 """Classical methods of dileptonic top pairs beside a network, on the same events."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,11 +18,14 @@ from collidekit.evaluation.dilepton.spin import TRUTH
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.residuals import Spread
 from collidekit.inference.predictions import Array, Predictions
+from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.four_momenta import mass, with_mass
-from collidekit.reconstruction.method import Jets, Method
-from collidekit.reconstruction.methods import METHODS, build_method
+from collidekit.reconstruction.method import Method
+from collidekit.reconstruction.methods import METHODS, build_method, method_from_file
 
 NETWORK = "network"
+LARGEST_MEDIAN_MASS = 20_000.0
+"""GeV. A larger median mass of top pairs is given in MeV."""
 USUAL = (
     "delta_r",
     "max_m_lb",
@@ -81,40 +84,114 @@ def _shown(spread: Spread | None, name: str) -> str:
     return with_error(getattr(spread, name), getattr(spread, f"{name}_error"))
 
 
-def check_methods(methods: Sequence[str], given: Iterable[str] = ()) -> None:
-    """Raise CollidekitError for an unknown method, and for ``given`` names of other tools that methods of collidekit or the truth have."""
-    known = [name for name in METHODS if name != "given"]
+def check_methods(methods: Sequence[str], names: Dilepton) -> None:
+    """Raise CollidekitError for an unknown method, and for names of other tools that methods of collidekit or the truth have."""
+    known = [*(name for name in METHODS if name != "given"), *(name for name in names.methods if name not in METHODS)]
     for name in methods:
         if name not in known:
             raise CollidekitError(
                 f"--methods: there is no method {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}"
             )
-    for name in given:
-        if name in (*METHODS, NETWORK):
-            raise CollidekitError(f"dilepton.given: {name!r} is a method of collidekit; give this one another name")
-        if name == TRUTH:
-            raise CollidekitError(
-                f"dilepton.given: {name!r} is the line of the truth in the results; give this one another name"
-            )
+    for key, others, taken in (
+        ("given", names.given, (*METHODS, NETWORK, *names.methods)),
+        ("methods", names.methods, (NETWORK,)),
+    ):
+        for name in others:
+            if name in taken:
+                raise CollidekitError(f"dilepton.{key}: {name!r} is a method of collidekit; give this one another name")
+            if name == TRUTH:
+                raise CollidekitError(
+                    f"dilepton.{key}: {name!r} is the line of the truth in the results; give this one another name"
+                )
+
+
+def chosen_methods(methods: Sequence[str], names: Dilepton) -> list[str]:
+    """Return the names of all methods to run: those that are asked for, and those that the analysis gives settings of."""
+    return list(dict.fromkeys([*methods, *names.methods]))
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a method says of N events; -1 and NaN where it has no answer, as for events without two leptons of opposite charge."""
+
+    positions: Array
+    """(N, 2): positions in the file of the jets of the positive and of the negative lepton."""
+    neutrinos: Array
+    """(N, 2, 4)"""
+    score: Array
+    status: Array
+    """(N,) ``Status``; -1 for events that the method did not see."""
+    pair: TopPair
+    milliseconds: float
+    """Processor time of an event."""
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of events of each status that there is."""
+        return {one.name.lower(): number for one in Status if (number := int((self.status == one).sum()))}
+
+
+def run_methods(
+    names: Dilepton,
+    events: Dileptons,
+    methods: Sequence[str],
+    neutrinos: Array | None = None,
+    others: Mapping[str, Array] | None = None,
+) -> dict[str, Answer]:
+    """Return the answer of each method, by its name.
+
+    ``neutrinos (N, 2, 4)`` are those of a network, for ``chi_square`` and the choice ``nearest``; without them both take those of neutrino
+    weighting. ``others`` are neutrinos (N, 2, 4) of other tools by name; their jets are those of the smallest chi-square with them.
+    """
+    check_methods(methods, names)
+    usable = events.usable
+
+    def given(found: Array | None) -> Method:
+        return build_method("neutrino_weighting") if found is None else build_method("given", neutrinos=found[usable])
+
+    made = {
+        name: method_from_file(name, names.methods.get(name, {}), given(neutrinos))
+        for name in chosen_methods(methods, names)
+    }
+    made |= {name: method_from_file("chi_square", {}, given(found)) for name, found in (others or {}).items()}
+    count, seen = len(usable), events.events[usable]
+    answers = {}
+    for name, method in made.items():
+        begun = time.process_time()
+        found = method.reconstruct(seen)
+        spent = 1000 * (time.process_time() - begun) / max(len(seen), 1)
+        jets = _in_all(found.jets, usable, -1)
+        rows, own = np.arange(count)[:, None], _in_all(found.neutrinos, usable, np.nan)
+        there = jets >= 0
+        bottoms = (
+            np.where(there[:, :, None], events.events.jets[rows, jets], np.nan) if jets.size else np.zeros((0, 2, 4))
+        )
+        answers[name] = Answer(
+            np.where(there, events.places[rows, jets], -1) if jets.size else jets, own, _in_all(found.score, usable, np.nan),
+            _in_all(found.status, usable, -1), TopPair.reconstructed(events.events.leptons, bottoms, own), spent,
+        )  # fmt: skip
+    return answers
+
+
+def _in_all(values: Array, usable: Array, other: float) -> Array:
+    """Values of the usable events among all (N, ...)."""
+    found = np.full((len(usable), *values.shape[1:]), other, dtype=values.dtype)
+    found[usable] = values
+    return found
 
 
 def measure_methods(
-    analysis: Analysis,
-    predictions: Predictions,
-    events: Dileptons,
-    methods: Sequence[str] = USUAL,
-    others: Mapping[str, Array] | None = None,
+    analysis: Analysis, predictions: Predictions, events: Dileptons, answers: Mapping[str, Answer], network: bool = True
 ) -> tuple[list[MethodResult], dict[str, Predictions], dict[str, TopPair]]:
     """Return a line for the network and for each method, the predictions and the momenta of each, for the same rows in the same order.
 
-    ``others`` are neutrinos (N, 2, 4) of other tools by name; their jets are those of the smallest chi-square with them.
-    Events that a method cannot use, such as those without two leptons of opposite charge, have no assignment and count as wrong.
+    Without ``network`` the predictions hold the truth alone. Events without an answer have no assignment and count as wrong.
     """
     names = analysis.dilepton
     assert names is not None
     target = analysis.assignments[names.assignment]
     slots = list(target.values)
-    results, answers, pairs = [], {NETWORK: predictions}, {}
+    results, assigned, pairs = [], {}, {}
+    truths, of_network = _truths(names, analysis, predictions)
 
     def line(name: str, own: Predictions, estimated: Mapping[str, Array], milliseconds: float | None) -> MethodResult:
         found = next(entry for entry in measure_assignment(own, names.assignment, target) if entry.what == EVENT)
@@ -128,47 +205,19 @@ def measure_methods(
         solved = 0.0 if known is None else _fraction_known(known, predictions.weights)
         return MethodResult(name, found, solved, spreads["mass"], spreads["neutrino_pz"], milliseconds)
 
-    truths, of_network = _truths(names, analysis, predictions)
-    results.append(line(NETWORK, predictions, of_network, None))
-    given = network_neutrinos(names, analysis, predictions)
-    pairs[NETWORK] = TopPair.reconstructed(
-        events.events.leptons, events.bottoms(np.stack([predictions.positions[slot] for slot in slots], axis=1)), given
-    )
-    check_methods(methods)
-    chosen = {name: _chi_square(given, events) if name == "chi_square" else build_method(name) for name in methods}
-    chosen |= {name: _chi_square(neutrinos, events) for name, neutrinos in (others or {}).items()}
-    for name, method in chosen.items():
-        begun = time.process_time()
-        found = method.reconstruct(events.events[events.usable])
-        spent = 1000 * (time.process_time() - begun) / max(int(events.usable.sum()), 1)
-        jets = np.full((len(predictions), 2), -1)
-        jets[events.usable] = found.jets
-        neutrinos = np.full((len(predictions), 2, 4), np.nan)
-        neutrinos[events.usable] = found.neutrinos
-        rows = np.arange(len(jets))
-        positions = {
-            slot: np.where(jets[:, k] >= 0, events.places[rows, jets[:, k]], -1) for k, slot in enumerate(slots)
-        }
-        answers[name] = replace(predictions, positions=positions)
-        bottoms = np.where(jets[:, :, None] >= 0, events.events.jets[rows[:, None], jets], np.nan)
-        pairs[name] = TopPair.reconstructed(events.events.leptons, bottoms, neutrinos)
-        pair = pairs[name].pair
-        estimated = {} if pair is None else {"mass": mass(pair), "neutrino_pz": neutrinos[:, :, 3]}
-        results.append(line(name, answers[name], estimated, spent))
-    return results, answers, pairs
-
-
-def _chi_square(given: Array | None, events: Dileptons) -> Method:
-    """The smallest chi-square with the neutrinos (N, 2, 4) that are given, from the same jets as other methods.
-
-    Without any they are those of neutrino weighting, and the pairing is always that of neutrino weighting, whose tops have the assumed
-    mass.
-    """
-    if given is None:
-        neutrinos = build_method("neutrino_weighting")
-    else:
-        neutrinos = build_method("given", neutrinos=given[events.usable])
-    return build_method("chi_square", neutrinos=neutrinos, jets=Jets("two_tagged"))
+    if network:
+        results.append(line(NETWORK, predictions, of_network, None))
+        assigned[NETWORK] = predictions
+        bottoms = events.bottoms(np.stack([predictions.positions[slot] for slot in slots], axis=1))
+        given = network_neutrinos(names, analysis, predictions)
+        pairs[NETWORK] = TopPair.reconstructed(events.events.leptons, bottoms, given)
+    for name, answer in answers.items():
+        own = {slot: answer.positions[:, k] for k, slot in enumerate(slots)}
+        assigned[name], pairs[name] = replace(predictions, positions=own), answer.pair
+        pair = answer.pair.pair
+        estimated = {} if pair is None else {"mass": mass(pair), "neutrino_pz": answer.neutrinos[:, :, 3]}
+        results.append(line(name, assigned[name], estimated, answer.milliseconds))
+    return results, assigned, pairs
 
 
 def network_neutrinos(
@@ -186,11 +235,20 @@ def _truths(names: Dilepton, analysis: Analysis, predictions: Predictions) -> tu
     """True mass and neutrinos' pz, and what the network estimates of them."""
     truths, estimates = {}, {}
     if names.mass:
-        truths["mass"], estimates["mass"] = predictions.truth[names.mass], predictions.values[names.mass]
+        truths["mass"] = predictions.truth[names.mass]
+        known = truths["mass"][np.isfinite(truths["mass"])]
+        if len(known) and np.median(known) > LARGEST_MEDIAN_MASS:
+            raise CollidekitError(
+                f"{analysis.name}: dilepton.mass: the median of the true {names.mass} is {np.median(known):,.0f}; it must be in GeV: divide it by "
+                "1000 in the target"
+            )
+        if names.mass in predictions.values:
+            estimates["mass"] = predictions.values[names.mass]
     if names.neutrinos:
         along = [list(analysis.regressions[names.neutrinos].values)[k] for k in (2, 5)]
         truths["neutrino_pz"] = np.stack([predictions.truth[name] for name in along], axis=1)
-        estimates["neutrino_pz"] = np.stack([predictions.values[name] for name in along], axis=1)
+        if along[0] in predictions.values:
+            estimates["neutrino_pz"] = np.stack([predictions.values[name] for name in along], axis=1)
     return truths, estimates
 
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from collidekit.analysis.schema import Analysis, Collection
 from collidekit.errors import CollidekitError
+from collidekit.models.constituent_layers import ConstituentLinear
 from collidekit.models.heads import ClassesHead
 from collidekit.models.heads.discriminators import discriminators
 from collidekit.models.heads.flow import FlowHead
 from collidekit.models.heads.w_mass import padded_momenta
-from collidekit.models.padded import Padded, PaddedInput
+from collidekit.models.padded import FlatLinear, Padded, PaddedInput
 from collidekit.models.tagger import Tagger
 
 
@@ -144,7 +145,15 @@ def _for_export(tagger: Tagger) -> Tagger:
         for name, child in module.named_children():
             if isinstance(child, nn.RMSNorm):
                 module._modules[name] = PlainRMSNorm(child)
+            elif type(child) in (nn.Linear, ConstituentLinear):
+                module._modules[name] = _flat(child)
     return copied
+
+
+def _flat(layer: nn.Linear) -> FlatLinear:
+    found = FlatLinear(layer.in_features, layer.out_features, layer.bias is not None).requires_grad_(False)
+    found.weight, found.bias = layer.weight, layer.bias
+    return found.eval()
 
 
 class PlainRMSNorm(nn.Module):

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.arrays import RowArrays, RowFields
+from collidekit.dataset.as_given import put_back_nan, without_bounds
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import build_rows, columns_of
@@ -17,12 +18,14 @@ AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
 
 
 def rows_of_files(
-    plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str], counts: NotFinite
+    plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str], counts: NotFinite, as_given: bool = False
 ) -> Iterator[RowArrays]:
     """Yield the selected rows of files, chunk by chunk, truth known or not.
 
-    ``skipped`` takes what is wrong with files that could not be read, ``counts`` what was NaN or infinite.
+    ``skipped`` takes what is wrong with files that could not be read, ``counts`` what was NaN or infinite. ``as_given`` leaves values as the
+    files have them: NaN stays, and nothing is clipped.
     """
+    plan = without_bounds(plan) if as_given else plan
     trees = OneTree()
     for number, path in enumerate(paths):
         start, opened = 0, False
@@ -35,8 +38,11 @@ def rows_of_files(
                 trees.add(path, reader.tree)
                 for start in range(0, reader.rows, CHUNK):
                     chunk = reader.read(columns, start, min(start + CHUNK, reader.rows))
-                    rows = build_rows(plan, chunk, path, number, start, keep_all=True)
-                    counts.add(rows.replaced, rows.lost)
+                    places: dict[str, Any] | None = {} if as_given else None
+                    rows = build_rows(plan, chunk, path, number, start, keep_all=True, places=places)
+                    counts.add({} if as_given else rows.replaced, rows.lost)
+                    if places:
+                        put_back_nan(rows.arrays, places, plan)
                     if len(rows.arrays):
                         yield rows.arrays
         except CollidekitError as error:

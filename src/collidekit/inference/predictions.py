@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
-from collidekit.files import remove_abandoned, replacing
+from collidekit.inference.column_file import write_columns
 from collidekit.inference.uncertainties import Uncertainty
-from collidekit.sealed import as_written, check_seal, seal
+from collidekit.sealed import as_written, check_seal
 from collidekit.shown import counted, html_table
 
 Array = np.ndarray[Any, Any]
@@ -195,21 +195,7 @@ class Predictions:
 
     def write(self, path: Path) -> Path:
         """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
-        if path.suffix not in (".parquet", ".root"):
-            raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix!r}")
-        columns = self.columns()
-        remove_abandoned(path)
-        with replacing(path) as temporary:
-            if path.suffix == ".root":
-                import uproot
-
-                with uproot.recreate(temporary) as file:
-                    file.mktree("predictions", {name: values.dtype for name, values in columns.items()})
-                    file["predictions"].extend(columns)
-            else:
-                table = pa.table(columns).replace_schema_metadata({"collidekit": json.dumps(seal(self._metadata()))})
-                pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-        return path
+        return write_columns(path, self.columns(), "predictions", self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         names = self._names()

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
+from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear, scale_and_shift
 from collidekit.models.edge_means import edge_means
 from collidekit.models.layers import whole_blocks
 from collidekit.models.neighbours import Graph, PaddedNeighbours
+from collidekit.models.padded import flat_linear
 
 
 class EdgeConv(nn.Module):
@@ -42,12 +43,13 @@ class EdgeConv(nn.Module):
 
     def padded(self, values: Tensor, neighbours: PaddedNeighbours) -> Tensor:
         """Constituents of a block (N, L, F) -> (N, L, size)."""
-        centre, difference = self.layers[0].weight.chunk(2, dim=1)  # type: ignore[operator]
-        own = nn.functional.linear(values, centre - difference)
-        edges = own[:, :, None] + neighbours.take(nn.functional.linear(values, difference))  # (N, L, k, C)
-        edges = torch.relu(self.norms[0](edges))
-        for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
-            edges = torch.relu(norm(layer(edges)))
+        folded = [(layer.weight, *scale_and_shift(norm)) for layer, norm in zip(self.layers, self.norms, strict=True)]  # type: ignore[arg-type]
+        weight, scale, shift = folded[0]
+        centre, difference = (weight * scale[:, None]).chunk(2, dim=1)
+        own = flat_linear(values, centre - difference, shift)
+        edges = torch.relu(own[:, :, None] + neighbours.take(flat_linear(values, difference)))  # (N, L, k, C)
+        for weight, scale, shift in folded[1:]:
+            edges = torch.relu(flat_linear(edges, weight * scale[:, None], shift))
         return torch.relu(self.shortcut(values) + neighbours.mean(edges))
 
 

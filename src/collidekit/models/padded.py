@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from attrs import evolve, frozen
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @frozen
@@ -76,6 +76,32 @@ AnyInput = Any
 def _longer(mask: Tensor, slots: int) -> Tensor:
     """A mask with empty slots at the end; padding is of numbers, since runtimes cannot pad truth values."""
     return F.pad(mask.to(torch.int32), (0, slots)) > 0
+
+
+def flat_linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.linear`` of values (N, ..., F), as one product of two matrices, to which runtimes add the bias in the same pass."""
+    sizes = list(values.shape[:-1])
+    rows = sizes[0]
+    for size in sizes[1:]:
+        rows = rows * size
+    found = F.linear(values.reshape(rows, values.shape[-1]), weight, bias)
+    return found.reshape(*sizes, weight.shape[0])
+
+
+class FlatLinear(nn.Linear):
+    """``nn.Linear`` by ``flat_linear``."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return flat_linear(values, self.weight, self.bias) if values.dim() > 2 else super().forward(values)
+
+
+HIDDEN = -1e4
+"""What is added to scores of attention for constituents that do not exist: finite, so that a row of nothing else gives no NaN."""
+
+
+def hidden(bias: Tensor, mask: Tensor) -> Tensor:
+    """A bias (N, heads, L, L) of attention after which nobody looks at what does not exist, by ``mask (N, L)``."""
+    return bias + ((1 - mask.to(bias.dtype)) * HIDDEN)[:, None, None]
 
 
 NOTHING = -1e9

@@ -10,6 +10,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from collidekit.models.constituent_layers import BatchNorm
+from collidekit.models.padded import flat_linear
 from collidekit.models.workspace import Workspace
 from collidekit.ranks.group import current
 
@@ -45,7 +46,7 @@ class PairEmbedding(nn.Module):
     def padded(self, features: Tensor) -> Tensor:
         """Features (N, L, L, F) -> (N, heads, L, L), by running means and variances."""
         for weight, bias in self._folded():
-            features = F.gelu(F.linear(features, weight, bias))
+            features = F.gelu(flat_linear(features, weight, bias))
         return features.permute(0, 3, 1, 2)
 
     def _plain(self, features: Tensor) -> Tensor:

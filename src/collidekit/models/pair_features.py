@@ -29,20 +29,26 @@ def pair_features(momenta: Tensor, i: Tensor, j: Tensor) -> Tensor:
 
 
 def padded_pair_features(one: Tensor, two: Tensor) -> Tensor:
-    """The features (N, L, M, 4) of ``pair_features`` of all pairs of particles of two blocks (N, L, 4) and (N, M, 4).
+    """The features (N, L, M, 4) of ``pair_features`` of all pairs of particles of two blocks (N, L, 4) and (N, M, 4)."""
+    return pair_features_of(one[:, :, None], two[:, None])
+
+
+def pair_features_of(one: Tensor, two: Tensor) -> Tensor:
+    """The features (..., 4) of ``pair_features`` of particles with momenta (..., 4), whose shapes spread.
 
     It is made of operations that a graph can hold: runtimes have no arctangent in double precision, so the difference in azimuth
-    comes from cross and dot product in double precision, and only the arctangent of their ratio has the precision of the result.
+    comes from cross and dot product in double precision, and only the arctangent of their ratio and the logarithms have the precision
+    of the result.
     """
     wanted = torch.promote_types(one.dtype, torch.float32)
-    a, b = _precise(one)[:, :, None], _precise(two)[:, None]  # (N, L, 1, 4), (N, 1, M, 4)
+    a, b = _precise(one), _precise(two)
     softer = torch.minimum(_pt(a), _pt(b))
     distance = ((_rapidity(a) - _rapidity(b)).square() + _between(a, b, wanted).square()).clamp(min=SQUARE).sqrt()
     fraction = softer / (_pt(a) + _pt(b)).clamp(min=EPSILON)
     total = a + b
     mass = total[..., 3].square() - total[..., :3].square().sum(dim=-1)
     found = torch.stack([softer * distance, fraction, distance, mass], dim=-1)
-    return found.clamp(min=EPSILON).log().to(wanted)
+    return found.clamp(min=EPSILON).to(wanted).log()
 
 
 def _precise(momenta: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.layers import build_activation, mlp
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
-from collidekit.models.padded import Padded, PaddedInput, apart, masked_softmax, side_by_side
-from collidekit.models.pair_features import FEATURES, padded_pair_features, pair_features
+from collidekit.models.padded import Padded, PaddedInput, apart, flat_linear, hidden, masked_softmax, side_by_side
+from collidekit.models.pair_features import FEATURES, pair_features, pair_features_of
 from collidekit.models.particle_attention import attend_padded
 from collidekit.models.sets import Sets, leading, spread_leading
 
@@ -104,9 +104,9 @@ class PairTransformer(Network):
             for name, entry in entries.items()
         ]
         x, mask = side_by_side(list(entries.values()), embedded)
-        bias = self.pairs.padded(torch.cat([entry.momenta for entry in entries.values()], dim=1))
+        bias = hidden(self.pairs.padded(torch.cat([entry.momenta for entry in entries.values()], dim=1)), mask)
         for block in self.blocks:
-            x = block.padded(x, bias, mask)  # type: ignore[operator]
+            x = block.padded(x, bias)  # type: ignore[operator]
         x = self.norm(x)
         weights = masked_softmax(self.gate(x), mask[..., None], dim=1)
         row = torch.cat([(weights * x).sum(dim=1), *flat], dim=1)
@@ -181,14 +181,32 @@ class PairBias(nn.Module):
         return spread.view(-1, n, length, length).masked_fill(~mask[:, None], NOTHING)
 
     def padded(self, momenta: Tensor) -> Tensor:
-        """The bias (N, heads, L, L) for each two constituents of momenta (N, L, 4), 0 for one with itself."""
-        given = padded_pair_features(momenta, momenta)
-        scaled = (given - given.new_tensor(CENTRE)) / given.new_tensor(WIDTH)
-        bias = self.output(self.activation(self.hidden(scaled))).permute(0, 3, 1, 2)
-        place = torch.ones_like(momenta[..., 0]).cumsum(dim=1)
-        other = (place[:, :, None] != place[:, None]).to(bias.dtype)
-        found: Tensor = bias * other[:, None]
-        return found
+        """The bias (N, heads, L, L) for each two constituents of momenta (N, L, 4), 0 for one with itself.
+
+        It is worked out for each constituent with itself and with the L / 2 that follow it in a circle, which are all pairs, and spread from
+        there.
+        """
+        length = momenta.shape[1]
+        number = length // 2 + 1
+        place = torch.arange(length, device=momenta.device)
+        later = (place[:, None] + torch.arange(number, device=momenta.device)) % length
+        others = momenta.index_select(1, later.flatten()).reshape(momenta.shape[0], length, number, 4)
+        given = pair_features_of(momenta[:, :, None], others)
+        weight = self.hidden.weight / given.new_tensor(WIDTH)
+        scaled = flat_linear(given, weight, self.hidden.bias - weight @ given.new_tensor(CENTRE))
+        bias = flat_linear(self.activation(scaled), self.output.weight, self.output.bias)  # (N, L, number, heads)
+        rows = bias.reshape(momenta.shape[0], length * number, self.output.out_features)
+        with_zero = torch.cat(
+            [rows, torch.zeros_like(momenta[:, :1, :1]).expand(-1, 1, self.output.out_features)], dim=1
+        )
+        behind = (place - place[:, None] + length) % length  # how far the second one of a pair is behind the first one
+        first = place[:, None] * number + behind
+        second = place * number + length - behind
+        pair = torch.where(behind == 0, length * number, torch.where(behind < number, first, second))
+        spread = with_zero.index_select(1, pair.flatten()).reshape(
+            momenta.shape[0], length, length, self.output.out_features
+        )
+        return spread.permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=512)
@@ -236,13 +254,10 @@ class Block(nn.Module):
         x = x + self.dropout(self.mix(self._attention(self.norm_attention(x), bias)))
         return x + self.dropout(self.outer(F.silu(self.inner(self.norm_feed_forward(x)))))  # type: ignore[no-any-return]
 
-    def padded(self, x: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
-        """Constituents (N, L, width), bias (N, heads, L, L) and which exist (N, L) -> (N, L, width)."""
-        x = x + self.mix(
-            attend_padded(
-                self.queries_keys_values(self.norm_attention(x)), bias, mask, self.heads, self.mix.out_features
-            )
-        )
+    def padded(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Constituents (N, L, width) and a bias (N, heads, L, L), as of ``hidden`` -> (N, L, width)."""
+        projected = self.queries_keys_values(self.norm_attention(x))
+        x = x + self.mix(attend_padded(projected, bias, self.heads, self.mix.out_features))
         found: Tensor = x + self.outer(F.silu(self.inner(self.norm_feed_forward(x))))
         return found
 

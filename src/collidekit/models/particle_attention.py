@@ -9,7 +9,6 @@ from attrs import frozen
 from torch import Tensor
 
 from collidekit.models.packing import Block
-from collidekit.models.padded import masked_softmax
 from collidekit.models.random_bits import Drop
 
 
@@ -67,11 +66,11 @@ def attend(projected: Tensor, blocks: Sequence[Heads], biases: Sequence[Tensor],
     return _Attend.apply(projected, blocks, drop, *biases)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def attend_padded(projected: Tensor, bias: Tensor, mask: Tensor, heads: int, width: int) -> Tensor:
-    """``attend`` for blocks: queries, keys, values (N, L, 3 width) and bias (N, heads, L, L) -> (N, L, width); ``mask (N, L)`` of the keys."""
+def attend_padded(projected: Tensor, bias: Tensor, heads: int, width: int) -> Tensor:
+    """``attend`` for blocks: queries, keys, values (N, L, 3 width) and a bias (N, heads, L, L), as of ``hidden`` -> (N, L, width)."""
     apart = projected.view(projected.shape[0], projected.shape[1], 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     q, k, v = apart[0], apart[1], apart[2]  # (N, heads, L, width / heads)
-    weights = masked_softmax(q @ k.transpose(2, 3) * (width // heads) ** -0.5 + bias, mask[:, None, None], dim=3)
+    weights = (q @ k.transpose(2, 3) * (width // heads) ** -0.5 + bias).softmax(dim=3)
     return (weights @ v).transpose(1, 2).reshape(projected.shape[0], projected.shape[1], width)
 
 

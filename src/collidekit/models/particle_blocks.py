@@ -79,10 +79,10 @@ class ParticleBlock(TransformerBlock):
         )
         return _add(x * self.residual_scale, fed, drop)
 
-    def padded(self, x: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
-        """Particles (N, L, E), a bias (N, heads, L, L) for each pair, and which exist (N, L) -> (N, L, E)."""
+    def padded(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Particles (N, L, E) and a bias (N, heads, L, L), as of ``hidden``, for each pair -> (N, L, E)."""
         projected = self.queries_keys_values(self.norm_attention(x))
-        return self._add_padded(x, attend_padded(projected, bias, mask, self.heads, self.mix.out_features))
+        return self._add_padded(x, attend_padded(projected, bias, self.heads, self.mix.out_features))
 
 
 @frozen

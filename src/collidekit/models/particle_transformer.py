@@ -15,7 +15,7 @@ from collidekit.models.layers import whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Inputs, Network
 from collidekit.models.packing import pack, pairs
-from collidekit.models.padded import Padded, PaddedInput, apart, side_by_side
+from collidekit.models.padded import Padded, PaddedInput, apart, hidden, side_by_side
 from collidekit.models.pair_embedding import PairEmbedding
 from collidekit.models.pair_features import FEATURES, padded_pair_features, pair_features
 from collidekit.models.particle_attention import Heads, spread
@@ -115,9 +115,9 @@ class ParticleTransformer(Network):
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
         embedded = [self.embeddings[name].padded(entry.values) for name, entry in entries.items()]  # type: ignore[operator]
         x, mask = side_by_side(list(entries.values()), embedded)
-        bias = self._padded_pairs(entries)
+        bias = hidden(self._padded_pairs(entries), mask)
         for particles in self._blocks():
-            x = particles.padded(x, bias, mask)
+            x = particles.padded(x, bias)
         token = self.class_token.expand(x.shape[0], -1)
         for block in self._class_blocks():
             token = block.padded(token, x, mask)

@@ -10,7 +10,7 @@ from collidekit.errors import CollidekitError
 from collidekit.reconstruction.four_momenta import Floats, mass_squared, pt
 
 LARGEST_MEDIAN_PT = 5000.0
-"""GeV. Leptons of a higher median transverse momentum are given in MeV."""
+"""GeV. Leptons, jets and missing momentum of a higher median are given in MeV."""
 MASS_TOLERANCE = 1e-6
 """A squared mass above -MASS_TOLERANCE E^2 is zero within the precision of files."""
 
@@ -26,7 +26,7 @@ class Status(IntEnum):
     """No neutrino can give the assumed masses of top and W with these leptons and jets."""
     TOO_FEW_JETS = 4
     NOT_FINITE = 5
-    """NaN or infinity in a lepton, a jet or the missing transverse momentum, or no ellipse: a lepton along its jet, no momentum."""
+    """NaN or infinity in a lepton, a jet or the missing transverse momentum; a lepton without momentum or along its jet."""
     NOT_CONVERGED = 6
     """A fit stopped before its maximum; its last values are the answer."""
 
@@ -69,13 +69,15 @@ class DileptonEvents:
             if found != shape:
                 expected = f"{shape} to agree with the mask {self.mask.shape}" if count >= 0 else "(N, J) for the mask"
                 raise CollidekitError(f"events: {name} has the shape {found}, expected {expected}")
-        momenta = pt(self.leptons).ravel()
-        momenta = momenta[np.isfinite(momenta)]
-        if len(momenta) and np.median(momenta) > LARGEST_MEDIAN_PT:
-            raise CollidekitError(
-                f"events: the median transverse momentum of leptons is {np.median(momenta):,.0f}; "
-                "momenta must be in GeV: divide those in MeV by 1000"
-            )
+        for what, momenta in (
+            ("leptons", pt(self.leptons)), ("jets", pt(self.jets)[self.mask]), ("missing momentum", np.hypot(*self.met.T))
+        ):  # fmt: skip
+            found = momenta[np.isfinite(momenta)]
+            if len(found) and np.median(found) > LARGEST_MEDIAN_PT:
+                raise CollidekitError(
+                    f"events: the median transverse momentum of {what} is {np.median(found):,.0f}; momenta must be in GeV: divide those in "
+                    "MeV by 1000"
+                )
 
     def __len__(self) -> int:
         return len(self.mask)
@@ -88,9 +90,9 @@ class DileptonEvents:
         return part
 
     def finite(self) -> NDArray[np.bool_]:
-        """Return ``(N,)``: True where leptons, jets and missing momentum are finite numbers."""
+        """Return ``(N,)``: True where leptons, jets and missing momentum are finite numbers, and the leptons have a momentum."""
         jets = np.isfinite(self.jets).all(axis=-1) | ~self.mask
-        leptons = np.isfinite(self.leptons).all(axis=(1, 2))
+        leptons = np.isfinite(self.leptons).all(axis=(1, 2)) & (pt(self.leptons) > 0).all(axis=1)
         return np.asarray(leptons & np.isfinite(self.met).all(axis=1) & jets.all(axis=1))
 
     def status(self) -> NDArray[np.int8]:
@@ -101,8 +103,8 @@ class DileptonEvents:
     def problems(self) -> dict[str, int]:
         """Return how many events have each kind of doubtful input; one event may have several.
 
-        Only events with too few jets or with numbers that are not finite get no answer. Jets of negative squared mass
-        are used as massless.
+        Only events with too few jets, with numbers that are not finite, or with a lepton without transverse momentum get no answer.
+        Jets of negative squared mass are used as massless, jets without transverse momentum are not used.
         """
         with np.errstate(invalid="ignore"):
             squared = mass_squared(self.jets) / np.where(self.jets[..., 0] == 0, 1, self.jets[..., 0]) ** 2
@@ -112,8 +114,8 @@ class DileptonEvents:
                 "not finite": ~self.finite(),
                 "jet of negative mass": (real & (squared < -MASS_TOLERANCE)).any(axis=1),
                 "massless jet": (real & (np.abs(squared) <= MASS_TOLERANCE)).any(axis=1),
-                "vanishing momentum": (pt(self.leptons) == 0).any(axis=1)
-                | (self.mask & (pt(self.jets) == 0)).any(axis=1),
+                "lepton without momentum": (pt(self.leptons) == 0).any(axis=1),
+                "jet without momentum": (self.mask & (pt(self.jets) == 0)).any(axis=1),
                 "no missing momentum": (self.met == 0).all(axis=1),
             }
         return {name: int(rows.sum()) for name, rows in found.items()}

@@ -12,8 +12,18 @@ from collidekit.reconstruction.four_momenta import Floats, pt
 JetRule = Literal["all", "tagged", "two_tagged"]
 
 
+def check_rule(rule: str, threshold: float | None) -> None:
+    """Raise CollidekitError for a rule that does not exist, and for a threshold that is missing or has no meaning."""
+    if rule not in get_args(JetRule):
+        raise CollidekitError(
+            f"jets: no rule {rule!r}{did_you_mean(rule, get_args(JetRule))}; known are {', '.join(get_args(JetRule))}"
+        )
+    if (rule == "tagged") != (threshold is not None):
+        raise CollidekitError(f"jets: the rule {rule!r} needs {'a' if rule == 'tagged' else 'no'} threshold")
+
+
 def allowed_jets(events: DileptonEvents, rule: JetRule, threshold: float | None = None) -> NDArray[np.bool_]:
-    """Return ``(N, J)``: True for jets that may be a b jet.
+    """Return ``(N, J)``: True for jets that may be a b jet. A jet without transverse momentum may never be one.
 
     * ``all``: every jet.
     * ``tagged``: jets with a b tag of at least ``threshold``. Where fewer than two are, those without a tag and of the highest
@@ -21,21 +31,17 @@ def allowed_jets(events: DileptonEvents, rule: JetRule, threshold: float | None 
     * ``two_tagged``: the two jets of highest b tag; of equal tags the one of higher transverse momentum. A b tag of NaN counts
       as the lowest.
     """
-    if rule not in get_args(JetRule):
-        raise CollidekitError(
-            f"jets: no rule {rule!r}{did_you_mean(rule, get_args(JetRule))}; known are {', '.join(get_args(JetRule))}"
-        )
-    if (rule == "tagged") != (threshold is not None):
-        raise CollidekitError(f"jets: the rule {rule!r} needs {'a' if rule == 'tagged' else 'no'} threshold")
-    if rule == "all" or not events.mask.size:
-        return events.mask
+    check_rule(rule, threshold)
     momentum = pt(events.jets)
     with np.errstate(invalid="ignore"):
+        mask = events.mask & (momentum > 0)
+        if rule == "all" or not mask.size:
+            return mask
         tag = np.where(np.isnan(events.btag), -np.inf, events.btag)
         if rule == "two_tagged":
-            return _highest(tag, momentum, events.mask, 2)
-        tagged = events.mask & (tag >= threshold)
-    filled = _highest(tagged.astype(np.float64), momentum, events.mask, 2)
+            return _highest(tag, momentum, mask, 2)
+        tagged = mask & (tag >= threshold)
+    filled = _highest(tagged.astype(np.float64), momentum, mask, 2)
     return np.where((tagged.sum(axis=1) < 2)[:, None], filled, tagged)
 
 

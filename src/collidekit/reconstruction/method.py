@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from collidekit.reconstruction.events import DileptonEvents, Reconstruction, Status, join
 from collidekit.reconstruction.four_momenta import Floats
-from collidekit.reconstruction.jet_selection import JetRule, allowed_jets
+from collidekit.reconstruction.jet_selection import JetRule, allowed_jets, check_rule
 
 
 class Method(Protocol):
@@ -25,6 +25,9 @@ class Jets:
 
     rule: JetRule = "two_tagged"
     threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        check_rule(self.rule, self.threshold)
 
     def allowed(self, events: DileptonEvents) -> NDArray[np.bool_]:
         """Return ``(N, J)``: no jets at all of events that no method can use."""

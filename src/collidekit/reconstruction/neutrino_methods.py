@@ -103,6 +103,15 @@ class NeutrinoWeighting:
     chunk: int = 512
     """Pairs of jets at once."""
 
+    def __post_init__(self) -> None:
+        if not (
+            self.points >= 2 and 0 < self.largest_eta < np.inf and all(0 < each < np.inf for each in self.resolution)
+        ):
+            raise CollidekitError(
+                f"neutrino weighting: needs two points or more, and positive numbers for largest_eta and resolution, not {self.points}, "
+                f"{self.largest_eta} and {list(self.resolution)}"
+            )
+
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
         """Return the best pairing and neutrinos of each event."""
         grid = eta_grid(self.points, self.largest_eta)
@@ -137,6 +146,8 @@ class SmearedEllipse:
     """Pairs of jets at once, each with all its smeared events."""
 
     def __post_init__(self) -> None:
+        if self.smearings < 1:
+            raise CollidekitError(f"smearing: needs at least one smeared event, not {self.smearings}")
         if self.seeds_from not in ("kinematics", "event"):
             raise CollidekitError(f"smearing: seeds_from must be 'kinematics' or 'event', got {self.seeds_from!r}")
 

@@ -1,24 +1,23 @@
 """ReconstructionTask: predictions and the classical methods of dileptonic top pairs, on the same events."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import law
 import numpy as np
-import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.assignment import EVENT, assignment_in_bins
+from collidekit.evaluation.dilepton.doubts import doubts
 from collidekit.evaluation.dilepton.evaluate import Part, evaluate_dilepton, unknown_truths
 from collidekit.evaluation.dilepton.events import dilepton_events
+from collidekit.evaluation.dilepton.read import rows_as_given
 from collidekit.evaluation.dilepton.sample import make_sample
 from collidekit.evaluation.dilepton.truth import check_truth, read_truth
 from collidekit.evaluation.plots import plot_assignment
@@ -29,12 +28,12 @@ from collidekit.evaluation.reconstruction import (
     check_methods,
     measure_methods,
     network_neutrinos,
+    run_methods,
 )
 from collidekit.evaluation.report.report import Block, Pictures, Section, Text
 from collidekit.evaluation.report.report import Table as Cells
 from collidekit.evaluation.sheet import Sheet
 from collidekit.inference.predict import predict
-from collidekit.inference.predictions import Array
 from collidekit.plain_text import literal
 from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.base import AnalysisTask
@@ -69,7 +68,7 @@ class ReconstructionTask(PredictionTask):
             raise CollidekitError(
                 f"{self.config}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
             )
-        check_methods([str(name) for name in self.methods], self.analysis.dilepton.given)
+        check_methods([str(name) for name in self.methods], self.analysis.dilepton)
         check_truth(self.plan, self.test_files)
 
     def make(self) -> None:
@@ -77,12 +76,14 @@ class ReconstructionTask(PredictionTask):
         predictions = self.predictions()
         rows = np.stack([predictions.event["file"], predictions.event["row"]], axis=1)
         dataset = self._dataset()
-        events = dilepton_events(self.analysis, _in_order(dataset, rows))
+        events = dilepton_events(self.analysis, rows_as_given(self.plan, dataset.manifest.files, rows))
         neutrinos = network_neutrinos(self.analysis.dilepton, self.analysis, predictions, truth=True)
         truth = read_truth(self.plan, dataset.manifest.files, rows, neutrinos)
-        results, answers, pairs = measure_methods(
-            self.analysis, predictions, events, [str(name) for name in self.methods], truth.given
-        )
+        answers = run_methods(
+            self.analysis.dilepton, events, [str(name) for name in self.methods],
+            network_neutrinos(self.analysis.dilepton, self.analysis, predictions), truth.given,
+        )  # fmt: skip
+        results, assigned, pairs = measure_methods(self.analysis, predictions, events, answers)
         cost = self._network_cost(dataset)
         if cost:
             results[0] = replace(results[0], milliseconds=cost[1])
@@ -91,32 +92,26 @@ class ReconstructionTask(PredictionTask):
         pictures = []
         for variable in predictions.spectators:
             found, edges = {}, np.zeros(0)
-            for name, own in answers.items():
+            for name, own in assigned.items():
                 edges, each = assignment_in_bins(own, target, variable)
                 found[name] = each[EVENT]
             stem = self.folder / f"methods_{variable}"
             plot_assignment(stem, edges, found, self.analysis.label(variable), self.title)
             pictures.append(f"{stem.name}.png")
-        sample = make_sample(target, answers, pairs, events, truth, self.analysis.dilepton.mass_bins)
+        sample = make_sample(target, assigned, pairs, events, truth, self.analysis.dilepton.mass_bins)
         parts = evaluate_dilepton(self.folder, sample, self.title)
-        unusable, unknown = int((~events.usable).sum()), unknown_truths(sample)
+        unknown = unknown_truths(sample)
         content = {
-            "results": [line.as_dict() for line in results], "pictures": pictures, "unusable": unusable, "unknown_truth": unknown,
-            "parts": [part.as_dict() for part in parts], "parameters": cost and cost[0],
+            "results": [line.as_dict() for line in results], "pictures": pictures, "unusable": int((~events.usable).sum()), "unknown_truth": unknown,
+            "parts": [part.as_dict() for part in parts], "parameters": cost and cost[0], "problems": events.problems(),
+            "statuses": {name: answer.counts() for name, answer in answers.items()},
         }  # fmt: skip
         write_sealed(self.folder / "methods.json", content)
         Console().print(method_table(results, self.title))
-        if unusable:
-            self.say(
-                f"[yellow]{unusable:,} of {len(predictions):,} events do not have two leptons of opposite charge[/yellow]"
-            )
+        for note in doubts(events, target):
+            self.say(f"[yellow]{note}[/yellow]")
         if unknown:
             self.say(f"[yellow]in {unknown:,} of {len(predictions):,} events the true tops are not known[/yellow]")
-        if events.wrong_partner:
-            self.say(
-                f"[yellow]in {events.wrong_partner:,} of {len(predictions):,} events the partner of {next(iter(target.parents))} is not the "
-                "positive lepton; order the leptons by charge[/yellow]"
-            )
         self.say(f"Methods: {literal(self.folder / 'methods.json')}")
         self.write_provenance()
 
@@ -157,6 +152,8 @@ class ReconstructionTask(PredictionTask):
             parts = [Part.read(entry) for entry in content.get("parts", ())]  # an earlier version wrote none
             parameters = content.get("parameters")
         note = f"{NOTE} The network has {int(parameters):,} parameters." if parameters else NOTE
+        if counted := [f"{int(number):,} {what}" for what, number in content.get("problems", {}).items() if number]:
+            note += f" Doubtful events: {', '.join(counted)}."
         cells = Cells(HEADER, tuple(line.cells() for line in self.read()), note)
         blocks: list[Block] = [cells, *([Pictures(pictures)] if pictures else [])]
         for part in parts:
@@ -172,21 +169,6 @@ def _cells(sheet: Sheet) -> Cells:
         f" The other {len(sheet.rows) - len(rows)} rows are in {sheet.name}.tex." if len(rows) < len(sheet.rows) else ""
     )
     return Cells(sheet.header, rows, sheet.caption + more, sheet.names)
-
-
-def _in_order(dataset: Dataset, rows: Array) -> Iterator[Batch]:
-    """The rows (N, 2) of a dataset, number of the file and entry, which stand in its order."""
-    wanted, position = {tuple(row) for row in rows.tolist()}, 0
-    for batch in Loader(dataset, 4096):
-        source = batch.source.tolist()
-        index = [i for i, place in enumerate(source) if tuple(place) in wanted]
-        if index:
-            if [source[i] for i in index] != rows[position : position + len(index)].tolist():
-                raise CollidekitError(f"{dataset.manifest.folder}: its rows are in another order than the predictions")
-            position += len(index)
-            yield batch.take(torch.tensor(index))
-    if position != len(rows):
-        raise CollidekitError(f"{dataset.manifest.folder}: does not hold all rows of the predictions")
 
 
 SHOWN = (0, 1, 3, 5, 6)

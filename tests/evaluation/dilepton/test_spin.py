@@ -78,14 +78,16 @@ def test_a_response_by_hand_with_negative_weights() -> None:
 
 
 def test_the_truth_as_a_method_is_corrected_to_itself() -> None:
-    for one in measure_closure(spin_sample(TRUTH)):
+    found = [one for one in measure_closure(spin_sample(TRUTH)) if np.isfinite(one.corrected)]
+    assert {("D", "all"), ("D", "threshold"), ("c_han", "all")} <= {(one.observable, one.region) for one in found}
+    for one in found:
         assert one.slope == pytest.approx(1, abs=1e-9)
         assert one.corrected == pytest.approx(one.truth, abs=1e-9)
         assert one.pull == 0
 
 
 def test_a_diluted_method_is_corrected_to_the_injected_d_within_its_error() -> None:
-    found = [one for one in measure_closure(spin_sample(diluted(0.5))) if one.region == "all"]
+    found = [one for one in measure_closure(spin_sample(diluted(0.5))) if (one.observable, one.region) == ("D", "all")]
     assert [one.correlation for one in found] == list(INJECTED)
     for one, d in zip(found, (0, -0.5, -1), strict=True):
         assert one.slope == pytest.approx(0.5, abs=0.06)
@@ -93,6 +95,23 @@ def test_a_diluted_method_is_corrected_to_the_injected_d_within_its_error() -> N
         assert one.corrected == pytest.approx(one.truth, abs=3 * one.difference_error)
         assert 0.02 < one.difference_error < 0.15
         assert abs(one.pull) < 3
+
+
+def test_bins_of_the_mass_and_c_han_are_corrected_too() -> None:
+    found = measure_closure(spin_sample(diluted(0.3)))
+    regions = {(one.observable, one.region) for one in found}
+    texts = [line.mass_bin for line in measure_spin(spin_sample(TRUTH)) if line.method == OF_TRUTH]
+    assert regions == {
+        (kind, region) for kind in ("D", "c_han") for region in ("all", "threshold", *dict.fromkeys(texts[2:]))
+    } - {(kind, texts[1]) for kind in ("D", "c_han")}
+    assert TRUTH.directions is not None
+    han = TRUTH.directions.c_han
+    odd = spin_sample(TRUTH).odd
+    for one in found:
+        if one.observable == "c_han" and one.region == "all":
+            weight = INJECTED[one.correlation][odd]
+            assert one.truth == pytest.approx(np.average(han[odd], weights=weight))
+            assert np.isnan(one.pull) or abs(one.pull) < 4
 
 
 def test_pulls_of_many_samples_have_a_width_of_one() -> None:
@@ -109,7 +128,11 @@ def test_pulls_of_many_samples_have_a_width_of_one() -> None:
 
         weights = {name: factor[rows] for name, factor in INJECTED.items()}
         small = sample(cut(truth), {"toy": cut(method)}, spin_weights=weights)
-        pulls += [one.pull for one in measure_closure(small) if (one.region, one.correlation) == ("all", "half")]
+        pulls += [
+            one.pull
+            for one in measure_closure(small)
+            if (one.observable, one.region, one.correlation) == ("D", "all", "half")
+        ]
     known = np.array(pulls)[np.isfinite(pulls)]
     assert len(known) > 15
     assert 0.6 < np.std(known) < 1.5
@@ -119,7 +142,7 @@ def test_pulls_of_many_samples_have_a_width_of_one() -> None:
 def test_halves_that_are_not_there_and_methods_that_know_nothing_are_not_corrected() -> None:
     even = measure_closure(spin_sample(diluted(0.5), odd=np.zeros(COUNT, dtype=bool)))
     assert all(np.isnan(one.corrected) and np.isnan(one.pull) for one in even)
-    blind = [one for one in measure_closure(spin_sample(diluted(1.0))) if one.region == "all"]
+    blind = [one for one in measure_closure(spin_sample(diluted(1.0))) if (one.observable, one.region) == ("D", "all")]
     assert abs(blind[0].slope) < 0.15
     assert all(np.isnan(one.corrected) for one in blind)
     assert all(np.isfinite(one.raw) for one in blind)

@@ -1,6 +1,6 @@
 """Closure of the spin correlation: correct the D of a method with the response of other events, and compare with the injected D.
 
-The response is a straight line, D of the method = a + b D of the truth. It is fitted to the injected correlations, unweighted, in
+The same is done for <c_han>. The response is a straight line, D of the method = a + b D of the truth. It is fitted to the injected correlations, unweighted, in
 the events of even number, and inverted in those of odd number: corrected D = (D - a) / b. It is compared with the truth of the same
 odd events. The halves are not exchanged: in the mean of both directions the fluctuations of each half would cancel, since
 each enters once as response and once as measurement, and the comparison would show nothing. Errors are standard deviations over
@@ -20,16 +20,20 @@ from collidekit.evaluation.rows import Bools, Floats
 LEAST_SLOPE = 3.0
 """A line whose slope is less than so many errors from 0 cannot be inverted."""
 LEAST_DIFFERENCE = 0.05
-"""Injected D must differ by at least this much to measure a slope."""
+"""Injected D, or <c_han>, must differ by at least this much to measure a slope."""
+FACTORS = {"D": -3.0, "c_han": 1.0}
+"""What the mean of the cosine of each observable, c_hel and c_han, is multiplied by."""
 INCLUSIVE, THRESHOLD = "all", "threshold"
 
 
 @dataclass(frozen=True)
 class Closure:
-    """One method and one injected correlation; NaN where nothing can be corrected."""
+    """One observable, region, method and injected correlation; NaN where nothing can be corrected."""
 
+    observable: str
+    """``D`` or ``c_han``."""
     region: str
-    """``all``, or ``threshold``: the first bin of m(tt), of true m(tt) for the truth and of the method's own for the method."""
+    """``all``, or a bin of m(tt), of true m(tt) for the truth and of the method's own for the method; the first one is ``threshold``."""
     method: str
     correlation: str
     truth: float
@@ -55,7 +59,7 @@ class Closure:
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """D of truth, method and correction (K,) in the odd events for K correlations, and the slope of the even ones."""
+    """D, or <c_han>, of truth, method and correction (K,) in the odd events for K correlations, and the slope of the even ones."""
 
     truth: Floats
     raw: Floats
@@ -64,27 +68,36 @@ class _Measured:
 
 
 def measure_closure(sample: Sample) -> list[Closure]:
-    """Return the closure of each method, region and correlation; nothing without at least two injected correlations."""
+    """Return the closure of each observable, region, method and correlation; nothing without at least two injected correlations."""
     true = cosines(sample, sample.truth)
     if true is None or len(sample.spin_weights) < 2:
         return []
     found = []
-    for region in (INCLUSIVE, THRESHOLD):
-        for name, pair in sample.methods.items():
-            if (own := cosines(sample, pair)) is not None:
-                found += _of_method(sample, region, name, true, own)
+    answers = {name: own for name, pair in sample.methods.items() if (own := cosines(sample, pair)) is not None}
+    regions = {INCLUSIVE: None, THRESHOLD: 0, **{text: k for k, text in enumerate(true.bins) if k}}
+    for observable in FACTORS:
+        for region, number in regions.items():
+            for name, own in answers.items():
+                found += [
+                    Closure(observable, region, name, kind, *numbers)
+                    for kind, numbers in _of_method(sample, observable, number, true, own).items()
+                ]
     return found
 
 
-def _of_method(sample: Sample, region: str, name: str, true: Cosines, own: Cosines) -> list[Closure]:
-    number = None if region == INCLUSIVE else 0
+def _of_method(
+    sample: Sample, observable: str, number: int | None, true: Cosines, own: Cosines
+) -> dict[str, list[float]]:
+    """Return the numbers of ``Closure``, in their order, for each correlation, in a bin of m(tt) or in all."""
     in_truth, in_method = true.chosen(number), own.chosen(number)
     weights = correlations(sample)
-    columns = _columns(np.stack(list(weights.values()), axis=1), true.c_hel, in_truth, own.c_hel, in_method)
+    cosine = [each.c_hel if observable == "D" else each.c_han for each in (true, own)]
+    columns = _columns(np.stack(list(weights.values()), axis=1), cosine[0], in_truth, cosine[1], in_method)
+    factor = FACTORS[observable]
     halves = np.stack([~sample.odd, sample.odd]).astype(np.float64)
-    central = _measure(_sums(columns, halves))
+    central = _measure(_sums(columns, halves), factor)
     counts = poisson_weights(len(columns), REPLICATES, seed=0)
-    replicates = [_measure(_sums(columns, halves * drawn)) for drawn in counts]
+    replicates = [_measure(_sums(columns, halves * drawn), factor) for drawn in counts]
 
     def error(key: str) -> Floats:
         return np.asarray(np.std([getattr(one, key) for one in replicates], axis=0, ddof=1))
@@ -97,11 +110,11 @@ def _of_method(sample: Sample, region: str, name: str, true: Cosines, own: Cosin
         corrected = [np.full(len(weights), np.nan)] * 3
     slope = [np.full(len(weights), value) for value in (central.slope, error("slope"))]
     numbers = np.stack([central.truth, error("truth"), central.raw, error("raw"), *slope, *corrected], axis=1)
-    return [Closure(region, name, kind, *map(float, row)) for kind, row in zip(weights, numbers, strict=True)]
+    return {kind: [float(value) for value in row] for kind, row in zip(weights, numbers, strict=True)}
 
 
 def _columns(weights: Floats, true: Floats, in_truth: Bools, own: Floats, in_method: Bools) -> Floats:
-    """Return for each event (N, 4 K) weight and weight times c_hel in the region of the truth, then in the region of the method."""
+    """Return for each event (N, 4 K) weight and weight times the cosine in the region of the truth, then in the region of the method."""
     parts = []
     for cosine, chosen in ((true, in_truth), (own, in_method)):
         kept = np.where(chosen[:, None], weights, 0.0)
@@ -114,10 +127,10 @@ def _sums(columns: Floats, counts: Floats) -> Floats:
     return (counts @ columns).reshape(2, 4, -1)
 
 
-def _measure(sums: Floats) -> _Measured:
-    """D of truth and method from the sums (2, 4, K), and what the line of the even events makes of the odd ones."""
+def _measure(sums: Floats, factor: float) -> _Measured:
+    """The observable of truth and method from the sums (2, 4, K), and what the line of the even events makes of the odd ones."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        truth, raw = -3 * sums[:, 1] / sums[:, 0], -3 * sums[:, 3] / sums[:, 2]  # (2, K)
+        truth, raw = factor * sums[:, 1] / sums[:, 0], factor * sums[:, 3] / sums[:, 2]  # (2, K)
         slope, start = _line(truth[0], raw[0])
         return _Measured(truth[1], raw[1], slope, (raw[1] - start) / slope)
 

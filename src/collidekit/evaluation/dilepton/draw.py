@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from collidekit.evaluation.dilepton.accuracy import purity_in_bins
-from collidekit.evaluation.dilepton.closure import INCLUSIVE, Closure
+from collidekit.evaluation.dilepton.closure import INCLUSIVE, THRESHOLD, Closure
 from collidekit.evaluation.dilepton.complementarity import Overlap
 from collidekit.evaluation.dilepton.resolution import Resolution
 from collidekit.evaluation.dilepton.response import Response
@@ -111,9 +111,9 @@ def draw_spin(folder: Path, sample: Sample, found: Sequence[SpinLine], note: str
 def draw_closure(folder: Path, found: Sequence[Closure], threshold: float, note: str) -> list[Path]:
     """Injected, raw and corrected D, for all events and in the threshold region."""
     stems = []
-    for region in dict.fromkeys(one.region for one in found):
+    for region in (INCLUSIVE, THRESHOLD):
         where = "all events" if region == INCLUSIVE else f"{MASS} < {threshold:g} GeV"
         stem = folder / f"spin_closure_{region}"
-        plot_closure(stem, [one for one in found if one.region == region], f"{note}, {where}")
+        plot_closure(stem, [one for one in found if (one.observable, one.region) == ("D", region)], f"{note}, {where}")
         stems.append(stem)
     return stems

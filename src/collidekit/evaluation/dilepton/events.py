@@ -29,6 +29,15 @@ class Dileptons:
     """Which rows (N,) have an odd event number; of several numbers, an odd exclusive or of them."""
     wrong_partner: int
     """Events in which the partner of the first parent is the negative lepton, or that of the second the positive one."""
+    odd_charges: int
+    """Events with a lepton whose charge is neither 1 nor -1."""
+
+    def problems(self) -> dict[str, int]:
+        """Return how many of all events have each kind of doubtful input; what comes after the leptons is counted among usable events."""
+        return {
+            "without two leptons of opposite charge": int((~self.usable).sum()),
+            **self.events[self.usable].problems(),
+        }
 
     def bottoms(self, positions: Array) -> Array:
         """Return four-momenta (N, 2, 4) of the jets with these positions in the file (N, 2), NaN where there is none."""
@@ -61,11 +70,12 @@ def dilepton_events(analysis: Analysis, batches: Iterable[Batch]) -> Dileptons:
     entry = _collection(batch, jet_name)
     assert entry.targets is not None
     places = entry.padded(entry.targets, MOST_LEPTONS).numpy()
+    odd_charges = int((leptons_there[:, :2] & (np.abs(charge) != 1)).any(axis=1).sum())
     wrong = _wrong_partner(target, names.leptons, charge) & usable
     numbers = [values.numpy().astype(np.int64) for values in batch.event.values()] or [batch.source[:, 1].numpy()]
     odd = np.bitwise_xor.reduce(numbers, axis=0) % 2 == 1
     return Dileptons(
-        events, usable, places[:, :, analysis.target_columns(jet_name).index(PLACE)], odd, int(wrong.sum())
+        events, usable, places[:, :, analysis.target_columns(jet_name).index(PLACE)], odd, int(wrong.sum()), odd_charges
     )
 
 

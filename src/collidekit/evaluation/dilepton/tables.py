@@ -7,7 +7,7 @@ from typing import Any
 
 from collidekit.evaluation.binomial import Efficiency
 from collidekit.evaluation.dilepton.accuracy import Accuracy
-from collidekit.evaluation.dilepton.closure import Closure
+from collidekit.evaluation.dilepton.closure import INCLUSIVE, THRESHOLD, Closure
 from collidekit.evaluation.dilepton.complementarity import Overlap
 from collidekit.evaluation.dilepton.resolution import COMMON, OWN, QUANTITIES, Resolution
 from collidekit.evaluation.dilepton.response import Response
@@ -169,12 +169,14 @@ def closure_sheet(found: Sequence[Closure], threshold: float) -> Sheet:
             f"{one.pull:+.1f}" if isfinite(one.pull) else NOTHING,
         )
         for one in found
+        if one.observable == "D" and one.region in (INCLUSIVE, THRESHOLD)
     )  # fmt: skip
     caption = (
         f"Closure of D. Region threshold: m(tt̄) below {threshold:g} GeV, the true one for the injected D, that of the method for the raw "
         "one. The response D raw = a + slope × D injected is fitted to all correlations in the events of even number and inverted in those "
         "of odd number, of which all other numbers are. Errors: bootstrap of events and response. Pull: corrected minus injected over the "
-        "error of the difference. No correction where the slope is less than three errors from 0."
+        "error of the difference. No correction where the slope is less than three errors from 0. "
+        "The other bins of m(tt̄), and c_han, are in spin_closure.csv."
     )
     return Sheet("spin_closure", header, rows, caption, 3)
 
@@ -182,7 +184,7 @@ def closure_sheet(found: Sequence[Closure], threshold: float) -> Sheet:
 def write_closure(folder: Path, found: Sequence[Closure]) -> Path:
     """Write ``spin_closure.csv``."""
     names = (
-        "region", "method", "correlation", "truth", "truth_error", "raw", "raw_error", "slope", "slope_error", "corrected",
+        "observable", "region", "method", "correlation", "truth", "truth_error", "raw", "raw_error", "slope", "slope_error", "corrected",
         "corrected_error", "difference_error", "pull",
     )  # fmt: skip
     return write_csv(folder / "spin_closure.csv", names, [[getattr(one, name) for name in names] for one in found])

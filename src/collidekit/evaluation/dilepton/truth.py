@@ -28,21 +28,32 @@ class Truth:
     """Neutrinos (N, 2, 4) of other tools, by name; NaN where there are none."""
 
 
-def check_truth(plan: Plan, files: Sequence[str]) -> None:
-    """Raise CollidekitError where one of the files does not hold the branches that ``dilepton`` names."""
-    used = plan.under("dilepton")
+KEYS = ("truth", "given", "spin_weights")
+"""Of ``dilepton``, whose expressions are read from the files."""
+
+
+def check_truth(plan: Plan, files: Sequence[str], keys: Sequence[str] = KEYS) -> None:
+    """Raise CollidekitError where one of the files does not hold the branches that keys of ``dilepton`` name."""
+    used = [expression for key in keys for expression in plan.under("dilepton", key)]
     for path in files if used and not plan.analysis.processor else ():
         with open_file(path, plan.analysis.source) as reader:
             plan.columns_of_expressions(used, reader.columns, reader.path)
 
 
-def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats | None = None) -> Truth:
+def read_truth(
+    plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats | None = None, keys: Sequence[str] = KEYS
+) -> Truth:
     """Return the truth of rows (N, 2), number of the file and entry in it; ``neutrinos (N, 2, 4)`` are taken as they are.
+
+    ``keys`` of ``dilepton`` are read, and no others.
 
     Raises CollidekitError for a branch that is not there, where momenta are given in MeV, and where a factor is not finite
     or the factors of a correlation do not have a positive sum.
     """
-    used = {place: plan[place] for place in plan.expressions if place[0] == "dilepton"}
+    used = {place: plan[place] for place in plan.expressions if place[0] == "dilepton" and place[1] in keys}
+    if neutrinos is not None:
+        pt = np.hypot(neutrinos[:, 0, 1], neutrinos[:, 0, 2])
+        _check_unit(pt, plan.analysis.name, "the target of dilepton.neutrinos")
     if not used:
         return Truth(TopPair(neutrinos=neutrinos), {}, {})
     values = {place: np.full(len(rows), np.nan) for place in used}
@@ -54,7 +65,18 @@ def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats 
     for name in dict.fromkeys(str(place[2]) for place in used if place[1] == "truth"):
         columns = [values["dilepton", "truth", name, i] for i in range(4)]
         momenta[name] = from_pt_eta_phi_mass(*(np.where(np.isfinite(column), column, np.nan) for column in columns))
-        _check_unit(columns[0], used["dilepton", "truth", name, 0].where, f"dilepton.truth.{name}")
+        for column, part in ((columns[0], 0), (columns[3], 3)):
+            _check_unit(
+                column,
+                used["dilepton", "truth", name, part].where,
+                f"dilepton.truth.{name}",
+                "mass" if part else "transverse momentum",
+            )
+        if (largest := float(np.abs(columns[2]).max(initial=0.0, where=np.isfinite(columns[2])))) > 2 * np.pi + 1e-3:
+            raise CollidekitError(
+                f"{used['dilepton', 'truth', name, 2].where}: dilepton.truth.{name}: an azimuth is {largest:g}; angles are in radians: multiply "
+                "degrees by pi / 180"
+            )
     given = {}
     for name in dict.fromkeys(str(place[2]) for place in used if place[1] == "given"):
         found = np.stack([values["dilepton", "given", name, i] for i in range(6)], axis=1).reshape(-1, 2, 3)
@@ -83,11 +105,11 @@ def read_truth(plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats 
     return Truth(TopPair(tops, ws, neutrinos, leptons), weights, given)
 
 
-def _check_unit(pt: Floats, where: str, key: str) -> None:
-    """Raise CollidekitError where transverse momenta (N,) are too large for GeV."""
+def _check_unit(pt: Floats, where: str, key: str, what: str = "transverse momentum") -> None:
+    """Raise CollidekitError where transverse momenta, or masses, (N,) are too large for GeV."""
     if len(known := pt[np.isfinite(pt)]) and np.median(known) > LARGEST_MEDIAN_PT:
         raise CollidekitError(
-            f"{where}: {key}: the median transverse momentum is {np.median(known):,.0f}; it must be in GeV: divide momenta and masses "
+            f"{where}: {key}: the median {what} is {np.median(known):,.0f}; it must be in GeV: divide momenta and masses "
             "in MeV by 1000"
         )
 
