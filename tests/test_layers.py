@@ -11,7 +11,7 @@ LAYERS = (
     ("inference",), ("evaluation",), ("search",), ("runtime",), ("bundle", "export"), ("batch",), ("tasks",), ("cli",),
 )  # fmt: skip
 """From the lowest to the highest; what stands together may use each other."""
-ASIDE = {"outputs", "simulation", "starter"}
+ASIDE = {"outputs", "simulation", "starter", "stores"}
 """Beside the chain from files to results."""
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 

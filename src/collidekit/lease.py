@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from collidekit.errors import CollidekitError
+from collidekit.files import one_at_a_time
 from collidekit.progress import notice
 
 RENEWED = 20.0
@@ -29,7 +30,8 @@ LOST_LEASE = 75
 """Exit code of a process whose lease is in other hands."""
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user, or the number of one without a name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -53,12 +55,33 @@ def began_at(process: int) -> str:
         return ""
 
 
+_held: set[Path] = set()
+"""Locks that this process holds."""
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[bool]:
+    """Hold a lock file and the lease beside it; yields whether another process was waited for.
+
+    Within the block the same process may take them again, which does nothing.
+    """
+    if lock in _held:
+        yield False
+        return
+    with one_at_a_time(lock) as waited, leased(lock.with_suffix(".lease")) as waited_too:
+        _held.add(lock)
+        try:
+            yield waited or waited_too
+        finally:
+            _held.remove(lock)
+
+
 @contextmanager
 def leased(path: Path, dead: float = DEAD, renewed: float = RENEWED) -> Iterator[bool]:
     """Hold the lease at a path; yields whether another holder was waited for."""
     own = {
         "id": uuid4().hex, "host": socket.gethostname(), "machine": machine_name(), "pid": os.getpid(), "born": began_at(os.getpid()),
-        "user": _user(), "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("COLLIDEKIT_JOB_ID", ""), "beat": 0,
+        "user": user_name(), "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("COLLIDEKIT_JOB_ID", ""), "beat": 0,
     }  # fmt: skip
     waited = _take(path, own, dead)
     ended = threading.Event()

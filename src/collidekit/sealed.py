@@ -51,7 +51,7 @@ def read_sealed(path: Path, remedy: str = AGAIN, always: bool = False) -> dict[s
     return check_seal(path, content, remedy)
 
 
-def check_seal(path: Path, content: dict[str, Any], remedy: str) -> dict[str, Any]:
+def check_seal(path: Path | str, content: dict[str, Any], remedy: str) -> dict[str, Any]:
     """Return a content without its checksum, which must be right where there is one."""
     if _KEY in content and content[_KEY] != text_checksum(content):
         raise _damaged(path, "its content does not have the checksum that was written with it", remedy)
@@ -64,7 +64,7 @@ def read_as(kind: type[Kind], content: Any) -> Kind:
 
 
 @contextmanager
-def as_written(path: Path, remedy: str = AGAIN) -> Iterator[None]:
+def as_written(path: Path | str, remedy: str = AGAIN) -> Iterator[None]:
     """Within the block a file of our own is used: what is missing in it or is of another kind is one clear error."""
     try:
         yield
@@ -75,5 +75,5 @@ def as_written(path: Path, remedy: str = AGAIN) -> Iterator[None]:
         raise _damaged(path, f"{type(error).__name__}: {said}", remedy) from None
 
 
-def _damaged(path: Path, what: str, remedy: str) -> CollidekitError:
+def _damaged(path: Path | str, what: str, remedy: str) -> CollidekitError:
     return CollidekitError(f"{path}: is damaged or was changed by hand ({what}); {remedy}")

@@ -29,9 +29,12 @@ def missing() -> str:
 
 
 class Server:
-    """Serves ``folder/data``. The folder and those above it must be open to other users."""
+    """Serves ``folder/data``, which clients may write to if it is ``writable``.
 
-    def __init__(self, folder: Path) -> None:
+    The folder and those above it must be open to other users.
+    """
+
+    def __init__(self, folder: Path, writable: bool = False) -> None:
         self.data, self._folder, self._process = folder / "data", folder, None
         self._as = []
         for part in (folder, self.data, folder / "admin", folder / "log"):
@@ -40,7 +43,7 @@ class Server:
         if os.getuid() == 0:  # xrootd does not run as root
             user = next(name for name in ("xrootd", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
             self._as = ["-R", user]
-            for part in (folder, folder / "admin", folder / "log"):
+            for part in (folder, folder / "admin", folder / "log", *([self.data] if writable else [])):
                 shutil.chown(part, user)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]

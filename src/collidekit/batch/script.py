@@ -8,7 +8,7 @@ from shlex import join, quote
 from collidekit.batch.job import Attempt, Job
 from collidekit.batch.site import Environment, Resources, Site
 
-PASSED = ("COLLIDEKIT_OUTPUT", "COLLIDEKIT_TRUST_CODE", "PYTHONPATH")
+PASSED = ("COLLIDEKIT_OUTPUT", "COLLIDEKIT_STORE", "COLLIDEKIT_TRUST_CODE", "PYTHONPATH")
 """Environment variables of the sender that jobs get."""
 
 
@@ -43,8 +43,9 @@ def _exports(site: Site, resources: Resources) -> list[str]:
     own_python = site.environment.kind in ("this", "venv")
     names = [name for name in PASSED if name in os.environ and (own_python or name != "PYTHONPATH")]
     values = {name: os.environ[name] for name in names}
-    if "COLLIDEKIT_OUTPUT" in values:
-        values["COLLIDEKIT_OUTPUT"] = str(Path(values["COLLIDEKIT_OUTPUT"]).expanduser().absolute())
+    for name, value in values.items():
+        if name in ("COLLIDEKIT_OUTPUT", "COLLIDEKIT_STORE") and "://" not in value:
+            values[name] = str(Path(value).expanduser().absolute())
     values |= {"OMP_NUM_THREADS": str(resources.cores), "PYTHONUNBUFFERED": "1"}
     if site.credentials.voms and site.system == "slurm":
         values["X509_USER_PROXY"] = voms_proxy()

@@ -110,6 +110,21 @@ Output = Annotated[
 """Also after the verb, where people look for it."""
 
 
+def _store(named: str | None) -> str | None:
+    """For all that follows, also in worker processes and jobs."""
+    if named is not None:
+        os.environ["COLLIDEKIT_STORE"] = named
+    return named
+
+
+Store = Annotated[
+    str | None,
+    panel(WORK, "--store", help="Where complete outputs are kept: a URL root://, s3:// or file://, or a file with a store for each "
+          "task.", metavar="STORE", callback=_store),
+]  # fmt: skip
+"""For verbs that make outputs; see docs/stores.md."""
+
+
 def _trust(trusted: bool) -> bool:
     """For all that follows, also in worker processes."""
     if trusted:

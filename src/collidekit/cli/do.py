@@ -5,7 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from collidekit.cli.app import BATCH, DATA, DO, ENSEMBLE, TRAINING, WORK, Analysis, Output, TrustCode, panel, verb
+from collidekit.cli.app import (
+    BATCH,
+    DATA,
+    DO,
+    ENSEMBLE,
+    TRAINING,
+    WORK,
+    Analysis,
+    Output,
+    Store,
+    TrustCode,
+    panel,
+    verb,
+)
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
@@ -15,6 +28,7 @@ def demo(
     sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     output: Output = None,
+    store: Store = None,
 ) -> None:
     """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
 
@@ -124,6 +138,7 @@ def run(
     dry_run: Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")] = False,
     trust_code: TrustCode = False,
     output: Output = None,
+    store: Store = None,
 ) -> None:  # fmt: skip
     """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
 

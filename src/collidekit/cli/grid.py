@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from collidekit.cli.app import DATA, DO, TRAINING, WORK, Analysis, Output, panel, verb
+from collidekit.cli.app import DATA, DO, TRAINING, WORK, Analysis, Output, Store, panel, verb
 
 
 @verb(DO)
@@ -29,6 +29,7 @@ def grid(
     yes: Annotated[bool, panel(WORK, "--yes", "-y", help="Train more than 1000 points.")] = False,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     output: Output = None,
+    store: Store = None,
 ) -> None:  # fmt: skip
     """Train at each point of a grid of settings, and compare the points on the validation rows.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, JUDGE, WORK, Output, TrustCode, verb
+from collidekit.cli.app import DATA, JUDGE, WORK, Output, Store, TrustCode, verb
 from collidekit.plain_text import literal
 
 Checkpoint = Annotated[
@@ -175,6 +175,7 @@ def significance(
     threads: Threads = None,
     trust_code: TrustCode = False,
     output: Output = None,
+    store: Store = None,
 ) -> None:  # fmt: skip
     """Compare ways of learning by the significance of the signal: relegation beside a tuned threshold, over seeds.
 

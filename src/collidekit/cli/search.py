@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from collidekit.cli.app import DATA, DO, TRAINING, WORK, Analysis, Output, panel, verb
+from collidekit.cli.app import DATA, DO, TRAINING, WORK, Analysis, Output, Store, panel, verb
 
 
 @verb(DO)
@@ -60,6 +60,7 @@ def search(
                           min=1, max=1024)
     ] = None,
     output: Output = None,
+    store: Store = None,
 ) -> None:  # fmt: skip
     """Search for good settings: draw them from a space, train, and compare on the validation rows.
 

@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,19 +17,23 @@ import luigi
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
-from collidekit.files import one_at_a_time
-from collidekit.lease import leased
+from collidekit.lease import alone
 from collidekit.names import name_problem
 from collidekit.plain_text import literal
 from collidekit.provenance import provenance
 from collidekit.sealed import read_sealed, write_sealed
 from collidekit.shipped import find_analysis, load_plan
+from collidekit.stores.output import StoredOutput, check_writable
+from collidekit.stores.settings import store_of
 from collidekit.tasks.differences import differences
 from collidekit.tasks.log import writing_to
 from collidekit.tasks.parameters import checked, refuse_empty, refuse_unused_prefixes
 from collidekit.tasks.removal import remove_outputs
+from collidekit.tasks.target import OutputTarget
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
+_URL = re.compile(r"\w[\w.+-]+:/")
+"""Also of one that is a path by now, which has lost a slash."""
 
 
 class _OneLine(logging.Filter):
@@ -54,8 +60,14 @@ logging.getLogger("luigi-interface").addFilter(_OneLine())
 
 
 def results_folder() -> Path:
-    """Where outputs go: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
-    return Path(os.environ.get("COLLIDEKIT_OUTPUT") or "results").expanduser().absolute()
+    """Where outputs are made: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
+    named = os.environ.get("COLLIDEKIT_OUTPUT") or "results"
+    if _URL.match(named):
+        raise CollidekitError(
+            f"--output: {named} is no folder of this machine; give the folder where outputs are made with --output, and the URL where "
+            "they are kept with --store"
+        )
+    return Path(named).expanduser().absolute()
 
 
 class AnalysisTask(law.Task):  # type: ignore[misc]
@@ -69,6 +81,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     made = False
     """Whether this process has made the output."""
+    _works = False
 
     exclude_index = True
     task_namespace = ""
@@ -114,11 +127,17 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         if law.parser.root_task() is self:
             refuse_empty(self)
             refuse_unused_prefixes(self)
-        return bool(super().complete()) or not self._looked
+        return (bool(super().complete()) and self.enough()) or not self._looked
+
+    def enough(self) -> bool:
+        """Return whether an output that is there holds all that is asked for."""
+        return True
 
     @cached_property
     def _looked(self) -> bool:
         """True, after a look at this task and at those that it needs."""
+        if store := store_of(self.get_task_family()):
+            check_writable(store)
         self.look_first()
         for needed in luigi.task.flatten(self.requires()):  # type: ignore[no-untyped-call]
             needed.complete()
@@ -134,18 +153,40 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def run(self) -> None:
         """Make the output unless another process does: then wait for that one and take what it made."""
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
-        with writing_to(log), one_at_a_time(self.lock) as waited, leased(self.lock.with_suffix(".lease")) as waited_too:
-            if (waited or waited_too) and self.complete():
+        with writing_to(log), alone(self.lock) as waited:
+            if waited and self.complete():
                 self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
                 return
-            if other := differences(self.folder, self.identity()):
-                self.say(f"[dim]{literal(other)}[/dim]")
-            for leftover in filter(
-                Path.is_file, self.folder.glob(".*.part*")
-            ):  # of a process that was killed: none is here now
-                leftover.unlink()
-            self.make()
-            self.made = True
+            if self.stored:
+                self.stored.fetch()
+            with self._at_work():
+                if not (self.stored and self._is_here() and self.enough()):
+                    self._make_alone()
+            if self.stored:
+                self.say(f"[dim]{literal(self.stored.send())}[/dim]")
+
+    def _make_alone(self) -> None:
+        if other := differences(self.place, self.identity()):
+            self.say(f"[dim]{literal(other)}[/dim]")
+        for leftover in filter(
+            Path.is_file, self.place.glob(".*.part*")
+        ):  # of a process that was killed: none is here now
+            leftover.unlink()
+        self.make()
+        self.made = True
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Within the block the folder is the one here, whatever a store holds."""
+        self._works = True
+        try:
+            yield
+        finally:
+            self._works = False
+
+    def _is_here(self) -> bool:
+        """Return whether the folder here holds every file of the output."""
+        return all(Path(target.abspath).exists() for target in luigi.task.flatten(self.output()))  # type: ignore[no-untyped-call]
 
     def versions_in_path(self) -> list[str]:
         """The version names that stand in the path."""
@@ -157,8 +198,16 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         text = json.dumps({"task": type(self).__name__, **self.hashed()}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
-    @cached_property
+    @property
     def folder(self) -> Path:
+        """The folder of the output; an output that is in a store is fetched when its folder is first asked for."""
+        if self.stored and not self._works:
+            self.stored.fetch()
+        return self.place
+
+    @cached_property
+    def place(self) -> Path:
+        """The folder of the output, whether or not the output is there."""
         for name in (self.analysis.name, *self.versions_in_path()):
             if problem := name_problem(name):
                 raise CollidekitError(f"{self.config}: {name!r} {problem}: it cannot be the name of a folder")
@@ -167,14 +216,20 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     @property
     def lock(self) -> Path:
         """The file that says that the output is being made."""
-        return self.folder.with_name(f".{self.folder.name}.lock")
+        return self.place.with_name(f".{self.place.name}.lock")
+
+    @cached_property
+    def stored(self) -> StoredOutput | None:
+        """The output in its store; None where outputs of this task stay in the results folder."""
+        store = store_of(self.get_task_family())
+        return StoredOutput(store, self.place, results_folder(), self.lock) if store else None
 
     def _remove_output(self, args: Any) -> bool:
         """Of law's ``--remove-output``."""
         return remove_outputs(self, *args)
 
     def target(self, name: str) -> law.LocalFileTarget:
-        return law.LocalFileTarget(str(self.folder / name))
+        return OutputTarget.of(self.place / name, name, self.stored)
 
     def say(self, text: str) -> None:
         from rich.console import Console

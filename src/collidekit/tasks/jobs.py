@@ -42,7 +42,8 @@ def jobs_of(root: AnalysisTask, site: Site) -> list[Job]:
         if family == "DatasetConstructorTask" and task.coffea_worker == 1 and task.executor == "futures":
             others["coffea_worker"] = cores
         command = ("-m", "collidekit.tasks.work", *words_of(task, **others))
-        jobs[name] = Job(name, kind, command, task.folder, needs)
+        stored = task.stored
+        jobs[name] = Job(name, kind, command, task.place, needs, (lambda: stored.complete) if stored else None)
         return (name,)
 
     visit(root)

@@ -28,28 +28,42 @@ def remove_outputs(task: "AnalysisTask", depth: Any = 0, mode: str = "i", run: A
     for other, needed, _ in task.walk_deps(max_depth=most, order="pre"):
         if families and multi_match(other.task_family, families, mode=any):
             needed.clear()
-        if isinstance(other, law.WrapperTask) or other.folder in seen:
+        if isinstance(other, law.WrapperTask) or other.place in seen:
             continue
-        seen.add(other.folder)
-        if not other.folder.exists():
-            other.say(f"absent: {other.folder}")
+        seen.add(other.place)
+        places = _places(other)
+        if not places:
+            other.say(f"absent: {other.place}")
         elif mode == "d":
-            other.say(f"would be removed: {other.folder}")
-        elif mode == "a" or typer.confirm(f"remove {other.folder}?"):
+            other.say(f"would be removed: {places}")
+        elif mode == "a" or typer.confirm(f"remove {places}?"):
             _remove(other)
     return bool(flag_to_bool(run))
 
 
+def _places(task: "AnalysisTask") -> str:
+    """Where the output is: in the results folder, in a store, or both; empty where it is nowhere."""
+    here = [str(task.place)] if task.place.exists() else []
+    return " and ".join([*here, task.stored.url] if task.stored and task.stored.complete else here)
+
+
 def _remove(task: "AnalysisTask") -> None:
+    with one_at_a_time(Path(task.lock)):
+        if task.stored and task.stored.remove():
+            task.say(f"removed: {task.stored.url}")
+        if task.place.exists():
+            _remove_here(task)
+
+
+def _remove_here(task: "AnalysisTask") -> None:
     from collidekit.tasks.base import results_folder
 
     results = results_folder()
-    place = task.folder.relative_to(results)
-    if task.folder.resolve() != results.resolve() / place or not task.folder.is_dir():
-        raise CollidekitError(f"{task.folder}: lies behind a link, so it is not removed; remove it where it is")
-    with one_at_a_time(Path(task.lock)):
-        try:
-            remove_folder(task.folder, results)
-        except OSError as error:
-            raise CollidekitError(f"{task.folder}: cannot be removed ({error.strerror or error})") from error
-    task.say(f"removed: {task.folder}")
+    place = task.place.relative_to(results)
+    if task.place.resolve() != results.resolve() / place or not task.place.is_dir():
+        raise CollidekitError(f"{task.place}: lies behind a link, so it is not removed; remove it where it is")
+    try:
+        remove_folder(task.place, results)
+    except OSError as error:
+        raise CollidekitError(f"{task.place}: cannot be removed ({error.strerror or error})") from error
+    task.say(f"removed: {task.place}")

@@ -183,9 +183,9 @@ class SearchTask(TrainingParameters):
         names = {"search": "search.json", "csv": "trials.csv", "page": "search.html", "best": "best.yaml"}
         return {key: self.target(name) for key, name in names.items()} | {"run": self.target("run.json")}
 
-    def complete(self) -> bool:
-        """Return whether the output is there and holds as many trials as are asked for."""
-        return bool(super().complete()) and self._finished() >= self.search_plan.trials
+    def enough(self) -> bool:
+        """Return whether the output holds as many trials as are asked for."""
+        return self._finished() >= self.search_plan.trials
 
     def _finished(self) -> int:
         path = self.folder / "search.json"

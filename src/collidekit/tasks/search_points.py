@@ -74,13 +74,12 @@ def train_and_measure(training: TrainingTask, seed: int, report: Any, shown: boo
     """Train, or take what is trained already; ``report`` gets the epochs in both cases."""
     run_with_requirements(training.requires()["dataset"])
     if not training.complete():
-        training.after_epoch, training.shown = report, shown
+        training.after_epoch, training.shown, training.keep_epochs = report, shown, False
         try:
             run_with_requirements(training)
         finally:
-            training.after_epoch, training.shown = None, True
-            for checkpoint in training.folder.glob("model_*.pt"):  # last.pt is enough to go on
-                checkpoint.unlink(missing_ok=True)
+            training.after_epoch, training.shown, training.keep_epochs = None, True, True
+            training.remove_epochs()  # also of one that was ended early
     rows = _history(training.folder)
     report(rows)
     return _measure(training, seed, rows)

@@ -166,6 +166,8 @@ class TrainingTask(TrainingParameters):
     """Gets the rows of all epochs so far after each epoch; an error of it ends the training, which can go on later."""
     shown = True
     """True if a line is printed for each epoch."""
+    keep_epochs = True
+    """False if the checkpoints of single epochs are removed at the end; ``last.pt`` is enough to go on."""
     _device = "cpu"
     _ranks = 1
 
@@ -262,7 +264,14 @@ class TrainingTask(TrainingParameters):
                     self._calibrate(dataset)
 
             training.run(finish, self.after_epoch)
+        if not self.keep_epochs:
+            self.remove_epochs()
         self.write_provenance()
+
+    def remove_epochs(self) -> None:
+        """Remove the checkpoints of single epochs."""
+        for checkpoint in self.place.glob("model_*.pt"):
+            checkpoint.unlink(missing_ok=True)
 
     def ran_with(self) -> dict[str, Any]:
         """Sums are rounded in another order with other threads or on another device."""
