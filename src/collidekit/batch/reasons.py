@@ -63,7 +63,7 @@ def explain(queue: QueueState, completed: Mapping[str, Any], log: str, memory: i
         return Reason.MEMORY, f"out of memory: {used}"
     if found := _NO_DISK.search(log):
         return Reason.DISK, f"no space on the disk: {found[0]}"
-    if completed.get("told") == "walltime":
+    if completed.get("told") == "walltime" and queue.reason not in (Reason.PREEMPTED, Reason.CANCELLED, Reason.NODE):
         return Reason.WALLTIME, "the walltime came to its end; the state is saved"
     if queue.reason is not None and queue.reason != Reason.PROGRAM:
         return queue.reason, queue.words
