@@ -13,7 +13,7 @@ from collidekit.tasks import grid as grid_module
 from collidekit.tasks.base import run_with_requirements
 from collidekit.tasks.command_job import without_batch_options
 from collidekit.tasks.grid import GridTask, run_grid_as_jobs
-from collidekit.tasks.jobs import jobs_of
+from collidekit.tasks.jobs import jobs_of, run_as_jobs
 from collidekit.tasks.pipelines import MoonsRun
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.robustness import RobustnessTask
@@ -123,3 +123,20 @@ def test_commands_that_become_one_job(words: list[str], kind: str, tmp_path: Pat
     assert f" -m collidekit {kind}\n" in done.output
     assert "request_memory = 4096MB" in done.output
     assert "acts only with --on or --site" in invoke([*words, "--dry-run"], tmp_path).output
+
+
+def test_too_little_memory_or_time_is_named_before_anything_is_sent(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "site.yaml").write_text("profile: slurm\nresources: {construction: {memory: 1 MB, cores: 16}}\n")
+    task = TrainingTask(**FILES)
+    run_as_jobs(task, None, "site.yaml", dry_run=True)
+    said = capsys.readouterr().err
+    assert "site.yaml: memory of construction: 1 MB is below the estimate of check" in said
+    assert said.count("\n") == 1
+    task.folder.mkdir(parents=True)
+    (task.folder / "history.csv").write_text("epoch,seconds\n1,90000\n")
+    run_as_jobs(task, "slurm", None, dry_run=True)
+    said = capsys.readouterr().err
+    assert "walltime of training: 12h is shorter than an epoch, which took 1d 1h" in said
+    assert "memory" not in said

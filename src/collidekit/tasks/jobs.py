@@ -1,11 +1,14 @@
 """From a task to the jobs of a batch system: one for each dataset, training and prediction, and one for all the rest."""
 
+import sys
+
 import law
 import luigi
 
 from collidekit.batch.job import Job
 from collidekit.batch.site import Site
 from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.job_estimates import doubt
 from collidekit.tasks.send import chosen_site, send
 from collidekit.tasks.work import words_of
 
@@ -18,7 +21,13 @@ KINDS = {
 
 def jobs_of(root: AnalysisTask, site: Site) -> list[Job]:
     """Return the jobs that make what is missing for a task, in an order in which each comes after what it needs."""
+    return list(_jobs_and_tasks(root, site)[0].values())
+
+
+def _jobs_and_tasks(root: AnalysisTask, site: Site) -> tuple[dict[str, Job], list[AnalysisTask]]:
+    """Return the jobs by name, and the tasks that they run."""
     jobs: dict[str, Job] = {}
+    tasks: list[AnalysisTask] = []
     wanted = luigi.task.flatten(root.requires()) if isinstance(root, law.WrapperTask) else [root]  # type: ignore[no-untyped-call]
 
     def visit(task: AnalysisTask) -> tuple[str, ...]:
@@ -36,12 +45,13 @@ def jobs_of(root: AnalysisTask, site: Site) -> list[Job]:
         kind = KINDS.get(family, "evaluation")
         command = ("-m", "collidekit.tasks.work", *words_of(task, **_for_jobs(task, site.resources_of(kind).cores)))
         done = task.complete if family == "SearchTask" else None
+        tasks.append(task)
         jobs.update({name: Job(name, kind, command, task.folder, needs, done) for name in names})
         return names
 
     for task in wanted:
         visit(task)
-    return list(jobs.values())
+    return jobs, tasks
 
 
 def _names(task: AnalysisTask) -> tuple[str, ...]:
@@ -68,4 +78,10 @@ def run_as_jobs(task: AnalysisTask, system: str | None, site_name: str | None, d
     Raises JobsFailedError where an output is not there at the end.
     """
     site = chosen_site(system, site_name, dry_run)
-    return site is None or send(jobs_of(task, site), site, dry_run)
+    if site is None:
+        return True
+    jobs, tasks = _jobs_and_tasks(task, site)
+    for one in tasks:
+        if said := doubt(one, site.resources_of(KINDS.get(one.get_task_family(), "evaluation"))):
+            print(f"{site.path}: {said}", file=sys.stderr)
+    return send(list(jobs.values()), site, dry_run)
