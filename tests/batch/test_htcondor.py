@@ -35,6 +35,9 @@ class RecordedQueue:
         self.sent.append(submit_file.read_text())
         return f"{len(self.sent)}.0"
 
+    def find(self, script: Path) -> str:
+        return ""
+
     def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
         found = {}
         for job in ids:
@@ -86,6 +89,44 @@ def test_a_batch_system_that_does_not_answer(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(RecordedQueue, "check", silent)
     with pytest.raises(CollidekitError, match=r"the batch system does not answer \(no configuration source\)"):
         manage(tmp_path, [DONE])
+
+
+def test_a_submission_without_an_answer_is_looked_for_before_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = RecordedQueue.submit
+
+    def times_out(self: RecordedQueue, script: Path, submit_file: Path | None = None) -> str:
+        submit(self, script, submit_file)
+        raise QueueUnavailable("timed out")
+
+    monkeypatch.setattr(RecordedQueue, "submit", times_out)
+    monkeypatch.setattr(RecordedQueue, "find", lambda self, script: "1.0")
+    manager, queue = manage(tmp_path, [RUNNING, DONE])
+    assert len(queue.sent) == 1
+    assert manager.jobs[0].complete
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "jobs").write_text("")
+    with pytest.raises(CollidekitError, match=r"jobs: cannot be written .*give a folder of yours with --output"):
+        manage(tmp_path, [DONE])
+
+
+def test_clocks_that_differ_are_named_and_do_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Skewed(RecordedQueue):
+        def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
+            told = {"host": "n7", "exit_code": 1, "clock_skew": 300.0}
+            for job in ids:
+                Attempt(tmp_path / "jobs" / "job" / f"attempt_{job[0]}").write("completed", told)
+            return super().states(ids)
+
+    job = Job("job", "evaluation", ("-c", "pass"), tmp_path / "out")
+    answers: list[list[dict[str, object]]] = [[{"ProcId": 0, "JobStatus": 4, "ExitCode": 1}]] * 2
+    queue = Skewed(tmp_path / "out", *answers)
+    Manager([job], load_site("htcondor"), tmp_path / "jobs", print, queue, grace=0.0, sleep=lambda _: None).run()
+    assert "the clock of n7 and that of the file server differ by 300 s" in capsys.readouterr().out
+    assert len(queue.sent) == 2
 
 
 @pytest.mark.parametrize("profile", [name for name in profiles() if load_site(name).system == "htcondor"])

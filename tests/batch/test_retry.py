@@ -80,6 +80,8 @@ def test_ends_of_slurm() -> None:
         (GONE, {"exit_code": 137, "signal": "SIGKILL", "peak_memory": 100}, "", Reason.NODE),
         (GONE, {"exit_code": 2, "told": "walltime"}, "stopped by SIGTERM", Reason.WALLTIME),
         (GONE, {"exit_code": 2, "told": "SIGTERM"}, "stopped by SIGTERM", Reason.PREEMPTED),
+        (QueueState(False, "", Reason.PREEMPTED), {"exit_code": 2, "told": "walltime"}, "", Reason.PREEMPTED),
+        (QueueState(False, "", Reason.PROGRAM), {"exit_code": 2, "told": "walltime"}, "", Reason.WALLTIME),
         (QueueState(False, "", Reason.CANCELLED), {"exit_code": 2, "told": "SIGTERM"}, "", Reason.CANCELLED),
         (QueueState(False, "", Reason.NODE), {}, "error: StepId=2.batch exceeded memory limit", Reason.MEMORY),
         (GONE, {"exit_code": 2}, "No space left on device", Reason.DISK),

@@ -40,3 +40,23 @@ def test_a_construction_says_what_ended_it(tmp_path: Path, kind: signal.Signals)
     assert f"stopped by {kind.name}; nothing is half-written, and the same command goes on where it was" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("results/**/.*.part"))
+
+
+def test_ctrl_c_under_law_is_one_line(tmp_path: Path) -> None:
+    toys.write_table(tmp_path / "train.parquet", toys.toy_table(300))
+    (tmp_path / "toy.yaml").write_text(toys.TOY)
+    command = "from collidekit.cli import app\napp(sys.argv[1:])\n"
+    law = "import collidekit.tasks.dataset\nfrom luigi.cmdline import luigi_run\nluigi_run(sys.argv[1:])\n"
+    (tmp_path / "slow.py").write_text(SLOW.format(module="construct").replace(command, law))
+    words = ["DatasetConstructorTask", "--config", "toy.yaml", "--filelist", "train.parquet", "--local-scheduler"]
+    with subprocess.Popen(
+        [sys.executable, "slow.py", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "reached\n":
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert said.splitlines()[-1].startswith("error: interrupted; nothing is half-written")
+    assert "Traceback" not in said

@@ -2,21 +2,26 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
-NODES = ("n1", "n2")
+OF_ACCOUNTING = ("mariadbd", "mariadb-install-db", "slurmdbd")
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
 
 
-def missing() -> str:
+def missing(accounting: bool = False) -> str:
     """Return why there can be no Slurm here; empty where there can."""
-    absent = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
+    programs = PROGRAMS + (OF_ACCOUNTING if accounting else ())
+    absent = [name for name in programs if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
     if absent:
-        return f"{', '.join(absent)} not installed (apt-get install slurmctld slurmd slurm-client munge)"
+        more = " slurmdbd mariadb-server" if accounting else ""
+        return f"{', '.join(absent)} not installed (apt-get install slurmctld slurmd slurm-client munge{more})"
     return "" if os.geteuid() == 0 else "the daemons of Slurm need root"
 
 
@@ -34,6 +39,9 @@ class SlurmCluster:
 
     folder: Path
     accounting: bool = False
+    control_groups: bool = False
+    nodes: tuple[str, str] = ("n1", "n2")
+    """Names; those of clusters with control groups that run at once must differ."""
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -44,14 +52,43 @@ class SlurmCluster:
         self.folder.chmod(0o755)
         self._start_munge()
         (self.folder / "slurm.conf").write_text(self._configuration())
+        if self.control_groups:
+            lines = "CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nConstrainRAMSpace=yes\nMinRAMSpace=30\n"
+            (self.folder / "cgroup.conf").write_text(lines)
         if self.accounting:
             self._start_database()
         self._daemon("slurmctld", "-D", "-i")
-        for node in NODES:
-            self._daemon("slurmd", "-D", "-N", node)
-        self.wait_for_nodes("idle", *NODES)
+        for node in self.nodes:
+            self.start_node(node)
+        self.wait_for_nodes("idle", *self.nodes)
+
+    def start_node(self, node: str) -> None:
+        self._daemon("slurmd", "-D", "-N", node)
+
+    def crash(self, node: str) -> None:
+        """Kill the daemon of a node and all that it runs, as a power cut does."""
+        jobs = self.run("squeue", "-h", "-t", "RUNNING", "-w", node, "-o", "%i").split()
+        for daemon in self.daemons:
+            if daemon.poll() is None and daemon.args[-2:] == ["-N", node]:  # type: ignore[index]
+                daemon.kill()
+                daemon.wait()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                values = (process / "environ").read_bytes().split(b"\0")
+                step = (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+            mine = f"SLURM_CONF={self.folder / 'slurm.conf'}".encode() in values
+            if mine and any(
+                f"SLURM_JOB_ID={job}".encode() in values or step.startswith(f"slurmstepd: [{job}.".encode())
+                for job in jobs
+            ):
+                os.kill(int(process.name), signal.SIGKILL)
 
     def stop(self) -> None:
+        if len(self.daemons) > 2:
+            self.run("scancel", "--user=root", check=False)
+            self._wait_until_empty()
         for daemon in reversed(self.daemons):
             daemon.terminate()
         for daemon in reversed(self.daemons):
@@ -60,6 +97,16 @@ class SlurmCluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        if self.control_groups:
+            for node in self.nodes:
+                for group in sorted(MEMORY_GROUPS.parent.glob(f"*/slurm_{node}/**/"), reverse=True):
+                    with suppress(OSError):
+                        group.rmdir()
+
+    def _wait_until_empty(self) -> None:
+        end = time.monotonic() + 15
+        while self.run("squeue", "-h", "-t", "RUNNING,COMPLETING", check=False) and time.monotonic() < end:
+            time.sleep(0.2)
 
     def run(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -132,18 +179,23 @@ class SlurmCluster:
         storage = "accounting_storage/slurmdbd" if self.accounting else "accounting_storage/none"
         nodes = "".join(
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=4000 State=UNKNOWN\n"
-            for node, port in zip(NODES, self.ports[1:3], strict=True)
+            for node, port in zip(self.nodes, self.ports[1:3], strict=True)
         )
+        groups = ("cgroup", "cgroup", "cgroup") if self.control_groups else ("linuxproc", "none", "linux")
+        killer = "" if self.control_groups else "JobAcctGatherParams=OverMemoryKill\n"
         return (
             f"ClusterName=virtual\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={self.ports[0]}\nSlurmUser=root\nSlurmdUser=root\n"
-            f"AuthType=auth/munge\nAuthInfo=socket={self.folder / 'munge/socket'}\nCredType=cred/munge\n"
+            f"AuthType=auth/munge\nAuthInfo=socket={self.folder / 'munge/socket'},cred_expire=5\nCredType=cred/munge\n"
             f"StateSaveLocation={self.folder / 'state'}\nSlurmdSpoolDir={self.folder}/spool.%n\n"
             f"SlurmctldPidFile={self.folder / 'slurmctld.pid'}\nSlurmdPidFile={self.folder}/slurmd.%n.pid\n"
-            "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nMpiDefault=none\nReturnToService=2\nSwitchType=switch/none\n"
+            f"ProctrackType=proctrack/{groups[0]}\nTaskPlugin=task/{groups[1]}\nMpiDefault=none\nReturnToService=2\nSwitchType=switch/none\n"
             "SelectType=select/cons_tres\nSelectTypeParameters=CR_Core_Memory\nSchedulerType=sched/builtin\n"
             "SchedulerParameters=sched_interval=1\nKillWait=5\nMinJobAge=300\nOverTimeLimit=0\nInactiveLimit=0\n"
-            "JobAcctGatherType=jobacct_gather/linux\nJobAcctGatherFrequency=1\nJobAcctGatherParams=OverMemoryKill\n"
+            f"JobAcctGatherType=jobacct_gather/{groups[2]}\nJobAcctGatherFrequency=1\n{killer}"
             f"AccountingStorageType={storage}\nAccountingStorageHost=localhost\nAccountingStoragePort={self.ports[3]}\n"
-            f"SlurmctldTimeout=30\nSlurmdTimeout=30\n{nodes}"
-            "PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP\n"
+            f"AccountingStoragePass={self.folder / 'munge/socket'}\n"
+            f"SlurmctldTimeout=30\nSlurmdTimeout=10\n{nodes}"
+            "PreemptType=preempt/partition_prio\nPreemptMode=CANCEL\n"
+            "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=3\n"
+            "PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2\n"
         )

@@ -47,6 +47,7 @@ def roc(**parameters: Any) -> ROCCurveTask:
         {"track_files": True},
         {"track_online": True},
         {"verbose": True},
+        {"workflow": "slurm"},
     ],
     ids=lambda parameters: list(parameters)[-1],
 )
@@ -69,6 +70,7 @@ def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
         "track_files",
         "track_online",
         "verbose",
+        "workflow",
         *OF_FINE_TUNING,
         *OF_FILES,
     }

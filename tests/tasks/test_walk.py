@@ -38,7 +38,7 @@ MERIT = "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal]
 NUMBERS = "targets: {numbers: {values: {twice: jet_mass * 2}, unit: GeV}}\n"
 
 HOW_THE_WORK_IS_DONE = {
-    "verbose": "what is printed", "coffea_worker": "the same shards", "executor": "the same shards",
+    "verbose": "what is printed", "workflow": "where the work is done", "coffea_worker": "the same shards", "executor": "the same shards",
     "scheduler": "the same shards", "n_threads": "stands in run.json", "log_file": "where is printed",
     "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
     "yes": "whether many trainings are an error",
@@ -107,7 +107,7 @@ def test_every_setting_of_a_training_is_a_parameter_and_may_be_set_in_the_comman
     parameters = {name for name, _ in TrainingTask.get_params()}
     assert set(TrainingConfig.model_fields) <= parameters
     assert set(settable()) >= parameters - INTERACTIVE - {
-        "config", "filelist", "log_file", "resume_training", "resume_epoch"
+        "config", "filelist", "log_file", "resume_training", "resume_epoch", "workflow"
     }  # fmt: skip
 
 

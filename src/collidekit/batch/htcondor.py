@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from collidekit.batch.commands import QueueUnavailable, call
+from collidekit.batch.commands import QueueUnavailable, call, submit
 from collidekit.batch.reasons import GONE, QueueState, Reason
-from collidekit.errors import CollidekitError
 
 ATTRIBUTES = (
     "ClusterId,ProcId,JobStatus,ExitCode,HoldReasonCode,HoldReason,RemoveReason,MemoryUsage,RemoteHost,LastRemoteHost"
@@ -29,11 +28,13 @@ class HTCondorQueue:
 
     def submit(self, script: Path, submit_file: Path | None = None) -> str:
         """Send a submit description and return the id of the job."""
-        try:
-            said = call(SYSTEM, "condor_submit", "-terse", str(submit_file))
-        except QueueUnavailable as error:
-            raise CollidekitError(f"{submit_file}: condor_submit refused it ({error})") from None
-        return said.split()[0]
+        return submit(SYSTEM, script, "condor_submit", "-terse", str(submit_file)).split()[0]
+
+    def find(self, script: Path) -> str:
+        """Return the id of the job of a script, empty where there is none."""
+        return next(
+            iter(parse_ads(call(SYSTEM, "condor_q", "-json", "-constraint", f"Cmd == {json.dumps(str(script))}"))), ""
+        )
 
     def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
         """Return the state of each job, from the queue, else from the history, else ``GONE``."""

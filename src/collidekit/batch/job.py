@@ -18,13 +18,13 @@ class Job:
     command: tuple[str, ...]
     output: Path
     needs: tuple[str, ...] = ()
-    stored: Callable[[], bool] | None = None
-    """Asks the store of the output whether it is there; without a store the folder of the output says so."""
+    done: Callable[[], bool] | None = None
+    """Says whether the job has done its work; without it, the run.json of the output does, which is written last."""
 
     @property
     def complete(self) -> bool:
-        """Return whether the output is there: its run.json, or its marker in a store, is written last."""
-        return self.stored() if self.stored else (self.output / "run.json").is_file()
+        """Return whether there is nothing left to do."""
+        return self.done() if self.done else (self.output / "run.json").is_file()
 
     def fingerprint(self) -> str:
         """Return a text that changes when the job writes to its output."""

@@ -3,10 +3,13 @@
 All that is known is on disk, so a manager that is started again watches the jobs that are there and sends none twice.
 """
 
+import shutil
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 from collidekit.batch.commands import QueueUnavailable
 from collidekit.batch.htcondor import HTCondorQueue
@@ -29,6 +32,7 @@ class Queue(Protocol):
 
     def check(self, partition: str) -> None: ...
     def submit(self, script: Path, submit_file: Path | None = None) -> str: ...
+    def find(self, script: Path) -> str: ...
     def states(self, ids: Sequence[str]) -> dict[str, QueueState]: ...
     def cancel(self, ids: Sequence[str]) -> None: ...
 
@@ -72,8 +76,10 @@ class Manager:
 
     def cancel(self) -> None:
         """Cancel every job that is not over."""
-        ids = [attempt.job_id for job in self.jobs if (attempt := self._open(job)) and attempt.job_id]
-        if ids:
+        attempts = [attempt for job in self.jobs if (attempt := self._open(job))]
+        for attempt in attempts:
+            self._find(attempt)
+        if ids := [attempt.job_id for attempt in attempts if attempt.job_id]:
             self.queue.cancel(ids)
             self.say(f"cancelled: {', '.join(ids)}")
 
@@ -95,6 +101,8 @@ class Manager:
         """Look at each job once; returns whether there is anything to wait for."""
         attempts = {job.name: attempt for job in jobs if (attempt := self._open(job))}
         try:
+            for attempt in attempts.values():
+                self._find(attempt)
             states = self.queue.states([attempt.job_id for attempt in attempts.values() if attempt.job_id])
         except QueueUnavailable as error:
             self._note("queue", f"the batch system does not answer ({error}); waiting for it")
@@ -115,32 +123,49 @@ class Manager:
         attempts = attempts_of(self.folder / job.name)
         return attempts[-1] if attempts and not attempts[-1].read("closed") else None
 
+    def _find(self, attempt: Attempt) -> None:
+        """Look in the queue for a job whose id was not saved, since the command that sent it ended too early."""
+        if not attempt.job_id and (job_id := self.queue.find(attempt.script)):
+            attempt.write("submitted", {"id": job_id})
+            self.say(f"found {attempt.folder.parent.name} as job {job_id}")
+
     def _send(self, job: Job, resources: Resources, exclude: tuple[str, ...]) -> None:
-        number = len(attempts_of(self.folder / job.name)) + 1
-        attempt = Attempt((self.folder / job.name / f"attempt_{number}").absolute())
-        try:
-            attempt.folder.mkdir(parents=True)
-        except FileExistsError:
+        attempt = self._prepare(job, resources, exclude)
+        if attempt is None:
             return  # another manager sends it
-        except OSError as error:
-            raise CollidekitError(
-                f"{self.folder}: cannot be written ({error.strerror}); if the results are those of another user, give a folder of yours "
-                "with --output"
-            ) from None
-        write_text(attempt.script, job_script(job, self.site, resources, attempt, exclude)).chmod(0o755)
-        submit_file = None
-        if self.site.system == "htcondor":
-            submit_file = write_text(
-                attempt.folder / "job.sub", submit_description(job, self.site, resources, attempt, exclude)
-            )
-        attempt.write("asked", {"resources": resources.model_dump(mode="json"), "before": job.fingerprint()})
         try:
-            job_id = self.queue.submit(attempt.script, submit_file)
+            job_id = self.queue.submit(attempt.script, attempt.folder / "job.sub")
+        except QueueUnavailable as error:
+            self._note("queue", f"the batch system does not answer ({error}); looking for {job.name} in its queue")
+            return
         except CollidekitError:
             attempt.write("closed", {"reason": "refused", "again": False})
             raise
         attempt.write("submitted", {"id": job_id})
         self.say(f"sent {job.name} as job {job_id}")
+
+    def _prepare(self, job: Job, resources: Resources, exclude: tuple[str, ...]) -> Attempt | None:
+        """Write the folder of the next attempt, all at once; None where another manager has written it."""
+        number = len(attempts_of(self.folder / job.name)) + 1
+        attempt = Attempt((self.folder / job.name / f"attempt_{number}").absolute())
+        draft = Attempt(attempt.folder.with_name(f".{attempt.folder.name}.{socket.gethostname()}.{uuid4().hex}"))
+        try:
+            draft.folder.mkdir(parents=True)
+        except OSError as error:
+            raise CollidekitError(
+                f"{self.folder}: cannot be written ({error.strerror}); if the results are those of another user, give a folder of yours "
+                "with --output"
+            ) from None
+        write_text(draft.script, job_script(job, self.site, resources, attempt, exclude)).chmod(0o755)
+        if self.site.system == "htcondor":
+            write_text(draft.folder / "job.sub", submit_description(job, self.site, resources, attempt, exclude))
+        draft.write("asked", {"resources": resources.model_dump(mode="json"), "before": job.fingerprint()})
+        try:
+            draft.folder.rename(attempt.folder)
+        except OSError:
+            shutil.rmtree(draft.folder, ignore_errors=True)
+            return None
+        return attempt
 
     def _look(self, job: Job, attempt: Attempt, queue: QueueState | None) -> None:
         completed = attempt.read("completed")

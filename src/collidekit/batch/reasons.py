@@ -63,8 +63,8 @@ def explain(queue: QueueState, completed: Mapping[str, Any], log: str, memory: i
         return Reason.MEMORY, f"out of memory: {used}"
     if found := _NO_DISK.search(log):
         return Reason.DISK, f"no space on the disk: {found[0]}"
-    if completed.get("told") == "walltime":
-        return Reason.WALLTIME, "the walltime came to its end; the state is saved"
+    if completed.get("told") == "walltime" and queue.reason not in (Reason.PREEMPTED, Reason.CANCELLED, Reason.NODE):
+        return Reason.WALLTIME, "the walltime came to its end"
     if queue.reason is not None and queue.reason != Reason.PROGRAM:
         return queue.reason, queue.words
     if completed.get("told") in _STOPPED_BY_SYSTEM:

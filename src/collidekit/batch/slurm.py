@@ -1,10 +1,11 @@
 """Slurm: submit, ask, cancel. Only a final state ends a job; a state that is not known counts as alive."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from collidekit.batch.commands import QueueUnavailable, call
+from collidekit.batch.commands import QueueUnavailable, call, submit
 from collidekit.batch.reasons import GONE, QueueState, Reason
 from collidekit.errors import CollidekitError
 
@@ -37,11 +38,13 @@ class SlurmQueue:
 
     def submit(self, script: Path, submit_file: Path | None = None) -> str:
         """Send a script and return the id of the job."""
-        try:
-            said = call(SYSTEM, "sbatch", "--parsable", str(script))
-        except QueueUnavailable as error:
-            raise CollidekitError(f"{script}: sbatch refused it ({error})") from None
-        return said.strip().partition(";")[0]
+        return submit(SYSTEM, script, "sbatch", "--parsable", str(script)).strip().partition(";")[0]
+
+    def find(self, script: Path) -> str:
+        """Return the id of the job of a script, empty where there is none."""
+        said = call(SYSTEM, "squeue", f"--user={os.getuid()}", "--states=all", "--noheader", "--format=%i|%o")
+        found = [line.partition("|") for line in said.splitlines()]
+        return next((job.strip() for job, _, command in found if command.strip() == str(script)), "")
 
     def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
         """Return the state of each job; of one that neither squeue nor sacct knows, ``GONE``."""

@@ -18,6 +18,9 @@ from typing import Any
 def main(words: list[str]) -> int:
     """``worker FOLDER SECONDS COMMAND...``: tell the command to stop after so many seconds (0: never)."""
     folder, limit, command = Path(words[0]), int(words[1]), words[2:]
+    if (folder / "closed.json").exists():  # another job has taken its place
+        print(f"{folder}: this attempt was given up; nothing to do", flush=True)
+        return 0
     told: list[str] = []
     begun = time.time()
     (folder / "completed.json").unlink(missing_ok=True)  # of a run that was evicted

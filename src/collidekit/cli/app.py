@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ SHARE = "Use and share trained models"
 JUDGE = "Look into a trained tagger"
 DATA, TRAINING, WORK, ENSEMBLE, CARD = "Data", "Training", "How to work", "Ensemble", "The card"
 BATCH = "On a batch system"
+_words: ContextVar[list[str]] = ContextVar("words of the command")
 
 
 class Verbs(TyperGroup):
@@ -31,6 +33,11 @@ class Verbs(TyperGroup):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         return super().main(*args, **settings)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the words of the command: a job gets them again."""
+        _words.set(list(args))
+        return list(super().parse_args(ctx, args))
 
     def invoke(self, ctx: Any) -> Any:
         end_on_signals()
@@ -103,7 +110,34 @@ def results_folder(folder: Path | None) -> Path | None:
     return folder
 
 
+On = Annotated[str | None, panel(BATCH, "--on", help="Run it as jobs of slurm or htcondor.", metavar="SYSTEM")]
+SiteFile = Annotated[
+    str | None,
+    panel(
+        BATCH,
+        "--site",
+        help="A site file, or a bundled profile: slurm, htcondor, lxplus, naf or maxwell.",
+        metavar="SITE",
+    ),
+]
+DryRun = Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")]
+"""Of all verbs whose work may be done by jobs; see docs/cluster.md."""
 Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
+TrainingFiles = Annotated[
+    list[str] | None,
+    panel(DATA, "--files", "-f", help="Files to learn from. Without it: those that the analysis file names. May be repeated.",
+          metavar="FILES"),
+]  # fmt: skip
+EachSeed = Annotated[
+    str | None,
+    panel(TRAINING, "--seeds", help="Train each of them once with each of these seeds: 1,2,3", metavar="SEEDS"),
+]
+ForAll = Annotated[
+    list[str] | None,
+    panel(TRAINING, "--set", help="A parameter of TrainingTask for all trainings: --set batch_size=256. May be repeated.",
+          metavar="NAME=VALUE"),
+]  # fmt: skip
+"""Of verbs that train at many settings."""
 Output = Annotated[
     Path | None, panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=results_folder)
 ]
@@ -123,6 +157,20 @@ Store = Annotated[
           "task.", metavar="STORE", callback=_store),
 ]  # fmt: skip
 """For verbs that make outputs; see docs/stores.md."""
+
+
+def done_by_job(kind: str, out: Path, on: str | None, site: str | None, dry_run: bool, by_cores: str = "") -> bool:
+    """Run this very command as a job where a batch system or a site is named; returns False where it is to run here."""
+    if not (on or site or dry_run):
+        return False
+    from collidekit.tasks.command_job import command_as_job
+
+    return command_as_job(_words.get(), kind, out, on, site, dry_run, by_cores)
+
+
+def split(text: str | None) -> tuple[str, ...]:
+    """The parts of a text with commas, none of None."""
+    return tuple(text.split(",")) if text is not None else ()
 
 
 def _trust(trusted: bool) -> bool:

@@ -6,16 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from collidekit.cli.app import (
-    BATCH,
     DATA,
     DO,
     ENSEMBLE,
     TRAINING,
     WORK,
     Analysis,
+    DryRun,
+    On,
     Output,
+    SiteFile,
     Store,
     TrustCode,
+    done_by_job,
     panel,
     verb,
 )
@@ -128,14 +131,9 @@ def run(
     nodes: Annotated[
         int | None, panel(WORK, "--nodes", help="Nodes that train together, where torchrun or srun started the processes.", min=1)
     ] = None,
-    on: Annotated[
-        str | None, panel(BATCH, "--on", help="Send each step as a job to slurm or htcondor.", metavar="SYSTEM")
-    ] = None,
-    site: Annotated[
-        str | None,
-        panel(BATCH, "--site", help="A site file, or a bundled profile: slurm, htcondor, lxplus, naf or maxwell.", metavar="SITE"),
-    ] = None,
-    dry_run: Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")] = False,
+    on: On = None,
+    site: SiteFile = None,
+    dry_run: DryRun = False,
     trust_code: TrustCode = False,
     output: Output = None,
     store: Store = None,
@@ -153,6 +151,7 @@ def run(
     Writes one folder for each step under [bold]./results[/bold] or [bold]--output[/bold], named by everything that
     decides what is in it; the path of report.html comes last.
     """
+    from collidekit.tasks.jobs import run_as_jobs
     from collidekit.tasks.to_report import parse_settings, report_task, run_to_report
     from collidekit.training.ranks import follow, let_go
 
@@ -172,12 +171,8 @@ def run(
         return
     try:
         task = report_task(analysis, files or (), test_files or (), given)
-        if on or site or dry_run:
-            from collidekit.tasks.jobs import run_as_jobs
-
-            if not run_as_jobs(task, on or "", site or "", dry_run):
-                return
-        run_to_report(task)
+        if run_as_jobs(task, on, site, dry_run):
+            run_to_report(task)
     finally:
         let_go()
 
@@ -228,6 +223,9 @@ def predict(
     allow_training_rows: Annotated[
         bool, typer.Option("--allow-training-rows", help="Of a bundle: predict rows that it was trained on, too.")
     ] = False,
+    on: On = None,
+    site: SiteFile = None,
+    dry_run: DryRun = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
@@ -242,6 +240,8 @@ def predict(
 
     Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
     """
+    if done_by_job("inference", out, on, site, dry_run):
+        return
     from rich.console import Console
 
     from collidekit.inference.combination import check_combination

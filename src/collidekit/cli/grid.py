@@ -2,7 +2,23 @@
 
 from typing import Annotated
 
-from collidekit.cli.app import DATA, DO, TRAINING, WORK, Analysis, Output, Store, panel, verb
+from collidekit.cli.app import (
+    DO,
+    TRAINING,
+    WORK,
+    Analysis,
+    DryRun,
+    EachSeed,
+    ForAll,
+    On,
+    Output,
+    SiteFile,
+    Store,
+    TrainingFiles,
+    panel,
+    split,
+    verb,
+)
 
 
 @verb(DO)
@@ -13,21 +29,14 @@ def grid(
         panel(TRAINING, "--over", help="A setting and its values: --over model_options.width=32,64 --over epochs=5,10. May be "
               "repeated; each combination is a point.", metavar="NAME=VALUES"),
     ],
-    seeds: Annotated[
-        str | None, panel(TRAINING, "--seeds", help="Train each point once with each of these seeds: 1,2,3", metavar="SEEDS")
-    ] = None,
-    files: Annotated[
-        list[str] | None,
-        panel(DATA, "--files", "-f", help="Files to learn from. Without it: those that the analysis file names. May be "
-              "repeated.", metavar="FILES"),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        panel(TRAINING, "--set", help="A parameter of TrainingTask for all points: --set batch_size=256. May be repeated.",
-              metavar="NAME=VALUE"),
-    ] = None,
+    seeds: EachSeed = None,
+    files: TrainingFiles = None,
+    settings: ForAll = None,
     yes: Annotated[bool, panel(WORK, "--yes", "-y", help="Train more than 1000 points.")] = False,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    on: On = None,
+    site: SiteFile = None,
+    dry_run: DryRun = False,
     output: Output = None,
     store: Store = None,
 ) -> None:  # fmt: skip
@@ -41,14 +50,15 @@ def grid(
     Writes a table (JSON, CSV, LaTeX), a plot with parallel coordinates, and best.yaml, an analysis file with the settings of
     the best point.
     """
-    from collidekit.tasks.grid import GridTask, run_grid
+    from collidekit.tasks.grid import GridTask, run_grid, run_grid_as_jobs
     from collidekit.tasks.to_report import parse_settings
 
     given = parse_settings(settings or (), GridTask)
     if threads is not None:
         given["n_threads"] = threads
     task = GridTask(
-        config=analysis, over=";".join(over), seeds=tuple(seeds.split(",")) if seeds is not None else (), filelist=tuple(files or ()),
+        config=analysis, over=";".join(over), seeds=split(seeds), filelist=tuple(files or ()),
         yes=yes, **given,
     )  # fmt: skip
-    run_grid(task)
+    if run_grid_as_jobs(task, on, site, dry_run):
+        run_grid(task)

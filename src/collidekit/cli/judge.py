@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, JUDGE, WORK, Output, Store, TrustCode, verb
+from collidekit.cli.app import (
+    DATA,
+    JUDGE,
+    WORK,
+    DryRun,
+    On,
+    Output,
+    SiteFile,
+    Store,
+    TrustCode,
+    done_by_job,
+    verb,
+)
 from collidekit.plain_text import literal
 
 Checkpoint = Annotated[
@@ -173,6 +185,9 @@ def significance(
                      show_default=False),
     ] = None,
     threads: Threads = None,
+    on: On = None,
+    site: SiteFile = None,
+    dry_run: DryRun = False,
     trust_code: TrustCode = False,
     output: Output = None,
     store: Store = None,
@@ -190,6 +205,7 @@ def significance(
     from rich.console import Console
 
     from collidekit.tasks.base import run_with_requirements
+    from collidekit.tasks.jobs import run_as_jobs
     from collidekit.tasks.significance import significance_task
     from collidekit.tasks.to_report import parse_settings
 
@@ -200,10 +216,14 @@ def significance(
         "variants": tuple(variants.split(",")),
     }
     task = significance_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **named})
+    there_already = task.complete()
+    if not run_as_jobs(task, on, site, dry_run):
+        return
     if task.complete():
         console = Console(soft_wrap=True, highlight=False)
         console.print(task.table())
-        console.print(f"[bold green]Significance[/bold green] (was there already): {literal(task.folder)}")
+        said = " (was there already)" if there_already else ""
+        console.print(f"[bold green]Significance[/bold green]{said}: {literal(task.folder)}")
         return
     run_with_requirements(task)
 
@@ -239,6 +259,9 @@ def robustness(
     ] = None,
     rows: Annotated[int, typer.Option(help="Rows, spread over the files.", min=2, rich_help_panel=WORK)] = 10_000,
     threads: Threads = None,
+    on: On = None,
+    site: SiteFile = None,
+    dry_run: DryRun = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """See how much a tagger breaks: AUC and rejection under attacks, by its own gradient and by that of the others.
@@ -250,6 +273,8 @@ def robustness(
 
     Writes robustness.json, pictures and the page robustness.html into a folder.
     """
+    if done_by_job("attacks", out / "robustness.html", on, site, dry_run):
+        return
     import torch
     from rich.console import Console
 

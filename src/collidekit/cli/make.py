@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import MAKE, Analysis, verb
+from collidekit.cli.app import MAKE, Analysis, DryRun, On, SiteFile, done_by_job, verb
 from collidekit.plain_text import literal
 
 
@@ -35,6 +35,9 @@ def simulate(
         list[str] | None, typer.Option("--set", help="A setting of the sample: --set noise=0.3. May be repeated.",
                                        metavar="NAME=VALUE", show_default=False),
     ] = None,
+    on: On = None,
+    site: SiteFile = None,
+    dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Simulate jets or top pairs with Pythia and FastJet, and a parametrised detector; or two moons with a mass.
 
@@ -49,6 +52,8 @@ def simulate(
     and tth-semileptonic are written as HDF5 in SPANet's layout, under a name that ends in .h5 or .hdf5. Jets of jet-flavour under a name that ends in
     .json.gz are JSON lines, in the layout of the public data of arXiv 1607.08633.
     """
+    if done_by_job("simulation", out, on, site, dry_run, "--workers"):
+        return
     from collidekit.simulation import simulate as make
     from collidekit.simulation.samples import find_sample, parse_settings
 

@@ -2,7 +2,23 @@
 
 from typing import Annotated, Any
 
-from collidekit.cli.app import DATA, DO, TRAINING, WORK, Analysis, Output, Store, panel, verb
+from collidekit.cli.app import (
+    DO,
+    TRAINING,
+    WORK,
+    Analysis,
+    DryRun,
+    EachSeed,
+    ForAll,
+    On,
+    Output,
+    SiteFile,
+    Store,
+    TrainingFiles,
+    panel,
+    split,
+    verb,
+)
 
 
 @verb(DO)
@@ -17,9 +33,7 @@ def search(
               min=1),
     ] = None,
     sampler: Annotated[str, panel(TRAINING, "--sampler", help="How settings are drawn: tpe, random or grid.")] = "tpe",
-    seeds: Annotated[
-        str | None, panel(TRAINING, "--seeds", help="Train each trial once with each of these seeds: 1,2,3", metavar="SEEDS")
-    ] = None,
+    seeds: EachSeed = None,
     metric: Annotated[
         str, panel(TRAINING, "--metric", help="The column of history.csv that is compared, at the epoch that is kept.")
     ] = "val_loss",
@@ -33,16 +47,8 @@ def search(
     ] = None,
     warmup: Annotated[int, panel(TRAINING, "--prune-warmup", help="Epochs before a trial may be stopped.", min=0)] = 0,
     sampler_seed: Annotated[int, panel(TRAINING, "--sampler-seed", help="Random seed of the draws.", min=0)] = 1,
-    files: Annotated[
-        list[str] | None,
-        panel(DATA, "--files", "-f", help="Files to learn from. Without it: those that the analysis file names. May be "
-              "repeated.", metavar="FILES"),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        panel(TRAINING, "--set", help="A parameter of TrainingTask for all trials: --set epochs=10. May be repeated.",
-              metavar="NAME=VALUE"),
-    ] = None,
+    files: TrainingFiles = None,
+    settings: ForAll = None,
     storage: Annotated[
         str,
         panel(WORK, "--storage", help="A journal file, or postgresql://user@host/database. Without it: a journal file beside the output."),
@@ -50,7 +56,7 @@ def search(
     study: Annotated[
         str, panel(WORK, "--study", help="Name of the study in the storage. Without it: from the analysis and all settings.")
     ] = "",
-    workers: Annotated[int, panel(WORK, "--workers", help="Processes here that train at the same time.", min=1, max=1024)] = 1,
+    workers: Annotated[int, panel(WORK, "--workers", help="Processes here that train at the same time; on a batch system, jobs.", min=1, max=1024)] = 1,
     heartbeat: Annotated[
         float, panel(WORK, "--heartbeat", help="Seconds between signs of life; a trial that misses two is run again.")
     ] = 60.0,
@@ -59,6 +65,9 @@ def search(
         int | None, panel(WORK, "--threads", help="Threads of torch for each worker. Without it: all processors, divided by the workers.",
                           min=1, max=1024)
     ] = None,
+    on: On = None,
+    site: SiteFile = None,
+    dry_run: DryRun = False,
     output: Output = None,
     store: Store = None,
 ) -> None:  # fmt: skip
@@ -73,17 +82,19 @@ def search(
     best.yaml, an analysis file with the best settings. Needs [bold]pip install 'collidekit\\[search]'[/bold].
     """
     from collidekit.extras import need
+    from collidekit.tasks.jobs import run_as_jobs
     from collidekit.tasks.search import SearchTask, run_search, threads_of_each
     from collidekit.tasks.to_report import parse_settings
     from collidekit.tasks.training import TrainingParameters
 
     need("optuna", "search")
     given: dict[str, Any] = parse_settings(settings or (), TrainingParameters)
-    if threads is not None or workers > 1:
+    if threads is not None or (workers > 1 and not (on or site)):
         given["n_threads"] = threads or threads_of_each(workers)
     task = SearchTask(
-        config=analysis, space=space, trials=trials or 0, sampler=sampler, seeds=tuple(seeds.split(",")) if seeds is not None else (),
+        config=analysis, space=space, trials=trials or 0, sampler=sampler, seeds=split(seeds),
         metric=metric, direction=direction, prune=prune, prune_warmup=warmup, sampler_seed=sampler_seed,
         filelist=tuple(files or ()), storage=storage, study=study, workers=workers, heartbeat=heartbeat, yes=yes, **given,
     )  # fmt: skip
-    run_search(task)
+    if run_as_jobs(task, on, site, dry_run):
+        run_search(task)

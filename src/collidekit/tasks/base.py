@@ -26,6 +26,7 @@ from collidekit.shipped import find_analysis, load_plan
 from collidekit.stores.output import StoredOutput, check_writable
 from collidekit.stores.settings import store_of
 from collidekit.tasks.differences import differences
+from collidekit.tasks.interrupted import end_in_one_line
 from collidekit.tasks.log import writing_to
 from collidekit.tasks.parameters import checked, refuse_empty, refuse_unused_prefixes
 from collidekit.tasks.removal import remove_outputs
@@ -78,6 +79,11 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     verbose = luigi.BoolParameter(
         default=False, significant=False, description="print settings, files and statistics too"
     )
+    workflow = luigi.Parameter(
+        default="",
+        significant=False,
+        description="make this and all before it as jobs: slurm, htcondor, a bundled profile, or a site file",
+    )
 
     made = False
     """Whether this process has made the output."""
@@ -125,6 +131,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         law and the command ask this of every task before they run one, so that nothing is written yet.
         """
         if law.parser.root_task() is self:
+            end_in_one_line()
             refuse_empty(self)
             refuse_unused_prefixes(self)
         return (bool(super().complete()) and self.enough()) or not self._looked
@@ -146,11 +153,24 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def look_first(self) -> None:
         """Raise the errors that this task itself would end with, as far as they can be told in seconds."""
 
+    def deps(self) -> list[law.Task]:
+        """Return what luigi runs before this task: nothing where it all becomes jobs."""
+        return [] if self.workflow else list(super().deps())
+
     def make(self) -> None:
-        """Make the output; `run` calls it when no other process is making the same one."""
+        """Make the output; `run_here` calls it when no other process is making the same one."""
         raise NotImplementedError(f"{type(self).__name__}.make")
 
     def run(self) -> None:
+        """Make the output, in this process or with ``--workflow`` in jobs of a batch system."""
+        if self.workflow:
+            from collidekit.tasks.jobs import run_as_jobs
+
+            run_as_jobs(self, "", str(self.workflow))
+        else:
+            self.run_here()
+
+    def run_here(self) -> None:
         """Make the output unless another process does: then wait for that one and take what it made."""
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
         with writing_to(log), alone(self.lock) as waited:
@@ -260,7 +280,6 @@ def run_with_requirements(task: law.Task) -> None:
     """Run a task after whatever it needs that is not there yet; what is there stays. Errors come through as they are."""
     if task.complete():
         return
-    needed = luigi.task.flatten(task.requires())  # type: ignore[no-untyped-call]
-    for other in sorted(needed, key=lambda other: -other.priority):
+    for other in sorted(task.deps(), key=lambda other: -other.priority):
         run_with_requirements(other)
     task.run()

@@ -18,7 +18,9 @@ from collidekit.sealed import as_written, read_sealed, write_sealed
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.best_analysis import write_best
 from collidekit.tasks.grid_points import MOST_POINTS, OPTIONS, parse_over, points_of
+from collidekit.tasks.jobs import run_as_jobs
 from collidekit.tasks.seeds import chosen_seeds
+from collidekit.tasks.send import JobsFailedError
 from collidekit.tasks.tables import result_table
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import kept_epoch, load_checkpoint
@@ -196,6 +198,28 @@ def run_grid(task: GridTask) -> None:
         except (CollidekitError, RuntimeError, MemoryError) as error:
             failures[i, s] = " ".join(str(error).split())[:400] or type(error).__name__
             task.say(f"[bold red]failed[/bold red]: {literal(failures[i, s])}")
+    finish_grid(task, failures)
+
+
+def run_grid_as_jobs(task: GridTask, system: str | None, site_name: str | None, dry_run: bool) -> bool:
+    """Run the trainings as jobs where a batch system is named; returns False after a dry run.
+
+    Where some trainings were given up, the table of the others is written here, with an error.
+    """
+    try:
+        return run_as_jobs(task, system, site_name, dry_run)
+    except JobsFailedError as error:
+        missing = {key: training for key, training in task.trainings.items() if not training.complete()}
+        if not missing:  # the job of the table itself
+            raise
+        names = {key: f"TrainingTask_{training.hash}" for key, training in missing.items()}
+        finish_grid(task, {key: error.reasons.get(name, str(error)) for key, name in names.items()})
+        raise
+
+
+def finish_grid(task: GridTask, failures: dict[tuple[int, int], str]) -> None:
+    """Write the table of all trainings but those that failed; an error where some did."""
+    total = len(task.trainings)
     if len(failures) == total:
         raise CollidekitError(f"all {total} trainings of the grid failed; the first: {failures[next(iter(failures))]}")
     task.failures = failures

@@ -1,20 +1,20 @@
 """From a task to the jobs of a batch system: one for each dataset, training and prediction, and one for all the rest."""
 
-import luigi
-from rich.console import Console
+import sys
+from collections.abc import Callable
 
-from collidekit.batch.job import Attempt, Job
-from collidekit.batch.manager import Manager
-from collidekit.batch.report import failure_table
-from collidekit.batch.script import job_script, submit_description
-from collidekit.batch.site import Site, load_site
-from collidekit.errors import CollidekitError
-from collidekit.plain_text import literal
-from collidekit.tasks.base import AnalysisTask, results_folder
+import law
+import luigi
+
+from collidekit.batch.job import Job
+from collidekit.batch.site import Site
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.job_estimates import doubt
+from collidekit.tasks.send import chosen_site, send
 from collidekit.tasks.work import words_of
 
 KINDS = {
-    "DatasetConstructorTask": "construction", "TrainingTask": "training", "InferenceTask": "inference",
+    "DatasetConstructorTask": "construction", "TrainingTask": "training", "SearchTask": "training", "InferenceTask": "inference",
     "RobustnessTask": "attacks",
 }  # fmt: skip
 """Tasks that become a job each; all others become one job together, of the kind evaluation."""
@@ -22,63 +22,73 @@ KINDS = {
 
 def jobs_of(root: AnalysisTask, site: Site) -> list[Job]:
     """Return the jobs that make what is missing for a task, in an order in which each comes after what it needs."""
+    return list(_jobs_and_tasks(root, site)[0].values())
+
+
+def _jobs_and_tasks(root: AnalysisTask, site: Site) -> tuple[dict[str, Job], list[AnalysisTask]]:
+    """Return the jobs by name, and the tasks that they run."""
     jobs: dict[str, Job] = {}
+    tasks: list[AnalysisTask] = []
+    wanted = luigi.task.flatten(root.requires()) if isinstance(root, law.WrapperTask) else [root]  # type: ignore[no-untyped-call]
 
     def visit(task: AnalysisTask) -> tuple[str, ...]:
         """Return the names of the jobs that stand for a task."""
         if task.complete():
             return ()
         family = task.get_task_family()
-        name = f"{family}_{task.hash}"
-        if name in jobs:
-            return (name,)
+        names = _names(task)
+        if names[0] in jobs:
+            return names
         needed = luigi.task.flatten(task.requires())  # type: ignore[no-untyped-call]
         needs = tuple(dict.fromkeys(job for other in needed for job in visit(other)))
-        if family not in KINDS and task is not root:
+        if family not in KINDS and task not in wanted:
             return needs
         kind = KINDS.get(family, "evaluation")
-        cores = site.resources_of(kind).cores
-        others = {"n_threads": cores} if getattr(task, "n_threads", None) == 4 else {}
-        if family == "DatasetConstructorTask" and task.coffea_worker == 1 and task.executor == "futures":
-            others["coffea_worker"] = cores
-        command = ("-m", "collidekit.tasks.work", *words_of(task, **others))
-        stored = task.stored
-        jobs[name] = Job(name, kind, command, task.place, needs, (lambda: stored.complete) if stored else None)
+        command = ("-m", "collidekit.tasks.work", *words_of(task, **_for_jobs(task, site.resources_of(kind).cores)))
+        done = task.complete if family == "SearchTask" else _in_store(task)
+        tasks.append(task)
+        jobs.update({name: Job(name, kind, command, task.place, needs, done) for name in names})
+        return names
+
+    for task in wanted:
+        visit(task)
+    return jobs, tasks
+
+
+def _in_store(task: AnalysisTask) -> Callable[[], bool] | None:
+    """Return what asks the store of a task whether its output is there; None without a store."""
+    stored = task.stored
+    return (lambda: stored.complete) if stored else None
+
+
+def _names(task: AnalysisTask) -> tuple[str, ...]:
+    """Return the names of the jobs of a task: one, or one for each worker of a search."""
+    name = f"{task.get_task_family()}_{task.hash}"
+    if task.get_task_family() != "SearchTask":
         return (name,)
-
-    visit(root)
-    return list(jobs.values())
+    return tuple(f"{name}_worker_{number}" for number in range(1, task.workers + 1))
 
 
-def run_as_jobs(task: AnalysisTask, system: str, site_name: str, dry_run: bool) -> bool:
-    """Run a task as jobs; returns False after a dry run. An error where an output is not there at the end."""
-    if not (system or site_name):
-        raise CollidekitError("--dry-run: acts only with --on or --site")
-    site = load_site(site_name, system)
-    jobs = jobs_of(task, site)
-    folder = results_folder() / "jobs"
-    if dry_run:
-        _print_scripts(jobs, site)
-        return False
-    console = Console(soft_wrap=True)
-    manager = Manager(jobs, site, folder, lambda text: console.print(literal(text), highlight=False))
-    try:
-        done = manager.run()
-    finally:
-        if manager.failures:
-            console.print(failure_table(manager.failures))
-    if not done:
-        missing = [job.name for job in jobs if not job.complete]
-        raise CollidekitError(
-            f"{len(missing)} outputs are not there: {', '.join(missing)}; scripts and logs are in {folder}"
-        )
-    return True
+def _for_jobs(task: AnalysisTask, cores: int) -> dict[str, object]:
+    """Return the parameters that a job has in place of those of the command: as many threads and processes as it has cores."""
+    others: dict[str, object] = {"n_threads": cores} if getattr(task, "n_threads", None) == 4 else {}
+    if task.get_task_family() == "DatasetConstructorTask" and task.coffea_worker == 1 and task.executor == "futures":
+        others["coffea_worker"] = cores
+    if task.get_task_family() == "SearchTask":
+        others["workers"] = 1
+    return others
 
 
-def _print_scripts(jobs: list[Job], site: Site) -> None:
-    for job in jobs:
-        attempt = Attempt((results_folder() / "jobs" / job.name / "attempt_1").absolute())
-        resources = site.resources_of(job.kind)
-        print(f"# {attempt.script}\n{job_script(job, site, resources, attempt)}")
-        if site.system == "htcondor":
-            print(f"# {attempt.folder / 'job.sub'}\n{submit_description(job, site, resources, attempt)}")
+def run_as_jobs(task: AnalysisTask, system: str | None, site_name: str | None, dry_run: bool = False) -> bool:
+    """Run a task as jobs where a batch system or a site is named; returns False after a dry run, when nothing was made.
+
+    Raises JobsFailedError where an output is not there at the end.
+    """
+    site = chosen_site(system, site_name, dry_run)
+    if site is None:
+        return True
+    jobs, tasks = _jobs_and_tasks(task, site)
+    for one in tasks:
+        if said := doubt(one, site.resources_of(KINDS.get(one.get_task_family(), "evaluation"))):
+            print(f"{site.path}: {said}", file=sys.stderr)
+    return send(list(jobs.values()), site, dry_run)

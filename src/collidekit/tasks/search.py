@@ -203,7 +203,7 @@ class SearchTask(TrainingParameters):
         training = training_of(self, settings, seed, self.folder / "analyses")
         return train_and_measure(training, seed, report, shown)
 
-    def run(self) -> None:
+    def run_here(self) -> None:
         """Run the trials together with all processes of the same study, then write what they gave."""
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
         with writing_to(log):
@@ -217,7 +217,7 @@ class SearchTask(TrainingParameters):
                 run_workers(self, self.workers)
             work(study, plan, self.train, lambda text: self.say(f"[cyan]{literal(text)}[/cyan]"))
             self._records = records(study, plan.space)
-        super().run()
+        super().run_here()
 
     def make(self) -> None:
         best = best_trial(self._records, self.search_plan.direction)

@@ -19,7 +19,7 @@ from collidekit.tasks.tables import assignment_table, ensemble_table, residual_t
 from collidekit.training.choice import check_network
 
 _OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
-_ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist", "over", "yes"}
+_ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist", "over", "yes", "workflow"}
 
 
 def settable(task: type[AnalysisTask] = ReportTask) -> dict[str, luigi.Parameter]:

@@ -8,14 +8,14 @@ from luigi.task_register import Register
 from collidekit.errors import CollidekitError
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 
-OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
+NOT_FOR_JOBS = {"workflow", "log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 
 
 def words_of(task: AnalysisTask, **others: Any) -> tuple[str, ...]:
     """Return the words that make the same task again: its name and every parameter that is not at its default."""
     words: list[str] = [task.get_task_family()]
     for name, parameter in task.get_params():
-        if name in OF_LAW:
+        if name in NOT_FOR_JOBS:
             continue
         value = others.get(name, getattr(task, name))
         text = parameter.serialize(value)
@@ -28,9 +28,12 @@ def words_of(task: AnalysisTask, **others: Any) -> tuple[str, ...]:
 
 def task_of(words: list[str]) -> AnalysisTask:
     """Return the task of such words."""
+    import collidekit.tasks.export
     import collidekit.tasks.grid
     import collidekit.tasks.pipelines
-    import collidekit.tasks.robustness  # noqa: F401 - registers every task
+    import collidekit.tasks.robustness
+    import collidekit.tasks.search
+    import collidekit.tasks.significance  # noqa: F401 - registers every task
 
     kind = Register.get_task_cls(words[0])  # type: ignore[no-untyped-call]
     parameters = dict(kind.get_params())

@@ -1,0 +1,51 @@
+"""What is known of the needs of a job before it is sent: memory by the estimate of ``check``, time by earlier epochs."""
+
+import csv
+
+from collidekit.batch.site import Resources
+from collidekit.batch.units import show_memory, show_time
+from collidekit.dataset.check import check
+from collidekit.dataset.check_estimate import estimate
+from collidekit.errors import CollidekitError
+from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.training import TrainingTask
+
+FILES, ROWS = 2, 1000
+"""Of the files that are looked at for an estimate."""
+
+
+def doubt(task: AnalysisTask, resources: Resources) -> str:
+    """Return a line about a resource that is below what the job of a task will need; empty where none is known to be."""
+    if isinstance(task, DatasetConstructorTask):
+        return _memory(task, resources)
+    return _time(task, resources) if isinstance(task, TrainingTask) else ""
+
+
+def _memory(task: DatasetConstructorTask, resources: Resources) -> str:
+    try:
+        found = estimate(check(task.plan, task.files()[:FILES], limit=ROWS))
+    except CollidekitError:  # the construction says what is wrong with a file
+        return ""
+    processes = resources.cores if task.coffea_worker == 1 and task.executor == "futures" else task.coffea_worker
+    needed = found.construction * processes / 2**20 if found else 0.0
+    if needed <= resources.memory:
+        return ""
+    return (
+        f"memory of construction: {show_memory(resources.memory)} is below the estimate of check, {show_memory(needed)} for "
+        f"{processes} process{'es' if processes > 1 else ''}; ask for more, or for fewer cores"
+    )
+
+
+def _time(task: TrainingTask, resources: Resources) -> str:
+    path = task.folder / "history.csv"
+    if not path.is_file():
+        return ""
+    with path.open(newline="", encoding="utf-8") as file:
+        longest = max((float(row.get("seconds") or 0) for row in csv.DictReader(file)), default=0.0)
+    if longest <= resources.walltime:
+        return ""
+    return (
+        f"walltime of training: {show_time(resources.walltime)} is shorter than an epoch, which took {show_time(round(longest))}; "
+        "each job would save its state within an epoch and go on in another one"
+    )
