@@ -334,10 +334,29 @@ def test_a_missing_file_is_named(bundle, file):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # numpy leaves a damaged archive open
-def test_damaged_rows_are_one_error(bundle):
+@pytest.mark.parametrize("file", [GOLDEN, CALLS, REAL, SCHEMA, CHECKSUMS])
+def test_a_changed_byte_is_a_failed_check_and_no_traceback(bundle, file):
+    content = bytearray((bundle / file).read_bytes())
+    place = content.index(b'"graphs"') + 1 if file == SCHEMA else len(content) // 2
+    content[place] ^= 1
+    (bundle / file).write_bytes(content)
+    found = list(verifier.checks(bundle, 2))
+    assert found[0][:2] == ("checksums", False)
+    assert f"{file if file != CHECKSUMS else ''} is changed" in found[0][2] or file == CHECKSUMS
+    assert all(isinstance(passed, bool) and "\n" not in text for _, passed, text in found)
+    done = subprocess.run(
+        [sys.executable, "-I", str(bundle / "verify.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "checks failed" in done.stderr
+
+
+def test_a_truncated_file_is_a_failed_check_of_the_command_too(bundle):
     (bundle / GOLDEN).write_bytes((bundle / GOLDEN).read_bytes()[:-100])
-    with pytest.raises(CollidekitError, match="cannot be read"):
-        list(checks(bundle))
+    found = {check.title: check for check in checks(bundle)}
+    assert found["checksums"].found == "golden.npz is changed"
+    assert not found["contents"].passed
 
 
 def test_a_bundle_that_fails_is_not_written(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from collidekit.export.expected import expected, noise_of
 from collidekit.export.members import Member
 from collidekit.export.reduction import Reduction
 from collidekit.export.sample import Sample
-from collidekit.export.session import joined, run_layout
+from collidekit.export.session import joined, run_layout, with_discriminators
 from collidekit.progress import counting
 
 TOGETHER = 256
@@ -71,7 +71,8 @@ def _columns(
                 part = [rows[i] for i in places]
                 generic = generic_arrays(part, analysis, noise_of(member.graph, part, analysis))
                 wanted.append(expected(member.tagger, member.graph, part, analysis))
-                found.append(run_layout(session, member.layout, generic))
+                columns = run_layout(session, member.layout, generic)
+                found.append(with_discriminators(columns, analysis.discriminators))
                 order.append(places)
                 done(len(part))
     back = np.argsort(np.concatenate(order))
