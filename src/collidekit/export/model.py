@@ -35,7 +35,7 @@ def graph_of(file: str, content: bytes, member: Member, folds: int) -> Graph:
         fold=member.fold,
         learned_from=tuple(entry.as_dict() for entry in checkpoint.learned_from),
         trained_on=trained_on(checkpoint),
-        apply_to=apply_to(checkpoint, folds),
+        apply_to=member.layout.events or apply_to(checkpoint, folds),
     )
 
 
