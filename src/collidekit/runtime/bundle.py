@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from collidekit.analysis.same_inputs import check_same_inputs, check_same_order
+from collidekit.analysis.same_inputs import check_same_constituents, check_same_inputs
 from collidekit.analysis.schema import FORMATS, Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.ahead import ahead
@@ -125,7 +125,7 @@ class Bundle:
             raise CollidekitError(f"batch_size: {batch_size} is not a number from 1")
         if plan is not None:
             check_same_inputs(self.path, self.analysis, plan.analysis)
-            check_same_order(self.path, self.analysis, plan.analysis)
+            check_same_constituents(self.path, self.analysis, plan.analysis)
         plan = plan or self.plan()
         paths = expand(files)
         guard = Guard(self.path, self.schema, self.members, content_of_paths(paths, self.members), allow_training_rows)
