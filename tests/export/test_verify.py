@@ -118,6 +118,17 @@ def test_calls_hold_all_sizes_lengths_slots_and_orders(pfn_bundle):
         np.testing.assert_allclose(wanted["0"]["prob_top"], before["0"]["prob_top"], atol=1e-6)
 
 
+def test_the_schema_holds_percentiles_of_real_rows(pfn_bundle):
+    columns = {
+        column["name"]: column["quantiles"]
+        for entry in json.loads((pfn_bundle / SCHEMA).read_text())["inputs"]
+        for column in entry["columns"]
+    }
+    low, middle, high = columns["jet_pt"]
+    assert 500 < low < middle < high < 700
+    assert None not in columns.values()
+
+
 def test_a_changed_byte_is_found(bundle):
     path = bundle / "README.md"
     path.write_bytes(path.read_bytes().replace(b"Check", b"check", 1))

@@ -83,7 +83,10 @@ def test_an_ensemble_of_bundles(bundle: Path, files: list[str], tmp_path: Path) 
         (["--calibrated"], "--calibrated: a bundle has the temperature in its graph or none at all"),
         (["--combine", "mean"], "is no ensemble"),
         (["--analysis", "order.yaml"], "input 'constituents' has order 'part_e', and 'part_x'"),
-        (["--analysis", "limit.yaml"], "input 'constituents' has limit 64, and 9 in analysis 'limit'; give it the same limit"),
+        (
+            ["--analysis", "limit.yaml"],
+            "input 'constituents' has limit 64, and 9 in analysis 'limit'; give it the same limit",
+        ),
         (["--analysis", "where.yaml"], "input 'constituents' has where None, and 'part_e > 5' in analysis 'where'"),
         (["--with", "best_model.pt"], "best_model.pt: is no bundle"),
         (["-o", "folder.parquet"], "folder.parquet: is a folder; name a file to write"),

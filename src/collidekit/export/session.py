@@ -45,9 +45,7 @@ def run_call(session: Any, layout: Layout, generic: Mapping[str, Array]) -> dict
     return layout.found(dict(zip(layout.output_names, found, strict=True)), generic)
 
 
-def with_discriminators(
-    columns: Mapping[str, Array], definitions: Mapping[str, Discriminator]
-) -> dict[str, Array]:
+def with_discriminators(columns: Mapping[str, Array], definitions: Mapping[str, Discriminator]) -> dict[str, Array]:
     """Return the columns with the discriminators that a layout leaves to its consumer, from the probabilities of classes (N,)."""
     found = dict(columns)
     for name, definition in definitions.items():

@@ -16,7 +16,7 @@ from collidekit.evaluation.classification.working_points import DiscriminatorPoi
 from collidekit.export.agreement import Agreement, estimates_of, scales_of_columns, scales_of_outputs
 from collidekit.export.cases import Row, rows_of
 from collidekit.export.comparison import compare_members
-from collidekit.export.describe import describe
+from collidekit.export.describe import describe, with_quantiles
 from collidekit.export.golden import write_calls, write_golden, write_real
 from collidekit.export.invariance import invariant_collections
 from collidekit.export.latency import Latency, measure_latency
@@ -88,7 +88,7 @@ def write_bundle(
     rows = [row for batch in sample.batches for row in rows_of(batch)]
     points = working_points(predictions, first.checkpoint.analysis.working_points) if predictions.classes else []
     schema = describe(name, first, options, points, len(members) if first.fold is not None else 0)
-    schema = schema.model_copy(
+    schema = with_quantiles(schema, rows).model_copy(
         update={"invariant": invariant_collections(first.graph, rows, first.checkpoint.analysis)}
     )
     scales = scales_of_columns(first.graph.output_names, estimates_of(predictions))

@@ -25,6 +25,7 @@ from collidekit.inference.predictions import Predictions
 from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.progress import notice
 from collidekit.readers import expand
+from collidekit.runtime.far_columns import FarColumns
 from collidekit.runtime.folder import read_generic, read_graph
 from collidekit.runtime.guard import Guard, Member
 from collidekit.runtime.runner import Runner
@@ -44,6 +45,8 @@ class BundlePredictions:
     predictions: Predictions
     skipped: list[str]
     seen: SeenRows
+    far: list[str]
+    """Files whose values lie far from those that the bundle was made with, a sentence each."""
 
 
 class Bundle:
@@ -104,8 +107,8 @@ class Bundle:
         was trained on are an error, unless ``allow_training_rows``.
         """
         found = self.predict_files(files, batch_size, plan, skip_bad_files, allow_training_rows)
-        for message in found.skipped:
-            notice(f"skipped: {message}")
+        for message in [*(f"skipped: {message}" for message in found.skipped), *found.far]:
+            notice(message)
         if warning := found.seen.warning():
             notice(warning)
         return found.predictions
@@ -131,7 +134,8 @@ class Bundle:
         guard = Guard(self.path, self.schema, self.members, content_of_paths(paths, self.members), allow_training_rows)
         skipped: list[str] = []
         read = rows_of_files(plan, paths, skip_bad_files, skipped, counts or NotFinite())
-        watched = ahead(guard.watch(read, plan.analysis, paths), 2)
+        far = FarColumns(self.schema, paths)
+        watched = ahead(guard.watch(far.watch(read), plan.analysis, paths), 2)
         assembly = Assembly(plan.analysis, len(self.members))
         for rows, used in watched:
             for part, chosen in _parts(rows, used, batch_size):
@@ -143,7 +147,7 @@ class Bundle:
             if skipped:
                 raise CollidekitError(f"none of the files could be read: {skipped[0]}") from None
             raise
-        return BundlePredictions(self._joined(found, guard.seen), skipped, guard.seen)
+        return BundlePredictions(self._joined(found, guard.seen), skipped, guard.seen, far.notes())
 
     def _answers(self, rows: RowArrays, used: Array, files: Sequence[str]) -> list[dict[str, Array]]:
         """The columns (n,) of each graph, which has predicted only the rows that it is used for."""

@@ -28,6 +28,8 @@ class Column(Part):
     """None: 0 takes the place of what is missing."""
     bounds: tuple[float | str, float | str] | None = None
     """One of them may be ``inf`` or ``-inf``, as text."""
+    quantiles: tuple[float, float, float] | None = None
+    """The 1st, 50th and 99th percentile of the real rows that the bundle was made with; None where these are too few."""
 
 
 class TensorIn(Part):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+
 # fmt: off
 FORMAT, ROWS, NEAR, AUC_LOSS = 1, ("golden.npz", "calls.npz", "rows.npz"), 1e-6, 0.05
 NOT_TRIED = "0 rows at once" if tuple(map(int, ort.__version__.split(".")[:2])) < (1, 21) else ""  # fails there, or ends the process
