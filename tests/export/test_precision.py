@@ -112,7 +112,7 @@ def test_a_layout_without_discriminators_has_their_auc_and_working_points(tmp_pa
     assert made.agreement.cost.efficiencies["TvsQCD"]
     assert made.agreement.cost.rejection["TvsQCD"]
     assert re.search(
-        r"What int8 costs.*\| `TvsQCD` \| mistag_0.1 \| 0\.", (made.folder / "README.md").read_text(), re.S
+        r"What int8 costs.*\| `TvsQCD` \| mistag_0.1 \| 0\.", (made.folder / "README.md").read_text(), re.DOTALL
     )
     found = {check.title: check for check in checks(made.folder, 1)}
     assert all(check.passed for check in found.values())

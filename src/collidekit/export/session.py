@@ -75,7 +75,7 @@ def places_of_columns(session: Any, layout: Layout, rows: Sequence[Row]) -> dict
                 columns.setdefault(name, []).append(np.ravel(values))
         for name, values in raw.items():
             outputs.setdefault(name, []).append(np.ravel(values))
-    found = {}
+    found: dict[str, tuple[str, int]] = {}
     for name, wanted in columns.items():
         for output in (name, *outputs) if name in outputs else outputs:
             length = min(len(values) for values in outputs[output])

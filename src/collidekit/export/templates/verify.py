@@ -58,7 +58,6 @@ def tensors(path, schema):  # names, types, ranks, and the sizes of axes that ar
 def auc(scores, right, wrong):  # of weights (N,) of signal and background: the share of pairs in the right order, ties are half
     right, wrong = (np.bincount(np.unique(scores, return_inverse=True)[1], weights) for weights in (right, wrong))
     return (right * (wrong.cumsum() - wrong / 2)).sum() / max(right.sum() * wrong.sum(), 1e-300)
-
 def discriminator(name, columns, folder, schema, arrays, rows):  # AUC before and after, and rows that change sides at working points
     graphs, classes = [load(folder / entry["file"]) for entry in schema["graphs"]], list(schema["analysis"]["classes"])
     entry, found = schema["working_points"][name], [one for row in rows for g, graph in enumerate(graphs) for one in triples(graph, [row], g)]
