@@ -29,6 +29,7 @@ from collidekit.export.readme import write_readme
 from collidekit.export.reduction import TIMED, Reduction, feeds
 from collidekit.export.sample import Sample
 from collidekit.export.session import open_session, places_of_columns, time_ratio
+from collidekit.export.user_code import with_code
 from collidekit.export.verify import verify
 from collidekit.files import read_json, replacing, staging_beside, write_json
 from collidekit.progress import counting
@@ -92,7 +93,8 @@ def write_bundle(
         update={"invariant": invariant_collections(first.graph, rows, first.checkpoint.analysis)}
     )
     scales = scales_of_columns(first.graph.output_names, estimates_of(predictions))
-    with _staged(folder) as staging:
+    with _staged(folder, force) as staging:
+        schema = with_code(schema, first.checkpoint.analysis, staging)
         exports = _export(staging, members, schema, rows, options)
         facts = {**exports.facts, "graphs": exports.graphs}
         facts["scales"] = scales_of_outputs(scales, facts["columns"], facts["graph_outputs"])
@@ -167,8 +169,11 @@ def _not_of_bundle(folder: Path) -> list[str]:
 
 
 @contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A folder of this process alone, which takes the place of the given one, or of what a link names, if the block ends well."""
+def _staged(folder: Path, force: bool = False) -> Iterator[Path]:
+    """A folder of this process alone, which takes the place of the given one, or of what a link names, if the block ends well.
+
+    Without ``force`` it does not take the place of a bundle that another process has written there meanwhile.
+    """
     target = folder.resolve()
     staging = staging_beside(target)
     old = staging.with_suffix(".old")
@@ -176,10 +181,13 @@ def _staged(folder: Path) -> Iterator[Path]:
     try:
         staging.mkdir(parents=True)
         yield staging
-        if target.exists():
+        _check_folder(folder, force)
+        if force and target.exists():
             target.replace(old)
-        staging.replace(target)
+        staging.replace(target)  # an error where it is a folder that is not empty
         shutil.rmtree(old, ignore_errors=True)
+    except CollidekitError as error:
+        raise CollidekitError(str(error).replace(str(staging), str(folder))) from error
     except OSError as error:
         if old.exists() and not target.exists():
             old.replace(target)

@@ -61,7 +61,7 @@ class Bundle:
         self.path = Path(path)
         self.schema = read_generic(self.path)
         with as_written(self.path / SCHEMA):
-            self.analysis = Analysis.model_validate_json(json.dumps(self.schema.analysis))
+            self.analysis = self._with_own_code(Analysis.model_validate_json(json.dumps(self.schema.analysis)))
             self.members = {
                 graph.file: Member(graph, tuple(LearnedFrom.read(entry) for entry in graph.learned_from))
                 for graph in self.schema.graphs
@@ -87,10 +87,19 @@ class Bundle:
 
     def plan(self) -> Plan:
         """Its analysis, to read files with; an error where that would run code that is not known to be the user's."""
-        check_code(self.path, "processor", self.analysis.processor, None)
-        form = self.analysis.source.format
-        check_code(self.path, "reader", None if form in FORMATS else form, None)
+        form, code = self.analysis.source.format, self.schema.code
+        check_code(self.path, "processor", self.analysis.processor, code.get("processor"))
+        check_code(self.path, "reader", None if form in FORMATS else form, code.get("reader"))
         return Plan(self.analysis)
+
+    def _with_own_code(self, analysis: Analysis) -> Analysis:
+        """The analysis with the processor and the reader whose source is in the bundle."""
+        processor, source = analysis.processor, analysis.source
+        if processor and "file" in self.schema.code.get("processor", {}):
+            processor = str(self.path.absolute() / processor)
+        if "file" in self.schema.code.get("reader", {}):
+            source = source.model_copy(update={"format": str(self.path.absolute() / source.format)})
+        return analysis.model_copy(update={"processor": processor, "source": source})
 
     def predict(
         self,

@@ -96,6 +96,8 @@ class Schema(Part):
     """As ``Analysis.model_dump(mode="json")`` gives it."""
     fingerprint: str
     """Hash of the analysis."""
+    code: dict[str, dict[str, str]] = {}
+    """Code of a user's that reads files, ``processor`` and ``reader``: its file in the bundle and its hash, or its package and version."""
     inputs: tuple[TensorIn, ...]
     outputs: tuple[TensorOut, ...]
     graph_inputs: tuple[Tensor, ...] = ()
