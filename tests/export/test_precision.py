@@ -153,6 +153,22 @@ def test_a_reduced_graph_that_lost_its_auc_is_not_written_in_any_layout(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_cost_is_measured_on_other_rows_than_the_calibration(tmp_path, monkeypatch):
+    def reduce_and_keep(model: onnx.ModelProto, precision: str, rows: list[dict[str, np.ndarray]]) -> onnx.ModelProto:
+        given.extend(row["jet"].tobytes() for row in rows)
+        return reduce(model, precision, rows)
+
+    given: list[bytes] = []
+    monkeypatch.setattr("collidekit.export.write.reduce", reduce_and_keep)
+    made = write("top-tagging/pfn", tmp_path / "bundle", rows=64, precision="int8")
+    assert len(given) == made.agreement.rows == 32
+    assert "32 other rows gave int8 the ranges of values" in made.notes
+    assert "32 other rows gave int8 the ranges of values." in (made.folder / "README.md").read_text()
+    _, real = verifier.read(made.folder / "rows.npz")
+    assert len(real) == 32
+    assert not {row["jet"].tobytes() for _, row, _ in real} & set(given)
+
+
 def test_numbers_that_are_not_finite_and_a_lost_auc_are_errors():
     reduction = Reduction("int8", (10, 5), 1.0)
     columns = {"score": np.array([0.1, 0.9])}

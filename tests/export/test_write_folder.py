@@ -47,7 +47,13 @@ def test_a_link_stays_and_what_it_names_is_replaced_again_and_again(tmp_path: Pa
             write(staging, text)
         assert link.is_symlink()
         assert (real / "schema.json").read_text() == text
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["checksums.json", "disk", "link", "real", "schema.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "checksums.json",
+        "disk",
+        "link",
+        "real",
+        "schema.json",
+    ]
 
 
 def test_what_a_killed_export_left_does_not_stop_the_next_one(tmp_path: Path) -> None:
@@ -93,11 +99,15 @@ def write(folder: Path, text: str) -> None:
 
 def test_the_later_of_two_exports_to_a_new_folder_does_not_replace_the_earlier_one(tmp_path: Path) -> None:
     target = tmp_path / "b"
-    with pytest.raises(CollidekitError, match=r"b: holds a bundle already; name another folder, or .* --force"):
+
+    def export_both() -> None:
         with _staged(target) as late:
             write(late, "late")
             with _staged(target) as early:
                 write(early, "early")
+
+    with pytest.raises(CollidekitError, match=r"b: holds a bundle already; name another folder, or .* --force"):
+        export_both()
     assert (target / "schema.json").read_text() == "early"
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 

@@ -26,7 +26,7 @@ from collidekit.export.model import graph_of, model_of, operators_of, tensors_of
 from collidekit.export.options import Options
 from collidekit.export.precision import CALIBRATION, reduce
 from collidekit.export.readme import write_readme
-from collidekit.export.reduction import TIMED, Reduction, feeds
+from collidekit.export.reduction import TIMED, Reduction, feeds, full_places
 from collidekit.export.sample import Sample
 from collidekit.export.session import open_session, places_of_columns, time_ratio
 from collidekit.export.user_code import with_code
@@ -101,10 +101,16 @@ def write_bundle(
         schema = schema.model_copy(update=facts)
         compared = compare_members(members, exports.sessions, rows, sample, points, scales, exports.reduction)
         left_out = write_golden(staging / GOLDEN, members, rows, scales)
-        write_real(staging / REAL, members, rows, sample, compared.beyond)
+        write_real(staging / REAL, members, rows, sample, compared.without)
         write_calls(staging / CALLS, members, rows, schema.invariant)
         latency = measure_latency(exports.sessions[0], first.layout, rows)
         notes = sample.notes([member.checkpoint for member in members])
+        if exports.reduction and exports.reduction.calibration:
+            notes += (f"{len(exports.reduction.calibration)} other rows gave {options.precision} the ranges of values",)
+        if left_out:
+            notes += (
+                f"Golden rows left out, as their numbers are not finite or need double precision: {', '.join(left_out)}",
+            )
         _write_beside(staging, schema, first.layout, points, compared.agreement, latency, notes)
         verify(staging)
     return Exported(folder, schema, compared.agreement, left_out, notes)
@@ -115,12 +121,14 @@ def _export(
 ) -> _Exports:
     """Write the graph of each member."""
     graphs, sessions, operators = list[Graph](), list[Any](), set[str]()
-    whole = 0
+    analysis, whole = members[0].checkpoint.analysis, 0
+    number = min(CALIBRATION, len(rows) // 2) if options.precision == "int8" else 0
+    calibration = full_places(rows, analysis, number)
     for member in members:
         file = member.layout.file_name(member.fold)
         with counting(f"Exporting {file}", "graphs", 1) as done:
             full = model_of(member, schema)
-            model = reduce(full, options.precision, feeds(member.layout, rows, CALIBRATION))
+            model = reduce(full, options.precision, feeds(member.layout, [rows[i] for i in calibration]))
             done(1)
         content = model.SerializeToString()
         whole += full.ByteSize()
@@ -139,8 +147,9 @@ def _export(
     if options.precision == "float32":
         return _Exports(tuple(graphs), sessions, facts, None)
     single = open_session(full.SerializeToString())
-    slowdown = time_ratio(sessions[-1], single, feeds(layout, rows, TIMED))
-    reduction = Reduction(options.precision, (whole, sum(graph.bytes for graph in graphs)), slowdown)
+    slowdown = time_ratio(sessions[-1], single, feeds(layout, [rows[i] for i in full_places(rows, analysis, TIMED)]))
+    size = whole, sum(graph.bytes for graph in graphs)
+    reduction = Reduction(options.precision, size, slowdown, tuple(calibration))
     return _Exports(tuple(graphs), sessions, facts, reduction)
 
 

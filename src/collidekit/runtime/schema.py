@@ -115,7 +115,7 @@ class Schema(Part):
     invariant: tuple[str, ...] = ()
     """The collections whose constituents may come in any order: no column of a row changes, as was measured on real rows."""
     graphs: tuple[Graph, ...] = ()
-    """Empty in the metadata of a graph, which cannot hold its own checksum."""
+    """Not in the metadata of a graph, which cannot hold its own checksum."""
     folds: int = 0
     """Number of folds; 0 where there are none."""
     fold_rule: str = ""
