@@ -1,6 +1,8 @@
 """Half precision and 8-bit integers: what changes, what stays, and what the bundle says of it."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from collidekit.export.reduction import Reduction, _rejection
 from collidekit.export.templates import verify as verifier
 from collidekit.export.verify import checks
 from collidekit.runtime.folder import read_schema
+from collidekit.runtime.schema import CHECKSUMS
 
 
 def product(weights: np.ndarray, name: str = "y") -> onnx.ModelProto:
@@ -96,6 +99,74 @@ def test_a_bundle_says_what_its_precision_costs(tmp_path, pfn_bundle, precision)
     assert "Background rejection of `TvsQCD`" in card
     assert json.loads((made.folder / "agreement.json").read_text())["cost"]["precision"] == precision
     assert "What float" not in (pfn_bundle / "README.md").read_text()
+
+
+def test_a_layout_without_discriminators_has_their_auc_and_working_points(tmp_path):
+    made = write("top-tagging/pfn", tmp_path / "bundle", layout="cmssw", precision="int8")
+    assert made.schema.columns == {"prob_qcd": ("softmax", 0), "prob_top": ("softmax", 1)}
+    before, after = made.agreement.auc["TvsQCD"]
+    assert 0.9 < after <= 1
+    assert abs(before - after) < 0.01
+    assert {side.discriminator for side in made.agreement.sides} == {"TvsQCD"}
+    assert made.agreement.cost is not None
+    assert made.agreement.cost.efficiencies["TvsQCD"]
+    assert made.agreement.cost.rejection["TvsQCD"]
+    assert re.search(
+        r"What int8 costs.*\| `TvsQCD` \| mistag_0.1 \| 0\.", (made.folder / "README.md").read_text(), re.DOTALL
+    )
+    found = {check.title: check for check in checks(made.folder, 1)}
+    assert all(check.passed for check in found.values())
+    assert f"AUC {before:.6f} before" in found["TvsQCD"].found
+    assert "rows change sides at" in found["TvsQCD"].found
+    always_the_same(made.folder)
+    found = {check.title: check for check in checks(made.folder, 1)}
+    assert [title for title, check in found.items() if not check.passed] == ["TvsQCD"]
+    assert "AUC 0.500000" not in found["TvsQCD"].found.split(" before")[0]
+    assert "0.500000 after" in found["TvsQCD"].found
+
+
+def always_the_same(folder: Path) -> None:
+    """Let the graph answer 0.5 for each class, with new checksums."""
+    model = onnx.load(folder / "model.onnx")
+    for node in model.graph.node:
+        node.output[:] = ["inner" if name == "softmax" else name for name in node.output]
+    half = [numpy_helper.from_array(np.float32(value), name) for name, value in (("no_part", 0), ("half", 0.5))]
+    model.graph.initializer.extend(half)
+    model.graph.node.append(helper.make_node("Mul", ["inner", "no_part"], ["nothing"]))
+    model.graph.node.append(helper.make_node("Add", ["nothing", "half"], ["softmax"]))
+    onnx.save(model, folder / "model.onnx")
+    wanted = json.loads((folder / CHECKSUMS).read_text())
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in wanted}
+    (folder / CHECKSUMS).write_text(json.dumps(sums))
+
+
+def test_a_reduced_graph_that_lost_its_auc_is_not_written_in_any_layout(tmp_path, monkeypatch):
+    def constant(model: onnx.ModelProto, precision: str, rows: object) -> onnx.ModelProto:
+        for weights in model.graph.initializer:
+            if len(weights.dims) == 2:
+                weights.CopyFrom(numpy_helper.from_array(np.zeros(weights.dims, np.float32), weights.name))
+        return model
+
+    monkeypatch.setattr("collidekit.export.write.reduce", constant)
+    with pytest.raises(CollidekitError, match=r"the AUC of TvsQCD falls from 0\.9\d+ to 0\.5000"):
+        write("top-tagging/pfn", tmp_path / "bundle", layout="cmssw", precision="int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cost_is_measured_on_other_rows_than_the_calibration(tmp_path, monkeypatch):
+    def reduce_and_keep(model: onnx.ModelProto, precision: str, rows: list[dict[str, np.ndarray]]) -> onnx.ModelProto:
+        given.extend(row["jet"].tobytes() for row in rows)
+        return reduce(model, precision, rows)
+
+    given: list[bytes] = []
+    monkeypatch.setattr("collidekit.export.write.reduce", reduce_and_keep)
+    made = write("top-tagging/pfn", tmp_path / "bundle", rows=64, precision="int8")
+    assert len(given) == made.agreement.rows == 32
+    assert "32 other rows gave int8 the ranges of values" in made.notes
+    assert "32 other rows gave int8 the ranges of values." in (made.folder / "README.md").read_text()
+    _, real = verifier.read(made.folder / "rows.npz")
+    assert len(real) == 32
+    assert not {row["jet"].tobytes() for _, row, _ in real} & set(given)
 
 
 def test_numbers_that_are_not_finite_and_a_lost_auc_are_errors():

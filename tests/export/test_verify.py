@@ -16,8 +16,10 @@ from bundles import write
 from onnx import TensorProto, helper, numpy_helper
 
 from collidekit.errors import CollidekitError
+from collidekit.export.sample import read_sample
 from collidekit.export.templates import verify as verifier
 from collidekit.export.verify import checks, verify
+from collidekit.inference.ensemble import load_members
 from collidekit.runtime.schema import CALLS, CHECKSUMS, GOLDEN, REAL, SCHEMA
 from collidekit.sealed import seal
 
@@ -116,6 +118,57 @@ def test_calls_hold_all_sizes_lengths_slots_and_orders(pfn_bundle):
     for (_, given, wanted), (_, plain, before) in zip(by_kind["order"], golden, strict=False):
         assert not np.array_equal(given["constituents"], plain["constituents"])
         np.testing.assert_allclose(wanted["0"]["prob_top"], before["0"]["prob_top"], atol=1e-6)
+
+
+def test_the_card_says_what_proves_little_and_what_is_left_out(tmp_path, monkeypatch):
+    from collidekit.export import write as module
+
+    golden = module.write_golden
+    monkeypatch.setattr(module, "write_golden", lambda *given: (*golden(*given), "extreme values in jet"))
+    made = write("top-tagging/pfn", tmp_path / "bundle", rows=16)
+    assert "16 rows prove little: give 1,000 or more with --files and --rows" in made.notes
+    card = (made.folder / "README.md").read_text().replace("\\", "")
+    assert "16 rows prove little" in card
+    assert made.left_out
+    assert (
+        f"Golden rows left out, as their numbers are not finite or need double precision: {', '.join(made.left_out)}."
+        in card
+    )
+
+
+def test_rows_of_one_class_and_rows_without_truth_are_one_error_with_a_remedy(tmp_path):
+    import uproot
+    from bundles import TEST_FILE
+    from toys import write_table
+
+    rows = uproot.open(TEST_FILE)["tree"].arrays()[:200]
+    for name, some, there in (
+        ("one.root", rows[rows.label == 0], r"\d+ qcd, 0 top, 0 of no class"),
+        ("data.root", rows[[field for field in rows.fields if field != "label"]], r"0 qcd, 0 top, 200 of no class"),
+    ):
+        file = write_table(tmp_path / name, some)
+        said = rf"{name}: no row is signal \(top\) of the discriminator TvsQCD, so .* \(there are {there}\); give files of all classes"
+        with pytest.raises(CollidekitError, match=said):
+            read_sample(load_members(["top-tagging/pfn"]), [str(file)], rows=200, analysis="top_tagging")
+
+
+def test_the_metadata_of_a_graph_has_no_empty_parts(pfn_bundle):
+    entries = {entry.key: entry.value for entry in onnx.load(pfn_bundle / "model.onnx").metadata_props}
+    schema = json.loads(entries["collidekit"])
+    assert not {"graphs", "graph_inputs", "graph_outputs", "columns", "operators", "scales"} & set(schema)
+    assert schema["inputs"]
+    assert schema["analysis"]["classes"]
+
+
+def test_the_schema_holds_percentiles_of_real_rows(pfn_bundle):
+    columns = {
+        column["name"]: column["quantiles"]
+        for entry in json.loads((pfn_bundle / SCHEMA).read_text())["inputs"]
+        for column in entry["columns"]
+    }
+    low, middle, high = columns["jet_pt"]
+    assert 500 < low < middle < high < 700
+    assert None not in columns.values()
 
 
 def test_a_changed_byte_is_found(bundle):
@@ -334,10 +387,29 @@ def test_a_missing_file_is_named(bundle, file):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # numpy leaves a damaged archive open
-def test_damaged_rows_are_one_error(bundle):
+@pytest.mark.parametrize("file", [GOLDEN, CALLS, REAL, SCHEMA, CHECKSUMS])
+def test_a_changed_byte_is_a_failed_check_and_no_traceback(bundle, file):
+    content = bytearray((bundle / file).read_bytes())
+    place = content.index(b'"graphs"') + 1 if file == SCHEMA else len(content) // 2
+    content[place] ^= 1
+    (bundle / file).write_bytes(content)
+    found = list(verifier.checks(bundle, 2))
+    assert found[0][:2] == ("checksums", False)
+    assert f"{file if file != CHECKSUMS else ''} is changed" in found[0][2] or file == CHECKSUMS
+    assert all(isinstance(passed, bool) and "\n" not in text for _, passed, text in found)
+    done = subprocess.run(
+        [sys.executable, "-I", str(bundle / "verify.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "checks failed" in done.stderr
+
+
+def test_a_truncated_file_is_a_failed_check_of_the_command_too(bundle):
     (bundle / GOLDEN).write_bytes((bundle / GOLDEN).read_bytes()[:-100])
-    with pytest.raises(CollidekitError, match="cannot be read"):
-        list(checks(bundle))
+    found = {check.title: check for check in checks(bundle)}
+    assert found["checksums"].found == "golden.npz is changed"
+    assert not found["contents"].passed
 
 
 def test_a_bundle_that_fails_is_not_written(tmp_path, monkeypatch):

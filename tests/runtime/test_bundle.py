@@ -254,6 +254,19 @@ def test_bad_files_can_be_skipped(bundle: Path, files: list[str], tmp_path: Path
         opened.predict([str(tmp_path / "bad.root")], skip_bad_files=True)
 
 
+def test_numbers_beyond_single_precision_are_an_error(bundle: Path) -> None:
+    opened = Bundle(bundle)
+    given = {"constituents": np.ones((2, 3, 6)), "constituents_mask": np.ones((2, 3)), "jet": np.ones((2, 2))}
+    assert len(opened.predict_arrays(given)["SvsB"]) == 2
+    given["jet"][1, 0] = np.inf
+    assert np.isfinite(opened.predict_arrays(given)["SvsB"]).all()
+    given["jet"][1, 0] = -1e300
+    with pytest.raises(
+        CollidekitError, match=r"input 'jet': holds -1e\+300, and single precision ends at 3\.4e\+38; give NaN"
+    ):
+        opened.predict_arrays(given)
+
+
 def test_odd_values_are_those_of_the_checkpoint(
     bundle: Path, model: Checkpoint, table: ak.Array, tmp_path: Path
 ) -> None:

@@ -82,7 +82,12 @@ def test_an_ensemble_of_bundles(bundle: Path, files: list[str], tmp_path: Path) 
     [
         (["--calibrated"], "--calibrated: a bundle has the temperature in its graph or none at all"),
         (["--combine", "mean"], "is no ensemble"),
-        (["--analysis", "other.yaml"], "input 'constituents' has order 'part_e', and 'part_x'"),
+        (["--analysis", "order.yaml"], "input 'constituents' has order 'part_e', and 'part_x'"),
+        (
+            ["--analysis", "limit.yaml"],
+            "input 'constituents' has limit 64, and 9 in analysis 'limit'; give it the same limit",
+        ),
+        (["--analysis", "where.yaml"], "input 'constituents' has where None, and 'part_e > 5' in analysis 'where'"),
         (["--with", "best_model.pt"], "best_model.pt: is no bundle"),
         (["-o", "folder.parquet"], "folder.parquet: is a folder; name a file to write"),
         (["-o", "scores.txt"], "predictions are written as .parquet or .root"),
@@ -91,7 +96,13 @@ def test_an_ensemble_of_bundles(bundle: Path, files: list[str], tmp_path: Path) 
 def test_options_that_make_no_sense(
     bundle: Path, files: list[str], tmp_path: Path, words: list[str], said: str
 ) -> None:
-    (tmp_path / "other.yaml").write_text(toys.TOY.replace("order: part_e", "order: part_x"))
+    for name, old, new in (
+        ("order", "order: part_e", "order: part_x"),
+        ("limit", "limit: 64", "limit: 9"),
+        ("where", "order: part_e", "order: part_e\n    where: part_e > 5"),
+    ):
+        assert old in toys.TOY
+        (tmp_path / f"{name}.yaml").write_text(toys.TOY.replace(old, new))
     (tmp_path / "folder.parquet").mkdir()
     done = run(CLI, "predict", str(bundle), files[0], "-o", "out.parquet", *words, cwd=tmp_path)
     assert done.returncode != 0

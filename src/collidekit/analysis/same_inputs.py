@@ -86,11 +86,15 @@ def _shape(entry: Collection | Group) -> str:
     return "a collection with " + (" and ".join(parts) or "neither momenta nor coordinates")
 
 
-def check_same_order(path: Path, trained: Analysis, given: Analysis) -> None:
-    """Raise CollidekitError where the constituents of a collection would come in another order."""
+def check_same_constituents(path: Path, trained: Analysis, given: Analysis) -> None:
+    """Raise CollidekitError where others of the constituents of a collection would go in, or in another order."""
     for name, entry in trained.collections.items():
-        if (order := given.collections[name].order) != entry.order:
-            raise CollidekitError(
-                f"{path}: is of another analysis: input {name!r} has order {entry.order!r}, and {order!r} in analysis {given.name!r}; "
-                "give it the same order: where the branch has another name, by a variable of this name"
-            )
+        other = given.collections[name]
+        for part in ("order", "where", "limit"):
+            theirs, ours = getattr(entry, part), getattr(other, part)
+            if theirs != ours:
+                branch = "" if part == "limit" else ": where a branch has another name, by a variable of this name"
+                raise CollidekitError(
+                    f"{path}: is of another analysis: input {name!r} has {part} {theirs!r}, and {ours!r} in analysis {given.name!r}; "
+                    f"give it the same {part}{branch}"
+                )

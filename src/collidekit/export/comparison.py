@@ -14,7 +14,7 @@ from collidekit.export.expected import expected, noise_of
 from collidekit.export.members import Member
 from collidekit.export.reduction import Reduction
 from collidekit.export.sample import Sample
-from collidekit.export.session import joined, run_layout
+from collidekit.export.session import joined, run_layout, with_discriminators
 from collidekit.progress import counting
 
 TOGETHER = 256
@@ -23,10 +23,10 @@ TOGETHER = 256
 
 @frozen
 class Comparison:
-    """The agreement, and the rows that differ by more than the tolerance."""
+    """The agreement, and the rows that prove nothing of a graph: they differ by more than the tolerance, or were left out."""
 
     agreement: Agreement
-    beyond: frozenset[int]
+    without: frozenset[int]
 
 
 def compare_members(
@@ -40,23 +40,24 @@ def compare_members(
 ) -> Comparison:
     """Compare each graph with its checkpoint on the rows of the sample that it predicts.
 
-    ``scales`` are those of columns. Raises CollidekitError where graph and checkpoint do not agree, or a reduced precision costs too much.
+    ``scales`` are those of columns. Rows from which a reduced precision took its ranges are left out. Raises CollidekitError where graph and checkpoint do not agree, or a reduced precision costs too much.
     """
-    wanted, found = _columns(members, sessions, rows, sample)
-    labels, weights = sample.predictions.labels, sample.predictions.weights
+    kept = np.setdiff1d(np.arange(len(rows)), reduction.calibration if reduction else ())
+    wanted, found = _columns(members, sessions, [rows[i] for i in kept], sample.member[kept])
+    labels, weights = sample.predictions.labels[kept], sample.predictions.weights[kept]
     classes = list(members[0].checkpoint.analysis.classes)
     agreement = compare(wanted, found, points, labels, weights, classes, scales)
     if reduction is not None:
         cost = reduction.cost(agreement, wanted, found, points, labels, weights, classes)
-        return Comparison(evolve(agreement, cost=cost), frozenset())
+        return Comparison(evolve(agreement, cost=cost), frozenset(reduction.calibration))
     _require_agreement(agreement, members[0].graph.picks)
     return Comparison(agreement, frozenset(rows_beyond(wanted, found, scales)))
 
 
 def _columns(
-    members: Sequence[Member], sessions: Sequence[Any], rows: Sequence[Row], sample: Sample
+    members: Sequence[Member], sessions: Sequence[Any], rows: Sequence[Row], judges: Array
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return the columns of the checkpoints and of the graphs, in the order of the rows."""
+    """Return the columns of the checkpoints and of the graphs, in the order of the rows; ``judges`` (N,) are the members that predict them."""
     wanted: list[dict[str, Array]] = []
     found: list[dict[str, Array]] = []
     order: list[Array] = []
@@ -64,14 +65,15 @@ def _columns(
     with counting("Comparing", "rows", len(rows)) as done:
         for number, (member, session) in enumerate(zip(members, sessions, strict=True)):
             analysis = member.checkpoint.analysis
-            own = np.flatnonzero(sample.member == number)
+            own = np.flatnonzero(judges == number)
             own = own[np.argsort(lengths[own], kind="stable")]  # so that padding costs little
             for start in range(0, len(own), TOGETHER):
                 places = own[start : start + TOGETHER]
                 part = [rows[i] for i in places]
                 generic = generic_arrays(part, analysis, noise_of(member.graph, part, analysis))
                 wanted.append(expected(member.tagger, member.graph, part, analysis))
-                found.append(run_layout(session, member.layout, generic))
+                columns = run_layout(session, member.layout, generic)
+                found.append(with_discriminators(columns, analysis.discriminators))
                 order.append(places)
                 done(len(part))
     back = np.argsort(np.concatenate(order))

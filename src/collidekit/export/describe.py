@@ -5,13 +5,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from collidekit.analysis.schema import Analysis, Collection, Group
 from collidekit.dataset.parts import Folds, Split
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
+from collidekit.export.cases import Row
 from collidekit.export.graph import TaggerGraph
 from collidekit.export.members import Member
 from collidekit.export.options import Options
 from collidekit.provenance import git_state, versions
+from collidekit.runtime.far_columns import MOST, quantiles_of
 from collidekit.runtime.schema import Column, Schema, TensorIn, TensorOut
 from collidekit.training.checkpoint import Checkpoint
 
@@ -67,6 +71,20 @@ def describe(name: str, member: Member, options: Options, points: Sequence[Discr
         git=git_state(),
         noise_rule=NOISE_RULE if graph.flows else "",
     )
+
+
+def with_quantiles(schema: Schema, rows: Sequence[Row]) -> Schema:
+    """Return the schema with the percentiles of each column that goes in, of real rows."""
+    inputs, some = [], rows[:: max(len(rows) // MOST, 1)]
+    for entry in schema.inputs:
+        if entry.columns:
+            found = quantiles_of([np.atleast_2d(row.values[entry.name]) for row in some])
+            columns = zip(entry.columns, found, strict=True)
+            entry = entry.model_copy(
+                update={"columns": tuple(one.model_copy(update={"quantiles": values}) for one, values in columns)}
+            )
+        inputs.append(entry)
+    return schema.model_copy(update={"inputs": tuple(inputs)})
 
 
 def trained_on(checkpoint: Checkpoint) -> str:

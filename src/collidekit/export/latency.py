@@ -10,7 +10,7 @@ from attrs import frozen
 from collidekit.export.cases import Array, Row, generic_arrays
 from collidekit.export.expected import noise_of
 from collidekit.export.layouts.base import Layout
-from collidekit.export.reduction import feeds
+from collidekit.export.reduction import feeds, full_places
 
 SINGLE, CALLS = 64, 256
 """Rows that are taken one by one, and calls with them."""
@@ -34,11 +34,11 @@ class Latency:
 
 def measure_latency(session: Any, layout: Layout, rows: Sequence[Row]) -> Latency:
     """Return the latency of a session on real rows, on this machine."""
-    single = feeds(layout, rows, SINGLE)
+    analysis = layout.graph.analysis
+    single = feeds(layout, [rows[i] for i in full_places(rows, analysis, SINGLE)])
     p50, p99 = _percentiles(session, [single[i % len(single)] for i in range(CALLS)])
     if not layout.batched:
         return Latency(p50, p99, 0, 0.0, 0.0)
-    analysis = layout.graph.analysis
     by_length = sorted(rows, key=lambda row: sum(len(row.values[name]) for name in analysis.collections))
     size = min(TOGETHER, len(by_length))
     starts = np.linspace(0, len(by_length) - size, BATCHES).astype(int).tolist()

@@ -60,6 +60,7 @@ def prepare_members(checkpoints: Mapping[str, Checkpoint], name: str, options: O
         temperature = required_temperature(checkpoint.temperature, where).value if options.calibrated else 1.0
         graph = TaggerGraph(checkpoint.tagger, checkpoint.analysis, temperature)
         made = layout(graph, name, options.of_layout).eval()
+        made.check_events()
         members.append(Member(checkpoint, made, checkpoint.config.fold if has_folds else None))
     if has_folds:
         members[0].layout.check_folds(len(members))

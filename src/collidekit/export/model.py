@@ -7,12 +7,15 @@ from collidekit.export.describe import apply_to, trained_on
 from collidekit.export.members import Member
 from collidekit.runtime.schema import METADATA, Graph, Schema, Tensor
 
+OF_FILES = {"graphs", "graph_inputs", "graph_outputs", "columns", "operators", "scales"}
+"""Parts of the schema that are known only when the graphs are written; ``schema.json`` holds them."""
+
 
 def model_of(member: Member, schema: Schema) -> Any:
     """Return the ONNX model of a checkpoint, with all metadata."""
     model = member.layout.to_onnx(schema.opset)
     texts = {
-        METADATA: schema.model_dump_json(),
+        METADATA: schema.model_dump_json(exclude=OF_FILES),
         "trained_on": trained_on(member.checkpoint),
         "apply_to": apply_to(member.checkpoint, schema.folds),
         **({"fold": f"{member.fold} of {schema.folds}"} if schema.folds else {}),
@@ -35,7 +38,7 @@ def graph_of(file: str, content: bytes, member: Member, folds: int) -> Graph:
         fold=member.fold,
         learned_from=tuple(entry.as_dict() for entry in checkpoint.learned_from),
         trained_on=trained_on(checkpoint),
-        apply_to=apply_to(checkpoint, folds),
+        apply_to=member.layout.events or apply_to(checkpoint, folds),
     )
 
 

@@ -18,7 +18,7 @@ from collidekit.extras import need
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 CALIBRATION = 128
-"""Rows from which int8 takes the ranges of values."""
+"""Rows from which int8 takes the ranges of values, at most half of all."""
 PRODUCTS = ("MatMul", "Gemm")
 LARGEST = 65504.0
 """The largest number of half precision; larger ones become this."""
@@ -112,7 +112,10 @@ def quantized(model: Any, rows: Sequence[Mapping[str, Array]]) -> Any:
     """Return a model whose products with weights are of 8-bit integers: scales of activations from rows, of weights by column."""
     onnx, quantization = need("onnx", "export"), need("onnxruntime.quantization", "export")
     if not rows:
-        raise CollidekitError("precision int8 needs rows with values to take their ranges from, and there are none")
+        raise CollidekitError(
+            "precision int8 needs rows to take the ranges of values from, and others to measure its cost on; give more with --files and "
+            "--rows"
+        )
     given = onnx.ModelProto()
     given.CopyFrom(model)
     for number, node in enumerate(given.graph.node):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from attrs import frozen
 
+from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.roc import roc_curve
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
@@ -27,6 +28,8 @@ class Reduction:
     size: tuple[int, int]
     """In bytes, before and after."""
     time_ratio: float
+    calibration: tuple[int, ...] = ()
+    """Places of the rows that gave the ranges of values; the cost is measured on the others."""
 
     def cost(
         self,
@@ -57,12 +60,17 @@ class Reduction:
         return Cost(self.precision, rejection, efficiencies, self.size, self.time_ratio, 1)
 
 
-def feeds(layout: Layout, rows: Sequence[Row], number: int) -> list[dict[str, Array]]:
-    """Return inputs of a layout for some rows, at equal distances; each has a constituent in each collection, where rows have them."""
-    analysis = layout.graph.analysis
-    full = [row for row in rows if all(len(row.values[name]) for name in analysis.collections)] or list(rows)
-    found = []
-    for row in full[:: max(len(full) // number, 1)][:number]:
+def full_places(rows: Sequence[Row], analysis: Analysis, number: int) -> list[int]:
+    """Return the places of some rows, at equal distances; each has a constituent in each collection, where rows have them."""
+    found = [i for i, row in enumerate(rows) if all(len(row.values[name]) for name in analysis.collections)]
+    found = found or list(range(len(rows)))
+    return found[:: max(len(found) // max(number, 1), 1)][:number]
+
+
+def feeds(layout: Layout, rows: Sequence[Row]) -> list[dict[str, Array]]:
+    """Return inputs of a layout, for a row a call."""
+    analysis, found = layout.graph.analysis, []
+    for row in rows:
         given = layout.given(generic_arrays([row], analysis, noise_of(layout.graph, [row], analysis)))
         found.append({name: np.ascontiguousarray(given[name]) for name in layout.input_names})
     return found

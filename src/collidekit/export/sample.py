@@ -31,6 +31,8 @@ ROWS = 20_000
 BLOCKS = 16
 """Pieces that are read of each file: classes often stand one after another."""
 TOGETHER = 1024
+FEW = 1000
+"""Fewer rows than that prove little, and say so."""
 
 
 @frozen
@@ -49,6 +51,10 @@ class Sample:
         names = [Path(path).name for path in self.files]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more files" if len(names) > 3 else "")
         notes = [f"The rows and the working points are from {shown}"]
+        if len(self.predictions) < FEW:
+            number = len(self.predictions)
+            rows = "1 row proves" if number == 1 else f"{number:,} rows prove"
+            notes.append(f"{rows} little: give {FEW:,} or more with --files and --rows")
         if self.learned:
             notes.append(f"{self.learned:,} rows of these files are training rows and were left out")
         if not all(checkpoint.learned_from for checkpoint in checkpoints):
@@ -99,6 +105,7 @@ def read_sample(
             f"{paths[0]}: no row is left to check the bundle with: {learned:,} rows were learned from, and the others do not pass the "
             "selection; give other files with --files"
         )
+    _check_classes(plan.analysis, batches, paths)
     found = dict(
         zip(members, predict_each([m.tagger for m in members.values()], plan.analysis, batches, paths), strict=True)
     )
@@ -108,6 +115,25 @@ def read_sample(
     used = np.arange(len(members))[:, None] == judges if len(members) > 1 else None
     predictions = combine(found, "mean", False, used) if len(members) > 1 else next(iter(found.values()))
     return Sample(batches, predictions, judges, learned, paths)
+
+
+def _check_classes(analysis: Analysis, batches: Sequence[Batch], paths: Sequence[str]) -> None:
+    """Raise CollidekitError where the rows have no signal or no background of a discriminator."""
+    labels = np.concatenate([batch.labels.numpy() for batch in batches])
+    counts = {name: int((labels == number).sum()) for number, name in enumerate(analysis.classes)}
+    for name, definition in analysis.discriminators.items():
+        for side, classes in (("signal", definition.signal), ("background", definition.background)):
+            if sum(counts[one] for one in classes):
+                continue
+            there = (
+                ", ".join(f"{number:,} {one}" for one, number in counts.items())
+                + f", {(labels < 0).sum():,} of no class"
+            )
+            more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+            raise CollidekitError(
+                f"{paths[0]}{more}: no row is {side} ({' or '.join(classes)}) of the discriminator {name}, so its AUC and working points "
+                f"cannot be measured (there are {there}); give files of all classes whose truth is known, with --files"
+            )
 
 
 def default_files(analysis: Analysis, path: Path | None = None) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from collidekit.analysis.schema import Discriminator
 from collidekit.errors import CollidekitError
 from collidekit.export.cases import Array, Row, generic_arrays
 from collidekit.export.expected import noise_of
@@ -44,6 +45,18 @@ def run_call(session: Any, layout: Layout, generic: Mapping[str, Array]) -> dict
     return layout.found(dict(zip(layout.output_names, found, strict=True)), generic)
 
 
+def with_discriminators(columns: Mapping[str, Array], definitions: Mapping[str, Discriminator]) -> dict[str, Array]:
+    """Return the columns with the discriminators that a layout leaves to its consumer, from the probabilities of classes (N,)."""
+    found = dict(columns)
+    for name, definition in definitions.items():
+        signal, background = ([f"prob_{one}" for one in side] for side in (definition.signal, definition.background))
+        if name not in columns and all(one in columns for one in (*signal, *background)):
+            wanted = np.sum([columns[one] for one in signal], axis=0)
+            total = wanted + np.sum([columns[one] for one in background], axis=0)
+            found[name] = np.divide(wanted, total, out=np.zeros_like(total), where=total != 0)
+    return found
+
+
 def places_of_columns(session: Any, layout: Layout, rows: Sequence[Row]) -> dict[str, tuple[str, int]]:
     """Return for each column of rows the output that holds it and its place among the numbers of one row.
 
@@ -62,14 +75,15 @@ def places_of_columns(session: Any, layout: Layout, rows: Sequence[Row]) -> dict
                 columns.setdefault(name, []).append(np.ravel(values))
         for name, values in raw.items():
             outputs.setdefault(name, []).append(np.ravel(values))
-    found = {}
+    found: dict[str, tuple[str, int]] = {}
     for name, wanted in columns.items():
         for output in (name, *outputs) if name in outputs else outputs:
             length = min(len(values) for values in outputs[output])
             table = np.stack([values[:length] for values in outputs[output]])
-            same = np.flatnonzero((table == np.concatenate(wanted)[:, None]).all(axis=0))
-            if len(same):
-                found[name] = output, int(same[0])
+            same = np.flatnonzero((table == np.concatenate(wanted)[:, None]).all(axis=0)).tolist()
+            if same:
+                free = [place for place in same if (output, place) not in found.values()]
+                found[name] = output, (free or same)[0]
                 break
     return found
 

@@ -16,7 +16,7 @@ from collidekit.evaluation.classification.working_points import DiscriminatorPoi
 from collidekit.export.agreement import Agreement, estimates_of, scales_of_columns, scales_of_outputs
 from collidekit.export.cases import Row, rows_of
 from collidekit.export.comparison import compare_members
-from collidekit.export.describe import describe
+from collidekit.export.describe import describe, with_quantiles
 from collidekit.export.golden import write_calls, write_golden, write_real
 from collidekit.export.invariance import invariant_collections
 from collidekit.export.latency import Latency, measure_latency
@@ -26,9 +26,10 @@ from collidekit.export.model import graph_of, model_of, operators_of, tensors_of
 from collidekit.export.options import Options
 from collidekit.export.precision import CALIBRATION, reduce
 from collidekit.export.readme import write_readme
-from collidekit.export.reduction import TIMED, Reduction, feeds
+from collidekit.export.reduction import TIMED, Reduction, feeds, full_places
 from collidekit.export.sample import Sample
 from collidekit.export.session import open_session, places_of_columns, time_ratio
+from collidekit.export.user_code import with_code
 from collidekit.export.verify import verify
 from collidekit.files import read_json, replacing, staging_beside, write_json
 from collidekit.progress import counting
@@ -88,21 +89,28 @@ def write_bundle(
     rows = [row for batch in sample.batches for row in rows_of(batch)]
     points = working_points(predictions, first.checkpoint.analysis.working_points) if predictions.classes else []
     schema = describe(name, first, options, points, len(members) if first.fold is not None else 0)
-    schema = schema.model_copy(
+    schema = with_quantiles(schema, rows).model_copy(
         update={"invariant": invariant_collections(first.graph, rows, first.checkpoint.analysis)}
     )
     scales = scales_of_columns(first.graph.output_names, estimates_of(predictions))
-    with _staged(folder) as staging:
+    with _staged(folder, force) as staging:
+        schema = with_code(schema, first.checkpoint.analysis, staging)
         exports = _export(staging, members, schema, rows, options)
         facts = {**exports.facts, "graphs": exports.graphs}
         facts["scales"] = scales_of_outputs(scales, facts["columns"], facts["graph_outputs"])
         schema = schema.model_copy(update=facts)
         compared = compare_members(members, exports.sessions, rows, sample, points, scales, exports.reduction)
         left_out = write_golden(staging / GOLDEN, members, rows, scales)
-        write_real(staging / REAL, members, rows, sample, compared.beyond)
+        write_real(staging / REAL, members, rows, sample, compared.without)
         write_calls(staging / CALLS, members, rows, schema.invariant)
         latency = measure_latency(exports.sessions[0], first.layout, rows)
         notes = sample.notes([member.checkpoint for member in members])
+        if exports.reduction and exports.reduction.calibration:
+            notes += (f"{len(exports.reduction.calibration)} other rows gave {options.precision} the ranges of values",)
+        if left_out:
+            notes += (
+                f"Golden rows left out, as their numbers are not finite or need double precision: {', '.join(left_out)}",
+            )
         _write_beside(staging, schema, first.layout, points, compared.agreement, latency, notes)
         verify(staging)
     return Exported(folder, schema, compared.agreement, left_out, notes)
@@ -113,12 +121,14 @@ def _export(
 ) -> _Exports:
     """Write the graph of each member."""
     graphs, sessions, operators = list[Graph](), list[Any](), set[str]()
-    whole = 0
+    analysis, whole = members[0].checkpoint.analysis, 0
+    number = min(CALIBRATION, len(rows) // 2) if options.precision == "int8" else 0
+    calibration = full_places(rows, analysis, number)
     for member in members:
         file = member.layout.file_name(member.fold)
         with counting(f"Exporting {file}", "graphs", 1) as done:
             full = model_of(member, schema)
-            model = reduce(full, options.precision, feeds(member.layout, rows, CALIBRATION))
+            model = reduce(full, options.precision, feeds(member.layout, [rows[i] for i in calibration]))
             done(1)
         content = model.SerializeToString()
         whole += full.ByteSize()
@@ -137,8 +147,9 @@ def _export(
     if options.precision == "float32":
         return _Exports(tuple(graphs), sessions, facts, None)
     single = open_session(full.SerializeToString())
-    slowdown = time_ratio(sessions[-1], single, feeds(layout, rows, TIMED))
-    reduction = Reduction(options.precision, (whole, sum(graph.bytes for graph in graphs)), slowdown)
+    slowdown = time_ratio(sessions[-1], single, feeds(layout, [rows[i] for i in full_places(rows, analysis, TIMED)]))
+    size = whole, sum(graph.bytes for graph in graphs)
+    reduction = Reduction(options.precision, size, slowdown, tuple(calibration))
     return _Exports(tuple(graphs), sessions, facts, reduction)
 
 
@@ -167,8 +178,11 @@ def _not_of_bundle(folder: Path) -> list[str]:
 
 
 @contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A folder of this process alone, which takes the place of the given one, or of what a link names, if the block ends well."""
+def _staged(folder: Path, force: bool = False) -> Iterator[Path]:
+    """A folder of this process alone, which takes the place of the given one, or of what a link names, if the block ends well.
+
+    Without ``force`` it does not take the place of a bundle that another process has written there meanwhile.
+    """
     target = folder.resolve()
     staging = staging_beside(target)
     old = staging.with_suffix(".old")
@@ -176,10 +190,13 @@ def _staged(folder: Path) -> Iterator[Path]:
     try:
         staging.mkdir(parents=True)
         yield staging
-        if target.exists():
+        _check_folder(folder, force)
+        if force and target.exists():
             target.replace(old)
-        staging.replace(target)
+        staging.replace(target)  # an error where it is a folder that is not empty
         shutil.rmtree(old, ignore_errors=True)
+    except CollidekitError as error:
+        raise CollidekitError(str(error).replace(str(staging), str(folder))) from error
     except OSError as error:
         if old.exists() and not target.exists():
             old.replace(target)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from collidekit.analysis.same_inputs import check_same_inputs, check_same_order
+from collidekit.analysis.same_inputs import check_same_constituents, check_same_inputs
 from collidekit.analysis.schema import FORMATS, Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.ahead import ahead
@@ -25,6 +25,7 @@ from collidekit.inference.predictions import Predictions
 from collidekit.inference.seen import SeenRows, content_of_paths
 from collidekit.progress import notice
 from collidekit.readers import expand
+from collidekit.runtime.far_columns import FarColumns
 from collidekit.runtime.folder import read_generic, read_graph
 from collidekit.runtime.guard import Guard, Member
 from collidekit.runtime.runner import Runner
@@ -44,6 +45,8 @@ class BundlePredictions:
     predictions: Predictions
     skipped: list[str]
     seen: SeenRows
+    far: list[str]
+    """Files whose values lie far from those that the bundle was made with, a sentence each."""
 
 
 class Bundle:
@@ -58,7 +61,7 @@ class Bundle:
         self.path = Path(path)
         self.schema = read_generic(self.path)
         with as_written(self.path / SCHEMA):
-            self.analysis = Analysis.model_validate_json(json.dumps(self.schema.analysis))
+            self.analysis = self._with_own_code(Analysis.model_validate_json(json.dumps(self.schema.analysis)))
             self.members = {
                 graph.file: Member(graph, tuple(LearnedFrom.read(entry) for entry in graph.learned_from))
                 for graph in self.schema.graphs
@@ -84,10 +87,19 @@ class Bundle:
 
     def plan(self) -> Plan:
         """Its analysis, to read files with; an error where that would run code that is not known to be the user's."""
-        check_code(self.path, "processor", self.analysis.processor, None)
-        form = self.analysis.source.format
-        check_code(self.path, "reader", None if form in FORMATS else form, None)
+        form, code = self.analysis.source.format, self.schema.code
+        check_code(self.path, "processor", self.analysis.processor, code.get("processor"))
+        check_code(self.path, "reader", None if form in FORMATS else form, code.get("reader"))
         return Plan(self.analysis)
+
+    def _with_own_code(self, analysis: Analysis) -> Analysis:
+        """The analysis with the processor and the reader whose source is in the bundle."""
+        processor, source = analysis.processor, analysis.source
+        if processor and "file" in self.schema.code.get("processor", {}):
+            processor = str(self.path.absolute() / processor)
+        if "file" in self.schema.code.get("reader", {}):
+            source = source.model_copy(update={"format": str(self.path.absolute() / source.format)})
+        return analysis.model_copy(update={"processor": processor, "source": source})
 
     def predict(
         self,
@@ -104,8 +116,8 @@ class Bundle:
         was trained on are an error, unless ``allow_training_rows``.
         """
         found = self.predict_files(files, batch_size, plan, skip_bad_files, allow_training_rows)
-        for message in found.skipped:
-            notice(f"skipped: {message}")
+        for message in [*(f"skipped: {message}" for message in found.skipped), *found.far]:
+            notice(message)
         if warning := found.seen.warning():
             notice(warning)
         return found.predictions
@@ -125,13 +137,14 @@ class Bundle:
             raise CollidekitError(f"batch_size: {batch_size} is not a number from 1")
         if plan is not None:
             check_same_inputs(self.path, self.analysis, plan.analysis)
-            check_same_order(self.path, self.analysis, plan.analysis)
+            check_same_constituents(self.path, self.analysis, plan.analysis)
         plan = plan or self.plan()
         paths = expand(files)
         guard = Guard(self.path, self.schema, self.members, content_of_paths(paths, self.members), allow_training_rows)
         skipped: list[str] = []
         read = rows_of_files(plan, paths, skip_bad_files, skipped, counts or NotFinite())
-        watched = ahead(guard.watch(read, plan.analysis, paths), 2)
+        far = FarColumns(self.schema, paths)
+        watched = ahead(guard.watch(far.watch(read), plan.analysis, paths), 2)
         assembly = Assembly(plan.analysis, len(self.members))
         for rows, used in watched:
             for part, chosen in _parts(rows, used, batch_size):
@@ -143,7 +156,7 @@ class Bundle:
             if skipped:
                 raise CollidekitError(f"none of the files could be read: {skipped[0]}") from None
             raise
-        return BundlePredictions(self._joined(found, guard.seen), skipped, guard.seen)
+        return BundlePredictions(self._joined(found, guard.seen), skipped, guard.seen, far.notes())
 
     def _answers(self, rows: RowArrays, used: Array, files: Sequence[str]) -> list[dict[str, Array]]:
         """The columns (n,) of each graph, which has predicted only the rows that it is used for."""

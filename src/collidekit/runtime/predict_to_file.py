@@ -57,7 +57,8 @@ def predict_bundles_to_file(
     predictions = combine(members, combination, keep_members) if several else next(iter(members.values()))
     seconds = time.monotonic() - begun
     predictions.write(output)
-    notes = [*counts.notes(), *dict.fromkeys(note for one in found.values() for note in one.seen.notes())]
+    far = dict.fromkeys(note for one in found.values() for note in one.far)
+    notes = [*far, *counts.notes(), *dict.fromkeys(note for one in found.values() for note in one.seen.notes())]
     warning = "; ".join(dict.fromkeys(said for one in found.values() if (said := one.seen.warning())))
     skipped = list(dict.fromkeys(message for one in found.values() for message in one.skipped))
     assignments = next(iter(bundles.values())).analysis.assignments

@@ -28,6 +28,8 @@ class Column(Part):
     """None: 0 takes the place of what is missing."""
     bounds: tuple[float | str, float | str] | None = None
     """One of them may be ``inf`` or ``-inf``, as text."""
+    quantiles: tuple[float, float, float] | None = None
+    """The 1st, 50th and 99th percentile of the real rows that the bundle was made with; None where these are too few."""
 
 
 class TensorIn(Part):
@@ -94,6 +96,8 @@ class Schema(Part):
     """As ``Analysis.model_dump(mode="json")`` gives it."""
     fingerprint: str
     """Hash of the analysis."""
+    code: dict[str, dict[str, str]] = {}
+    """Code of a user's that reads files, ``processor`` and ``reader``: its file in the bundle and its hash, or its package and version."""
     inputs: tuple[TensorIn, ...]
     outputs: tuple[TensorOut, ...]
     graph_inputs: tuple[Tensor, ...] = ()
@@ -111,7 +115,7 @@ class Schema(Part):
     invariant: tuple[str, ...] = ()
     """The collections whose constituents may come in any order: no column of a row changes, as was measured on real rows."""
     graphs: tuple[Graph, ...] = ()
-    """Empty in the metadata of a graph, which cannot hold its own checksum."""
+    """Not in the metadata of a graph, which cannot hold its own checksum."""
     folds: int = 0
     """Number of folds; 0 where there are none."""
     fold_rule: str = ""

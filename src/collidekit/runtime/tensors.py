@@ -44,6 +44,7 @@ def check_tensors(expected: Sequence[TensorIn], inputs: Mapping[str, Any]) -> di
         values = np.asarray(inputs[entry.name])
         if values.dtype.kind not in "fiub":
             raise CollidekitError(f"input {entry.name!r}: {values.dtype} is no type of numbers")
+        _check_size(entry.name, values)
         if values.ndim != len(entry.shape):
             raise _wrong_shape(entry, values)
         for size, wanted in zip(values.shape, entry.shape, strict=True):
@@ -58,6 +59,16 @@ def check_tensors(expected: Sequence[TensorIn], inputs: Mapping[str, Any]) -> di
                 )
         found[entry.name] = values
     return found
+
+
+def _check_size(name: str, values: Array) -> None:
+    """Raise CollidekitError for numbers that single precision does not hold."""
+    most = np.finfo(np.float32).max
+    too_large = np.isfinite(values) & (np.abs(values) > most)
+    if values.dtype.itemsize > 4 and too_large.any():
+        raise CollidekitError(
+            f"input {name!r}: holds {values[too_large][0]:g}, and single precision ends at {most:.3g}; give NaN where a value is missing"
+        )
 
 
 def _wrong_shape(entry: TensorIn, values: Array) -> CollidekitError:

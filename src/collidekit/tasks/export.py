@@ -162,11 +162,6 @@ def show_exported(made: Exported, console: Console) -> None:
             f"[yellow]{made.agreement.beyond:,} of {made.agreement.rows:,} rows differ by more than {TOLERANCE:g}: the network picks among "
             "nearly equal things there, and rounding decides[/yellow]"
         )
-    if made.left_out:
-        console.print(
-            f"[yellow]{counted(len(made.left_out), 'golden row')} left out, whose numbers are not finite or need double precision: "
-            f"{literal(', '.join(made.left_out))}[/yellow]"
-        )
     size = sum(graph.bytes for graph in made.schema.graphs) / 1e6
     console.print(
         f"[bold green]Exported[/bold green]: {literal(made.folder)} ({counted(len(made.schema.graphs), 'graph')}, {size:.2f} MB)"

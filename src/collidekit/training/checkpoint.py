@@ -182,7 +182,9 @@ def load_content(path: Path) -> dict[str, Any]:
             f"{path}: not a readable checkpoint ({said}); it is truncated or damaged: copy it again"
         ) from None
     if not isinstance(content, dict) or content.get("collidekit") != FORMAT or not content.keys() >= _KEYS:
-        raise CollidekitError(f"{path}: not a checkpoint of this version of collidekit")
+        raise CollidekitError(
+            f"{path}: not a checkpoint of this version of collidekit; use it with the version that wrote it, or train again with this one"
+        )
     checksum = content.pop("checksum", None)
     # without one it is of an early version, unless it is the name of the checksum that is damaged
     is_whole = content.keys() <= _KNOWN if checksum is None else checksum == content_checksum(content)
@@ -204,7 +206,8 @@ def read_settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, Traini
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CollidekitError(
-            f"{path}: holds settings of another version of collidekit ({place}: {first['msg']})"
+            f"{path}: holds settings of another version of collidekit ({place}: {first['msg']}); use it with the version that wrote it, or "
+            "train again with this one"
         ) from None
     return analysis, config
 

@@ -104,6 +104,24 @@ def test_outputs_have_athenas_names_on_request(events, tmp_path):
     np.testing.assert_allclose(found, wanted["pred_m_tt"][None], rtol=1e-5)
 
 
+def test_athenas_branches_are_the_default_with_a_producer_and_can_be_renamed(assigned, tmp_path):
+    options = {"producer": "HyPER", "output.pred_m_tt": "Mass"}
+    layout = TopCPToolKit(assigned.graph, "reco", options)
+    reader = FlatReader(toys.write_layout(layout, assigned.analysis, tmp_path))
+    branches = [name.removeprefix("TtbarDiLepton_HyPER_") for name in reader.metadata["output_names"].split(",")]
+    assert {"Top1_Indices", "Top2_Indices", "Top1_Score", "Top2_Score", "Mass"} < set(branches)
+    assert "pred_nu_px" in branches
+    row = assigned.rows[0]
+    wanted, found = toys.predicted(assigned.tagger, assigned.analysis, [row]), reader(0, objects_of(row))
+    for branch, column in (("Top1_Indices", "index_top_b"), ("Top2_Indices", "index_antitop_b"), ("Top2_Score", "antitop_assignment_probability")):  # fmt: skip
+        np.testing.assert_allclose(found[f"TtbarDiLepton_HyPER_{branch}"][0], wanted[column], rtol=1e-5)
+    plain = TopCPToolKit(assigned.graph, "reco", {"output.index_top_b": "best"})
+    assert "best" in plain.output_names
+    assert "index_antitop_b" in plain.output_names
+    with pytest.raises(CollidekitError, match="two outputs named 'index_antitop_b'"):
+        TopCPToolKit(assigned.graph, "reco", {"output.index_top_b": "index_antitop_b"})
+
+
 def test_given_and_found_translate_generic_arrays(events, tmp_path):
     layout = TopCPToolKit(events.graph, "reco")
     session = toys.open_session(toys.write_layout(layout, events.analysis, tmp_path))

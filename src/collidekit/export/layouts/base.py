@@ -125,6 +125,14 @@ class Layout(nn.Module):
         """Return further entries of the metadata of the graph."""
         return {}
 
+    @property
+    def events(self) -> str:
+        """The events that the file may be used on, in words, where the consumer chooses it by the event number; else empty."""
+        return ""
+
+    def check_events(self) -> None:
+        """Raise CollidekitError where the network may have learned from the events that the file is for."""
+
     def files(self, schema: Schema) -> dict[str, str]:
         """Texts of files beside the graph, by their names."""
         return {}

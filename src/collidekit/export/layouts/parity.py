@@ -1,7 +1,11 @@
 """Pairs of files of which a reader takes one by the event number, even or odd: which file may be used on which events."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+
+from collidekit.analysis.expressions import Expression
+from collidekit.analysis.schema import Analysis
 from collidekit.export.layouts.base import Layout, refuse
 from collidekit.runtime.schema import Schema
 
@@ -9,13 +13,15 @@ WORDS = {
     "even": "events with an even event number (event number % 2 == 0)",
     "odd": "events with an odd event number (event number % 2 == 1)",
 }
+NUMBERS = np.concatenate([np.arange(10_000), np.random.default_rng(1).integers(1 << 50, size=10_000)])
+"""Event numbers on which a selection is tried."""
 
 
 class ByParity(Layout):
     """A layout whose reader takes one of two files by the event number.
 
     The option ``apply_to`` (``all``, ``even``, ``odd``) says which events this file may be used on: those that the network has not
-    learned from. It decides the name of the file, and stands in words in the metadata key ``apply_to``; ``file_order`` says the order
+    learned from; so the selection of its training must keep only the others. It decides the name of the file, and stands in words in the metadata key ``apply_to``; ``file_order`` says the order
     of the two files and the rule. ``all`` is one file, ``model.onnx``, for every event, and leaves ``apply_to`` to the bundle.
     """
 
@@ -37,6 +43,26 @@ class ByParity(Layout):
     def file_name(self, fold: int | None = None) -> str:
         return self.files_of.get(self.parity, super().file_name(fold))
 
+    @property
+    def events(self) -> str:
+        return WORDS.get(self.parity, "")
+
+    def check_events(self) -> None:
+        if self.parity == "all":
+            return
+        analysis, other = self.graph.analysis, "odd" if self.parity == "even" else "even"
+        learned = selected_parity(analysis)
+        if learned == other:
+            return
+        number = analysis.event[-1] if analysis.event else "event"
+        remainder = int(other == "odd")
+        raise refuse(
+            self.name,
+            f"option apply_to: the network may have learned from {self.parity} events: the selection of its training ({analysis.selection or 'none'}) "
+            f"keeps {learned} events; train one with the selection '{number} % 2 == {remainder}' in the analysis file, which names {number} under "
+            "'event', or leave the option out",
+        )
+
     def metadata(self, schema: Schema) -> dict[str, str]:
         order = ",".join(self.graph_names)
         found = {"file_order": f"{order}: file number {self.rule}"}
@@ -49,3 +75,26 @@ class ByParity(Layout):
             "would use networks on events that they learned from; train one network on events with an even and one on events with an "
             "odd event number, by the selection of the analysis, and export each with the option apply_to",
         )
+
+
+def selected_parity(analysis: Analysis) -> str:
+    """Return "even" or "odd" where the selection of an analysis keeps only events with such a number, else "all"."""
+    if not analysis.selection or not analysis.event:
+        return "all"
+    kept = np.ones(len(NUMBERS), dtype=bool)
+    for term in Expression(analysis.selection).terms():
+        try:
+            kept &= np.asarray(_of_number(term, analysis)).astype(bool)
+        except KeyError:  # depends on more than the event number
+            continue
+    remainders = np.unique(NUMBERS[kept] % 2).tolist()
+    return {(0,): "even", (1,): "odd"}.get(tuple(remainders), "all")
+
+
+def _of_number(expression: Expression, analysis: Analysis) -> Any:
+    """Return the value of an expression for all ``NUMBERS``; KeyError where it needs a branch that is not the event number."""
+    scope: dict[str, Any] = {}
+    for name in expression.names:
+        is_number = name.strip("`") == analysis.event[-1].strip("`")
+        scope[name] = NUMBERS if is_number else _of_number(Expression(analysis.variables[name]), analysis)
+    return expression.evaluate(scope)

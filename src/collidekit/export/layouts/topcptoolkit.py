@@ -29,7 +29,8 @@ class TopCPToolKit(ByParity):
 
     Outputs are ``(N, 1)`` in single precision, one for each column of a row, positions of constituents too: these count the
     constituents that were given, from 0, and are -1 where there are too few. ``<output>_shape`` is the shape without the first axis.
-    Columns of constituents are left out. With the option ``producer: <name>`` outputs are ``TtbarDiLepton_<name>_<column>``.
+    Columns of constituents are left out. The option ``output.<column>`` gives an output another name. With the option
+    ``producer: <name>`` outputs have the names of Athena, ``TtbarDiLepton_<producer>_<branch>``: see ``branches``.
     """
 
     name = "topcptoolkit"
@@ -47,6 +48,7 @@ class TopCPToolKit(ByParity):
                 self.name, "needs a collection of jets; say which one with the option input.<collection>: jet_inputs"
             )
         no_name_twice(self, self.keys.values(), "inputs")
+        no_name_twice(self, self.output_names, "outputs")
         for name, entry in self.graph.analysis.inputs.items():
             variables(self, name, entry)
         producer = self.option("producer", "collidekit")
@@ -64,7 +66,8 @@ class TopCPToolKit(ByParity):
     def option_names(self) -> list[str]:
         analysis = self.graph.analysis
         inputs = [f"input.{name}" for name in analysis.inputs]
-        return [*super().option_names, "padding_value", "producer", *inputs, *variable_options(analysis)]
+        outputs = [f"output.{name}" for name in self.row_columns]
+        return [*super().option_names, "padding_value", "producer", *inputs, *outputs, *variable_options(analysis)]
 
     @property
     def keys(self) -> dict[str, str]:
@@ -88,9 +91,27 @@ class TopCPToolKit(ByParity):
 
     @property
     def output_names(self) -> list[str]:
-        if "producer" not in self.options:
-            return self.row_columns
-        return [f"{TOPOLOGY}_{self.options['producer']}_{name}" for name in self.row_columns]
+        producer = self.option("producer", "")
+        prefix, branches = (f"{TOPOLOGY}_{producer}_", self.branches) if producer else ("", {})
+        return [prefix + self.option(f"output.{name}", branches.get(name, name)) for name in self.row_columns]
+
+    @property
+    def branches(self) -> dict[str, str]:
+        """Names of Athena for the columns that have one there; tops are numbered in the order of the analysis, from 1.
+
+        ``Top1_Indices`` is the position of the jet, with ``_<slot>`` at its end where a top has several; ``Top1_Score`` is the
+        probability of the assignment, ``Classification_Score`` the only discriminator. Four-momenta are left to the producer.
+        """
+        analysis = self.graph.analysis
+        parents = {name: slots for target in analysis.assignments.values() for name, slots in target.parents.items()}
+        found = {}
+        for number, (parent, slots) in enumerate(parents.items(), 1):
+            for slot in slots:
+                found[f"index_{parent}_{slot}"] = f"Top{number}_Indices" + (f"_{slot}" if len(slots) > 1 else "")
+            found[f"{parent}_assignment_probability"] = f"Top{number}_Score"
+        if len(analysis.discriminators) == 1:
+            found[next(iter(analysis.discriminators))] = "Classification_Score"
+        return found
 
     @property
     def axes(self) -> dict[str, dict[int, str]]:

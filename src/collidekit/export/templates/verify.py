@@ -21,79 +21,79 @@ def read(path):  # arrays, and of each case name, inputs, and outputs by graph: 
         graph, output = ("", name) if kind == "in" else name.split(".", 1)
         found[int(case)][kind].setdefault(graph, {})[output] = arrays[f"{case}.{kind}.{name}"]
     return arrays, [(n, one["in"][""], one["raw"] or one["out"]) for n, one in zip(arrays["cases"], found, strict=True)]
-
 def load(path, level="ENABLE_ALL", threads=1):
     options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 4  # errors are raised, and not logged, too
-    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_{level}")
+    options.intra_op_num_threads, options.graph_optimization_level = threads, getattr(ort.GraphOptimizationLevel, f"ORT_{level}")
+    options.log_severity_level = 4  # errors are raised, and not logged, too
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
 def triples(session, cases, graph):  # (name, outputs wanted, outputs found) of each case that is for a graph
     for case, given, wanted in (one for one in cases if str(graph) in one[2]):
         yield case, wanted[str(graph)], dict(zip((t.name for t in session.get_outputs()), session.run(None, given), strict=True))
 
+@np.errstate(all="ignore")
 def numbers(path, cases, graph, limits, scales, *how):  # what is found may be longer than what is wanted, but along the first axis
     worst, total, count = (0.0, ""), 0.0, 0
     for where, wanted, found in triples(load(path, *how), cases, graph):
         for name, a in wanted.items():
             b = found[name][tuple(slice(n if k else None) for k, n in enumerate(a.shape))]
             assert a.shape == b.shape, f"{name} of {where} has shape {found[name].shape}, wanted {a.shape}"
-            with np.errstate(all="ignore"):
-                apart = np.nan_to_num(np.abs(a - b.astype(float)) / np.maximum(np.abs(a.astype(float)), scales.get(name, 1)), nan=np.inf)
+            apart = np.nan_to_num(np.abs(a - b.astype(float)) / np.maximum(np.abs(a.astype(float)), scales.get(name, 1)), nan=np.inf)
             apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, apart)
             worst = max(worst, (float(apart.max(initial=0)), f" in {name} of {where}"))
             total, count = total + apart.sum(), count + apart.size
-    text = f"{count} numbers, largest difference {worst[0]:.1e}{worst[1]}, mean {total / max(count, 1):.1e}"
-    return bool(worst[0] <= limits[0] and total <= limits[1] * count), text
-
-def checksums(folder, schema):
+    held = bool(worst[0] <= limits[0] and total <= limits[1] * count)
+    return held, f"{count} numbers, largest difference {worst[0]:.1e}{worst[1]}, mean {total / max(count, 1):.1e}"
+def checksums(folder):
     wanted = json.loads((folder / "checksums.json").read_text())
-    wrong = [f"{n} is not listed" for n in ("schema.json", *ROWS, *(g["file"] for g in schema["graphs"])) if n not in wanted]
-    wrong += [f"{n} is changed" for n in wanted if hashlib.sha256((folder / n).read_bytes()).hexdigest() != wanted[n]]
+    found = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() if (folder / n).is_file() else "" for n in wanted}
+    wrong = [f"{n} is {'changed' if found[n] else 'missing'}" for n in wanted if found[n] != wanted[n]]
+    wrong += [f"{n} is not listed" for n in ("schema.json", *ROWS, *(p.relative_to(folder).as_posix() for p in folder.rglob("*.onnx"))) if n not in wanted]
     return not wrong, "; ".join(wrong) or f"{len(wanted)} files"
-
 def tensors(path, schema):  # names, types, ranks, and the sizes of axes that are not free
     session, kinds = load(path), {"float": "float32", "double": "float64"}
     found = [(t.name, kinds.get(t.type[7:-1], t.type[7:-1]), t.shape) for t in (*session.get_inputs(), *session.get_outputs())]
     wanted = [(t["name"], t["dtype"], t["shape"]) for t in (*schema["graph_inputs"], *schema["graph_outputs"])]
     found, wanted = ([(*t, [n if isinstance(n, int) and n else "free" for n in s]) for *t, s in part] for part in (found, wanted))
     return found == wanted, f"{len(found)} tensors" if found == wanted else f"are {found}, wanted {wanted}"
-
 def auc(scores, right, wrong):  # of weights (N,) of signal and background: the share of pairs in the right order, ties are half
-    place = np.unique(scores, return_inverse=True)[1]
-    right, wrong = np.bincount(place, right), np.bincount(place, wrong)
+    right, wrong = (np.bincount(np.unique(scores, return_inverse=True)[1], weights) for weights in (right, wrong))
     return (right * (wrong.cumsum() - wrong / 2)).sum() / max(right.sum() * wrong.sum(), 1e-300)
-
-def discriminator(name, folder, schema, arrays, rows):  # AUC before and after, and rows that change sides at working points
-    graphs = [load(folder / entry["file"]) for entry in schema["graphs"]]
-    (output, place), classes, entry = schema["columns"][name], list(schema["analysis"]["classes"]), schema["working_points"][name]
-    found = [one for row in rows for g, graph in enumerate(graphs) for one in triples(graph, [row], g)]
-    before, after = (np.array([np.ravel(one[k][output])[place] for one in found]) for k in (1, 2))
+def discriminator(name, columns, folder, schema, arrays, rows):  # AUC before and after, and rows that change sides at working points
+    graphs, classes = [load(folder / entry["file"]) for entry in schema["graphs"]], list(schema["analysis"]["classes"])
+    entry, found = schema["working_points"][name], [one for row in rows for g, graph in enumerate(graphs) for one in triples(graph, [row], g)]
+    at = {c: np.array([[float(np.ravel(one[k][out])[place]) for one in found] for k in (1, 2)]) for c, (out, place) in columns.items()}
+    signal, background = (sum(at.get(f"prob_{c}", 0) for c in entry[k]) for k in ("signal", "background"))
+    before, after = at[name] if name in at else signal / np.maximum(signal + background, 1e-300)  # where it is no output itself
     parts = [arrays["weights"] * np.isin(arrays["labels"], [classes.index(c) for c in entry[k]]) for k in ("signal", "background")]
-    areas, text = [auc(scores, *parts) for scores in (before, after)], ""
+    areas, text = [auc(scores, *parts) for scores in (before, after)], "" if all(map(np.any, parts)) else " (rows of one class: no AUC)"
     for threshold in (point["threshold"] for point in entry["points"] if point["threshold"] is not None):
         moved = (before >= threshold) != (after >= threshold)
-        near = moved & (np.abs(before - threshold) < NEAR) & (np.abs(after - threshold) < NEAR)
-        text += f"; {moved.sum()} rows change sides at {threshold:.6g}, {near.sum()} of them within {NEAR:g}"
-    return bool(areas[1] >= areas[0] - AUC_LOSS), f"AUC {areas[0]:.6f} before, {areas[1]:.6f} after{text}"
-
-def checks(folder, threads=4):  # yields title, whether it holds, and what was found, of each check
+        near = np.abs([before - threshold, after - threshold]).max(axis=0) < NEAR
+        text += f"; {moved.sum()} rows change sides at {threshold:.6g}, {(moved & near).sum()} of them within {NEAR:g}"
+    return bool(areas[1] >= areas[0] - AUC_LOSS), f"AUC {areas[0]:.6f} before, {areas[1]:.6f} after, limit of the loss {AUC_LOSS}{text}"
+def plan(folder, threads):  # title, function and arguments of each check of what the files hold
     schema = json.loads((folder / "schema.json").read_text())
     assert schema["format"] <= FORMAT, f"schema.json has format {schema['format']}; this verifier knows {FORMAT}: take a newer one"
     (_, golden), (arrays, calls), (real, rows) = (read(folder / name) for name in ROWS)
     sorts = {kind: [c for c, k in zip(calls, arrays["kinds"], strict=True) if k == kind and c[0] != NOT_TRIED] for kind in np.unique(arrays["kinds"])}
-    plan = [("checksums", checksums, folder, schema)] + [(NOT_TRIED, lambda: (True, f"not tried: onnxruntime {ort.__version__} fails there"))] * bool(NOT_TRIED)
+    found = [(NOT_TRIED, lambda: (True, f"not tried: onnxruntime {ort.__version__} fails there"))] * bool(NOT_TRIED)
     for g, path in enumerate(folder / entry["file"] for entry in schema["graphs"]):
         runs = [(f"golden rows, {level}", golden, level) for level in LEVELS] + [(f"{threads} threads", golden, LEVELS[-1], threads)]
-        runs, plan = [*runs, *sorts.items(), ("real rows", rows)], [*plan, (f"{path.name}: tensors", tensors, path, schema)]
-        plan += [(f"{path.name}: {title}", numbers, path, some, g, LIMITS[schema["precision"]], schema["scales"], *how) for title, some, *how in runs]
-    plan += [(n, discriminator, n, folder, schema, real, rows) for n in schema["working_points"] if n in schema["columns"]]
-    for title, function, *given in plan:
-        try:
-            yield title, *function(*given)
-        except Exception as error:  # noqa: BLE001  # one that fails does not stop those that follow
-            yield title, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        runs, found = [*runs, *sorts.items(), ("real rows", rows)], [*found, (f"{path.name}: tensors", tensors, path, schema)]
+        found += [(f"{path.name}: {title}", numbers, path, some, g, LIMITS[schema["precision"]], schema["scales"], *how) for title, some, *how in runs]
+    points, columns = schema["working_points"], schema["columns"]
+    needed = {n: [n] if n in columns else [f"prob_{c}" for c in (*points[n]["signal"], *points[n]["background"])] for n in points}
+    places = {n: {c: columns[c] for c in some} for n, some in needed.items() if set(some) <= set(columns)}
+    return found + [(n, discriminator, n, places[n], folder, schema, real, rows) for n in places]
+def outcome(title, function, *given):  # title, what the function returns, and what was found; a check that fails does not stop the others
+    try:
+        return title, *function(*given)
+    except Exception as error:  # noqa: BLE001
+        return title, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+def checks(folder, threads=4):  # yields title, whether it holds, and what was found, of each check
+    yield outcome("checksums", checksums, Path(folder))
+    title, found, text = outcome("contents", lambda: (plan(Path(folder), int(threads)), ""))
+    yield from (outcome(*one) for one in found) if found else [(title, False, text)]
 if __name__ == "__main__":
-    folder, threads = (*sys.argv[1:], *(Path(__file__).parent, 4)[len(sys.argv) - 1 :])
-    held = [print("ok    " if ok else "FAILED", title, "-", text) or ok for title, ok, text in checks(Path(folder), int(threads))]
+    held = [print("FAILED" if not ok else "ok    ", title, "-", text) or ok for title, ok, text in checks(*(sys.argv[1:] or [Path(__file__).parent]))]
     sys.exit(0 if all(held) else f"{held.count(False)} of {len(held)} checks failed")
