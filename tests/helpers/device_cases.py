@@ -13,8 +13,8 @@ import awkward as ak
 import matrix
 import numpy as np
 import rank_cases
-import toys
 import torch
+import toys
 from virtual_device import VirtualDevice, to_virtual, virtual_device
 
 from collidekit.dataset.batch import Batch
@@ -178,7 +178,7 @@ def main() -> None:
                 losses, on_device = steps(dataset, folder / f"{number} virtual", settings, mode)
                 apart = {name: _distance(on_device[name], column) for name, column in columns.items()}
                 found |= {"losses": [losses, expected], "predictions": apart, "waits": dict(mode.waits)}
-            except Exception as error:  # noqa: BLE001 - told to the other process
+            except Exception as error:
                 if len(sys.argv) > 1:
                     raise
                 found["failure"] = f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"

@@ -7,7 +7,7 @@ one that mixes both devices fails, as on a GPU. Library code takes the branches 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class OnDevice(torch.Tensor):
     values: Tensor
 
     @staticmethod
-    def __new__(cls, values: Tensor, requires_grad: bool = False) -> "OnDevice":
+    def __new__(cls, values: Tensor, requires_grad: bool = False) -> Self:
         made: OnDevice = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, values.size(), strides=values.stride(), storage_offset=values.storage_offset(), dtype=values.dtype,
             device=torch.device("virtual:0"), requires_grad=requires_grad,
@@ -94,11 +94,12 @@ class VirtualDevice(TorchDispatchMode):
             packet is aten.repeat_interleave and "Tensor" in function._overloadname and given.get("output_size") is None
         ):
             self.waits[str(packet)] += 1
-        if packet in INDEXED and any(
-            index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1]
+        if (
+            packet in INDEXED
+            and any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
+            and not (packet in (aten.index_put, aten.index_put_, aten._index_put_impl_) and args[2].dim() == 0)
         ):
-            if not (packet in (aten.index_put, aten.index_put_, aten._index_put_impl_) and args[2].dim() == 0):
-                self.waits[f"{packet} by a mask"] += 1
+            self.waits[f"{packet} by a mask"] += 1
         if packet is aten.copy_:
             one, other = isinstance(args[0], OnDevice), isinstance(args[1], OnDevice)
             if one != other and args[1].dim():

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import rank_cases
-import toys
 import torch
+import toys
 
 from collidekit.dataset.batch import Ragged
 from collidekit.dataset.transfer import constant, on_host, send, send_indices

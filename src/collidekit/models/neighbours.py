@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import groupby
 
 import torch
-from attrs import evolve, frozen
+from attrs import frozen
 from torch import Tensor
 from torch.nn.functional import embedding, embedding_bag, pad
 
-from collidekit.dataset.transfer import on_host, send, send_indices
+from collidekit.dataset.transfer import on_host, send
 from collidekit.models.packing import Block, Packing, pack
 
 DISTANCES = 2**20
@@ -93,10 +93,8 @@ class Cloud:
                 start, first = (runs[-1].stop, runs[-1].last) if runs else (0, 0)
                 runs.append(Run(start, start + sum(rows), degree, first))
         filled = pad(counts[counts > 0].cumsum(0), (1, 0))
-        searches = list(_searches(packing, k))
-        first, *edges = send_indices(offsets.device, [filled, *(search.edges for search in searches)])
-        searches = [evolve(search, edges=own) for search, own in zip(searches, edges, strict=True)]
-        return cls(packing, first, runs, searches, k)
+        starts = send(filled, offsets.device, keep=True)
+        return cls(packing, starts, runs, list(_searches(packing, starts, k)), k)
 
     @torch.no_grad()
     def nearest(self, points: Tensor) -> Graph:
@@ -131,21 +129,30 @@ class Search:
     edges: Tensor
 
 
-def _searches(packing: Packing, k: int) -> Iterator[Search]:
-    """The searches of all blocks of more than one constituent a row; their edges are on the host."""
+def _searches(packing: Packing, offsets: Tensor, k: int) -> Iterator[Search]:
+    """The searches of all blocks of more than one constituent a row; offsets (M + 1,) of the sorted rows."""
+    ends, counts = on_host(offsets), offsets.diff()
+    degrees = torch.repeat_interleave((counts - 1).clamp(max=k), counts, output_size=int(ends[-1]))  # (T,)
     for block in packing.blocks:
         if block.length == 1:
             continue
         step = max(DISTANCES // block.length**2, 1)
         padded = block.mask.numel() > len(block.slots)
         for first in range(0, block.stop - block.start, step):
-            counts = packing.counts[block.start : block.stop][first : first + step, None]
-            edges = counts.new_zeros(0)
+            edges = offsets.new_zeros(0)
             if padded:
-                there = torch.arange(block.length) < counts  # (n, L)
-                degree = torch.arange(min(k, block.length - 1)) < counts - 1
-                edges = (there[:, :, None] & degree[:, None, :]).view(-1).nonzero().squeeze(1)
+                rows = ends[block.start + first : min(block.start + first + step, block.stop) + 1]
+                inside = slice(int(rows[0]), int(rows[-1]))
+                slots = block.slots[inside.start - block.first : inside.stop - block.first] - first * block.length
+                number = int(((rows.diff() - 1).clamp(max=k) * rows.diff()).sum())
+                edges = _places(slots * min(k, block.length - 1), degrees[inside], number)
             yield Search(block, slice(first, first + step), edges)
+
+
+def _places(starts: Tensor, degrees: Tensor, number: int) -> Tensor:
+    """The first ``degrees (T,)`` places from each of the ``starts (T,)`` on, ``number`` in all."""
+    shift = starts - (degrees.cumsum(0) - degrees)
+    return torch.repeat_interleave(shift, degrees, output_size=number) + torch.arange(number, device=starts.device)
 
 
 def _number_of_each(indices: Tensor, size: int) -> Tensor:

@@ -39,11 +39,11 @@ def _sent(rows: Iterator[WeightedRows], device: torch.device) -> Iterator[tuple[
     if device.type != "cuda":
         yield from ((WeightedRows(batch.to(device), weights), None) for batch, weights in rows)
         return
-    beside = torch.cuda.Stream(device)
+    beside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     for batch, weights in rows:
         with torch.cuda.stream(beside):
             moved = WeightedRows(batch.to(device), weights)
-            sent = torch.cuda.Event()
+            sent = torch.cuda.Event()  # type: ignore[no-untyped-call]
             sent.record()
         yield moved, sent
 
@@ -72,7 +72,7 @@ class StepNumbers:
         if values.device.type != "cpu":
             values = values.to("cpu", non_blocking=True)
         if loss.device.type == "cuda":
-            arrived = torch.cuda.Event()
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record()
         return cls(step, rows, tuple(counts), tuple(others), norm is not None, values, arrived)
 
