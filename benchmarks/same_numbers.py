@@ -63,11 +63,11 @@ CASES: dict[str, list[str]] = {
 TIMES = ("seconds", "cpu_seconds", "rows_per_second")
 
 
-def make_sample(path: Path, rows: int, seed: int) -> None:
+def make_sample(path: Path, rows: int, seed: int, constituents: int = 5) -> None:
     """Signal has more and harder constituents, and a peak in its mass."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 3, rows)
-    counts = random.poisson(5 + 2 * label)
+    counts = random.poisson(constituents + 2 * label)
     part = np.repeat(label, counts)
     lists = {
         "part_pt": random.exponential(5 + 2 * part),

@@ -35,7 +35,7 @@ def test_the_nearest_of_the_row_come_first(k: int, distances: int, monkeypatch: 
     points = torch.rand(sum(COUNTS), 3, generator=torch.Generator().manual_seed(1))
     cloud, graph, ordered = search(COUNTS, points, k)
     found = each(graph)
-    for first, last in pairwise([0, *cloud.counts.cumsum(0).tolist()]):
+    for first, last in pairwise([0, *cloud.packing.counts.cumsum(0).tolist()]):
         for i in range(first, last):
             others = sorted(set(range(first, last)) - {i}, key=lambda j: float((ordered[i] - ordered[j]).norm()))
             assert found.get(i, []) == others[:k]
@@ -62,7 +62,7 @@ def test_points_that_are_no_numbers_have_neighbours_of_their_row() -> None:
     points[3] = float("nan")
     points[9] = float("inf")
     cloud, graph, _ = search([5, 7], points, 3)
-    for first, last in pairwise([0, *cloud.counts.cumsum(0).tolist()]):
+    for first, last in pairwise([0, *cloud.packing.counts.cumsum(0).tolist()]):
         assert all(first <= j < last and j != i for i in range(first, last) for j in each(graph)[i])
 
 

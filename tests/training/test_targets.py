@@ -94,7 +94,7 @@ def test_the_step_follows_the_weighted_sum(training: Any, with_targets: Dataset)
     parameters = list(ready.tagger.parameters())
     gradients = torch.autograd.grad(classes + others["side"] + 2 * others["vertex"], parameters)
     before = [p.detach().clone() for p in parameters]
-    loss, _, parts = ready._train_step(batch)
+    loss, _, parts, _ = ready._train_step(batch).read()
     assert loss == pytest.approx(classes.item())
     assert parts == pytest.approx({name: value.item() for name, value in others.items()})
     rate = ready.optimizer.param_groups[0]["lr"]
@@ -219,7 +219,7 @@ def test_learned_weights_are_in_the_loss_and_move_towards_their_optimum(training
     rows = ready.data.weighting(batch)
     classes = ready.objective.loss(outputs, batch, rows).item()
     others = {name: value.item() for name, value in ready.targets(logits, batch, rows).items()}
-    loss, _, _ = ready._train_step(batch)
+    loss, *_ = ready._train_step(batch).read()
     assert loss == pytest.approx(classes)  # w = 1: ln w is 0
     rate = 10 * ready.optimizer.param_groups[0]["lr"]
     expected = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from attrs import evolve, fields, frozen
 from torch import Tensor
 
 from collidekit.dataset.arrays import Array, RaggedArray, RaggedValues, RowArrays, RowFields, each_field, take_runs
+from collidekit.dataset.transfer import on_host, send
 
 
 @frozen
@@ -27,15 +28,19 @@ class Ragged(RaggedValues[Tensor]):
     @property
     def rows(self) -> Tensor:
         """The row of each constituent (T,)."""
-        return torch.repeat_interleave(torch.arange(len(self), device=self.offsets.device), self.counts)
+        rows = torch.arange(len(self), device=self.offsets.device)
+        return torch.repeat_interleave(rows, self.counts, output_size=_total(self.offsets))
 
     def padded(self, values: Tensor, least: int = 0) -> Tensor:
         """Return values (T, F) of the constituents as a block (N, L, F), 0 beyond the last one of a row; L is at least ``least``."""
-        longest = int(self.counts.max()) if len(self) else 0
-        there = torch.arange(max(longest, least), device=values.device) < self.counts[:, None]  # (N, L)
-        block = values.new_zeros(*there.shape, values.shape[1])
-        first = int(self.offsets[0])
-        return block.masked_scatter(there[:, :, None], values[first : first + int(self.counts.sum())])
+        offsets = on_host(self.offsets)
+        counts = offsets.diff()
+        length = max(int(counts.max()) if len(self) else 0, least)
+        slots = (torch.arange(length) < counts[:, None]).view(-1).nonzero().squeeze(1)  # of the flat (N * L)
+        block = values.new_zeros(len(self) * length, values.shape[1])
+        first = int(offsets[0])
+        filled = block.index_copy(0, send(slots, values.device), values[first : first + len(slots)])
+        return filled.view(len(self), length, values.shape[1])
 
     def with_values(self, values: Tensor) -> Ragged:
         """The same collection with other features (T, F)."""
@@ -55,8 +60,11 @@ class Ragged(RaggedValues[Tensor]):
         return torch.from_dlpack(flat).reshape(-1, values.shape[1])  # type: ignore[attr-defined]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Ragged:
-        targets = None if self.targets is None else self.targets.to(device)
-        return evolve(self, data=self.data.to(device, dtype), offsets=self.offsets.to(device), targets=targets)
+        """On another device, the data in another floating-point type; the host keeps the offsets, too."""
+        device = torch.device(device)
+        targets = None if self.targets is None else send(self.targets, device)
+        data = send(self.data, device).to(dtype or self.data.dtype)
+        return evolve(self, data=data, offsets=send(self.offsets, device, keep=True), targets=targets)
 
 
 Input = Ragged | Tensor
@@ -84,13 +92,44 @@ class Batch(RowFields[Tensor, "Ragged | Tensor"]):
         """The same rows with other keys (N,)."""
         return evolve(self, keys=torch.from_numpy(keys))
 
+    def tensors(self) -> Iterator[Tensor]:
+        """All tensors of the rows."""
+        found: list[Tensor] = []
+
+        def note(entry: Any) -> Any:
+            parts = (entry.data, entry.offsets, entry.targets) if isinstance(entry, Ragged) else (entry,)
+            found.extend(part for part in parts if part is not None)
+            return entry
+
+        self._each(note)
+        return iter(found)
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
-        """On another device, inputs and weights in another floating-point type."""
-        moved = self._each(lambda entry: entry.to(device))
-        if dtype is None:
-            return moved
-        inputs = {name: entry.to(device, dtype) for name, entry in moved.inputs.items()}
-        return evolve(moved, inputs=inputs, weights=moved.weights.to(dtype))
+        """What a step reads on another device, inputs and weights in another floating-point type.
+
+        Event numbers, keys, processes, source and index stay on the host, which also keeps the labels.
+        """
+        device = torch.device(device)
+
+        def move(entry: Any) -> Any:
+            if isinstance(entry, Ragged):
+                return entry.to(device, dtype)
+            return send(entry, device).to(dtype or entry.dtype)
+
+        return evolve(
+            self,
+            inputs={name: move(entry) for name, entry in self.inputs.items()},
+            labels=send(self.labels, device, keep=True),
+            weights=move(self.weights),
+            spectators={name: send(values, device) for name, values in self.spectators.items()},
+            truth={name: send(values, device) for name, values in self.truth.items()},
+        )
+
+
+def _total(offsets: Tensor) -> int:
+    """The number of constituents of rows at offsets (N + 1,)."""
+    ends = on_host(offsets)
+    return int(ends[-1] - ends[0])
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:

@@ -1,6 +1,7 @@
 """Prediction: class probabilities for the rows of a dataset or of new files, in input order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -38,15 +39,32 @@ def predict_each(
     for tagger in taggers:
         tagger.eval()
     assembly = Assembly(analysis, len(taggers))
-    for batch in _sharing(batches):
-        found = []
-        for number, tagger in enumerate(taggers, 1):
-            answers = {name: values.numpy() for name, values in tagger.predict(batch).items()}
-            model = f"model {number}" if len(taggers) > 1 else "the model"
-            check_answers(answers, batch, model, files, partial(weights_are_finite, tagger))
-            found.append(answers)
-        assembly.add(batch, found)
+    with _on_device(taggers) as device:
+        for batch in _sharing(batches):
+            found, moved = [], batch.to(device)
+            for number, tagger in enumerate(taggers, 1):
+                answers = {name: values.cpu().numpy() for name, values in tagger.predict(moved).items()}
+                model = f"model {number}" if len(taggers) > 1 else "the model"
+                check_answers(answers, batch, model, files, partial(weights_are_finite, tagger))
+                found.append(answers)
+            assembly.add(batch, found)
     return assembly.predictions()
+
+
+@contextmanager
+def _on_device(taggers: Sequence[Tagger]) -> Iterator[torch.device]:
+    """Have the taggers on the GPU within the block, where there is one; else they stay where they are."""
+    homes = [next((value.device for value in tagger.state_dict().values()), torch.device("cpu")) for tagger in taggers]
+    if not torch.cuda.is_available():
+        yield homes[0]
+        return
+    try:
+        for tagger in taggers:
+            tagger.to("cuda")
+        yield torch.device("cuda", torch.cuda.current_device())
+    finally:
+        for tagger, home in zip(taggers, homes, strict=True):
+            tagger.to(home)
 
 
 def _sharing(batches: Iterable[Batch]) -> Iterator[Batch]:

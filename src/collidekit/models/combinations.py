@@ -8,6 +8,8 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from collidekit.dataset.transfer import constant, send
+
 
 @frozen
 class Combinations:
@@ -24,30 +26,29 @@ class Combinations:
     @property
     def empty(self) -> Tensor:
         """The number of empty slots of each combination (C,)."""
-        return (self.filled == self.filled.new_tensor(self.sizes)).sum(dim=1)
+        return (self.filled == constant(self.sizes, self.filled)).sum(dim=1)
 
     @property
     def positions(self) -> Tensor:
         """The positions (C, n) of the constituents in the slots, -1 for a slot that is empty."""
-        return torch.where(self.filled == self.filled.new_tensor(self.sizes), -1, self.filled)
+        return torch.where(self.filled == constant(self.sizes, self.filled), -1, self.filled)
 
     def possible(self, counts: Tensor) -> Tensor:
         """Return which combinations (N, C) rows have, with so many constituents (N, n) for each slot."""
-        sizes = self.filled.new_tensor(self.sizes)
+        sizes = constant(self.sizes, self.filled)
         return ((self.filled < counts[:, None]) | (self.filled == sizes)).all(dim=2)
 
     def number(self, positions: Tensor) -> Tensor:
         """Return the combinations (N,) of positions (N, n) of the slots, where -1 is an empty slot."""
-        sizes = positions.new_tensor(self.sizes)
+        sizes = constant(self.sizes, positions)
         positions = torch.where(positions < 0, sizes, positions)
         for group in self.alike:
-            positions = positions.index_copy(
-                1, positions.new_tensor(group), positions[:, list(group)].sort(dim=1).values
-            )
-        return self._numbers.to(positions.device)[_cells(positions, self.sizes)]
+            own = constant(group, positions)
+            positions = positions.index_copy(1, own, positions[:, own].sort(dim=1).values)
+        return send(self._numbers, positions.device)[_cells(positions, self.sizes)]
 
     def to(self, device: torch.device) -> "Combinations":
-        return Combinations(self.filled.to(device), self.sizes, self.alike, self._numbers.to(device))
+        return Combinations(send(self.filled, device), self.sizes, self.alike, send(self._numbers, device))
 
 
 @lru_cache(maxsize=64)

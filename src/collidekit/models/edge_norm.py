@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from collidekit.dataset.transfer import send
 from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.neighbours import Graph
 from collidekit.ranks.group import current
@@ -65,7 +66,7 @@ class EdgeNorm:
         counts, means, variances = zip(*self.seen, strict=True)
         self.seen.clear()
         centres, number = torch.stack(means).double(), sum(counts)
-        weights = torch.tensor(counts, dtype=torch.float64)[:, None].to(centres.device) / number
+        weights = send(torch.tensor(counts, dtype=torch.float64), centres.device)[:, None] / number
         mean = (weights * centres).sum(0)
         variance = (weights * (torch.stack(variances).double() + (centres - mean).square())).sum(0)
         number, mean, variance = current().moments(number, mean, variance)

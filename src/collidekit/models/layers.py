@@ -50,7 +50,7 @@ class _SegmentSum(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, values: Tensor, offsets: Tensor) -> Tensor:
-        rows = torch.repeat_interleave(offsets.diff())  # the row of each constituent (T,)
+        rows = torch.repeat_interleave(offsets.diff(), output_size=len(values))  # the row of each constituent (T,)
         context.save_for_backward(rows)
         context.dtype = values.dtype
         values = values if values.dtype == torch.float64 else values.float()

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import constant, send
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.constituent_layers import BatchNorm, scale_and_shift
 from collidekit.models.layers import segment_sum
@@ -144,12 +145,12 @@ class LorentzNet(Network):
     def _beams(self, like: Ragged) -> Ragged:
         """Two vectors of unit mass along the beam for each row."""
         rows, beams = len(like), self._beam_vectors(like.data)
-        return Ragged(beams.repeat(rows, 1), torch.arange(rows + 1, device=beams.device) * 2, 0)
+        return Ragged(beams.repeat(rows, 1), send(torch.arange(rows + 1) * 2, beams.device, keep=True), 0)
 
     def _beam_vectors(self, like: Tensor) -> Tensor:
         """Both beams (2, 4 + S), as ``_describe`` describes constituents."""
-        vectors = [[0.0, 0.0, z, 2**0.5, math.log(2), 1.0] for z in (1.0, -1.0)]  # psi(1) = log 2
-        return F.pad(like.new_tensor(vectors), (0, self.embedding.in_features - 2))
+        one, other = ((0.0, 0.0, z, 2**0.5, math.log(2), 1.0) for z in (1.0, -1.0))  # psi(1) = log 2
+        return F.pad(constant((*one, *other), like).view(2, 6), (0, self.embedding.in_features - 2))
 
 
 class LorentzNetSmall(LorentzNet):
@@ -305,7 +306,7 @@ def _padded_products(x: Tensor, others: Tensor) -> Tensor:
 
 def _flipped(x: Tensor) -> Tensor:
     """Return four-vectors with the metric's sign on the momenta."""
-    return x * x.new_tensor([-1.0, -1.0, -1.0, 1.0])
+    return x * constant((-1.0, -1.0, -1.0, 1.0), x)
 
 
 def _of_products(inner: Tensor, own: Tensor, others: Tensor) -> Tensor:

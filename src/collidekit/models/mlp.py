@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import on_host, send
 from collidekit.errors import CollidekitError
 from collidekit.models.layers import mlp
 from collidekit.models.network import Embedding, Inputs, Network
@@ -66,9 +67,10 @@ class MLP(Network):
 
     def _leading(self, entry: Ragged, missing: Tensor) -> Tensor:
         """The first constituents side by side (N, leading x F)."""
-        places = torch.arange(self.leading, device=entry.offsets.device)
-        there = places < entry.counts[:, None]  # (N, leading)
-        index = (entry.offsets[:-1, None] + places)[there]
-        blocks = missing.to(entry.values).expand(len(entry), self.leading, -1).clone()
-        blocks[there] = entry.values[index]
-        return blocks.flatten(1)
+        places, offsets = torch.arange(self.leading), on_host(entry.offsets)
+        there = places < offsets.diff()[:, None]  # (N, leading)
+        slots = there.view(-1).nonzero().squeeze(1)
+        device, leading = entry.data.device, (offsets[:-1, None] + places)[there]
+        blocks = missing.to(entry.values).expand(len(entry) * self.leading, -1)
+        taken = entry.values.index_select(0, send(leading, device))
+        return blocks.index_copy(0, send(slots, device), taken).view(len(entry), -1)

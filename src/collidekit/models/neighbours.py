@@ -10,6 +10,7 @@ from attrs import frozen
 from torch import Tensor
 from torch.nn.functional import embedding, embedding_bag, pad
 
+from collidekit.dataset.transfer import on_host, send
 from collidekit.models.packing import Block, Packing, pack
 
 DISTANCES = 2**20
@@ -60,8 +61,7 @@ class Graph:
         leaving = values.new_zeros(len(values), 1)
         for run in self.runs:
             leaving[run.start : run.stop] = run.degree
-        coming = torch.bincount(self.neighbours, minlength=len(values))
-        return leaving, coming[:, None].to(values.dtype)
+        return leaving, _number_of_each(self.neighbours, len(values))[:, None].to(values.dtype)
 
     def neighbour_sums(self, values: Tensor) -> Tensor:
         """Sums (T, C) of the values of all neighbours."""
@@ -77,20 +77,24 @@ class Cloud:
     """The rows of a batch, whose constituents are to have up to ``k`` neighbours: what all searches of a batch share."""
 
     packing: Packing
-    counts: Tensor  # (M,) constituents of each sorted row
+    offsets: Tensor  # (M + 1,) of the sorted rows that have constituents
     runs: list[Run]
+    searches: list[Search]
     k: int
 
     @classmethod
     def of(cls, offsets: Tensor, k: int) -> Cloud:
         """Rows at offsets (N + 1,); one of n constituents gives each of them min(k, n - 1) neighbours."""
-        counts = offsets.diff().sort(descending=True).values
+        packing = pack(offsets)
+        counts = packing.counts
         runs: list[Run] = []
         for degree, rows in groupby(counts.tolist(), lambda count: min(k, count - 1)):
             if degree > 0:
                 start, first = (runs[-1].stop, runs[-1].last) if runs else (0, 0)
                 runs.append(Run(start, start + sum(rows), degree, first))
-        return cls(pack(offsets), counts, runs, k)
+        filled = pad(counts[counts > 0].cumsum(0), (1, 0))
+        starts = send(filled, offsets.device, keep=True)
+        return cls(packing, starts, runs, list(_searches(packing, starts, k)), k)
 
     @torch.no_grad()
     def nearest(self, points: Tensor) -> Graph:
@@ -99,27 +103,63 @@ class Cloud:
         Distances are formed in double precision and compared in single precision: so they, and with them the score of
         a row, do not depend on the block that the row is in.
         """
-        found = [index for block in self.packing.blocks for index in self._search(block, points)]
+        precise, block, found = points.double(), None, []
+        for search in self.searches:
+            if search.block is not block:
+                block = search.block
+                dense = block.fill(precise)
+            found.append(self._search(search, dense))
         return Graph(torch.cat(found) if found else points.new_zeros(0, dtype=torch.int64), self.runs)
 
-    def _search(self, block: Block, points: Tensor) -> Iterator[Tensor]:
-        """Neighbours (edges,) of the constituents of a block, some of its rows at a time."""
+    def _search(self, search: Search, dense: Tensor) -> Tensor:
+        """Neighbours (edges,) of the constituents of some rows of a block."""
+        block, part = search.block, search.part
+        mask = block.mask[part] if len(block.slots) < block.mask.numel() else None
+        order = _keys(dense[part], mask).topk(min(self.k, block.length - 1), largest=False).indices  # (n, L, k)
+        neighbours = order.add_(self.offsets[:-1][block.start : block.stop][part, None, None])
+        return neighbours.view(-1) if mask is None else neighbours.view(-1).index_select(0, search.edges)
+
+
+@frozen
+class Search:
+    """A part of the rows of a block that is searched together, and which of its (n * L * k) places are ``edges``."""
+
+    block: Block
+    part: slice
+    edges: Tensor
+
+
+def _searches(packing: Packing, offsets: Tensor, k: int) -> Iterator[Search]:
+    """The searches of all blocks of more than one constituent a row; offsets (M + 1,) of the sorted rows."""
+    ends, counts = on_host(offsets), offsets.diff()
+    degrees = torch.repeat_interleave((counts - 1).clamp(max=k), counts, output_size=int(ends[-1]))  # (T,)
+    for block in packing.blocks:
         if block.length == 1:
-            return
-        dense = block.fill(points.double())
-        counts = self.counts[block.start : block.stop]
-        starts = block.first + counts.cumsum(0) - counts
+            continue
         step = max(DISTANCES // block.length**2, 1)
-        for first in range(0, len(counts), step):
-            part = slice(first, first + step)
-            mask = block.mask[part] if len(block.slots) < block.mask.numel() else None
-            order = _keys(dense[part], mask).topk(min(self.k, block.length - 1), largest=False).indices  # (n, L, k)
-            neighbours = order.add_(starts[part, None, None])
-            if mask is None:
-                yield neighbours.view(-1)
-            else:
-                degree = torch.arange(order.shape[2], device=order.device) < counts[part, None] - 1
-                yield neighbours[mask[:, :, None] & degree[:, None, :]]
+        padded = block.mask.numel() > len(block.slots)
+        for first in range(0, block.stop - block.start, step):
+            edges = offsets.new_zeros(0)
+            if padded:
+                rows = ends[block.start + first : min(block.start + first + step, block.stop) + 1]
+                inside = slice(int(rows[0]), int(rows[-1]))
+                slots = block.slots[inside.start - block.first : inside.stop - block.first] - first * block.length
+                number = int(((rows.diff() - 1).clamp(max=k) * rows.diff()).sum())
+                edges = _places(slots * min(k, block.length - 1), degrees[inside], number)
+            yield Search(block, slice(first, first + step), edges)
+
+
+def _places(starts: Tensor, degrees: Tensor, number: int) -> Tensor:
+    """The first ``degrees (T,)`` places from each of the ``starts (T,)`` on, ``number`` in all."""
+    shift = starts - (degrees.cumsum(0) - degrees)
+    return torch.repeat_interleave(shift, degrees, output_size=number) + torch.arange(number, device=starts.device)
+
+
+def _number_of_each(indices: Tensor, size: int) -> Tensor:
+    """How often each of ``size`` numbers stands among the indices (size,); elsewhere than on a CPU ``bincount`` waits."""
+    if indices.device.type == "cpu":
+        return torch.bincount(indices, minlength=size)
+    return indices.new_zeros(size).index_add_(0, indices, torch.ones_like(indices))
 
 
 def _keys(points: Tensor, mask: Tensor | None) -> Tensor:

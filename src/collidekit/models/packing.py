@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
+
+from collidekit.dataset.transfer import on_host, send_indices
 
 WASTE = 0.1
 """Padding that a block may hold, as a part of its constituents."""
@@ -37,6 +39,11 @@ class Block:
         flat = dense.reshape(-1, dense.shape[-1])
         return flat if len(flat) == len(self.slots) else flat.index_select(0, self.slots)
 
+    def on_device(self, counts: Tensor, slots: Tensor) -> Block:
+        """Return this block with its slots, and the counts of all sorted rows (N,), on another device."""
+        places = torch.arange(self.length, device=counts.device)
+        return evolve(self, slots=slots, mask=places < counts[self.start : self.stop, None])
+
 
 @frozen
 class Packing:
@@ -48,11 +55,22 @@ class Packing:
     rows: Tensor
     constituents: Tensor
     blocks: list[Block]
+    counts: Tensor
+    """Constituents of each sorted row (N,), on the host."""
 
     def restore(self, values: Tensor) -> Tensor:
         """Values (M, F) of the sorted rows that have constituents -> (N, F) in the order of the batch, 0 for empty rows."""
         restored = values.new_zeros(len(self.rows), *values.shape[1:])
         return restored.index_copy(0, self.rows[: len(values)], values)
+
+    def to(self, device: torch.device) -> Packing:
+        """Return this packing of the host on a device, by one copy."""
+        if device.type == "cpu":
+            return self
+        indices = [self.counts, self.rows, self.constituents, *(block.slots for block in self.blocks)]
+        counts, rows, constituents, *slots = send_indices(device, indices)
+        blocks = [block.on_device(counts, own) for block, own in zip(self.blocks, slots, strict=True)]
+        return Packing(rows, constituents, blocks, self.counts)
 
 
 def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64, largest: int = 0) -> Packing:
@@ -61,21 +79,22 @@ def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64, largest: int = 
     ``slack`` slots of padding are always allowed: below that, a further block costs more than the padding. ``largest``
     is how many slots a block of several rows may have, 0 for any number.
     """
+    device, offsets = offsets.device, on_host(offsets)
     counts, order = offsets.diff().sort(descending=True, stable=True)
     starts = offsets[:-1][order]
     ends = counts.cumsum(0)
     total = int(ends[-1]) if len(ends) else 0
     shift = torch.repeat_interleave(starts - (ends - counts), counts, output_size=total)
-    constituents = torch.arange(total, device=offsets.device) + shift
+    constituents = torch.arange(total) + shift
     blocks, first = [], 0
     for start, stop in _cut(counts.tolist(), waste, slack, largest):
         inside = counts[start:stop]
         length = int(inside[0])
-        mask = torch.arange(length, device=offsets.device) < inside[:, None]
+        mask = torch.arange(length) < inside[:, None]
         slots = mask.view(-1).nonzero().squeeze(1)
         blocks.append(Block(start, stop, first, first + len(slots), length, slots, mask))
         first += len(slots)
-    return Packing(order, constituents, blocks)
+    return Packing(order, constituents, blocks, counts).to(device)
 
 
 def _cut(counts: list[int], waste: float, slack: int, largest: int) -> Iterator[tuple[int, int]]:
@@ -99,12 +118,12 @@ def pairs(offsets: Tensor, themselves: bool = False) -> tuple[Tensor, Tensor]:
 
     i < j, or i <= j where each is to be paired with itself too.
     """
-    counts = offsets.diff()
-    total = int(offsets[-1])
+    counts, sizes = offsets.diff(), on_host(offsets).diff()
+    total = int(sizes.sum())
     ends = torch.repeat_interleave(offsets[1:], counts, output_size=total)
     first = 0 if themselves else 1
     after = ends - torch.arange(total, device=offsets.device) - first  # partners that come later (T,)
-    number = int(after.sum())
+    number = int((sizes * (sizes + 1 - 2 * first)).sum()) // 2
     i = torch.repeat_interleave(torch.arange(total, device=offsets.device), after, output_size=number)
     begin = torch.repeat_interleave(after.cumsum(0) - after, after, output_size=number)
     return i, i + first + torch.arange(number, device=offsets.device) - begin

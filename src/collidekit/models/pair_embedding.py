@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor, nn
 
+from collidekit.dataset.transfer import send
 from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.padded import flat_linear
 from collidekit.models.workspace import Workspace
@@ -186,7 +187,7 @@ class _Statistics:
     def of(cls, parts: Sequence[tuple[Tensor, Tensor]], sizes: Sequence[int], norm: Sequence[Tensor]) -> "_Statistics":
         """From means and variances of chunks of the given sizes, put together in double precision."""
         means, variances = (torch.stack(found).double() for found in zip(*parts, strict=True))
-        share = means.new_tensor(sizes)[:, None] / sum(sizes)
+        share = send(torch.tensor(sizes, dtype=means.dtype), means.device)[:, None] / sum(sizes)
         mean = (share * means).sum(dim=0)
         variance = (share * (variances + (means - mean).square())).sum(dim=0)
         number, mean, variance = current().moments(sum(sizes), mean, variance)

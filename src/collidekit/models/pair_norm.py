@@ -4,6 +4,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from collidekit.dataset.transfer import send
 from collidekit.models.layers import segment_sum
 from collidekit.models.packing import Packing
 
@@ -22,10 +23,10 @@ class PairSums:
 def pair_sums(pairs: list[Tensor], packing: Packing) -> PairSums:
     """From the p (n, L, L, 2) of each block, which are symmetric in i and j and 0 where there is no pair."""
     wide = [pair.double() for pair in pairs]
-    partners = torch.cat(
-        [(block.mask.sum(dim=1, keepdim=True) - 1).expand(block.mask.shape)[block.mask] for block in packing.blocks]
-    )
-    number = int(partners.sum())
+    counts = packing.counts
+    each = torch.repeat_interleave(counts - 1, counts)
+    number = int(each.sum())
+    partners = send(each, wide[0].device) if wide else each
     rows = torch.cat([block.take(pair.sum(dim=2)) for block, pair in zip(packing.blocks, wide, strict=True)])
     mean = rows.sum(dim=0) / max(number, 1)
     products = sum((pair.flatten(0, 2).T @ pair.flatten(0, 2) for pair in wide), rows.new_zeros(2, 2))

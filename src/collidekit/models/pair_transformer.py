@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import constant
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.layers import build_activation, mlp
 from collidekit.models.named_modules import NamedModules
@@ -132,7 +133,8 @@ class PairTransformer(Network):
         """The momenta and the embedding of each constituent (T, 4 + width)."""
         assert isinstance(entry, Ragged)
         entry = leading(entry, self.first) if self.first else entry
-        embedded = self.embeddings[name](entry.values[:, self.columns[name]])
+        columns = constant(self.columns[name], entry.offsets)
+        embedded = self.embeddings[name](entry.values[:, columns])
         return Ragged(torch.cat([entry.momenta, embedded.to(entry.data.dtype)], dim=1), entry.offsets, 0)
 
     def _rows(self, data: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,7 +175,7 @@ class PairBias(nn.Module):
         with torch.no_grad():
             first = torch.arange(n, device=i.device)[:, None] * length
             given = pair_features(momenta.reshape(-1, 4), (first + i).view(-1), (first + j).view(-1))
-            scaled = ((given - given.new_tensor(CENTRE)) / given.new_tensor(WIDTH)).to(self.hidden.weight.dtype)
+            scaled = ((given - constant(CENTRE, given)) / constant(WIDTH, given)).to(self.hidden.weight.dtype)
         hidden = torch.addmm(self.hidden.bias[:, None], self.hidden.weight, scaled.t())  # (width, n * pairs)
         bias = torch.addmm(self.output.bias[:, None], self.output.weight, self.activation(hidden))
         bias = bias.view(len(bias), n, len(i))

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor
 
+from collidekit.dataset.transfer import constant
 from collidekit.models.packing import Block
 from collidekit.models.random_bits import Drop
 
@@ -138,6 +139,6 @@ def spread(pairs: Tensor, paired: Tensor, block: Block) -> Tensor:
     index = index.where(high < partners, number)
     absent = ~block.mask[:, None, :] & block.mask[:, :, None]  # a constituent that would look at padding
     index = index.where(~absent, number + 1)
-    ends = pairs.new_tensor([[0.0], [-torch.inf]]).expand(2, heads)
+    ends = constant((0.0, -torch.inf), pairs)[:, None].expand(2, heads)
     values = torch.cat([pairs, ends]).index_select(0, index.view(-1))
     return values.view(-1, length, length, heads).permute(0, 3, 1, 2).contiguous()

@@ -192,7 +192,7 @@ class ClassBlock(TransformerBlock):
             there = (some @ values.transpose(1, 2)).masked_fill(~block.mask[:, None], -torch.inf)  # (n, heads, L)
             weight = torch.cat([some @ own.transpose(1, 2), there], dim=2).softmax(dim=2)
             seen.append(weight[:, :, 1:] @ values + weight[:, :, :1] * own)
-            weights.append(weight[:, :, 1:].mean(dim=1)[block.mask])
+            weights.append(block.take(weight[:, :, 1:].mean(dim=1)[..., None]).squeeze(1))
         rows = sum(len(part) for part in seen)
         seen.append(normal[rows:, None].expand(-1, self.heads, -1))  # rows without particles
         summed = torch.cat(seen) * self.norm_attention.weight + self.norm_attention.bias  # (M, heads, E)

@@ -9,6 +9,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import on_host, send
 from collidekit.errors import CollidekitError
 from collidekit.models.constituent_layers import BatchNorm
 from collidekit.models.layers import whole_blocks
@@ -179,12 +180,19 @@ class ParticleTransformer(Network):
         """What the heads add for each pair of those that have momenta, in single precision at least."""
         dtype = torch.promote_types(self.class_token.dtype, torch.float32)
         if self.pair_embedding is None:
-            return Paired(self.class_token.new_zeros(0, self.heads, dtype=dtype), torch.zeros_like(sets.packing.rows))
+            none = send(torch.zeros_like(sets.packing.counts), self.class_token.device, keep=True)
+            return Paired(self.class_token.new_zeros(0, self.heads, dtype=dtype), none)
         moving = [entries[name] for name in self.moving]
-        counts = torch.stack([entry.counts for entry in moving]).sum(dim=0).index_select(0, sets.packing.rows)
         momenta = torch.cat([entry.momenta for entry in moving])
-        order = sets.order[sets.order < len(momenta)] if len(moving) < len(entries) else sets.order
-        i, j = pairs(F.pad(counts.cumsum(0), (1, 0)), themselves=True)
+        device = momenta.device
+        own = torch.stack([on_host(entry.offsets).diff() for entry in moving]).sum(dim=0)
+        own = own.index_select(0, sets.sorted_rows)
+        counts, offsets = (send(own, device, keep=True), send(F.pad(own.cumsum(0), (1, 0)), device, keep=True))
+        order = sets.order
+        if len(moving) < len(entries):
+            known = on_host(order)
+            order = send(known[known < len(momenta)], device)
+        i, j = pairs(offsets, themselves=True)
         features = pair_features(momenta.index_select(0, order), i, j)
         return Paired(self.pair_embedding(features).to(dtype), counts)
 
@@ -259,13 +267,18 @@ class Seen:
 def _groups(x: Tensor, paired: Paired, sets: Sets) -> Iterator[tuple[Tensor, list[Heads], list[Tensor]]]:
     """Constituents, blocks and biases of about ``CHUNK`` constituents of whole rows at a time."""
     heads = paired.biases.shape[1]
-    counts = sets.offsets.diff()
+    counts = sets.packing.counts
     rows = list(_cut(counts.tolist()))
-    groups = [pack(F.pad(own.cumsum(0), (1, 0))).blocks for own in torch.split(counts[: sum(rows)], rows)]
+    groups = [
+        pack(send(F.pad(own.cumsum(0), (1, 0)), x.device, keep=True)).blocks
+        for own in torch.split(counts[: sum(rows)], rows)
+    ]
     values = torch.split(x, [group[-1].last for group in groups])
     blocks = [block for group in groups for block in group]
-    some = torch.split(paired.counts[: sum(rows)], [block.stop - block.start for block in blocks])
-    inside = [int((own * (own + 1) // 2).sum()) for own in some]
+    sizes = [block.stop - block.start for block in blocks]
+    some = torch.split(paired.counts[: sum(rows)], sizes)
+    known = torch.split(on_host(paired.counts)[: sum(rows)], sizes)
+    inside = [int((own * (own + 1) // 2).sum()) for own in known]
     biases = map(spread, torch.split(paired.biases, inside), some, blocks)
     for own_values, group in zip(values, groups, strict=True):
         apart = [Heads.of(block, heads, len(own_values)) for block in group]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import on_host, send
 from collidekit.errors import CollidekitError
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.edge_conv import EdgeConv
@@ -177,15 +178,15 @@ def _fusion(width: int) -> nn.Module:
 
 def _join(collections: Sequence[Ragged]) -> tuple[Tensor, Tensor]:
     """How the constituents, one collection after another, are ordered by row (T,), and where each row begins (N + 1,)."""
-    offsets = torch.stack([constituents.offsets for constituents in collections]).sum(0)
+    device = collections[0].data.device
+    known = torch.stack([on_host(constituents.offsets) for constituents in collections]).sum(0)
+    offsets = send(known, device, keep=True)
     if len(collections) == 1:
-        return torch.arange(len(collections[0].data), device=offsets.device), offsets
+        return torch.arange(len(collections[0].data), device=device), offsets
     rows = torch.cat([constituents.rows for constituents in collections])
     return rows.argsort(stable=True), offsets
 
 
 def _means(values: Tensor, cloud: Cloud) -> Tensor:
     """Means over the constituents of each row (N, C), 0 for an empty row."""
-    counts = cloud.counts[cloud.counts > 0]
-    ends = nn.functional.pad(counts.cumsum(0), (1, 0))
-    return cloud.packing.restore(segment_sum(values, ends) / counts[:, None])
+    return cloud.packing.restore(segment_sum(values, cloud.offsets) / cloud.offsets.diff()[:, None])

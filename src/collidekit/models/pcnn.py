@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import on_host, send, send_indices
 from collidekit.errors import CollidekitError
 from collidekit.models.constituent_layers import BatchNorm, ConstituentLinear
 from collidekit.models.layers import mlp, segment_sum
@@ -145,25 +146,33 @@ class Convolution(nn.Module):
 
 def every_second(offsets: Tensor) -> tuple[Tensor, Tensor]:
     """Positions of the first, third, fifth ... constituent of each row, and the offsets of those."""
+    device, offsets = offsets.device, on_host(offsets)
     counts = (offsets.diff() + 1) // 2
     shorter = torch.cat([offsets[:1], counts.cumsum(0)])
     total = int(shorter[-1])
     starts = torch.repeat_interleave(offsets[:-1] - 2 * shorter[:-1], counts, output_size=total)
-    return starts + 2 * torch.arange(total, device=offsets.device), shorter
+    return send(starts + 2 * torch.arange(total), device), send(shorter, device, keep=True)
 
 
 def neighbours(values: Tensor, offsets: Tensor) -> Tensor:
     """Each constituent between the one before and the one after it in its row (T, 3 C); 0 beyond the ends of a row."""
+    offsets = on_host(offsets)
     filled = offsets.diff() > 0
-    return _Neighbours.apply(values, offsets[:-1][filled], offsets[1:][filled] - 1)  # type: ignore[no-any-return, no-untyped-call]
+    first, last = offsets[:-1][filled], offsets[1:][filled] - 1
+    longer = first < last
+    ends = send_indices(values.device, [first, last, first[longer], last[longer]])
+    return _Neighbours.apply(values, *ends)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Neighbours(torch.autograd.Function):
-    """Three copies of the values in one tensor; by indices it takes several times as long."""
+    """Three copies of the values in one tensor; by indices it takes several times as long.
+
+    ``first`` and ``last`` constituents of rows, then ``one`` and ``two`` those of the rows that have more than one.
+    """
 
     @staticmethod
-    def forward(context: Any, values: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        context.save_for_backward(first, last)
+    def forward(context: Any, values: Tensor, first: Tensor, last: Tensor, one: Tensor, two: Tensor) -> Tensor:
+        context.save_for_backward(first, last, one, two)
         before, here, after = (windows := values.new_empty(len(values), 3 * values.shape[1])).chunk(3, dim=1)
         here.copy_(values)
         before[1:] = values[:-1]
@@ -173,15 +182,13 @@ class _Neighbours(torch.autograd.Function):
         return windows
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        first, last = context.saved_tensors
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        first, last, one, two = context.saved_tensors
         before, here, after = gradients[0].chunk(3, dim=1)
         total = here.clone()
         total[:-1] += before[1:]
         total[1:] += after[:-1]
-        longer = first < last
-        one, two = first[longer], last[longer]
         total[first], total[last] = here[first], here[last]  # nothing from the rows beside
         total[one] += before[one + 1]
         total[two] += after[two - 1]
-        return total, None, None
+        return total, None, None, None, None

@@ -6,6 +6,7 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from collidekit.dataset.batch import Ragged
+from collidekit.dataset.transfer import on_host, send
 from collidekit.models.packing import Packing, pack
 
 
@@ -14,33 +15,38 @@ class Sets:
     """The members of several collections as one set a row, the rows sorted as a ``Packing`` has them.
 
     ``order (T,)`` brings members, one collection after another, into this order; ``offsets (N + 1,)`` are those of the
-    sorted rows; ``places`` says where the members of each collection went.
+    sorted rows, ``sorted_rows (N,)`` their numbers on the host; ``places`` says where the members of each collection went.
+    The host keeps order and offsets, too.
     """
 
     order: Tensor
     offsets: Tensor
     packing: Packing
+    sorted_rows: Tensor
     places: dict[str, Tensor]
 
     @classmethod
     def of(cls, collections: dict[str, Tensor], largest: int = 0) -> "Sets":
         """From the offsets (N + 1,) of each collection; for ``largest`` see ``pack``."""
-        offsets = torch.stack(list(collections.values())).sum(dim=0)
+        device = next(iter(collections.values())).device
+        known = {name: on_host(own) for name, own in collections.items()}
+        offsets = torch.stack(list(known.values())).sum(dim=0)
         packing = pack(offsets, largest=largest)
         total = len(packing.constituents)
         moved, before = [], torch.zeros_like(offsets[:-1])
-        for own in collections.values():  # place of each member in the rows as they come
+        for own in known.values():  # place of each member in the rows as they come
             shift = offsets[:-1] + before - own[:-1]
             counts = own.diff()
-            moved.append(torch.arange(int(own[-1]), device=own.device) + torch.repeat_interleave(shift, counts))
+            moved.append(torch.arange(int(own[-1])) + torch.repeat_interleave(shift, counts))
             before = before + counts
         together = _inverse(torch.cat(moved))
         order = together.index_select(0, packing.constituents)
-        sizes = [int(own[-1]) for own in collections.values()]
-        places = dict(zip(collections, _inverse(order).split(sizes), strict=True))  # type: ignore[no-untyped-call]
-        ends = offsets.diff().index_select(0, packing.rows).cumsum(0)
         assert int(offsets[-1]) == total
-        return cls(order, F.pad(ends, (1, 0)), packing, places)
+        sizes = [int(own[-1]) for own in known.values()]
+        where = send(_inverse(order), device)
+        places = dict(zip(collections, where.split(sizes), strict=True))  # type: ignore[no-untyped-call]
+        ends = send(F.pad(packing.counts.cumsum(0), (1, 0)), device, keep=True)
+        return cls(send(order, device, keep=True), ends, packing.to(device), packing.rows, places)
 
 
 def _inverse(order: Tensor) -> Tensor:
@@ -49,25 +55,28 @@ def _inverse(order: Tensor) -> Tensor:
 
 def leading(entry: Ragged, number: int) -> Ragged:
     """The first ``number`` constituents of each row, in the order that the analysis file gives them."""
-    counts = entry.counts.clamp(max=number)
-    offsets = F.pad(counts.cumsum(0), (1, 0))
-    total = int(offsets[-1])
-    if total == len(entry.data):
+    offsets = _shorter(entry, number)
+    if int(offsets[-1]) == len(entry.data):
         return entry
-    index = _places(entry, offsets)
-    return evolve(entry, data=entry.data.index_select(0, index), offsets=offsets)
+    data = entry.data.index_select(0, _places(entry, offsets))
+    return evolve(entry, data=data, offsets=send(offsets, data.device, keep=True))
 
 
 def spread_leading(values: Tensor, entry: Ragged, number: int) -> Tensor:
     """Values (M, F) of the first ``number`` constituents of each row -> (T, F) of all of them, 0 for the others."""
     if len(values) == len(entry.data):
         return values
-    offsets = F.pad(entry.counts.clamp(max=number).cumsum(0), (1, 0))
-    return values.new_zeros(len(entry.data), values.shape[1]).index_copy(0, _places(entry, offsets), values)
+    places = _places(entry, _shorter(entry, number))
+    return values.new_zeros(len(entry.data), values.shape[1]).index_copy(0, places, values)
+
+
+def _shorter(entry: Ragged, number: int) -> Tensor:
+    """The offsets (N + 1,), on the host, of rows with at most so many constituents."""
+    return F.pad(on_host(entry.offsets).diff().clamp(max=number).cumsum(0), (1, 0))
 
 
 def _places(entry: Ragged, offsets: Tensor) -> Tensor:
     """Where the first constituents of each row, which shorter rows at these offsets hold, stand in the entry."""
     total = int(offsets[-1])
-    shift = torch.repeat_interleave(entry.offsets[:-1] - offsets[:-1], offsets.diff(), output_size=total)
-    return torch.arange(total, device=offsets.device) + shift
+    shift = torch.repeat_interleave(on_host(entry.offsets)[:-1] - offsets[:-1], offsets.diff(), output_size=total)
+    return send(torch.arange(total) + shift, entry.data.device)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import send
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.layers import ACTIVATIONS, mlp, segment_sum, whole_blocks
 from collidekit.models.named_modules import NamedModules
@@ -155,7 +156,7 @@ class SetTransformer(Network):
         """The same registers in each row."""
         (number, width), rows = self.registers.shape, len(offsets) - 1
         data = self.registers.expand(rows, number, width).reshape(-1, width)
-        return Ragged(data, torch.arange(rows + 1, device=offsets.device) * number, width)
+        return Ragged(data, send(torch.arange(rows + 1) * number, offsets.device, keep=True), width)
 
 
 def _softmax(scores: Tensor, packing: Packing) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from collidekit.analysis.features import Strict
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
+from collidekit.dataset.transfer import send
 from collidekit.objectives.base import Objective
 from collidekit.settings import NotNegative, Share, setting
 
@@ -62,7 +63,7 @@ class Classification(Objective):
         return (1 - self.label_smoothing) * true + self.label_smoothing * focal.mean(dim=1)
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        weights = weights * self.class_weights.to(weights.device)[batch.labels]
+        weights = weights * send(self.class_weights, weights.device)[batch.labels]
         return (self.losses(outputs, batch.labels) * weights).mean()
 
 

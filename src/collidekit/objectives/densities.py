@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from collidekit.dataset.transfer import constant
 from collidekit.models.heads.binned import BinnedHead
 from collidekit.models.heads.flow import FlowHead
 from collidekit.models.heads.gaussian import GaussianHead
@@ -42,7 +43,7 @@ def gaussian_nll(mean: Tensor, deviation: Tensor, truth: Tensor) -> Tensor:
 def pinball(quantiles: Tensor, truth: Tensor, levels: Sequence[float]) -> Tensor:
     """Return the pinball loss (N, V) of quantiles (N, V, Q) at the truth (N, V), the mean over the levels q (Q): q d for
     d = truth − quantile above 0, and (q − 1) d below (Koenker, Bassett, Econometrica 46, 1978, 33)."""
-    level = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
+    level = constant(levels, quantiles)
     difference = truth[..., None] - quantiles
     return torch.maximum(level * difference, (level - 1) * difference).mean(dim=-1)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from collidekit.analysis.features import Strict
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
+from collidekit.dataset.transfer import on_host, send
 from collidekit.objectives.base import Objective
 from collidekit.objectives.classification import class_weights
 from collidekit.settings import NotNegative, setting
@@ -60,12 +61,13 @@ class DisCo(Objective):
         return cls(analysis, class_weights(analysis), config.disco_weight)
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        weights = weights * self.class_weights.to(weights.device)[batch.labels]
-        signal = self.signal.to(outputs.device)
+        device, labels, own = outputs.device, on_host(batch.labels), on_host(weights)
+        rows = ((~self.signal)[labels] & (own * self.class_weights[labels] > 0)).nonzero().squeeze(1)
+        weights = weights * send(self.class_weights, device)[batch.labels]
         loss = (F.cross_entropy(outputs, batch.labels, reduction="none") * weights).mean()
-        background = (~signal)[batch.labels] & (weights > 0)
-        if int(background.sum()) < 2 or not self.strength:
+        if len(rows) < 2 or not self.strength:
             return loss
+        background, signal = send(rows, device), send(self.signal.nonzero().squeeze(1), device)
         score = torch.softmax(outputs[background].float(), dim=1)[:, signal].sum(dim=1)
         counted = weights[background].float()
         merit = batch.spectators[self.variable][background].to(score)

@@ -17,6 +17,7 @@ from torch import Tensor
 from collidekit.analysis.features import Strict
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
+from collidekit.dataset.transfer import on_host, send
 from collidekit.errors import CollidekitError
 from collidekit.models.heads import Head, RelegationHead
 from collidekit.models.heads.relegation import doubt
@@ -169,7 +170,7 @@ class Relegation(Objective):
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         classes = len(self.classes)
         log_q = F.log_softmax(outputs[:, :classes], dim=1)
-        signal, prior = self.signal.to(outputs.device), self._prior().to(outputs)
+        device, prior = outputs.device, self._prior(outputs)
         logits = self.logits(outputs.detach())
         loss = (-log_q.gather(1, batch.labels[:, None]).squeeze(1) * prior.exp()[batch.labels] * weights).mean()
         log_p = log_q
@@ -183,20 +184,24 @@ class Relegation(Objective):
             loss = loss + self._gentle() * self._warmth() * relegated
         inside = weights * self.in_window(batch)
         truth = self._truth(logits, batch.labels, inside)
-        called = F.pad(signal, (0, 1))[log_p.argmax(dim=1)]  # a relegated row is none
+        called = send(F.pad(self.signal, (0, 1)), device)[log_p.argmax(dim=1)]  # a relegated row is none
         self._update_yields(called, truth, inside)
         slopes = self._slopes()
         self._update_prior(slopes)
         pull = self._pull(truth, slopes).to(outputs)
-        kept = (STEEPER * log_p).softmax(dim=1)[:, :classes][:, signal].sum(dim=1)
+        kept = (STEEPER * log_p).softmax(dim=1)[:, :classes][:, self._side(True, device)].sum(dim=1)
         return loss + self._gentle() * (pull * inside * kept).mean()
 
     def logits(self, outputs: Tensor) -> Tensor:
         """(N, K) of the classes, as though the signal had no greater weight in the cross entropy."""
-        return F.log_softmax(outputs[:, : len(self.classes)], dim=1) - self._prior().to(outputs)
+        return F.log_softmax(outputs[:, : len(self.classes)], dim=1) - self._prior(outputs)
 
-    def _prior(self) -> Tensor:
-        return torch.where(self.signal, self.prior, 0.0)
+    def _prior(self, like: Tensor) -> Tensor:
+        return send(torch.where(self.signal, self.prior, 0.0).to(like.dtype), like.device)
+
+    def _side(self, signal: bool, device: torch.device) -> Tensor:
+        """The numbers of the classes of signal, or of those of background."""
+        return send((self.signal == signal).nonzero().squeeze(1), device)
 
     def _gentle(self) -> float:
         return GENTLE if self.relegates else 1.0
@@ -208,18 +213,22 @@ class Relegation(Objective):
         """(N, K) the class of each row, as a probability or as its label."""
         if not self.expected:
             return self._one_hot(labels).double()
-        logs, truth = logits.double().cpu().numpy(), labels.cpu().numpy()
+        logs, truth = (
+            logits.double().cpu().numpy(),
+            on_host(labels).numpy(),
+        )  # the fit is on the host: here a device is waited for
         self.posterior.fit(logs, truth, inside.double().cpu().numpy())
-        return torch.from_numpy(self.posterior(logs)).to(logits.device)
+        return send(torch.from_numpy(self.posterior(logs)), logits.device)
 
     def _one_hot(self, labels: Tensor) -> Tensor:
         return F.one_hot(labels, len(self.classes)).float()
 
     def _update_yields(self, called: Tensor, truth: Tensor, inside: Tensor) -> None:
         """The running yields, from the rows of a batch that are called signal."""
-        scaled = truth * self.scale.to(truth.device) * (called * inside).double()[:, None]
-        signal = self.signal.to(truth.device)
-        found = [scaled[:, side].sum().item() / len(called) for side in (signal, ~signal)]
+        device = truth.device
+        scaled = truth * send(self.scale, device) * (called * inside).double()[:, None]
+        sums = torch.stack([scaled[:, self._side(signal, device)].sum() for signal in (True, False)])
+        found = [value / len(called) for value in sums.cpu().tolist()]
         self.yields = [MEMORY * old + (1 - MEMORY) * new for old, new in zip(self.yields, found, strict=True)]
         if self.yields[0] < FLOOR * self.all_yields[0]:
             self.yields = [FLOOR * value for value in self.all_yields]
@@ -257,7 +266,7 @@ class Relegation(Objective):
             strength = self.weight * self.largest / slopes.z
         strength *= self._warmth()
         by_class = torch.where(self.signal, slopes.signal, slopes.background) * self.scale
-        return (-strength * (truth @ by_class.to(truth))).clamp(-PULL, PULL)
+        return (-strength * (truth @ send(by_class.to(truth.dtype), truth.device))).clamp(-PULL, PULL)
 
     def calibrate(self, validation: Validation) -> None:
         assert isinstance(validation, RelegationValidation)

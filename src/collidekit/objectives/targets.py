@@ -167,8 +167,11 @@ class AssignmentLoss:
                 local = torch.arange(len(entry.data), device=wanted.device) - entry.offsets[:-1].index_select(
                     0, entry.rows
                 )
-                place = torch.where(wanted < 0, -1, CUT).index_copy(0, entry.rows[here], local[here])
-                found.append(place)
+                row = torch.where(
+                    here, entry.rows, len(wanted)
+                )  # those that are not wanted come to a row beyond the last
+                place = F.pad(torch.where(wanted < 0, -1, CUT), (0, 1)).index_copy(0, row, local)
+                found.append(place[:-1])
                 column += 1
         return torch.stack(found, dim=1), known, torch.arange(len(positions), device=positions.device)
 

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from collidekit.attacks.build import build_attack
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.learned import LearnedFrom
 from collidekit.dataset.loader import Dataset
+from collidekit.dataset.transfer import send
 from collidekit.errors import CollidekitError
 from collidekit.memory import keep_freed_memory
 from collidekit.models.constituent_layers import own_statistics
@@ -38,6 +39,7 @@ from collidekit.training.augmentations import build_augmentation
 from collidekit.training.checkpoint import check_same_training, code_names, load_content, save_checkpoint
 from collidekit.training.compiled import compile_dense
 from collidekit.training.config import TrainingConfig
+from collidekit.training.device import Delayed, StepNumbers, WeightedRows, on_device
 from collidekit.training.display import Display
 from collidekit.training.ema import WeightAverage
 from collidekit.training.fine_tuning import Start, freeze, rate_factors
@@ -82,6 +84,8 @@ class Training:
             accelerator=accelerator, devices=ranks.devices, precision=config.precision,  # type: ignore[arg-type]
             plugins=[LightningEnvironment()],  # each rank is a process of its own here, whatever the variables of a batch job say
         )  # fmt: skip
+        self.device = self.fabric.device
+        self.delayed = Delayed(self.device)
         torch.manual_seed(config.seed)
         self.objective = build_objective(config, self.analysis)
         own_code(config.model_name, config.objective, config.attack)
@@ -90,7 +94,7 @@ class Training:
         outputs = outputs_of(self.analysis, head)
         network = build_network(config.model_name, self.analysis.inputs, outputs, config.model_options)
         self.tagger = Tagger(self.analysis, network, head)
-        if config.use_torch_compile and not compile_dense(network, self.fabric.device, config.torch_compile_mode):
+        if config.use_torch_compile and not compile_dense(network, self.device, config.torch_compile_mode):
             self.display.say(
                 f"network {literal(config.model_name)} has no dense part for torch.compile: it is not compiled"
             )
@@ -108,7 +112,7 @@ class Training:
         self.learned_weights: LearnedWeights | None = None
         if config.target_weights == "learned":
             self.learned_weights = LearnedWeights.of(self.analysis, list(self.targets.targets), config.objective)
-            self.learned_weights.to(self.fabric.device)
+            self.learned_weights.to(self.device)
         self.start = Start.of(config.from_checkpoint) if config.from_checkpoint else None
         if self.start:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
@@ -228,29 +232,48 @@ class Training:
         self.display.begin(self.epoch, self.last_epoch, self.steps_per_epoch, self.step_in_epoch)
         saved = begun = time.monotonic()
         cpu = time.process_time()
-        for batch in self.data.training.iterate(skip=self.step_in_epoch):
+        for batch in self._rows():
             learning_rate = self._set_learning_rate()
             self.objective.progress = min(self._epochs_done() / self.number_of_epochs, 1.0)
-            loss, counts, others = self._train_step(batch)
-            total = loss + sum(others.values())
-            self._check_finite(total, f"loss is {total} at step {self.step}")
+            for numbers in self.delayed.add(self._train_step(batch)):
+                self._note(numbers)
             self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
             if self.average:
                 self.average.update(self.tagger, self.step)
-            self.history.losses.append(loss)
             now, used = time.monotonic(), time.process_time()
-            self._count(loss=loss * len(batch), rows=len(batch), **counts)
             self._count(seconds=now - begun, cpu=used - cpu)
-            self._count(**{f"loss_{name}": value * len(batch) for name, value in others.items()})
             begun, cpu = now, used
-            rows, seconds = self.sums["rows"], max(self.sums["seconds"], 1e-9)
-            self.display.step(self.sums["loss"] / rows, loss, rows / seconds, learning_rate)
+            if self.history.losses:
+                rows, seconds = max(self.sums["rows"], 1), max(self.sums["seconds"], 1e-9)
+                self.display.step(self.sums["loss"] / rows, self.history.losses[-1], rows / seconds, learning_rate)
             if self._told:
                 self.save("last.pt")
             self._stop_if_told()
             if now - saved > self.save_seconds:
                 self.save("last.pt")
                 saved = begun = time.monotonic()
+        self._note_all()
+
+    def _note(self, numbers: StepNumbers) -> None:
+        """Count what a step gave; an error where it is not finite."""
+        loss, counts, others, norm = numbers.read()
+        self._check_finite(norm, f"norm of the gradients is {norm} in a step")
+        total = loss + sum(others.values())
+        self._check_finite(total, f"loss is {total} at step {numbers.step}")
+        self.history.losses.append(loss)
+        self._count(loss=loss * numbers.rows, rows=numbers.rows, **counts)
+        self._count(**{f"loss_{name}": value * numbers.rows for name, value in others.items()})
+
+    def _note_all(self) -> None:
+        for numbers in self.delayed.rest():
+            self._note(numbers)
+
+    def _rows(self) -> Iterator[Batch | WeightedRows]:
+        """The batches of the rest of the epoch, which are on the device already where nothing changes them before a step."""
+        batches = self.data.training.iterate(skip=self.step_in_epoch)
+        if self.device.type == "cpu" or self.augment or self.ranks.size > 1:
+            return batches
+        return on_device((WeightedRows(batch, self.data.weighting(batch)) for batch in batches), self.device)
 
     def _stop_if_told(self) -> None:
         """The state is saved at this point."""
@@ -289,15 +312,15 @@ class Training:
                 f"{self.folder}: the {what} of epoch {self.epoch}; take a smaller --learning-rate or set --gradient-clip"
             )
 
-    def _train_step(self, batch: Batch) -> tuple[float, dict[str, float], dict[str, float]]:
+    def _train_step(self, rows: Batch | WeightedRows) -> StepNumbers:
         """One step of the optimizer: the loss of rows, the weight of those that are right and of all, the loss of each target.
 
-        Each rank runs the network on its share of the rows; the loss is that of all rows.
+        Each rank runs the network on its share of the rows; the loss is that of all rows. Nothing here waits for the device.
         """
-        weights = self.data.weighting(batch)
+        batch, weights = rows if isinstance(rows, WeightedRows) else WeightedRows(rows, self.data.weighting(rows))
         if self.augment:
             batch = self.augment(batch)
-        device, ranks = self.fabric.device, self.ranks.of_step(len(batch))
+        device, ranks = self.device, self.ranks.of_step(len(batch))
         share = ranks.part(batch).to(device)
         with training_with(ranks):
             with ranks.own_random(self.config.seed, self.step):
@@ -307,7 +330,7 @@ class Training:
                 own_outputs, logits = self.model(share, with_targets=True)
             batch = share if ranks.size == 1 else batch.to(device)
             check_outputs(self.config.model_name, own_outputs, len(share), self.tagger.head.outputs)
-            weights = weights.to(own_outputs)
+            weights = send(weights.to(own_outputs.dtype), device, keep=True)
             own_weights = weights[ranks.share(len(batch))]
             outputs = ranks.gather(own_outputs, len(batch))
             loss = self.objective.loss(outputs, batch, weights)
@@ -327,23 +350,21 @@ class Training:
             self.optimizer.zero_grad()
             self.fabric.backward(loss + of_members)
         self._any_told = self.ranks.reduce(self.tagger, bool(self.signals.received), ranks is self.ranks)
-        if self.config.gradient_clip:
-            self._clip_gradients()
+        norm = self._clip_gradients() if self.config.gradient_clip else None
         self.optimizer.step()
         counts = self._weigh(outputs.detach(), batch, weights)
-        return loss.item(), counts, {k: v.item() for k, v in others.items()}
+        return StepNumbers.of(self.step, len(batch), loss.detach(), counts, others, norm)
 
-    def _clip_gradients(self) -> None:
-        """Scale the gradients down to the largest norm that is allowed; an error where they are not finite."""
+    def _clip_gradients(self) -> Tensor | None:
+        """Scale the gradients down to the largest norm that is allowed; return what it was."""
         limit = self.config.gradient_clip
-        norm = self.fabric.clip_gradients(self.model, self.optimizer, max_norm=limit, error_if_nonfinite=False)
-        self._check_finite(float(norm), f"norm of the gradients is {float(norm)} in a step")  # type: ignore[arg-type]
+        return self.fabric.clip_gradients(self.model, self.optimizer, max_norm=limit, error_if_nonfinite=False)
 
-    def _weigh(self, outputs: Tensor, batch: Batch, weights: Tensor) -> dict[str, float]:
+    def _weigh(self, outputs: Tensor, batch: Batch, weights: Tensor) -> dict[str, Tensor]:
         """The weight of all rows, and of those that are right in each sense of the objective."""
         right = self.objective.right(outputs, batch)
-        counts = {f"right_{name}": (rows * weights).sum().item() for name, rows in right.items()}
-        return {**counts, "weight": weights.sum().item()}
+        counts = {f"right_{name}": (rows * weights).sum() for name, rows in right.items()}
+        return {**counts, "weight": weights.sum()}
 
     def _finish_epoch(self) -> dict[str, float]:
         """Validate, note the epoch, keep the best model and a checkpoint."""
@@ -400,8 +421,8 @@ class Training:
         for batch in self.data.validation:
             weights = self.data.validation_weighting(batch)
             ranks = self.ranks.of_step(len(batch))
-            share = ranks.part(batch).to(self.fabric.device)
-            batch = share if ranks.size == 1 else batch.to(self.fabric.device)
+            share = ranks.part(batch).to(self.device)
+            batch = share if ranks.size == 1 else batch.to(self.device)
             with self.fabric.autocast():
                 outputs, logits = model(share, with_targets=True)
             own_weights = weights.to(outputs)[ranks.share(len(batch))]
@@ -464,6 +485,7 @@ class Training:
 
     def save(self, name: str) -> None:
         """Write all that is needed to go on from here."""
+        self._note_all()
         if not self.ranks.first:
             return
         state = TrainingState.of(self).as_dict()

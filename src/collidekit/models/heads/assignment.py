@@ -18,6 +18,7 @@ from torch.nn.functional import silu
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.targets import Assignment
 from collidekit.dataset.batch import Input, Ragged
+from collidekit.dataset.transfer import constant, send
 from collidekit.errors import CollidekitError
 from collidekit.models.combinations import Combinations, combinations
 from collidekit.models.named_modules import NamedModules
@@ -155,10 +156,10 @@ def best_positions(target: Assignment, scores: Scores) -> dict[str, Tensor]:
 
     As many slots as possible are filled; of all such assignments in which no constituent stands twice, the most probable.
     """
-    filled = [constituents_of(target, parent, score.ways) for parent, score in scores.items()]
-    chosen, _ = best_assignment([score.preferred for score in scores.values()], filled)
+    filled = [constituents_of(target, parent, score.ways).cpu() for parent, score in scores.items()]
+    chosen, _ = best_assignment([score.preferred.cpu() for score in scores.values()], filled)
     return {
-        parent: score.ways.positions[number]
+        parent: score.ways.positions[send(number, score.log_p.device)]
         for (parent, score), number in zip(scores.items(), chosen.unbind(1), strict=True)
     }
 
@@ -166,7 +167,7 @@ def best_positions(target: Assignment, scores: Scores) -> dict[str, Tensor]:
 def constituents_of(target: Assignment, parent: str, ways: Combinations) -> Tensor:
     """Return numbers (C, n) of the constituents of each way, which those of no other collection have; -1 for an empty slot."""
     numbers = {name: k << 20 for k, name in enumerate(target.collections)}
-    first = ways.filled.new_tensor([numbers[target.collection_of(parent, slot)] for slot in target.parents[parent]])
+    first = constant([numbers[target.collection_of(parent, slot)] for slot in target.parents[parent]], ways.filled)
     return torch.where(ways.positions < 0, -1, ways.positions + first)
 
 
@@ -361,7 +362,7 @@ def _moving(entry: Dense) -> Tensor:
 def _pairs(one: Dense, two: Dense) -> Tensor:
     """The scaled pair features (N, L, L', 4) of the constituents of two collections."""
     found = padded_pair_features(_moving(one), _moving(two))
-    scaled = (found - found.new_tensor(CENTRE)) / found.new_tensor(WIDTH)
+    scaled = (found - constant(CENTRE, found)) / constant(WIDTH, found)
     return scaled.to(_moving(one).dtype)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from collidekit.analysis.targets import constituent
 from collidekit.dataset.batch import Batch, Ragged
+from collidekit.dataset.transfer import on_host, send
 from collidekit.reconstruction.masses import Masses
 
 W_MASS = float(Masses().w)
@@ -49,6 +50,8 @@ def padded_momenta(inputs: Mapping[str, Any], leptons: Sequence[str]) -> Tensor:
 def _momentum(batch: Batch, collection: str, place: int) -> Tensor:
     entry = batch.inputs[collection]
     assert isinstance(entry, Ragged)
-    there = entry.counts > place
-    found = entry.momenta.new_full((len(there), 4), torch.nan)
-    return found.masked_scatter(there[:, None], entry.momenta[entry.offsets[:-1][there] + place])
+    offsets, device = on_host(entry.offsets), entry.data.device
+    there = (offsets.diff() > place).nonzero().squeeze(1)
+    found = entry.momenta.new_full((len(entry), 4), torch.nan)
+    own = entry.momenta.index_select(0, send(offsets[:-1][there] + place, device))
+    return found.index_copy(0, send(there, device), own)
