@@ -77,7 +77,8 @@ def test_predict_says_nothing_on_other_rows(trained: Trained, tmp_path: Path, ru
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--folds", 2), "--folds: one fold is for test and one for validation: give at least 3"),
+        (("--folds", 1), "--folds: one fold is for test and the others are for training: give at least 2"),
+        (("--folds", 2, "--fold-rule", "even"), "--fold-rule: Input should be 'hash' or 'remainder', got 'even'"),
         (("--fold", 1), "--fold: is one of several folds: say of how many with --folds"),
         (("--folds", 4, "--fold", 4), "--fold: must be from 0 to 3 with --folds 4"),
         (("--folds", 4, "--seeds", "1,2"), "--seeds: cannot stand beside 4 folds"),

@@ -251,10 +251,14 @@ def test_calibrated_folds(inside: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "parameters", "message"),
     [
-        (InferenceTask, {"folds": 2}, r"--folds: .*give at least 3.*got 2"),
+        (InferenceTask, {"folds": 1}, r"--folds: .*give at least 2.*got 1"),
         (InferenceTask, {"folds": 5, "fold": 5}, r"--fold: .*must be from 0 to 4 with --folds 5"),
         (InferenceTask, {"fold": 1}, r"--fold: .*say of how many with --folds"),
-        (InferenceTask, {"folds": 5, "train_val_split": 0.5}, r"--train-val-split: says nothing beside --folds"),
+        (
+            InferenceTask,
+            {"folds": 5, "train_val_split": 0.5},
+            r"--train-val-split: says nothing beside --folds of 3 or more",
+        ),
         (
             InferenceTask,
             {"folds": 5, "seeds": ("1", "2")},

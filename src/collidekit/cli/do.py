@@ -68,6 +68,11 @@ def run(
                "sees. Without test files every row is predicted by that network."),
     ] = None,
     fold: Annotated[int | None, panel(TRAINING, "--fold", help="Only the network of this fold, from 0 on.")] = None,
+    fold_rule: Annotated[
+        str | None,
+        panel(TRAINING, "--fold-rule", help="The fold of a row: hash of its event number, or remainder (event number % folds), "
+               "as even and odd with 2 folds. Without it: hash.", metavar="RULE"),
+    ] = None,
     seeds: Annotated[
         str | None,
         panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
@@ -145,6 +150,7 @@ def run(
         "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
         "model_name": model, "from_checkpoint": from_checkpoint, "epochs": epochs,
         "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "folds": folds, "fold": fold,
+        "fold_rule": fold_rule,
         "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
         "devices": devices, "nodes": nodes,
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,

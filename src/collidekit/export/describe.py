@@ -9,7 +9,7 @@ from collidekit.analysis.schema import Analysis, Collection, Group
 from collidekit.dataset.parts import Folds, Split
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
 from collidekit.export.graph import TaggerGraph
-from collidekit.export.members import Member
+from collidekit.export.members import Member, fold_of_member
 from collidekit.export.options import Options
 from collidekit.provenance import git_state, versions
 from collidekit.runtime.schema import Column, Schema, TensorIn, TensorOut
@@ -29,16 +29,21 @@ FOLD_RULE = (
     "The fold of a row is a hash of its event numbers modulo the number of folds (collidekit/dataset/parts.py: fold_of); the graph of "
     "a fold has neither learned from its rows nor chosen its epoch by them."
 )
+REMAINDER_RULE = (
+    "The fold of a row is {number} % {k}, the remainder of its event number; the graph of fold i has neither learned from events with "
+    "{number} % {k} == i nor chosen its epoch by them, and is the one for these events, in any file."
+)
 NOISE_RULE = (
     "Standard normal numbers, a function of the event numbers of a row alone (collidekit/models/heads/flow.py: event_noise); other "
     "normal numbers give other draws of the same distribution."
 )
 
 
-def describe(name: str, member: Member, options: Options, points: Sequence[DiscriminatorPoints], folds: int) -> Schema:
+def describe(name: str, member: Member, options: Options, points: Sequence[DiscriminatorPoints]) -> Schema:
     """Return the schema of a bundle without its graphs, from its first member."""
     checkpoint, graph, layout = member.checkpoint, member.graph, member.layout
     analysis, config = checkpoint.analysis, checkpoint.config
+    split = fold_of_member(checkpoint)
     return Schema(
         name=name,
         layout=layout.name,
@@ -48,8 +53,8 @@ def describe(name: str, member: Member, options: Options, points: Sequence[Discr
         inputs=tuple(_inputs(graph)),
         outputs=tuple(_outputs(graph)),
         batched=layout.batched,
-        folds=folds,
-        fold_rule=FOLD_RULE if folds else "",
+        folds=split.k if split else 0,
+        fold_rule=fold_rule(split, analysis) if split else "",
         opset=options.opset or layout.opset,
         precision=options.precision,
         network={
@@ -69,6 +74,11 @@ def describe(name: str, member: Member, options: Options, points: Sequence[Discr
     )
 
 
+def fold_rule(split: Folds, analysis: Analysis) -> str:
+    """Return in words how the fold of a row follows from its event number."""
+    return REMAINDER_RULE.format(number=analysis.event[-1], k=split.k) if split.by_number else FOLD_RULE
+
+
 def trained_on(checkpoint: Checkpoint) -> str:
     """Return in words which rows a checkpoint learned from."""
     found = []
@@ -80,18 +90,30 @@ def trained_on(checkpoint: Checkpoint) -> str:
                 f"{split.share:.0%} of the rows of {files}, by a hash of the event number; the others chose the epoch"
             )
         elif isinstance(split, Folds):
-            found.append(
-                f"{split.k - 2} of {split.k} folds of {files}: all but fold {split.this} (held out) and fold {(split.this + 1) % split.k} "
-                "(chose the epoch)"
-            )
+            found.append(_trained_on_folds(split, files))
     return "; ".join(found) or "not known"
 
 
-def apply_to(checkpoint: Checkpoint, folds: int) -> str:
+def _trained_on_folds(split: Folds, files: str) -> str:
+    if split.k == 2:
+        other = Folds(2, 1 - split.this, split.rule).events
+        chose = f"{1 - split.training_share:.0%} of these, by a hash of the event number, chose the epoch"
+        return f"{other} of {files}; {chose}; {split.events} were held out"
+    if split.by_number:
+        following = Folds(split.k, (split.this + 1) % split.k, split.rule)
+        return f"events of {files} but for {split.events} (held out) and {following.events} (chose the epoch)"
+    return (
+        f"{split.k - 2} of {split.k} folds of {files}: all but fold {split.this} (held out) and fold {(split.this + 1) % split.k} "
+        "(chose the epoch)"
+    )
+
+
+def apply_to(member: Member) -> str:
     """Return in words which rows the graph of a checkpoint may be used on."""
-    if folds:
-        return f"rows of fold {checkpoint.config.fold} of {folds}, and rows that were in no training file"
-    return "rows that were in no training file"
+    split = fold_of_member(member.checkpoint)
+    if split is None:
+        return "rows that were in no training file"
+    return split.events if split.by_number else f"{split.events}, and rows that were in no training file"
 
 
 def _inputs(graph: TaggerGraph) -> list[TensorIn]:

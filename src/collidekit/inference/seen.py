@@ -93,6 +93,11 @@ class SeenRows:
         if used is not None:
             states = np.where(used, states, Known.NOT)
         rows, notes = states.shape[1], []
+        if other := int((states.max(axis=0) == Known.OTHER_FOLD).sum()):
+            who = self._names(states, Known.OTHER_FOLD)
+            notes.append(
+                f"{other:,} of {rows:,} rows have event numbers for which another network of the folds of {who} is meant"
+            )
         if chose := int((states.max(axis=0) == Known.VALIDATION).sum()):
             who = self._names(states, Known.VALIDATION)
             notes.append(f"{chose:,} of {rows:,} rows are validation rows of {who}: they chose its best epoch")

@@ -7,6 +7,7 @@ from typing import Any
 
 import law
 import luigi
+import numpy as np
 import torch
 
 from collidekit.analysis.same_inputs import check_same_inputs
@@ -15,7 +16,7 @@ from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.manifest import read_manifest
 from collidekit.dataset.overlap import is_loud, overlap_note
-from collidekit.dataset.parts import fold_of
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.combination import check_combination, combine
@@ -93,22 +94,32 @@ class TestParameters(TestAttackParameters, TrainingParameters):
             raise CollidekitError("--combine: acts only with an ensemble; give several --seeds or checkpoints")
         if self.combine != "mean" and self.joins_folds:
             raise CollidekitError("--combine: acts only with test files: without them one fold predicts each row")
+        if self.combine != "mean" and self.chosen_by_number:
+            raise CollidekitError("--combine: does nothing with --fold-rule remainder: one fold predicts each row")
         self._check_checkpoint()
         return seeds
 
     @cached_property
     def all_folds(self) -> tuple[int, ...]:
         """The folds that are trained one after another; none where there is one training."""
-        if self.checkpoint:
+        if self.checkpoint or not (config := self._fold_settings).folds or config.fold >= 0:
             return ()
-        names = ("model_name", "from_checkpoint", "folds", "fold")
-        config = training_config(self.plan, {name: getattr(self, name) for name in names})
-        return tuple(range(config.folds)) if config.fold < 0 else ()
+        return tuple(range(config.folds))
+
+    @cached_property
+    def _fold_settings(self) -> TrainingConfig:
+        names = ("model_name", "from_checkpoint", "folds", "fold", "fold_rule")
+        return training_config(self.plan, {name: getattr(self, name) for name in names})
 
     @property
     def joins_folds(self) -> bool:
         """Whether each row of the training dataset is predicted by the fold that did not see it."""
         return bool(self.all_folds) and not self.test_files
+
+    @property
+    def chosen_by_number(self) -> bool:
+        """Whether the event number of each row of the test files says which fold predicts it."""
+        return bool(self.all_folds and self.test_files) and self._fold_settings.fold_rule == "remainder"
 
     @cached_property
     def members(self) -> dict[str, dict[str, Any]]:
@@ -238,21 +249,32 @@ class InferenceTask(TestParameters):
         members = self._read_members() if self.members else self._predict_members()
         predictions = next(iter(members.values()))
         if self.joins_folds:
-            predictions = join_folds(list(members.values()), self._fold_of_rows())
+            predictions = join_folds(list(members.values()), self._fold_of_rows(self.dataset_task().dataset()))
         elif self.is_ensemble:
-            used = self._seen.used() if self._seen else None
+            used = self._used_members()
             predictions = combine(members, check_combination(str(self.combine)), keep_members=used is None, used=used)
         predictions.write(self.folder / "predictions.parquet")
         predictions.write(self.folder / "output.root")
         how = f" with the {self.combine} of {', '.join(members)}" if self.is_ensemble else ""
         if self.joins_folds:
             how = f", each with the one of {len(members)} networks that did not see it"
+        elif self.chosen_by_number:
+            how = f", each with the one of {len(members)} networks that is for its event number"
         self.say(f"[bold]Predicted[/bold] {len(predictions):,} rows{how}")
         self.write_provenance()
 
-    def _fold_of_rows(self) -> Array:
-        """The fold of each row of the training dataset."""
-        return fold_of(self.dataset_task().dataset().column("key"), len(self.all_folds))
+    def _fold_of_rows(self, dataset: Dataset) -> Array:
+        """The fold (N,) of each row of a dataset."""
+        split = Folds(len(self.all_folds), 0, self._fold_settings.fold_rule)
+        return split.folds_of(dataset.column("key"), dataset.event_number)
+
+    def _used_members(self) -> Array | None:
+        """Which members (M, N) predict each row; None where all of them do."""
+        if not self.chosen_by_number:
+            return self._seen.used() if self._seen else None
+        first = next(iter(self.requires().values()))
+        used: Array = np.arange(len(self.members))[:, None] == self._fold_of_rows(first.requires()["test"].dataset())
+        return used
 
     def _read_members(self) -> dict[str, Predictions]:
         return {name: task.predictions() for name, task in self.requires().items()}
@@ -312,7 +334,7 @@ class InferenceTask(TestParameters):
     @cached_property
     def _shared_rows(self) -> str:
         """A warning of test rows that are in the training dataset, too."""
-        if self.checkpoint or not self.test_files:
+        if self.checkpoint or not self.test_files or self.chosen_by_number:
             return ""  # what a checkpoint says of its training is known after the prediction
         first = next(iter(self.requires().values())) if self.members else self
         return overlap_note(read_manifest(self.dataset_task().folder), read_manifest(first.requires()["test"].folder))
