@@ -5,7 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from collidekit.cli.app import BATCH, DATA, DO, ENSEMBLE, TRAINING, WORK, Analysis, Output, TrustCode, panel, verb
+from collidekit.cli.app import (
+    BATCH,
+    DATA,
+    DO,
+    ENSEMBLE,
+    TRAINING,
+    WORK,
+    AllowTrainingRows,
+    Analysis,
+    Output,
+    TrustCode,
+    panel,
+    verb,
+)
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
@@ -86,6 +99,7 @@ def run(
     combine: Annotated[
         str | None, panel(TRAINING, "--combine", help="How an ensemble is combined: mean (the default) or median.")
     ] = None,
+    allow_training_rows: AllowTrainingRows = False,
     settings: Annotated[
         list[str] | None,
         panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
@@ -154,6 +168,7 @@ def run(
         "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
         "devices": devices, "nodes": nodes,
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
+        "allow_training_rows": allow_training_rows or None,
         "checkpoint": tuple(checkpoint) if checkpoint else None,
         "track": tuple(track.split(",")) if track is not None else None, "track_files": track_files or None,
         "track_online": track_online or None,
@@ -216,18 +231,16 @@ def predict(
     threads: Annotated[
         int | None, panel(WORK, "--threads", help="Threads of torch; of onnxruntime for a bundle (1).", min=1, max=1024)
     ] = None,
-    allow_training_rows: Annotated[
-        bool, typer.Option("--allow-training-rows", help="Of a bundle: predict rows that it was trained on, too.")
-    ] = False,
+    allow_training_rows: AllowTrainingRows = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
 
     Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
     may be absent; where it is there, AUC, residuals and efficiencies of assignments are shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
-    with the analysis that it was trained with. Rows that a tagger has learned from are counted; with the members of folds (or
-    the folder of their report) each such row is predicted by the member that did not see it. A bundle predicts by onnxruntime,
-    without torch; rows that it was trained on are an error there, unless [bold]--allow-training-rows[/bold].
+    with the analysis that it was trained with. Rows that a tagger has learned from are an error, unless
+    [bold]--allow-training-rows[/bold]; with the members of folds (or the folder of their report) each such row is predicted by the
+    member that did not see it. A bundle predicts by onnxruntime, without torch.
 
     Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
 
@@ -255,15 +268,21 @@ def predict(
             [first, *more], files, out, analysis, batch_size, skip_bad_files, threads, how, members, allow_training_rows
         )
     else:
-        if allow_training_rows:
-            raise CollidekitError(
-                f"--allow-training-rows: is for bundles, and {first} is none; rows that a checkpoint was trained on are always "
-                "predicted, with a warning"
-            )
         from collidekit.inference.predict_to_file import predict_to_file
 
         done = predict_to_file(
-            first, files, out, analysis, batch_size, skip_bad_files, threads, more, how, members, calibrated
+            first,
+            files,
+            out,
+            analysis,
+            batch_size,
+            skip_bad_files,
+            threads,
+            more,
+            how,
+            members,
+            calibrated,
+            allow_training_rows,
         )
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:

@@ -128,10 +128,11 @@ class Bundle:
             check_same_order(self.path, self.analysis, plan.analysis)
         plan = plan or self.plan()
         paths = expand(files)
-        guard = Guard(self.path, self.schema, self.members, content_of_paths(paths, self.members), allow_training_rows)
+        contents = content_of_paths(paths, self.members)
+        guard = Guard(self.path, self.schema, self.members, contents, paths, allow_training_rows)
         skipped: list[str] = []
         read = rows_of_files(plan, paths, skip_bad_files, skipped, counts or NotFinite())
-        watched = ahead(guard.watch(read, plan.analysis, paths), 2)
+        watched = ahead(guard.watch(read, plan.analysis), 2)
         assembly = Assembly(plan.analysis, len(self.members))
         for rows, used in watched:
             for part, chosen in _parts(rows, used, batch_size):

@@ -25,7 +25,7 @@ from collidekit.inference.file_rows import counted
 from collidekit.inference.folds import join_folds
 from collidekit.inference.predict import predict_each
 from collidekit.inference.predictions import Array, Predictions
-from collidekit.inference.seen import SeenRows, content_of_inputs
+from collidekit.inference.seen import Refusal, SeenRows, content_of_inputs
 from collidekit.models.scaling import Scaling
 from collidekit.objectives import may_relegate
 from collidekit.outputs.find import UNDER
@@ -58,6 +58,9 @@ class TestParameters(TestAttackParameters, TrainingParameters):
         description="judge this checkpoint, folder or model that ships, and train nothing; several are an ensemble",
     )
     combine = luigi.Parameter(default="mean", description="how an ensemble is combined: mean or median")
+    allow_training_rows = luigi.BoolParameter(
+        default=False, description="judge --checkpoint on rows that it was trained on, too, with a warning"
+    )
     calibrated = luigi.BoolParameter(
         default=False, description="probabilities at the temperature that is stored with each model"
     )
@@ -131,6 +134,10 @@ class TestParameters(TestAttackParameters, TrainingParameters):
 
     def _check_checkpoint(self) -> None:
         """Where a checkpoint is judged nothing is trained: no setting of a training is for it."""
+        if self.allow_training_rows and not self.checkpoint:
+            raise CollidekitError(
+                "--allow-training-rows: is for --checkpoint; a run that trains warns of test rows that it learned from"
+            )
         given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, ())]
         given = [name for name in given if name != "extend_training" or self.extend_training]
         given += [name for name in ("track", "track_files", "track_online", "devices") if getattr(self, name)]
@@ -223,6 +230,7 @@ class InferenceTask(TestParameters):
             "test": needed["test"].hash if "test" in needed else self._held_out(),
             "discriminators": {name: entry.model_dump() for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
+            **({"allow_training_rows": True} if self.allow_training_rows else {}),
             **self._attack_identity(),
         }
 
@@ -296,7 +304,9 @@ class InferenceTask(TestParameters):
             self._say_held_out(next(iter(members.values())).config)
         attack = self._attack(members)
         with counting("Predicting", "rows", len(dataset) if "test" in needed else None) as done:
-            seen = self._seen = SeenRows(members, content_of_inputs(dataset.manifest))
+            refuses = bool(self.checkpoint) and not self.allow_training_rows
+            refusal = Refusal(dataset.manifest.files) if refuses else None
+            seen = self._seen = SeenRows(members, content_of_inputs(dataset.manifest), refusal)
             watched = seen.watch(rows, list(members), self.analysis)
             batches = counted(map(attack, watched) if attack else watched, done)
             found = predict_each([member.tagger for member in members.values()], self.analysis, batches)
