@@ -18,6 +18,8 @@ from collidekit.training.checkpoint import Checkpoint
 EXPORTERS = ("onnx", "onnxruntime")
 MEANINGS = {
     "_assignment_probability": "the probability of this assignment of the parent",
+    "_complete_probability": "the probability that the decay products of all parents are among the constituents: the product of those of "
+    "the parents",
     "_detection_probability": "the probability that all decay products of the parent are among the constituents",
     "_sigma": "half the width of the central interval that holds the truth with a probability of 68.27 %",
     "_median": "the median of the predicted distribution",
@@ -211,6 +213,8 @@ def _meaning(name: str, graph: TaggerGraph) -> str:
         return f"the probability of class {name.removeprefix('prob_')}"
     if name.startswith("index_"):
         return "position in the sequence that was given, from 0; -1 where the slot stays empty"
+    if name in {f"{target}_probability" for target in graph.analysis.assignments}:
+        return "the probability of this assignment of all parents: the product of those of the parents"
     for end, meaning in MEANINGS.items():
         if name.endswith(end):
             return meaning
