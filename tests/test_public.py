@@ -38,7 +38,7 @@ class Notebook:
             "learning_rate": 0.01,
         }
         self.checkpoint = ck.train(self.dataset, folder / "training", show=False, **settings)
-        self.predictions = ck.predict(self.checkpoint, self.dataset)
+        self.predictions = ck.predict(self.checkpoint, self.dataset, allow_training_rows=True)
         self.roc = ck.measure_discriminator(self.predictions, "SvsB", replicates=20)
 
 
@@ -70,7 +70,7 @@ def test_heavy_packages_are_imported_when_they_are_used(code: str) -> None:
 
 
 def test_predictions_of_files_and_of_the_dataset_agree(notebook: Notebook) -> None:
-    of_files = ck.predict(notebook.folder / "training", notebook.files, notebook.plan)
+    of_files = ck.predict(notebook.folder / "training", notebook.files, notebook.plan, allow_training_rows=True)
     np.testing.assert_array_equal(of_files.event["event"], notebook.predictions.event["event"])
     np.testing.assert_allclose(of_files.probabilities, notebook.predictions.probabilities, rtol=0, atol=1e-6)
 

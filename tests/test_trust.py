@@ -111,17 +111,19 @@ def test_the_processor_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "rows.py").write_text(PROCESSOR)
     best = trained(tmp_path, "processor: rows.py:Rows\n" + toys.GAUSSIANS)
     rows, out = str(tmp_path / "rows.parquet"), tmp_path / "out.parquet"
-    predict_to_file(best, [rows], out)
+    predict_to_file(best, [rows], out, allow_training_rows=True)
     (tmp_path / "ran").unlink(missing_ok=True)
     monkeypatch.setattr(trust, "_own", set())
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
     with pytest.raises(CollidekitError, match=r"would run the code of \S*rows.py as its processor"):
-        predict_to_file(best, [rows], out)
+        predict_to_file(best, [rows], out, allow_training_rows=True)
     assert not (tmp_path / "ran").exists()
-    predict_to_file(best, [rows], out, analysis=str(tmp_path / "toy.yaml"))  # which the user names
+    predict_to_file(
+        best, [rows], out, analysis=str(tmp_path / "toy.yaml"), allow_training_rows=True
+    )  # which the user names
     (tmp_path / "rows.py").write_text(PROCESSOR.replace("return events", "return events[:]"))
     with pytest.raises(CollidekitError, match=r"its processor is code that has changed since"):
-        predict_to_file(best, [rows], out)
+        predict_to_file(best, [rows], out, allow_training_rows=True)
 
 
 def test_a_file_that_is_gone(network: tuple[Path, Path]) -> None:

@@ -32,17 +32,21 @@ def train(
 
 
 def predict(
-    model: Checkpoint | str | Path, rows: Dataset | str | Sequence[str], plan: Plan | None = None
+    model: Checkpoint | str | Path,
+    rows: Dataset | str | Sequence[str],
+    plan: Plan | None = None,
+    *,
+    allow_training_rows: bool = False,
 ) -> Predictions:
     """Predictions of a model for the rows of a dataset, or for the selected rows of files.
 
     ``model`` is a checkpoint, its file or folder, or the name of a model that ships. Files are read as ``plan`` says, by
-    default as the model's own analysis does.
+    default as the model's own analysis does. Rows that it was trained on are an error, unless ``allow_training_rows``.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(model)
     if isinstance(rows, Dataset):
         check_same_inputs(checkpoint.path, checkpoint.analysis, rows.analysis)
-        return predict_dataset(checkpoint, rows)
+        return predict_dataset(checkpoint, rows, allow_training_rows=allow_training_rows)
     if plan is not None:
         check_same_inputs(checkpoint.path, checkpoint.analysis, plan.analysis)
-    return predict_files(checkpoint, plan or checkpoint.plan(), rows)[0]
+    return predict_files(checkpoint, plan or checkpoint.plan(), rows, allow_training_rows=allow_training_rows)[0]

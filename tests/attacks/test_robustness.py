@@ -147,8 +147,13 @@ def test_which_feature_carries_the_attack(dataset: Dataset, trained: dict[str, P
 def test_the_command(trained: dict[str, Path], folder: Path, tmp_path: Path) -> None:
     words = ["robustness", *map(str, trained.values()), "--files", str(folder / "rows.parquet"), "--magnitudes", "0.1,0.3",
              "--shown", "0.3", "--attacks", "noise,fgsm", "-o", str(tmp_path / "out"), "--rows", "1000"]  # fmt: skip
-    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2
+    assert "rows are rows that" in " ".join(refused.output.split())
+    done = CliRunner().invoke(app, [*words, "--allow-training-rows"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
+    assert "TRAINING ROWS: " in done.output
+    assert "TRAINING ROWS: " in (tmp_path / "out" / "robustness.html").read_text()
     for text in ("noise 0.1", "fgsm 0.3", "nominal", "own", "won back", "Means of 2 seeds", "robustness.html"):
         assert text in done.output
     content = json.loads((tmp_path / "out" / "robustness.json").read_text())
@@ -188,6 +193,7 @@ def test_bad_words(trained: dict[str, Path], folder: Path, tmp_path: Path, words
         str(folder / "rows.parquet"),
         "-o",
         str(tmp_path / "out"),
+        "--allow-training-rows",
     ]
     done = CliRunner().invoke(app, [*start, *words])
     assert done.exit_code == 2

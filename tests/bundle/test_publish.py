@@ -278,8 +278,11 @@ def test_a_card_holds_no_html_of_others(trained: Path, tmp_path: Path) -> None:
 
 def test_the_card_says_which_rows_were_learned_from(trained: Path, dataset: Dataset, tmp_path: Path) -> None:
     """Scores on training rows are marked; the published model still knows its rows."""
-    made = publish(trained, tmp_path / "toy", dataset.manifest.files)
     count = sum(len(batch) for batch in Loader(dataset, 500, TrainingConfig().split))
+    with pytest.raises(CollidekitError, match=f"{count} of 500 rows are rows that the model was trained on"):
+        publish(trained, tmp_path / "toy", dataset.manifest.files)
+    assert not (tmp_path / "toy").exists()
+    made = publish(trained, tmp_path / "toy", dataset.manifest.files, allow_training_rows=True)
     assert made.warning.startswith(f"TRAINING ROWS: {count} of 500 rows")
     assert f"**{made.warning}**" in card(tmp_path / "toy")
     assert load_checkpoint(tmp_path / "toy").learned_from == load_checkpoint(trained).learned_from

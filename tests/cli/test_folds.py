@@ -55,10 +55,15 @@ def test_predict_with_the_folder_of_the_report(folded: tuple[Path, str], tmp_pat
         assert not np.array_equal(own[~mine], table["prob_signal"].to_numpy()[~mine])
 
 
-def test_predict_with_one_fold_warns(folded: tuple[Path, str], tmp_path: Path, run: Run) -> None:
+def test_predict_with_one_fold_refuses_and_warns_on_request(folded: tuple[Path, str], tmp_path: Path, run: Run) -> None:
     folder, _ = folded
     (model, *others) = sorted((folder / "results" / "TrainingTask").rglob("best_model.pt"))
-    result = run("predict", model, folder / "train.root", "-o", tmp_path / "out.parquet")
+    words = ("predict", model, folder / "train.root", "-o", tmp_path / "out.parquet")
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "of 300 rows are rows that the model was trained on" in " ".join(result.output.split())
+    assert not (tmp_path / "out.parquet").exists()
+    result = run(*words, "--allow-training-rows")
     assert result.exit_code == 0, result.output
     assert "TRAINING ROWS: " in result.output
     assert "rows that the model learned from, so all numbers look better than they are" in " ".join(
@@ -70,14 +75,19 @@ def test_predict_with_one_fold_warns(folded: tuple[Path, str], tmp_path: Path, r
 
 def test_predict_says_nothing_on_other_rows(trained: Trained, tmp_path: Path, run: Run) -> None:
     assert "TRAINING ROWS" not in run("predict", trained.task, trained.test, "-o", tmp_path / "a.parquet").output
-    both = run("predict", trained.task, trained.test, trained.training, "-o", tmp_path / "b.parquet").output
+    words = ("predict", trained.task, trained.test, trained.training, "-o", tmp_path / "b.parquet")
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert f"{Path(trained.training).name}: " in " ".join(refused.output.split()), "the file is named"
+    both = run(*words, "--allow-training-rows").output
     assert "of 600 rows" in both.partition("TRAINING ROWS: ")[2].splitlines()[0]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--folds", 2), "--folds: one fold is for test and one for validation: give at least 3"),
+        (("--folds", 1), "--folds: one fold is for test and the others are for training: give at least 2"),
+        (("--folds", 2, "--fold-rule", "even"), "--fold-rule: Input should be 'hash' or 'remainder', got 'even'"),
         (("--fold", 1), "--fold: is one of several folds: say of how many with --folds"),
         (("--folds", 4, "--fold", 4), "--fold: must be from 0 to 3 with --folds 4"),
         (("--folds", 4, "--seeds", "1,2"), "--seeds: cannot stand beside 4 folds"),

@@ -197,8 +197,15 @@ def test_a_resumed_training_writes_its_own_model(training: Path) -> None:
 
 def test_explain_a_sample(tmp_path: Path, trained: Trained, run: Run) -> None:
     words = ("--rows", 120, "--repeats", 2, "--steps", 8, "--threads", 1)
-    result = run("explain", trained.task, trained.test, trained.training, "-o", "why", *words)
+    both = ("explain", trained.task, trained.test, trained.training, "-o", "why", *words)
+    refused = " ".join(run(*both).output.split())
+    assert "rows are rows that" in refused
+    assert "pass --allow-training-rows" in refused
+    assert not (tmp_path / "why").exists()
+    result = run(*both, "--allow-training-rows")
     assert result.exit_code == 0, result.output
+    assert "TRAINING ROWS: " in result.output
+    assert "TRAINING ROWS" in json.loads((tmp_path / "why" / "importance.json").read_text())["warning"]
     assert "all of particles" in result.output
     assert "drop of AUC" in result.output
     (found,) = json.loads((tmp_path / "why" / "importance.json").read_text())["results"]

@@ -22,7 +22,8 @@ def _threads() -> object:
 @pytest.mark.parametrize("suffix", ["root", "parquet"])
 def test_one_row_for_each_selected_row_in_order(tmp_path: Path, trained: Trained, run: Run, suffix: str) -> None:
     out = tmp_path / f"out.{suffix}"
-    result = run("predict", trained.task, trained.test, trained.training, "-o", out, "--threads", 1)
+    words = ("predict", trained.task, trained.test, trained.training, "-o", out, "--threads", 1)
+    result = run(*words, "--allow-training-rows")
     assert result.exit_code == 0, result.output
     assert "600 rows in" in result.output
     assert "rows/s" in result.output

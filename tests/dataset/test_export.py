@@ -263,9 +263,11 @@ WITHOUT_EVENT = ANALYSIS.replace("event: [event]\n", "").replace("selection: jet
 
 
 @pytest.mark.parametrize("text", [ANALYSIS, WITHOUT_EVENT])
-@pytest.mark.parametrize("rule", [Split(0.7), Folds(4, 1), 3])
+@pytest.mark.parametrize("rule", [Split(0.7), Folds(4, 1), Folds(2, 0, "remainder", 0.6), "folds", "remainders"])
 def test_the_split_is_that_of_a_training(tmp_path: Path, text: str, rule: Any) -> None:
     """Also where many rows are equal, which are divided by file and entry."""
+    if text == WITHOUT_EVENT and (rule == "remainders" or getattr(rule, "by_number", False)):
+        pytest.skip("remainders are those of event numbers")
     given = columns(400)
     same_inputs = np.arange(400) % 2 == 0
     for name in ("jet_pt", "jet_mass"):
@@ -275,15 +277,16 @@ def test_the_split_is_that_of_a_training(tmp_path: Path, text: str, rule: Any) -
     )
     given["true_index"][same_inputs] = -1
     dataset = make_dataset(tmp_path, text, given)
-    split = {"split": rule} if not isinstance(rule, int) else {"folds": rule}
+    folds = {"folds": Folds(3, 0), "remainders": Folds(3, 0, "remainder")}.get(rule) if isinstance(rule, str) else None
+    split = {"split": rule} if folds is None else {"folds": folds}
     for limit in (None, 150):
         made = export_events(
             make_plan(text), str(tmp_path / "rows.parquet"), tmp_path / "e.npz", max_rows=limit, **split
         )
         found = np.load(made.path)
-        if isinstance(rule, int):
-            for i in range(rule):
-                rows = concatenate(list(Loader(dataset, 100, Folds(rule, i), "test")))
+        if folds is not None:
+            for i in range(3):
+                rows = concatenate(list(Loader(dataset, 100, Folds(3, i, folds.rule), "test")))
                 entries = found["entry"][found["fold"] == i]
                 assert set(entries) == set(rows.source[:, 1].tolist()) & set(found["entry"])
             assert sum(made.parts.values()) == made.counts.kept

@@ -10,16 +10,17 @@ from makers import make_dataset
 
 from collidekit.dataset.hashing import hash_columns
 from collidekit.dataset.loader import Dataset, Loader
-from collidekit.dataset.parts import Folds, Split, fold_of
+from collidekit.dataset.parts import FoldRule, Folds, Split, fold_of
 from collidekit.errors import CollidekitError
 from collidekit.training.config import TrainingConfig
-from collidekit.training.prepare import prepare
+from collidekit.training.prepare import held_out_rows, prepare
 
 TEXT = """
 event: [event]
 classes: {light: label == 0, b: label == 1}
 inputs: {ev: {features: [x]}}
 """
+PARTS = ("training", "validation", "test")
 KEYS = hash_columns([np.arange(20_000)])
 """Of 20,000 events."""
 
@@ -66,6 +67,54 @@ def test_folds_are_independent_of_the_split_into_training_and_validation() -> No
         assert abs(inside.mean() - 0.15) < 4 * np.sqrt(0.15 * 0.85 / len(inside))
 
 
+@pytest.mark.parametrize("rule", ["hash", "remainder"])
+def test_of_two_folds_one_is_for_test_and_the_other_for_training_and_validation(rule: FoldRule) -> None:
+    event = {"run": np.ones(len(KEYS), dtype=np.int64), "event": np.arange(len(KEYS))}
+    parts = {this: {part: Folds(2, this, rule, 0.8).rows(KEYS, part, event) for part in PARTS} for this in (0, 1)}
+    for this, masks in parts.items():
+        assert (np.sum(list(masks.values()), axis=0) == 1).all()
+        np.testing.assert_array_equal(masks["test"], ~parts[1 - this]["test"])
+        inside = masks["validation"][~masks["test"]]
+        assert abs(inside.mean() - 0.2) < 4 * np.sqrt(0.2 * 0.8 / len(inside)), "the share does not depend on the fold"
+        assert abs(masks["training"].mean() - Folds(2, this, rule, 0.8).share) < 0.01
+    if rule == "remainder":
+        assert parts[0]["test"].tolist() == (event["event"] % 2 == 0).tolist()
+
+
+@pytest.mark.parametrize(
+    "numbers", [np.arange(30), np.arange(30.0), np.arange(30) + np.uint64(2**63), np.arange(30) - 15], ids=str
+)
+def test_the_remainder_of_the_event_number_is_the_fold(numbers: np.ndarray) -> None:
+    """Of the last column that numbers an event, whatever its type."""
+    event = {"run": np.full(30, 7), "event": numbers}
+    found = Folds(3, 0, "remainder").folds_of(KEYS[:30], event)
+    assert found.tolist() == [int(number) % 3 for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({}, "names no event number"),
+        ({"x": np.asarray([1, 1.5])}, "x is 1.5 in a row"),
+        ({"x": np.asarray([np.nan])}, "x is nan"),
+    ],
+)
+def test_a_remainder_needs_event_numbers(event: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(CollidekitError, match=message):
+        Folds(2, 0, "remainder").rows(KEYS[:2], "test", event)
+
+
+def test_two_folds_by_the_remainder_from_the_loader(tmp_path: Path) -> None:
+    dataset = numbers(tmp_path, rows=3003)  # the parity of an event is not its class
+    ready = prepare(dataset, TrainingConfig(folds=2, fold=1, fold_rule="remainder", train_val_split=0.7))
+    assert {int(e) % 2 for batch in ready.training for e in batch.event["event"]} == {0}
+    assert {int(e) % 2 for batch in ready.validation for e in batch.event["event"]} == {0}
+    assert {int(e) % 2 for batch in held_out_rows(dataset, Folds(2, 1, "remainder")) for e in batch.event["event"]} == {
+        1
+    }
+    assert 0.25 < ready.validation_rows / (ready.rows + ready.validation_rows) < 0.35
+
+
 def test_the_folds_never_change() -> None:
     """A fold that moved would show a network rows that it has learned from: these were written down once."""
     assert fold_of(hash_columns([np.arange(16)]), 5).tolist() == [1, 0, 3, 0, 4, 0, 2, 4, 0, 1, 3, 1, 2, 1, 1, 2]
@@ -108,7 +157,7 @@ def test_an_empty_part_is_an_error(tmp_path: Path) -> None:
         prepare(dataset, TrainingConfig(folds=30, fold=0))
 
 
-@pytest.mark.parametrize(("k", "this"), [(2, 0), (101, 0), (5, 5), (5, -1)])
+@pytest.mark.parametrize(("k", "this"), [(1, 0), (101, 0), (5, 5), (5, -1)])
 def test_folds_that_cannot_be(k: int, this: int) -> None:
     with pytest.raises(CollidekitError, match=r"--folds?: -?\d+ is not a number from"):
         Folds(k, this)
@@ -117,7 +166,7 @@ def test_folds_that_cannot_be(k: int, this: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"folds": 2}, "give at least 3, or 0 for no folds"),
+        ({"folds": 1}, "give at least 2, or 0 for no folds"),
         ({"folds": 5, "fold": 5}, "must be from 0 to 4 with --folds 5"),
         ({"fold": 1}, "say of how many with --folds"),
     ],
@@ -133,7 +182,8 @@ def test_settings_that_cannot_be(settings: dict[str, int], message: str) -> None
 
 def test_the_identity_knows_folds_only_where_there_are_some() -> None:
     """Trainings without folds keep their folders."""
-    assert not {"folds", "fold"} & TrainingConfig().identity.keys()
+    assert not {"folds", "fold", "fold_rule"} & TrainingConfig().identity.keys()
     found = TrainingConfig(folds=5, fold=1).identity
     assert (found["folds"], found["fold"]) == (5, 1)
     assert "train_val_split" not in found
+    assert TrainingConfig(folds=2, fold=1).identity["train_val_split"] == 0.85, "a share of the other half"

@@ -14,8 +14,11 @@ from collidekit.dataset.learned import Known, LearnedFrom, known
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.parts import Folds, RowSplit, Split
 from collidekit.dataset.rows import build_rows, columns_of
+from collidekit.errors import CollidekitError
+from collidekit.inference.seen import uses
 from collidekit.readers import content_of, file_id, open_file
 
+REMAINDERS = Folds(2, 0, "remainder", 0.6)
 EVENTS = """
 event: [event]
 selection: x > -1
@@ -66,13 +69,17 @@ def true_states(dataset: Dataset, split: RowSplit) -> np.ndarray:
     """From the rows that a loader gives."""
     keys, found = dataset.column("key"), np.zeros(len(dataset), dtype=np.int8)
     for part, value in (("training", Known.TRAINING), ("validation", Known.VALIDATION), ("test", Known.TEST)):
-        found[split.rows(keys, part)] = value  # type: ignore[arg-type]
+        found[split.rows(keys, part, dataset.event_number)] = value  # type: ignore[arg-type]
     return found
 
 
 @pytest.mark.parametrize("text", [EVENTS, INPUTS, JETS, EQUAL], ids=["event", "inputs", "jets", "equal rows"])
-@pytest.mark.parametrize("split", [Split(0.7), Folds(4, 1)], ids=["share", "folds"])
+@pytest.mark.parametrize(
+    "split", [Split(0.7), Folds(4, 1), Folds(2, 1), REMAINDERS], ids=["share", "folds", "2 folds", "remainders"]
+)
 def test_rows_are_recognised_in_a_renamed_copy(tmp_path: Path, text: str, split: RowSplit) -> None:
+    if split == REMAINDERS and text != EVENTS:
+        pytest.skip("remainders are those of event numbers")
     dataset = make_dataset(tmp_path, text, columns(text))
     (file,) = dataset.manifest.files
     (tmp_path / "elsewhere").mkdir()
@@ -92,6 +99,30 @@ def test_rows_of_other_files_are_not_known(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     path = Path(make_dataset(tmp_path / "b", EVENTS, other).manifest.files[0])
     assert (states([learned], make_plan(EVENTS), path) == Known.NOT).all()
+
+
+def test_the_remainder_of_the_event_number_decides_in_every_file(tmp_path: Path) -> None:
+    """A reader that takes a network by the event number does so for any event."""
+    dataset = dataset_of(tmp_path / "a", EVENTS)
+    learned = [LearnedFrom.of(dataset, Folds(2, this, "remainder")) for this in (0, 1)]
+    path = Path(dataset_of(tmp_path / "b", EVENTS, seed=2).manifest.files[0])
+    found = [states([one], make_plan(EVENTS), path) for one in learned]
+    given = columns(EVENTS, seed=2)
+    even = given["event"][given["x"] > -1] % 2 == 0  # type: ignore[operator, index]
+    np.testing.assert_array_equal(found[0], np.where(even, Known.TEST, Known.OTHER_FOLD))
+    np.testing.assert_array_equal(found[1], np.where(even, Known.OTHER_FOLD, Known.TEST))
+    np.testing.assert_array_equal(uses(np.stack(found)), [even, ~even])
+    assert uses(found[0][None]).all(), "alone it predicts all"
+    with pytest.raises(CollidekitError, match="names no event number"):
+        states(learned[:1], make_plan(INPUTS), path)
+
+
+def test_folds_of_the_first_versions_are_read_and_written_as_before() -> None:
+    content = {"analysis": "a", "split": {"folds": 5, "fold": 2}, "files": [], "repeated": []}
+    assert LearnedFrom.read(content).split == Folds(5, 2)
+    assert LearnedFrom.read(content).as_dict() == content
+    with pytest.raises(ValueError, match="the rule of folds 'parity' is not known"):
+        LearnedFrom.read({**content, "split": {"folds": 5, "fold": 2, "rule": "parity"}})
 
 
 def test_with_another_analysis_it_cannot_be_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ SIGNIFICANT: list[dict[str, Any]] = [
     {"optimizer": "SGD"}, {"betas": "0.8,0.9"}, {"eps": 1e-3}, {"weight_decay": 0.3}, {"lr_scheduler": "constant"},
     {"lr_decay_factor": 0.5}, {"lr_scheduler": "cosine", "warmup": 0.2}, {"mixed_precision": True}, {"training_precision": "float64"},
     {"use_torch_compile": True}, {"use_torch_compile": True, "torch_compile_mode": "max-autotune"}, {"loss_function": "FocalLoss"},
-    {"label_smoothing": 0.1}, {"loss_function": "FocalLoss", "focal_gamma": 1.0}, {"loss_weighting": True}, {"train_val_split": 0.5}, {"folds": 3}, {"folds": 3, "fold": 1}, {"n_train_files": 1},
+    {"label_smoothing": 0.1}, {"loss_function": "FocalLoss", "focal_gamma": 1.0}, {"loss_weighting": True}, {"train_val_split": 0.5}, {"folds": 3}, {"folds": 3, "fold": 1}, {"folds": 3, "fold": 1, "fold_rule": "remainder"}, {"n_train_files": 1},
     {"seed": 1}, {"early_stopping": 3}, {"gradient_clip": 1.0}, {"target_weights": "learned"}, {"ema_decay": 0.9}, {"augmentation": "rotation"},
     {"objective": "relegator"}, {"objective": "relegator", "significance_weight": 1.0}, {"objective": "relegator", "significance_warmup": 0.1}, {"objective": "relegator", "expected_yields": False},
     {"objective": "disco", "disco_weight": 1.0}, {"overtraining_stop": 5}, {"extend_training": 1}, {"replicates": 10}, {"seeds": ("1", "2")}, {"seeds": ("1", "2"), "combine": "median"},

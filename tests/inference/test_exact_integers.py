@@ -84,7 +84,7 @@ def test_integers_of_a_file_are_those_of_its_predictions(
 ) -> None:
     values = columns()
     path = str(write(tmp_path / f"in{suffix}", values))
-    made = predict_files(checkpoint, PLAN, [path])[0].write(tmp_path / f"out{output}")
+    made = predict_files(checkpoint, PLAN, [path], allow_training_rows=True)[0].write(tmp_path / f"out{output}")
     found = _read(made)
     for name in ("small", "number", "signed", "unsigned", "mixed"):
         assert found[name].dtype.kind in "iu"
@@ -105,7 +105,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 def test_shards_keep_them_too(checkpoint: Checkpoint, tmp_path: Path, suffix: str) -> None:
     path = str(write(tmp_path / f"in{suffix}", columns()))
     construct(PLAN, [path], tmp_path / "dataset", chunk_size=70, progress=False)
-    predictions = predict_dataset(checkpoint, Dataset(tmp_path / "dataset"))
+    predictions = predict_dataset(checkpoint, Dataset(tmp_path / "dataset"), allow_training_rows=True)
     for name in ("small", "number", "signed", "unsigned"):
         assert predictions.spectators[name].tolist() == LARGE[name].tolist()
     assert predictions.event["mixed"].tolist() == LARGE["mixed"].tolist()
@@ -117,11 +117,11 @@ def test_kinds_that_differ_from_file_to_file(checkpoint: Checkpoint, tmp_path: P
     first = str(write(tmp_path / "a.parquet", values))
     with_gaps = {**values, "small": np.where(np.arange(ROWS) == 3, np.nan, LARGE["small"])}
     second = str(write(tmp_path / "b.parquet", with_gaps))
-    found = predict_files(checkpoint, PLAN, [first, second])[0].spectators["small"]
+    found = predict_files(checkpoint, PLAN, [first, second], allow_training_rows=True)[0].spectators["small"]
     np.testing.assert_array_equal(found, np.concatenate([values["small"], with_gaps["small"]]))
     third = str(write(tmp_path / "c.parquet", {**values, "signed": np.full(ROWS, np.nan)}))
     with pytest.raises(CollidekitError, match=r"signed: integers such as -46116860184273\d+ are above 2\^53"):
-        predict_files(checkpoint, PLAN, [first, third])
+        predict_files(checkpoint, PLAN, [first, third], allow_training_rows=True)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The head that assigns constituents to decay products."""
 
 import pytest
+import torch
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.errors import CollidekitError
-from collidekit.models.heads.assignment import AssignmentHead
+from collidekit.models.combinations import combinations
+from collidekit.models.heads.assignment import AssignmentHead, ParentScores, best_positions, of_event
 from collidekit.models.registry import build_network
 
 
@@ -30,3 +32,25 @@ def test_the_largest_limits_are_those_of_the_documentation(parents: int, limit: 
     make(limit)
     with pytest.raises(CollidekitError, match="too many assignments"):
         make(limit + 1)
+
+
+def test_the_event_has_the_product_of_the_probabilities_of_its_parents() -> None:
+    """Of one-slot parents by hand: over all ways of both, the joint probability sums to 1, and the complete ones to their product."""
+    text = "inputs: {jets: {limit: 3, features: [pt]}}\ntargets: {tops: {collection: jets, parents: {t0: {b: i}, t1: {b: j}}}}"
+    target = parse_analysis(text)[0].assignments["tops"]
+    ways = combinations((3,), ((0,),), ("jets",))
+    log_p = [
+        torch.tensor([[3.0, 1, 0, -1]]).double().log_softmax(1),
+        torch.tensor([[2.9, 0, 1, -2]]).double().log_softmax(1),
+    ]
+    scores = {f"t{k}": ParentScores(part, ways) for k, part in enumerate(log_p)}
+    chosen = best_positions(target, scores)
+    columns: dict[str, torch.Tensor] = {}
+    for parent, score in scores.items():
+        columns |= score.probabilities(parent, score.ways.number(chosen[parent]), score.log_p)
+    found = of_event("tops", target, columns)
+    joint = torch.outer(log_p[0][0].exp(), log_p[1][0].exp())
+    best = (int(chosen["t0"]), int(chosen["t1"]))
+    assert best[0] != best[1], "no jet stands twice"
+    assert float(found["tops_probability"]) == pytest.approx(float(joint[best]))
+    assert float(found["tops_complete_probability"]) == pytest.approx(float(joint[:3, :3].sum()))

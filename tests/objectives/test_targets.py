@@ -6,10 +6,12 @@ from itertools import combinations, pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from attrs import evolve
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.models.combinations import combinations as combinations_of
+from collidekit.models.heads import regression_head
 from collidekit.models.heads.assignment import ParentScores
 from collidekit.objectives.targets import CUT, TargetLosses, TargetScores
 
@@ -117,6 +119,45 @@ def test_scores_by_hand(losses: TargetLosses) -> None:
     assert result["loss_origin"] == pytest.approx(float(expected["origin"]))
 
 
+def test_scores_count_rows_by_their_event_weights(logits: dict[str, torch.Tensor], losses: TargetLosses) -> None:
+    """Not by the weights of the loss; equal event weights change nothing."""
+
+    def scores(events: torch.Tensor, of_loss: torch.Tensor) -> dict[str, float]:
+        found = TargetScores(losses)
+        found.add(logits, evolve(batch(), weights=events), of_loss)
+        return {name: value for name, value in found.scores().items() if not name.startswith("loss_")}
+
+    ones, events = torch.ones(4), torch.tensor([1.0, 5.0, 0.5, -2.0])
+    assert scores(3 * ones, ones) == pytest.approx(scores(ones, WEIGHTS), rel=1e-12)
+    found = scores(events, ones)
+    right = logits["origin"].argmax(dim=1).tolist()
+    weights = [1.0, 1, 1, 0.5, -2, -2, -2, -2]
+    known = [(w, r == k) for w, r, k in zip(weights, right, ORIGIN, strict=True) if k >= 0]
+    assert found["origin_accuracy"] == pytest.approx(sum(w for w, ok in known if ok) / sum(w for w, _ in known))
+    true = [weights[i] for i, j in PAIRS if VERTEX[i] == VERTEX[j] >= 0]
+    both = [
+        weights[i] for (i, j), x in zip(PAIRS, logits["vertex"], strict=True) if VERTEX[i] == VERTEX[j] >= 0 and x > 0
+    ]
+    assert found["vertex_efficiency"] == pytest.approx(sum(both) / sum(true))
+
+
+def test_the_spread_of_values_counts_event_weights() -> None:
+    analysis, _ = parse_analysis("inputs: {ev: {features: [x]}}\ntargets: {e: {values: {energy: y}, unit: GeV}}")
+    truth = torch.tensor([[1.0], [2.0], [float("nan")], [4.0]], dtype=torch.float64)
+    zeros = torch.zeros(4, dtype=torch.int64)
+    rows = Batch(
+        inputs={"ev": torch.zeros(4, 1)}, labels=zeros - 1, weights=torch.tensor([1.0, 2.0, 9.0, 0.5]), spectators={}, event={},
+        keys=zeros, processes=zeros, source=zeros[:, None].repeat(1, 2), index=zeros, truth={"e": truth},
+    )  # fmt: skip
+    head = regression_head(analysis.regressions["e"])
+    found = TargetScores(TargetLosses(analysis, ["e"], {"e": head}))
+    raw = torch.tensor([[0.1], [0.2], [0.3], [0.4]])
+    found.add({"e": raw}, rows, torch.ones(4))
+    residuals = (head.estimates(raw) - truth).squeeze(1)[[0, 1, 3]]
+    expected = ((torch.tensor([1.0, 2.0, 0.5]) * residuals**2).sum() / 3.5) ** 0.5
+    assert found.scores()["energy_rms"] == pytest.approx(float(expected))
+
+
 def test_scores_do_not_depend_on_the_cut_into_batches(logits: dict[str, torch.Tensor], losses: TargetLosses) -> None:
     whole, parts = TargetScores(losses), TargetScores(losses)
     whole.add(logits, batch(), WEIGHTS)
@@ -156,6 +197,7 @@ def test_a_decay_product_that_is_not_kept_is_a_wrong_one() -> None:
     loss = losses(raw, rows, torch.ones(3))["tops"]
     t, empty = -scores[0, 0], -scores[0, 2]
     assert float(loss) == pytest.approx(float(2 * t + empty + t + empty - scores[0, 1]) / 3)
-    found = TargetScores(losses)
-    found.add(raw, rows, torch.ones(3))
-    assert found.scores()["tops_efficiency"] == 0.5
+    for weights, efficiency in ((torch.ones(3), 0.5), (torch.tensor([3.0, 1.0, 7.0]), 0.75)):
+        found = TargetScores(losses)
+        found.add(raw, evolve(rows, weights=weights), torch.ones(3))
+        assert found.scores()["tops_efficiency"] == efficiency

@@ -308,7 +308,7 @@ def test_training_rows_are_an_error(
     with pytest.raises(CollidekitError) as error:
         opened.predict(files, batch_size=10)
     assert str(error.value) == (
-        f"{files[2]}: {number} of 229 selected rows are rows that {folder} was trained on (it took 60% of the rows of this file, by a hash "
+        f"{files[2]}: {number} of 229 rows are rows that {folder} was trained on (it took 60% of the rows of this file, by a hash "
         "of the event number or inputs); predict other rows, or pass --allow-training-rows to predict these all the same"
     )
 
@@ -318,7 +318,7 @@ def test_files_of_a_training_with_another_analysis_are_an_error(
 ) -> None:
     entry = LearnedFrom("of another", Split(0.6), {content_of(file_id(files[0])): "a"}, {})
     opened = Bundle(make_bundle(tmp_path / "b", [replace(model, learned_from=(entry,))]))
-    with pytest.raises(CollidekitError, match=r"a\.parquet: 70 of 70 selected rows are of a file .* cannot be told"):
+    with pytest.raises(CollidekitError, match=r"a\.parquet: 70 of 70 rows are of a file .* cannot be told"):
         opened.predict(files)
 
 
@@ -332,7 +332,7 @@ def test_each_row_goes_to_the_graph_that_held_it_out(
 ) -> None:
     opened = Bundle(make_bundle(tmp_path / "b", of_folds, folds=(0, 1, 2)))
     found = opened.predict(files, batch_size=50)
-    each = [predict_files(model, model.plan(), files)[0] for model in of_folds]
+    each = [predict_files(model, model.plan(), files, allow_training_rows=True)[0] for model in of_folds]
     from collidekit.dataset.hashing import hash_columns
 
     fold = fold_of(hash_columns([found.event["event"]]), 3)
@@ -358,10 +358,10 @@ def test_a_graph_of_one_fold_refuses_the_others(of_folds: list[Checkpoint], file
     one = Bundle(make_bundle(tmp_path / "one", of_folds[:1], folds=(0,), fold_rule=rule))
     with pytest.raises(
         CollidekitError,
-        match=r"c\.root: \d+ of 229 selected rows .*fold = h\(event\) mod 3; its graphs held out only fold 0",
+        match=r"c\.root: \d+ of 229 rows .*fold = h\(event\) mod 3; it held out only fold 0",
     ):
         one.predict(files)
     two = Bundle(make_bundle(tmp_path / "two", of_folds[:2], folds=(0, 1)))
-    with pytest.raises(CollidekitError, match="its graphs held out only fold 0, 1"):
+    with pytest.raises(CollidekitError, match="it held out only fold 0, 1"):
         two.predict(files)
     assert len(two.predict(files, allow_training_rows=True)) == 300

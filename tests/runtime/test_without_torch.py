@@ -108,9 +108,3 @@ def test_options_that_make_no_sense(
     assert done.returncode != 0
     assert said in " ".join(done.stderr.split())
     assert not (tmp_path / "out.parquet").exists()
-
-
-def test_a_checkpoint_has_no_use_for_the_guard(files: list[str], tmp_path: Path) -> None:
-    done = run(CLI, "predict", "top-tagging/pfn", files[0], "-o", "out.parquet", "--allow-training-rows", cwd=tmp_path)
-    assert done.returncode != 0
-    assert "--allow-training-rows: is for bundles" in " ".join(done.stderr.split())

@@ -187,12 +187,23 @@ def test_predict_counts_the_rows_that_a_model_learned_from(inside: Path) -> None
     models = [training.folder for training in InferenceTask(**FILES, folds=K).trainings().values()]
     folds = InferenceTask(**FILES, folds=K).predictions().event["fold"]
     learned, chose = np.isin(folds, [3, 0]).sum(), (folds == 2).sum()
-    one = predicted(inside, "one", models[1])
+    with pytest.raises(CollidekitError) as error:
+        predicted(inside, "one", models[1])
+    assert str(error.value) == (
+        f"{inside / 'train.root'}: {learned} of 300 rows are rows that the model was trained on (the fold of a row is a hash of its event "
+        "number; it held out only fold 1); predict other rows, or pass --allow-training-rows to predict these all the same"
+    )
+    assert not (inside / "one.parquet").exists()
+    one = predicted(inside, "one", models[1], allow_training_rows=True)
     assert one.warning.startswith(f"TRAINING ROWS: {learned} of 300 rows")
     assert "the model learned from" in one.warning
     assert f"{chose} of 300 rows are validation rows of the model: they chose its best epoch" in one.notes
     # without the member that holds fold 0 out, its rows are left to networks that know them
-    three = predicted(inside, "three", *models[1:])
+    with pytest.raises(
+        CollidekitError, match=rf"train.root: {(folds == 0).sum()} of 300 rows are rows that .* was trained on"
+    ):
+        predicted(inside, "three", *models[1:])
+    three = predicted(inside, "three", *models[1:], allow_training_rows=True)
     assert three.warning.startswith(f"TRAINING ROWS: {(folds == 0).sum()} of 300 rows")
     other = predicted(inside, "other", *models, files="test.parquet")
     assert other.warning == ""
@@ -202,20 +213,31 @@ def test_predict_counts_the_rows_that_a_model_learned_from(inside: Path) -> None
 
 def test_a_training_without_folds_is_recognised_too(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
     training = done(TrainingTask(**FILES))
-    found = predicted(inside, "plain", training.folder)
+    found = predicted(inside, "plain", training.folder, allow_training_rows=True)
     share = load_checkpoint(training.folder).config.train_val_split
     count = int(found.warning.split()[2])
     assert abs(count - 300 * share) < 4 * np.sqrt(300 * share * (1 - share))
     capsys.readouterr()
-    judged = InferenceTask(config="toy.yaml", checkpoint=(str(training.folder),), test_filelist=("train.root",))
-    done(judged)
+    given: dict[str, Any] = {
+        "config": "toy.yaml",
+        "checkpoint": (str(training.folder),),
+        "test_filelist": ("train.root",),
+    }
+    for task in (InferenceTask, ReportTask, ImportanceTask):
+        with pytest.raises(
+            CollidekitError, match=rf"train.root: {count} of 300 rows are rows that the model was trained on"
+        ):
+            done(task(**given))
+    given["allow_training_rows"] = True
+    done(InferenceTask(**given))
     assert f"TRAINING ROWS: {count} of 300 rows" in " ".join(capsys.readouterr().out.split())
-    again = InferenceTask(
-        config="toy.yaml", checkpoint=(str(training.folder),), test_filelist=("train.root",), verbose=True
-    )
+    again = InferenceTask(**given, verbose=True)
     assert again.overlap_note.startswith(f"TRAINING ROWS: {count} of 300 rows")
-    report = done(ReportTask(config="toy.yaml", checkpoint=(str(training.folder),), test_filelist=("train.root",)))
+    report = done(ReportTask(**given))
     assert "TRAINING ROWS" in (report.folder / "report.html").read_text()
+    del given["allow_training_rows"]
+    with pytest.raises(CollidekitError, match="pass --allow-training-rows"):
+        done(ReportTask(**given))
 
 
 def test_checkpoints_of_folds_are_judged_by_rows_they_did_not_see(inside: Path) -> None:
@@ -251,10 +273,14 @@ def test_calibrated_folds(inside: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "parameters", "message"),
     [
-        (InferenceTask, {"folds": 2}, r"--folds: .*give at least 3.*got 2"),
+        (InferenceTask, {"folds": 1}, r"--folds: .*give at least 2.*got 1"),
         (InferenceTask, {"folds": 5, "fold": 5}, r"--fold: .*must be from 0 to 4 with --folds 5"),
         (InferenceTask, {"fold": 1}, r"--fold: .*say of how many with --folds"),
-        (InferenceTask, {"folds": 5, "train_val_split": 0.5}, r"--train-val-split: says nothing beside --folds"),
+        (
+            InferenceTask,
+            {"folds": 5, "train_val_split": 0.5},
+            r"--train-val-split: says nothing beside --folds of 3 or more",
+        ),
         (
             InferenceTask,
             {"folds": 5, "seeds": ("1", "2")},
@@ -262,6 +288,7 @@ def test_calibrated_folds(inside: Path) -> None:
         ),
         (InferenceTask, {"folds": 5, "combine": "median"}, r"--combine: acts only with test files"),
         (InferenceTask, {"folds": 5, "checkpoint": ("a",)}, r"--folds: does nothing beside --checkpoint"),
+        (InferenceTask, {"allow_training_rows": True}, r"--allow-training-rows: is for --checkpoint"),
         (InferenceTask, {"fold": 0, "checkpoint": ("a",)}, r"--fold: does nothing beside --checkpoint"),
         (InferenceTask, {"seed": 0, "checkpoint": ("a",)}, r"--seed: does nothing beside --checkpoint"),
         (TrainingTask, {"folds": 5}, r"--folds 5: a training learns one fold: name it with --fold, from 0 to 4"),

@@ -56,6 +56,7 @@ MORE: list[dict[str, Any]] = [
     {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
     {"layout": "triton"}, {"precision": "int8"}, {"layout_options": ("label.signal=s",)}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
     {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
+    {"checkpoint": ("train.root",), "allow_training_rows": True},
     {"prune_warmup": 2}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]

@@ -21,7 +21,7 @@ from collidekit.training.prepare import validation_rows
 
 
 def predictions(done: Training, dataset: Dataset) -> Predictions:
-    return predict_dataset(load_checkpoint(done.folder / "best_model.pt"), dataset)
+    return predict_dataset(load_checkpoint(done.folder / "best_model.pt"), dataset, allow_training_rows=True)
 
 
 def test_two_gaussians_are_told_apart_as_well_as_is_possible(train: Any, gaussians: Dataset) -> None:

@@ -130,11 +130,11 @@ def test_prediction_needs_no_truth_and_gives_classes_alone(train: Any, with_targ
     done = train(with_targets, **{**SETTINGS, "epochs": 1})
     checkpoint = load_checkpoint(done.folder / "best_model.pt")
     assert checkpoint.tagger.target_heads is not None
-    known = predict_dataset(checkpoint, with_targets)
+    known = predict_dataset(checkpoint, with_targets, allow_training_rows=True)
     assert known.probabilities.shape == (900, 2)
     data = table(900)[["event", "trk_x", "trk_y"]]
     file = toys.write_table(tmp_path / "data.parquet", data)
-    blind, _ = predict_files(checkpoint, Plan(checkpoint.analysis), str(file))
+    blind, _ = predict_files(checkpoint, Plan(checkpoint.analysis), str(file), allow_training_rows=True)
     np.testing.assert_allclose(blind.probabilities, known.probabilities, atol=1e-6)
 
 
@@ -156,8 +156,10 @@ def test_a_checkpoint_of_a_network_that_did_not_learn_them_yet(
     torch.save(content, tmp_path / "old.pt")
     old = load_checkpoint(tmp_path / "old.pt")
     assert old.tagger.target_heads is None
-    known = predict_dataset(load_checkpoint(done.folder / "best_model.pt"), with_targets)
-    assert np.array_equal(predict_dataset(old, with_targets).probabilities, known.probabilities)
+    known = predict_dataset(load_checkpoint(done.folder / "best_model.pt"), with_targets, allow_training_rows=True)
+    assert np.array_equal(
+        predict_dataset(old, with_targets, allow_training_rows=True).probabilities, known.probabilities
+    )
 
 
 def test_a_network_that_cannot_learn_them_trains_without_and_says_so_once(

@@ -231,7 +231,8 @@ class Analysis(Strict):
         columns = {f"prob_{name}": f"class {name!r}" for name in self.classes}
         for key, target in self.row_targets.items():
             density = [f"nll_{key}"] if isinstance(target, Regression) and target.estimate == "flow" else []
-            for column in (*target.columns, *density):
+            event = target.probabilities_of_event(key) if isinstance(target, Assignment) else []
+            for column in (*target.columns, *density, *event):
                 if column in columns:
                     kind = "values" if isinstance(target, Regression) else "parents"
                     said = f"{columns[column]} has the column {column!r} of the predictions, too; give another name"

@@ -358,10 +358,15 @@ class Assignment(Kind):
 
     @property
     def columns(self) -> list[str]:
-        """The columns of predictions."""
+        """The columns of predictions, but for ``probabilities_of_event``."""
         kinds = ("assignment", "detection")
         indices = [f"{kind}_{name}" for name in self.values for kind in ("index", "true_index")]
         return [*indices, *(f"{parent}_{kind}_probability" for parent in self.parents for kind in kinds)]
+
+    @staticmethod
+    def probabilities_of_event(name: str) -> list[str]:
+        """The columns of a target of this name that are of all its parents together."""
+        return [f"{name}_probability", f"{name}_complete_probability"]
 
     def exchanges(self) -> list[list[str]]:
         """Return the orders of parents among which nothing tells the difference; the first is that of the file."""

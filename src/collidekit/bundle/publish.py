@@ -22,7 +22,7 @@ from collidekit.evaluation.classification.roc_result import RocResult, measure_d
 from collidekit.evaluation.residuals import Residuals, measure_residuals
 from collidekit.files import plain, write_text
 from collidekit.inference.ensemble import predict_files_with
-from collidekit.inference.seen import SeenRows, content_of_paths
+from collidekit.inference.seen import Refusal, SeenRows, content_of_paths
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
@@ -64,11 +64,12 @@ def publish(
     force: bool = False,
     skip_bad_files: bool = False,
     threads: int | None = None,
+    allow_training_rows: bool = False,
 ) -> Published:
     """Write ``model.safetensors``, ``model.json`` and a card; the scores are those of the weights that were written.
 
     ``data`` says in a few words what it learned from, ``licence`` is the licence of these data. No file appears in the
-    folder before all are ready.
+    folder before all are ready. Test rows that it was trained on are an error, unless ``allow_training_rows``.
     """
     file = find_checkpoint(checkpoint)
     if file.suffix == ".safetensors":
@@ -94,7 +95,7 @@ def publish(
     }
     with _replacing_folder(folder) as staging:
         save_model(staging, loaded.tagger.state_dict(), description)
-        scores = _judge(staging, test_files, skip_bad_files)
+        scores = _judge(staging, test_files, skip_bad_files, allow_training_rows)
         numbers = [{k: v for k, v in result.as_dict().items() if k != "curve"} for result in scores.results]
         residuals = {"residuals": [one.as_dict() for one in scores.residuals]} if scores.residuals else {}
         if scores.assignments:
@@ -173,12 +174,13 @@ def _replacing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Scores:
+def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool, allow_training_rows: bool) -> _Scores:
     """The scores of a published model on files that hold the truth."""
     if not test_files:
         return _Scores()
     loaded = {"the model": load_checkpoint(folder)}
-    seen = SeenRows(loaded, content_of_paths(expand(list(test_files)), loaded))
+    paths = expand(list(test_files))
+    seen = SeenRows(loaded, content_of_paths(paths, loaded), None if allow_training_rows else Refusal(paths))
     with counting("Predicting", "rows") as done:
         found, skipped = predict_files_with(loaded, test_files, skip_bad_files=skip_bad_files, done=done, seen=seen)
     predictions = found["the model"]
@@ -195,7 +197,7 @@ def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool) -> _Sc
         for name in names:
             results.append(measure_discriminator(predictions, name))
             done(1)
-    files = [Path(path).name for path in expand(list(test_files))]
+    files = [Path(path).name for path in paths]
     with_class = predictions.labels >= 0 if predictions.classes else np.ones(len(predictions), dtype=bool)
     judged = {"files": files, "rows": int(with_class.sum()), "warning": seen.warning()}
     return _Scores(results, skipped, judged, measure_residuals(predictions, values) if values else [], assignments)

@@ -186,3 +186,9 @@ TrustCode = Annotated[
           "changed since.", callback=_trust),
 ]  # fmt: skip
 """For verbs that load checkpoints; see docs/security.md."""
+AllowTrainingRows = Annotated[
+    bool,
+    typer.Option("--allow-training-rows", help="Go on with rows that the model was trained on, which are an error without it; with "
+                 "a loud warning."),
+]  # fmt: skip
+"""For verbs that use a trained model on files."""

@@ -11,6 +11,7 @@ from collidekit.cli.app import (
     ENSEMBLE,
     TRAINING,
     WORK,
+    AllowTrainingRows,
     Analysis,
     DryRun,
     On,
@@ -85,6 +86,11 @@ def run(
                "sees. Without test files every row is predicted by that network."),
     ] = None,
     fold: Annotated[int | None, panel(TRAINING, "--fold", help="Only the network of this fold, from 0 on.")] = None,
+    fold_rule: Annotated[
+        str | None,
+        panel(TRAINING, "--fold-rule", help="The fold of a row: hash of its event number, or remainder (event number % folds), "
+               "as even and odd with 2 folds. Without it: hash.", metavar="RULE"),
+    ] = None,
     seeds: Annotated[
         str | None,
         panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
@@ -98,6 +104,7 @@ def run(
     combine: Annotated[
         str | None, panel(TRAINING, "--combine", help="How an ensemble is combined: mean (the default) or median.")
     ] = None,
+    allow_training_rows: AllowTrainingRows = False,
     settings: Annotated[
         list[str] | None,
         panel(TRAINING, "--set", help="Any other parameter of TrainingTask. May be repeated: "
@@ -159,9 +166,11 @@ def run(
         "dataset_version": dataset_version, "skip_bad_files": skip_bad_files or None, "training_version": training_version,
         "model_name": model, "from_checkpoint": from_checkpoint, "epochs": epochs,
         "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "folds": folds, "fold": fold,
+        "fold_rule": fold_rule,
         "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
         "devices": devices, "nodes": nodes,
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
+        "allow_training_rows": allow_training_rows or None,
         "checkpoint": tuple(checkpoint) if checkpoint else None,
         "track": tuple(track.split(",")) if track is not None else None, "track_files": track_files or None,
         "track_online": track_online or None,
@@ -220,9 +229,7 @@ def predict(
     threads: Annotated[
         int | None, panel(WORK, "--threads", help="Threads of torch; of onnxruntime for a bundle (1).", min=1, max=1024)
     ] = None,
-    allow_training_rows: Annotated[
-        bool, typer.Option("--allow-training-rows", help="Of a bundle: predict rows that it was trained on, too.")
-    ] = False,
+    allow_training_rows: AllowTrainingRows = False,
     on: On = None,
     site: SiteFile = None,
     dry_run: DryRun = False,
@@ -232,9 +239,9 @@ def predict(
 
     Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
     may be absent; where it is there, AUC, residuals and efficiencies of assignments are shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
-    with the analysis that it was trained with. Rows that a tagger has learned from are counted; with the members of folds (or
-    the folder of their report) each such row is predicted by the member that did not see it. A bundle predicts by onnxruntime,
-    without torch; rows that it was trained on are an error there, unless [bold]--allow-training-rows[/bold].
+    with the analysis that it was trained with. Rows that a tagger has learned from are an error, unless
+    [bold]--allow-training-rows[/bold]; with the members of folds (or the folder of their report) each such row is predicted by the
+    member that did not see it. A bundle predicts by onnxruntime, without torch.
 
     Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
 
@@ -264,15 +271,21 @@ def predict(
             [first, *more], files, out, analysis, batch_size, skip_bad_files, threads, how, members, allow_training_rows
         )
     else:
-        if allow_training_rows:
-            raise CollidekitError(
-                f"--allow-training-rows: is for bundles, and {first} is none; rows that a checkpoint was trained on are always "
-                "predicted, with a warning"
-            )
         from collidekit.inference.predict_to_file import predict_to_file
 
         done = predict_to_file(
-            first, files, out, analysis, batch_size, skip_bad_files, threads, more, how, members, calibrated
+            first,
+            files,
+            out,
+            analysis,
+            batch_size,
+            skip_bad_files,
+            threads,
+            more,
+            how,
+            members,
+            calibrated,
+            allow_training_rows,
         )
     console = Console(soft_wrap=True, highlight=False)
     for message in done.skipped:

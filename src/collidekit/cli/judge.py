@@ -9,6 +9,7 @@ from collidekit.cli.app import (
     DATA,
     JUDGE,
     WORK,
+    AllowTrainingRows,
     DryRun,
     On,
     Output,
@@ -118,6 +119,7 @@ def explain(
     seed: Annotated[int, typer.Option(help="Decides the permutations.", min=0, max=2**63 - 1, rich_help_panel=WORK)] = 0,
     batch_size: BatchSize = 512,
     threads: Threads = None,
+    allow_training_rows: AllowTrainingRows = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """See what a tagger looks at: the importance of each feature, or what each constituent of one row adds to its score.
@@ -140,8 +142,10 @@ def explain(
     if threads:
         torch.set_num_threads(threads)
     settings = Settings(tuple(score or ()), rows, repeats, steps, baseline, seed, batch_size)  # type: ignore[arg-type]
-    done = explain_files(checkpoint, files, out, settings, row, member, analysis)
+    done = explain_files(checkpoint, files, out, settings, row, member, analysis, allow_training_rows)
     console = Console(soft_wrap=True, highlight=False)
+    if done.warning:
+        console.print(f"[bold red]{literal(done.warning)}[/bold red]")
     for sample in done.samples:
         console.print(importance_table(sample))
     for target in done.targets:
@@ -259,6 +263,7 @@ def robustness(
     ] = None,
     rows: Annotated[int, typer.Option(help="Rows, spread over the files.", min=2, rich_help_panel=WORK)] = 10_000,
     threads: Threads = None,
+    allow_training_rows: AllowTrainingRows = False,
     on: On = None,
     site: SiteFile = None,
     dry_run: DryRun = False,
@@ -285,7 +290,7 @@ def robustness(
     if threads:
         torch.set_num_threads(threads)
     plan = attack_plan(attacks.split(","), numbers(magnitudes.split(",")), attack_settings(settings or ()))
-    study = study_of_models(runs, files, plan, shown, rows, analysis)
+    study = study_of_models(runs, files, plan, shown, rows, analysis, allow_training_rows)
     show(run_study(study, out), study.title, list(study.analysis.discriminators))
     Console(soft_wrap=True).print(
         f"[bold green]Robustness[/bold green]: {literal(out / 'robustness.html')}", highlight=False

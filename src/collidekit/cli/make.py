@@ -104,12 +104,13 @@ def export_events(
 
     from collidekit.dataset.check import named_files
     from collidekit.dataset.export import export_events as write
+    from collidekit.dataset.parts import Folds
     from collidekit.shipped import load_plan
     from collidekit.training.choice import training_config
 
     plan = load_plan(analysis)
     config = training_config(plan, {}) if split else None
-    folds = config.folds if config and config.fold < 0 else 0
+    folds = Folds(config.folds, 0, config.fold_rule) if config and config.folds and config.fold < 0 else None
     made = write(
         plan, files or named_files(analysis, plan), out, padding=padding, drop_nan=drop_nan, units=units, max_rows=max_rows,
         split=config.split if config and not folds else None, folds=folds,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import CARD, DATA, SHARE, WORK, TrustCode, panel, verb
+from collidekit.cli.app import CARD, DATA, SHARE, WORK, AllowTrainingRows, TrustCode, panel, verb
 from collidekit.plain_text import literal
 
 
@@ -52,6 +52,7 @@ def publish(
     skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there, and its card.")] = False,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    allow_training_rows: AllowTrainingRows = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
     """Make a model that can be given to others: weights as safetensors, a description as JSON, a model card.
@@ -68,7 +69,9 @@ def publish(
 
     from collidekit.bundle.publish import publish as make
 
-    made = make(checkpoint, folder, test_files or (), data, licence, force, skip_bad_files, threads)
+    made = make(
+        checkpoint, folder, test_files or (), data, licence, force, skip_bad_files, threads, allow_training_rows
+    )
     console = Console(soft_wrap=True, highlight=False)
     for message in made.skipped:
         console.print(f"[yellow]skipped:[/yellow] {literal(message)}")

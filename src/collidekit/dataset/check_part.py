@@ -73,6 +73,8 @@ class Part:
     sample_labels: list[Ints] = field(default_factory=list)
     split_keys: list[Ints] = field(default_factory=list)
     """Of the split, of all rows."""
+    event_numbers: list[NDArray[Any]] = field(default_factory=list)
+    """The last of the columns that number an event, of all rows."""
     kinematic_weights: NDArray[np.float64] | None = None
     """Sum of weights (classes, bins) in the kinematic bins."""
     kinematic_counts: NDArray[np.int64] | None = None
@@ -160,6 +162,7 @@ class Part:
 
     def _count(self, plan: Plan, batch: Batch) -> None:
         self.split_keys.append(batch.keys.numpy())
+        self.event_numbers += [batch.event[name].numpy() for name in plan.analysis.event[-1:]]
         if plan.analysis.kinematics:
             self._bin(plan.analysis, batch)
         self.statistics = merge_statistics(self.statistics, statistics(batch, plan.analysis))

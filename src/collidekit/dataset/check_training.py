@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 
 import numpy as np
+from pydantic import ValidationError
 
 from collidekit.analysis.estimates import require_packages
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import Part
 from collidekit.dataset.check_problems import Problem
+from collidekit.dataset.exact import join_exact
 from collidekit.dataset.kinematics import support_notes
-from collidekit.dataset.parts import FEWEST_FOLDS, MOST_FOLDS, Folds, RowSplit, Split
+from collidekit.dataset.parts import RowSplit, SplitSettings
 from collidekit.dataset.split import (
     by_inputs,
     constant_event,
@@ -49,14 +51,21 @@ def _split_problems(plan: Plan, part: Part) -> Iterator[Problem]:
         yield Problem(constant_event(analysis, part.name), error=True)
         return
     split = _recommended(analysis)
-    training = int(split.rows(keys, "training").sum())
+    event = {name: join_exact(part.event_numbers, name) for name in analysis.event[-1:]}
+    try:
+        training = int(split.rows(keys, "training", event).sum())
+    except CollidekitError as error:
+        yield Problem(f"{part.name}: {error}", error=True)
+        return
     if said := missed_share(training, len(keys), split, group_squares(keys)):
         yield Problem(f"{part.name}: {said}")
 
 
 def _recommended(analysis: Analysis) -> RowSplit:
     """Return the split that the analysis file recommends, or the default where its setting is wrong."""
-    folds, share = analysis.training.get("folds"), analysis.training.get("train_val_split")
-    if isinstance(folds, int) and FEWEST_FOLDS <= folds <= MOST_FOLDS:
-        return Folds(folds, 0)
-    return Split(float(share)) if isinstance(share, int | float) and 0 < share < 1 else Split()
+    given = {name: value for name, value in analysis.training.items() if name in SplitSettings.model_fields}
+    try:
+        settings = SplitSettings(**given)
+    except ValidationError:
+        return SplitSettings().split
+    return settings.model_copy(update={"fold": max(settings.fold, 0)}).split

@@ -130,6 +130,11 @@ class Dataset:
         return np.concatenate(parts)
 
     @property
+    def event_number(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The last column (N,) of those that number an event, by its name; empty where the analysis names none."""
+        return {name: self.column(f"event:{name}") for name in self.manifest.analysis.event[-1:]}
+
+    @property
     def bytes_per_row(self) -> float:
         """Of the inputs, in memory."""
         analysis, summary = self.analysis, self.manifest.summary
@@ -271,7 +276,7 @@ class Loader:
         """The rows of a block that belong to the part and are kept."""
         mask = np.ones(len(batch), dtype=bool)
         if self.split is not None:
-            mask = self.split.rows(batch.keys.numpy(), self.part)
+            mask = self.split.rows(batch.keys.numpy(), self.part, batch.event)
         if self.keep is not None:
             mask &= uniform(batch.index, self.seed, self.epoch) < self.keep(batch)
         return batch if mask.all() else batch.take(torch.from_numpy(np.flatnonzero(mask)))

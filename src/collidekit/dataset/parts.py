@@ -1,9 +1,10 @@
 """Which rows are for training, validation and test: one split by a share, or k folds that cover the whole sample.
 
-Both go by a hash of the row's key: its event number, or its inputs. Order, files, workers and seeds make no difference,
-and rows of one event are always in the same part.
+A split goes by a hash of the row's key: its event number, or its inputs. Folds go by another hash of it, or by the remainder of the
+event number. Order, files, workers and seeds make no difference, and rows of one event are always in the same part.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -17,31 +18,40 @@ from collidekit.settings import setting
 
 Array = np.ndarray[Any, Any]
 Part = Literal["training", "validation", "test"]
+FoldRule = Literal["hash", "remainder"]
 
 SALT = 0x5EED
 """Of the hash that decides between training and validation."""
 FOLD_SALT = 0xF01D5
 """Of the hash that decides on the fold, which is independent of the one above."""
-FEWEST_FOLDS, MOST_FOLDS = 3, 100
-"""With 2 folds none would be left for training: one is tested, the other one validates."""
+FEWEST_FOLDS, MOST_FOLDS = 2, 100
+SHARE = 0.85
+NO_EVENT: Mapping[str, Any] = {}
 
 
 class SplitSettings(Strict):
     """A share of the rows for training, or folds."""
 
-    train_val_split: Annotated[float, Field(gt=0, lt=1)] = setting(0.85, "share of the rows that is for training")
+    train_val_split: Annotated[float, Field(gt=0, lt=1)] = setting(
+        SHARE, "share of the rows that is for training; with two folds, of the rows that are not held out"
+    )
     folds: Annotated[int, Field(ge=0, le=MOST_FOLDS)] = setting(
         0, "train one network for each of so many parts of the rows, which it never sees"
     )
     fold: Annotated[int, Field(ge=-1, lt=MOST_FOLDS)] = setting(
         -1, "train only for this fold, from 0 on; -1 trains for each"
     )
+    fold_rule: FoldRule = setting(
+        "hash", "the fold of a row: a hash of its event number, or the remainder of the event number divided by folds"
+    )
 
     @field_validator("folds")
     @classmethod
     def _enough_folds(cls, value: int) -> int:
         if 0 < value < FEWEST_FOLDS:
-            raise wrong(f"one fold is for test and one for validation: give at least {FEWEST_FOLDS}, or 0 for no folds")
+            raise wrong(
+                f"one fold is for test and the others are for training: give at least {FEWEST_FOLDS}, or 0 for no folds"
+            )
         return value
 
     @field_validator("fold")
@@ -64,7 +74,7 @@ class SplitSettings(Strict):
                 f"--folds {self.folds}: a training learns one fold: name it with --fold, from 0 to {self.folds - 1}; "
                 "'collidekit run' trains all of them"
             )
-        return Folds(self.folds, self.fold)
+        return Folds(self.folds, self.fold, self.fold_rule, self.train_val_split)
 
     @property
     def fold_name(self) -> str:
@@ -75,8 +85,11 @@ class SplitSettings(Strict):
 class RowSplit(Protocol):
     """What a loader asks: which rows belong to which part."""
 
-    def rows(self, keys: Array, part: Part) -> Array:
-        """Return which of the rows with these keys (N,) belong to the part, as conditions (N,)."""
+    def rows(self, keys: Array, part: Part, event: Mapping[str, Any] = NO_EVENT) -> Array:
+        """Return which of the rows with these keys (N,) belong to the part, as conditions (N,).
+
+        ``event`` holds the columns (N,) that number an event, of which the last one is the event number.
+        """
         ...
 
     parts: ClassVar[tuple[Part, ...]]
@@ -102,7 +115,7 @@ class RowSplit(Protocol):
 class Split:
     """A fraction ``share`` of the rows is for training, the rest for validation; no row is for test."""
 
-    share: float = 0.85
+    share: float = SHARE
     parts: ClassVar[tuple[Part, ...]] = ("training", "validation")
 
     @property
@@ -113,7 +126,7 @@ class Split:
     def setting(self) -> str:
         return f"train_val_split {self.share:g}"
 
-    def rows(self, keys: Array, part: Part) -> Array:
+    def rows(self, keys: Array, part: Part, event: Mapping[str, Any] = NO_EVENT) -> Array:
         if part == "test":
             return np.zeros(len(keys), dtype=bool)
         validation: Array = uniform(keys, SALT) >= self.share
@@ -122,10 +135,16 @@ class Split:
 
 @frozen
 class Folds:
-    """k parts of equal size: ``this`` one is for test, the next one for validation, the others are for training."""
+    """k parts of equal size: ``this`` one is for test, the next one for validation, the others are for training.
+
+    Of two parts the other one is for both: a fraction ``training_share`` of it is for training, by a hash of the key that is
+    independent of the fold.
+    """
 
     k: int
     this: int
+    rule: FoldRule = "hash"
+    training_share: float = SHARE
     parts: ClassVar[tuple[Part, ...]] = ("training", "validation", "test")
 
     def __attrs_post_init__(self) -> None:
@@ -138,7 +157,7 @@ class Folds:
 
     @property
     def share(self) -> float:
-        return (self.k - 2) / self.k
+        return self.training_share / 2 if self.k == 2 else (self.k - 2) / self.k
 
     @property
     def held_out(self) -> Part:
@@ -148,14 +167,60 @@ class Folds:
     def setting(self) -> str:
         return f"folds {self.k}"
 
-    def rows(self, keys: Array, part: Part) -> Array:
-        found = fold_of(keys, self.k)
-        test, validation = found == self.this, found == (self.this + 1) % self.k
+    @property
+    def by_number(self) -> bool:
+        """Whether the event number alone says which network is for an event, in any file."""
+        return self.rule == "remainder"
+
+    @property
+    def events(self) -> str:
+        """The rows that were held out, in words."""
+        if not self.by_number:
+            return f"rows of fold {self.this} of {self.k}"
+        if self.k == 2:
+            parity = ("an even", "an odd")[self.this]
+            return f"events with {parity} event number (event number % 2 == {self.this})"
+        return f"events with event number % {self.k} == {self.this}"
+
+    def rows(self, keys: Array, part: Part, event: Mapping[str, Any] = NO_EVENT) -> Array:
+        found = self.folds_of(keys, event)
+        test = found == self.this
+        if self.k == 2:
+            validation = ~test & (uniform(keys, SALT) >= self.training_share)
+        else:
+            validation = found == (self.this + 1) % self.k
         masks: dict[Part, Array] = {"test": test, "validation": validation, "training": ~(test | validation)}
         return masks[part]
 
+    def folds_of(self, keys: Array, event: Mapping[str, Any] = NO_EVENT) -> Array:
+        """Return the fold (N,) in which each row is for test; a CollidekitError where its rule needs an event number that is missing."""
+        return remainder_of(event, self.k) if self.by_number else fold_of(keys, self.k)
+
 
 def fold_of(keys: Array, k: int) -> Array:
-    """Return the fold (N,) in which a row with this key is for test: a number from 0 to k - 1."""
+    """Return the fold (N,) in which a row with this key is for test, by the hash: a number from 0 to k - 1."""
     found: Array = (hashed(keys, FOLD_SALT) % np.uint64(k)).astype(np.int64)
+    return found
+
+
+def remainder_of(event: Mapping[str, Any], k: int) -> Array:
+    """Return the remainder (N,) of the event number, the last of the columns (N,) of an event, divided by k.
+
+    Raises CollidekitError where there is no event number, or it is no integer.
+    """
+    if not event:
+        raise CollidekitError(
+            "the remainder of the event number decides on the fold (fold_rule), and the analysis names no event number; give its branch "
+            "under 'event', as the last one"
+        )
+    name = list(event)[-1]
+    numbers = np.asarray(event[name])
+    if numbers.dtype.kind == "f":
+        whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
+        if not whole.all():
+            raise CollidekitError(
+                f"the remainder of the event number decides on the fold (fold_rule), and {name} is {numbers[~whole][0]} in a row, which is no "
+                "integer; the last entry under 'event' is the event number"
+            )
+    found: Array = np.remainder(numbers, numbers.dtype.type(k)).astype(np.int64)
     return found

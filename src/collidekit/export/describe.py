@@ -12,7 +12,7 @@ from collidekit.dataset.parts import Folds, Split
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
 from collidekit.export.cases import Row
 from collidekit.export.graph import TaggerGraph
-from collidekit.export.members import Member
+from collidekit.export.members import Member, fold_of_member
 from collidekit.export.options import Options
 from collidekit.provenance import git_state, versions
 from collidekit.runtime.far_columns import MOST, quantiles_of
@@ -22,6 +22,8 @@ from collidekit.training.checkpoint import Checkpoint
 EXPORTERS = ("onnx", "onnxruntime")
 MEANINGS = {
     "_assignment_probability": "the probability of this assignment of the parent",
+    "_complete_probability": "the probability that the decay products of all parents are among the constituents: the product of those of "
+    "the parents",
     "_detection_probability": "the probability that all decay products of the parent are among the constituents",
     "_sigma": "half the width of the central interval that holds the truth with a probability of 68.27 %",
     "_median": "the median of the predicted distribution",
@@ -33,16 +35,21 @@ FOLD_RULE = (
     "The fold of a row is a hash of its event numbers modulo the number of folds (collidekit/dataset/parts.py: fold_of); the graph of "
     "a fold has neither learned from its rows nor chosen its epoch by them."
 )
+REMAINDER_RULE = (
+    "The fold of a row is {number} % {k}, the remainder of its event number; the graph of fold i has neither learned from events with "
+    "{number} % {k} == i nor chosen its epoch by them, and is the one for these events, in any file."
+)
 NOISE_RULE = (
     "Standard normal numbers, a function of the event numbers of a row alone (collidekit/models/heads/flow.py: event_noise); other "
     "normal numbers give other draws of the same distribution."
 )
 
 
-def describe(name: str, member: Member, options: Options, points: Sequence[DiscriminatorPoints], folds: int) -> Schema:
+def describe(name: str, member: Member, options: Options, points: Sequence[DiscriminatorPoints]) -> Schema:
     """Return the schema of a bundle without its graphs, from its first member."""
     checkpoint, graph, layout = member.checkpoint, member.graph, member.layout
     analysis, config = checkpoint.analysis, checkpoint.config
+    split = fold_of_member(checkpoint)
     return Schema(
         name=name,
         layout=layout.name,
@@ -52,8 +59,8 @@ def describe(name: str, member: Member, options: Options, points: Sequence[Discr
         inputs=tuple(_inputs(graph)),
         outputs=tuple(_outputs(graph)),
         batched=layout.batched,
-        folds=folds,
-        fold_rule=FOLD_RULE if folds else "",
+        folds=split.k if split else 0,
+        fold_rule=fold_rule(split, analysis) if split else "",
         opset=options.opset or layout.opset,
         precision=options.precision,
         network={
@@ -87,6 +94,11 @@ def with_quantiles(schema: Schema, rows: Sequence[Row]) -> Schema:
     return schema.model_copy(update={"inputs": tuple(inputs)})
 
 
+def fold_rule(split: Folds, analysis: Analysis) -> str:
+    """Return in words how the fold of a row follows from its event number."""
+    return REMAINDER_RULE.format(number=analysis.event[-1], k=split.k) if split.by_number else FOLD_RULE
+
+
 def trained_on(checkpoint: Checkpoint) -> str:
     """Return in words which rows a checkpoint learned from."""
     found = []
@@ -98,18 +110,30 @@ def trained_on(checkpoint: Checkpoint) -> str:
                 f"{split.share:.0%} of the rows of {files}, by a hash of the event number; the others chose the epoch"
             )
         elif isinstance(split, Folds):
-            found.append(
-                f"{split.k - 2} of {split.k} folds of {files}: all but fold {split.this} (held out) and fold {(split.this + 1) % split.k} "
-                "(chose the epoch)"
-            )
+            found.append(_trained_on_folds(split, files))
     return "; ".join(found) or "not known"
 
 
-def apply_to(checkpoint: Checkpoint, folds: int) -> str:
+def _trained_on_folds(split: Folds, files: str) -> str:
+    if split.k == 2:
+        other = Folds(2, 1 - split.this, split.rule).events
+        chose = f"{1 - split.training_share:.0%} of these, by a hash of the event number, chose the epoch"
+        return f"{other} of {files}; {chose}; {split.events} were held out"
+    if split.by_number:
+        following = Folds(split.k, (split.this + 1) % split.k, split.rule)
+        return f"events of {files} but for {split.events} (held out) and {following.events} (chose the epoch)"
+    return (
+        f"{split.k - 2} of {split.k} folds of {files}: all but fold {split.this} (held out) and fold {(split.this + 1) % split.k} "
+        "(chose the epoch)"
+    )
+
+
+def apply_to(member: Member) -> str:
     """Return in words which rows the graph of a checkpoint may be used on."""
-    if folds:
-        return f"rows of fold {checkpoint.config.fold} of {folds}, and rows that were in no training file"
-    return "rows that were in no training file"
+    split = fold_of_member(member.checkpoint)
+    if split is None:
+        return "rows that were in no training file"
+    return split.events if split.by_number else f"{split.events}, and rows that were in no training file"
 
 
 def _inputs(graph: TaggerGraph) -> list[TensorIn]:
@@ -207,6 +231,8 @@ def _meaning(name: str, graph: TaggerGraph) -> str:
         return f"the probability of class {name.removeprefix('prob_')}"
     if name.startswith("index_"):
         return "position in the sequence that was given, from 0; -1 where the slot stays empty"
+    if name in {f"{target}_probability" for target in graph.analysis.assignments}:
+        return "the probability of this assignment of all parents: the product of those of the parents"
     for end, meaning in MEANINGS.items():
         if name.endswith(end):
             return meaning

@@ -62,15 +62,15 @@ def prepare_members(checkpoints: Mapping[str, Checkpoint], name: str, options: O
         made = layout(graph, name, options.of_layout).eval()
         made.check_events()
         members.append(Member(checkpoint, made, checkpoint.config.fold if has_folds else None))
-    if has_folds:
-        members[0].layout.check_folds(len(members))
+    if has_folds and (split := fold_of_member(members[0].checkpoint)):
+        members[0].layout.check_folds(split)
     return members
 
 
 def fold_of_member(checkpoint: Checkpoint) -> Folds | None:
     """Return the fold that a checkpoint held out; None where it was trained without folds."""
-    config = checkpoint.config
-    return Folds(config.folds, config.fold) if config.folds else None
+    split = checkpoint.config.split
+    return split if isinstance(split, Folds) else None
 
 
 def untrained(analysis: Analysis, config: TrainingConfig) -> Checkpoint:
@@ -100,6 +100,10 @@ def check_members(members: Mapping[str, Checkpoint]) -> None:
     if len(ks) > 1 or there != list(range(max(ks))):
         raise CollidekitError(
             f"a bundle of {max(ks)} folds needs one checkpoint of each; given are folds {', '.join(map(str, there))}"
+        )
+    if len(rules := {fold.rule for fold in folds if fold}) > 1:
+        raise CollidekitError(
+            f"the checkpoints divide rows into folds by different rules ({', '.join(sorted(rules))}); name those of one run"
         )
     for other, checkpoint in others:
         check_same_inputs(Path(other), first.analysis, checkpoint.analysis)

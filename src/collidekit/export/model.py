@@ -17,7 +17,7 @@ def model_of(member: Member, schema: Schema) -> Any:
     texts = {
         METADATA: schema.model_dump_json(exclude=OF_FILES),
         "trained_on": trained_on(member.checkpoint),
-        "apply_to": apply_to(member.checkpoint, schema.folds),
+        "apply_to": apply_to(member),
         **({"fold": f"{member.fold} of {schema.folds}"} if schema.folds else {}),
         **member.layout.metadata(schema),
     }
@@ -28,7 +28,7 @@ def model_of(member: Member, schema: Schema) -> Any:
     return model
 
 
-def graph_of(file: str, content: bytes, member: Member, folds: int) -> Graph:
+def graph_of(file: str, content: bytes, member: Member) -> Graph:
     """Return what the schema says of a file with a graph."""
     checkpoint = member.checkpoint
     return Graph(
@@ -38,7 +38,7 @@ def graph_of(file: str, content: bytes, member: Member, folds: int) -> Graph:
         fold=member.fold,
         learned_from=tuple(entry.as_dict() for entry in checkpoint.learned_from),
         trained_on=trained_on(checkpoint),
-        apply_to=member.layout.events or apply_to(checkpoint, folds),
+        apply_to=member.layout.events or apply_to(member),
     )
 
 

@@ -88,7 +88,7 @@ def write_bundle(
     first, predictions = members[0], sample.predictions
     rows = [row for batch in sample.batches for row in rows_of(batch)]
     points = working_points(predictions, first.checkpoint.analysis.working_points) if predictions.classes else []
-    schema = describe(name, first, options, points, len(members) if first.fold is not None else 0)
+    schema = describe(name, first, options, points)
     schema = with_quantiles(schema, rows).model_copy(
         update={"invariant": invariant_collections(first.graph, rows, first.checkpoint.analysis)}
     )
@@ -135,7 +135,7 @@ def _export(
         _write(staging / file, content)
         sessions.append(open_session(content))
         operators |= operators_of(model)
-        graphs.append(graph_of(file, content, member, schema.folds))
+        graphs.append(graph_of(file, content, member))
     inputs, outputs = tensors_of(model)
     layout = members[0].layout
     facts = {

@@ -104,6 +104,10 @@ def _answers(columns: Mapping[str, Array], analysis: Analysis) -> dict[str, Any]
     slots = [name for target in analysis.assignments.values() for name in target.values]
     parents = [parent for target in analysis.assignments.values() for parent in target.parents]
     kinds = [f"{parent}_{kind}" for parent in parents for kind in ("assignment", "detection")]
+    events = [column for name, target in analysis.assignments.items() for column in target.probabilities_of_event(name)]
+    kinds += [
+        column.removesuffix("_probability") for column in events if column in columns
+    ]  # bundles of before have none
     return {
         "probabilities": probabilities,
         "relegated": columns.get("prob_relegated"),

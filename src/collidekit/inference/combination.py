@@ -156,10 +156,10 @@ def _most_probable(members: Sequence[Predictions], used: Array | None) -> dict[s
     for field in fields:
         if any(getattr(member, field).keys() != getattr(members[0], field).keys() for member in members):
             raise CollidekitError("members of an ensemble need the same assignments, and have others")
-    found = [
-        [np.log(values) for name, values in member.parent_probabilities.items() if name.endswith("_assignment")]
-        for member in members
-    ]
+    known = members[0].parent_probabilities
+    parents = [name.removesuffix("_detection") for name in known if name.endswith("_detection")]
+    columns = [name for parent in parents if (name := f"{parent}_assignment") in known]
+    found = [[np.log(member.parent_probabilities[name]) for name in columns] for member in members]
     probable = np.stack([np.sum(logarithms, axis=0) for logarithms in found])
     if used is not None:
         probable = np.where(used, probable, -np.inf)

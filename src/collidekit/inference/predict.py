@@ -17,6 +17,7 @@ from collidekit.inference.assembly import Assembly, NothingToPredictError
 from collidekit.inference.file_rows import counted, rows_of_files
 from collidekit.inference.finite import check_answers, weights_are_finite
 from collidekit.inference.predictions import Predictions
+from collidekit.inference.seen import Refusal, SeenRows, content_of_inputs, content_of_paths
 from collidekit.models.tagger import Tagger
 from collidekit.readers import expand
 from collidekit.threads import sharing_cores
@@ -73,9 +74,22 @@ def _sharing(batches: Iterable[Batch]) -> Iterator[Batch]:
         yield from batches
 
 
-def predict_dataset(checkpoint: Checkpoint, dataset: Dataset, batch_size: int = 1024, threads: int = 1) -> Predictions:
-    """Predictions for all rows of a constructed dataset."""
-    return predict(checkpoint.tagger, dataset.analysis, Loader(dataset, batch_size, threads=threads))
+def predict_dataset(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    batch_size: int = 1024,
+    threads: int = 1,
+    *,
+    allow_training_rows: bool = False,
+) -> Predictions:
+    """Predictions for all rows of a constructed dataset.
+
+    Rows that the checkpoint was trained on are an error, unless ``allow_training_rows``.
+    """
+    members, files = {"the model": checkpoint}, dataset.manifest.files
+    seen = SeenRows(members, content_of_inputs(dataset.manifest), None if allow_training_rows else Refusal(files))
+    rows = seen.watch(Loader(dataset, batch_size, threads=threads), list(members), dataset.analysis)
+    return predict(checkpoint.tagger, dataset.analysis, rows)
 
 
 def predict_files(
@@ -86,12 +100,20 @@ def predict_files(
     skip_bad_files: bool = False,
     done: Callable[[int], None] = lambda rows: None,
     counts: NotFinite | None = None,
+    *,
+    allow_training_rows: bool = False,
 ) -> tuple[Predictions, list[str]]:
     """Predictions for all selected rows of files, truth known or not, and the files that could not be read.
 
-    ``done`` is told how many rows were predicted, batch by batch; NaN and infinity are counted in ``counts``.
+    ``done`` is told how many rows were predicted, batch by batch; NaN and infinity are counted in ``counts``. Rows that the
+    checkpoint was trained on are an error, unless ``allow_training_rows``.
     """
-    found, skipped = predict_files_each([checkpoint.tagger], plan, files, batch_size, skip_bad_files, done, counts)
+    members, paths = {"the model": checkpoint}, expand(files)
+    seen = SeenRows(members, content_of_paths(paths, members), None if allow_training_rows else Refusal(paths))
+    watch = partial(seen.watch, names=list(members), analysis=plan.analysis)
+    found, skipped = predict_files_each(
+        [checkpoint.tagger], plan, files, batch_size, skip_bad_files, done, counts, watch
+    )
     return found[0], skipped
 
 

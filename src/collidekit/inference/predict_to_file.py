@@ -17,7 +17,7 @@ from collidekit.inference.ensemble import load_members, predict_files_with
 from collidekit.inference.file_rows import output_suffix
 from collidekit.inference.own_output import check_output
 from collidekit.inference.predicted import Predicted
-from collidekit.inference.seen import SeenRows, content_of_paths
+from collidekit.inference.seen import Refusal, SeenRows, content_of_paths
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.shipped import find_analysis
@@ -36,12 +36,14 @@ def predict_to_file(
     combination: Combination = "mean",
     keep_members: bool = False,
     use_temperature: bool = False,
+    allow_training_rows: bool = False,
 ) -> Predicted:
     """Predict all selected rows of files, with the analysis of the checkpoint or one that has the same inputs.
 
     With ``others`` the checkpoints are an ensemble, each with its own analysis; ``keep_members`` writes their probabilities
     too. A row that one of them held out as its fold is predicted only by those that did not learn from it. With
-    ``use_temperature`` the probabilities of each member are calibrated by its own temperature.
+    ``use_temperature`` the probabilities of each member are calibrated by its own temperature. Rows that the members which predict
+    them were trained on are an error, unless ``allow_training_rows``.
     """
     output_suffix(output)
     if os.path.isdir(output):
@@ -55,12 +57,14 @@ def predict_to_file(
     if threads:
         torch.set_num_threads(threads)
     begun, counts = time.monotonic(), NotFinite()
-    seen = SeenRows(loaded, content_of_paths(expand(list(files)), loaded))
+    paths = expand(list(files))
+    seen = SeenRows(loaded, content_of_paths(paths, loaded), None if allow_training_rows else Refusal(paths))
     with counting(f"Predicting with {len(loaded)} models" if others else "Predicting", "rows") as done:
         members, skipped = predict_files_with(loaded, files, plan, batch_size, skip_bad_files, done, counts, seen)
     if use_temperature:
         members = {name: calibrated(found, loaded[name].temperature, name) for name, found in members.items()}
     check_same_rows(members)
+    seen.refuse()
     used = seen.used()
     predictions = combine(members, combination, keep_members, used) if others else next(iter(members.values()))
     seconds = time.monotonic() - begun

@@ -1,4 +1,4 @@
-"""Rows that a model has learned from: they are counted, and folds leave them to the members that did not see them."""
+"""Rows that a model has learned from: they are counted and refused, and folds leave them to the members that did not see them."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -6,12 +6,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
+from attrs import frozen
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.arrays import RowFields
 from collidekit.dataset.learned import Content, Known, LearnedFrom, known
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
-from collidekit.readers import content_of, file_id
+from collidekit.readers import content_of, expand, file_id
 from collidekit.readers.base import is_url
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 LOUD = "TRAINING ROWS"
+ALLOW = "--allow-training-rows"
+"""The option (in Python ``allow_training_rows=True``) that makes a warning of the error."""
 AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
 
 
@@ -29,27 +33,88 @@ class Learner(Protocol):
     def learned_from(self) -> Sequence[LearnedFrom]: ...
 
 
-class SeenRows:
-    """How each of several models knows the rows that they predict; ``content_of_file`` says what is in file number i."""
+@frozen
+class Refusal:
+    """What an error of rows that were learned from says: the names of the files, of the models, and how rows were chosen."""
 
-    def __init__(self, members: Mapping[str, Learner], content_of_file: Callable[[int], Content]) -> None:
-        self.members = members
+    files: Sequence[str]
+    who: str = ""
+    """By default the names of the models."""
+    rule: str = ""
+    """By default that of the models, in words."""
+
+
+class SeenRows:
+    """How each of several models knows the rows that they predict; ``content_of_file`` says what is in file number i.
+
+    With a ``refusal``, rows that the models which are to predict them have learned from are an error.
+    """
+
+    def __init__(
+        self, members: Mapping[str, Learner], content_of_file: Callable[[int], Content], refusal: Refusal | None = None
+    ) -> None:
+        self.members, self.refusal = members, refusal
         self._content = content_of_file
         self._found: dict[str, list[Array]] = {name: [] for name in members}
+        self._files: list[Array] = []
 
     def watch(self, batches: Iterable[AnyRows], names: Sequence[str], analysis: Analysis) -> Iterator[AnyRows]:
-        """Yield the same batches, which the models of these names are going to predict with this analysis."""
+        """Yield the same batches, which the models of these names are going to predict with this analysis.
+
+        Raises CollidekitError after the first file with rows that are refused; with other names to come, ``refuse`` does so.
+        """
+        decides = self.refusal is not None and len(names) == len(self.members)
+        refused = -1
         for batch in batches:
-            self.states_of(batch, analysis, names)
-            yield batch
+            states = self.states_of(batch, analysis, names)
+            if decides and refused < 0 and (bad := learned_by_users(states) >= Known.MAYBE).any():
+                refused = int(np.asarray(batch.source[:, 0])[bad][0])
+            if refused < 0:
+                yield batch
+            elif int(batch.source[-1, 0]) > refused:
+                break  # the file is read to its end, to count
+        if decides:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Raise CollidekitError for the first file with rows that are refused: it says how many."""
+        if self.refusal is None or not self._files:
+            return
+        best = learned_by_users(self.states)
+        files, bad = np.concatenate(self._files), best >= Known.MAYBE
+        if not bad.any():
+            return
+        file = int(files[bad][0])
+        here = best[files == file]
+        training, maybe = (int((here == kind).sum()) for kind in (Known.TRAINING, Known.MAYBE))
+        who = self.refusal.who or self._names(self.states, Known.TRAINING if training else Known.MAYBE)
+        rule = self.refusal.rule or rule_of(
+            [entry for member in self.members.values() for entry in member.learned_from]
+        )
+        what = (
+            f"are rows that {who} was trained on ({rule})"
+            if training
+            else f"are of a file that {who} was trained on with another analysis, so which of them it learned from cannot be told"
+        )
+        raise CollidekitError(
+            f"{self.refusal.files[file]}: {training or maybe:,} of {len(here):,} rows {what}; predict other rows, or pass {ALLOW} to predict "
+            "these all the same"
+        )
 
     def states_of(self, rows: RowFields[Any, Any], analysis: Analysis, names: Sequence[str] | None = None) -> Array:
         """Return and remember how the models of these names, by default all, know each of the next rows (M, n)."""
         found = []
+        if names is None or names[0] == next(iter(self.members)):
+            self._files.append(np.asarray(rows.source[:, 0]))
         for name in self.members if names is None else names:
             found.append(known(self.members[name].learned_from, rows, analysis, self._content))
             self._found[name].append(found[-1])
         return np.stack(found)
+
+    @property
+    def newest(self) -> Array:
+        """How each model knows each row of the newest batch (M, n)."""
+        return np.stack([parts[-1] for parts in self._found.values()])
 
     @property
     def states(self) -> Array:
@@ -93,6 +158,11 @@ class SeenRows:
         if used is not None:
             states = np.where(used, states, Known.NOT)
         rows, notes = states.shape[1], []
+        if other := int((states.max(axis=0) == Known.OTHER_FOLD).sum()):
+            who = self._names(states, Known.OTHER_FOLD)
+            notes.append(
+                f"{other:,} of {rows:,} rows have event numbers for which another network of the folds of {who} is meant"
+            )
         if chose := int((states.max(axis=0) == Known.VALIDATION).sum()):
             who = self._names(states, Known.VALIDATION)
             notes.append(f"{chose:,} of {rows:,} rows are validation rows of {who}: they chose its best epoch")
@@ -117,6 +187,36 @@ def uses(states: Array) -> Array:
     """
     found: Array = (states <= Known.TEST) | ~(states == Known.TEST).any(axis=0)
     return found if len(states) > 1 else np.ones(states.shape, dtype=bool)
+
+
+def warning_of(
+    model: Learner, name: str, rows: RowFields[Any, Any], files: Sequence[str], analysis: Analysis, allow: bool
+) -> str:
+    """Return a loud warning of rows of files that one model has learned from, empty where there are none.
+
+    Raises CollidekitError in its place, unless ``allow``.
+    """
+    members, paths = {name: model}, expand(list(files))
+    seen = SeenRows(members, content_of_paths(paths, members), None if allow else Refusal(paths, name))
+    list(seen.watch([rows], [name], analysis))
+    return seen.warning()
+
+
+def learned_by_users(states: Array) -> Array:
+    """Return how the models that are to predict each row (N,) know it at worst, from how all know it (M, N)."""
+    found: Array = np.where(uses(states), states, Known.NOT).max(axis=0)
+    return found
+
+
+def rule_of(learned: Sequence[LearnedFrom], fold_rule: str = "") -> str:
+    """Return in words by which rule rows of their files were chosen for training; ``fold_rule`` says that of folds."""
+    if folds := [entry.split for entry in learned if isinstance(entry.split, Folds)]:
+        by_number = f"the fold of a row is event number % {folds[0].k}"
+        rule = fold_rule or (by_number if folds[0].by_number else "the fold of a row is a hash of its event number")
+        held = ", ".join(map(str, sorted({split.this for split in folds})))
+        return f"{rule.rstrip('.')}; it held out only fold {held}"
+    shares = ", ".join(f"{share:.0%}" for share in sorted({entry.split.share for entry in learned}))
+    return f"it took {shares} of the rows of this file, by a hash of the event number or inputs"
 
 
 def content_of_paths(paths: Sequence[str], members: Mapping[str, Learner]) -> Callable[[int], Content]:

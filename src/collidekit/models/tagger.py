@@ -11,7 +11,7 @@ from collidekit.dataset.batch import Batch, Input
 from collidekit.errors import CollidekitError
 from collidekit.models.filling import Filling
 from collidekit.models.heads import ClassesHead, Head, RegressionHead, regression_head
-from collidekit.models.heads.assignment import collections_used
+from collidekit.models.heads.assignment import collections_used, of_event
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Network
 from collidekit.models.scaling import Scaling
@@ -86,7 +86,9 @@ class Tagger(nn.Module):
             embedding = self.network.embed(scaled)
             raw, targets = self._split(embedding.outputs)
             for name, scores in self.target_heads.scores(embedding, scaled).items():
-                assigned |= self.target_heads.heads[name].decode(scores, scaled)  # type: ignore[operator]
+                head = self.target_heads.heads[name]
+                found = head.decode(scores, scaled)  # type: ignore[operator]
+                assigned |= {**found, **of_event(name, head.target, found)}  # type: ignore[arg-type]
         else:
             raw, targets = self._split(self.network(scaled))
         columns: dict[str, Tensor] = dict(self.head.decode(raw))

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from collidekit.analysis.schema import Collection
 from collidekit.analysis.targets import Assignment, MemberClasses, MemberTarget
 from collidekit.dataset.batch import Input, Ragged
-from collidekit.models.heads.assignment import AssignmentHead, Scores
+from collidekit.models.heads.assignment import AssignmentHead, Scores, of_event
 from collidekit.models.layers import mlp, whole_blocks
 from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Embedding, Network
@@ -74,7 +74,8 @@ class TargetHeads(nn.Module):
         for name, target in self.targets.items():
             head: Any = self.heads[name]
             if isinstance(target, Assignment):
-                found |= head.padded(embedding, inputs)
+                columns = head.padded(embedding, inputs)
+                found |= {**columns, **of_event(name, target, columns)}
                 continue
             entry, collection = inputs[target.collection], target.collection
             assert isinstance(entry, Padded)

@@ -45,8 +45,8 @@ class MomentaLoss:
             found = found + self.target.w_mass.weight * deviations(estimates, leptons)
         return found.to(torch.promote_types(raw.dtype, torch.float32))
 
-    def counts(self, raw: Any, truth: Tensor, known: Tensor) -> list[Tensor]:
-        return self.values.counts(raw, self._split(truth)[0], known)
+    def counts(self, raw: Any, truth: Tensor, weights: Tensor) -> list[Tensor]:
+        return self.values.counts(raw, self._split(truth)[0], weights)
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
         return self.values.scores(name, known, counts)

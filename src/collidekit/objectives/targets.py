@@ -44,11 +44,11 @@ class TargetLoss(Protocol):
     def losses(self, raw: Any, truth: Tensor) -> Tensor:
         """The loss of each thing (T,)."""
 
-    def counts(self, raw: Any, truth: Tensor, known: Tensor) -> list[Tensor]:
-        """Sums over things, of which ``scores`` makes numbers."""
+    def counts(self, raw: Any, truth: Tensor, weights: Tensor) -> list[Tensor]:
+        """Sums of the event weights (T,) of things, 0 where the truth is not known, of which ``scores`` makes numbers."""
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
-        """How well the target is met, by name."""
+        """How well the target is met, by name; ``known`` is the sum of the weights of all things whose truth is known."""
 
 
 class _OfMembers:
@@ -75,8 +75,8 @@ class ClassesLoss(_OfMembers):
     def losses(self, raw: Tensor, truth: Tensor) -> Tensor:
         return F.cross_entropy(_single(raw), truth.clamp(min=0), reduction="none")
 
-    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
-        return [((raw.argmax(dim=1) == truth) & known).sum()]
+    def counts(self, raw: Tensor, truth: Tensor, weights: Tensor) -> list[Tensor]:
+        return [((raw.argmax(dim=1) == truth) * weights).sum()]
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
         return {f"{name}_accuracy": _ratio(counts[0], known)}
@@ -99,9 +99,9 @@ class PairsLoss(_OfMembers):
         raw = _single(raw)
         return F.binary_cross_entropy_with_logits(raw, truth.to(raw), reduction="none")
 
-    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
-        found = (raw > 0) & known
-        return [(found & truth).sum(), (truth & known).sum(), found.sum()]
+    def counts(self, raw: Tensor, truth: Tensor, weights: Tensor) -> list[Tensor]:
+        found = raw > 0
+        return [((found & truth) * weights).sum(), (truth * weights).sum(), (found * weights).sum()]
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
         right, true, found = counts
@@ -129,14 +129,14 @@ class ValuesLoss:
         found: Tensor = kinds[self.target.loss](raw, scaled, reduction="none").mean(dim=1)
         return found
 
-    def counts(self, raw: Tensor, truth: Tensor, known: Tensor) -> list[Tensor]:
+    def counts(self, raw: Tensor, truth: Tensor, weights: Tensor) -> list[Tensor]:
         estimates = self.head.estimates(raw)
-        squares = torch.where(known[:, None], (estimates - truth) ** 2, 0.0)
-        return list(squares.sum(dim=0))
+        squares = torch.where(weights[:, None] != 0, (estimates - truth) ** 2, 0.0)
+        return list((squares * weights[:, None]).sum(dim=0))
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
         found = zip(self.target.values, counts, strict=True)
-        return {f"{value}_rms": _ratio(total, known) ** 0.5 for value, total in found}
+        return {f"{value}_rms": _root(_ratio(total, known)) for value, total in found}
 
 
 class AssignmentLoss:
@@ -208,8 +208,8 @@ class AssignmentLoss:
             right |= torch.stack(same).all(dim=0)
         return right & (truth >= 0).all(dim=1)
 
-    def counts(self, raw: Scores, truth: Tensor, known: Tensor) -> list[Tensor]:
-        return [(self.right(raw, truth) & known).sum(), (known & (truth != -1).all(dim=1)).sum()]
+    def counts(self, raw: Scores, truth: Tensor, weights: Tensor) -> list[Tensor]:
+        return [(self.right(raw, truth) * weights).sum(), ((truth != -1).all(dim=1) * weights).sum()]
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
         return {f"{name}_efficiency": _ratio(counts[0], counts[1])}
@@ -257,7 +257,10 @@ class TargetLosses:
 
 
 class TargetScores:
-    """How well targets are met, summed over batches: ``loss_<target>``, and what its kind says. NaN where there is no truth."""
+    """How well targets are met, summed over batches: ``loss_<target>``, and what its kind says. NaN where there is no truth.
+
+    Efficiencies and residuals count each row with its event weight, as a report does.
+    """
 
     def __init__(self, losses: TargetLosses) -> None:
         self.losses = losses
@@ -269,23 +272,30 @@ class TargetScores:
         losses = self.losses.means(raw, batch, weights, ONE)
         for name, values in raw.items():
             kind = self.losses.kinds[name]
-            truth, known, _ = kind.truth(batch)
-            sums = [known.sum() * losses[name].double(), known.sum(), *kind.counts(values, truth, known)]
-            counts = torch.stack([part.double() for part in sums])
-            self.sums[name] = self.sums.get(name, torch.zeros_like(counts)) + (counts if counted else 0)
+            truth, known, rows = kind.truth(batch)
+            of_things = torch.where(known, batch.weights.double()[rows], 0.0)
+            number, counts = known.sum(), kind.counts(values, truth, of_things)
+            sums = [number * losses[name].double(), number, of_things.sum(), *counts]
+            added = torch.stack([part.double() for part in sums])
+            self.sums[name] = self.sums.get(name, torch.zeros_like(added)) + (added if counted else 0)
 
     def scores(self, ranks: Ranks = ONE) -> dict[str, float]:
         """Return the scores of the rows of all ``ranks``, by name."""
         found = {}
         for name, sums in self.sums.items():
-            loss, known, *others = ranks.total(sums).tolist()
-            found[f"loss_{name}"] = _ratio(loss, known)
+            loss, number, known, *others = ranks.total(sums).tolist()
+            found[f"loss_{name}"] = _ratio(loss, number)
             found |= self.losses.kinds[name].scores(name, known, others)
         return found
 
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
+
+
+def _root(square: float) -> float:
+    """NaN where negative event weights outweigh the others."""
+    return square**0.5 if square >= 0 else float("nan")
 
 
 def _single(raw: Tensor) -> Tensor:

@@ -140,11 +140,12 @@ class Bundle:
             check_same_constituents(self.path, self.analysis, plan.analysis)
         plan = plan or self.plan()
         paths = expand(files)
-        guard = Guard(self.path, self.schema, self.members, content_of_paths(paths, self.members), allow_training_rows)
+        contents = content_of_paths(paths, self.members)
+        guard = Guard(self.path, self.schema, self.members, contents, paths, allow_training_rows)
         skipped: list[str] = []
         read = rows_of_files(plan, paths, skip_bad_files, skipped, counts or NotFinite())
         far = FarColumns(self.schema, paths)
-        watched = ahead(guard.watch(far.watch(read), plan.analysis, paths), 2)
+        watched = ahead(guard.watch(far.watch(read), plan.analysis), 2)
         assembly = Assembly(plan.analysis, len(self.members))
         for rows, used in watched:
             for part, chosen in _parts(rows, used, batch_size):

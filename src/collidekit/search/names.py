@@ -14,7 +14,7 @@ OPTIONS, ANALYSIS = "model_options", "analysis"
 ROWS = "trials would be compared on different validation rows"
 REFUSED = {
     "seed": "give --seeds",
-    **dict.fromkeys(("train_val_split", "folds", "fold", "n_train_files"), ROWS),
+    **dict.fromkeys(("train_val_split", "folds", "fold", "fold_rule", "n_train_files"), ROWS),
     "extend_training": "vary epochs instead",
     OPTIONS: f"name an option, such as {OPTIONS}.dropout",
 }

@@ -15,7 +15,7 @@ OPTIONS = "model_options"
 REFUSED = {
     "seed": "give --seeds",
     **dict.fromkeys(
-        ("train_val_split", "folds", "fold", "n_train_files"),
+        ("train_val_split", "folds", "fold", "fold_rule", "n_train_files"),
         "the points would be compared on different validation rows",
     ),
     "extend_training": "give epochs instead",

@@ -7,6 +7,7 @@ from typing import Any
 
 import law
 import luigi
+import numpy as np
 import torch
 
 from collidekit.analysis.same_inputs import check_same_inputs
@@ -15,7 +16,7 @@ from collidekit.dataset.batch import Batch
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.manifest import read_manifest
 from collidekit.dataset.overlap import is_loud, overlap_note
-from collidekit.dataset.parts import fold_of
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
 from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.combination import check_combination, combine
@@ -24,7 +25,7 @@ from collidekit.inference.file_rows import counted
 from collidekit.inference.folds import join_folds
 from collidekit.inference.predict import predict_each
 from collidekit.inference.predictions import Array, Predictions
-from collidekit.inference.seen import SeenRows, content_of_inputs
+from collidekit.inference.seen import Refusal, SeenRows, content_of_inputs
 from collidekit.models.scaling import Scaling
 from collidekit.objectives import may_relegate
 from collidekit.outputs.find import UNDER
@@ -57,6 +58,9 @@ class TestParameters(TestAttackParameters, TrainingParameters):
         description="judge this checkpoint, folder or model that ships, and train nothing; several are an ensemble",
     )
     combine = luigi.Parameter(default="mean", description="how an ensemble is combined: mean or median")
+    allow_training_rows = luigi.BoolParameter(
+        default=False, description="judge --checkpoint on rows that it was trained on, too, with a warning"
+    )
     calibrated = luigi.BoolParameter(
         default=False, description="probabilities at the temperature that is stored with each model"
     )
@@ -93,22 +97,32 @@ class TestParameters(TestAttackParameters, TrainingParameters):
             raise CollidekitError("--combine: acts only with an ensemble; give several --seeds or checkpoints")
         if self.combine != "mean" and self.joins_folds:
             raise CollidekitError("--combine: acts only with test files: without them one fold predicts each row")
+        if self.combine != "mean" and self.chosen_by_number:
+            raise CollidekitError("--combine: does nothing with --fold-rule remainder: one fold predicts each row")
         self._check_checkpoint()
         return seeds
 
     @cached_property
     def all_folds(self) -> tuple[int, ...]:
         """The folds that are trained one after another; none where there is one training."""
-        if self.checkpoint:
+        if self.checkpoint or not (config := self._fold_settings).folds or config.fold >= 0:
             return ()
-        names = ("model_name", "from_checkpoint", "folds", "fold")
-        config = training_config(self.plan, {name: getattr(self, name) for name in names})
-        return tuple(range(config.folds)) if config.fold < 0 else ()
+        return tuple(range(config.folds))
+
+    @cached_property
+    def _fold_settings(self) -> TrainingConfig:
+        names = ("model_name", "from_checkpoint", "folds", "fold", "fold_rule")
+        return training_config(self.plan, {name: getattr(self, name) for name in names})
 
     @property
     def joins_folds(self) -> bool:
         """Whether each row of the training dataset is predicted by the fold that did not see it."""
         return bool(self.all_folds) and not self.test_files
+
+    @property
+    def chosen_by_number(self) -> bool:
+        """Whether the event number of each row of the test files says which fold predicts it."""
+        return bool(self.all_folds and self.test_files) and self._fold_settings.fold_rule == "remainder"
 
     @cached_property
     def members(self) -> dict[str, dict[str, Any]]:
@@ -120,6 +134,10 @@ class TestParameters(TestAttackParameters, TrainingParameters):
 
     def _check_checkpoint(self) -> None:
         """Where a checkpoint is judged nothing is trained: no setting of a training is for it."""
+        if self.allow_training_rows and not self.checkpoint:
+            raise CollidekitError(
+                "--allow-training-rows: is for --checkpoint; a run that trains warns of test rows that it learned from"
+            )
         given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, ())]
         given = [name for name in given if name != "extend_training" or self.extend_training]
         given += [name for name in ("track", "track_files", "track_online", "devices") if getattr(self, name)]
@@ -212,6 +230,7 @@ class InferenceTask(TestParameters):
             "test": needed["test"].hash if "test" in needed else self._held_out(),
             "discriminators": {name: entry.model_dump() for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
+            **({"allow_training_rows": True} if self.allow_training_rows else {}),
             **self._attack_identity(),
         }
 
@@ -238,21 +257,32 @@ class InferenceTask(TestParameters):
         members = self._read_members() if self.members else self._predict_members()
         predictions = next(iter(members.values()))
         if self.joins_folds:
-            predictions = join_folds(list(members.values()), self._fold_of_rows())
+            predictions = join_folds(list(members.values()), self._fold_of_rows(self.dataset_task().dataset()))
         elif self.is_ensemble:
-            used = self._seen.used() if self._seen else None
+            used = self._used_members()
             predictions = combine(members, check_combination(str(self.combine)), keep_members=used is None, used=used)
         predictions.write(self.folder / "predictions.parquet")
         predictions.write(self.folder / "output.root")
         how = f" with the {self.combine} of {', '.join(members)}" if self.is_ensemble else ""
         if self.joins_folds:
             how = f", each with the one of {len(members)} networks that did not see it"
+        elif self.chosen_by_number:
+            how = f", each with the one of {len(members)} networks that is for its event number"
         self.say(f"[bold]Predicted[/bold] {len(predictions):,} rows{how}")
         self.write_provenance()
 
-    def _fold_of_rows(self) -> Array:
-        """The fold of each row of the training dataset."""
-        return fold_of(self.dataset_task().dataset().column("key"), len(self.all_folds))
+    def _fold_of_rows(self, dataset: Dataset) -> Array:
+        """The fold (N,) of each row of a dataset."""
+        split = Folds(len(self.all_folds), 0, self._fold_settings.fold_rule)
+        return split.folds_of(dataset.column("key"), dataset.event_number)
+
+    def _used_members(self) -> Array | None:
+        """Which members (M, N) predict each row; None where all of them do."""
+        if not self.chosen_by_number:
+            return self._seen.used() if self._seen else None
+        first = next(iter(self.requires().values()))
+        used: Array = np.arange(len(self.members))[:, None] == self._fold_of_rows(first.requires()["test"].dataset())
+        return used
 
     def _read_members(self) -> dict[str, Predictions]:
         return {name: task.predictions() for name, task in self.requires().items()}
@@ -274,7 +304,9 @@ class InferenceTask(TestParameters):
             self._say_held_out(next(iter(members.values())).config)
         attack = self._attack(members)
         with counting("Predicting", "rows", len(dataset) if "test" in needed else None) as done:
-            seen = self._seen = SeenRows(members, content_of_inputs(dataset.manifest))
+            refuses = bool(self.checkpoint) and not self.allow_training_rows
+            refusal = Refusal(dataset.manifest.files) if refuses else None
+            seen = self._seen = SeenRows(members, content_of_inputs(dataset.manifest), refusal)
             watched = seen.watch(rows, list(members), self.analysis)
             batches = counted(map(attack, watched) if attack else watched, done)
             found = predict_each([member.tagger for member in members.values()], self.analysis, batches)
@@ -312,7 +344,7 @@ class InferenceTask(TestParameters):
     @cached_property
     def _shared_rows(self) -> str:
         """A warning of test rows that are in the training dataset, too."""
-        if self.checkpoint or not self.test_files:
+        if self.checkpoint or not self.test_files or self.chosen_by_number:
             return ""  # what a checkpoint says of its training is known after the prediction
         first = next(iter(self.requires().values())) if self.members else self
         return overlap_note(read_manifest(self.dataset_task().folder), read_manifest(first.requires()["test"].folder))

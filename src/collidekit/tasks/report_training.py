@@ -27,7 +27,8 @@ def subtitle(inference: InferenceTask) -> str:
         name = inference.training_config().model_name
         parts = [name, f"dataset {inference.dataset_version}", f"training {inference.training_version}"]
     if folds := len(inference.all_folds):
-        parts.append(f"{folds} folds" if inference.joins_folds else f"{inference.combine} of {folds} folds")
+        one_each = inference.joins_folds or inference.chosen_by_number
+        parts.append(f"{folds} folds" if one_each else f"{inference.combine} of {folds} folds")
     elif inference.all_seeds:
         parts.append(f"{inference.combine} of seeds {', '.join(map(str, inference.all_seeds))}")
     elif inference.is_ensemble:
@@ -55,11 +56,18 @@ def _of_folds(inference: InferenceTask) -> str:
     if not (k := config.folds):
         return ""
     learned = f"learned from {k - 2} of {k} parts of these rows, and another part chose its epoch"
+    if k == 2:
+        share = config.train_val_split
+        learned = f"learned from {share:.0%} of the other half of these rows, and the rest of that half chose its epoch"
+    if config.fold_rule == "remainder":
+        learned += f" (the part of a row is the remainder of its event number, {inference.analysis.event[-1]} % {k})"
     if config.fold >= 0:
         judged = "The test files were predicted" if inference.test_files else "The part that was held out was predicted"
         return f" {judged} by {config.fold_name}, which {learned}."
     if inference.joins_folds:
         return f" Each row was predicted by the one of {k} networks that did not see it. A network {learned}."
+    if inference.chosen_by_number:
+        return f" Each row of the test files was predicted by the one of {k} networks that its event number names. A network {learned}."
     return f" The test files were predicted by the {inference.combine} of {k} networks, of which each {learned}."
 
 

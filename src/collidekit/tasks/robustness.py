@@ -14,20 +14,20 @@ from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.loader import Dataset, Loader
+from collidekit.dataset.overlap import overlap_note
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.robustness.measure import AttackedTagger, AttackPlan, Point, over_seeds
 from collidekit.evaluation.robustness.study import Study, robustness_table, run_study, with_seeds
 from collidekit.inference.sample_rows import sample_rows, spread_rows
-from collidekit.inference.seen import SeenRows, content_of_paths
+from collidekit.inference.seen import warning_of
 from collidekit.plain_text import literal
 from collidekit.plugins import is_known, unknown
 from collidekit.progress import counting
-from collidekit.readers import expand
 from collidekit.sealed import as_written, read_as, read_sealed
 from collidekit.shipped import load_plan
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
-from collidekit.tasks.inference import TestParameters, require_discriminators
+from collidekit.tasks.inference import TestParameters, overlap_text, require_discriminators
 from collidekit.tasks.titles import kind_of, kinds_of, short, trained
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
@@ -86,7 +86,14 @@ class RobustnessTask(TestParameters):
 
     def requires(self) -> dict[str, AnalysisTask]:
         self.attack_plan()
-        for option in ("test_attack", "test_attack_magnitude", "test_attack_from", "checkpoint", "calibrated"):
+        for option in (
+            "test_attack",
+            "test_attack_magnitude",
+            "test_attack_from",
+            "checkpoint",
+            "calibrated",
+            "allow_training_rows",
+        ):
             if getattr(self, option):
                 raise CollidekitError(
                     f"--{option.replace('_', '-')}: has no meaning here; name --attacks and --magnitudes, and judge models that "
@@ -131,6 +138,9 @@ class RobustnessTask(TestParameters):
         ]
         trained_on = self.trainings()[0].requires()["dataset"].dataset().manifest.summary["statistics"]
         batches = list(spread_rows(Loader(test, 8192), self.robustness_rows).parts(BATCH))
+        warning = overlap_note(self.trainings()[0].requires()["dataset"].dataset().manifest, test.manifest)
+        if warning:
+            self.say(overlap_text(warning))
         study = Study(
             self.analysis,
             tested,
@@ -139,6 +149,7 @@ class RobustnessTask(TestParameters):
             self.shown_magnitude,
             trained_on,
             f"{trained(self)} {self.hash}",
+            warning,
         )
         show(run_study(study, self.folder), study.title, list(self.analysis.discriminators))
         self.say(f"[bold green]Robustness[/bold green]: {literal(self.folder / 'robustness.html')}")
@@ -159,11 +170,18 @@ def show(points: Sequence[Point], title: str, discriminators: Sequence[str]) -> 
 
 
 def study_of_models(
-    names: Sequence[str], files: Sequence[str], plan: AttackPlan, shown: float, limit: int, layout: str | None = None
+    names: Sequence[str],
+    files: Sequence[str],
+    plan: AttackPlan,
+    shown: float,
+    limit: int,
+    layout: str | None = None,
+    allow_training_rows: bool = False,
 ) -> Study:
     """A study of checkpoints, folders of trainings or models that ship, on rows of files.
 
-    ``layout`` is another analysis with the same inputs and classes, for files that are laid out differently.
+    ``layout`` is another analysis with the same inputs and classes, for files that are laid out differently. Rows that one of them
+    was trained on are an error, unless ``allow_training_rows``.
     """
     loaded: list[tuple[Path, Checkpoint]] = []
     for name in names:
@@ -179,10 +197,12 @@ def study_of_models(
         raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
     with counting("Reading", "entries") as done:
         rows = sample_rows(used, files, limit, done)
-    members = dict(zip(names, (one for _, one in loaded), strict=True))
-    seen = SeenRows(members, content_of_paths(expand(files), members))
-    list(seen.watch([rows], list(members), analysis))
-    if warning := seen.warning():
+    warnings = {
+        name: warning_of(one, name, rows, files, analysis, allow_training_rows)
+        for name, (_, one) in zip(names, loaded, strict=True)
+    }
+    warning = "; ".join(f"{short(name)}: {said}" if len(names) > 1 else said for name, said in warnings.items() if said)
+    if warning:
         Console(soft_wrap=True, highlight=False).print(f"[bold red]{literal(warning)}[/bold red]")
     rows = rows.take(torch.nonzero(rows.labels >= 0).flatten())
     if not len(rows):
@@ -193,4 +213,4 @@ def study_of_models(
         [AttackedTagger(kind, one.config.seed, one.tagger) for kind, (_, one) in zip(kinds, loaded, strict=True)]
     )
     of = " and ".join(map(short, names)) if len(names) <= 2 else f"{len(names)} models"
-    return Study(analysis, tested, list(rows.parts(BATCH)), plan, shown, of=of)
+    return Study(analysis, tested, list(rows.parts(BATCH)), plan, shown, of=of, warning=warning)

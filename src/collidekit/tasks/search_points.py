@@ -106,5 +106,10 @@ def _validation_rows(training: TrainingTask) -> str:
     dataset = training.requires()["dataset"].dataset(training.training_config().n_train_files)
     config = training.training_config()
     keys = zlib.crc32(dataset.column("key").tobytes())
-    part = f"fold {config.fold} of {config.folds}" if config.folds else f"train_val_split {config.train_val_split:g}"
+    share = f"train_val_split {config.train_val_split:g}"
+    part = f"fold {config.fold} of {config.folds}" if config.folds else share
+    if config.fold_rule != "hash":
+        part += f" by {config.fold_rule}"
+    if config.folds == 2:
+        part += f", {share}"
     return f"{len(dataset):,} rows with checksum {keys:08x}, {part}"

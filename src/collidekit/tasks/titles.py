@@ -53,7 +53,11 @@ def _judged(inference: "InferenceTask") -> str:
         names = [short(str(name)) for name in inference.checkpoint]
         return names[0] if len(names) == 1 else f"{inference.combine} of {' and '.join(names)}"
     if folds := len(inference.all_folds):
-        how = f"{folds} folds" if inference.joins_folds else f"{inference.combine} of {folds} folds"
+        how = (
+            f"{folds} folds"
+            if inference.joins_folds or inference.chosen_by_number
+            else f"{inference.combine} of {folds} folds"
+        )
         return f"{trained(inference)}, {how} {inference.hash}"
     if inference.all_seeds:
         return f"{trained(inference)}, {inference.combine} of {len(inference.all_seeds)} seeds {inference.hash}"

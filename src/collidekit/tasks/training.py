@@ -89,6 +89,10 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
             given[name] = _options(name, given[name])
         config = training_config(self.plan, given)
         self.check_effect(config, {**given, "extend_training": None})
+        if config.folds and config.fold_rule == "remainder" and not self.analysis.event:
+            raise CollidekitError(
+                f"--fold-rule remainder: {self.config} names no event number; give its branch under 'event', as the last one"
+            )
         return config
 
     def check_effect(self, config: TrainingConfig, given: Mapping[str, Any]) -> None:

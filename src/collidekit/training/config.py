@@ -51,5 +51,6 @@ class TrainingConfig(
     def identity(self) -> dict[str, Any]:
         """All settings that have an effect, for JSON: those of attacks only where there is one."""
         unused = {*(ADVERSARIAL if self.attack == "nominal" else ()), *(() if self.min_steps else ("min_steps",))}
-        unused |= {"train_val_split"} if self.folds else {"folds", "fold"}
+        unused |= {"train_val_split"} if self.folds > 2 else set()
+        unused |= set() if self.folds else {"folds", "fold", "fold_rule"}
         return {name: value for name, value in super().identity.items() if name not in unused}

@@ -75,7 +75,8 @@ def without_effect(config: TrainingConfig, analysis: Analysis) -> dict[str, str]
     found |= _of("lr_decay_factor", config.lr_scheduler != "constant", "is for schedules other than constant")
     found |= _of("torch_compile_mode", config.use_torch_compile, "is for --use-torch-compile")
     found |= _of("training_precision", not config.mixed_precision, "cannot stand beside --mixed-precision")
-    found |= _of("train_val_split", not config.folds, "says nothing beside --folds")
+    found |= _of("train_val_split", config.folds <= 2, "says nothing beside --folds of 3 or more")
+    found |= _of("fold_rule", bool(config.folds), "is for --folds")
     found |= _of("loss_weighting", analysis.kinematics is not None, "needs 'kinematics' in the analysis file")
     return found
 

@@ -110,8 +110,8 @@ def _check_parts(dataset: Dataset, split: RowSplit, training: int) -> int:
     """Return the number of validation rows; an error where a part of the split has no row."""
     rows = {"training": training, "validation": len(dataset) - training}
     if "test" in split.parts:
-        keys = dataset.column("key")
-        rows |= {"validation": int(split.rows(keys, "validation").sum()), "test": int(split.rows(keys, "test").sum())}
+        keys, event = dataset.column("key"), dataset.event_number
+        rows |= {part: int(split.rows(keys, part, event).sum()) for part in ("validation", "test")}
     if empty := next((part for part in split.parts if not rows[part]), ""):
         raise CollidekitError(
             f"{dataset.manifest.folder}: with {split.setting.replace('_', '-')} none of the {len(dataset)} rows is in the "

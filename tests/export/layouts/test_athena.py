@@ -14,6 +14,7 @@ import torch
 from attrs import evolve
 
 from collidekit.analysis.load import parse_analysis
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
 from collidekit.export.graph import TaggerGraph
 from collidekit.export.layouts.athena import Athena
@@ -234,7 +235,7 @@ def test_targets_of_tracks_have_other_names_on_request(tracked):
 
 def test_files_of_folds_say_that_their_rule_is_not_athenas(jets):
     layout = Athena(jets.graph, "GN2mine", SEQUENCES)
-    layout.check_folds(5)
+    layout.check_folds(Folds(5, 0))
     schema = toys.toy_schema(jets.analysis, layout)
     assert "fold_rule" not in layout.metadata(schema)
     folded = schema.model_copy(update={"folds": 5, "fold_rule": "a hash of the event number"})

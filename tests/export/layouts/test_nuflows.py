@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 
 from collidekit.analysis.load import parse_analysis
+from collidekit.dataset.learned import LearnedFrom
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
+from collidekit.export.describe import describe
 from collidekit.export.graph import TaggerGraph
 from collidekit.export.layouts.nuflows import NuFlows
+from collidekit.export.members import prepare_members
+from collidekit.export.model import model_of
+from collidekit.export.options import Options
+from collidekit.training.checkpoint import Checkpoint
+from collidekit.training.config import TrainingConfig
 
 ANALYSIS = """
 source: {tree: tree}
@@ -113,6 +121,25 @@ def test_the_reader_gets_the_numbers_of_the_tagger_also_without_jets(toy, tmp_pa
     momenta = np.stack([one for one, _ in found])
     toys.assert_same({"nu": momenta}, {"nu": np.stack([wanted[name] for name in VALUES], axis=1)}, ["nu"])
     assert all(np.isnan(density).all() for _, density in found)
+
+
+def test_two_folds_by_the_remainder_are_the_pair_of_files(toy):
+    """Each file may be used on the events that its network held out; the reader takes file (event number % 2)."""
+    analysis = toy.analysis.model_copy(update={"event": ["event"]})
+    members = {}
+    for fold in (0, 1):
+        learned = LearnedFrom("x", Folds(2, fold, "remainder"), {("content",): "a.root"}, {})
+        config = TrainingConfig(model_name="transformer_small", folds=2, fold=fold, fold_rule="remainder")
+        members[f"fold {fold}"] = Checkpoint(toy.tagger, analysis, config, 1, {}, learned_from=(learned,))
+    made = prepare_members(members, "nuflows", Options(layout="nuflows"))
+    schema = describe("nuflows", made[0], Options(layout="nuflows"), [])
+    assert [member.layout.file_name(member.fold) for member in made] == list(NuFlows.graph_names)
+    assert schema.fold_rule.startswith("The fold of a row is event % 2, the remainder of its event number")
+    for member, (own, other) in zip(made, (("even", "odd"), ("odd", "even")), strict=True):
+        found = {entry.key: entry.value for entry in model_of(member, schema).metadata_props}
+        assert found["apply_to"].startswith(f"events with an {own} event number")
+        assert found["trained_on"].startswith(f"events with an {other} event number")
+        assert found["file_order"] == "even.onnx,odd.onnx: file number event number % 2"
 
 
 def test_given_and_found_translate_generic_arrays(toy, tmp_path):

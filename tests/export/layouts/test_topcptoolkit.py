@@ -7,6 +7,7 @@ import layout_rows as toys
 import numpy as np
 import pytest
 
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
 from collidekit.export.layouts.topcptoolkit import TopCPToolKit
 
@@ -90,8 +91,24 @@ def test_even_and_odd_events_take_the_file_that_may_be_used_on_them(events):
 
 
 def test_folds_are_refused_since_the_reader_numbers_files_by_the_event_number(events):
-    with pytest.raises(CollidekitError, match=r"the 5 folds of this training go by a hash .* option apply_to"):
-        TopCPToolKit(events.graph, "reco").check_folds(5)
+    layout = TopCPToolKit(events.graph, "reco")
+    for split, how in (
+        (Folds(5, 0), "the 5 folds .* a hash"),
+        (Folds(4, 0, "remainder"), "the 4 folds .* the remainder"),
+    ):
+        with pytest.raises(CollidekitError, match=f"{how} .*train with --folds 2 --fold-rule remainder"):
+            layout.check_folds(split)
+
+
+def test_two_folds_by_the_remainder_are_the_pair_of_files(events):
+    layout = TopCPToolKit(events.graph, "reco")
+    layout.check_folds(Folds(2, 0, "remainder"))
+    assert [layout.file_name(fold) for fold in (0, 1)] == ["even.onnx", "odd.onnx"]
+    assert "apply_to" not in layout.metadata(toys.toy_schema(events.analysis, layout)), (
+        "the bundle says it of each graph"
+    )
+    with pytest.raises(CollidekitError, match="option apply_to: the folds say which events"):
+        TopCPToolKit(events.graph, "reco", {"apply_to": "odd"}).check_folds(Folds(2, 0, "remainder"))
 
 
 def test_outputs_have_athenas_names_on_request(events, tmp_path):

@@ -8,6 +8,7 @@ import layout_rows as toys
 import numpy as np
 import pytest
 
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
 from collidekit.export.layouts.triton import Triton
 
@@ -120,7 +121,7 @@ def test_a_name_that_is_no_folder_is_refused(jets, name):
 
 def test_each_fold_is_a_model(jets):
     layout = Triton(jets.graph, "tagger")
-    layout.check_folds(2)
+    layout.check_folds(Folds(2, 0))
     files = layout.files(SimpleNamespace(folds=2))
     assert list(files) == ["tagger_fold0/config.pbtxt", "tagger_fold1/config.pbtxt"]
     assert parse(files["tagger_fold1/config.pbtxt"])["name"] == "tagger_fold1"

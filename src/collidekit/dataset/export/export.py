@@ -12,13 +12,14 @@ import numpy as np
 
 from collidekit import __version__
 from collidekit.analysis.scope import Plan
+from collidekit.dataset.exact import join_exact
 from collidekit.dataset.export.columns import PARTS, Column, find_columns
-from collidekit.dataset.export.read import KEY, SOURCE, Counts, spool_rows
+from collidekit.dataset.export.read import KEY, NUMBER, SOURCE, Counts, spool_rows
 from collidekit.dataset.export.spool import Spool
 from collidekit.dataset.export.table import Table
 from collidekit.dataset.export.units import Conversion, find_conversions
 from collidekit.dataset.export.writers import PADDED, WRITERS
-from collidekit.dataset.parts import RowSplit, fold_of
+from collidekit.dataset.parts import Folds, RowSplit
 from collidekit.dataset.split import break_up_keys, by_inputs, constant_event, large_groups
 from collidekit.errors import CollidekitError
 from collidekit.files import remove_abandoned, replacing
@@ -53,7 +54,7 @@ def export_events(
     units: str | None = None,
     max_rows: int | None = None,
     split: RowSplit | None = None,
-    folds: int = 0,
+    folds: Folds | None = None,
 ) -> Exported:
     """Write the selected rows of files as flat columns; the suffix of ``output`` decides the format.
 
@@ -96,7 +97,7 @@ class _SplitTable(Table):
     parts_of_rows: Array
 
     def divide(
-        self, plan: Plan, counts: Counts, paths: list[str], split: RowSplit | None, folds: int
+        self, plan: Plan, counts: Counts, paths: list[str], split: RowSplit | None, folds: Folds | None
     ) -> dict[str, int]:
         """Fill the column ``split`` or ``fold`` by the rule of the analysis, and count the rows of each value."""
         keys = np.concatenate([self.spool.read(KEY, piece) for piece in range(len(self.spool.sizes))])
@@ -106,17 +107,23 @@ class _SplitTable(Table):
             large = large_groups(counts.repeated, counts.selected)
             pieces = [self.spool.read(SOURCE, piece).reshape(-1, 2) for piece in range(len(self.spool.sizes))]
             keys = break_up_keys(keys, np.concatenate(pieces), large, paths)
-        if split is None:
-            self.parts_of_rows = fold_of(keys, folds).astype(np.int32)
-            names = [f"fold {i}" for i in range(folds)]
+        event = {name: self._event_number(name) for name in plan.analysis.event[-1:]}
+        if folds is not None:
+            self.parts_of_rows = folds.folds_of(keys, event).astype(np.int32)
+            names = [f"fold {i}" for i in range(folds.k)]
         else:
+            assert split is not None
             self.parts_of_rows = np.zeros(len(keys), dtype=np.int32)
             for number, part in enumerate(PARTS):
                 if part in split.parts:
-                    self.parts_of_rows[split.rows(keys, part)] = number
+                    self.parts_of_rows[split.rows(keys, part, event)] = number
             names = list(PARTS)
         found = np.bincount(self.parts_of_rows, minlength=len(names)).tolist()
         return dict(zip(names, found, strict=True))
+
+    def _event_number(self, name: str) -> Array:
+        """The event number (N,) of all rows."""
+        return join_exact([self.spool.read(NUMBER, piece) for piece in range(len(self.spool.sizes))], name)
 
     def _joined(self, column: Column, pieces: Sequence[int]) -> Array:
         if column.key != ("split",):

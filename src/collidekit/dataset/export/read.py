@@ -25,7 +25,7 @@ from collidekit.readers import BadFileError, open_file
 from collidekit.readers.base import OneTree
 
 Array = np.ndarray[Any, Any]
-KEY, SOURCE = "key of the split", "file of the split"
+KEY, SOURCE, NUMBER = "key of the split", "file of the split", "event number of the split"
 """Columns of the temporary file that the column of the split is made from."""
 
 
@@ -124,6 +124,8 @@ def _spool(
         if column.key[0] == "truth" and isinstance(plan.analysis.row_targets[column.key[1]], Assignment):
             _add(counts.unknown, {column.name: int(np.count_nonzero(found[column.name] == UNKNOWN))})
     found[KEY], found[SOURCE] = batch.keys.numpy()[keep], batch.source.numpy()[keep].reshape(-1)
+    for name in plan.analysis.event[-1:]:
+        found[NUMBER] = batch.event[name].numpy()[keep]
     kept = batch if keep.all() else batch.take(torch.from_numpy(np.flatnonzero(keep)))
     counts.cut_off += cut_off(kept, plan.analysis)
     labels = kept.labels.numpy()

@@ -121,7 +121,7 @@ def thinned(batches: Iterator[Batch], total: int, rows: int = ROWS) -> Iterator[
 
 
 def _training_rows(batch: Batch, split: RowSplit) -> Batch:
-    keep = (batch.labels.numpy() >= 0) & split.rows(batch.keys.numpy(), "training")
+    keep = (batch.labels.numpy() >= 0) & split.rows(batch.keys.numpy(), "training", batch.event)
     return batch.take(torch.from_numpy(np.flatnonzero(keep)))
 
 

@@ -9,7 +9,7 @@ from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
-from collidekit.dataset.trace import trace
+from collidekit.dataset.trace import Trace, trace
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance.features import SampleImportance, sample_importance
 from collidekit.evaluation.importance.gradients import STEPS, Baseline
@@ -20,6 +20,7 @@ from collidekit.evaluation.plots.explained_row import plot_row
 from collidekit.evaluation.plots.importance import plot_importance
 from collidekit.files import gathering, write_json
 from collidekit.inference.sample_rows import sample_rows
+from collidekit.inference.seen import warning_of
 from collidekit.models.tagger import Tagger
 from collidekit.progress import counting
 from collidekit.readers import expand
@@ -53,6 +54,8 @@ class Explained:
     rows: list[ExplainedRow] = field(default_factory=list)
     pictures: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warning: str = ""
+    """Rows that the model has learned from; empty where there are none."""
 
 
 def explain_files(
@@ -63,8 +66,12 @@ def explain_files(
     row: int | None = None,
     member: int = 0,
     analysis: str | None = None,
+    allow_training_rows: bool = False,
 ) -> Explained:
-    """Explain a sample of the files, or one row of the only file."""
+    """Explain a sample of the files, or one row of the only file.
+
+    Rows that the model was trained on are an error, unless ``allow_training_rows``.
+    """
     check_settings(settings)
     path = find_checkpoint(checkpoint)
     loaded = load_checkpoint(path)
@@ -78,18 +85,31 @@ def explain_files(
     wanted_of(plan.analysis, settings.scores)  # before any work
     with gathering(folder) as staging:
         if row is not None:
-            made = _explain_row(loaded.tagger, plan, files, staging, settings, row, member)
+            found = _trace_row(plan, files, row, member)
+            warning = warning_of(loaded, str(checkpoint), found.batch, files, plan.analysis, allow_training_rows)
+            made = _explain_row(loaded.tagger, plan, found, staging, settings, row, member)
         else:
             with counting("Reading", "entries") as done:
                 batch = sample_rows(plan, files, settings.rows, done)
-            made = explain_sample(loaded.tagger, plan.analysis, batch, staging, settings)
-    return replace(made, folder=folder, pictures=[folder / picture.name for picture in made.pictures])
+            warning = warning_of(loaded, str(checkpoint), batch, files, plan.analysis, allow_training_rows)
+            made = explain_sample(loaded.tagger, plan.analysis, batch, staging, settings, warning=warning)
+    pictures = [folder / picture.name for picture in made.pictures]
+    return replace(made, folder=folder, pictures=pictures, warning=warning)
 
 
 def explain_sample(
-    tagger: Tagger, analysis: Analysis, batch: Batch, folder: Path, settings: Settings, title: str = ""
+    tagger: Tagger,
+    analysis: Analysis,
+    batch: Batch,
+    folder: Path,
+    settings: Settings,
+    title: str = "",
+    warning: str = "",
 ) -> Explained:
-    """Write ``importance.json`` and ``importance_<score>`` as PNG and PDF; ``title`` stands above the plots."""
+    """Write ``importance.json``, with a ``warning`` if there is one, and ``importance_<score>`` as PNG and PDF.
+
+    ``title`` stands above the plots.
+    """
     scores, names = wanted_of(analysis, settings.scores)
     batches = list(batch.parts(settings.batch_size))
     found: list[SampleImportance] = []
@@ -117,6 +137,7 @@ def explain_sample(
             )
     content = {
         "format": "collidekit importance 1",
+        **({"warning": warning} if warning else {}),
         "results": [result.as_dict() for result in found],
         "targets": [result.as_dict() for result in targets],
     }
@@ -139,15 +160,18 @@ def wanted_of(analysis: Analysis, names: Sequence[str]) -> tuple[list[Score], li
     return scores, targets if names else find_targets(analysis)
 
 
-def _explain_row(
-    tagger: Tagger, plan: Plan, files: Sequence[str], folder: Path, settings: Settings, row: int, member: int
-) -> Explained:
-    """``row_<number>_<score>.json`` and pictures."""
+def _trace_row(plan: Plan, files: Sequence[str], row: int, member: int) -> Trace:
     paths = expand(list(files))
     if len(paths) != 1:
         raise CollidekitError(f"--row: is a row of one file, and {len(paths)} were given")
-    found = trace(plan, paths[0], row, member)
-    notes = [] if found.selected else [f"{paths[0]}: row {row} does not pass the selection"]
+    return trace(plan, paths[0], row, member)
+
+
+def _explain_row(
+    tagger: Tagger, plan: Plan, found: Trace, folder: Path, settings: Settings, row: int, member: int
+) -> Explained:
+    """``row_<number>_<score>.json`` and pictures."""
+    notes = [] if found.selected else [f"{found.path}: row {row} does not pass the selection"]
     explained, pictures = [], []
     steps = max(settings.steps, 2 * STEPS)
     for score in find_scores(plan.analysis, settings.scores):
@@ -157,7 +181,7 @@ def _explain_row(
         most = max(result.probabilities, key=lambda key: result.probabilities[key])
         note = f"row {row}: p({most}) = {result.probabilities[most]:.3f}{truth}"
         pictures += plot_row(folder, name, result, note)
-        write_json(folder / f"{name}.json", {"file": paths[0], "row": row, "member": member, **result.as_dict()})
+        write_json(folder / f"{name}.json", {"file": found.path, "row": row, "member": member, **result.as_dict()})
         explained.append(result)
     return Explained(folder, rows=explained, pictures=pictures, notes=notes)
 

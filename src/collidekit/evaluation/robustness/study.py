@@ -54,6 +54,8 @@ class Study:
     summary: Percentiles | None = None
     of: str = ""
     """What is compared, for titles."""
+    warning: str = ""
+    """Rows that a tagger has learned from; empty where there are none."""
 
     @property
     def title(self) -> str:
@@ -74,6 +76,7 @@ def run_study(study: Study, folder: Path) -> list[Point]:
     pictures = _draw(study, lines, folder)
     content = {
         "format": "collidekit robustness 1", "analysis": study.analysis.name, "rows": study.rows,
+        **({"warning": study.warning} if study.warning else {}),
         "attacks": {name: settings.identity for name, settings in study.plan.attacks.items()},
         "points": [point.as_dict() for point in points],
     }  # fmt: skip
@@ -235,6 +238,7 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
         ReportContent(
             title=f"{study.title}: robustness",
             subtitle=f"{kinds}; {study.rows:,} rows",
+            warnings=(study.warning,) if study.warning else (),
             sections=(curves, *sections, *more),
         ),
     )

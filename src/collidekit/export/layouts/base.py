@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection
+from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.export.graph import TaggerGraph
 from collidekit.export.onnx_file import to_onnx
@@ -141,7 +142,7 @@ class Layout(nn.Module):
         """The path of the graph in its folder, of one fold where there are folds."""
         return "model.onnx" if fold is None else f"model_fold{fold}.onnx"
 
-    def check_folds(self, folds: int) -> None:
+    def check_folds(self, split: Folds) -> None:
         """Raise CollidekitError where the consumer would choose among the files of folds by another rule than collidekit's."""
 
     def finish(self, model: Any) -> None:

@@ -6,13 +6,12 @@ import numpy as np
 
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.schema import Analysis
+from collidekit.dataset.parts import Folds
 from collidekit.export.layouts.base import Layout, refuse
 from collidekit.runtime.schema import Schema
 
-WORDS = {
-    "even": "events with an even event number (event number % 2 == 0)",
-    "odd": "events with an odd event number (event number % 2 == 1)",
-}
+PARITIES = ("even", "odd")
+"""Of the events of fold 0 and of fold 1, where the fold is the remainder of the event number."""
 NUMBERS = np.concatenate([np.arange(10_000), np.random.default_rng(1).integers(1 << 50, size=10_000)])
 """Event numbers on which a selection is tried."""
 
@@ -20,9 +19,11 @@ NUMBERS = np.concatenate([np.arange(10_000), np.random.default_rng(1).integers(1
 class ByParity(Layout):
     """A layout whose reader takes one of two files by the event number.
 
-    The option ``apply_to`` (``all``, ``even``, ``odd``) says which events this file may be used on: those that the network has not
-    learned from; so the selection of its training must keep only the others. It decides the name of the file, and stands in words in the metadata key ``apply_to``; ``file_order`` says the order
-    of the two files and the rule. ``all`` is one file, ``model.onnx``, for every event, and leaves ``apply_to`` to the bundle.
+    Two folds by the remainder of the event number are the two files: each is for the events that its network held out. The option
+    ``apply_to`` (``all``, ``even``, ``odd``) says the same of a network that was trained without folds, and whose selection keeps only the
+    others. It decides the name of the
+    file, and stands in words in the metadata key ``apply_to``; ``file_order`` says the order of the two files and the rule. ``all`` is
+    one file, ``model.onnx``, for every event, and leaves ``apply_to`` to the bundle.
     """
 
     graph_names: ClassVar[tuple[str, ...]]
@@ -34,18 +35,18 @@ class ByParity(Layout):
     @property
     def parity(self) -> str:
         """Return the pair of files that the option ``apply_to`` names."""
-        return self.choice("apply_to", ("all", "even", "odd"))
+        return self.choice("apply_to", ("all", *PARITIES))
 
     @property
     def option_names(self) -> list[str]:
         return ["apply_to"]
 
     def file_name(self, fold: int | None = None) -> str:
-        return self.files_of.get(self.parity, super().file_name(fold))
+        return self.files_of.get(self.parity if fold is None else PARITIES[fold], super().file_name())
 
     @property
     def events(self) -> str:
-        return WORDS.get(self.parity, "")
+        return "" if self.parity == "all" else Folds(2, PARITIES.index(self.parity), "remainder").events
 
     def check_events(self) -> None:
         if self.parity == "all":
@@ -66,14 +67,22 @@ class ByParity(Layout):
     def metadata(self, schema: Schema) -> dict[str, str]:
         order = ",".join(self.graph_names)
         found = {"file_order": f"{order}: file number {self.rule}"}
-        return found if self.parity == "all" else {"apply_to": WORDS[self.parity], **found}
+        if self.parity == "all":
+            return found
+        return {"apply_to": self.events, **found}
 
-    def check_folds(self, folds: int) -> None:
+    def check_folds(self, split: Folds) -> None:
+        if "apply_to" in self.options:
+            raise refuse(
+                self.name, "option apply_to: the folds say which events each file is for; leave the option out"
+            )
+        if split.k == 2 and split.by_number:
+            return
+        how = f"the {split.k} folds of this training go by {'the remainder' if split.by_number else 'a hash'} of the event number"
         raise refuse(
             self.name,
-            f"its reader takes file number {self.rule}, and the {folds} folds of this training go by a hash of the event number, so it "
-            "would use networks on events that they learned from; train one network on events with an even and one on events with an "
-            "odd event number, by the selection of the analysis, and export each with the option apply_to",
+            f"its reader takes file number {self.rule}, and {how}, so it would use networks on events that they learned from; train with "
+            "--folds 2 --fold-rule remainder",
         )
 
 

@@ -135,6 +135,20 @@ class AssignmentHead(nn.Module):
         return self._scores(embedding.row, dense)
 
 
+def of_event(name: str, target: Assignment, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the columns (N,) of all parents of a target together, from those of each.
+
+    The head gives each parent a distribution of its own. So ``<target>_probability`` of the chosen assignment is the product of its
+    ``<parent>_assignment_probability``, among all ways to fill the slots of all parents, also those in which a constituent stands twice;
+    ``<target>_complete_probability`` is the product of ``<parent>_detection_probability``.
+    """
+
+    def product(kind: str) -> Tensor:
+        return torch.stack([columns[f"{parent}_{kind}_probability"] for parent in target.parents]).prod(dim=0)
+
+    return {f"{name}_probability": product("assignment"), f"{name}_complete_probability": product("detection")}
+
+
 def _check_size(target: Assignment, inputs: Mapping[str, Collection]) -> None:
     """Raise CollidekitError where the best assignment of one event cannot be found in seconds."""
     ways = prod(
