@@ -51,7 +51,9 @@ def test_features_are_those_of_the_pairs(rows: ak.Array) -> None:
         for j in range(len(row.a_px)):
             one = np.array([row[f"a_{part}"][j] for part in ("px", "py", "pz", "e")])
             others = [np.array([row[f"b_{part}"][i] for part in ("px", "py", "pz", "e")]) for i in kept]
-            expected.append([pair(one, other) for other in others] + [dict.fromkeys(pair(one, one), 0.0)] * (2 - len(kept)))
+            expected.append(
+                [pair(one, other) for other in others] + [dict.fromkeys(pair(one, one), 0.0)] * (2 - len(kept))
+            )
     assert len(found) == len(expected) == 10
     for features, pairs in zip(found, expected, strict=True):
         for place, quantities in enumerate(pairs):

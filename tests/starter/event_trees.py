@@ -97,7 +97,7 @@ def write_topcptoolkit(path: Path) -> Path:
     places = np.full((len(found), 6), -1, dtype=np.int32)
     places[:, 0], places[:, 3] = found.truth_b_jet_index, found.truth_bbar_jet_index
     columns["event_jet_truth_idx"] = ak.from_regular(places)
-    nuflows = [found[f"truth_{name}_{part}"] + 7 for name in ("nu", "nubar") for part in ("px", "py", "pz")]
+    nuflows = [np.asarray(found[f"truth_{name}_{part}"]) + 7 for name in ("nu", "nubar") for part in ("px", "py", "pz")]
     columns["nuflows_nu_out_NOSYS"] = ak.from_regular(np.stack(nuflows, axis=1).astype(np.float32))
     partons = {
         "t_afterFSR": "top", "tbar_afterFSR": "tbar", "ttbar_afterFSR": "ttbar", "W_afterFSR_from_t": "wplus",

@@ -42,7 +42,8 @@ def true_momenta(plan: Plan, path: Path) -> dict[str, list[np.ndarray]]:
         needed = plan.columns_of_expressions(used, reader.columns, str(path))
         scope = open_scope(plan, reader.read(needed, 0, EVENTS), str(path), 0)
     return {
-        name: [np.asarray(scope.numbers(plan["dilepton", "truth", name, i])) for i in range(4)] for name in truth.particles
+        name: [np.asarray(scope.numbers(plan["dilepton", "truth", name, i])) for i in range(4)]
+        for name in truth.particles
     }
 
 
@@ -72,10 +73,11 @@ def test_the_events_are_those_of_the_bundled_analysis(
     np.testing.assert_array_equal(next(iter(found.event.values())), expected.event["event"])
     np.testing.assert_array_equal(found.weights, expected.weights)
     one, other = methods_events(plan, found), methods_events(bundled, expected)
-    for part in ("leptons", "jets", "met", "b_tag"):
-        np.testing.assert_allclose(getattr(one, part), getattr(other, part), rtol=2e-5, atol=5e-3)
+    for part in ("leptons", "jets", "met", "btag"):
+        rounding = 1e-3 if flags and part == "leptons" else 2e-5  # Delphes writes no energies of leptons with photons
+        np.testing.assert_allclose(getattr(one, part), getattr(other, part), rtol=rounding, atol=5e-3)
     for method in ("delta_r", "sum_m_lb2"):
-        given = [build_method(method).reconstruct(each).indices for each in (one, other)]
+        given = [build_method(method).reconstruct(each).jets for each in (one, other)]
         assert np.mean((given[0] == given[1]).all(axis=1)) > 0.999  # momenta are rounded in another way
     truth, own = true_momenta(bundled, SAMPLE), true_momenta(plan, path)
     assert {"top", "antitop", "lepton_plus", "lepton_minus"} <= set(own) <= set(truth)
@@ -106,7 +108,10 @@ def test_units_and_other_tools(tmp_path: Path) -> None:
     assert analysis.dilepton
     assert analysis.dilepton.given == {"nu_flows": [f"at(nuflows_nu_out_NOSYS, {i})" for i in range(6)]}
     parents = analysis.assignments["tops"].parents
-    assert [parents[name]["b"].index for name in parents] == ["at(event_jet_truth_idx, 0)", "at(event_jet_truth_idx, 3)"]
+    assert [parents[name]["b"].index for name in parents] == [
+        "at(event_jet_truth_idx, 0)",
+        "at(event_jet_truth_idx, 3)",
+    ]
     assert "Ttbar_MC_t_afterFSR_pt / 1000" in started.path.read_text()
 
 
@@ -135,7 +140,11 @@ def test_padded_lists_and_positions_that_cannot_be(tmp_path: Path) -> None:
     places = {"b": np.array(found.truth_b_jet_index), "bbar": np.array(found.truth_bbar_jet_index)}
     places["b"][5], places["bbar"][:2], places["b"][:2] = 8, 0, 0
     columns |= {f"truth_{name}_jet_index": values for name, values in places.items()}
-    columns |= {"met_met": np.asarray(found.met_met), "met_phi": np.asarray(found.met_phi), "event": np.asarray(found.event)}
+    columns |= {
+        "met_met": np.asarray(found.met_met),
+        "met_phi": np.asarray(found.met_phi),
+        "event": np.asarray(found.event),
+    }
     np.savez(tmp_path / "padded.npz", **columns)
     plan = Plan(start_analysis([str(tmp_path / "padded.npz")], tmp_path / "new.yaml").analysis)
     batch = rows(plan, tmp_path / "padded.npz")

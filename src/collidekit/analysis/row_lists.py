@@ -14,7 +14,9 @@ MOST = 100
 def list_of_numbers(*numbers: Any) -> ak.Array:
     """Return the numbers of each row (N,) as a list of the row, in the order of the arguments; constants are repeated."""
     if any(isinstance(number, ak.Array) and number.ndim > 1 for number in numbers):
-        raise CollidekitError("needs numbers of the row, and one of these is a list in each row; join(a, b) joins lists")
+        raise CollidekitError(
+            "needs numbers of the row, and one of these is a list in each row; join(a, b) joins lists"
+        )
     rows = [len(number) for number in numbers if isinstance(number, ak.Array | np.ndarray) and number.ndim]
     if not rows:
         raise CollidekitError("needs at least one number of the row beside constants, such as a branch")
@@ -25,5 +27,7 @@ def list_of_numbers(*numbers: Any) -> ak.Array:
 def join(*lists: Any) -> ak.Array:
     """Return one list for each row: the members of the first list, then those of the second, and so on."""
     if not all(isinstance(entry, ak.Array) and entry.ndim == 2 for entry in lists):
-        raise CollidekitError("needs lists, and one of these is not a list in each row; list(a, b) makes one of numbers")
+        raise CollidekitError(
+            "needs lists, and one of these is not a list in each row; list(a, b) makes one of numbers"
+        )
     return ak.concatenate(list(lists), axis=1)

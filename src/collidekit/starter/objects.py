@@ -62,7 +62,9 @@ def find_jets(variables: Variables) -> Objects | None:
     stem = max(found, key=lambda name: (_members(variables, found[name]), -len(name)))
     momentum = variables.in_gev(found[stem])
     like = columns[found[stem].columns[0]].counts
-    tags = [c for c in columns.values() if c.counts is not None and np.array_equal(c.counts, like) and not is_true(c.plain)]
+    tags = [
+        c for c in columns.values() if c.counts is not None and np.array_equal(c.counts, like) and not is_true(c.plain)
+    ]
     tag = next((c for pattern in _B_TAGS for c in tags if _is_tag(c, pattern)), None)
     energy = momentum.energy or f"energy({momentum.pt}, {momentum.eta}, {momentum.mass or 0})"
     return Objects(

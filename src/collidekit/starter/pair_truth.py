@@ -46,7 +46,9 @@ def find_truth(variables: Variables, jets: Objects) -> PairTruth:
     found = PairTruth(indices=_given_indices(variables, jets))
     if not found.indices and {"b", "bbar"} <= set(momenta):
         found.indices = _matched(variables, jets, momenta["b"], momenta["bbar"])
-        found.notes.append(f"the jet of a b quark is the nearest one within {_NEAR:g}, if it is not that of the other, too")
+        found.notes.append(
+            f"the jet of a b quark is the nearest one within {_NEAR:g}, if it is not that of the other, too"
+        )
     neutrinos = [_cartesian(momenta.get(name)) for name in ("nu", "nubar")]
     if all(neutrinos):
         found.neutrinos = [part for parts in neutrinos for part in parts]
@@ -73,7 +75,10 @@ def _given_indices(variables: Variables, jets: Objects) -> tuple[str, str] | Non
         both = [found["b"], found["bbar"]]
         return _cleaned(variables, jets, [name for name, _ in both], [column.values for _, column in both])
     for name, column in columns.items():
-        if re.search(r"jet_?truth_?(idx|index)$", NOMINAL.sub("", column.plain), re.IGNORECASE) and column.counts is not None:
+        if (
+            re.search(r"jet_?truth_?(idx|index)$", NOMINAL.sub("", column.plain), re.IGNORECASE)
+            and column.counts is not None
+        ):
             return _slots(variables, jets, name, column)
     return None
 
@@ -111,9 +116,14 @@ def _matched(variables: Variables, jets: Objects, b: Momentum, bbar: Momentum) -
     distances = []
     for name, quark in (("b", b), ("bbar", bbar)):
         distances.append(variables.add(f"dR_{name}", f"delta_r({eta}, {phi}, {quark.eta}, {quark.phi})"))
-    near = [variables.add(f"{name}_near", f"min({dr}) < {_NEAR:g}") for name, dr in zip(("b", "bbar"), distances, strict=True)]
+    near = [
+        variables.add(f"{name}_near", f"min({dr}) < {_NEAR:g}")
+        for name, dr in zip(("b", "bbar"), distances, strict=True)
+    ]
     same = variables.add("b_share_jet", f"{near[0]} and {near[1]} and argmin({distances[0]}) == argmin({distances[1]})")
-    first, second = (f"argmin({dr}) if {close} and not {same} else -1" for dr, close in zip(distances, near, strict=True))
+    first, second = (
+        f"argmin({dr}) if {close} and not {same} else -1" for dr, close in zip(distances, near, strict=True)
+    )
     return variables.add("b_jet_index", first), variables.add("bbar_jet_index", second)
 
 

@@ -14,12 +14,14 @@ import numpy as np
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis, Source
 from collidekit.analysis.scope import Plan
-from collidekit.dataset.rows import build_rows, open_scope, select_rows
+from collidekit.dataset.rows import build_rows, columns_of, open_scope, select_rows
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
 from collidekit.readers.base import Reader, UnsupportedError
+from collidekit.readers.exported import metadata_of, read_metadata
 from collidekit.starter.columns import Column, expression_names, sampled, without_numbered
+from collidekit.starter.exported import write_exported
 from collidekit.starter.guess import Guess, guess
 from collidekit.starter.source import find_source
 from collidekit.starter.text import write_text
@@ -77,15 +79,17 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     check_output(output, force)
     paths = expand(list(patterns))
     source = find_source(paths[0], tree)
-    seen = look(paths[:FILES], source)
-    samples = seen.samples
-    if not seen.columns:
-        raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
     named = [from_there(pattern, output) for pattern in patterns]
     keys = source.model_dump(exclude_defaults=True)
+    if again := _exported(paths[0], source, keys, named, about, output):
+        return again
+    seen = look(paths[:FILES], source)
+    samples = seen.samples
+    if not seen.columns:
+        raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
     if made := _top_pairs(seen, keys, named, about, output):
         return made
     found = guess(seen.columns)
@@ -102,6 +106,24 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     with replacing(output) as temporary:
         temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
     return Started(output, plan.analysis, found, seen.looked_at, counts, seen.positions, seen.unreadable)
+
+
+def _exported(
+    path: str, source: Source, keys: dict[str, Any], files: list[str], about: str, output: Path
+) -> Started | None:
+    """Write the analysis that events were exported from; None for files that ``export-events`` did not write."""
+    with open_file(path, source) as reader:
+        content = read_metadata(metadata_of(reader))
+        if content is None:
+            return None
+        text = write_exported(content, files, keys, about)
+        plan = Plan(*parse_analysis(text, str(output)))
+        rows = min(reader.rows, _ROWS)
+        build_rows(plan, reader.read(columns_of(plan, reader), 0, rows), path, 0, 0)
+    with replacing(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    note = f"the analysis that these events were exported from, {content.get('analysis')}: read from the metadata of the file"
+    return Started(output, plan.analysis, Guess(), rows, {}, [], [], [note])
 
 
 def _top_pairs(seen: Look, keys: dict[str, Any], files: list[str], about: str, output: Path) -> Started | None:
@@ -149,7 +171,9 @@ def look(paths: list[str], source: Source) -> Look:
             ]
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
-            unreadable += [f"{n} ({kind})" for n, kind in reader.unreadable.items() if not number and _OBJECTS.search(kind)]
+            unreadable += [
+                f"{n} ({kind})" for n, kind in reader.unreadable.items() if not number and _OBJECTS.search(kind)
+            ]
             unreadable += (failed := unreadable_columns(reader, usable))
             types = {name: types[name] for name in usable if name not in failed}
             if not reader.rows or not types:

@@ -13,7 +13,16 @@ from collidekit.starter.pair_truth import PairTruth, find_truth
 from collidekit.starter.particle_names import role_of
 from collidekit.starter.variables import Variables, divided
 
-_WEIGHTS = ("weight", "event_weight", "eventWeight", "weight_mc", "mc_weight", "genWeight", "Event_Weight", "Weight_Weight")
+_WEIGHTS = (
+    "weight",
+    "event_weight",
+    "eventWeight",
+    "weight_mc",
+    "mc_weight",
+    "genWeight",
+    "Event_Weight",
+    "Weight_Weight",
+)
 _NUMBER = re.compile(r"^(Event_Number|mc_event_number)$")
 _FEWEST_JETS, _MOST_JETS = 10, 20
 """The range of the limit of the jets."""
@@ -131,7 +140,9 @@ def _add_event(found: TopPairs) -> None:
     others = [plain for plain in plain_weights if plain not in spin and not plain.startswith("LHE")]
     found.weight = next((numbers[p] for name in _WEIGHTS for p in others if NOMINAL.sub("", p) == name), "")
     found.other_weights = [numbers[plain] for plain in others if numbers[plain] != found.weight][:6]
-    found.more_of_event = [n for p, n in numbers.items() if re.fullmatch(r"n_?b_?(tag(ged)?_?)?(jets?|tags?)", p, re.IGNORECASE)]
+    found.more_of_event = [
+        n for p, n in numbers.items() if re.fullmatch(r"n_?b_?(tag(ged)?_?)?(jets?|tags?)", p, re.IGNORECASE)
+    ]
     _add_given(found)
 
 
@@ -144,7 +155,11 @@ def _add_given(found: TopPairs) -> None:
     """Neutrinos that NuFlows or neutrino weighting of TopCPToolkit wrote."""
     columns = found.variables.columns
     for name, column in columns.items():
-        if re.fullmatch(r"nuflows_nu_out(_\w+)?", column.plain) and column.counts is not None and set(column.counts) == {6}:
+        if (
+            re.fullmatch(r"nuflows_nu_out(_\w+)?", column.plain)
+            and column.counts is not None
+            and set(column.counts) == {6}
+        ):
             texts = [f"at({name}, {place})" for place in range(6)]
             found.given["nu_flows"] = [divided(text) for text in texts] if found.variables.is_mev([name]) else texts
     momenta = find_momenta({p: n for p, n in found.variables.numbers().items() if NOMINAL.search(p)})

@@ -15,7 +15,14 @@ _NEUTRINOS = ("nu_px", "nu_py", "nu_pz", "nubar_px", "nubar_py", "nubar_pz")
 
 def write_top_pairs(found: TopPairs, source: dict[str, Any], files: Sequence[str], about: str) -> str:
     """The whole file."""
-    parts = [_head(found, source, files, about), _variables(found), _truth(found), _dilepton(found), _inputs(found), _rest(found)]
+    parts = [
+        _head(found, source, files, about),
+        _variables(found),
+        _truth(found),
+        _dilepton(found),
+        _inputs(found),
+        _rest(found),
+    ]
     return "\n\n".join("\n".join(part) for part in map(list, parts) if part) + "\n"
 
 

@@ -64,7 +64,9 @@ def rows(arrays, kind):
 
 
 events = uproot.open("../../../samples/ttbar_dilepton/train.root:tree").arrays(entry_stop=EVENTS)
-found = [cartesian(*(events[f"lep_{p}"][:, i] for p in ("pt", "eta", "phi")), energy=events.lep_e[:, i]) for i in (0, 1)]
+found = [
+    cartesian(*(events[f"lep_{p}"][:, i] for p in ("pt", "eta", "phi")), energy=events.lep_e[:, i]) for i in (0, 1)
+]
 for particle in ("top", "tbar", "b", "bbar", "lplus", "lminus"):
     found.append(cartesian(*(events[f"truth_{particle}_{p}"] for p in ("pt", "eta", "phi", "mass"))))
 for particle in ("nu", "nubar"):
