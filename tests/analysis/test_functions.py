@@ -1,6 +1,7 @@
 """Every function of expressions, against numpy or plain Python by hand on ragged rows with empty lists."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,11 @@ EXPECTED = {
     "position(y)": [[0, 1, 2], [], [0], [0, 1]],
     "spread(n, y)": [[2, 2, 2], [], [0], [1, 1]],
     "spread(4, y)": [[4, 4, 4], [], [4], [4, 4]],
+    "list(n, i)": [[2, 1], [-1, 0], [0, 0], [1, 5]],
+    "list(n, -1, n > 0)": [[2, -1, 1], [-1, -1, 0], [0, -1, 0], [1, -1, 1]],
+    "list(first(x))": [[0.3], [NAN], [0.5], [-0.7]],
+    "join(x, y)": [p + q for p, q in zip(X, Y, strict=True)],
+    "join(list(n), y, y > 1)": [[n, *q, *(float(v > 1) for v in q)] for n, q in zip(N, Y, strict=True)],
     "pt(x, y)": [[math.hypot(a, b) for a, b in zip(p, q, strict=True)] for p, q in zip(X, Y, strict=True)],
     "phi(x, y)": [[math.atan2(b, a) for a, b in zip(p, q, strict=True)] for p, q in zip(X, Y, strict=True)],
     "delta_eta(y, 1)": [[2, 0, 1], [], [4], [-2, 3]],
@@ -104,6 +110,27 @@ EXPECTED = {
 @pytest.mark.parametrize("text", EXPECTED)
 def test_by_hand(text: str) -> None:
     assert same(value(text), EXPECTED[text])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("list(x, n)", "one of these is a list in each row; join(a, b) joins lists"),
+        ("list(1, 2)", "needs at least one number of the row"),
+        ("join(x, n)", "one of these is not a list in each row; list(a, b) makes one of numbers"),
+        ("join(x)", "join takes (list1, list2, ...), not 1 arguments"),
+    ],
+)
+def test_lists_of_what_is_none(text: str, said: str) -> None:
+    with pytest.raises(CollidekitError, match=re.escape(said)):
+        value(text)
+
+
+def test_lists_of_integers_stay_integers() -> None:
+    large = ak.Array([2**60 + 1, 2**60 + 3])
+    assert value("list(a, a + 1)", {"a": large}) == [[2**60 + 1, 2**60 + 2], [2**60 + 3, 2**60 + 4]]
+    lists = ak.Array([[2**60 + 1], []])
+    assert value("join(a, a)", {"a": lists}) == [[2**60 + 1] * 2, []]
 
 
 VECTORS = ["eta", "rapidity", "mass", "px", "py", "pz", "energy", "delta_phi", "delta_r", "pair_mass"]

@@ -155,9 +155,43 @@ def test_the_same_inputs_come_back(file: str, tmp_path: Path, suffix: str) -> No
     assert any("leaves them out: -1" in note for note in made.notes)
 
 
+@pytest.mark.parametrize("units", [None, "MeV"])
+@pytest.mark.parametrize("suffix", ["npz", "h5", "root", "parquet"])
+def test_init_writes_the_analysis_again(file: str, tmp_path: Path, suffix: str, units: str | None) -> None:
+    plan = make_plan(ANALYSIS)
+    made = export_events(plan, file, tmp_path / f"e.{suffix}", units=units)
+    started = start_analysis([str(made.path)], tmp_path / "start.yaml")
+    again = started.analysis
+    assert "read from the metadata of the file" in started.notes[0]
+    assert [f.name for f in again.inputs["parts"].features] == ["part_pt", "part_log", "part_d0"]
+    assert (again.spectators, again.event) == (["spectator_jet_pt"], ["event"])
+    assert again.units == {"spectator_jet_pt": units or "GeV"}
+    expected, found = rows_of(plan, file), rows_of(Plan(again), made.path)
+    tolerance = 1e-5 if units else 0.0
+    for name in ("parts", "jet"):
+        one, other = (
+            entry.data if isinstance(entry, Ragged) else entry for entry in (found.inputs[name], expected.inputs[name])
+        )
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    np.testing.assert_allclose(found.truth["mass"], expected.truth["mass"], rtol=tolerance)
+    with open_file(str(made.path), again.source) as reader:
+        written = reader.read(["a_b", "kind"], 0, reader.rows)
+    np.testing.assert_array_equal(found.truth["tops"][:, 0], written["a_b"])
+    parts = found.inputs["parts"]
+    assert isinstance(parts, Ragged)
+    assert parts.targets is not None
+    np.testing.assert_array_equal(parts.targets[:, 0], ak.to_numpy(ak.flatten(written["kind"])))
+
+
 @pytest.mark.parametrize("suffix", ["npz", "h5"])
-def test_init_knows_what_is_truth(file: str, tmp_path: Path, suffix: str) -> None:
+def test_init_of_an_earlier_version_knows_what_is_truth(
+    file: str, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its metadata has no definition of the analysis."""
     made = export_events(make_plan(ANALYSIS), file, tmp_path / f"e.{suffix}")
+    monkeypatch.setattr("collidekit.starter.starter.read_metadata", lambda text: None)
     started = start_analysis([str(made.path)], tmp_path / "start.yaml")
     truth = {column.name for column in made.columns if column.key[0] in ("truth", "member")}
     assert "a_b" in truth

@@ -11,6 +11,7 @@ import awkward as ak
 import numpy as np
 
 from collidekit.analysis.pair_mass import pair_mass
+from collidekit.analysis.row_lists import MOST, join, list_of_numbers
 from collidekit.errors import CollidekitError
 
 
@@ -27,7 +28,7 @@ CONSTANTS = {"pi": np.pi, "nan": np.nan, "inf": np.inf}
 
 @dataclass(frozen=True)
 class Function:
-    """A function, its arguments as a user reads them, and how many they are."""
+    """A function, its arguments as a user reads them, and how many there may be."""
 
     call: Callable[..., Any]
     signature: str
@@ -40,8 +41,10 @@ FUNCTIONS: dict[str, Function] = {}
 
 
 def _add(name: str, call: Callable[..., Any], signature: str, help: str, least: int | None = None) -> None:
+    """Add a function; a signature that ends in ``...`` takes up to ``MOST`` arguments."""
     count = signature.count(",") + 1
-    FUNCTIONS[name] = Function(call, f"({signature})", help, count if least is None else least, count)
+    most = MOST if signature.endswith("...") else count
+    FUNCTIONS[name] = Function(call, f"({signature})", help, count if least is None else least, most)
 
 
 def as_number(value: Any) -> Any:
@@ -321,6 +324,20 @@ _add("take", _take, "list, n", "the first n members")
 _add("sort", _sort, "list, by", "the list in descending order (of another list)", 1)
 _add("position", lambda x: ak.local_index(_lists(x), axis=1), "list", "0, 1, 2 ... along the list")
 _add("spread", _spread, "x, list", "the row's number x, once for each member of the list")
+_add(
+    "list",
+    lambda *numbers: list_of_numbers(*map(signed, numbers)),
+    "x, y, ...",
+    "a list of these numbers of the row, in this order",
+    1,
+)
+_add(
+    "join",
+    lambda *lists: join(*map(signed, lists)),
+    "list1, list2, ...",
+    "the members of the first list of the row, then those of the next",
+    2,
+)
 
 _add("pt", _of_numbers(np.hypot), "px, py", "transverse momentum")
 _add("phi", _of_numbers(lambda px, py: np.arctan2(py, px)), "px, py", "azimuth")

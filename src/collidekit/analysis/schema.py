@@ -18,6 +18,7 @@ from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, 
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.analysis.kinematics import Kinematics
+from collidekit.analysis.pairs import Quantity, check_pairs, pair_features
 from collidekit.analysis.targets import (
     PLACE,
     Assignment,
@@ -74,6 +75,8 @@ class Collection(Strict):
     """px, py, pz, E in GeV: for networks that look at four-vectors."""
     coordinates: Annotated[list[Expression], Field(min_length=2, max_length=2)] | None = None
     """Two angles, such as (eta, phi) from the jet axis: for networks that look for neighbours."""
+    pairs: dict[Name, Annotated[list[Quantity], Field(min_length=1)]] = Field({}, exclude=True)
+    """What each member has in common with each member of another collection; an ``Analysis`` holds it as features."""
 
     @property
     def first_momentum(self) -> int:
@@ -105,7 +108,7 @@ class Group(Strict):
 def _input_kind(entry: Any) -> str:
     """Any key of a collection makes an input a collection; deciding first gives errors of the right kind only."""
     keys = entry.keys() if isinstance(entry, dict) else type(entry).model_fields if isinstance(entry, Strict) else ()
-    return "Collection" if {"limit", "order", "where", "momenta", "coordinates"} & set(keys) else "Group"
+    return "Collection" if {"limit", "order", "where", "momenta", "coordinates", "pairs"} & set(keys) else "Group"
 
 
 Input = Annotated[Annotated[Collection, Tag("Collection")] | Annotated[Group, Tag("Group")], UnionBy(_input_kind)]
@@ -200,6 +203,21 @@ class Analysis(Strict):
     @classmethod
     def _number_is_expression(cls, value: Any) -> Any:
         return as_text(value)
+
+    @model_validator(mode="after")
+    def _pairs_are_features(self) -> "Analysis":
+        """Pairs become features of their collection, after those that are written out."""
+        for group, entry in self.collections.items():
+            features = list(entry.features)
+            for other, quantities in entry.pairs.items():
+                check_pairs(group, other, self.collections)
+                for feature in pair_features(entry, other, self.collections[other], quantities):
+                    if feature.name in [one.name for one in features]:
+                        raise wrong(f"feature {feature.name!r} stands twice", "inputs", group, "pairs", other)
+                    features.append(feature)
+            if entry.pairs:
+                self.inputs[group] = entry.model_copy(update={"features": features, "pairs": {}})
+        return self
 
     @model_validator(mode="after")
     def _names_are_free(self) -> "Analysis":

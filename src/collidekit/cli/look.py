@@ -11,6 +11,8 @@ from collidekit.plain_text import literal
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from collidekit.analysis.schema import Analysis as AnalysisFile
+
 
 @verb(LOOK)
 def init(
@@ -50,13 +52,14 @@ def init(
     made = start_analysis(files, out, tree, force)
     if made.guess.rows:
         console.print(f"Rows     each {literal(made.guess.rows)} of an event")
-    for name, entry in made.analysis.inputs.items():
-        console.print(f"Input    {name}: {len(entry.features)} features")
+    _print_inputs_and_targets(console, made.analysis)
     if made.guess.label:
         counts = ", ".join(f"{literal(name)} {count:,}" for name, count in made.class_counts.items())
         console.print(f"Classes  {counts} (in {made.looked_at:,} entries)")
-    else:
+    elif not made.analysis.row_targets:
         console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
+    for said in made.notes:
+        console.print(f"Note     {literal(said)}")
     if made.positions:
         more = ", ..." if len(made.positions) > 6 else ""
         console.print(
@@ -72,17 +75,22 @@ def init(
     )
 
 
+def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> None:
+    from collidekit.analysis.targets import Assignment
+
+    for name, entry in analysis.inputs.items():
+        console.print(f"Input    {name}: {len(entry.features)} features")
+    for name, target in analysis.row_targets.items():
+        what = ", ".join(target.parents) if isinstance(target, Assignment) else ", ".join(target.values)
+        console.print(f"Target   {name}: {literal(what)}")
+
+
 def _translate(console: "Console", files: list[str], out: Path, tree: str | None, force: bool) -> None:
     """``init`` of an event file of SPANet."""
-    from collidekit.analysis.targets import Assignment
     from collidekit.starter.spanet import translate_event_file
 
     made = translate_event_file(Path(files[0]), files[1:], out, tree, force)
-    for name, entry in made.analysis.inputs.items():
-        console.print(f"Input    {name}: {len(entry.features)} features")
-    for name, target in made.analysis.row_targets.items():
-        what = ", ".join(target.parents) if isinstance(target, Assignment) else ", ".join(target.values)
-        console.print(f"Target   {name}: {literal(what)}")
+    _print_inputs_and_targets(console, made.analysis)
     if made.analysis.classes:
         console.print(f"Classes  {', '.join(made.analysis.classes)}")
     for said in made.not_translated:

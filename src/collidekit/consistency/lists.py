@@ -15,7 +15,7 @@ from collidekit.dataset.batch import Ragged
 Array = np.ndarray[Any, Any]
 
 REDUCTIONS = frozenset(
-    {"sum", "mean", "std", "count", "any", "all", "argmax", "argmin", "first", "take", "sort", "position"}
+    {"sum", "mean", "std", "count", "any", "all", "argmax", "argmin", "first", "take", "sort", "position", "join"}
 )
 """Functions that look at a list as a whole; so do ``max`` and ``min`` of one argument, and ``at`` of a fixed place."""
 _OF_LISTS = REDUCTIONS | {"at", "pick", "spread"}
@@ -73,7 +73,8 @@ class FlatExpression(Expression):
 
     def _apply(self, function: Callable[..., Any], *values: Any, name: str = "") -> Any:
         if not any(isinstance(value, Lists) for value in values):
-            return super()._apply(function, *values, name=name)
+            found = super()._apply(function, *values, name=name)
+            return _flat_lists(found) if name == "list" else found
         lists = next(value for value in values if isinstance(value, Lists))
         if name in _OF_LISTS or (name in ("max", "min") and len(values) == 1):
             found = lists.reduced(name, values)
@@ -86,10 +87,15 @@ class FlatExpression(Expression):
         arrays = [ak.unflatten(v.values, v.shape.counts) if isinstance(v, Lists) else v for v in values]
         found = super()._apply(function, *arrays, name=name)
         if isinstance(found, ak.Array) and found.ndim > 1:
-            counts = ak.to_numpy(ak.num(found, axis=1))
-            shape = lists.shape if np.array_equal(counts, lists.shape.counts) else Counts(counts)
-            return Lists(ak.to_numpy(ak.flatten(found, axis=1)), shape)
+            return _flat_lists(found, lists.shape)
         return np.asarray(found)
+
+
+def _flat_lists(found: ak.Array, like: Counts | None = None) -> Lists:
+    """Lists of awkward as ``Lists``, with the shape of others where the lengths are the same."""
+    counts = ak.to_numpy(ak.num(found, axis=1))
+    shape = like if like is not None and np.array_equal(counts, like.counts) else Counts(counts)
+    return Lists(ak.to_numpy(ak.flatten(found, axis=1)), shape)
 
 
 def as_number(value: Any) -> Any:

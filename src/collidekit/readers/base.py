@@ -95,6 +95,8 @@ class FileReader(ABC):
         """Columns of the file that are no (lists of) numbers, and what they are instead."""
         self.tree = ""
         self.truth: set[str] = set()
+        self.metadata = ""
+        """The text that ``collidekit export-events`` writes beside the columns; empty in other files."""
 
     @cached_property
     def rows(self) -> int:

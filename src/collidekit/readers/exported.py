@@ -14,6 +14,8 @@ from collidekit.readers.hdf5_parts import lists
 
 METADATA = "metadata"
 """The name of the array or dataset that holds the metadata."""
+KEY = b"collidekit_events"
+"""The key of the metadata in the schema of a Parquet file."""
 MOST_METADATA = 1 << 26
 """Bytes of the metadata."""
 
@@ -40,6 +42,18 @@ def _content(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return content if isinstance(content, dict) and "collidekit_events" in content else None
+
+
+def metadata_of(reader: Any) -> str:
+    """Return the text of the metadata of a reader; nothing where a user's reader has none."""
+    return str(getattr(reader, "metadata", ""))
+
+
+def read_metadata(text: str) -> dict[str, Any] | None:
+    """Return the metadata of exported events with the definition of their analysis; None for other texts and earlier versions."""
+    content = _content(text)
+    known = content and isinstance(content.get("definition"), dict) and isinstance(content.get("columns"), dict)
+    return content if known else None
 
 
 def counts_of_lists(path: str, text: str, arrays: Mapping[str, Any]) -> dict[str, str] | None:

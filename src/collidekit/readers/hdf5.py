@@ -112,7 +112,7 @@ class Hdf5Reader(FileReader):
             return {}
         if entry.id.get_storage_size() > MOST_METADATA:
             return {}
-        text = entry.asstr(errors="replace")[()]
+        self.metadata = text = entry.asstr(errors="replace")[()]
         self.truth |= no_inputs(text)
         return counts_of_lists(self.path, text, found) or {}
 

@@ -93,7 +93,7 @@ class NpzReader(FileReader):
             members[METADATA] = entry
             return {}
         self.unreadable[METADATA] = "text"
-        text = str(entry.scalar())
+        self.metadata = text = str(entry.scalar())
         self.truth |= no_inputs(text)
         return counts_of_lists(self.path, text, members) or {}
 

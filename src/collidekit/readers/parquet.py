@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from collidekit.analysis.schema import Source
 from collidekit.readers.base import FileReader, bad_file, check, is_url, open_binary, unopened
+from collidekit.readers.exported import KEY
 from collidekit.readers.flatten import leaves, plain
 
 BATCH = 16_384
@@ -31,6 +32,7 @@ class ParquetReader(FileReader):
         except Exception as error:
             self._handle.close()
             raise unopened(path, error, "a Parquet", b"PAR1") from error
+        self.metadata = ((schema.metadata or {}).get(KEY, b"")).decode(errors="replace")
         self._where: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._leaves: dict[str, list[str]] = {}
         self._find_columns(schema)

@@ -13,6 +13,7 @@ from collidekit.progress import notice
 from collidekit.readers import cache, server
 from collidekit.readers.base import BadFileError, LostServerError, Reader
 from collidekit.readers.cache import CachedFile, cached_files
+from collidekit.readers.exported import metadata_of
 from collidekit.readers.server import Status, trying
 
 __all__ = ["CachedFile", "RemoteReader", "cached_files", "known_status"]
@@ -39,8 +40,8 @@ class RemoteReader:
         self._status = known_status(url)
         self._source = str(cache.find(url, self._status) or url)
         self._lost = False
-        self.columns, self.unreadable, self.tree, self.truth = self._try(
-            url, lambda reader: (reader.columns, reader.unreadable, reader.tree, reader.truth)
+        self.columns, self.unreadable, self.tree, self.truth, self.metadata = self._try(
+            url, lambda reader: (reader.columns, reader.unreadable, reader.tree, reader.truth, metadata_of(reader))
         )
 
     @cached_property

@@ -26,6 +26,7 @@ from collidekit.readers.base import (
     unopened,
     unsupported,
 )
+from collidekit.readers.exported import METADATA
 from collidekit.readers.flatten import kind_of, leaves, plain
 from collidekit.readers.unclosed import check_closed
 from collidekit.readers.xrootd import trouble
@@ -53,6 +54,7 @@ class RootReader(FileReader):
                 self._tree: Any = self._file[self.tree]
                 self._where: dict[str, tuple[str, tuple[str, ...]]] = {}
                 self._find_columns()
+                self.metadata = self._metadata()
                 check_closed(path, self._file.file, size, self._tree)
             except Exception as error:
                 raise bad_file(path, error, f"tree {self.tree!r} ") from error
@@ -117,6 +119,11 @@ class RootReader(FileReader):
                     continue
                 self._where[column] = (branch, fields)
                 self.columns[column] = columntype
+
+    def _metadata(self) -> str:
+        """The text that stands beside a tree of exported events."""
+        kinds = self._file.classnames(recursive=False, cycle=False)
+        return str(self._file[METADATA]) if kinds.get(METADATA) == "TObjString" else ""
 
     def _count(self) -> int:
         try:

@@ -1,20 +1,24 @@
 """Four-momenta among columns, in any of the usual spellings, and how to write pt, eta, phi and momenta with them."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from collidekit.analysis.names import simple_name
 
 _SPELLINGS = {
-    "px": ("px", "p_x", "mom_x"),
-    "py": ("py", "p_y", "mom_y"),
-    "pz": ("pz", "p_z", "mom_z"),
-    "energy": ("energy", "e", "en"),
-    "pt": ("pt", "p_t"),
-    "eta": ("eta",),
-    "phi": ("phi",),
-    "mass": ("mass", "m"),
+    "px": ("px", "p_x", "mom_x", "fp_fx", "fcoordinates_fx"),
+    "py": ("py", "p_y", "mom_y", "fp_fy", "fcoordinates_fy"),
+    "pz": ("pz", "p_z", "mom_z", "fp_fz", "fcoordinates_fz"),
+    "energy": ("energy", "e", "en", "fe", "fcoordinates_ft"),
+    "pt": ("pt", "p_t", "fcoordinates_fpt"),
+    "eta": ("eta", "fcoordinates_feta"),
+    "phi": ("phi", "fcoordinates_fphi"),
+    "mass": ("mass", "m", "fcoordinates_fm"),
 }
+"""Names of the parts; those with ``f`` are the members of ROOT's TLorentzVector and LorentzVector."""
+NOMINAL = re.compile(r"_(NOSYS|nominal)$", re.IGNORECASE)
+"""What some files write behind names to say that nothing is varied."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ def find_momentum(names: Iterable[str], prefix: str = "") -> Momentum | None:
         for part, spellings in _SPELLINGS.items():
             if rest in spellings:
                 found.setdefault(part, name)
+    return momentum_of(found)
+
+
+def momentum_of(found: dict[str, str]) -> Momentum | None:
+    """The four-momentum of parts ``px``, ``energy``, ``pt`` ... with their columns; None where parts are missing."""
     cartesian, polar = found.keys() >= {"px", "py", "pz"}, found.keys() >= {"pt", "eta", "phi"}
     if not cartesian and not polar:
         return None
@@ -66,3 +75,26 @@ def find_momentum(names: Iterable[str], prefix: str = "") -> Momentum | None:
         columns=tuple(found.values()),
         **momentum,
     )
+
+
+def split_part(plain: str) -> tuple[str, str]:
+    """The object and the part of a momentum that a name says: ``("lepPos", "px")`` of ``lepPos_fP_fX``; empty where it says none."""
+    plain = NOMINAL.sub("", plain)
+    known = [(spelling, part) for part, spellings in _SPELLINGS.items() for spelling in spellings]
+    for spelling, part in known:
+        if plain.lower().endswith(f"_{spelling}"):
+            return plain[: -len(spelling) - 1], part
+    for spelling, part in known:
+        if "_" not in spelling and re.search(rf"[a-z0-9]{spelling.capitalize()}$", plain):
+            return plain[: -len(spelling)], part
+    return "", ""
+
+
+def find_momenta(names: dict[str, str]) -> dict[str, Momentum]:
+    """All four-momenta, by the name of their object, among columns ``plain name -> name in expressions``."""
+    parts: dict[str, dict[str, str]] = {}
+    for plain, name in names.items():
+        stem, part = split_part(plain)
+        if stem:
+            parts.setdefault(stem, {}).setdefault(part, name)
+    return {stem: momentum for stem, found in parts.items() if (momentum := momentum_of(found))}

@@ -5,6 +5,18 @@ from collections.abc import Iterator
 from collidekit.starter.guess import Guess, GuessedInput
 
 _FEW, _MANY = 5_000, 50_000
+TRAINING_OF_EVENTS = """training:
+  model_name: transformer_small  # others with --model: see docs/networks.md
+  model_options: {width: 64, layers: 2, dropout: 0.2}
+  epochs: 10
+  batch_size: 256
+  learning_rate: 0.001
+  lr_scheduler: one_cycle
+  lr_decay_factor: 0.001
+  weight_decay: 0.01
+  ema_decay: 0.99
+"""
+"""The settings where rows are whole events with assignments."""
 
 
 def recipe(found: Guess) -> Iterator[tuple[str, str, str]]:

@@ -18,6 +18,7 @@ from collidekit.readers.spanet import padded_lengths
 from collidekit.starter.columns import Column, expression_names, is_event_number, is_weight, plain_name
 from collidekit.starter.event_file import EventFile, EventInput, read_event_file
 from collidekit.starter.momenta import find_momentum
+from collidekit.starter.recipe import TRAINING_OF_EVENTS
 from collidekit.starter.rule import kind_of
 from collidekit.starter.spanet_targets import Numbers, Slots, find_numbers, find_slots
 from collidekit.starter.starter import FILES, check_output, from_there, look
@@ -27,17 +28,6 @@ _ROWS = 2_000
 """Rows of the first file in which positions are looked at, and of which rows are built before anything is written."""
 _MEV = 2_000.0
 """A median transverse momentum above this is no GeV."""
-_TRAINING = """training:
-  model_name: transformer_small  # others with --model: see docs/networks.md
-  model_options: {width: 64, layers: 2, dropout: 0.2}
-  epochs: 10
-  batch_size: 256
-  learning_rate: 0.001
-  lr_scheduler: one_cycle
-  lr_decay_factor: 0.001
-  weight_decay: 0.01
-  ema_decay: 0.99
-"""
 
 
 @dataclass(frozen=True)
@@ -227,7 +217,7 @@ def _text(
         list(_targets(slots, numbers, names)),
         ["# `log` of an event file is log(x + 1); what it does not normalize has `scaling: none`.", "inputs:", *inputs],
         [*rest, *_discriminators(list(numbers.classes))],
-        [_TRAINING.rstrip()],
+        [TRAINING_OF_EVENTS.rstrip()],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n", notes
 

@@ -3,9 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -13,21 +14,28 @@ import numpy as np
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis, Source
 from collidekit.analysis.scope import Plan
-from collidekit.dataset.rows import build_rows, open_scope
+from collidekit.dataset.rows import build_rows, columns_of, open_scope, select_rows
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
 from collidekit.readers.base import Reader, UnsupportedError
+from collidekit.readers.exported import metadata_of, read_metadata
 from collidekit.starter.columns import Column, expression_names, sampled, without_numbered
+from collidekit.starter.exported import write_exported
 from collidekit.starter.guess import Guess, guess
 from collidekit.starter.source import find_source
 from collidekit.starter.text import write_text
+from collidekit.starter.top_pair import find_top_pairs
+from collidekit.starter.top_pair_text import write_top_pairs
 from collidekit.starter.treat import Sampled, treat
 
 FILES, _PLACES, _ROWS = 3, 4, 1000
 """So many rows are read in so many places of so many files."""
 _LEARNED = re.compile("(REGRESSIONS|CLASSIFICATIONS)_")
 """Truth of SPANet's files that may say the class of a row."""
+
+_OBJECTS = re.compile("TClonesArray|Lorentz|TVector")
+"""Kinds of branches that hold momenta in a way that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class Started:
     """Columns that the files call truth, such as positions of decay products; they are left out."""
     unreadable: list[str]
     """Columns that cannot be read here, such as those of unsplit objects that uproot does not know."""
+    notes: list[str] = field(default_factory=list)
+    """What else there is to know."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +68,33 @@ class Look:
     unreadable: list[str]
     """Columns that cannot be read here."""
 
+    @property
+    def looked_at(self) -> int:
+        """Number of rows that were looked at."""
+        return sum(len(sample.chunk) for sample in self.samples)
+
 
 def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False) -> Started:
     """Write an analysis file that loads and, once its classes are right, runs."""
     check_output(output, force)
     paths = expand(list(patterns))
     source = find_source(paths[0], tree)
-    seen = look(paths[:FILES], source)
-    samples = seen.samples
-    if not seen.columns:
-        raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
-    found = guess(seen.columns)
-    found.left_out += seen.positions
-    found.rows_in_files = seen.rows * len(paths) // len(paths[:FILES])
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
     named = [from_there(pattern, output) for pattern in patterns]
     keys = source.model_dump(exclude_defaults=True)
+    if again := _exported(paths[0], source, keys, named, about, output):
+        return again
+    seen = look(paths[:FILES], source)
+    samples = seen.samples
+    if not seen.columns:
+        raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
+    if made := _top_pairs(seen, keys, named, about, output):
+        return made
+    found = guess(seen.columns)
+    found.left_out += seen.positions
+    found.rows_in_files = seen.rows * len(paths) // len(paths[:FILES])
 
     def parse(found: Guess, bins: dict[str, list[float]] | None = None) -> Plan:
         return Plan(*parse_analysis(write_text(found, keys, named, bins or {}, about), str(output)))
@@ -86,8 +105,48 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     counts = _dry_run(plan, samples)
     with replacing(output) as temporary:
         temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
-    looked_at = sum(len(sample.chunk) for sample in samples)
-    return Started(output, plan.analysis, found, looked_at, counts, seen.positions, seen.unreadable)
+    return Started(output, plan.analysis, found, seen.looked_at, counts, seen.positions, seen.unreadable)
+
+
+def _exported(
+    path: str, source: Source, keys: dict[str, Any], files: list[str], about: str, output: Path
+) -> Started | None:
+    """Write the analysis that events were exported from; None for files that ``export-events`` did not write."""
+    with open_file(path, source) as reader:
+        content = read_metadata(metadata_of(reader))
+        if content is None:
+            return None
+        text = write_exported(content, files, keys, about)
+        plan = Plan(*parse_analysis(text, str(output)))
+        rows = min(reader.rows, _ROWS)
+        build_rows(plan, reader.read(columns_of(plan, reader), 0, rows), path, 0, 0)
+    with replacing(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    note = f"the analysis that these events were exported from, {content.get('analysis')}: read from the metadata of the file"
+    return Started(output, plan.analysis, Guess(), rows, {}, [], [], [note])
+
+
+def _top_pairs(seen: Look, keys: dict[str, Any], files: list[str], about: str, output: Path) -> Started | None:
+    """Write a dileptonic analysis where at least half of the rows are such events; None for other files."""
+    found = None if seen.positions else find_top_pairs(seen.columns)
+    if found is None:
+        return None
+    text = write_top_pairs(found, keys, files, about)
+    plan = Plan(*parse_analysis(text, str(output)))
+    chunks = [(sample, sample.columns(plan)) for sample in seen.samples]
+    kept = sum(select_rows(plan, chunk, sample.path, sample.start)[0].rows for sample, chunk in chunks)
+    if 2 * kept < seen.looked_at:
+        return None
+    for sample, chunk in chunks if found.truth.is_known else ():
+        build_rows(plan, chunk, sample.path, sample.number, sample.start)
+    with replacing(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    notes = [f"dileptonic top pairs: {kept:,} of the {seen.looked_at:,} events looked at", *found.truth.notes]
+    if not found.truth.is_known:
+        notes.append("no truth of top pairs was found: fill in targets, or classes, before you run")
+    elif not found.can_compare:
+        notes.append("without jets of b quarks and a b tag, no classical methods stand beside the network")
+    return Started(output, plan.analysis, Guess(), seen.looked_at, {}, [], seen.unreadable, notes)
 
 
 def check_output(output: Path, force: bool) -> None:
@@ -112,6 +171,9 @@ def look(paths: list[str], source: Source) -> Look:
             ]
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
+            unreadable += [
+                f"{n} ({kind})" for n, kind in reader.unreadable.items() if not number and _OBJECTS.search(kind)
+            ]
             unreadable += (failed := unreadable_columns(reader, usable))
             types = {name: types[name] for name in usable if name not in failed}
             if not reader.rows or not types:

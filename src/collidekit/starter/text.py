@@ -46,13 +46,14 @@ def _head(about: str, source: dict[str, Any], files: list[str]) -> Iterator[str]
     yield "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted"
     yield "#   collidekit run THIS_FILE       to the ROC curve and the report"
     yield ""
-    yield from _source(source)
+    yield from write_source(source)
     yield "files:"
     yield f"  training: [{', '.join(quoted(file, True) for file in files)}]"
     yield "  # test: [test.root]   # files to judge the tagger by; without them it is a part of the training files"
 
 
-def _source(source: dict[str, Any]) -> Iterator[str]:
+def write_source(source: dict[str, Any]) -> Iterator[str]:
+    """The key ``source``; nothing where a file needs none."""
     layout = source.get("layout")
     if isinstance(layout, list):
         yield "# What stands where in a line: give the names that they have. `each` is a list of any length."

@@ -177,6 +177,7 @@ def _metadata(
         "collidekit": __version__,
         "analysis": plan.analysis.name,
         "fingerprint": plan.analysis.fingerprint,
+        "definition": plan.analysis.model_dump(mode="json", exclude_defaults=True, exclude={"files", "source"}),
         "files": [os.path.basename(path) for path in paths],
         "classes": list(plan.analysis.classes),
         "processes": list(plan.analysis.processes),

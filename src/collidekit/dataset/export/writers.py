@@ -9,9 +9,9 @@ import numpy as np
 
 from collidekit.dataset.export.columns import METADATA, Column, of_collection
 from collidekit.dataset.export.table import Table
+from collidekit.readers.exported import KEY
 
 TREE = "events"
-PARQUET_KEY = b"collidekit_events"
 
 
 def write_npz(table: Table, path: Path) -> None:
@@ -100,7 +100,7 @@ def write_parquet(table: Table, path: Path) -> None:
     for column in table.columns:
         kind = pa.from_numpy_dtype(table.dtype(column))
         fields.append(pa.field(column.name, pa.list_(kind) if column.collection else kind))
-    schema = pa.schema(fields, metadata={PARQUET_KEY: json.dumps(table.metadata)})
+    schema = pa.schema(fields, metadata={KEY: json.dumps(table.metadata)})
     with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
         for block in table.blocks():
             arrays = []

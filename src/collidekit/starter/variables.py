@@ -1,0 +1,75 @@
+"""Expressions of a new analysis under names, in GeV, and what is known of the columns that they are made from."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from collidekit.starter.columns import Column
+from collidekit.starter.momenta import Momentum
+
+_MEV = 2_000.0
+"""A median momentum above this is no GeV."""
+
+
+@dataclass
+class Variables:
+    """The columns of a file by the name that expressions use, and named expressions made from them."""
+
+    columns: Mapping[str, Column]
+    named: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, expression: str) -> str:
+        """Return a name for an expression: that of a column where it is one, else a new variable."""
+        if expression in self.columns and expression.isidentifier():
+            return expression
+        while name in self.columns or self.named.get(name, expression) != expression:
+            name += "_"
+        self.named[name] = expression
+        return name
+
+    def numbers(self) -> dict[str, str]:
+        """How to write each column of one number a row, by its plain name; a list that always has one member counts."""
+        found = {column.plain: name for name, column in self.columns.items() if not column.is_list}
+        ones = {c.plain: f"first({name})" for name, c in self.columns.items() if c.counts is not None and _all_one(c)}
+        return ones | found
+
+    def lists(self) -> dict[str, str]:
+        """How to write each list, by its plain name."""
+        return {column.plain: name for name, column in self.columns.items() if column.is_list}
+
+    def is_mev(self, names: Iterable[str]) -> bool:
+        """Whether the momenta in columns are so large that they cannot be GeV."""
+        values = [np.abs(self._column(name).finite) for name in names]
+        return any(len(value) and float(np.median(value)) > _MEV for value in values)
+
+    def in_gev(self, momentum: Momentum) -> Momentum:
+        """The same momentum in GeV, by the size of its columns."""
+        measured = [name for name in (momentum.px, momentum.energy, momentum.pt) if self._known(name)]
+        if not self.is_mev(measured):
+            return momentum
+        parts = {part: divided(getattr(momentum, part)) for part in ("pt", "px", "py", "pz", "energy", "mass")}
+        if momentum.px and not self._known(momentum.pt):
+            parts["pt"] = f"pt({parts['px']}, {parts['py']})"
+        return Momentum(eta=momentum.eta, phi=momentum.phi, columns=momentum.columns, **parts)
+
+    def _known(self, text: str) -> bool:
+        return _bare(text) in self.columns
+
+    def _column(self, text: str) -> Column:
+        return self.columns[_bare(text)]
+
+
+def _bare(text: str) -> str:
+    return text.removeprefix("first(").removesuffix(")") if text.startswith("first(") else text
+
+
+def _all_one(column: Column) -> bool:
+    return column.counts is not None and len(column.counts) > 0 and bool((column.counts == 1).all())
+
+
+def divided(text: str) -> str:
+    """An expression in MeV as GeV; nothing stays nothing."""
+    simple = re.fullmatch(r"[\w`]+(\([^()]*\))?", text)
+    return text and (f"{text} / 1000" if simple else f"({text}) / 1000")
