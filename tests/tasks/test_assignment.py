@@ -117,7 +117,9 @@ def test_from_the_file_to_the_report(files: Callable[..., dict[str, object]], tm
         assert detected[there].mean() > detected[~there].mean() + 0.3
         assert ((detected >= 0) & (detected <= 1)).all()
     for of_event, kind in (("tops", "assignment"), ("tops_complete", "detection")):
-        product = np.prod([predictions.parent_probabilities[f"{parent}_{kind}"] for parent in ("top", "antitop")], axis=0)
+        product = np.prod(
+            [predictions.parent_probabilities[f"{parent}_{kind}"] for parent in ("top", "antitop")], axis=0
+        )
         np.testing.assert_allclose(predictions.parent_probabilities[of_event], product, rtol=1e-6)
         assert f"{of_event}_probability" in predictions.columns()
     whole_event = predictions.parent_probabilities["tops_complete"]
