@@ -48,7 +48,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def test_it_writes_the_answer_of_each_method_and_compares_with_the_truth(tmp_path: Path) -> None:
     path, out = written(tmp_path), tmp_path / "out.root"
     found = CliRunner().invoke(
-        app.app, ["reconstruct", "ttbar_dilepton", path, "-o", str(out), "--methods", "max_m_lb,ellipse"]
+        app, ["reconstruct", "ttbar_dilepton", path, "-o", str(out), "--methods", "max_m_lb,ellipse"]
     )
     assert found.exit_code == 0, found.output
     columns, truth = read(out), events()
@@ -132,7 +132,7 @@ def test_good_events_raise_no_doubts(tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
     analysis, *more = arguments
     out = [] if "-o" in more else ["-o", str(tmp_path / "out.root")]
-    found = CliRunner().invoke(app.app, ["reconstruct", analysis, written(tmp_path), *out, *more])
+    found = CliRunner().invoke(app, ["reconstruct", analysis, written(tmp_path), *out, *more])
     assert found.exit_code == 2
     assert said in " ".join(found.output.split())
     assert "Traceback" not in found.output

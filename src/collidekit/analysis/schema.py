@@ -322,9 +322,11 @@ class Analysis(Strict):
 
     def _leptons_have_momenta(self, key: str, target: Target) -> None:
         """The leptons of neutrinos are kept and have momenta."""
-        for text in target.leptons if isinstance(target, Regression) else ():
+        if not isinstance(target, Regression):
+            return
+        where = ("targets", key, target.key_of_leptons)
+        for text in target.leptons:
             collection, place = constituent(text)
-            where = ("targets", key, target.key_of_leptons)
             if not self.collections[collection].momenta:
                 raise wrong(f"{collection} has no momenta; give them among the inputs", *where)
             if place >= (limit := self.collections[collection].limit):

@@ -287,11 +287,10 @@ class Assignment(Kind):
             if parent not in self.parents:
                 raise ValueError(f"partners: there is no parent {parent!r}{_near(parent, self.parents)}")
             partner = self.partner_of(parent)
-            if twice := next(
-                (other for other in self.partners if other != parent and self.partner_of(other) == partner), None
-            ):
+            others = [other for other in self.partners if other != parent and self.partner_of(other) == partner]
+            if others:
                 raise ValueError(
-                    f"partners: {self.partners[parent]} is the partner of both {parent!r} and {twice!r}; it comes from one of them"
+                    f"partners: {self.partners[parent]} is the partner of both {parent!r} and {others[0]!r}; it comes from one of them"
                 )
         return self
 

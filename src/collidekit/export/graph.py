@@ -145,7 +145,7 @@ def _for_export(tagger: Tagger) -> Tagger:
         for name, child in module.named_children():
             if isinstance(child, nn.RMSNorm):
                 module._modules[name] = PlainRMSNorm(child)
-            elif type(child) in (nn.Linear, ConstituentLinear):
+            elif isinstance(child, nn.Linear) and type(child) in (nn.Linear, ConstituentLinear):
                 module._modules[name] = _flat(child)
     return copied
 

@@ -43,7 +43,8 @@ class EdgeConv(nn.Module):
 
     def padded(self, values: Tensor, neighbours: PaddedNeighbours) -> Tensor:
         """Constituents of a block (N, L, F) -> (N, L, size)."""
-        folded = [(layer.weight, *scale_and_shift(norm)) for layer, norm in zip(self.layers, self.norms, strict=True)]  # type: ignore[arg-type]
+        weights: list[Tensor] = [layer.weight for layer in self.layers]  # type: ignore[misc]
+        folded = [(weight, *scale_and_shift(norm)) for weight, norm in zip(weights, self.norms, strict=True)]  # type: ignore[arg-type]
         weight, scale, shift = folded[0]
         centre, difference = (weight * scale[:, None]).chunk(2, dim=1)
         own = flat_linear(values, centre - difference, shift)

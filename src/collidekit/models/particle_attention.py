@@ -72,7 +72,8 @@ def attend_padded(projected: Tensor, bias: Tensor, heads: int, width: int) -> Te
     apart = projected.view(projected.shape[0], projected.shape[1], 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     q, k, v = apart[0], apart[1], apart[2]  # (N, heads, L, width / heads)
     weights = (q @ k.transpose(2, 3) * (width // heads) ** -0.5 + bias).softmax(dim=3)
-    return (weights @ v).transpose(1, 2).reshape(projected.shape[0], projected.shape[1], width)
+    found: Tensor = (weights @ v).transpose(1, 2).reshape(projected.shape[0], projected.shape[1], width)
+    return found
 
 
 class _Attend(torch.autograd.Function):

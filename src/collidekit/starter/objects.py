@@ -63,7 +63,9 @@ def find_jets(variables: Variables) -> Objects | None:
     momentum = variables.in_gev(found[stem])
     like = columns[found[stem].columns[0]].counts
     tags = [
-        c for c in columns.values() if c.counts is not None and np.array_equal(c.counts, like) and not is_true(c.plain)
+        c
+        for c in columns.values()
+        if c.counts is not None and like is not None and np.array_equal(c.counts, like) and not is_true(c.plain)
     ]
     tag = next((c for pattern in _B_TAGS for c in tags if _is_tag(c, pattern)), None)
     energy = momentum.energy or f"energy({momentum.pt}, {momentum.eta}, {momentum.mass or 0})"
@@ -159,10 +161,10 @@ def _combined(function: str, momenta: list[Momentum]) -> Momentum:
     cartesian = all(momentum.px for momentum in momenta)
     parts = ("px", "py", "pz") if cartesian else ("pt", "eta", "phi")
     found = {part: f"{function}({', '.join(getattr(one, part) for one in momenta)})" for part in parts}
-    if not cartesian:
-        return Momentum(**found)
     x, y, z = found.values()
-    return Momentum(pt=f"pt({x}, {y})", eta=f"eta({x}, {y}, {z})", phi=f"phi({x}, {y})", **found)
+    if not cartesian:
+        return Momentum(x, y, z)
+    return Momentum(f"pt({x}, {y})", f"eta({x}, {y}, {z})", f"phi({x}, {y})", x, y, z)
 
 
 def _member(known: dict[str, str], stem: str, names: tuple[str, ...]) -> str:

@@ -119,7 +119,11 @@ class FlowHead(RegressionHead):
         at = partial(_quantile, ordered, draws=self.target.draws)
         parts = [at(0.5), values.mean(1), smallest(densities), *(at(level) for level in LEVELS if level != 0.5)]
         if leptons is not None:
-            parts.append(smallest(deviations(values.unflatten(2, (len(self.target.values) // 3, 3)), leptons[:, None])))
+            parts.append(
+                smallest(
+                    deviations(values.reshape(*values.shape[:2], len(self.target.values) // 3, 3), leptons[:, None])
+                )
+            )
         found = torch.stack(parts, dim=2)
         return dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))
 
