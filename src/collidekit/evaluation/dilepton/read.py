@@ -23,7 +23,7 @@ def rows_as_given(plan: Plan, files: Sequence[str], rows: Array) -> list[Batch]:
             place = np.searchsorted(wanted, part.source[:, 1])
             there = wanted[np.minimum(place, len(wanted) - 1)] == part.source[:, 1]
             if there.any():
-                parts.append(Batch.of(part.take(np.flatnonzero(there))))
+                parts.append(Batch.of(part).take(np.flatnonzero(there)))
                 places.append(order[place[there]])
     found = np.concatenate(places) if places else np.zeros(0, dtype=np.int64)
     if len(found) != len(rows) or len(np.unique(found)) != len(rows):
