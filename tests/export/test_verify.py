@@ -405,6 +405,7 @@ def test_a_changed_byte_is_a_failed_check_and_no_traceback(bundle, file):
     assert "checks failed" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_truncated_file_is_a_failed_check_of_the_command_too(bundle):
     (bundle / GOLDEN).write_bytes((bundle / GOLDEN).read_bytes()[:-100])
     found = {check.title: check for check in checks(bundle)}
