@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
 from collidekit.cli import app
+from collidekit.errors import CollidekitError
 from collidekit.evaluation.dilepton.doubts import doubts_of_files
 from collidekit.evaluation.reconstruct_to_file import reconstruct_to_file
 
@@ -76,6 +77,16 @@ def test_truth_is_not_needed_and_settings_come_from_the_analysis(tmp_path: Path)
     assert (made.results, made.events) == ([], ROWS)
     columns = read(tmp_path / "out.root")
     assert {"max_m_lb_index_top_b", "tagged_index_top_b", "tagged_nu_pz"} <= columns.keys()
+
+
+def test_a_wrong_setting_of_a_method_is_named_by_check_and_by_the_verb(tmp_path: Path) -> None:
+    wrong = plan(("dilepton:\n", "dilepton:\n  methods: {ellipse: {choice: mlb}}\n"))
+    path = written(tmp_path)
+    assert any(
+        "dilepton.methods.ellipse" in line and "'mlb' is not one of" in line for line in doubts_of_files(wrong, [path])
+    )
+    with pytest.raises(CollidekitError, match="'mlb' is not one of"):
+        reconstruct_to_file(wrong, [path], tmp_path / "out.root", ["max_m_lb"])
 
 
 def test_bounds_and_defaults_of_the_network_are_not_seen_by_methods(tmp_path: Path) -> None:

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from collidekit.analysis.features import Name, Strict, wrong
 from collidekit.analysis.targets import Assignment, Expression, Regression, as_text, as_texts
-from collidekit.errors import CollidekitError, did_you_mean
-from collidekit.reconstruction.methods import method_from_file
-from collidekit.reconstruction.pairing_methods import GivenNeutrinos
+from collidekit.errors import did_you_mean
 
 Momentum = Annotated[list[Expression], Field(min_length=4, max_length=4)]
 """Expressions of pT, eta, phi and mass."""
@@ -79,7 +76,7 @@ class Dilepton(Strict):
     given: dict[Name, Neutrinos] = {}
     """Neutrinos that another tool has found, in GeV, by the name of this method; jets are assigned by the smallest chi-square with them."""
     methods: dict[Name, dict[str, Any]] = {}
-    """Settings of classical methods, by name; ``method`` says which one it is where the name is not that of one."""
+    """Settings of classical methods, by name; ``method`` says which one it is where the name is not that of one. See ``method_from_file``."""
     spin_weights: dict[Name, Expression] = {}
     """Factors of the weight, each of which injects a spin correlation, by its name."""
     mass_bins: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)] = list(MASS_BINS)
@@ -103,16 +100,6 @@ class Dilepton(Strict):
         if any(high <= low for low, high in pairwise(limits)):
             raise ValueError("must be in rising order")
         return limits
-
-    @field_validator("methods")
-    @classmethod
-    def _methods_can_be_made(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for name, settings in methods.items():
-            try:
-                method_from_file(name, settings, GivenNeutrinos(np.zeros((0, 2, 4))))
-            except CollidekitError as error:
-                raise wrong(str(error), name) from None
-        return methods
 
     @model_validator(mode="after")
     def _spin_has_a_truth(self) -> "Dilepton":

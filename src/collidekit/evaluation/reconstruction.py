@@ -85,7 +85,13 @@ def _shown(spread: Spread | None, name: str) -> str:
 
 
 def check_methods(methods: Sequence[str], names: Dilepton) -> None:
-    """Raise CollidekitError for an unknown method, and for names of other tools that methods of collidekit or the truth have."""
+    """Raise CollidekitError for an unknown method, a wrong setting, and for names of other tools that methods of collidekit or the truth have."""
+    nothing = build_method("given", neutrinos=np.zeros((0, 2, 4)))
+    for name, settings in names.methods.items():
+        try:
+            method_from_file(name, settings, nothing)
+        except CollidekitError as error:
+            raise CollidekitError(f"dilepton.methods.{name}: {error}") from None
     known = [*(name for name in METHODS if name != "given"), *(name for name in names.methods if name not in METHODS)]
     for name in methods:
         if name not in known:

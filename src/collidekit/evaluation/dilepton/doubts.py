@@ -12,6 +12,7 @@ from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.dilepton.events import Dileptons, dilepton_events
 from collidekit.evaluation.dilepton.truth import check_truth
+from collidekit.evaluation.reconstruction import check_methods
 from collidekit.inference.file_rows import rows_of_files
 from collidekit.reconstruction.events import DileptonEvents
 
@@ -66,10 +67,11 @@ def doubts_of_files(plan: Plan, files: Sequence[str]) -> list[str]:
     if not parts:
         return []
     lines = []
-    try:
-        check_truth(plan, list(files))
-    except CollidekitError as error:
-        lines.append(str(error))
+    for look in (lambda: check_methods((), names), lambda: check_truth(plan, list(files))):
+        try:
+            look()
+        except CollidekitError as error:
+            lines.append(str(error))
     try:
         found = dilepton_events(plan.analysis, parts)
     except CollidekitError as error:
