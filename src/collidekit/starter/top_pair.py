@@ -98,7 +98,7 @@ def _named(variables: Variables, prefix: str, objects: Objects) -> Objects:
     """The same objects with a variable for each part that is no column."""
     momentum, known = objects.momentum, variables
     energy = known.add(f"{prefix}_e", objects.energy)
-    parts = {}
+    parts: dict[str, str] = {}
     if momentum.px:
         parts |= {part: known.add(f"{prefix}_{part}", getattr(momentum, part)) for part in ("px", "py", "pz")}
         x, y, z = parts["px"], parts["py"], parts["pz"]
