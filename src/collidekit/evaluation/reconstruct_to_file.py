@@ -26,11 +26,11 @@ from collidekit.evaluation.reconstruction import (
     network_neutrinos,
     run_methods,
 )
-from collidekit.inference.assembly import truth_of
 from collidekit.inference.column_file import write_columns
 from collidekit.inference.file_rows import counted, rows_of_files
 from collidekit.inference.own_output import check_output
 from collidekit.inference.predictions import Array, Predictions
+from collidekit.inference.truth_alone import truth_of
 from collidekit.readers import expand
 from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.four_momenta import mass

@@ -8,7 +8,6 @@ import numpy as np
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.arrays import RowFields
-from collidekit.dataset.batch import Batch
 from collidekit.dataset.exact import join_exact
 from collidekit.dataset.targets import UNKNOWN
 from collidekit.errors import CollidekitError
@@ -60,32 +59,13 @@ class Assembly:
             definitions=self.analysis.discriminators,
             spectators={name: join_exact(parts, name) for name, parts in self._spectators.items()},
             event={name: join_exact(parts, name) for name, parts in self._event.items()},
-            **_truths(self._truth, self.analysis),
+            **truths_of(self._truth, self.analysis),
             units=self.analysis.units_of_values,
         )
         return [first, *(replace(first, **_answers(found, self.analysis)) for found in columns[1:])]
 
 
-def truth_of(batch: Batch, analysis: Analysis) -> Predictions:
-    """Return predictions of rows that hold only what is known of them: truth, weights, event numbers, spectators."""
-    parts: dict[str, list[Array]] = {}
-    for target, entry in analysis.row_targets.items():
-        for v, name in enumerate(entry.values):
-            parts[name] = [batch.truth[target][:, v].numpy()]
-    columns = {"file": batch.source[:, 0], "row": batch.source[:, 1]}
-    return Predictions(
-        classes=(),
-        probabilities=np.zeros((len(batch), 0)),
-        labels=np.full(len(batch), -1),
-        weights=batch.weights.numpy(),
-        spectators={name: values.numpy() for name, values in batch.spectators.items()},
-        event={name: values.numpy() for name, values in {**batch.event, **columns}.items()},
-        **_truths(parts, analysis),
-        units=analysis.units_of_values,
-    )
-
-
-def _truths(parts: Mapping[str, list[Array]], analysis: Analysis) -> dict[str, Any]:
+def truths_of(parts: Mapping[str, list[Array]], analysis: Analysis) -> dict[str, Any]:
     """The truth of values and of positions as fields of ``Predictions``."""
     joined = {name: np.concatenate(part) for name, part in parts.items()}
     slots = [name for target in analysis.assignments.values() for name in target.values]

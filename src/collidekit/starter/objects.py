@@ -61,7 +61,7 @@ def find_jets(variables: Variables) -> Objects | None:
         return None
     stem = max(found, key=lambda name: (_members(variables, found[name]), -len(name)))
     momentum = variables.in_gev(found[stem])
-    like = columns[found[stem].columns[0]].counts
+    like = np.asarray(columns[found[stem].columns[0]].counts)
     tags = [
         c
         for c in columns.values()
@@ -160,11 +160,10 @@ def _combined(function: str, momenta: list[Momentum]) -> Momentum:
     """The lists of several momenta as one: cartesian where all are, else polar."""
     cartesian = all(momentum.px for momentum in momenta)
     parts = ("px", "py", "pz") if cartesian else ("pt", "eta", "phi")
-    found = {part: f"{function}({', '.join(getattr(one, part) for one in momenta)})" for part in parts}
-    x, y, z = found.values()
+    x, y, z = (f"{function}({', '.join(getattr(one, part) for one in momenta)})" for part in parts)
     if not cartesian:
-        return Momentum(x, y, z)
-    return Momentum(f"pt({x}, {y})", f"eta({x}, {y}, {z})", f"phi({x}, {y})", x, y, z)
+        return Momentum(pt=x, eta=y, phi=z)
+    return Momentum(pt=f"pt({x}, {y})", eta=f"eta({x}, {y}, {z})", phi=f"phi({x}, {y})", px=x, py=y, pz=z)
 
 
 def _member(known: dict[str, str], stem: str, names: tuple[str, ...]) -> str:

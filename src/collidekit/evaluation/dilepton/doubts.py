@@ -67,11 +67,11 @@ def doubts_of_files(plan: Plan, files: Sequence[str]) -> list[str]:
     if not parts:
         return []
     lines = []
-    for look in (lambda: check_methods((), names), lambda: check_truth(plan, list(files))):
-        try:
-            look()
-        except CollidekitError as error:
-            lines.append(str(error))
+    try:
+        check_methods((), names)
+        check_truth(plan, list(files))
+    except CollidekitError as error:
+        lines.append(str(error))
     try:
         found = dilepton_events(plan.analysis, parts)
     except CollidekitError as error:
