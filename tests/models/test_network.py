@@ -164,6 +164,14 @@ def test_a_perceptron_of_leading_constituents() -> None:
         network.missing["tracks"].fill_(3.0)
         changed = (network(rows) - found).abs().sum(dim=1)
     assert (changed > 0).tolist() == [True, True, False, True]
+    embedded = network.embed(rows)
+    assert network.width_of("tracks") == 2 + 8
+    assert network.width_of("jet") == 0
+    torch.testing.assert_close(
+        embedded.constituents["tracks"][:, :2], data
+    )  # its own features, then the row that it is in
+    torch.testing.assert_close(embedded.constituents["tracks"][:, 2:], embedded.row[[1, 1, 2, 2, 2, 2, 2, 3]])
+    assert build_network("mlp", analysis.inputs, 2, {"hidden": [8]}).width_of("tracks") == 0
     network(rows).sum().backward()
     assert network.missing["tracks"].grad.abs().sum() > 0
     assert sum(p.numel() for p in network.parameters()) == (1 + 3 * 2) * 8 + 8 + 8 * 2 + 2 + 2

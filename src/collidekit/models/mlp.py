@@ -16,7 +16,8 @@ from collidekit.models.padded import Padded, PaddedInput
 class MLP(Network):
     """Dense layers on all flat groups side by side, and on the features of the first ``leading`` constituents of each collection.
 
-    Where a row has fewer constituents, a learned number stands for each feature of a missing one.
+    Where a row has fewer constituents, a learned number stands for each feature of a missing one. With ``leading``, the embedding of a
+    constituent is its features beside the last hidden layer of its row, so that it can be assigned.
     """
 
     def __init__(
@@ -49,11 +50,19 @@ class MLP(Network):
         return self.embed(inputs).outputs  # (N, K)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """Return outputs and rows; there are no embeddings of constituents."""
+        """Return outputs, rows, and constituents where there are leading ones."""
+        looked: dict[str, Ragged] = {name: inputs[name] for name in self.missing}  # type: ignore[misc]
         flat = [inputs[name] for name in self.groups]
-        flat += [self._leading(inputs[name], missing) for name, missing in self.missing.items()]  # type: ignore[arg-type]
+        flat += [self._leading(entry, self.missing[name]) for name, entry in looked.items()]
         row = self.hidden(torch.cat(flat, dim=1))  # type: ignore[arg-type]
-        return Embedding(self.output(row), row, {})
+        constituents = {
+            name: torch.cat([entry.values.to(row.dtype), row.index_select(0, entry.rows)], dim=1)
+            for name, entry in looked.items()
+        }
+        return Embedding(self.output(row), row, constituents)
+
+    def width_of(self, collection: str) -> int:
+        return len(self.missing[collection]) + self.row_width if collection in self.missing else 0
 
     def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
@@ -63,7 +72,12 @@ class MLP(Network):
             first = entry.exactly(self.leading)
             flat.append(torch.where(first.mask[..., None], first.values, missing).flatten(1))
         row = self.hidden(torch.cat(flat, dim=1))
-        return Embedding(self.output(row), row, {})
+        constituents = {}
+        for name in self.missing:
+            entry = inputs[name]
+            assert isinstance(entry, Padded)
+            constituents[name] = torch.cat([entry.values, row[:, None].expand(-1, entry.data.shape[1], -1)], dim=2)
+        return Embedding(self.output(row), row, constituents)
 
     def _leading(self, entry: Ragged, missing: Tensor) -> Tensor:
         """The first constituents side by side (N, leading x F)."""
