@@ -39,7 +39,7 @@ NUMBERS = "targets: {numbers: {values: {twice: jet_mass * 2}, unit: GeV}}\n"
 
 HOW_THE_WORK_IS_DONE = {
     "verbose": "what is printed", "coffea_worker": "the same shards", "executor": "the same shards",
-    "scheduler": "the same shards", "n_threads": "stands in run.json", "log_file": "where is printed",
+    "scheduler": "the same shards", "jobs": "the same shards and predictions", "n_threads": "stands in run.json", "log_file": "where is printed",
     "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
     "yes": "whether many trainings are an error",
     "devices": "the same numbers, by several ranks", "nodes": "the same numbers, by several ranks",
@@ -56,7 +56,7 @@ MORE: list[dict[str, Any]] = [
     {"methods": ("ellipse",)}, {"shown_magnitude": 0.3}, {"robustness_rows": 77}, {"config": "other.yaml"},
     {"layout": "triton"}, {"precision": "int8"}, {"layout_options": ("label.signal=s",)}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
     {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
-    {"prune_warmup": 2}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
+    {"prune_warmup": 2}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}

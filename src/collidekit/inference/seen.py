@@ -51,6 +51,11 @@ class SeenRows:
             self._found[name].append(found[-1])
         return np.stack(found)
 
+    def take(self, states: Array) -> None:
+        """Remember how the models know the next rows (M, n), as another process found."""
+        for name, found in zip(self.members, states, strict=True):
+            self._found[name].append(found)
+
     @property
     def states(self) -> Array:
         """How each model knows each row (M, N), as values of ``Known``."""

@@ -69,6 +69,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     made = False
     """Whether this process has made the output."""
+    side_by_side = False
+    """Whether it is one of several parts, each a process of its own."""
 
     exclude_index = True
     task_namespace = ""
@@ -206,6 +208,11 @@ def run_with_requirements(task: law.Task) -> None:
     if task.complete():
         return
     needed = luigi.task.flatten(task.requires())  # type: ignore[no-untyped-call]
-    for other in sorted(needed, key=lambda other: -other.priority):
+    parts = [other for other in needed if other.side_by_side and not other.complete()]
+    for other in sorted(set(needed) - set(parts), key=lambda other: (-other.priority, needed.index(other))):
         run_with_requirements(other)
+    if parts:
+        from collidekit.tasks.work import run_side_by_side
+
+        run_side_by_side(parts)
     task.run()

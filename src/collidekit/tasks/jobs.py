@@ -15,7 +15,7 @@ from collidekit.tasks.work import words_of
 
 KINDS = {
     "DatasetConstructorTask": "construction", "TrainingTask": "training", "InferenceTask": "inference",
-    "RobustnessTask": "attacks",
+    "RobustnessTask": "attacks", "ConstructionPartTask": "construction", "PredictionPartTask": "inference",
 }  # fmt: skip
 """Tasks that become a job each; all others become one job together, of the kind evaluation."""
 
@@ -39,7 +39,7 @@ def jobs_of(root: AnalysisTask, site: Site) -> list[Job]:
         kind = KINDS.get(family, "evaluation")
         cores = site.resources_of(kind).cores
         others = {"n_threads": cores} if getattr(task, "n_threads", None) == 4 else {}
-        if family == "DatasetConstructorTask" and task.coffea_worker == 1 and task.executor == "futures":
+        if kind == "construction" and task.coffea_worker == 1 and task.executor == "futures":
             others["coffea_worker"] = cores
         command = ("-m", "collidekit.tasks.work", *words_of(task, **others))
         jobs[name] = Job(name, kind, command, task.folder, needs)
