@@ -10,6 +10,7 @@ benchmarks/scaling.py computes from the JSON file what more workers and more jet
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ from collidekit.tasks.work import words_of
 
 ROW_GROUP = 10_000
 EPOCHS = 2
+LEAST = 50_000
 _TRAIN = """
 import json, sys, time
 import torch.distributed as dist
@@ -135,6 +137,8 @@ def main() -> None:
     parser.add_argument("--jets", type=int, default=100_000)
     parser.add_argument("--output", type=Path, default=Path("costs.json"))
     given = parser.parse_args()
+    if given.jets < LEAST or given.jets % LEAST:
+        sys.exit(f"--jets {given.jets}: give a multiple of {LEAST:,}, of which a fifth is whole chunks")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
