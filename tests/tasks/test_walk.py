@@ -15,7 +15,7 @@ from typer.main import get_command
 from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
-from collidekit.tasks import export, grid, importance, report, robustness, search, significance
+from collidekit.tasks import export, grid, importance, parts, report, robustness, search, significance
 from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -26,7 +26,7 @@ from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.config import TrainingConfig
 
-assert all((export, grid, importance, report, robustness, search, significance))  # so that all tasks are known
+assert all((export, grid, importance, parts, report, robustness, search, significance))  # so that all tasks are known
 FILES: dict[str, Any] = {
     "config": "toy.yaml",
     "filelist": ("train.root",),
