@@ -23,6 +23,7 @@ IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "lightning-fabric": "lightning_fabric",
     "fsspec-xrootd": "XRootD",
+    "dask-jobqueue": "dask_jobqueue",
     "mlflow-skinny": "mlflow",
     "psycopg[binary]": "psycopg",
 }

@@ -22,6 +22,7 @@ from collidekit.outputs.find import VERSIONS
 ELSEWHERE = {  # made on request, or for other targets than classes of rows
     "ImportanceTask", "SignificanceTask", "RobustnessTask", "GridTask", "SearchTask", "ExportTask",
     "ResidualTask", "AssignmentTask", "ReconstructionTask",
+    "ConstructionPartTask", "PredictionPartTask",
 }  # fmt: skip
 UNUSED = "DatasetConstructorTask/jets/extra/0123456789"
 

@@ -18,7 +18,7 @@ from collidekit.models.registry import NETWORKS
 from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.methods import METHODS
 from collidekit.shipped import shipped_analyses
-from collidekit.tasks import export, grid, pipelines, report, robustness, search, significance
+from collidekit.tasks import export, grid, parts, pipelines, report, robustness, search, significance
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
 
@@ -43,7 +43,7 @@ def table(text: str, heading: str) -> dict[str, list[str]]:
 def tasks() -> dict[str, type[AnalysisTask]]:
     found = {
         name: value
-        for module in (export, grid, report, search, significance, robustness, pipelines)
+        for module in (export, grid, parts, report, search, significance, robustness, pipelines)
         for name, value in vars(module).items()
     }
     found |= {cls.__name__: cls for cls in _below(AnalysisTask)}
@@ -152,7 +152,7 @@ def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
         assert name in known_tasks, name
     options = {parameter.replace("_", "-") for task in known_tasks.values() for parameter in dict(task.get_params())}
     options |= {opt.lstrip("-") for verb in COMMANDS.values() for p in verb.params for opt in p.opts}
-    if page in ("docs/benchmarks.md", "docs/evaluation.md"):
+    if page in ("docs/benchmarks.md", "docs/evaluation.md", "docs/scale.md"):
         for path in (ROOT / "benchmarks").glob("*.py"):
             options |= set(re.findall(r'"--([a-z][\w-]*)"', path.read_text()))
     for name in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):

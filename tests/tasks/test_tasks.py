@@ -40,6 +40,7 @@ def roc(**parameters: Any) -> ROCCurveTask:
         {"coffea_worker": 7},
         {"executor": "dask"},
         {"executor": "dask", "scheduler": "tcp://far:8786"},
+        {"jobs": 3},
         {"n_threads": 9},
         {"devices": 2},
         {"nodes": 2},
@@ -61,6 +62,7 @@ def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
     tested = {name for parameters in SIGNIFICANT for name in parameters} | {
         "config",
         "coffea_worker",
+        "jobs",
         "executor",
         "scheduler",
         "n_threads",

@@ -15,7 +15,7 @@ from typer.main import get_command
 from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
-from collidekit.tasks import export, grid, importance, report, robustness, search, significance
+from collidekit.tasks import export, grid, importance, parts, report, robustness, search, significance
 from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -26,7 +26,7 @@ from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.config import TrainingConfig
 
-assert all((export, grid, importance, report, robustness, search, significance))  # so that all tasks are known
+assert all((export, grid, importance, parts, report, robustness, search, significance))  # so that all tasks are known
 FILES: dict[str, Any] = {
     "config": "toy.yaml",
     "filelist": ("train.root",),
@@ -39,7 +39,7 @@ NUMBERS = "targets: {numbers: {values: {twice: jet_mass * 2}, unit: GeV}}\n"
 
 HOW_THE_WORK_IS_DONE = {
     "verbose": "what is printed", "workflow": "where the work is done", "coffea_worker": "the same shards", "executor": "the same shards",
-    "scheduler": "the same shards", "n_threads": "stands in run.json", "log_file": "where is printed",
+    "scheduler": "the same shards", "jobs": "the same shards and predictions", "n_threads": "stands in run.json", "log_file": "where is printed",
     "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
     "yes": "whether many trainings are an error",
     "devices": "the same numbers, by several ranks", "nodes": "the same numbers, by several ranks",
@@ -57,7 +57,7 @@ MORE: list[dict[str, Any]] = [
     {"layout": "triton"}, {"precision": "int8"}, {"layout_options": ("label.signal=s",)}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
     {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
     {"checkpoint": ("train.root",), "allow_training_rows": True},
-    {"prune_warmup": 2}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
+    {"prune_warmup": 2}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}

@@ -64,15 +64,25 @@ class Manager:
             if type(stop) is KeyboardInterrupt:  # a closed terminal is no wish to cancel
                 self.cancel()
             raise
-        return all(job.complete for job in self.jobs)
+        return len(self._done()) == len(self.jobs)
 
     def _unfinished(self) -> list[Job]:
         """Return the jobs whose output is not there; the attempts of the others are closed."""
+        done = self._done()
         for job in self.jobs:
-            if job.complete and (attempt := self._open(job)):
+            if job.name in done and (attempt := self._open(job)):
                 attempt.write("closed", {"reason": Reason.DONE.value, "again": False})
                 self.say(f"{job.name}: done")
-        return [job for job in self.jobs if not job.complete and job.name not in self.stopped]
+        return [job for job in self.jobs if job.name not in done | self.stopped]
+
+    def _done(self) -> set[str]:
+        """Return the names of the jobs whose output is there, or was used up: all that it was needed for is done."""
+        done: set[str] = set()
+        for job in reversed(self.jobs):  # each comes after what it needs
+            users = {other.name for other in self.jobs if job.name in other.needs}
+            if job.complete or (users and users <= done):
+                done.add(job.name)
+        return done
 
     def cancel(self) -> None:
         """Cancel every job that is not over."""
@@ -108,7 +118,7 @@ class Manager:
             self._note("queue", f"the batch system does not answer ({error}); waiting for it")
             return True
         waiting = False
-        done = {job.name for job in self.jobs if job.complete}
+        done = self._done()
         for job in jobs:
             if attempt := attempts.get(job.name):
                 self._look(job, attempt, states.get(attempt.job_id))

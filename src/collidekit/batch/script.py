@@ -14,28 +14,37 @@ PASSED = ("COLLIDEKIT_OUTPUT", "COLLIDEKIT_STORE", "COLLIDEKIT_TRUST_CODE", "PYT
 
 def job_script(job: Job, site: Site, resources: Resources, attempt: Attempt, exclude: tuple[str, ...] = ()) -> str:
     """Return the script of a job; with Slurm its options are in it."""
-    options = _slurm_options(job, site, resources, attempt, exclude) if site.system == "slurm" else []
-    return "\n".join(["#!/bin/bash", *options, "set -e", f"cd {quote(os.getcwd())}", *_exports(site, resources),
-                      *_environment(job, site, attempt, resources), ""])  # fmt: skip
+    options: list[str] = []
+    if site.system == "slurm":
+        signal = f"--signal=B:USR1@{site.stop_before_end}"
+        options = [signal, *slurm_options(f"ck-{job.name}", option_path(attempt.log), site, resources, exclude)]
+    return "\n".join(["#!/bin/bash", *[f"#SBATCH {option}" for option in options], *prologue(site, resources),
+                      _worker(job, site, attempt, resources), ""])  # fmt: skip
 
 
-def _slurm_options(job: Job, site: Site, resources: Resources, attempt: Attempt, exclude: tuple[str, ...]) -> list[str]:
+def prologue(site: Site, resources: Resources) -> list[str]:
+    """Return the lines of shell before the command of a job."""
+    return ["set -e", f"cd {quote(os.getcwd())}", *_exports(site, resources), *_environment(site)]
+
+
+def slurm_options(name: str, log: str, site: Site, resources: Resources, exclude: tuple[str, ...] = ()) -> list[str]:
+    """Return the options of sbatch; ``log`` is a path as Slurm reads it, in which %j is the number of the job."""
     slurm = site.slurm
     minutes = -(-resources.walltime // 60)
     options = {
-        "job-name": f"ck-{job.name}", "output": _pattern(attempt.log), "cpus-per-task": resources.cores,
+        "job-name": name, "output": log, "cpus-per-task": resources.cores,
         "mem": f"{resources.memory}M", "tmp": f"{resources.disk}M" if resources.disk else "", "time": minutes,
-        "gres": f"gpu:{resources.gpus}" if resources.gpus else "", "signal": f"B:USR1@{site.stop_before_end}",
+        "gres": f"gpu:{resources.gpus}" if resources.gpus else "",
         "partition": slurm.partition, "account": slurm.account, "qos": slurm.qos, "constraint": slurm.constraint,
         "exclude": ",".join(exclude),
     }  # fmt: skip
     lines = [f"--{name}={value}" for name, value in options.items() if value != ""]
-    return [f"#SBATCH {line}" for line in ("--nodes=1", "--ntasks=1", *lines, "--no-requeue", *slurm.options)]
+    return ["--nodes=1", "--ntasks=1", *lines, "--no-requeue", *slurm.options]
 
 
-def _pattern(path: Path) -> str:
+def option_path(folder: Path, pattern: str = "") -> str:
     """Return a path as an option in a script of Slurm takes it, which replaces % and splits at spaces."""
-    text = str(path).replace("%", "%%")
+    text = str(folder).replace("%", "%%") + (f"/{pattern}" if pattern else "")
     return text if text == quote(text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -64,23 +73,34 @@ def kerberos_cache() -> str:
     return os.environ.get("KRB5CCNAME", f"/tmp/krb5cc_{os.getuid()}").removeprefix("FILE:")
 
 
-def _environment(job: Job, site: Site, attempt: Attempt, resources: Resources) -> list[str]:
-    """Return the lines that bring Python, and the last one, which becomes the process that gets the signals."""
+def _environment(site: Site) -> list[str]:
+    """Return the lines that bring Python."""
     environment: Environment = site.environment
-    path, python = quote(environment.path), "python"
+    path = quote(environment.path)
     lines = list(environment.setup)
-    if environment.kind == "this":
-        python = sys.executable
-    elif environment.kind == "venv":
+    if environment.kind == "venv":
         lines.append(f"source {path}/bin/activate")
     elif environment.kind == "conda":
         lines += ['eval "$(conda shell.bash hook)"', f"conda activate {path}"]
     elif environment.kind == "lcg":
         lines.append(f"source {path}/setup.sh")
-    prefix = f"apptainer exec --bind {quote(os.getcwd())} {path} " if environment.kind == "container" else ""
+    return lines
+
+
+def python_of(site: Site) -> tuple[str, str]:
+    """Return what stands before the Python of a job, to run in a container, and the Python."""
+    environment = site.environment
+    in_container = environment.kind == "container"
+    prefix = f"apptainer exec --bind {quote(os.getcwd())} {quote(environment.path)} " if in_container else ""
+    return prefix, sys.executable if environment.kind == "this" else "python"
+
+
+def _worker(job: Job, site: Site, attempt: Attempt, resources: Resources) -> str:
+    """Return the last line, which becomes the process that gets the signals."""
+    prefix, python = python_of(site)
     limit = resources.walltime - site.stop_before_end if site.system == "htcondor" else 0
     worker = join([python, "-m", "collidekit.batch.worker", str(attempt.folder), str(limit), python, *job.command])
-    return [*lines, f"exec {prefix}{worker}"]
+    return f"exec {prefix}{worker}"
 
 
 def submit_description(

@@ -131,6 +131,11 @@ def run(
                "machine.", metavar="ADDRESS"),
     ] = None,
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    jobs: Annotated[
+        int | None,
+        panel(WORK, "--jobs", help="Split each construction and prediction into so many parts: jobs with --on, else processes here.",
+               min=1, max=100_000),
+    ] = None,
     devices: Annotated[
         int | None,
         panel(WORK, "--devices", help="Processes that train together on each node, each with its GPU where there are some.", min=1),
@@ -168,7 +173,7 @@ def run(
         "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "folds": folds, "fold": fold,
         "fold_rule": fold_rule,
         "coffea_worker": workers, "executor": executor, "scheduler": scheduler, "n_threads": threads,
-        "devices": devices, "nodes": nodes,
+        "devices": devices, "nodes": nodes, "jobs": jobs,
         "seeds": tuple(seeds.split(",")) if seeds is not None else None, "combine": combine,
         "allow_training_rows": allow_training_rows or None,
         "checkpoint": tuple(checkpoint) if checkpoint else None,

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -24,7 +24,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.manifest import Manifest, Summary, summarise, write_manifest
-from collidekit.dataset.pieces import CHUNK, Chunk, Piece, Survey, cut
+from collidekit.dataset.pieces import CHUNK, Chunk, Piece, Survey, cut, share_of
 from collidekit.dataset.rows import build_rows, columns_of, matches
 from collidekit.dataset.shards import from_record_batch, open_shard, schema, write_batches
 from collidekit.dataset.split import break_up, constant_event
@@ -69,26 +69,45 @@ def construct(
         _close()
 
 
+def construct_share(
+    plan: Plan,
+    files: str | Sequence[str],
+    output: str | Path,
+    share: int,
+    shares: int,
+    chunk_size: int = 100_000,
+    workers: int = 1,
+    debug: bool = False,
+    skip_bad_files: bool = False,
+    progress: bool = True,
+) -> None:
+    """Make the parts of one of several shares of all rows, 0 to ``shares`` - 1, in a folder.
+
+    Jobs make a share each; ``take_parts`` then moves their parts to where ``construct`` with the same settings finds them.
+    """
+    paths = expand(files)
+    if debug:
+        paths = one_a_process(plan.analysis, paths)
+    output = Path(output).absolute()
+    try:
+        with find_workers("futures", workers) as crew:
+            surveys, _ = _survey_and_begin(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
+            with _keeping_what_helps(crew, output):
+                pieces = share_of(cut(paths, surveys, crew.count * shares, CHUNK), share, shares)
+                _make_missing(crew, plan, pieces, output, skip_bad_files, progress)
+    finally:
+        _close()
+
+
 def _construct(
     crew: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
 ) -> Manifest:
     parts = output / "parts"
-    surveys = _survey(crew, plan, paths, skip_bad_files, progress)
-    inputs = [survey.entry(path) for path, survey in zip(paths, surveys, strict=True)]
-    job = {
-        "collidekit": __version__,
-        "analysis": plan.analysis.fingerprint,
-        "inputs": inputs,
-        "chunk": CHUNK,
-        "shard": chunk_size,
-        "skip_bad_files": skip_bad_files,
-    }
-    _begin(output, parts, job)
-    try:
+    surveys, inputs = _survey_and_begin(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
+    with _keeping_what_helps(crew, output):
         pieces = cut(paths, surveys, crew.count, CHUNK)
         chunks = sorted((chunk for piece in pieces for chunk in piece.chunks), key=lambda chunk: chunk.number)
-        make = partial(_make_parts, plan=plan, parts=parts, skip_bad_files=skip_bad_files)
-        _run(crew, "Constructing", _missing(pieces, parts), make, parts, progress)
+        _make_missing(crew, plan, pieces, output, skip_bad_files, progress)
         summaries = [Summary.read(parts / f"{chunk.number:06d}.json") for chunk in chunks]
         summaries = _without_bad_files(summaries, inputs)
         total = summarise(plan.analysis, summaries)
@@ -100,6 +119,44 @@ def _construct(
         )
         target = schema(plan.analysis, total.kinds)
         shards = _join(crew, target, parts, summaries, output, chunk_size, progress, arrange)
+    manifest = write_manifest(output, plan.analysis, inputs, shards, total)
+    _remove_unfinished(output, parts)
+    shutil.rmtree(parts)
+    return manifest
+
+
+def _survey_and_begin(
+    crew: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
+) -> tuple[list[Survey], list[dict[str, Any]]]:
+    """Return what is in each file, and the entries of the files in the manifest."""
+    surveys = _survey(crew, plan, paths, skip_bad_files, progress)
+    inputs = [survey.entry(path) for path, survey in zip(paths, surveys, strict=True)]
+    job = {
+        "collidekit": __version__,
+        "analysis": plan.analysis.fingerprint,
+        "inputs": inputs,
+        "chunk": CHUNK,
+        "shard": chunk_size,
+        "skip_bad_files": skip_bad_files,
+    }
+    _begin(output, output / "parts", job)
+    return surveys, inputs
+
+
+def _make_missing(
+    crew: Workers, plan: Plan, pieces: list[Piece], output: Path, skip_bad_files: bool, progress: bool
+) -> None:
+    parts = output / "parts"
+    make = partial(_make_parts, plan=plan, parts=parts, skip_bad_files=skip_bad_files)
+    _run(crew, "Constructing", _missing(pieces, parts), make, parts, progress)
+
+
+@contextmanager
+def _keeping_what_helps(crew: Workers, output: Path) -> Iterator[None]:
+    """After an error keep what is made, unless the same error would follow again."""
+    parts = output / "parts"
+    try:
+        yield
     except BaseException as error:
         crew.end(killed=True)
         _remove_unfinished(output, parts)
@@ -110,10 +167,6 @@ def _construct(
             with suppress(OSError):
                 output.rmdir()
         raise
-    manifest = write_manifest(output, plan.analysis, inputs, shards, total)
-    _remove_unfinished(output, parts)
-    shutil.rmtree(parts)
-    return manifest
 
 
 def _without_bad_files(summaries: list[Summary], inputs: list[dict[str, Any]]) -> list[Summary]:

@@ -8,10 +8,11 @@ Several ranks share each batch: the order, and what is in a batch, do not depend
 
 import zlib
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -208,10 +209,18 @@ class Loader:
         self.keep = keep
         self.threads = threads
         self.epoch = 0
+        self.places = range(len(dataset))
+        """Places in the dataset of the rows that come."""
         self.window_rows = max(int(window_bytes / dataset.bytes_per_row), 4 * batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
+
+    def within(self, places: range) -> Self:
+        """Return a loader of the same rows, but only of those at these places in the dataset."""
+        found = copy(self)
+        found.places = places
+        return found
 
     def __iter__(self) -> Iterator[Batch]:
         return self.iterate()
@@ -245,7 +254,8 @@ class Loader:
     def _windows(self) -> Iterator["_Window"]:
         """Windows of rows whose number is a multiple of the batch size; the last one has more than one batch, if any has."""
         generator = np.random.default_rng([self.seed, self.epoch])
-        blocks = self.dataset.blocks
+        places = self.places
+        blocks = [b for b in self.dataset.blocks if b.first < places.stop and places.start < b.first + b.rows]
         if self.shuffle:
             blocks = [blocks[i] for i in generator.permutation(len(blocks))]
         held: list[Batch] = []
@@ -274,9 +284,10 @@ class Loader:
 
     def _chosen(self, batch: Batch) -> Batch:
         """The rows of a block that belong to the part and are kept."""
-        mask = np.ones(len(batch), dtype=bool)
+        index = batch.index.numpy()
+        mask = (self.places.start <= index) & (index < self.places.stop)
         if self.split is not None:
-            mask = self.split.rows(batch.keys.numpy(), self.part, batch.event)
+            mask &= self.split.rows(batch.keys.numpy(), self.part, batch.event)
         if self.keep is not None:
             mask &= uniform(batch.index, self.seed, self.epoch) < self.keep(batch)
         return batch if mask.all() else batch.take(torch.from_numpy(np.flatnonzero(mask)))

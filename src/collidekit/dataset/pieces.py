@@ -1,7 +1,7 @@
 """How files are cut: into chunks, which decide what is held in memory, and pieces of several, which one worker does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 CHUNK = 10_000
@@ -76,3 +76,13 @@ def cut(paths: Sequence[str], surveys: Sequence[Survey], workers: int, chunk: in
         if held:
             pieces.append(Piece(tuple(held), last=True))
     return pieces if workers == 1 else sorted(pieces, key=len, reverse=True)
+
+
+def share_of(pieces: Sequence[Piece], share: int, shares: int) -> list[Piece]:
+    """Return what one of several shares of all chunks has of each piece; a share is chunks one after another."""
+    count = sum(len(piece.chunks) for piece in pieces)
+    numbers = range(count * share // shares, count * (share + 1) // shares)
+    kept = [
+        replace(piece, chunks=tuple(chunk for chunk in piece.chunks if chunk.number in numbers)) for piece in pieces
+    ]
+    return [piece for piece in kept if piece.chunks]

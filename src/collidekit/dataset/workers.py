@@ -161,7 +161,7 @@ class Dask(Workers):
                 place = {"scheduler_file" if is_file else "address": scheduler}
                 self._client = Client(**place)  # type: ignore[no-untyped-call]
                 threads = sum(self._client.nthreads().values())
-                self.count = max(threads, 1)
+                self.count = threads or count
                 if not threads:
                     notice(f"scheduler {scheduler}: has no workers yet; the work begins when one comes")
             else:

@@ -111,6 +111,12 @@ class SeenRows:
             self._found[name].append(found[-1])
         return np.stack(found)
 
+    def take(self, states: Array, files: Array) -> None:
+        """Remember how the models know the next rows (M, n), of files with these numbers (n,), as another process found."""
+        self._files.append(files)
+        for name, found in zip(self.members, states, strict=True):
+            self._found[name].append(found)
+
     @property
     def newest(self) -> Array:
         """How each model knows each row of the newest batch (M, n)."""

@@ -88,6 +88,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     made = False
     """Whether this process has made the output."""
     _works = False
+    side_by_side = False
+    """Whether it is one of several parts, each a process of its own."""
 
     exclude_index = True
     task_namespace = ""
@@ -280,6 +282,12 @@ def run_with_requirements(task: law.Task) -> None:
     """Run a task after whatever it needs that is not there yet; what is there stays. Errors come through as they are."""
     if task.complete():
         return
-    for other in sorted(task.deps(), key=lambda other: -other.priority):
+    needed = list(task.deps())
+    parts = [other for other in needed if other.side_by_side and not other.complete()]
+    for other in sorted((one for one in needed if one not in parts), key=lambda one: -one.priority):
         run_with_requirements(other)
+    if parts:
+        from collidekit.tasks.work import run_side_by_side
+
+        run_side_by_side(parts)
     task.run()

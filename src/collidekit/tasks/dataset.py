@@ -1,5 +1,7 @@
 """DatasetConstructorTask: files -> shards and a manifest."""
 
+import shutil
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -7,17 +9,19 @@ from typing import Any
 import law
 import luigi
 
+from collidekit.batch.dask_jobs import dask_scheduler, is_site, load_dask_site
 from collidekit.dataset.batch import Batch
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.dataset.look import FIRST, first_look
 from collidekit.dataset.manifest import FORMAT
+from collidekit.dataset.shares import take_parts
 from collidekit.dataset.warnings import data_warnings
 from collidekit.dataset.workers import check_executor
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 from collidekit.readers import BadFileError, expand, file_id
-from collidekit.tasks.base import AnalysisTask
+from collidekit.tasks.base import AnalysisTask, results_folder
 
 
 class DatasetParameters(AnalysisTask):
@@ -37,7 +41,13 @@ class DatasetParameters(AnalysisTask):
     scheduler = luigi.Parameter(
         default="",
         significant=False,
-        description="the Dask cluster: an address such as tcp://host:8786 or a scheduler file; default: one of this machine",
+        description="the Dask cluster: an address such as tcp://host:8786, a scheduler file, or a site file (.yaml) or profile whose "
+        "Slurm starts the workers; default: one of this machine",
+    )
+    jobs = luigi.IntParameter(
+        default=1,
+        significant=False,
+        description="split each construction and prediction into so many parts, each a task that runs beside the others",
     )
     skip_bad_files = luigi.BoolParameter(
         default=False, description="go on without files that cannot be read; count them"
@@ -70,12 +80,27 @@ def shipped_files(task: AnalysisTask, part: str) -> list[str]:
     return expand([p if "://" in p else str(task.analysis_folder / p) for p in patterns])
 
 
+def remove_outputs_of(parts: Iterable[AnalysisTask]) -> None:
+    """Remove the folders of parts that are joined."""
+    for part in parts:
+        shutil.rmtree(part.folder, ignore_errors=True)
+
+
 class DatasetConstructorTask(DatasetParameters):
     """Construct a dataset: select rows, evaluate variables, write shards and a manifest."""
 
     exclude_index = False
     priority = 1
     """Also test files are read before a training begins: what is wrong with them need not wait for its end."""
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        """The tasks that make a part each; none where this task makes all of it."""
+        from collidekit.tasks.parts import ConstructionPartTask
+
+        if self.jobs == 1:
+            return {}
+        names = [f"{number}/{self.jobs}" for number in range(1, self.jobs + 1)]
+        return {f"part {name}": ConstructionPartTask.req(self, part=name) for name in names}
 
     def look_first(self) -> None:
         _ = self.first_rows
@@ -91,7 +116,14 @@ class DatasetConstructorTask(DatasetParameters):
         """An error for a number that cannot be meant, or a parameter that does nothing."""
         at_least("chunk-size", self.chunk_size, 1)
         at_least("coffea-worker", self.coffea_worker, 1)
+        at_least("jobs", self.jobs, 1)
         check_executor(str(self.executor), self.coffea_worker, str(self.scheduler))
+        if is_site(str(self.scheduler)):
+            load_dask_site(str(self.scheduler))
+        if self.jobs > 1 and self.executor == "dask":
+            raise CollidekitError(
+                f"--jobs {self.jobs}: cannot stand beside --executor dask, whose workers share the files"
+            )
 
     def identity(self) -> dict[str, Any]:
         self.check_parameters()
@@ -125,17 +157,21 @@ class DatasetConstructorTask(DatasetParameters):
         self.say(
             f"[bold]Constructing[/bold] {literal(self.analysis.name)} from {count} file{'s' if count != 1 else ''}"
         )
-        manifest = construct(
-            self.plan,
-            self.files(),
-            self.folder,
-            chunk_size=self.chunk_size,
-            workers=self.coffea_worker,
-            debug=self.debug,
-            skip_bad_files=self.skip_bad_files,
-            executor=self.executor,
-            scheduler=self.scheduler,
-        )
+        parts = self.requires().values()
+        take_parts([part.folder for part in parts], self.folder)
+        logs = results_folder() / "jobs" / f"{self.get_task_family()}_{self.hash}_dask"
+        with dask_scheduler(str(self.scheduler), self.coffea_worker, logs) as scheduler:
+            manifest = construct(
+                self.plan,
+                self.files(),
+                self.folder,
+                chunk_size=self.chunk_size,
+                workers=self.coffea_worker,
+                debug=self.debug,
+                skip_bad_files=self.skip_bad_files,
+                executor=self.executor,
+                scheduler=scheduler,
+            )
         for entry in manifest.inputs:
             self.detail(f"  {entry['rows']:>12,}  rows in {literal(entry['path'])}")
         for name, features in manifest.summary["statistics"].items():
@@ -159,6 +195,7 @@ class DatasetConstructorTask(DatasetParameters):
             if "skipped" in entry:
                 self.say(f"  [yellow]skipped: {literal(entry['skipped'])}[/yellow]")
         self.write_provenance()
+        remove_outputs_of(parts)
 
     def dataset(self, n_files: int = -1) -> Dataset:
         return Dataset(self.folder, n_files, self.analysis)

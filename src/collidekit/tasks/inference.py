@@ -1,7 +1,7 @@
 """InferenceTask: trained taggers and a dataset -> predictions."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,11 +18,13 @@ from collidekit.dataset.manifest import read_manifest
 from collidekit.dataset.overlap import is_loud, overlap_note
 from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
+from collidekit.inference.assembly import NothingToPredictError
 from collidekit.inference.calibrated import calibrated, required_temperature
 from collidekit.inference.combination import check_combination, combine
 from collidekit.inference.ensemble import load_members
 from collidekit.inference.file_rows import counted
 from collidekit.inference.folds import join_folds
+from collidekit.inference.join import join_predictions
 from collidekit.inference.predict import predict_each
 from collidekit.inference.predictions import Array, Predictions
 from collidekit.inference.seen import Refusal, SeenRows, content_of_inputs
@@ -34,7 +36,7 @@ from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.tasks.attacks import TestAttackParameters
 from collidekit.tasks.base import AnalysisTask
-from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.dataset import DatasetConstructorTask, remove_outputs_of
 from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_content
@@ -171,6 +173,20 @@ class InferenceTask(TestParameters):
     def requires(self) -> dict[str, AnalysisTask]:
         if self.members:
             return {name: InferenceTask.req(self, combine="mean", **own) for name, own in self.members.items()}
+        return {**self.requires_for_rows(), **self.parts}
+
+    @cached_property
+    def parts(self) -> dict[str, AnalysisTask]:
+        """The tasks that predict a part of the rows each; none where this task predicts all of them."""
+        from collidekit.tasks.parts import PredictionPartTask
+
+        if self.jobs == 1 or self.members:
+            return {}
+        names = [f"{number}/{self.jobs}" for number in range(1, self.jobs + 1)]
+        return {f"part {name}": PredictionPartTask.req(self, part=name) for name in names}
+
+    def requires_for_rows(self) -> dict[str, AnalysisTask]:
+        """Return the training and the test dataset, as far as they are tasks."""
         needed: dict[str, AnalysisTask] = {} if self.checkpoint else {"training": TrainingTask.req(self)}
         if self.test_files:
             needed["test"] = DatasetConstructorTask.req(
@@ -263,6 +279,7 @@ class InferenceTask(TestParameters):
             predictions = combine(members, check_combination(str(self.combine)), keep_members=used is None, used=used)
         predictions.write(self.folder / "predictions.parquet")
         predictions.write(self.folder / "output.root")
+        remove_outputs_of(self.parts.values())
         how = f" with the {self.combine} of {', '.join(members)}" if self.is_ensemble else ""
         if self.joins_folds:
             how = f", each with the one of {len(members)} networks that did not see it"
@@ -289,27 +306,19 @@ class InferenceTask(TestParameters):
 
     def _predict_members(self) -> dict[str, Predictions]:
         """The predictions of the training, or of each checkpoint that was given."""
-        needed = self.requires()
-        members = self._checkpoints(needed)
+        needed = self.requires_for_rows()
+        members = self.checkpoints(needed)
         for name, member in members.items():
             check_same_inputs(find_checkpoint(name), member.analysis, self.analysis)
         if note := self._shared_rows:
             self.say(overlap_text(note))
-        if "test" in needed:
-            dataset: Dataset = needed["test"].dataset()
-            rows = Loader(dataset, 1024, threads=1)
-        else:
-            dataset = needed["training"].requires()["dataset"].dataset()
-            rows = held_out_rows(dataset, next(iter(members.values())).config.split)
+        rows = self.rows_to_predict(members)
+        if "test" not in needed:
             self._say_held_out(next(iter(members.values())).config)
-        attack = self._attack(members)
-        with counting("Predicting", "rows", len(dataset) if "test" in needed else None) as done:
-            refuses = bool(self.checkpoint) and not self.allow_training_rows
-            refusal = Refusal(dataset.manifest.files) if refuses else None
-            seen = self._seen = SeenRows(members, content_of_inputs(dataset.manifest), refusal)
-            watched = seen.watch(rows, list(members), self.analysis)
-            batches = counted(map(attack, watched) if attack else watched, done)
-            found = predict_each([member.tagger for member in members.values()], self.analysis, batches)
+        refuses = bool(self.checkpoint) and not self.allow_training_rows
+        refusal = Refusal(rows.dataset.manifest.files) if refuses else None
+        seen = self._seen = SeenRows(members, content_of_inputs(rows.dataset.manifest), refusal)
+        found = join_parts(self.parts.values(), seen) if self.parts else self.predict_rows(members, rows, seen)
         named = dict(zip(members, found, strict=True))
         if not self._shared_rows and (warning := seen.warning()):
             self.say(overlap_text(warning))
@@ -319,6 +328,22 @@ class InferenceTask(TestParameters):
         if self.calibrated:
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
+
+    def rows_to_predict(self, members: Mapping[str, Checkpoint]) -> Loader:
+        """Return the rows of the test dataset; without one, those that the training held out."""
+        needed = self.requires_for_rows()
+        if "test" in needed:
+            return Loader(needed["test"].dataset(), 1024, threads=1)
+        dataset: Dataset = needed["training"].requires()["dataset"].dataset()
+        return held_out_rows(dataset, next(iter(members.values())).config.split)
+
+    def predict_rows(self, members: Mapping[str, Checkpoint], rows: Loader, seen: SeenRows) -> list[Predictions]:
+        """Return the predictions of each member; ``seen`` remembers how each one knows the rows."""
+        attack = self._attack(members)
+        with counting("Predicting", "rows", None if rows.split else len(rows.places)) as done:
+            watched = seen.watch(rows, list(members), self.analysis)
+            batches = counted(map(attack, watched) if attack else watched, done)
+            return predict_each([member.tagger for member in members.values()], self.analysis, batches)
 
     def _say_held_out(self, config: TrainingConfig) -> None:
         """Say which rows are predicted where there are no test files."""
@@ -378,7 +403,8 @@ class InferenceTask(TestParameters):
         """Of checkpoints that are given; that of a training of one's own is decided by all else."""
         return [load_content(find_checkpoint(name)).get("temperature") for name in self.checkpoint]
 
-    def _checkpoints(self, needed: Mapping[str, AnalysisTask]) -> dict[str, Checkpoint]:
+    def checkpoints(self, needed: Mapping[str, AnalysisTask]) -> dict[str, Checkpoint]:
+        """Return the trained network, or each checkpoint that was given, by its name."""
         if self.checkpoint:
             return load_members([str(name) for name in self.checkpoint])
         path = needed["training"].folder / "best_model.pt"
@@ -386,6 +412,22 @@ class InferenceTask(TestParameters):
 
     def predictions(self) -> Predictions:
         return Predictions.read(self.folder / "predictions.parquet")
+
+
+def join_parts(parts: Iterable[AnalysisTask], seen: SeenRows) -> list[Predictions]:
+    """Return the predictions of each member from those of all parts, in the order of the rows."""
+    found: list[list[Predictions]] = [[] for _ in seen.members]
+    for part in parts:
+        states = np.load(part.folder / "known.npy", allow_pickle=False)
+        if not states.shape[1]:
+            continue
+        seen.take(states, Predictions.read(part.folder / "predictions_1.parquet").event["file"])
+        for number, predictions in enumerate(found, 1):
+            predictions.append(Predictions.read(part.folder / f"predictions_{number}.parquet"))
+    seen.refuse()
+    if not found[0]:
+        raise NothingToPredictError("no row passes the selection, so there is nothing to predict")
+    return [join_predictions(predictions) for predictions in found]
 
 
 def _content_id(name: str) -> str:

@@ -15,7 +15,7 @@ from collidekit.tasks.work import words_of
 
 KINDS = {
     "DatasetConstructorTask": "construction", "TrainingTask": "training", "SearchTask": "training", "InferenceTask": "inference",
-    "RobustnessTask": "attacks",
+    "RobustnessTask": "attacks", "ConstructionPartTask": "construction", "PredictionPartTask": "inference",
 }  # fmt: skip
 """Tasks that become a job each; all others become one job together, of the kind evaluation."""
 
@@ -72,7 +72,7 @@ def _names(task: AnalysisTask) -> tuple[str, ...]:
 def _for_jobs(task: AnalysisTask, cores: int) -> dict[str, object]:
     """Return the parameters that a job has in place of those of the command: as many threads and processes as it has cores."""
     others: dict[str, object] = {"n_threads": cores} if getattr(task, "n_threads", None) == 4 else {}
-    if task.get_task_family() == "DatasetConstructorTask" and task.coffea_worker == 1 and task.executor == "futures":
+    if KINDS.get(task.get_task_family()) == "construction" and task.coffea_worker == 1 and task.executor == "futures":
         others["coffea_worker"] = cores
     if task.get_task_family() == "SearchTask":
         others["workers"] = 1
