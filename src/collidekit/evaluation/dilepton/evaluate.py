@@ -43,6 +43,7 @@ def evaluate_dilepton(folder: Path, sample: Sample, note: str = "") -> list[Part
     threshold = sample.mass_limits[0]
     accuracies = [measure_accuracy(sample, name) for name in sample.positions]
     tables.write_accuracy(folder, accuracies)
+    tables.write_purities(folder, sample)
     parts = [("Assignment", [tables.accuracy_sheet(accuracies)], draw.draw_purities(folder, sample, note))]
     if overlaps := measure_overlaps(sample):
         tables.write_overlaps(folder, overlaps)

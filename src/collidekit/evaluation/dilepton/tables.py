@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from collidekit.evaluation.binomial import Efficiency
-from collidekit.evaluation.dilepton.accuracy import Accuracy
+from collidekit.evaluation.dilepton.accuracy import Accuracy, purity_in_bins
 from collidekit.evaluation.dilepton.closure import INCLUSIVE, THRESHOLD, Closure
 from collidekit.evaluation.dilepton.complementarity import Overlap
 from collidekit.evaluation.dilepton.resolution import COMMON, OWN, QUANTITIES, Resolution
@@ -67,6 +67,18 @@ def write_accuracy(folder: Path, found: Sequence[Accuracy]) -> Path:
             rows.append([one.method, what, among, *cells])
         rows.append([one.method, "F1", "all", *((one.f1.value, one.f1.error) if one.f1 else (None, None)), None, None])
     return write_csv(folder / "assignment.csv", ["method", "what", "among", "value", "error", "passed", "events"], rows)
+
+
+def write_purities(folder: Path, sample: Sample) -> Path:
+    """Write ``purity.csv``: right of the answered events, a line for each method and bin."""
+    rows: list[list[Any]] = []
+    for number, bins in enumerate(sample.bins):
+        for name in sample.positions:
+            purity = purity_in_bins(sample, name, number)
+            for k, text in enumerate(bins.texts):
+                one = purity[k]
+                rows.append([name, bins.name, text, one.value, one.error, one.passed, one.total])
+    return write_csv(folder / "purity.csv", ["method", "quantity", "bin", "purity", "error", "right", "answered"], rows)
 
 
 def overlap_sheet(found: Sequence[Overlap], united: Efficiency | None) -> Sheet:
