@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collidekit.cli.app import DATA, LOOK, WORK, Analysis, TrustCode, panel, verb
+from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def init(
     from collidekit.starter.starter import start_analysis
 
     console = Console(highlight=False, soft_wrap=True)
+    if files[0].lower().endswith(".ini"):
+        raise CollidekitError(
+            f"{files[0]}: is an event file of SPANet 1; write it as .yaml with INPUTS, EVENT and PERMUTATIONS, as SPANet 2 has them"
+        )
     if files[0].lower().endswith((".yaml", ".yml")):
         _translate(console, files, out, tree, force)
         return

@@ -66,6 +66,11 @@ class Column:
         return reason(self.plain)
 
 
+def is_mask(column: Column) -> bool:
+    """Return whether a column is called a mask; lists have masks of padding, so one number of a row is of something else."""
+    return bool(_MASK.search(column.plain))
+
+
 @dataclass
 class Lists:
     """Lists of the same lengths: a collection of constituents, tracks, vertices ..."""
@@ -173,3 +178,13 @@ def is_counter(column: Column, lists: list[Lists]) -> bool:
         if name.startswith("n") and name[1:] in (group.name, *plain, *map(first_part, plain)):
             return True
     return False
+
+
+def is_place(column: Column, lists: list[Lists]) -> bool:
+    """Return whether the numbers of rows are places in a list: whole numbers from 0 to less than its length, and -1 in some rows."""
+    longest = max(
+        (int(c.counts.max(initial=0)) for group in lists for c in group.columns.values() if c.counts is not None),
+        default=0,
+    )
+    found = column.distinct
+    return bool(column.integral and len(found) > 3 and found[0] == -1 and 1 < found[-1] < longest)

@@ -12,6 +12,8 @@ from collidekit.starter.columns import (
     group_lists,
     is_counter,
     is_event_number,
+    is_mask,
+    is_place,
     is_trigger,
     is_weight,
 )
@@ -313,6 +315,10 @@ def _number_of(group: Lists) -> str:
 
 def _number(column: Column, lists: list[Lists]) -> GuessedFeature:
     feature = _feature(column)
+    if not feature.why_not and is_place(column, lists):
+        return replace(feature, why_not="looks like the place of a member of a list, -1 for none: simulated truth")
+    if not feature.why_not and is_mask(column):
+        return replace(feature, why_not="looks like a mask of simulated truth")
     if not feature.why_not and (source := follows_from(column, lists)):
         return replace(feature, why_not=f"follows from {source}, which {reason(source)}")
     return feature

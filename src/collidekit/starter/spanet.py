@@ -144,7 +144,8 @@ def translate_event_file(
     if missing := [name for name in event.sequential if name not in lengths]:
         raise CollidekitError(
             f"{paths[0]}: {event_path} has the sequential input {missing[0]}, and the file no INPUTS/{missing[0]}/MASK of shape "
-            f"(rows, entries); it has {', '.join(lengths) or 'none'}"
+            f"(rows, entries); it has {', '.join(lengths) or 'none'}. Files of SPANet 1, with a mask beside the values of a group, are not "
+            "translated: write them in the layout of SPANet 2"
         )
     if len(event.sequential) > 1:
         source = Source(tree=tree, layout=list(event.sequential))
