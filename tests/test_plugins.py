@@ -157,7 +157,7 @@ def test_network_head_and_objective_in_one_file(tmp_path: Path, dataset: Dataset
     file.write_text(MINE)
     best = train(dataset, tmp_path / "training", model_name=str(file), objective=f"{file}:Squares")
     loaded = load_checkpoint(best)
-    found = predict_dataset(loaded, dataset)
+    found = predict_dataset(loaded, dataset, allow_training_rows=True)
     batch = dataset.read(dataset.blocks[0])
     line = loaded.tagger.network(loaded.tagger.scaling(batch.inputs)).double()
     softer = torch.softmax(line / 2, dim=1).detach().numpy()
@@ -257,7 +257,7 @@ def test_classes_of_an_installed_package(package: Package, tmp_path: Path, datas
     assert issubclass(find_objective("their_squares"), Objective)
     assert known_names("network", {"mlp": None}) == ["mlp", "their_line"]
     best = train(dataset, tmp_path / "training", model_name="their_line", objective="their_squares")
-    found = predict_dataset(load_checkpoint(best), dataset)
+    found = predict_dataset(load_checkpoint(best), dataset, allow_training_rows=True)
     assert (found.probabilities.argmax(axis=1) == found.labels).mean() == pytest.approx(0.933, abs=0.01)
     assert load_content(best)["code"]["network"] == {
         "package": "their-physics", "version": "1.2.0", "name": "their_line", "class": "their_physics:Line",
@@ -377,7 +377,9 @@ def test_the_examples_of_the_page(tmp_path: Path, dataset: Dataset) -> None:
     file.write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)))
     settings = {"model_name": "mlp", "objective": str(file), "attack": f"{file}:Step", "attack_magnitude": 0.1}
     settings |= {"learning_rate": 0.005}
-    found = predict_dataset(load_checkpoint(train(dataset, tmp_path / "training", **settings)), dataset)
+    found = predict_dataset(
+        load_checkpoint(train(dataset, tmp_path / "training", **settings)), dataset, allow_training_rows=True
+    )
     assert (found.probabilities.argmax(axis=1) == found.labels).mean() == pytest.approx(0.933, abs=0.01)
 
 

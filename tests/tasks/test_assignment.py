@@ -193,7 +193,9 @@ def test_a_head_is_not_kept_for_other_partners(files: Callable[..., dict[str, ob
     settings = files(TEXT.replace("epochs: 15", "epochs: 1"), rows=100)
     run_with_requirements(InferenceTask(**settings))
     checkpoint = next(Path("results/TrainingTask").rglob("best_model.pt")).absolute()
-    other = TEXT.replace("epochs: 15", "epochs: 1").replace('antitop: "leptons[1]"', 'antitop: "leptons[0]"')
+    other = TEXT.replace("epochs: 15", "epochs: 1")
+    other = other.replace('{top: "leptons[0]", antitop: "leptons[1]"}', '{top: "leptons[1]", antitop: "leptons[0]"}')
+    assert other != TEXT.replace("epochs: 15", "epochs: 1")
     settings = files(other, rows=100) | {"from_checkpoint": str(checkpoint)}
     with pytest.raises(CollidekitError, match="its head is for the assignments tops "):
         run_with_requirements(InferenceTask(**settings, keep_head=True))
@@ -216,6 +218,20 @@ def test_folds_put_the_assignments_of_all_members_in_order(files: Callable[..., 
 
 
 PARTNERS = 'partners: {top: "leptons[0]", antitop: "leptons[1]"}'
+
+
+def test_a_perceptron_assigns_with_leading_constituents(files: Callable[..., dict[str, object]]) -> None:
+    text = TEXT.replace(
+        "model_name: pfn, model_options: {phi: [16, 16], f: [16]}",
+        "model_name: mlp, model_options: {leading: 3, hidden: [32]}",
+    )
+    assert text != TEXT
+    task = InferenceTask(**files(text, rows=300))
+    run_with_requirements(task)
+    found = Predictions.read(task.folder / "predictions.parquet")
+    true = np.stack([found.true_positions[name] for name in ("top_b", "antitop_b")])
+    right = (np.stack([found.positions[name] for name in ("top_b", "antitop_b")]) == true).all(axis=0)
+    assert right[(true >= 0).all(axis=0)].mean() > 0.5
 
 
 @pytest.mark.parametrize(
@@ -353,7 +369,7 @@ def test_mistakes_in_the_file(change: tuple[str, str], said: str) -> None:
         ({"top_b": "0.5 + 0 * njets"}, "which is no integer"),
         ({"top_b": "njets > 0"}, "'njets > 0' is a condition; the position of a constituent is needed"),
         ({"antitop_b": "top_b"}, "top_b and antitop_b are the same constituent"),
-        ({"pfn": "mlp"}, "network MLP has no embedding of the jets"),
+        ({"pfn": "pcnn"}, "network PCNN has no embedding of the jets"),
         ({"top_b": "no_such_branch"}, "no branch or variable 'no_such_branch'"),
     ],
 )
@@ -363,11 +379,7 @@ def test_mistakes_in_the_data(
     text = TEXT
     for old, new in change.items():
         text = text.replace(f"{{b: {old}}}", f"{{b: {new}}}").replace(f"model_name: {old}", f"model_name: {new}")
-    text = (
-        text.replace(", model_options: {phi: [16, 16], f: [16]}", ", model_options: {leading: 2}")
-        if "pfn" in change
-        else text
-    )
+    text = text.replace(", model_options: {phi: [16, 16], f: [16]}", "") if "pfn" in change else text
     files(text, rows=100)
     done = CliRunner().invoke(
         app, ["run", "toy.yaml", "-f", "train.parquet", "-t", "test.parquet"], env={"COLUMNS": "400"}

@@ -63,6 +63,7 @@ def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
         "config",
         "coffea_worker",
         "jobs",
+        "allow_training_rows",
         "executor",
         "scheduler",
         "n_threads",

@@ -27,7 +27,7 @@ from collidekit.evaluation.reconstruction import (
     run_methods,
 )
 from collidekit.inference.column_file import write_columns
-from collidekit.inference.file_rows import counted, rows_of_files
+from collidekit.inference.file_rows import counted, output_suffix, rows_of_files
 from collidekit.inference.own_output import check_output
 from collidekit.inference.predictions import Array, Predictions
 from collidekit.inference.truth_alone import truth_of
@@ -70,6 +70,7 @@ def reconstruct_to_file(
             f"{plan.analysis.name}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
         )
     check_methods(methods, names)
+    output_suffix(output)
     check_output(output, files, [])
     paths, skipped, counts = expand(list(files)), list[str](), NotFinite()
     read = rows_of_files(plan, paths, skip_bad_files, skipped, counts, as_given=True)

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from itertools import combinations as pairs_of
 from itertools import pairwise
+from math import prod
 
 import torch
 from attrs import frozen
@@ -65,7 +66,7 @@ def combinations(
         if collections[a] == collections[b]:
             kept &= (filled[:, a] != filled[:, b]) | (filled[:, a] == sizes[a])
     filled = filled[kept]
-    numbers = torch.full((int(torch.tensor(sizes).add(1).prod()),), -1)
+    numbers = torch.full((prod(size + 1 for size in sizes),), -1)
     numbers[_cells(filled, sizes)] = torch.arange(len(filled))
     return Combinations(filled, sizes, alike, numbers)
 

@@ -87,4 +87,4 @@ class MLP(Network):
         device, leading = entry.data.device, (offsets[:-1, None] + places)[there]
         blocks = missing.to(entry.values).expand(len(entry) * self.leading, -1)
         taken = entry.values.index_select(0, send(leading, device))
-        return blocks.index_copy(0, send(slots, device), taken).view(len(entry), -1)
+        return blocks.index_copy(0, send(slots, device), taken).view(len(entry), self.leading * len(missing))

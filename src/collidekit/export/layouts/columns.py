@@ -77,12 +77,14 @@ def kind_of(column: str, layout: Layout) -> Kind:
         return "constituent"
     if column in analysis.discriminators:
         return "discriminator"
-    for target in analysis.assignments.values():
+    for name, target in analysis.assignments.items():
         if column in {f"index_{slot}" for slot in target.values}:
             return "index"
         if column in {
             f"{parent}_{kind}_probability" for parent in target.parents for kind in ("assignment", "detection")
         }:
+            return "parent"
+        if column in (f"{name}_probability", f"{name}_complete_probability"):
             return "parent"
     return "probability" if column.startswith("prob_") else "value"
 
