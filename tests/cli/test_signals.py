@@ -35,7 +35,7 @@ def test_a_construction_says_what_ended_it(tmp_path: Path, kind: signal.Signals)
         while process.stdout.readline() != "reached\n":
             assert process.poll() is None
         process.send_signal(kind)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=150)
     assert process.returncode == 2
     assert f"stopped by {kind.name}; nothing is half-written, and the same command goes on where it was" in said
     assert "Traceback" not in said
@@ -56,7 +56,7 @@ def test_ctrl_c_under_law_is_one_line(tmp_path: Path) -> None:
         while process.stdout.readline() != "reached\n":
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=150)
     assert process.returncode != 0
     assert said.splitlines()[-1].startswith("error: interrupted; nothing is half-written")
     assert "Traceback" not in said

@@ -97,6 +97,23 @@ def test_a_diluted_method_is_corrected_to_the_injected_d_within_its_error() -> N
         assert abs(one.pull) < 3
 
 
+def test_events_that_move_between_bins_are_corrected_where_the_correlation_depends_on_the_mass() -> None:
+    """Most of what is reconstructed near the threshold comes from above it, where this correlation is weaker."""
+    assert TRUTH.tops is not None
+    assert TRUTH.leptons is not None
+    scale = np.random.default_rng(5).uniform(0.7, 1.1, COUNT)[:, None, None]  # of all momenta, which changes no angle
+    moved = replace(TRUTH, tops=TRUTH.tops * scale, leptons=TRUTH.leptons * scale)
+    steep = np.where(mass(TRUTH.tops.sum(axis=1)) < 380, 0.9, 0.0)
+    weights = {"none": INJECTED["none"], "steep": 1 + steep * COSINE, "singlet": INJECTED["singlet"]}
+    found = measure_closure(sample(TRUTH, {"toy": moved}, spin_weights=weights))
+    near = {one.correlation: one for one in found if (one.observable, one.region) == ("D", "threshold")}
+    assert near["steep"].truth < -0.6
+    assert near["steep"].raw - near["steep"].truth > 4 * near["steep"].raw_error
+    for one in near.values():
+        assert one.corrected == pytest.approx(one.truth, abs=3 * one.difference_error)
+        assert one.difference_error < 0.5
+
+
 def test_bins_of_the_mass_and_c_han_are_corrected_too() -> None:
     found = measure_closure(spin_sample(diluted(0.3)))
     regions = {(one.observable, one.region) for one in found}

@@ -4,7 +4,8 @@ The same is done for <c_han>. The response is a straight line, D of the method =
 the events of even number, and inverted in those of odd number: corrected D = (D - a) / b. It is compared with the truth of the same
 odd events. The halves are not exchanged: in the mean of both directions the fluctuations of each half would cancel, since
 each enters once as response and once as measurement, and the comparison would show nothing. Errors are standard deviations over
-Poisson bootstrap replicates of all events, in each of which truth, response and correction are measured again.
+Poisson bootstrap replicates of all events, in each of which truth, response and correction are measured again. In bins of m(tt) events
+move between bins, and all are corrected together: see ``closure_in_bins``.
 """
 
 from dataclasses import dataclass
@@ -12,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from collidekit.evaluation.classification.bootstrap import poisson_weights
+from collidekit.evaluation.dilepton.closure_in_bins import LEAST_SLOPE, measure_in_bins
 from collidekit.evaluation.dilepton.sample import Sample
 from collidekit.evaluation.dilepton.spin import Cosines, correlations, cosines
 from collidekit.evaluation.residuals import FEWEST, REPLICATES
 from collidekit.evaluation.rows import Bools, Floats
 
-LEAST_SLOPE = 3.0
-"""A line whose slope is less than so many errors from 0 cannot be inverted."""
 LEAST_DIFFERENCE = 0.05
 """Injected D, or <c_han>, must differ by at least this much to measure a slope."""
+COSINES = {"D": "c_hel", "c_han": "c_han"}
 FACTORS = {"D": -3.0, "c_han": 1.0}
 """What the mean of the cosine of each observable, c_hel and c_han, is multiplied by."""
 INCLUSIVE, THRESHOLD = "all", "threshold"
@@ -74,24 +75,27 @@ def measure_closure(sample: Sample) -> list[Closure]:
         return []
     found = []
     answers = {name: own for name, pair in sample.methods.items() if (own := cosines(sample, pair)) is not None}
-    regions = {INCLUSIVE: None, THRESHOLD: 0, **{text: k for k, text in enumerate(true.bins) if k}}
-    for observable in FACTORS:
-        for region, number in regions.items():
-            for name, own in answers.items():
-                found += [
-                    Closure(observable, region, name, kind, *numbers)
-                    for kind, numbers in _of_method(sample, observable, number, true, own).items()
-                ]
-    return found
-
-
-def _of_method(
-    sample: Sample, observable: str, number: int | None, true: Cosines, own: Cosines
-) -> dict[str, list[float]]:
-    """Return the numbers of ``Closure``, in their order, for each correlation, in a bin of m(tt) or in all."""
-    in_truth, in_method = true.chosen(number), own.chosen(number)
+    regions = [THRESHOLD, *true.bins[1:]]
     weights = correlations(sample)
-    cosine = [each.c_hel if observable == "D" else each.c_han for each in (true, own)]
+    table = np.stack(list(weights.values()), axis=1)
+    for observable, factor in FACTORS.items():
+        for name, own in answers.items():
+            for kind, numbers in _of_method(sample, observable, true, own).items():
+                found.append(Closure(observable, INCLUSIVE, name, kind, *numbers))
+            binned = measure_in_bins(table, sample.odd, true, own, COSINES[observable], factor, len(regions))
+            for region, lines in zip(regions, binned, strict=True):
+                found += [
+                    Closure(observable, region, name, kind, *map(float, line))
+                    for kind, line in zip(weights, lines, strict=True)
+                ]
+    return sorted(found, key=lambda one: (list(FACTORS).index(one.observable), [INCLUSIVE, *regions].index(one.region)))
+
+
+def _of_method(sample: Sample, observable: str, true: Cosines, own: Cosines) -> dict[str, list[float]]:
+    """Return the numbers of ``Closure`` of all events, in their order, for each correlation."""
+    in_truth, in_method = true.chosen(None), own.chosen(None)
+    weights = correlations(sample)
+    cosine = [getattr(each, COSINES[observable]) for each in (true, own)]
     columns = _columns(np.stack(list(weights.values()), axis=1), cosine[0], in_truth, cosine[1], in_method)
     factor = FACTORS[observable]
     halves = np.stack([~sample.odd, sample.odd]).astype(np.float64)
