@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,14 @@ def dask_scheduler(name: str, workers: int, logs: Path) -> Iterator[str]:
 def _start(site: Site, resources: Resources, jobs: int, logs: Path) -> Any:
     """Return a cluster of Dask whose jobs are sent; each has a process for every core."""
     try:
-        from dask_jobqueue.slurm import SLURMCluster, SLURMJob
+        slurm: Any = import_module("dask_jobqueue.slurm")
         from distributed.core import Status
     except ImportError:
         raise CollidekitError(
             f"--scheduler {site.path}: needs two more packages: pip install 'collidekit[dask]'"
         ) from None
 
-    class WorkerJob(SLURMJob):  # type: ignore[misc]
+    class WorkerJob(slurm.SLURMJob):  # type: ignore[misc]
         refused = ""
 
         async def start(self) -> None:
@@ -83,7 +84,7 @@ def _start(site: Site, resources: Resources, jobs: int, logs: Path) -> Any:
     prefix, python = python_of(site)
     logs.mkdir(parents=True, exist_ok=True)
     options = slurm_options("ck-dask", option_path(logs, "worker-%j.log"), site, resources)
-    cluster = SLURMCluster(
+    cluster: Any = slurm.SLURMCluster(
         job_cls=WorkerJob,
         cores=resources.cores,
         processes=resources.cores,
