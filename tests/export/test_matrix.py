@@ -45,7 +45,6 @@ NOISE = "target 'neutrinos' is a flow, which needs random numbers, and the contr
 SIX = "needs a target with six values"
 NO_EMBEDDING = "has no embedding of the jets, so it cannot assign them"
 REFUSED = {
-    ("mlp", "all", "generic"): NO_EMBEDDING,
     ("pcnn", "all", "generic"): NO_EMBEDDING,
     **{("pfn", "no classes", layout): NO_CLASSES for layout in ("athena", "cmssw", "cmssw_upart")},
     **{("pfn", "all", layout): ASSIGNS for layout in ("athena", "cmssw", "cmssw_upart")},

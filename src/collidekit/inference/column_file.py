@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 def write_columns(path: Path, columns: Mapping[str, Array], tree: str, metadata: Mapping[str, Any]) -> Path:
     """Write columns (N,) as ``.parquet``, with the metadata, or as a ``tree`` of ``.root``; the file appears only when it is complete."""
     if path.suffix not in (".parquet", ".root"):
-        raise CollidekitError(f"{path}: a file of {tree} is written as .parquet or .root, not {path.suffix!r}")
+        raise CollidekitError(f"{path}: {tree} are written as .parquet or .root, not {path.suffix!r}")
     remove_abandoned(path)
     with replacing(path) as temporary:
         if path.suffix == ".root":
