@@ -13,7 +13,7 @@ WASTE = 0.1
 """Padding that a block may hold, as a fraction of its constituents."""
 SLACK = 128
 """Slots of padding that are always allowed: below that, a further block costs more than the padding."""
-MOST_SLOTS = 1 << 11
+MOST_SLOTS = 3 << 8
 """Slots of a block of several rows: what a layer makes of them stays in the cache of a processor."""
 MOST_PAIRS = 1 << 19
 """Pairs of slots of a block of several rows: 128 MiB for 64 channels."""
