@@ -33,7 +33,7 @@ def test_all_rows_once_with_little_padding(collections: int) -> None:
 def test_pairs_and_draws_are_bounded() -> None:
     assert max(map(len, cut([np.full(3000, 90)]))) == blocks.MOST_SLOTS // 90
     assert max(map(len, cut([np.full(300, 600)]))) == blocks.MOST_PAIRS // 600**2
-    assert max(map(len, cut([np.full(3000, 2)], fixed=1000))) == blocks.MOST_SLOTS // 1002
+    assert max(map(len, cut([np.full(3000, 2)], fixed=1000))) == blocks.MOST_WITH_DRAWS // 1002
     assert [rows.tolist() for rows in cut([np.array([5000])])] == [[0]]
     assert list(cut([np.zeros(0, dtype=np.int64)])) == []
 

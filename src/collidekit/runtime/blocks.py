@@ -15,6 +15,8 @@ SLACK = 128
 """Slots of padding that are always allowed: below that, a further block costs more than the padding."""
 MOST_SLOTS = 3 << 8
 """Slots of a block of several rows: what a layer makes of them stays in the cache of a processor."""
+MOST_WITH_DRAWS = 1 << 11
+"""Slots and draws of a block of several rows."""
 MOST_PAIRS = 1 << 19
 """Pairs of slots of a block of several rows: 128 MiB for 64 channels."""
 
@@ -33,7 +35,9 @@ def cut(counts: Sequence[Array], fixed: int = 0) -> Iterator[Array]:
         slots = sum(wider)
         rows = stop + 1 - start
         padding = rows * slots - (real + sum(row))
-        is_full = rows * (slots + fixed) > MOST_SLOTS or rows * slots * slots > MOST_PAIRS
+        is_full = (
+            rows * slots > MOST_SLOTS or rows * (slots + fixed) > MOST_WITH_DRAWS or rows * slots * slots > MOST_PAIRS
+        )
         if stop > start and (is_full or padding > WASTE * real + SLACK):
             yield order[start:stop]
             start, real, wider = stop, 0, row
