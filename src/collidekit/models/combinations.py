@@ -5,6 +5,7 @@ from itertools import combinations as pairs_of
 from itertools import pairwise
 from math import prod
 
+import numpy as np
 import torch
 from attrs import frozen
 from torch import Tensor
@@ -57,8 +58,11 @@ def combinations(
     sizes: tuple[int, ...], alike: tuple[tuple[int, ...], ...], collections: tuple[str, ...]
 ) -> Combinations:
     """Return the combinations of slots filled by collections of these sizes, of which groups ``alike`` may be exchanged."""
-    filled = torch.cartesian_prod(*(torch.arange(size + 1) for size in sizes)).reshape(-1, len(sizes))
-    kept = torch.ones(len(filled), dtype=torch.bool)
+    # in NumPy: nothing of it is a part of a graph that is being traced
+    filled = np.stack(np.meshgrid(*(np.arange(size + 1) for size in sizes), indexing="ij"), axis=-1).reshape(
+        -1, len(sizes)
+    )
+    kept = np.ones(len(filled), dtype=bool)
     for group in alike:
         for a, b in pairwise(group):
             kept &= (filled[:, a] < filled[:, b]) | (filled[:, a] == sizes[a]) & (filled[:, b] == sizes[b])
@@ -66,9 +70,9 @@ def combinations(
         if collections[a] == collections[b]:
             kept &= (filled[:, a] != filled[:, b]) | (filled[:, a] == sizes[a])
     filled = filled[kept]
-    numbers = torch.full((prod(size + 1 for size in sizes),), -1)
-    numbers[_cells(filled, sizes)] = torch.arange(len(filled))
-    return Combinations(filled, sizes, alike, numbers)
+    numbers = np.full(prod(size + 1 for size in sizes), -1)
+    numbers[np.ravel_multi_index(tuple(filled.T), [size + 1 for size in sizes])] = np.arange(len(filled))
+    return Combinations(torch.from_numpy(filled), sizes, alike, torch.from_numpy(numbers))
 
 
 def _cells(positions: Tensor, sizes: tuple[int, ...]) -> Tensor:
