@@ -118,5 +118,7 @@ def _columns(answers: Mapping[str, Answer], slots: Sequence[str], known: Predict
     return {**columns, "weight": known.weights, **known.event}
 
 
-STATUSES = ", ".join(f"{status.value} {status.name.lower().replace('_', ' ')}" for status in Status)
-"""What the numbers of ``<method>_status`` mean; -1 is an event without two leptons of opposite charge."""
+STATUSES = ", ".join(
+    ["-1 not two leptons of opposite charge", *(f"{one.value} {one.name.lower().replace('_', ' ')}" for one in Status)]
+)
+"""What the numbers of ``<method>_status`` mean."""

@@ -58,7 +58,12 @@ class ReconstructionTask(PredictionTask):
 
     def identity(self) -> dict[str, Any]:
         named = self.analysis.dilepton.identity() if self.analysis.dilepton else {}
-        return {**super().identity(), "methods": list(self.methods), "dilepton": named}
+        own = {
+            "methods": list(self.methods),
+            "dilepton": named,
+            "values": "of the files",
+        }  # earlier versions took those of the dataset
+        return {**super().identity(), **own}
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {"json": self.target("methods.json"), "run": self.target("run.json")}

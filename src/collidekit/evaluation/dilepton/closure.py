@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from collidekit.evaluation.classification.bootstrap import poisson_weights
-from collidekit.evaluation.dilepton.closure_in_bins import LEAST_SLOPE, measure_in_bins
+from collidekit.evaluation.dilepton.closure_in_bins import LEAST_SLOPE, measure_in_bins, model_error
 from collidekit.evaluation.dilepton.sample import Sample
 from collidekit.evaluation.dilepton.spin import Cosines, correlations, cosines
 from collidekit.evaluation.residuals import FEWEST, REPLICATES
@@ -48,14 +48,17 @@ class Closure:
     corrected_error: float
     difference_error: float
     """Error of corrected minus truth, which are measured in the same events."""
+    model_error: float
+    """How far the correlations lie from the response in the even events, as a corrected observable; 0 for two correlations."""
 
     @property
     def pull(self) -> float:
-        """(corrected - truth) in units of the error of this difference; 0 where both are the same in all replicates."""
+        """(corrected - truth) in units of ``difference_error`` and ``model_error`` in quadrature; 0 where both are the same in all replicates."""
         difference = self.corrected - self.truth
         if np.isfinite(difference) and abs(difference) < 1e-9:
             return 0.0
-        return difference / self.difference_error if self.difference_error > 0 else float("nan")
+        error = float(np.hypot(self.difference_error, self.model_error))
+        return difference / error if error > 0 else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,8 @@ class _Measured:
     raw: Floats
     slope: Floats
     corrected: Floats
+    model: Floats
+    """How far (K,) the correlations lie from the line in the even events, divided by the slope."""
 
 
 def measure_closure(sample: Sample) -> list[Closure]:
@@ -109,9 +114,9 @@ def _of_method(sample: Sample, observable: str, true: Cosines, own: Cosines) -> 
     difference = np.std([one.corrected - one.truth for one in replicates], axis=0, ddof=1)
     enough = all((chosen & (half > 0)).sum() >= FEWEST for chosen in (in_truth, in_method) for half in halves)
     usable = enough and bool(abs(central.slope) > LEAST_SLOPE * error("slope"))
-    corrected = [central.corrected, error("corrected"), difference]
+    corrected = [central.corrected, error("corrected"), difference, model_error(central.model)]
     if not usable:
-        corrected = [np.full(len(weights), np.nan)] * 3
+        corrected = [np.full(len(weights), np.nan)] * 4
     slope = [np.full(len(weights), value) for value in (central.slope, error("slope"))]
     numbers = np.stack([central.truth, error("truth"), central.raw, error("raw"), *slope, *corrected], axis=1)
     return {kind: [float(value) for value in row] for kind, row in zip(weights, numbers, strict=True)}
@@ -136,7 +141,8 @@ def _measure(sums: Floats, factor: float) -> _Measured:
     with np.errstate(invalid="ignore", divide="ignore"):
         truth, raw = factor * sums[:, 1] / sums[:, 0], factor * sums[:, 3] / sums[:, 2]  # (2, K)
         slope, start = _line(truth[0], raw[0])
-        return _Measured(truth[1], raw[1], slope, (raw[1] - start) / slope)
+        model = (raw[0] - start - slope * truth[0]) / slope
+        return _Measured(truth[1], raw[1], slope, (raw[1] - start) / slope, model)
 
 
 def _line(truth: Floats, raw: Floats) -> tuple[Floats, Floats]:

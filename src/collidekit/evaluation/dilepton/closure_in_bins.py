@@ -39,12 +39,21 @@ class _Measured:
     raw: Floats
     corrected: Floats
     slope: Floats
+    model: Floats
+    """How far (B, K) the correlations lie from the response in the even events, as corrected observables."""
+
+
+def model_error(deviations: Floats) -> Floats:
+    """Return the root mean square (..., K) of deviations (..., K) of K correlations from a line through them, with K - 2 degrees of freedom."""
+    number = deviations.shape[-1]
+    squares = (deviations**2).sum(axis=-1, keepdims=True) / max(number - 2, 1)
+    return np.broadcast_to(np.sqrt(squares if number > 2 else 0 * squares), deviations.shape)
 
 
 def measure_in_bins(
     weights: Floats, odd: Bools, true: Cosines, own: Cosines, kind: str, factor: float, bins: int
 ) -> Floats:
-    """Return the numbers of ``Closure`` (B, K, 9) from truth to the error of the difference, for weights (N, K); NaN without a correction.
+    """Return the numbers of ``Closure`` (B, K, 10) from truth to the error of the model, for weights (N, K); NaN without a correction.
 
     ``kind`` is ``c_hel`` or ``c_han``; the slope is b_ii f_ii, of what stays in its bin. Bins with too few events are left out.
     """
@@ -60,7 +69,7 @@ def measure_in_bins(
     )
     known = [there & enough[one.numbers] for there, one in zip(known, (true, own), strict=True)]
     events = _Events(cosines[0], cosines[1], true.numbers, own.numbers, known[0], known[1])
-    found = np.full((bins, weights.shape[1], 9), np.nan)
+    found = np.full((bins, weights.shape[1], 10), np.nan)
     if not enough.any():
         return found
     central = _measure(events, weights, odd, factor, enough)
@@ -82,7 +91,8 @@ def measure_in_bins(
     numbers += [np.broadcast_to(slope[:, None], central.truth.shape) for slope in (central.slope, slope_error)]
     usable = np.abs(central.slope) > LEAST_SLOPE * slope_error
     corrected = [
-        central.corrected, error([one.corrected for one in replicates]), error([one.corrected - one.truth for one in replicates])
+        central.corrected, error([one.corrected for one in replicates]), error([one.corrected - one.truth for one in replicates]),
+        model_error(central.model),
     ]  # fmt: skip
     numbers += [np.where(usable[:, None], values, np.nan) for values in corrected]
     found[enough] = np.stack(numbers, axis=2)[enough]
@@ -123,7 +133,10 @@ def _measure(events: _Events, weights: Floats, odd: Bools, factor: float, enough
     response, start = fractions * slopes, (fractions * starts).sum(axis=1)
     truth, _ = mean(events.in_truth & odd, events.true_bins, events.true, bins)
     raw, _ = mean(events.in_method & odd, events.own_bins, events.own, bins)
-    corrected = np.full_like(raw, np.nan)
+    learned, _ = mean(events.in_method & ~odd, events.own_bins, events.own, bins)
+    away_from_line = learned - start[:, None] - response @ injected
+    corrected, model = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
     with suppress(np.linalg.LinAlgError):  # of a method that knows nothing
-        corrected[enough] = np.linalg.solve(response[np.ix_(enough, enough)], (raw - start[:, None])[enough])
-    return _Measured(truth, raw, corrected, np.diagonal(response).copy())
+        inverse = np.linalg.inv(response[np.ix_(enough, enough)])
+        corrected[enough], model[enough] = inverse @ (raw - start[:, None])[enough], inverse @ away_from_line[enough]
+    return _Measured(truth, raw, corrected, np.diagonal(response).copy(), model)

@@ -58,12 +58,18 @@ def momentum_balance(events: DileptonEvents) -> tuple[float, float] | None:
 
 
 def doubts_of_files(plan: Plan, files: Sequence[str]) -> list[str]:
-    """Return the same of the first events of files; nothing for an analysis without ``dilepton``. Truth that is missing is one, too."""
+    """Return the same of the first events of files; nothing for an analysis without ``dilepton``, and for files that cannot be read as it says.
+
+    Truth that is missing is a doubt, too.
+    """
     names = plan.analysis.dilepton
     if names is None:
         return []
     read = rows_of_files(plan, list(files), False, [], NotFinite(), as_given=True)
-    parts = [Batch.of(part) for part in islice(read, LOOKED_AT)]
+    try:
+        parts = [Batch.of(part) for part in islice(read, LOOKED_AT)]
+    except CollidekitError:
+        return []  # the check names it
     if not parts:
         return []
     lines = []

@@ -187,7 +187,7 @@ def closure_sheet(found: Sequence[Closure], threshold: float) -> Sheet:
         f"Closure of D. Region threshold: m(tt̄) below {threshold:g} GeV, the true one for the injected D, that of the method for the raw "
         "one. The response D raw = a + slope × D injected is fitted to all correlations in the events of even number and inverted in those "
         "of odd number, of which all other numbers are. Errors: bootstrap of events and response. Pull: corrected minus injected over the "
-        "error of the difference. No correction where the slope is less than three errors from 0. Bins of m(tt̄) are corrected together, and "
+        "error of the difference and how far the correlations lie from the response, in quadrature. No correction where the slope is less than three errors from 0. Bins of m(tt̄) are corrected together, and "
         "their slope is of the events that stay in their bin. "
         "The other bins of m(tt̄), and c_han, are in spin_closure.csv."
     )
@@ -198,7 +198,7 @@ def write_closure(folder: Path, found: Sequence[Closure]) -> Path:
     """Write ``spin_closure.csv``."""
     names = (
         "observable", "region", "method", "correlation", "truth", "truth_error", "raw", "raw_error", "slope", "slope_error", "corrected",
-        "corrected_error", "difference_error", "pull",
+        "corrected_error", "difference_error", "model_error", "pull",
     )  # fmt: skip
     return write_csv(folder / "spin_closure.csv", names, [[getattr(one, name) for name in names] for one in found])
 
