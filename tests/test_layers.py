@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "collidekit"
 LAYERS = (
     ("reconstruction",), ("readers", "analysis"), ("dataset",), ("ranks",), ("models", "consistency"), ("objectives",), ("attacks",), ("tracking",), ("training",),
-    ("inference",), ("evaluation",), ("search",), ("runtime",), ("bundle", "export"), ("batch",), ("tasks",), ("cli",),
+    ("inference",), ("evaluation",), ("search",), ("runtime",), ("bundle", "export"), ("batch",), ("benchmark",), ("tasks",), ("cli",),
 )  # fmt: skip
 """From the lowest to the highest; what stands together may use each other."""
 ASIDE = {"outputs", "simulation", "starter", "stores"}

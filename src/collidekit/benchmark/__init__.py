@@ -1,0 +1,1 @@
+"""Open benchmarks: the definition, the sandbox, the scores, the store and the server."""

@@ -1,0 +1,1 @@
+"""Code of participants runs here: with limits, without network, without the truth."""

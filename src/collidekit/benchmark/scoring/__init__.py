@@ -1,0 +1,1 @@
+"""Scores of predictions, with errors, and their order on the leaderboard."""
