@@ -81,6 +81,7 @@ def one_process(settings: dict[str, Any], checkpoint: Path, folder: Path) -> dic
         **settings,
         "checkpoint": (str(checkpoint),),
         "test_filelist": settings["filelist"],
+        "allow_training_rows": True,
         "n_threads": 1,
         "jobs": 2,
     }
@@ -106,7 +107,13 @@ def one_process(settings: dict[str, Any], checkpoint: Path, folder: Path) -> dic
 def two_processes(settings: dict[str, Any], checkpoint: Path, folder: Path) -> dict[str, Any]:
     """Measure one turn of processes as jobs start them: one and two for the same rows, and trainings by one and two ranks."""
     found: dict[str, Any] = {}
-    judged = {**settings, "checkpoint": (str(checkpoint),), "test_filelist": settings["filelist"], "n_threads": 1}
+    judged = {
+        **settings,
+        "checkpoint": (str(checkpoint),),
+        "test_filelist": settings["filelist"],
+        "allow_training_rows": True,
+        "n_threads": 1,
+    }
     results(folder)
     for kind, name, given in (
         (ConstructionPartTask, "construction", settings),

@@ -109,9 +109,15 @@ NOTHING = -1e9
 
 
 def masked_softmax(scores: Tensor, mask: Tensor, dim: int) -> Tensor:
-    """The softmax over what exists, 0 elsewhere; all of it is 0 where nothing exists. ``mask`` has the shape of the scores, or spreads."""
+    """Return the softmax over constituents that exist, 0 elsewhere, also where none exists. ``mask`` has the shape of the scores, or spreads.
+
+    Along another dimension than the last it is written out, since that of runtimes is three times as slow there.
+    """
     filled = torch.where(mask, scores, torch.full_like(scores, NOTHING))
-    return filled.softmax(dim=dim) * mask.to(scores.dtype)
+    if dim == scores.dim() - 1:
+        return filled.softmax(dim=dim) * mask.to(scores.dtype)
+    exponentials = (filled - filled.amax(dim=dim, keepdim=True)).exp() * mask.to(scores.dtype)
+    return exponentials / exponentials.sum(dim=dim, keepdim=True).clamp(min=1.0)  # at least 1 where anything exists
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

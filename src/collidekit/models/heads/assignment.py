@@ -101,7 +101,7 @@ class AssignmentHead(nn.Module):
         CollidekitError where there are too many assignments for a graph.
         """
         dense = {
-            name: Dense.exactly(inputs[name], embedding.constituents[name], limit)
+            name: Dense.up_to(inputs[name], embedding.constituents[name], limit)
             for name, limit in self.limits.items()
         }
         scores = self._scores(embedding.row, dense)
@@ -202,12 +202,17 @@ def collections_used(target: Assignment) -> list[str]:
 
 @frozen
 class Dense:
-    """A collection as a block of rows: embeddings (N, L, W), momenta (N, L, 4) or None, and the constituents of each row (N,)."""
+    """A collection as a block of rows: embeddings (N, L, W), momenta (N, L, 4) or None, and the constituents of each row (N,).
+
+    Ways to fill slots are counted for ``size`` constituents. L is the same, but in a graph, where L is free: what is computed of each
+    constituent is then filled up to ``size``.
+    """
 
     embedded: Tensor
     momenta: Tensor | None
     counts: Tensor
-    size: int  # L
+    size: int
+    is_free: bool = False
 
     @classmethod
     def of(cls, entry: Input, embedded: Tensor) -> "Dense":
@@ -217,12 +222,19 @@ class Dense:
         return cls(block, momenta, entry.counts, block.shape[1])
 
     @classmethod
-    def exactly(cls, entry: PaddedInput, embedded: Tensor, size: int) -> "Dense":
-        """Of a block of any length, with ``size`` slots."""
+    def up_to(cls, entry: PaddedInput, embedded: Tensor, size: int) -> "Dense":
+        """Of a block of any length, of which at most ``size`` slots are looked at."""
         assert isinstance(entry, Padded)
-        momenta = entry.exactly(size).momenta if entry.has_momenta else None
-        block = Padded(embedded * entry.there, entry.mask, embedded.shape[2]).exactly(size)
-        return cls(block.data, momenta, block.counts, size)
+        block = Padded(embedded * entry.there, entry.mask, embedded.shape[2]).leading(size)
+        momenta = entry.leading(size).momenta if entry.has_momenta else None
+        return cls(block.data, momenta, block.counts, size, is_free=True)
+
+    def filled(self, values: Tensor, dim: int) -> Tensor:
+        """Return values (..., L, ...) of its constituents with 0 for more of them along a dimension, ``size`` in all."""
+        if not self.is_free:
+            return values
+        behind = [0, 0] * (values.dim() - 1 - dim)
+        return nn.functional.pad(values, (*behind, 0, self.size)).narrow(dim, 0, self.size)
 
 
 class ParentHead(nn.Module):
@@ -300,7 +312,8 @@ class ParentHead(nn.Module):
         for s, t in self.pair_slots:
             key = self._pair(s, t), self.slots[s], self.slots[t]
             if key not in known:  # (N, L, L', SHARED)
-                known[key] = self.pairs[key[0]](own[s], own[t], row, self._features(s, t, dense, kinematics))
+                pair = self.pairs[key[0]](own[s], own[t], row, self._features(s, t, dense, kinematics))
+                known[key] = own[t].filled(own[s].filled(pair, 1), 2)
             flat = nn.functional.pad(known[key], (0, 0, 0, 1, 0, 1)).reshape(
                 row.shape[0], (sizes[s] + 1) * (sizes[t] + 1), SHARED
             )
@@ -331,7 +344,7 @@ class Single(nn.Module):
             hidden = hidden + self.beside(partner.embedded)
             if self.kinematics is not None:
                 hidden = hidden + self.kinematics(_pairs(entry, partner)).squeeze(2)
-        there = self.output(silu(self.inner(silu(hidden))))
+        there = entry.filled(self.output(silu(self.inner(silu(hidden)))), 1)
         return torch.cat([there, self.absent(row)[:, None]], dim=1)
 
 
@@ -359,7 +372,7 @@ class Pair(nn.Module):
 def _log_mass(own: list[Dense], ways: Combinations) -> Tensor:
     """ln m² (N, C, 1) of the three constituents of each combination, shifted to be about 0 at 150 GeV."""
     momenta = [
-        nn.functional.pad(_moving(entry).double(), (0, 0, 0, 1)).index_select(1, filled)
+        nn.functional.pad(entry.filled(_moving(entry), 1).double(), (0, 0, 0, 1)).index_select(1, filled)
         for entry, filled in zip(own, ways.filled.unbind(1), strict=True)
     ]
     total = momenta[0] + momenta[1] + momenta[2]
@@ -382,7 +395,7 @@ def _pairs(one: Dense, two: Dense) -> Tensor:
 
 def _constituent(entry: Dense, place: int) -> tuple[Tensor, Tensor | None]:
     """Embedding (N, W) and momentum (N, 4) of the constituent at a place of each row, 0 where a row has fewer."""
-    missing = place + 1 - entry.size
-    embedded = nn.functional.pad(entry.embedded, (0, 0, 0, max(missing, 0)))[:, place]
-    momenta = None if entry.momenta is None else nn.functional.pad(entry.momenta, (0, 0, 0, max(missing, 0)))[:, place]
+    missing = place + 1 if entry.is_free else max(place + 1 - entry.size, 0)
+    embedded = nn.functional.pad(entry.embedded, (0, 0, 0, missing))[:, place]
+    momenta = None if entry.momenta is None else nn.functional.pad(entry.momenta, (0, 0, 0, missing))[:, place]
     return embedded, momenta
