@@ -101,8 +101,7 @@ class AssignmentHead(nn.Module):
         CollidekitError where there are too many assignments for a graph.
         """
         dense = {
-            name: Dense.up_to(inputs[name], embedding.constituents[name], limit)
-            for name, limit in self.limits.items()
+            name: Dense.up_to(inputs[name], embedding.constituents[name], limit) for name, limit in self.limits.items()
         }
         scores = self._scores(embedding.row, dense)
         chosen = self.search.best([score.preferred for score in scores.values()])
