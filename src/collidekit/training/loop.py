@@ -118,7 +118,8 @@ class Training:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
-        self.learned_from = (LearnedFrom.of(dataset, config.split), *(self.start.learned_from if self.start else ()))
+        own = (LearnedFrom.of(dataset, config.split),) if ranks.first else ()  # the first rank alone writes checkpoints
+        self.learned_from = (*own, *(self.start.learned_from if self.start else ()))
         for warning in self.data.warnings:
             self.display.say(f"[yellow]{literal(warning)}[/yellow]")
         self.objective.begin((batch, self.data.weighting(batch)) for batch in self.data.training)
