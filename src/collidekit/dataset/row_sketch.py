@@ -188,6 +188,6 @@ def _unpacked(text: str, size: int) -> Array:
         found = unpacker.decompress(base64.b64decode(text, validate=True), size + 1)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"the sketch of its rows is damaged: {error}") from None
-    if len(found) != size:
+    if len(found) != size or not unpacker.eof:
         raise ValueError("the sketch of its rows is damaged: it has another size")
     return np.frombuffer(found, dtype=np.uint8)

@@ -47,6 +47,11 @@ class EqualRows:
         found = [self._same.pop(number) > self._most(self._rows.pop(number)) for number in done]
         return any(found)
 
+    @property
+    def rule(self) -> str:
+        """The rule in words."""
+        return f"up to {FEW} rows or {self.share:.1%} of a file may be equal by chance"
+
     def count(self, same: int, rows: int) -> str:
         """Return in words how many of the rows are equal to training rows, where so many of those looked up are."""
         if self.fraction == 1:

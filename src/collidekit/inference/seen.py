@@ -12,7 +12,6 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.arrays import RowFields
 from collidekit.dataset.learned import Content, Known, LearnedFrom, known_by_each
 from collidekit.dataset.parts import Folds
-from collidekit.dataset.row_sketch import FEW
 from collidekit.errors import CollidekitError
 from collidekit.inference.equal_rows import EqualRows
 from collidekit.readers import content_of, expand, file_id
@@ -107,7 +106,7 @@ class SeenRows:
             what = f"are of a file that {who} was trained on with another analysis, so which of them it learned from cannot be told"
         else:
             count = equal.count(same, len(here))
-            what = f"have the inputs of rows that {who} was trained on, too many to be equal by chance"
+            what = f"have the inputs of rows that {who} was trained on ({equal.rule})"
         raise CollidekitError(f"{self.refusal.files[file]}: {count} {what}; {self.refusal.remedy}")
 
     def states_of(self, rows: RowFields[Any, Any], analysis: Analysis, names: Sequence[str] | None = None) -> Array:
@@ -181,10 +180,7 @@ class SeenRows:
         rows, notes, best, equal = states.shape[1], [], states.max(axis=0), self._equal_rows()
         if few := int(((best == Known.SAME_INPUTS) & ~equal.too_many(best, np.concatenate(self._files))).sum()):
             who = self._names(states, Known.SAME_INPUTS)
-            notes.append(
-                f"{equal.count(few, rows)} have the inputs of rows that {who} was trained on; up to {FEW} rows or "
-                f"{equal.share:.1%} of a file may be equal by chance"
-            )
+            notes.append(f"{equal.count(few, rows)} have the inputs of rows that {who} was trained on; {equal.rule}")
         if other := int((best == Known.OTHER_FOLD).sum()):
             who = self._names(states, Known.OTHER_FOLD)
             notes.append(
