@@ -12,9 +12,9 @@ from collidekit.stores.marker import Entry, Marker, sha256_of
 from collidekit.stores.server import Advance, Server, StoreError
 
 
-def upload(server: Server, content: str, folder: Path, marker: Marker) -> None:
+def upload(server: Server, content: str, folder: Path, marker: Marker, shown: bool = True) -> None:
     """Send the files of a folder to a folder of the store; those that are there with the right size stay."""
-    with counting(f"Storing {folder.name}", "MiB", marker.size >> 20) as done:
+    with counting(f"Storing {folder.name}", "MiB", marker.size >> 20, shown) as done:
         for name, entry in marker.files.items():
             path, advance = f"{content}/{name}", _in_mebibytes(done)
             if trying(server.at(path), partial(server.size, path)) == entry.size:

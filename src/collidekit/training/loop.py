@@ -148,6 +148,8 @@ class Training:
         self.augment = build_augmentation(config.augmentation, self.analysis, self.data.statistics)
         self.adversary = self._adversary(dataset)
         self.history = History()
+        self.after_save: Callable[[int], None] = lambda step: None
+        """Called with the number of steps when ``last.pt`` is written, and all that belongs to it."""
         self.signals = StopSignals()
         self._any_told = False
         """True if a signal asked any of several ranks to stop, as of the last step."""
@@ -493,6 +495,8 @@ class Training:
             self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code,
             self.learned_from,
         )  # fmt: skip
+        if name == "last.pt":
+            self.after_save(self.step)
 
     def _save_best(self, tagger: dict[str, Any]) -> None:
         if not self.ranks.first:
