@@ -56,17 +56,6 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
     n_threads = luigi.IntParameter(
         default=4, significant=False, description="threads of torch; at most the processors here"
     )
-    devices = luigi.IntParameter(
-        default=0,
-        significant=False,
-        description="processes that train together on each node, each with its device; 0: as torchrun or srun started them, else 1",
-    )
-    nodes = luigi.IntParameter(
-        default=1,
-        significant=False,
-        description="nodes that train together, where torchrun or srun started the processes",
-    )
-
     track = law.CSVParameter(
         default=(),
         significant=False,
