@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from collidekit.errors import CollidekitError
+from collidekit.files import is_own
 from collidekit.progress import counting
 from collidekit.readers.server import trying
 from collidekit.stores.copies import Copy
@@ -31,7 +32,7 @@ def download(server: Server, content: str, marker: Marker, folder: Path, remedy:
     staging = folder.with_name(f".{folder.name}.{marker.content}.fetched")
     try:
         for other in folder.parent.glob(f".{folder.name}.*.fetched"):
-            if other != staging:
+            if other != staging and is_own(other):
                 shutil.rmtree(other)
         staging.mkdir(parents=True, exist_ok=True)
         with counting(f"Fetching {folder.name}", "MiB", marker.size >> 20) as done:

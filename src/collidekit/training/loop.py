@@ -23,6 +23,7 @@ from collidekit.dataset.learned import LearnedFrom
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.transfer import send
 from collidekit.errors import CollidekitError
+from collidekit.files import is_own
 from collidekit.memory import keep_freed_memory
 from collidekit.models.constituent_layers import own_statistics
 from collidekit.models.registry import build_network
@@ -78,7 +79,8 @@ class Training:
         self.display = display or Display(shown=False)
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*.part*") if ranks.first else ():  # of a training that was killed while it wrote
-            leftover.unlink()
+            if is_own(leftover):
+                leftover.unlink()
         keep_freed_memory()
         self.fabric = Fabric(
             accelerator=accelerator, devices=ranks.devices, precision=config.precision,  # type: ignore[arg-type]
