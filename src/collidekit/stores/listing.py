@@ -8,7 +8,7 @@ from attrs import frozen
 
 from collidekit.outputs.find import VERSIONS
 from collidekit.readers.server import trying
-from collidekit.stores.marker import MARKER, StateMarker, read_marker
+from collidekit.stores.marker import MARKER, Marker, StateMarker, read_marker
 from collidekit.stores.server import Server, server_at
 from collidekit.stores.unfinished import STATE, UNFINISHED
 
@@ -67,7 +67,7 @@ def _places(server: Server, folder: str, deeper: int) -> Iterator[str]:
 def _entry(server: Server, place: str) -> StoredEntry:
     path = f"{place}/{MARKER}"
     if text := trying(server.at(path), partial(server.read, path)):
-        marker = read_marker(server.at(path), text, REMEDY)
+        marker = read_marker(server.at(path), text, REMEDY, Marker)
         others = tuple(sorted(name for name in _names(server, place) if name not in (MARKER, marker.content)))
         return StoredEntry(server, place, InStore.COMPLETE, marker.size, marker.by, left_over=others)
     path = f"{place}/{UNFINISHED}/{STATE}"
