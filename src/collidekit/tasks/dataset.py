@@ -22,6 +22,8 @@ from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask, results_folder
+from collidekit.tasks.rank_parts import make_by_ranks
+from collidekit.training.ranks import check_ranks
 
 
 class DatasetParameters(AnalysisTask):
@@ -48,6 +50,17 @@ class DatasetParameters(AnalysisTask):
         default=1,
         significant=False,
         description="split each construction and prediction into so many parts, each a task that runs beside the others",
+    )
+    devices = luigi.IntParameter(
+        default=0,
+        significant=False,
+        description="processes that construct, train and predict together on each node, each with its device; 0: as torchrun or srun started "
+        "them, else 1",
+    )
+    nodes = luigi.IntParameter(
+        default=1,
+        significant=False,
+        description="nodes that work together, where torchrun or srun started the processes",
     )
     skip_bad_files = luigi.BoolParameter(
         default=False, description="go on without files that cannot be read; count them"
@@ -103,6 +116,7 @@ class DatasetConstructorTask(DatasetParameters):
         return {f"part {name}": ConstructionPartTask.req(self, part=name) for name in names}
 
     def look_first(self) -> None:
+        check_ranks(self.devices, self.nodes)
         _ = self.first_rows
 
     @cached_property
@@ -157,7 +171,7 @@ class DatasetConstructorTask(DatasetParameters):
         self.say(
             f"[bold]Constructing[/bold] {literal(self.analysis.name)} from {count} file{'s' if count != 1 else ''}"
         )
-        parts = self.requires().values()
+        parts = list(self.requires().values()) or self._parts_of_ranks()
         take_parts([part.folder for part in parts], self.folder)
         logs = results_folder() / "jobs" / f"{self.get_task_family()}_{self.hash}_dask"
         with dask_scheduler(str(self.scheduler), self.coffea_worker, logs) as scheduler:
@@ -196,6 +210,12 @@ class DatasetConstructorTask(DatasetParameters):
                 self.say(f"  [yellow]skipped: {literal(entry['skipped'])}[/yellow]")
         self.write_provenance()
         remove_outputs_of(parts)
+
+    def _parts_of_ranks(self) -> list[AnalysisTask]:
+        """Return the parts that several ranks have made; none where one process constructs, or Dask does."""
+        from collidekit.tasks.parts import ConstructionPartTask
+
+        return [] if self.executor == "dask" else make_by_ranks(self, ConstructionPartTask)
 
     def dataset(self, n_files: int = -1) -> Dataset:
         return Dataset(self.folder, n_files, self.analysis)
