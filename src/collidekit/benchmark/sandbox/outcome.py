@@ -34,6 +34,11 @@ def failed_service(reason: str, **details: Any) -> Outcome:
     return Outcome(False, reason, None, 0.0, None, None, service_fault=True, details=details)
 
 
+def failed_command(reason: str, **details: Any) -> Outcome:
+    """Return the outcome of a command that could not be started, through a fault of the submission."""
+    return Outcome(False, reason, None, 0.0, None, None, details=details)
+
+
 def _reason(job: Job, ending: Ending, usage: Usage, output_full: bool) -> str:
     limits = job.limits
     by_cause = {
