@@ -17,11 +17,19 @@ from collidekit.benchmark.sandbox.job import Job, JobLimits, Outcome, Probe
 from collidekit.benchmark.sandbox.log import CutLog
 from collidekit.benchmark.sandbox.outcome import failed_service
 from collidekit.benchmark.sandbox.private import refuse_private
+from collidekit.benchmark.sandbox.probe import LIMITS as PROBE_LIMITS
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.rlimits import keep_to_cpus, process_limits, set_limits
 from collidekit.benchmark.sandbox.system import this_system
 from collidekit.benchmark.sandbox.tmpfs import tmp_size
 from collidekit.benchmark.sandbox.watch import GroupWatch, TreeWatch, Watch
+
+_UNPROMISED = {
+    "memory": "memory of all processes together: each process is limited, their sum is only looked at ten times a second",
+    "processes": "processes: counted by user id, and not by control group",
+    "cpus": "CPU share: processes are put on some of the CPUs, and may leave them",
+}
+"""What is not promised where a control group does not limit it."""
 
 
 @define
@@ -39,7 +47,12 @@ class Bubblewrap:
 
     def probe(self) -> Probe:
         """Run small hostile commands in the sandbox and tell which layers hold."""
-        return probe(self)
+        group = make_cgroup("probe", PROBE_LIMITS) if self.cgroups else None
+        kept = group.limited if group else ()
+        if group:
+            group.remove()
+        missing = [name for name in _UNPROMISED if name not in kept]
+        return probe(self, tuple(_UNPROMISED[name] for name in missing), ("cpu limit",) if "cpus" in missing else ())
 
     def run(self, job: Job, canceled: Callable[[], bool] = lambda: False) -> Outcome:
         """Run a command to its end, a limit, or until it is canceled."""

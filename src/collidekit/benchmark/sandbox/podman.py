@@ -121,7 +121,7 @@ class _Container:
         waited = time.monotonic() - began
         return finish(
             self.job, process, init, output, watch, log, canceled,
-            killed_for_memory=self._killed_for_memory, digest=self.image.digest, start_seconds=round(waited, 3),
+            killed_for_memory=self._killed_for_memory, digest="" if self.system else self.image.digest, start_seconds=round(waited, 3),
         )  # fmt: skip
 
     def _create(self) -> tuple[Init, int]:
