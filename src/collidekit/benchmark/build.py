@@ -94,7 +94,9 @@ def _samples(benchmark: Benchmark, build: BuildPlan, plan: Plan, analysis_folder
         for sample_name, sample in phase.samples.items():
             source = build.phases.get(name, {}).get(sample_name)
             if source is None:
-                raise CollidekitError(f"{benchmark.folder / FILE}: build: phases: {name}: says nothing of the sample {sample_name!r}")
+                raise CollidekitError(
+                    f"{benchmark.folder / FILE}: build: phases: {name}: says nothing of the sample {sample_name!r}"
+                )
             rows = _rows(benchmark, build, plan, source, analysis_folder)
             _refuse_leaks(benchmark, rows)
 
@@ -104,7 +106,9 @@ def _samples(benchmark: Benchmark, build: BuildPlan, plan: Plan, analysis_folder
 
             yield f"{name}/{sample_name}", rows, write
         if unknown := [entry for entry in build.phases.get(name, {}) if entry not in phase.samples]:
-            raise CollidekitError(f"{benchmark.folder / FILE}: build: phases: {name}: there is no sample {unknown[0]!r}")
+            raise CollidekitError(
+                f"{benchmark.folder / FILE}: build: phases: {name}: there is no sample {unknown[0]!r}"
+            )
 
 
 def _rows(benchmark: Benchmark, build: BuildPlan, plan: Plan, source: Source, analysis_folder: Path) -> SampleRows:
@@ -120,7 +124,9 @@ def _refuse_leaks(benchmark: Benchmark, rows: SampleRows) -> None:
     columns = {name: rows.features[name] for name in rows.features.fields}
     for name in (benchmark.key, benchmark.truth_column, "weight"):
         if name in columns:
-            raise CollidekitError(f"{benchmark.folder / FILE}: build: features: {name!r} is a column of the benchmark itself; give the key or the truth another name")
+            raise CollidekitError(
+                f"{benchmark.folder / FILE}: build: features: {name!r} is a column of the benchmark itself; give the key or the truth another name"
+            )
     refuse_revealing(columns, rows.labels, benchmark.classes)
     if VALUE in rows.truth:
         refuse_copies(columns, rows.truth[VALUE])

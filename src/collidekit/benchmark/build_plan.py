@@ -1,5 +1,7 @@
 """The section ``build`` of a benchmark file: how features and truth are made from an analysis and files."""
 
+# ruff: noqa: RUF012 - pydantic copies the defaults
+
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -30,7 +32,9 @@ class Source(Part):
     def _is_a_range(self) -> Self:
         first, last = self.events
         if not 0 <= first < last <= 1:
-            raise ValueError(f"events is [{first:g}, {last:g}], and needs two fractions from 0 to 1, the first below the second")
+            raise ValueError(
+                f"events is [{first:g}, {last:g}], and needs two fractions from 0 to 1, the first below the second"
+            )
         return self
 
 

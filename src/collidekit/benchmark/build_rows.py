@@ -62,7 +62,9 @@ def read_rows(plan: Plan, build: BuildPlan, source: Source, folder: Path, analys
     for number, path in enumerate(_files(plan, source.files, folder, analysis_folder)):
         with open_file(path, plan.analysis.source) as reader:
             features = feature_columns(plan, build, reader, value)
-            needed = list(dict.fromkeys([*columns_of(plan, reader), *features, *_columns_of_value(plan, value, reader)]))
+            needed = list(
+                dict.fromkeys([*columns_of(plan, reader), *features, *_columns_of_value(plan, value, reader)])
+            )
             kept = 0
             needed += [name for name in source.shift if name not in needed]
             for start in range(0, reader.rows, CHUNK):
@@ -137,10 +139,12 @@ def _files(plan: Plan, patterns: Sequence[str], folder: Path, analysis_folder: P
         if pattern in ("training", "test"):
             named = getattr(plan.analysis.files, pattern)
             if not named:
-                raise CollidekitError(f"build: files: {pattern!r} are the files of the analysis, and {plan.analysis.name!r} names none")
+                raise CollidekitError(
+                    f"build: files: {pattern!r} are the files of the analysis, and {plan.analysis.name!r} names none"
+                )
             paths += [name if isabs(name) or "://" in name else str(analysis_folder / name) for name in named]
         else:
-            paths.append(pattern if isabs(pattern) or "://" in pattern or pattern.startswith("~") else str(folder / pattern))
+            paths.append(
+                pattern if isabs(pattern) or "://" in pattern or pattern.startswith("~") else str(folder / pattern)
+            )
     return expand(paths)
-
-

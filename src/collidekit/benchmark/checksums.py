@@ -19,7 +19,9 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise CollidekitError(f"{path}: there is no such file; make it with: collidekit benchmark build {path.parent}") from None
+        raise CollidekitError(
+            f"{path}: there is no such file; make it with: collidekit benchmark build {path.parent}"
+        ) from None
     except OSError as error:
         raise CollidekitError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -62,7 +64,13 @@ def with_checksums(text: str, checksums: Mapping[str, str]) -> str:
         if name not in checksums:
             continue
         if not entries:  # a bare path
-            edits.append((node.start_mark.index, node.end_mark.index, f"{{path: {_scalar(text, node)}, sha256: {checksums[name]}}}"))
+            edits.append(
+                (
+                    node.start_mark.index,
+                    node.end_mark.index,
+                    f"{{path: {_scalar(text, node)}, sha256: {checksums[name]}}}",
+                )
+            )
         elif "sha256" in entries:
             old = entries["sha256"]
             edits.append((old.start_mark.index, old.end_mark.index, checksums[name]))
@@ -86,7 +94,11 @@ def _children(node: Any) -> dict[str, Any]:
 def _file_nodes(root: Any) -> list[Any]:
     """Return the nodes of the data files of a benchmark file."""
     top = _children(root)
-    samples = [sample for phase in _children(top.get("phases")).values() for sample in _children(_children(phase).get("samples")).values()]
+    samples = [
+        sample
+        for phase in _children(top.get("phases")).values()
+        for sample in _children(_children(phase).get("samples")).values()
+    ]
     found = [node for sample in samples for key, node in _children(sample).items() if key in ("features", "truth")]
     lists = [_children(sample).get("public") for sample in samples] + [top.get("training")]
     return found + [node for entry in lists if isinstance(entry, yaml.SequenceNode) for node in entry.value]
@@ -95,5 +107,3 @@ def _file_nodes(root: Any) -> list[Any]:
 def definition_hash(benchmark: Benchmark) -> str:
     """Return the SHA-256 of all that the benchmark file says, comments and layout apart: another definition has another one."""
     return hashlib.sha256(benchmark.model_dump_json().encode()).hexdigest()
-
-

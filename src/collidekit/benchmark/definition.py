@@ -1,5 +1,7 @@
 """The benchmark file: data, steps, limits, phases and metrics of a benchmark."""
 
+# ruff: noqa: RUF012 - pydantic copies the defaults
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,7 +25,7 @@ from collidekit.benchmark.parts import (
     Reference,
     Sample,
     Step,
-    _twice,
+    repeated,
 )
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -82,7 +84,7 @@ class Benchmark(Part):
             ("classes", self.classes),
             ("order", self.order),
         ):
-            if twice := _twice(list(names)):
+            if twice := repeated(list(names)):
                 raise ValueError(f"{key}: {twice!r} stands twice")
         return self
 
@@ -132,7 +134,9 @@ class Benchmark(Part):
         public |= {file.path for file in self.training}
         for sample in samples:
             if sample.truth.path in public:
-                raise ValueError(f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants")
+                raise ValueError(
+                    f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants"
+                )
         return self
 
     def path(self, file: DataFile) -> Path:
@@ -180,14 +184,18 @@ def read_mapping(path: Path, what: str, page: str) -> tuple[dict[str, Any], Line
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CollidekitError(f"{path}: cannot be read as {what} ({getattr(error, 'strerror', None) or error})") from None
+        raise CollidekitError(
+            f"{path}: cannot be read as {what} ({getattr(error, 'strerror', None) or error})"
+        ) from None
     content, lines = parse_yaml(text, str(path), what)
     if not isinstance(content, dict):
         raise CollidekitError(f"{path}:1: {what} has lines of 'key: value'; see {page}")
     return content, lines
 
 
-def problem(error: ValidationError, lines: Lines, keys: Callable[[tuple[int | str, ...]], list[str]] | None = None) -> str:
+def problem(
+    error: ValidationError, lines: Lines, keys: Callable[[tuple[int | str, ...]], list[str]] | None = None
+) -> str:
     """Return the first error in one line: where, what, and which keys there are."""
     errors = error.errors()
     first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
@@ -196,7 +204,8 @@ def problem(error: ValidationError, lines: Lines, keys: Callable[[tuple[int | st
     at = f"{lines.at(location)}: {name + ': ' if name else ''}"
     if first["type"] == "extra_forbidden":
         known = (keys or _keys)(location)
-        return f"{at}unknown key{did_you_mean(str(location[-1]), known) or f'; known are {', '.join(known)}'}"
+        close = did_you_mean(str(location[-1]), known) or f"; known are {', '.join(known)}"
+        return f"{at}unknown key{close}"
     if first["type"] == "missing":
         return f"{at}is required"
     if first["type"] == "timezone_aware":

@@ -18,18 +18,22 @@ FEW_VALUES = 20
 """Most values of a column of which each may stand for one class."""
 
 
-def refuse_truth_columns(features: Sequence[str], plan: Plan, available: Sequence[str], truth: set[str], value: Sequence[str]) -> None:
+def refuse_truth_columns(
+    features: Sequence[str], plan: Plan, available: Sequence[str], truth: set[str], value: Sequence[str]
+) -> None:
     """Raise CollidekitError for a feature that classes, targets, the true number or event numbers are made of."""
     names = ColumnNames(available)
     used: dict[str, str] = {}
     for place, expression in plan.expressions.items():
-        if place[0] not in ("classes", "targets", "event", "weight", "dilepton") or (place[0] == "dilepton" and place[1] == "given"):
+        if place[0] not in ("classes", "targets", "event", "weight", "dilepton") or (
+            place[0] == "dilepton" and place[1] == "given"
+        ):
             continue
         kind = {"event": "is part of the event number", "weight": "is the event weight"}.get(str(place[0]), "is truth")
         for name in plan.leaves([expression]):
             used[names.find(name) or name] = f"{kind} ({'.'.join(map(str, place[:2]))} of the analysis)"
-    used |= {name: "is truth by the format of the file" for name in truth}
-    used |= {name: "gives the true number (build.value)" for name in value}
+    used |= dict.fromkeys(truth, "is truth by the format of the file")
+    used |= dict.fromkeys(value, "gives the true number (build.value)")
     for name in features:
         if name in used:
             raise CollidekitError(f"build: features: {name!r} {used[name]}; leave it out")
@@ -58,7 +62,9 @@ def refuse_copies(columns: Mapping[str, ak.Array], value: Array) -> None:
             if good.sum() < FEWEST or not values[good].std() or not value[good].std():
                 continue
             if abs(np.corrcoef(values[good], value[good])[0, 1]) > 0.99999:
-                raise CollidekitError(f"build: features: {what} is the true number, up to scale and offset; leave {name!r} out of the features")
+                raise CollidekitError(
+                    f"build: features: {what} is the true number, up to scale and offset; leave {name!r} out of the features"
+                )
 
 
 def _numbers(name: str, column: ak.Array) -> list[tuple[str, Array]]:

@@ -1,5 +1,7 @@
 """Parameters that a participant sets for each run: their types, and values that are checked against them."""
 
+# ruff: noqa: RUF012 - pydantic copies the defaults
+
 import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -7,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from collidekit.benchmark.parts import NAME, Part, _inside, _twice
+from collidekit.benchmark.parts import NAME, Part, inside, repeated
 from collidekit.errors import CollidekitError, did_you_mean
 
 LONGEST = 100_000
@@ -33,7 +35,7 @@ class Parameter(Part):
         """Every key that is given has an effect, and the default is a value of the type."""
         if (self.type == "select") != bool(self.choices):
             raise ValueError("choices are needed for the type select, and for no other")
-        if twice := _twice(self.choices):
+        if twice := repeated(self.choices):
             raise ValueError(f"choice {twice!r} stands twice")
         if self.type not in ("int", "float") and (self.minimum, self.maximum) != (None, None):
             raise ValueError(f"minimum and maximum are for the types int and float, not {self.type}")
@@ -70,7 +72,7 @@ def check_value(parameter: Parameter, value: Any) -> Any:
         close = did_you_mean(value, parameter.choices) or f"; choices are {', '.join(parameter.choices)}"
         raise ValueError(f"parameter {name!r} has no choice {value!r}{close}")
     if kind == "file":
-        _inside(value)
+        inside(value)
     if parameter.minimum is not None and value < parameter.minimum:
         raise ValueError(f"parameter {name!r} is {value:g}, below its minimum {parameter.minimum:g}")
     if parameter.maximum is not None and value > parameter.maximum:
@@ -92,13 +94,17 @@ def checked_values(parameters: Sequence[Parameter], given: Mapping[str, Any], wh
     known = [parameter.name for parameter in parameters]
     for name in given:
         if name not in known:
-            close = did_you_mean(str(name), known) or (f"; there are {', '.join(known)}" if known else "; there are none")
+            close = did_you_mean(str(name), known) or (
+                f"; there are {', '.join(known)}" if known else "; there are none"
+            )
             raise CollidekitError(f"{where}: the benchmark has no parameter {name!r}{close}")
     found = {}
     for parameter in parameters:
         value = given.get(parameter.name, parameter.default)
         if value is None and parameter.required:
-            raise CollidekitError(f"{where}: parameter {parameter.name!r} is required ({parameter.label or parameter.type})")
+            raise CollidekitError(
+                f"{where}: parameter {parameter.name!r} is required ({parameter.label or parameter.type})"
+            )
         if value is not None:
             try:
                 found[parameter.name] = check_value(parameter, value)

@@ -4,7 +4,16 @@ from math import isfinite
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    model_validator,
+)
 
 from collidekit.batch.units import Memory, Time
 from collidekit.errors import did_you_mean
@@ -19,14 +28,14 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     parts = PurePosixPath(path).parts
     if not parts or path.startswith(("/", "~")) or ".." in parts or "\\" in path or "\0" in path:
         raise ValueError(f"{path!r} is not a path inside the folder of the benchmark, such as public/features.parquet")
     return path
 
 
-InsidePath = Annotated[str, AfterValidator(_inside)]
+InsidePath = Annotated[str, AfterValidator(inside)]
 """A relative path that does not leave its folder."""
 
 
@@ -121,7 +130,7 @@ class Output(Part):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        if twice := _twice(self.columns):
+        if twice := repeated(self.columns):
             raise ValueError(f"column {twice!r} stands twice")
         if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
             raise ValueError(f"minimum {self.minimum:g} is not below maximum {self.maximum:g}")
@@ -167,5 +176,5 @@ class Reference(Part):
         return self
 
 
-def _twice(names: list[str]) -> str | None:
+def repeated(names: list[str]) -> str | None:
     return next((name for i, name in enumerate(names) if name in names[:i]), None)

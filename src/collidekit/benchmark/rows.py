@@ -23,7 +23,9 @@ def sample_keys(benchmark: Benchmark, sample: Sample) -> Array:
     other = np.setxor1d(features, truth)
     if len(other):
         where = sample.truth.path if other[0] in features else sample.features.path
-        raise CollidekitError(f"{benchmark.folder / where}: has no row with {benchmark.key} {other[0]}; features and truth need the same rows")
+        raise CollidekitError(
+            f"{benchmark.folder / where}: has no row with {benchmark.key} {other[0]}; features and truth need the same rows"
+        )
     return features
 
 
@@ -36,11 +38,15 @@ def _keys(path: Path, key: str) -> Array:
     except (OSError, pa.ArrowException) as error:
         raise CollidekitError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:200]})") from None
     if not pa.types.is_integer(column.type) or column.null_count:
-        raise CollidekitError(f"{path}: the key {key!r} is {column.type} with {column.null_count} missing values, and integers are needed")
+        raise CollidekitError(
+            f"{path}: the key {key!r} is {column.type} with {column.null_count} missing values, and integers are needed"
+        )
     keys = column.to_numpy()
     found, counts = np.unique(keys, return_counts=True)
     if not len(keys):
         raise CollidekitError(f"{path}: has no rows")
     if counts.max() > 1:
-        raise CollidekitError(f"{path}: the key {key!r} has {found[counts.argmax()]} {counts.max()} times, and each row needs its own")
+        raise CollidekitError(
+            f"{path}: the key {key!r} has {found[counts.argmax()]} {counts.max()} times, and each row needs its own"
+        )
     return keys.astype(np.int64)

@@ -25,7 +25,9 @@ def shifted(chunk: ak.Array, plan: Plan, shift: Mapping[str, str], seed: int, pa
     """
     for name, text in shift.items():
         if name not in chunk.fields:
-            raise CollidekitError(f"build: shift: there is no column {name!r} in {path}{did_you_mean(name, chunk.fields)}")
+            raise CollidekitError(
+                f"build: shift: there is no column {name!r} in {path}{did_you_mean(name, chunk.fields)}"
+            )
         expression = Expression(text, f"build: shift: {name}")
         columns: dict[str, Any] = {field: chunk[field] for field in chunk.fields}
         if NORMAL in expression.names:
@@ -34,7 +36,9 @@ def shifted(chunk: ak.Array, plan: Plan, shift: Mapping[str, str], seed: int, pa
             columns[NORMAL] = _normal(chunk[name], entries, seed)
         scope = Scope(plan, columns, path, entries)
         if unknown := sorted(expression.names - set(scope)):
-            raise CollidekitError(f"build: shift: {name}: there is no column {unknown[0]!r}{did_you_mean(unknown[0], list(scope))}")
+            raise CollidekitError(
+                f"build: shift: {name}: there is no column {unknown[0]!r}{did_you_mean(unknown[0], list(scope))}"
+            )
         value = scope.value(expression)
         like = chunk[name]
         if not isinstance(value, ak.Array):
@@ -42,7 +46,9 @@ def shifted(chunk: ak.Array, plan: Plan, shift: Mapping[str, str], seed: int, pa
         try:
             value = ak.broadcast_arrays(value, like)[0]
         except ValueError:
-            raise CollidekitError(f"build: shift: {name}: {text!r} has lists of other lengths than the column") from None
+            raise CollidekitError(
+                f"build: shift: {name}: {text!r} has lists of other lengths than the column"
+            ) from None
         kind = str(ak.type(ak.flatten(like, axis=None))).rpartition(" ")[2]
         chunk = ak.with_field(chunk, ak.values_astype(value, kind), name)
     return chunk
