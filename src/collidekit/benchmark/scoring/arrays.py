@@ -65,7 +65,7 @@ def _write(path: Path, content: Mapping[str, Array]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CollidekitError(f"{path}: cannot be read as npz ({error})") from None
