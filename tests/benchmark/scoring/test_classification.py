@@ -121,8 +121,8 @@ def test_errors_are_those_of_many_samples() -> None:
         for name, score in score_one(plan, p, truth_of(labels)).metrics.items():
             values.setdefault(name, []).append(score.value)
             errors.setdefault(name, []).append(score.error or np.nan)
-    for name in values:
-        pull = np.std(values[name], ddof=1) / np.mean(errors[name])
+    for name, found in values.items():
+        pull = np.std(found, ddof=1) / np.mean(errors[name])
         assert 0.65 < pull < 1.4, (name, pull)
 
 

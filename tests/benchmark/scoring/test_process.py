@@ -55,6 +55,18 @@ def test_rows_are_matched_by_their_key(toy: tuple[Benchmark, np.ndarray], tmp_pa
         score_in_process(benchmark, "final", written(tmp_path, p, np.arange(1, ROWS + 1)), 60)
 
 
+def test_without_keys_the_order_is_that_of_the_features(tmp_path: Path) -> None:
+    p, labels = gaussian_scores(ROWS, 1.5, 1)
+    straight = write_benchmark(tmp_path, {"nominal": {"label": labels}})
+    expected = score_in_process(
+        straight, "final", {"nominal": write_predictions(tmp_path / "p.npz", p[None, :, None])}, 60
+    )
+    order = np.random.default_rng(2).permutation(ROWS)
+    turned = write_benchmark(tmp_path, {"nominal": {"label": labels}}, {"nominal": {"row": order, "x": np.zeros(ROWS)}})
+    path = write_predictions(tmp_path / "turned.npz", p[order][None, :, None])
+    assert score_in_process(turned, "final", {"nominal": path}, 60) == expected
+
+
 def test_unfit_predictions_are_the_participant_s(toy: tuple[Benchmark, np.ndarray], tmp_path: Path) -> None:
     benchmark, p = toy
     with pytest.raises(UnfitPredictions, match="top is nan in row 3 of run 0") as caught:
@@ -192,7 +204,7 @@ def test_npz_files_are_whole_and_without_pickles(tmp_path: Path) -> None:
     found, keys = read_predictions_npz(path)
     assert (found[0, :, 0] == p).all()
     assert keys.tolist() == list(range(10))
-    np.savez(tmp_path / "evil.npz", predictions=np.array([print], dtype=object), keys=keys)
+    np.savez(tmp_path / "evil.npz", values=np.array([print], dtype=object), keys=keys)
     with pytest.raises(CollidekitError, match="cannot be read as npz"):
         read_predictions_npz(tmp_path / "evil.npz")
     (tmp_path / "cut.npz").write_bytes(first[:100])

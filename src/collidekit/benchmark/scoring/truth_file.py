@@ -3,10 +3,11 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collidekit.benchmark.scoring.truth import WEIGHT, Truth, make_truth
+from collidekit.benchmark.scoring.truth import WEIGHT, Array, Truth, make_truth
 from collidekit.errors import CollidekitError
 
 
@@ -27,3 +28,11 @@ def read_truth(path: Path, key: str, sha256: str = "") -> Truth:
     columns = {name: table[name].to_numpy() for name in table.column_names}
     keys, weights = columns.pop(key), columns.pop(WEIGHT, None)
     return make_truth(keys, columns, weights, str(path))
+
+
+def read_keys(path: Path, key: str) -> Array:
+    """Return the keys (N,) of a Parquet file, in its order."""
+    try:
+        return np.asarray(pq.read_table(path, columns=[key])[key].to_numpy())
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise CollidekitError(f"{path}: the key {key!r} cannot be read ({error})") from None
