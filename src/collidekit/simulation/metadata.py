@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from collidekit.croissant import LICENCE, DescribedFile, contents, describe, describe_beside, write_croissant
+from collidekit.provenance import versions
 
 WEBSITE = "https://collidekit.readthedocs.io"
 KEYWORDS = ("high-energy physics", "LHC", "simulation")
@@ -28,7 +28,7 @@ SHIPPED = datetime(2026, 11, 30, tzinfo=UTC)
 def describe_simulated(path: Path, sample: str, rows: int, unit: str, seed: int, settings: Mapping[str, Any]) -> Path:
     """Write the metadata beside a file that was simulated; whoever publishes it adds a licence."""
     with_settings = f", {', '.join(f'{name} = {value:g}' for name, value in settings.items())}" if settings else ""
-    description = f"{rows:,} {unit}: {_what(sample)}. Simulated with collidekit {version('collidekit')}, seed {seed}{with_settings}."
+    description = f"{rows:,} {unit}: {_what(sample)}. Simulated with collidekit {versions(('collidekit',))['collidekit']}, seed {seed}{with_settings}."
     return describe_beside(
         path, f"{sample} {path.stem}", description, cite_as=_citation(sample), url=WEBSITE, keywords=KEYWORDS
     )
