@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.records import Event
 from collidekit.benchmark.store.tables import events
-from collidekit.benchmark.store.text import stored_text
+from collidekit.benchmark.store.text import clean, stored_text
 from collidekit.files import plain
 
 SYSTEM = "collidekit"
@@ -19,14 +19,10 @@ def record(
     connection: Connection, actor: str, action: str, subject: str, details: Mapping[str, Any] | None = None
 ) -> None:
     """Add an event in the transaction of what it tells."""
-    content = {key: _clean(value) for key, value in plain(dict(details or {})).items()}
+    content = clean(plain(dict(details or {})))
     connection.execute(
         insert(events).values(at=now(), actor=stored_text(actor, 200), action=action, subject=subject, details=content)
     )
-
-
-def _clean(value: Any) -> Any:
-    return stored_text(value) if isinstance(value, str) else value
 
 
 def read_events(connection: Connection, subject: str = "", after: int = 0, limit: int = 1000) -> list[Event]:

@@ -14,7 +14,18 @@ from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.database import Database
 from collidekit.benchmark.store.migrate import is_current, upgrade
 from collidekit.benchmark.store.records import (
-    Attempt, BoardRow, Event, Group, QueuePlace, Result, Run, Token, Upload, User, Version, WorkerRow,
+    Attempt,
+    BoardRow,
+    Event,
+    Group,
+    QueuePlace,
+    Result,
+    Run,
+    Token,
+    Upload,
+    User,
+    Version,
+    WorkerRow,
 )  # fmt: skip
 from collidekit.benchmark.store.tables import benchmarks, groups, members, uploads
 from collidekit.benchmark.store.text import stored_text
