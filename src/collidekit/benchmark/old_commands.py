@@ -16,6 +16,7 @@ RESULTS = "results"
 PREDICTIONS = ("yProbBest.npy", "yProbBest.parquet", "yProbBest.csv")
 """Predictions of ROB in formats that are read; yProbBest.pkl becomes the first of them inside of the sandbox."""
 
+_RESULTS = re.compile(r"(?<![\w./-])/results(?=/|\s|$|[\"'])")
 _UNPICKLE = """
 import os, pickle, numpy
 path = "/output/results/yProbBest.pkl"
@@ -90,10 +91,20 @@ def steps_of_actors(
 def old_script(command: str, is_tagger: bool) -> str:
     """Return a script that runs a command of ROB in /output, where it finds data/, code/, mydata/ and results/.
 
-    Predictions in a pickle become npy inside of the sandbox: nothing outside of it ever reads the pickle.
+    Results of the first step are there for the second. Predictions in a pickle become npy inside of the sandbox: nothing
+    outside of it ever reads the pickle.
     """
-    command = re.sub(r"(?<![\w./-])/results(?=/|\s|$|[\"'])", "/output/results", command)
-    lines = ["set -e", "cd /output", "export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}", command]
+    lines = [
+        "set -e",
+        "cd /output",
+        "mkdir results",
+        "ln -s /data data",
+        "ln -s /submission code",
+        "ln -s /submission/mydata mydata",
+    ]
+    if is_tagger:
+        lines.append("if [ -d /preprocessed/results ]; then cp -R /preprocessed/results/. results/; fi")
+    lines += ["export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}", _RESULTS.sub("/output/results", command)]
     if is_tagger:
         lines.append(f"if [ -f results/yProbBest.pkl ]; then python3 - <<'END'\n{_UNPICKLE.strip()}\nEND\nfi")
-    return "\n".join(lines)
+    return "\n".join([*lines, "rm data code mydata"])

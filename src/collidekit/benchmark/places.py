@@ -82,7 +82,7 @@ def job_of(
     if step == "tagger" and submission.preprocess:
         mounts.append(Mount(places.preprocessed.absolute(), PREPROCESSED))
     if benchmark.old_format:
-        mounts += _old_places(submission, places, step, output, image)
+        mounts += _old_places(submission, image)
         command = old_script(command, step == "tagger")
     environment = {
         "COLLIDEKIT_FEATURES": f"{DATA}/features.parquet", "COLLIDEKIT_OUTPUT": OUTPUT, "COLLIDEKIT_PARAMETERS": f"{DATA}/parameters.json",
@@ -107,21 +107,13 @@ def _by_name(benchmark: Benchmark, sample: Sample) -> dict[str, Path]:
     return found
 
 
-def _old_places(submission: Submission, places: Places, step: str, output: Path, image: str) -> list[Mount]:
-    """Make the folders that commands of ROB expect beside each other; results of the first step are there for the second."""
-    results = output / RESULTS
-    results.mkdir()
-    if step == "tagger" and submission.preprocess:
-        for path in _plain_files(places.preprocessed / RESULTS):
-            shutil.copyfile(path, results / path.name, follow_symlinks=False)
-    for name, target in (("data", DATA), ("code", SUBMISSION), ("mydata", "/mydata")):
-        (output / name).symlink_to(target)
+def _old_places(submission: Submission, image: str) -> list[Mount]:
+    """Return what commands of ROB find at /app and /mydata; an image holds these itself, as the template of ROB makes it."""
     if image:
-        return []  # the image holds /mydata and /app, as the template makes it
-    more = [Mount(submission.folder.absolute(), "/app")]
-    return more + (
-        [Mount((submission.folder / "mydata").absolute(), "/mydata")] if (submission.folder / "mydata").is_dir() else []
-    )
+        return []
+    mydata = submission.folder / "mydata"
+    found = [Mount(submission.folder.absolute(), "/app")]
+    return [*found, Mount(mydata.absolute(), "/mydata")] if mydata.is_dir() else found
 
 
 def collect_old(places: Places) -> None:
