@@ -206,10 +206,12 @@ class _Bounded:
 def pack(folder: Path) -> Iterator[bytes]:
     """Yield a tar.gz of a folder in pieces: the same for the same files, whatever their times and owners."""
     with tempfile.TemporaryFile() as file:
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
-            with tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                for path in packed_files(folder):
-                    _add(archive, folder, path)
+        with (
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed,
+            tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path in packed_files(folder):
+                _add(archive, folder, path)
         file.seek(0)
         while chunk := file.read(CHUNK):
             yield chunk
