@@ -1,15 +1,13 @@
 """What a step of a participant finds in its sandbox: folders, files and environment."""
 
 import json
-import os
 import shutil
-import stat
 from pathlib import Path
 
 from attrs import frozen
 
 from collidekit.benchmark.definition import Benchmark, Sample
-from collidekit.benchmark.old_commands import PREDICTIONS, RESULTS, old_script
+from collidekit.benchmark.old_commands import old_script
 from collidekit.benchmark.sandbox.job import Job, JobLimits, Mount
 from collidekit.benchmark.submission import Submission
 from collidekit.errors import CollidekitError
@@ -114,24 +112,3 @@ def _old_places(submission: Submission, image: str) -> list[Mount]:
     mydata = submission.folder / "mydata"
     found = [Mount(submission.folder.absolute(), "/app")]
     return [*found, Mount(mydata.absolute(), "/mydata")] if mydata.is_dir() else found
-
-
-def collect_old(places: Places) -> None:
-    """Leave the predictions of a tagger of ROB alone in the output folder, under the name that the reader knows."""
-    results = places.output / RESULTS
-    for path in _plain_files(results):
-        if path.name in PREDICTIONS:
-            target = places.output.with_name("predictions") / f"predictions{path.suffix}"
-            target.parent.mkdir(exist_ok=True)
-            os.rename(path, target)
-            shutil.rmtree(places.output)
-            target.parent.rename(places.output)
-            return
-    raise CollidekitError("the tagger wrote no results/yProbBest.pkl, .npy, .parquet or .csv")
-
-
-def _plain_files(folder: Path) -> list[Path]:
-    """Return the regular files of a folder that a participant wrote; links and folders are passed over."""
-    if folder.is_symlink() or not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if stat.S_ISREG(path.lstat().st_mode))

@@ -99,6 +99,8 @@ def run(
     if result.state is not State.SUCCESS or result.scores is None:
         who = f" (the {result.fault.value} has to act)" if result.fault else ""
         raise CollidekitError(f"{result.state.value}: {result.reason}{who}; logs are in {found.folder}")
+    for note in result.notes:
+        notice(note)
     Console(soft_wrap=True, highlight=False).print(scores_table(found.benchmark, result.scores))
     runs = f", {result.scores.runs} runs" if result.scores.runs > 1 else ""
     typer.echo(
