@@ -6,7 +6,6 @@ import shutil
 import stat
 from pathlib import Path
 
-
 from attrs import frozen
 
 from collidekit.benchmark.definition import Benchmark, Sample
