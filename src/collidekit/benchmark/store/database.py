@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
@@ -44,7 +44,11 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes; SQLite has one at a time."""
-        with self.errors(), self.engine.connect().execution_options(collidekit_writes=True) as connection, connection.begin():
+        with (
+            self.errors(),
+            self.engine.connect().execution_options(collidekit_writes=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -78,10 +82,14 @@ class Database:
         except (OperationalError, InterfaceError, TimeoutError) as error:
             raise StoreUnavailable(self._line(error)) from None
         except (DataError, UnicodeEncodeError, OverflowError):
-            raise CollidekitError("a name, text or number is not one that the database can hold; give another one") from None
+            raise CollidekitError(
+                "a name, text or number is not one that the database can hold; give another one"
+            ) from None
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise StoreUnavailable(self._line(error)) from None
+            if type(error) is DatabaseError:  # what SQLite says of a file that is damaged or none of its own
+                raise CollidekitError(f"{self.shown}: {error.orig}; give another file, or restore a backup") from None
             raise
 
     def _line(self, error: Exception) -> str:
