@@ -1,7 +1,7 @@
 """Who asks, and what each role may do."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from attrs import frozen
 from fastapi import Depends, HTTPException, Request
@@ -11,7 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from collidekit.benchmark.server.security.rates import address
 from collidekit.benchmark.server.security.session import COOKIE, form_value, form_value_matches, sign, signed_content
 from collidekit.benchmark.server.service import Service, service_of
-from collidekit.benchmark.store.records import Role, Run, User
+from collidekit.benchmark.store import Role, StoreUnavailable, User
+from collidekit.errors import CollidekitError
 
 RANKS = {Role.READER: 0, Role.PARTICIPANT: 1, Role.OWNER: 2}
 TOKEN_NEEDED = "this needs a token: send the header 'Authorization: Bearer TOKEN'"
@@ -80,12 +81,15 @@ async def visitor(request: Request) -> Visitor:
     return Visitor(user, form_value(service.settings.key, cookie) if user else "")
 
 
-def _session_user(service: Service, content: dict[str, int]) -> User | None:
+def _session_user(service: Service, content: dict[str, Any]) -> User | None:
     """Return the user of a session, which a revoked token of the user ends."""
-    user = service.store.user(content["user"])
-    if user is None or user.disabled_at is not None or service.revoked(user) != content["revoked"]:
+    try:
+        user = service.store.user_named(content["user"])
+    except StoreUnavailable:
+        raise
+    except CollidekitError:  # a store that was set up anew
         return None
-    return user
+    return user if user.disabled_at is None and service.revoked(user) == content["revoked"] else None
 
 
 def for_page(role: Role | None, form: bool = False) -> Callable[..., Awaitable[Visitor]]:
@@ -123,13 +127,8 @@ def check_origin(request: Request) -> None:
 def new_session(service: Service, user: User) -> str:
     """Return the session cookie of a user."""
     return sign(
-        service.settings.key, "session", {"user": user.id, "revoked": service.revoked(user)}, service.settings.session
+        service.settings.key, "session", {"user": user.name, "revoked": service.revoked(user)}, service.settings.session
     )
-
-
-def owns(user: User | None, run: Run) -> bool:
-    """Return whether a user may see the log of a run and cancel or withdraw it."""
-    return user is not None and (user.role == Role.OWNER or user.id == run.user_id)
 
 
 def _unauthorized(message: str) -> HTTPException:

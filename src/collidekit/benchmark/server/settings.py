@@ -31,14 +31,14 @@ class ServerSettings:
     """The address that people use; with https, cookies are sent over https only."""
     hosts: tuple[str, ...] = ()
     """Further host names that requests may name."""
+    title: str = "collidekit benchmarks"
+    """Name of this service, at the foot of each page."""
     public: bool = True
     """False asks for a token before anything is shown."""
     upload: int = 200_000_000
-    """Largest zip file."""
-    unpacked: int = 2_000_000_000
-    """Largest sum of the files in a zip file."""
-    members: int = 10_000
-    """Most files in a zip file."""
+    """Largest archive of a submission."""
+    free: int = 2_000_000_000
+    """Free space of the disk that uploads leave."""
     body: int = 1_000_000
     """Largest request that is no upload."""
     body_seconds: float = 30
