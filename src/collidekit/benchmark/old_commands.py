@@ -1,0 +1,99 @@
+"""Commands of ROB: values of actors, and the paths data/, results/ and mydata/ that they expect."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from collidekit.errors import CollidekitError
+
+if TYPE_CHECKING:
+    from collidekit.benchmark.definition import Benchmark
+    from collidekit.benchmark.submission import Submission
+
+STEPS = {"preproc": "preprocess", "preprocess": "preprocess", "tagger": "tagger", "eval": "tagger"}
+"""Names of actors and the steps that they are."""
+RESULTS = "results"
+PREDICTIONS = ("yProbBest.npy", "yProbBest.parquet", "yProbBest.csv")
+"""Predictions of ROB in formats that are read; yProbBest.pkl becomes the first of them inside of the sandbox."""
+
+_UNPICKLE = """
+import os, pickle, numpy
+path = "/output/results/yProbBest.pkl"
+if os.path.isfile(path):
+    with open(path, "rb") as file:
+        values = numpy.asarray(pickle.load(file, encoding="latin1"), dtype=numpy.float64)
+    numpy.save("/output/results/yProbBest.npy", values)
+    os.remove(path)
+"""
+
+
+def actor(value: Any, where: str) -> tuple[str, str]:
+    """Return image and command of the value of an actor.
+
+    It is ``{environment, commands}``, or the list ``[container, {environment, commands}]`` of ROB; ``image`` and ``command`` are
+    other names for the same.
+    """
+    if (
+        isinstance(value, list)
+        and len(value) == 2
+        and value[0] in ("container", "docker")
+        and isinstance(value[1], dict)
+    ):
+        value = value[1]
+    if isinstance(value, dict):
+        image = value.get("environment", value.get("image", ""))
+        commands = value.get("commands", value.get("command", []))
+        commands = [commands] if isinstance(commands, str) else commands
+        unknown = set(value) - {"environment", "image", "commands", "command"}
+        if (
+            not unknown
+            and isinstance(image, str)
+            and isinstance(commands, list)
+            and commands
+            and all(isinstance(line, str) for line in commands)
+        ):
+            return image, " && ".join(line.strip() for line in commands)
+    raise CollidekitError(f"{where}: an actor needs 'environment', a container image, and 'commands', lines of shell")
+
+
+def steps_of_actors(
+    benchmark: "Benchmark", values: Mapping[str, Any], submission: "Submission", where: str
+) -> dict[str, str]:
+    """Return the commands and images that the actors among the parameters give; an error where the submission has its own, too.
+
+    An actor with its default is used only where the submission gives no command itself.
+    """
+    from collidekit.benchmark.submission import IMAGE
+
+    found: dict[str, str] = {}
+    for parameter in benchmark.parameters:
+        if parameter.type != "actor" or parameter.name not in values:
+            continue
+        step = STEPS.get(parameter.name)
+        if step is None:
+            raise CollidekitError(
+                f"{where}: the actor {parameter.name!r} is none of the steps {', '.join(sorted(STEPS))}"
+            )
+        if getattr(submission, step):
+            if values[parameter.name] != parameter.default:
+                raise CollidekitError(
+                    f"{where}: gives {step!r} and the actor {parameter.name!r}, which is the same; leave one of them out"
+                )
+            continue
+        image, found[step] = actor(values[parameter.name], f"{where}: parameter {parameter.name!r}")
+        if not re.match(IMAGE, image):
+            raise CollidekitError(f"{where}: parameter {parameter.name!r}: {image!r} is no name of a container image")
+        found["preprocess_image" if step == "preprocess" else "image"] = image
+    return found
+
+
+def old_script(command: str, is_tagger: bool) -> str:
+    """Return a script that runs a command of ROB in /output, where it finds data/, code/, mydata/ and results/.
+
+    Predictions in a pickle become npy inside of the sandbox: nothing outside of it ever reads the pickle.
+    """
+    command = re.sub(r"(?<![\w./-])/results(?=/|\s|$|[\"'])", "/output/results", command)
+    lines = ["set -e", "cd /output", "export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}", command]
+    if is_tagger:
+        lines.append(f"if [ -f results/yProbBest.pkl ]; then python3 - <<'END'\n{_UNPICKLE.strip()}\nEND\nfi")
+    return "\n".join(lines)

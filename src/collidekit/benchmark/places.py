@@ -1,0 +1,142 @@
+"""What a step of a participant finds in its sandbox: folders, files and environment."""
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+
+
+from attrs import frozen
+
+from collidekit.benchmark.definition import Benchmark, Sample
+from collidekit.benchmark.old_commands import PREDICTIONS, RESULTS, old_script
+from collidekit.benchmark.sandbox.job import Job, JobLimits, Mount
+from collidekit.benchmark.submission import Submission
+from collidekit.errors import CollidekitError
+from collidekit.files import write_json
+
+SUBMISSION, DATA, PREPROCESSED, OUTPUT = "/submission", "/data", "/preprocessed", "/output"
+MEGABYTE = 1 << 20
+
+
+@frozen
+class Places:
+    """Folders of one sample of a run, on this machine."""
+
+    work: Path
+    sample: str
+
+    @property
+    def preprocessed(self) -> Path:
+        return self.work / self.sample / "preprocessed"
+
+    @property
+    def output(self) -> Path:
+        return self.work / self.sample / "output"
+
+    @property
+    def predictions(self) -> Path:
+        return self.work / self.sample / "predictions.npz"
+
+    def log(self, step: str) -> Path:
+        return self.work / self.sample / f"{step}.log"
+
+    def output_of(self, step: str) -> Path:
+        return self.preprocessed if step == "preprocess" else self.output
+
+
+def limits_of(benchmark: Benchmark) -> JobLimits:
+    """Return the limits of a step in bytes and seconds."""
+    given = benchmark.limits
+    return JobLimits(
+        memory=given.memory * MEGABYTE, cpus=given.cpus, processes=given.processes, walltime=float(given.walltime),
+        output=given.output * MEGABYTE, log=given.log * MEGABYTE,
+    )  # fmt: skip
+
+
+def job_of(
+    benchmark: Benchmark,
+    sample: Sample,
+    submission: Submission,
+    places: Places,
+    step: str,
+    command: str,
+    image: str,
+    seed: int,
+) -> Job:
+    """Return the job of a step; its output folder is made, and holds nothing of an earlier try."""
+    output = places.output_of(step)
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    parameters = write_json(places.work / places.sample / "parameters.json", dict(submission.parameters))
+    mounts = [Mount(submission.folder.absolute(), SUBMISSION), Mount(parameters.absolute(), f"{DATA}/parameters.json")]
+    names = {"features.parquet": benchmark.path(sample.features), **_by_name(benchmark, sample)}
+    mounts += [Mount(path.absolute(), f"{DATA}/{name}") for name, path in names.items()]
+    mounts += [
+        Mount(benchmark.path(file).absolute(), f"{DATA}/training/{Path(file.path).name}") for file in benchmark.training
+    ]
+    if step == "tagger" and submission.preprocess:
+        mounts.append(Mount(places.preprocessed.absolute(), PREPROCESSED))
+    if benchmark.old_format:
+        mounts += _old_places(submission, places, step, output, image)
+        command = old_script(command, step == "tagger")
+    environment = {
+        "COLLIDEKIT_FEATURES": f"{DATA}/features.parquet", "COLLIDEKIT_OUTPUT": OUTPUT, "COLLIDEKIT_PARAMETERS": f"{DATA}/parameters.json",
+        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": places.sample, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
+        "COLLIDEKIT_KEY": benchmark.key, "COLLIDEKIT_COLUMNS": json.dumps(benchmark.output.columns),
+    }  # fmt: skip
+    return Job(
+        command=("sh", "-c", command), output=output, log=places.log(step), limits=limits_of(benchmark), mounts=tuple(mounts), image=image,
+        environment=environment, directory=SUBMISSION,
+    )  # fmt: skip
+
+
+def _by_name(benchmark: Benchmark, sample: Sample) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in sample.public:
+        name = Path(file.path).name
+        if name in ("features.parquet", "parameters.json", "training") or name in found:
+            raise CollidekitError(
+                f"{benchmark.folder}: two public files of a sample would both be {DATA}/{name}; rename one"
+            )
+        found[name] = benchmark.path(file)
+    return found
+
+
+def _old_places(submission: Submission, places: Places, step: str, output: Path, image: str) -> list[Mount]:
+    """Make the folders that commands of ROB expect beside each other; results of the first step are there for the second."""
+    results = output / RESULTS
+    results.mkdir()
+    if step == "tagger" and submission.preprocess:
+        for path in _plain_files(places.preprocessed / RESULTS):
+            shutil.copyfile(path, results / path.name, follow_symlinks=False)
+    for name, target in (("data", DATA), ("code", SUBMISSION), ("mydata", "/mydata")):
+        (output / name).symlink_to(target)
+    if image:
+        return []  # the image holds /mydata and /app, as the template makes it
+    more = [Mount(submission.folder.absolute(), "/app")]
+    return more + (
+        [Mount((submission.folder / "mydata").absolute(), "/mydata")] if (submission.folder / "mydata").is_dir() else []
+    )
+
+
+def collect_old(places: Places) -> None:
+    """Leave the predictions of a tagger of ROB alone in the output folder, under the name that the reader knows."""
+    results = places.output / RESULTS
+    for path in _plain_files(results):
+        if path.name in PREDICTIONS:
+            target = places.output.with_name("predictions") / f"predictions{path.suffix}"
+            target.parent.mkdir(exist_ok=True)
+            os.rename(path, target)
+            shutil.rmtree(places.output)
+            target.parent.rename(places.output)
+            return
+    raise CollidekitError("the tagger wrote no results/yProbBest.pkl, .npy, .parquet or .csv")
+
+
+def _plain_files(folder: Path) -> list[Path]:
+    """Return the regular files of a folder that a participant wrote; links and folders are passed over."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if stat.S_ISREG(path.lstat().st_mode))
