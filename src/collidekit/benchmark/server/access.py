@@ -46,7 +46,9 @@ def check_token(request: Request, token: str) -> User:
     """Return the user of a token; wrong tokens of one address are counted."""
     service, origin = service_of(request), address(request)
     if wait := service.wrong_tokens.wait(origin):
-        raise HTTPException(429, f"too many wrong tokens; try again in {int(wait) + 1} s", {"Retry-After": str(int(wait) + 1)})
+        raise HTTPException(
+            429, f"too many wrong tokens; try again in {int(wait) + 1} s", {"Retry-After": str(int(wait) + 1)}
+        )
     if (user := service.store.user_of(token)) is None:
         service.wrong_tokens.take(origin)
         raise _unauthorized("this token is not valid; ask the organiser for a new one")
@@ -112,7 +114,9 @@ async def check_form(request: Request) -> None:
     service = service_of(request)
     check_origin(request)
     given = (await request.form()).get("form", "")
-    if not isinstance(given, str) or not form_value_matches(service.settings.key, request.cookies.get(COOKIE, ""), given):
+    if not isinstance(given, str) or not form_value_matches(
+        service.settings.key, request.cookies.get(COOKIE, ""), given
+    ):
         raise HTTPException(403, "the form is too old or comes from another site; load the page again")
 
 

@@ -19,7 +19,9 @@ log = logging.getLogger("collidekit.benchmark.server")
 class Problem(BaseModel):
     """An error."""
 
-    error: str = Field(description="What is wrong and what to do, in one sentence.", examples=["there is no benchmark 'tops'"])
+    error: str = Field(
+        description="What is wrong and what to do, in one sentence.", examples=["there is no benchmark 'tops'"]
+    )
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, object]]:

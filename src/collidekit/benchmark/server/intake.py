@@ -35,7 +35,9 @@ class Intake:
     """A text of the client's choice that makes a repeated request harmless."""
 
 
-async def receive(service: Service, intake: Intake, content: AsyncIterator[bytes], name: str, expected: str = "") -> str:
+async def receive(
+    service: Service, intake: Intake, content: AsyncIterator[bytes], name: str, expected: str = ""
+) -> str:
     """Store an archive while it arrives; returns its SHA-256."""
     if shutil.disk_usage(service.settings.folder).free < service.settings.free + service.settings.upload:
         raise HTTPException(507, "the disk of the server is nearly full; tell the organiser")
@@ -67,9 +69,17 @@ def submit_archive(service: Service, intake: Intake, upload: str) -> int:
 
 def submit_environment(service: Service, intake: Intake, image: str, preprocess: str, tagger: str) -> int:
     """Put a container image and commands into the queue; returns the run."""
-    content = {"name": intake.name, "image": image, "preprocess": preprocess, "tagger": tagger, "parameters": intake.parameters}
+    content = {
+        "name": intake.name,
+        "image": image,
+        "preprocess": preprocess,
+        "tagger": tagger,
+        "parameters": intake.parameters,
+    }
     with tempfile.TemporaryDirectory(prefix="incoming-", dir=service.settings.folder) as place:
-        text = yaml.safe_dump({key: value for key, value in content.items() if value}, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(
+            {key: value for key, value in content.items() if value}, sort_keys=False, allow_unicode=True
+        )
         Path(place, SUBMISSION_FILE).write_text(text, encoding="utf-8")
         _check(intake, Path(place))
         return _submit(service, intake, Path(place), service.store.upload_folder(intake.user, Path(place)).sha256)

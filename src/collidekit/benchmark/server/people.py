@@ -24,7 +24,9 @@ def revoke_user(service: Service, user: int, owner: User) -> User:
     """Revoke all tokens of a user; an error (409) for the organiser who asks, who would be locked out."""
     found = _user(service, user)
     if found.id == owner.id:
-        raise HTTPException(409, "you cannot revoke yourself; let another organiser do it, or use collidekit benchmark user revoke")
+        raise HTTPException(
+            409, "you cannot revoke yourself; let another organiser do it, or use collidekit benchmark user revoke"
+        )
     service.store.revoke_tokens(found, actor=owner.name)
     return service.store.set_disabled(found, True, actor=owner.name)
 

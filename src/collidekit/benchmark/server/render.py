@@ -58,7 +58,9 @@ def size(count: float | None) -> str:
 
 
 def _compact(content: Any) -> str:
-    return ", ".join(f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in content.items())
+    return ", ".join(
+        f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in content.items()
+    )
 
 
 _addresses: dict[str, str] = {}

@@ -1,11 +1,18 @@
 """What the API and the pages do with runs."""
 
+import os
+from pathlib import Path
+
 from fastapi import HTTPException
 
 from collidekit.benchmark.server.service import Service
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import Role, Run, User
 from collidekit.errors import CollidekitError
+from collidekit.plain_text import without_controls
+
+LONGEST_LOG = 20_000_000
+"""Most bytes of a log that are shown."""
 
 
 def seen_run(service: Service, run: int, user: User | None) -> tuple[Run, bool]:
@@ -41,8 +48,22 @@ def _run(service: Service, run: int) -> Run:
 
 def log_text(service: Service, run: Run, last: int | None = None) -> str:
     """Return the log of a run, or its last characters."""
-    text = service.store.log(run.id)
-    return text if last is None or len(text) <= last else text[-last:]
+    found = []
+    for path in sorted(service.store.run_folder(run).glob("*/*.log")):
+        found.append(f"== {path.stem} on {path.parent.name}\n{_end_of(path, last or LONGEST_LOG)}")
+    text = "\n".join(found)
+    return text if last is None else text[-last:]
+
+
+def _end_of(path: Path, last: int) -> str:
+    """Return the last bytes of a log as text; a link is not followed."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(handle, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - last))
+        return without_controls(file.read(last).decode("utf-8", "replace"))
 
 
 def cancel(service: Service, run: int, user: User) -> Run:

@@ -43,7 +43,11 @@ class Me(Out):
     @classmethod
     def of(cls, user: User) -> "Me":
         return cls(
-            id=user.id, name=user.name, role=user.role, created_at=_moment(user.created_at), disabled=user.disabled_at is not None
+            id=user.id,
+            name=user.name,
+            role=user.role,
+            created_at=_moment(user.created_at),
+            disabled=user.disabled_at is not None,
         )
 
 
@@ -178,7 +182,14 @@ class EventOut(Out):
 
     @classmethod
     def of(cls, event: Event) -> "EventOut":
-        return cls(id=event.id, at=_moment(event.at), actor=event.actor, action=event.action, subject=event.subject, details=event.details)
+        return cls(
+            id=event.id,
+            at=_moment(event.at),
+            actor=event.actor,
+            action=event.action,
+            subject=event.subject,
+            details=event.details,
+        )
 
 
 class WorkerOut(Out):
@@ -203,12 +214,14 @@ class WorkerOut(Out):
 class BoardEntry(Out):
     """A row of a leaderboard."""
 
-    rank: int | None = Field(description="Entries that do not differ significantly share a rank; None for published results.")
+    rank: int | None = Field(description="Entries that cannot be told apart share a rank; null for published results.")
+    tied: bool = False
     name: str
     user: str = ""
     run: int | None = None
     reference: bool = False
     source: str = ""
+    notes: list[str] = []
     scores: dict[str, ScoreOut]
 
 

@@ -50,7 +50,9 @@ def list_workers(request: Request, owner: Owner) -> list[WorkerOut]:
 
 @routes.get("/audit")
 def list_events(
-    request: Request, owner: Owner, after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only later events.")] = 0
+    request: Request,
+    owner: Owner,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only later events.")] = 0,
 ) -> list[EventOut]:
     """Return the audit trail in its order, at most 1,000 events after the given one."""
     return [EventOut.of(event) for event in service_of(request).store.audit(after=after, limit=1000)]

@@ -5,8 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 
 from collidekit.benchmark.definition import Benchmark
+from collidekit.benchmark.scoring.board import Board
 from collidekit.benchmark.server.access import for_api
-from collidekit.benchmark.server.api.models import BenchmarkOut, BoardOut, Limits, Me, PhaseOut
+from collidekit.benchmark.server.api.models import (
+    BenchmarkOut,
+    BoardEntry,
+    BoardOut,
+    Limits,
+    Me,
+    PhaseOut,
+    ScoreOut,
+    Unranked,
+)  # fmt: skip
 from collidekit.benchmark.server.errors import problems
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.store import Role, User, Version
@@ -51,14 +61,25 @@ def show_leaderboard(request: Request, benchmark: str, phase: str, user: Anyone)
     version = service.version(benchmark)
     if not service.sees_board(user, service.phase(version, phase)):
         raise HTTPException(403, f"the leaderboard of phase {phase!r} is hidden until the phase ends")
-    return service.boards.board(version, phase).data
+    return board_out(version, phase, service.boards.get(version, phase).board)
 
 
 def benchmark_out(service: Service, version: Version, user: User | None) -> BenchmarkOut:
     """Return what the API shows of a benchmark."""
     definition: Benchmark = version.definition
     shown = definition.model_dump(mode="json")
-    kept = ("name", "title", "description", "instructions", "rules", "task", "metrics", "parameters", "output", "limits")
+    kept = (
+        "name",
+        "title",
+        "description",
+        "instructions",
+        "rules",
+        "task",
+        "metrics",
+        "parameters",
+        "output",
+        "limits",
+    )
     phases = [
         PhaseOut(
             name=name, start=phase.start, end=phase.end, submissions_per_day=phase.submissions_per_day, submissions=phase.submissions,
@@ -70,3 +91,17 @@ def benchmark_out(service: Service, version: Version, user: User | None) -> Benc
         **{name: shown[name] for name in kept}, version=version.number, phases=phases,
         order=definition.order or [definition.metrics[0].name],
     )  # fmt: skip
+
+
+def board_out(version: Version, phase: str, board: Board) -> BoardOut:
+    """Return a leaderboard as the API shows it."""
+    entries = [
+        BoardEntry(
+            rank=row.rank, tied=row.tied, name=row.name, user=row.user, run=None if row.run is None else int(row.run),
+            reference=row.reference, source=row.source, notes=list(row.notes),
+            scores={name: ScoreOut.model_validate(score) for name, score in row.scores.items()},
+        )
+        for row in board.rows
+    ]  # fmt: skip
+    unranked = [Unranked(name=row.name, reason=row.reason) for row in board.unranked]
+    return BoardOut(benchmark=version.name, phase=phase, order=list(board.order), entries=entries, unranked=unranked)

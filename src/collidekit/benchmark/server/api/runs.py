@@ -61,5 +61,3 @@ def withdraw_run(request: Request, run: RunId, user: Participant) -> RunOut:
 def rerun_run(request: Request, run: RunId, user: Owner) -> RunOut:
     """Run a submission again with the current version of its benchmark; returns the new run."""
     return RunOut.of(rerun(service_of(request), run, user))
-
-

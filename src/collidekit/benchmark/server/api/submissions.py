@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from collidekit.benchmark.server import intake as taken
 from collidekit.benchmark.server.access import for_api
 from collidekit.benchmark.server.api.models import NewRun, RunOut
 from collidekit.benchmark.server.errors import problems
-from collidekit.benchmark.server import intake as taken
 from collidekit.benchmark.server.intake import Intake, receive, submit_archive
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.store import Role, User
@@ -27,14 +27,18 @@ KINDS = ("application/zip", "application/gzip", "application/x-tar")
 ARCHIVE = {"required": True, "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in KINDS}}
 
 
-@routes.post("/benchmarks/{benchmark}/phases/{phase}/runs", status_code=201, responses=problems(401, 403, 404, 413, 422))
+@routes.post(
+    "/benchmarks/{benchmark}/phases/{phase}/runs", status_code=201, responses=problems(401, 403, 404, 413, 422)
+)
 def submit_environment(
     request: Request, benchmark: str, phase: str, submission: NewRun, user: Participant, request_id: RequestId = None
 ) -> RunOut:
     """Submit a container image and commands; returns the run, which waits for a worker."""
     service = service_of(request)
     intake = _intake(service, user, benchmark, phase, submission.name, submission.parameters, request_id)
-    return _run(service, taken.submit_environment(service, intake, submission.image, submission.preprocess, submission.tagger))
+    return _run(
+        service, taken.submit_environment(service, intake, submission.image, submission.preprocess, submission.tagger)
+    )
 
 
 @routes.post(
@@ -65,7 +69,13 @@ async def submit_upload(
 
 
 def _intake(
-    service: Service, user: User, benchmark: str, phase: str, name: str, parameters: dict[str, Any], request_id: str | None
+    service: Service,
+    user: User,
+    benchmark: str,
+    phase: str,
+    name: str,
+    parameters: dict[str, Any],
+    request_id: str | None,
 ) -> Intake:
     version = service.version(benchmark)
     service.phase(version, phase)

@@ -30,7 +30,12 @@ def show_api(request: Request, visitor: Annotated[Visitor, Depends(for_page(None
 
 def _example(method: str, path: str, route: dict[str, Any]) -> str:
     """Return a command for a terminal."""
-    address = path.replace("{benchmark}", "top_tagging").replace("{phase}", "public").replace("{run}", "17").replace("{user}", "3")
+    address = (
+        path.replace("{benchmark}", "top_tagging")
+        .replace("{phase}", "public")
+        .replace("{run}", "17")
+        .replace("{user}", "3")
+    )
     words = ["curl", "-H", '"Authorization: Bearer $TOKEN"']
     if method == "post":
         words += ["-X", "POST"]

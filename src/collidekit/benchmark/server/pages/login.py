@@ -53,8 +53,13 @@ def log_out(request: Request, found: Annotated[Visitor, Depends(for_page(Role.RE
 def _page(service: Service, next: str, message: str, status: int) -> Response:
     """Return the page with a new value in its form, and the cookie that belongs to it."""
     before = secrets.token_urlsafe(24)
-    values = {"form": form_value(service.settings.key, before), "next": _local(next), "message": message, "here": "login"}
-    answer = page(service, "login.html", Visitor(None, values.pop("form")), status, **{**values})
+    values = {
+        "form": form_value(service.settings.key, before),
+        "next": _local(next),
+        "message": message,
+        "here": "login",
+    }
+    answer = page(service, "login.html", Visitor(None, values.pop("form")), status, **values)
     _set_cookie(service, answer, FORM, before, 3600)
     return answer
 

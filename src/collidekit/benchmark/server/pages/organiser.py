@@ -70,7 +70,10 @@ def show_users(request: Request, visitor: Owner) -> HTMLResponse:
 
 @routes.post("/users")
 def create_user(
-    request: Request, visitor: OwnerSender, name: Annotated[str, Form()], role: Annotated[Role, Form()] = Role.PARTICIPANT
+    request: Request,
+    visitor: OwnerSender,
+    name: Annotated[str, Form()],
+    role: Annotated[Role, Form()] = Role.PARTICIPANT,
 ) -> HTMLResponse:
     """Add a user and show its token this once."""
     service = service_of(request)

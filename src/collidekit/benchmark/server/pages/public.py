@@ -6,13 +6,14 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
-from collidekit.benchmark.definition import Benchmark, Phase
+from collidekit.benchmark.definition import Phase
+from collidekit.benchmark.scoring.labels import metric_label
 from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.pages.answers import page
-from collidekit.benchmark.server.render import duration, size
 from collidekit.benchmark.server.service import Service, service_of
-from collidekit.benchmark.store.clock import show_moment
+from collidekit.benchmark.server.words import limits_of, ranked_by
 from collidekit.benchmark.store import Role
+from collidekit.benchmark.store.clock import show_moment
 
 routes = APIRouter()
 Anyone = Annotated[Visitor, Depends(for_page(None))]
@@ -41,7 +42,7 @@ def show_benchmark(request: Request, benchmark: str, visitor: Anyone) -> HTMLRes
     phases = [_phase(service, visitor, name, phase) for name, phase in definition.phases.items()]
     return page(
         service, "benchmark.html", visitor, benchmark=definition, phases=phases, ranked_by=ranked_by(definition),
-        limits=limits_of(definition), can_submit=visitor.may(Role.PARTICIPANT), here="benchmarks",
+        limits=limits_of(definition), metrics=[{"label": metric_label(one), "direction": one.direction, "settings": one.settings} for one in definition.metrics], can_submit=visitor.may(Role.PARTICIPANT), here="benchmarks",
     )  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def show_leaderboard(request: Request, benchmark: str, phase: str, visitor: Anyo
     phases = [name for name, one in version.definition.phases.items() if service.sees_board(visitor.user, one)]
     return page(
         service, "leaderboard.html", visitor, benchmark=version.definition, phase=phase, phases=phases,
-        board=Markup(service.boards.board(version, phase).html),  # noqa: S704 - made by the templates, which escape
+        board=Markup(service.boards.get(version, phase).html),
         can_submit=visitor.may(Role.PARTICIPANT) and accepts(service, found), here="benchmarks",
     )  # fmt: skip
 
@@ -68,7 +69,7 @@ def show_plot(request: Request, benchmark: str, phase: str, visitor: Anyone) -> 
     version = service.version(benchmark)
     if not service.sees_board(visitor.user, service.phase(version, phase)):
         raise HTTPException(403, f"the leaderboard of phase {phase!r} is hidden until the phase ends")
-    picture = service.boards.plot(version, phase)
+    picture = service.boards.get(version, phase).plot
     if picture is None:
         raise HTTPException(404, "this leaderboard has no ROC curves")
     shared = "public" if service.settings.public and visitor.user is None else "private"
@@ -78,7 +79,9 @@ def show_plot(request: Request, benchmark: str, phase: str, visitor: Anyone) -> 
 def accepts(service: Service, phase: Phase) -> bool:
     """Return whether a phase takes submissions now."""
     now = service.store.now()
-    return (phase.start is None or phase.start.timestamp() <= now) and (phase.end is None or now < phase.end.timestamp())
+    return (phase.start is None or phase.start.timestamp() <= now) and (
+        phase.end is None or now < phase.end.timestamp()
+    )
 
 
 def _phase(service: Service, visitor: Visitor, name: str, phase: Phase) -> dict[str, Any]:
@@ -90,20 +93,3 @@ def _phase(service: Service, visitor: Visitor, name: str, phase: Phase) -> dict[
         "submissions_per_day": phase.submissions_per_day, "shown": service.sees_board(visitor.user, phase),
         "accepts": accepts(service, phase),
     }  # fmt: skip
-
-
-def ranked_by(benchmark: Benchmark) -> str:
-    """Return how a benchmark ranks, in words."""
-    metrics = {metric.name: metric for metric in benchmark.metrics}
-    names = benchmark.order or [benchmark.metrics[0].name]
-    return ", then ".join(f"{metrics[name].label or name} ({metrics[name].direction} is better)" for name in names)
-
-
-def limits_of(benchmark: Benchmark) -> list[tuple[str, str]]:
-    """Return the limits of each step of a run, in words."""
-    limits = benchmark.limits
-    return [
-        ("Time of each step", duration(float(limits.walltime))), ("Memory", size(float(limits.memory))), ("CPUs", f"{limits.cpus:g}"),
-        ("Processes", str(limits.processes)), ("Output", size(float(limits.output))), ("Log", size(float(limits.log))),
-        ("Network", "none"),
-    ]  # fmt: skip

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from markupsafe import Markup
 
+from collidekit.benchmark.scoring.labels import metric_label, shown_score
+from collidekit.benchmark.scoring.result import Score
 from collidekit.benchmark.server.access import Visitor, for_page
-from collidekit.benchmark.server.numbers import score_cell
 from collidekit.benchmark.server.pages.answers import go_to, page
 from collidekit.benchmark.server.render import duration, moment, size
 from collidekit.benchmark.server.runs import cancel, find_run, log_text, rerun, seen_run, withdraw
@@ -47,7 +48,7 @@ def show_run(request: Request, run: RunId, visitor: Anyone, said: str = "") -> H
     found, full = seen_run(service, run, visitor.user)
     return page(
         service, "run.html", visitor, run=found, final=found.state.final, said=SAID.get(said, ""), live=_live(service, found, full),
-        actions=_actions(found, visitor.user) if full else [], scores=_scores(service, found), samples=False,
+        actions=_actions(found, visitor.user) if full else [], scores=_scores(service, found),
         steps=[_step(step) for step in found.steps or []] if full else [], provenance=_provenance(found, full),
         attempts=_attempts(service, found) if full else [],
     )  # fmt: skip
@@ -97,7 +98,7 @@ def _live(service: Service, run: Run, full: bool) -> Markup:
     shown = service.templates.get_template("live.html").render(
         run=run, final=run.state.final, sentence=_sentence(service, run, full), log=log
     )
-    return Markup(shown)  # noqa: S704 - made by the templates, which escape
+    return Markup(shown)
 
 
 def _sentence(service: Service, run: Run, full: bool) -> str:
@@ -127,20 +128,24 @@ def _actions(run: Run, user: User | None) -> list[dict[str, str]]:
 
 
 def _scores(service: Service, run: Run) -> list[dict[str, Any]]:
-    metrics = {metric.name: metric for metric in service.store.version_of(run).definition.metrics}
     scores = run.scores or {}
+    metrics = service.store.version(run.version_id).definition.metrics if scores else []
     return [
-        {"label": metric.label or name, "sample": "", **score_cell(scores[name], metric)}
-        for name, metric in metrics.items()
-        if name in scores
+        {
+            "label": metric_label(one),
+            "score": shown_score(found := Score(**scores[one.name]), one.precision),
+            "spread": found.spread,
+        }
+        for one in metrics
+        if one.name in scores
     ]
 
 
 def _step(step: dict[str, Any]) -> dict[str, str]:
-    result = "ended well" if step.get("ok") else step.get("reason") or "failed"
+    outcome = step["outcome"]
     return {
-        "name": step.get("details", {}).get("step") or step.get("name") or "step", "result": result,
-        "wall": duration(step.get("wall_seconds")), "cpu": duration(step.get("cpu_seconds")), "memory": size(step.get("peak_memory")),
+        "name": f"{step['step']} on {step['sample']}", "result": "ended well" if outcome["ok"] else outcome["reason"] or "failed",
+        "wall": duration(outcome["wall_seconds"]), "cpu": duration(outcome["cpu_seconds"]), "memory": size(outcome["peak_memory"]),
     }  # fmt: skip
 
 

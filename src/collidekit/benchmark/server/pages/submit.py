@@ -15,9 +15,10 @@ from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.errors import status_of
 from collidekit.benchmark.server.intake import Intake, receive, submit_archive, submit_environment
 from collidekit.benchmark.server.pages.answers import go_to, page
-from collidekit.benchmark.server.pages.public import accepts, limits_of
+from collidekit.benchmark.server.pages.public import accepts
 from collidekit.benchmark.server.render import size
 from collidekit.benchmark.server.service import Service, service_of
+from collidekit.benchmark.server.words import limits_of
 from collidekit.benchmark.store import Role, Version
 from collidekit.errors import CollidekitError
 
@@ -39,7 +40,10 @@ def show_form(
 
 @routes.post("/benchmarks/{benchmark}/phases/{phase}/submit")
 async def submit(
-    request: Request, benchmark: str, phase: str, visitor: Annotated[Visitor, Depends(for_page(Role.PARTICIPANT, form=True))]
+    request: Request,
+    benchmark: str,
+    phase: str,
+    visitor: Annotated[Visitor, Depends(for_page(Role.PARTICIPANT, form=True))],
 ) -> Response:
     """Take the form; where something is wrong, show it again with what is wrong and what was given."""
     service, form = service_of(request), await request.form()
@@ -107,14 +111,21 @@ def _value(parameter: Parameter, text: str) -> Any:
 
 
 def _page(
-    service: Service, version: Version, phase: str, visitor: Visitor, given: Mapping[str, str], problem: str, status: int = 200
+    service: Service,
+    version: Version,
+    phase: str,
+    visitor: Visitor,
+    given: Mapping[str, str],
+    problem: str,
+    status: int = 200,
 ) -> HTMLResponse:
     """Return the page with the form."""
     assert visitor.user is not None
     definition = version.definition
     shown = {name: given.get(name, "") for name in TEXTS}
     shown["parameters"] = {  # type: ignore[assignment]
-        one.name: given.get(f"parameter.{one.name}", _text(one.default) if not given else "") for one in definition.parameters
+        one.name: given.get(f"parameter.{one.name}", _text(one.default) if not given else "")
+        for one in definition.parameters
     }
     limits = dict(limits_of(definition))
     today, in_all = service.store.remaining(visitor.user, version.name, phase)

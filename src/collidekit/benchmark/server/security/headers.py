@@ -31,7 +31,9 @@ class SecurityHeaders:
 
         named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         if len(named) != 1 or host_name(named[0]) not in self.hosts:
-            await refuse(scope, send_with_headers, 400, "this server is not known by the host name of the request; see --url")
+            await refuse(
+                scope, send_with_headers, 400, "this server is not known by the host name of the request; see --url"
+            )
             return
         await self.app(scope, receive, send_with_headers)
 

@@ -1,0 +1,24 @@
+"""A benchmark in words."""
+
+from collidekit.benchmark.definition import Benchmark
+from collidekit.benchmark.scoring.labels import metric_label
+from collidekit.benchmark.server.render import duration, size
+
+MEGABYTE = 1 << 20
+
+
+def ranked_by(benchmark: Benchmark) -> str:
+    """Return how a benchmark ranks."""
+    metrics = {metric.name: metric for metric in benchmark.metrics}
+    names = benchmark.order or [benchmark.metrics[0].name]
+    return ", then ".join(f"{metric_label(metrics[name])} ({metrics[name].direction} is better)" for name in names)
+
+
+def limits_of(benchmark: Benchmark) -> list[tuple[str, str]]:
+    """Return the limits of each step of a run."""
+    limits = benchmark.limits
+    return [
+        ("Time of each step", duration(float(limits.walltime))), ("Memory", size(limits.memory * MEGABYTE)),
+        ("CPUs", f"{limits.cpus:g}"), ("Processes", str(limits.processes)), ("Output", size(limits.output * MEGABYTE)),
+        ("Log", size(limits.log * MEGABYTE)), ("Network", "none"),
+    ]  # fmt: skip
