@@ -122,7 +122,7 @@ def load_submission(
 def check_files(folder: Path) -> None:
     """Raise CollidekitError for what a submission may not hold: links out of it, devices, pipes, and more than its limits."""
     size = count = 0
-    for path in _entries(folder):
+    for path in files_of(folder):
         status = path.lstat()
         shown = path.relative_to(folder)
         if stat.S_ISLNK(status.st_mode):
@@ -145,7 +145,7 @@ def code_hash(folder: str | Path) -> str:
     """Return the SHA-256 of all files of a submission: names, contents and whether they can be executed."""
     folder = Path(folder)
     total = hashlib.sha256()
-    for path in _entries(folder):
+    for path in files_of(folder):
         name = path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape")
         if path.is_symlink():
             kind, content = b"link", hashlib.sha256(os.readlink(path).encode("utf-8", "surrogateescape")).digest()
@@ -157,7 +157,7 @@ def code_hash(folder: str | Path) -> str:
     return total.hexdigest()
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def files_of(folder: Path) -> Iterator[Path]:
     """Yield all files and links of a submission in a fixed order, never following a link to a folder."""
     for place, folders, files in os.walk(folder, followlinks=False):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]

@@ -12,6 +12,7 @@ from jinja2 import Environment
 from collidekit.benchmark.scoring.board import Board, Entry
 from collidekit.benchmark.scoring.ranking import rank
 from collidekit.benchmark.server.board_page import board_html
+from collidekit.benchmark.server.roc_svg import roc_svg
 from collidekit.benchmark.store import BoardRow, Store, Version
 
 PATIENCE = 0.05
@@ -63,12 +64,10 @@ class Boards:
         return shown
 
     def _make(self, version: Version, phase: str, state: str) -> Shown:
-        from collidekit.benchmark.scoring.plot import plot_board
-
         entries = [_entry(row) for row in self._store.board_rows(version.name, phase)]
         board = rank(entries, version.definition)
         address = f"/benchmarks/{version.name}/phases/{phase}/roc.svg?v={abs(hash(state)):x}"
-        picture = plot_board(board)
+        picture = roc_svg(board)
         html = board_html(
             self._templates, version.definition, board, address, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         )
