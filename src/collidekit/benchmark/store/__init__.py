@@ -60,11 +60,22 @@ from collidekit.extras import need
 for _module in ("sqlalchemy", "alembic"):
     need(_module, "server")
 
-from collidekit.benchmark.store.database import StoreUnavailable  # noqa: E402
-from collidekit.benchmark.store.records import (  # noqa: E402
-    Attempt, BoardRow, Event, Group, QueuePlace, Role, Run, Token, Upload, User, Version, WorkerRow,
+from collidekit.benchmark.store.database import StoreUnavailable
+from collidekit.benchmark.store.records import (
+    Attempt,
+    BoardRow,
+    Event,
+    Group,
+    QueuePlace,
+    Role,
+    Run,
+    Token,
+    Upload,
+    User,
+    Version,
+    WorkerRow,
 )  # fmt: skip
-from collidekit.benchmark.store.store import LEASE_SECONDS, Store  # noqa: E402
+from collidekit.benchmark.store.store import LEASE_SECONDS, Store
 
 __all__ = [
     "LEASE_SECONDS", "Attempt", "BoardRow", "Event", "Group", "QueuePlace", "Role", "Run", "Store", "StoreUnavailable", "Token",

@@ -125,7 +125,7 @@ def _unpack_zip(file: IO[bytes], writer: _Writer) -> None:
             kind = stat.S_IFMT(member.external_attr >> 16)
             if member.flag_bits & 0x1:
                 raise CollidekitError(
-                    f"the archive holds {ascii(member.filename[:100])} encrypted; pack it without a password"
+                    f"the archive holds {member.filename[:100]!a} encrypted; pack it without a password"
                 )
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _special(member.filename)
@@ -173,7 +173,7 @@ def _unpack_tar(file: IO[bytes], magic: bytes, writer: _Writer) -> None:
 
 
 def _special(name: str) -> CollidekitError:
-    return CollidekitError(f"the archive holds {ascii(name[:100])}, a link or device; pack files and folders only")
+    return CollidekitError(f"the archive holds {name[:100]!a}, a link or device; pack files and folders only")
 
 
 def _decompress(file: IO[bytes], magic: bytes, target: IO[bytes], limits: ArchiveLimits) -> None:
@@ -206,10 +206,12 @@ class _Bounded:
 def pack(folder: Path) -> Iterator[bytes]:
     """Yield a tar.gz of a folder in pieces: the same for the same files, whatever their times and owners."""
     with tempfile.TemporaryFile() as file:
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
-            with tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                for path in packed_files(folder):
-                    _add(archive, folder, path)
+        with (
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed,
+            tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path in packed_files(folder):
+                _add(archive, folder, path)
         file.seek(0)
         while chunk := file.read(CHUNK):
             yield chunk

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.records import Event
 from collidekit.benchmark.store.tables import events
-from collidekit.benchmark.store.text import stored_text
+from collidekit.benchmark.store.text import clean, stored_text
 from collidekit.files import plain
 
 SYSTEM = "collidekit"
@@ -19,12 +19,13 @@ def record(
     connection: Connection, actor: str, action: str, subject: str, details: Mapping[str, Any] | None = None
 ) -> None:
     """Add an event in the transaction of what it tells."""
-    content = {key: _clean(value) for key, value in plain(dict(details or {})).items()}
+    content = clean(plain(dict(details or {})))
     connection.execute(
         insert(events).values(at=now(), actor=stored_text(actor, 200), action=action, subject=subject, details=content)
     )
 
 
+<<<<<<< HEAD
 def _clean(value: Any) -> Any:
     return stored_text(value) if isinstance(value, str) else value
 
@@ -35,6 +36,11 @@ def read_events(
     """Return events in their order, those of one subject such as ``run 17`` or all; with ``before`` the newest first."""
     query = select(events).where(events.c.id > after).limit(limit)
     query = query.order_by(events.c.id) if before is None else query.where(events.c.id < before).order_by(events.c.id.desc())
+=======
+def read_events(connection: Connection, subject: str = "", after: int = 0, limit: int = 1000) -> list[Event]:
+    """Return events in their order, those of one subject such as ``run 17`` or all."""
+    query = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+>>>>>>> b1917f21e609c1bc7ebfd74440d1d7a47d2e290e
     if subject:
         query = query.where(events.c.subject == subject)
     return [Event(**row) for row in connection.execute(query).mappings()]

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select
 
 from collidekit.benchmark.definition import Benchmark
-from collidekit.benchmark.scoring.result import Score, Scores
+from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.records import BoardRow, QueuePlace, Run, Version
@@ -39,7 +39,7 @@ def board_rows(connection: Connection, version: Version, phase: str) -> list[Boa
     chosen = [run for _, run in best.values()]
     rows = connection.execute(select_runs().where(runs.c.id.in_(chosen)).order_by(runs.c.group_id)).mappings()
     details = select(scores.c.run_id, scores.c.content).where(scores.c.run_id.in_(chosen))
-    content = {run: found for run, found in connection.execute(details)}
+    content = {row.run_id: row.content for row in connection.execute(details)}
     return [BoardRow(run, scores_of(content[run.id])) for run in runs_of(rows.all())]
 
 
@@ -71,20 +71,12 @@ def is_visible(connection: Connection, version: Version, phase: str) -> bool:
 
 
 def scores_of(content: dict[str, Any]) -> Scores:
-    """Return scores as they were before they became JSON; null among the replicates is NaN."""
-    metrics = {name: Score(**score) for name, score in content["metrics"].items()}
-    samples = {
-        name: {key: Score(**score) for key, score in found.items()} for name, found in content["samples"].items()
+    """Return scores as they were before they became JSON, where null among replicates and runs stands for NaN."""
+    lists = {
+        part: {name: [math.nan if value is None else value for value in values] for name, values in content.get(part, {}).items()}
+        for part in ("replicates", "per_run")
     }
-    replicates = {
-        name: [math.nan if value is None else value for value in values]
-        for name, values in content["replicates"].items()
-    }
-    known = {"metrics", "samples", "replicates", "runs_left_out"}
-    others = {name: value for name, value in content.items() if name not in known}
-    return Scores(
-        metrics=metrics, samples=samples, replicates=replicates, runs_left_out=tuple(content["runs_left_out"]), **others
-    )
+    return Scores.from_dict({**content, **lists})
 
 
 def listed_runs(

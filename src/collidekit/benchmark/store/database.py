@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, TimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
@@ -44,9 +44,8 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes; SQLite has one at a time."""
-        with self.errors(), self.engine.connect() as connection:
-            with connection.execution_options(collidekit_writes=True).begin():
-                yield connection
+        with self.errors(), self.engine.connect().execution_options(collidekit_writes=True) as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def alone(self) -> Iterator[Connection]:
@@ -76,8 +75,10 @@ class Database:
         """Make one line, without any password, of an error of the database."""
         try:
             yield
-        except (OperationalError, InterfaceError, InternalError, TimeoutError) as error:
+        except (OperationalError, InterfaceError, TimeoutError) as error:
             raise StoreUnavailable(self._line(error)) from None
+        except (DataError, UnicodeEncodeError, OverflowError):
+            raise CollidekitError("a name, text or number is not one that the database can hold; give another one") from None
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise StoreUnavailable(self._line(error)) from None

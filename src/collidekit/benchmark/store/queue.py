@@ -1,6 +1,5 @@
 """The queue: a run is claimed with a lease, kept by heartbeats, and ends once."""
 
-import math
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,10 +14,13 @@ from collidekit.benchmark.store.records import Run
 from collidekit.benchmark.store.rows import run_by_id
 from collidekit.benchmark.store.tables import attempts, runs, scores, versions
 from collidekit.benchmark.store.text import stored_text
-from collidekit.files import plain
 
 MOST_LOSSES = 3
-"""Workers that may stop responding during a run before it ends as an error."""
+"""Tries of a run that may fail by a fault of the service: a worker that stops responding, or a machine that fails."""
+MOST_ATTEMPTS = 20
+"""Times that a run may be claimed."""
+ENDED_BY_WORKER = (*(state.value for state in State if state.final), "failed", "given back")
+"""Outcomes of an attempt that its worker has written."""
 
 
 def claim(connection: Connection, database: Database, worker: str, lease_seconds: float) -> Run | None:
@@ -59,8 +61,11 @@ def cancel_requested(connection: Connection, run: Run) -> bool:
 def finish(connection: Connection, run: Run, worker: str, values: Mapping[str, Any], details: Any = None) -> bool:
     """Write how a run ended; False where the run is not this worker's any more, and nothing is written.
 
-    ``values`` are columns of the run; ``details`` all scores with their replicates.
+    ``values`` are columns of the run; ``details`` all scores with their replicates. A run that failed by a fault of the service
+    waits again, for at most ``MOST_LOSSES`` tries.
     """
+    if values["state"] == State.ERROR.value and values["fault"] == Fault.SERVICE.value:
+        return _fail(connection, run, worker, values)
     written = {**values, "finished_at": now(), "lease_until": None}
     if connection.execute(update(runs).where(_own(run, worker)).values(**written)).rowcount != 1:
         return _finished_before(connection, run, worker)
@@ -72,19 +77,44 @@ def finish(connection: Connection, run: Run, worker: str, values: Mapping[str, A
     return True
 
 
+def _fail(connection: Connection, run: Run, worker: str, values: Mapping[str, Any]) -> bool:
+    """End a try that failed by a fault of the service; the run waits again, or ends."""
+    reason = str(values["reason"])
+    after = _after_loss(run.losses + 1, cancel_requested(connection, run), f"try {run.attempt} failed: {reason}")
+    if connection.execute(update(runs).where(_own(run, worker)).values(**{**values, **after})).rowcount != 1:
+        return _finished_before(connection, run, worker)
+    _end_attempt(connection, run.id, run.attempt, "failed", reason)
+    told = {"attempt": run.attempt, "state": after["state"], "reason": after["reason"]}
+    record(connection, worker, "fail", f"run {run.id}", told)
+    return True
+
+
+def _after_loss(losses: int, canceled: bool, reason: str) -> dict[str, Any]:
+    """Return how a run goes on after a try that failed by a fault of the service."""
+    ended: dict[str, Any] = {"losses": losses, "lease_until": None, "finished_at": now(), "fault": None}
+    if canceled:
+        return {**ended, "state": State.CANCELED.value, "reason": stored_text(f"canceled; {reason}")}
+    if losses >= MOST_LOSSES:
+        why = f"{reason}; {losses} tries failed by a fault of the service, so it is not tried again; an organiser can run it again"
+        return {**ended, "state": State.ERROR.value, "fault": Fault.SERVICE.value, "reason": stored_text(why)}
+    why = f"{reason}; waits for another worker (failed tries: {losses} of {MOST_LOSSES})"
+    return {**ended, "state": State.PENDING.value, "worker": None, "finished_at": None, "reason": stored_text(why)}
+
+
 def _finished_before(connection: Connection, run: Run, worker: str) -> bool:
-    """Return whether this very attempt was finished already: the answer to an earlier call was lost."""
-    found = run_by_id(connection, run.id)
-    return (
-        found.state.final and found.attempt == run.attempt and found.worker == worker and found.finished_at is not None
-    )
+    """Return whether this worker has ended this very attempt already: the answer to an earlier call was lost."""
+    chosen = (attempts.c.run_id == run.id) & (attempts.c.number == run.attempt) & (attempts.c.worker == worker)
+    return connection.execute(select(attempts.c.outcome).where(chosen)).scalar() in ENDED_BY_WORKER
 
 
 def give_back(connection: Connection, run: Run, worker: str, reason: str) -> bool:
-    """Put a run back into the queue, as a worker does that stops; it does not count as a lost attempt."""
-    values = {"state": State.PENDING.value, "worker": None, "lease_until": None, "reason": reason}
-    if connection.execute(update(runs).where(_own(run, worker)).values(**values)).rowcount != 1:
-        return False
+    """Put a run back into the queue, as a worker does that stops; it does not count as a failed try."""
+    after = _after_loss(run.losses, cancel_requested(connection, run), reason)
+    if after["state"] == State.PENDING.value and run.attempt >= MOST_ATTEMPTS:
+        why = f"{reason}; {run.attempt} workers have begun it, and none came to its end: the organiser has to look at the workers"
+        after |= {"state": State.ERROR.value, "fault": Fault.SERVICE.value, "reason": why, "finished_at": now()}
+    if connection.execute(update(runs).where(_own(run, worker)).values(**after)).rowcount != 1:
+        return _finished_before(connection, run, worker)
     _end_attempt(connection, run.id, run.attempt, "given back", reason)
     record(connection, worker, "give back", f"run {run.id}", {"attempt": run.attempt, "reason": reason})
     return True
@@ -96,17 +126,8 @@ def expire(connection: Connection, database: Database) -> list[int]:
     query = query.where(runs.c.state == State.RUNNING.value, runs.c.lease_until < now()).order_by(runs.c.id)
     found = connection.execute(_locked(query, database)).mappings().all()
     for row in found:
-        lost = row["losses"] + 1
-        values: dict[str, Any] = {"losses": lost, "lease_until": None}
         gone = f"worker {row['worker']} stopped responding"
-        if row["cancel_requested_at"] is not None:
-            values |= {"state": State.CANCELED.value, "reason": f"canceled; {gone}", "finished_at": now()}
-        elif lost >= MOST_LOSSES:
-            reason = f"{gone}; {lost} workers did so during this run, so it is not tried again; an organiser can run it again"
-            values |= {"state": State.ERROR.value, "fault": Fault.SERVICE.value, "reason": reason, "finished_at": now()}
-        else:
-            reason = f"{gone}; waits for another worker (try {lost + 1} of {MOST_LOSSES})"
-            values |= {"state": State.PENDING.value, "worker": None, "reason": reason}
+        values = _after_loss(row["losses"] + 1, row["cancel_requested_at"] is not None, gone)
         connection.execute(update(runs).where(runs.c.id == row["id"]).values(**values))
         _end_attempt(connection, row["id"], row["attempt"], "lost", gone)
         told = {"attempt": row["attempt"], "state": values["state"], "reason": values["reason"]}
@@ -139,38 +160,3 @@ def _end_attempt(connection: Connection, run: int, number: int, outcome: str, re
 def _locked(query: Any, database: Database) -> Any:
     """Lock the rows of a query in PostgreSQL and pass over those that another worker takes; SQLite has one writer."""
     return query.with_for_update(skip_locked=True, of=runs) if database.is_postgresql else query
-
-
-def columns_of(result: Any) -> tuple[dict[str, Any], Any]:
-    """Return the columns of a run for its result, and all scores.
-
-    A success without finite scores is recorded as a fault of the organiser.
-    """
-    state, fault, reason = State(result.state), result.fault, result.reason
-    found = result.scores if state is State.SUCCESS else None
-    if state is State.SUCCESS and (missing := _not_finite(found)):
-        state, fault, found = State.ERROR, Fault.ORGANISER, None
-        reason = f"the scorer returned no finite number for {', '.join(missing)}; the organiser has to act"
-    details = plain(found.as_dict()) if found is not None else None
-    steps = [_step(outcome) for outcome in result.steps]
-    values = {
-        "state": state.value, "fault": Fault(fault).value if fault else None, "reason": stored_text(reason),
-        "code_hash": result.code_hash, "image_digest": result.image_digest, "seed": result.seed,
-        "wall_seconds": result.wall_seconds, "cpu_seconds": result.cpu_seconds, "peak_memory": result.peak_memory,
-        "energy_joules": result.energy_joules, "scores": details["metrics"] if details else None, "steps": steps,
-    }  # fmt: skip
-    return values, details
-
-
-def _not_finite(found: Any) -> list[str]:
-    if found is None or not found.metrics:
-        return ["any metric"]
-    return [name for name, score in found.metrics.items() if not math.isfinite(score.value)]
-
-
-def _step(outcome: Any) -> dict[str, Any]:
-    from attrs import asdict
-
-    return {
-        key: stored_text(value) if isinstance(value, str) else value for key, value in plain(asdict(outcome)).items()
-    }

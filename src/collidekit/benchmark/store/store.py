@@ -1,24 +1,40 @@
 """The store: users, benchmarks, uploads and runs in a database, files in a folder."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, select
 
+from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import audit, board, queue, rows, submissions, users, versions, workers
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.database import Database
 from collidekit.benchmark.store.migrate import is_current, upgrade
+from collidekit.benchmark.store.outcome import columns_of
 from collidekit.benchmark.store.records import (
-    Attempt, BoardRow, Event, Group, QueuePlace, Result, Run, Token, Upload, User, Version, WorkerRow,
+    Attempt,
+    BoardRow,
+    Event,
+    Group,
+    QueuePlace,
+    Result,
+    Run,
+    Token,
+    Upload,
+    User,
+    Version,
+    WorkerRow,
 )  # fmt: skip
 from collidekit.benchmark.store.tables import benchmarks, groups, members, uploads
 from collidekit.benchmark.store.text import stored_text
 from collidekit.benchmark.store.uploads import LARGEST, Uploads
+from collidekit.benchmark.submission import code_hash, load_submission
 from collidekit.errors import CollidekitError
 
 LEASE_SECONDS = 60.0
@@ -124,7 +140,10 @@ class Store:
         """Add a benchmark, or a new version where its definition or scorer changed; returns the id of the version.
 
         Runs of earlier versions stay with theirs. They stay on the board as long as nothing changed that scores depend on.
+        The files must be there and have the checksums of the definition.
         """
+        benchmark = benchmark.model_copy(update={"folder": Path(folder).absolute()})
+        verify(benchmark)
         with self._write() as connection:
             return versions.register(connection, self.database, benchmark, Path(folder), scorer_version, actor)
 
@@ -189,17 +208,38 @@ class Store:
 
     def submit(
         self, user: User, benchmark: str, phase: str, submission: str | Path, name: str,
-        parameters: Mapping[str, Any] | None = None, *, code_hash: str = "", seed: int = 0, request: str | None = None,
+        parameters: Mapping[str, Any] | None = None, *, seed: int = 0, request: str | None = None,
     ) -> int:  # fmt: skip
-        """Add a run to the queue within the limits of the phase; returns its number.
+        """Add a run to the queue within the limits of the phase; returns its number. A submission with an error is refused.
 
         ``submission`` is the SHA-256 of an upload of this user, or a folder. ``name`` is that of the group: one row of the board.
         ``request`` is a text of the caller's choice: a second call with the same text returns the run of the first one.
         """
+        if not 0 <= seed < 2**31:
+            raise CollidekitError(f"seed {seed}: is not between 0 and {2**31 - 1}")
+        request = None if request is None else stored_text(request, 200)
         sha256 = self.upload_folder(user, submission).sha256 if isinstance(submission, Path) else submission
+        with self._read() as connection:
+            version = submissions.check(connection, user, benchmark, phase, sha256, request)
+        values, code = self._read_submission(sha256, version, parameters or {})
         with self._write() as connection:
-            return submissions.submit(connection, self.database, user, benchmark, phase, sha256, name, parameters or {},
-                                      code_hash, seed, request)  # fmt: skip
+            return submissions.submit(
+                connection, self.database, user, benchmark, phase, sha256, name, values, code, seed, request
+            )
+
+    def _read_submission(
+        self, sha256: str, version: Version, parameters: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], str]:
+        """Unpack a submission and read it; returns its parameters and the hash of its code."""
+        place = self.folder / "checks" / uuid4().hex
+        try:
+            folder = self.uploads.unpack(sha256, place)
+            found = load_submission(folder, version.definition, parameters)
+            return dict(found.parameters), code_hash(folder)
+        except CollidekitError as error:
+            raise CollidekitError(str(error).replace(f"{place}/", "").replace(str(place), "the submission")) from None
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
 
     def remaining(self, user: User, benchmark: str, phase: str) -> tuple[int, int]:
         """Return how many submissions a user has left today (UTC) and in the whole phase."""
@@ -313,7 +353,7 @@ class Store:
 
     def finish(self, run: Run, worker: str, result: Result) -> bool:
         """Write how a claimed run ended; False where it is lost, and nothing is written."""
-        values, details = queue.columns_of(result)
+        values, details = columns_of(result)
         with self._write() as connection:
             return queue.finish(connection, run, worker, values, details)
 

@@ -28,20 +28,31 @@ def submit(
 
     ``request`` is a text of the caller's choice: a second call with the same text returns the run of the first one.
     """
-    version = version_of(connection, benchmark)
-    if user.role is Role.READER:
-        raise CollidekitError(f"user {user.name!r}: is a reader, who cannot submit; ask the organiser for another role")
     connection.execute(select(users.c.id).where(users.c.id == user.id).with_for_update())  # one submission at a time
     if request is not None and (known := _of_request(connection, user, request)) is not None:
         return known
-    _check_time(version, phase, at := connection.execute(select(now())).scalar_one())
-    _check_upload(connection, user, upload)
-    if user.role is not Role.OWNER:
-        _check_limits(connection, user, version, phase, at)
+    version = check(connection, user, benchmark, phase, upload)
     group = _group(connection, database, version, user, checked_name(name, "submission"))
     values = {"group_id": group, "user_id": user.id, "upload": upload, "parameters": plain(dict(parameters)), "request": request,
               "code_hash": code_hash, "seed": seed}  # fmt: skip
     return _insert(connection, version, phase, values, user.name, "submit")
+
+
+def check(
+    connection: Connection, user: User, benchmark: str, phase: str, upload: str, request: str | None = None
+) -> Version:
+    """Return the version that a submission is for; an error where the user may not submit it now."""
+    version = version_of(connection, benchmark)
+    if request is not None and _of_request(connection, user, request) is not None:
+        return version
+    if user.role is Role.READER:
+        raise CollidekitError(f"user {user.name!r}: is a reader, who cannot submit; ask the organiser for another role")
+    check_phase(version, phase)
+    _check_time(version, phase, at := connection.execute(select(now())).scalar_one())
+    _check_upload(connection, user, upload)
+    if user.role is not Role.OWNER:
+        _check_limits(connection, user, version, phase, at)
+    return version
 
 
 def _insert(
@@ -65,7 +76,6 @@ def _of_request(connection: Connection, user: User, request: str) -> int | None:
 
 
 def _check_time(version: Version, name: str, at: float) -> None:
-    check_phase(version, name)
     phase = version.definition.phases[name]
     if phase.start is not None and at < phase.start.timestamp():
         raise CollidekitError(f"{version.name}: phase {name!r} begins at {show_moment(phase.start.timestamp())}")

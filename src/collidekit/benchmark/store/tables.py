@@ -1,8 +1,21 @@
 """Tables of the store. The migrations make them; a test compares both."""
 
 from sqlalchemy import (
-    JSON, BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint,
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
 )  # fmt: skip
+
+NullableJSON = JSON(none_as_null=True)
 
 metadata = MetaData(
     naming_convention={
@@ -49,7 +62,7 @@ versions = Table(
     Column("number", Integer, nullable=False),
     Column("definition_hash", String(64), nullable=False),
     Column("scorer_version", Text, nullable=False),
-    Column("content", JSON, nullable=False),
+    Column("content", NullableJSON, nullable=False),
     Column("folder", Text, nullable=False),
     Column("registered_at", Double, nullable=False),
     UniqueConstraint("benchmark_id", "number"),
@@ -93,7 +106,7 @@ runs = Table(
     Column("group_id", ForeignKey("groups.id"), nullable=False, index=True),
     Column("user_id", ForeignKey("users.id"), nullable=False),
     Column("upload", String(64), nullable=False, index=True),
-    Column("parameters", JSON, nullable=False),
+    Column("parameters", NullableJSON, nullable=False),
     Column("request", Text),
     Column("rerun_of", ForeignKey("runs.id")),
     Column("state", String(16), nullable=False),
@@ -119,8 +132,8 @@ runs = Table(
     Column("cpu_seconds", Double),
     Column("peak_memory", Double),
     Column("energy_joules", Double),
-    Column("scores", JSON),
-    Column("steps", JSON),
+    Column("scores", NullableJSON),
+    Column("steps", NullableJSON),
     Column("folder", Text, nullable=False),
     UniqueConstraint("user_id", "request"),
     Index(None, "state", "id"),
@@ -132,7 +145,7 @@ runs = Table(
 scores = Table(
     "scores", metadata,
     Column("run_id", ForeignKey("runs.id"), primary_key=True),
-    Column("content", JSON, nullable=False),
+    Column("content", NullableJSON, nullable=False),
 )  # fmt: skip
 """All scores of a run with their bootstrap replicates; ``runs.scores`` has only the metrics."""
 
@@ -165,7 +178,7 @@ events = Table(
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("details", JSON, nullable=False),
+    Column("details", NullableJSON, nullable=False),
     Index(None, "subject"),
 )  # fmt: skip
 """The audit trail. Triggers refuse changes and removal of its rows."""

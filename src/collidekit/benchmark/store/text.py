@@ -1,6 +1,7 @@
 """Names and texts of strangers, as the store keeps them."""
 
 import unicodedata
+from typing import Any
 
 from collidekit.errors import CollidekitError
 
@@ -16,13 +17,24 @@ def checked_name(name: str, what: str) -> str:
     if len(found) > LONGEST_NAME:
         raise CollidekitError(f"{what} {found[:20]!r}...: the name has {len(found)} characters; at most {LONGEST_NAME}")
     if not found.isprintable():
-        raise CollidekitError(f"{what} {ascii(found)}: the name holds a character that cannot be printed")
+        raise CollidekitError(f"{what} {found!a}: the name holds a character that cannot be printed")
     return found
 
 
 def name_key(name: str) -> str:
     """Return what two names have in common that a reader takes for the same: case and compatible letters."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def clean(value: Any) -> Any:
+    """Return plain values whose texts any database takes, also inside of lists and mappings."""
+    if isinstance(value, str):
+        return stored_text(value)
+    if isinstance(value, dict):
+        return {stored_text(str(key), 200): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value
 
 
 def stored_text(text: str, longest: int = LONGEST_TEXT) -> str:

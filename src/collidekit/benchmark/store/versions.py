@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from collidekit.benchmark.checksums import definition_hash
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.store.audit import record
 from collidekit.benchmark.store.clock import now
@@ -15,28 +16,20 @@ from collidekit.benchmark.store.records import Version
 from collidekit.benchmark.store.tables import benchmarks, versions
 from collidekit.errors import CollidekitError, did_you_mean
 
-SCORED = ("task", "classes", "signal", "background", "key", "truth_column", "training", "steps", "output", "ensemble")
-"""Keys of a definition that the scores of every phase depend on, besides samples and metrics."""
+UNSCORED = {
+    "title", "description", "instructions", "rules", "contact", "parameters", "limits", "order", "references", "build", "phases", "metrics",
+}  # fmt: skip
+"""Keys of a definition that the scores of a run do not depend on; the samples of its phase and the metrics count apart."""
 METRIC = ("name", "metric", "settings", "direction")
 
 
-def definition_hash(benchmark: Benchmark) -> str:
-    """Return the SHA-256 of a definition."""
-    return _hash(benchmark.model_dump(mode="json"))
-
-
 def scoring_hash(benchmark: Benchmark, phase: str) -> str:
-    """Return the SHA-256 of what the scores in a phase depend on: texts, dates and limits do not count."""
-    content = benchmark.model_dump(mode="json")
-    scored: dict[str, Any] = {name: content[name] for name in SCORED}
-    scored["metrics"] = [{name: metric[name] for name in METRIC} for metric in content["metrics"]]
+    """Return the SHA-256 of what the scores in a phase depend on: texts, dates, limits and the order of metrics do not count."""
+    content = benchmark.model_dump(mode="json", exclude_defaults=True)
+    scored = {name: value for name, value in content.items() if name not in UNSCORED}
+    scored["metrics"] = [{name: metric[name] for name in METRIC if name in metric} for metric in content["metrics"]]
     scored["samples"] = content["phases"][phase]["samples"]
-    scored["phase"] = phase
-    return _hash({"name": benchmark.name, **scored})
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps({**scored, "phase": phase}, sort_keys=True).encode()).hexdigest()
 
 
 def register(

@@ -1,0 +1,81 @@
+"""What the processes of a sandbox use while they run, and which limit they exceed."""
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from attrs import define, evolve, field
+
+from collidekit.benchmark.sandbox.cgroup import Cgroup, Usage
+from collidekit.benchmark.sandbox.job import JobLimits
+from collidekit.benchmark.sandbox.processes import Init
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Watch(Protocol):
+    """Looks at a sandbox ten times a second."""
+
+    usage: Usage
+
+    def look(self) -> str:
+        """Take note of what is used and return the name of a limit that is exceeded, or an empty string."""
+
+
+@define
+class GroupWatch:
+    """Reads a control group; the kernel keeps its limits, here they are only noticed."""
+
+    group: Cgroup
+    usage: Usage = Usage()
+
+    def look(self) -> str:
+        """Return ``memory`` or ``processes`` where the kernel had to act."""
+        now, before = self.group.usage(), self.usage
+        self.usage = Usage(
+            now.cpu_seconds if now.cpu_seconds is not None else before.cpu_seconds,
+            now.peak_memory if now.peak_memory is not None else before.peak_memory,
+            max(now.killed_for_memory, before.killed_for_memory),
+            max(now.refused_processes, before.refused_processes),
+        )
+        if self.usage.killed_for_memory:
+            return "memory"
+        return "processes" if self.usage.refused_processes else ""
+
+
+@define
+class TreeWatch:
+    """Adds up the processes of a pid namespace; what they use between two looks goes unseen."""
+
+    init: Init
+    limits: JobLimits
+    usage: Usage = Usage(0.0, 0)
+    _ended: dict[int, float] = field(factory=dict)
+
+    def look(self) -> str:
+        """Return ``memory`` or ``processes`` where all processes together exceed a limit."""
+        members = self.init.members()
+        memory = sum(_resident(process) for process in members)
+        for process in members:
+            self._ended[process] = max(self._ended.get(process, 0.0), _cpu(process))
+        peak = max(self.usage.peak_memory or 0, memory)
+        self.usage = evolve(self.usage, cpu_seconds=sum(self._ended.values()), peak_memory=peak)
+        if memory > self.limits.memory:
+            return "memory"
+        return "processes" if len(members) - 2 >= self.limits.processes else ""
+
+
+def _resident(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _cpu(process: int) -> float:
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS if len(fields) > 12 else 0.0
