@@ -3,27 +3,33 @@
 import os
 import secrets
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from collidekit.benchmark.sandbox.bubblewrap_start import Started, StartError, start
 from collidekit.benchmark.sandbox.cgroup import Cgroup, make_cgroup, sweep_cgroups
-from collidekit.benchmark.sandbox.collect import MOST_FILES, OutputError, collect
+from collidekit.benchmark.sandbox.finish import finish
 from collidekit.benchmark.sandbox.job import Job, JobLimits, Outcome, Probe
 from collidekit.benchmark.sandbox.log import CutLog
-from collidekit.benchmark.sandbox.outcome import failed_service, judge
+from collidekit.benchmark.sandbox.outcome import failed_service
 from collidekit.benchmark.sandbox.private import refuse_private
+from collidekit.benchmark.sandbox.probe import LIMITS as PROBE_LIMITS
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.rlimits import keep_to_cpus, process_limits, set_limits
-from collidekit.benchmark.sandbox.supervise import drain, supervise
 from collidekit.benchmark.sandbox.system import this_system
-from collidekit.benchmark.sandbox.tmpfs import file_count, is_full, tmp_size
+from collidekit.benchmark.sandbox.tmpfs import tmp_size
 from collidekit.benchmark.sandbox.watch import GroupWatch, TreeWatch, Watch
+
+_UNPROMISED = {
+    "memory": "memory of all processes together: each process is limited, their sum is only looked at ten times a second",
+    "processes": "processes: counted by user id, and not by control group",
+    "cpus": "CPU share: processes are put on some of the CPUs, and may leave them",
+}
+"""What is not promised where a control group does not limit it."""
 
 
 @define
@@ -41,7 +47,12 @@ class Bubblewrap:
 
     def probe(self) -> Probe:
         """Run small hostile commands in the sandbox and tell which layers hold."""
-        return probe(self)
+        group = make_cgroup("probe", PROBE_LIMITS) if self.cgroups else None
+        kept = group.limited if group else ()
+        if group:
+            group.remove()
+        missing = [name for name in _UNPROMISED if name not in kept]
+        return probe(self, tuple(_UNPROMISED[name] for name in missing), ("cpu limit",) if "cpus" in missing else ())
 
     def run(self, job: Job, canceled: Callable[[], bool] = lambda: False) -> Outcome:
         """Run a command to its end, a limit, or until it is canceled."""
@@ -54,10 +65,10 @@ class Bubblewrap:
         user = None if os.geteuid() else secrets.randbelow(10**9) + 10**9
         with ExitStack() as stack:
             log = stack.enter_context(CutLog(job.log, job.limits.log))
+            began = time.monotonic()
             group = make_cgroup(secrets.token_hex(4), job.limits) if self.cgroups else None
             if group:
                 stack.callback(_end, group)
-            began = time.monotonic()
             try:
                 started = start(program, job, this_system(self.private), user, stack)
             except StartError as error:
@@ -65,7 +76,9 @@ class Bubblewrap:
             watch = _limit(started, job.limits, group, alone=user is not None or _counted_by_namespace())
             waited = time.monotonic() - began
             started.release()
-            return _outcome(job, started, watch, log, canceled, waited)
+            return finish(
+                job, started.process, started.init, started.output, watch, log, canceled, start_seconds=round(waited, 4)
+            )
 
 
 def _limit(started: Started, limits: JobLimits, group: Cgroup | None, alone: bool) -> Watch:
@@ -77,33 +90,6 @@ def _limit(started: Started, limits: JobLimits, group: Cgroup | None, alone: boo
         keep_to_cpus(process, limits.cpus)
     set_limits(process, process_limits(limits, tmp_size(limits), alone=alone and "processes" not in kept, memory="memory" not in kept))
     return GroupWatch(group) if group and "memory" in kept else TreeWatch(started.init, limits)
-
-
-def _outcome(
-    job: Job, started: Started, watch: Watch, log: CutLog, canceled: Callable[[], bool], waited: float
-) -> Outcome:
-    init, output = started.init, started.output
-
-    def broken() -> str:
-        return watch.look() or ("files" if file_count(output) > MOST_FILES else "")
-
-    ending = supervise(started.process, log, job.limits.walltime, init.signal_all, canceled, broken)
-    init.signal_all(signal.SIGKILL)
-    if not init.wait(10):
-        return failed_service("processes of the command could not be ended", layer="processes")
-    if drain(started.process, log) and not ending.cause:
-        ending = evolve(ending, cause="log")
-    if not ending.cause:
-        ending = evolve(ending, cause="files" if file_count(output) > MOST_FILES else "")
-    watch.look()
-    found = judge(job, ending, watch.usage, is_full(output), start_seconds=round(waited, 4))
-    if not found.ok:
-        return found
-    try:
-        collect(output, job.output, job.limits.output)
-    except OutputError as error:
-        return evolve(found, ok=False, reason=str(error))
-    return found
 
 
 def _counted_by_namespace() -> bool:

@@ -1,6 +1,7 @@
 """Arguments of bubblewrap for a job."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from collidekit.benchmark.sandbox.job import Job, Mount
 from collidekit.benchmark.sandbox.system import System
@@ -25,6 +26,8 @@ def arguments(
         "--die-with-parent", "--new-session", "--clearenv", *dropped,
         "--proc", "/proc", "--dev", "/dev", *_tmpfs("/dev/shm", tmp, "1777"), "--remount-ro", "/dev", *_tmpfs("/tmp", tmp, "1777"),
     ]  # fmt: skip
+    for folder in _above([*system.mounts, *mounts]):
+        found += ["--perms", "0755", "--dir", folder]
     for mount in system.mounts:
         found += ["--ro-bind", str(mount.source), mount.target]
     for link, place in system.links:
@@ -33,7 +36,7 @@ def arguments(
         found += [*_tmpfs(folder, 4096, "0555"), "--remount-ro", folder]
     for mount in mounts:
         found += ["--ro-bind", str(mount.source), mount.target]
-    found += ["--ro-bind-data", str(files["passwd"]), "/etc/passwd", *_tmpfs("/output", job.limits.output, "1777")]
+    found += ["--perms", "0444", "--ro-bind-data", str(files["passwd"]), "/etc/passwd", *_tmpfs("/output", job.limits.output, "1777")]
     found += ["--perms", "0555", "--dir", ready, "--remount-ro", "/", "--chdir", job.directory]
     for name, value in environment(job, system).items():
         found += ["--setenv", name, value]
@@ -63,6 +66,12 @@ def passwd(user: int | None) -> bytes:
     """Return an /etc/passwd with one user."""
     number = USER if user is None else user
     return f"sandbox:x:{number}:{number}::/tmp:/bin/sh\n".encode()
+
+
+def _above(mounts: Sequence[Mount]) -> list[str]:
+    """Return the folders above the places of mounts; bubblewrap would make some of them for their owner alone."""
+    places = [PurePosixPath(mount.target) for mount in mounts]
+    return sorted({str(folder) for place in places for folder in place.parents} - {"/", "/tmp"} | {"/etc", "/run"})
 
 
 def _tmpfs(path: str, size: int, mode: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from collidekit.benchmark.sandbox.cgroup_places import Place, find_place
+from collidekit.benchmark.sandbox.cgroup_places import Place, all_mounts, find_place
 from collidekit.benchmark.sandbox.job import JobLimits
 from collidekit.benchmark.sandbox.owner import PREFIX, owner_is_gone, owner_tag
 
@@ -104,16 +104,27 @@ def make_cgroup(name: str, limits: JobLimits, above_all: bool = False) -> Cgroup
 
 def sweep_cgroups(above_all: bool = False) -> int:
     """End and remove the control groups of runners that were killed; return how many there were."""
-    place, found = find_place(above_all), 0
-    for folder in set(place.folders.values()) if place else ():
-        for left in folder.glob(f"{PREFIX}-*"):
-            tag = left.name.removeprefix(f"{PREFIX}-").rpartition("-")[0]
-            if owner_is_gone(tag):
-                group = Cgroup(place.version if place else 1, {"": left})
-                group.kill()
-                group.remove()
-                found += 1
-    return found
+    place = find_place(above_all)
+    folders = {*(place.folders.values() if place else ()), *(all_mounts() if above_all and place else ())}
+    left = [path for folder in folders for path in folder.glob(f"{PREFIX}-*") if owner_is_gone(_owner(path))]
+    for path in left:
+        group = Cgroup(1, {"": path})
+        group.kill()
+        group.remove()
+    return len({path.name for path in left})
+
+
+def _owner(folder: Path) -> str:
+    return folder.name.removeprefix(f"{PREFIX}-").rpartition("-")[0]
+
+
+def remove_everywhere(group: Cgroup) -> None:
+    """End and remove a group also where a container engine made it, in hierarchies without a limit."""
+    group.kill()
+    group.remove()
+    names = {folder.name for folder in group.folders.values()}
+    others = [mount / name for mount in all_mounts() for name in names if (mount / name).is_dir()]
+    Cgroup(group.version, {str(folder): folder for folder in others}).remove()
 
 
 def _set_limits(place: Place, folders: dict[str, Path], limits: JobLimits) -> tuple[str, ...]:

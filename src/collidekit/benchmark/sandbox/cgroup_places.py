@@ -35,6 +35,11 @@ def find_place(above_all: bool = False) -> Place | None:
     return Place(1, folders) if folders else None
 
 
+def all_mounts() -> list[Path]:
+    """Return the mounts of all hierarchies, also of those without a limit that matters here."""
+    return sorted({path for _, _, path in _lines()})
+
+
 def _version_2(mount: Path, own: str, above_all: bool) -> Place | None:
     """A group with processes of its own cannot hand controllers down, so new groups stand beside that of this process."""
     named = os.environ.get(FOLDER, "")
@@ -63,19 +68,26 @@ def _words(path: Path) -> set[str]:
 def _mounts() -> dict[str, Path]:
     """Return the mount of each controller of version 1, and that of version 2 under an empty name."""
     found: dict[str, Path] = {}
+    for kind, options, path in _lines():
+        if kind == "cgroup2":
+            found.setdefault("", path)
+        for name in set(options.split(",")) & set(CONTROLLERS) if kind == "cgroup" else ():
+            found.setdefault(name, path)
+    return found
+
+
+def _lines() -> list[tuple[str, str, Path]]:
+    """Return kind, options and place of each mount of control groups."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return {}
+        return []
+    found = []
     for line in lines:
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
-        path = Path(before.split(" ")[4])
-        if kind == "cgroup2":
-            found.setdefault("", path)
-        elif kind == "cgroup":
-            for name in set(options.split(",")) & set(CONTROLLERS):
-                found.setdefault(name, path)
+        if kind in ("cgroup", "cgroup2"):
+            found.append((kind, options, Path(before.split(" ")[4])))
     return found
 
 

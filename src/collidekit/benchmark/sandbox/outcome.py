@@ -16,6 +16,8 @@ _CODES = {126: "cannot be started (exit code 126: no permission, or no program)"
 def judge(job: Job, ending: Ending, usage: Usage, output_full: bool = False, image_digest: str = "", **details: Any) -> Outcome:
     """Return the outcome of a command: ok where it ended with 0 and no limit was exceeded."""
     reason = _reason(job, ending, usage, output_full)
+    if reason and not ending.cause and details.get("sampled"):  # the command met a limit of a process, and ended in its own way
+        reason += f" (each process may take {show_bytes(job.limits.memory)} of memory, and {job.limits.processes} processes may run at once)"
     return Outcome(
         ok=not reason,
         reason=reason,
@@ -32,6 +34,11 @@ def judge(job: Job, ending: Ending, usage: Usage, output_full: bool = False, ima
 def failed_service(reason: str, **details: Any) -> Outcome:
     """Return the outcome of a command that could not be run, through no fault of the participant."""
     return Outcome(False, reason, None, 0.0, None, None, service_fault=True, details=details)
+
+
+def failed_command(reason: str, **details: Any) -> Outcome:
+    """Return the outcome of a command that could not be started, through a fault of the submission."""
+    return Outcome(False, reason, None, 0.0, None, None, details=details)
 
 
 def _reason(job: Job, ending: Ending, usage: Usage, output_full: bool) -> str:

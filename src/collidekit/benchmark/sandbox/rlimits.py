@@ -30,6 +30,12 @@ def process_limits(limits: JobLimits, tmp: int, alone: bool, memory: bool) -> di
     return found
 
 
+def within(name: int, wanted: int) -> int:
+    """Return a limit that this process may set: what is wanted, or its own upper limit where that is lower."""
+    _, hard = resource.getrlimit(name)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
 def set_limits(process: int, limits: dict[int, int]) -> None:
     """Set limits of a process; none is raised above what the process has."""
     for name, value in limits.items():

@@ -39,10 +39,11 @@ def this_system(private: tuple[Path, ...] = ()) -> System:
             folders.append(folder)
     installed = any(source.is_relative_to(folder) for folder in (Path(sys.prefix), Path(sys.base_prefix)))
     samples = Path(collidekit.__file__).parent / "samples"  # the data that ships with a wheel, with its truth
-    hidden = [samples] if samples.is_dir() else []
-    hidden += [path.absolute() for path in private if any(path.absolute().is_relative_to(folder) for folder in folders)]
+    inside = [path for path in map(Path.absolute, private) if any(path.is_relative_to(folder) for folder in folders)]
+    hidden = [path for path in (samples, *inside) if path.is_dir()]
+    empty = [Mount(Path("/dev/null"), str(path)) for path in inside if path.is_file()]
     return System(
-        mounts=tuple(Mount(folder, str(folder)) for folder in folders),
+        mounts=(*(Mount(folder, str(folder)) for folder in folders), *empty),
         links=links,
         hidden=tuple(str(path) for path in hidden),
         path=f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from collidekit.benchmark.sandbox.cgroup import Cgroup, Usage
 from collidekit.benchmark.sandbox.job import JobLimits
@@ -18,6 +18,8 @@ class Watch(Protocol):
     """Looks at a sandbox ten times a second."""
 
     usage: Usage
+    sampled: bool
+    """True where only looks from time to time tell what is used."""
 
     def look(self) -> str:
         """Take note of what is used and return the name of a limit that is exceeded, or an empty string."""
@@ -29,6 +31,7 @@ class GroupWatch:
 
     group: Cgroup
     usage: Usage = Usage()
+    sampled: bool = False
 
     def look(self) -> str:
         """Return ``memory`` or ``processes`` where the kernel had to act."""
@@ -46,21 +49,22 @@ class GroupWatch:
 
 @define
 class TreeWatch:
-    """Adds up the processes of a pid namespace; what they use between two looks goes unseen."""
+    """Adds up the processes of a pid namespace; what they use after the last look, 0.1 s at most, goes unseen."""
 
     init: Init
     limits: JobLimits
     usage: Usage = Usage(0.0, 0)
-    _ended: dict[int, float] = field(factory=dict)
+    sampled: bool = True
 
     def look(self) -> str:
         """Return ``memory`` or ``processes`` where all processes together exceed a limit."""
         members = self.init.members()
         memory = sum(_resident(process) for process in members)
-        for process in members:
-            self._ended[process] = max(self._ended.get(process, 0.0), _cpu(process))
-        peak = max(self.usage.peak_memory or 0, memory)
-        self.usage = evolve(self.usage, cpu_seconds=sum(self._ended.values()), peak_memory=peak)
+        self.usage = evolve(
+            self.usage,
+            cpu_seconds=max(self.usage.cpu_seconds or 0.0, sum(_cpu(process) for process in members)),
+            peak_memory=max(self.usage.peak_memory or 0, memory),
+        )
         if memory > self.limits.memory:
             return "memory"
         return "processes" if len(members) - 2 >= self.limits.processes else ""
@@ -74,8 +78,9 @@ def _resident(process: int) -> int:
 
 
 def _cpu(process: int) -> float:
+    """Return the CPU seconds of a process and of its children that have ended and were waited for."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS if len(fields) > 12 else 0.0
+    return sum(int(number) for number in fields[11:15]) / _TICKS
