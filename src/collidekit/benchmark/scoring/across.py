@@ -60,7 +60,9 @@ def _combined(parts: list[Combined], factors: list[float], kept: Ints, drop: boo
     if replicates is not None:
         error = spread_of(replicates)
     elif not limit and all(value is not None for value in errors):
-        error = float(np.hypot.reduce([factor * float(value or 0) for factor, value in zip(factors, errors, strict=True)]))
+        error = float(
+            np.hypot.reduce([factor * float(value or 0) for factor, value in zip(factors, errors, strict=True)])
+        )
     runs = total([part.runs for part in parts])
     return Combined(
         value=float(total([part.value for part in parts])),

@@ -23,7 +23,7 @@ def scored_curve(plan: ScoringPlan, rocs: Rocs, kept: Ints) -> Curve | None:
     found = rocs.of(signal, background)
     summary = np.median if plan.rule == "median" else np.mean
     chosen = [found[index] for index in kept]
-    efficiency = summary([run.curve.background_efficiencies[run.curve.points(GRID)] for run in chosen], axis=0)
+    efficiency = summary([run.on_grid for run in chosen], axis=0)
     low, high = np.nanpercentile(summary([run.drawn.curve for run in chosen], axis=0), [15.87, 84.13], axis=0)
     return Curve(
         signal=" + ".join(signal),

@@ -45,7 +45,9 @@ def combine(measured: Measured, kept: Ints, rule: str) -> Combined:
     values, limits = measured.value[kept], measured.limit[kept]
     summary = np.median if rule == "median" else np.mean
     value = float(summary(values))
-    limit = bool(limits.any()) and not (rule == "median" and float(np.median(np.where(limits, np.inf, values))) == value)
+    limit = bool(limits.any()) and not (
+        rule == "median" and float(np.median(np.where(limits, np.inf, values))) == value
+    )
     replicates = None if measured.replicates is None else summary(measured.replicates[kept], axis=0)
     errors = measured.error[kept]
     error: float | None = float(errors[0])

@@ -55,7 +55,9 @@ def plan_of(benchmark: Benchmark, phase: str, replicates: int = REPLICATES) -> S
 def _metric(benchmark: Benchmark, metric: Metric, samples: tuple[str, ...]) -> MetricPlan:
     kind = find_metric(metric.metric)
     if kind.task != benchmark.task:
-        raise CollidekitError(f"metric {metric.name}: {metric.metric} is for {kind.task}, and the task is {benchmark.task}")
+        raise CollidekitError(
+            f"metric {metric.name}: {metric.metric} is for {kind.task}, and the task is {benchmark.task}"
+        )
     settings = check_settings(metric.name, metric.settings, kind.settings)
     across = settings["across"]
     if settings["sample"] and settings["sample"] not in samples:
@@ -66,7 +68,9 @@ def _metric(benchmark: Benchmark, metric: Metric, samples: tuple[str, ...]) -> M
     if across in ("worst", "drop") and not kind.better:
         raise CollidekitError(f"metric {metric.name}: no value of {metric.metric} is the worst; use coverage_deviation")
     if not better and metric.name in (benchmark.order or [benchmark.metrics[0].name]):
-        raise CollidekitError(f"metric {metric.name}: {metric.metric} cannot rank, because neither higher nor lower is better")
+        raise CollidekitError(
+            f"metric {metric.name}: {metric.metric} cannot rank, because neither higher nor lower is better"
+        )
     if better and metric.direction != better:
         raise CollidekitError(f"metric {metric.name}: {better} is better; set `direction: {better}`")
     _check_columns(benchmark, metric, kind)

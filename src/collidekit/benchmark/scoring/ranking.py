@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from collidekit.benchmark.definition import Benchmark, Reference
@@ -16,10 +16,9 @@ def rank(entries: Sequence[Entry], benchmark: Benchmark) -> Board:
     """Return the leaderboard of some entries.
 
     Rows are ordered by the values of the metrics in ``order``, equal ones by name and run. The first entry leads the first
-    group. Going down, an entry belongs to the group of the entry above it unless its difference to the leader of that group
-    exceeds two standard deviations; then it leads the next group. All of a group share the rank of its leader, which is its
-    place in the order. So ranks never contradict the order of values, and nobody is ranked below an entry that is not better
-    within the error than the leader of the lower group.
+    group. Going down, an entry belongs to the group of the entry above it unless the leader of that group is better by more
+    than two standard deviations of the paired difference; then the entry leads the next group. All of a group share the rank
+    of its leader, which is the leader's place in the order: 1, 1, 3. Ranks never contradict the order of values.
 
     Withdrawn entries are not shown. Entries without finite scores for all metrics are listed apart, with the reason.
     Published references stand between the entries by their value, without a rank.
@@ -56,7 +55,7 @@ def _reason(entry: Entry, benchmark: Benchmark) -> str:
         return entry.reason or "has no scores"
     for metric in benchmark.metrics:
         found = entry.scores.metrics.get(metric.name)
-        if found is None or found.value is None:
+        if found is None:
             return f"has no {metric.name}"
         if not math.isfinite(found.value):
             return f"{metric.name} is {found.value}"
@@ -70,13 +69,14 @@ def _usual_truth(entries: Sequence[Entry]) -> str:
     return max(counts, key=lambda truth: (counts[truth], latest[truth], truth), default="")
 
 
-def _key(scores: dict[str, Score], order: Sequence[str], directions: dict[str, str]) -> tuple[float, ...]:
+def _key(scores: dict[str, Score], order: Sequence[str], directions: Mapping[str, str]) -> tuple[float, ...]:
     return tuple(-scores[name].value if directions[name] == "higher" else scores[name].value for name in order)
 
 
 def _ranked(good: Sequence[tuple[Entry, Scores]], metric: str, direction: str) -> list[Row]:
     rows: list[Row] = []
-    leader, leading_rank = None, 0
+    leader: Scores | None = None
+    leading_rank = 0
     above: Scores | None = None
     for place, (entry, scores) in enumerate(good, start=1):
         to_leader = None if leader is None else difference(leader, scores, metric, direction)
@@ -102,7 +102,7 @@ def _ranked(good: Sequence[tuple[Entry, Scores]], metric: str, direction: str) -
 
 
 def _with_references(
-    ranked: Sequence[Row], references: Sequence[Reference], order: Sequence[str], directions: dict[str, str]
+    ranked: Sequence[Row], references: Sequence[Reference], order: Sequence[str], directions: Mapping[str, str]
 ) -> tuple[Row, ...]:
     """Return all rows: a reference stands above the first entry that it beats, those without the leading metric at the end."""
     rows = list(ranked)

@@ -21,10 +21,10 @@ class Score:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Score":
         """Return the score that ``as_dict`` of ``Scores`` holds; raises CollidekitError where it is none."""
-        value, error, spread = content.get("value"), content.get("error"), content.get("spread")
-        if not _is_finite(value) or not all(number is None or _is_finite(number) for number in (error, spread)):
-            raise CollidekitError(f"a score has the value {value}, error {error} and spread {spread}: not all are finite")
-        return cls(float(value), *(None if n is None else float(n) for n in (error, spread)), bool(content.get("limit")))
+        found = {name: _finite(name, content.get(name)) for name in ("value", "error", "spread")}
+        if found["value"] is None:
+            raise CollidekitError("a score has no value")
+        return cls(found["value"], found["error"], found["spread"], bool(content.get("limit")))
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,12 @@ class Scores:
             raise CollidekitError(f"these are no scores of a benchmark ({type(error).__name__}: {error})") from None
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _finite(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise CollidekitError(f"the {name} of a score is {value!r}, which is not a finite number")
+    return float(value)
 
 
 def _lists(content: Mapping[str, Any]) -> dict[str, list[float]]:

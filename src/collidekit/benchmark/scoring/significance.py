@@ -40,5 +40,7 @@ def _with_limit(better: Scores, worse: Scores, metric: str, value: float, direct
     if a.limit and not b.limit and b.error is not None and direction == "higher":
         significant = value > SIGMAS * b.error
         reason = "" if significant else "one is a lower limit"
-        return Difference(None, None, significant, reason or "exceeds it although it is only a lower limit", paired=False)
+        return Difference(
+            None, None, significant, reason or "exceeds it although it is only a lower limit", paired=False
+        )
     return Difference(None, None, False, "both are lower limits" if a.limit and b.limit else "one is a lower limit")

@@ -64,7 +64,9 @@ def make_truth(keys: Array, columns: Mapping[str, Array], weights: Array | None 
             raise CollidekitError(f"{name}: {column} has {len(values):,} rows and the key {len(numbers):,}")
     bad = np.flatnonzero(~np.isfinite(weight))
     if len(bad):
-        raise CollidekitError(f"{name}: the weights of {len(bad):,} rows are NaN or infinite, the first in row {bad[0]}")
+        raise CollidekitError(
+            f"{name}: the weights of {len(bad):,} rows are NaN or infinite, the first in row {bad[0]}"
+        )
     if weight.sum() <= 0:
         raise CollidekitError(f"{name}: the weights sum to {weight.sum():g}: it must be more than 0")
     return Truth(numbers.astype(np.int64), {name: _plain(values) for name, values in columns.items()}, weight)

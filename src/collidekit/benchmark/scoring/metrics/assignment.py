@@ -22,8 +22,9 @@ def assignment_efficiency(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
     sample, slots = rocs.sample, list(rocs.sample.plan.columns)
     true, known = _truth(sample, slots)
     right = _right(sample, slots, true, settings).all(axis=2)
-    complete = (true >= 0).all(axis=1)
-    return fraction(sample, right & complete, known & complete if settings["events"] == "complete" else known)
+    complete: Bools = np.asarray((true >= 0).all(axis=1))
+    used: Bools = known & complete if settings["events"] == "complete" else known
+    return fraction(sample, right & complete, used)
 
 
 def slot_efficiency(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:

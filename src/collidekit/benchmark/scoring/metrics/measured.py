@@ -29,7 +29,9 @@ def few_rows(what: str, rows: int) -> str:
     return f"{rows} {what} are too few to test differences between submissions" if rows < FEW else ""
 
 
-def measure_mean(sample: Sample, values: Floats, used: ArrayLike | None = None, errors: Floats | None = None) -> Measured:
+def measure_mean(
+    sample: Sample, values: Floats, used: ArrayLike | None = None, errors: Floats | None = None
+) -> Measured:
     """Return the weighted mean over the rows ``used`` (N,) of values (R, N); by default all rows.
 
     Errors are sqrt(sum w^2 (x - mean)^2) / sum w, where none are given.

@@ -82,9 +82,7 @@ METRICS: dict[str, MetricKind] = {
         {"threshold": Setting(0.5, number(-1e300, 1e300, "a number"))},
     ),
     "log_loss": _kind(log_loss, "classification", "lower", "log loss", None, True),
-    "brier": _kind(
-        brier, "classification", "lower", "Brier score", {"scale_by_half": Setting(False, flag)}, True
-    ),
+    "brier": _kind(brier, "classification", "lower", "Brier score", {"scale_by_half": Setting(False, flag)}, True),
     "calibration_error": _kind(
         calibration_error,
         "classification",

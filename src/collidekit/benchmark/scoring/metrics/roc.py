@@ -10,9 +10,10 @@ import numpy as np
 from collidekit.benchmark.scoring.failures import ScoringError
 from collidekit.benchmark.scoring.metrics.measured import Measured, few_rows
 from collidekit.benchmark.scoring.sample import Sample
-from collidekit.evaluation.classification.bootstrap import RocBootstrap, bootstrap
+from collidekit.evaluation.classification.bootstrap import GRID, RocBootstrap, bootstrap
 from collidekit.evaluation.classification.few_rows import auc_error, rejection_with_errors
-from collidekit.evaluation.classification.roc import RocCurve, curve_of
+from collidekit.evaluation.classification.rejection import Rejection
+from collidekit.evaluation.classification.roc import curve_of
 from collidekit.evaluation.rows import BinaryRows, Floats, binary_rows
 
 TARGETS = (0.3, 0.5, 0.7)
@@ -21,19 +22,40 @@ TARGETS = (0.3, 0.5, 0.7)
 
 @dataclass(frozen=True, eq=False)
 class RunRoc:
-    """The ROC curve of one run, and its bootstrap replicates."""
+    """What metrics and plots need of the ROC curve of one run."""
 
-    rows: BinaryRows
-    curve: RocCurve
+    auc: float
+    auc_error: float
+    rejections: Mapping[float, Rejection]
+    """By signal efficiency."""
+    interpolated: Mapping[float, float]
+    """eB by signal efficiency, on the straight line between the points of the curve, as ``numpy.interp`` of the ROB demo."""
+    on_grid: Floats
+    """eB (G,) on ``GRID``."""
     drawn: RocBootstrap
+    signal_rows: int
+    background_rows: int
 
-    @property
-    def signal_rows(self) -> int:
-        return int(self.rows.is_signal.sum())
-
-    @property
-    def background_rows(self) -> int:
-        return len(self.rows.scores) - self.signal_rows
+    @classmethod
+    def measure(cls, rows: BinaryRows, targets: tuple[float, ...], replicates: int, seed: int) -> "RunRoc":
+        """Compute the curve and its bootstrap."""
+        curve, drawn = curve_of(rows), bootstrap(rows, targets, replicates, seed)
+        signal = int(rows.is_signal.sum())
+        background = len(rows.scores) - signal
+        efficiencies, eb = curve.signal_efficiencies, curve.background_efficiencies
+        return cls(
+            auc=curve.auc,
+            auc_error=auc_error(drawn.auc_error, curve.auc, signal, background),
+            rejections={
+                target: rejection_with_errors(curve, curve.rejection(target), drawn.background_efficiency[:, i], signal)
+                for i, target in enumerate(targets)
+            },
+            interpolated={target: float(np.interp(target, efficiencies, eb)) for target in targets},
+            on_grid=eb[curve.points(GRID)],
+            drawn=drawn,
+            signal_rows=signal,
+            background_rows=background,
+        )
 
 
 class Rocs:
@@ -41,7 +63,9 @@ class Rocs:
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
-        wanted = (float(m.settings["signal_efficiency"]) for m in sample.plan.metrics if "signal_efficiency" in m.settings)
+        wanted = (
+            float(m.settings["signal_efficiency"]) for m in sample.plan.metrics if "signal_efficiency" in m.settings
+        )
         self.targets = tuple(sorted({*TARGETS, *wanted}))
         self._found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[RunRoc]] = {}
 
@@ -59,8 +83,7 @@ class Rocs:
         found = []
         for scores in sample.discriminator(signal, background):
             chosen = binary_rows(scores[rows], is_signal[rows], sample.truth.weights[rows])
-            drawn = bootstrap(chosen, self.targets, sample.plan.replicates, sample.truth.seed)
-            found.append(RunRoc(chosen, curve_of(chosen), drawn))
+            found.append(RunRoc.measure(chosen, self.targets, sample.plan.replicates, sample.truth.seed))
         return found
 
 
@@ -89,10 +112,8 @@ def auc(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
 def _auc_of(found: list[RunRoc]) -> Measured:
     note = _few(found[0])
     return Measured(
-        value=np.array([run.curve.auc for run in found]),
-        error=np.array(
-            [auc_error(run.drawn.auc_error, run.curve.auc, run.signal_rows, run.background_rows) for run in found]
-        ),
+        value=np.array([run.auc for run in found]),
+        error=np.array([run.auc_error for run in found]),
         replicates=None if note else np.array([run.drawn.auc for run in found]),
         limit=np.full(len(found), False),
         note=note,
@@ -108,7 +129,8 @@ def mean_auc(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
         pairs = [([a], [b]) for a, b in combinations(classes, 2)]
     parts = [_auc_of(rocs.of(signal, background)) for signal, background in pairs]
     note = next((part.note for part in parts if part.note), "")
-    replicates = None if note else np.mean([part.replicates for part in parts], axis=0)
+    drawn = [part.replicates for part in parts if part.replicates is not None]
+    replicates = np.mean(drawn, axis=0) if len(drawn) == len(parts) else None
     spread = np.max([part.error for part in parts], axis=0) if replicates is None else _spread(replicates)
     return Measured(np.mean([part.value for part in parts], axis=0), spread, replicates, parts[0].limit, note)
 
@@ -125,27 +147,21 @@ def background_rejection(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
     note = _few(found[0])
     values, errors, limits, replicates = [], [], [], []
     for run in found:
-        drawn = run.drawn.background_efficiency[:, run.drawn.targets.index(target)]
-        rejection = rejection_with_errors(run.curve, run.curve.rejection(target), drawn, run.signal_rows)
-        value, efficiency = rejection.value, rejection.background_efficiency
+        rejection = run.rejections[target]
+        value = rejection.value
         if settings["interpolation"] == "linear" and not rejection.limit:
-            efficiency = interpolated(run.curve, target)
-            value = 1 / efficiency
+            value = 1 / run.interpolated[target]
+        spread = rejection.background_efficiency_error if rejection.error is not None else None
         values.append(value)
         limits.append(rejection.limit)
-        known = rejection.error is not None and rejection.background_efficiency_error is not None
-        errors.append(rejection.background_efficiency_error * value**2 if known else np.nan)  # type: ignore[operator]
+        errors.append(np.nan if spread is None else spread * value**2)
         # d(1/e) = -de / e^2: stays finite where a replicate has no background left
+        drawn = run.drawn.background_efficiency[:, run.drawn.targets.index(target)]
         change = np.zeros(len(drawn)) if rejection.limit else value**2 * (rejection.background_efficiency - drawn)
         replicates.append(value + change)
     return Measured(
         np.array(values), np.array(errors), None if note else np.array(replicates), np.array(limits, dtype=bool), note
     )
-
-
-def interpolated(curve: RocCurve, signal_efficiency: float) -> float:
-    """Return eB on the straight line between the points of the curve, as ``numpy.interp`` of the ROB demo."""
-    return float(np.interp(signal_efficiency, curve.signal_efficiencies, curve.background_efficiencies))
 
 
 def _few(run: RunRoc) -> str:

@@ -7,9 +7,13 @@ from typing import Any
 from collidekit.errors import CollidekitError, did_you_mean
 
 
+class WrongSetting(ValueError):
+    """What a setting must be."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A setting with its default; ``check`` returns the value, or raises ValueError with what it must be."""
+    """A setting with its default; ``check`` returns the value, or raises WrongSetting with what it must be."""
 
     default: Any
     check: Callable[[Any], Any]
@@ -20,7 +24,7 @@ def number(low: float, high: float, what: str) -> Callable[[Any], float]:
 
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
-            raise ValueError(what)
+            raise WrongSetting(what)
         return float(value)
 
     return check
@@ -31,7 +35,7 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
     def check(value: Any) -> str:
         if value not in choices:
-            raise ValueError("one of " + ", ".join(choices))
+            raise WrongSetting("one of " + ", ".join(choices))
         return str(value)
 
     return check
@@ -40,21 +44,21 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 def flag(value: Any) -> bool:
     """Check for true or false."""
     if not isinstance(value, bool):
-        raise ValueError("true or false")
+        raise WrongSetting("true or false")
     return value
 
 
 def whole(value: Any) -> int:
     """Check for a number of bins."""
     if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= 1000:
-        raise ValueError("a whole number from 2 to 1000")
+        raise WrongSetting("a whole number from 2 to 1000")
     return value
 
 
 def text(value: Any) -> str:
     """Check for a name."""
     if not isinstance(value, str):
-        raise ValueError("a name")
+        raise WrongSetting("a name")
     return value
 
 
@@ -64,14 +68,14 @@ def names(value: Any) -> list[str]:
     if found == "":
         return []
     if not isinstance(found, list | tuple) or not all(isinstance(name, str) for name in found):
-        raise ValueError("a name or a list of names")
+        raise WrongSetting("a name or a list of names")
     return list(found)
 
 
 def groups(value: Any) -> list[list[str]]:
     """Check for a list of lists of names."""
     if not isinstance(value, list | tuple):
-        raise ValueError("a list of lists of names")
+        raise WrongSetting("a list of lists of names")
     return [names(list(group) if isinstance(group, tuple) else group) for group in value]
 
 
@@ -79,7 +83,7 @@ def groups_of_groups(value: Any) -> list[list[list[str]]]:
     """Check for a list of sets of exchangeable groups of names, each of the same length."""
     found = [groups(group) for group in value] if isinstance(value, list | tuple) else None
     if found is None or any(len({len(group) for group in several}) != 1 for several in found):
-        raise ValueError("a list of sets of groups of names, the groups of a set of the same length")
+        raise WrongSetting("a list of sets of groups of names, the groups of a set of the same length")
     return found
 
 
@@ -96,6 +100,6 @@ def check_settings(metric: str, given: Mapping[str, Any], known: Mapping[str, Se
         value = given.get(name, setting.default)
         try:
             found[name] = setting.check(value)
-        except ValueError as error:
+        except WrongSetting as error:
             raise CollidekitError(f"metric {metric}: {name} must be {error}, not {value!r}") from None
     return found
