@@ -6,7 +6,6 @@ import shutil
 import stat
 from pathlib import Path
 
-
 from attrs import frozen
 
 from collidekit.benchmark.definition import Benchmark, Sample
@@ -64,8 +63,12 @@ def job_of(
     command: str,
     image: str,
     seed: int,
+    tag: str,
 ) -> Job:
-    """Return the job of a step; its output folder is made, and holds nothing of an earlier try."""
+    """Return the job of a step; its output folder is made, and holds nothing of an earlier try.
+
+    ``tag`` is what the participant is told of the sample.
+    """
     output = places.output_of(step)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
@@ -83,7 +86,7 @@ def job_of(
         command = old_script(command, step == "tagger")
     environment = {
         "COLLIDEKIT_FEATURES": f"{DATA}/features.parquet", "COLLIDEKIT_OUTPUT": OUTPUT, "COLLIDEKIT_PARAMETERS": f"{DATA}/parameters.json",
-        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": places.sample, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
+        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": tag, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
         "COLLIDEKIT_KEY": benchmark.key, "COLLIDEKIT_COLUMNS": json.dumps(benchmark.output.columns),
     }  # fmt: skip
     return Job(

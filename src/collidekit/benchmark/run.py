@@ -1,5 +1,6 @@
 """Run a submission: its steps on each sample in a sandbox, the fixed reader, and the scorer."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -82,18 +83,19 @@ def _hash(submission: Submission) -> str:
 
 def _run_sample(
     benchmark: Benchmark, phase: str, name: str, submission: Submission, work: Path, sandbox: Sandbox, seed: int,
-    canceled: Callable[[], bool], on_step: Callable[[str, str], None], steps: list[StepOutcome],
+    canceled: Callable[[], bool], on_step: Callable[[str, str], None], steps: list[StepOutcome], code: str,
 ) -> Path:  # fmt: skip
     """Run the steps on one sample, read the predictions, and return where they were kept."""
     from collidekit.benchmark.sandbox.predictions import read_predictions
 
     sample, places = benchmark.phase(phase).samples[name], Places(work, name)
     keys = _by(Fault.ORGANISER, lambda: sample_keys(benchmark, sample))
+    tag = sample_tag(benchmark, phase, name, code)
     for step, command, image in submission.steps():
         if canceled():
             raise _Stopped(State.CANCELED, None, f"canceled before {step} on {name}")
         on_step(name, step)
-        job = job_of(benchmark, sample, submission, places, step, command, image, seed)
+        job = job_of(benchmark, sample, submission, places, step, command, image, seed, tag)
         outcome = sandbox.run(job, canceled)
         steps.append(StepOutcome(name, step, outcome, str(job.log)))
         _refuse(outcome, step, name)
@@ -101,6 +103,17 @@ def _run_sample(
         _by(Fault.PARTICIPANT, lambda: collect_old(places))
     found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, benchmark, keys))
     return found.write(places.predictions)
+
+
+def sample_tag(benchmark: Benchmark, phase: str, sample: str, code: str) -> str:
+    """Return what a participant is told of a sample: its name where it is the only one, else a text that tells samples apart.
+
+    A tagger that knows which sample is shifted could undo the shift. The text depends on the code of the submission, which
+    cannot hold its own hash.
+    """
+    if len(benchmark.phase(phase).samples) == 1:
+        return sample
+    return f"sample_{hashlib.sha256(f'{code} {phase} {sample}'.encode()).hexdigest()[:8]}"
 
 
 def _refuse(outcome: Outcome, step: str, sample: str) -> None:
