@@ -1,5 +1,6 @@
 """Benchmarks and stores with runs, for tests and measurements of the server."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,12 +29,12 @@ background: qcd
 phases:
   public:
     samples:
-      nominal: {{features: {{path: features.parquet}}, truth: {{path: truth.parquet}}}}
+      nominal: {{features: {{path: features.parquet, sha256: FEATURES}}, truth: {{path: truth.parquet, sha256: TRUTH}}}}
     submissions_per_day: 100
     submissions: 10000
   final:
     samples:
-      nominal: {{features: {{path: features.parquet}}, truth: {{path: truth.parquet}}}}
+      nominal: {{features: {{path: features.parquet, sha256: FEATURES}}, truth: {{path: truth.parquet, sha256: TRUTH}}}}
     visible: false
     end: 2100-01-01T00:00:00+00:00
 parameters:
@@ -53,8 +54,16 @@ references:
 def make_benchmark(folder: Path, name: str = "top_tagging", title: str = "Top tagging") -> Benchmark:
     """Write the definition of a benchmark, without data, and read it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmark.yaml").write_text(DEFINITION.format(name=name, title=title), encoding="utf-8")
+    for kind in ("features", "truth"):
+        (folder / f"{kind}.parquet").write_bytes(kind.encode())
+    (folder / "benchmark.yaml").write_text(_definition(name, title), encoding="utf-8")
     return load_benchmark(folder)
+
+
+def _definition(name: str, title: str) -> str:
+    sums = {kind: hashlib.sha256(kind.encode()).hexdigest() for kind in ("features", "truth")}
+    text = DEFINITION.format(name=name, title=title)
+    return text.replace("FEATURES", sums["features"]).replace("TRUTH", sums["truth"])
 
 
 def some_scores(quality: float, seed: int = 1, draws: int = 200) -> Scores:

@@ -13,7 +13,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 from uuid import uuid4
 
-from collidekit.benchmark.submission import check_files, files_of
+from collidekit.benchmark.definition import read_mapping
+from collidekit.benchmark.submission import SUBMISSION_FILE, check_files, files_of
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
 from collidekit.progress import counting, notice
@@ -57,7 +58,7 @@ class Client:
 
         Where the connection breaks the upload is sent once more; the server takes it once.
         """
-        values = {key: value for key, value in (("name", name), ("parameters", json.dumps(parameters or {}))) if value}
+        values = {"name": name or _name_in(Path(folder)), "parameters": json.dumps(parameters or {})}
         path = f"/benchmarks/{quote(benchmark, '')}/phases/{quote(phase, '')}/uploads?{urlencode(values)}"
         key = uuid4().hex
         with tempfile.TemporaryFile() as packed:
@@ -123,6 +124,14 @@ class Client:
 
 class _Lost(CollidekitError):
     """The connection broke; the same request may be sent again."""
+
+
+def _name_in(folder: Path) -> str:
+    """Return the name in the file of a submission."""
+    if not folder.is_dir():
+        raise CollidekitError(f"{folder}: give the entry a name with --name")
+    content, _ = read_mapping(folder / SUBMISSION_FILE, "a submission file", "docs/benchmark-take-part.md")
+    return str(content.get("name") or folder.absolute().name)
 
 
 def _pack(folder: Path, target: IO[bytes]) -> str:

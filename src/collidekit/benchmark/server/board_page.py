@@ -22,7 +22,7 @@ def board_html(templates: Environment, benchmark: Benchmark, board: Board, plot:
         metrics=board.columns, rows=[_row(row, board.columns) for row in board.rows], unranked=board.unranked,
         ranked_by=f"Ranked by {ranked_by(benchmark)}", ties=any(row.tied for row in board.rows),
         references=any(row.reference for row in board.rows), made=made, plot=plot, alt=_words(curves), efficiencies=EFFICIENCIES,
-        curves=[{"name": name, "values": _values(curve)} for name, curve in curves],
+        curves=[{"name": name, "points": _values(curve)} for name, curve in curves],
     )  # fmt: skip
 
 

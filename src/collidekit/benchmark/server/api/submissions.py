@@ -50,11 +50,11 @@ async def submit_upload(
     checksum: Annotated[
         str, Header(alias="X-Checksum-SHA256", pattern=r"^[0-9a-fA-F]{64}$", description="SHA-256 of the archive, in hex.")
     ],
-    name: Annotated[str, Query(max_length=80, description="Name of the entry; by default that in submission.yaml.")] = "",
+    name: Annotated[str, Query(min_length=1, max_length=80, description="Name of the entry on the leaderboard.")],
     parameters: Annotated[str, Query(max_length=100_000, description="Parameters as JSON.", examples=['{"seed": 1}'])] = "{}",
     request_id: RequestId = None,
 ) -> RunOut:  # fmt: skip
-    """Submit an archive (zip, tar or tar.gz) with submission.yaml and code, or with an exported bundle; returns the run, which waits for a worker.
+    """Submit an archive (zip, tar or tar.gz) of a submission; returns the run, which waits for a worker.
 
     The file is kept only if its SHA-256 is the one of the header.
     """
