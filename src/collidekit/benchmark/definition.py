@@ -93,7 +93,9 @@ class Benchmark(Part):
     def _names_exist(self) -> Self:
         names = [metric.name for metric in self.metrics]
         used: list[tuple[tuple[str | int, ...], str]] = [(("order", i), name) for i, name in enumerate(self.order)]
-        used += [(("references", i, "scores", name), name) for i, one in enumerate(self.references) for name in one.scores]
+        used += [
+            (("references", i, "scores", name), name) for i, one in enumerate(self.references) for name in one.scores
+        ]
         for where, name in used:
             if name not in names:
                 close = did_you_mean(name, names) or f"; metrics are {', '.join(names)}"
@@ -105,7 +107,9 @@ class Benchmark(Part):
                 raise wrong(f"there is no class {name!r}{close}", key)
         for phase in self.build.phases if self.build else ():
             if phase not in self.phases:
-                raise wrong(f"there is no phase {phase!r}{did_you_mean(phase, list(self.phases))}", "build", "phases", phase)
+                raise wrong(
+                    f"there is no phase {phase!r}{did_you_mean(phase, list(self.phases))}", "build", "phases", phase
+                )
         return self
 
     @model_validator(mode="after")
@@ -135,7 +139,10 @@ class Benchmark(Part):
         public |= {file.path for file in self.training}
         for sample in samples:
             if sample.truth.path in public:
-                raise wrong(f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants", "training")
+                raise wrong(
+                    f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants",
+                    "training",
+                )
         return self
 
     def path(self, file: DataFile) -> Path:

@@ -12,18 +12,21 @@ if TYPE_CHECKING:
 
 STEPS = {"preproc": "preprocess", "preprocess": "preprocess", "tagger": "tagger", "eval": "tagger"}
 """Names of actors and the steps that they are."""
-RESULTS = "results"
-PREDICTIONS = ("yProbBest.npy", "yProbBest.parquet", "yProbBest.csv")
-"""Predictions of ROB in formats that are read; yProbBest.pkl becomes the first of them inside of the sandbox."""
 
+_RESULTS = re.compile(r"(?<![\w./-])/results(?=/|\s|$|[\"'])")
 _UNPICKLE = """
-import os, pickle, numpy
-path = "/output/results/yProbBest.pkl"
-if os.path.isfile(path):
-    with open(path, "rb") as file:
-        values = numpy.asarray(pickle.load(file, encoding="latin1"), dtype=numpy.float64)
-    numpy.save("/output/results/yProbBest.npy", values)
-    os.remove(path)
+import pickle, numpy
+with open("/output/results/yProbBest.pkl", "rb") as file:
+    values = numpy.asarray(pickle.load(file, encoding="latin1"), dtype=numpy.float64)
+numpy.save("/output/predictions.npy", values)
+"""
+_COLLECT = f"""
+for kind in npy parquet csv; do
+  if [ -f results/yProbBest.$kind ]; then mv results/yProbBest.$kind predictions.$kind; fi
+done
+if [ ! -e predictions.npy ] && [ -f results/yProbBest.pkl ]; then python3 - <<'END'{_UNPICKLE}END
+fi
+rm -r results
 """
 
 
@@ -90,10 +93,20 @@ def steps_of_actors(
 def old_script(command: str, is_tagger: bool) -> str:
     """Return a script that runs a command of ROB in /output, where it finds data/, code/, mydata/ and results/.
 
-    Predictions in a pickle become npy inside of the sandbox: nothing outside of it ever reads the pickle.
+    Results of the first step are there for the second. Predictions in a pickle become npy inside of the sandbox: nothing
+    outside of it ever reads the pickle.
     """
-    command = re.sub(r"(?<![\w./-])/results(?=/|\s|$|[\"'])", "/output/results", command)
-    lines = ["set -e", "cd /output", "export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}", command]
+    lines = [
+        "set -e",
+        "cd /output",
+        "mkdir results",
+        "ln -s /data data",
+        "ln -s /submission code",
+        "ln -s /submission/mydata mydata",
+    ]
     if is_tagger:
-        lines.append(f"if [ -f results/yProbBest.pkl ]; then python3 - <<'END'\n{_UNPICKLE.strip()}\nEND\nfi")
-    return "\n".join(lines)
+        lines.append("if [ -d /preprocessed/results ]; then cp -R /preprocessed/results/. results/; fi")
+    lines += ["export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}", _RESULTS.sub("/output/results", command)]
+    if is_tagger:
+        lines.append(_COLLECT.strip())
+    return "\n".join([*lines, "rm data code mydata"])

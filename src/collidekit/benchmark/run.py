@@ -10,7 +10,7 @@ from attrs import evolve
 
 from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import Benchmark
-from collidekit.benchmark.places import Places, collect_old, job_of
+from collidekit.benchmark.places import Places, job_of
 from collidekit.benchmark.rows import sample_keys
 from collidekit.benchmark.run_result import RunResult, StepOutcome
 from collidekit.benchmark.sandbox.job import Outcome, Sandbox
@@ -51,6 +51,7 @@ def run_submission(
     """
     result = RunResult(State.ERROR, seed=seed)
     steps: list[StepOutcome] = []
+    notes: list[str] = []
     predictions: dict[str, Path] = {}
     try:
         result = evolve(result, code_hash=_by(Fault.PARTICIPANT, lambda: _hash(submission)))
@@ -73,7 +74,13 @@ def run_submission(
         where = f"{error.filename}: " if error.filename else ""
         result = evolve(result, fault=Fault.SERVICE, reason=f"{where}{error.strerror or error}")
     digests = [step.outcome.image_digest for step in steps if step.outcome.image_digest]
-    return evolve(result, steps=tuple(steps), image_digest=digests[-1] if digests else "", predictions=predictions)
+    return evolve(
+        result,
+        steps=tuple(steps),
+        image_digest=digests[-1] if digests else "",
+        predictions=predictions,
+        notes=tuple(notes),
+    )
 
 
 def _hash(submission: Submission) -> str:
@@ -83,10 +90,12 @@ def _hash(submission: Submission) -> str:
 
 def _run_sample(
     benchmark: Benchmark, phase: str, name: str, submission: Submission, work: Path, sandbox: Sandbox, seed: int,
-    canceled: Callable[[], bool], on_step: Callable[[str, str], None], steps: list[StepOutcome], code: str,
+    canceled: Callable[[], bool], on_step: Callable[[str, str], None], steps: list[StepOutcome], notes: list[str],
+    code: str,
 ) -> Path:  # fmt: skip
     """Run the steps on one sample, read the predictions, and return where they were kept."""
     from collidekit.benchmark.sandbox.predictions import read_predictions
+    from collidekit.benchmark.scoring.arrays import write_predictions
 
     sample, places = benchmark.phase(phase).samples[name], Places(work, name)
     keys = _by(Fault.ORGANISER, lambda: sample_keys(benchmark, sample))
@@ -99,10 +108,9 @@ def _run_sample(
         outcome = sandbox.run(job, canceled)
         steps.append(StepOutcome(name, step, outcome, str(job.log)))
         _refuse(outcome, step, name)
-    if benchmark.old_format:
-        _by(Fault.PARTICIPANT, lambda: collect_old(places))
     found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, benchmark, keys))
-    return found.write(places.predictions)
+    notes += [f"{name}: {note}" for note in found.notes]
+    return write_predictions(places.predictions, found.values, keys)
 
 
 def sample_tag(benchmark: Benchmark, phase: str, sample: str, code: str) -> str:
