@@ -59,13 +59,19 @@ def gaussian_scores(rows: int, distance: float, seed: int) -> tuple[np.ndarray, 
 
 
 def write_benchmark(
-    folder: Path, truth: Mapping[str, Mapping[str, Any]], features: Mapping[str, Mapping[str, Any]] | None = None, **content: Any
+    folder: Path,
+    truth: Mapping[str, Mapping[str, Any]],
+    features: Mapping[str, Mapping[str, Any]] | None = None,
+    **content: Any,
 ) -> Benchmark:
     """Write a benchmark folder with one phase ``final`` whose samples have these columns of truth, and read it."""
     samples = {}
     for name, columns in truth.items():
         rows = {"row": np.arange(len(next(iter(columns.values()))))}
-        files = {"truth": {**rows, **columns}, "features": {**rows, **(features or {}).get(name, {"x": np.zeros(len(rows["row"]))})}}
+        files = {
+            "truth": {**rows, **columns},
+            "features": {**rows, **(features or {}).get(name, {"x": np.zeros(len(rows["row"]))})},
+        }
         samples[name] = {
             part: {"path": f"{name}_{part}.parquet", "sha256": write_parquet(folder / f"{name}_{part}.parquet", table)}
             for part, table in files.items()
@@ -76,7 +82,9 @@ def write_benchmark(
         "metrics": [AUC, R30], "phases": {"final": {"samples": samples}},
     }  # fmt: skip
     merged = {key: value for key, value in {**known, **content}.items() if value is not None}
-    (folder / "benchmark.yaml").write_text(yaml.safe_dump(merged, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / "benchmark.yaml").write_text(
+        yaml.safe_dump(merged, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     return load_benchmark(folder)
 
 

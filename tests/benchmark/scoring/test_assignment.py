@@ -49,17 +49,25 @@ def test_all_slots_right_as_the_evaluation_finds_it() -> None:
         symmetries=[["t1", "t2"], ["t1.q1", "t1.q2"], ["t2.q1", "t2.q2"]],
     )
     like = SimpleNamespace(
-        positions={name: found[:, k] for k, name in enumerate(SLOTS)}, true_positions={name: truth.columns[name].copy() for name in SLOTS}
+        positions={name: found[:, k] for k, name in enumerate(SLOTS)},
+        true_positions={name: truth.columns[name].copy() for name in SLOTS},
     )
     rows = right_rows(like, target)  # type: ignore[arg-type]
     scores = score_one(
-        plan(metric("assignment_efficiency", "complete", **SAME), metric("assignment_efficiency", "every", events="all", **SAME)),
+        plan(
+            metric("assignment_efficiency", "complete", **SAME),
+            metric("assignment_efficiency", "every", events="all", **SAME),
+        ),
         found,
         truth,
     ).metrics
     complete, event = rows.complete["whole event"], rows.right["whole event"]
-    assert scores["complete"].value == pytest.approx(efficiency(event[complete], truth.weights[complete]).value, abs=1e-12)
-    assert scores["complete"].error == pytest.approx(efficiency(event[complete], truth.weights[complete]).error, abs=1e-12)
+    assert scores["complete"].value == pytest.approx(
+        efficiency(event[complete], truth.weights[complete]).value, abs=1e-12
+    )
+    assert scores["complete"].error == pytest.approx(
+        efficiency(event[complete], truth.weights[complete]).error, abs=1e-12
+    )
     assert scores["every"].value == pytest.approx(efficiency(event, truth.weights).value, abs=1e-12)
     assert 0.5 < scores["complete"].value < 0.7
 
@@ -103,7 +111,9 @@ def test_unknown_truth_is_left_out_and_positions_are_whole() -> None:
     truth = make_truth(np.arange(3), {"a": np.array([0.0, np.nan, 2.0])})
     one = plan(metric("assignment_efficiency", "x"), columns=("a",))
     assert score_one(one, found, truth).metrics["x"].value == 1
-    with pytest.raises(UnfitPredictions, match=r"a must be the position of an object, a whole number; in row 1 it is 0.5"):
+    with pytest.raises(
+        UnfitPredictions, match=r"a must be the position of an object, a whole number; in row 1 it is 0.5"
+    ):
         score_one(one, np.array([[0], [0.5], [2]]), truth)
     with pytest.raises(ScoringError, match="the truth is not known for any of 3 events"):
         score_one(one, found, make_truth(np.arange(3), {"a": np.array([np.nan] * 3)}))

@@ -81,7 +81,9 @@ def test_labels_may_be_names() -> None:
     names = np.array(["b", "c", "light"])[labels]
     plan = flavour_plan(metric("accuracy"))
     assert score_one(plan, p, truth_of(names)).metrics == score_one(plan, p, truth_of(labels)).metrics
-    with pytest.raises(ScoringError, match=r"row 5 of the truth has label g; it must be 0 to 2 or a name of the classes"):
+    with pytest.raises(
+        ScoringError, match=r"row 5 of the truth has label g; it must be 0 to 2 or a name of the classes"
+    ):
         score_one(plan, p, truth_of(np.where(np.arange(3000) == 5, "g", names)))
     with pytest.raises(ScoringError, match="row 7 of the truth has label 4"):
         score_one(plan, p, truth_of(np.where(np.arange(3000) == 7, 4, labels)))
@@ -119,8 +121,8 @@ def test_errors_are_those_of_many_samples() -> None:
         for name, score in score_one(plan, p, truth_of(labels)).metrics.items():
             values.setdefault(name, []).append(score.value)
             errors.setdefault(name, []).append(score.error or np.nan)
-    for name in values:
-        pull = np.std(values[name], ddof=1) / np.mean(errors[name])
+    for name, found in values.items():
+        pull = np.std(found, ddof=1) / np.mean(errors[name])
         assert 0.65 < pull < 1.4, (name, pull)
 
 
@@ -135,7 +137,8 @@ def test_replicates_are_the_same_for_all_submissions_and_depend_on_the_truth() -
         unpaired = np.hypot(first.metrics[name].error, second.metrics[name].error)
         assert np.std(a - b) < 0.35 * unpaired, name
     house = paired_difference(
-        measure_roc("a", better, labels, replicates=100, seed=truth.seed), measure_roc("b", p, labels, replicates=100, seed=truth.seed)
+        measure_roc("a", better, labels, replicates=100, seed=truth.seed),
+        measure_roc("b", p, labels, replicates=100, seed=truth.seed),
     )
     ours = np.std(np.subtract(second.replicates["auc"], first.replicates["auc"]), ddof=1)
     assert ours == pytest.approx(house.auc.error, rel=1e-6)
@@ -213,7 +216,9 @@ def test_a_benchmark_without_rows_of_a_class_is_the_fault_of_the_organiser() -> 
         ([0, 1], {"label": [0, 1]}, [1.0, -1.0], "the weights sum to 0"),
     ],
 )  # fmt: skip
-def test_a_bad_truth_is_one_clear_line(keys: list[int], columns: dict[str, list[int]], weights: object, message: str) -> None:
+def test_a_bad_truth_is_one_clear_line(
+    keys: list[int], columns: dict[str, list[int]], weights: object, message: str
+) -> None:
     arrays = {name: np.array(values) for name, values in columns.items()}
     with pytest.raises(CollidekitError, match=message):
         make_truth(np.array(keys), arrays, None if weights is None else np.array(weights))

@@ -17,7 +17,9 @@ ROWS = 20_000
 
 
 def plan(*metrics: object) -> ScoringPlan:
-    return ScoringPlan(task="intervals", columns=("low", "high"), truth_column="x", metrics=metrics or METRICS, replicates=50)  # type: ignore[arg-type]
+    return ScoringPlan(
+        task="intervals", columns=("low", "high"), truth_column="x", metrics=metrics or METRICS, replicates=50
+    )  # type: ignore[arg-type]
 
 
 def gaussian() -> np.ndarray:
@@ -42,7 +44,10 @@ def test_a_gaussian() -> None:
 def test_the_interval_score_is_best_for_the_right_quantiles() -> None:
     truth = make_truth(np.arange(ROWS), {"x": gaussian()})
     right = norm.ppf(0.5 + LEVEL / 2)
-    found = [score_one(plan(), intervals(half), truth).metrics["interval_score"].value for half in (right * 0.8, right, right * 1.2)]
+    found = [
+        score_one(plan(), intervals(half), truth).metrics["interval_score"].value
+        for half in (right * 0.8, right, right * 1.2)
+    ]
     assert found[1] < min(found[0], found[2])
 
 
@@ -60,5 +65,7 @@ def test_truth_that_is_not_known_does_not_count() -> None:
 
 
 def test_ends_in_the_wrong_order() -> None:
-    with pytest.raises(UnfitPredictions, match=r"the lower end of an interval is above its upper end in row 0: 1 and -1"):
+    with pytest.raises(
+        UnfitPredictions, match=r"the lower end of an interval is above its upper end in row 0: 1 and -1"
+    ):
         score_one(plan(), intervals(-1.0, 30), make_truth(np.arange(30), {"x": np.zeros(30)}))

@@ -19,7 +19,9 @@ def ensemble() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("point", "target"), [(225, 0.5), (125, 0.3), (175, 0.4)])
 @pytest.mark.parametrize("outliers", ["rob", "none"])
-def test_the_demo_is_reproduced(ensemble: tuple[np.ndarray, np.ndarray], point: int, target: float, outliers: str) -> None:
+def test_the_demo_is_reproduced(
+    ensemble: tuple[np.ndarray, np.ndarray], point: int, target: float, outliers: str
+) -> None:
     runs, labels = ensemble
     plan = binary_plan(
         metric("background_rejection", "bg_reject", signal_efficiency=target, interpolation="linear"),

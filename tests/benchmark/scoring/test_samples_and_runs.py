@@ -46,7 +46,12 @@ def test_nominal_worst_mean_drop() -> None:
 
 def test_a_drop_is_paired_where_the_rows_are_the_same() -> None:
     predictions, labels = shifted()
-    scores = several(metric("auc", "drop", across="drop"), metric("auc", "worst", across="worst"), labels=labels, predictions=predictions)
+    scores = several(
+        metric("auc", "drop", across="drop"),
+        metric("auc", "worst", across="worst"),
+        labels=labels,
+        predictions=predictions,
+    )
     unpaired = np.hypot(scores.samples["nominal"]["drop"].error, scores.samples["up"]["drop"].error)
     assert scores.metrics["drop"].error < 0.6 * unpaired
     assert scores.metrics["drop"].value > 5 * scores.metrics["drop"].error
@@ -93,7 +98,9 @@ def test_each_run_is_scored_and_then_combined(rule: str) -> None:
 def test_the_leading_metric_decides_which_runs_are_outliers() -> None:
     runs, labels = ensemble(9)
     runs[4] = 0.5
-    scores = score_one(binary_plan(metric("accuracy"), metric("auc"), order=("auc",), outliers="rob"), runs, truth_of(labels))
+    scores = score_one(
+        binary_plan(metric("accuracy"), metric("auc"), order=("auc",), outliers="rob"), runs, truth_of(labels)
+    )
     assert 4 in scores.runs_left_out
     assert score_one(binary_plan(metric("auc")), runs, truth_of(labels)).runs_left_out == ()
 
@@ -120,7 +127,9 @@ def test_scores_survive_json() -> None:
     import json
 
     runs, labels = ensemble()
-    scores = score_one(binary_plan(metric("auc"), metric("background_rejection", "r30", signal_efficiency=0.3)), runs, truth_of(labels))
+    scores = score_one(
+        binary_plan(metric("auc"), metric("background_rejection", "r30", signal_efficiency=0.3)), runs, truth_of(labels)
+    )
     assert Scores.from_dict(json.loads(json.dumps(scores.as_dict(), allow_nan=False))) == scores
     for bad, message in (
         ({"metrics": {"auc": {"value": float("nan")}}}, "the value of a score is nan"),

@@ -10,22 +10,23 @@ import numpy as np
 from collidekit.benchmark.scoring.truth import Array, Truth, make_truth
 from collidekit.errors import CollidekitError
 
-PREDICTIONS, KEYS, WEIGHTS, COLUMN = "predictions", "keys", "weights", "column:"
+VALUES, KEYS, WEIGHTS, COLUMN = "values", "keys", "weights", "column:"
 """Names of arrays in the files."""
 
 
-def write_predictions(path: Path, predictions: Array, keys: Array) -> Path:
-    """Write predictions (R, N, C) and the keys (N,) of their rows."""
-    _write(path, {PREDICTIONS: np.asarray(predictions, dtype=np.float64), KEYS: np.asarray(keys, dtype=np.int64)})
+def write_predictions(path: Path, predictions: Array, keys: Array | None = None) -> Path:
+    """Write predictions (R, N, C) and, where their order is not that of the features, the keys (N,) of their rows."""
+    content = {VALUES: np.asarray(predictions, dtype=np.float64)}
+    _write(path, content if keys is None else {**content, KEYS: np.asarray(keys, dtype=np.int64)})
     return path
 
 
-def read_predictions_npz(path: Path) -> tuple[Array, Array]:
-    """Return predictions (R, N, C) and keys (N,)."""
+def read_predictions_npz(path: Path) -> tuple[Array, Array | None]:
+    """Return predictions (R, N, C) and keys (N,), None where the file has none."""
     content = _read(path)
-    if not {PREDICTIONS, KEYS} <= set(content):
-        raise CollidekitError(f"{path}: needs the arrays {PREDICTIONS!r} and {KEYS!r}; it has {', '.join(content)}")
-    return content[PREDICTIONS], content[KEYS]
+    if VALUES not in content:
+        raise CollidekitError(f"{path}: needs the array {VALUES!r}; it has {', '.join(content)}")
+    return content[VALUES], content.get(KEYS)
 
 
 def write_truth(path: Path, truth: Truth) -> Path:
@@ -45,6 +46,8 @@ def in_order_of(truth: Truth, predictions: Array, keys: Array, name: str) -> Arr
     """Return predictions (R, N, C) in the order of the truth; raises CollidekitError where the keys are not those of the truth."""
     if len(keys) == len(truth) and (keys == truth.keys).all():
         return predictions
+    if predictions.shape[1:2] != (len(keys),):
+        return predictions  # of another length, which is refused by the scorer
     order, place = np.argsort(keys, kind="stable"), np.argsort(truth.keys, kind="stable")
     if len(keys) != len(truth) or (keys[order] != truth.keys[place]).any():
         raise CollidekitError(f"{name}: the keys of the predictions are not those of the truth")
@@ -65,7 +68,7 @@ def _write(path: Path, content: Mapping[str, Array]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CollidekitError(f"{path}: cannot be read as npz ({error})") from None

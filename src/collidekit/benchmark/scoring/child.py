@@ -21,21 +21,20 @@ def limit_resources(memory: int, seconds: float) -> None:
 
 def score_job(folder: Path) -> dict[str, Any]:
     """Return the scores of the job that job.json describes."""
-    from collidekit.benchmark.definition import DataFile
     from collidekit.benchmark.scoring.arrays import in_order_of, read_predictions_npz
-    from collidekit.benchmark.scoring.from_definition import read_truth
     from collidekit.benchmark.scoring.plan import ScoringPlan
     from collidekit.benchmark.scoring.score import score_plan
+    from collidekit.benchmark.scoring.truth_file import read_keys, read_truth
 
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     plan = ScoringPlan.from_dict(job["plan"])
-    truth = {
-        name: read_truth(Path(path), plan.key, DataFile(path=Path(path).name, sha256=checksum))
-        for name, (path, checksum) in job["truth"].items()
-    }
+    truth = {name: read_truth(Path(path), plan.key, checksum) for name, (path, checksum) in job["truth"].items()}
     predictions = {}
     for name, path in job["predictions"].items():
-        predictions[name] = in_order_of(truth[name], *read_predictions_npz(Path(path)), name)
+        values, keys = read_predictions_npz(Path(path))
+        if keys is None:
+            keys = read_keys(Path(job["features"][name]), plan.key)
+        predictions[name] = in_order_of(truth[name], values, keys, name)
     return score_plan(plan, predictions, truth).as_dict()
 
 

@@ -1,19 +1,15 @@
 """The scoring plan of a benchmark, with all settings of its metrics checked, and the truth of its samples."""
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from collidekit.benchmark.definition import Benchmark, DataFile, Metric
+from collidekit.benchmark.definition import Benchmark, Metric
 from collidekit.benchmark.scoring.metrics.registry import MetricKind, find_metric
 from collidekit.benchmark.scoring.metrics.settings import check_settings
 from collidekit.benchmark.scoring.plan import REPLICATES, MetricPlan, ScoringPlan
 from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.scoring.score import score_plan
-from collidekit.benchmark.scoring.truth import WEIGHT, Array, Truth, make_truth
+from collidekit.benchmark.scoring.truth import Array, Truth
+from collidekit.benchmark.scoring.truth_file import read_truth
 from collidekit.errors import CollidekitError, did_you_mean
 
 
@@ -97,25 +93,6 @@ def _check_columns(benchmark: Benchmark, metric: Metric, kind: MetricKind) -> No
 def read_truths(benchmark: Benchmark, phase: str) -> dict[str, Truth]:
     """Return the truth of each sample of a phase."""
     return {
-        name: read_truth(benchmark.path(sample.truth), benchmark.key, sample.truth)
+        name: read_truth(benchmark.path(sample.truth), benchmark.key, sample.truth.sha256)
         for name, sample in benchmark.phases[phase].samples.items()
     }
-
-
-def read_truth(path: Path, key: str, file: DataFile | None = None) -> Truth:
-    """Read a Parquet file with the key, true columns and optional weights; the checksum must be the one of the benchmark."""
-    try:
-        content = path.read_bytes()
-        if file and file.sha256 and hashlib.sha256(content).hexdigest() != file.sha256:
-            raise CollidekitError(f"{path}: the truth does not have the SHA-256 that the benchmark file gives")
-        table = pq.read_table(pa.BufferReader(content))
-    except (OSError, pa.ArrowException) as error:
-        raise CollidekitError(f"{path}: cannot be read as Parquet ({error})") from None
-    if key not in table.column_names:
-        raise CollidekitError(f"{path}: the key {key!r} is missing; columns are {', '.join(table.column_names)}")
-    for name in table.column_names:
-        if table[name].null_count:
-            raise CollidekitError(f"{path}: column {name} has {table[name].null_count:,} empty rows")
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    keys, weights = columns.pop(key), columns.pop(WEIGHT, None)
-    return make_truth(keys, columns, weights, str(path))

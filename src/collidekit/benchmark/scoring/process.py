@@ -39,7 +39,8 @@ def score_in_process(
     canceled: Callable[[], bool] = lambda: False,
     child: str = CHILD,
 ) -> Scores:
-    """Return the scores of predictions, npz files by sample with ``predictions`` (runs, rows, columns) and ``keys`` (rows,).
+    """Return the scores of predictions, npz files by sample with ``values`` (runs, rows, columns), and with
+    ``keys`` (rows,) unless the rows are in the order of the features.
 
     Raises UnfitPredictions where the predictions are at fault, and ScoringError, a fault of the organiser, for all else: a scorer
     that fails, runs longer than ``timeout`` seconds, needs more than ``memory`` bytes, or answers anything but finite scores.
@@ -50,6 +51,7 @@ def score_in_process(
         job = {
             "plan": plan.as_dict(),
             "truth": {name: [str(benchmark.path(s.truth)), s.truth.sha256] for name, s in samples.items()},
+            "features": {name: str(benchmark.path(sample.features)) for name, sample in samples.items()},
             "predictions": {name: str(Path(path).absolute()) for name, path in predictions.items()},
             "memory": memory,
             "seconds": timeout,
