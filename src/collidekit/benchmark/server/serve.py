@@ -1,42 +1,43 @@
 """One command that serves benchmarks: store, pages, API and workers."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import frozen
-
 from collidekit.benchmark.definition import FILE, Benchmark, load_benchmark
+from collidekit.benchmark.scoring.version import SCORER_VERSION
 from collidekit.benchmark.server.children import Children
-from collidekit.benchmark.server.settings import ServerSettings
+from collidekit.benchmark.server.settings import ServerSettings, check_url, read_key
 from collidekit.benchmark.store import Role, Store
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 
-DATA = "service"
-"""Folder of the service within that of the benchmarks, by default."""
+FOLDER = "service"
+"""Folder of the store within that of the benchmarks, by default."""
 DATABASE = "board.db"
 CONNECTIONS = 500
 """Connections at once; further ones are told to come back."""
 
 
-@frozen
-class Place:
-    """Where a service keeps its data."""
-
-    folder: Path
-    url: str
-
-    def open(self) -> Store:
-        """Open the store."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return Store(self.url, self.folder / "files")
+def open_store(benchmarks: Path, url: str | None, folder: Path | None) -> Store:
+    """Return the store of a service: by default an SQLite file in the folder ``service`` within that of the benchmarks."""
+    return Store(url or str((benchmarks / FOLDER / DATABASE).expanduser().absolute()), folder)
 
 
-def place_of(benchmarks: Path, folder: Path | None, url: str) -> Place:
-    """Return where a service keeps its data: by default an SQLite file in the folder ``service`` beside the benchmarks."""
-    found = (folder or benchmarks / DATA).expanduser().absolute()
-    return Place(found, url or f"sqlite:///{found / DATABASE}")
+def open_existing(url: str | None, folder: Path | None) -> Store:
+    """Return a store that is there already; an error for a file that is not, which is usually a slip of the pen."""
+    if not url:
+        raise CollidekitError("name the store with --store, such as board.db or postgresql://user@host/database")
+    path = Path(url.removeprefix("sqlite:///")).expanduser()
+    if not url.startswith("postgres") and not path.is_file():
+        raise CollidekitError(f"--store {url}: there is no such file; collidekit benchmark serve makes one")
+    return Store(url, folder)
+
+
+def settings_of(store: Store, url: str, title: str, public: bool, upload: int) -> ServerSettings:
+    """Return the settings of a server; ``upload`` in MB."""
+    return ServerSettings(
+        store.folder, check_url(url), title=title, public=public, upload=upload * 1_000_000, key=read_key(store.folder)
+    )
 
 
 def find_benchmarks(folder: Path) -> list[Benchmark]:
@@ -54,8 +55,6 @@ def find_benchmarks(folder: Path) -> list[Benchmark]:
 
 def register(store: Store, benchmarks: Sequence[Benchmark]) -> None:
     """Add benchmarks to the store, or new versions where they changed."""
-    from collidekit.benchmark.scoring import SCORER_VERSION
-
     for benchmark in benchmarks:
         store.register(benchmark, benchmark.folder, SCORER_VERSION)
 
@@ -88,10 +87,3 @@ def serve(
         uvicorn.Server(config).run()
     finally:
         children.stop()
-
-
-def worker_command(benchmarks: Path, place: Place, sandbox: str, trust: bool) -> list[str]:
-    """Return the command of a worker process that ends with this one."""
-    words = [sys.executable, "-m", "collidekit", "benchmark", "worker", str(benchmarks), "--data", str(place.folder), "--child"]
-    words += ["--sandbox", sandbox] if sandbox else []
-    return [*words, "--trust"] if trust else words

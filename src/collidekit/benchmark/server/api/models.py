@@ -105,6 +105,7 @@ class NewRun(In):
     preprocess: str = Field("", max_length=4000, description="Command of the optional first step.")
     tagger: str = Field(min_length=1, max_length=4000, description="Command that writes the predictions.")
     parameters: dict[str, Any] = {}
+    seed: int = Field(0, ge=0, lt=2**31, description="Random seed that the submission gets.")
 
 
 class Place(Out):
@@ -230,11 +231,23 @@ class Unranked(Out):
     reason: str
 
 
+class ColumnOut(Out):
+    """A metric of a leaderboard."""
+
+    name: str
+    label: str
+    direction: str
+    precision: int | None
+    ranks: bool = Field(description="Whether the metric decides the order.")
+
+
 class BoardOut(Out):
     """A leaderboard."""
 
     benchmark: str
     phase: str
+    title: str
+    columns: list[ColumnOut]
     order: list[str]
     entries: list[BoardEntry]
     unranked: list[Unranked]

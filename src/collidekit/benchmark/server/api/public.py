@@ -11,6 +11,7 @@ from collidekit.benchmark.server.api.models import (
     BenchmarkOut,
     BoardEntry,
     BoardOut,
+    ColumnOut,
     Limits,
     Me,
     PhaseOut,
@@ -104,4 +105,7 @@ def board_out(version: Version, phase: str, board: Board) -> BoardOut:
         for row in board.rows
     ]  # fmt: skip
     unranked = [Unranked(name=row.name, reason=row.reason) for row in board.unranked]
-    return BoardOut(benchmark=version.name, phase=phase, order=list(board.order), entries=entries, unranked=unranked)
+    return BoardOut(
+        benchmark=version.name, phase=phase, title=board.title, order=list(board.order), entries=entries, unranked=unranked,
+        columns=[ColumnOut.model_validate(column) for column in board.columns],
+    )  # fmt: skip

@@ -35,7 +35,7 @@ def submit_environment(
 ) -> RunOut:
     """Submit a container image and commands; returns the run, which waits for a worker."""
     service = service_of(request)
-    intake = _intake(service, user, benchmark, phase, submission.name, submission.parameters, request_id)
+    intake = _intake(service, user, benchmark, phase, submission.name, submission.parameters, submission.seed, request_id)
     return _run(
         service, taken.submit_environment(service, intake, submission.image, submission.preprocess, submission.tagger)
     )
@@ -52,6 +52,7 @@ async def submit_upload(
     ],
     name: Annotated[str, Query(min_length=1, max_length=80, description="Name of the entry on the leaderboard.")],
     parameters: Annotated[str, Query(max_length=100_000, description="Parameters as JSON.", examples=['{"seed": 1}'])] = "{}",
+    seed: Annotated[int, Query(ge=0, lt=2**31, description="Random seed that the submission gets.")] = 0,
     request_id: RequestId = None,
 ) -> RunOut:  # fmt: skip
     """Submit an archive (zip, tar or tar.gz) of a submission; returns the run, which waits for a worker.
@@ -60,7 +61,7 @@ async def submit_upload(
     """
     service = service_of(request)
     intake = await run_in_threadpool(
-        _intake, service, user, benchmark, phase, name, parameters_of(parameters), request_id
+        _intake, service, user, benchmark, phase, name, parameters_of(parameters), seed, request_id
     )
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in KINDS:
         raise HTTPException(415, f"send the archive itself, with a header 'Content-Type' of {', '.join(KINDS)}")
@@ -75,6 +76,7 @@ def _intake(
     phase: str,
     name: str,
     parameters: dict[str, Any],
+    seed: int,
     request_id: str | None,
 ) -> Intake:
     version = service.version(benchmark)
@@ -83,7 +85,7 @@ def _intake(
         raise HTTPException(
             429, f"too many submissions at once; try again in {int(wait) + 1} s", {"Retry-After": str(int(wait) + 1)}
         )
-    return Intake(user, version, phase, name, parameters, request_id)
+    return Intake(user, version, phase, name, parameters, seed, request_id)
 
 
 def parameters_of(text: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ async def _take(
     texts = {name: given.get(name, "").strip() for name in TEXTS}
     if not texts["name"]:
         raise CollidekitError("give the entry a name")
-    intake = Intake(visitor.user, version, phase, texts["name"], parameters, texts["request"][:100] or None)
+    intake = Intake(visitor.user, version, phase, texts["name"], parameters, 0, texts["request"][:100] or None)
     if texts["kind"] == "environment":
         return await run_in_threadpool(
             submit_environment, service, intake, texts["image"], texts["preprocess"], texts["tagger"]

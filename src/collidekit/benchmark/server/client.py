@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +13,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 from uuid import uuid4
 
-from collidekit.benchmark.definition import read_mapping
+from collidekit.benchmark.definition import FILE, load_benchmark, read_mapping
+from collidekit.benchmark.scoring.board import Board, Column, Row, Unranked
+from collidekit.benchmark.scoring.result import Score
 from collidekit.benchmark.submission import SUBMISSION_FILE, check_files, files_of
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
@@ -47,32 +49,30 @@ class Client:
         """Return the benchmarks of the server."""
         return list(self._json("GET", "/benchmarks"))
 
-    def leaderboard(self, benchmark: str, phase: str) -> dict[str, Any]:
-        """Return the leaderboard of a phase."""
-        return dict(self._json("GET", f"/benchmarks/{quote(benchmark, '')}/phases/{quote(phase, '')}/leaderboard"))
-
     def submit(
-        self, benchmark: str, phase: str, folder: str | Path, name: str = "", parameters: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Send the folder of a submission, or a zip or tar file of it; returns the run, which waits for a worker.
+        self, benchmark: str, phase: str, submission: Path, name: str, parameters: Mapping[str, Any], seed: int
+    ) -> int:
+        """Send the folder of a submission, or a zip or tar file of it; returns the number of its run.
 
         Where the connection breaks the upload is sent once more; the server takes it once.
         """
-        values = {"name": name or _name_in(Path(folder)), "parameters": json.dumps(parameters or {})}
-        path = f"/benchmarks/{quote(benchmark, '')}/phases/{quote(phase, '')}/uploads?{urlencode(values)}"
-        key = uuid4().hex
+        values = {"name": name or _name_in(submission), "parameters": json.dumps(dict(parameters)), "seed": str(seed)}
+        path = f"{self._phase(benchmark, phase)}/uploads?{urlencode(values)}"
         with tempfile.TemporaryFile() as packed:
-            kind = _pack(Path(folder), packed)
-            headers = {"Content-Type": kind, "X-Checksum-SHA256": _sha256(packed), "Idempotency-Key": key}
-            self._check_size(Path(folder), packed.seek(0, 2))
+            kind = _pack(submission, packed)
+            headers = {"Content-Type": kind, "X-Checksum-SHA256": _sha256(packed), "Idempotency-Key": uuid4().hex}
+            self._check_size(submission, packed.seek(0, 2))
             try:
-                return dict(self._send_file(path, headers, packed))
+                return int(self._send_file(path, headers, packed)["id"])
             except _Lost:
-                return dict(self._send_file(path, headers, packed))
+                return int(self._send_file(path, headers, packed)["id"])
 
-    def run(self, run: int) -> dict[str, Any]:
-        """Return a run: state, reason, place in the queue, scores."""
-        return dict(self._json("GET", f"/runs/{run}"))
+    def status(self, run: int) -> dict[str, Any]:
+        """Return state, reason, place in the queue, scores and times of a run."""
+        found = dict(self._json("GET", f"/runs/{run}"))
+        place = found.pop("queue") or {}
+        shown = {"run": found.pop("id"), "name": found.pop("entry"), **found, "peak_memory": found.pop("peak_memory_bytes")}
+        return shown | {name: place[name] for name in ("position", "estimate_seconds") if name in place}
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the last runs of the user."""
@@ -83,9 +83,41 @@ class Client:
         with self._open("GET", f"/runs/{run}/log") as answer:
             return without_controls(answer.read().decode("utf-8", "replace"))
 
-    def act(self, run: int, action: str) -> dict[str, Any]:
-        """Do ``cancel``, ``withdraw`` or ``rerun`` with a run; returns the run."""
-        return dict(self._json("POST", f"/runs/{run}/{action}"))
+    def cancel(self, run: int) -> bool:
+        """Cancel a run; False where it is over already."""
+        try:
+            self._json("POST", f"/runs/{run}/cancel")
+        except _Refused as refused:
+            if refused.status == 409:
+                return False
+            raise
+        return True
+
+    def withdraw(self, run: int) -> None:
+        """Take a run from the leaderboard; it stays in the store."""
+        self._json("POST", f"/runs/{run}/withdraw")
+
+    def leaderboard(self, benchmark: str, phase: str) -> Board:
+        """Return the leaderboard of a phase."""
+        found = self._json("GET", f"{self._phase(benchmark, phase)}/leaderboard")
+        rows = [
+            Row(
+                row["name"], {name: Score.from_dict(score) for name, score in row["scores"].items()}, row["rank"], row["tied"],
+                row["run"], row["user"], row["reference"], row["source"], notes=tuple(row["notes"]),
+            )
+            for row in found["entries"]
+        ]  # fmt: skip
+        return Board(
+            title=found["title"], columns=tuple(Column(**column) for column in found["columns"]), order=tuple(found["order"]),
+            rows=tuple(rows), unranked=tuple(Unranked(row["name"], row["reason"]) for row in found["unranked"]),
+        )  # fmt: skip
+
+    def _phase(self, benchmark: str, phase: str) -> str:
+        """Return the path of a phase; without a name the first one. The folder of a benchmark stands for its name."""
+        name = load_benchmark(benchmark).name if (Path(benchmark) / FILE).is_file() else benchmark
+        path = f"/benchmarks/{quote(name, '')}"
+        phase = phase or str(self._json("GET", path)["phases"][0]["name"])
+        return f"{path}/phases/{quote(phase, '')}"
 
     def _check_size(self, folder: Path, size: int) -> None:
         largest = self._json("GET", "/service")["upload_bytes"]
@@ -115,7 +147,7 @@ class Client:
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=SECONDS)
         except HTTPError as error:
-            raise CollidekitError(_sentence(self.server, error)) from None
+            raise _Refused(_sentence(self.server, error), error.code) from None
         except (URLError, OSError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise _Lost(f"{self.server}: does not answer ({reason}); check the address and the network") from None
@@ -124,6 +156,14 @@ class Client:
 
 class _Lost(CollidekitError):
     """The connection broke; the same request may be sent again."""
+
+
+class _Refused(CollidekitError):
+    """The server answers with an error."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def _name_in(folder: Path) -> str:
