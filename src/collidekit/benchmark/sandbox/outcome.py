@@ -13,10 +13,14 @@ from collidekit.benchmark.sandbox.supervise import Ending
 _CODES = {126: "cannot be started (exit code 126: no permission, or no program)", 127: "was not found (exit code 127)"}
 
 
-def judge(job: Job, ending: Ending, usage: Usage, output_full: bool = False, image_digest: str = "", **details: Any) -> Outcome:
+def judge(
+    job: Job, ending: Ending, usage: Usage, output_full: bool = False, image_digest: str = "", **details: Any
+) -> Outcome:
     """Return the outcome of a command: ok where it ended with 0 and no limit was exceeded."""
     reason = _reason(job, ending, usage, output_full)
-    if reason and not ending.cause and details.get("sampled"):  # the command met a limit of a process, and ended in its own way
+    if (
+        reason and not ending.cause and details.get("sampled")
+    ):  # the command met a limit of a process, and ended in its own way
         reason += f" (each process may take {show_bytes(job.limits.memory)} of memory, and {job.limits.processes} processes may run at once)"
     return Outcome(
         ok=not reason,

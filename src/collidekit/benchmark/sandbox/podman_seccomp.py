@@ -15,7 +15,9 @@ def podman_filter(folder: Path) -> Path | None:
     for name in _DEFAULTS:
         try:
             content = json.loads(Path(name).read_text(encoding="utf-8"))
-            rules = [{**rule, "names": [call for call in rule["names"] if call != "socket"]} for rule in content["syscalls"]]
+            rules = [
+                {**rule, "names": [call for call in rule["names"] if call != "socket"]} for rule in content["syscalls"]
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         rules = [rule for rule in rules if rule["names"]]
@@ -27,4 +29,11 @@ def podman_filter(folder: Path) -> Path | None:
 
 
 def _allow(arguments: list[dict[str, object]]) -> dict[str, object]:
-    return {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": arguments, "comment": "", "includes": {}, "excludes": {}}
+    return {
+        "names": ["socket"],
+        "action": "SCMP_ACT_ALLOW",
+        "args": arguments,
+        "comment": "",
+        "includes": {},
+        "excludes": {},
+    }

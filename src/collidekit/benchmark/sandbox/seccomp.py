@@ -47,7 +47,13 @@ def filter_program() -> bytes | None:
     code += [_equal(_CLONE3, 0, 1), _return(_NO_CALL)]  # its flags lie in memory; libraries then use clone
     for number in refused:
         code += [_equal(number, 0, 1), _return(_PERMISSION)]
-    code += [_equal(clone, 0, 4), _load(_FIRST_ARGUMENT), _instruction(0x45, _NEW_NAMESPACES, 0, 1), _return(_PERMISSION), _return(_ALLOW)]
+    code += [
+        _equal(clone, 0, 4),
+        _load(_FIRST_ARGUMENT),
+        _instruction(0x45, _NEW_NAMESPACES, 0, 1),
+        _return(_PERMISSION),
+        _return(_ALLOW),
+    ]
     code += [_equal(socket, 0, len(_FAMILIES) + 2), _load(_FIRST_ARGUMENT)]
     code += [_equal(family, len(_FAMILIES) - place, 0) for place, family in enumerate(_FAMILIES)]
     code += [_return(_NO_FAMILY), _return(_ALLOW)]

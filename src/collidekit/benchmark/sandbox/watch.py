@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from collidekit.benchmark.sandbox.cgroup import Cgroup, Usage
 from collidekit.benchmark.sandbox.job import JobLimits
@@ -30,7 +30,7 @@ class GroupWatch:
     """Reads a control group; the kernel keeps its limits, here they are only noticed."""
 
     group: Cgroup
-    usage: Usage = Usage()
+    usage: Usage = field(factory=Usage)
     sampled: bool = False
 
     def look(self) -> str:
@@ -53,7 +53,7 @@ class TreeWatch:
 
     init: Init
     limits: JobLimits
-    usage: Usage = Usage(0.0, 0)
+    usage: Usage = field(factory=lambda: Usage(0.0, 0))
     sampled: bool = True
 
     def look(self) -> str:
@@ -68,6 +68,18 @@ class TreeWatch:
         if memory > self.limits.memory:
             return "memory"
         return "processes" if len(members) - 2 >= self.limits.processes else ""
+
+
+@define
+class NoWatch:
+    """Tells nothing."""
+
+    usage: Usage = field(factory=Usage)
+    sampled: bool = True
+
+    def look(self) -> str:
+        """Return an empty string."""
+        return ""
 
 
 def _resident(process: int) -> int:
