@@ -88,7 +88,22 @@ def test_names_that_nobody_can_read_are_refused(name: str, said: str, store: Sto
     str(error.value).encode()
 
 
-ODD = ["'; DROP TABLE runs; --", '"', "Robert'); DELETE FROM users;--", "%", "_", "\\", "Zoë 🦄", "李四", "صديق", "<script>", "{}", "%s", ":name", "?"]
+ODD = [
+    "'; DROP TABLE runs; --",
+    '"',
+    "Robert'); DELETE FROM users;--",
+    "%",
+    "_",
+    "\\",
+    "Zoë 🦄",
+    "李四",
+    "صديق",
+    "<script>",
+    "{}",
+    "%s",
+    ":name",
+    "?",
+]
 
 
 def test_odd_names_are_kept_as_they_are(store: Store, tmp_path: object) -> None:

@@ -29,6 +29,7 @@ moment. A ``Store`` may be used by several threads and any number of processes m
 
     # submissions: `name` is that of a group = one row of the board, with members
     .submit(user, benchmark, phase, sha256 | Path(folder), name, parameters={}, *, seed=0, request=None) -> run number
+        reads the submission at once: its errors are raised here; `request` makes repeated calls safe (same text, same run)
     .remaining(user, benchmark, phase) -> (today, in the whole phase)
     .withdraw(run, user) -> Run     .request_cancel(run, user) -> bool (False: over already)
     .rerun(run, user) -> new run    .rerun_all(benchmark, phase, user) -> new runs        (organisers)
@@ -40,11 +41,14 @@ moment. A ``Store`` may be used by several threads and any number of processes m
     .may_see(run, user | None) -> bool               log, files and changes: members of the group and organisers
     .queue_place(number) -> QueuePlace(position, running, workers, waited_seconds, estimate_seconds, reason)
     .queue_position(number) -> int                   1 is the next, 0 does not wait
-    .run_folder(run) -> Path                         files of the last attempt
+    .run_folder(run) -> Path                         files of the last attempt; predictions in <sample>/predictions.npz
+    .logs(run) -> list[LogFile(name, size)]          progress.log and <sample>/<step>.log, which grow while it runs
+    .read_log(run, name, offset=0) -> (text, next offset)
 
     # work: a lease with a heartbeat; the number of the attempt fences off workers that lost it
     .claim(worker, lease_seconds=60) -> Run | None   .heartbeat(run, worker, lease_seconds) -> bool (False: lost, stop)
     .cancel_requested(run) -> bool                   .finish(run, worker, RunResult) -> bool (False: lost)
+        a fault of the service is tried again by another worker, up to 3 times; a server calls .expire() every 30 s or so
     .give_back(run, worker, reason) -> bool          .expire() -> numbers of runs whose lease was over
     .worker_seen(name, host, job, message)  .worker_stopped(name)  .workers() -> list[WorkerRow]
 

@@ -73,7 +73,10 @@ def is_visible(connection: Connection, version: Version, phase: str) -> bool:
 def scores_of(content: dict[str, Any]) -> Scores:
     """Return scores as they were before they became JSON, where null among replicates and runs stands for NaN."""
     lists = {
-        part: {name: [math.nan if value is None else value for value in values] for name, values in content.get(part, {}).items()}
+        part: {
+            name: [math.nan if value is None else value for value in values]
+            for name, values in content.get(part, {}).items()
+        }
         for part in ("replicates", "per_run")
     }
     return Scores.from_dict({**content, **lists})

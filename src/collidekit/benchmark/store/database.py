@@ -44,7 +44,11 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes; SQLite has one at a time."""
-        with self.errors(), self.engine.connect().execution_options(collidekit_writes=True) as connection, connection.begin():
+        with (
+            self.errors(),
+            self.engine.connect().execution_options(collidekit_writes=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -78,7 +82,9 @@ class Database:
         except (OperationalError, InterfaceError, TimeoutError) as error:
             raise StoreUnavailable(self._line(error)) from None
         except (DataError, UnicodeEncodeError, OverflowError):
-            raise CollidekitError("a name, text or number is not one that the database can hold; give another one") from None
+            raise CollidekitError(
+                "a name, text or number is not one that the database can hold; give another one"
+            ) from None
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise StoreUnavailable(self._line(error)) from None

@@ -15,6 +15,7 @@ from collidekit.benchmark.states import State
 from collidekit.benchmark.store import audit, board, queue, rows, submissions, users, versions, workers
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.database import Database
+from collidekit.benchmark.store.logs import PIECE, LogFile, log_files, read_log
 from collidekit.benchmark.store.migrate import is_current, upgrade
 from collidekit.benchmark.store.outcome import columns_of
 from collidekit.benchmark.store.records import (
@@ -329,6 +330,14 @@ class Store:
     def run_folder(self, run: Run) -> Path:
         """Return the folder of the last attempt of a run; it exists once a worker has begun."""
         return self.folder / (run.folder or queue.folder_of(run.id, 0))
+
+    def logs(self, run: Run) -> list[LogFile]:
+        """Return the logs of the last attempt of a run, the oldest first; they grow while it runs."""
+        return log_files(self.run_folder(run))
+
+    def read_log(self, run: Run, name: str, offset: int = 0, largest: int = PIECE) -> tuple[str, int]:
+        """Return a piece of a log and where the next one begins."""
+        return read_log(self.run_folder(run), name, offset, largest)
 
     # work
 
