@@ -59,13 +59,15 @@ def serve(
     Writes the store.
     """
     from collidekit.benchmark.sandbox.choose import choose_sandbox
-    from collidekit.benchmark.server.serve import find_benchmarks, first_owner, open_store, register, settings_of
+    from collidekit.benchmark.server.serve import find_benchmarks, first_owner, register, settings_of, store_of
     from collidekit.benchmark.server.serve import serve as run_server
+    from collidekit.benchmark.store import Store
 
     found = find_benchmarks(folder)
     if workers:
         choose_sandbox(engine, image=image, pull=pull, trust=trust)  # an error now, and not in each worker
-    opened = open_store(folder, store, files)
+    address = store_of(folder, store)
+    opened = Store(address, files)
     settings = settings_of(opened, url or f"http://{f'[{host}]' if ':' in host else host}:{port}", title, not private, upload)
     register(opened, found)
     if token := first_owner(opened):
@@ -78,7 +80,7 @@ def serve(
     for name, value in (("--engine", engine), ("--image", image)):
         words += [name, value] if value else []
     words += [name for name, on in (("--pull", pull), ("--trust", trust)) if on]
-    os.environ["COLLIDEKIT_BENCHMARK_STORE"] = opened.url  # not among the words, which all users of the machine see
+    os.environ["COLLIDEKIT_BENCHMARK_STORE"] = address  # not among the words, which all users of the machine see
     run_server(opened, settings, host, port, words, workers, proxy)
 
 

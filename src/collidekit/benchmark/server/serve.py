@@ -18,9 +18,9 @@ CONNECTIONS = 500
 """Connections at once; further ones are told to come back."""
 
 
-def open_store(benchmarks: Path, url: str | None, folder: Path | None) -> Store:
-    """Return the store of a service: by default an SQLite file in the folder ``service`` within that of the benchmarks."""
-    return Store(url or str((benchmarks / FOLDER / DATABASE).expanduser().absolute()), folder)
+def store_of(benchmarks: Path, url: str | None) -> str:
+    """Return the URL of a service's store: by default an SQLite file in the folder ``service`` within that of the benchmarks."""
+    return url or str((benchmarks / FOLDER / DATABASE).expanduser().absolute())
 
 
 def open_existing(url: str | None, folder: Path | None) -> Store:
