@@ -180,7 +180,7 @@ def load_benchmark(folder: str | Path) -> Benchmark:
             f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark convert {path.parent} NEW_FOLDER"
         )
     try:
-        return Benchmark.model_validate({**content, "folder": path.parent})
+        return Benchmark.model_validate({**content, "folder": path.parent.absolute()})
     except ValidationError as error:
         raise CollidekitError(problem(error, lines)) from None
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collidekit.benchmark.definition import Benchmark
     from collidekit.benchmark.submission import Submission
 
+IMAGE = r"^$|^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}$"
 STEPS = {"preproc": "preprocess", "preprocess": "preprocess", "tagger": "tagger", "eval": "tagger"}
 """Names of actors and the steps that they are."""
 
@@ -60,30 +61,25 @@ def actor(value: Any, where: str) -> tuple[str, str]:
 
 
 def steps_of_actors(
-    benchmark: "Benchmark", values: Mapping[str, Any], submission: "Submission", where: str
+    benchmark: "Benchmark", given: Mapping[str, Any], submission: "Submission", where: str
 ) -> dict[str, str]:
-    """Return the commands and images that the actors among the parameters give; an error where the submission has its own, too.
+    """Return the commands and images that the actors among the given parameters have; an error where the submission gives both.
 
-    An actor with its default is used only where the submission gives no command itself.
+    The default of an actor only fills the form of a participant; it never runs by itself.
     """
-    from collidekit.benchmark.submission import IMAGE
-
     found: dict[str, str] = {}
     for parameter in benchmark.parameters:
-        if parameter.type != "actor" or parameter.name not in values:
+        if parameter.type != "actor" or given.get(parameter.name) is None:
             continue
         step = STEPS.get(parameter.name)
         if step is None:
-            raise CollidekitError(
-                f"{where}: the actor {parameter.name!r} is none of the steps {', '.join(sorted(STEPS))}"
-            )
+            known = ", ".join(sorted(STEPS))
+            raise CollidekitError(f"{where}: the actor {parameter.name!r} is none of the steps {known}")
         if getattr(submission, step):
-            if values[parameter.name] != parameter.default:
-                raise CollidekitError(
-                    f"{where}: gives {step!r} and the actor {parameter.name!r}, which is the same; leave one of them out"
-                )
-            continue
-        image, found[step] = actor(values[parameter.name], f"{where}: parameter {parameter.name!r}")
+            raise CollidekitError(
+                f"{where}: has {step!r} and the actor {parameter.name!r}, which is the same; leave one of them out"
+            )
+        image, found[step] = actor(given[parameter.name], f"{where}: parameter {parameter.name!r}")
         if not re.match(IMAGE, image):
             raise CollidekitError(f"{where}: parameter {parameter.name!r}: {image!r} is no name of a container image")
         found["preprocess_image" if step == "preprocess" else "image"] = image
@@ -106,7 +102,10 @@ def old_script(command: str, is_tagger: bool) -> str:
     ]
     if is_tagger:
         lines.append("if [ -d /preprocessed/results ]; then cp -R /preprocessed/results/. results/; fi")
-    lines += ["export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}", _RESULTS.sub("/output/results", command)]
+    lines += [
+        "export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}",
+        f"( {_RESULTS.sub('/output/results', command)} )",
+    ]
     if is_tagger:
         lines.append(_COLLECT.strip())
-    return "\n".join([*lines, "rm data code mydata"])
+    return "\n".join([*lines, "rm -f data code mydata"])
