@@ -3,6 +3,7 @@
 import threading
 import time
 from types import TracebackType
+from typing import Self
 
 from collidekit.benchmark.store import Run, Store, StoreUnavailable
 
@@ -26,7 +27,7 @@ class Heartbeat:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat of run {run.id}", daemon=True)
 
-    def __enter__(self) -> "Heartbeat":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
