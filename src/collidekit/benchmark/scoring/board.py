@@ -82,6 +82,8 @@ class Column:
     precision: int | None = None
     ranks: bool = False
     """True where the metric decides the order."""
+    signal_efficiency: float | None = None
+    """Of a background rejection, where it is a point of the plot."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from collidekit.benchmark.definition import Benchmark, Reference
+from collidekit.benchmark.definition import Benchmark, Metric, Reference
 from collidekit.benchmark.scoring.board import Board, Column, Entry, Row, Unranked
 from collidekit.benchmark.scoring.labels import metric_label
 from collidekit.benchmark.scoring.result import Score, Scores
@@ -39,14 +39,18 @@ def rank(entries: Sequence[Entry], benchmark: Benchmark) -> Board:
     ]
     return Board(
         title=benchmark.title,
-        columns=tuple(
-            Column(metric.name, metric_label(metric), metric.direction, metric.precision, metric.name in order)
-            for metric in benchmark.metrics
-        ),
+        columns=tuple(_column(metric, order) for metric in benchmark.metrics),
         order=order,
         rows=_with_references(ranked, benchmark.references, order, directions),
         unranked=tuple(sorted(apart, key=lambda entry: (entry.name, str(entry.run)))),
     )
+
+
+def _column(metric: Metric, order: Sequence[str]) -> Column:
+    of_curve = metric.metric == "background_rejection"
+    efficiency = float(metric.settings["signal_efficiency"]) if of_curve and "signal_efficiency" in metric.settings else None
+    label = metric_label(metric)
+    return Column(metric.name, label, metric.direction, metric.precision, metric.name in order, efficiency)
 
 
 def _reason(entry: Entry, benchmark: Benchmark) -> str:
