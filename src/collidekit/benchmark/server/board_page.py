@@ -9,6 +9,7 @@ from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board, Column, Row
 from collidekit.benchmark.scoring.labels import shown_score
 from collidekit.benchmark.scoring.result import Curve, Score
+from collidekit.benchmark.server.roc_svg import NARROW, WIDE
 from collidekit.benchmark.server.words import ranked_by
 
 EFFICIENCIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -21,7 +22,7 @@ def board_html(templates: Environment, benchmark: Benchmark, board: Board, plot:
     return templates.get_template("board.html").render(
         metrics=board.columns, rows=[_row(row, board.columns) for row in board.rows], unranked=board.unranked,
         ranked_by=f"Ranked by {ranked_by(benchmark)}", ties=any(row.tied for row in board.rows),
-        references=any(row.reference for row in board.rows), made=made, plot=plot, alt=_words(curves), efficiencies=EFFICIENCIES,
+        references=any(row.reference for row in board.rows), made=made, plot=plot, wide=WIDE, narrow=NARROW, alt=_words(curves), efficiencies=EFFICIENCIES,
         curves=[{"name": name, "points": _values(curve)} for name, curve in curves],
     )  # fmt: skip
 

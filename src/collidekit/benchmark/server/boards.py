@@ -12,7 +12,7 @@ from jinja2 import Environment
 from collidekit.benchmark.scoring.board import Board, Entry
 from collidekit.benchmark.scoring.ranking import rank
 from collidekit.benchmark.server.board_page import board_html
-from collidekit.benchmark.server.roc_svg import roc_svg
+from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
 from collidekit.benchmark.store import BoardRow, Store, Version
 
 PATIENCE = 0.05
@@ -26,7 +26,9 @@ class Shown:
     state: str
     board: Board
     html: str
-    plot: bytes | None
+    wide: bytes | None
+    """The plot of ROC curves; None where no entry has one."""
+    narrow: bytes | None
 
 
 @frozen
@@ -67,11 +69,10 @@ class Boards:
         entries = [_entry(row) for row in self._store.board_rows(version.name, phase)]
         board = rank(entries, version.definition)
         address = f"/benchmarks/{version.name}/phases/{phase}/roc.svg?v={abs(hash(state)):x}"
-        picture = roc_svg(board)
         html = board_html(
             self._templates, version.definition, board, address, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         )
-        shown = Shown(state, board, html, picture)
+        shown = Shown(state, board, html, roc_svg(board, WIDE), roc_svg(board, NARROW))
         with self._lock:
             self._shown[(version.name, phase)] = shown
         return shown

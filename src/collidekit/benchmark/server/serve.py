@@ -1,6 +1,7 @@
 """One command that serves benchmarks: store, pages, API and workers."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from collidekit.benchmark.definition import FILE, Benchmark, load_benchmark
@@ -84,6 +85,7 @@ def serve(
     children = Children(worker, workers)
     children.start()
     try:
-        uvicorn.Server(config).run()
+        with suppress(KeyboardInterrupt):  # uvicorn ends its connections, then raises the signal again
+            uvicorn.Server(config).run()
     finally:
         children.stop()

@@ -28,7 +28,7 @@ Reader = Annotated[User, Depends(for_api(Role.READER))]
 
 
 @routes.get("/service")
-def show_service(request: Request) -> Limits:
+def show_service(request: Request, user: Anyone) -> Limits:
     """Return the limits of this server."""
     settings = service_of(request).settings
     version = service_of(request).templates.globals["version"]

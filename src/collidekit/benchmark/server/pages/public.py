@@ -63,13 +63,14 @@ def show_leaderboard(request: Request, benchmark: str, phase: str, visitor: Anyo
 
 
 @routes.get("/benchmarks/{benchmark}/phases/{phase}/roc.svg")
-def show_plot(request: Request, benchmark: str, phase: str, visitor: Anyone) -> Response:
+def show_plot(request: Request, benchmark: str, phase: str, visitor: Anyone, narrow: bool = False) -> Response:
     """Return the plot of all ROC curves of a leaderboard."""
     service = service_of(request)
     version = service.version(benchmark)
     if not service.sees_board(visitor.user, service.phase(version, phase)):
         raise HTTPException(403, f"the leaderboard of phase {phase!r} is hidden until the phase ends")
-    picture = service.boards.get(version, phase).plot
+    shown = service.boards.get(version, phase)
+    picture = shown.narrow if narrow else shown.wide
     if picture is None:
         raise HTTPException(404, "this leaderboard has no ROC curves")
     shared = "public" if service.settings.public and visitor.user is None else "private"

@@ -53,7 +53,8 @@ class SecurityHeaders:
 def host_name(host: str) -> str:
     """Return the name in a host header, in small letters and without port."""
     if host.startswith("["):
-        name, _, rest = host[1:].partition("]")
-        return name.lower() if not rest or (rest[0] == ":" and rest[1:].isdigit()) else ""
+        name, bracket, rest = host[1:].partition("]")
+        good = bracket and (not rest or (rest[0] == ":" and rest[1:].isdigit()))
+        return name.lower() if good else ""
     name, colon, port = host.partition(":")
     return name.lower() if not colon or port.isdigit() else ""
