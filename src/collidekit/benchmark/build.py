@@ -89,7 +89,7 @@ def _samples(benchmark: Benchmark, build: BuildPlan, plan: Plan, analysis_folder
             raise CollidekitError(f"{benchmark.folder / FILE}: 'build: training' needs one file in 'training'")
         rows = _rows(benchmark, build, plan, build.training, analysis_folder)
         target = benchmark.path(benchmark.training[0])
-        yield "training", rows, lambda: _write(target, {**_features(benchmark, rows), **_truth(benchmark, rows)})
+        yield "training", rows, lambda: write_table(target, {**_features(benchmark, rows), **_truth(benchmark, rows)})
     for name, phase in benchmark.phases.items():
         for sample_name, sample in phase.samples.items():
             source = build.phases.get(name, {}).get(sample_name)
@@ -101,8 +101,8 @@ def _samples(benchmark: Benchmark, build: BuildPlan, plan: Plan, analysis_folder
             _refuse_leaks(benchmark, rows)
 
             def write(rows: SampleRows = rows, sample: Any = sample) -> int:
-                _write(benchmark.path(sample.truth), _truth(benchmark, rows))
-                return _write(benchmark.path(sample.features), _features(benchmark, rows))
+                write_table(benchmark.path(sample.truth), _truth(benchmark, rows))
+                return write_table(benchmark.path(sample.features), _features(benchmark, rows))
 
             yield f"{name}/{sample_name}", rows, write
         if unknown := [entry for entry in build.phases.get(name, {}) if entry not in phase.samples]:
@@ -162,7 +162,7 @@ def _truth(benchmark: Benchmark, rows: SampleRows) -> dict[str, Any]:
     return columns
 
 
-def _write(path: Path, columns: dict[str, Any]) -> int:
+def write_table(path: Path, columns: dict[str, Any]) -> int:
     """Write columns as Parquet and return the size of the file in bytes."""
     table = pa.table({name: _arrow(values) for name, values in columns.items()})
     with replacing(path) as temporary:

@@ -25,6 +25,8 @@ class Source(Part):
     """The fraction of events, by a hash of the event number: [0, 0.3] and [0.3, 1] share none."""
     rows: int | None = Field(None, ge=1)
     """The most rows; by default all."""
+    keep: str = ""
+    """A condition on the entries of lists, such as ``part_pt > 2``: all lists of the same lengths keep the entries for which it holds."""
     shift: dict[str, str] = {}
     """Columns and the expressions that replace them, in this order: ``jet_pt: 1.02 * jet_pt``; ``normal`` is a standard normal number."""
 

@@ -101,7 +101,7 @@ def _part(
     if value is not None:
         columns[VALUE] = open_scope(plan, chunk, path, start).numbers(value)[place].astype(np.float64)
     order = hash_inputs(rows.inputs) if len(rows) else np.zeros(0, np.int64)
-    given = shifted(chunk[place], plan, source.shift, build.seed, path, rows.source[:, 1])
+    given = shifted(chunk[place], plan, source, build.seed, path, rows.source[:, 1])
     return given[list(features)], columns, order
 
 

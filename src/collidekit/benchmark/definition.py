@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from collidekit.analysis.features import wrong
 from collidekit.analysis.load import Lines, parse_yaml
 from collidekit.benchmark.build_plan import BuildPlan, build_model
 from collidekit.benchmark.parameters import Parameter
@@ -85,45 +86,49 @@ class Benchmark(Part):
             ("order", self.order),
         ):
             if twice := repeated(list(names)):
-                raise ValueError(f"{key}: {twice!r} stands twice")
+                raise wrong(f"{twice!r} stands twice", key)
         return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         names = [metric.name for metric in self.metrics]
-        used = [("order", name) for name in self.order]
-        used += [(f"references: {entry.name}", name) for entry in self.references for name in entry.scores]
+        used: list[tuple[tuple[str | int, ...], str]] = [(("order", i), name) for i, name in enumerate(self.order)]
+        used += [
+            (("references", i, "scores", name), name) for i, one in enumerate(self.references) for name in one.scores
+        ]
         for where, name in used:
             if name not in names:
                 close = did_you_mean(name, names) or f"; metrics are {', '.join(names)}"
-                raise ValueError(f"{where}: {name!r} is not a metric{close}")
+                raise wrong(f"{name!r} is not a metric{close}", *where)
         for key in ("signal", "background"):
             name = getattr(self, key)
             if name and name not in self.classes:
                 close = did_you_mean(name, self.classes) or f"; classes are {', '.join(self.classes) or 'not given'}"
-                raise ValueError(f"{key}: there is no class {name!r}{close}")
+                raise wrong(f"there is no class {name!r}{close}", key)
         for phase in self.build.phases if self.build else ():
             if phase not in self.phases:
-                raise ValueError(f"build: there is no phase {phase!r}{did_you_mean(phase, list(self.phases))}")
+                raise wrong(
+                    f"there is no phase {phase!r}{did_you_mean(phase, list(self.phases))}", "build", "phases", phase
+                )
         return self
 
     @model_validator(mode="after")
     def _task_is_complete(self) -> Self:
         if self.task == "classification":
             if len(self.classes) < 2:
-                raise ValueError("classes: a benchmark of classification needs at least two classes")
+                raise wrong("a benchmark of classification needs at least two classes", "classes")
             if self.signal and self.signal == self.background:
-                raise ValueError(f"signal and background are both {self.signal!r}")
+                raise wrong(f"signal and background are both {self.signal!r}", "background")
         elif self.classes or self.signal or self.background:
-            raise ValueError(f"classes, signal and background are for classification, not for {self.task}")
+            raise wrong(f"classes, signal and background are for classification, not for {self.task}", "task")
         if self.key == self.truth_column:
-            raise ValueError(f"key and truth_column are both {self.key!r}")
+            raise wrong(f"key and truth_column are both {self.key!r}", "key")
         if self.key in self.output.columns:
-            raise ValueError(f"output: the column {self.key!r} is the key; give another name")
+            raise wrong(f"the column {self.key!r} is the key; give another name", "output", "columns")
         if [step.name for step in self.steps][-1:] != ["tagger"]:
-            raise ValueError("steps: the last step must be the tagger")
+            raise wrong("the last step must be the tagger", "steps")
         if self.steps[-1].optional:
-            raise ValueError("steps: the tagger is not optional")
+            raise wrong("the tagger is not optional", "steps")
         return self
 
     @model_validator(mode="after")
@@ -134,8 +139,9 @@ class Benchmark(Part):
         public |= {file.path for file in self.training}
         for sample in samples:
             if sample.truth.path in public:
-                raise ValueError(
-                    f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants"
+                raise wrong(
+                    f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants",
+                    "training",
                 )
         return self
 
@@ -171,10 +177,10 @@ def load_benchmark(folder: str | Path) -> Benchmark:
         raise CollidekitError(f"{lines.at(('folder',))}: folder: unknown key")
     if "benchmark" not in content and "workflow" in content:
         raise CollidekitError(
-            f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark convert {path.parent} NEW_FOLDER"
+            f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark build {path.parent} --into NEW_FOLDER"
         )
     try:
-        return Benchmark.model_validate({**content, "folder": path.parent})
+        return Benchmark.model_validate({**content, "folder": path.parent.absolute()})
     except ValidationError as error:
         raise CollidekitError(problem(error, lines)) from None
 
@@ -199,7 +205,7 @@ def problem(
     """Return the first error in one line: where, what, and which keys there are."""
     errors = error.errors()
     first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
-    location = tuple(first["loc"])
+    location = (*first["loc"], *first.get("ctx", {}).get("place", ()))
     name = ".".join(str(part) for part in location)
     at = f"{lines.at(location)}: {name + ': ' if name else ''}"
     if first["type"] == "extra_forbidden":
@@ -213,7 +219,7 @@ def problem(
     said = first["msg"].removeprefix("Value error, ")
     given = first.get("input")
     shown = f", got {given!r}" if isinstance(given, str | int | float) and not said.startswith(repr(given)) else ""
-    return f"{at}{said[:1].lower() + said[1:]}{shown if first['type'] != 'value_error' else ''}"
+    return f"{at}{said[:1].lower() + said[1:]}{shown if 'place' not in first.get('ctx', {}) and first['type'] != 'value_error' else ''}"
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:

@@ -10,20 +10,24 @@ if TYPE_CHECKING:
     from collidekit.benchmark.definition import Benchmark
     from collidekit.benchmark.submission import Submission
 
+IMAGE = r"^$|^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}$"
 STEPS = {"preproc": "preprocess", "preprocess": "preprocess", "tagger": "tagger", "eval": "tagger"}
 """Names of actors and the steps that they are."""
-RESULTS = "results"
-PREDICTIONS = ("yProbBest.npy", "yProbBest.parquet", "yProbBest.csv")
-"""Predictions of ROB in formats that are read; yProbBest.pkl becomes the first of them inside of the sandbox."""
 
+_RESULTS = re.compile(r"(?<![\w./-])/results(?=/|\s|$|[\"'])")
 _UNPICKLE = """
-import os, pickle, numpy
-path = "/output/results/yProbBest.pkl"
-if os.path.isfile(path):
-    with open(path, "rb") as file:
-        values = numpy.asarray(pickle.load(file, encoding="latin1"), dtype=numpy.float64)
-    numpy.save("/output/results/yProbBest.npy", values)
-    os.remove(path)
+import pickle, numpy
+with open("/output/results/yProbBest.pkl", "rb") as file:
+    values = numpy.asarray(pickle.load(file, encoding="latin1"), dtype=numpy.float64)
+numpy.save("/output/predictions.npy", values)
+"""
+_COLLECT = f"""
+for kind in npy parquet csv; do
+  if [ -f results/yProbBest.$kind ]; then mv results/yProbBest.$kind predictions.$kind; fi
+done
+if [ ! -e predictions.npy ] && [ -f results/yProbBest.pkl ]; then python3 - <<'END'{_UNPICKLE}END
+fi
+rm -r results
 """
 
 
@@ -57,30 +61,25 @@ def actor(value: Any, where: str) -> tuple[str, str]:
 
 
 def steps_of_actors(
-    benchmark: "Benchmark", values: Mapping[str, Any], submission: "Submission", where: str
+    benchmark: "Benchmark", given: Mapping[str, Any], submission: "Submission", where: str
 ) -> dict[str, str]:
-    """Return the commands and images that the actors among the parameters give; an error where the submission has its own, too.
+    """Return the commands and images that the actors among the given parameters have; an error where the submission gives both.
 
-    An actor with its default is used only where the submission gives no command itself.
+    The default of an actor only fills the form of a participant; it never runs by itself.
     """
-    from collidekit.benchmark.submission import IMAGE
-
     found: dict[str, str] = {}
     for parameter in benchmark.parameters:
-        if parameter.type != "actor" or parameter.name not in values:
+        if parameter.type != "actor" or given.get(parameter.name) is None:
             continue
         step = STEPS.get(parameter.name)
         if step is None:
-            raise CollidekitError(
-                f"{where}: the actor {parameter.name!r} is none of the steps {', '.join(sorted(STEPS))}"
-            )
+            known = ", ".join(sorted(STEPS))
+            raise CollidekitError(f"{where}: the actor {parameter.name!r} is none of the steps {known}")
         if getattr(submission, step):
-            if values[parameter.name] != parameter.default:
-                raise CollidekitError(
-                    f"{where}: gives {step!r} and the actor {parameter.name!r}, which is the same; leave one of them out"
-                )
-            continue
-        image, found[step] = actor(values[parameter.name], f"{where}: parameter {parameter.name!r}")
+            raise CollidekitError(
+                f"{where}: has {step!r} and the actor {parameter.name!r}, which is the same; leave one of them out"
+            )
+        image, found[step] = actor(given[parameter.name], f"{where}: parameter {parameter.name!r}")
         if not re.match(IMAGE, image):
             raise CollidekitError(f"{where}: parameter {parameter.name!r}: {image!r} is no name of a container image")
         found["preprocess_image" if step == "preprocess" else "image"] = image
@@ -90,10 +89,23 @@ def steps_of_actors(
 def old_script(command: str, is_tagger: bool) -> str:
     """Return a script that runs a command of ROB in /output, where it finds data/, code/, mydata/ and results/.
 
-    Predictions in a pickle become npy inside of the sandbox: nothing outside of it ever reads the pickle.
+    Results of the first step are there for the second. Predictions in a pickle become npy inside of the sandbox: nothing
+    outside of it ever reads the pickle.
     """
-    command = re.sub(r"(?<![\w./-])/results(?=/|\s|$|[\"'])", "/output/results", command)
-    lines = ["set -e", "cd /output", "export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}", command]
+    lines = [
+        "set -e",
+        "cd /output",
+        "mkdir results",
+        "ln -s /data data",
+        "ln -s /submission code",
+        "ln -s /submission/mydata mydata",
+    ]
     if is_tagger:
-        lines.append(f"if [ -f results/yProbBest.pkl ]; then python3 - <<'END'\n{_UNPICKLE.strip()}\nEND\nfi")
-    return "\n".join(lines)
+        lines.append("if [ -d /preprocessed/results ]; then cp -R /preprocessed/results/. results/; fi")
+    lines += [
+        "export PYTHONPATH=/submission${PYTHONPATH:+:$PYTHONPATH}",
+        f"( {_RESULTS.sub('/output/results', command)} )",
+    ]
+    if is_tagger:
+        lines.append(_COLLECT.strip())
+    return "\n".join([*lines, "rm -f data code mydata"])

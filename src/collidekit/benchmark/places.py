@@ -1,16 +1,13 @@
 """What a step of a participant finds in its sandbox: folders, files and environment."""
 
 import json
-import os
 import shutil
-import stat
 from pathlib import Path
-
 
 from attrs import frozen
 
 from collidekit.benchmark.definition import Benchmark, Sample
-from collidekit.benchmark.old_commands import PREDICTIONS, RESULTS, old_script
+from collidekit.benchmark.old_commands import old_script
 from collidekit.benchmark.sandbox.job import Job, JobLimits, Mount
 from collidekit.benchmark.submission import Submission
 from collidekit.errors import CollidekitError
@@ -64,8 +61,12 @@ def job_of(
     command: str,
     image: str,
     seed: int,
+    tag: str,
 ) -> Job:
-    """Return the job of a step; its output folder is made, and holds nothing of an earlier try."""
+    """Return the job of a step; its output folder is made, and holds nothing of an earlier try.
+
+    ``tag`` is what the participant is told of the sample.
+    """
     output = places.output_of(step)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
@@ -79,11 +80,11 @@ def job_of(
     if step == "tagger" and submission.preprocess:
         mounts.append(Mount(places.preprocessed.absolute(), PREPROCESSED))
     if benchmark.old_format:
-        mounts += _old_places(submission, places, step, output, image)
+        mounts += _old_places(submission, image)
         command = old_script(command, step == "tagger")
     environment = {
         "COLLIDEKIT_FEATURES": f"{DATA}/features.parquet", "COLLIDEKIT_OUTPUT": OUTPUT, "COLLIDEKIT_PARAMETERS": f"{DATA}/parameters.json",
-        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": places.sample, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
+        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": tag, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
         "COLLIDEKIT_KEY": benchmark.key, "COLLIDEKIT_COLUMNS": json.dumps(benchmark.output.columns),
     }  # fmt: skip
     return Job(
@@ -104,39 +105,10 @@ def _by_name(benchmark: Benchmark, sample: Sample) -> dict[str, Path]:
     return found
 
 
-def _old_places(submission: Submission, places: Places, step: str, output: Path, image: str) -> list[Mount]:
-    """Make the folders that commands of ROB expect beside each other; results of the first step are there for the second."""
-    results = output / RESULTS
-    results.mkdir()
-    if step == "tagger" and submission.preprocess:
-        for path in _plain_files(places.preprocessed / RESULTS):
-            shutil.copyfile(path, results / path.name, follow_symlinks=False)
-    for name, target in (("data", DATA), ("code", SUBMISSION), ("mydata", "/mydata")):
-        (output / name).symlink_to(target)
+def _old_places(submission: Submission, image: str) -> list[Mount]:
+    """Return what commands of ROB find at /app and /mydata; an image holds these itself, as the template of ROB makes it."""
     if image:
-        return []  # the image holds /mydata and /app, as the template makes it
-    more = [Mount(submission.folder.absolute(), "/app")]
-    return more + (
-        [Mount((submission.folder / "mydata").absolute(), "/mydata")] if (submission.folder / "mydata").is_dir() else []
-    )
-
-
-def collect_old(places: Places) -> None:
-    """Leave the predictions of a tagger of ROB alone in the output folder, under the name that the reader knows."""
-    results = places.output / RESULTS
-    for path in _plain_files(results):
-        if path.name in PREDICTIONS:
-            target = places.output.with_name("predictions") / f"predictions{path.suffix}"
-            target.parent.mkdir(exist_ok=True)
-            os.rename(path, target)
-            shutil.rmtree(places.output)
-            target.parent.rename(places.output)
-            return
-    raise CollidekitError("the tagger wrote no results/yProbBest.pkl, .npy, .parquet or .csv")
-
-
-def _plain_files(folder: Path) -> list[Path]:
-    """Return the regular files of a folder that a participant wrote; links and folders are passed over."""
-    if folder.is_symlink() or not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if stat.S_ISREG(path.lstat().st_mode))
+    mydata = submission.folder / "mydata"
+    found = [Mount(submission.folder.absolute(), "/app")]
+    return [*found, Mount(mydata.absolute(), "/mydata")] if mydata.is_dir() else found

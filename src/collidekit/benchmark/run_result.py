@@ -39,6 +39,8 @@ class RunResult:
     seed: int = 0
     predictions: dict[str, Path] = field(factory=dict)
     """The predictions of each sample as the reader accepted them, npz."""
+    notes: tuple[str, ...] = ()
+    """What the participant should know, such as that the order of the rows could not be checked."""
 
     @property
     def wall_seconds(self) -> float:
@@ -84,5 +86,6 @@ class RunResult:
             "peak_memory": self.peak_memory,
             "energy_joules": self.energy_joules,
             "watts": WATTS,
+            "notes": list(self.notes),
             "predictions": {name: str(path) for name, path in self.predictions.items()},
         }

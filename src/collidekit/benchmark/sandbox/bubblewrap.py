@@ -16,10 +16,12 @@ from collidekit.benchmark.sandbox.finish import finish
 from collidekit.benchmark.sandbox.job import Job, JobLimits, Outcome, Probe
 from collidekit.benchmark.sandbox.log import CutLog
 from collidekit.benchmark.sandbox.outcome import failed_service
+from collidekit.benchmark.sandbox.outputs import MemoryOutput
 from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import LIMITS as PROBE_LIMITS
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.rlimits import keep_to_cpus, process_limits, set_limits
+from collidekit.benchmark.sandbox.staging import sweep_staging
 from collidekit.benchmark.sandbox.system import this_system
 from collidekit.benchmark.sandbox.tmpfs import tmp_size
 from collidekit.benchmark.sandbox.watch import GroupWatch, TreeWatch, Watch
@@ -42,6 +44,7 @@ class Bubblewrap:
     name: str = field(default="bubblewrap", init=False)
 
     def __attrs_post_init__(self) -> None:
+        sweep_staging()
         if self.cgroups:
             sweep_cgroups()
 
@@ -58,9 +61,13 @@ class Bubblewrap:
         """Run a command to its end, a limit, or until it is canceled."""
         program = shutil.which("bwrap")
         if program is None:
-            return failed_service("bubblewrap is not installed here (Debian and Ubuntu: apt install bubblewrap)", layer="installation")
+            return failed_service(
+                "bubblewrap is not installed here (Debian and Ubuntu: apt install bubblewrap)", layer="installation"
+            )
         if job.image:
-            return failed_service(f"bubblewrap runs no container images; {job.image} needs podman or docker", layer="images")
+            return failed_service(
+                f"bubblewrap runs no container images; {job.image} needs podman or docker", layer="images"
+            )
         refuse_private(job, self.private)
         user = None if os.geteuid() else secrets.randbelow(10**9) + 10**9
         with ExitStack() as stack:
@@ -77,7 +84,14 @@ class Bubblewrap:
             waited = time.monotonic() - began
             started.release()
             return finish(
-                job, started.process, started.init, started.output, watch, log, canceled, start_seconds=round(waited, 4)
+                job,
+                started.process,
+                started.init,
+                MemoryOutput(started.output),
+                watch,
+                log,
+                canceled,
+                start_seconds=round(waited, 4),
             )
 
 
@@ -88,7 +102,10 @@ def _limit(started: Started, limits: JobLimits, group: Cgroup | None, alone: boo
         group.add(process)
     if "cpus" not in kept:
         keep_to_cpus(process, limits.cpus)
-    set_limits(process, process_limits(limits, tmp_size(limits), alone=alone and "processes" not in kept, memory="memory" not in kept))
+    set_limits(
+        process,
+        process_limits(limits, tmp_size(limits), alone=alone and "processes" not in kept, memory="memory" not in kept),
+    )
     return GroupWatch(group) if group and "memory" in kept else TreeWatch(started.init, limits)
 
 

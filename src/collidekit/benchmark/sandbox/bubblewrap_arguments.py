@@ -12,7 +12,14 @@ DROP = ("/usr/bin/setpriv", "--clear-groups", "--inh-caps=-all", "--bounding-set
 
 
 def arguments(
-    job: Job, mounts: Sequence[Mount], system: System, *, user: int | None, tmp: int, ready: str, files: Mapping[str, int]
+    job: Job,
+    mounts: Sequence[Mount],
+    system: System,
+    *,
+    user: int | None,
+    tmp: int,
+    ready: str,
+    files: Mapping[str, int],
 ) -> list[str]:
     """Return the arguments of bubblewrap, without the command.
 
@@ -36,7 +43,14 @@ def arguments(
         found += [*_tmpfs(folder, 4096, "0555"), "--remount-ro", folder]
     for mount in mounts:
         found += ["--ro-bind", str(mount.source), mount.target]
-    found += ["--perms", "0444", "--ro-bind-data", str(files["passwd"]), "/etc/passwd", *_tmpfs("/output", job.limits.output, "1777")]
+    found += [
+        "--perms",
+        "0444",
+        "--ro-bind-data",
+        str(files["passwd"]),
+        "/etc/passwd",
+        *_tmpfs("/output", job.limits.output, "1777"),
+    ]
     found += ["--perms", "0555", "--dir", ready, "--remount-ro", "/", "--chdir", job.directory]
     for name, value in environment(job, system).items():
         found += ["--setenv", name, value]

@@ -44,7 +44,10 @@ class Cgroup:
     def usage(self) -> Usage:
         """Return what was used so far, also by processes that have ended and by groups below."""
         if self.version == 2:
-            cpu, peak = _counts(self._file("cpu", "cpu.stat")).get("usage_usec"), _number(self._file("memory", "memory.peak"))
+            cpu, peak = (
+                _counts(self._file("cpu", "cpu.stat")).get("usage_usec"),
+                _number(self._file("memory", "memory.peak")),
+            )
             killed = _counts(self._file("memory", "memory.events")).get("oom_kill", 0)
             return Usage(None if cpu is None else cpu / 1e6, peak, killed, self._refused())
         used = _number(self._file("cpuacct", "cpuacct.usage"))

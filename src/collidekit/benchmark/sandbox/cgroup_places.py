@@ -97,7 +97,7 @@ def _own() -> dict[str, str]:
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for line in lines:
         _, names, path = line.split(":", 2)
         found |= dict.fromkeys(names.split(","), path)

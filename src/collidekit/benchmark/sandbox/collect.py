@@ -77,7 +77,9 @@ def _entries(folder: int, above: str, depth: int, found: list[int] | None = None
         if found[0] > MOST_FILES:
             raise OutputError(f"/output holds more than {MOST_FILES} files; write fewer")
         if not name.isprintable() or len(path) > 200:
-            raise OutputError(f"{shown[:220]!a}: the name of this file is too long or has odd characters; choose another")
+            raise OutputError(
+                f"{shown[:220]!a}: the name of this file is too long or has odd characters; choose another"
+            )
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
             if depth >= DEEPEST:

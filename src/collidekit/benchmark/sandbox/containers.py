@@ -13,7 +13,9 @@ from collidekit.benchmark.sandbox.tmpfs import tmp_size
 LABEL = "collidekit.owner"
 
 
-def shared_options(job: Job, mounts: tuple[Mount, ...], user: str, environment: dict[str, str], owner: str) -> list[str]:
+def shared_options(
+    job: Job, mounts: tuple[Mount, ...], user: str, environment: dict[str, str], owner: str
+) -> list[str]:
     """Return the options of ``run`` or ``create`` that limit a container; the image and the command follow them."""
     limits, tmp = job.limits, tmp_size(job.limits)
     found = [
@@ -24,8 +26,8 @@ def shared_options(job: Job, mounts: tuple[Mount, ...], user: str, environment: 
         "--log-driver", "none", "--pull", "never", "--entrypoint", "", "--no-healthcheck",
         "--label", f"{LABEL}={owner}", "--workdir", job.directory,
     ]  # fmt: skip
-    for name, value in _ulimits(limits, tmp).items():
-        found += ["--ulimit", f"{name}={value}:{value}"]
+    for name, most in _ulimits(limits, tmp).items():
+        found += ["--ulimit", f"{name}={most}:{most}"]
     for mount in mounts:
         found += ["--mount", bind(mount.source, mount.target, "readonly")]
     for name, value in environment.items():

@@ -37,7 +37,9 @@ def find_image(engine: str, name: str, pull: bool) -> Image:
         _pull(engine, name)
         found = _inspect(engine, name)
     if found is None:
-        raise ImageError(f"the image {name} is not on this machine; the organiser can fetch it with: {engine} pull {name}")
+        raise ImageError(
+            f"the image {name} is not on this machine; the organiser can fetch it with: {engine} pull {name}"
+        )
     return found
 
 
@@ -50,7 +52,9 @@ def _inspect(engine: str, name: str) -> Image | None:
         settings = content.get("Config") or {}
         digests = content.get("RepoDigests") or []
         path = [entry[5:] for entry in settings.get("Env") or [] if entry.startswith("PATH=")]
-        return Image(content["Id"], (digests or [content["Id"]])[0], tuple(settings.get("Volumes") or ()), (path or [""])[0])
+        return Image(
+            content["Id"], (digests or [content["Id"]])[0], tuple(settings.get("Volumes") or ()), (path or [""])[0]
+        )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise ImageError(f"what {engine} says of the image {name} cannot be understood") from None
 
@@ -58,7 +62,9 @@ def _inspect(engine: str, name: str) -> Image | None:
 def _pull(engine: str, name: str) -> None:
     source = f"docker://{name}" if engine.endswith("podman") else name  # never an archive or a folder of this machine
     try:
-        done = subprocess.run([engine, "pull", "--quiet", source], capture_output=True, text=True, timeout=_LONGEST_PULL, check=False)
+        done = subprocess.run(
+            [engine, "pull", "--quiet", source], capture_output=True, text=True, timeout=_LONGEST_PULL, check=False
+        )
     except subprocess.TimeoutExpired:
         raise ImageError(f"the image {name} could not be fetched in {_LONGEST_PULL // 60} minutes") from None
     if done.returncode:

@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -20,6 +19,7 @@ from collidekit.benchmark.sandbox.images import Image, ImageError, find_image
 from collidekit.benchmark.sandbox.job import Job, Outcome, Probe
 from collidekit.benchmark.sandbox.log import CutLog
 from collidekit.benchmark.sandbox.outcome import failed_command, failed_service
+from collidekit.benchmark.sandbox.outputs import MemoryOutput
 from collidekit.benchmark.sandbox.owner import owner_is_gone, owner_tag
 from collidekit.benchmark.sandbox.podman_arguments import create_options
 from collidekit.benchmark.sandbox.podman_seccomp import podman_filter
@@ -27,6 +27,7 @@ from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.processes import Init
 from collidekit.benchmark.sandbox.readable import readable
+from collidekit.benchmark.sandbox.staging import staging_folder, sweep_staging
 from collidekit.benchmark.sandbox.system import System, this_system
 from collidekit.benchmark.sandbox.system_image import system_image
 from collidekit.benchmark.sandbox.watch import GroupWatch, TreeWatch, Watch
@@ -57,11 +58,15 @@ class Podman:
     def run(self, job: Job, canceled: Callable[[], bool] = lambda: False) -> Outcome:
         """Run a command to its end, a limit, or until it is canceled."""
         if shutil.which("podman") is None:
-            return failed_service("podman is not installed here (Debian and Ubuntu: apt install podman)", layer="installation")
+            return failed_service(
+                "podman is not installed here (Debian and Ubuntu: apt install podman)", layer="installation"
+            )
         refuse_private(job, self.private)
         system = None if job.image or self.image else this_system(self.private)
         try:
-            image = system_image("podman", system) if system else find_image("podman", job.image or self.image, self.pull)
+            image = (
+                system_image("podman", system) if system else find_image("podman", job.image or self.image, self.pull)
+            )
         except ImageError as error:
             return failed_command(str(error)) if job.image else failed_service(str(error), layer="image")
         except subprocess.TimeoutExpired:
@@ -83,6 +88,7 @@ class Podman:
                     podman("rm", "--force", "--time", "0", entry["Id"])
                     found += 1
         sweep_cgroups(above_all=True)
+        sweep_staging()
         return found
 
     @cached_property
@@ -109,7 +115,7 @@ class _Container:
         if self.group:
             self.stack.callback(remove_everywhere, self.group)
         log = self.stack.enter_context(CutLog(self.job.log, self.job.limits.log))
-        self.stack.enter_context(guarded("podman", self.name))
+        self.stack.enter_context(guarded("podman", self.name, "--time", "0"))
         self.stack.callback(self._remove)
         init, output = self._create()
         watch: Watch = GroupWatch(self.group) if self.group else TreeWatch(init, self.job.limits)
@@ -120,23 +126,32 @@ class _Container:
         self.stack.callback(process.stdout.close if process.stdout else lambda: None)
         waited = time.monotonic() - began
         return finish(
-            self.job, process, init, output, watch, log, canceled,
+            self.job, process, init, MemoryOutput(output), watch, log, canceled,
             killed_for_memory=self._killed_for_memory, digest="" if self.system else self.image.digest, start_seconds=round(waited, 3),
         )  # fmt: skip
 
     def _create(self) -> tuple[Init, int]:
         """Make the container up to the point where only the command is missing; return its first process and its output folder."""
-        staging = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="collidekit-sandbox-")))
+        staging = self.stack.enter_context(staging_folder())
         mounts = self.job.mounts if self.user is None else readable(self.job.mounts, staging)
         parent = f"/{next(iter(self.group.folders.values())).name}" if self.group else ""
         options = create_options(
-            self.job, mounts, self.image, self.system, user=self.user, owner=owner_tag(), seccomp=podman_filter(staging), parent=parent
+            self.job,
+            mounts,
+            self.image,
+            self.system,
+            user=self.user,
+            owner=owner_tag(),
+            seccomp=podman_filter(staging),
+            parent=parent,
         )
         podman("create", "--name", self.name, *options, self.image.identity, *self.job.command)
         podman("init", self.name)
         try:
             init = self.stack.enter_context(Init(int(podman("inspect", "--format", "{{.State.Pid}}", self.name))))
-            output = os.open(f"/proc/{init.process}/root/output", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            output = os.open(
+                f"/proc/{init.process}/root/output", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
         except (OSError, ValueError) as error:
             raise EngineError(f"the container ended before its command began ({error})") from None
         self.stack.callback(os.close, output)
@@ -158,7 +173,9 @@ class _Container:
 def podman(*words: str) -> str:
     """Return what a command of podman prints; an ``EngineError`` where it fails."""
     try:
-        done = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["podman", *words], capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineError(str(error)[:300]) from None
     if done.returncode:

@@ -11,7 +11,15 @@ from collidekit.benchmark.sandbox.tmpfs import tmp_size
 
 
 def create_options(
-    job: Job, mounts: tuple[Mount, ...], image: Image, system: System | None, *, user: int | None, owner: str, seccomp: Path | None, parent: str
+    job: Job,
+    mounts: tuple[Mount, ...],
+    image: Image,
+    system: System | None,
+    *,
+    user: int | None,
+    owner: str,
+    seccomp: Path | None,
+    parent: str,
 ) -> list[str]:
     """Return the options of ``podman create``, without image and command.
 

@@ -17,12 +17,19 @@ def check_keys(name: str, key: str, found: NDArray[np.int64], wanted: NDArray[np
     if len(np.unique(found)) < len(found):
         raise OutputError(f"{name}: some values of {key} stand there more than once ({where})")
     if np.array_equal(np.sort(found), np.sort(wanted)):
-        raise OutputError(f"{name}: the rows are in another order than those of features.parquet ({where}); keep its order")
+        raise OutputError(
+            f"{name}: the rows are in another order than those of features.parquet ({where}); keep its order"
+        )
     raise OutputError(f"{name}: the values of {key} are not those of features.parquet ({where})")
 
 
 def check_values(
-    name: str, columns: Sequence[str], values: NDArray[np.float64], keys: NDArray[np.int64], minimum: float | None, maximum: float | None
+    name: str,
+    columns: Sequence[str],
+    values: NDArray[np.float64],
+    keys: NDArray[np.int64],
+    minimum: float | None,
+    maximum: float | None,
 ) -> None:
     """Raise an ``OutputError`` where a value (runs, rows, columns) is not finite or out of range."""
     refuse = [

@@ -56,7 +56,9 @@ def _chosen(names: list[str], runs: int) -> list[str]:
         hint = " (pickles are never read)" if any(name.endswith(".pkl'") for name in close) else ""
         seen = f"; there is {', '.join(close[:3])}{hint}" if close else ""
         raise OutputError(f"/output holds no {_WANTED}{seen}")
-    if len({match[2] for _, match in matches}) > 1 or ("" in {match[1] or "" for _, match in matches} and len(matches) > 1):
+    if len({match[2] for _, match in matches}) > 1 or (
+        "" in {match[1] or "" for _, match in matches} and len(matches) > 1
+    ):
         raise OutputError(f"/output holds {', '.join(name for name, _ in matches[:4])}; write exactly one of {_WANTED}")
     if matches[0][1][1] is None:
         return [matches[0][0]]
@@ -64,7 +66,9 @@ def _chosen(names: list[str], runs: int) -> list[str]:
     if [number for number, _ in numbered] != list(range(len(numbered))):
         raise OutputError(f"/output holds {numbered[-1][1]}, but not all of the files from predictions_0 on")
     if len(numbered) > runs:
-        raise OutputError(f"/output holds {len(numbered)} files of predictions; this benchmark takes at most {runs} runs")
+        raise OutputError(
+            f"/output holds {len(numbered)} files of predictions; this benchmark takes at most {runs} runs"
+        )
     return [name for _, name in numbered]
 
 

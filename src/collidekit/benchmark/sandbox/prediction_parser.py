@@ -38,9 +38,11 @@ def main(kind: str, key: str, columns: Sequence[str], rows: int, runs: int) -> N
         answer.write(json.dumps({"error": str(error)}).encode() + b"\n")
     except MemoryError:
         answer.write(json.dumps({"error": "takes far more memory to read than its numbers need"}).encode() + b"\n")
-    except Exception as error:  # libraries raise many kinds for a damaged file
+    except Exception as error:  # noqa: BLE001 - libraries raise many kinds for a damaged file
         said = " ".join(str(error).split())[:200]
-        answer.write(json.dumps({"error": f"cannot be read as {kind} ({type(error).__name__}: {said})"}).encode() + b"\n")
+        answer.write(
+            json.dumps({"error": f"cannot be read as {kind} ({type(error).__name__}: {said})"}).encode() + b"\n"
+        )
     else:
         answer.write(json.dumps({"runs": found_runs, "has_key": len(arrays) == 2}).encode() + b"\n")
         for array in arrays:
@@ -90,7 +92,9 @@ def _runs(shape: tuple[int, ...], rows: int, columns: int) -> int | None:
     return shape[0] if columns == 1 and len(shape) == 2 and shape[1] == rows else None
 
 
-def read_parquet(file: BinaryIO, size: int, key: str, columns: list[str], rows: int, runs: int) -> tuple[int, list[Any]]:
+def read_parquet(
+    file: BinaryIO, size: int, key: str, columns: list[str], rows: int, runs: int
+) -> tuple[int, list[Any]]:
     """Read a key and columns of plain numbers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -109,11 +113,15 @@ def read_parquet(file: BinaryIO, size: int, key: str, columns: list[str], rows: 
     for field in schema:
         _check_type(field.name, field.type, key)
     groups = [about.row_group(group) for group in range(about.num_row_groups)]
-    unpacked = sum(group.column(column).total_uncompressed_size for group in groups for column in range(about.num_columns))
+    unpacked = sum(
+        group.column(column).total_uncompressed_size for group in groups for column in range(about.num_columns)
+    )
     most = (64 << 20) + 3 * 8 * rows * (len(columns) + 1)
     if unpacked > most or sum(group.num_rows for group in groups) != rows:
         raise FileError(f"unpacks to {unpacked} bytes, more than its {rows} rows need; write plain columns of numbers")
-    return 1, _filled(source.iter_batches(batch_size=1 << 16, columns=[key, *columns], use_threads=False), key, columns, rows)
+    return 1, _filled(
+        source.iter_batches(batch_size=1 << 16, columns=[key, *columns], use_threads=False), key, columns, rows
+    )
 
 
 def read_csv(file: BinaryIO, size: int, key: str, columns: list[str], rows: int, runs: int) -> tuple[int, list[Any]]:
@@ -124,7 +132,7 @@ def read_csv(file: BinaryIO, size: int, key: str, columns: list[str], rows: int,
     pa.set_memory_pool(pa.system_memory_pool())
     pa.set_cpu_count(1)
     first = file.readline(1 << 16)
-    names = next(iter(_csv_line(first)), [])
+    names: list[str] = next(iter(_csv_line(first)), [])
     _check_names(names, key, columns)
     types = {key: pa.int64(), **{name: pa.float64() for name in columns}}
     reader = csv.open_csv(
@@ -154,7 +162,9 @@ def _check_type(name: str, kind: Any, key: str) -> None:
 
     numeric = pa.types.is_integer(kind) or (name != key and pa.types.is_floating(kind))
     if not numeric:
-        raise FileError(f"column {name} holds {str(kind)[:60]}; it must hold {'integers' if name == key else 'numbers'}")
+        raise FileError(
+            f"column {name} holds {str(kind)[:60]}; it must hold {'integers' if name == key else 'numbers'}"
+        )
 
 
 def _filled(batches: Any, key: str, columns: list[str], rows: int) -> list[Any]:
@@ -175,7 +185,9 @@ def _filled(batches: Any, key: str, columns: list[str], rows: int) -> list[Any]:
             if name == key:
                 keys[done:end] = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
             else:
-                values[0, done:end, columns.index(name)] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+                values[0, done:end, columns.index(name)] = column.cast(pa.float64(), safe=False).to_numpy(
+                    zero_copy_only=False
+                )
         done = end
     if done != rows:
         raise FileError(f"has {done} rows; it must have the {rows} rows of features.parquet")

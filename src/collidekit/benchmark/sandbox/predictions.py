@@ -61,7 +61,9 @@ def read_predictions(folder: Path, benchmark: Benchmark, keys: NDArray[np.int64]
         notes: list[str] = []
         for file, (found, values) in zip(files, read, strict=True):
             if found is None:
-                notes.append(f"{file.name} has no column {benchmark.key}: its rows are taken to be in the order of features.parquet")
+                notes.append(
+                    f"{file.name} has no column {benchmark.key}: its rows are taken to be in the order of features.parquet"
+                )
             else:
                 check_keys(file.name, benchmark.key, found, keys)
             check_values(file.name, columns, values, keys, benchmark.output.minimum, benchmark.output.maximum)
@@ -73,7 +75,9 @@ def read_predictions(folder: Path, benchmark: Benchmark, keys: NDArray[np.int64]
     return Predictions(values, tuple(notes[:1]))
 
 
-def _parse(file: PredictionFile, benchmark: Benchmark, rows: int) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
+def _parse(
+    file: PredictionFile, benchmark: Benchmark, rows: int
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
     """Return keys, where the file has them, and values of shape (runs, rows, columns)."""
     columns, runs = benchmark.output.columns, benchmark.output.runs
     settings = {"kind": file.kind, "key": benchmark.key, "columns": columns, "rows": rows, "runs": runs}
@@ -99,12 +103,16 @@ def _answer(file: PredictionFile, settings: dict[str, object]) -> bytes:
     os.lseek(file.handle, 0, os.SEEK_SET)
     try:
         done = subprocess.run(
-            [sys.executable, str(Path(prediction_parser.__file__)), json.dumps(settings)],
+            [sys.executable, "-P", str(Path(prediction_parser.__file__)), json.dumps(settings)],
             stdin=file.handle,
             capture_output=True,
             timeout=LONGEST,
             check=False,
-            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "LANG": "C.UTF-8",
+                "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+            },
             cwd="/",
         )
     except subprocess.TimeoutExpired:

@@ -14,7 +14,17 @@ from collidekit.benchmark.sandbox.job import Job, JobLimits, Mount, Outcome, Pro
 from collidekit.benchmark.sandbox.remedies import remedy_of
 
 LIMITS = JobLimits(memory=64 << 20, cpus=1, processes=16, walltime=20, output=4 << 20, log=64 << 10)
-LOOKED_AT = ("read-only", "capabilities", "privileges", "system calls", "user", "processes", "network", "environment", "files")
+LOOKED_AT = (
+    "read-only",
+    "capabilities",
+    "privileges",
+    "system calls",
+    "user",
+    "processes",
+    "network",
+    "environment",
+    "files",
+)
 """Layers that one command looks at from inside."""
 SECRET = "COLLIDEKIT_PROBE_SECRET"
 
@@ -37,6 +47,7 @@ while read -r name rest; do
   case "$$name" in Inter-*|face*|lo:*) ;; *) echo "network: there is the device $$name" ;; esac
 done < /proc/net/dev
 [ -z "$$$variable" ] || echo 'environment: variables of the machine are seen'
+(unshare --user true) 2>/dev/null && echo 'system calls: a user namespace can be made'
 [ -e $secret ] && echo 'files: those of the machine are seen'
 :
 """)
@@ -61,10 +72,13 @@ ATTACKS = (
         "i=0; while [ $i -lt 40 ]; do (while :; do read -r x || exit; done < /dev/zero) & i=$((i+1)); done; wait",
         "processes",
     ),
-    Attack("output limit", f'{_TEXT}; while echo "$x"; do :; done > /output/file', "/output"),
+    Attack("output limit", f'{_TEXT}; while echo "$x"; do :; done > "$COLLIDEKIT_OUTPUT/file"', "/output"),
     Attack("log limit", f'{_TEXT}; while echo "$x"; do :; done', "log"),
     Attack(
-        "walltime limit", "trap '' TERM INT HUP; while :; do :; done", "took longer", evolve(LIMITS, walltime=0.8, cpus=0.5)
+        "walltime limit",
+        "trap '' TERM INT HUP; while :; do :; done",
+        "took longer",
+        evolve(LIMITS, walltime=0.8, cpus=0.5),
     ),
 )
 
@@ -89,13 +103,14 @@ def _findings(run: "_Runner", skipped: tuple[str, ...], held: list[str]) -> Iter
     if not first.ok:
         yield str(first.details.get("layer", "start")), first.reason
     held.append("start")
-    outcome = run(_look(run.folder), LIMITS)
-    for line in run.log.splitlines():
-        layer, _, message = line.partition(": ")
-        if layer not in skipped:
-            yield layer, message
-    if not outcome.ok:
-        yield "start", outcome.reason
+    if not set(LOOKED_AT) <= set(skipped):  # it tries to write to places that exist on this machine
+        outcome = run(_look(run.folder), LIMITS)
+        for line in run.log.splitlines():
+            layer, _, message = line.partition(": ")
+            if layer not in skipped:
+                yield layer, message
+        if not outcome.ok:
+            yield "start", outcome.reason
     held += [layer for layer in LOOKED_AT if layer not in skipped]
     for attack in ATTACKS:
         if attack.layer in skipped:
@@ -127,7 +142,9 @@ class _Runner:
         output.mkdir()
         mounts = (Mount(self.folder / "submission", "/submission"), Mount(self.folder / "features", "/data/features"))
         with _secret():
-            outcome = self.engine.run(Job(("sh", "-c", text), output, log, limits, mounts))
+            outcome = self.engine.run(
+                Job(("sh", "-c", text), output, log, limits, mounts, environment={"COLLIDEKIT_OUTPUT": "/output"})
+            )
         self.log = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         return outcome
 

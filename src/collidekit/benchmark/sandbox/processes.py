@@ -5,6 +5,7 @@ import select
 import signal
 from contextlib import suppress
 from types import TracebackType
+from typing import Self
 
 
 class Init:
@@ -18,10 +19,12 @@ class Init:
         self._handle = os.pidfd_open(process)
         self._namespace = _namespace(process)
 
-    def __enter__(self) -> "Init":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._handle)
 
     def signal_all(self, number: int) -> None:

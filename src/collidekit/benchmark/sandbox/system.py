@@ -10,7 +10,14 @@ import collidekit
 from collidekit.benchmark.sandbox.job import Mount
 
 _TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime", "/etc/mime.types")
+_SETTINGS = (
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/localtime",
+    "/etc/mime.types",
+)
 
 
 @frozen
@@ -32,7 +39,11 @@ def this_system(private: tuple[Path, ...] = ()) -> System:
     """Return what a sandbox sees of this machine; ``private`` are files or folders that it must not see."""
     top = [Path(name) for name in _TOP if os.path.lexists(name)]
     links = tuple((str(path), os.readlink(path)) for path in top if path.is_symlink())
-    folders = [Path("/usr"), *(path for path in top if not path.is_symlink()), *(Path(name) for name in _SETTINGS if Path(name).exists())]
+    folders = [
+        Path("/usr"),
+        *(path for path in top if not path.is_symlink()),
+        *(Path(name) for name in _SETTINGS if Path(name).exists()),
+    ]
     source = Path(collidekit.__file__).resolve().parents[1]
     for folder in (Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parents[1], source):
         if not any(folder.is_relative_to(known) for known in folders):

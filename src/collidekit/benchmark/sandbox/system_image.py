@@ -8,7 +8,16 @@ import tarfile
 from collidekit.benchmark.sandbox.images import Image, ImageError, find_image
 from collidekit.benchmark.sandbox.system import System
 
-_FOLDERS = {"etc": 0o755, "usr": 0o755, "dev": 0o755, "proc": 0o755, "sys": 0o755, "run": 0o755, "tmp": 0o1777, "output": 0o1777}
+_FOLDERS = {
+    "etc": 0o755,
+    "usr": 0o755,
+    "dev": 0o755,
+    "proc": 0o755,
+    "sys": 0o755,
+    "run": 0o755,
+    "tmp": 0o1777,
+    "output": 0o1777,
+}
 
 
 def system_image(engine: str, system: System) -> Image:
@@ -18,7 +27,9 @@ def system_image(engine: str, system: System) -> Image:
     try:
         return find_image(engine, name, pull=False)
     except ImageError:
-        done = subprocess.run([engine, "import", "--quiet", "-", name], input=content, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(
+            [engine, "import", "--quiet", "-", name], input=content, capture_output=True, timeout=120, check=False
+        )
         if done.returncode:
             raise ImageError(" ".join(done.stderr.decode(errors="replace").split())[-500:]) from None
         return find_image(engine, name, pull=False)
