@@ -87,15 +87,22 @@ Begin with [cyan]collidekit demo[/cyan]; with files of your own, with [cyan]coll
 Verb = Callable[..., None]
 
 
-def verb(panel: str) -> Callable[[Verb], Verb]:
-    """A verb of the command: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
+def filled(group: typer.Typer) -> Callable[..., Callable[[Verb], Verb]]:
+    """Return what adds a verb to a group: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
 
-    def add(function: Verb) -> Verb:
-        page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
-        app.command(rich_help_panel=panel, help=page)(function)
-        return function
+    def verb(panel: str, name: str | None = None) -> Callable[[Verb], Verb]:
+        def add(function: Verb) -> Verb:
+            page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
+            group.command(name, rich_help_panel=panel, help=page)(function)
+            return function
 
-    return add
+        return add
+
+    return verb
+
+
+verb = filled(app)
+"""Adds a verb of the command, in a panel of its page."""
 
 
 def panel(title: str, *names: str, help: str, **options: Any) -> Any:
@@ -159,13 +166,19 @@ Store = Annotated[
 """For verbs that make outputs; see docs/stores.md."""
 
 
-def done_by_job(kind: str, out: Path, on: str | None, site: str | None, dry_run: bool, by_cores: str = "") -> bool:
-    """Run this very command as a job where a batch system or a site is named; returns False where it is to run here."""
+def done_by_job(
+    kind: str, out: Path, on: str | None, site: str | None, dry_run: bool, by_cores: str = "", group: str = ""
+) -> bool:
+    """Run this very command as a job where a batch system or a site is named; returns False where it is to run here.
+
+    ``group`` is the verb before a verb of a group, such as ``benchmark``.
+    """
     if not (on or site or dry_run):
         return False
     from collidekit.tasks.command_job import command_as_job
 
-    return command_as_job(_words.get(), kind, out, on, site, dry_run, by_cores)
+    words = [group, *_words.get()] if group else _words.get()
+    return command_as_job(words, kind, out, on, site, dry_run, by_cores)
 
 
 def split(text: str | None) -> tuple[str, ...]:
