@@ -33,16 +33,32 @@ def table(**more: Any) -> pa.Table:
     label = np.repeat([0, 1], ROWS // 2)
     counts = rng.integers(1, 4, ROWS)
     px = ak.to_arrow(ak.unflatten(rng.normal(size=counts.sum()).astype(np.float32), counts), extensionarray=False)
-    columns = {"x": rng.normal(label), "other": rng.normal(size=ROWS), "px": px, "label": label, "event": np.arange(ROWS) // 2, "w": rng.uniform(1, 2, ROWS)}
+    columns = {
+        "x": rng.normal(label),
+        "other": rng.normal(size=ROWS),
+        "px": px,
+        "label": label,
+        "event": np.arange(ROWS) // 2,
+        "w": rng.uniform(1, 2, ROWS),
+    }
     return pa.table({**columns, **more})
 
 
-def write(folder: Path, build: dict[str, Any], phases: tuple[str, ...] = ("public",), data: pa.Table | None = None, **changed: Any) -> Path:
+def write(
+    folder: Path,
+    build: dict[str, Any],
+    phases: tuple[str, ...] = ("public",),
+    data: pa.Table | None = None,
+    **changed: Any,
+) -> Path:
     folder.mkdir(exist_ok=True)
     pq.write_table(table() if data is None else data, folder / "data.parquet")
     (folder / "toy.yaml").write_text(ANALYSIS)
     content = {**CONTENT, "build": {"analysis": "toy.yaml", **build}}
-    content["phases"] = {name: {"samples": {"nominal": {"features": f"{name}.parquet", "truth": f"truth/{name}.parquet"}}} for name in phases}
+    content["phases"] = {
+        name: {"samples": {"nominal": {"features": f"{name}.parquet", "truth": f"truth/{name}.parquet"}}}
+        for name in phases
+    }
     (folder / "benchmark.yaml").write_text(yaml.safe_dump({**content, **changed}, sort_keys=False))
     return folder
 
@@ -64,7 +80,9 @@ def test_every_selected_row_is_there_once_with_its_truth(tmp_path):
     chosen = x > -2
     assert built.samples[0].rows == chosen.sum() < ROWS
     assert built.samples[0].classes == {"qcd": (label[chosen] == 0).sum(), "top": (label[chosen] == 1).sum()}
-    assert dict(zip(found["x"].tolist(), found["label"].tolist(), strict=True)) == dict(zip(x[chosen].tolist(), label[chosen].tolist(), strict=True))
+    assert dict(zip(found["x"].tolist(), found["label"].tolist(), strict=True)) == dict(
+        zip(x[chosen].tolist(), label[chosen].tolist(), strict=True)
+    )
     lists = {row["x"]: row["px"] for row in pq.read_table(folder / "public.parquet", columns=["x", "px"]).to_pylist()}
     assert lists == {row["x"]: row["px"] for row in given.to_pylist() if row["x"] > -2}
     check_benchmark(load_benchmark(folder))
@@ -119,18 +137,30 @@ def test_classes_count_in_the_order_of_the_benchmark(tmp_path):
 
 
 def test_fractions_of_events_share_none_and_lose_none(tmp_path):
-    build = {"phases": {"public": {"nominal": {"files": "data.parquet", "events": [0, 0.3]}}, "final": {"nominal": {"files": "data.parquet", "events": [0.3, 1]}}}}
+    build = {
+        "phases": {
+            "public": {"nominal": {"files": "data.parquet", "events": [0, 0.3]}},
+            "final": {"nominal": {"files": "data.parquet", "events": [0.3, 1]}},
+        }
+    }
     folder = write(tmp_path, build, phases=("public", "final"))
     build_benchmark(folder)
     event = dict(zip(table()["x"].to_pylist(), table()["event"].to_pylist(), strict=True))
     public, final = ({event[x] for x in joined(folder, name)["x"]} for name in ("public", "final"))
     assert not public & final
-    assert len(joined(folder, "public")["x"]) + len(joined(folder, "final")["x"]) == (table()["x"].to_numpy() > -2).sum()
+    assert (
+        len(joined(folder, "public")["x"]) + len(joined(folder, "final")["x"]) == (table()["x"].to_numpy() > -2).sum()
+    )
     assert 0.2 < len(public) / (ROWS / 2) < 0.4
 
 
 def test_phases_that_share_events_are_refused(tmp_path):
-    build = {"phases": {"public": {"nominal": {"files": "data.parquet", "events": [0, 0.5]}}, "final": {"nominal": {"files": "data.parquet", "events": [0.4, 1]}}}}
+    build = {
+        "phases": {
+            "public": {"nominal": {"files": "data.parquet", "events": [0, 0.5]}},
+            "final": {"nominal": {"files": "data.parquet", "events": [0.4, 1]}},
+        }
+    }
     folder = write(tmp_path, build, phases=("public", "final"))
     with pytest.raises(CollidekitError, match=r"rows of final are of events that are in public, too"):
         build_benchmark(folder)
@@ -141,7 +171,10 @@ def test_phases_that_share_events_are_refused(tmp_path):
 
 
 def test_training_rows_have_truth_and_the_same_columns(tmp_path):
-    build = {"training": {"files": "data.parquet", "events": [0, 0.5]}, "phases": {"public": {"nominal": {"files": "data.parquet", "events": [0.5, 1]}}}}
+    build = {
+        "training": {"files": "data.parquet", "events": [0, 0.5]},
+        "phases": {"public": {"nominal": {"files": "data.parquet", "events": [0.5, 1]}}},
+    }
     folder = write(tmp_path, build, training=["training.parquet"])
     build_benchmark(folder)
     columns = pq.read_table(folder / "training.parquet").column_names
@@ -177,7 +210,9 @@ def revealing() -> dict[str, Any]:
         "values of the classes that do not overlap": rng.uniform(size=ROWS) + 2 * label,
         "a code of several values, each of one class": np.array([3, 11])[label] + 2 * rng.integers(0, 3, ROWS),
         "the length of a list": pa.array([[0.0] * (1 + n) for n in label]),
-        "the largest entry of a list": pa.array([[float(a), float(5 * n)] for a, n in zip(rng.uniform(size=ROWS), label, strict=True)]),
+        "the largest entry of a list": pa.array(
+            [[float(a), float(5 * n)] for a, n in zip(rng.uniform(size=ROWS), label, strict=True)]
+        ),
     }
 
 
@@ -200,7 +235,11 @@ def test_a_strong_feature_is_no_leak(tmp_path):
     ("build", "changed", "said"),
     [
         ({"phases": {}}, {}, "says nothing of the sample 'nominal'"),
-        ({"phases": {"public": {"nominal": {"files": "data.parquet"}, "more": {"files": "data.parquet"}}}}, {}, "there is no sample 'more'"),
+        (
+            {"phases": {"public": {"nominal": {"files": "data.parquet"}, "more": {"files": "data.parquet"}}}},
+            {},
+            "there is no sample 'more'",
+        ),
         ({**ALL, "value": "x"}, {}, "'value' is needed for the task intervals"),
         (ALL, {"classes": ["qcd", "top", "w"]}, "and those of the analysis qcd, top"),
         ({**ALL, "training": {"files": "data.parquet"}}, {}, "needs one file in 'training'"),

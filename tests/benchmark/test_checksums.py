@@ -23,11 +23,15 @@ def test_a_changed_file_is_named(tmp_path):
 def test_a_missing_file_and_a_missing_checksum_are_named(tmp_path):
     benchmark = write_benchmark(tmp_path)
     (tmp_path / "features.parquet").unlink()
-    with pytest.raises(CollidekitError, match=r"features.parquet: is missing; make it with: collidekit benchmark build"):
+    with pytest.raises(
+        CollidekitError, match=r"features.parquet: is missing; make it with: collidekit benchmark build"
+    ):
         verify(benchmark)
     write_benchmark(tmp_path)
     text = (tmp_path / "benchmark.yaml").read_text()
-    (tmp_path / "benchmark.yaml").write_text(text.replace(benchmark.phases["public"].samples["nominal"].truth.sha256, '""'))
+    (tmp_path / "benchmark.yaml").write_text(
+        text.replace(benchmark.phases["public"].samples["nominal"].truth.sha256, '""')
+    )
     with pytest.raises(CollidekitError, match=r"truth/truth.parquet has no sha256"):
         verify(load_benchmark(tmp_path))
 
@@ -56,26 +60,29 @@ def test_checksums_are_written_in_every_style_and_all_else_stays():
     names = ["train.parquet", "more.parquet", "f.parquet", "t.parquet", "p.pkl", "g.parquet", "u.parquet"]
     given = {name: f"{number}" * 64 for number, name in enumerate(names, 1)}
     found = with_checksums(TEXT, given)
-    assert found == f"""\
+    assert (
+        found
+        == f"""\
 # a comment that stays
-training: [{{path: train.parquet, sha256: {'1' * 64}}}, {{path: more.parquet, sha256: {'2' * 64}}}]
+training: [{{path: train.parquet, sha256: {"1" * 64}}}, {{path: more.parquet, sha256: {"2" * 64}}}]
 phases:
   public:
     samples:
       nominal:
-        features: {{path: f.parquet, sha256: {'3' * 64}}}   # short
-        truth: {{path: "t.parquet", sha256: {'4' * 64}}}
+        features: {{path: f.parquet, sha256: {"3" * 64}}}   # short
+        truth: {{path: "t.parquet", sha256: {"4" * 64}}}
         public:
           - path: p.pkl
-            sha256: {'5' * 64}
+            sha256: {"5" * 64}
       other:
         features:
           path: g.parquet
-          sha256: {'6' * 64}
+          sha256: {"6" * 64}
         truth:
           path: u.parquet
-          sha256: {'7' * 64}
+          sha256: {"7" * 64}
 """
+    )
     assert with_checksums(found, given) == found
 
 
@@ -98,7 +105,9 @@ def test_keys_are_integers_that_stand_once_in_features_and_truth(tmp_path):
         ([0, 1, 2, 3, None], "1 missing values"),
         ([], "has no rows"),
     ):
-        pq.write_table(pa.table({"row": keys if keys else pa.array([], pa.int64())}), tmp_path / "truth" / "truth.parquet")
+        pq.write_table(
+            pa.table({"row": keys if keys else pa.array([], pa.int64())}), tmp_path / "truth" / "truth.parquet"
+        )
         with pytest.raises(CollidekitError, match=said):
             sample_keys(benchmark, sample)
     pq.write_table(pa.table({"number": [1]}), tmp_path / "truth" / "truth.parquet")

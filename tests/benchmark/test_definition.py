@@ -37,7 +37,13 @@ def phase(**changed: Any) -> dict[str, Any]:
 
 
 def sample(**changed: Any) -> dict[str, Any]:
-    return {"phases": {"public": {"samples": {"nominal": {**deepcopy(CONTENT["phases"]["public"]["samples"]["nominal"]), **changed}}}}}
+    return {
+        "phases": {
+            "public": {
+                "samples": {"nominal": {**deepcopy(CONTENT["phases"]["public"]["samples"]["nominal"]), **changed}}
+            }
+        }
+    }
 
 
 def parameter(**keys: Any) -> dict[str, Any]:

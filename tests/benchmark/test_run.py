@@ -21,7 +21,9 @@ SAMPLES = {name: {"features": f"{name}.parquet", "truth": f"truth/{name}.parquet
 
 @pytest.fixture
 def benchmark(tmp_path):
-    return write_benchmark(tmp_path / "benchmark", parameters=[{"name": "depth", "type": "int", "default": 4}], training=[])
+    return write_benchmark(
+        tmp_path / "benchmark", parameters=[{"name": "depth", "type": "int", "default": 4}], training=[]
+    )
 
 
 @pytest.fixture
@@ -43,7 +45,10 @@ def test_a_good_submission_has_the_auc_of_its_predictions(benchmark, submission,
     assert found.code_hash == code_hash(submission.folder)
     assert (found.seed, found.wall_seconds, found.cpu_seconds, found.peak_memory) == (7, 1.0, 2.0, 1000)
     assert found.energy_joules == 2 * WATTS
-    assert json.loads(json.dumps(found.as_dict()))["scores"]["metrics"]["auc"]["value"] == found.scores.metrics["auc"].value
+    assert (
+        json.loads(json.dumps(found.as_dict()))["scores"]["metrics"]["auc"]["value"]
+        == found.scores.metrics["auc"].value
+    )
     assert list(found.logs) == ["nominal/tagger"]
 
 
@@ -59,16 +64,24 @@ def test_the_truth_is_in_no_mount(benchmark, submission, tmp_path):
 
 def test_what_a_step_is_given(benchmark, tmp_path):
     (benchmark.folder / "more.parquet").write_bytes(b"x")
-    folder = write_submission(tmp_path / "s", preprocess="prepare", tagger="tag it", parameters={"depth": 2}, image="me/tagger")
+    folder = write_submission(
+        tmp_path / "s", preprocess="prepare", tagger="tag it", parameters={"depth": 2}, image="me/tagger"
+    )
     sandbox = FakeSandbox()
     run(benchmark, load_submission(folder, benchmark), tmp_path, sandbox, seed=3)
     first, second = sandbox.jobs
     assert (first.command, second.command) == (("sh", "-c", "prepare"), ("sh", "-c", "tag it"))
-    assert {mount.target for mount in first.mounts} == {"/submission", "/data/features.parquet", "/data/parameters.json"}
+    assert {mount.target for mount in first.mounts} == {
+        "/submission",
+        "/data/features.parquet",
+        "/data/parameters.json",
+    }
     preprocessed = {mount.target: mount.source for mount in second.mounts}["/preprocessed"]
     assert preprocessed == first.output
     assert first.output != second.output
-    assert json.loads({mount.target: mount.source for mount in second.mounts}["/data/parameters.json"].read_text()) == {"depth": 2}
+    assert json.loads({mount.target: mount.source for mount in second.mounts}["/data/parameters.json"].read_text()) == {
+        "depth": 2
+    }
     assert second.environment["COLLIDEKIT_SEED"] == "3"
     assert second.environment["COLLIDEKIT_SAMPLE"] == "nominal"
     assert second.environment["COLLIDEKIT_FEATURES"] == "/data/features.parquet"
@@ -82,7 +95,9 @@ def test_training_and_public_files_are_in_data(tmp_path):
     for name in ("more/jets.pkl", "training/train.parquet"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_bytes(b"x")
-    benchmark = write_benchmark(folder, phases={"public": {"samples": {"nominal": sample}}}, training=["training/train.parquet"])
+    benchmark = write_benchmark(
+        folder, phases={"public": {"samples": {"nominal": sample}}}, training=["training/train.parquet"]
+    )
     sandbox = FakeSandbox()
     run(benchmark, load_submission(write_submission(tmp_path / "s"), benchmark), tmp_path, sandbox)
     assert {"/data/jets.pkl", "/data/training/train.parquet"} <= {mount.target for mount in sandbox.jobs[0].mounts}
@@ -91,8 +106,18 @@ def test_training_and_public_files_are_in_data(tmp_path):
 @pytest.mark.parametrize(
     ("outcome", "state", "fault", "said"),
     [
-        ({"ok": False, "reason": "ended with exit code 3", "exit_code": 3}, State.ERROR, Fault.PARTICIPANT, "tagger on nominal: ended with exit code 3"),
-        ({"ok": False, "reason": "no cgroup", "service_fault": True}, State.ERROR, Fault.SERVICE, "tagger on nominal: no cgroup"),
+        (
+            {"ok": False, "reason": "ended with exit code 3", "exit_code": 3},
+            State.ERROR,
+            Fault.PARTICIPANT,
+            "tagger on nominal: ended with exit code 3",
+        ),
+        (
+            {"ok": False, "reason": "no cgroup", "service_fault": True},
+            State.ERROR,
+            Fault.SERVICE,
+            "tagger on nominal: no cgroup",
+        ),
         ({"ok": False, "reason": "", "canceled": True}, State.CANCELED, None, "canceled during tagger on nominal"),
     ],
 )
@@ -112,7 +137,10 @@ def test_a_run_that_is_canceled_starts_nothing_more(benchmark, submission, tmp_p
 
 def write(values, column="top", keys=None):
     def action(job):
-        pq.write_table(pa.table({"row": np.arange(len(values)) if keys is None else keys, column: values}), job.output / "predictions.parquet")
+        pq.write_table(
+            pa.table({"row": np.arange(len(values)) if keys is None else keys, column: values}),
+            job.output / "predictions.parquet",
+        )
 
     return action
 
@@ -126,7 +154,9 @@ def write(values, column="top", keys=None):
         write(np.full(400, 1.5)),
         write(np.full(400, 0.5), column="tops"),
         write(np.full(400, 0.5), keys=np.zeros(400, int)),
-        lambda job: (job.output / "predictions.parquet").symlink_to(job.output.parents[2] / "benchmark/truth/truth.parquet"),
+        lambda job: (job.output / "predictions.parquet").symlink_to(
+            job.output.parents[2] / "benchmark/truth/truth.parquet"
+        ),
     ],
 )
 def test_wrong_predictions_are_the_fault_of_the_participant(action, benchmark, submission, tmp_path):

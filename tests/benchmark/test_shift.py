@@ -10,12 +10,24 @@ from collidekit.benchmark.build_plan import Source
 from collidekit.benchmark.shift import shifted
 from collidekit.errors import CollidekitError
 
-PLAN = Plan(parse_analysis("classes: {a: label == 0, b: label == 1}\ninputs: {parts: {limit: 9, features: [px]}}\nvariables: {twice: 2 * pt}\n")[0])
+PLAN = Plan(
+    parse_analysis(
+        "classes: {a: label == 0, b: label == 1}\ninputs: {parts: {limit: 9, features: [px]}}\nvariables: {twice: 2 * pt}\n"
+    )[0]
+)
 
 
 def chunk(rows: int = 3) -> ak.Array:
     px = ak.values_astype(ak.Array([[1, 2, 3], [4], [5, 6]] * (rows // 3)), "float32")
-    return ak.Array({"px": px, "py": 2 * px, "pt": ak.values_astype(ak.sum(px, axis=1), "float32"), "n": [1, 2, 3] * (rows // 3), "other": [[1, 2]] * 3 * (rows // 3)})
+    return ak.Array(
+        {
+            "px": px,
+            "py": 2 * px,
+            "pt": ak.values_astype(ak.sum(px, axis=1), "float32"),
+            "n": [1, 2, 3] * (rows // 3),
+            "other": [[1, 2]] * 3 * (rows // 3),
+        }
+    )
 
 
 def shift(given: ak.Array, seed: int = 1, **source: object) -> ak.Array:

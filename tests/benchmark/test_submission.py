@@ -11,13 +11,22 @@ from collidekit.errors import CollidekitError
 
 @pytest.fixture
 def benchmark(tmp_path):
-    return write_benchmark(tmp_path / "benchmark", rows=10, parameters=[{"name": "depth", "type": "int", "default": 4}, {"name": "weights", "type": "file"}])
+    return write_benchmark(
+        tmp_path / "benchmark",
+        rows=10,
+        parameters=[{"name": "depth", "type": "int", "default": 4}, {"name": "weights", "type": "file"}],
+    )
 
 
 def test_commands_and_parameters_are_read(tmp_path, benchmark):
-    folder = write_submission(tmp_path / "s", preprocess="make", image="docker.io/me/tagger:1.0", parameters={"depth": 3})
+    folder = write_submission(
+        tmp_path / "s", preprocess="make", image="docker.io/me/tagger:1.0", parameters={"depth": 3}
+    )
     found = load_submission(folder, benchmark)
-    assert found.steps() == [("preprocess", "make", "docker.io/me/tagger:1.0"), ("tagger", "python3 tagger.py", "docker.io/me/tagger:1.0")]
+    assert found.steps() == [
+        ("preprocess", "make", "docker.io/me/tagger:1.0"),
+        ("tagger", "python3 tagger.py", "docker.io/me/tagger:1.0"),
+    ]
     assert found.parameters == {"depth": 3}
     assert load_submission(folder, benchmark, {"depth": 5}).parameters == {"depth": 5}
 
@@ -102,6 +111,8 @@ def test_the_hash_is_of_names_contents_and_modes(tmp_path):
 
 def test_the_hash_does_not_depend_on_place_time_and_caches(tmp_path):
     one = write_submission(tmp_path / "one", files={"a.py": "x"})
-    other = write_submission(tmp_path / "elsewhere" / "other", files={"a.py": "x", "__pycache__/a.pyc": "junk", ".git/HEAD": "junk"})
+    other = write_submission(
+        tmp_path / "elsewhere" / "other", files={"a.py": "x", "__pycache__/a.pyc": "junk", ".git/HEAD": "junk"}
+    )
     os.utime(other / "a.py", (1, 1))
     assert code_hash(one) == code_hash(other)

@@ -34,14 +34,19 @@ def write_benchmark(folder: Path, rows: int = 400, **changed: Any) -> Benchmark:
     features = pa.table({"row": np.arange(rows), "x": rng.normal(labels.astype(float))})
     for phase in benchmark.phases.values():
         for sample in phase.samples.values():
-            for file, table in ((sample.features, features), (sample.truth, pa.table({"row": np.arange(rows), "label": labels}))):
+            for file, table in (
+                (sample.features, features),
+                (sample.truth, pa.table({"row": np.arange(rows), "label": labels})),
+            ):
                 benchmark.path(file).parent.mkdir(parents=True, exist_ok=True)
                 pq.write_table(table, benchmark.path(file))
     write_checksums(benchmark)
     return load_benchmark(folder)
 
 
-def write_submission(folder: Path, tagger: str = "python3 tagger.py", files: Mapping[str, str] | None = None, **changed: Any) -> Path:
+def write_submission(
+    folder: Path, tagger: str = "python3 tagger.py", files: Mapping[str, str] | None = None, **changed: Any
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "submission.yaml").write_text(yaml.safe_dump({"name": "mine", "tagger": tagger, **changed}))
     for name, text in (files or {}).items():
@@ -65,7 +70,15 @@ class FakeSandbox:
 
     def __init__(self, action: Callable[[Job], None] = x_as_score, **outcome: Any) -> None:
         self.action, self.jobs = action, []
-        self.outcome = {"ok": True, "reason": "", "exit_code": 0, "wall_seconds": 1.0, "cpu_seconds": 2.0, "peak_memory": 1000, **outcome}
+        self.outcome = {
+            "ok": True,
+            "reason": "",
+            "exit_code": 0,
+            "wall_seconds": 1.0,
+            "cpu_seconds": 2.0,
+            "peak_memory": 1000,
+            **outcome,
+        }
 
     def probe(self) -> Probe:
         return Probe(True, self.name)
@@ -88,7 +101,14 @@ class PlainSandbox(FakeSandbox):
     def run(self, job: Job, canceled: Callable[[], bool] = lambda: False) -> Outcome:
         super().run(job, canceled)
         said = job.log.read_text().strip().splitlines()
-        return Outcome(self.code == 0, "" if self.code == 0 else f"exit code {self.code}: {said[-1] if said else ''}", self.code, 1.0, 1.0, None)
+        return Outcome(
+            self.code == 0,
+            "" if self.code == 0 else f"exit code {self.code}: {said[-1] if said else ''}",
+            self.code,
+            1.0,
+            1.0,
+            None,
+        )
 
     def _run(self, job: Job) -> None:
         shutil.rmtree(self.root, ignore_errors=True)

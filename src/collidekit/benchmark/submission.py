@@ -99,7 +99,8 @@ def load_submission(
         folder=folder, name=given.name, tagger=given.tagger, preprocess=given.preprocess, image=given.image,
         description=given.description, parameters=values,
     )  # fmt: skip
-    found = evolve(found, **steps_of_actors(benchmark, chosen, found, str(path)))
+    changed: dict[str, Any] = dict(steps_of_actors(benchmark, chosen, found, str(path)))
+    found = evolve(found, **changed)
     steps = {step.name: step for step in benchmark.steps}
     if not found.tagger:
         raise CollidekitError(f"{path}: 'tagger' is required: the command that writes the predictions")
@@ -123,7 +124,7 @@ def load_submission(
 def check_files(folder: Path) -> None:
     """Raise CollidekitError for what a submission may not hold: links out of it, devices, pipes, and more than its limits."""
     size = count = 0
-    for path in _entries(folder):
+    for path in files_of(folder):
         status = path.lstat()
         shown = path.relative_to(folder)
         if stat.S_ISLNK(status.st_mode):
@@ -146,7 +147,7 @@ def code_hash(folder: str | Path) -> str:
     """Return the SHA-256 of all files of a submission: names, contents and whether they can be executed."""
     folder = Path(folder)
     total = hashlib.sha256()
-    for path in _entries(folder):
+    for path in files_of(folder):
         name = path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape")
         if path.is_symlink():
             kind, content = b"link", hashlib.sha256(os.readlink(path).encode("utf-8", "surrogateescape")).digest()
@@ -158,7 +159,7 @@ def code_hash(folder: str | Path) -> str:
     return total.hexdigest()
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def files_of(folder: Path) -> Iterator[Path]:
     """Yield all files and links of a submission in a fixed order, never following a link to a folder."""
     for place, folders, files in os.walk(folder, followlinks=False):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]

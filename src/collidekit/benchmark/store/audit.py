@@ -25,9 +25,12 @@ def record(
     )
 
 
-def read_events(connection: Connection, subject: str = "", after: int = 0, limit: int = 1000) -> list[Event]:
-    """Return events in their order, those of one subject such as ``run 17`` or all."""
-    query = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+def read_events(
+    connection: Connection, subject: str = "", after: int = 0, limit: int = 1000, before: int | None = None
+) -> list[Event]:
+    """Return events in their order, those of one subject such as ``run 17`` or all; with ``before`` the newest first."""
+    query = select(events).where(events.c.id > after).limit(limit)
+    query = query.order_by(events.c.id) if before is None else query.where(events.c.id < before).order_by(events.c.id.desc())
     if subject:
         query = query.where(events.c.subject == subject)
     return [Event(**row) for row in connection.execute(query).mappings()]

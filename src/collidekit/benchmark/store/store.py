@@ -415,7 +415,10 @@ class Store:
         with self._read() as connection:
             return board.is_visible(connection, versions.version_of(connection, benchmark), phase)
 
-    def audit(self, subject: str = "", after: int = 0, limit: int = 1000) -> list[Event]:
-        """Return the events, those of one subject such as ``run 17`` or ``user 3``, or all after an id."""
+    def audit(self, subject: str = "", after: int = 0, limit: int = 1000, before: int | None = None) -> list[Event]:
+        """Return the events, those of one subject such as ``run 17`` or ``user 3``, or all after an id.
+
+        With ``before`` those below this id come, the newest first.
+        """
         with self._read() as connection:
-            return audit.read_events(connection, subject, after, limit)
+            return audit.read_events(connection, subject, after, limit, before)
