@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board
-from collidekit.benchmark.server.access import for_api
+from collidekit.benchmark.server.access import OPTIONAL_TOKEN, for_api
 from collidekit.benchmark.server.api.models import (
     BenchmarkOut,
     BoardEntry,
@@ -27,7 +27,7 @@ Anyone = Annotated[User | None, Depends(for_api(None))]
 Reader = Annotated[User, Depends(for_api(Role.READER))]
 
 
-@routes.get("/service")
+@routes.get("/service", openapi_extra=OPTIONAL_TOKEN)
 def show_service(request: Request, user: Anyone) -> Limits:
     """Return the limits of this server."""
     settings = service_of(request).settings
@@ -41,21 +41,21 @@ def show_me(user: Reader) -> Me:
     return Me.of(user)
 
 
-@routes.get("/benchmarks")
+@routes.get("/benchmarks", openapi_extra=OPTIONAL_TOKEN)
 def list_benchmarks(request: Request, user: Anyone) -> list[BenchmarkOut]:
     """Return all benchmarks."""
     service = service_of(request)
     return [benchmark_out(service, version, user) for version in service.store.benchmarks()]
 
 
-@routes.get("/benchmarks/{benchmark}", responses=problems(401, 403, 404))
+@routes.get("/benchmarks/{benchmark}", responses=problems(401, 403, 404), openapi_extra=OPTIONAL_TOKEN)
 def show_benchmark(request: Request, benchmark: str, user: Anyone) -> BenchmarkOut:
     """Return a benchmark."""
     service = service_of(request)
     return benchmark_out(service, service.version(benchmark), user)
 
 
-@routes.get("/benchmarks/{benchmark}/phases/{phase}/leaderboard", responses=problems(401, 403, 404))
+@routes.get("/benchmarks/{benchmark}/phases/{phase}/leaderboard", responses=problems(401, 403, 404), openapi_extra=OPTIONAL_TOKEN)
 def show_leaderboard(request: Request, benchmark: str, phase: str, user: Anyone) -> BoardOut:
     """Return the leaderboard of a phase: the best run of each entry, ranked."""
     service = service_of(request)
