@@ -23,7 +23,9 @@ def free_port() -> int:
 def running(app: Any) -> Iterator[str]:
     """Serve an app; yields its address."""
     port = free_port()
-    config = uvicorn.Config(app, port=port, http=PatientProtocol, ws="none", lifespan="off", log_level="error", server_header=False)
+    config = uvicorn.Config(
+        app, port=port, http=PatientProtocol, ws="none", lifespan="off", log_level="error", server_header=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

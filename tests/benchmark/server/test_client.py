@@ -45,7 +45,10 @@ def test_from_submission_to_leaderboard(served: Served, address: str, folder: Pa
     assert client.status(run)["state"] == "success"
     assert "done" in client.log(run)
     board = client.leaderboard("top_tagging", "public")
-    assert [(row.rank, row.name, row.user, row.reference) for row in board.rows] == [(None, "ParticleNet", "", True), (1, "my tagger", "ada", False)]
+    assert [(row.rank, row.name, row.user, row.reference) for row in board.rows] == [
+        (None, "ParticleNet", "", True),
+        (1, "my tagger", "ada", False),
+    ]
     assert board.columns[0].name == "rejection"
     assert board.rows[1].scores["auc"].value == pytest.approx(0.981)
     assert client.cancel(run) is False

@@ -11,7 +11,7 @@ from served_boards import ended, submitted, work
 
 schemathesis = pytest.importorskip("schemathesis")
 
-from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import HealthCheck, given, settings
 
 
 @schemathesis.serializer("application/zip", "application/gzip", "application/x-tar")
@@ -57,10 +57,14 @@ def test_odd_requests_never_fail_the_server(fuzzed: Served) -> None:
 
     headers = {"Authorization": f"Bearer {fuzzed.tokens['olga']}"}
     tried = []
-    for operation in (found.ok() for found in schemathesis.openapi.from_asgi("/api/v1/openapi.json", fuzzed.app).get_all_operations()):
+    for operation in (
+        found.ok() for found in schemathesis.openapi.from_asgi("/api/v1/openapi.json", fuzzed.app).get_all_operations()
+    ):
 
         @given(case=operation.as_strategy())
-        @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+        @settings(
+            max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+        )
         def one(case: Any) -> None:
             answer = case.call(headers=headers)
             case.validate_response(answer, checks=(not_a_server_error,))
@@ -79,6 +83,11 @@ def test_random_bytes_as_uploads_are_refused(fuzzed: Served) -> None:
         content = hashlib.sha256(bytes([seed])).digest() * (seed + 1)
         content = (b"PK\x03\x04", b"\x1f\x8b\x08", b"", b"BZh", b"\xfd7zXZ\x00")[seed % 5] + content
         headers = {"Content-Type": "application/zip", "X-Checksum-SHA256": hashlib.sha256(content).hexdigest()}
-        answer = fuzzed.api("ada").post("/api/v1/benchmarks/top_tagging/phases/public/uploads", params={"name": "x"}, content=content, headers=headers)
+        answer = fuzzed.api("ada").post(
+            "/api/v1/benchmarks/top_tagging/phases/public/uploads",
+            params={"name": "x"},
+            content=content,
+            headers=headers,
+        )
         assert answer.status_code == 422, answer.text
     assert not list(Path(fuzzed.store.folder / "checks").glob("*"))

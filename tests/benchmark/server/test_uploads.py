@@ -109,7 +109,12 @@ def test_other_media_types_are_refused(served: Served) -> None:
 
 def test_an_upload_over_the_limit_is_refused(tmp_path: Path) -> None:
     served = make_served(tmp_path, upload=1000)
-    big = zipped({**GOOD, "x": hashlib.sha256(b"x").hexdigest() + "".join(hashlib.sha256(bytes([n])).hexdigest() for n in range(80))})
+    big = zipped(
+        {
+            **GOOD,
+            "x": hashlib.sha256(b"x").hexdigest() + "".join(hashlib.sha256(bytes([n])).hexdigest() for n in range(80)),
+        }
+    )
     assert len(big) > 1000
     assert send(served, big).status_code == 422
     huge = b"x" * 300_000
@@ -158,10 +163,17 @@ def test_an_upload_by_the_page(served: Served) -> None:
 def test_fifty_uploads_at_once_are_all_queued(served: Served) -> None:
     contents = [zipped({**GOOD, "n.txt": str(n) * 1000}) for n in range(50)]
     with running(served.app) as address, ThreadPoolExecutor(50) as pool:
+
         def one(place: int) -> int:
             headers = {"Content-Type": "application/zip", "X-Checksum-SHA256": hashlib.sha256(contents[place]).hexdigest(),
                        "Authorization": f"Bearer {served.tokens['ada' if place % 2 else 'bob']}"}  # fmt: skip
-            answer = httpx.post(f"{address}{ADDRESS}", params={"name": f"entry {place}"}, content=contents[place], headers=headers, timeout=120)
+            answer = httpx.post(
+                f"{address}{ADDRESS}",
+                params={"name": f"entry {place}"},
+                content=contents[place],
+                headers=headers,
+                timeout=120,
+            )
             assert answer.status_code == 201, answer.text
             return int(answer.json()["id"])
 
@@ -192,7 +204,10 @@ def test_a_head_that_never_ends_is_cut_off(served: Served, monkeypatch: pytest.M
     with running(served.app) as address:
         port = int(urlsplit(address).port or 0)
         began = time.monotonic()
-        with socket.create_connection(("127.0.0.1", port)) as silent, socket.create_connection(("127.0.0.1", port)) as slow:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as silent,
+            socket.create_connection(("127.0.0.1", port)) as slow,
+        ):
             for connection in (silent, slow):
                 connection.settimeout(10)
             slow.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
