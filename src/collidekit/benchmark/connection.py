@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from collidekit.benchmark.check import check_benchmark
 from collidekit.benchmark.definition import FILE, load_benchmark
 from collidekit.benchmark.scoring.board import Board
-from collidekit.benchmark.submission import code_hash, load_submission
+from collidekit.benchmark.submission import load_submission
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.lease import user_name
@@ -19,7 +19,7 @@ class Connection(Protocol):
     def submit(
         self, benchmark: str, phase: str, submission: Path, name: str, parameters: Mapping[str, Any], seed: int
     ) -> int:
-        """Queue a submission and return the number of its run."""
+        """Queue a submission and return the number of its run; without a name, the first phase is meant."""
 
     def status(self, run: int) -> dict[str, Any]:
         """Return state, reason, scores and times of a run."""
@@ -60,17 +60,10 @@ class LocalConnection:
         """Queue a submission; a folder of a benchmark is checked and registered first."""
         benchmark = self.register(benchmark)
         definition = self.store.benchmark(benchmark).definition
-        definition.phase(phase)
+        phase = phase or next(iter(definition.phases))
         found = load_submission(submission, definition, parameters)
         return self.store.submit(
-            self.user,
-            benchmark,
-            phase,
-            Path(submission),
-            name or found.name,
-            parameters,
-            code_hash=code_hash(submission),
-            seed=seed,
+            self.user, benchmark, phase, Path(submission), name or found.name, parameters, seed=seed
         )
 
     def register(self, benchmark: str) -> str:
@@ -123,9 +116,10 @@ class LocalConnection:
         from collidekit.benchmark.scoring.ranking import rank
 
         name = load_benchmark(benchmark).name if (Path(benchmark) / FILE).is_file() else benchmark
-        rows = self.store.board_rows(name, phase)
+        definition = self.store.benchmark(name).definition
+        rows = self.store.board_rows(name, phase or next(iter(definition.phases)))
         entries = [Entry(row.run.group, row.run.id, row.scores, row.run.user) for row in rows]
-        return rank(entries, self.store.benchmark(name).definition)
+        return rank(entries, definition)
 
 
 def read_logs(folder: Path) -> str:

@@ -177,7 +177,7 @@ def load_benchmark(folder: str | Path) -> Benchmark:
         raise CollidekitError(f"{lines.at(('folder',))}: folder: unknown key")
     if "benchmark" not in content and "workflow" in content:
         raise CollidekitError(
-            f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark convert {path.parent} NEW_FOLDER"
+            f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark build {path.parent} --into NEW_FOLDER"
         )
     try:
         return Benchmark.model_validate({**content, "folder": path.parent.absolute()})

@@ -30,10 +30,10 @@ class LocalRun:
 
 
 def run_here(
-    benchmark: str, submission: Path, phase: str = "", parameters: Mapping[str, Any] | None = None, seed: int = 0, engine: str = "",
-    trust: bool = False, output: Path | None = None, say: Callable[[str], None] = lambda text: None, sandbox: Sandbox | None = None,
+    benchmark: str, submission: Path, sandbox: Callable[[Benchmark], Sandbox], phase: str = "", parameters: Mapping[str, Any] | None = None,
+    seed: int = 0, output: Path | None = None,
 ) -> LocalRun:  # fmt: skip
-    """Run a submission and write ``result.json``; ``say`` is told what the sandbox does not promise here.
+    """Run a submission in the sandbox that is made for its benchmark, and write ``result.json``.
 
     Raises CollidekitError where the benchmark or the submission cannot be read, or no sandbox works here.
     """
@@ -43,11 +43,10 @@ def run_here(
     definition.phase(phase)
     found = load_submission(submission, definition, parameters)
     folder = output or Path("results") / "benchmark" / definition.name / phase / slug(found.name)
-    if sandbox is None:
-        sandbox = find_sandbox(definition, engine, trust, say)
+    engine = sandbox(definition)
     with counting(f"{definition.title}: {found.name}", "steps") as done:
         result = run_submission(
-            definition, phase, found, folder.absolute(), sandbox, seed=seed, on_step=lambda sample, step: done(1)
+            definition, phase, found, folder.absolute(), engine, seed=seed, on_step=lambda sample, step: done(1)
         )
     write_json(folder / RESULT, result.as_dict())
     return LocalRun(definition, result, folder)
@@ -64,11 +63,13 @@ def _load(benchmark: str) -> Benchmark:
     return load_benchmark(benchmark)
 
 
-def find_sandbox(benchmark: Benchmark, engine: str, trust: bool, say: Callable[[str], None]) -> Sandbox:
+def find_sandbox(
+    benchmark: Benchmark, engine: str = "", image: str = "", pull: bool = False, trust: bool = False
+) -> Sandbox:
     """Return the sandbox for a benchmark, from which its truth is kept out."""
     from collidekit.benchmark.sandbox.choose import choose_sandbox
 
     private = tuple(
         benchmark.path(sample.truth) for phase in benchmark.phases.values() for sample in phase.samples.values()
     )
-    return choose_sandbox(engine, trust=trust, private=private, say=say)
+    return choose_sandbox(engine, image=image, pull=pull, trust=trust, private=private)

@@ -104,8 +104,8 @@ class Limits(Part):
     """Limits of each step of a run."""
 
     memory: Memory = "4 GB"  # type: ignore[assignment]
-    cpus: float = Field(2, gt=0, le=256)
-    processes: int = Field(256, ge=1)
+    cpus: float = Field(default=2, gt=0, le=256)
+    processes: int = Field(default=256, ge=1)
     walltime: Time = "30m"  # type: ignore[assignment]
     output: Memory = "500 MB"  # type: ignore[assignment]
     log: Memory = "5 MB"  # type: ignore[assignment]

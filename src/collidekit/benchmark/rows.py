@@ -42,11 +42,12 @@ def _keys(path: Path, key: str) -> Array:
             f"{path}: the key {key!r} is {column.type} with {column.null_count} missing values, and integers are needed"
         )
     keys = column.to_numpy()
-    found, counts = np.unique(keys, return_counts=True)
+    values, counts = np.unique(keys, return_counts=True)
     if not len(keys):
         raise CollidekitError(f"{path}: has no rows")
     if counts.max() > 1:
         raise CollidekitError(
-            f"{path}: the key {key!r} has {found[counts.argmax()]} {counts.max()} times, and each row needs its own"
+            f"{path}: the key {key!r} has {values[counts.argmax()]} {counts.max()} times, and each row needs its own"
         )
-    return keys.astype(np.int64)
+    found: Array = keys.astype(np.int64)
+    return found

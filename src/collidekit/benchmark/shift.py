@@ -32,6 +32,8 @@ def shifted(chunk: ak.Array, plan: Plan, source: Source, seed: int, path: str, e
             )
         like = chunk[name]
         value = _value(chunk, plan, text, f"shift: {name}", like, seed, path, entries)
+        if value.ndim > like.ndim:
+            raise CollidekitError(f"build: shift: {name}: {text!r} is a list in each row, and the column is one number")
         try:
             value = ak.broadcast_arrays(value, like)[0]
         except ValueError:

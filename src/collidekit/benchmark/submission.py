@@ -99,7 +99,8 @@ def load_submission(
         folder=folder, name=given.name, tagger=given.tagger, preprocess=given.preprocess, image=given.image,
         description=given.description, parameters=values,
     )  # fmt: skip
-    found = evolve(found, **steps_of_actors(benchmark, chosen, found, str(path)))
+    changed: dict[str, Any] = dict(steps_of_actors(benchmark, chosen, found, str(path)))
+    found = evolve(found, **changed)
     steps = {step.name: step for step in benchmark.steps}
     if not found.tagger:
         raise CollidekitError(f"{path}: 'tagger' is required: the command that writes the predictions")

@@ -168,9 +168,7 @@ class Worker:
 
         def on_step(sample: str, step: str) -> None:
             with suppress(OSError), (work / "progress.log").open("a", encoding="utf-8") as file:
-                file.write(
-                    f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {f'{sample} {step}'.strip()}\n"
-                )
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {f'{sample} {step}'.strip()}\n")
 
         try:
             version = patiently(lambda: self.store.version(run.version_id), self.say, self.stopping)

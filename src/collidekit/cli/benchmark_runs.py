@@ -76,6 +76,9 @@ def run(
     seed: Seed = 0,
     engine: Annotated[str, typer.Option("--engine", help="The sandbox: podman, docker, apptainer or bubblewrap. Without it: the first one that works "
                                         "here.", metavar="NAME")] = "",
+    image: Annotated[str, typer.Option("--image", help="Container image for a submission that names none; docker and apptainer need one.",
+                                       metavar="IMAGE")] = "",
+    pull: Annotated[bool, typer.Option("--pull", help="Fetch container images that are not here.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Run without a sandbox. Only for code that you would run yourself.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for logs, predictions and scores. Without it: "
                                                 "results/benchmark.", show_default=False)] = None,
@@ -88,13 +91,21 @@ def run(
     """
     from rich.console import Console
 
-    from collidekit.benchmark.local import run_here
+    from collidekit.benchmark.local import find_sandbox, run_here
     from collidekit.benchmark.states import State
     from collidekit.cli.benchmark_tables import scores_table
     from collidekit.errors import CollidekitError
     from collidekit.progress import notice
 
-    found = run_here(benchmark, submission, phase, _values(values), seed, engine, trust, output, notice)
+    found = run_here(
+        benchmark,
+        submission,
+        lambda definition: find_sandbox(definition, engine, image, pull, trust),
+        phase,
+        _values(values),
+        seed,
+        output,
+    )
     result = found.result
     if result.state is not State.SUCCESS or result.scores is None:
         who = f" (the {result.fault.value} has to act)" if result.fault else ""

@@ -178,7 +178,10 @@ def test_who_may_see_a_run(store: Store, tmp_path: Path) -> None:
     user = participant(store)
     submitted(store, user, tmp_path)
     run = store.run(1)
-    seen = {name: store.may_see(run, participant(store, name, role)) for name, role in (("Bob", "participant"), ("Boss", "owner"))}
+    seen = {
+        name: store.may_see(run, participant(store, name, role))
+        for name, role in (("Bob", "participant"), ("Boss", "owner"))
+    }
     assert seen == {"Bob": False, "Boss": True}
     assert store.may_see(run, user)
     assert not store.may_see(run, None)
@@ -195,7 +198,9 @@ def test_pages_of_runs(store: Store, tmp_path: Path) -> None:
     assert store.runs(group=2) == []
 
 
-def test_the_second_opener_sees_what_the_first_wrote(url: str, open_store: Callable[[str], Store], tmp_path: Path) -> None:
+def test_the_second_opener_sees_what_the_first_wrote(
+    url: str, open_store: Callable[[str], Store], tmp_path: Path
+) -> None:
     first, second = open_store(url), open_store(url)
     registered(first, tmp_path / "toy")
     submitted(first, participant(first), tmp_path)

@@ -113,6 +113,7 @@ HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
     ("newline", lambda: tar([("a\nb", b"x")]), "a name that cannot be used"),
     ("direction", lambda: zipped([("a\u202eb", b"x")]), "a name that cannot be used"),
     ("long name", lambda: tar([("a" * 300, b"x")]), "a name that cannot be used"),
+    ("no name", lambda: zipped([("x", b"x")]).replace(b"x", b"\x00", 1), "without a name|cannot be read"),
     ("empty", lambda: tar([]), "holds no file"),
     ("text", lambda: b"hello", "cannot be read as tar"),
     ("cut tar", lambda: tar([("f", bytes(3000))])[:1500], "cannot be read as tar|damaged"),
@@ -158,14 +159,22 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("kind", [*PACKED, "zip"])
 @pytest.mark.parametrize("inside", ["", "mine/"])
 def test_good_archives(kind: str, inside: str, tmp_path: Path) -> None:
-    entries = [(f"{inside}{name}", content) for name, content in [*GOOD, ("__MACOSX/x", b""), ("code/__pycache__/x", b"")]]
+    entries = [
+        (f"{inside}{name}", content) for name, content in [*GOOD, ("__MACOSX/x", b""), ("code/__pycache__/x", b"")]
+    ]
     (tmp_path / "a").write_bytes(zipped(list(entries)) if kind == "zip" else PACKED[kind](tar(list(entries))))
     folder = unpack(tmp_path / "a", tmp_path / "target", SMALL)
-    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {name for name, _ in GOOD}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        name for name, _ in GOOD
+    }
     assert (folder / "code" / "run.py").read_bytes() == b"print(1)\n"
 
 
-@given(content=st.binary(max_size=600) | st.binary(max_size=600).map(gzip.compress) | st.binary(max_size=400).map(lambda b: b"PK\x03\x04" + b))
+@given(
+    content=st.binary(max_size=600)
+    | st.binary(max_size=600).map(gzip.compress)
+    | st.binary(max_size=400).map(lambda b: b"PK\x03\x04" + b)
+)
 def test_anything_else_is_one_error(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     place = tmp_path_factory.mktemp("any")
     (place / "a").write_bytes(content)
@@ -200,7 +209,11 @@ def test_a_folder_is_packed_the_same_way_each_time(tmp_path: Path) -> None:
     stored = uploads.receive_folder(tmp_path / "one")
     assert uploads.receive_folder(tmp_path / "two") == stored
     folder = uploads.unpack(stored.sha256, tmp_path / "target")
-    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {"submission.yaml", "b.py", "a/c.py"}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        "submission.yaml",
+        "b.py",
+        "a/c.py",
+    }
     assert code_hash(folder) == code_hash(tmp_path / "one")
     (tmp_path / "one" / "link").symlink_to("b.py")
     with pytest.raises(CollidekitError, match="link: is a link or device"):
@@ -246,7 +259,9 @@ def test_what_did_not_arrive_is_not_stored(local: Store, monkeypatch: pytest.Mon
     assert [path for path in local.uploads.folder.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("sha256", ["", "x", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64, "0" * 62 + "/.", "\x00" * 64])
+@pytest.mark.parametrize(
+    "sha256", ["", "x", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64, "0" * 62 + "/.", "\x00" * 64]
+)
 def test_no_checksum_leads_out_of_the_folder(sha256: str, local: Store) -> None:
     with pytest.raises(CollidekitError, match="is not"):
         local.uploads.path(sha256)
@@ -267,16 +282,18 @@ def test_fifty_uploads_at_once(local: Store) -> None:
     with ThreadPoolExecutor(50) as pool:
         found = list(pool.map(lambda i: local.upload(users[i % 10], [contents[i]], f"{i}.zip"), range(50)))
     assert [upload.sha256 for upload in found] == [hashlib.sha256(content).hexdigest() for content in contents]
-    assert all(local.uploads.path(upload.sha256).read_bytes() == content for upload, content in zip(found, contents, strict=True))
+    assert all(
+        local.uploads.path(upload.sha256).read_bytes() == content
+        for upload, content in zip(found, contents, strict=True)
+    )
     assert sum(len(local.uploads_of(user)) for user in users) == 50
 
 
-def test_abandoned_uploads_are_removed(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path)
-    (tmp_path / "incoming").mkdir()
-    for name, age in (("old", 1e6), ("new", 0.0)):
-        path = tmp_path / "incoming" / name
-        path.write_bytes(b"x")
-        os.utime(path, (path.stat().st_mtime - age,) * 2)
-    uploads.remove_abandoned()
-    assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["new"]
+def test_what_killed_processes_left_is_removed(local: Store, open_store: Callable[[str], Store]) -> None:
+    for place in (local.uploads.folder / "incoming", local.folder / "checks"):
+        for name, age in (("old", 1e6), ("new", 0.0)):
+            (place / name).mkdir(parents=True)
+            os.utime(place / name, (place.stat().st_mtime - age,) * 2)
+    open_store(local.database.shown)
+    for place in (local.uploads.folder / "incoming", local.folder / "checks"):
+        assert [path.name for path in place.iterdir()] == ["new"]

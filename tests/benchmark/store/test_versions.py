@@ -113,7 +113,9 @@ def test_other_data_begins_a_new_board_of_its_phase(tmp_path: Path) -> None:
     files = one.model_dump(mode="json")["phases"]["public"]["samples"]["nominal"]
     changed = {"nominal": {**files, "truth": {"path": "truth.parquet", "sha256": "0" * 64}}}
     assert scoring_hash(one, "public") == scoring_hash(other, "public")
-    assert scoring_hash(make_benchmark(tmp_path / "a", phase={"samples": changed}), "public") != scoring_hash(one, "public")
+    assert scoring_hash(make_benchmark(tmp_path / "a", phase={"samples": changed}), "public") != scoring_hash(
+        one, "public"
+    )
     phases = {"public": one.model_dump(mode="json")["phases"]["public"], "final": {"samples": changed}}
     more = one.model_validate({**one.model_dump(mode="json"), "phases": phases})
     assert scoring_hash(more, "public") == scoring_hash(one, "public")

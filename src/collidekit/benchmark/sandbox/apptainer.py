@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -21,6 +20,7 @@ from collidekit.benchmark.sandbox.outputs import FolderOutput
 from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.readable import readable
+from collidekit.benchmark.sandbox.staging import staging_folder
 from collidekit.benchmark.sandbox.watch import NoWatch
 
 NOT_PROMISED = (
@@ -58,9 +58,7 @@ class Apptainer:
         with ExitStack() as stack:
             began = time.monotonic()
             log = stack.enter_context(CutLog(job.log, job.limits.log))
-            staging = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="collidekit-sandbox-", dir=job.output.parent))
-            )
+            staging = stack.enter_context(staging_folder(job.output.parent))
             output = staging / "output"
             output.mkdir()
             output.chmod(0o777)

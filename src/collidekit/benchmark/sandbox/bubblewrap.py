@@ -21,6 +21,7 @@ from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import LIMITS as PROBE_LIMITS
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.rlimits import keep_to_cpus, process_limits, set_limits
+from collidekit.benchmark.sandbox.staging import sweep_staging
 from collidekit.benchmark.sandbox.system import this_system
 from collidekit.benchmark.sandbox.tmpfs import tmp_size
 from collidekit.benchmark.sandbox.watch import GroupWatch, TreeWatch, Watch
@@ -43,6 +44,7 @@ class Bubblewrap:
     name: str = field(default="bubblewrap", init=False)
 
     def __attrs_post_init__(self) -> None:
+        sweep_staging()
         if self.cgroups:
             sweep_cgroups()
 

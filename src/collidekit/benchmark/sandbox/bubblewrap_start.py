@@ -6,10 +6,8 @@ import secrets
 import select
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 from attrs import frozen
 
@@ -18,6 +16,7 @@ from collidekit.benchmark.sandbox.job import Job
 from collidekit.benchmark.sandbox.processes import Init
 from collidekit.benchmark.sandbox.readable import readable
 from collidekit.benchmark.sandbox.seccomp import filter_program
+from collidekit.benchmark.sandbox.staging import staging_folder
 from collidekit.benchmark.sandbox.system import System
 from collidekit.benchmark.sandbox.tmpfs import tmp_size
 
@@ -48,7 +47,7 @@ def start(program: str, job: Job, system: System, user: int | None, stack: ExitS
     """Start bubblewrap for a job; at the end of the stack all its processes are ended."""
     mounts = job.mounts
     if user is not None:
-        mounts = readable(mounts, Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="collidekit-sandbox-"))))
+        mounts = readable(mounts, stack.enter_context(staging_folder()))
     ready = f"/run/{secrets.token_hex(8)}"
     with ExitStack() as given:  # ends of the files that bubblewrap alone keeps
         info, info_write = os.pipe()

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -24,6 +23,7 @@ from collidekit.benchmark.sandbox.owner import owner_tag
 from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.readable import readable
+from collidekit.benchmark.sandbox.staging import staging_folder
 from collidekit.benchmark.sandbox.watch import NoWatch
 
 NOT_PROMISED = ("output size: only looked at ten times a second", "use of CPU and memory: not measured")
@@ -62,9 +62,7 @@ class Docker:
         with ExitStack() as stack:
             began, name = time.monotonic(), f"collidekit-{secrets.token_hex(8)}"
             log = stack.enter_context(CutLog(job.log, job.limits.log))
-            staging = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="collidekit-sandbox-", dir=job.output.parent))
-            )
+            staging = stack.enter_context(staging_folder(job.output.parent))
             output = staging / "output"
             output.mkdir()
             output.chmod(0o777)

@@ -9,6 +9,7 @@ from collidekit.benchmark.sandbox.collect import MOST_FILES
 from collidekit.benchmark.sandbox.job import Job, Outcome
 from collidekit.benchmark.sandbox.log import show_bytes
 from collidekit.benchmark.sandbox.supervise import Ending
+from collidekit.benchmark.sandbox.tmpfs import tmp_size
 
 _CODES = {126: "cannot be started (exit code 126: no permission, or no program)", 127: "was not found (exit code 127)"}
 
@@ -76,7 +77,8 @@ def _exit(job: Job, code: int, usage: Usage) -> str:
     if number == signal.SIGXCPU:
         return "the command used more CPU time than its limit and was stopped"
     if number == signal.SIGXFSZ:
-        return f"the command wrote more than {show_bytes(job.limits.output)} to a file (the limit of /output)"
+        most = max(job.limits.output, tmp_size(job.limits))
+        return f"the command made a file of more than {show_bytes(most)} (the limit of one file)"
     if number:
         return f"the command was ended by the signal {_name(number)}; its log may say why"
     return f"the command {_CODES.get(code, f'ended with exit code {code}')}; its log may say why"

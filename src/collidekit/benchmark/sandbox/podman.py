@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -28,6 +27,7 @@ from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import probe
 from collidekit.benchmark.sandbox.processes import Init
 from collidekit.benchmark.sandbox.readable import readable
+from collidekit.benchmark.sandbox.staging import staging_folder, sweep_staging
 from collidekit.benchmark.sandbox.system import System, this_system
 from collidekit.benchmark.sandbox.system_image import system_image
 from collidekit.benchmark.sandbox.watch import GroupWatch, TreeWatch, Watch
@@ -88,6 +88,7 @@ class Podman:
                     podman("rm", "--force", "--time", "0", entry["Id"])
                     found += 1
         sweep_cgroups(above_all=True)
+        sweep_staging()
         return found
 
     @cached_property
@@ -114,7 +115,7 @@ class _Container:
         if self.group:
             self.stack.callback(remove_everywhere, self.group)
         log = self.stack.enter_context(CutLog(self.job.log, self.job.limits.log))
-        self.stack.enter_context(guarded("podman", self.name))
+        self.stack.enter_context(guarded("podman", self.name, "--time", "0"))
         self.stack.callback(self._remove)
         init, output = self._create()
         watch: Watch = GroupWatch(self.group) if self.group else TreeWatch(init, self.job.limits)
@@ -131,7 +132,7 @@ class _Container:
 
     def _create(self) -> tuple[Init, int]:
         """Make the container up to the point where only the command is missing; return its first process and its output folder."""
-        staging = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="collidekit-sandbox-")))
+        staging = self.stack.enter_context(staging_folder())
         mounts = self.job.mounts if self.user is None else readable(self.job.mounts, staging)
         parent = f"/{next(iter(self.group.folders.values())).name}" if self.group else ""
         options = create_options(

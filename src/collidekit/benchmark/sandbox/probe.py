@@ -47,6 +47,7 @@ while read -r name rest; do
   case "$$name" in Inter-*|face*|lo:*) ;; *) echo "network: there is the device $$name" ;; esac
 done < /proc/net/dev
 [ -z "$$$variable" ] || echo 'environment: variables of the machine are seen'
+(unshare --user true) 2>/dev/null && echo 'system calls: a user namespace can be made'
 [ -e $secret ] && echo 'files: those of the machine are seen'
 :
 """)

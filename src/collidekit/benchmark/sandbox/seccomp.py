@@ -6,7 +6,7 @@ What a tagger never needs is refused: mounts, namespaces, tracing, keys, kernel 
 import platform
 import struct
 
-_NUMBERS = {
+REFUSED = {
     # name: (x86_64, aarch64); None where the architecture lacks the call
     "ptrace": (101, 117), "syslog": (103, 116), "pivot_root": (155, 41), "acct": (163, 89), "settimeofday": (164, 170),
     "mount": (165, 40), "umount2": (166, 39), "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142),
@@ -24,7 +24,7 @@ _NUMBERS = {
 }  # fmt: skip
 _MACHINES = {"x86_64": (0, 0xC000003E, 56, 41), "aarch64": (1, 0xC00000B7, 220, 198)}
 """Column above, number of the architecture, of clone and of socket."""
-_NEW_NAMESPACES = 0x7E020000
+NEW_NAMESPACES = 0x7E020000
 """The flags of clone that make a namespace: mount, cgroup, uts, ipc, user, pid, net."""
 _FAMILIES = (1, 2, 10, 16)
 """unix, IPv4, IPv6 and netlink; sockets of other families, such as vsock, may lead out of the network namespace."""
@@ -39,7 +39,7 @@ def filter_program() -> bytes | None:
     if machine is None:
         return None
     column, architecture, clone, socket = machine
-    numbers = [found[column] for found in _NUMBERS.values()]
+    numbers = [found[column] for found in REFUSED.values()]
     refused = sorted({number for number in numbers if number is not None})
     code = [_load(_ARCHITECTURE), _equal(architecture, 1, 0), _return(_KILL), _load(_NUMBER)]
     if column == 0:
@@ -50,7 +50,7 @@ def filter_program() -> bytes | None:
     code += [
         _equal(clone, 0, 4),
         _load(_FIRST_ARGUMENT),
-        _instruction(0x45, _NEW_NAMESPACES, 0, 1),
+        _instruction(0x45, NEW_NAMESPACES, 0, 1),
         _return(_PERMISSION),
         _return(_ALLOW),
     ]

@@ -4,7 +4,6 @@ import os
 import secrets
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -21,6 +20,7 @@ from collidekit.benchmark.sandbox.outcome import failed_service
 from collidekit.benchmark.sandbox.outputs import FolderOutput
 from collidekit.benchmark.sandbox.probe import LIMITS, LOOKED_AT, probe
 from collidekit.benchmark.sandbox.rlimits import keep_to_cpus, process_limits, set_limits
+from collidekit.benchmark.sandbox.staging import staging_folder, sweep_staging
 from collidekit.benchmark.sandbox.system import this_system
 from collidekit.benchmark.sandbox.tmpfs import tmp_size
 from collidekit.benchmark.sandbox.watch import GroupWatch, NoWatch, Watch
@@ -43,6 +43,7 @@ class Trusted:
 
     def __attrs_post_init__(self) -> None:
         sweep_cgroups()
+        sweep_staging()
 
     def probe(self) -> Probe:
         """Tell what is limited, and what is not."""
@@ -63,9 +64,7 @@ class Trusted:
         with ExitStack() as stack:
             began = time.monotonic()
             log = stack.enter_context(CutLog(job.log, job.limits.log))
-            folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="collidekit-trusted-", dir=job.output.parent))
-            )
+            folder = stack.enter_context(staging_folder(job.output.parent))
             group = make_cgroup(secrets.token_hex(4), job.limits)
             process = _start(job, folder)
             tree = _Tree(process, group)

@@ -67,7 +67,8 @@ class TreeWatch:
         )
         if memory > self.limits.memory:
             return "memory"
-        return "processes" if len(members) - 2 >= self.limits.processes else ""
+        threads = sum(_threads(process) for process in members if process != self.init.process)
+        return "processes" if threads >= self.limits.processes else ""
 
 
 @define
@@ -91,8 +92,17 @@ def _resident(process: int) -> int:
 
 def _cpu(process: int) -> float:
     """Return the CPU seconds of a process and of its children that have ended and were waited for."""
+    return sum(int(number) for number in _stat(process)[11:15]) / _TICKS
+
+
+def _threads(process: int) -> int:
+    return sum(int(number) for number in _stat(process)[17:18])
+
+
+def _stat(process: int) -> list[str]:
+    """Return the fields of a process from its state on; see proc(5)."""
     try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return 0.0
-    return sum(int(number) for number in fields[11:15]) / _TICKS
+        return []
+    return text.rpartition(")")[2].split()

@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -24,7 +25,7 @@ CHUNK = 1 << 20
 LONGEST_HEADER = 1 << 20
 """Bytes of the longest header of a tar file, and of the list of files of a zip file times 8."""
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, ValueError, NotImplementedError,
-           RuntimeError, OverflowError)  # fmt: skip
+           RuntimeError, OverflowError, LookupError, struct.error)  # fmt: skip
 
 
 @frozen
@@ -83,6 +84,8 @@ class _Writer:
             raise CollidekitError(f"the archive holds more than {self.limits.files:,} files and folders")
         parts = PurePosixPath(name).parts
         shown = ascii(name[:100])
+        if not name:
+            raise CollidekitError("the archive holds a file without a name")
         if name.startswith("/") or ".." in parts or "\\" in name:
             raise CollidekitError(f"the archive holds {shown}, a path that leads out of its folder")
         if not all(part.isprintable() and len(part.encode()) <= 255 for part in parts):

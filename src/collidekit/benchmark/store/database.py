@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
@@ -88,6 +88,8 @@ class Database:
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise StoreUnavailable(self._line(error)) from None
+            if type(error) is DatabaseError:  # what SQLite says of a file that is damaged or none of its own
+                raise CollidekitError(f"{self.shown}: {error.orig}; give another file, or restore a backup") from None
             raise
 
     def _line(self, error: Exception) -> str:

@@ -34,7 +34,7 @@ from collidekit.benchmark.store.records import (
 )  # fmt: skip
 from collidekit.benchmark.store.tables import benchmarks, groups, members, uploads
 from collidekit.benchmark.store.text import stored_text
-from collidekit.benchmark.store.uploads import LARGEST, Uploads
+from collidekit.benchmark.store.uploads import LARGEST, Uploads, remove_abandoned
 from collidekit.benchmark.submission import code_hash, load_submission
 from collidekit.errors import CollidekitError
 
@@ -60,6 +60,7 @@ class Store:
         self.uploads = Uploads(self.folder / "uploads")
         if not is_current(self.database):
             upgrade(self.database)
+        remove_abandoned(self.folder / "uploads" / "incoming", self.folder / "checks")
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from collidekit.errors import CollidekitError
 LARGEST = 200 * 1024**2
 """Bytes of an upload, by default."""
 ABANDONED = 86400.0
-"""Seconds after which an upload that did not end is removed."""
+"""Seconds after which what did not end is removed."""
 
 
 @frozen
@@ -25,6 +26,14 @@ class Stored:
 
     sha256: str
     size: int
+
+
+def remove_abandoned(*folders: Path) -> None:
+    """Remove what killed processes left in these folders more than a day ago."""
+    for path in (path for folder in folders for path in folder.glob("*")):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 class Uploads:
@@ -89,13 +98,6 @@ class Uploads:
         if found != sha256:
             raise CollidekitError(f"{path}: the stored upload is damaged; the participant has to send it again")
         return unpack(path, target, limits or ArchiveLimits())
-
-    def remove_abandoned(self) -> None:
-        """Remove what uploads left that were killed on their way."""
-        for path in (self.folder / "incoming").glob("*"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > ABANDONED:
-                    path.unlink()
 
     def _keep(self, incoming: Path, sha256: str) -> None:
         target = self.folder / sha256[:2] / sha256
