@@ -38,7 +38,9 @@ def export_codabench(
     when = periods(benchmark, start)
     hidden = [name for name, phase in benchmark.phases.items() if not phase.visible]
     if hidden and len(hidden) < len(benchmark.phases):
-        notice(f"Codabench hides the leaderboard of all phases or of none; that of {', '.join(hidden)} is visible there")
+        notice(
+            f"Codabench hides the leaderboard of all phases or of none; that of {', '.join(hidden)} is visible there"
+        )
     content: dict[str, str | bytes | Path] = {
         "competition.yaml": yaml.safe_dump(
             _competition(benchmark, when, image, seconds, len(hidden) == len(benchmark.phases)),
@@ -78,7 +80,8 @@ def _competition(
         "enable_detailed_results": True,
         **contact,
         "pages": [
-            {"title": title, "file": f"pages/{title.lower()}.md"} for title in ("Overview", "Data", "Evaluation", "Terms")
+            {"title": title, "file": f"pages/{title.lower()}.md"}
+            for title in ("Overview", "Data", "Evaluation", "Terms")
         ],
         "phases": [_phase(benchmark, name, index, when[name], seconds) for index, name in enumerate(phases)],
         "tasks": [
@@ -92,7 +95,9 @@ def _competition(
             }
             for index, name in enumerate(phases)
         ],
-        "solutions": [{"index": i, "path": f"{name}/first_submission.zip", "tasks": [i]} for i, name in enumerate(phases)],
+        "solutions": [
+            {"index": i, "path": f"{name}/first_submission.zip", "tasks": [i]} for i, name in enumerate(phases)
+        ],
         "leaderboards": [
             {
                 "title": benchmark.title,

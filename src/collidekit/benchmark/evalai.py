@@ -27,9 +27,15 @@ def export_evalai(folder: str | Path, out: str | Path, *, start: datetime | None
     benchmark = load_benchmark(folder)
     when = periods(benchmark, start)
     script: dict[str, str | bytes | Path] = {f"program/{name}": text for name, text in program_files().items()}
-    script |= {"__init__.py": "from .main import evaluate\n", "main.py": EVALUATE, "requirements.txt": "numpy\npyarrow\n"}
+    script |= {
+        "__init__.py": "from .main import evaluate\n",
+        "main.py": EVALUATE,
+        "requirements.txt": "numpy\npyarrow\n",
+    }
     content: dict[str, str | bytes | Path] = {
-        "challenge_config.yaml": yaml.safe_dump(_config(benchmark, when), sort_keys=False, allow_unicode=True, width=120),
+        "challenge_config.yaml": yaml.safe_dump(
+            _config(benchmark, when), sort_keys=False, allow_unicode=True, width=120
+        ),
         "logo.png": logo(benchmark.title),
         "evaluation_script.zip": zip_bytes(script),
         "templates/description.html": _html(overview(benchmark)),

@@ -93,7 +93,8 @@ def build(
 
     Example: [cyan]collidekit benchmark build my_benchmark[/cyan]
 
-    Writes the data files that benchmark.yaml names, and their checksums into it.
+    Writes the data files that benchmark.yaml names, their checksums into it, and Croissant metadata of the data: croissant.json for
+    everybody, croissant_truth.json for the organiser.
     """
     from rich.console import Console
 
@@ -108,12 +109,14 @@ def build(
             raise CollidekitError(f"{option}: is for a benchmark of ROB, and {folder} is none")
     from collidekit.benchmark.build import build_benchmark
     from collidekit.benchmark.check import check_benchmark, check_metrics
+    from collidekit.benchmark.croissant import describe_benchmark
     from collidekit.benchmark.definition import load_benchmark
     from collidekit.cli.benchmark_tables import table
 
     check_metrics(load_benchmark(folder))
     built = build_benchmark(folder)
     check_benchmark(load_benchmark(folder))
+    describe_benchmark(load_benchmark(folder))
     if built.samples:
         shown = table("sample", "rows", "classes", "features")
         for sample in built.samples:

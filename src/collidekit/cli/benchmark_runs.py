@@ -228,25 +228,29 @@ def cancel(
 def leaderboard(
     benchmark: Annotated[str, typer.Argument(help="The name of a benchmark, or its folder.", show_default=False)],
     phase: Phase = "",
+    out: Annotated[list[Path] | None, typer.Option("--out", "-o", help="Write it to a file: .csv, .md, .json, or the plot of all ROC curves as .png "
+                                                   "or .pdf. May be repeated.", show_default=False)] = None,
     store: StoreUrl = None,
     folder: StoreFolder = None,
     server: Server = None,
     token: Token = None,
-) -> None:
+) -> None:  # fmt: skip
     """Print the leaderboard of a phase: entries within their errors share a rank, published results have none.
 
-    Example: [cyan]collidekit benchmark leaderboard my_benchmark --store board.db[/cyan]
+    Example: [cyan]collidekit benchmark leaderboard my_benchmark --store board.db -o board.md -o roc.png[/cyan]
 
-    Writes nothing.
+    Writes the files that [bold]--out[/bold] names.
     """
     from rich.console import Console
 
     from collidekit.benchmark.connection import connect
+    from collidekit.benchmark.scoring.tables import write_board
     from collidekit.cli.benchmark_tables import board_table
 
-    Console(soft_wrap=True, highlight=False).print(
-        board_table(connect(store, server, token, folder).leaderboard(benchmark, phase))
-    )
+    board = connect(store, server, token, folder).leaderboard(benchmark, phase)
+    Console(soft_wrap=True, highlight=False).print(board_table(board))
+    for path in out or ():
+        typer.echo(write_board(path, board))
 
 
 def _values(given: list[str] | None) -> dict[str, Any]:

@@ -58,7 +58,11 @@ class Platform:
                 archive.extractall(results)
         metadata = yaml.safe_load((self.root / "app" / "program" / "metadata.yaml").read_text())
         command = metadata["command"].replace("/app/", f"{self.root}/app/")
-        environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(self.root / "hidden"), "PYTHONUNBUFFERED": "1"}
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PYTHONPATH": str(self.root / "hidden"),
+            "PYTHONUNBUFFERED": "1",
+        }
         return subprocess.run(command.split(), cwd=self.root / "app" / "program", env=environment, capture_output=True, text=True, check=False)  # fmt: skip
 
     def scores(self) -> dict[str, float]:
@@ -75,7 +79,11 @@ def toy(folder: Path, **content: Any) -> tuple[Benchmark, np.ndarray, np.ndarray
     p, labels = gaussian_scores(ROWS, 1.5, 1)
     weights = np.random.default_rng(1).uniform(0.5, 2, ROWS)
     folder.mkdir(exist_ok=True)
-    return write_benchmark(folder, {"nominal": {"label": labels, "weight": weights}}, **{"metrics": METRICS, **content}), p, labels
+    return (
+        write_benchmark(folder, {"nominal": {"label": labels, "weight": weights}}, **{"metrics": METRICS, **content}),
+        p,
+        labels,
+    )
 
 
 def zipped(path: Path, **files: bytes) -> Path:
@@ -101,7 +109,11 @@ def assert_same(found: dict[str, float], scores: Scores) -> None:
 
 def test_the_numbers_are_those_of_the_local_scorer(tmp_path: Path) -> None:
     benchmark, p, _ = toy(tmp_path / "toy")
-    platform = Platform(export_codabench(tmp_path / "toy", tmp_path / "out.zip", start=START), tmp_path / "root", without=(*HIDDEN, "pyarrow"))
+    platform = Platform(
+        export_codabench(tmp_path / "toy", tmp_path / "out.zip", start=START),
+        tmp_path / "root",
+        without=(*HIDDEN, "pyarrow"),
+    )
     local = score(benchmark, "final", {"nominal": p[None, :, None]}, read_truths(benchmark, "final"))
     done = platform.score(zipped(tmp_path / "s.zip", predictions__npy=npy(tmp_path, p)))
     assert done.returncode == 0, done.stderr
@@ -115,7 +127,9 @@ def test_the_numbers_are_those_of_the_local_scorer(tmp_path: Path) -> None:
 def test_every_kind_of_file(kind: str, tmp_path: Path) -> None:
     benchmark, p, _ = toy(tmp_path / "toy", ensemble={"rule": "mean", "outliers": "rob"})
     hidden = (*HIDDEN, "pyarrow") if kind == "csv without pyarrow" else HIDDEN
-    platform = Platform(export_codabench(tmp_path / "toy", tmp_path / "out.zip", start=START), tmp_path / "root", without=hidden)
+    platform = Platform(
+        export_codabench(tmp_path / "toy", tmp_path / "out.zip", start=START), tmp_path / "root", without=hidden
+    )
     runs = p[None, :, None]
     lines = "".join(f"{row},{value!r}\n" for row, value in enumerate(p.tolist()))
     if kind.startswith("csv"):
@@ -137,12 +151,18 @@ def test_several_samples_and_phases(tmp_path: Path) -> None:
     p, labels = gaussian_scores(ROWS, 1.5, 1)
     folder = tmp_path / "toy"
     folder.mkdir()
-    metrics = [{**AUC, "settings": {"across": "worst"}}, {"name": "drop", "metric": "auc", "direction": "lower", "settings": {"across": "drop"}}]
+    metrics = [
+        {**AUC, "settings": {"across": "worst"}},
+        {"name": "drop", "metric": "auc", "direction": "lower", "settings": {"across": "drop"}},
+    ]
     truth = {"nominal": {"label": labels}, "up": {"label": labels}}
     order = np.random.default_rng(3).permutation(ROWS)
     one = write_benchmark(folder, truth, {"up": {"row": order, "x": np.zeros(ROWS)}}, metrics=metrics)
     content = yaml.safe_load((folder / "benchmark.yaml").read_text())
-    content["phases"] = {"public": {**content["phases"]["final"], "end": "2026-06-01T00:00:00+00:00"}, "final": content["phases"]["final"]}
+    content["phases"] = {
+        "public": {**content["phases"]["final"], "end": "2026-06-01T00:00:00+00:00"},
+        "final": content["phases"]["final"],
+    }
     (folder / "benchmark.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     platform = Platform(export_codabench(folder, tmp_path / "out.zip", start=START), tmp_path / "root", phase=1)
     up = np.clip(p + 0.3 * np.random.default_rng(2).normal(size=ROWS), 0, 1)
@@ -154,12 +174,21 @@ def test_several_samples_and_phases(tmp_path: Path) -> None:
     assert expected.metrics["drop"].value > 0
     assert [phase["name"] for phase in platform.yaml["phases"]] == ["public", "final"]
     assert platform.yaml["phases"][0]["end"] == platform.yaml["phases"][1]["start"] == "2026-06-01 00:00:00"
-    assert "up/predictions" in platform.score(zipped(tmp_path / "t.zip", **{"nominal/predictions__npy": npy(tmp_path, p)})).stderr
+    assert (
+        "up/predictions"
+        in platform.score(zipped(tmp_path / "t.zip", **{"nominal/predictions__npy": npy(tmp_path, p)})).stderr
+    )
 
 
 def test_the_bundle_follows_the_platform_s_rules(tmp_path: Path) -> None:
     """What the platform's unpacker refuses: missing or empty pages, phases without end or in another order, missing files."""
-    toy(tmp_path / "toy", description="Taggers of tops", rules="Be fair.", contact="me@example.org", order=["r30", "auc"])
+    toy(
+        tmp_path / "toy",
+        description="Taggers of tops",
+        rules="Be fair.",
+        contact="me@example.org",
+        order=["r30", "auc"],
+    )
     platform = Platform(export_codabench(tmp_path / "toy", tmp_path / "out.zip", start=START), tmp_path / "root")
     found, bundle = platform.yaml, platform.root / "bundle"
     assert found["version"] == 2
@@ -198,7 +227,9 @@ def test_participants_never_get_the_truth(tmp_path: Path) -> None:
 
 def test_the_same_benchmark_gives_the_same_bytes(tmp_path: Path) -> None:
     toy(tmp_path / "toy")
-    first, second = (export_codabench(tmp_path / "toy", tmp_path / name, start=START).read_bytes() for name in ("a.zip", "b.zip"))
+    first, second = (
+        export_codabench(tmp_path / "toy", tmp_path / name, start=START).read_bytes() for name in ("a.zip", "b.zip")
+    )
     assert first == second
 
 
@@ -219,7 +250,9 @@ def test_the_same_benchmark_gives_the_same_bytes(tmp_path: Path) -> None:
         ({"predictions__parquet": b"PAR1"}, "cannot be read as parquet"),
     ],
 )  # fmt: skip
-def test_a_bad_submission_has_no_scores_and_a_reason(files: dict[str, Any], message: str, tmp_path: Path, bad: Platform) -> None:
+def test_a_bad_submission_has_no_scores_and_a_reason(
+    files: dict[str, Any], message: str, tmp_path: Path, bad: Platform
+) -> None:
     p, _ = gaussian_scores(ROWS, 1.5, 1)
     odd = {
         "nan": np.where(np.arange(ROWS) == 7, np.nan, p), "large": np.where(np.arange(ROWS) == 7, 1.5, p), "short": p[1:],
@@ -251,10 +284,18 @@ def test_phases_need_dates_that_follow_one_another(tmp_path: Path, capfd: pytest
     final = content["phases"]["final"]
     for first, second, message in (
         ({"start": "2026-01-01T00:00:00+00:00"}, {}, "phase public needs an `end`"),
-        ({"end": "2026-03-01T00:00:00+00:00"}, {"start": "2026-02-01T00:00:00+00:00"}, "phase final starts before phase public ends"),
+        (
+            {"end": "2026-03-01T00:00:00+00:00"},
+            {"start": "2026-02-01T00:00:00+00:00"},
+            "phase final starts before phase public ends",
+        ),
         ({"end": "2025-03-01T00:00:00+00:00"}, {}, "phase public ends before it starts"),
     ):
-        path.write_text(yaml.safe_dump({**content, "phases": {"public": {**final, **first}, "final": {**final, **second}}}, sort_keys=False))
+        path.write_text(
+            yaml.safe_dump(
+                {**content, "phases": {"public": {**final, **first}, "final": {**final, **second}}}, sort_keys=False
+            )
+        )
         with pytest.raises(CollidekitError, match=message):
             export_codabench(benchmark.folder, tmp_path / "x.zip", start=START)
     path.write_text(yaml.safe_dump({**content, "phases": {"public": final, "final": final}}, sort_keys=False))

@@ -28,7 +28,9 @@ def challenge(tmp_path_factory: pytest.TempPathFactory) -> tuple[Benchmark, Path
     (folder / "toy").mkdir()
     _, labels = gaussian_scores(ROWS, 1.5, 1)
     benchmark = write_benchmark(folder / "toy", {"nominal": {"label": labels}}, metrics=[AUC, R30, CALIBRATION])
-    with zipfile.ZipFile(export_evalai(folder / "toy", folder / "out.zip", start=datetime(2026, 1, 1, tzinfo=UTC))) as archive:
+    with zipfile.ZipFile(
+        export_evalai(folder / "toy", folder / "out.zip", start=datetime(2026, 1, 1, tzinfo=UTC))
+    ) as archive:
         archive.extractall(folder / "challenge")
     with zipfile.ZipFile(folder / "challenge" / "evaluation_script.zip") as archive:
         archive.extractall(folder / "script")
@@ -45,13 +47,17 @@ def evaluate(challenge: tuple[Benchmark, Path, ModuleType], file: Path) -> dict[
     _, folder, module = challenge
     config = yaml.safe_load((folder / "challenge_config.yaml").read_text())
     phase = config["challenge_phases"][0]
-    found: dict[str, Any] = module.evaluate(str(folder / phase["test_annotation_file"]), str(file), phase["codename"], submission_metadata={})
+    found: dict[str, Any] = module.evaluate(
+        str(folder / phase["test_annotation_file"]), str(file), phase["codename"], submission_metadata={}
+    )
     assert set(found["result"][0][phase["codename"]]) == set(config["leaderboard"][0]["schema"]["labels"])
     return found
 
 
 @pytest.mark.parametrize("kind", ["npy", "zip"])
-def test_the_numbers_are_those_of_the_local_scorer(kind: str, challenge: tuple[Benchmark, Path, ModuleType], tmp_path: Path) -> None:
+def test_the_numbers_are_those_of_the_local_scorer(
+    kind: str, challenge: tuple[Benchmark, Path, ModuleType], tmp_path: Path
+) -> None:
     p, _ = gaussian_scores(ROWS, 1.5, 1)
     np.save(tmp_path / "mine.npy", p)
     file = tmp_path / "mine.npy"
@@ -68,7 +74,9 @@ def test_the_numbers_are_those_of_the_local_scorer(kind: str, challenge: tuple[B
         assert found["submission_result"][f"{name}_error"] == pytest.approx(one.error, rel=1e-12)
 
 
-def test_a_bad_submission_is_an_exception_with_the_reason(challenge: tuple[Benchmark, Path, ModuleType], tmp_path: Path) -> None:
+def test_a_bad_submission_is_an_exception_with_the_reason(
+    challenge: tuple[Benchmark, Path, ModuleType], tmp_path: Path
+) -> None:
     np.save(tmp_path / "mine.npy", np.full(3, 0.5))
     with pytest.raises(RuntimeError, match=r"predictions.npy: has the shape \(3,\)"):
         evaluate(challenge, tmp_path / "mine.npy")
@@ -77,7 +85,14 @@ def test_a_bad_submission_is_an_exception_with_the_reason(challenge: tuple[Bench
 def test_the_configuration(challenge: tuple[Benchmark, Path, ModuleType]) -> None:
     _, folder, _ = challenge
     config = yaml.safe_load((folder / "challenge_config.yaml").read_text())
-    for name in ("description", "evaluation_details", "terms_and_conditions", "submission_guidelines", "image", "evaluation_script"):
+    for name in (
+        "description",
+        "evaluation_details",
+        "terms_and_conditions",
+        "submission_guidelines",
+        "image",
+        "evaluation_script",
+    ):
         assert (folder / config[name]).stat().st_size, name
     phase, split = config["challenge_phases"][0], config["challenge_phase_splits"][0]
     assert (folder / phase["test_annotation_file"]).is_file()

@@ -31,11 +31,16 @@ def entries() -> list[Entry]:
     """Twelve taggers in pairs that differ by little, on the same rows."""
     p, labels = gaussian_scores(4000, 1.5, 1)
     logit = np.log(p / (1 - p))
-    plan, truth = binary_plan(metric("auc"), metric("background_rejection", "r30", signal_efficiency=0.3)), truth_of(labels)
+    plan, truth = (
+        binary_plan(metric("auc"), metric("background_rejection", "r30", signal_efficiency=0.3)),
+        truth_of(labels),
+    )
     generator = np.random.default_rng(5)
     noise = [generator.normal(size=len(p)) for _ in range(12)]
     return [
-        Entry(f"tagger {k}", k, score_one(plan, logit + (0.35 * (k // 2) + 0.03) * noise[k // 2] + 0.05 * noise[k], truth))
+        Entry(
+            f"tagger {k}", k, score_one(plan, logit + (0.35 * (k // 2) + 0.03) * noise[k // 2] + 0.05 * noise[k], truth)
+        )
         for k in range(12)
     ]
 
@@ -107,7 +112,11 @@ def ranks(board: Board) -> list[tuple[str, int | None, bool]]:
 def test_ties_are_with_the_leader_of_the_group() -> None:
     """a, b and c are 1.5 errors apart each: b ties with a, c does not, though it ties with b."""
     error = 0.01 / math.sqrt(2)
-    assert ranks(board_of(made(0.9, error), made(0.885, error), made(0.87, error))) == [("a", 1, True), ("b", 1, True), ("c", 3, False)]
+    assert ranks(board_of(made(0.9, error), made(0.885, error), made(0.87, error))) == [
+        ("a", 1, True),
+        ("b", 1, True),
+        ("c", 3, False),
+    ]
 
 
 def test_without_replicates_errors_add_up_and_without_errors_nobody_is_better() -> None:
@@ -122,7 +131,9 @@ def test_without_replicates_errors_add_up_and_without_errors_nobody_is_better() 
 def test_pairing_uses_the_common_replicates() -> None:
     drawn = np.random.default_rng(1).normal(0.9, 0.01, 50)
     a = made(0.9, 0.01, replicates={"auc": drawn.tolist()})
-    b = made(0.898, 0.01, replicates={"auc": (drawn[:30] - 0.002 + 1e-4 * np.random.default_rng(2).normal(size=30)).tolist()})
+    b = made(
+        0.898, 0.01, replicates={"auc": (drawn[:30] - 0.002 + 1e-4 * np.random.default_rng(2).normal(size=30)).tolist()}
+    )
     board = board_of(a, b)
     assert ranks(board) == [("a", 1, False), ("b", 2, False)]
     found = board.rows[1].to_above
@@ -134,7 +145,13 @@ def test_pairing_uses_the_common_replicates() -> None:
 
 def test_lower_is_better() -> None:
     metrics = [{"name": "auc", "metric": "log_loss", "direction": "lower"}, R30]
-    board = board_of(made(0.3, 0.001), made(0.2, 0.001), made(0.2005, 0.001), metrics=metrics, output={"columns": ["top"], "minimum": 0, "maximum": 1})
+    board = board_of(
+        made(0.3, 0.001),
+        made(0.2, 0.001),
+        made(0.2005, 0.001),
+        metrics=metrics,
+        output={"columns": ["top"], "minimum": 0, "maximum": 1},
+    )
     assert ranks(board) == [("b", 1, True), ("c", 1, True), ("a", 3, False)]
     assert board.rows[2].to_above is not None
     assert board.rows[2].to_above.value == pytest.approx(0.0995)
@@ -174,13 +191,20 @@ def test_what_is_missing_is_never_ranked(scores: Scores | None, reason: str) -> 
 
 
 def test_withdrawn_entries_are_not_shown() -> None:
-    board = rank([Entry("a", 1, made(0.9), withdrawn=True), Entry("b", 2, None, withdrawn=True), Entry("c", 3, made(0.8))], benchmark())
+    board = rank(
+        [Entry("a", 1, made(0.9), withdrawn=True), Entry("b", 2, None, withdrawn=True), Entry("c", 3, made(0.8))],
+        benchmark(),
+    )
     assert ranks(board) == [("c", 1, False)]
     assert not board.unranked
 
 
 def test_references_stand_between_the_entries_without_a_rank() -> None:
-    references = [REFERENCE, {**REFERENCE, "name": "best", "scores": {"auc": 0.99}}, {"name": "other", "scores": {"r30": 9}, "source": "x"}]
+    references = [
+        REFERENCE,
+        {**REFERENCE, "name": "best", "scores": {"auc": 0.99}},
+        {"name": "other", "scores": {"r30": 9}, "source": "x"},
+    ]
     board = board_of(made(0.9), made(0.8), references=references)
     assert [(row.name, row.rank, row.reference) for row in board.rows] == [
         ("best", None, True), ("a", 1, False), ("published", None, True), ("b", 2, False), ("other", None, True),

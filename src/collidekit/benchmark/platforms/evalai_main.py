@@ -16,7 +16,9 @@ MOST_BYTES = 4 << 30
 SECONDS = 900
 
 
-def evaluate(test_annotation_file: str, user_annotation_file: str, phase_codename: str, **kwargs: Any) -> dict[str, Any]:
+def evaluate(
+    test_annotation_file: str, user_annotation_file: str, phase_codename: str, **kwargs: Any
+) -> dict[str, Any]:
     """Return the scores of a submission; raises an exception with the reason where there are none.
 
     The program runs in a process of its own: a worker that serves several challenges keeps no module of another one.

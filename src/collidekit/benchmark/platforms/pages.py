@@ -16,7 +16,11 @@ def overview(benchmark: Benchmark) -> str:
     parts = [f"# {benchmark.title}", benchmark.description.strip(), benchmark.instructions.strip()]
     if benchmark.references:
         names = [metric.name for metric in benchmark.metrics]
-        lines = ["## Published results", "| name | " + " | ".join(names) + " | source |", "|---" * (len(names) + 2) + "|"]
+        lines = [
+            "## Published results",
+            "| name | " + " | ".join(names) + " | source |",
+            "|---" * (len(names) + 2) + "|",
+        ]
         for entry in benchmark.references:
             values = [f"{entry.scores[name]:g}" if name in entry.scores else "–" for name in names]
             lines.append(f"| {entry.name} | {' | '.join(values)} | {entry.source} |")
@@ -34,11 +38,11 @@ def data_page(benchmark: Benchmark) -> str:
         "",
         "# What to send",
         "",
-        f"A zip file with `predictions.npy`, `predictions.csv` or `predictions.parquet`, with the column"
-        f"{'s' if len(output.columns) > 1 else ''} {', '.join(f'`{name}`' for name in output.columns)} for every row of the "
-        "features, in their order.",
+        _sentence(output.columns),
         "",
-        f"- npy: an array of numbers (rows, {len(output.columns)})" + (", or (rows,)" if len(output.columns) == 1 else "") + ".",
+        f"- npy: an array of numbers (rows, {len(output.columns)})"
+        + (", or (rows,)" if len(output.columns) == 1 else "")
+        + ".",
         f"- csv and parquet: also the column `{benchmark.key}`.",
     ]
     if output.minimum is not None or output.maximum is not None:
@@ -51,7 +55,9 @@ def data_page(benchmark: Benchmark) -> str:
     lines.append("- Parquet needs an image with pyarrow; npy and csv always work.")
     several = {name: list(phase.samples) for name, phase in benchmark.phases.items() if len(phase.samples) > 1}
     for name, samples in several.items():
-        lines.append(f"- Phase {name} has several samples; send a folder for each: {', '.join(f'`{s}/`' for s in samples)}.")
+        lines.append(
+            f"- Phase {name} has several samples; send a folder for each: {', '.join(f'`{s}/`' for s in samples)}."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +71,9 @@ def evaluation_page(benchmark: Benchmark) -> str:
     if benchmark.output.runs > 1:
         lines.append(f"Each run of an ensemble is scored; the score is the {benchmark.ensemble.rule} over the runs.")
     if benchmark.ensemble.outliers == "rob":
-        lines.append("Runs outside mean ± 3 standard deviations of the runs between the 1/6 and 5/6 quantiles are left out.")
+        lines.append(
+            "Runs outside mean ± 3 standard deviations of the runs between the 1/6 and 5/6 quantiles are left out."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -81,6 +89,12 @@ def columns(benchmark: Benchmark, path: str) -> list[tuple[str, str]]:
     except (OSError, pa.ArrowException) as error:
         raise CollidekitError(f"{benchmark.folder / path}: cannot be read as Parquet ({error})") from None
     return [(field.name, str(field.type)) for field in schema]
+
+
+def _sentence(names: list[str]) -> str:
+    named = ", ".join(f"`{name}`" for name in names)
+    files = "`predictions.npy`, `predictions.csv` or `predictions.parquet`"
+    return f"A zip file with {files}, with the column{'s' if len(names) > 1 else ''} {named} for every row of the features, in their order."
 
 
 def _described(metric: Metric) -> str:

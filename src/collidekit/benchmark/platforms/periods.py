@@ -20,7 +20,9 @@ def periods(benchmark: Benchmark, start: datetime | None = None) -> dict[str, Pe
     begin = (start or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     phases = benchmark.phases
     if len(phases) > 1 and not any(phase.start or phase.end for phase in phases.values()):
-        notice(f"{benchmark.name}: no phase has a date; each lasts {DAYS} days from {begin:%Y-%m-%d} on, change it on the platform")
+        notice(
+            f"{benchmark.name}: no phase has a date; each lasts {DAYS} days from {begin:%Y-%m-%d} on, change it on the platform"
+        )
         found: dict[str, Period] = {}
         for name in phases:
             found[name] = (begin, begin + timedelta(days=DAYS))
@@ -30,7 +32,9 @@ def periods(benchmark: Benchmark, start: datetime | None = None) -> dict[str, Pe
     last = None
     for name, phase in phases.items():
         if last is not None and found[last][1] is None:
-            raise CollidekitError(f"{benchmark.name}: phase {last} needs an `end`, because phase {name} follows it on this platform")
+            raise CollidekitError(
+                f"{benchmark.name}: phase {last} needs an `end`, because phase {name} follows it on this platform"
+            )
         first = _utc(phase.start) or (found[last][1] if last is not None else None) or begin
         end = _utc(phase.end)
         if last is not None and first < (found[last][1] or first):

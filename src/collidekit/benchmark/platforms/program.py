@@ -38,7 +38,9 @@ def program_files() -> dict[str, str]:
         parts = module.split(".")
         waiting += [".".join(parts[:length]) for length in range(2, len(parts))]
     # the package of its own imports nothing: the one that is installed has all names of the Python interface
-    found["collidekit/__init__.py"] = f'"""The part of collidekit {collidekit.__version__} that scores a benchmark."""\n'
+    found["collidekit/__init__.py"] = (
+        f'"""The part of collidekit {collidekit.__version__} that scores a benchmark."""\n'
+    )
     found["score.py"] = START
     return dict(sorted(found.items()))
 

@@ -12,6 +12,7 @@ from collidekit.benchmark.platforms.archive import Content
 from collidekit.benchmark.platforms.score_folder import PLAN
 from collidekit.benchmark.scoring.arrays import write_truth
 from collidekit.benchmark.scoring.from_definition import plan_of, read_truths
+from collidekit.benchmark.scoring.truth import Array
 from collidekit.benchmark.scoring.truth_file import read_keys
 
 
@@ -52,7 +53,7 @@ def first_submission(benchmark: Benchmark, phase: str) -> Content:
     return found
 
 
-def _npy(values: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def _npy(values: Array) -> bytes:
     content = io.BytesIO()
     np.save(content, values, allow_pickle=False)
     return content.getvalue()

@@ -80,14 +80,18 @@ def _root(results: Path, samples: tuple[str, ...]) -> Path:
 
 def _predictions(folder: Path, name: str, plan: ScoringPlan, keys: Array) -> Array:
     """Return predictions (R, N, C) in the order of the features."""
-    known = [(path, match) for path in (folder.iterdir() if folder.is_dir() else ()) if (match := NAME.fullmatch(path.name))]
+    known = [
+        (path, match) for path in (folder.iterdir() if folder.is_dir() else ()) if (match := NAME.fullmatch(path.name))
+    ]
     found = sorted(known, key=lambda pair: int(pair[1][1] or 0))
     single = [pair for pair in found if pair[1][1] is None]
     if not found or (single and len(found) > 1):
         wanted = "predictions.npy, predictions.csv or predictions.parquet"
         where = f"{name}/" if len(plan.samples) > 1 else ""
         seen = ", ".join(path.name for path, _ in found)
-        raise UnfitPredictions(f"{where}{wanted} is missing" if not found else f"there are {seen}; send one of {where}{wanted}")
+        raise UnfitPredictions(
+            f"{where}{wanted} is missing" if not found else f"there are {seen}; send one of {where}{wanted}"
+        )
     numbers = [int(match[1]) for _, match in found if match[1] is not None]
     if numbers and numbers != list(range(len(numbers))):
         raise UnfitPredictions(f"{found[-1][0].name} is there, but not all files from predictions_0 on")
@@ -103,11 +107,13 @@ def _read(path: Path, kind: str, plan: ScoringPlan, keys: Array) -> Array:
             runs, arrays = READERS[kind](file, path.stat().st_size, *settings)
     except ImportError:
         if kind == "parquet":
-            raise UnfitPredictions(f"{path.name}: this platform cannot read Parquet (pyarrow is missing); send npy or csv") from None
+            raise UnfitPredictions(
+                f"{path.name}: this platform cannot read Parquet (pyarrow is missing); send npy or csv"
+            ) from None
         runs, arrays = 1, _read_csv(path, plan, len(keys))
     except FileError as error:
         raise UnfitPredictions(f"{path.name}: {error}") from None
-    except Exception as error:  # libraries raise many kinds for a damaged file
+    except Exception as error:  # noqa: BLE001 - libraries raise many kinds for a damaged file
         said = " ".join(str(error).split())[:200]
         raise UnfitPredictions(f"{path.name}: cannot be read as {kind} ({said})") from None
     *found, values = arrays
@@ -128,7 +134,9 @@ def _read_csv(path: Path, plan: ScoringPlan, rows: int) -> list[Array]:
         lines = csv.reader(file)
         names = next(lines, [])
         if sorted(names) != sorted(wanted):
-            raise UnfitPredictions(f"{path.name}: has the columns {', '.join(names)[:200]}; it must have {', '.join(wanted)}")
+            raise UnfitPredictions(
+                f"{path.name}: has the columns {', '.join(names)[:200]}; it must have {', '.join(wanted)}"
+            )
         keys, values = np.empty(rows, np.int64), np.empty((1, rows, len(plan.columns)))
         count = 0
         for number, line in enumerate(lines):

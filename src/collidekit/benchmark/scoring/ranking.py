@@ -48,7 +48,9 @@ def rank(entries: Sequence[Entry], benchmark: Benchmark) -> Board:
 
 def _column(metric: Metric, order: Sequence[str]) -> Column:
     of_curve = metric.metric == "background_rejection"
-    efficiency = float(metric.settings["signal_efficiency"]) if of_curve and "signal_efficiency" in metric.settings else None
+    efficiency = (
+        float(metric.settings["signal_efficiency"]) if of_curve and "signal_efficiency" in metric.settings else None
+    )
     label = metric_label(metric)
     return Column(metric.name, label, metric.direction, metric.precision, metric.name in order, efficiency)
 

@@ -38,20 +38,27 @@ def shown_rank(row: Row) -> str:
 def cells(row: Row, columns: Sequence[Column]) -> list[str]:
     """Return rank, name and scores of a row as text."""
     shown = [row.scores.get(column.name) for column in columns]
-    texts = [NOTHING if score is None else shown_score(score, column.precision) for score, column in zip(shown, columns, strict=True)]
+    texts = [
+        NOTHING if score is None else shown_score(score, column.precision)
+        for score, column in zip(shown, columns, strict=True)
+    ]
     return [shown_rank(row), shown_name(row.name), *texts]
 
 
 def header(board: Board) -> list[str]:
     """Return the titles of the columns, with an arrow for the direction of those that rank."""
     arrows = {"higher": "↑", "lower": "↓"}
-    titles = [f"{column.label} {arrows[column.direction]}" if column.ranks else column.label for column in board.columns]
+    titles = [
+        f"{column.label} {arrows[column.direction]}" if column.ranks else column.label for column in board.columns
+    ]
     return ["rank", "name", *titles]
 
 
 def terminal_tables(board: Board) -> list[Table]:
     """Return the leaderboard, and the entries that are not ranked, as tables of rich."""
-    table = Table(title=Text(shown_name(board.title, 100)), caption=TIES if any(row.tied for row in board.rows) else None)
+    table = Table(
+        title=Text(shown_name(board.title, 100)), caption=TIES if any(row.tied for row in board.rows) else None
+    )
     for number, title in enumerate(header(board)):
         table.add_column(Text(title), justify="left" if number == 1 else "right", no_wrap=number != 1, overflow="fold")
     for row in board.rows:
@@ -79,7 +86,10 @@ def markdown(board: Board) -> str:
             text += ["", f"{_escaped(shown_name(row.name))}: {_escaped(shown_name(row.source, 300))}"]
     if board.unranked:
         text += ["", "Not ranked:", ""]
-        text += [f"- {_escaped(shown_name(entry.name))}: {_escaped(shown_name(entry.reason, 300))}" for entry in board.unranked]
+        text += [
+            f"- {_escaped(shown_name(entry.name))}: {_escaped(shown_name(entry.reason, 300))}"
+            for entry in board.unranked
+        ]
     return "\n".join(text) + "\n"
 
 
