@@ -5,17 +5,33 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--remote-debugging-pipe")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--remote-debugging-pipe",
+)
 
 
 def found() -> str | None:
     """Return the path of a Chromium of this machine."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+START = """
+import os, sys
+read, write, *words = sys.argv[1:]
+for place, handle in ((13, int(read)), (14, int(write)), (3, 13), (4, 14)):
+    os.dup2(handle, place)
+os.execv(words[0], words)
+"""
+"""The browser reads from 3 and writes to 4."""
 
 
 class Chromium:
@@ -27,15 +43,9 @@ class Chromium:
         self._to_read, to_write = os.pipe()
         from_read, self._to_write = os.pipe()
 
-        def place() -> None:  # the browser reads from 3 and writes to 4
-            os.dup2(from_read, 13)
-            os.dup2(to_write, 14)
-            os.dup2(13, 3)
-            os.dup2(14, 4)
-
         self._process = subprocess.Popen(
-            [path, *FLAGS, f"--user-data-dir={folder}"], preexec_fn=place, close_fds=False,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [sys.executable, "-c", START, str(from_read), str(to_write), path, *FLAGS, f"--user-data-dir={folder}"],
+            pass_fds=(from_read, to_write), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(from_read)
         os.close(to_write)
@@ -46,7 +56,7 @@ class Chromium:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
-    def __enter__(self) -> "Chromium":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -81,11 +91,20 @@ class Chromium:
         """Press a key."""
         text = {"Enter": "\r"}.get(key, "")
         for kind in ("keyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, text=text if kind == "keyDown" else "")
+            self.send(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=code,
+                text=text if kind == "keyDown" else "",
+            )
 
     def width(self, pixels: int, height: int = 800) -> None:
         """Set the size of the window, a phone's below 500."""
-        self.send("Emulation.setDeviceMetricsOverride", width=pixels, height=height, deviceScaleFactor=1, mobile=pixels < 500)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=pixels, height=height, deviceScaleFactor=1, mobile=pixels < 500
+        )
 
     def dark(self, on: bool) -> None:
         """Ask for dark pages."""
@@ -110,7 +129,12 @@ class Chromium:
 
     def _send(self, method: str, session: str = "", **parameters: Any) -> dict[str, Any]:
         self._last += 1
-        message = {"id": self._last, "method": method, "params": parameters, **({"sessionId": session} if session else {})}
+        message = {
+            "id": self._last,
+            "method": method,
+            "params": parameters,
+            **({"sessionId": session} if session else {}),
+        }
         os.write(self._to_write, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._take()

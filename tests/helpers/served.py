@@ -40,7 +40,9 @@ class Served:
         """Return a client with the session of a user."""
         client = TestClient(self.app, "http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False)
         if name:
-            answer = client.post("/login", data={"token": self.tokens[name], "form": form_of(client.get("/login").text)})
+            answer = client.post(
+                "/login", data={"token": self.tokens[name], "form": form_of(client.get("/login").text)}
+            )
             assert answer.status_code == 303, answer.text
         return client
 
@@ -55,6 +57,6 @@ def make_served(folder: Path, **settings: Any) -> Served:
     store = Store(str(folder / "board.db"), folder / "files")
     store.register(make_benchmark(folder / "top"), folder / "top")
     tokens = {name: store.add_user(name, role) for name, role in ROLES.items()}
-    rates = {name: MUCH for name in ("uploads", "by_token", "by_address", "logins")}
+    rates = dict.fromkeys(("uploads", "by_token", "by_address", "logins"), MUCH)
     store.folder.mkdir(exist_ok=True)
     return Served(store, folder, tokens, create_app(store, ServerSettings(store.folder, **{**rates, **settings})))

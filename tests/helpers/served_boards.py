@@ -86,24 +86,35 @@ def some_scores(quality: float, seed: int = 1, draws: int = 200) -> Scores:
     return Scores(metrics=metrics, rows=20_000, replicates=replicates, curve=curve, truth="t1")
 
 
-def ended(quality: float | None, seed: int = 1, reason: str = "", fault: Fault = Fault.PARTICIPANT, log: str = "") -> RunResult:
+def ended(
+    quality: float | None,
+    seed: int = 1,
+    reason: str = "",
+    fault: Fault = Fault.PARTICIPANT,
+    log: str = "",
+    draws: int = 200,
+) -> RunResult:
     """Return the result of a run: a success of some quality, or an error."""
     ok = quality is not None
     outcome = Outcome(ok, reason, 0 if ok else 1, 12.5, 20.25, 1_500_000_000)
     return RunResult(
-        State.SUCCESS if ok else State.ERROR, None if ok else fault, reason, some_scores(quality, seed) if quality else None,
+        State.SUCCESS if ok else State.ERROR, None if ok else fault, reason, some_scores(quality, seed, draws) if quality else None,
         (StepOutcome("nominal", "tagger", outcome, log),), "c0de" * 16, "sha256:" + "ab" * 32, seed,
     )  # fmt: skip
 
 
-def submitted(store: Store, user: User, folder: Path, name: str, benchmark: str = "top_tagging", phase: str = "public") -> int:
+def submitted(
+    store: Store, user: User, folder: Path, name: str, benchmark: str = "top_tagging", phase: str = "public"
+) -> int:
     """Submit a small folder; returns the run."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "submission.yaml").write_text("name: tagger\ntagger: python tag.py\n", encoding="utf-8")
     return store.submit(user, benchmark, phase, folder, name, {"depth": 3})
 
 
-def work(store: Store, results: Sequence[RunResult], worker: str = "worker-1", log: str = "reads 20000 rows\n") -> list[int]:
+def work(
+    store: Store, results: Sequence[RunResult], worker: str = "worker-1", log: str = "reads 20000 rows\n"
+) -> list[int]:
     """End waiting runs with these results, as a worker does."""
     found = []
     store.worker_seen(worker, "host")

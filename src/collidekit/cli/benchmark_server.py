@@ -68,13 +68,17 @@ def serve(
         choose_sandbox(engine, image=image, pull=pull, trust=trust)  # an error now, and not in each worker
     address = store_of(folder, store)
     opened = Store(address, files)
-    settings = settings_of(opened, url or f"http://{f'[{host}]' if ':' in host else host}:{port}", title, not private, upload)
+    settings = settings_of(
+        opened, url or f"http://{f'[{host}]' if ':' in host else host}:{port}", title, not private, upload
+    )
     register(opened, found)
     if token := first_owner(opened):
         typer.echo(f"token of the organiser, shown only now: {token}")
     for benchmark in found:
         typer.echo(f"{settings.url}/benchmarks/{benchmark.name}: {benchmark.title}")
-    typer.echo(f"serving {settings.url} with {workers} worker{'s' if workers != 1 else ''}; store {opened.database.shown}; end it with Ctrl-C")
+    typer.echo(
+        f"serving {settings.url} with {workers} worker{'s' if workers != 1 else ''}; store {opened.database.shown}; end it with Ctrl-C"
+    )
     sys.stdout.flush()
     words = [sys.executable, "-m", "collidekit", "benchmark", "worker", "--folder", str(opened.folder), "--child"]
     for name, value in (("--engine", engine), ("--image", image)):
@@ -124,7 +128,9 @@ def worker(
     made.run_forever(idle_seconds=idle, stop_after=last_start)
 
 
-user_app = typer.Typer(cls=Verbs, help="Users of a store and their tokens.", rich_markup_mode="rich", no_args_is_help=True)
+user_app = typer.Typer(
+    cls=Verbs, help="Users of a store and their tokens.", rich_markup_mode="rich", no_args_is_help=True
+)
 benchmark_app.add_typer(user_app, name="user", rich_help_panel=SERVE)
 user_verb = filled(user_app)
 Name = Annotated[str, typer.Argument(help="Name of the user.", show_default=False)]
@@ -198,5 +204,7 @@ def list_users(store: StoreUrl = None, files: StoreFolder = None) -> None:
 
     shown = table("name", "role", "added", "state")
     for found in open_existing(store, files).users():
-        shown.add_row(literal(found.name), found.role, show_moment(found.created_at), "revoked" if found.disabled_at else "active")
+        shown.add_row(
+            literal(found.name), found.role, show_moment(found.created_at), "revoked" if found.disabled_at else "active"
+        )
     Console(soft_wrap=True, highlight=False).print(shown)

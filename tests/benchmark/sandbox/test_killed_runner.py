@@ -67,9 +67,8 @@ def test_kill_9_of_the_runner(engine: Sandbox, tmp_path: Path) -> None:
     assert not groups_of(runner.pid)
 
 
+@pytest.mark.parametrize("engine", ["podman"], indirect=True)
 def test_a_container_whose_guard_is_killed_too_is_swept(engine: Sandbox, tmp_path: Path) -> None:
-    if engine.name != "podman":
-        pytest.skip("only podman has containers that live on")
     runner = start_runner(engine, tmp_path, "sleep 61524")
     guards: list[int] = []
     try:
@@ -90,9 +89,9 @@ def test_a_container_whose_guard_is_killed_too_is_swept(engine: Sandbox, tmp_pat
     assert not groups_of(runner.pid)
 
 
+@pytest.mark.parametrize("engine", ["podman"], indirect=True)
 def test_containers_of_living_runners_are_not_swept(engine: Sandbox, tmp_path: Path) -> None:
-    if not isinstance(engine, Podman):
-        pytest.skip("only podman has containers that live on")
+    assert isinstance(engine, Podman)
     runner = start_runner(engine, tmp_path, "sleep 51423; echo done > /output/predictions.csv")
     try:
         assert wait_for(lambda: processes_with("sleep\x0051423"))

@@ -8,7 +8,7 @@ import pytest
 for _package in ("fastapi", "sqlalchemy", "httpx", "python_multipart"):
     pytest.importorskip(_package)
 
-from served import Served, make_served  # noqa: E402
+from served import Served, make_served
 
 
 @pytest.fixture

@@ -164,7 +164,16 @@ def test_a_service_that_is_not_public_asks_for_a_token_everywhere(tmp_path: Path
     from served import make_served
 
     closed = make_served(tmp_path, public=False)
-    for path in ("/", "/benchmarks/top_tagging", PAGE, f"{PAGE}/roc.svg", "/api", "/api/v1/benchmarks", "/api/v1/service", "/api/v1/benchmarks/top_tagging"):
+    for path in (
+        "/",
+        "/benchmarks/top_tagging",
+        PAGE,
+        f"{PAGE}/roc.svg",
+        "/api",
+        "/api/v1/benchmarks",
+        "/api/v1/service",
+        "/api/v1/benchmarks/top_tagging",
+    ):
         assert closed.browser().get(path).status_code == 401, path
     assert closed.browser("rita").get(PAGE).status_code == 200
     assert closed.api("rita").get("/api/v1/benchmarks").status_code == 200

@@ -72,7 +72,9 @@ def filled(served: Served, tmp_path: Path) -> dict[str, int]:
 
 
 def test_every_page_is_complete_and_safe(served: Served, tmp_path: Path) -> None:
-    served.store.register(make_benchmark(tmp_path / "evil", "evil", f"'{EVIL.replace(chr(39), '')}'"), tmp_path / "evil")
+    served.store.register(
+        make_benchmark(tmp_path / "evil", "evil", f"'{EVIL.replace(chr(39), '')}'"), tmp_path / "evil"
+    )
     runs = filled(served, tmp_path)
     addresses = ["/", "/benchmarks/top_tagging", "/benchmarks/evil", BOARD, "/benchmarks/evil/phases/public", f"{BOARD}/submit", "/runs", "/organiser", "/organiser/runs",
                  "/organiser/users", "/organiser/audit", "/api", "/nothing", *(f"/runs/{run}" for run in runs.values())]  # fmt: skip
@@ -184,7 +186,14 @@ def test_the_form_sends_an_environment_with_typed_parameters(served: Served) -> 
 def test_a_wrong_form_comes_back_with_what_was_given(served: Served, change: dict[str, str], said: str) -> None:
     browser = served.browser("ada")
     form = form_of(browser.get(f"{BOARD}/submit").text)
-    data = {"form": form, "kind": "environment", "name": "mine", "image": "python:3", "tagger": "run me", "parameter.depth": "2"}
+    data = {
+        "form": form,
+        "kind": "environment",
+        "name": "mine",
+        "image": "python:3",
+        "tagger": "run me",
+        "parameter.depth": "2",
+    }
     answer = browser.post(f"{BOARD}/submit", data={**data, **change})
     assert answer.status_code == 422
     assert said in answer.text
@@ -236,7 +245,9 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
-def test_a_board_is_made_again_only_when_it_changed(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_board_is_made_again_only_when_it_changed(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from collidekit.benchmark.server import boards
 
     made = []

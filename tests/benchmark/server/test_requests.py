@@ -39,7 +39,10 @@ def test_with_https_cookies_are_secure_and_browsers_stay_with_https(tmp_path: Pa
     assert "samesite=lax" in answer.headers["set-cookie"].lower()
 
 
-@pytest.mark.parametrize("host", ["evil.example.org", "", "127.0.0.1.evil.org", "127.0.0.1:80:80", "[::1", "127.0.0.1@evil.org", "127.0.0.1:x"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example.org", "", "127.0.0.1.evil.org", "127.0.0.1:80:80", "[::1", "127.0.0.1@evil.org", "127.0.0.1:x"],
+)
 def test_other_hosts_are_refused(served: Served, host: str) -> None:
     answer = served.api().get("/api/v1/benchmarks", headers={"host": host})
     assert answer.status_code == 400
@@ -53,14 +56,29 @@ def test_known_hosts_are_accepted() -> None:
     assert settings.accepted_hosts == {"b.org", "other.org"}
 
 
-@pytest.mark.parametrize("name", ["..%2f..%2fapp.py", "%2e%2e/app.py", "....//app.py", "%2Fetc%2Fpasswd", "..\\app.py", "style.css%00", "htmx.LICENSE"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..%2f..%2fapp.py",
+        "%2e%2e/app.py",
+        "....//app.py",
+        "%2Fetc%2Fpasswd",
+        "..\\app.py",
+        "style.css%00",
+        "htmx.LICENSE",
+    ],
+)
 def test_only_the_files_of_the_pages_are_served(served: Served, name: str) -> None:
     assert served.browser().get(f"/static/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["..%2f..", "a%00b", "%ff", "x" * 5000, "<script>"])
 def test_odd_names_of_benchmarks_are_not_found(served: Served, name: str) -> None:
-    for path in (f"/benchmarks/{name}", f"/api/v1/benchmarks/{name}", f"/api/v1/benchmarks/{name}/phases/public/leaderboard"):
+    for path in (
+        f"/benchmarks/{name}",
+        f"/api/v1/benchmarks/{name}",
+        f"/api/v1/benchmarks/{name}/phases/public/leaderboard",
+    ):
         answer = served.api("ada").get(path)
         assert answer.status_code == 404, answer.text
         assert "<script>" not in answer.text or path.startswith("/api")

@@ -55,7 +55,10 @@ def test_a_login_that_another_site_sends_is_refused(served: Served) -> None:
     assert browser.post("/login", data=data, headers={"origin": "http://127.0.0.1"}).status_code == 303
 
 
-@pytest.mark.parametrize("address", ["https://evil.org", "//evil.org", "/\\evil.org", "\\\\evil.org", "javascript:alert(1)", "/\tx", "", "evil"])
+@pytest.mark.parametrize(
+    "address",
+    ["https://evil.org", "//evil.org", "/\\evil.org", "\\\\evil.org", "javascript:alert(1)", "/\tx", "", "evil"],
+)
 def test_a_login_leads_to_this_server_only(served: Served, address: str) -> None:
     browser = served.browser()
     data = {"token": served.tokens["ada"], "form": form_of(browser.get("/login").text), "next": address}

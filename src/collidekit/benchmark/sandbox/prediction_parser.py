@@ -1,7 +1,7 @@
-"""Reads one predictions file of a stranger, in a process of its own with little memory and no rights to write.
+"""Reads predictions files of a stranger, in a process of its own with little memory and no rights to write.
 
-It runs as a script, with the file as standard input, and writes one line of JSON and then the numbers: keys (int64), where the file has
-them, and values (float64) of shape (runs, rows, columns). A line ``{"error": ...}`` is a sentence for the participant.
+It runs as a script. For each file it writes one line of JSON and then the numbers: keys (int64), where the file has them, and values
+(float64) of shape (runs, rows, columns). A line ``{"error": ...}`` is a sentence for the participant, and the end.
 """
 
 import json
@@ -21,33 +21,38 @@ class FileError(Exception):
     """What is wrong with the file, in one sentence."""
 
 
-def main(kind: str, key: str, columns: Sequence[str], rows: int, runs: int) -> None:
-    """Read standard input and answer on standard output."""
+def main(files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], rows: int, runs: int) -> None:
+    """Limit this process, and answer on standard output; files are open file descriptors and their kinds."""
     budget = SPARE + 6 * 8 * rows * (len(columns) + 1) * runs
     wanted = {resource.RLIMIT_DATA: budget, resource.RLIMIT_CPU: 600, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
     for name, value in wanted.items():
         hard = resource.getrlimit(name)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(name, (value, value))
-    answer = sys.stdout.buffer
-    try:
-        with os.fdopen(os.dup(0), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            found_runs, arrays = READERS[kind](file, size, key, list(columns), rows, runs)
-    except FileError as error:
-        answer.write(json.dumps({"error": str(error)}).encode() + b"\n")
-    except MemoryError:
-        answer.write(json.dumps({"error": "takes far more memory to read than its numbers need"}).encode() + b"\n")
-    except Exception as error:  # noqa: BLE001 - libraries raise many kinds for a damaged file
-        said = " ".join(str(error).split())[:200]
-        answer.write(
-            json.dumps({"error": f"cannot be read as {kind} ({type(error).__name__}: {said})"}).encode() + b"\n"
-        )
-    else:
-        answer.write(json.dumps({"runs": found_runs, "has_key": len(arrays) == 2}).encode() + b"\n")
-        for array in arrays:
-            answer.write(array.tobytes())
-    answer.flush()
+    answer(sys.stdout.buffer, files, key, columns, rows, runs)
+
+
+def answer(out: BinaryIO, files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], rows: int, runs: int) -> None:
+    """Write what the files hold; see the top of this file."""
+    for handle, kind in files:
+        try:
+            with os.fdopen(os.dup(handle), "rb") as file:
+                size = os.fstat(handle).st_size
+                found_runs, arrays = READERS[kind](file, size, key, list(columns), rows, runs)
+        except FileError as error:
+            said = str(error)
+        except MemoryError:
+            said = "takes far more memory to read than its numbers need"
+        except Exception as error:  # noqa: BLE001 - libraries raise many kinds for a damaged file
+            said = f"cannot be read as {kind} ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        else:
+            out.write(json.dumps({"runs": found_runs, "has_key": len(arrays) == 2}).encode() + b"\n")
+            for array in arrays:
+                out.write(array.tobytes())
+            continue
+        out.write(json.dumps({"error": said}).encode() + b"\n")
+        break
+    out.flush()
 
 
 def read_npy(file: BinaryIO, size: int, key: str, columns: list[str], rows: int, runs: int) -> tuple[int, list[Any]]:
@@ -134,6 +139,8 @@ def read_csv(file: BinaryIO, size: int, key: str, columns: list[str], rows: int,
     first = file.readline(1 << 16)
     names: list[str] = next(iter(_csv_line(first)), [])
     _check_names(names, key, columns)
+    if not file.peek(1):  # type: ignore[attr-defined]
+        raise FileError(f"has 0 rows; it must have the {rows} rows of features.parquet")
     types = {key: pa.int64(), **{name: pa.float64() for name in columns}}
     reader = csv.open_csv(
         file,

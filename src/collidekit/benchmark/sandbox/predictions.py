@@ -54,10 +54,12 @@ def read_predictions(folder: Path, benchmark: Benchmark, keys: NDArray[np.int64]
     try:
         files = open_predictions(folder, benchmark.limits.output << 20, most)
         try:
-            read = [_parse(file, benchmark, len(keys)) for file in files]
+            settings = {"key": benchmark.key, "columns": columns, "rows": len(keys), "runs": most}
+            answer = _answer(files, settings)
         finally:
             for file in files:
                 os.close(file.handle)
+        read = _decode(answer, files, len(keys), len(columns), most)
         notes: list[str] = []
         for file, (found, values) in zip(files, read, strict=True):
             if found is None:
@@ -75,49 +77,50 @@ def read_predictions(folder: Path, benchmark: Benchmark, keys: NDArray[np.int64]
     return Predictions(values, tuple(notes[:1]))
 
 
-def _parse(
-    file: PredictionFile, benchmark: Benchmark, rows: int
-) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
-    """Return keys, where the file has them, and values of shape (runs, rows, columns)."""
-    columns, runs = benchmark.output.columns, benchmark.output.runs
-    settings = {"kind": file.kind, "key": benchmark.key, "columns": columns, "rows": rows, "runs": runs}
-    answer = _answer(file, settings)
-    line, _, content = answer.partition(b"\n")
-    try:
-        found = json.loads(line)
-        if "error" in found:
-            raise OutputError(f"{file.name}: {found['error']}")
-        read_runs, has_key = int(found["runs"]), bool(found["has_key"])
-    except (ValueError, KeyError, TypeError):
-        raise OutputError(f"{file.name}: cannot be read as {file.kind}") from None
-    numbers = rows * has_key + read_runs * rows * len(columns)
-    if not 1 <= read_runs <= runs or len(content) != 8 * numbers:
-        raise OutputError(f"{file.name}: cannot be read as {file.kind}")
-    keys = np.frombuffer(content, np.int64, rows) if has_key else None
-    values = np.frombuffer(content, np.float64, offset=8 * rows * has_key)
-    return keys, values.reshape(read_runs, rows, len(columns))
-
-
-def _answer(file: PredictionFile, settings: dict[str, object]) -> bytes:
-    """Return what the parser says of a file; it starts with nothing of this process but its search path."""
-    os.lseek(file.handle, 0, os.SEEK_SET)
+def _answer(files: list[PredictionFile], settings: dict[str, object]) -> bytes:
+    """Return what the parser says of the files; it starts with nothing of this process but its search path."""
+    for file in files:
+        os.lseek(file.handle, 0, os.SEEK_SET)
+    given = json.dumps({"files": [(file.handle, file.kind) for file in files], **settings})
     try:
         done = subprocess.run(
-            [sys.executable, "-P", str(Path(prediction_parser.__file__)), json.dumps(settings)],
-            stdin=file.handle,
+            [sys.executable, "-P", "-S", str(Path(prediction_parser.__file__)), given],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=LONGEST,
             check=False,
-            env={
-                "PATH": "/usr/bin:/bin",
-                "LANG": "C.UTF-8",
-                "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-            },
+            pass_fds=[file.handle for file in files],
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
             cwd="/",
         )
     except subprocess.TimeoutExpired:
-        raise OutputError(f"{file.name}: takes more than {LONGEST} seconds to read") from None
+        raise OutputError(f"{files[0].name}: takes more than {LONGEST} seconds to read") from None
     if done.returncode:
         name = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
-        raise OutputError(f"{file.name}: cannot be read as {file.kind}; the reader ended with {name}")
+        raise OutputError(f"{files[0].name}: cannot be read as {files[0].kind}; the reader ended with {name}")
     return done.stdout
+
+
+def _decode(
+    answer: bytes, files: list[PredictionFile], rows: int, columns: int, most: int
+) -> list[tuple[NDArray[np.int64] | None, NDArray[np.float64]]]:
+    """Return for each file its keys, where it has them, and values of shape (runs, rows, columns)."""
+    found: list[tuple[NDArray[np.int64] | None, NDArray[np.float64]]] = []
+    place = 0
+    for file in files:
+        end = answer.find(b"\n", place) + 1
+        try:
+            about = json.loads(answer[place:end])
+            if "error" in about:
+                raise OutputError(f"{file.name}: {about['error']}")
+            runs, has_key = int(about["runs"]), bool(about["has_key"])
+            if not 1 <= runs <= most:
+                raise ValueError
+            keys = np.frombuffer(answer, np.int64, rows, end) if has_key else None
+            start, count = end + 8 * rows * has_key, runs * rows * columns
+            values = np.frombuffer(answer, np.float64, count, start)
+        except (ValueError, KeyError, TypeError):
+            raise OutputError(f"{file.name}: cannot be read as {file.kind}") from None
+        found.append((keys, values.reshape(runs, rows, columns)))
+        place = start + 8 * count
+    return found

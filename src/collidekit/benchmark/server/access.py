@@ -16,6 +16,8 @@ from collidekit.errors import CollidekitError
 
 RANKS = {Role.READER: 0, Role.PARTICIPANT: 1, Role.OWNER: 2}
 TOKEN_NEEDED = "this needs a token: send the header 'Authorization: Bearer TOKEN'"
+OPTIONAL_TOKEN: dict[str, list[dict[str, list[str]]]] = {"security": [{}]}
+"""For the description of routes that need no token where boards are public."""
 LOGIN_NEEDED = "log in to see this page"
 _bearer = HTTPBearer(auto_error=False, description="The token that the organiser gave you.")
 
@@ -113,10 +115,12 @@ async def check_form(request: Request) -> None:
     """Raise an error (403) for a form that another site sent."""
     service = service_of(request)
     check_origin(request)
-    given = (await request.form()).get("form", "")
+    form = await request.form()
+    given = form.get("form", "")
     if not isinstance(given, str) or not form_value_matches(
         service.settings.key, request.cookies.get(COOKIE, ""), given
     ):
+        await form.close()
         raise HTTPException(403, "the form is too old or comes from another site; load the page again")
 
 

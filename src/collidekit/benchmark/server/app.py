@@ -37,7 +37,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.include_router(api)
     for page in (public, login, submit, runs, organiser, api_page):
         app.include_router(page.routes, include_in_schema=False)
-    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=3)
     app.add_middleware(BodyLimits, settings=settings)
     app.add_middleware(RateLimits, settings=settings)
     app.add_middleware(SecurityHeaders, settings=settings)  # the outermost: its headers are on every answer

@@ -11,7 +11,9 @@ from jinja2 import Environment
 
 from collidekit.benchmark.scoring.board import Board, Entry
 from collidekit.benchmark.scoring.ranking import rank
+from collidekit.benchmark.server.api.board import board_out
 from collidekit.benchmark.server.board_page import board_html
+from collidekit.benchmark.server.packed import packed
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
 from collidekit.benchmark.store import BoardRow, Store, Version
 
@@ -26,6 +28,8 @@ class Shown:
     state: str
     board: Board
     html: str
+    content: bytes
+    """JSON for the API, packed with gzip as the plots are."""
     wide: bytes | None
     """The plot of ROC curves; None where no entry has one."""
     narrow: bytes | None
@@ -72,7 +76,10 @@ class Boards:
         html = board_html(
             self._templates, version.definition, board, address, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         )
-        shown = Shown(state, board, html, roc_svg(board, WIDE), roc_svg(board, NARROW))
+        plots = [roc_svg(board, layout) for layout in (WIDE, NARROW)]
+        wide, narrow = (None if plot is None else packed(plot) for plot in plots)
+        content = board_out(version.name, phase, board).model_dump_json().encode()
+        shown = Shown(state, board, html, packed(content), wide, narrow)
         with self._lock:
             self._shown[(version.name, phase)] = shown
         return shown

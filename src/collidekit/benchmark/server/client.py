@@ -39,7 +39,9 @@ class Client:
     def __init__(self, server: str, token: str = "") -> None:
         parts = urlsplit(server if "://" in server else f"https://{server}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise CollidekitError(f"--server {server}: is no address of a server; write it like https://benchmark.example.org")
+            raise CollidekitError(
+                f"--server {server}: is no address of a server; write it like https://benchmark.example.org"
+            )
         self.server, self._token = f"{parts.scheme}://{parts.netloc}", token.strip()
         self._opener = build_opener(_NoRedirect)
         if token and parts.scheme == "http" and parts.hostname not in LOCAL:
@@ -71,7 +73,12 @@ class Client:
         """Return state, reason, place in the queue, scores and times of a run."""
         found = dict(self._json("GET", f"/runs/{run}"))
         place = found.pop("queue") or {}
-        shown = {"run": found.pop("id"), "name": found.pop("entry"), **found, "peak_memory": found.pop("peak_memory_bytes")}
+        shown = {
+            "run": found.pop("id"),
+            "name": found.pop("entry"),
+            **found,
+            "peak_memory": found.pop("peak_memory_bytes"),
+        }
         return shown | {name: place[name] for name in ("position", "estimate_seconds") if name in place}
 
     def runs(self) -> list[dict[str, Any]]:
@@ -177,7 +184,12 @@ def _name_in(folder: Path) -> str:
 def _pack(folder: Path, target: IO[bytes]) -> str:
     """Write an archive of a submission to a file; returns its media type."""
     if folder.is_file():
-        kinds = {".zip": "application/zip", ".gz": "application/gzip", ".tgz": "application/gzip", ".tar": "application/x-tar"}
+        kinds = {
+            ".zip": "application/zip",
+            ".gz": "application/gzip",
+            ".tgz": "application/gzip",
+            ".tar": "application/x-tar",
+        }
         if folder.suffix not in kinds:
             raise CollidekitError(f"{folder}: is no folder, zip or tar file of a submission")
         with folder.open("rb") as source:
@@ -185,12 +197,17 @@ def _pack(folder: Path, target: IO[bytes]) -> str:
                 target.write(piece)
         return kinds[folder.suffix]
     if not folder.is_dir():
-        raise CollidekitError(f"{folder}: there is no such folder; make a submission with: collidekit benchmark init {folder}")
+        raise CollidekitError(
+            f"{folder}: there is no such folder; make a submission with: collidekit benchmark init {folder}"
+        )
     check_files(folder)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files_of(folder):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
-            entry.external_attr, entry.compress_type = (path.stat().st_mode & 0o777 | 0o100000) << 16, zipfile.ZIP_DEFLATED
+            entry.external_attr, entry.compress_type = (
+                (path.stat().st_mode & 0o777 | 0o100000) << 16,
+                zipfile.ZIP_DEFLATED,
+            )
             with path.open("rb") as source, archive.open(entry, "w") as member:
                 while piece := source.read(1 << 20):
                     member.write(piece)

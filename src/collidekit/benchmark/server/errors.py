@@ -13,6 +13,7 @@ from collidekit.benchmark.server.service import service_of
 from collidekit.benchmark.store import StoreUnavailable
 from collidekit.errors import CollidekitError
 
+PLAIN = {404: "there is nothing at this address", 405: "this address does not take such a request; see /api"}
 log = logging.getLogger("collidekit.benchmark.server")
 
 
@@ -26,7 +27,7 @@ class Problem(BaseModel):
 
 def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     """Return the description of the errors of a route, for OpenAPI."""
-    found = sorted({*statuses, 400, 429})
+    found = sorted({*statuses, 400, 422, 429})
     return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in found}
 
 
@@ -60,7 +61,9 @@ def status_of(error: CollidekitError) -> int:
 
 def answer(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
     """Return an error as JSON or as a page."""
-    message = " ".join(message.split()) or HTTPStatus(status).phrase
+    message = " ".join(message.split())
+    if message in ("", HTTPStatus(status).phrase):  # of the framework, and no sentence
+        message = PLAIN.get(status, HTTPStatus(status).phrase.lower())
     if status == 503:
         message = "the database of the server does not answer; try again in a minute"
     if request.url.path.startswith("/api/"):

@@ -62,8 +62,14 @@ async def _next(content: AsyncIterator[bytes]) -> bytes:
 def submit_archive(service: Service, intake: Intake, upload: str) -> int:
     """Put a stored archive into the queue; returns the run. The store reads it and refuses one with an error."""
     return service.store.submit(
-        intake.user, intake.version.name, intake.phase, upload, intake.name, intake.parameters,
-        seed=intake.seed, request=intake.request
+        intake.user,
+        intake.version.name,
+        intake.phase,
+        upload,
+        intake.name,
+        intake.parameters,
+        seed=intake.seed,
+        request=intake.request,
     )
 
 

@@ -39,12 +39,17 @@ def roc_svg(board: Board, layout: Layout) -> bytes | None:
         return None
     most = max((1 / value for _, curve in curves for value in curve.background_efficiency if value > 0), default=10.0)
     axes = Axes(layout.plot_width, layout.plot_height, max(1, math.ceil(math.log10(most))))
-    others = [f'<path d="{_line(axes, curve)}" fill="none" stroke="#848d97" stroke-width="0.6"/>' for _, curve in curves[NAMED:]]
+    others = [
+        f'<path d="{_line(axes, curve, 2)}" fill="none" stroke="#848d97" stroke-width="0.6"/>'
+        for _, curve in curves[NAMED:]
+    ]
     named = []
     for place, (_, curve) in reversed(list(enumerate(curves[:NAMED]))):
         color, dash = COLORS[place], DASHES[place // 4]
         named.append(f'<path d="{_band(axes, curve)}" fill="{color}" fill-opacity="0.15"/>')
-        named.append(f'<path d="{_line(axes, curve)}" fill="none" stroke="{color}" stroke-width="2" stroke-dasharray="{dash}"/>')
+        named.append(
+            f'<path d="{_line(axes, curve)}" fill="none" stroke="{color}" stroke-width="2" stroke-dasharray="{dash}"/>'
+        )
     first = curves[0][1]
     frame = axes.frame(f"Signal efficiency ({first.signal})", f"Background rejection ({first.background})")
     lines = [(name, COLORS[place], DASHES[place // 4]) for place, (name, _) in enumerate(curves[:NAMED])]
@@ -63,8 +68,8 @@ def _known(curve: Curve) -> list[tuple[float, float, float, float]]:
     return [(signal, background, low, high) for signal, background, low, high in points if background > 0]
 
 
-def _line(axes: Axes, curve: Curve) -> str:
-    return _path([axes.point(signal, 1 / background) for signal, background, _, _ in _known(curve)])
+def _line(axes: Axes, curve: Curve, step: int = 1) -> str:
+    return _path([axes.point(signal, 1 / background) for signal, background, _, _ in _known(curve)[::-step]])
 
 
 def _band(axes: Axes, curve: Curve) -> str:

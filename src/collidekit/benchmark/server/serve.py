@@ -47,7 +47,9 @@ def find_benchmarks(folder: Path) -> list[Benchmark]:
         return [load_benchmark(folder)]
     found = [load_benchmark(path.parent) for path in sorted(folder.glob(f"*/{FILE}"))]
     if not found:
-        raise CollidekitError(f"{folder}: holds no {FILE}, nor a folder with one; make a benchmark with: collidekit benchmark init")
+        raise CollidekitError(
+            f"{folder}: holds no {FILE}, nor a folder with one; make a benchmark with: collidekit benchmark init"
+        )
     names = [benchmark.name for benchmark in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise CollidekitError(f"{folder}: two benchmarks have the name {twice!r}; give one another name")

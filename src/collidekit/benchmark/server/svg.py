@@ -32,10 +32,14 @@ class Axes:
         found = []
         for fifth in range(6):
             x, y = self.point(fifth / 5, 1).split()
-            found.append(f'<path d="M{x} {TOP}V{y}" stroke="{RULE}"/>{text(float(x), float(y) + 20, f"{fifth / 5:g}", "middle")}')
+            found.append(
+                f'<path d="M{x} {TOP}V{y}" stroke="{RULE}"/>{text(float(x), float(y) + 20, f"{fifth / 5:g}", "middle")}'
+            )
         for decade in range(self.decades + 1):
             x, y = self.point(0, 10.0**decade).split()
-            found.append(f'<path d="M{x} {y}H{self.width - RIGHT}" stroke="{RULE}"/>{text(float(x) - 8, float(y) + 5, f"{10**decade:,}", "end")}')
+            found.append(
+                f'<path d="M{x} {y}H{self.width - RIGHT}" stroke="{RULE}"/>{text(float(x) - 8, float(y) + 5, f"{10**decade:,}", "end")}'
+            )
         middle = (self.height - BOTTOM + TOP) / 2
         turned = f'<g transform="translate(14 {middle:g}) rotate(-90)">{text(0, 0, beside, "middle")}</g>'
         return [*found, text((LEFT + self.width - RIGHT) / 2, self.height - 12, below, "middle"), turned]

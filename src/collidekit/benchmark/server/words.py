@@ -4,6 +4,7 @@ from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.labels import metric_label
 from collidekit.benchmark.server.render import duration
 
+
 def ranked_by(benchmark: Benchmark) -> str:
     """Return how a benchmark ranks."""
     metrics = {metric.name: metric for metric in benchmark.metrics}

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Attempt, Event, QueuePlace, Role, Run, User, WorkerRow
 
-EXAMPLE_RUN = {
+EXAMPLE_RUN: JsonDict = {
     "id": 17, "benchmark": "top_tagging", "version": 1, "phase": "public", "entry": "particle_net", "user": "ada", "state": "pending",
     "reason": "waits for a worker",
 }  # fmt: skip

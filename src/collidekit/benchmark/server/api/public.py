@@ -3,22 +3,19 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response
 
 from collidekit.benchmark.definition import Benchmark
-from collidekit.benchmark.scoring.board import Board
-from collidekit.benchmark.server.access import for_api
+from collidekit.benchmark.server.access import OPTIONAL_TOKEN, for_api
 from collidekit.benchmark.server.api.models import (
     BenchmarkOut,
-    BoardEntry,
     BoardOut,
-    ColumnOut,
     Limits,
     Me,
     PhaseOut,
-    ScoreOut,
-    Unranked,
 )  # fmt: skip
 from collidekit.benchmark.server.errors import problems
+from collidekit.benchmark.server.packed import answer_packed
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.store import Role, User, Version
 
@@ -27,11 +24,11 @@ Anyone = Annotated[User | None, Depends(for_api(None))]
 Reader = Annotated[User, Depends(for_api(Role.READER))]
 
 
-@routes.get("/service")
+@routes.get("/service", openapi_extra=OPTIONAL_TOKEN)
 def show_service(request: Request, user: Anyone) -> Limits:
     """Return the limits of this server."""
     settings = service_of(request).settings
-    version = service_of(request).templates.globals["version"]
+    version = str(service_of(request).templates.globals["version"])
     return Limits(title=settings.title, version=version, upload_bytes=settings.upload, public=settings.public)
 
 
@@ -41,28 +38,33 @@ def show_me(user: Reader) -> Me:
     return Me.of(user)
 
 
-@routes.get("/benchmarks")
+@routes.get("/benchmarks", openapi_extra=OPTIONAL_TOKEN)
 def list_benchmarks(request: Request, user: Anyone) -> list[BenchmarkOut]:
     """Return all benchmarks."""
     service = service_of(request)
     return [benchmark_out(service, version, user) for version in service.store.benchmarks()]
 
 
-@routes.get("/benchmarks/{benchmark}", responses=problems(401, 403, 404))
+@routes.get("/benchmarks/{benchmark}", responses=problems(401, 403, 404), openapi_extra=OPTIONAL_TOKEN)
 def show_benchmark(request: Request, benchmark: str, user: Anyone) -> BenchmarkOut:
     """Return a benchmark."""
     service = service_of(request)
     return benchmark_out(service, service.version(benchmark), user)
 
 
-@routes.get("/benchmarks/{benchmark}/phases/{phase}/leaderboard", responses=problems(401, 403, 404))
-def show_leaderboard(request: Request, benchmark: str, phase: str, user: Anyone) -> BoardOut:
+@routes.get(
+    "/benchmarks/{benchmark}/phases/{phase}/leaderboard",
+    response_model=BoardOut,
+    responses=problems(401, 403, 404),
+    openapi_extra=OPTIONAL_TOKEN,
+)
+def show_leaderboard(request: Request, benchmark: str, phase: str, user: Anyone) -> Response:
     """Return the leaderboard of a phase: the best run of each entry, ranked."""
     service = service_of(request)
     version = service.version(benchmark)
     if not service.sees_board(user, service.phase(version, phase)):
         raise HTTPException(403, f"the leaderboard of phase {phase!r} is hidden until the phase ends")
-    return board_out(version, phase, service.boards.get(version, phase).board)
+    return answer_packed(request, service.boards.get(version, phase).content, "application/json")
 
 
 def benchmark_out(service: Service, version: Version, user: User | None) -> BenchmarkOut:
@@ -91,21 +93,4 @@ def benchmark_out(service: Service, version: Version, user: User | None) -> Benc
     return BenchmarkOut(
         **{name: shown[name] for name in kept}, version=version.number, phases=phases,
         order=definition.order or [definition.metrics[0].name],
-    )  # fmt: skip
-
-
-def board_out(version: Version, phase: str, board: Board) -> BoardOut:
-    """Return a leaderboard as the API shows it."""
-    entries = [
-        BoardEntry(
-            rank=row.rank, tied=row.tied, name=row.name, user=row.user, run=None if row.run is None else int(row.run),
-            reference=row.reference, source=row.source, notes=list(row.notes),
-            scores={name: ScoreOut.model_validate(score) for name, score in row.scores.items()},
-        )
-        for row in board.rows
-    ]  # fmt: skip
-    unranked = [Unranked(name=row.name, reason=row.reason) for row in board.unranked]
-    return BoardOut(
-        benchmark=version.name, phase=phase, title=board.title, order=list(board.order), entries=entries, unranked=unranked,
-        columns=[ColumnOut.model_validate(column) for column in board.columns],
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse
 
-from collidekit.benchmark.server.access import for_api
+from collidekit.benchmark.server.access import OPTIONAL_TOKEN, for_api
 from collidekit.benchmark.server.api.models import RunOut
 from collidekit.benchmark.server.errors import problems
 from collidekit.benchmark.server.runs import cancel, find_run, log_text, rerun, seen_run, withdraw
@@ -29,7 +29,7 @@ def list_runs(
     return [RunOut.of(run) for run in service_of(request).store.runs(user=own, before=before, limit=PAGE)]
 
 
-@routes.get("/runs/{run}")
+@routes.get("/runs/{run}", openapi_extra=OPTIONAL_TOKEN)
 def show_run(request: Request, run: RunId, user: Anyone) -> RunOut:
     """Return a run: its state and the reason, its place in the queue, its scores and where they come from."""
     service = service_of(request)
@@ -38,7 +38,7 @@ def show_run(request: Request, run: RunId, user: Anyone) -> RunOut:
     return shown if full else shown.model_copy(update={"parameters": {}, "reason": ""})
 
 
-@routes.get("/runs/{run}/log", response_class=PlainTextResponse, responses={200: {"content": {"text/plain": {}}}})
+@routes.get("/runs/{run}/log", response_model=None, responses={200: {"content": {"text/plain": {}}}})
 def show_log(request: Request, run: RunId, user: Participant) -> PlainTextResponse:
     """Return the log of a run as text."""
     service = service_of(request)

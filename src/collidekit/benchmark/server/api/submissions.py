@@ -35,7 +35,9 @@ def submit_environment(
 ) -> RunOut:
     """Submit a container image and commands; returns the run, which waits for a worker."""
     service = service_of(request)
-    intake = _intake(service, user, benchmark, phase, submission.name, submission.parameters, submission.seed, request_id)
+    intake = _intake(
+        service, user, benchmark, phase, submission.name, submission.parameters, submission.seed, request_id
+    )
     return _run(
         service, taken.submit_environment(service, intake, submission.image, submission.preprocess, submission.tagger)
     )

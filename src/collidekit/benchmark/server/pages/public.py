@@ -9,6 +9,7 @@ from markupsafe import Markup
 from collidekit.benchmark.definition import Phase
 from collidekit.benchmark.scoring.labels import metric_label
 from collidekit.benchmark.server.access import Visitor, for_page
+from collidekit.benchmark.server.packed import answer_packed
 from collidekit.benchmark.server.pages.answers import page
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.server.words import limits_of, ranked_by
@@ -74,7 +75,7 @@ def show_plot(request: Request, benchmark: str, phase: str, visitor: Anyone, nar
     if picture is None:
         raise HTTPException(404, "this leaderboard has no ROC curves")
     shared = "public" if service.settings.public and visitor.user is None else "private"
-    return Response(picture, media_type="image/svg+xml", headers={"Cache-Control": f"{shared}, max-age=86400"})
+    return answer_packed(request, picture, "image/svg+xml", f"{shared}, max-age=86400")
 
 
 def accepts(service: Service, phase: Phase) -> bool:

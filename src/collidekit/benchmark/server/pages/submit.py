@@ -58,6 +58,8 @@ async def submit(
         status, problem = error.status_code, str(error.detail)
     else:
         return go_to(f"/runs/{run}?said=submitted")
+    finally:
+        await form.close()
     return await run_in_threadpool(_page, service, version, phase, visitor, given, problem, status)
 
 
