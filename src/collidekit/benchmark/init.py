@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from collidekit.analysis.estimates import level_of
+from collidekit.benchmark.bundle_analysis import analysis_for
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.submission import SUBMISSION_FILE
 from collidekit.errors import CollidekitError
@@ -37,6 +38,7 @@ def write_submission(
     if (folder / SUBMISSION_FILE).exists():
         raise CollidekitError(f"{folder / SUBMISSION_FILE}: is there already; name a new folder")
     mapping = {} if bundle is None else columns_of_bundle(bundle, benchmark)
+    analysis = analysis_for(bundle, benchmark) if bundle and benchmark else None
     fill = {
         "@NAME@": yaml.safe_dump(name or folder.resolve().name).removesuffix("...\n").strip(),
         "@COLUMNS@": json.dumps(benchmark.output.columns if benchmark else ["top"]),
@@ -52,6 +54,8 @@ def write_submission(
             )
             (staging / "my_tagger" / "tagger.py").write_text(_filled(text, fill), encoding="utf-8")
             shutil.copytree(bundle, staging / "mydata" / "bundle", symlinks=False)
+            if analysis is not None:
+                (staging / "mydata" / "analysis.json").write_text(analysis.model_dump_json(indent=1), encoding="utf-8")
             (staging / "requirements.txt").write_text("collidekit-runtime\n", encoding="utf-8")
     return folder
 

@@ -14,6 +14,8 @@ from collidekit.benchmark.places import Places, job_of
 from collidekit.benchmark.rows import sample_keys
 from collidekit.benchmark.run_result import RunResult, StepOutcome
 from collidekit.benchmark.sandbox.job import Outcome, Sandbox
+from collidekit.benchmark.sandbox.log import last_line
+from collidekit.benchmark.sandbox.outcome import SEE_LOG
 from collidekit.benchmark.sandbox.predictions import read_predictions
 from collidekit.benchmark.scoring.arrays import write_predictions
 from collidekit.benchmark.scoring.process import score_in_process
@@ -122,7 +124,7 @@ class _Run:
             job = job_of(self.benchmark, sample, self.submission, places, step, command, image, self.seed, tag)
             outcome = self.sandbox.run(job, self.canceled)
             self.steps.append(StepOutcome(name, step, outcome, str(job.log)))
-            _refuse(outcome, step, name)
+            _refuse(outcome, step, name, job.log)
         found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, self.benchmark, keys))
         self.notes += [f"{name}: {note}" for note in found.notes]
         self.predictions[name] = write_predictions(places.predictions, found.values, keys)
@@ -143,13 +145,15 @@ def sample_tag(benchmark: Benchmark, phase: str, sample: str, code: str) -> str:
     return f"sample_{hashlib.sha256(f'{code} {phase} {sample}'.encode()).hexdigest()[:8]}"
 
 
-def _refuse(outcome: Outcome, step: str, sample: str) -> None:
+def _refuse(outcome: Outcome, step: str, sample: str, log: Path) -> None:
     if outcome.canceled:
         raise _Stopped(State.CANCELED, None, f"canceled during {step} on {sample}")
     if outcome.service_fault:
         raise _Stopped(State.ERROR, Fault.SERVICE, f"{step} on {sample}: {outcome.reason}")
     if not outcome.ok:
         said = outcome.reason or "failed without a reason"
+        if said.endswith(SEE_LOG) and (last := last_line(log)):
+            said = f"{said.removesuffix(SEE_LOG)}; its log ends with: {last}"
         raise _Stopped(State.ERROR, Fault.PARTICIPANT, f"{step} on {sample}: {said}")
 
 

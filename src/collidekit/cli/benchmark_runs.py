@@ -109,7 +109,8 @@ def run(
     result = found.result
     if result.state is not State.SUCCESS or result.scores is None:
         who = f" (the {result.fault.value} has to act)" if result.fault else ""
-        raise CollidekitError(f"{result.state.value}: {result.reason}{who}; logs are in {found.folder}")
+        state = "" if result.state is State.ERROR else f"{result.state.value}: "
+        raise CollidekitError(f"{state}{result.reason}{who}; logs are in {found.folder}")
     for note in result.notes:
         notice(note)
     Console(soft_wrap=True, highlight=False).print(scores_table(found.benchmark, result.scores))

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from collidekit.batch.units import show_memory
+from collidekit.plain_text import without_controls
 
 
 class CutLog:
@@ -36,6 +37,18 @@ class CutLog:
     def tail(self, length: int = 2000) -> str:
         """Return the end of the log as text."""
         return self.path.read_bytes()[-length:].decode(errors="replace")
+
+
+def last_line(log: Path, longest: int = 200) -> str:
+    """Return the last line of a log that is not empty, without control characters; empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            text = without_controls(file.read().decode(errors="replace"))
+    except OSError:
+        return ""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    return next((line[:longest] for line in reversed(lines) if line), "")
 
 
 def show_bytes(amount: int) -> str:

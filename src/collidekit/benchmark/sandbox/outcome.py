@@ -11,6 +11,8 @@ from collidekit.benchmark.sandbox.log import show_bytes
 from collidekit.benchmark.sandbox.supervise import Ending
 from collidekit.benchmark.sandbox.tmpfs import tmp_size
 
+SEE_LOG = "; its log may say why"
+"""End of a reason that the log of the command may explain."""
 _CODES = {126: "cannot be started (exit code 126: no permission, or no program)", 127: "was not found (exit code 127)"}
 
 
@@ -80,8 +82,8 @@ def _exit(job: Job, code: int, usage: Usage) -> str:
         most = max(job.limits.output, tmp_size(job.limits))
         return f"the command made a file of more than {show_bytes(most)} (the limit of one file)"
     if number:
-        return f"the command was ended by the signal {_name(number)}; its log may say why"
-    return f"the command {_CODES.get(code, f'ended with exit code {code}')}; its log may say why"
+        return f"the command was ended by the signal {_name(number)}{SEE_LOG}"
+    return f"the command {_CODES.get(code, f'ended with exit code {code}')}{SEE_LOG}"
 
 
 def _memory(job: Job) -> str:

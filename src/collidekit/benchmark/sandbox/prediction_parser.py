@@ -32,7 +32,9 @@ def main(files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], row
     answer(sys.stdout.buffer, files, key, columns, rows, runs)
 
 
-def answer(out: BinaryIO, files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], rows: int, runs: int) -> None:
+def answer(
+    out: BinaryIO, files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], rows: int, runs: int
+) -> None:
     """Write what the files hold; see the top of this file."""
     for handle, kind in files:
         try:
