@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from collidekit.errors import CollidekitError
 from collidekit.ranks.environment import Place, place_of, without_launcher
+from collidekit.ranks.group import ONE
 from collidekit.tasks import rank_parts
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -64,6 +66,7 @@ def predicted(place: Path) -> bytes:
 def test_shards_of_two_ranks_are_those_of_one_process(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         toys.write_table(place / f"file_{number}.root", toys.toy_table(80 + 90 * number, seed=number))
+    monkeypatch.setattr("collidekit.tasks.dataset.SMALLEST", 0)
     settings: dict[str, Any] = {"config": "toy.yaml", "filelist": ("file_*.root",), "chunk_size": 120}
     one = made(DatasetConstructorTask(**settings)).folder
     anew()
@@ -127,6 +130,12 @@ def test_a_checkpoint_is_predicted_by_ranks(place: Path, predicted: bytes) -> No
     shutil.rmtree(one.parent)
     anew()
     assert (made(InferenceTask(**common, devices=2)).folder / "predictions.parquet").read_bytes() == content
+
+
+def test_little_work_is_left_to_one_process(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PartProcess, "__init__", lambda *words: pytest.fail("a process was started"))
+    monkeypatch.setattr("collidekit.tasks.training.ranks_for", lambda *given: nullcontext(ONE))
+    assert made(InferenceTask(**GIVEN, test_filelist=("test.parquet",), devices=2)).complete()
 
 
 def test_too_many_ranks_are_refused_before_anything_is_made(place: Path) -> None:

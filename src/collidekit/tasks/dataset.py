@@ -1,5 +1,6 @@
 """DatasetConstructorTask: files -> shards and a manifest."""
 
+import math
 import shutil
 from collections.abc import Iterable
 from functools import cached_property
@@ -22,8 +23,11 @@ from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask, results_folder
-from collidekit.tasks.rank_parts import make_by_ranks
+from collidekit.tasks.rank_parts import make_by_ranks, number_of_ranks
 from collidekit.training.ranks import check_ranks
+
+SMALLEST = 1_000_000
+"""Bytes of input files for each rank, below which a single process constructs: another one takes seconds to start."""
 
 
 class DatasetParameters(AnalysisTask):
@@ -91,6 +95,11 @@ def shipped_files(task: AnalysisTask, part: str) -> list[str]:
             f"({'--test-filelist' if part == 'test' else '--filelist'} in law), or as 'files: {{{part}: ...}}' in the file"
         )
     return expand([p if "://" in p else str(task.analysis_folder / p) for p in patterns])
+
+
+def _local_size(files: Iterable[str]) -> float:
+    """Return the bytes of files; infinity if some are on a server."""
+    return sum(Path(path).stat().st_size if Path(path).is_file() else math.inf for path in files)
 
 
 def remove_outputs_of(parts: Iterable[AnalysisTask]) -> None:
@@ -212,10 +221,13 @@ class DatasetConstructorTask(DatasetParameters):
         remove_outputs_of(parts)
 
     def _parts_of_ranks(self) -> list[AnalysisTask]:
-        """Return the parts that several ranks have made; none where one process constructs, or Dask does."""
+        """Return the parts that several ranks have made; none where Dask constructs, or one process, as it does small files."""
         from collidekit.tasks.parts import ConstructionPartTask
 
-        return [] if self.executor == "dask" else make_by_ranks(self, ConstructionPartTask)
+        ranks = number_of_ranks(self)
+        if self.executor == "dask" or ranks == 1 or _local_size(self.files()) < SMALLEST * ranks:
+            return []
+        return make_by_ranks(self, ConstructionPartTask)
 
     def dataset(self, n_files: int = -1) -> Dataset:
         return Dataset(self.folder, n_files, self.analysis)

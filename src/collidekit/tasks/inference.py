@@ -37,7 +37,7 @@ from collidekit.readers import expand
 from collidekit.tasks.attacks import TestAttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, remove_outputs_of
-from collidekit.tasks.rank_parts import make_by_ranks
+from collidekit.tasks.rank_parts import make_by_ranks, number_of_ranks
 from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_content
@@ -45,6 +45,9 @@ from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
 from collidekit.training.prepare import held_out_rows
 from collidekit.training.ranks import check_ranks
+
+FEWEST = 2048
+"""Rows of a dataset for each rank, below which a single process predicts: another one takes seconds to start."""
 
 
 class TestParameters(TestAttackParameters, TrainingParameters):
@@ -323,7 +326,7 @@ class InferenceTask(TestParameters):
         refuses = bool(self.checkpoint) and not self.allow_training_rows
         refusal = Refusal(rows.dataset.manifest.files) if refuses else None
         seen = self._seen = SeenRows(members, content_of_inputs(rows.dataset.manifest), refusal)
-        self._joined = list(self.parts.values()) or self._parts_of_ranks()
+        self._joined = list(self.parts.values()) or self._parts_of_ranks(len(rows.dataset))
         found = join_parts(self._joined, seen) if self._joined else self.predict_rows(members, rows, seen)
         named = dict(zip(members, found, strict=True))
         if not self._shared_rows and (warning := seen.warning()):
@@ -335,11 +338,11 @@ class InferenceTask(TestParameters):
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
 
-    def _parts_of_ranks(self) -> list[AnalysisTask]:
-        """Return the parts that several ranks have predicted; none where one process predicts."""
+    def _parts_of_ranks(self, rows: int) -> list[AnalysisTask]:
+        """Return the parts that several ranks have predicted; none where one process predicts, as it does few rows."""
         from collidekit.tasks.parts import PredictionPartTask
 
-        return make_by_ranks(self, PredictionPartTask)
+        return make_by_ranks(self, PredictionPartTask) if rows >= FEWEST * number_of_ranks(self) else []
 
     def rows_to_predict(self, members: Mapping[str, Checkpoint]) -> Loader:
         """Return the rows of the test dataset; without one, those that the training held out."""

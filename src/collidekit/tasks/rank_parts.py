@@ -19,12 +19,17 @@ POLL = 0.3
 GOES_ON = "what is done is kept, and the same command goes on from there"
 
 
+def number_of_ranks(task: AnalysisTask) -> int:
+    """Return how many ranks work together: those of the launcher, or as many as ``--devices`` says."""
+    first = leader()
+    return first.place.size if first else max(task.devices, 1)
+
+
 def make_by_ranks(task: AnalysisTask, kind: type[AnalysisTask]) -> list[AnalysisTask]:
     """Have each rank make a part of the output of a task; returns all parts, none for a single process."""
     from collidekit.tasks.work import run_side_by_side, words_of
 
-    first = leader()
-    size = first.place.size if first else max(task.devices, 1)
+    first, size = leader(), number_of_ranks(task)
     if size == 1:
         return []
     parts = [kind.req(task, part=f"{number}/{size}", devices=0, nodes=1) for number in range(1, size + 1)]
