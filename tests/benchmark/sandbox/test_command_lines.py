@@ -1,5 +1,6 @@
 """Command lines of the engines; docker and apptainer are tested by these alone."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ IMAGE = Image("sha256:0123", "docker.io/library/python@sha256:4567", (), "/opt/b
 
 
 def pairs(words: list[str]) -> set[tuple[str, str]]:
-    return set(zip(words, words[1:], strict=False))
+    return set(pairwise(words))
 
 
 def test_docker(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ WISHES = (
 )  # fmt: skip
 
 
-def make_image(*programs: str) -> None:
+def make_image(*programs: str, links: dict[str, str] | None = None) -> None:
     """An image with wishes of its own, from scratch: some programs of this machine and the libraries that they need."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
@@ -33,6 +34,10 @@ def make_image(*programs: str) -> None:
             needed = subprocess.run(["ldd", real], capture_output=True, text=True, check=True).stdout
             libraries |= set(re.findall(r"(/\S+) \(0x", needed))
             archive.add(real, f"/bin/{program}")
+        for name, place in (links or {}).items():
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, place
+            archive.addfile(link)
         for path in sorted(libraries):
             archive.add(os.path.realpath(path), path)
     changes = [word for wish in WISHES for word in ("--change", wish)]
@@ -75,3 +80,23 @@ def test_an_image_that_is_not_here(engine: Sandbox, tmp_path: Path, name: str) -
     assert not outcome.ok
     assert not outcome.service_fault
     assert "is not on this machine" in outcome.reason or "is not the name of a container image" in outcome.reason
+
+
+@pytest.mark.parametrize("name", ["tmp", "output", "submission", "data"])
+def test_links_in_an_image_lead_nowhere(
+    engine: Sandbox, tmp_path: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    """The engine and collidekit set these folders up from outside, as root: an image may not turn that on the machine."""
+    victim = Path(tempfile.mkdtemp(dir="/var/tmp"))  # not below /tmp, which would make a link at /tmp lead to itself
+    request.addfinalizer(lambda: shutil.rmtree(victim))
+    victim.chmod(0o755)
+    (victim / "predictions.csv").write_text("of another")
+    make_image("sh", "id", links={name: str(victim)})
+    job = evolve(make_job(tmp_path, "echo mine > /output/predictions.csv; echo x > /tmp/x"), image=NAME)
+    outcome = engine.run(job)
+    assert victim.stat().st_mode & 0o7777 == 0o755
+    assert [path.name for path in victim.iterdir()] == ["predictions.csv"]
+    assert (victim / "predictions.csv").read_text() == "of another"
+    assert [path.read_text() for path in job.output.iterdir()] in ([], ["mine\n"])
+    if name == "output":
+        assert outcome.reason == "the image has something else than a folder at /output"

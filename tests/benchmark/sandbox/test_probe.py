@@ -1,6 +1,6 @@
 """An engine is tried out before it is used; what fails is named with its remedy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -125,7 +125,7 @@ def test_an_engine_that_cannot_set_up_says_what_it_said(tmp_path: Path, monkeypa
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Probe]]:
+def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Probe]:
     """Engines by name, as the test says they are."""
     probes: dict[str, Probe] = {}
     monkeypatch.setattr(
@@ -142,7 +142,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Probe]]:
         return fake
 
     monkeypatch.setattr(choose, "make_sandbox", make)
-    yield probes
+    return probes
 
 
 WORKS, FAILS = Probe(True, "x"), Probe(False, "podman", "memory limit", "it went on", "boot with version 2")
