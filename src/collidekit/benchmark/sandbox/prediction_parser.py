@@ -49,8 +49,7 @@ def answer(
             said = f"cannot be read as {kind} ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
         else:
             out.write(json.dumps({"runs": found_runs, "has_key": len(arrays) == 2}).encode() + b"\n")
-            for array in arrays:
-                out.write(array.tobytes())
+            out.writelines(array.tobytes() for array in arrays)
             continue
         out.write(json.dumps({"error": said}).encode() + b"\n")
         break
