@@ -7,7 +7,7 @@ from typing import Any
 from boards import failure, make_submission, participant, registered, success
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.states import Fault, State
@@ -38,8 +38,6 @@ class QueueMachine(RuleBasedStateMachine):
         self.user = participant(self.store, "Boss", "owner")
         self.upload = self.store.upload_folder(self.user, make_submission(folder / "submission")).sha256
         self.before: dict[int, Run] = {}
-        self.own: dict[int, int] = {}
-        """The attempt of each run that may write its end."""
 
     def teardown(self) -> None:
         self.store.close()
@@ -49,7 +47,7 @@ class QueueMachine(RuleBasedStateMachine):
     def submit(self, name: str) -> None:
         self.store.submit(self.user, "toy", "public", self.upload, name)
 
-    @rule(target=claims, worker=st.sampled_from(["w1", "w2"]))
+    @rule(target=claims, worker=st.sampled_from(["w1", "w1", "w2"]))
     def claim(self, worker: str) -> Any:
         waiting = self.store.runs(state=State.PENDING)
         run = self.store.claim(worker, 1000)
@@ -57,7 +55,6 @@ class QueueMachine(RuleBasedStateMachine):
         if run is None:
             return None
         assert run.id == min(found.id for found in waiting)
-        self.own[run.id] = run.attempt
         return run
 
     @rule(run=claims)
@@ -80,14 +77,22 @@ class QueueMachine(RuleBasedStateMachine):
             holds = self._holds(run)
             assert self.store.give_back(run, str(run.worker), "stopped") or not holds
 
-    @rule(run=consumes(claims))
-    def kill(self, run: Run | None) -> None:
-        """The worker is killed; its lease ends."""
+    @rule(run=claims)
+    def silence(self, run: Run | None) -> None:
+        """The worker is silent until its lease ends. It may be dead, or come back and try to finish."""
         if run is not None and self._holds(run):
             with self.store.database.writing() as connection:
                 connection.exec_driver_sql(f"UPDATE runs SET lease_until = 1 WHERE id = {run.id}")
             assert self.store.expire() == [run.id]
             assert self.store.expire() == []
+
+    @rule(target=claims, run=claims)
+    def restart(self, run: Run | None) -> Any:
+        """A silent worker starts again under its name, while what it was before still runs."""
+        if run is None or not self._holds(run):
+            return None
+        self.silence(run)
+        return self.claim(str(run.worker))
 
     @rule(number=st.integers(1, 6))
     def cancel(self, number: int) -> None:
@@ -135,4 +140,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestQueue.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
