@@ -7,7 +7,7 @@ from typing import Any
 from boards import failure, make_submission, participant, registered, success
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.states import Fault, State
@@ -53,44 +53,42 @@ class QueueMachine(RuleBasedStateMachine):
         run = self.store.claim(worker, 1000)
         assert (run is None) == (not waiting)
         if run is None:
-            return None
+            return multiple()
         assert run.id == min(found.id for found in waiting)
         return run
 
     @rule(run=claims)
-    def beat(self, run: Run | None) -> None:
-        if run is not None:
-            assert self.store.heartbeat(run, str(run.worker), 1000) == self._holds(run)
+    def beat(self, run: Run) -> None:
+        assert self.store.heartbeat(run, str(run.worker), 1000) == self._holds(run)
 
     @rule(run=claims, kind=st.sampled_from(sorted(RESULTS)))
-    def finish(self, run: Run | None, kind: str) -> None:
-        if run is None:
-            return
+    def finish(self, run: Run, kind: str) -> None:
         holds, found = self._holds(run), self.store.run(run.id)
         assert self.store.finish(run, str(run.worker), RESULTS[kind]) or not holds
         if not holds:
             assert self.store.run(run.id) == found
 
     @rule(run=claims)
-    def give_back(self, run: Run | None) -> None:
-        if run is not None:
-            holds = self._holds(run)
-            assert self.store.give_back(run, str(run.worker), "stopped") or not holds
+    def give_back(self, run: Run) -> None:
+        holds, found = self._holds(run), self.store.run(run.id)
+        assert self.store.give_back(run, str(run.worker), "stopped") or not holds
+        if not holds:
+            assert self.store.run(run.id) == found
 
     @rule(run=claims)
-    def silence(self, run: Run | None) -> None:
+    def silence(self, run: Run) -> None:
         """The worker is silent until its lease ends. It may be dead, or come back and try to finish."""
-        if run is not None and self._holds(run):
+        if self._holds(run):
             with self.store.database.writing() as connection:
                 connection.exec_driver_sql(f"UPDATE runs SET lease_until = 1 WHERE id = {run.id}")
             assert self.store.expire() == [run.id]
             assert self.store.expire() == []
 
     @rule(target=claims, run=claims)
-    def restart(self, run: Run | None) -> Any:
+    def restart(self, run: Run) -> Any:
         """A silent worker starts again under its name, while what it was before still runs."""
-        if run is None or not self._holds(run):
-            return None
+        if not self._holds(run):
+            return multiple()
         self.silence(run)
         return self.claim(str(run.worker))
 
@@ -140,4 +138,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestQueue.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
