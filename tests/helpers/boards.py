@@ -56,7 +56,7 @@ def submitted(store: Store, user: User, folder: Path, number: int = 1, name: str
 def success(auc: float = 0.9) -> RunResult:
     """Return the result of a run that was scored."""
     scores = Scores({"auc": Score(auc, 0.01)}, rows=10, replicates={"auc": [auc - 0.01, auc + 0.01]}, truth="t")
-    return RunResult(State.SUCCESS, scores=scores, code_hash="c" * 64, seed=3)
+    return RunResult(State.SUCCESS, scores=scores, code_hash="c" * 64, seed=3, notes=("few rows",))
 
 
 def failure(fault: Fault = Fault.PARTICIPANT, reason: str = "the tagger failed") -> RunResult:

@@ -47,7 +47,9 @@ class WorkerJobs:
                 f"{site.path}: workers are sent to Slurm only; with {site.system} start 'collidekit benchmark worker' in jobs of your own"
             )
         if store.database.path is not None and number > 1:
-            say(f"{store.database.shown}: SQLite serves workers of one machine; jobs on other nodes need postgresql://user@host/database")
+            say(
+                f"{store.database.shown}: SQLite serves workers of one machine; jobs on other nodes need postgresql://user@host/database"
+            )
         self.store, self.site, self.number, self.say = store, site, number, say
         self.queue = queue or SlurmQueue()
         self.logs = store.folder / "workers"

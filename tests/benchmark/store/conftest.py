@@ -1,5 +1,6 @@
 """Stores in SQLite and in a real PostgreSQL."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,13 +49,36 @@ def open_store(tmp_path: Path) -> Iterator[Callable[[str], Store]]:
         store.close()
 
 
-@pytest.fixture
-def store(url: str, open_store: Callable[[str], Store]) -> Store:
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database with the tables, whose rows each test removes first."""
+    url = postgres.make_database()
+    Store(url, tmp_path_factory.mktemp("tables")).close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "board.db"
+    Store(str(path)).close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, open_store: Callable[[str], Store]) -> Store:
     """An empty store of each kind of database."""
+    if request.param == "sqlite":
+        store: Store = request.getfixturevalue("local")
+        return store
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url: str = request.getfixturevalue("postgres_tables")
+    server.empty(url)
     return open_store(url)
 
 
 @pytest.fixture
-def local(tmp_path: Path, open_store: Callable[[str], Store]) -> Store:
+def local(tmp_path: Path, sqlite_template: Path, open_store: Callable[[str], Store]) -> Store:
     """An empty store in SQLite."""
+    shutil.copy(sqlite_template, tmp_path / "board.db")
     return open_store(f"sqlite:///{tmp_path / 'board.db'}")

@@ -48,7 +48,7 @@ def test_a_run_ends_once(filled: Store) -> None:
         State.SUCCESS,
         {"auc": {"value": 0.8, "error": 0.01, "spread": None, "limit": False}},
     )
-    assert (found.seed, found.code_hash) == (3, "c" * 64)
+    assert (found.seed, found.code_hash, found.notes) == (3, "c" * 64, ["few rows"])
     assert found.finished_at is not None
     assert [event.action for event in filled.audit("run 1")] == ["submit", "claim", "finish"]
 

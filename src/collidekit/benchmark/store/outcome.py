@@ -4,15 +4,15 @@ from typing import Any
 
 from attrs import asdict
 
+from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.states import Fault, State
-from collidekit.benchmark.store.records import Result
 from collidekit.benchmark.store.text import clean, stored_text
 from collidekit.errors import CollidekitError
 from collidekit.files import plain
 
 
-def columns_of(result: Result) -> tuple[dict[str, Any], Any]:
+def columns_of(result: RunResult) -> tuple[dict[str, Any], Any]:
     """Return the columns of a run for its result, and all scores.
 
     A success without finite scores is recorded as a fault of the organiser.
@@ -30,7 +30,7 @@ def columns_of(result: Result) -> tuple[dict[str, Any], Any]:
         "code_hash": result.code_hash, "image_digest": stored_text(result.image_digest, 200), "seed": result.seed,
         "wall_seconds": result.wall_seconds, "cpu_seconds": result.cpu_seconds, "peak_memory": result.peak_memory,
         "energy_joules": result.energy_joules, "scores": details["metrics"] if details else None,
-        "steps": clean(plain([asdict(step) for step in result.steps])),
+        "steps": clean(plain([asdict(step) for step in result.steps])), "notes": clean(list(result.notes)),
     }  # fmt: skip
     return values, details
 

@@ -1,9 +1,8 @@
 """Rows of the store as objects."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import frozen
 
@@ -123,6 +122,8 @@ class Run:
     scores: dict[str, dict[str, Any]] | None
     """By metric: value, error, spread, limit."""
     steps: list[dict[str, Any]] | None
+    notes: list[str] | None
+    """What the participant should know of a run that went well."""
     folder: str
     """Folder of the last attempt, relative to that of the store."""
 
@@ -185,20 +186,3 @@ class Event:
     action: str
     subject: str
     details: dict[str, Any]
-
-
-class Result(Protocol):
-    """What the store records of ``run.RunResult``."""
-
-    state: State
-    fault: Fault | None
-    reason: str
-    scores: Scores | None
-    steps: Sequence[Any]
-    code_hash: str
-    image_digest: str
-    seed: int
-    wall_seconds: float | None
-    cpu_seconds: float | None
-    peak_memory: float | None
-    energy_joules: float | None

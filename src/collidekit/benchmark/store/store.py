@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import Benchmark
+from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import audit, board, queue, rows, submissions, users, versions, workers
 from collidekit.benchmark.store.clock import now
@@ -24,7 +25,6 @@ from collidekit.benchmark.store.records import (
     Event,
     Group,
     QueuePlace,
-    Result,
     Run,
     Token,
     Upload,
@@ -58,8 +58,12 @@ class Store:
         place = folder if folder is not None else self.database.path.with_suffix(".files")  # type: ignore[union-attr]
         self.folder = Path(place).expanduser().absolute()
         self.uploads = Uploads(self.folder / "uploads")
-        if not is_current(self.database):
-            upgrade(self.database)
+        try:
+            if not is_current(self.database):
+                upgrade(self.database)
+        except BaseException:
+            self.close()
+            raise
         remove_abandoned(self.folder / "uploads" / "incoming", self.folder / "checks")
 
     def close(self) -> None:
@@ -361,7 +365,7 @@ class Store:
         with self._read() as connection:
             return queue.cancel_requested(connection, run)
 
-    def finish(self, run: Run, worker: str, result: Result) -> bool:
+    def finish(self, run: Run, worker: str, result: RunResult) -> bool:
         """Write how a claimed run ended; False where it is lost, and nothing is written."""
         values, details = columns_of(result)
         with self._write() as connection:

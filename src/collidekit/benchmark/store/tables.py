@@ -134,6 +134,7 @@ runs = Table(
     Column("energy_joules", Double),
     Column("scores", NullableJSON),
     Column("steps", NullableJSON),
+    Column("notes", NullableJSON),
     Column("folder", Text, nullable=False),
     UniqueConstraint("user_id", "request"),
     Index(None, "state", "id"),
