@@ -1,11 +1,12 @@
 """Submissions to begin with: they run as they are."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from toy_benchmarks import PlainSandbox, write_benchmark
 
-from collidekit.benchmark.init import columns_of_bundle, write_submission
+from collidekit.benchmark.init import _ends, columns_of_bundle, write_submission
 from collidekit.benchmark.run import run_submission
 from collidekit.benchmark.states import State
 from collidekit.benchmark.submission import load_submission
@@ -19,7 +20,14 @@ TASKS = {
 
 
 def run(benchmark, folder, tmp_path):
-    found = run_submission(benchmark, "public", load_submission(folder, benchmark), tmp_path / "work", PlainSandbox(tmp_path / "root"), seed=5)
+    found = run_submission(
+        benchmark,
+        "public",
+        load_submission(folder, benchmark),
+        tmp_path / "work",
+        PlainSandbox(tmp_path / "root"),
+        seed=5,
+    )
     logs = "".join((tmp_path / "work" / "nominal" / f"{step.step}.log").read_text() for step in found.steps)
     return found, logs
 
@@ -32,9 +40,18 @@ def test_the_template_runs_as_it_is(task, tmp_path):
     assert found.state is State.SUCCESS, found.reason + logs
     assert "400 rows with row, x" in logs
     assert load_submission(folder, benchmark).name == "my first: tagger"
-    for name in ("README.md", "requirements.txt", "Containerfile", "mydata/README.txt", "my_tagger/do_nothing.py", "my_tagger/__init__.py"):
+    for name in (
+        "README.md",
+        "requirements.txt",
+        "Containerfile",
+        "mydata/README.txt",
+        "my_tagger/do_nothing.py",
+        "my_tagger/__init__.py",
+    ):
         assert (folder / name).is_file()
-    assert not [path for path in folder.rglob("*") if "template" in path.name or (path.is_file() and "@" in path.read_text())]
+    assert not [
+        path for path in folder.rglob("*") if "template" in path.name or (path.is_file() and "@" in path.read_text())
+    ]
 
 
 def test_the_pre_processing_that_does_nothing_runs(tmp_path):
@@ -60,7 +77,11 @@ def test_the_same_seed_gives_the_same_predictions(tmp_path):
 
 
 def test_parameters_stand_in_the_file(tmp_path):
-    parameters = [{"name": "depth", "type": "int", "default": 4, "label": "Depth"}, {"name": "kind", "required": True}, {"name": "old", "type": "actor"}]
+    parameters = [
+        {"name": "depth", "type": "int", "default": 4, "label": "Depth"},
+        {"name": "kind", "required": True},
+        {"name": "old", "type": "actor"},
+    ]
     benchmark = write_benchmark(tmp_path / "b", parameters=parameters)
     text = (write_submission(tmp_path / "s", benchmark) / "submission.yaml").read_text()
     assert "parameters:\n  # depth: 4  # Depth\n  kind:   # string\n" in text
@@ -84,7 +105,9 @@ def test_a_bundle_gives_the_columns_of_the_benchmark(top_bundle, tmp_path):
     both = write_benchmark(tmp_path / "b", output={"columns": ["top", "qcd"]})
     assert columns_of_bundle(top_bundle, both) == {"top": "prob_top", "qcd": "prob_qcd"}
     other = write_benchmark(tmp_path / "c", output={"columns": ["w"]})
-    with pytest.raises(CollidekitError, match="has no output for the column 'w' of the benchmark; its outputs are prob_qcd, prob_top"):
+    with pytest.raises(
+        CollidekitError, match="has no output for the column 'w' of the benchmark; its outputs are prob_qcd, prob_top"
+    ):
         write_submission(tmp_path / "s", other, top_bundle)
     assert not (tmp_path / "s").exists()
 
@@ -99,3 +122,15 @@ def test_a_bundle_is_copied_whole(top_bundle, tmp_path):
     copied = {path.name: path.read_bytes() for path in (folder / "mydata" / "bundle").iterdir()}
     assert copied == {path.name: path.read_bytes() for path in top_bundle.iterdir()}
     assert json.dumps({"top": "prob_top"}) in (folder / "my_tagger" / "tagger.py").read_text()
+
+
+def outputs(*names):
+    return SimpleNamespace(outputs=[SimpleNamespace(name=name) for name in names])
+
+
+def test_intervals_are_the_quantiles_of_an_only_value():
+    quantiles = ("pred_m_tt", "pred_m_tt_q025", "pred_m_tt_q16", "pred_m_tt_q84", "pred_m_tt_q975")
+    assert _ends(outputs("prob_top", *quantiles)) == {"low": "pred_m_tt_q16", "high": "pred_m_tt_q84"}
+    assert _ends(outputs("pred_m_tt", "pred_m_tt_q025", "pred_m_tt_q975")) == {}
+    assert _ends(outputs(*quantiles, "pred_x_q16", "pred_x_q84")) == {}  # which of the two is not known
+    assert _ends(outputs("pred_m_tt")) == {}

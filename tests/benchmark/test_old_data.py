@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -116,7 +117,7 @@ def expected(benchmark):
 
 
 def check(found, benchmark):
-    assert found.state is State.SUCCESS, found.reason + "".join(open(path).read() for path in found.logs.values())
+    assert found.state is State.SUCCESS, found.reason + "".join(Path(path).read_text() for path in found.logs.values())
     aucs = expected(benchmark)
     assert found.scores.per_run["auc"] == pytest.approx(aucs, abs=1e-9)
     kept = [auc for run, auc in enumerate(aucs) if run not in found.scores.runs_left_out]

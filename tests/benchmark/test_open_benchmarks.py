@@ -117,11 +117,15 @@ def test_a_bundle_predicts_in_bubblewrap_what_it_predicts_outside(top_bundle, to
     truth = tuple(top_benchmark.path(phase.samples["nominal"].truth) for phase in top_benchmark.phases.values())
     found = run_submission(top_benchmark, "public", submission, tmp_path / "work", Bubblewrap(truth))
     assert found.state is State.SUCCESS, found.reason
-    assert found.scores.metrics["auc"].value == pytest.approx(expected_auc(top_bundle, top_benchmark, "public")[0], abs=1e-9)
+    assert found.scores.metrics["auc"].value == pytest.approx(
+        expected_auc(top_bundle, top_benchmark, "public")[0], abs=1e-9
+    )
 
 
 def test_create_refuses_what_it_cannot_do(tmp_path):
-    with pytest.raises(CollidekitError, match=r"there is no bundled benchmark of this name \(did you mean 'top_tagging'"):
+    with pytest.raises(
+        CollidekitError, match=r"there is no bundled benchmark of this name \(did you mean 'top_tagging'"
+    ):
         create_benchmark(tmp_path / "b", "top_taging")
     with pytest.raises(CollidekitError, match="--name My Tops: a name has small letters"):
         create_benchmark(tmp_path / "b", "top_tagging", "My Tops")
@@ -136,7 +140,9 @@ def test_quark_and_gluon_jets_of_the_user_make_a_benchmark(tmp_path):
     counts = rng.integers(1, 20, 400)
     columns = {name: ak.unflatten(rng.normal(size=counts.sum()), counts) for name in ("px", "py", "pz")}
     columns["E"] = np.sqrt(columns["px"] ** 2 + columns["py"] ** 2 + columns["pz"] ** 2)
-    ak.to_parquet(ak.zip({**columns, "is_quark": rng.integers(0, 2, 400)}, depth_limit=1), tmp_path / "b" / "jets.parquet")
+    ak.to_parquet(
+        ak.zip({**columns, "is_quark": rng.integers(0, 2, 400)}, depth_limit=1), tmp_path / "b" / "jets.parquet"
+    )
     built = build_benchmark(tmp_path / "b")
     check_benchmark(load_benchmark(tmp_path / "b"))
     assert sum(sample.rows for sample in built.samples) == 400
@@ -148,7 +154,9 @@ def test_the_reference_data_set_makes_a_benchmark(tmp_path, shared_data):
     create_benchmark(tmp_path / "b", "top_tagging_reference")
     text = (tmp_path / "b" / "benchmark.yaml").read_text()
     assert "{files: test.h5}" in text
-    (tmp_path / "b" / "benchmark.yaml").write_text(text.replace("{files: test.h5}", f"{{files: {reference}, rows: 2000}}"))
+    (tmp_path / "b" / "benchmark.yaml").write_text(
+        text.replace("{files: test.h5}", f"{{files: {reference}, rows: 2000}}")
+    )
     (built,) = build_benchmark(tmp_path / "b").samples
     assert built.rows == 2000
     assert abs(built.classes["top"] - 1000) < 100

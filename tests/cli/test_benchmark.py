@@ -46,7 +46,9 @@ def test_from_nothing_to_scores(tmp_path, monkeypatch):
     assert "with checksums of 3 files" in built
     assert "nothing is wrong" in run("check", folder)
     assert "write your tagger into" in run("init", tagger, "--benchmark", folder)
-    monkeypatch.setattr("collidekit.benchmark.sandbox.choose.choose_sandbox", lambda *given, **settings: PlainSandbox(tmp_path / "root"))
+    monkeypatch.setattr(
+        "collidekit.benchmark.sandbox.choose.choose_sandbox", lambda *given, **settings: PlainSandbox(tmp_path / "root")
+    )
     shown = run("run", folder, tagger, "-o", tmp_path / "out")
     assert "AUC b/light" in shown
     assert "3,000 rows" in shown
@@ -62,14 +64,30 @@ def test_a_run_that_fails_says_who_has_to_act_and_where_the_logs_are(tmp_path, s
     write_submission(tmp_path / "s")
     sandbox.outcome |= {"ok": False, "reason": "ended with exit code 3"}
     said = run("run", tmp_path / "b", tmp_path / "s", "-o", tmp_path / "out", code=2)
-    assert "error: error: tagger on nominal: ended with exit code 3 (the participant has to act)" in " ".join(said.split())
+    assert "error: error: tagger on nominal: ended with exit code 3 (the participant has to act)" in " ".join(
+        said.split()
+    )
     assert json.loads((tmp_path / "out" / "result.json").read_text())["fault"] == "participant"
 
 
 def test_options_reach_the_sandbox_and_the_submission(tmp_path, sandbox):
-    benchmark = write_benchmark(tmp_path / "b", parameters=[{"name": "depth", "type": "int"}, {"name": "cuts", "type": "list"}])
+    benchmark = write_benchmark(
+        tmp_path / "b", parameters=[{"name": "depth", "type": "int"}, {"name": "cuts", "type": "list"}]
+    )
     write_submission(tmp_path / "s")
-    words = ["--set", "depth=3", "--set", "cuts=[1, 2.5]", "--seed", "9", "--engine", "podman", "--image", "me/x", "--pull"]
+    words = [
+        "--set",
+        "depth=3",
+        "--set",
+        "cuts=[1, 2.5]",
+        "--seed",
+        "9",
+        "--engine",
+        "podman",
+        "--image",
+        "me/x",
+        "--pull",
+    ]
     run("run", tmp_path / "b", tmp_path / "s", "-o", tmp_path / "out", *words)
     (asked,) = sandbox.asked
     truth = benchmark.path(benchmark.phases["public"].samples["nominal"].truth)
@@ -79,14 +97,18 @@ def test_options_reach_the_sandbox_and_the_submission(tmp_path, sandbox):
     parameters = {mount.target: mount.source for mount in job.mounts}["/data/parameters.json"]
     assert json.loads(Path(parameters).read_text()) == {"depth": 3, "cuts": [1, 2.5]}
     assert "write it as NAME=VALUE" in run("run", tmp_path / "b", tmp_path / "s", "--set", "depth", code=2)
-    assert "there is no phase 'pubic' (did you mean 'public'?)" in " ".join(run("run", tmp_path / "b", tmp_path / "s", "--phase", "pubic", code=2).split())
+    assert "there is no phase 'pubic' (did you mean 'public'?)" in " ".join(
+        run("run", tmp_path / "b", tmp_path / "s", "--phase", "pubic", code=2).split()
+    )
 
 
 def test_a_bundled_benchmark_without_data_says_how_to_make_it(tmp_path, monkeypatch, sandbox):
     monkeypatch.chdir(tmp_path)
     write_submission(tmp_path / "s")
     said = " ".join(run("run", "top_tagging", "s", code=2).split())
-    assert "collidekit benchmark create top_tagging --like top_tagging && collidekit benchmark build top_tagging" in said
+    assert (
+        "collidekit benchmark create top_tagging --like top_tagging && collidekit benchmark build top_tagging" in said
+    )
     assert "there is no folder of this name" in run("run", "nothing", "s", code=2)
 
 
@@ -95,7 +117,9 @@ def test_submit_follow_rank_and_withdraw(tmp_path):
     from collidekit.benchmark.store.store import Store
     from collidekit.benchmark.worker import Worker
 
-    write_benchmark(tmp_path / "b", references=[{"name": "Published", "scores": {"auc": 0.99}, "source": "arXiv 0000.00000"}])
+    write_benchmark(
+        tmp_path / "b", references=[{"name": "Published", "scores": {"auc": 0.99}, "source": "arXiv 0000.00000"}]
+    )
     write_submission(tmp_path / "s", files={"tagger.py": "x"})
     store = ["--store", tmp_path / "board.db"]
     assert "run 1 is queued" in run("submit", tmp_path / "b", tmp_path / "s", *store)

@@ -48,7 +48,11 @@ def test_every_key_of_a_phase_stands_in_its_page():
 
 def test_every_metric_and_bundled_benchmark_stands_in_its_page():
     section = ORGANISE.read_text().split("### Metrics")[1].split("###")[0]
-    named = [name for line in re.findall(r"^\| `.*", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", line.split(" | ")[0])]
+    named = [
+        name
+        for line in re.findall(r"^\| `.*", section, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", line.split(" | ")[0])
+    ]
     assert sorted(named) == sorted(METRICS)
     assert sorted(first_cells(ORGANISE, "bundled | what is ranked | data")) == sorted(shipped_benchmarks())
 
