@@ -37,6 +37,7 @@ SERVE = """
 import sys
 from pathlib import Path
 from attrs import evolve
+from collidekit.benchmark.server.children import Children
 from collidekit.benchmark.server.serve import serve
 from collidekit.benchmark.server.settings import Rate, ServerSettings, read_key
 from collidekit.benchmark.store import Store
@@ -47,7 +48,7 @@ much = Rate(10**6, 10**6)
 settings = ServerSettings(
     store.folder, f"http://127.0.0.1:{port}", key=read_key(store.folder), by_address=much, by_token=much, logins=much, uploads=much
 )
-serve(store, settings, "127.0.0.1", port, [], 0)
+serve(store, settings, "127.0.0.1", port, Children([], 0))
 """
 
 

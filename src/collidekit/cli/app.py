@@ -166,19 +166,13 @@ Store = Annotated[
 """For verbs that make outputs; see docs/stores.md."""
 
 
-def done_by_job(
-    kind: str, out: Path, on: str | None, site: str | None, dry_run: bool, by_cores: str = "", group: str = ""
-) -> bool:
-    """Run this very command as a job where a batch system or a site is named; returns False where it is to run here.
-
-    ``group`` is the verb before a verb of a group, such as ``benchmark``.
-    """
+def done_by_job(kind: str, out: Path, on: str | None, site: str | None, dry_run: bool, by_cores: str = "") -> bool:
+    """Run this very command as a job where a batch system or a site is named; returns False where it is to run here."""
     if not (on or site or dry_run):
         return False
     from collidekit.tasks.command_job import command_as_job
 
-    words = [group, *_words.get()] if group else _words.get()
-    return command_as_job(words, kind, out, on, site, dry_run, by_cores)
+    return command_as_job(_words.get(), kind, out, on, site, dry_run, by_cores)
 
 
 def split(text: str | None) -> tuple[str, ...]:

@@ -48,6 +48,8 @@ def serve(
     image: Image = "",
     pull: Pull = False,
     trust: Trust = False,
+    on: On = None,
+    site: SiteFile = None,
 ) -> None:  # fmt: skip
     """Serve benchmarks: pages, an API and workers that run the submissions.
 
@@ -59,12 +61,14 @@ def serve(
     Writes the store.
     """
     from collidekit.benchmark.sandbox.choose import choose_sandbox
+    from collidekit.benchmark.server.children import Children
+    from collidekit.benchmark.server.crew import Crew, JobCrew, worker_words
     from collidekit.benchmark.server.serve import find_benchmarks, first_owner, register, settings_of, store_of
     from collidekit.benchmark.server.serve import serve as run_server
     from collidekit.benchmark.store import Store
 
     found = find_benchmarks(folder)
-    if workers:
+    if workers and not (on or site):
         choose_sandbox(engine, image=image, pull=pull, trust=trust)  # an error now, and not in each worker
     address = store_of(folder, store)
     opened = Store(address, files)
@@ -80,12 +84,13 @@ def serve(
         f"serving {settings.url} with {workers} worker{'s' if workers != 1 else ''}; store {opened.database.shown}; end it with Ctrl-C"
     )
     sys.stdout.flush()
-    words = [sys.executable, "-m", "collidekit", "benchmark", "worker", "--folder", str(opened.folder), "--child"]
-    for name, value in (("--engine", engine), ("--image", image)):
-        words += [name, value] if value else []
-    words += [name for name, on in (("--pull", pull), ("--trust", trust)) if on]
-    os.environ["COLLIDEKIT_BENCHMARK_STORE"] = address  # not among the words, which all users of the machine see
-    run_server(opened, settings, host, port, words, workers, proxy)
+    words = worker_words(opened.folder, engine, image, pull, trust)
+    if on or site:
+        crew: Crew = JobCrew(opened, address, on, site, words, workers)
+    else:
+        os.environ["COLLIDEKIT_BENCHMARK_STORE"] = address  # not among the words, which all users of the machine see
+        crew = Children([sys.executable, *words, "--child"], workers)
+    run_server(opened, settings, host, port, crew, proxy)
 
 
 @benchmark_verb(SERVE)
@@ -99,33 +104,36 @@ def worker(
     name: Annotated[str, typer.Option("--name", help="Name of the worker. Without it: from the machine and the process.", rich_help_panel=RUN)] = "",
     idle: Annotated[float, typer.Option("--idle", help="Seconds without a run after which the worker ends. Without it: never.", min=1,
                                         rich_help_panel=RUN, show_default=False)] = float("inf"),
-    last_start: Annotated[float, typer.Option("--last-start", help="Seconds after which no run is begun, as in a job with a walltime.", min=1,
-                                              rich_help_panel=BATCH, show_default=False)] = float("inf"),
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
     on: On = None,
     site: SiteFile = None,
+    workers: Annotated[int, typer.Option("--workers", help="Most jobs of workers at once.", min=1, max=1024, rich_help_panel=BATCH)] = 1,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Run submissions of a store until it is stopped.
 
     Several workers may run at once; with PostgreSQL and a folder that all of them see also on several machines. The machine needs the
-    data of the benchmarks under the same paths.
+    data of the benchmarks under the same paths. With [bold]--on slurm[/bold] or a site file it sends workers as jobs while runs wait.
 
     Example: [cyan]collidekit benchmark worker --store my_benchmark/service/board.db[/cyan]
 
     Writes the results into the store.
     """
+    from collidekit.benchmark.server.crew import JobCrew, worker_words
+    from collidekit.benchmark.server.serve import open_existing
     from collidekit.benchmark.server.work import make_worker
-    from collidekit.cli.app import done_by_job
     from collidekit.errors import CollidekitError
 
     if not store:
         raise CollidekitError("name the store with --store, such as board.db or postgresql://user@host/database")
-    if done_by_job("inference", Path(files) if files else Path(store), on, site, dry_run, group="benchmark"):
+    if on or site or dry_run:
+        opened = open_existing(store, files)
+        jobs = JobCrew(opened, store, on, site, worker_words(opened.folder, engine, image, pull, trust), workers)
+        typer.echo(jobs.script()) if dry_run else jobs.run()
         return
     made = make_worker(store, files, engine, image, pull, trust, name, child)
     made.stop_on_signals()
-    made.run_forever(idle_seconds=idle, stop_after=last_start)
+    made.run_forever(idle_seconds=idle)
 
 
 user_app = typer.Typer(

@@ -203,3 +203,31 @@ def test_odd_addresses_of_the_server_are_errors(url: str) -> None:
     with pytest.raises(CollidekitError, match="--url"):
         check_url(url)
     assert check_url("https://b.example.org:8443/") == "https://b.example.org:8443"
+
+
+@pytest.mark.parametrize("path", ["/runs/1", "/api/v1/runs/1"])
+def test_a_fault_of_the_server_is_one_sentence_with_the_headers(served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    def fail(run: int) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(served.store, "run", fail)
+    answer = served.api("olga").get(path)
+    assert answer.status_code == 500
+    assert "nothing of yours is lost" in answer.text
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/benchmarks/top_tagging", "/api/v1/benchmarks"])
+def test_a_database_that_does_not_answer_is_told_without_details(served: Served, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    from collidekit.benchmark.store import StoreUnavailable
+
+    def fail() -> None:
+        raise StoreUnavailable("postgresql://secret-host: connection refused")
+
+    monkeypatch.setattr(served.store, "benchmarks", fail)
+    answer = served.browser().get(path)
+    assert answer.status_code == 503
+    assert "try again" in answer.text
+    assert "secret-host" not in answer.text

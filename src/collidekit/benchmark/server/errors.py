@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from collidekit.benchmark.server.access import Visitor, visitor
 from collidekit.benchmark.server.service import service_of
 from collidekit.benchmark.store import StoreUnavailable
 from collidekit.errors import CollidekitError
@@ -36,19 +37,15 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        return answer(request, error.status_code, str(error.detail), dict(error.headers or {}))
+        return await answer(request, error.status_code, str(error.detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
-        return answer(request, 422, validation_sentence(error))
+        return await answer(request, 422, validation_sentence(error))
 
     @app.exception_handler(CollidekitError)
     async def _ours(request: Request, error: CollidekitError) -> Response:
-        return answer(request, status_of(error), str(error))
-
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> Response:
-        return answer(request, 500, "the server failed here; its log says why, and nothing of yours is lost")
+        return await answer(request, status_of(error), str(error))
 
 
 def status_of(error: CollidekitError) -> int:
@@ -59,7 +56,7 @@ def status_of(error: CollidekitError) -> int:
     return 422
 
 
-def answer(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+async def answer(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
     """Return an error as JSON or as a page."""
     message = " ".join(message.split())
     if message in ("", HTTPStatus(status).phrase):  # of the framework, and no sentence
@@ -69,10 +66,20 @@ def answer(request: Request, status: int, message: str, headers: dict[str, str] 
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": message}, status, headers)
     words = {401: "Log in", 403: "Not allowed", 404: "Not found"}
+    found = await _visitor(request) if status in (403, 404, 409, 422) else Visitor(None, "")
     page = service_of(request).templates.get_template("error.html").render(
-        status=status, heading=words.get(status, f"Error {status}"), message=message, path=request.url.path
+        status=status, heading=words.get(status, f"Error {status}"), message=message, path=request.url.path, user=found.user,
+        form=found.form,
     )  # fmt: skip
     return HTMLResponse(page, status, headers)
+
+
+async def _visitor(request: Request) -> Visitor:
+    """Return whoever sees the page of an error; nobody where the store does not answer."""
+    try:
+        return await visitor(request)
+    except CollidekitError:
+        return Visitor(None, "")
 
 
 def validation_sentence(error: RequestValidationError) -> str:

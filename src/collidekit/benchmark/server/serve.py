@@ -6,7 +6,7 @@ from pathlib import Path
 
 from collidekit.benchmark.definition import FILE, Benchmark, load_benchmark
 from collidekit.benchmark.scoring.version import SCORER_VERSION
-from collidekit.benchmark.server.children import Children
+from collidekit.benchmark.server.crew import Crew
 from collidekit.benchmark.server.settings import ServerSettings, check_url, read_key
 from collidekit.benchmark.store import Role, Store
 from collidekit.errors import CollidekitError
@@ -71,10 +71,8 @@ def first_owner(store: Store) -> str:
     return store.add_user(name, Role.OWNER)
 
 
-def serve(
-    store: Store, settings: ServerSettings, host: str, port: int, worker: Sequence[str], workers: int, proxy: str = ""
-) -> None:
-    """Serve until a signal ends it; ``worker`` is the command of a worker process."""
+def serve(store: Store, settings: ServerSettings, host: str, port: int, crew: Crew, proxy: str = "") -> None:
+    """Serve until a signal ends it; the workers start and stop with the server."""
     uvicorn = need("uvicorn", "server")
     from collidekit.benchmark.server.app import create_app
     from collidekit.benchmark.server.protocol import PatientProtocol
@@ -84,10 +82,9 @@ def serve(
         access_log=False, server_header=False, proxy_headers=bool(proxy), forwarded_allow_ips=proxy or "",
         limit_concurrency=CONNECTIONS, timeout_keep_alive=10, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
     )  # fmt: skip
-    children = Children(worker, workers)
-    children.start()
+    crew.start()
     try:
         with suppress(KeyboardInterrupt):  # uvicorn ends its connections, then raises the signal again
             uvicorn.Server(config).run()
     finally:
-        children.stop()
+        crew.stop()

@@ -47,7 +47,7 @@ def show_run(request: Request, run: RunId, visitor: Anyone, said: str = "") -> H
     service = service_of(request)
     found, full = seen_run(service, run, visitor.user)
     return page(
-        service, "run.html", visitor, run=found, final=found.state.final, said=SAID.get(said, ""), live=_live(service, found, full),
+        service, "run.html", visitor, run=found, final=found.state.final, said=SAID.get(said, ""), live=_live(service, found, full), log=_log(service, found, full),
         actions=_actions(found, visitor.user) if full else [], scores=_scores(service, found),
         steps=[_step(step) for step in found.steps or []] if full else [], provenance=_provenance(found, full),
         attempts=_attempts(service, found) if full else [],
@@ -94,11 +94,15 @@ def rerun_run(request: Request, run: RunId, visitor: OwnerSender) -> Response:
 
 
 def _live(service: Service, run: Run, full: bool) -> Markup:
-    log = log_text(service, run, LOG) if full else None
+    log = _log(service, run, full)
     shown = service.templates.get_template("live.html").render(
         run=run, final=run.state.final, sentence=_sentence(service, run, full), log=log
     )
     return Markup(shown)
+
+
+def _log(service: Service, run: Run, full: bool) -> str | None:
+    return log_text(service, run, LOG) if full else None
 
 
 def _sentence(service: Service, run: Run, full: bool) -> str:
@@ -109,7 +113,7 @@ def _sentence(service: Service, run: Run, full: bool) -> str:
     place = service.store.queue_place(run.id)
     if not place.position:
         return f"Started after {duration(place.waited_seconds)}: {place.reason}."
-    when = f" It may start in {duration(place.estimate_seconds)}." if place.estimate_seconds is not None else ""
+    when = f" It may start in {duration(place.estimate_seconds)}." if (place.estimate_seconds or 0) >= 1 else ""
     return f"Place {place.position} in the queue, for {duration(place.waited_seconds)}: {place.reason}.{when}"
 
 
@@ -157,13 +161,14 @@ def _provenance(run: Run, full: bool) -> list[tuple[str, Any]]:
         ("Ended", moment(run.finished_at) or "not yet"), ("Code hash", run.code_hash or "not known yet"),
         ("Image digest", run.image_digest or "no container image"), ("Random seed", run.seed),
         ("Wall-clock time", duration(run.wall_seconds)), ("CPU time", duration(run.cpu_seconds)),
-        ("Peak memory", size(run.peak_memory)), ("Energy", energy), ("Scorer", run.scorer_version),
+        ("Peak memory", size(run.peak_memory)), ("Energy", energy), ("Scorer", f"version {run.scorer_version}" if run.scorer_version else "not known"),
         ("Definition hash", run.definition_hash),
     ]  # fmt: skip
     if full:
         shown = ", ".join(f"{name} = {value}" for name, value in run.parameters.items())
         rows.append(("Parameters", shown or "none"))
-        rows.append(("Fault", run.fault.value if run.fault else "none"))
+    if full and run.fault:
+        rows.append(("Who has to act", f"the {run.fault.value}"))
     if run.rerun_of:
         rows.append(("Made again from", f"run {run.rerun_of}"))
     return rows

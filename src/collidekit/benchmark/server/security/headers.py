@@ -1,5 +1,7 @@
 """Headers of every answer, and the host that a request may name."""
 
+import logging
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,9 +14,15 @@ POLICY = (
 )
 """Content of this server alone, no script or style within a page, in no frame."""
 
+FAILED = "the server failed here; its log says why, and nothing of yours is lost"
+log = logging.getLogger("collidekit.benchmark.server")
+
 
 class SecurityHeaders:
-    """Add the headers that tell a browser what an answer may do; refuse requests for other hosts."""
+    """Add the headers that tell a browser what an answer may do; refuse requests for other hosts.
+
+    A fault of the server itself is logged and answered here, so that this answer has the headers, too.
+    """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self.app, self.hosts, self.secure = app, settings.accepted_hosts, settings.secure
@@ -24,7 +32,11 @@ class SecurityHeaders:
             await self.app(scope, receive, send)
             return
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            started = True
             if message["type"] == "http.response.start":
                 self._add(MutableHeaders(scope=message))
             await send(message)
@@ -35,7 +47,12 @@ class SecurityHeaders:
                 scope, send_with_headers, 400, "this server is not known by the host name of the request; see --url"
             )
             return
-        await self.app(scope, receive, send_with_headers)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if not started:
+                await refuse(scope, send_with_headers, 500, FAILED)
 
     def _add(self, headers: MutableHeaders) -> None:
         headers["Content-Security-Policy"] = POLICY
