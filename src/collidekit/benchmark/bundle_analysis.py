@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -14,7 +15,7 @@ from collidekit.errors import CollidekitError
 from collidekit.runtime.folder import read_generic
 from collidekit.shipped import find_analysis
 
-ONLY_OF_FILES = {"selection": None, "event": [], "spectators": [], "kinematics": None}
+ONLY_OF_FILES: dict[str, Any] = {"selection": None, "event": [], "spectators": [], "kinematics": None}
 """Parts of an analysis that features do not have, or that are applied to them already."""
 
 
