@@ -27,9 +27,9 @@ from collidekit.training.config import TrainingConfig
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-ELSEWHERE = {  # of law, make, pip, torchrun and the like
+ELSEWHERE = {  # of law, make, pip, torchrun, useradd and the like
     "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group", "no-prune",
-    "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint",
+    "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint", "system",
 }  # fmt: skip
 
 
