@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,6 @@ from collidekit.errors import CollidekitError
 from collidekit.tasks.base import run_with_requirements
 from collidekit.tasks.calibrate import calibrate
 from collidekit.tasks.inference import InferenceTask
-from collidekit.tasks.parts import PredictionPartTask
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.checkpoint import load_checkpoint
 
@@ -35,22 +35,23 @@ def trained(place: Path) -> tuple[Path, int]:
     return task.folder, int((learned & (toys.all_rows(dataset).source[:, 1].numpy() < 120)).sum())
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_checkpoint_is_not_judged_by_rows_that_it_knows(trained: tuple[Path, int], jobs: int) -> None:
+def test_a_checkpoint_is_not_judged_by_rows_that_it_knows(trained: tuple[Path, int], place: Path) -> None:
     folder, number = trained
-    given: dict[str, Any] = {"config": "toy.yaml", "checkpoint": (str(folder),), "test_filelist": ("skim.parquet",)}
-    if jobs > 1:
-        given["jobs"] = jobs
-        for part in range(1, jobs + 1):  # as in other processes
-            done(PredictionPartTask(**given, part=f"{part}/{jobs}"))
-    with pytest.raises(
-        CollidekitError, match=rf"skim.parquet: {number} of 120 rows have the inputs of rows that the model"
-    ):
+    merged = ak.concatenate([toys.toy_table(2500, seed=9), toys.toy_table(300)[:120]])
+    toys.write_table(place / "merged.root", merged)
+    given: dict[str, Any] = {"config": "toy.yaml", "checkpoint": (str(folder),), "test_filelist": ("merged.root",)}
+    said = rf"merged.root: {number} of 2,620 rows have the inputs of rows that the model was trained on"
+    with pytest.raises(CollidekitError, match=said):
         done(InferenceTask(**given))
-    if jobs > 1:
-        return
+    of_parts = InferenceTask(**given, jobs=2)
+    for part in of_parts.parts.values():  # as in two processes
+        part.folder.mkdir(parents=True)
+        part.make()
+        assert 0 < np.load(part.folder / "known.npy").shape[1] < 2620
+    with pytest.raises(CollidekitError, match=said):
+        of_parts.make()
     allowed = done(InferenceTask(**given, allow_training_rows=True))
-    assert allowed.overlap_note.startswith(f"TRAINING ROWS: {number} of 120 rows have the inputs of rows")
+    assert allowed.overlap_note.startswith(f"TRAINING ROWS: {number} of 2,620 rows have the inputs of rows")
 
 
 def test_attacked_rows_are_known_by_what_they_were(trained: tuple[Path, int]) -> None:
@@ -80,8 +81,6 @@ def test_a_temperature_is_not_fitted_to_rows_that_were_learned_from(trained: tup
 
 def test_a_run_with_jets_of_its_training_among_its_test_files_says_so(place: Path) -> None:
     """Their keys are file and entry, which say nothing in another file."""
-    import awkward as ak
-
     text = """
 rows: Jet
 classes: {light: Jet_label == 0, b: Jet_label == 1}
