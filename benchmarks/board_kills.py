@@ -1,34 +1,47 @@
-"""Kill workers and submitters of a benchmark's store at random points under load, and check that nothing is lost or doubled.
+"""Kill the workers, the submitters and the server of a benchmark at random points under load; nothing may be lost or doubled.
 
 python benchmarks/board_kills.py FOLDER --kills 30
+python benchmarks/board_kills.py FOLDER --kills 30 --server
 
 Submitters upload and submit, each submission under a request of its own, which is repeated until it is acknowledged. Workers claim
-and finish runs; the score of a run is computed from its parameter. Both are killed with SIGKILL and started again. In the end each
+and finish runs; the score of a run is computed from its parameter. With ``--server`` submitters send their submissions over HTTP to a
+server, which is killed, too; else they use the store themselves. All are killed with SIGKILL and started again. In the end each
 request must be one run, each run must have one end, and each success the score of its own parameter.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import random
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from http.client import HTTPException
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from attrs import evolve
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.scoring.result import Score, Scores
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Store
+from collidekit.benchmark.store.archive import pack
 from collidekit.benchmark.worker import Worker
 
 PROCESSES = get_context("forkserver")  # a new process begins its work in a moment
 PROCESSES.set_forkserver_preload(["collidekit.benchmark.worker"])
 LEASE = 2.0
+PACE = 0.2
+"""Seconds between two submissions of a submitter."""
 BACKLOG = 10
 """Runs that are submitted before the first kill."""
 
@@ -89,7 +102,47 @@ def _write_to(log: Path) -> None:
         os.dup2(handle, stream)
 
 
-def submit(url: str, folder: Path, name: str, runs: int, seconds: float) -> None:
+def serve(url: str, folder: Path, name: str, port: int) -> None:
+    """The process of the server."""
+    from collidekit.benchmark.server.serve import serve as run_server
+    from collidekit.benchmark.server.serve import settings_of
+    from collidekit.benchmark.server.settings import Rate
+
+    class NoCrew:
+        """The workers are killed by this script, so they are started by it."""
+
+        def start(self) -> None: ...
+        def stop(self) -> None: ...
+
+    _write_to(folder / f"{name}.log")
+    store, many = Store(url, folder), Rate(10_000, 10_000)
+    settings = settings_of(store, f"http://127.0.0.1:{port}", "kills", True, 200)
+    settings = evolve(settings, uploads=many, by_token=many, by_address=many, free=0)
+    run_server(store, settings, "127.0.0.1", port, NoCrew())
+
+
+def send(port: int, token: str, folder: Path, name: str, parameters: dict[str, Any], request: str) -> int:
+    """Submit over HTTP; the same request is sent until it is answered."""
+    values = {"name": name, "parameters": json.dumps(parameters), "seed": "0"}
+    url = f"http://127.0.0.1:{port}/api/v1/benchmarks/kills/phases/public/uploads?{urlencode(values)}"
+    content = b"".join(pack(folder))
+    headers = {
+        "Authorization": f"Bearer {token}", "Content-Type": "application/gzip", "Idempotency-Key": request,
+        "X-Checksum-SHA256": hashlib.sha256(content).hexdigest(),
+    }  # fmt: skip
+    while True:
+        try:
+            with urlopen(Request(url, content, headers, method="POST"), timeout=30) as answer:
+                return int(json.load(answer)["id"])
+        except HTTPError as error:
+            if error.code < 500:
+                raise SystemExit(f"{name}: {error.code} {error.read()[:500]!r}") from None
+        except (URLError, OSError, HTTPException, ValueError):  # the server is away
+            pass
+        time.sleep(0.1)
+
+
+def submit(url: str, folder: Path, name: str, runs: int, seconds: float, port: int, token: str) -> None:
     """The process of a submitter; it goes on where its predecessor was killed, and repeats what was not acknowledged."""
     _write_to(folder / f"{name}.log")
     store = Store(url, folder)
@@ -100,39 +153,59 @@ def submit(url: str, folder: Path, name: str, runs: int, seconds: float) -> None
     for number in range(done, runs):
         (folder / "submission.yaml").write_text(f"name: {name}\ntagger: 'true'\n")
         (folder / "weights").write_bytes(random.Random(number).randbytes(100_000))
-        found = store.submit(
-            user, "kills", "public", folder, name, {"number": number, "seconds": seconds}, request=f"{name} {number}"
-        )
+        parameters, request = {"number": number, "seconds": seconds}, f"{name}-{number}"
+        if port:
+            found = send(port, token, folder, name, parameters, request)
+        else:
+            found = store.submit(user, "kills", "public", folder, name, parameters, request=request)
         with acknowledged.open("a") as file:
             file.write(f"{found:08d}\n")
+        time.sleep(PACE)
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 class Load:
     """Processes that work on a store, and are killed."""
 
-    def __init__(self, url: str, folder: Path, workers: int, submitters: int, runs: int, run_seconds: float) -> None:
+    def __init__(
+        self, url: str, folder: Path, workers: int, submitters: int, runs: int, run_seconds: float, server: bool
+    ) -> None:
         self.url, self.folder, self.runs, self.run_seconds = url, folder, runs, run_seconds
+        self.port = free_port() if server else 0
         self.store = Store(url, folder)
         self.store.register(make_benchmark(folder / "benchmark"), folder / "benchmark")
-        self.names = [f"submitter {i}" for i in range(submitters)]
-        for name in self.names:
-            self.store.add_user(name, "participant")
+        self.names = [f"submitter-{i}" for i in range(submitters)]
+        self.tokens = {name: self.store.add_user(name, "participant") for name in self.names}
         self.kills: Counter[str] = Counter()
-        self.processes = [self._start("worker", f"worker {i}") for i in range(workers)]
+        self.roles = (
+            ["worker", "worker", "submitter", "server"] if server else ["worker", "worker", "worker", "submitter"]
+        )
+        self.processes = [self._start("server", "server")] if server else []
+        self.processes += [self._start("worker", f"worker {i}") for i in range(workers)]
         self.processes += [self._start("submitter", name) for name in self.names]
 
     def _start(self, role: str, name: str) -> tuple[str, str, BaseProcess]:
         words = (self.url, self.folder, name)
         if role == "worker":
             process: BaseProcess = PROCESSES.Process(target=work, args=words)
+        elif role == "server":
+            process = PROCESSES.Process(target=serve, args=(*words, self.port))
         else:
-            process = PROCESSES.Process(target=submit, args=(*words, self.runs, self.run_seconds))
+            process = PROCESSES.Process(
+                target=submit, args=(*words, self.runs, self.run_seconds, self.port, self.tokens[name])
+            )
         process.start()
         return role, name, process
 
     def kill(self, drawn: random.Random) -> None:
-        """Kill a worker, or one time in four a submitter, and start it again."""
-        role = "submitter" if drawn.random() < 0.25 else "worker"
+        """Kill a process that works, and start it again."""
+        role = drawn.choice(self.roles)
         alive = [
             place for place, (kind, _, process) in enumerate(self.processes) if kind == role and process.is_alive()
         ]
@@ -149,7 +222,7 @@ class Load:
         """Return whether all submitters have ended; one that failed is an error."""
         for role, name, process in self.processes:
             code = process.exitcode
-            if code is not None and (code or role == "worker"):
+            if code is not None and (code or role != "submitter"):
                 raise SystemExit(f"{role} {name} ended with {code}: see {self.folder / name}.log")
         return all(process.exitcode == 0 for role, _, process in self.processes if role == "submitter")
 
@@ -204,12 +277,12 @@ def check(load: Load) -> Counter[str]:
 
 def kill_under_load(
     url: str, folder: Path, kills: int, runs: int, workers: int = 3, submitters: int = 2, run_seconds: float = 1.0, pause: float = 0.6,
-    seed: int = 1,
+    seed: int = 1, server: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Kill processes at random times while runs are submitted, wait until all runs have ended, and check the store."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn, begun = random.Random(seed), time.monotonic()
-    load = Load(url, folder, workers, submitters, runs, run_seconds)
+    load = Load(url, folder, workers, submitters, runs, run_seconds, server)
     try:
         while len(load.store.runs(limit=BACKLOG)) < BACKLOG:
             load.all_submitted()
@@ -243,11 +316,20 @@ def main() -> None:
     parser.add_argument("--submitters", type=int, default=2)
     parser.add_argument("--run-seconds", type=float, default=1.0, help="length of a run")
     parser.add_argument("--seed", type=int, default=1, help="of the times of the kills")
+    parser.add_argument("--server", action="store_true", help="submit over HTTP to a server, which is killed, too")
     given = parser.parse_args()
     folder = given.folder.absolute()
     url = given.url or f"sqlite:///{folder / 'board.db'}"
     found = kill_under_load(
-        url, folder, given.kills, given.runs, given.workers, given.submitters, given.run_seconds, seed=given.seed
+        url,
+        folder,
+        given.kills,
+        given.runs,
+        given.workers,
+        given.submitters,
+        given.run_seconds,
+        seed=given.seed,
+        server=given.server,
     )
     print("nothing lost, doubled or without an end:", found)
 

@@ -1,4 +1,4 @@
-"""Workers and submitters are killed at random points: a short form of ``benchmarks/board_kills.py``."""
+"""Workers, submitters and the server are killed at random points: a short form of ``benchmarks/board_kills.py``."""
 
 from pathlib import Path
 
@@ -15,3 +15,17 @@ def test_nothing_is_lost_or_doubled(url: str, tmp_path: Path, monkeypatch: pytes
     assert sum(found["kills"].values()) == 8
     assert found["runs"] == 24
     assert found["attempts"]["lost"] >= 1  # else the kills hit nobody at work
+
+
+def test_the_server_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra 'server'")
+    pytest.importorskip("uvicorn", reason="needs the extra 'server'")
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import board_kills
+
+    url = f"sqlite:///{tmp_path / 'board.db'}"
+    found = board_kills.kill_under_load(
+        url, tmp_path / "load", kills=8, runs=16, run_seconds=0.3, pause=0.5, server=True
+    )
+    assert found["runs"] == 32
+    assert found["kills"]["server"] >= 1

@@ -75,6 +75,13 @@ def test_a_late_heartbeat_keeps_a_run_that_nobody_has_taken(filled: Store) -> No
     assert filled.finish(run, "w1", success())
 
 
+def test_a_silent_worker_is_no_secret(filled: Store) -> None:
+    run = claimed(filled)
+    assert filled.queue_place(run.id).reason == "runs on w1"
+    end_lease(filled, run.id)
+    assert filled.queue_place(run.id).reason == "worker w1 stopped responding; waits for another worker"
+
+
 def test_the_third_lost_worker_ends_the_run_with_a_reason(filled: Store) -> None:
     for i in range(3):
         assert claimed(filled, f"w{i}").id == 1

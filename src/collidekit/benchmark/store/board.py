@@ -113,7 +113,9 @@ def queue_place(connection: Connection, run: int) -> QueuePlace:
     alive = alive_workers(connection)
     waited = (found.started_at or found.finished_at or at) - found.submitted_at
     if found.state is not State.PENDING:
-        return QueuePlace(0, running, alive, waited, None, found.reason)
+        silent = found.lease_until is not None and found.lease_until < at
+        reason = f"worker {found.worker} stopped responding; waits for another worker" if silent else found.reason
+        return QueuePlace(0, running, alive, waited, None, reason)
     ahead = connection.execute(counted.where(runs.c.state == State.PENDING.value, runs.c.id < run)).scalar_one()
     recent = select(runs.c.wall_seconds).where(runs.c.wall_seconds.is_not(None)).order_by(runs.c.finished_at.desc())
     walls = list(connection.execute(recent.limit(RECENT)).scalars())
