@@ -42,8 +42,12 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_runs_wait_and_jobs_come(slurm: SlurmCluster, site: Site, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{Path(board_workers.__file__).parent}:{Path(board_workers.__file__).parents[2] / 'src'}")
+def test_runs_wait_and_jobs_come(
+    slurm: SlurmCluster, site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "PYTHONPATH", f"{Path(board_workers.__file__).parent}:{Path(board_workers.__file__).parents[2] / 'src'}"
+    )
     words = (board_workers.__file__, store.database.shown, str(store.folder), "job", "30")
     said: list[str] = []
     jobs = WorkerJobs(store, site, words, 2, said.append)
@@ -52,7 +56,9 @@ def test_runs_wait_and_jobs_come(slurm: SlurmCluster, site: Site, store: Store, 
     thread = threading.Thread(target=jobs.run_forever, args=(stop,))
     thread.start()
     try:
-        board_workers.wait_until(lambda: not store.runs(state=State.PENDING) and not store.runs(state=State.RUNNING), 90)
+        board_workers.wait_until(
+            lambda: not store.runs(state=State.PENDING) and not store.runs(state=State.RUNNING), 90
+        )
     finally:
         stop.set()
         thread.join(60)

@@ -28,7 +28,9 @@ class NoSandbox:
         raise NotImplementedError
 
 
-def quick(benchmark: Any, phase: str, submission: Any, work: Path, sandbox: Any, *, seed: int, canceled: Any, on_step: Any) -> RunResult:
+def quick(
+    benchmark: Any, phase: str, submission: Any, work: Path, sandbox: Any, *, seed: int, canceled: Any, on_step: Any
+) -> RunResult:
     """Take ``SECONDS`` and succeed; the score is that of the parameter or 0.5."""
     on_step("nominal", "tagger")
     (work / "nominal").mkdir(exist_ok=True)

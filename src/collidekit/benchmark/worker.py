@@ -188,7 +188,7 @@ class Worker:
             reason = f"{where}{error.strerror or error}"
         except CollidekitError as error:
             reason = str(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the run ends with a reason
             reason = f"the worker failed ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
         return RunResult(
             State.ERROR, Fault.SERVICE, f"{reason} (on {self.host})", code_hash=run.code_hash, seed=run.seed

@@ -7,7 +7,7 @@ from typing import Any
 from boards import failure, make_submission, participant, registered, success
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.states import Fault, State
@@ -38,8 +38,6 @@ class QueueMachine(RuleBasedStateMachine):
         self.user = participant(self.store, "Boss", "owner")
         self.upload = self.store.upload_folder(self.user, make_submission(folder / "submission")).sha256
         self.before: dict[int, Run] = {}
-        self.own: dict[int, int] = {}
-        """The attempt of each run that may write its end."""
 
     def teardown(self) -> None:
         self.store.close()
@@ -49,45 +47,50 @@ class QueueMachine(RuleBasedStateMachine):
     def submit(self, name: str) -> None:
         self.store.submit(self.user, "toy", "public", self.upload, name)
 
-    @rule(target=claims, worker=st.sampled_from(["w1", "w2"]))
+    @rule(target=claims, worker=st.sampled_from(["w1", "w1", "w2"]))
     def claim(self, worker: str) -> Any:
         waiting = self.store.runs(state=State.PENDING)
         run = self.store.claim(worker, 1000)
         assert (run is None) == (not waiting)
         if run is None:
-            return None
+            return multiple()
         assert run.id == min(found.id for found in waiting)
-        self.own[run.id] = run.attempt
         return run
 
     @rule(run=claims)
-    def beat(self, run: Run | None) -> None:
-        if run is not None:
-            assert self.store.heartbeat(run, str(run.worker), 1000) == self._holds(run)
+    def beat(self, run: Run) -> None:
+        assert self.store.heartbeat(run, str(run.worker), 1000) == self._holds(run)
 
     @rule(run=claims, kind=st.sampled_from(sorted(RESULTS)))
-    def finish(self, run: Run | None, kind: str) -> None:
-        if run is None:
-            return
+    def finish(self, run: Run, kind: str) -> None:
         holds, found = self._holds(run), self.store.run(run.id)
         assert self.store.finish(run, str(run.worker), RESULTS[kind]) or not holds
         if not holds:
             assert self.store.run(run.id) == found
 
     @rule(run=claims)
-    def give_back(self, run: Run | None) -> None:
-        if run is not None:
-            holds = self._holds(run)
-            assert self.store.give_back(run, str(run.worker), "stopped") or not holds
+    def give_back(self, run: Run) -> None:
+        holds, found = self._holds(run), self.store.run(run.id)
+        assert self.store.give_back(run, str(run.worker), "stopped") or not holds
+        if not holds:
+            assert self.store.run(run.id) == found
 
-    @rule(run=consumes(claims))
-    def kill(self, run: Run | None) -> None:
-        """The worker is killed; its lease ends."""
-        if run is not None and self._holds(run):
+    @rule(run=claims)
+    def silence(self, run: Run) -> None:
+        """The worker is silent until its lease ends. It may be dead, or come back and try to finish."""
+        if self._holds(run):
             with self.store.database.writing() as connection:
                 connection.exec_driver_sql(f"UPDATE runs SET lease_until = 1 WHERE id = {run.id}")
             assert self.store.expire() == [run.id]
             assert self.store.expire() == []
+
+    @rule(target=claims, run=claims)
+    def restart(self, run: Run) -> Any:
+        """A silent worker starts again under its name, while what it was before still runs."""
+        if not self._holds(run):
+            return multiple()
+        self.silence(run)
+        return self.claim(str(run.worker))
 
     @rule(number=st.integers(1, 6))
     def cancel(self, number: int) -> None:
@@ -135,4 +138,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestQueue.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)

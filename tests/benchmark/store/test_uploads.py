@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -190,10 +191,8 @@ def test_a_changed_byte_is_an_error_or_nothing_worse(
     content = bytearray(zipped(list(GOOD)) if kind == "zip" else PACKED[kind](tar(list(GOOD))))
     content[at % len(content)] = value
     (place / "a").write_bytes(content)
-    try:
+    with suppress(CollidekitError):
         unpack(place / "a", place / "in" / "target", SMALL)
-    except CollidekitError:
-        pass
     assert sorted(path.name for path in place.iterdir()) in (["a", "in"], ["a"])
 
 

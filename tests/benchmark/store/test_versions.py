@@ -195,7 +195,7 @@ def test_names_that_do_not_exist(store: Store, tmp_path: Path) -> None:
         store.benchmark("toi")
     with pytest.raises(CollidekitError, match="there is no version 7"):
         store.benchmark("toy", 7)
-    with pytest.raises(CollidekitError, match="there is no phase 'publik'.*did you mean 'public'"):
+    with pytest.raises(CollidekitError, match=r"there is no phase 'publik'.*did you mean 'public'"):
         store.board_rows("toy", "publik")
 
 

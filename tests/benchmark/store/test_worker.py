@@ -33,7 +33,13 @@ def filled(local: Store, tmp_path: Path) -> Store:
 def make_worker(store: Store, runner: Any = quick, **settings: Any) -> Worker:
     """A worker that keeps what it says."""
     said: list[str] = []
-    worker = Worker(store, NoSandbox(), **{"name": "w1", "poll": 0.01, "lease_seconds": 2.0, **settings}, say=said.append, runner=runner)
+    worker = Worker(
+        store,
+        NoSandbox(),
+        **{"name": "w1", "poll": 0.01, "lease_seconds": 2.0, **settings},
+        say=said.append,
+        runner=runner,
+    )
     worker.said = said  # type: ignore[attr-defined]
     return worker
 
@@ -42,7 +48,13 @@ def test_it_runs_what_waits(filled: Store) -> None:
     seen: dict[str, Any] = {}
 
     def runner(benchmark: Any, phase: str, submission: Any, work: Path, sandbox: Any, **others: Any) -> RunResult:
-        seen.update(benchmark=benchmark, phase=phase, work=work, files=sorted(path.name for path in submission.folder.iterdir()), **others)
+        seen.update(
+            benchmark=benchmark,
+            phase=phase,
+            work=work,
+            files=sorted(path.name for path in submission.folder.iterdir()),
+            **others,
+        )
         (work / "nominal" / "output").mkdir(parents=True)
         return quick(benchmark, phase, submission, work, sandbox, **others)
 
@@ -181,7 +193,12 @@ def test_a_damaged_upload_is_a_fault_of_the_service(filled: Store) -> None:
 
 def test_a_new_version_may_refuse_an_old_submission(filled: Store, tmp_path: Path) -> None:
     make_worker(filled).run_forever(idle_seconds=0)
-    registered(filled, tmp_path / "toy", parameters=[{"name": "depth", "type": "int", "required": True}], classes=["qcd", "top", "w"])
+    registered(
+        filled,
+        tmp_path / "toy",
+        parameters=[{"name": "depth", "type": "int", "required": True}],
+        classes=["qcd", "top", "w"],
+    )
     number = filled.rerun(1, participant(filled, "Boss", "owner"))
     make_worker(filled).run_one()
     run = filled.run(number)
@@ -216,7 +233,9 @@ def test_a_run_that_another_worker_has_taken_is_dropped(filled: Store) -> None:
     wait_until(lambda: filled.run(1).state is State.RUNNING)
     with filled.database.writing() as connection:
         connection.exec_driver_sql("UPDATE runs SET lease_until = 1, attempt = attempt + 1, worker = 'w2' WHERE id = 1")
-        connection.exec_driver_sql("INSERT INTO attempts (run_id, number, worker, claimed_at, reason) VALUES (1, 2, 'w2', 1, '')")
+        connection.exec_driver_sql(
+            "INSERT INTO attempts (run_id, number, worker, claimed_at, reason) VALUES (1, 2, 'w2', 1, '')"
+        )
     thread.join(20)
     run = filled.run(1)
     assert (run.state, run.worker) == (State.RUNNING, "w2")

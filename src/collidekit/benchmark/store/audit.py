@@ -30,7 +30,11 @@ def read_events(
 ) -> list[Event]:
     """Return events in their order, those of one subject such as ``run 17`` or all; with ``before`` the newest first."""
     query = select(events).where(events.c.id > after).limit(limit)
-    query = query.order_by(events.c.id) if before is None else query.where(events.c.id < before).order_by(events.c.id.desc())
+    query = (
+        query.order_by(events.c.id)
+        if before is None
+        else query.where(events.c.id < before).order_by(events.c.id.desc())
+    )
     if subject:
         query = query.where(events.c.subject == subject)
     return [Event(**row) for row in connection.execute(query).mappings()]
