@@ -28,7 +28,10 @@ events_logger = "none"
 @contextmanager
 def podman_storage(folder: Path) -> Iterator[None]:
     """Within the block, podman keeps images and containers in a folder, and works as root in a container, too."""
-    for name, text in (("storage.conf", _STORAGE.format(folder=folder, driver="overlay")), ("containers.conf", _CONTAINERS)):
+    for name, text in (
+        ("storage.conf", _STORAGE.format(folder=folder, driver="overlay")),
+        ("containers.conf", _CONTAINERS),
+    ):
         (folder / name).write_text(text)
     names = {"CONTAINERS_STORAGE_CONF": folder / "storage.conf", "CONTAINERS_CONF": folder / "containers.conf"}
     before = {name: os.environ.get(name) for name in names}
@@ -60,7 +63,9 @@ def starts_here(engine: Sandbox, folder: Path) -> str:
     return engine.run(make_job(folder, "true")).reason
 
 
-def make_job(folder: Path, text: str, mounts: tuple[Mount, ...] = (), environment: dict[str, str] | None = None, **limits: Any) -> Job:
+def make_job(
+    folder: Path, text: str, mounts: tuple[Mount, ...] = (), environment: dict[str, str] | None = None, **limits: Any
+) -> Job:
     """A job of a line of shell with limits that harm nobody; folders are made below the given one."""
     for name in ("output", "submission"):
         (folder / name).mkdir(exist_ok=True)

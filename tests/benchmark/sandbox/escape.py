@@ -99,7 +99,9 @@ TRIES = {
     "a control group": lambda: write("/sys/fs/cgroup/memory/cgroup.procs"),
     "a control group, version 2": lambda: write("/sys/fs/cgroup/cgroup.procs"),
     "devices of the machine in /sys": lambda: bool(os.listdir("/sys/class/block")),
-    "a socket of an engine": lambda: any(Path(path).exists() for path in ("/run/podman/podman.sock", "/var/run/docker.sock", "/run/docker.sock")),
+    "a socket of an engine": lambda: any(
+        Path(path).exists() for path in ("/run/podman/podman.sock", "/var/run/docker.sock", "/run/docker.sock")
+    ),
 }
 
 chosen = sys.argv[5].split(",") if sys.argv[5:] else list(TRIES)

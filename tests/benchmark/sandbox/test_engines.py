@@ -7,12 +7,20 @@ import pytest
 from sandboxes import make_job
 
 from collidekit.benchmark.sandbox.job import Mount, Sandbox
+from collidekit.benchmark.sandbox.readable import readable
+from collidekit.errors import CollidekitError
 
 
 def test_output_log_and_environment(engine: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "submission").mkdir()
-    (tmp_path / "submission" / "tagger.sh").write_text("cat /data/features.parquet > $COLLIDEKIT_OUTPUT/predictions.csv; echo said")
-    job = make_job(tmp_path, "sh tagger.sh; mkdir /output/more; echo 1 > /output/more/plot; pwd", environment={"COLLIDEKIT_OUTPUT": "/output"})
+    (tmp_path / "submission" / "tagger.sh").write_text(
+        "cat /data/features.parquet > $COLLIDEKIT_OUTPUT/predictions.csv; echo said"
+    )
+    job = make_job(
+        tmp_path,
+        "sh tagger.sh; mkdir /output/more; echo 1 > /output/more/plot; pwd",
+        environment={"COLLIDEKIT_OUTPUT": "/output"},
+    )
     outcome = engine.run(job)
     assert outcome.ok, outcome
     assert outcome.exit_code == 0
@@ -41,6 +49,19 @@ def test_files_for_their_owner_alone_are_readable_inside(engine: Sandbox, tmp_pa
     assert engine.run(job).ok, job.log.read_text()
     assert job.log.read_text() == "hello\n/etc/hostname\n"
     assert (private / "folder" / "code").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_large_folder_for_its_owner_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir(mode=0o700)
+    with (tmp_path / "training" / "x").open("wb") as file:
+        file.truncate(2 << 30)
+    with pytest.raises(
+        CollidekitError, match=r"too large \(2 GB\) to be copied for each run; let everyone read it: chmod -R o\+rX"
+    ):
+        readable((Mount(tmp_path / "training", "/data/training"),), tmp_path)
+    (tmp_path / "training").chmod(0o755)
+    mounts = (Mount(tmp_path / "training", "/data/training"),)
+    assert readable(mounts, tmp_path) == mounts
 
 
 def test_use_is_measured(engine: Sandbox, tmp_path: Path) -> None:
@@ -81,8 +102,6 @@ def test_half_a_cpu(engine: Sandbox, tmp_path: Path) -> None:
 
 
 def test_no_truth_among_the_mounts(engine: Sandbox, tmp_path: Path) -> None:
-    from collidekit.errors import CollidekitError
-
     truth = tmp_path / "benchmark" / "truth.parquet"
     truth.parent.mkdir()
     truth.write_text("1")

@@ -110,7 +110,9 @@ def test_leftover_control_groups_are_swept_and_others_are_not(tmp_path: Path) ->
         pytest.skip("this process may not make control groups")
     try:
         other = f"from collidekit.benchmark.sandbox.cgroup import *; import os; make_cgroup('dead', {limits!r}); print(os.getpid())"
-        code = f"import sys; sys.path[:0] = {sys.path!r}; from collidekit.benchmark.sandbox.job import JobLimits; {other}"
+        code = (
+            f"import sys; sys.path[:0] = {sys.path!r}; from collidekit.benchmark.sandbox.job import JobLimits; {other}"
+        )
         dead = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
         assert groups_of(dead)
         assert sweep_cgroups() == 1

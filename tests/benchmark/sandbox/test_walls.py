@@ -69,6 +69,11 @@ def test_two_commands_do_not_see_each_other(engine: Sandbox, tmp_path: Path) -> 
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    assert engine.run(make_job(first, "echo mine > /tmp/file; echo mine > /dev/shm/file; echo 1 > /output/predictions.csv")).ok
-    job = make_job(second, "ls /tmp /dev/shm /output; [ ! -e /tmp/file ] && [ ! -e /dev/shm/file ] && [ ! -e /output/predictions.csv ]")
+    assert engine.run(
+        make_job(first, "echo mine > /tmp/file; echo mine > /dev/shm/file; echo 1 > /output/predictions.csv")
+    ).ok
+    job = make_job(
+        second,
+        "ls /tmp /dev/shm /output; [ ! -e /tmp/file ] && [ ! -e /dev/shm/file ] && [ ! -e /output/predictions.csv ]",
+    )
     assert engine.run(job).ok, job.log.read_text()

@@ -50,7 +50,7 @@ class Apptainer:
             return failed_service("apptainer is not installed here", layer="installation")
         if job.image:
             return failed_command(f"apptainer runs the image of the organiser only, and not {job.image}")
-        if not Path(self.image).exists():
+        if not self.image or not Path(self.image).exists():
             return failed_service(
                 f"{self.image or 'no image'}: apptainer needs an image file; name one with --image", layer="image"
             )

@@ -74,6 +74,8 @@ class Podman:
         with ExitStack() as stack:
             try:
                 return _Container(self, job, image, system, stack).run(canceled)
+            except ImageError as error:
+                return failed_command(str(error))
             except EngineError as error:
                 if "executable file" in str(error) or "no such file or directory" in str(error).lower():
                     return failed_command(f"the command {job.command[0]!r} is not in the image or cannot be started")
@@ -149,16 +151,26 @@ class _Container:
         podman("init", self.name)
         try:
             init = self.stack.enter_context(Init(int(podman("inspect", "--format", "{{.State.Pid}}", self.name))))
-            output = os.open(
-                f"/proc/{init.process}/root/output", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
         except (OSError, ValueError) as error:
             raise EngineError(f"the container ended before its command began ({error})") from None
-        self.stack.callback(os.close, output)
-        for folder in (output, f"/proc/{init.process}/root/tmp"):
-            with suppress(OSError):  # as a user; then its mode is right already unless the image has such a folder
-                os.chmod(folder, 0o1777)
+        output, tmp = self._open(init, "output"), self._open(init, "tmp")
+        for folder in (output, tmp):
+            with suppress(PermissionError):  # as a user; the mode is right then unless the image has such a folder
+                os.fchmod(folder, 0o1777)
         return init, output
+
+    def _open(self, init: Init, name: str) -> int:
+        """Return an open folder at the top of the container; an image may have a link there, which would lead out of it."""
+        try:
+            folder = os.open(
+                f"/proc/{init.process}/root/{name}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
+        except NotADirectoryError:
+            raise ImageError(f"the image has something else than a folder at /{name}") from None
+        except OSError as error:
+            raise EngineError(f"the container has no folder /{name} ({error.strerror})") from None
+        self.stack.callback(os.close, folder)
+        return folder
 
     def _killed_for_memory(self) -> bool:
         with suppress(EngineError):

@@ -21,7 +21,10 @@ def podman_filter(folder: Path) -> Path | None:
     for name in _DEFAULTS:
         try:
             content = json.loads(Path(name).read_text(encoding="utf-8"))
-            rules = [{**rule, "names": [call for call in rule["names"] if call not in _CHANGED]} for rule in content["syscalls"]]
+            rules = [
+                {**rule, "names": [call for call in rule["names"] if call not in _CHANGED]}
+                for rule in content["syscalls"]
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         rules = [rule for rule in rules if rule["names"]]
@@ -35,4 +38,11 @@ def podman_filter(folder: Path) -> Path | None:
 
 
 def _rule(names: list[str], *arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"names": names, "action": "SCMP_ACT_ALLOW", "args": list(arguments), "comment": "", "includes": {}, "excludes": {}}
+    return {
+        "names": names,
+        "action": "SCMP_ACT_ALLOW",
+        "args": list(arguments),
+        "comment": "",
+        "includes": {},
+        "excludes": {},
+    }

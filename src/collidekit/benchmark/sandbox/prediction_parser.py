@@ -32,7 +32,9 @@ def main(files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], row
     answer(sys.stdout.buffer, files, key, columns, rows, runs)
 
 
-def answer(out: BinaryIO, files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], rows: int, runs: int) -> None:
+def answer(
+    out: BinaryIO, files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], rows: int, runs: int
+) -> None:
     """Write what the files hold; see the top of this file."""
     for handle, kind in files:
         try:
@@ -47,8 +49,7 @@ def answer(out: BinaryIO, files: Sequence[tuple[int, str]], key: str, columns: S
             said = f"cannot be read as {kind} ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
         else:
             out.write(json.dumps({"runs": found_runs, "has_key": len(arrays) == 2}).encode() + b"\n")
-            for array in arrays:
-                out.write(array.tobytes())
+            out.writelines(array.tobytes() for array in arrays)
             continue
         out.write(json.dumps({"error": said}).encode() + b"\n")
         break

@@ -90,7 +90,11 @@ def _answer(files: list[PredictionFile], settings: dict[str, object]) -> bytes:
             timeout=LONGEST,
             check=False,
             pass_fds=[file.handle for file in files],
-            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "LANG": "C.UTF-8",
+                "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+            },
             cwd="/",
         )
     except subprocess.TimeoutExpired:

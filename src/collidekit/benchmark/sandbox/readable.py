@@ -6,6 +6,11 @@ import stat
 from pathlib import Path
 
 from collidekit.benchmark.sandbox.job import Mount
+from collidekit.benchmark.sandbox.log import show_bytes
+from collidekit.errors import CollidekitError
+
+LARGEST_COPY = 1 << 30
+"""Bytes that are copied for one mount; more would cost each run its time."""
 
 
 def readable(mounts: tuple[Mount, ...], staging: Path) -> tuple[Mount, ...]:
@@ -15,9 +20,16 @@ def readable(mounts: tuple[Mount, ...], staging: Path) -> tuple[Mount, ...]:
     """
     found = []
     for number, mount in enumerate(mounts):
-        if _all_readable(mount.source):
+        hidden = _unreadable(mount.source)
+        if hidden is None:
             found.append(mount)
             continue
+        size = sum(path.lstat().st_size for path in _below(mount.source))
+        if size > LARGEST_COPY:
+            raise CollidekitError(
+                f"{hidden}: is for its owner alone, and {mount.source} is too large ({show_bytes(size)}) to be copied for each run; let "
+                f"everyone read it: chmod -R o+rX {mount.source}"
+            )
         copy = staging / str(number)
         if mount.source.is_dir():
             shutil.copytree(mount.source, copy, symlinks=True, copy_function=shutil.copyfile)
@@ -28,15 +40,16 @@ def readable(mounts: tuple[Mount, ...], staging: Path) -> tuple[Mount, ...]:
     return tuple(found)
 
 
-def _all_readable(path: Path) -> bool:
-    if not _readable(path):
-        return False
-    return all(
-        _readable(Path(folder, name))
-        for folder, folders, files in os.walk(path)
-        for name in (*folders, *files)
-        if not Path(folder, name).is_symlink()
-    )
+def _unreadable(path: Path) -> Path | None:
+    """Return the first file or folder that not everyone can read."""
+    return next((entry for entry in (path, *_below(path)) if not entry.is_symlink() and not _readable(entry)), None)
+
+
+def _below(path: Path) -> list[Path]:
+    """Return a file itself, or all that lies below a folder; links are not followed."""
+    if not path.is_dir():
+        return [path]
+    return [Path(folder, name) for folder, folders, files in os.walk(path) for name in (*folders, *files)]
 
 
 def _readable(path: Path) -> bool:

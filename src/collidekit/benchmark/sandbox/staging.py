@@ -12,7 +12,9 @@ from collidekit.benchmark.sandbox.owner import PREFIX, owner_is_gone, owner_tag
 @contextmanager
 def staging_folder(parent: Path | None = None) -> Iterator[Path]:
     """A folder that only this user reads, below a given one or that for temporary files; it is removed at the end of the block."""
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}-{owner_tag()}-", dir=parent, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix=f"{PREFIX}-{owner_tag()}-", dir=parent, ignore_cleanup_errors=True
+    ) as folder:
         yield Path(folder)
 
 

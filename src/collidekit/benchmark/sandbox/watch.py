@@ -76,7 +76,7 @@ class NoWatch:
     """Tells nothing."""
 
     usage: Usage = field(factory=Usage)
-    sampled: bool = True
+    sampled: bool = False
 
     def look(self) -> str:
         """Return an empty string."""
