@@ -192,6 +192,13 @@ def test_unfit_predictions_are_the_fault_of_the_participant(predictions: np.ndar
     assert "\n" not in str(caught.value)
 
 
+def test_values_out_of_the_range_of_the_benchmark() -> None:
+    p, labels = gaussian_scores(100, 1.5, 1)
+    p[9] = 1.25
+    with pytest.raises(UnfitPredictions, match=r"top is 1\.25 in row 9 of run 0, not between 0 and 1"):
+        score_one(binary_plan(metric("auc"), minimum=0, maximum=1), p, truth_of(labels))
+
+
 def test_probabilities_must_add_up_to_one() -> None:
     p, labels = three_classes(100)
     p[3] *= 2

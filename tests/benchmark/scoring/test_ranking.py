@@ -215,3 +215,17 @@ def test_references_stand_between_the_entries_without_a_rank() -> None:
 
 def test_an_empty_board() -> None:
     assert rank([], benchmark()).rows == ()
+
+
+def test_equal_taggers_are_told_apart_as_rarely_as_two_standard_deviations_say() -> None:
+    """Two taggers with independent noise on the same jets: beyond two standard deviations in about 5 % of the test sets."""
+    plan = binary_plan(metric("auc"), replicates=60)
+    apart, trials = 0, 150
+    for seed in range(trials):
+        p, labels = gaussian_scores(1000, 1.5, 1000 + seed)
+        generator = np.random.default_rng(seed)
+        logit = np.log(p / (1 - p))
+        runs = [score_one(plan, logit + 0.5 * generator.normal(size=len(p)), truth_of(labels)) for _ in range(2)]
+        ranked = rank([Entry(str(k), k, found) for k, found in enumerate(runs)], benchmark(metrics=[AUC])).rows
+        apart += ranked[1].rank == 2
+    assert 0.005 < apart / trials < 0.11, apart

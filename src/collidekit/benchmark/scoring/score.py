@@ -55,7 +55,7 @@ def score_plan(plan: ScoringPlan, predictions: Mapping[str, Array], truth: Mappi
 
 
 def check_predictions(plan: ScoringPlan, name: str, predictions: Array, rows: int) -> Array:
-    """Return predictions (R, N, C) in double precision; raises UnfitPredictions for another shape, NaN or infinity."""
+    """Return predictions (R, N, C) in double precision; raises UnfitPredictions for another shape, NaN, or values out of range."""
     found = np.asarray(predictions)
     if found.ndim != 3 or found.shape[1:] != (rows, len(plan.columns)) or not 1 <= len(found) <= plan.runs:
         raise UnfitPredictions(
@@ -68,6 +68,13 @@ def check_predictions(plan: ScoringPlan, name: str, predictions: Array, rows: in
     if not np.isfinite(found).all():
         run, row, column = np.argwhere(~np.isfinite(found))[0]
         raise UnfitPredictions(f"{name}: {plan.columns[column]} is {found[run, row, column]} in row {row} of run {run}")
+    low = -np.inf if plan.minimum is None else plan.minimum
+    high = np.inf if plan.maximum is None else plan.maximum
+    if ((found < low) | (found > high)).any():
+        run, row, column = np.argwhere((found < low) | (found > high))[0]
+        raise UnfitPredictions(
+            f"{name}: {plan.columns[column]} is {found[run, row, column]:.6g} in row {row} of run {run}, not between {low:g} and {high:g}"
+        )
     return found
 
 
