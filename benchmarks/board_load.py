@@ -14,8 +14,8 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
 from served_boards import ended, make_benchmark, submitted, work
 
+from collidekit.benchmark.scoring.plan import REPLICATES
 from collidekit.benchmark.scoring.version import SCORER_VERSION
 from collidekit.benchmark.store import Store
 
 PARTICIPANTS, RUNS = 200, 2000
-DRAWS = 1000
-"""Bootstrap replicates of each metric."""
 SERVE = """
 import sys
 from pathlib import Path
@@ -66,7 +65,7 @@ def fill(folder: Path) -> None:
         user = users[number % PARTICIPANTS]
         submitted(store, user, folder / "submission", f"entry of {user.name}")
         quality = None if random.random() < 0.1 else random.uniform(0.5, 1.5)
-        work(store, [ended(quality, number, "the tagger ended with exit code 1", draws=DRAWS)])
+        work(store, [ended(quality, number, "the tagger ended with exit code 1", draws=REPLICATES)])
         if number % 200 == 199:
             print(f"{number + 1} runs, {time.monotonic() - began:.0f} s", flush=True)
     for _ in range(20):
@@ -110,8 +109,9 @@ async def reader(
             await asyncio.sleep(random.uniform(0, 2 * pause))
 
 
-def write(folder: Path, until: float, every: float, ended_runs: list[int]) -> None:
-    """End runs and send heartbeats, as workers do, in a thread."""
+def write(folder: Path, seconds: float, every: float) -> int:
+    """End runs and send heartbeats, as workers do, in a process of their own; returns the number of runs."""
+    until, ended_runs = time.monotonic() + seconds, 0
     store = Store(str(folder / "board.db"))
     user = store.user_named("participant 1")
     number = 10_000
@@ -120,12 +120,19 @@ def write(folder: Path, until: float, every: float, ended_runs: list[int]) -> No
         submitted(store, user, folder / "submission", f"entry of {user.name}")
         while (run := store.claim("writer")) is not None:
             store.heartbeat(run, "writer")
-            store.finish(run, "writer", ended(1 + number / 1e6, number, draws=DRAWS))
-            ended_runs.append(run.id)
+            store.finish(run, "writer", ended(1 + number / 1e6, number, draws=REPLICATES))
+            ended_runs += 1
             if run.user == user.name:
                 break
-        time.sleep(every)
+        time.sleep(max(0.0, min(every, until - time.monotonic())))
     store.close()
+    return ended_runs
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the CPU time of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cookie(address: str, token: str) -> str:
@@ -178,20 +185,19 @@ def main() -> None:
         first = time.perf_counter()
         httpx.get(f"{address}{addresses['leaderboard']}", timeout=60)
         first = time.perf_counter() - first
-        runs: list[int] = []
-        writer = threading.Thread(
-            target=write, args=(options.folder, time.monotonic() + options.seconds, options.every, runs)
-        )
-        writer.start()
-        found = asyncio.run(measure(address, options, session, addresses))
-        writer.join()
+        with ProcessPoolExecutor(1) as pool:
+            ended_runs = pool.submit(write, options.folder, options.seconds, options.every)
+            before = cpu_seconds(server.pid)
+            found = asyncio.run(measure(address, options, session, addresses))
+            used = cpu_seconds(server.pid) - before
+            number = ended_runs.result()
     finally:
         server.terminate()
         server.wait()
-    report(found, first, len(runs), options)
+    report(found, first, number, used, options)
 
 
-def report(found: dict[str, list[float]], first: float, runs: int, options: argparse.Namespace) -> None:
+def report(found: dict[str, list[float]], first: float, runs: int, used: float, options: argparse.Namespace) -> None:
     """Print and write percentiles in milliseconds."""
     everything = [value for values in found.values() for value in values]
     rows: dict[str, Any] = {}
@@ -201,14 +207,15 @@ def report(found: dict[str, list[float]], first: float, runs: int, options: argp
         rows[name] = {"requests": len(values), "p50": p50, "p95": p95, "p99": p99, "worst": 1000 * max(values)}
         print(f"{name:22}{len(values):>9}{p50:>8.1f}{p95:>8.1f}{p99:>8.1f}{1000 * max(values):>8.1f}")
     print(
-        f"first leaderboard after the start {first:.2f} s; {runs} runs ended; {len(everything) / options.seconds:.0f} requests/s; {os.cpu_count()} cores"
+        f"first leaderboard after the start {first:.2f} s; {runs} runs ended; {len(everything) / options.seconds:.0f} requests/s"
+    )
+    print(
+        f"CPU of the server {1000 * used / len(everything):.1f} ms a request; {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}"
     )
     content = {
-        "pages": rows,
-        "first_seconds": first,
-        "runs": runs,
+        "pages": rows, "first_seconds": first, "runs": runs, "cpu_seconds": used, "load_average": os.getloadavg()[0],
         "options": {key: str(value) for key, value in vars(options).items()},
-    }
+    }  # fmt: skip
     options.output.write_text(json.dumps(content, indent=1))
 
 
