@@ -29,7 +29,7 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(RO
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 ELSEWHERE = {  # of law, make, pip, torchrun, useradd and the like
     "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group", "no-prune",
-    "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint", "system",
+    "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint", "system", "create-home", "home-dir",
 }  # fmt: skip
 
 
