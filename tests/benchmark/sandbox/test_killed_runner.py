@@ -115,7 +115,7 @@ def test_leftover_control_groups_are_swept_and_others_are_not(tmp_path: Path) ->
         )
         dead = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
         assert groups_of(dead)
-        assert sweep_cgroups() == 1
+        sweep_cgroups()
         assert not groups_of(dead)
         assert groups_of(os.getpid())
     finally:
