@@ -1,7 +1,7 @@
 """Real engines, each made once in a session."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from sandboxes import ENGINES, make_engine, podman_storage, starts_here
@@ -9,20 +9,32 @@ from sandboxes import ENGINES, make_engine, podman_storage, starts_here
 from collidekit.benchmark.sandbox.job import Sandbox
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Sandbox]]:
+    """Engines by name, made at their first use; a skip where one is not installed or starts nothing here."""
+    made: dict[str, Sandbox | str] = {}
+
+    def make(name: str) -> Sandbox | str:
+        folder = tmp_path_factory.mktemp("engine")
+        if name == "podman":
+            stack.enter_context(podman_storage(folder))
+        engine = make_engine(name)
+        reason = starts_here(engine, folder)
+        return f"{name} does not work here: {reason}" if reason else engine
+
+    def get(name: str) -> Sandbox:
+        if name not in made:
+            made[name] = make(name)
+        found = made[name]
+        if isinstance(found, str):
+            pytest.skip(found)
+        return found
+
+    with ExitStack() as stack:
+        yield get
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, engines: Callable[[str], Sandbox]) -> Sandbox:
     """Each engine that is installed and starts here."""
-    folder: Path = tmp_path_factory.mktemp("engine")
-    if request.param != "podman":
-        yield working(request.param, folder)
-        return
-    with podman_storage(folder):
-        yield working(request.param, folder)
-
-
-def working(name: str, folder: Path) -> Sandbox:
-    """An engine that starts a command here, or a skip that says why not."""
-    engine = make_engine(name)
-    if reason := starts_here(engine, folder):
-        pytest.skip(f"{name} does not work here: {reason}")
-    return engine
+    return engines(request.param)
