@@ -7,6 +7,7 @@ from pathlib import Path
 from collidekit.benchmark.definition import FILE, Benchmark, load_benchmark
 from collidekit.benchmark.scoring.version import SCORER_VERSION
 from collidekit.benchmark.server.crew import Crew
+from collidekit.benchmark.server.leases import leases_end
 from collidekit.benchmark.server.settings import ServerSettings, check_url, read_key
 from collidekit.benchmark.store import Role, Store
 from collidekit.errors import CollidekitError
@@ -84,7 +85,10 @@ def serve(store: Store, settings: ServerSettings, host: str, port: int, crew: Cr
     )  # fmt: skip
     crew.start()
     try:
-        with suppress(KeyboardInterrupt):  # uvicorn ends its connections, then raises the signal again
+        with (
+            leases_end(store),
+            suppress(KeyboardInterrupt),
+        ):  # uvicorn ends its connections, then raises the signal again
             uvicorn.Server(config).run()
     finally:
         crew.stop()
