@@ -24,6 +24,8 @@ FLAGS = (
 def found() -> str | None:
     """Return the path of a Chromium of this machine."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
 START = """
 import os, sys
 read, write, *words = sys.argv[1:]

@@ -41,7 +41,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str
     folder = tmp_path_factory.mktemp("site")
     served = make_served(folder)
     for place, quality in enumerate((1.3, 1.0, 0.997, 0.5)):
-        submitted(served.store, served.user("ada"), folder / str(place), f"a long name of an entry, number {place} {EVIL if place == 3 else ''}"[:80])
+        submitted(
+            served.store,
+            served.user("ada"),
+            folder / str(place),
+            f"a long name of an entry, number {place} {EVIL if place == 3 else ''}"[:80],
+        )
         work(served.store, [ended(quality, place)])
     submitted(served.store, served.user("ada"), folder / "bad", "bad")
     work(served.store, [ended(None, reason=EVIL, fault=Fault.PARTICIPANT)], log=f"{EVIL}\n{'x' * 500}\n")
@@ -70,7 +75,9 @@ def all_pages() -> list[str]:
             "/organiser/users", "/organiser/audit", "/api", "/nothing"]  # fmt: skip
 
 
-def test_no_page_scrolls_sideways_and_every_text_can_be_read(site: tuple[Served, str], browser: chromium.Chromium) -> None:
+def test_no_page_scrolls_sideways_and_every_text_can_be_read(
+    site: tuple[Served, str], browser: chromium.Chromium
+) -> None:
     served, address = site
     log_in(browser, address, served.tokens["olga"])
     for width in (320, 375, 1280):
@@ -84,7 +91,9 @@ def test_no_page_scrolls_sideways_and_every_text_can_be_read(site: tuple[Served,
     assert browser.run("document.title") != "evil"
 
 
-def test_nothing_is_blocked_and_no_script_of_a_stranger_runs(site: tuple[Served, str], browser: chromium.Chromium) -> None:
+def test_nothing_is_blocked_and_no_script_of_a_stranger_runs(
+    site: tuple[Served, str], browser: chromium.Chromium
+) -> None:
     served, address = site
     log_in(browser, address, served.tokens["olga"])
     browser.width(1280)
@@ -107,7 +116,9 @@ def test_the_plot_is_drawn_for_both_widths(site: tuple[Served, str], browser: ch
         assert browser.run("document.querySelector('figure img').clientWidth") <= width
 
 
-def test_by_keyboard_from_the_link_to_the_content_to_a_run(site: tuple[Served, str], browser: chromium.Chromium) -> None:
+def test_by_keyboard_from_the_link_to_the_content_to_a_run(
+    site: tuple[Served, str], browser: chromium.Chromium
+) -> None:
     _, address = site
     browser.width(1280)
     browser.open(address + BOARD)
@@ -138,7 +149,9 @@ def test_touch_targets_are_large_enough(site: tuple[Served, str], browser: chrom
     assert browser.run(small) == 0
 
 
-def test_a_screen_reader_hears_names_roles_and_table_headers(site: tuple[Served, str], browser: chromium.Chromium) -> None:
+def test_a_screen_reader_hears_names_roles_and_table_headers(
+    site: tuple[Served, str], browser: chromium.Chromium
+) -> None:
     served, address = site
     log_in(browser, address, served.tokens["ada"])
     for width in (375, 1280):
@@ -150,12 +163,20 @@ def test_a_screen_reader_hears_names_roles_and_table_headers(site: tuple[Served,
             assert role in roles, (role, width)
         assert roles.count("columnheader") >= 5
         assert roles.count("rowheader") >= 5
-        images = [node["name"]["value"] for node in nodes if node.get("role", {}).get("value") == "image" and not node.get("ignored")]
+        images = [
+            node["name"]["value"]
+            for node in nodes
+            if node.get("role", {}).get("value") == "image" and not node.get("ignored")
+        ]
         assert any("ROC curves of 4 entries" in name for name in images)
     browser.open(f"{address}{BOARD}/submit")
     nodes = browser.send("Accessibility.getFullAXTree")["nodes"]
     kinds = ("textbox", "spinbutton", "combobox", "checkbox", "button")
-    names = [node["name"]["value"] for node in nodes if node.get("role", {}).get("value") in kinds and not node.get("ignored")]
+    names = [
+        node["name"]["value"]
+        for node in nodes
+        if node.get("role", {}).get("value") in kinds and not node.get("ignored")
+    ]
     assert len(names) > 10
     assert all(names)
 
@@ -170,7 +191,12 @@ def test_everything_works_without_javascript(site: tuple[Served, str], browser: 
         browser.run(f"document.getElementById('token').value = '{served.tokens['bob']}'")
         browser.submit("document.querySelector('main button').click()")
         browser.open(f"{address}{BOARD}/submit")
-        for name, value in (("env-name", "from the browser"), ("env-image", "python:3"), ("env-tagger", "python tag.py"), ("env-depth", "7")):
+        for name, value in (
+            ("env-name", "from the browser"),
+            ("env-image", "python:3"),
+            ("env-tagger", "python tag.py"),
+            ("env-depth", "7"),
+        ):
             browser.run(f"document.getElementById('{name}').value = '{value}'")
         browser.submit("document.querySelectorAll('form.fields')[1].querySelector('button').click()")
         assert browser.run("location.pathname").startswith("/runs/")
@@ -185,7 +211,9 @@ def test_everything_works_without_javascript(site: tuple[Served, str], browser: 
         browser.scripts(True)
 
 
-def test_a_live_page_follows_its_run_to_the_end(site: tuple[Served, str], browser: chromium.Chromium, tmp_path: Path) -> None:
+def test_a_live_page_follows_its_run_to_the_end(
+    site: tuple[Served, str], browser: chromium.Chromium, tmp_path: Path
+) -> None:
     served, address = site
     log_in(browser, address, served.tokens["bob"])
     run = submitted(served.store, served.user("bob"), tmp_path / "live", "live")

@@ -20,7 +20,9 @@ def commands() -> list[list[str]]:
     texts = [path.read_text() for path in (*sorted(FOLDER.glob("*.service")), FOLDER / "compose.yaml")]
     texts.append((FOLDER.parent / "docs" / "benchmark-operate.md").read_text())
     found = re.findall(r"collidekit (benchmark (?:serve|worker|user)[^\n'`]*(?:\n      --[^\n']*)*)", "\n".join(texts))
-    listed = [word.strip('"') for word in re.findall(r'"[^"]*"', (FOLDER / "Containerfile").read_text().partition("CMD")[2])]
+    listed = [
+        word.strip('"') for word in re.findall(r'"[^"]*"', (FOLDER / "Containerfile").read_text().partition("CMD")[2])
+    ]
     return [*(shlex.split(text.replace("\n", " ").rstrip("\\").replace('"', "")) for text in found), listed[1:]]
 
 
@@ -50,6 +52,8 @@ def test_systemd_reads_the_units(name: str, tmp_path: Path) -> None:
     text = (FOLDER / name).read_text().replace("/opt/collidekit/bin/collidekit", "/bin/true")
     path = tmp_path / name.replace("@.", "@1.")
     path.write_text(text)
-    answer = subprocess.run(["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, check=False
+    )
     problems = [line for line in answer.stderr.splitlines() if name.partition("@")[0] in line and "Unknown" in line]
     assert not problems, answer.stderr

@@ -206,7 +206,9 @@ def test_odd_addresses_of_the_server_are_errors(url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/runs/1", "/api/v1/runs/1"])
-def test_a_fault_of_the_server_is_one_sentence_with_the_headers(served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str) -> None:
+def test_a_fault_of_the_server_is_one_sentence_with_the_headers(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
     def fail(run: int) -> None:
         raise RuntimeError("secret detail")
 
@@ -220,7 +222,9 @@ def test_a_fault_of_the_server_is_one_sentence_with_the_headers(served: Served, 
 
 
 @pytest.mark.parametrize("path", ["/benchmarks/top_tagging", "/api/v1/benchmarks"])
-def test_a_database_that_does_not_answer_is_told_without_details(served: Served, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_a_database_that_does_not_answer_is_told_without_details(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
     from collidekit.benchmark.store import StoreUnavailable
 
     def fail() -> None:

@@ -55,9 +55,22 @@ class Serving:
 
     def __init__(self, benchmark: Path, store: Path, port: int) -> None:
         self.address, self.log = f"http://127.0.0.1:{port}", store.with_suffix(f".{time.monotonic_ns()}.log")
-        words = ["-m", "collidekit", "benchmark", "serve", str(benchmark), "--store", str(store), "--port", str(port), "--trust"]
+        words = [
+            "-m",
+            "collidekit",
+            "benchmark",
+            "serve",
+            str(benchmark),
+            "--store",
+            str(store),
+            "--port",
+            str(port),
+            "--trust",
+        ]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([sys.executable, *words], stdout=log, stderr=subprocess.STDOUT, env={**os.environ})
+            self.process = subprocess.Popen(
+                [sys.executable, *words], stdout=log, stderr=subprocess.STDOUT, env={**os.environ}
+            )
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
