@@ -33,7 +33,7 @@ def collidekit(
     pass
 
 
-from collidekit.cli import do, reconstruct, grid, search, look, share, make, keep, judge, benchmark, benchmark_export, benchmark_runs, benchmark_server  # noqa: F401, I001 - in the order of the help
+from collidekit.cli import do, reconstruct, grid, search, look, share, make, keep, judge, benchmark, benchmark_export, benchmark_runs, benchmark_server  # noqa: F401, I001 - in the order of the help  # fmt: skip
 
 
 def main() -> None:
