@@ -40,7 +40,7 @@ def serve(
                                      rich_help_panel=HOW, show_default="http://HOST:PORT")] = "",
     proxy: Annotated[str, typer.Option("--proxy", help="Address of the proxy in front, whose word on the addresses of visitors is taken: 127.0.0.1",
                                        metavar="ADDRESS", rich_help_panel=HOW)] = "",
-    title: Annotated[str, typer.Option("--title", help="Name of the service on its pages.", rich_help_panel=HOW)] = "collidekit benchmarks",
+    title: Annotated[str, typer.Option("--title", help="Name of the service on its pages.", rich_help_panel=HOW)] = "Benchmarks of collidekit",
     private: Annotated[bool, typer.Option("--private", help="Show boards only to people with a token.", rich_help_panel=HOW)] = False,
     upload: Annotated[int, typer.Option("--largest-upload", help="Largest archive of a submission in MB.", min=1, max=100_000, rich_help_panel=HOW)] = 200,
     workers: Annotated[int, typer.Option("--workers", help="Worker processes; 0 where they run elsewhere.", min=0, max=256, rich_help_panel=RUN)] = 1,

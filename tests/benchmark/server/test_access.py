@@ -160,6 +160,19 @@ def test_a_hidden_board_is_shown_to_organisers_only(served: Served) -> None:
     assert served.api("olga").get(api).status_code == 200
 
 
+def test_scores_of_a_hidden_phase_are_hidden_from_their_participant_too(served: Served, tmp_path: Path) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "s", "mine", phase="final")
+    work(served.store, [ended(1.3)])
+    for path in (f"/api/v1/runs/{run}", "/api/v1/runs"):
+        assert "390.0" not in served.api("ada").get(path).text, path
+        assert "390.0" in served.api("olga").get(path).text, path
+    assert "390.0" not in served.api("ada").post(f"/api/v1/runs/{run}/withdraw").text
+    page = served.browser("ada").get(f"/runs/{run}").text
+    assert "Its scores are shown when the phase ends." in page
+    assert "390.0" not in page
+    assert "390.0 ± 8.0" in served.browser("olga").get(f"/runs/{run}").text
+
+
 def test_a_service_that_is_not_public_asks_for_a_token_everywhere(tmp_path: Path) -> None:
     from served import make_served
 

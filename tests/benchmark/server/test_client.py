@@ -1,6 +1,8 @@
 """The client of the command against a real server."""
 
 import json
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -159,3 +161,14 @@ def test_plain_http_to_another_machine_is_warned_about(capsys: pytest.CaptureFix
     assert "not encrypted" in capsys.readouterr().err
     Client("bench.example.org", "secret")
     assert capsys.readouterr().err == ""
+
+
+def test_participants_need_no_package_of_the_server() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('fastapi', 'starlette', 'uvicorn', 'sqlalchemy', 'alembic', 'httpx'): sys.modules[name] = None\n"
+        "import collidekit.cli\n"
+        "from collidekit.benchmark.server.client import Client\n"
+        "Client('http://127.0.0.1:9')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from attrs import evolve
 from fastapi import HTTPException
 
 from collidekit.benchmark.server.service import Service
@@ -23,12 +24,19 @@ def seen_run(service: Service, run: int, user: User | None) -> tuple[Run, bool]:
     """
     found = _run(service, run)
     if user is not None and service.store.may_see(found, user):
-        return found, True
+        return without_hidden_scores(service, found, user), True
     phase = service.version(found.benchmark).definition.phases.get(found.phase)
     ranked = found.state is State.SUCCESS and found.withdrawn_at is None
     if not ranked or phase is None or not service.sees_board(user, phase):
         raise HTTPException(403, f"run {run} is visible to its participant and the organisers only")
     return found, False
+
+
+def without_hidden_scores(service: Service, run: Run, user: User | None) -> Run:
+    """Return a run without its scores while the leaderboard of its phase is hidden from the user."""
+    phase = service.version(run.benchmark).definition.phases.get(run.phase)
+    hidden = phase is not None and not service.sees_board(user, phase)
+    return evolve(run, scores=None) if hidden else run
 
 
 def find_run(service: Service, run: int, user: User) -> Run:
@@ -71,13 +79,13 @@ def cancel(service: Service, run: int, user: User) -> Run:
     found = find_run(service, run, user)
     if not service.store.request_cancel(run, user):
         raise HTTPException(409, f"run {run} is over already: {found.state}")
-    return service.store.run(run)
+    return without_hidden_scores(service, service.store.run(run), user)
 
 
 def withdraw(service: Service, run: int, user: User) -> Run:
     """Take a run from the leaderboard."""
     find_run(service, run, user)
-    return service.store.withdraw(run, user)
+    return without_hidden_scores(service, service.store.withdraw(run, user), user)
 
 
 def rerun(service: Service, run: int, user: User) -> Run:

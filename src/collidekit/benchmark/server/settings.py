@@ -31,7 +31,7 @@ class ServerSettings:
     """The address that people use; with https, cookies are sent over https only."""
     hosts: tuple[str, ...] = ()
     """Further host names that requests may name."""
-    title: str = "collidekit benchmarks"
+    title: str = "Benchmarks of collidekit"
     """Name of this service, at the foot of each page."""
     public: bool = True
     """False asks for a token before anything is shown."""

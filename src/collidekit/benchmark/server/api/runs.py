@@ -8,7 +8,15 @@ from fastapi.responses import PlainTextResponse
 from collidekit.benchmark.server.access import OPTIONAL_TOKEN, for_api
 from collidekit.benchmark.server.api.models import RunOut
 from collidekit.benchmark.server.errors import problems
-from collidekit.benchmark.server.runs import cancel, find_run, log_text, rerun, seen_run, withdraw
+from collidekit.benchmark.server.runs import (
+    cancel,
+    find_run,
+    log_text,
+    rerun,
+    seen_run,
+    withdraw,
+    without_hidden_scores,
+)
 from collidekit.benchmark.server.service import service_of
 from collidekit.benchmark.store import Role, User
 
@@ -26,7 +34,9 @@ def list_runs(
 ) -> list[RunOut]:  # fmt: skip
     """Return runs, the newest first, at most 100: your own, or all for an organiser."""
     own = None if user.role is Role.OWNER else user
-    return [RunOut.of(run) for run in service_of(request).store.runs(user=own, before=before, limit=PAGE)]
+    service = service_of(request)
+    found = service.store.runs(user=own, before=before, limit=PAGE)
+    return [RunOut.of(without_hidden_scores(service, run, user)) for run in found]
 
 
 @routes.get("/runs/{run}", openapi_extra=OPTIONAL_TOKEN)

@@ -13,6 +13,7 @@ from collidekit.benchmark.server.pages.answers import go_to, page
 from collidekit.benchmark.server.render import duration, moment, size
 from collidekit.benchmark.server.runs import cancel, find_run, log_text, rerun, seen_run, withdraw
 from collidekit.benchmark.server.service import Service, service_of
+from collidekit.benchmark.states import State
 from collidekit.benchmark.store import Role, Run, User
 
 routes = APIRouter()
@@ -109,6 +110,8 @@ def _sentence(service: Service, run: Run, full: bool) -> str:
     """Return in a sentence why a run is where it is, and for how long."""
     if run.state.final:
         said = run.reason if full else ""
+        if run.state is State.SUCCESS and run.scores is None:
+            said = "its scores are shown when the phase ends"
         return f"{said[:1].upper()}{said[1:]}{'.' if said and said[-1] not in '.!?' else ''}"
     place = service.store.queue_place(run.id)
     if not place.position:
