@@ -123,6 +123,9 @@ def test_numbers_and_names_for_people() -> None:
     assert shown_score(Score(0.98477, 0.00015)) == "0.98477 ± 0.00015"
     assert shown_score(Score(1294.3, 113.6)) == "1290 ± 110"
     assert shown_score(Score(1294.3, 113.6), 1) == "1294.3 ± 113.6"
+    assert shown_score(Score(0.98477, 0.00015), 2) == "0.98477 ± 0.00015", "two digits of the error, not 0.00"
+    assert shown_score(Score(12.3, 0.5), 0) == "12.30 ± 0.50"
+    assert (shown_score(Score(0.98477, None), 2), shown_score(Score(0.98477, 0.0), 2)) == ("0.98", "0.98")
     assert shown_score(Score(5000.0, None, limit=True)) == "> 5e+03"
     assert shown_score(Score(0.5, None)) == "0.5"
     assert shown_name("a\n\x1b[31mb\u202ec") == "a [31mbc"

@@ -149,6 +149,7 @@ class RunOut(Out):
     finished_at: datetime | None = None
     queue: Place | None = Field(None, description="Only while the run waits or is under way.")
     scores: dict[str, ScoreOut] | None = None
+    score_notes: list[str] = Field([], description="Which trainings of an ensemble count, and other notes; of a single run only.")
     code_hash: str = ""
     image_digest: str = ""
     seed: int = 0
@@ -216,14 +217,17 @@ class WorkerOut(Out):
 class BoardEntry(Out):
     """A row of a leaderboard."""
 
-    rank: int | None = Field(description="Entries that cannot be told apart share a rank; null for published results.")
+    rank: int | None = Field(description="Of entries with the same rank none is better than another; null for published results.")
     tied: bool = False
+    error_unknown: bool = Field(False, description="The error of the leading metric is not known: its value alone decides.")
     name: str
     user: str = ""
     run: int | None = None
     reference: bool = False
     source: str = ""
     notes: list[str] = []
+    ensemble_runs: int | None = Field(None, description="Trainings in the predictions.")
+    runs_left_out: list[int] = Field([], description="Those of them that the outlier rule leaves out.")
     scores: dict[str, ScoreOut]
 
 
