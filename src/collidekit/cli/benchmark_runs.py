@@ -92,8 +92,8 @@ def run(
     from rich.console import Console
 
     from collidekit.benchmark.local import find_sandbox, run_here
-    from collidekit.benchmark.states import State
     from collidekit.benchmark.scoring.labels import shown_runs
+    from collidekit.benchmark.states import State
     from collidekit.cli.benchmark_tables import scores_table
     from collidekit.errors import CollidekitError
     from collidekit.progress import notice

@@ -109,7 +109,9 @@ def test_what_differs_by_rounding_alone_is_a_tie() -> None:
     p = np.where((labels == 2)[:, None], [0.06, 0.86, 0.08], [0.01, 0.91, 0.08])
     ratio = p[:, 2] / (p[:, 2] + (p[:, 0] + p[:, 1]))
     assert roc_auc_score(labels == 2, ratio) == 1, "rounding tells the classes apart"
-    plan = flavour_plan(metric("auc", "light", signal="light"), metric("mean_auc", "rest", against="rest"), metric("mean_auc"))
+    plan = flavour_plan(
+        metric("auc", "light", signal="light"), metric("mean_auc", "rest", against="rest"), metric("mean_auc")
+    )
     scores = score_one(plan, p, truth_of(labels)).metrics
     assert scores["light"].value == 0.5
     assert scores["rest"].value == pytest.approx(roc_auc_score(labels, p, multi_class="ovr"), abs=1e-12)

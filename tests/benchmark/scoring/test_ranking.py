@@ -121,7 +121,9 @@ def test_entries_of_a_rank_never_differ_significantly() -> None:
     directions = [("auc", "higher"), ("log_loss", "lower")]
     for trial in range(200):
         kind, direction = directions[trial % 2]
-        found = [made(v, e) for v, e in zip(generator.normal(0.5, 0.1, 12), 10 ** generator.uniform(-4, 0, 12), strict=True)]
+        found = [
+            made(v, e) for v, e in zip(generator.normal(0.5, 0.1, 12), 10 ** generator.uniform(-4, 0, 12), strict=True)
+        ]
         board = board_of(
             *found, metrics=[{"name": "auc", "metric": kind, "direction": direction}, R30],
             output={"columns": ["top"], "minimum": 0, "maximum": 1},
@@ -129,7 +131,9 @@ def test_entries_of_a_rank_never_differ_significantly() -> None:
         scores = dict(zip("abcdefghijkl", found, strict=True))
         for place, row in enumerate(board.rows):
             for other in board.rows[place + 1 :]:
-                assert row.rank is not None and other.rank is not None and row.rank <= other.rank
+                assert row.rank is not None
+                assert other.rank is not None
+                assert row.rank <= other.rank
                 apart = difference(scores[row.name], scores[other.name], "auc", direction).significant
                 assert not (apart and row.rank == other.rank)
 

@@ -35,7 +35,9 @@ def shown_score(score: Score, precision: int | None = None) -> str:
     if score.limit:
         return f"> {score.value:.3g}"
     if precision is None or score.error is None or not float(f"{score.error:.{precision}f}"):
-        return with_error(score.value, score.error) if precision is None or score.error else f"{score.value:.{precision}f}"
+        return (
+            with_error(score.value, score.error) if precision is None or score.error else f"{score.value:.{precision}f}"
+        )
     return f"{score.value:.{precision}f} ± {score.error:.{precision}f}"
 
 

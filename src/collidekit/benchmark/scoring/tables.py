@@ -68,7 +68,10 @@ def terminal_tables(board: Board) -> list[Table]:
     for number, title in enumerate(header(board)):
         table.add_column(Text(title), justify="left" if number == 1 else "right", no_wrap=number != 1, overflow="fold")
     for row in board.rows:
-        table.add_row(*(Text(cell) for cell in cells(row, board.columns, has_ensembles(board))), style="dim" if row.reference else None)
+        table.add_row(
+            *(Text(cell) for cell in cells(row, board.columns, has_ensembles(board))),
+            style="dim" if row.reference else None,
+        )
     tables = [table]
     if board.unranked:
         apart = Table(title="Not ranked")
