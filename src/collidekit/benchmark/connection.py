@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from collidekit.benchmark.check import check_benchmark
 from collidekit.benchmark.definition import FILE, load_benchmark
 from collidekit.benchmark.scoring.board import Board
+from collidekit.benchmark.scoring.labels import score_notes
 from collidekit.benchmark.submission import load_submission
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
@@ -88,6 +89,8 @@ class LocalConnection:
             "energy_joules": found.energy_joules, "code_hash": found.code_hash, "image_digest": found.image_digest, "seed": found.seed,
             "withdrawn": found.withdrawn_at is not None,
         }  # fmt: skip
+        if found.scores and (all_scores := self.store.scores(run)):
+            shown["score_notes"] = score_notes(all_scores)
         if not found.state.final:
             place = self.store.queue_place(run)
             shown |= {

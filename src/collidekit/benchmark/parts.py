@@ -155,7 +155,8 @@ class Ensemble(Part):
 
     rule: Literal["median", "mean"] = "median"
     outliers: Literal["none", "rob"] = "none"
-    """``rob`` leaves out runs outside mean +- 3 standard deviations of the runs between the 1/6 and 5/6 quantiles."""
+    """``rob`` leaves out runs outside mean +- 3 standard deviations of the runs between the 1/6 and 5/6 quantiles, where there
+    are at least 5 runs."""
 
 
 class Reference(Part):

@@ -92,6 +92,7 @@ def run(
     from rich.console import Console
 
     from collidekit.benchmark.local import find_sandbox, run_here
+    from collidekit.benchmark.scoring.labels import shown_runs
     from collidekit.benchmark.states import State
     from collidekit.cli.benchmark_tables import scores_table
     from collidekit.errors import CollidekitError
@@ -111,10 +112,11 @@ def run(
         who = f" (the {result.fault.value} has to act)" if result.fault else ""
         state = "" if result.state is State.ERROR else f"{result.state.value}: "
         raise CollidekitError(f"{state}{result.reason}{who}; logs are in {found.folder}")
-    for note in result.notes:
+    for note in (*result.notes, *result.scores.notes):
         notice(note)
     Console(soft_wrap=True, highlight=False).print(scores_table(found.benchmark, result.scores))
-    runs = f", {result.scores.runs} runs" if result.scores.runs > 1 else ""
+    counted = shown_runs(result.scores.runs, result.scores.runs_left_out)
+    runs = f", {counted}" if counted else ""
     typer.echo(
         f"{result.scores.rows:,} rows{runs}, {result.wall_seconds:.1f} s; logs and predictions are in {found.folder}"
     )
@@ -171,12 +173,14 @@ def status(
     found = connect(store, server, token, folder).status(run)
     shown = table("run", str(run))
     for key, value in found.items():
-        if key in ("run", "scores") or value in (None, "", False):
+        if key in ("run", "scores", "score_notes") or value in (None, "", False):
             continue
         shown.add_row(key.replace("_", " "), literal(f"{value:.4g}" if isinstance(value, float) else value))
     for name, score in (found.get("scores") or {}).items():
         error = "" if score.get("error") is None else f" ± {score['error']:.2g}"
         shown.add_row(literal(name), f"{'> ' if score.get('limit') else ''}{score['value']:.6g}{error}")
+    for note in found.get("score_notes") or []:
+        shown.add_row("note", literal(note))
     Console(soft_wrap=True, highlight=False).print(shown)
 
 

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board
-from collidekit.benchmark.scoring.labels import metric_label, shown_score
+from collidekit.benchmark.scoring.labels import metric_label, shown_runs, shown_score
 from collidekit.benchmark.scoring.result import Score, Scores
+from collidekit.benchmark.scoring.tables import TIES, has_ensembles, shown_rank
 from collidekit.plain_text import literal
 
 
@@ -47,23 +48,25 @@ def scores_table(benchmark: Benchmark, scores: Scores) -> Table:
 
 def board_table(board: Board) -> Any:
     """Return a leaderboard: ties share a rank, published results have none, entries without scores stand below with the reason."""
-    shown = table("rank", "submission", *(literal(column.label) for column in board.columns), "run")
+    ensembles = has_ensembles(board)
+    labels = [literal(column.label) for column in board.columns]
+    shown = table("rank", "submission", *labels, *(["runs"] if ensembles else []), "run")
     for row in board.rows:
-        rank = "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
         numbers = [
             shown_score(row.scores[column.name], column.precision) if column.name in row.scores else "-"
             for column in board.columns
         ]
         name = f"{row.name} ({row.source})" if row.reference else row.name
         shown.add_row(
-            rank,
+            "" if row.rank is None else shown_rank(row),
             literal(name),
             *numbers,
+            *([shown_runs(row.runs, row.runs_left_out)] if ensembles else []),
             "" if row.run is None else str(row.run),
             style="bright_black" if row.reference else None,
         )
     parts: list[Any] = [shown]
     if any(row.tied for row in board.rows):
-        parts.append(Text("= within the error of the entry that leads the rank"))
+        parts.append(Text(TIES))
     parts += [Text(f"not ranked: {entry.name}: {entry.reason}") for entry in board.unranked]
     return Group(*parts) if board.rows or board.unranked else Text("no submission has a score yet")

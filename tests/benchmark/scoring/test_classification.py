@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_
 from collidekit.benchmark.scoring.failures import ScoringError, UnfitPredictions
 from collidekit.benchmark.scoring.plan import ScoringPlan
 from collidekit.benchmark.scoring.score import score_plan
+from collidekit.benchmark.scoring.ties import odds_places
 from collidekit.benchmark.scoring.truth import make_truth
 from collidekit.benchmark.states import Fault
 from collidekit.errors import CollidekitError
@@ -53,6 +54,7 @@ def test_several_classes() -> None:
     p, labels = three_classes()
     plan = flavour_plan(
         metric("accuracy"), metric("log_loss"), metric("brier"), metric("mean_auc"), metric("mean_auc", "rest", against="rest"),
+        metric("mean_auc", "ratio", score="ratio"),
         metric("auc", "bl", signal="b", background="light"), metric("auc", "b_rest", signal="b"),
         metric("auc", "heavy", signal=["b", "c"], background="light"), metric("calibration_error", "of_c", **{"class": "c"}),
     )  # fmt: skip
@@ -65,13 +67,14 @@ def test_several_classes() -> None:
     assert scores["bl"].value == pytest.approx(roc_auc_score(labels[rows] == 0, ratio), abs=1e-12)
     assert scores["b_rest"].value == pytest.approx(roc_auc_score(labels == 0, p[:, 0]), abs=1e-12)
     assert scores["heavy"].value == pytest.approx(roc_auc_score(labels != 2, 1 - p[:, 2]), abs=1e-12)
+    assert scores["mean_auc"].value == pytest.approx(roc_auc_score(labels, p, multi_class="ovo"), abs=1e-12)
     ratios = p[:, None, :] / np.maximum(p[:, None, :] + p[:, :, None], 1e-300)
     pairs = [
         roc_auc_score(labels[chosen] == a, ratios[chosen, b, a])
         for a, b in ((0, 1), (0, 2), (1, 2))
         if (chosen := (labels == a) | (labels == b)) is not None
     ]
-    assert scores["mean_auc"].value == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert scores["ratio"].value == pytest.approx(np.mean(pairs), abs=1e-12)
     rest = [roc_auc_score(labels == k, p[:, k]) for k in range(3)]
     assert scores["rest"].value == pytest.approx(np.mean(rest), abs=1e-12)
 
@@ -98,6 +101,43 @@ def test_a_constant_score_and_ties_count_half() -> None:
     assert not scores["r30"].limit
     tied = np.round(gaussian_scores(2000, 1.0, 1)[0], 1)
     assert score_one(plan, tied, truth_of(labels)).metrics["auc"].value == pytest.approx(roc_auc_score(labels, tied))
+
+
+def test_what_differs_by_rounding_alone_is_a_tie() -> None:
+    """p(light) is constant; the sum of the others depends on its summands in the last digit."""
+    labels = np.arange(3000) % 3
+    p = np.where((labels == 2)[:, None], [0.06, 0.86, 0.08], [0.01, 0.91, 0.08])
+    ratio = p[:, 2] / (p[:, 2] + (p[:, 0] + p[:, 1]))
+    assert roc_auc_score(labels == 2, ratio) == 1, "rounding tells the classes apart"
+    plan = flavour_plan(
+        metric("auc", "light", signal="light"), metric("mean_auc", "rest", against="rest"), metric("mean_auc")
+    )
+    scores = score_one(plan, p, truth_of(labels)).metrics
+    assert scores["light"].value == 0.5
+    assert scores["rest"].value == pytest.approx(roc_auc_score(labels, p, multi_class="ovr"), abs=1e-12)
+    assert scores["mean_auc"].value == pytest.approx(roc_auc_score(labels, p, multi_class="ovo"), abs=1e-12)
+
+
+def test_no_difference_of_single_precision_is_lost() -> None:
+    """p(top) is 1 in all rows, p(qcd) differs in its last digit, far below the resolution of their sum."""
+    tiny = np.float32(1e-20) * (1 + np.arange(2000, dtype=np.float32) * np.float32(2**-22))
+    assert len(np.unique(tiny)) == 2000
+    p = np.column_stack([tiny, np.ones(2000, np.float32)])
+    plan = binary_plan(metric("auc"), columns=("qcd", "top"))
+    assert score_one(plan, p, truth_of(np.arange(2000) < 1000)).metrics["auc"].value == 1
+    assert odds_places(np.array([0.0, 0, 1, 1, 1]), np.array([0.0, 1, 1, 0, 0])).tolist() == [0, 0, 1, 2, 2]
+
+
+def test_a_failing_run_is_named() -> None:
+    p, labels = three_classes(300)
+    runs = np.stack([p, p, p])
+    runs[1, 7] = 0
+    with pytest.raises(UnfitPredictions, match=r"nominal: the probabilities .* in row 7 of run 1 they add up to 0"):
+        score_one(flavour_plan(metric("brier"), runs=3), runs, truth_of(labels))
+    runs[1, 7] = -0.5
+    for name, message in (("auc", "b must not be negative"), ("brier", "b must be a probability")):
+        with pytest.raises(UnfitPredictions, match=f"{message}.* in row 7 of run 1 it is -0.5"):
+            score_one(flavour_plan(metric(name), runs=3), runs, truth_of(labels))
 
 
 def test_rejection_is_a_lower_limit_where_no_background_survives() -> None:

@@ -13,6 +13,8 @@ from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board, Entry
 from collidekit.benchmark.scoring.ranking import rank
 from collidekit.benchmark.scoring.result import Score, Scores
+from collidekit.benchmark.scoring.significance import difference
+from collidekit.benchmark.scoring.tables import shown_rank
 
 REFERENCE = {"name": "published", "scores": {"auc": 0.855}, "errors": {"auc": 0.001}, "source": "arXiv 0000.00000"}
 
@@ -61,8 +63,7 @@ def _check(board: Board) -> None:
     ranked = [row for row in board.rows if not row.reference]
     for place, row in enumerate(ranked, start=1):
         assert row.rank is not None
-        leader = ranked[row.rank - 1]
-        assert leader.rank == row.rank <= place, "the rank is the place of the leader of the group"
+        assert ranked[row.rank - 1].rank == row.rank <= place, "the rank is the place of the first entry that has it"
         assert row.tied == (sum(other.rank == row.rank for other in ranked) > 1)
         if place > row.rank:
             assert row.to_leader is not None
@@ -109,7 +110,35 @@ def ranks(board: Board) -> list[tuple[str, int | None, bool]]:
     return [(row.name, row.rank, row.tied) for row in board.rows]
 
 
-def test_ties_are_with_the_leader_of_the_group() -> None:
+def test_a_noisy_first_entry_ties_nobody_but_itself() -> None:
+    """c and d differ by 350 standard deviations, and none of them from a."""
+    board = board_of(made(0.92, 0.2), made(0.9, 0.0001), made(0.89995, 0.0001), made(0.85, 0.0001), made(0.8, 0.0001))
+    assert ranks(board) == [("a", 1, True), ("b", 1, True), ("c", 1, True), ("d", 4, False), ("e", 5, False)]
+
+
+def test_entries_of_a_rank_never_differ_significantly() -> None:
+    generator = np.random.default_rng(1)
+    directions = [("auc", "higher"), ("log_loss", "lower")]
+    for trial in range(200):
+        kind, direction = directions[trial % 2]
+        found = [
+            made(v, e) for v, e in zip(generator.normal(0.5, 0.1, 12), 10 ** generator.uniform(-4, 0, 12), strict=True)
+        ]
+        board = board_of(
+            *found, metrics=[{"name": "auc", "metric": kind, "direction": direction}, R30],
+            output={"columns": ["top"], "minimum": 0, "maximum": 1},
+        )  # fmt: skip
+        scores = dict(zip("abcdefghijkl", found, strict=True))
+        for place, row in enumerate(board.rows):
+            for other in board.rows[place + 1 :]:
+                assert row.rank is not None
+                assert other.rank is not None
+                assert row.rank <= other.rank
+                apart = difference(scores[row.name], scores[other.name], "auc", direction).significant
+                assert not (apart and row.rank == other.rank)
+
+
+def test_ties_are_with_all_of_the_group() -> None:
     """a, b and c are 1.5 errors apart each: b ties with a, c does not, though it ties with b."""
     error = 0.01 / math.sqrt(2)
     assert ranks(board_of(made(0.9, error), made(0.885, error), made(0.87, error))) == [
@@ -119,13 +148,15 @@ def test_ties_are_with_the_leader_of_the_group() -> None:
     ]
 
 
-def test_without_replicates_errors_add_up_and_without_errors_nobody_is_better() -> None:
+def test_without_replicates_errors_add_up_and_without_errors_the_value_decides() -> None:
     assert ranks(board_of(made(0.9, 0.001), made(0.89, 0.001))) == [("a", 1, False), ("b", 2, False)]
     assert ranks(board_of(made(0.9, 0.01), made(0.88, 0.01))) == [("a", 1, True), ("b", 1, True)]
     unknown = board_of(made(0.9, None), made(0.5, 0.01))
-    assert ranks(unknown) == [("a", 1, True), ("b", 1, True)]
-    assert unknown.rows[1].to_leader is not None
-    assert unknown.rows[1].to_leader.reason == "the error of a score is not known"
+    assert ranks(unknown) == [("a", 1, False), ("b", 2, False)]
+    assert [shown_rank(row) for row in unknown.rows] == ["1 (error unknown)", "2"]
+    assert unknown.rows[1].to_above is not None
+    assert unknown.rows[1].to_above.reason == "the error of a score is not known"
+    assert ranks(board_of(made(0.9, None), made(0.9, 0.01))) == [("a", 1, True), ("b", 1, True)]
 
 
 def test_pairing_uses_the_common_replicates() -> None:

@@ -112,6 +112,17 @@ def test_equal_runs_are_no_outliers() -> None:
     assert kept_runs(np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0]), "rob").tolist() == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_the_outlier_rule_leaves_out_none_of_few_runs(number: int) -> None:
+    runs, labels = ensemble(number)
+    scores = score_one(binary_plan(metric("auc"), outliers="rob"), runs, truth_of(labels))
+    assert (scores.runs, scores.runs_left_out) == (number, ())
+    said = f"the outlier rule needs at least 5 runs; with {number} nothing is left out"
+    assert scores.notes == ((said,) if number > 1 else ())
+    assert score_one(binary_plan(metric("auc")), runs, truth_of(labels)).notes == ()
+    assert kept_runs(np.array([1.0, 1.1, 0.9, 1.0, 9.0]), "rob").tolist() == [0, 1, 2, 3]
+
+
 def test_the_median_of_runs_of_which_one_is_a_limit() -> None:
     p, labels = gaussian_scores(ROWS, 1.5, 1)
     perfect = 0.1 + 0.8 * labels

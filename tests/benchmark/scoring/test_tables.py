@@ -1,6 +1,7 @@
 """The leaderboard as text and as a plot, also with hostile names."""
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,11 +14,12 @@ from scoring_toys import AUC, R30, binary_plan, gaussian_scores, metric, score_o
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board, Entry
-from collidekit.benchmark.scoring.labels import metric_label, shown_score
+from collidekit.benchmark.scoring.labels import metric_label, score_notes, shown_score
 from collidekit.benchmark.scoring.plot import NAMED, plot_board
 from collidekit.benchmark.scoring.ranking import rank
-from collidekit.benchmark.scoring.result import Score
+from collidekit.benchmark.scoring.result import Score, Scores
 from collidekit.benchmark.scoring.tables import csv_text, markdown, shown_name, terminal_tables, write_board
+from collidekit.cli.benchmark_tables import board_table
 from collidekit.errors import CollidekitError
 
 HOSTILE = '=HYPERLINK("http://x")|<script>[bold]\x1b[31m$\\frac{a}$\n\u202e' + "x" * 100
@@ -114,6 +116,25 @@ def test_the_plot_shows_what_the_scores_say(board: Board) -> None:
     assert len(axes.collections) >= NAMED, "bands"
 
 
+def test_runs_that_count_stand_beside_the_scores(board: Board) -> None:
+    assert "runs" not in markdown(board).splitlines()[0], "no entry is an ensemble"
+    first = next(row for row in board.rows if row.rank)
+    ensemble = dataclasses.replace(
+        board, rows=(dataclasses.replace(first, runs=5, runs_left_out=(1, 3)), *board.rows[-2:])
+    )
+    lines = markdown(ensemble).splitlines()
+    assert lines[0].endswith("| runs |")
+    assert [line.split("|")[-2].strip() for line in lines[2:5]] == ["3 of 5 runs", "–", "–"]
+    (found, *_) = csv.DictReader(io.StringIO(csv_text(ensemble)))
+    assert (found["runs"], found["runs_left_out"]) == ("5", "1 3")
+    text = io.StringIO()
+    for shown in (*terminal_tables(ensemble), board_table(ensemble)):
+        Console(file=text, width=200).print(shown)
+    assert text.getvalue().count("3 of 5 runs") == 2
+    notes = score_notes(Scores({}, runs=5, runs_left_out=(1, 3), notes=("few rows",)))
+    assert notes == ["3 of 5 runs count; the outlier rule leaves out 1, 3 (from 0).", "Few rows."]
+
+
 def test_nothing_to_draw() -> None:
     with pytest.raises(CollidekitError, match="no entry has a ROC curve"):
         plot_board(None, Board("empty", (), ("auc",), ()))
@@ -123,6 +144,9 @@ def test_numbers_and_names_for_people() -> None:
     assert shown_score(Score(0.98477, 0.00015)) == "0.98477 ± 0.00015"
     assert shown_score(Score(1294.3, 113.6)) == "1290 ± 110"
     assert shown_score(Score(1294.3, 113.6), 1) == "1294.3 ± 113.6"
+    assert shown_score(Score(0.98477, 0.00015), 2) == "0.98477 ± 0.00015", "two digits of the error, not 0.00"
+    assert shown_score(Score(12.3, 0.5), 0) == "12.30 ± 0.50"
+    assert (shown_score(Score(0.98477, None), 2), shown_score(Score(0.98477, 0.0), 2)) == ("0.98", "0.98")
     assert shown_score(Score(5000.0, None, limit=True)) == "> 5e+03"
     assert shown_score(Score(0.5, None)) == "0.5"
     assert shown_name("a\n\x1b[31mb\u202ec") == "a [31mbc"

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collidekit.benchmark.definition import Benchmark, Metric
+from collidekit.benchmark.scoring.ensemble import FEWEST_RUNS
 from collidekit.benchmark.scoring.labels import metric_label
 from collidekit.benchmark.scoring.metrics.registry import METRICS
 from collidekit.errors import CollidekitError
@@ -72,7 +73,8 @@ def evaluation_page(benchmark: Benchmark) -> str:
         lines.append(f"Each run of an ensemble is scored; the score is the {benchmark.ensemble.rule} over the runs.")
     if benchmark.ensemble.outliers == "rob":
         lines.append(
-            "Runs outside mean ± 3 standard deviations of the runs between the 1/6 and 5/6 quantiles are left out."
+            "Runs outside mean ± 3 standard deviations of the runs between the 1/6 and 5/6 quantiles are left out, where there are "
+            f"at least {FEWEST_RUNS}."
         )
     return "\n".join(lines) + "\n"
 

@@ -46,7 +46,7 @@ class Row:
     name: str
     scores: dict[str, Score]
     rank: int | None = None
-    """Entries that cannot be told apart share a rank; None for published results."""
+    """Of entries with the same rank none is better than another; None for published results."""
     tied: bool = False
     """True where another entry has the same rank."""
     run: int | str | None = None
@@ -57,6 +57,11 @@ class Row:
     """What the entry above has more than this one; None for the first entry and for references."""
     to_leader: Difference | None = None
     """What the first entry of this rank has more."""
+    error_unknown: bool = False
+    """True where the error of the leading metric is not known: the rank is that of the value alone."""
+    runs: int = 1
+    runs_left_out: tuple[int, ...] = ()
+    """Runs of the ensemble that the outlier rule leaves out."""
     curve: Curve | None = None
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -8,6 +8,9 @@ import numpy as np
 from collidekit.benchmark.scoring.metrics.measured import Measured
 from collidekit.evaluation.rows import Floats, Ints
 
+FEWEST_RUNS = 5
+"""Of fewer runs at most two lie between the quantiles, and the outlier rule would leave out most runs that are as good."""
+
 
 @dataclass(frozen=True, eq=False)
 class Combined:
@@ -28,9 +31,9 @@ def kept_runs(values: Floats, outliers: str) -> Ints:
     """Return the indices of the runs that count, from the leading metric (R,).
 
     ``rob`` is the rule of the ROB demo: with the mean m and the standard deviation s (divided by n) of the runs from the 1/6
-    to the 5/6 quantile, both included, runs outside m +- 3 s are left out.
+    to the 5/6 quantile, both included, runs outside m +- 3 s are left out. With fewer than ``FEWEST_RUNS`` none is.
     """
-    if outliers == "none" or len(values) < 2:
+    if outliers == "none" or len(values) < FEWEST_RUNS:
         return np.arange(len(values))
     low, high = np.percentile(values, [100 / 6, 500 / 6])
     core = values[(low <= values) & (values <= high)]
@@ -38,6 +41,13 @@ def kept_runs(values: Floats, outliers: str) -> Ints:
     inside = (middle - 3 * spread <= values) & (values <= middle + 3 * spread)
     # rounding of the mean of equal values must not leave out all runs
     return np.flatnonzero(inside | (np.abs(values - middle) <= 1e-12 * abs(middle)))
+
+
+def few_runs(runs: int, outliers: str) -> str:
+    """Return the note for an ensemble of so few runs that the outlier rule leaves out none; empty for others."""
+    if outliers == "none" or not 1 < runs < FEWEST_RUNS:
+        return ""
+    return f"the outlier rule needs at least {FEWEST_RUNS} runs; with {runs} nothing is left out"
 
 
 def combine(measured: Measured, kept: Ints, rule: str) -> Combined:

@@ -15,10 +15,10 @@ from collidekit.benchmark.scoring.significance import difference
 def rank(entries: Sequence[Entry], benchmark: Benchmark) -> Board:
     """Return the leaderboard of some entries.
 
-    Rows are ordered by the values of the metrics in ``order``, equal ones by name and run. The first entry leads the first
-    group. Going down, an entry belongs to the group of the entry above it unless the leader of that group is better by more
-    than two standard deviations of the paired difference; then the entry leads the next group. All of a group share the rank
-    of its leader, which is the leader's place in the order: 1, 1, 3. Ranks never contradict the order of values.
+    Rows are ordered by the values of the metrics in ``order``, equal ones by name and run. Going down, an entry shares the
+    rank of the entry above unless an entry of that rank is better by more than two standard deviations of the paired
+    difference; then its rank is its place: 1, 1, 3. So ranks never contradict the order of values, and no two entries of a rank
+    differ significantly, whatever the errors of a third one are. Where an error is not known, the value decides.
 
     Withdrawn entries are not shown. Entries without finite scores for all metrics are listed apart, with the reason.
     Published references stand between the entries by their value, without a rank.
@@ -81,30 +81,40 @@ def _key(scores: dict[str, Score], order: Sequence[str], directions: Mapping[str
 
 def _ranked(good: Sequence[tuple[Entry, Scores]], metric: str, direction: str) -> list[Row]:
     rows: list[Row] = []
-    leader: Scores | None = None
-    leading_rank = 0
-    above: Scores | None = None
+    group: list[Scores] = []
     for place, (entry, scores) in enumerate(good, start=1):
-        to_leader = None if leader is None else difference(leader, scores, metric, direction)
-        if to_leader is None or to_leader.significant:
-            leader, leading_rank, to_leader = scores, place, None
+        above = good[place - 2][1] if place > 1 else None
+        if any(_is_better(member, scores, metric, direction) for member in group):
+            group = []
+        to_leader = difference(group[0], scores, metric, direction) if group else None
+        group.append(scores)
+        found = scores.metrics[metric]
         rows.append(
             Row(
                 name=entry.name,
                 scores=dict(scores.metrics),
-                rank=leading_rank,
+                rank=place - len(group) + 1,
                 run=entry.run,
                 user=entry.user,
                 to_above=None if above is None else difference(above, scores, metric, direction),
                 to_leader=to_leader,
+                error_unknown=found.error is None and not found.limit,
+                runs=scores.runs,
+                runs_left_out=scores.runs_left_out,
                 curve=scores.curve,
                 notes=scores.notes,
                 details=entry.details,
             )
         )
-        above = scores
     members = Counter(row.rank for row in rows)
     return [replace(row, tied=members[row.rank] > 1) for row in rows]
+
+
+def _is_better(better: Scores, worse: Scores, metric: str, direction: str) -> bool:
+    """Say whether the first scores rank above the second: significantly better, or better at all where an error is unknown."""
+    found = difference(better, worse, metric, direction)
+    unknown = any(one.error is None and not one.limit for one in (better.metrics[metric], worse.metrics[metric]))
+    return found.significant or (unknown and better.metrics[metric].value != worse.metrics[metric].value)
 
 
 def _with_references(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from collidekit.benchmark.scoring.failures import ScoringError, UnfitPredictions
 from collidekit.benchmark.scoring.plan import ScoringPlan
+from collidekit.benchmark.scoring.ties import odds_places
 from collidekit.benchmark.scoring.truth import Truth
 from collidekit.evaluation.classification.bootstrap import poisson_weights
 from collidekit.evaluation.rows import Floats, Ints
@@ -68,8 +69,8 @@ class Sample:
             if (off := np.abs(sums - 1) > 1e-3).any():
                 run, row = np.argwhere(off)[0]
                 raise UnfitPredictions(
-                    f"{self.name}: the probabilities of the classes must add up to 1; in row {self.truth.keys[row]} they add "
-                    f"up to {sums[run, row]:.6g}"
+                    f"{self.name}: the probabilities of the classes must add up to 1; in row {self.truth.keys[row]}{self._of_run(run)} they "
+                    f"add up to {sums[run, row]:.6g}"
                 )
             return found
         one = self.predictions[:, :, 0]
@@ -88,13 +89,16 @@ class Sample:
             run, row, column = np.argwhere(bad)[0]
             raise UnfitPredictions(
                 f"{self.name}: {self.plan.columns[column]} must be a probability between 0 and 1; in row "
-                f"{self.truth.keys[row]} it is {self.predictions[run, row, column]:.6g}"
+                f"{self.truth.keys[row]}{self._of_run(run)} it is {self.predictions[run, row, column]:.6g}"
             )
 
-    def discriminator(self, signal: Sequence[str], background: Sequence[str]) -> Floats:
-        """Return the score (R, N) of signal against background: p(signal) / (p(signal) + p(background)), 0 where both vanish.
+    def _of_run(self, run: int) -> str:
+        return f" of run {run}" if self.runs > 1 else ""
 
-        A single column is the score itself.
+    def discriminator(self, signal: Sequence[str], background: Sequence[str]) -> Floats:
+        """Return a score (R, N) that orders rows by p(signal) / (p(signal) + p(background)), the lowest where both vanish.
+
+        Rows whose ratios p(signal) / p(background) agree to 1e-12 have the same score. A single column is the score itself.
         """
         if len(self.plan.columns) == 1:
             column = self.predictions[:, :, 0]
@@ -102,13 +106,11 @@ class Sample:
         if (self.predictions < 0).any():
             run, row, column = np.argwhere(self.predictions < 0)[0]
             raise UnfitPredictions(
-                f"{self.name}: {self.plan.columns[column]} must not be negative; in row {self.truth.keys[row]} it is "
+                f"{self.name}: {self.plan.columns[column]} must not be negative; in row {self.truth.keys[row]}{self._of_run(run)} it is "
                 f"{self.predictions[run, row, column]:.6g}"
             )
-        above, below = (sum(self.column(name) for name in side) for side in (signal, background))
-        total = above + below
-        found: Floats = np.divide(above, total, out=np.zeros_like(total), where=total != 0)
-        return found
+        above, below = (np.sum([self.column(name) for name in side], axis=0) for side in (signal, background))
+        return np.stack([odds_places(*of_run) for of_run in zip(above, below, strict=True)])
 
     def poisson(self) -> Iterator[NDArray[np.uint8]]:
         """Poisson(1) counts (N,) of each bootstrap replicate, the same ones for all submissions."""

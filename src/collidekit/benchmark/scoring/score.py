@@ -7,7 +7,7 @@ import numpy as np
 
 from collidekit.benchmark.scoring.across import across_samples
 from collidekit.benchmark.scoring.curve import scored_curve
-from collidekit.benchmark.scoring.ensemble import Combined, combine, kept_runs
+from collidekit.benchmark.scoring.ensemble import Combined, combine, few_runs, kept_runs
 from collidekit.benchmark.scoring.failures import ScoringError, UnfitPredictions
 from collidekit.benchmark.scoring.metrics.measured import Measured
 from collidekit.benchmark.scoring.metrics.registry import find_metric
@@ -36,6 +36,7 @@ def score_plan(plan: ScoringPlan, predictions: Mapping[str, Array], truth: Mappi
     }
     totals = {metric.name: across_samples(plan, metric, combined[metric.name], kept) for metric in plan.metrics}
     runs = rocs[plan.nominal].sample.runs
+    notes = [*(total.note for total in totals.values()), few_runs(runs, plan.outliers)]
     return Scores(
         metrics={name: _score(name, total) for name, total in totals.items()},
         samples={} if len(plan.samples) == 1 else _by_sample(combined),
@@ -50,7 +51,7 @@ def score_plan(plan: ScoringPlan, predictions: Mapping[str, Array], truth: Mappi
         per_run={name: total.runs.tolist() for name, total in totals.items()} if runs > 1 else {},
         curve=scored_curve(plan, rocs[plan.nominal], kept),
         truth="-".join(sorted({truth[name].fingerprint for name in plan.samples})),
-        notes=tuple(dict.fromkeys(total.note for total in totals.values() if total.note)),
+        notes=tuple(dict.fromkeys(note for note in notes if note)),
     )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from collidekit.benchmark.scoring.board import Board, Column, Row
-from collidekit.benchmark.scoring.labels import shown_score
+from collidekit.benchmark.scoring.labels import shown_runs, shown_score
 from collidekit.errors import CollidekitError
 from collidekit.files import write_json, write_text
 from collidekit.plain_text import without_controls
@@ -19,7 +19,7 @@ from collidekit.plain_text import without_controls
 NOTHING = "–"
 LONGEST_NAME = 60
 """Characters of a name; the rest of a longer one is left out in tables and plots."""
-TIES = "= : cannot be told apart from the first entry of this rank (2 standard deviations of the paired difference)"
+TIES = "= : no entry of this rank is better than another by 2 standard deviations of their paired difference"
 
 
 def shown_name(name: str, longest: int = LONGEST_NAME) -> str:
@@ -29,20 +29,26 @@ def shown_name(name: str, longest: int = LONGEST_NAME) -> str:
 
 
 def shown_rank(row: Row) -> str:
-    """Return ``1``, ``1 =`` where entries share the rank, or ``ref`` for a published result."""
+    """Return ``1``, ``1 =`` where entries share the rank, ``1 (error unknown)``, or ``ref`` for a published result."""
     if row.rank is None:
         return "ref"
-    return f"{row.rank} =" if row.tied else str(row.rank)
+    return f"{row.rank}{' =' if row.tied else ''}{' (error unknown)' if row.error_unknown else ''}"
 
 
-def cells(row: Row, columns: Sequence[Column]) -> list[str]:
-    """Return rank, name and scores of a row as text."""
+def has_ensembles(board: Board) -> bool:
+    """Return whether an entry has several runs, so that the leaderboard shows how many count."""
+    return any(row.runs > 1 for row in board.rows)
+
+
+def cells(row: Row, columns: Sequence[Column], runs: bool = False) -> list[str]:
+    """Return rank, name and scores of a row as text, and how many of its runs count."""
     shown = [row.scores.get(column.name) for column in columns]
     texts = [
         NOTHING if score is None else shown_score(score, column.precision)
         for score, column in zip(shown, columns, strict=True)
     ]
-    return [shown_rank(row), shown_name(row.name), *texts]
+    ensemble = [shown_runs(row.runs, row.runs_left_out) or NOTHING] if runs else []
+    return [shown_rank(row), shown_name(row.name), *texts, *ensemble]
 
 
 def header(board: Board) -> list[str]:
@@ -51,7 +57,7 @@ def header(board: Board) -> list[str]:
     titles = [
         f"{column.label} {arrows[column.direction]}" if column.ranks else column.label for column in board.columns
     ]
-    return ["rank", "name", *titles]
+    return ["rank", "name", *titles, *(["runs"] if has_ensembles(board) else [])]
 
 
 def terminal_tables(board: Board) -> list[Table]:
@@ -62,7 +68,10 @@ def terminal_tables(board: Board) -> list[Table]:
     for number, title in enumerate(header(board)):
         table.add_column(Text(title), justify="left" if number == 1 else "right", no_wrap=number != 1, overflow="fold")
     for row in board.rows:
-        table.add_row(*(Text(cell) for cell in cells(row, board.columns)), style="dim" if row.reference else None)
+        table.add_row(
+            *(Text(cell) for cell in cells(row, board.columns, has_ensembles(board))),
+            style="dim" if row.reference else None,
+        )
     tables = [table]
     if board.unranked:
         apart = Table(title="Not ranked")
@@ -76,7 +85,7 @@ def terminal_tables(board: Board) -> list[Table]:
 
 def markdown(board: Board) -> str:
     """Return the leaderboard as a Markdown table; characters of names that Markdown or HTML would read are escaped."""
-    lines = [header(board), *(cells(row, board.columns) for row in board.rows)]
+    lines = [header(board), *(cells(row, board.columns, has_ensembles(board)) for row in board.rows)]
     text = [_markdown_line(line) for line in lines]
     text.insert(1, "|" + "|".join("---" if number == 1 else "---:" for number in range(len(lines[0]))) + "|")
     if any(row.tied for row in board.rows):
@@ -94,8 +103,8 @@ def markdown(board: Board) -> str:
 
 
 def csv_text(board: Board) -> str:
-    """Return the leaderboard as CSV with all digits: value, error, spread and limit of each metric, and those not ranked."""
-    names = ["rank", "tied", "reference", "name", "user", "run"]
+    """Return the leaderboard as CSV with all digits: value, error, spread and limit of each metric, runs, and those not ranked."""
+    names = ["rank", "tied", "error_unknown", "reference", "name", "user", "run", "runs", "runs_left_out"]
     parts = [f"{column.name}{end}" for column in board.columns for end in ("", "_error", "_spread", "_limit")]
     lines: list[list[Any]] = [[*names, *parts, "reason"]]
     for row in board.rows:
@@ -104,10 +113,11 @@ def csv_text(board: Board) -> str:
             score = row.scores.get(column.name)
             numbers += ["", "", "", ""] if score is None else [score.value, score.error, score.spread, int(score.limit)]
         who = [_harmless(row.name), _harmless(row.user), _harmless(str(row.run if row.run is not None else ""))]
-        lines.append([row.rank, int(row.tied), int(row.reference), *who, *numbers, ""])
+        runs = ["", ""] if row.reference else [row.runs, " ".join(map(str, row.runs_left_out))]
+        lines.append([row.rank, int(row.tied), int(row.error_unknown), int(row.reference), *who, *runs, *numbers, ""])
     for entry in board.unranked:
         who = [_harmless(entry.name), _harmless(entry.user), _harmless(str(entry.run if entry.run is not None else ""))]
-        lines.append(["", "", 0, *who, *[""] * len(parts), _harmless(entry.reason)])
+        lines.append(["", "", "", 0, *who, "", "", *[""] * len(parts), _harmless(entry.reason)])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([["" if cell is None else cell for cell in line] for line in lines])
     return text.getvalue()

@@ -7,8 +7,9 @@ from jinja2 import Environment
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board, Column, Row
-from collidekit.benchmark.scoring.labels import shown_score
+from collidekit.benchmark.scoring.labels import shown_runs, shown_score
 from collidekit.benchmark.scoring.result import Curve, Score
+from collidekit.benchmark.scoring.tables import shown_rank
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE
 from collidekit.benchmark.server.words import ranked_by
 
@@ -28,10 +29,10 @@ def board_html(templates: Environment, benchmark: Benchmark, board: Board, plot:
 
 
 def _row(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
-    rank = "" if row.rank is None else f"{row.rank} =" if row.tied else str(row.rank)
     return {
-        "rank": rank or "published", "name": row.name, "by": row.user, "run": row.run, "reference": row.reference, "source": row.source,
+        "rank": "published" if row.rank is None else shown_rank(row), "name": row.name, "by": row.user, "run": row.run, "reference": row.reference, "source": row.source,
         "cells": [_cell(row.scores.get(column.name), column) for column in columns], "notes": row.notes,
+        "ensemble": shown_runs(row.runs, row.runs_left_out),
     }  # fmt: skip
 
 

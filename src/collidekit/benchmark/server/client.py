@@ -111,6 +111,7 @@ class Client:
             Row(
                 row["name"], {name: Score.from_dict(score) for name, score in row["scores"].items()}, row["rank"], row["tied"],
                 row["run"], row["user"], row["reference"], row["source"], notes=tuple(row["notes"]),
+                error_unknown=bool(row.get("error_unknown")), runs=row.get("ensemble_runs") or 1, runs_left_out=tuple(row.get("runs_left_out", ())),
             )
             for row in found["entries"]
         ]  # fmt: skip

@@ -82,6 +82,12 @@ def scores_of(content: dict[str, Any]) -> Scores:
     return Scores.from_dict({**content, **lists})
 
 
+def run_scores(connection: Connection, run: int) -> Scores | None:
+    """Return all scores of a run; None where it has none."""
+    content = connection.execute(select(scores.c.content).where(scores.c.run_id == run)).scalar_one_or_none()
+    return None if content is None else scores_of(content)
+
+
 def listed_runs(
     connection: Connection, benchmark: str | None, phase: str | None, user: int | None, group: int | None,
     state: State | None, before: int | None, limit: int,

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.run_result import RunResult
+from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import audit, board, queue, rows, submissions, users, versions, workers
 from collidekit.benchmark.store.clock import now
@@ -403,6 +404,11 @@ class Store:
         with self._read() as connection:
             version = versions.version_of(connection, benchmark, number)
             return board.board_rows(connection, version, phase)
+
+    def scores(self, run: int) -> Scores | None:
+        """Return all scores of a run, with those of its samples and trainings; None where it has none."""
+        with self._read() as connection:
+            return board.run_scores(connection, run)
 
     def board_state(self, benchmark: str, phase: str, number: int | None = None) -> str:
         """Return a text that changes whenever the leaderboard does: the key of a cache."""

@@ -61,7 +61,14 @@ def _kind(
 METRICS: dict[str, MetricKind] = {
     "auc": _kind(auc, "classification", "higher", "AUC", _SIDES),
     "mean_auc": _kind(
-        mean_auc, "classification", "higher", "mean AUC", {"against": Setting("each", one_of("each", "rest"))}
+        mean_auc,
+        "classification",
+        "higher",
+        "mean AUC",
+        {
+            "against": Setting("each", one_of("each", "rest")),
+            "score": Setting("probability", one_of("probability", "ratio")),
+        },
     ),
     "background_rejection": _kind(
         background_rejection,

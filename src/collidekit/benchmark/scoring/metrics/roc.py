@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -67,21 +67,24 @@ class Rocs:
             float(m.settings["signal_efficiency"]) for m in sample.plan.metrics if "signal_efficiency" in m.settings
         )
         self.targets = tuple(sorted({*TARGETS, *wanted}))
-        self._found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[RunRoc]] = {}
+        self._found: dict[tuple[tuple[str, ...], tuple[str, ...], bool], list[RunRoc]] = {}
 
-    def of(self, signal: Sequence[str], background: Sequence[str]) -> list[RunRoc]:
-        """Return the curve of each run, on the rows of these classes only."""
-        key = (tuple(signal), tuple(background))
+    def of(self, signal: Sequence[str], background: Sequence[str], alone: bool = False) -> list[RunRoc]:
+        """Return the curve of each run, on the rows of these classes only.
+
+        ``alone``: the score is the column of the one signal class, whatever those of others are.
+        """
+        key = (tuple(signal), tuple(background), alone and len(self.sample.plan.columns) > 1)
         if key not in self._found:
             self._found[key] = self._measure(*key)
         return self._found[key]
 
-    def _measure(self, signal: tuple[str, ...], background: tuple[str, ...]) -> list[RunRoc]:
+    def _measure(self, signal: tuple[str, ...], background: tuple[str, ...], alone: bool) -> list[RunRoc]:
         sample, index = self.sample, self.sample.classes.index
         is_signal = np.isin(sample.labels, [index(name) for name in signal])
         rows = is_signal | np.isin(sample.labels, [index(name) for name in background])
         found = []
-        for scores in sample.discriminator(signal, background):
+        for scores in sample.column(signal[0]) if alone else sample.discriminator(signal, background):
             chosen = binary_rows(scores[rows], is_signal[rows], sample.truth.weights[rows])
             found.append(RunRoc.measure(chosen, self.targets, sample.plan.replicates, sample.truth.seed))
         return found
@@ -121,13 +124,16 @@ def _auc_of(found: list[RunRoc]) -> Measured:
 
 
 def mean_auc(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
-    """Mean AUC over all pairs of classes (Hand and Till, Machine Learning 45 (2001) 171), or over each class against the rest."""
+    """Mean AUC over all ordered pairs of classes, the score being the probability of the first one (Hand and Till, Machine
+    Learning 45 (2001) 171, eq. 7), or over each class against the rest; with ``score: ratio``, that of `auc`.
+    """
     classes = rocs.sample.classes
     if settings["against"] == "rest":
         pairs = [([name], [other for other in classes if other != name]) for name in classes]
     else:
-        pairs = [([a], [b]) for a, b in combinations(classes, 2)]
-    parts = [_auc_of(rocs.of(signal, background)) for signal, background in pairs]
+        pairs = [([a], [b]) for a, b in permutations(classes, 2)]
+    alone = settings["score"] == "probability"
+    parts = [_auc_of(rocs.of(signal, background, alone)) for signal, background in pairs]
     note = next((part.note for part in parts if part.note), "")
     drawn = [part.replicates for part in parts if part.replicates is not None]
     replicates = np.mean(drawn, axis=0) if len(drawn) == len(parts) else None

@@ -8,8 +8,9 @@ def board_out(benchmark: str, phase: str, board: Board) -> BoardOut:
     """Return a leaderboard as the API shows it."""
     entries = [
         BoardEntry(
-            rank=row.rank, tied=row.tied, name=row.name, user=row.user, run=None if row.run is None else int(row.run),
+            rank=row.rank, tied=row.tied, error_unknown=row.error_unknown, name=row.name, user=row.user, run=None if row.run is None else int(row.run),
             reference=row.reference, source=row.source, notes=list(row.notes),
+            ensemble_runs=None if row.reference else row.runs, runs_left_out=list(row.runs_left_out),
             scores={name: ScoreOut.model_validate(score) for name, score in row.scores.items()},
         )
         for row in board.rows

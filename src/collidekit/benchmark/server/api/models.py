@@ -149,6 +149,9 @@ class RunOut(Out):
     finished_at: datetime | None = None
     queue: Place | None = Field(None, description="Only while the run waits or is under way.")
     scores: dict[str, ScoreOut] | None = None
+    score_notes: list[str] = Field(
+        [], description="Which trainings of an ensemble count, and other notes; of a single run only."
+    )
     code_hash: str = ""
     image_digest: str = ""
     seed: int = 0
@@ -168,7 +171,7 @@ class RunOut(Out):
             scores={name: ScoreOut(**score) for name, score in run.scores.items()} if run.scores else None,
             code_hash=run.code_hash, image_digest=run.image_digest, seed=run.seed, wall_seconds=run.wall_seconds,
             cpu_seconds=run.cpu_seconds, peak_memory_bytes=run.peak_memory, energy_joules=run.energy_joules,
-            parameters=run.parameters, rerun_of=run.rerun_of,
+            parameters=run.parameters, rerun_of=run.rerun_of, score_notes=[],
         )  # fmt: skip
 
 
@@ -216,14 +219,21 @@ class WorkerOut(Out):
 class BoardEntry(Out):
     """A row of a leaderboard."""
 
-    rank: int | None = Field(description="Entries that cannot be told apart share a rank; null for published results.")
+    rank: int | None = Field(
+        description="Of entries with the same rank none is better than another; null for published results."
+    )
     tied: bool = False
+    error_unknown: bool = Field(
+        False, description="The error of the leading metric is not known: its value alone decides."
+    )
     name: str
     user: str = ""
     run: int | None = None
     reference: bool = False
     source: str = ""
     notes: list[str] = []
+    ensemble_runs: int | None = Field(None, description="Trainings in the predictions.")
+    runs_left_out: list[int] = Field([], description="Those of them that the outlier rule leaves out.")
     scores: dict[str, ScoreOut]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse
 
+from collidekit.benchmark.scoring.labels import score_notes
 from collidekit.benchmark.server.access import OPTIONAL_TOKEN, for_api
 from collidekit.benchmark.server.api.models import RunOut
 from collidekit.benchmark.server.errors import problems
@@ -45,6 +46,8 @@ def show_run(request: Request, run: RunId, user: Anyone) -> RunOut:
     service = service_of(request)
     found, full = seen_run(service, run, user)
     shown = RunOut.of(found, None if found.state.final else service.store.queue_place(run))
+    if found.scores and (scores := service.store.scores(run)):
+        shown = shown.model_copy(update={"score_notes": score_notes(scores)})
     return shown if full else shown.model_copy(update={"parameters": {}, "reason": ""})
 
 

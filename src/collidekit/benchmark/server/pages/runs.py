@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from markupsafe import Markup
 
-from collidekit.benchmark.scoring.labels import metric_label, shown_score
+from collidekit.benchmark.scoring.labels import metric_label, score_notes, shown_score
 from collidekit.benchmark.scoring.result import Score
 from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.pages.answers import go_to, page
@@ -49,7 +49,7 @@ def show_run(request: Request, run: RunId, visitor: Anyone, said: str = "") -> H
     found, full = seen_run(service, run, visitor.user)
     return page(
         service, "run.html", visitor, run=found, final=found.state.final, said=SAID.get(said, ""), live=_live(service, found, full), log=_log(service, found, full),
-        actions=_actions(found, visitor.user) if full else [], scores=_scores(service, found),
+        actions=_actions(found, visitor.user) if full else [], scores=_scores(service, found), score_notes=_score_notes(service, found),
         steps=[_step(step) for step in found.steps or []] if full else [], provenance=_provenance(found, full),
         attempts=_attempts(service, found) if full else [],
     )  # fmt: skip
@@ -146,6 +146,12 @@ def _scores(service: Service, run: Run) -> list[dict[str, Any]]:
         for one in metrics
         if one.name in scores
     ]
+
+
+def _score_notes(service: Service, run: Run) -> list[str]:
+    """Return how many trainings of an ensemble count, and what a reader of the scores must know."""
+    found = service.store.scores(run.id) if run.scores else None
+    return [] if found is None else score_notes(found)
 
 
 def _step(step: dict[str, Any]) -> dict[str, str]:
