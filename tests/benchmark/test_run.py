@@ -172,7 +172,8 @@ def test_a_changed_truth_is_the_fault_of_the_organiser(benchmark, submission, tm
     sandbox = FakeSandbox()
     found = run(benchmark, submission, tmp_path, sandbox)
     assert (found.state, found.fault, sandbox.jobs) == (State.ERROR, Fault.ORGANISER, [])
-    assert "truth.parquet: was changed or is damaged" in found.reason
+    assert found.reason == "the organiser's data of phase public does not fit its checksum; the organiser has to act"
+    assert "truth.parquet: was changed or is damaged" in found.details
 
 
 @pytest.mark.parametrize(

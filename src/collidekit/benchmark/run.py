@@ -70,7 +70,7 @@ def run_submission(
         told = (
             str(error)
             if fault is not Fault.ORGANISER
-            else f"the scorer of phase {phase} failed; the organiser has to act"
+            else f"the scorer failed in phase {phase}; the organiser has to act"
         )
         result = evolve(result, fault=fault, reason=told, details="" if told == str(error) else str(error))
     except OSError as error:

@@ -334,4 +334,5 @@ def test_a_real_run(local: Store, tmp_path: Path) -> None:
     worker.run_one()
     run = local.run(1)
     assert (run.state, run.fault) == (State.ERROR, Fault.ORGANISER), run.reason  # its features are no Parquet file
-    assert "features.parquet" in run.reason
+    assert str(tmp_path) not in run.reason
+    assert "features.parquet" in local.audit()[-1].details["details"]
