@@ -1,6 +1,8 @@
 """Leaks of files that an organiser made: truth among the features, and rows that two phases share."""
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -133,13 +135,12 @@ def _hash(column: ak.Array) -> Array:
 
 
 def _words(column: ak.Array) -> Array:
-    values = np.ma.asarray(ak.to_numpy(column)).astype(np.float64).filled(np.nan)
+    masked: Any = np.ma.asarray(ak.to_numpy(column))
+    values: Array = masked.astype(np.float64).filled(np.nan)
     return (np.where(np.isnan(values), np.nan, values) + 0.0).view(np.uint64)
 
 
 def _text_hash(text: str) -> int:
-    import hashlib
-
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 

@@ -87,7 +87,7 @@ def _numbers(name: str, column: ak.Array) -> list[tuple[str, Array]]:
 
 def _flat(column: ak.Array) -> Array:
     """Return a column (N,) as numbers; texts are numbered in their order, missing values are NaN."""
-    values = np.ma.asarray(ak.to_numpy(column))
+    values: Any = np.ma.asarray(ak.to_numpy(column))
     if values.dtype.kind in "US":
         return np.unique(values.filled("\0"), return_inverse=True)[1].astype(np.float64)
     found: Array = values.astype(np.float64).filled(np.nan)

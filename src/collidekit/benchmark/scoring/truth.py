@@ -63,7 +63,7 @@ def make_truth(keys: Array, columns: Mapping[str, Array], weights: Array | None 
     if len(np.unique(numbers)) < len(numbers):
         raise CollidekitError(f"{name}: {len(numbers) - len(np.unique(numbers))} rows have the key of another row")
     if weights is not None and np.asarray(weights).dtype.kind not in "fiu":
-        raise CollidekitError(f"{name}: column {WEIGHT} holds {np.asarray(weights).dtype}; it must hold numbers")
+        raise CollidekitError(f"{name}: column {WEIGHT} holds no numbers, but texts or other values")
     weight = np.ones(len(numbers)) if weights is None else np.asarray(weights, dtype=np.float64)
     for column, values in {WEIGHT: weight, **columns}.items():
         if len(values) != len(numbers):
