@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from rob_demo import write_demo
 from toy_benchmarks import FakeSandbox, PlainSandbox, write_benchmark, write_submission
 from typer.testing import CliRunner
 
+from collidekit.benchmark.checksums import write_checksums
 from collidekit.benchmark.definition import load_benchmark
 from collidekit.cli import app
 
