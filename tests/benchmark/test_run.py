@@ -1,6 +1,8 @@
 """A run on a sandbox that is not real: what it is given, how each ending is told, and whose fault it is."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -172,7 +174,8 @@ def test_a_changed_truth_is_the_fault_of_the_organiser(benchmark, submission, tm
     sandbox = FakeSandbox()
     found = run(benchmark, submission, tmp_path, sandbox)
     assert (found.state, found.fault, sandbox.jobs) == (State.ERROR, Fault.ORGANISER, [])
-    assert "truth.parquet: was changed or is damaged" in found.reason
+    assert found.reason == "the organiser's data of phase public does not fit its checksum; the organiser has to act"
+    assert "truth.parquet: was changed or is damaged" in found.details
 
 
 @pytest.mark.parametrize(
@@ -230,3 +233,15 @@ def test_an_ensemble_has_its_runs(benchmark, submission, tmp_path):
     found = run(benchmark, submission, tmp_path, FakeSandbox(action))
     assert found.state is State.SUCCESS, found.reason
     assert found.scores.runs == 3
+
+
+@pytest.mark.parametrize("how", ["copy", "hard link"])
+def test_a_submission_that_holds_the_truth_does_not_run(how, benchmark, tmp_path):
+    folder = write_submission(tmp_path / "submission")
+    truth = benchmark.folder / "truth/truth.parquet"
+    (shutil.copyfile if how == "copy" else os.link)(truth, folder / "weights.bin")
+    sandbox = FakeSandbox()
+    found = run(benchmark, load_submission(folder, benchmark), tmp_path, sandbox)
+    assert (found.fault, sandbox.jobs) == (Fault.ORGANISER, [])
+    assert "weights.bin: is " in found.details
+    assert str(tmp_path) not in found.reason

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from rob_demo import write_demo
 from toy_benchmarks import FakeSandbox, PlainSandbox, write_benchmark, write_submission
 from typer.testing import CliRunner
 
+from collidekit.benchmark.checksums import write_checksums
 from collidekit.benchmark.definition import load_benchmark
 from collidekit.cli import app
 
@@ -110,6 +112,31 @@ def test_a_bundled_benchmark_without_data_says_how_to_make_it(tmp_path, monkeypa
         "collidekit benchmark create top_tagging --like top_tagging && collidekit benchmark build top_tagging" in said
     )
     assert "there is no folder of this name" in run("run", "nothing", "s", code=2)
+
+
+def test_a_changed_benchmark_is_a_new_version_and_says_whose_board_is_empty(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    from collidekit.benchmark.store.store import Store
+    from collidekit.benchmark.worker import Worker
+
+    folder, store = tmp_path / "b", ["--store", tmp_path / "board.db"]
+    write_benchmark(folder)
+    write_submission(tmp_path / "s", files={"tagger.py": "x"})
+    assert "version" not in run("submit", folder, tmp_path / "s", *store)
+    Worker(Store(str(tmp_path / "board.db")), FakeSandbox()).run_one()
+    file = folder / "benchmark.yaml"
+    file.write_text(file.read_text().replace("title: Toy", "title: Another"))
+    said = " ".join(run("submit", folder, tmp_path / "s", *store).split())
+    assert "version 2 is registered; the leaderboard of public stays as it is" in said
+    truth = folder / "truth/truth.parquet"
+    pq.write_table(pq.read_table(truth), truth, compression="none")
+    refused = " ".join(run("submit", folder, tmp_path / "s", *store, code=2).split())
+    assert (
+        f"collidekit benchmark build {folder}, and then start the server again, or submit with that folder" in refused
+    )
+    write_checksums(load_benchmark(folder))
+    said = " ".join(run("submit", folder, tmp_path / "s", *store).split())
+    assert "version 3 is registered; the leaderboard of public begins empty" in said
 
 
 def test_submit_follow_rank_and_withdraw(tmp_path):

@@ -30,9 +30,9 @@ def write_benchmark(folder: Path, rows: int = 400, **changed: Any) -> Benchmark:
     (folder / "benchmark.yaml").write_text(yaml.safe_dump({**CONTENT, **changed}, sort_keys=False))
     benchmark = load_benchmark(folder)
     rng = np.random.default_rng(1)
-    labels = rng.integers(0, 2, rows)
-    features = pa.table({"row": np.arange(rows), "x": rng.normal(labels.astype(float))})
     for phase in benchmark.phases.values():
+        labels = rng.integers(0, 2, rows)
+        features = pa.table({"row": np.arange(rows), "x": rng.normal(labels.astype(float))})
         for sample in phase.samples.values():
             for file, table in (
                 (sample.features, features),

@@ -1,5 +1,7 @@
-"""Whether a benchmark is complete: its metrics exist and fit, and its files are there with the right checksums and keys."""
+"""Whether a benchmark is complete: metrics, checksums and keys fit, the scorer takes its truth, and no file gives it away."""
 
+from collidekit.benchmark.check_leaks import check_features, check_shared_rows, check_training
+from collidekit.benchmark.check_truth import check_truth
 from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import FILE, Benchmark
 from collidekit.benchmark.rows import sample_keys
@@ -17,9 +19,14 @@ def check_metrics(benchmark: Benchmark) -> None:
 
 
 def check_benchmark(benchmark: Benchmark) -> None:
-    """Raise CollidekitError for the first fault of a benchmark: metrics, checksums, keys."""
+    """Raise CollidekitError for the first fault of a benchmark: metrics, checksums, keys, truth that the scorer refuses, leaks."""
     check_metrics(benchmark)
     verify(benchmark)
-    for phase in benchmark.phases.values():
+    for name, phase in benchmark.phases.items():
         for sample in phase.samples.values():
             sample_keys(benchmark, sample)
+        truths = check_truth(benchmark, name)
+        for sample_name, sample in phase.samples.items():
+            check_features(benchmark, sample, truths[sample_name])
+        check_training(benchmark, {f"{name}/{sample_name}": truth for sample_name, truth in truths.items()})
+    check_shared_rows(benchmark)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from collidekit.analysis.load import YamlLoader
-from collidekit.benchmark.definition import FILE, Benchmark
+from collidekit.benchmark.definition import FILE, Benchmark, refuse_shown_truth
 from collidekit.errors import CollidekitError
 from collidekit.files import write_text
 
@@ -20,7 +20,7 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise CollidekitError(
-            f"{path}: there is no such file; make it with: collidekit benchmark build {path.parent}"
+            f"{path}: there is no such file; write it, or let section 'build' of {FILE} make it"
         ) from None
     except OSError as error:
         raise CollidekitError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -29,8 +29,9 @@ def sha256(path: Path) -> str:
 def verify(benchmark: Benchmark, phase: str | None = None) -> None:
     """Compare the files of a phase, or of the whole benchmark, with their checksums.
 
-    Raises CollidekitError for the first file that is missing, changed, or has no checksum.
+    Raises CollidekitError for the first file that is missing, changed, or has no checksum, and where a public file is the truth.
     """
+    refuse_shown_truth(benchmark)
     for file in benchmark.data_files(phase):
         path = benchmark.path(file)
         if not path.is_file():
@@ -41,8 +42,9 @@ def verify(benchmark: Benchmark, phase: str | None = None) -> None:
             )
         if (found := sha256(path)) != file.sha256:
             raise CollidekitError(
-                f"{path}: was changed or is damaged: its SHA-256 is {found[:12]}…, and {FILE} says {file.sha256[:12]}…; restore the file, or "
-                f"make it again with: collidekit benchmark build {benchmark.folder}"
+                f"{path}: was changed or is damaged: its SHA-256 is {found[:12]}…, and {FILE} says {file.sha256[:12]}…; restore the file; or, "
+                f"to keep what it is now, run: collidekit benchmark build {benchmark.folder}, and then start the server again, or submit "
+                "with that folder and --store"
             )
 
 
@@ -50,6 +52,7 @@ def write_checksums(benchmark: Benchmark) -> dict[str, str]:
     """Write the checksum of every data file into the benchmark file, whose other lines stay as they are; return them by path."""
     path = benchmark.folder / FILE
     found = {file.path: sha256(benchmark.path(file)) for file in benchmark.data_files()}
+    refuse_shown_truth(benchmark, found)
     write_text(path, with_checksums(path.read_text(encoding="utf-8"), found))
     return found
 

@@ -72,11 +72,11 @@ class LocalConnection:
         folder = Path(benchmark)
         if not (folder / FILE).is_file():
             return benchmark
-        from collidekit.benchmark.scoring.version import SCORER_VERSION
+        from collidekit.benchmark.registering import register_and_tell
 
         definition = load_benchmark(folder)
         check_benchmark(definition)
-        self.store.register(definition, folder.absolute(), SCORER_VERSION, self.user.name)
+        register_and_tell(self.store, definition, self.user.name)
         return definition.name
 
     def status(self, run: int) -> dict[str, Any]:

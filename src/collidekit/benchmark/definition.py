@@ -2,14 +2,16 @@
 
 # ruff: noqa: RUF012 - pydantic copies the defaults
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from posixpath import normpath
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from collidekit.analysis.features import wrong
 from collidekit.analysis.load import Lines, parse_yaml
+from collidekit.benchmark.apart import refuse_shown
 from collidekit.benchmark.build_plan import BuildPlan, build_model
 from collidekit.benchmark.parameters import Parameter
 from collidekit.benchmark.parts import (
@@ -135,10 +137,10 @@ class Benchmark(Part):
     def _truth_stays_apart(self) -> Self:
         """No file with truth of a test sample is given to participants."""
         samples = [sample for phase in self.phases.values() for sample in phase.samples.values()]
-        public = {file.path for sample in samples for file in (sample.features, *sample.public)}
-        public |= {file.path for file in self.training}
+        public = {normpath(file.path) for sample in samples for file in (sample.features, *sample.public)}
+        public |= {normpath(file.path) for file in self.training}
         for sample in samples:
-            if sample.truth.path in public:
+            if normpath(sample.truth.path) in public:
                 raise wrong(
                     f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants",
                     "training",
@@ -160,6 +162,11 @@ class Benchmark(Part):
                 yield from (sample.features, sample.truth, *sample.public)
         yield from self.training
 
+    def truth_files(self) -> dict[Path, str]:
+        """Return the SHA-256 of each truth file, by its path; no sandbox may see one of them."""
+        samples = [sample for phase in self.phases.values() for sample in phase.samples.values()]
+        return {self.folder / sample.truth.path: sample.truth.sha256 for sample in samples}
+
     def phase(self, name: str) -> Phase:
         """Return a phase; CollidekitError where there is none of this name."""
         if name not in self.phases:
@@ -180,9 +187,24 @@ def load_benchmark(folder: str | Path) -> Benchmark:
             f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark build {path.parent} --into NEW_FOLDER"
         )
     try:
-        return Benchmark.model_validate({**content, "folder": path.parent.absolute()})
+        found = Benchmark.model_validate({**content, "folder": path.parent.absolute()})
     except ValidationError as error:
         raise CollidekitError(problem(error, lines)) from None
+    refuse_shown_truth(found)
+    return found
+
+
+def refuse_shown_truth(benchmark: Benchmark, checksums: Mapping[str, str] | None = None) -> None:
+    """Raise CollidekitError where a file for participants is the truth of a test sample, a link to it, or a copy of it."""
+    truth: dict[str, DataFile] = {}
+    public = {f"training.{number}": file for number, file in enumerate(benchmark.training)}
+    for phase, entry in benchmark.phases.items():
+        for name, sample in entry.samples.items():
+            at = f"phases.{phase}.samples.{name}"
+            truth[f"{at}.truth"] = sample.truth
+            public[f"{at}.features"] = sample.features
+            public |= {f"{at}.public.{number}": file for number, file in enumerate(sample.public)}
+    refuse_shown(benchmark.folder, str(benchmark.folder / FILE), truth, public, checksums or {})
 
 
 def read_mapping(path: Path, what: str, page: str) -> tuple[dict[str, Any], Lines]:

@@ -39,7 +39,9 @@ def refuse_truth_columns(
             raise CollidekitError(f"build: features: {name!r} {used[name]}; leave it out")
 
 
-def refuse_revealing(columns: Mapping[str, ak.Array], labels: Array, classes: Sequence[str]) -> None:
+def refuse_revealing(
+    columns: Mapping[str, ak.Array], labels: Array, classes: Sequence[str], where: str = "build: features"
+) -> None:
     """Raise CollidekitError for a column from which the class of every row follows: by a cut, or value by value.
 
     Of lists the length, the smallest and the largest number are looked at.
@@ -50,11 +52,11 @@ def refuse_revealing(columns: Mapping[str, ak.Array], labels: Array, classes: Se
         for what, values in _numbers(name, column):
             if _separates(values, labels, len(classes)):
                 raise CollidekitError(
-                    f"build: features: the class of every row follows from {what}; leave {name!r} out of the features, it reveals the truth"
+                    f"{where}: the class of every row follows from {what}; leave {name!r} out of the features, it reveals the truth"
                 )
 
 
-def refuse_copies(columns: Mapping[str, ak.Array], value: Array) -> None:
+def refuse_copies(columns: Mapping[str, ak.Array], value: Array, where: str = "build: features") -> None:
     """Raise CollidekitError for a column that is the true number (N,), up to scale and offset."""
     for name, column in columns.items():
         for what, values in _numbers(name, column):
@@ -63,19 +65,32 @@ def refuse_copies(columns: Mapping[str, ak.Array], value: Array) -> None:
                 continue
             if abs(np.corrcoef(values[good], value[good])[0, 1]) > 0.99999:
                 raise CollidekitError(
-                    f"build: features: {what} is the true number, up to scale and offset; leave {name!r} out of the features"
+                    f"{where}: {what} is the true number, up to scale and offset; leave {name!r} out of the features"
                 )
 
 
 def _numbers(name: str, column: ak.Array) -> list[tuple[str, Array]]:
     """Return numbers (N,) of a column, with their names."""
+    if column.fields:
+        return [entry for part in column.fields for entry in _numbers(f"{name}.{part}", column[part])]
     if column.ndim == 1:
-        return [(repr(name), np.asarray(ak.to_numpy(column)).astype(np.float64))]
+        return [(repr(name), _flat(column))]
+    if "string" in str(column.type):
+        return []
     found = [(f"the length of {name!r}", np.asarray(ak.to_numpy(ak.num(column, axis=1))).astype(np.float64))]
     for what, reduce in (("smallest", ak.min), ("largest", ak.max)):
         numbers = ak.fill_none(reduce(column, axis=-1), np.nan)
         if numbers.ndim == 1:
             found.append((f"the {what} of {name!r}", np.asarray(ak.to_numpy(numbers)).astype(np.float64)))
+    return found
+
+
+def _flat(column: ak.Array) -> Array:
+    """Return a column (N,) as numbers; texts are numbered in their order, missing values are NaN."""
+    values: Any = np.ma.asarray(ak.to_numpy(column))
+    if values.dtype.kind in "US":
+        return np.unique(values.filled("\0"), return_inverse=True)[1].astype(np.float64)
+    found: Array = values.astype(np.float64).filled(np.nan)
     return found
 
 

@@ -69,7 +69,4 @@ def find_sandbox(
     """Return the sandbox for a benchmark, from which its truth is kept out."""
     from collidekit.benchmark.sandbox.choose import choose_sandbox
 
-    private = tuple(
-        benchmark.path(sample.truth) for phase in benchmark.phases.values() for sample in phase.samples.values()
-    )
-    return choose_sandbox(engine, image=image, pull=pull, trust=trust, private=private)
+    return choose_sandbox(engine, image=image, pull=pull, trust=trust, private=tuple(benchmark.truth_files()))

@@ -2,6 +2,7 @@
 
 from math import isfinite
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -64,7 +65,7 @@ class Sample(Part):
 
     @model_validator(mode="after")
     def _are_apart(self) -> Self:
-        if self.truth.path in (self.features.path, *(file.path for file in self.public)):
+        if normpath(self.truth.path) in {normpath(file.path) for file in (self.features, *self.public)}:
             raise ValueError(f"{self.truth.path!r} is the truth, and would be given to the participants")
         return self
 

@@ -11,6 +11,8 @@ from collidekit.benchmark.definition import Benchmark, Sample
 from collidekit.errors import CollidekitError
 
 Array = np.ndarray[Any, Any]
+MOST_KEY = 2**63 - 1
+"""Largest key: keys are signed integers of 64 bits everywhere."""
 
 
 def sample_keys(benchmark: Benchmark, sample: Sample) -> Array:
@@ -48,6 +50,10 @@ def _keys(path: Path, key: str) -> Array:
     if counts.max() > 1:
         raise CollidekitError(
             f"{path}: the key {key!r} has {values[counts.argmax()]} {counts.max()} times, and each row needs its own"
+        )
+    if keys.dtype.kind == "u" and keys.max() > MOST_KEY:
+        raise CollidekitError(
+            f"{path}: the key {key!r} has {keys.max()}, and keys must be at most {MOST_KEY} (2^63 - 1)"
         )
     found: Array = keys.astype(np.int64)
     return found

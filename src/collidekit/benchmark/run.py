@@ -13,10 +13,11 @@ from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.places import Places, job_of
 from collidekit.benchmark.rows import sample_keys
 from collidekit.benchmark.run_result import RunResult, StepOutcome
-from collidekit.benchmark.sandbox.job import Outcome, Sandbox
+from collidekit.benchmark.sandbox.job import Job, Outcome, Sandbox
 from collidekit.benchmark.sandbox.log import last_line
 from collidekit.benchmark.sandbox.outcome import SEE_LOG
 from collidekit.benchmark.sandbox.predictions import read_predictions
+from collidekit.benchmark.sandbox.private import refuse_copies_of
 from collidekit.benchmark.scoring.arrays import write_predictions
 from collidekit.benchmark.scoring.process import score_in_process
 from collidekit.benchmark.scoring.result import Scores
@@ -32,9 +33,9 @@ SCORING_TIME = 900.0
 class _Stopped(Exception):
     """The run is over: how, and who has to act."""
 
-    def __init__(self, state: State, fault: Fault | None, reason: str) -> None:
+    def __init__(self, state: State, fault: Fault | None, reason: str, details: str = "") -> None:
         super().__init__(reason)
-        self.state, self.fault, self.reason = state, fault, reason
+        self.state, self.fault, self.reason, self.details = state, fault, reason, details
 
 
 def _score(benchmark: Benchmark, phase: str, predictions: dict[str, Path]) -> Scores:
@@ -63,12 +64,19 @@ def run_submission(
     try:
         result = evolve(result, state=State.SUCCESS, scores=run.scores(score))
     except _Stopped as stop:
-        result = evolve(result, state=stop.state, fault=stop.fault, reason=stop.reason)
+        result = evolve(result, state=stop.state, fault=stop.fault, reason=stop.reason, details=stop.details)
     except CollidekitError as error:
-        result = evolve(result, fault=getattr(error, "fault", Fault.ORGANISER), reason=str(error))
+        fault = getattr(error, "fault", Fault.ORGANISER)
+        told = (
+            str(error)
+            if fault is not Fault.ORGANISER
+            else f"the scorer failed in phase {phase}; the organiser has to act"
+        )
+        result = evolve(result, fault=fault, reason=told, details="" if told == str(error) else str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        result = evolve(result, fault=Fault.SERVICE, reason=f"{where}{error.strerror or error}")
+        told = f"a file of the service cannot be read or written ({error.strerror or type(error).__name__})"
+        result = evolve(result, fault=Fault.SERVICE, reason=told, details=f"{where}{error.strerror or error}")
     digests = [step.outcome.image_digest for step in run.steps if step.outcome.image_digest]
     return evolve(
         result, steps=tuple(run.steps), image_digest=digests[-1] if digests else "", predictions=run.predictions,
@@ -96,7 +104,7 @@ class _Run:
     def scores(self, score: Scorer) -> Scores:
         """Run all samples and return finite scores; ``_Stopped`` where there are none."""
         self.code = _by(Fault.PARTICIPANT, self._hash)
-        _by(Fault.ORGANISER, lambda: verify(self.benchmark, self.phase))
+        _organiser(self.phase, "does not fit its checksum", lambda: verify(self.benchmark, self.phase))
         for name in self.benchmark.phase(self.phase).samples:
             self._sample(name)
         self._go_on("scoring")
@@ -116,18 +124,23 @@ class _Run:
     def _sample(self, name: str) -> None:
         """Run the steps on one sample and keep its predictions."""
         sample, places = self.benchmark.phase(self.phase).samples[name], Places(self.work, name)
-        keys = _by(Fault.ORGANISER, lambda: sample_keys(self.benchmark, sample))
+        keys = _organiser(self.phase, "cannot be used", lambda: sample_keys(self.benchmark, sample))
         tag = sample_tag(self.benchmark, self.phase, name, self.code)
         for step, command, image in self.submission.steps():
             self._go_on(f"{step} on {name}")
             self.on_step(name, step)
             job = job_of(self.benchmark, sample, self.submission, places, step, command, image, self.seed, tag)
+            self._keep_apart(job)
             outcome = self.sandbox.run(job, self.canceled)
             self.steps.append(StepOutcome(name, step, outcome, str(job.log)))
             _refuse(outcome, step, name, job.log)
         found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, self.benchmark, keys))
         self.notes += [f"{name}: {note}" for note in found.notes]
         self.predictions[name] = write_predictions(places.predictions, found.values, keys)
+
+    def _keep_apart(self, job: Job) -> None:
+        """Refuse a job that would see a truth file of any phase."""
+        _organiser(self.phase, "cannot be kept apart", lambda: refuse_copies_of(job, self.benchmark.truth_files()))
 
     def _go_on(self, what: str) -> None:
         if self.canceled():
@@ -163,3 +176,12 @@ def _by(fault: Fault, action: Callable[[], Any]) -> Any:
         return action()
     except CollidekitError as error:
         raise _Stopped(State.ERROR, getattr(error, "fault", fault), str(error)) from None
+
+
+def _organiser(phase: str, said: str, action: Callable[[], Any]) -> Any:
+    """Do something with the organiser's data; what participants are told of its error names no path, checksum or row."""
+    try:
+        return action()
+    except CollidekitError as error:
+        told = f"the organiser's data of phase {phase} {said}; the organiser has to act"
+        raise _Stopped(State.ERROR, Fault.ORGANISER, told, str(error)) from None

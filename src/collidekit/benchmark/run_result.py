@@ -32,6 +32,8 @@ class RunResult:
     fault: Fault | None = None
     reason: str = ""
     """One sentence; empty where the run succeeded."""
+    details: str = ""
+    """What the organiser needs to know besides, such as paths; not for participants."""
     scores: Scores | None = None
     steps: tuple[StepOutcome, ...] = ()
     code_hash: str = ""
@@ -76,6 +78,7 @@ class RunResult:
             "state": self.state.value,
             "fault": self.fault.value if self.fault else None,
             "reason": self.reason,
+            "details": self.details,
             "scores": self.scores.as_dict() if self.scores else None,
             "steps": [asdict(step) for step in self.steps],
             "code_hash": self.code_hash,

@@ -19,6 +19,7 @@ from collidekit.benchmark.patience import patiently, pause_of
 from collidekit.benchmark.run import run_submission
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.sandbox.job import Sandbox
+from collidekit.benchmark.sandbox.private import with_private
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import LEASE_SECONDS, Run, Store, StoreUnavailable
 from collidekit.benchmark.submission import Submission, load_submission
@@ -181,7 +182,8 @@ class Worker:
             ) as error:  # it was read before: another version of the benchmark wants something else
                 reason = str(error).replace(f"{folder}/", "")
                 return RunResult(State.ERROR, Fault.PARTICIPANT, reason, code_hash=run.code_hash, seed=run.seed)
-            return self.runner(version.definition, run.phase, submission, work, self.sandbox, seed=run.seed, canceled=canceled,
+            sandbox = with_private(self.sandbox, tuple(version.definition.truth_files()))
+            return self.runner(version.definition, run.phase, submission, work, sandbox, seed=run.seed, canceled=canceled,
                                on_step=on_step)  # fmt: skip
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
@@ -198,7 +200,7 @@ class Worker:
         """Write the result, or give the run back where this worker stops."""
         call, words = (
             (lambda: self.store.finish(run, self.name, result)),
-            f"{result.state.value} {result.reason}".strip(),
+            f"{result.state.value} {result.reason}{f' ({result.details})' if result.details else ''}".strip(),
         )
         if self.stopping.is_set() and not beat.canceled.is_set() and result.state is not State.SUCCESS:
             call, words = (

@@ -87,7 +87,7 @@ def build(
     """Make features and truth of a benchmark as its section build says, and write the checksums of all files into benchmark.yaml.
 
     Rows stand in an order that tells nothing about the truth. A feature that reveals the truth is an error, and so are phases that
-    share events. Without a section build, files that are there get their checksums.
+    share events. Without a section build, files that are there get their checksums, and are checked as [bold]check[/bold] does.
 
     A benchmark of ROB (flowserv 0.8 or later) is converted into another folder.
 
@@ -148,7 +148,7 @@ def _convert(folder: Path, into: Path | None, jets: Path | None, labels: Path | 
 
 @benchmark_verb(ORGANISE)
 def check(folder: Folder) -> None:
-    """Check a benchmark: its file, its metrics, the checksums and the keys of its data.
+    """Check a benchmark: its file and metrics, checksums and keys, truth that the scorer takes, and data that gives the truth away.
 
     Example: [cyan]collidekit benchmark check my_benchmark[/cyan]
 

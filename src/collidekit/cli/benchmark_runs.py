@@ -111,7 +111,7 @@ def run(
     if result.state is not State.SUCCESS or result.scores is None:
         who = f" (the {result.fault.value} has to act)" if result.fault else ""
         state = "" if result.state is State.ERROR else f"{result.state.value}: "
-        raise CollidekitError(f"{state}{result.reason}{who}; logs are in {found.folder}")
+        raise CollidekitError(f"{state}{result.details or result.reason}{who}; logs are in {found.folder}")
     for note in (*result.notes, *result.scores.notes):
         notice(note)
     Console(soft_wrap=True, highlight=False).print(scores_table(found.benchmark, result.scores))

@@ -1,5 +1,6 @@
 """The fixed reader takes what is right as it is, and refuses the rest in one sentence."""
 
+import gzip
 import io
 import os
 import pickle
@@ -194,22 +195,45 @@ def test_wrong_parquet(tmp_path: Path, columns: dict[str, Any], said: str) -> No
         ("row,top\n7,0.1\n3,nan\n12,0.1\n5,0.1\n", "top = nan for row 3 is not a finite number"),
         ("row,top\n7,0.1\n3,-inf\n12,0.1\n5,0.1\n", "is not a finite number"),
         ("row,top\n7,0.1\n3,\n12,0.1\n5,0.1\n", "has no value in column top at line 2"),
-        ("row,top\n7,0.1\n3,__import__('os')\n12,0.1\n5,0.1\n", "cannot be read as csv"),
-        ("row,top\n7,0.1\n3,0.1,0.2\n12,0.1\n5,0.1\n", "cannot be read as csv"),
-        ("row;top\n7;0.1\n", "has the columns 'row;top'"),
+        ("row,top\n7,0.1\n3,__import__('os')\n12,0.1\n5,0.1\n", "column top holds \"__import__('os')\""),
+        ("row,top\n7,0.1\n3,0.1,0.2\n12,0.1\n5,0.1\n", "and 2 columns"),
+        ("row,top\n7,0,1\n3,0,1\n12,0,1\n5,0,1\n", "a decimal comma counts as one more: write 0.5, not 0,5"),
+        ('row,top\n7,"0,1"\n3,0.1\n12,0.1\n5,0.1\n', "it must hold numbers, with a decimal point (0.5, not 0,5)"),
+        (
+            "row;top\n7;0,1\n",
+            "separates its columns by semicolons; write commas between columns, and numbers with a decimal point",
+        ),
+        ("row,top\r7,0.1\r3,0.1\r12,0.1\r5,0.1\r", "ends its lines with a carriage return alone"),
         ("7,0.1\n3,0.1\n", "has the columns '7', '0.1'"),
         ("row,top\n", "4 rows of features.parquet"),
         ("row,top\n" + "7,0.1\n" * 9, "more than the 4 rows of features.parquet"),
         ("row,top,top\n7,0.1,0.2\n", "has the columns 'row', 'top', 'top'"),
-        ("row,top\n7.5,0.1\n3,0.1\n12,0.1\n5,0.1\n", "cannot be read as csv"),
-        ("row,top\n99999999999999999999,0.1\n", "cannot be read as csv"),
+        (
+            "row,top\n7.5,0.1\n3,0.1\n12,0.1\n5,0.1\n",
+            "column row holds '7.5' in line 1 of its data; it must hold integers",
+        ),
+        ("row,top\n99999999999999999999,0.1\n", "column row holds '99999999999999999999'"),
         ("x" * 100_000, "has the columns 'xxx"),
-        ("\0\0\0\0", "has the columns"),
+        ("\0\0\0\0", "is no text in UTF-8"),
     ],
 )
 def test_wrong_csv(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "predictions.csv").write_text(text)
     assert said in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"row,top\n7,0.1\n"), "is compressed with gzip and no text; write plain CSV"),
+        ("row,top\n7,0.1\n".encode("utf-16"), "is no text in UTF-8 (UTF-16, perhaps)"),
+        ("row,top\n7,0.1\n".encode("utf-16-le"), "is no text in UTF-8 (UTF-16, perhaps)"),
+        (b"PAR1" + bytes(20), "is a Parquet file and no text"),
+    ],
+)
+def test_no_csv(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "predictions.csv").write_bytes(content)
+    assert refused(tmp_path).startswith(f"predictions.csv: {said}")
 
 
 def header(text: str, version: tuple[int, int] = (1, 0)) -> bytes:
@@ -271,6 +295,10 @@ PICKLE = b"cos\nsystem\n(S'touch /tmp/collidekit-was-here'\ntR."
         (
             header("{'descr': '<f8', 'fortran_order': False, 'shape': (4,), }\n", (3, 0)) + bytes(32),
             "has a format of npy that is not read",
+        ),
+        (
+            header("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4), }\n"),
+            "has the shape (0, 4), and so no number at all",
         ),
         (PICKLE, "is not a npy file"),
         (b"\x93NUMPY", "is not a npy file"),

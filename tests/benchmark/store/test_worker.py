@@ -73,6 +73,27 @@ def test_it_runs_what_waits(filled: Store) -> None:
     assert [worker.alive for worker in filled.workers()] == [False]
 
 
+def test_the_truth_of_a_version_that_came_later_is_kept_out(filled: Store, tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    class Walls(NoSandbox):
+        private: tuple[Path, ...] = (tmp_path / "board.db",)
+
+    def runner(benchmark: Any, phase: str, submission: Any, work: Path, sandbox: Any, **others: Any) -> RunResult:
+        seen.append(sandbox.private)
+        return quick(benchmark, phase, submission, work, sandbox, **others)
+
+    worker = make_worker(filled, runner)
+    worker.sandbox = Walls()
+    registered(filled, tmp_path / "later", title="Later")
+    submitted(filled, filled.user_named("Ann"), tmp_path)
+    for _ in range(3):
+        worker.run_one()
+    early, late = (tmp_path / name / "truth.parquet" for name in ("toy", "later"))
+    assert seen == [(tmp_path / "board.db", early)] * 2 + [(tmp_path / "board.db", late)]
+    assert worker.sandbox.private == (tmp_path / "board.db",)
+
+
 def test_the_log_can_be_read_while_it_runs(filled: Store) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -334,4 +355,5 @@ def test_a_real_run(local: Store, tmp_path: Path) -> None:
     worker.run_one()
     run = local.run(1)
     assert (run.state, run.fault) == (State.ERROR, Fault.ORGANISER), run.reason  # its features are no Parquet file
-    assert "features.parquet" in run.reason
+    assert str(tmp_path) not in run.reason
+    assert "features.parquet" in local.audit()[-1].details["details"]

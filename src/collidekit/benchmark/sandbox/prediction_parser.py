@@ -78,6 +78,8 @@ def read_npy(file: BinaryIO, size: int, key: str, columns: list[str], rows: int,
         count *= int(length)
     if file.tell() + count * dtype.itemsize != size:
         raise FileError(f"says that it has the shape {shape}, which is not what it holds ({size} bytes)")
+    if count == 0:
+        raise FileError(f"has the shape {shape}, and so no number at all; write one for each of the {rows} rows")
     found_runs = _runs(shape, rows, len(columns))
     if found_runs is None:
         wanted = f"({rows}, {len(columns)})" + (f" or ({rows},)" if len(columns) == 1 else "")
@@ -138,18 +140,61 @@ def read_csv(file: BinaryIO, size: int, key: str, columns: list[str], rows: int,
     pa.set_memory_pool(pa.system_memory_pool())
     pa.set_cpu_count(1)
     first = file.readline(1 << 16)
+    _check_text(first, [key, *columns])
     names: list[str] = next(iter(_csv_line(first)), [])
     _check_names(names, key, columns)
     if not file.peek(1):  # type: ignore[attr-defined]
         raise FileError(f"has 0 rows; it must have the {rows} rows of features.parquet")
     types = {key: pa.int64(), **{name: pa.float64() for name in columns}}
-    reader = csv.open_csv(
-        file,
-        csv.ReadOptions(use_threads=False, block_size=1 << 20, column_names=names),
-        csv.ParseOptions(newlines_in_values=False),
-        csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
+    try:
+        reader = csv.open_csv(
+            file,
+            csv.ReadOptions(use_threads=False, block_size=1 << 20, column_names=names),
+            csv.ParseOptions(newlines_in_values=False),
+            csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
+        )
+        return 1, _filled(reader, key, columns, rows)
+    except pa.ArrowInvalid as error:
+        raise FileError(_plain_words(" ".join(str(error).split()), names)) from None
+
+
+STARTS = {b"\x1f\x8b": "compressed with gzip", b"BZh": "compressed with bzip2", b"\xfd7zXZ": "compressed with xz", b"\x28\xb5\x2f\xfd": "compressed with zstd",
+          b"PK\x03\x04": "a zip file", b"PAR1": "a Parquet file", b"\x93NUMPY": "a npy file"}  # fmt: skip
+
+
+def _check_text(first: bytes, wanted: Sequence[str]) -> None:
+    """Refuse what is no CSV in UTF-8 with line ends and commas, by the first line."""
+    for start, what in STARTS.items():
+        if first.startswith(start):
+            raise FileError(f"is {what} and no text; write plain CSV")
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in first:
+        raise FileError("is no text in UTF-8 (UTF-16, perhaps); write it in UTF-8")
+    if b"\r" in first.rstrip(b"\r\n"):
+        raise FileError("ends its lines with a carriage return alone (\\r); end them with a line feed (\\n)")
+    text = first.decode("utf-8-sig", errors="replace").strip()
+    for separator, shown in ((";", "semicolons"), ("\t", "tabs")):
+        if len(wanted) > 1 and sorted(text.replace('"', "").split(separator)) == sorted(wanted):
+            raise FileError(
+                f"separates its columns by {shown}; write commas between columns, and numbers with a decimal point"
+            )
+
+
+def _plain_words(said: str, names: Sequence[str]) -> str:
+    """Return in one sentence what the CSV reader says."""
+    import re
+
+    if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", said):
+        point = " (a decimal comma counts as one more: write 0.5, not 0,5)" if int(found[3]) > int(found[2]) else ""
+        return f"has {found[3]} values in line {found[1]} of its data, and {found[2]} columns{point}"
+    found = re.search(
+        r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\w+): invalid value '(.*)'", said
     )
-    return 1, _filled(reader, key, columns, rows)
+    if found and int(found[1]) < len(names):
+        line = f" in line {found[2]} of its data" if found[2] else ""
+        kind = "integers" if found[3].startswith("int") else "numbers"
+        point = ", with a decimal point (0.5, not 0,5)" if "," in found[4] else ""
+        return f"column {names[int(found[1])]} holds {found[4][:60]!r}{line}; it must hold {kind}{point}"
+    return f"cannot be read as csv ({said[:200]})"
 
 
 def _csv_line(line: bytes) -> Any:

@@ -18,6 +18,7 @@ from collidekit.benchmark.sandbox.job import Job, Outcome, Probe
 from collidekit.benchmark.sandbox.log import CutLog
 from collidekit.benchmark.sandbox.outcome import failed_service
 from collidekit.benchmark.sandbox.outputs import FolderOutput
+from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import LIMITS, LOOKED_AT, probe
 from collidekit.benchmark.sandbox.rlimits import keep_to_cpus, process_limits, set_limits
 from collidekit.benchmark.sandbox.staging import staging_folder, sweep_staging
@@ -61,6 +62,7 @@ class Trusted:
             return failed_service(
                 f"without a sandbox there are no container images; {job.image} needs podman or docker", layer="images"
             )
+        refuse_private(job, self.private)
         with ExitStack() as stack:
             began = time.monotonic()
             log = stack.enter_context(CutLog(job.log, job.limits.log))

@@ -56,8 +56,14 @@ def make_truth(keys: Array, columns: Mapping[str, Array], weights: Array | None 
     numbers = np.asarray(keys)
     if numbers.ndim != 1 or not len(numbers) or not np.issubdtype(numbers.dtype, np.integer):
         raise CollidekitError(f"{name}: the key must be a column of integers, with at least one row")
+    if numbers.dtype.kind == "u" and numbers.max() > np.iinfo(np.int64).max:
+        raise CollidekitError(
+            f"{name}: the key has {numbers.max()}; keys must be at most 9223372036854775807 (2^63 - 1)"
+        )
     if len(np.unique(numbers)) < len(numbers):
         raise CollidekitError(f"{name}: {len(numbers) - len(np.unique(numbers))} rows have the key of another row")
+    if weights is not None and np.asarray(weights).dtype.kind not in "fiu":
+        raise CollidekitError(f"{name}: column {WEIGHT} holds no numbers, but texts or other values")
     weight = np.ones(len(numbers)) if weights is None else np.asarray(weights, dtype=np.float64)
     for column, values in {WEIGHT: weight, **columns}.items():
         if len(values) != len(numbers):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from collidekit.benchmark.definition import FILE, Benchmark, load_benchmark
-from collidekit.benchmark.scoring.version import SCORER_VERSION
+from collidekit.benchmark.registering import register_and_tell
 from collidekit.benchmark.server.crew import Crew
 from collidekit.benchmark.server.leases import leases_end
 from collidekit.benchmark.server.settings import ServerSettings, check_url, read_key
@@ -58,9 +58,9 @@ def find_benchmarks(folder: Path) -> list[Benchmark]:
 
 
 def register(store: Store, benchmarks: Sequence[Benchmark]) -> None:
-    """Add benchmarks to the store, or new versions where they changed."""
+    """Add benchmarks to the store, or new versions where they changed, which is said."""
     for benchmark in benchmarks:
-        store.register(benchmark, benchmark.folder, SCORER_VERSION)
+        register_and_tell(store, benchmark)
 
 
 def first_owner(store: Store) -> str:

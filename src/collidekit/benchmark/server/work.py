@@ -13,15 +13,12 @@ from collidekit.benchmark.worker import Worker
 def make_worker(
     url: str, folder: Path | None, engine: str, image: str, pull: bool, trust: bool, name: str = "", child: bool = False
 ) -> Worker:
-    """Return a worker of a store, whose sandbox was tried out and never sees the truth of its benchmarks.
+    """Return a worker of a store, whose sandbox was tried out; the truth is kept out for each run, from its own benchmark.
 
     A ``child`` stops when the process that started it ends, however that happens.
     """
     store = Store(url, folder)
     private = [store.database.path] if store.database.path else []
-    for version in store.benchmarks():
-        phases = version.definition.phases.values()
-        private += [version.definition.path(sample.truth) for phase in phases for sample in phase.samples.values()]
     sandbox = choose_sandbox(engine, image=image, pull=pull, trust=trust, private=tuple(private))
     made = Worker(store, sandbox, name=name)
     if child:

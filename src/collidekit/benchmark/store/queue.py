@@ -58,35 +58,41 @@ def cancel_requested(connection: Connection, run: Run) -> bool:
     return connection.execute(query).scalar() is not None
 
 
-def finish(connection: Connection, run: Run, worker: str, values: Mapping[str, Any], details: Any = None) -> bool:
+def finish(
+    connection: Connection, run: Run, worker: str, values: Mapping[str, Any], details: Any = None, for_owners: str = ""
+) -> bool:
     """Write how a run ended; False where the run is not this worker's any more, and nothing is written.
 
-    ``values`` are columns of the run; ``details`` all scores with their replicates. A run that failed by a fault of the service
+    ``values`` are columns of the run; ``details`` all scores with their replicates; ``for_owners`` is noted in the audit trail alone. A run that failed by a fault of the service
     waits again, for at most ``MOST_LOSSES`` tries.
     """
     if values["state"] == State.ERROR.value and values["fault"] == Fault.SERVICE.value:
-        return _fail(connection, run, worker, values)
+        return _fail(connection, run, worker, values, for_owners)
     written = {**values, "finished_at": now(), "lease_until": None}
     if connection.execute(update(runs).where(_own(run, worker)).values(**written)).rowcount != 1:
         return _finished_before(connection, run, worker)
     if details is not None:
         connection.execute(insert(scores).values(run_id=run.id, content=details))
     _end_attempt(connection, run.id, run.attempt, str(values["state"]), str(values["reason"]))
-    told = {name: values.get(name) for name in ("state", "fault", "reason")}
+    told = {name: values.get(name) for name in ("state", "fault", "reason")} | _details(for_owners)
     record(connection, worker, "finish", f"run {run.id}", {"attempt": run.attempt, **told})
     return True
 
 
-def _fail(connection: Connection, run: Run, worker: str, values: Mapping[str, Any]) -> bool:
+def _fail(connection: Connection, run: Run, worker: str, values: Mapping[str, Any], for_owners: str) -> bool:
     """End a try that failed by a fault of the service; the run waits again, or ends."""
     reason = str(values["reason"])
     after = _after_loss(run.losses + 1, cancel_requested(connection, run), f"try {run.attempt} failed: {reason}")
     if connection.execute(update(runs).where(_own(run, worker)).values(**{**values, **after})).rowcount != 1:
         return _finished_before(connection, run, worker)
     _end_attempt(connection, run.id, run.attempt, "failed", reason)
-    told = {"attempt": run.attempt, "state": after["state"], "reason": after["reason"]}
+    told = {"attempt": run.attempt, "state": after["state"], "reason": after["reason"]} | _details(for_owners)
     record(connection, worker, "fail", f"run {run.id}", told)
     return True
+
+
+def _details(for_owners: str) -> dict[str, str]:
+    return {"details": stored_text(for_owners)} if for_owners else {}
 
 
 def _after_loss(losses: int, canceled: bool, reason: str) -> dict[str, Any]:

@@ -370,7 +370,7 @@ class Store:
         """Write how a claimed run ended; False where it is lost, and nothing is written."""
         values, details = columns_of(result)
         with self._write() as connection:
-            return queue.finish(connection, run, worker, values, details)
+            return queue.finish(connection, run, worker, values, details, result.details)
 
     def give_back(self, run: Run, worker: str, reason: str) -> bool:
         """Put a claimed run back into the queue; False where it is lost."""
