@@ -1,10 +1,12 @@
 """The pages: what they show, and that nothing of strangers becomes markup."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from served import Served, form_of
 from served_boards import ended, make_benchmark, submitted, work
 
@@ -88,6 +90,24 @@ def test_every_page_is_complete_and_safe(served: Served, tmp_path: Path) -> None
             assert "\x1b" not in text
     assert "&lt;script&gt;alert(1)" in served.browser("olga").get(BOARD).text
     assert "&lt;script&gt;" in served.browser("olga").get("/organiser").text
+
+
+def test_runs_that_are_left_out_stand_beside_the_scores(served: Served, tmp_path: Path) -> None:
+    """On the page of the run, the leaderboard and in the answers of the API."""
+    store = served.store
+    run = submitted(store, served.user("ada"), tmp_path / "1", "ensemble")
+    good = ended(1.2)
+    assert good.scores is not None
+    scores = dataclasses.replace(good.scores, runs=6, runs_left_out=(4,), notes=("too few rows",))
+    work(store, [evolve(good, scores=scores)])
+    page = served.browser("ada").get(f"/runs/{run}").text
+    assert "5 of 6 runs count; the outlier rule leaves out 4 (from 0)." in page
+    assert "Too few rows." in page
+    assert "(5 of 6 runs)" in served.browser("ada").get(BOARD).text
+    entries = served.api("ada").get("/api/v1/benchmarks/top_tagging/phases/public/leaderboard").json()["entries"]
+    entry = next(entry for entry in entries if entry["run"] == run)
+    assert (entry["ensemble_runs"], entry["runs_left_out"]) == (6, [4])
+    assert served.api("ada").get(f"/api/v1/runs/{run}").json()["score_notes"][1] == "Too few rows."
 
 
 def test_the_plot_escapes_names(served: Served, tmp_path: Path) -> None:
