@@ -20,10 +20,21 @@ Values = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed that the submission gets.", min=0)]
+
+
+def _place(context: typer.Context, option: typer.CallbackParam, value: str | None) -> str | None:
+    """Let an option win over an environment variable that names another place; options come first."""
+    source = context.get_parameter_source(option.name or "")
+    named = context.meta.setdefault("collidekit.benchmark.place", [])
+    if value and source is not None and source.name == "COMMANDLINE":
+        named.append(option.name)
+    return None if named and source is not None and source.name == "ENVIRONMENT" else value
+
+
 StoreUrl = Annotated[
     str | None,
     typer.Option("--store", help="A store: board.db, or postgresql://user@host/database.", envvar="COLLIDEKIT_BENCHMARK_STORE", metavar="URL",
-                 rich_help_panel=RUN, show_default=False),
+                 callback=_place, rich_help_panel=RUN, show_default=False),
 ]  # fmt: skip
 StoreFolder = Annotated[
     Path | None,
@@ -32,8 +43,8 @@ StoreFolder = Annotated[
 ]  # fmt: skip
 Server = Annotated[
     str | None,
-    typer.Option("--server", help="Address of a server.", envvar="COLLIDEKIT_BENCHMARK_SERVER", metavar="URL", rich_help_panel=RUN,
-                 show_default=False),
+    typer.Option("--server", help="Address of a server.", envvar="COLLIDEKIT_BENCHMARK_SERVER", metavar="URL", callback=_place,
+                 rich_help_panel=RUN, show_default=False),
 ]  # fmt: skip
 Token = Annotated[
     str | None,
@@ -148,7 +159,7 @@ def submit(
     """
     from collidekit.benchmark.connection import connect
 
-    number = connect(store, server, token, folder).submit(benchmark, phase, submission, name, _values(values), seed)
+    number = connect(store, server, token, folder, new=True).submit(benchmark, phase, submission, name, _values(values), seed)
     where = f"--server {server}" if server else f"--store {store}"
     typer.echo(f"run {number} is queued; follow it with: collidekit benchmark status {number} {where}")
 
@@ -168,7 +179,7 @@ def status(
     from collidekit.benchmark.connection import connect
     from collidekit.cli.benchmark_tables import table
 
-    found = connect(store, server, token, folder).status(run)
+    found = connect(store, server, token, folder, public=True).status(run)
     shown = table("run", str(run))
     for key, value in found.items():
         if key in ("run", "scores") or value in (None, "", False):
@@ -248,7 +259,7 @@ def leaderboard(
     from collidekit.benchmark.scoring.tables import write_board
     from collidekit.cli.benchmark_tables import board_table
 
-    board = connect(store, server, token, folder).leaderboard(benchmark, phase)
+    board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase)
     Console(soft_wrap=True, highlight=False).print(board_table(board))
     for path in out or ():
         typer.echo(write_board(path, board))

@@ -37,7 +37,9 @@ class Client:
     """A benchmark server, as the user of a token sees it."""
 
     def __init__(self, server: str, token: str = "") -> None:
-        parts = urlsplit(server if "://" in server else f"https://{server}")
+        self._guessed = "://" not in server
+        local = urlsplit(f"//{server}").hostname in LOCAL
+        parts = urlsplit(f"{'http' if local else 'https'}://{server}" if self._guessed else server)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CollidekitError(
                 f"--server {server}: is no address of a server; write it like https://benchmark.example.org"
@@ -154,10 +156,18 @@ class Client:
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=SECONDS)
         except HTTPError as error:
+            if error.code == 401 and not self._token:
+                raise _Refused(
+                    f"{self.server}: needs a token; give --token, or the environment variable COLLIDEKIT_BENCHMARK_TOKEN",
+                    error.code,
+                ) from None
             raise _Refused(_sentence(self.server, error), error.code) from None
         except (URLError, OSError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error
-            raise _Lost(f"{self.server}: does not answer ({reason}); check the address and the network") from None
+            guess = ", and write http:// before it if it has no TLS" if self._guessed else ""
+            raise _Lost(
+                f"{self.server}: does not answer ({reason}); check the address and the network{guess}"
+            ) from None
         return answer
 
 

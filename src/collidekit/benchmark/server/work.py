@@ -17,7 +17,7 @@ def make_worker(
 
     A ``child`` stops when the process that started it ends, however that happens.
     """
-    store = Store(url, folder)
+    store = Store(url, folder, new=False)
     private = [store.database.path] if store.database.path else []
     for version in store.benchmarks():
         phases = version.definition.phases.values()

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
+from collidekit.benchmark.store.private import make_database
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.files import one_at_a_time
@@ -24,10 +25,14 @@ class StoreUnavailable(CollidekitError):
 
 
 class Database:
-    """A database by its URL."""
+    """A database by its URL; one of SQLite is made where it is not there, unless ``new`` is false."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, new: bool = True) -> None:
         self.url, self.path = _parsed(url)
+        if self.path is not None and new:
+            make_database(self.path)
+        elif self.path is not None and not self.path.is_file():
+            raise CollidekitError(f"--store {url}: there is no such file; collidekit benchmark serve makes one")
         self.shown = without_password(url)
         self.engine = _postgresql_engine(self.url) if self.path is None else _sqlite_engine(self.path)
 
@@ -105,6 +110,11 @@ class Database:
         self.engine.dispose()
 
 
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a URL, which need not be there; None for PostgreSQL."""
+    return _parsed(url)[1]
+
+
 def _parsed(url: str) -> tuple[str, Path | None]:
     """Return the URL for SQLAlchemy, and the file where it is SQLite."""
     scheme, mark, rest = url.partition("://")
@@ -124,10 +134,6 @@ def _parsed(url: str) -> tuple[str, Path | None]:
             f"--store {url}: the file lies on a network disk ({kind}), where SQLite damages its files; give a path on a local disk, "
             "or postgresql://user@host/database"
         )
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CollidekitError(f"{path.parent}: cannot be written ({error.strerror})") from None
     return f"sqlite:///{path.absolute()}", path.absolute()
 
 
