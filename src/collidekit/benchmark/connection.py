@@ -62,7 +62,7 @@ class LocalConnection:
     @cached_property
     def user(self) -> Any:
         """The user of this machine in the store, who is added where it is not there; the first one is an organiser."""
-        from collidekit.benchmark.store.text import name_key
+        from collidekit.benchmark.store.look_alikes import name_key
 
         known = self.store.users()
         if (found := next((user for user in known if name_key(user.name) == name_key(self._name)), None)) is not None:
