@@ -96,13 +96,17 @@ class LocalConnection:
 
     def status(self, run: int) -> dict[str, Any]:
         """Return state, reason, scores and times of a run."""
+        from collidekit.benchmark.store.clock import show_moment
+
         found = self.store.run(run)
         shown: dict[str, Any] = {
-            "run": found.id, "benchmark": found.benchmark, "phase": found.phase, "name": found.group, "state": found.state.value,
+            "run": found.id, "benchmark": found.benchmark, "version": found.version, "phase": found.phase, "name": found.group, "user": found.user, "state": found.state.value,
             "fault": found.fault.value if found.fault else None, "reason": found.reason, "scores": found.scores,
             "wall_seconds": found.wall_seconds, "cpu_seconds": found.cpu_seconds, "peak_memory": found.peak_memory,
             "energy_joules": found.energy_joules, "code_hash": found.code_hash, "image_digest": found.image_digest, "seed": found.seed,
-            "withdrawn": found.withdrawn_at is not None,
+            "withdrawn": found.withdrawn_at is not None, "parameters": found.parameters, "rerun_of": found.rerun_of,
+            "metrics": [metric.model_dump() for metric in self.store.version(found.version_id).definition.metrics],
+            **{name: show_moment(at) for name in ("submitted_at", "started_at", "finished_at") if (at := getattr(found, name)) is not None},
         }  # fmt: skip
         if not found.state.final:
             place = self.store.queue_place(run)

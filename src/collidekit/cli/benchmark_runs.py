@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from collidekit.cli.benchmark import RUN, TAKE_PART, Folder, benchmark_verb
-from collidekit.plain_text import literal, without_controls
+from collidekit.plain_text import without_controls
 
 Submission = Annotated[Path, typer.Argument(help="The folder of a submission.", show_default=False)]
 Phase = Annotated[str, typer.Option("--phase", help="The phase. Without it: the first one.", metavar="NAME")]
@@ -177,18 +177,10 @@ def status(
     from rich.console import Console
 
     from collidekit.benchmark.connection import connect
-    from collidekit.cli.benchmark_tables import table
+    from collidekit.cli.benchmark_status import status_table
 
     found = connect(store, server, token, folder, public=True).status(run)
-    shown = table("run", str(run))
-    for key, value in found.items():
-        if key in ("run", "scores") or value in (None, "", False):
-            continue
-        shown.add_row(key.replace("_", " "), literal(f"{value:.4g}" if isinstance(value, float) else value))
-    for name, score in (found.get("scores") or {}).items():
-        error = "" if score.get("error") is None else f" ± {score['error']:.2g}"
-        shown.add_row(literal(name), f"{'> ' if score.get('limit') else ''}{score['value']:.6g}{error}")
-    Console(soft_wrap=True, highlight=False).print(shown)
+    Console(soft_wrap=True, highlight=False).print(status_table(found))
 
 
 @benchmark_verb(TAKE_PART)

@@ -63,6 +63,7 @@ def serve(
     from collidekit.benchmark.sandbox.choose import choose_sandbox
     from collidekit.benchmark.server.children import Children
     from collidekit.benchmark.server.crew import Crew, JobCrew, worker_words
+    from collidekit.benchmark.server.port import check_port
     from collidekit.benchmark.server.serve import find_benchmarks, first_owner, register, settings_of, store_of
     from collidekit.benchmark.server.serve import serve as run_server
     from collidekit.benchmark.server.work import parent_mark
@@ -71,6 +72,7 @@ def serve(
     found = find_benchmarks(folder)
     if workers and not (on or site):
         choose_sandbox(engine, image=image, pull=pull, trust=trust)  # an error now, and not in each worker
+    check_port(host, port)
     address = store_of(folder, store)
     opened = Store(address, files)
     settings = settings_of(

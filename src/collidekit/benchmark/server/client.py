@@ -5,6 +5,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
@@ -75,12 +76,13 @@ class Client:
         """Return state, reason, place in the queue, scores and times of a run."""
         found = dict(self._json("GET", f"/runs/{run}"))
         place = found.pop("queue") or {}
-        shown = {
-            "run": found.pop("id"),
-            "name": found.pop("entry"),
-            **found,
-            "peak_memory": found.pop("peak_memory_bytes"),
-        }
+        for own, name in (("run", "id"), ("name", "entry"), ("peak_memory", "peak_memory_bytes")):
+            found[own] = found.pop(name)
+        for name in ("submitted_at", "started_at", "finished_at"):
+            found[name] = _moment(found[name])
+        benchmark = self._json("GET", f"/benchmarks/{quote(found['benchmark'], '')}") if found["scores"] else {}
+        same = benchmark.get("version") == found["version"]
+        shown = {**found, "metrics": benchmark["metrics"] if same else []}
         return shown | {name: place[name] for name in ("position", "estimate_seconds") if name in place}
 
     def runs(self) -> list[dict[str, Any]]:
@@ -233,6 +235,11 @@ def _pieces(file: IO[bytes], advance: Any) -> Iterator[bytes]:
 def _sha256(file: IO[bytes]) -> str:
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _moment(text: str | None) -> str | None:
+    """Return a time of the API as the store shows it."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if text else None
 
 
 def _parsed(server: str, answer: HTTPResponse) -> Any:

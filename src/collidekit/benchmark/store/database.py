@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 from collidekit.benchmark.store.private import make_database
+from collidekit.benchmark.store.sqlite_files import ReadOnly, disk_is_full, open_file
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.files import one_at_a_time
@@ -104,6 +105,8 @@ class Database:
             if self.path is None
             else "check that the file can be written, and that its disk has space"
         )
+        if self.path is not None and disk_is_full(self.path):
+            remedy = "its disk is full: free some space"
         return f"{self.shown}: the database cannot be used ({without_secrets(said, self.url)[:300]}); {remedy}"
 
     def close(self) -> None:
@@ -145,7 +148,7 @@ def _sqlite_engine(path: Path) -> Engine:
     from sqlalchemy import URL
 
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS}, pool_size=5, max_overflow=15
+        URL.create("sqlite", database=str(path)), creator=lambda: open_file(path, BUSY_SECONDS), pool_size=5, max_overflow=15
     )
 
     @event.listens_for(engine, "connect")
@@ -153,6 +156,11 @@ def _sqlite_engine(path: Path) -> Engine:
         connection.isolation_level = None  # transactions begin below, with the lock that they need
         for line in ("foreign_keys=ON", "synchronous=FULL", "trusted_schema=OFF"):
             connection.execute(f"PRAGMA {line}")
+
+    @event.listens_for(engine, "checkin")
+    def _forget(connection: Any, record: Any) -> None:
+        if isinstance(connection, ReadOnly):
+            record.invalidate()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
