@@ -20,7 +20,9 @@ def call(*words: str, **environment: str) -> tuple[int, str]:
     return answer.exit_code, " ".join(said.split())
 
 
-@pytest.mark.parametrize("words", [["status", "1"], ["logs", "1"], ["cancel", "1"], ["leaderboard", "toy"], ["worker", "--trust"]])
+@pytest.mark.parametrize(
+    "words", [["status", "1"], ["logs", "1"], ["cancel", "1"], ["leaderboard", "toy"], ["worker", "--trust"]]
+)
 def test_only_serve_and_submit_make_a_store(words: list[str], tmp_path: Path) -> None:
     code, said = call(*words, "--store", str(tmp_path / "slip.db"))
     assert code != 0
@@ -47,7 +49,9 @@ def test_submit_names_the_new_store_once(tmp_path: Path, capsys: pytest.CaptureF
 
     for said in ("made the store", ""):
         LocalConnection(str(tmp_path / "board.db"), new=True).store.close()
-        assert (said in (found := capsys.readouterr().err)) and bool(found) == bool(said)
+        found = capsys.readouterr().err
+        assert said in found
+        assert bool(found) == bool(said)
 
 
 def test_an_option_wins_over_an_environment_variable(tmp_path: Path) -> None:

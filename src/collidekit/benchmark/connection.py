@@ -52,7 +52,9 @@ class LocalConnection:
 
         file = sqlite_file(url)
         if file is not None and not file.parent.is_dir():
-            raise CollidekitError(f"--store {url}: there is no folder {file.parent}; make it first, or give another path")
+            raise CollidekitError(
+                f"--store {url}: there is no folder {file.parent}; make it first, or give another path"
+            )
         self.store = Store(url, folder, new=new)
         if self.store.made:
             notice(f"made the store {self.store.database.shown}")

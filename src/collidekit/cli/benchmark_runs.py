@@ -159,7 +159,9 @@ def submit(
     """
     from collidekit.benchmark.connection import connect
 
-    number = connect(store, server, token, folder, new=True).submit(benchmark, phase, submission, name, _values(values), seed)
+    number = connect(store, server, token, folder, new=True).submit(
+        benchmark, phase, submission, name, _values(values), seed
+    )
     where = f"--server {server}" if server else f"--store {store}"
     typer.echo(f"run {number} is queued; follow it with: collidekit benchmark status {number} {where}")
 

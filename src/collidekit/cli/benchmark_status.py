@@ -14,7 +14,13 @@ from collidekit.plain_text import literal
 
 def _seconds(value: float) -> str:
     minutes, rest = divmod(round(value), 60)
-    return f"{value:.3g} s" if value < 60 else f"{minutes // 60} h {minutes % 60} min" if value >= 3600 else f"{minutes} min {rest} s"
+    return (
+        f"{value:.3g} s"
+        if value < 60
+        else f"{minutes // 60} h {minutes % 60} min"
+        if value >= 3600
+        else f"{minutes} min {rest} s"
+    )
 
 
 def _size(value: float) -> str:

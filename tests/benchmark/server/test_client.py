@@ -187,7 +187,10 @@ def test_a_public_board_needs_no_token_and_a_closed_one_says_so(tmp_path: Path, 
     assert connect(None, address, None, public=True).leaderboard("top_tagging", "").rows
     with pytest.raises(CollidekitError, match="needs --token"):
         connect(None, address, None)
-    with running(make_served(tmp_path / "closed", public=False).app) as closed, pytest.raises(CollidekitError, match="give --token"):
+    with (
+        running(make_served(tmp_path / "closed", public=False).app) as closed,
+        pytest.raises(CollidekitError, match="give --token"),
+    ):
         connect(None, closed, None, public=True).leaderboard("top_tagging", "")
 
 

@@ -89,7 +89,8 @@ def test_a_name_that_looks_like_that_of_others_belongs_to_them(store: Store, tmp
 
 
 @pytest.mark.parametrize(
-    "name", ["ΔR net", "τ21", "Иван Петров", "Nguyễn Thị", "東京タワー", "νBDT 한국어".partition(" ")[2], "ParT-β", "पुस्तक"]
+    "name",
+    ["ΔR net", "τ21", "Иван Петров", "Nguyễn Thị", "東京タワー", "νBDT 한국어".partition(" ")[2], "ParT-β", "पुस्तक"],
 )
 def test_names_of_all_scripts_are_taken(name: str, store: Store) -> None:
     assert store.user_of(store.add_user(name, "participant")).name == name  # type: ignore[union-attr]

@@ -148,7 +148,10 @@ def _sqlite_engine(path: Path) -> Engine:
     from sqlalchemy import URL
 
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), creator=lambda: open_file(path, BUSY_SECONDS), pool_size=5, max_overflow=15
+        URL.create("sqlite", database=str(path)),
+        creator=lambda: open_file(path, BUSY_SECONDS),
+        pool_size=5,
+        max_overflow=15,
     )
 
     @event.listens_for(engine, "connect")

@@ -131,7 +131,9 @@ def _group(connection: Connection, database: Database, version: Version, user: U
     """Return the id of the group of a name, which is added where it is not there."""
     number = connection.execute(select(benchmarks.c.id).where(benchmarks.c.name == version.name)).scalar_one()
     same = or_(groups.c.name == name, groups.c.name_key == name_key(name))
-    query = select(groups).where(groups.c.benchmark_id == number, same).order_by(case((groups.c.name == name, 0), else_=1))
+    query = (
+        select(groups).where(groups.c.benchmark_id == number, same).order_by(case((groups.c.name == name, 0), else_=1))
+    )
     row = connection.execute(query).mappings().first()
     if row is None:
         values = {

@@ -1,5 +1,7 @@
 """Names are compared by how they look."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -18,7 +20,12 @@ def upgrade() -> None:
 
 def _compare(name: str, within: str | None) -> None:
     """Give each row its new key; a later one that looks like an earlier one keeps its name, under a key of its own."""
-    columns = [sa.column("id"), sa.column("name"), sa.column("name_key"), *([sa.column(within)] if within else [])]
+    columns: list[sa.ColumnClause[Any]] = [
+        sa.column("id"),
+        sa.column("name"),
+        sa.column("name_key"),
+        *([sa.column(within)] if within else []),
+    ]
     table = sa.table(name, *columns)
     connection, taken, keys = op.get_bind(), set(), {}
     for row in connection.execute(sa.select(table).order_by(table.c.id)).mappings().all():
