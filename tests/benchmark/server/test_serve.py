@@ -141,7 +141,9 @@ def test_a_worker_that_starts_while_its_server_dies_ends(tmp_path: Path) -> None
         "import subprocess, sys; from collidekit.benchmark.server.work import parent_mark\n"
         "print(subprocess.Popen([*sys.argv[1:], parent_mark()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)"
     )  # it ends at once, long before the worker has read its modules
-    worker = int(subprocess.run([sys.executable, "-c", server, *words], capture_output=True, text=True).stdout)
+    worker = int(
+        subprocess.run([sys.executable, "-c", server, *words], check=True, capture_output=True, text=True).stdout
+    )
     until = time.monotonic() + 60
     while Path(f"/proc/{worker}/stat").exists() and ") Z " not in Path(f"/proc/{worker}/stat").read_text():
         if time.monotonic() > until:

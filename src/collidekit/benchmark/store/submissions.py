@@ -144,7 +144,7 @@ def _group(connection: Connection, database: Database, version: Version, user: U
             "created_at": now(),
         }
         insert_or_not(connection, database, groups, values)
-        row = connection.execute(query).mappings().first()
+        row = connection.execute(query.limit(1)).mappings().one()
         if row["owner_id"] == user.id:
             insert_or_not(connection, database, members, {"group_id": row["id"], "user_id": user.id, "added_at": now()})
             record(connection, user.name, "add group", f"group {row['id']}", {"name": name, "benchmark": version.name})
