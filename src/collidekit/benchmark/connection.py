@@ -1,6 +1,7 @@
 """Where runs are kept: a store on this machine, or a server. The command says the same words to both."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from collidekit.benchmark.submission import load_submission
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.lease import user_name
+from collidekit.progress import notice
 
 
 class Connection(Protocol):
@@ -39,21 +41,37 @@ class Connection(Protocol):
 
 
 class LocalConnection:
-    """A store on this machine, used by its owner: whoever can write its files can do everything."""
+    """A store on this machine, used by its owner: whoever can write its files can do everything.
 
-    def __init__(self, url: str, folder: str | Path | None = None, user: str = "") -> None:
+    With ``new`` a store that is not there is made, in a folder that is.
+    """
+
+    def __init__(self, url: str, folder: str | Path | None = None, user: str = "", *, new: bool = False) -> None:
         need("sqlalchemy", "server")
+        from collidekit.benchmark.store.database import sqlite_file
         from collidekit.benchmark.store.store import Store
 
-        self.store = Store(url, folder)
+        file = sqlite_file(url)
+        if file is not None and not file.parent.is_dir():
+            raise CollidekitError(
+                f"--store {url}: there is no folder {file.parent}; make it first, or give another path"
+            )
+        self.store = Store(url, folder, new=new)
+        if self.store.made:
+            notice(f"made the store {self.store.database.shown}")
         self.url = url
-        self.user = self._user(user or user_name())
+        self._name = user or user_name()
 
-    def _user(self, name: str) -> Any:
-        known = {user.name.lower(): user for user in self.store.users()}
-        if name.lower() not in known:
-            self.store.add_user(name, "participant" if known else "owner")
-        return self.store.user_named(name)
+    @cached_property
+    def user(self) -> Any:
+        """The user of this machine in the store, who is added where it is not there; the first one is an organiser."""
+        from collidekit.benchmark.store.look_alikes import name_key
+
+        known = self.store.users()
+        if (found := next((user for user in known if name_key(user.name) == name_key(self._name)), None)) is not None:
+            return found
+        self.store.add_user(self._name, "participant" if known else "owner")
+        return self.store.user_named(self._name)
 
     def submit(
         self, benchmark: str, phase: str, submission: Path, name: str, parameters: Mapping[str, Any], seed: int
@@ -81,13 +99,17 @@ class LocalConnection:
 
     def status(self, run: int) -> dict[str, Any]:
         """Return state, reason, scores and times of a run."""
+        from collidekit.benchmark.store.clock import show_moment
+
         found = self.store.run(run)
         shown: dict[str, Any] = {
-            "run": found.id, "benchmark": found.benchmark, "phase": found.phase, "name": found.group, "state": found.state.value,
+            "run": found.id, "benchmark": found.benchmark, "version": found.version, "phase": found.phase, "name": found.group, "user": found.user, "state": found.state.value,
             "fault": found.fault.value if found.fault else None, "reason": found.reason, "scores": found.scores,
             "wall_seconds": found.wall_seconds, "cpu_seconds": found.cpu_seconds, "peak_memory": found.peak_memory,
             "energy_joules": found.energy_joules, "code_hash": found.code_hash, "image_digest": found.image_digest, "seed": found.seed,
-            "withdrawn": found.withdrawn_at is not None,
+            "withdrawn": found.withdrawn_at is not None, "parameters": found.parameters, "rerun_of": found.rerun_of,
+            "metrics": [metric.model_dump() for metric in self.store.version(found.version_id).definition.metrics],
+            **{name: show_moment(at) for name in ("submitted_at", "started_at", "finished_at") if (at := getattr(found, name)) is not None},
         }  # fmt: skip
         if found.scores and (all_scores := self.store.scores(run)):
             shown["score_notes"] = score_notes(all_scores)
@@ -136,16 +158,23 @@ def read_logs(folder: Path) -> str:
 
 
 def connect(
-    store: str | None, server: str | None, token: str | None, folder: Path | None = None, user: str = ""
-) -> Connection:
-    """Return the connection that the options of a verb name."""
+    store: str | None, server: str | None, token: str | None, folder: Path | None = None, user: str = "", *,
+    new: bool = False, public: bool = False,
+) -> Connection:  # fmt: skip
+    """Return the connection that the options of a verb name.
+
+    ``new`` makes a store that is not there; ``public`` is for what a server shows without a token.
+    """
     if bool(store) == bool(server):
-        raise CollidekitError("name a store with --store, such as board.db, or a server with --server, and not both")
+        both = "; COLLIDEKIT_BENCHMARK_STORE and COLLIDEKIT_BENCHMARK_SERVER are options, too" if store else ""
+        raise CollidekitError(
+            f"name a store with --store, such as board.db, or a server with --server, and not both{both}"
+        )
     if server:
-        if not token:
+        if not token and not public:
             raise CollidekitError("--server: needs --token, or the environment variable COLLIDEKIT_BENCHMARK_TOKEN")
         from collidekit.benchmark.server.client import Client
 
-        client: Connection = Client(server, token)
+        client: Connection = Client(server, token or "")
         return client
-    return LocalConnection(str(store), folder, user)
+    return LocalConnection(str(store), folder, user, new=new)

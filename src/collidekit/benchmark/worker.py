@@ -22,6 +22,7 @@ from collidekit.benchmark.sandbox.job import Sandbox
 from collidekit.benchmark.sandbox.private import with_private
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import LEASE_SECONDS, Run, Store, StoreUnavailable
+from collidekit.benchmark.store.private import make_folder
 from collidekit.benchmark.submission import Submission, load_submission
 from collidekit.errors import CollidekitError
 from collidekit.progress import notice
@@ -139,7 +140,8 @@ class Worker:
         folder = self.store.folder / "runs"
         probe = folder / f".{self.name}.probe"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.store.folder)
+            make_folder(folder)
             probe.write_text("probe")
             probe.unlink()
             free = shutil.disk_usage(folder).free

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from collidekit.cli.benchmark import RUN, TAKE_PART, Folder, benchmark_verb
-from collidekit.plain_text import literal, without_controls
+from collidekit.plain_text import without_controls
 
 Submission = Annotated[Path, typer.Argument(help="The folder of a submission.", show_default=False)]
 Phase = Annotated[str, typer.Option("--phase", help="The phase. Without it: the first one.", metavar="NAME")]
@@ -20,10 +20,21 @@ Values = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed that the submission gets.", min=0)]
+
+
+def _place(context: typer.Context, option: typer.CallbackParam, value: str | None) -> str | None:
+    """Let an option win over an environment variable that names another place; options come first."""
+    source = context.get_parameter_source(option.name or "")
+    named = context.meta.setdefault("collidekit.benchmark.place", [])
+    if value and source is not None and source.name == "COMMANDLINE":
+        named.append(option.name)
+    return None if named and source is not None and source.name == "ENVIRONMENT" else value
+
+
 StoreUrl = Annotated[
     str | None,
     typer.Option("--store", help="A store: board.db, or postgresql://user@host/database.", envvar="COLLIDEKIT_BENCHMARK_STORE", metavar="URL",
-                 rich_help_panel=RUN, show_default=False),
+                 callback=_place, rich_help_panel=RUN, show_default=False),
 ]  # fmt: skip
 StoreFolder = Annotated[
     Path | None,
@@ -32,8 +43,8 @@ StoreFolder = Annotated[
 ]  # fmt: skip
 Server = Annotated[
     str | None,
-    typer.Option("--server", help="Address of a server.", envvar="COLLIDEKIT_BENCHMARK_SERVER", metavar="URL", rich_help_panel=RUN,
-                 show_default=False),
+    typer.Option("--server", help="Address of a server.", envvar="COLLIDEKIT_BENCHMARK_SERVER", metavar="URL", callback=_place,
+                 rich_help_panel=RUN, show_default=False),
 ]  # fmt: skip
 Token = Annotated[
     str | None,
@@ -150,7 +161,9 @@ def submit(
     """
     from collidekit.benchmark.connection import connect
 
-    number = connect(store, server, token, folder).submit(benchmark, phase, submission, name, _values(values), seed)
+    number = connect(store, server, token, folder, new=True).submit(
+        benchmark, phase, submission, name, _values(values), seed
+    )
     where = f"--server {server}" if server else f"--store {store}"
     typer.echo(f"run {number} is queued; follow it with: collidekit benchmark status {number} {where}")
 
@@ -168,20 +181,10 @@ def status(
     from rich.console import Console
 
     from collidekit.benchmark.connection import connect
-    from collidekit.cli.benchmark_tables import table
+    from collidekit.cli.benchmark_status import status_table
 
-    found = connect(store, server, token, folder).status(run)
-    shown = table("run", str(run))
-    for key, value in found.items():
-        if key in ("run", "scores", "score_notes") or value in (None, "", False):
-            continue
-        shown.add_row(key.replace("_", " "), literal(f"{value:.4g}" if isinstance(value, float) else value))
-    for name, score in (found.get("scores") or {}).items():
-        error = "" if score.get("error") is None else f" ± {score['error']:.2g}"
-        shown.add_row(literal(name), f"{'> ' if score.get('limit') else ''}{score['value']:.6g}{error}")
-    for note in found.get("score_notes") or []:
-        shown.add_row("note", literal(note))
-    Console(soft_wrap=True, highlight=False).print(shown)
+    found = connect(store, server, token, folder, public=True).status(run)
+    Console(soft_wrap=True, highlight=False).print(status_table(found))
 
 
 @benchmark_verb(TAKE_PART)
@@ -252,7 +255,7 @@ def leaderboard(
     from collidekit.benchmark.scoring.tables import write_board
     from collidekit.cli.benchmark_tables import board_table
 
-    board = connect(store, server, token, folder).leaderboard(benchmark, phase)
+    board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase)
     Console(soft_wrap=True, highlight=False).print(board_table(board))
     for path in out or ():
         typer.echo(write_board(path, board))

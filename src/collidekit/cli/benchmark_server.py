@@ -63,13 +63,16 @@ def serve(
     from collidekit.benchmark.sandbox.choose import choose_sandbox
     from collidekit.benchmark.server.children import Children
     from collidekit.benchmark.server.crew import Crew, JobCrew, worker_words
+    from collidekit.benchmark.server.port import check_port
     from collidekit.benchmark.server.serve import find_benchmarks, first_owner, register, settings_of, store_of
     from collidekit.benchmark.server.serve import serve as run_server
+    from collidekit.benchmark.server.work import parent_mark
     from collidekit.benchmark.store import Store
 
     found = find_benchmarks(folder)
     if workers and not (on or site):
         choose_sandbox(engine, image=image, pull=pull, trust=trust)  # an error now, and not in each worker
+    check_port(host, port)
     address = store_of(folder, store)
     opened = Store(address, files)
     settings = settings_of(
@@ -89,7 +92,7 @@ def serve(
         crew: Crew = JobCrew(opened, address, on, site, words, workers)
     else:
         os.environ["COLLIDEKIT_BENCHMARK_STORE"] = address  # not among the words, which all users of the machine see
-        crew = Children([sys.executable, *words, "--child"], workers)
+        crew = Children([sys.executable, *words, "--child", parent_mark()], workers)
     run_server(opened, settings, host, port, crew, proxy)
 
 
@@ -104,7 +107,7 @@ def worker(
     name: Annotated[str, typer.Option("--name", help="Name of the worker. Without it: from the machine and the process.", rich_help_panel=RUN)] = "",
     idle: Annotated[float, typer.Option("--idle", help="Seconds without a run after which the worker ends. Without it: never.", min=1,
                                         rich_help_panel=RUN, show_default=False)] = float("inf"),
-    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    child: Annotated[str, typer.Option("--child", hidden=True)] = "",
     on: On = None,
     site: SiteFile = None,
     workers: Annotated[int, typer.Option("--workers", help="Most jobs of workers at once.", min=1, max=1024, rich_help_panel=BATCH)] = 1,

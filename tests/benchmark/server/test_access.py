@@ -10,6 +10,7 @@ import pytest
 from served import Served, form_of
 from served_boards import ended, submitted, work
 
+from collidekit.benchmark.definition import load_benchmark
 from collidekit.benchmark.server.pages import api_page, login, organiser, public, runs, submit
 
 ROLES = ("", "rita", "bob", "ada", "olga")
@@ -171,6 +172,42 @@ def test_scores_of_a_hidden_phase_are_hidden_from_their_participant_too(served: 
     assert "Its scores are shown when the phase ends." in page
     assert "390.0" not in page
     assert "390.0 ± 8.0" in served.browser("olga").get(f"/runs/{run}").text
+
+
+@pytest.mark.parametrize("change", ["renamed", "removed", "visible in a version with other data"])
+def test_scores_of_a_hidden_phase_stay_hidden_when_the_phase_changes(
+    change: str, served: Served, tmp_path: Path
+) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "s", "mine", phase="final")
+    work(served.store, [ended(1.3)])
+    path = served.folder / "top" / "benchmark.yaml"
+    text = path.read_text()
+    if change == "renamed":
+        text = text.replace("  final:", "  hidden:")
+    elif change == "removed":
+        text = text.partition("  final:")[0] + "parameters:" + text.partition("parameters:")[2]
+    else:
+        text = text.replace("    visible: false\n    end: 2100-01-01T00:00:00+00:00\n", "").replace(
+            "signal_efficiency: 0.5", "signal_efficiency: 0.4"
+        )
+    path.write_text(text)
+    served.store.register(load_benchmark(path.parent), path.parent)
+    assert served.store.benchmark("top_tagging").number == 2
+    for address in (f"/api/v1/runs/{run}", "/api/v1/runs"):
+        assert "390.0" not in served.api("ada").get(address).text, address
+        assert "390.0" in served.api("olga").get(address).text, address
+    assert "390.0" not in served.browser("ada").get(f"/runs/{run}").text
+    for name in ("bob", ""):
+        assert served.api(name).get(f"/api/v1/runs/{run}").status_code == 403
+
+
+def test_an_organiser_shows_the_scores_of_a_phase_before_its_end(served: Served, tmp_path: Path) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "s", "mine", phase="final")
+    work(served.store, [ended(1.3)])
+    path = served.folder / "top" / "benchmark.yaml"
+    path.write_text(path.read_text().replace("    visible: false\n", ""))
+    served.store.register(load_benchmark(path.parent), path.parent)
+    assert "390.0" in served.api("ada").get(f"/api/v1/runs/{run}").text
 
 
 def test_a_service_that_is_not_public_asks_for_a_token_everywhere(tmp_path: Path) -> None:

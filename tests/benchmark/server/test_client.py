@@ -1,5 +1,6 @@
 """The client of the command against a real server."""
 
+import io
 import json
 import subprocess
 import sys
@@ -172,3 +173,63 @@ def test_participants_need_no_package_of_the_server() -> None:
         "Client('http://127.0.0.1:9')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_local_address_without_http_is_taken_and_others_name_it(served: Served, address: str) -> None:
+    assert Client(address.removeprefix("http://")).leaderboard("top_tagging", "public").rows
+    with pytest.raises(CollidekitError, match="write http:// before it"):
+        Client("bench.invalid:9").benchmarks()
+
+
+def test_a_public_board_needs_no_token_and_a_closed_one_says_so(tmp_path: Path, address: str) -> None:
+    from collidekit.benchmark.connection import connect
+
+    assert connect(None, address, None, public=True).leaderboard("top_tagging", "").rows
+    with pytest.raises(CollidekitError, match="needs --token"):
+        connect(None, address, None)
+    with (
+        running(make_served(tmp_path / "closed", public=False).app) as closed,
+        pytest.raises(CollidekitError, match="give --token"),
+    ):
+        connect(None, closed, None, public=True).leaderboard("top_tagging", "")
+
+
+def test_status_shows_each_thing_once_with_units_and_precision(served: Served, address: str, folder: Path) -> None:
+    from rich.console import Console
+
+    from collidekit.cli.benchmark_status import status_table
+
+    client = Client(address, served.tokens["ada"])
+    run = client.submit("top_tagging", "", folder, "", {}, 0)
+    work(served.store, [ended(1.1)])
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(status_table(client.status(run)))
+    lines = console.export_text().splitlines()
+    said = [line.partition("  ")[0] for line in lines]
+    assert len(set(said)) == len(said)
+    assert not [line for line in said if "_" in line or "memory bytes" in line]
+    assert any(line.startswith("peak memory") and "1.5 GB" in line for line in lines), lines
+    assert any(line.startswith("AUC") and "0.98100 ± 0.00020" in line for line in lines), lines
+
+
+def test_the_form_and_the_api_take_names_of_the_same_length(served: Served) -> None:
+    from collidekit.benchmark.store.text import LONGEST_NAME
+
+    page = served.browser("ada").get("/benchmarks/top_tagging/phases/public/submit").text
+    assert page.count(f'maxlength="{LONGEST_NAME}"') == 2
+    schema = served.api().get("/api/v1/openapi.json").json()["components"]["schemas"]["NewRun"]["properties"]["name"]
+    assert schema["maxLength"] == LONGEST_NAME
+
+
+def test_a_port_that_is_taken_is_one_sentence_before_any_token(tmp_path: Path) -> None:
+    import socket
+
+    from collidekit.benchmark.server.port import check_port
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(CollidekitError, match="another program listens on this port"):
+            check_port("127.0.0.1", other.getsockname()[1])
+    with pytest.raises(CollidekitError, match="is no address of this machine"):
+        check_port("192.0.2.1", 8000)

@@ -18,6 +18,7 @@ from collidekit.benchmark.build import build_benchmark
 from collidekit.benchmark.create import create_benchmark
 from collidekit.benchmark.server.client import Client
 from collidekit.benchmark.server.serve import find_benchmarks, first_owner, open_existing
+from collidekit.benchmark.server.work import make_worker
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import Store
 from collidekit.errors import CollidekitError
@@ -130,6 +131,31 @@ def test_a_server_that_is_killed_while_a_run_is_live(benchmark: Path, servers: l
     assert second.end(signal.SIGTERM) == 0
     assert not [worker for worker in store.workers() if worker.stopped_at is None], "workers end with the server"
     store.close()
+
+
+def test_a_worker_that_starts_while_its_server_dies_ends(tmp_path: Path) -> None:
+    path = tmp_path / "board.db"
+    Store(str(path)).close()
+    words = [sys.executable, "-m", "collidekit", "benchmark", "worker", "--store", str(path), "--trust", "--child"]
+    server = (
+        "import subprocess, sys; from collidekit.benchmark.server.work import parent_mark\n"
+        "print(subprocess.Popen([*sys.argv[1:], parent_mark()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)"
+    )  # it ends at once, long before the worker has read its modules
+    worker = int(
+        subprocess.run([sys.executable, "-c", server, *words], check=True, capture_output=True, text=True).stdout
+    )
+    until = time.monotonic() + 60
+    while Path(f"/proc/{worker}/stat").exists() and ") Z " not in Path(f"/proc/{worker}/stat").read_text():
+        if time.monotonic() > until:
+            os.kill(worker, signal.SIGKILL)
+            raise AssertionError("the orphan runs")
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("mark", ["1:0", "no number", f"{os.getppid()}:1", f"{os.getpid()}:1"])
+def test_a_worker_ends_at_once_where_its_server_is_gone(mark: str, tmp_path: Path) -> None:
+    with pytest.raises(CollidekitError, match="has ended"):
+        make_worker(str(tmp_path / "board.db"), None, "", "", False, True, child=mark)
 
 
 def test_a_live_log_and_a_cancel(benchmark: Path, servers: list[Serving], tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Users, tokens, roles, and names that look like attacks or like other names."""
 
+from pathlib import Path
+
 import pytest
 from boards import claimed, participant, registered, submitted, success
 
@@ -62,7 +64,7 @@ def test_roles(store: Store) -> None:
             change()
 
 
-@pytest.mark.parametrize("same", ["ann", "ANN", " Ann ", "Ａｎｎ"])
+@pytest.mark.parametrize("same", ["ann", "ANN", " Ann ", "Ａｎｎ", "Änn", "A\u0301nn"])
 def test_names_that_look_the_same_are_the_same(same: str, store: Store) -> None:
     store.add_user("Ann", "participant")
     with pytest.raises(CollidekitError, match="there is a user with this name already"):
@@ -70,8 +72,37 @@ def test_names_that_look_the_same_are_the_same(same: str, store: Store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "same"),
+    [("cope", "соре"), ("COPE", "СОРЕ"), ("Hope", "\u041dоре"), ("NIKO", "ΝΙΚΟ"), ("a-b", "a\u2010b"), ("a b", "a  b")],
+)
+def test_names_in_other_letters_that_look_the_same_are_the_same(name: str, same: str, store: Store) -> None:
+    store.add_user(name, "participant")
+    with pytest.raises(CollidekitError, match="or one that looks like it"):
+        store.add_user(same, "participant")
+
+
+def test_a_name_that_looks_like_that_of_others_belongs_to_them(store: Store, tmp_path: Path) -> None:
+    registered(store, tmp_path / "toy")
+    submitted(store, participant(store), tmp_path, name="cope")
+    with pytest.raises(CollidekitError, match=r"looks like theirs \('cope'\)"):
+        submitted(store, participant(store, "Bob"), tmp_path, name="соре")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ΔR net", "τ21", "Иван Петров", "Nguyễn Thị", "東京タワー", "νBDT 한국어".partition(" ")[2], "ParT-β", "पुस्तक"],
+)
+def test_names_of_all_scripts_are_taken(name: str, store: Store) -> None:
+    assert store.user_of(store.add_user(name, "participant")).name == name  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
+        ("оlga", "mixes letters that look alike in Cyrillic and Latin; write it in one script"),
+        ("my αlpha", "the word 'αlpha' mixes letters that look alike in Greek and Latin"),
+        ("Z\u0300\u0301\u0302lgo", "more than 2 accents on one letter"),
+        ("\u3164", "shows nothing"),
         ("", "the name is empty"),
         (" \t", "the name is empty"),
         ("a" * 81, "has 81 characters; at most 80"),

@@ -5,6 +5,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
@@ -37,7 +38,9 @@ class Client:
     """A benchmark server, as the user of a token sees it."""
 
     def __init__(self, server: str, token: str = "") -> None:
-        parts = urlsplit(server if "://" in server else f"https://{server}")
+        self._guessed = "://" not in server
+        local = urlsplit(f"//{server}").hostname in LOCAL
+        parts = urlsplit(f"{'http' if local else 'https'}://{server}" if self._guessed else server)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CollidekitError(
                 f"--server {server}: is no address of a server; write it like https://benchmark.example.org"
@@ -73,12 +76,13 @@ class Client:
         """Return state, reason, place in the queue, scores and times of a run."""
         found = dict(self._json("GET", f"/runs/{run}"))
         place = found.pop("queue") or {}
-        shown = {
-            "run": found.pop("id"),
-            "name": found.pop("entry"),
-            **found,
-            "peak_memory": found.pop("peak_memory_bytes"),
-        }
+        for own, name in (("run", "id"), ("name", "entry"), ("peak_memory", "peak_memory_bytes")):
+            found[own] = found.pop(name)
+        for name in ("submitted_at", "started_at", "finished_at"):
+            found[name] = _moment(found[name])
+        benchmark = self._json("GET", f"/benchmarks/{quote(found['benchmark'], '')}") if found["scores"] else {}
+        same = benchmark.get("version") == found["version"]
+        shown = {**found, "metrics": benchmark["metrics"] if same else []}
         return shown | {name: place[name] for name in ("position", "estimate_seconds") if name in place}
 
     def runs(self) -> list[dict[str, Any]]:
@@ -155,10 +159,18 @@ class Client:
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=SECONDS)
         except HTTPError as error:
+            if error.code == 401 and not self._token:
+                raise _Refused(
+                    f"{self.server}: needs a token; give --token, or the environment variable COLLIDEKIT_BENCHMARK_TOKEN",
+                    error.code,
+                ) from None
             raise _Refused(_sentence(self.server, error), error.code) from None
         except (URLError, OSError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error
-            raise _Lost(f"{self.server}: does not answer ({reason}); check the address and the network") from None
+            guess = ", and write http:// before it if it has no TLS" if self._guessed else ""
+            raise _Lost(
+                f"{self.server}: does not answer ({reason}); check the address and the network{guess}"
+            ) from None
         return answer
 
 
@@ -224,6 +236,11 @@ def _pieces(file: IO[bytes], advance: Any) -> Iterator[bytes]:
 def _sha256(file: IO[bytes]) -> str:
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _moment(text: str | None) -> str | None:
+    """Return a time of the API as the store shows it."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if text else None
 
 
 def _parsed(server: str, answer: HTTPResponse) -> Any:

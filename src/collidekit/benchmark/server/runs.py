@@ -9,6 +9,7 @@ from fastapi import HTTPException
 from collidekit.benchmark.server.service import Service
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import Role, Run, User
+from collidekit.benchmark.store.versions import scoring_hash
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
 
@@ -25,18 +26,33 @@ def seen_run(service: Service, run: int, user: User | None) -> tuple[Run, bool]:
     found = _run(service, run)
     if user is not None and service.store.may_see(found, user):
         return without_hidden_scores(service, found, user), True
-    phase = service.version(found.benchmark).definition.phases.get(found.phase)
     ranked = found.state is State.SUCCESS and found.withdrawn_at is None
-    if not ranked or phase is None or not service.sees_board(user, phase):
+    if not ranked or not sees_scores(service, found, user):
         raise HTTPException(403, f"run {run} is visible to its participant and the organisers only")
     return found, False
 
 
 def without_hidden_scores(service: Service, run: Run, user: User | None) -> Run:
     """Return a run without its scores while the leaderboard of its phase is hidden from the user."""
-    phase = service.version(run.benchmark).definition.phases.get(run.phase)
-    hidden = phase is not None and not service.sees_board(user, phase)
-    return evolve(run, scores=None) if hidden else run
+    return run if sees_scores(service, run, user) else evolve(run, scores=None)
+
+
+def sees_scores(service: Service, run: Run, user: User | None) -> bool:
+    """Return whether a user sees the scores of a run; in doubt only organisers do.
+
+    The version that the run was made with decides, and so does the current one where it has a phase of the same name. Where both
+    phases rank the same scores the current one decides alone: an organiser may show a board or hide it.
+    """
+    if user is not None and user.role is Role.OWNER:
+        return True
+    own = service.definition(run.version_id)
+    current = service.version(run.benchmark).definition
+    phases = [version.phases.get(run.phase) for version in (own, current)]
+    if phases[0] is None:
+        return False
+    if phases[1] is not None and scoring_hash(current, run.phase) == run.scoring_hash:
+        return service.sees_board(user, phases[1])
+    return all(service.sees_board(user, phase) for phase in phases if phase is not None)
 
 
 def find_run(service: Service, run: int, user: User) -> Run:

@@ -29,10 +29,7 @@ def open_existing(url: str | None, folder: Path | None) -> Store:
     """Return a store that is there already; an error for a file that is not, which is usually a slip of the pen."""
     if not url:
         raise CollidekitError("name the store with --store, such as board.db or postgresql://user@host/database")
-    path = Path(url.removeprefix("sqlite:///")).expanduser()
-    if not url.startswith("postgres") and not path.is_file():
-        raise CollidekitError(f"--store {url}: there is no such file; collidekit benchmark serve makes one")
-    return Store(url, folder)
+    return Store(url, folder, new=False)
 
 
 def settings_of(store: Store, url: str, title: str, public: bool, upload: int) -> ServerSettings:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 from jinja2 import Environment
 
-from collidekit.benchmark.definition import Phase
+from collidekit.benchmark.definition import Benchmark, Phase
 from collidekit.benchmark.server.boards import Boards
 from collidekit.benchmark.server.render import make_templates
 from collidekit.benchmark.server.security.buckets import Buckets
@@ -23,6 +23,7 @@ class Service:
         self.boards = Boards(store, self.templates)
         self.wrong_tokens = Buckets(settings.logins)
         self.uploads = Buckets(settings.uploads)
+        self._definitions: dict[int, Benchmark] = {}
 
     def version(self, name: str) -> Version:
         """Return the current version of a benchmark; an error (404) where there is none."""
@@ -30,6 +31,12 @@ class Service:
         if name not in known:
             raise HTTPException(404, f"there is no benchmark {name[:80]!r}{did_you_mean(name[:80], list(known))}")
         return known[name]
+
+    def definition(self, version_id: int) -> Benchmark:
+        """Return the definition of a version, which never changes."""
+        if version_id not in self._definitions:
+            self._definitions[version_id] = self.store.version(version_id).definition
+        return self._definitions[version_id]
 
     def phase(self, version: Version, name: str) -> Phase:
         """Return a phase of a benchmark; an error (404) where there is none."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from collidekit.benchmark.store.private import make_folder
 from collidekit.errors import CollidekitError
 
 KEY_FILE = "server.key"
@@ -73,7 +74,7 @@ def read_key(folder: Path) -> bytes:
     """Return the key of a service folder; the first call makes it, readable for its owner alone."""
     path = folder / KEY_FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

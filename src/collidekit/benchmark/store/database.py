@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
+from collidekit.benchmark.store.private import make_database
+from collidekit.benchmark.store.sqlite_files import ReadOnly, disk_is_full, open_file
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.files import one_at_a_time
@@ -24,10 +26,14 @@ class StoreUnavailable(CollidekitError):
 
 
 class Database:
-    """A database by its URL."""
+    """A database by its URL; one of SQLite is made where it is not there, unless ``new`` is false."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, new: bool = True) -> None:
         self.url, self.path = _parsed(url)
+        if self.path is not None and new:
+            make_database(self.path)
+        elif self.path is not None and not self.path.is_file():
+            raise CollidekitError(f"--store {url}: there is no such file; collidekit benchmark serve makes one")
         self.shown = without_password(url)
         self.engine = _postgresql_engine(self.url) if self.path is None else _sqlite_engine(self.path)
 
@@ -99,10 +105,17 @@ class Database:
             if self.path is None
             else "check that the file can be written, and that its disk has space"
         )
+        if self.path is not None and disk_is_full(self.path):
+            remedy = "its disk is full: free some space"
         return f"{self.shown}: the database cannot be used ({without_secrets(said, self.url)[:300]}); {remedy}"
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a URL, which need not be there; None for PostgreSQL."""
+    return _parsed(url)[1]
 
 
 def _parsed(url: str) -> tuple[str, Path | None]:
@@ -124,10 +137,6 @@ def _parsed(url: str) -> tuple[str, Path | None]:
             f"--store {url}: the file lies on a network disk ({kind}), where SQLite damages its files; give a path on a local disk, "
             "or postgresql://user@host/database"
         )
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CollidekitError(f"{path.parent}: cannot be written ({error.strerror})") from None
     return f"sqlite:///{path.absolute()}", path.absolute()
 
 
@@ -139,7 +148,10 @@ def _sqlite_engine(path: Path) -> Engine:
     from sqlalchemy import URL
 
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS}, pool_size=5, max_overflow=15
+        URL.create("sqlite", database=str(path)),
+        creator=lambda: open_file(path, BUSY_SECONDS),
+        pool_size=5,
+        max_overflow=15,
     )
 
     @event.listens_for(engine, "connect")
@@ -147,6 +159,11 @@ def _sqlite_engine(path: Path) -> Engine:
         connection.isolation_level = None  # transactions begin below, with the lock that they need
         for line in ("foreign_keys=ON", "synchronous=FULL", "trusted_schema=OFF"):
             connection.execute(f"PRAGMA {line}")
+
+    @event.listens_for(engine, "checkin")
+    def _forget(connection: Any, record: Any) -> None:
+        if isinstance(connection, ReadOnly):
+            record.invalidate()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -38,11 +38,18 @@ def is_current(database: Database) -> bool:
     return found == head_revision()
 
 
-def upgrade(database: Database, target: str = "head") -> None:
-    """Bring the tables to a revision in one transaction, while no other process does so."""
+def upgrade(database: Database, target: str = "head", new: bool = True) -> bool:
+    """Bring the tables to a revision in one transaction, while no other process does so; returns whether there were none.
+
+    Without ``new`` a database without tables is an error.
+    """
     with database.alone() as connection:
         found = revision_of(connection)
         _refuse_newer(database, found)
+        if found is None and not new:
+            raise CollidekitError(
+                f"--store {database.shown}: holds no store; collidekit benchmark serve makes one, or give another database"
+            )
         if found is None and (foreign := set(inspect(connection).get_table_names()) & set(metadata.tables)):
             raise CollidekitError(
                 f"{database.shown}: has tables of another program ({', '.join(sorted(foreign))}); give another database"
@@ -54,6 +61,7 @@ def upgrade(database: Database, target: str = "head") -> None:
         after = revision_of(connection)
     if found is not None and found != after:
         notice(f"{database.shown}: upgraded from revision {found} to {after}")
+    return found is None
 
 
 def _refuse_newer(database: Database, found: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,7 @@ from collidekit.benchmark.store.database import Database
 from collidekit.benchmark.store.logs import PIECE, LogFile, log_files, read_log
 from collidekit.benchmark.store.migrate import is_current, upgrade
 from collidekit.benchmark.store.outcome import columns_of
+from collidekit.benchmark.store.private import make_folder, repair
 from collidekit.benchmark.store.records import (
     Attempt,
     BoardRow,
@@ -47,11 +48,14 @@ class Store:
     """A store by its URL: ``board.db``, ``sqlite:///board.db`` or ``postgresql://user@host/database``.
 
     ``folder`` holds uploads and the files of runs; workers on other machines must see it under the same path. With SQLite it is by
-    default the folder of the database with the suffix ``.files``. Times are seconds since 1970 (UTC) by the clock of the database.
+    default the folder of the database with the suffix ``.files``. Without ``new`` a store that is not there is an error. Times are seconds since 1970 (UTC) by the clock of the database.
     """
 
-    def __init__(self, url: str, folder: str | Path | None = None) -> None:
-        self.database = Database(url)
+    made = False
+    """Whether this object has made the tables, in a database without any."""
+
+    def __init__(self, url: str, folder: str | Path | None = None, *, new: bool = True) -> None:
+        self.database = Database(url, new)
         if folder is None and self.database.path is None:
             raise CollidekitError(
                 f"--store {self.database.shown}: PostgreSQL needs a folder for uploads and results; give --folder"
@@ -61,10 +65,14 @@ class Store:
         self.uploads = Uploads(self.folder / "uploads")
         try:
             if not is_current(self.database):
-                upgrade(self.database)
+                self.made = upgrade(self.database, new=new)
         except BaseException:
             self.close()
             raise
+        if new:
+            with suppress(OSError):  # what writes into it says so
+                make_folder(self.folder)
+        repair(self.database.path, self.folder)
         remove_abandoned(self.folder / "uploads" / "incoming", self.folder / "checks")
 
     def close(self) -> None:

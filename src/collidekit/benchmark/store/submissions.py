@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store.audit import record
 from collidekit.benchmark.store.clock import DAY, day_start, now, show_moment
 from collidekit.benchmark.store.database import Database
+from collidekit.benchmark.store.look_alikes import name_key
 from collidekit.benchmark.store.records import Role, Run, User, Version
 from collidekit.benchmark.store.rows import is_member, run_by_id, run_of, select_runs
 from collidekit.benchmark.store.tables import benchmarks, groups, members, runs, uploads, users, versions
-from collidekit.benchmark.store.text import checked_name, name_key
+from collidekit.benchmark.store.text import checked_name
 from collidekit.benchmark.store.versions import check_phase, insert_or_not, scoring_hash, version_of
 from collidekit.errors import CollidekitError
 from collidekit.files import plain
@@ -129,7 +130,10 @@ def remaining(connection: Connection, user: User, benchmark: str, phase: str) ->
 def _group(connection: Connection, database: Database, version: Version, user: User, name: str) -> int:
     """Return the id of the group of a name, which is added where it is not there."""
     number = connection.execute(select(benchmarks.c.id).where(benchmarks.c.name == version.name)).scalar_one()
-    query = select(groups).where(groups.c.benchmark_id == number, groups.c.name_key == name_key(name))
+    same = or_(groups.c.name == name, groups.c.name_key == name_key(name))
+    query = (
+        select(groups).where(groups.c.benchmark_id == number, same).order_by(case((groups.c.name == name, 0), else_=1))
+    )
     row = connection.execute(query).mappings().first()
     if row is None:
         values = {
@@ -140,13 +144,13 @@ def _group(connection: Connection, database: Database, version: Version, user: U
             "created_at": now(),
         }
         insert_or_not(connection, database, groups, values)
-        row = connection.execute(query).mappings().one()
+        row = connection.execute(query.limit(1)).mappings().one()
         if row["owner_id"] == user.id:
             insert_or_not(connection, database, members, {"group_id": row["id"], "user_id": user.id, "added_at": now()})
             record(connection, user.name, "add group", f"group {row['id']}", {"name": name, "benchmark": version.name})
     if not is_member(connection, row["id"], user.id):
         raise CollidekitError(
-            f"submission {name!r}: the name belongs to others in {version.name}; give another name, or ask its owner to add you"
+            f"submission {name!r}: the name belongs to others in {version.name}, or looks like theirs ({row['name']!r}); give another name, or ask its owner to add you"
         )
     return int(row["id"])
 

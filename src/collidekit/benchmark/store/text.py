@@ -3,6 +3,7 @@
 import unicodedata
 from typing import Any
 
+from collidekit.benchmark.store.look_alikes import check_look
 from collidekit.errors import CollidekitError
 
 LONGEST_NAME = 80
@@ -10,7 +11,7 @@ LONGEST_TEXT = 4000
 
 
 def checked_name(name: str, what: str) -> str:
-    """Return a name in its usual form (NFC); an error for one that is empty, too long or cannot be printed."""
+    """Return a name in its usual form (NFC); an error for one that is empty, too long, cannot be printed or misleads."""
     found = unicodedata.normalize("NFC", name).strip()
     if not found:
         raise CollidekitError(f"{what}: the name is empty")
@@ -18,12 +19,8 @@ def checked_name(name: str, what: str) -> str:
         raise CollidekitError(f"{what} {found[:20]!r}...: the name has {len(found)} characters; at most {LONGEST_NAME}")
     if not found.isprintable():
         raise CollidekitError(f"{what} {found!a}: the name holds a character that cannot be printed")
+    check_look(found, what)
     return found
-
-
-def name_key(name: str) -> str:
-    """Return what two names have in common that a reader takes for the same: case and compatible letters."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def clean(value: Any) -> Any:

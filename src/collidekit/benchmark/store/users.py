@@ -2,15 +2,17 @@
 
 import hashlib
 import secrets
+import unicodedata
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, case, insert, or_, select, update
 
 from collidekit.benchmark.store.audit import record
 from collidekit.benchmark.store.clock import now
+from collidekit.benchmark.store.look_alikes import name_key
 from collidekit.benchmark.store.records import Role, Token, User
 from collidekit.benchmark.store.tables import tokens, users
-from collidekit.benchmark.store.text import checked_name, name_key, stored_text
+from collidekit.benchmark.store.text import checked_name, stored_text
 from collidekit.errors import CollidekitError
 
 PREFIX = "ckb_"
@@ -22,7 +24,9 @@ def add_user(connection: Connection, name: str, role: str, actor: str) -> tuple[
     name = checked_name(name, "user")
     found = _role(role)
     if connection.execute(select(users.c.id).where(users.c.name_key == name_key(name))).first():
-        raise CollidekitError(f"user {name!r}: there is a user with this name already; give another name")
+        raise CollidekitError(
+            f"user {name!r}: there is a user with this name already, or one that looks like it; give another name"
+        )
     values = {"name": name, "name_key": name_key(name), "role": found.value, "created_at": now()}
     row = connection.execute(insert(users).values(**values).returning(users)).mappings().one()
     user = _user(row)
@@ -72,7 +76,9 @@ def all_users(connection: Connection) -> list[User]:
 
 def user_named(connection: Connection, name: str) -> User:
     """Return a user by name."""
-    row = connection.execute(select(users).where(users.c.name_key == name_key(name.strip()))).mappings().first()
+    name = unicodedata.normalize("NFC", name).strip()
+    query = select(users).where(or_(users.c.name == name, users.c.name_key == name_key(name)))
+    row = connection.execute(query.order_by(case((users.c.name == name, 0), else_=1))).mappings().first()
     if row is None:
         raise CollidekitError(f"user {name!r}: there is no such user")
     return _user(row)

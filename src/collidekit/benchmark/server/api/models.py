@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Attempt, Event, QueuePlace, Role, Run, User, WorkerRow
+from collidekit.benchmark.store.text import LONGEST_NAME
 
 EXAMPLE_RUN: JsonDict = {
     "id": 17, "benchmark": "top_tagging", "version": 1, "phase": "public", "entry": "particle_net", "user": "ada", "state": "pending",
@@ -55,7 +56,7 @@ class Me(Out):
 class NewUser(In):
     """A user to add."""
 
-    name: str = Field(min_length=1, max_length=80, examples=["ada"])
+    name: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["ada"])
     role: Role = Role.PARTICIPANT
 
 
@@ -101,7 +102,7 @@ class NewRun(In):
         json_schema_extra={"examples": [{"name": "particle_net", "image": "registry.example.org/group/tagger:1.0",
                                          "tagger": "python /code/tag.py", "parameters": {"seed": 1}}]},
     )  # fmt: skip
-    name: str = Field(min_length=1, max_length=80, description="Name of the entry on the leaderboard.")
+    name: str = Field(min_length=1, max_length=LONGEST_NAME, description="Name of the entry on the leaderboard.")
     image: str = Field(min_length=1, max_length=500, description="Container image that holds the code.")
     preprocess: str = Field("", max_length=4000, description="Command of the optional first step.")
     tagger: str = Field(min_length=1, max_length=4000, description="Command that writes the predictions.")

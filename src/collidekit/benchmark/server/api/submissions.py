@@ -13,6 +13,7 @@ from collidekit.benchmark.server.errors import problems
 from collidekit.benchmark.server.intake import Intake, receive, submit_archive
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.store import Role, User
+from collidekit.benchmark.store.text import LONGEST_NAME
 
 routes = APIRouter(tags=["submissions"])
 Participant = Annotated[User, Depends(for_api(Role.PARTICIPANT))]
@@ -52,7 +53,7 @@ async def submit_upload(
     checksum: Annotated[
         str, Header(alias="X-Checksum-SHA256", pattern=r"^[0-9a-fA-F]{64}$", description="SHA-256 of the archive, in hex.")
     ],
-    name: Annotated[str, Query(min_length=1, max_length=80, description="Name of the entry on the leaderboard.")],
+    name: Annotated[str, Query(min_length=1, max_length=LONGEST_NAME, description="Name of the entry on the leaderboard.")],
     parameters: Annotated[str, Query(max_length=100_000, description="Parameters as JSON.", examples=['{"seed": 1}'])] = "{}",
     seed: Annotated[int, Query(ge=0, lt=2**31, description="Random seed that the submission gets.")] = 0,
     request_id: RequestId = None,

@@ -20,6 +20,7 @@ from collidekit.benchmark.server.render import size
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.server.words import limits_of
 from collidekit.benchmark.store import Role, Version
+from collidekit.benchmark.store.text import LONGEST_NAME
 from collidekit.errors import CollidekitError
 
 routes = APIRouter()
@@ -134,7 +135,7 @@ def _page(
     return page(
         service, "submit.html", visitor, status, benchmark=definition, phase=phase, given=shown, problem=problem,
         parameters=definition.parameters, action=f"/benchmarks/{version.name}/phases/{phase}/submit",
-        request_id=secrets.token_urlsafe(12), upload=size(service.settings.upload), here="benchmarks",
+        longest_name=LONGEST_NAME, request_id=secrets.token_urlsafe(12), upload=size(service.settings.upload), here="benchmarks",
         limits=f"{limits['Time of each step']} for each step, {limits['Memory']} of memory and {limits['CPUs']} CPUs",
         allowance=f"You have {today} of {definition.phases[phase].submissions_per_day} submissions left today, {in_all} in this phase.",
         can_preprocess=any(step.name == "preprocess" for step in definition.steps),
