@@ -150,7 +150,7 @@ def test_submit_follow_rank_and_withdraw(tmp_path):
     assert "run 1 is queued" in run("submit", tmp_path / "b", tmp_path / "s", *store)
     waiting = run("status", 1, *store)
     assert "pending" in waiting
-    assert "position" in waiting
+    assert "place in the queue" in waiting
     assert "no submission has a score yet" not in run("leaderboard", "toy", *store)  # the published one stands there
     Worker(Store(str(tmp_path / "board.db")), FakeSandbox()).run_one()
     done = run("status", 1, *store)
@@ -172,7 +172,7 @@ def test_a_store_or_a_server_is_needed_and_not_both(tmp_path):
     said = "name a store with --store"
     assert said in run("status", 1, code=2)
     assert said in run("status", 1, "--store", tmp_path / "a.db", "--server", "http://localhost:1", code=2)
-    assert "--server: needs --token" in run("status", 1, "--server", "http://localhost:1", code=2)
+    assert "--server: needs --token" in run("cancel", 1, "--server", "http://localhost:1", code=2)
 
 
 def test_a_benchmark_with_a_fault_is_not_registered(tmp_path):
