@@ -155,7 +155,7 @@ def test_submit_follow_rank_and_withdraw(tmp_path):
     Worker(Store(str(tmp_path / "board.db")), FakeSandbox()).run_one()
     done = run("status", 1, *store)
     assert "success" in done
-    assert "auc" in done
+    assert "AUC" in done
     assert "ran" in run("logs", 1, *store)
     board = run("leaderboard", tmp_path / "b", *store)
     assert "Published (arXiv 0000.00000)" in board

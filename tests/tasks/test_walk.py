@@ -3,6 +3,7 @@
 import ast
 import inspect
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -114,8 +115,7 @@ def test_every_setting_of_a_training_is_a_parameter_and_may_be_set_in_the_comman
 
 def test_every_option_of_every_verb_is_read() -> None:
     """By the body of the verb, or by a callback of its own."""
-    group = get_command(app)
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in _verbs(get_command(app).commands):  # type: ignore[attr-defined]
         function = inspect.unwrap(command.callback)
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
         body = ast.Module(tree.body[0].body, [])  # type: ignore[attr-defined]
@@ -123,6 +123,15 @@ def test_every_option_of_every_verb_is_read() -> None:
         for parameter in command.params:
             by_callback = parameter.name in ("output", "store", "trust_code")
             assert by_callback or parameter.name in used, f"{name}: {parameter.name} is not read"
+
+
+def _verbs(commands: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield verbs by name, also those of groups such as ``benchmark``."""
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from _verbs(command.commands)
+        else:
+            yield name, command
 
 
 def test_what_run_names_are_parameters_of_the_report() -> None:
