@@ -58,7 +58,7 @@ def init(
     if made.guess.rows:
         console.print(f"Rows     each {literal(made.guess.rows)} of an event")
     _print_inputs_and_targets(console, made.analysis)
-    if made.guess.label:
+    if made.class_counts:
         counts = ", ".join(f"{literal(name)} {count:,}" for name, count in made.class_counts.items())
         console.print(f"Classes  {counts} (in {made.looked_at:,} entries)")
     elif not made.analysis.row_targets:

@@ -13,7 +13,7 @@ from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.rows import build_rows, columns_to_read, open_scope
 from collidekit.dataset.separation import summaries, suspicious
 from collidekit.errors import CollidekitError
-from collidekit.starter.guess import Guess, GuessedFeature, GuessedInput
+from collidekit.starter.guessed import Guess, GuessedFeature, GuessedInput
 from collidekit.starter.rule import Choice, choose
 
 Parse = Callable[[Guess], Plan]
@@ -93,8 +93,14 @@ def _written(feature: GuessedFeature, choice: Choice) -> GuessedFeature:
         kind=choice.kind,
         bounds=choice.bounds,
         default=choice.default,
-        note="; ".join(choice.notes),
+        note="; ".join(filter(None, (feature.note, *choice.notes))),
+        unit=_unit_after(feature.unit, choice.how),
     )
+
+
+def _unit_after(unit: str, how: str) -> str:
+    """The unit of the logarithm of a value; arcsinh(x / width) has none."""
+    return f"log {unit}" if unit and how == "log" else "" if how else unit
 
 
 def _leave_out_truth(found: Guess, plan: Plan, samples: Sequence[Sampled]) -> bool:
