@@ -106,9 +106,10 @@ def test_jets_inside_of_events(tmp_path: Path, started: Callable[..., Any]) -> N
     assert list(analysis.classes) == ["light", "c", "b"]
     assert manifest.rows == total
     assert not {"Jet_btagDeepFlavB", "Jet_hadronFlavour", "HLT_PFJet500"} & set(names(analysis))
-    assert analysis.training["model_name"] == "mlp"  # there is nothing for a pfn to look at
+    assert analysis.training["model_name"] == "pfn"
     assert "another tagger's answer" in text
-    assert "# members: {JetSVs: JetSVs_jetIdx}" in text
+    assert analysis.members == {"JetSVs": "JetSVs_jetIdx"}
+    assert "JetSVs_mass" in names(analysis)
     assert set(analysis.discriminators) == {"CvsL", "BvsL", "BvsC", "CvsB"}
 
 

@@ -15,7 +15,9 @@ def _lists(values: Any, counts: Any) -> ak.Array:
     return ak.unflatten(values if isinstance(values, ak.Array) else np.asarray(values), counts)
 
 
-def write_tree(path: Path, columns: dict[str, Any], tree: str = "tree", more: dict[str, dict[str, Any]] | None = None) -> Path:
+def write_tree(
+    path: Path, columns: dict[str, Any], tree: str = "tree", more: dict[str, dict[str, Any]] | None = None
+) -> Path:
     """Write a TTree, and further trees beside it."""
     with uproot.recreate(path) as file:
         for name, content in {tree: columns, **(more or {})}.items():
@@ -94,7 +96,11 @@ def atlas_parquet(path: Path, rows: int = 400) -> Path:
     n_tracks = random.integers(0, 9, jets)
     b = np.repeat(flavour == 5, n_tracks)
     total = int(n_tracks.sum())
-    pt, eta, phi = 20e3 + random.exponential(40e3, jets), random.uniform(-2.4, 2.4, jets), random.uniform(-np.pi, np.pi, jets)
+    pt, eta, phi = (
+        20e3 + random.exponential(40e3, jets),
+        random.uniform(-2.4, 2.4, jets),
+        random.uniform(-np.pi, np.pi, jets),
+    )
 
     def tracks(values: Any) -> ak.Array:
         return _lists(_lists(values.astype(np.float32), n_tracks), n_jets)
@@ -259,3 +265,17 @@ def odd_truth(path: Path, rows: int = ROWS) -> Path:
         "evt": np.arange(rows, dtype=np.int64),
     }  # fmt: skip
     return write_tree(path, columns, "nominal", {"JET_JER_1up": columns, "sumWeights": {"sumw": np.array([1.0])}})
+
+
+def flat_tops(path: Path, rows: int = 800) -> Path:
+    """Top jets as a flat Parquet table: ``E_0 ... E_119``, filled up with zeros."""
+    random = np.random.default_rng(9)
+    members = 120
+    top = random.random(rows) < 0.5
+    there = np.arange(members) < (random.integers(10, 60, rows) + 20 * top)[:, None]
+    pt, eta, phi = random.exponential(12, (rows, members)), random.normal(0, 0.3, (rows, members)), random.normal(0, 0.3, (rows, members))
+    parts = {"E": pt * np.cosh(eta), "PX": pt * np.cos(phi), "PY": pt * np.sin(phi), "PZ": pt * np.sinh(eta)}
+    columns = {f"{name}_{k}": np.where(there, v, 0)[:, k].astype(np.float32) for name, v in parts.items() for k in range(members)}
+    columns |= {"is_signal_new": top.astype(np.int64), "ttv": np.zeros(rows, np.int64), "truthE": np.where(top, 500.0, 0.0)}
+    ak.to_parquet(ak.zip(columns, depth_limit=1), path, extensionarray=False)
+    return path

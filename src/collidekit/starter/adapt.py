@@ -46,8 +46,18 @@ def adapt(text: str, available: Iterable[str]) -> Adapted | None:
         if any(place[0] in _NEEDED for place in lost):
             return None
         made.absent = list(dict.fromkeys([*made.absent, *lost.values()]))
+        if ("selection",) in lost and (kept := _terms(plan, known)):
+            del lost["selection",]
+            made.left_out.append("a condition of the selection")
+            made.text = re.sub(r"^selection:.*$", lambda _: f"selection: {kept}", made.text, count=1, flags=re.MULTILINE)
         _leave_out(made, lost)
     return None
+
+
+def _terms(plan: Plan, known: ColumnNames) -> str:
+    """The conditions of the selection whose branches are there."""
+    terms = plan["selection",].terms()
+    return " and ".join(term.text for term in terms if all(known.find(name) is not None for name in plan.leaves([term])))
 
 
 def leave_out_class(text: str, name: str, reference: str) -> str:
@@ -71,6 +81,7 @@ def _leave_out(made: Adapted, lost: dict[Place, str], why: str = "") -> None:
         node, span = _span(root, _whole(place), lines)
         if span is None:
             lines[node] = _without(lines[node], branch)
+            made.left_out.append(_named(place, lines[node]))
             continue
         spans[span] = why or f"no branch {branch}"
         if place[0] != "variables":
@@ -109,15 +120,23 @@ def _span(root: Any, place: Place, lines: list[str]) -> tuple[int, tuple[int, in
                 first = node.start_mark.line
             else:
                 return node.start_mark.line, None
-    last = max(node.end_mark.line - (node.end_mark.column == 0), first)
-    while last > first and not lines[last].strip():
-        last -= 1
-    return first, (first, last)
+    return first, (first, max(_last_line(node), first))
+
+
+def _last_line(node: Any) -> int:
+    """The last line of a part of the file; the end of a block, as YAML has it, is the beginning of what follows."""
+    if isinstance(node, yaml.ScalarNode) or node.flow_style:
+        return int(node.end_mark.line) - (node.end_mark.column == 0)
+    inside = node.value if isinstance(node, yaml.SequenceNode) else [value for _, value in node.value]
+    return max((_last_line(one) for one in inside), default=int(node.start_mark.line))
 
 
 def _without(line: str, name: str) -> str:
     """A line with a list such as ``event: [run, event]`` without one entry."""
-    return re.sub(rf"(?:, *{name}\b|\b{name}\b(?:, *)?)", "", line, count=1)
+    key, bracket, entries = line.partition("[")
+    inside, end, rest = entries.partition("]")
+    kept = [entry for entry in inside.split(",") if entry.strip() != name]
+    return key + bracket + ",".join(kept).strip() + end + rest
 
 
 def _named(place: Place, line: str) -> str:
@@ -137,9 +156,11 @@ def _without_empty(text: str) -> str:
     def visit(node: Any) -> None:
         for key, value in node.value:
             empty = value.tag == "tag:yaml.org,2002:null" or (isinstance(value, yaml.SequenceNode) and not value.value)
-            features = isinstance(value, yaml.MappingNode) and next((v for k, v in value.value if k.value == "features"), None)
+            features = isinstance(value, yaml.MappingNode) and next(
+                (v for k, v in value.value if k.value == "features"), None
+            )
             if empty or (features is not None and features is not False and features.tag.endswith(":null")):
-                last = value.end_mark.line - (value.end_mark.column == 0) if not empty else key.start_mark.line
+                last = _last_line(value) if not empty else key.start_mark.line
                 for number in range(key.start_mark.line, last + 1):
                     if lines[number].strip() and not lines[number].lstrip().startswith("#"):
                         lines[number] = f"# {lines[number]}"

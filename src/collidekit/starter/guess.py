@@ -24,6 +24,7 @@ from collidekit.starter.inside import Nested, rows_in_events
 from collidekit.starter.label import find_label
 from collidekit.starter.left_out import is_truth, reason
 from collidekit.starter.momenta import Momentum, find_momentum
+from collidekit.starter.numbered import join_numbered
 from collidekit.starter.padding import drop_padding
 from collidekit.starter.rule import kind_of
 from collidekit.starter.units import GEV, MEV, UNKNOWN, in_gev, unit_of
@@ -37,12 +38,14 @@ _HEADROOM = 1.2
 
 def guess(columns: dict[str, Column], nested: Mapping[str, Nested] | None = None) -> Guess:
     """Look at sampled columns, and at those that hold lists of lists."""
+    found = Guess()
+    columns = join_numbered(columns, found)
     lists = group_lists(columns)
     for group in lists:
         drop_padding(group)
     numbers = {name: column for name, column in columns.items() if not column.is_list}
     numbers = {name: column for name, column in numbers.items() if not is_counter(column, lists)}
-    found = Guess(label=find_label(list(numbers.values())))
+    found.label = find_label(list(numbers.values()))
     if found.label is None:
         numbers, lists = rows_in_events(found, numbers, lists, nested or {})
         for group in lists:
@@ -56,11 +59,12 @@ def guess(columns: dict[str, Column], nested: Mapping[str, Nested] | None = None
     found.weights = [name for name, column in columns.items() if not column.is_list and is_weight(column)]
     found.weights = sorted((name for name in found.weights if not name.startswith(("n", "LHE"))), key=len)[:5]
     lists = [group for group in lists if group.name in found.left_out or not _is_of_truth(found, group)]
+    alone = numbers.get(_jet_alone(numbers)[0])
     taken = {*columns, *(name for group in lists for name in group.columns)}
     momenta = {group.name: _momentum_of(found, group) for group in lists}
     jet = _jet(found, numbers, lists, momenta, taken)
     for group in lists:
-        found.inputs.append(_collection(found, group, momenta[group.name], jet, taken))
+        found.inputs.append(_collection(found, group, momenta[group.name], jet, taken, None if jet else alone))
     found.inputs.append(_flat(found, numbers, lists, jet))
     found.inputs = [entry for entry in found.inputs if any(not feature.why_not for feature in entry.features)]
     pt, eta, mass = (jet.pt, jet.eta, jet.mass) if jet else _jet_alone(numbers)
@@ -154,7 +158,7 @@ def _sum_of(found: Guess, group: Lists, momentum: Momentum | None, taken: set[st
 def _jet_alone(numbers: dict[str, Column]) -> tuple[str, str, str]:
     """pt, eta and mass of the jet where there is no azimuth to make a momentum of; empty where they are not."""
     pt, eta, mass = (
-        next((name for name in numbers if re.fullmatch(rf"((fat)?jets?_|fj_)?{part}", name, re.IGNORECASE)), "")
+        next((name for name in numbers if re.fullmatch(rf"((fat)?jets?_|fj_)?{part}(_btagJes|_nosys|_nominal)?", name, re.IGNORECASE)), "")
         for part in ("pt", "eta", "mass")
     )
     return pt, eta, mass
@@ -173,7 +177,12 @@ def _named(found: Guess, name: str, expression: str, taken: set[str]) -> str:
 
 
 def _collection(
-    found: Guess, group: Lists, momentum: Momentum | None, jet: Momentum | None, taken: set[str]
+    found: Guess,
+    group: Lists,
+    momentum: Momentum | None,
+    jet: Momentum | None,
+    taken: set[str],
+    jet_pt: Column | None = None,
 ) -> GuessedInput:
     longest = int(group.counts.max(initial=1))
     entry = GuessedInput(group.name, limit=int(np.clip(np.ceil(_HEADROOM * longest), 1, MOST_CONSTITUENTS)))
@@ -198,6 +207,8 @@ def _collection(
             entry.features.append(phi)
     elif angles := _angles(group):
         entry.coordinates = angles
+    if not momentum and jet_pt and (fraction := _pt_fraction(found, group, prefix, jet_pt)):
+        entry.features.append(fraction)
     made = {feature.name for feature in entry.features}
     others = [c for c in group.columns.values() if c.name not in used and c.plain not in made]
     entry.features += [_feature(c) for c in others]
@@ -211,6 +222,19 @@ def _collection(
     return entry
 
 
+def _pt_fraction(found: Guess, group: Lists, prefix: str, jet_pt: Column) -> GuessedFeature | None:
+    """The fraction of the jet's pt, where the file has no azimuth; None where the two units may differ."""
+    pt = next((c for n, c in group.columns.items() if re.search(r"(^|_)pt$", c.plain, re.IGNORECASE)), None)
+    name = f"{prefix}_logptrel"
+    if pt is None or name in group.columns:
+        return None
+    units = [unit_of(Momentum(c.name, "", ""), {c.name: c}, is_jet=c is jet_pt) for c in (pt, jet_pt)]
+    if units[0] != units[1] or not units[0]:
+        found.doubts.append(f"{group.name}: no fraction of {jet_pt.name} was made, as the two units may differ")
+        return None
+    return GuessedFeature(name, f"log({pt.name} / {jet_pt.name})")
+
+
 def _with_sign(group: Lists, angle: str) -> str:
     """An angle, if it has a sign; some files hold its size alone."""
     column = group.columns.get(angle)
@@ -219,7 +243,9 @@ def _with_sign(group: Lists, angle: str) -> str:
 
 def _angles(group: Lists) -> tuple[str, ...]:
     """Angles from the axis that the file has."""
-    found = [next((n for n, c in group.columns.items() if c.plain.lower().endswith(end)), "") for end in ("deta", "dphi")]
+    found = [
+        next((n for n, c in group.columns.items() if c.plain.lower().endswith(end)), "") for end in ("deta", "dphi")
+    ]
     return tuple(found) if all(found) else ()
 
 

@@ -57,7 +57,9 @@ def without_sides(
             column = by_name[feature.name]
             small = float(f"{np.percentile(np.abs(column.finite), _SMALL):.1g}") or 1e-6
             note = f"the size of {column.plain}; beside it is its lifetime sign"
-            yield GuessedFeature(f"{feature.name}_logsize", f"log(abs({column.name}) + {small:g})", made=True, note=note)
+            yield GuessedFeature(
+                f"{feature.name}_logsize", f"log(abs({column.name}) + {small:g})", made=True, note=note
+            )
         else:
             yield feature
 

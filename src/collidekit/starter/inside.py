@@ -48,7 +48,11 @@ def rows_in_events(
 def _member_lists(found: Guess, group: Lists, rows: str, counts: NDArray[np.int64]) -> Lists | None:
     """The members of a collection that says by an index to which row they belong, as lists of that row."""
     index = next(
-        (c for n, c in group.columns.items() if _NEAR.search(c.plain) and n.startswith(group.name) and group.name.startswith(rows)),
+        (
+            c
+            for n, c in group.columns.items()
+            if _NEAR.search(c.plain) and n.startswith(group.name) and group.name.startswith(rows)
+        ),
         None,
     )
     if index is None:
@@ -60,7 +64,9 @@ def _member_lists(found: Guess, group: Lists, rows: str, counts: NDArray[np.int6
     order = np.flatnonzero(index.values >= 0)
     order = order[np.argsort(row[order], kind="stable")]
     sizes = np.bincount(row[order], minlength=int(counts.sum()))
-    columns = {n: Column(n, c.columntype, c.values[order], sizes) for n, c in group.columns.items() if n.startswith(group.name)}
+    columns = {
+        n: Column(n, c.columntype, c.values[order], sizes) for n, c in group.columns.items() if n.startswith(group.name)
+    }
     found.members[group.name] = index.name
     found.left_out = [name for name in found.left_out if name != group.name]
     return Lists(group.name, columns, counts=sizes)

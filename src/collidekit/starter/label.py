@@ -52,8 +52,7 @@ def find_label(columns: list[Column], lists: Sequence[Lists] = ()) -> Label | No
     found = [label for group in _families(flags) if (label := _of_flags(group))]
     few = sorted((c for c in {id(c): c for c in (*named, *flags)}.values() if 2 <= len(_values(c)) <= _MOST), key=_rank)
     if found and not (few and _rank(few[0])[0] < _SURE):
-        best = max(found, key=lambda label: len(label.classes))
-        return best
+        return max(found, key=lambda label: len(label.classes))
     if not few:
         return None
     others = tuple(c.name for c in few[1:] if _rank(c)[:2] == _rank(few[0])[:2])
@@ -136,7 +135,7 @@ def _are_flavours(column: Column, values: list[int]) -> bool:
 def _flavours(name: str, values: list[int]) -> tuple[dict[str, str], str]:
     """Light jets are those of u, d, s and gluons, as taggers of flavour have it."""
     light = [value for value in values if value in _LIGHT]
-    classes = {"light": _one_of(name, light)}
+    classes = {"light": _one_of(name, light if len(light) == 1 else list(_LIGHT))}
     classes |= {kind: f"{name} == {value}" for value, kind in _NAMES.items() if value in values}
     unknown = [value for value in values if value not in (*_LIGHT, *_NAMES)]
     notes = [f"light: quarks and gluons of {name}"] if len(light) > 1 else []

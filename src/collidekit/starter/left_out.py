@@ -25,7 +25,8 @@ _CLASSES = (
     r"|bb|cc|gg|qq|hbb|hcc|tau_?jet|[bc]jet|signal\w+"
 )
 CLASS_FLAG = re.compile(
-    rf"(^|_)(sample_)?is_(?:{_CLASSES})(_\w+)?$|(?-i:(^|_)(sample_)?is(?=[A-Z]))(?:{_CLASSES})$", re.ASCII | re.IGNORECASE
+    rf"(^|_)(sample_)?is_(?:{_CLASSES})(_\w+)?$|(?-i:(^|_)(sample_)?is(?=[A-Z]))(?:{_CLASSES})$",
+    re.ASCII | re.IGNORECASE,
 )
 """Flags that name a class of simulated truth, such as ``isSignal`` and ``is_b``; ``isTight`` and ``isMuon`` are measured."""
 LABEL = re.compile(rf"label|(^|_)target|^y$|{CLASS_FLAG.pattern}", re.ASCII | re.IGNORECASE)
@@ -35,7 +36,8 @@ SAMPLE = re.compile(
 )
 INDEX = re.compile(r"(_index|_idx|_id|Index)$|Idx|barcode", re.ASCII)
 EVENT = re.compile(
-    r"^(?:.*_)?(experiment|run|run_?number|lumi|lumi_?section|luminosity_?block|event|event_?number|event_?id|evt|event_?no)_*$", re.IGNORECASE
+    r"^(?:.*_)?(experiment|run|run_?number|lumi|lumi_?section|luminosity_?block|event|event_?number|event_?id|evt|event_?no)_*$",
+    re.IGNORECASE,
 )
 _BOOKKEEPING = re.compile(
     r"^_*(n|tot)?candidates?_*$|^(gps_?time|bcid|bunch_?crossing\w*|time_?stamp|fill_?number|polarity|entry|production)$|^__\w+__$",

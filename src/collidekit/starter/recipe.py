@@ -31,7 +31,7 @@ def recipe(found: Guess) -> Iterator[tuple[str, str, str]]:
     else:
         yield "model_name", "mlp", "no collection was found, and pfn needs one"
     yield "epochs", "30", "of which the best is kept"
-    if found.rows_in_files < FEW_ROWS:
+    if found.rows_in_files < FEW_ROWS and not found.test_on_training:
         yield "min_steps", "1000", "more epochs where there are so few rows"
     yield "batch_size", "512" if many else "256" if found.rows_in_files >= FEW_ROWS else "128", ""
     yield "learning_rate", "0.004" if many else "0.002", ""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from collidekit.analysis.load import parse_analysis
@@ -58,12 +57,26 @@ def start_from_shipped(
 
 def _for_rows(text: str, rows: int, few: FewRows | None) -> str:
     """Settings of the training for few rows, where all rows were looked at: smaller batches, and more steps."""
-    if rows and rows < FEW_ROWS:
-        text = re.sub(r"^  batch_size: \d+$", "  batch_size: 128  # smaller, as there are few rows", text, count=1, flags=re.MULTILINE)
+    if rows and rows < FEW_ROWS and not (few and not few.share):
+        text = re.sub(
+            r"^  batch_size: \d+$",
+            "  batch_size: 128  # smaller, as there are few rows",
+            text,
+            count=1,
+            flags=re.MULTILINE,
+        )
         text = re.sub(r"^  ema_decay: 0.999$", "  ema_decay: 0.99", text, count=1, flags=re.MULTILINE)
-        text = re.sub(r"^  (epochs: \d+)$", r"  \1\n  min_steps: 1000  # more epochs, as there are few rows", text, count=1, flags=re.MULTILINE)
+        text = re.sub(
+            r"^  (epochs: \d+)$",
+            r"  \1\n  min_steps: 1000  # more epochs, as there are few rows",
+            text,
+            count=1,
+            flags=re.MULTILINE,
+        )
     if few and few.share:
-        text = re.sub(r"^  (epochs: \d+)$", rf"  \1\n  train_val_split: {few.share:g}", text, count=1, flags=re.MULTILINE)
+        text = re.sub(
+            r"^  (epochs: \d+)$", rf"  \1\n  train_val_split: {few.share:g}", text, count=1, flags=re.MULTILINE
+        )
     return text
 
 
@@ -77,7 +90,9 @@ def count_classes(plan: Plan, samples: Sequence[Sampled]) -> dict[str, int]:
     return counts
 
 
-def _with_files(text: str, source: dict[str, Any], files: list[str], layout: Layout, about: str, few: FewRows | None) -> str:
+def _with_files(
+    text: str, source: dict[str, Any], files: list[str], layout: Layout, about: str, few: FewRows | None
+) -> str:
     """The text with the source and the files of the user in place of its own, and a head that says where it is from."""
     text = re.sub(r"^(source|files):.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^#\n#   collidekit run .*\n", "", text, flags=re.MULTILINE)

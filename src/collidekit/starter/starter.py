@@ -103,6 +103,8 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     if layout and layout.analysis and (made := _from_shipped(layout, seen, keys, named, about, output, len(paths))):
         return made
     found = guess(seen.columns, seen.nested)
+    if source.tree and not tree:
+        found.notes.append(f"the files hold several trees, of which {source.tree} is taken; --tree names another")
     if layout:
         more = f"; an analysis for it ships, too: {layout.named}" if layout.named else ""
         found.notes.insert(0, f"layout of {layout.name}{more}")

@@ -64,4 +64,3 @@ def _bare(text: str) -> str:
 
 def _all_one(column: Column) -> bool:
     return column.counts is not None and len(column.counts) > 0 and bool((column.counts == 1).all())
-
