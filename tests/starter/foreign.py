@@ -273,9 +273,21 @@ def flat_tops(path: Path, rows: int = 800) -> Path:
     members = 120
     top = random.random(rows) < 0.5
     there = np.arange(members) < (random.integers(10, 60, rows) + 20 * top)[:, None]
-    pt, eta, phi = random.exponential(12, (rows, members)), random.normal(0, 0.3, (rows, members)), random.normal(0, 0.3, (rows, members))
+    pt, eta, phi = (
+        random.exponential(12, (rows, members)),
+        random.normal(0, 0.3, (rows, members)),
+        random.normal(0, 0.3, (rows, members)),
+    )
     parts = {"E": pt * np.cosh(eta), "PX": pt * np.cos(phi), "PY": pt * np.sin(phi), "PZ": pt * np.sinh(eta)}
-    columns = {f"{name}_{k}": np.where(there, v, 0)[:, k].astype(np.float32) for name, v in parts.items() for k in range(members)}
-    columns |= {"is_signal_new": top.astype(np.int64), "ttv": np.zeros(rows, np.int64), "truthE": np.where(top, 500.0, 0.0)}
+    columns = {
+        f"{name}_{k}": np.where(there, v, 0)[:, k].astype(np.float32)
+        for name, v in parts.items()
+        for k in range(members)
+    }
+    columns |= {
+        "is_signal_new": top.astype(np.int64),
+        "ttv": np.zeros(rows, np.int64),
+        "truthE": np.where(top, 500.0, 0.0),
+    }
     ak.to_parquet(ak.zip(columns, depth_limit=1), path, extensionarray=False)
     return path

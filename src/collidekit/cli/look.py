@@ -60,7 +60,8 @@ def init(
     if made.guess.rows:
         console.print(f"Rows     each {literal(made.guess.rows)} of an event")
     _print_inputs_and_targets(console, made.analysis)
-    if not made.class_counts and not made.analysis.row_targets:
+    has_classes = any(made.class_counts.values())
+    if made.analysis.classes and not has_classes and not made.analysis.row_targets:
         console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
     for said in made.notes:
         console.print(f"Note     {literal(said)}")
@@ -75,9 +76,9 @@ def init(
             f"[yellow]Note[/yellow]     these columns cannot be read and are left out: {literal(', '.join(made.unreadable))}"
         )
     console.print(f"[bold green]Written[/bold green]  {literal(made.path)}")
-    if made.class_counts or made.analysis.row_targets:
+    if has_classes or made.analysis.row_targets:
         print_check(console, made.path)
-    print_next(console, made.path, made.analysis, bool(made.class_counts))
+    print_next(console, made.path, made.analysis, has_classes)
 
 
 def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> None:

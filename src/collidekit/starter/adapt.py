@@ -49,7 +49,9 @@ def adapt(text: str, available: Iterable[str]) -> Adapted | None:
         if ("selection",) in lost and (kept := _terms(plan, known)):
             del lost["selection",]
             made.left_out.append("a condition of the selection")
-            made.text = re.sub(r"^selection:.*$", lambda _: f"selection: {kept}", made.text, count=1, flags=re.MULTILINE)
+            made.text = re.sub(
+                r"^selection:.*$", lambda _: f"selection: {kept}", made.text, count=1, flags=re.MULTILINE
+            )
         _leave_out(made, lost)
     return None
 
@@ -57,7 +59,9 @@ def adapt(text: str, available: Iterable[str]) -> Adapted | None:
 def _terms(plan: Plan, known: ColumnNames) -> str:
     """The conditions of the selection whose branches are there."""
     terms = plan["selection",].terms()
-    return " and ".join(term.text for term in terms if all(known.find(name) is not None for name in plan.leaves([term])))
+    return " and ".join(
+        term.text for term in terms if all(known.find(name) is not None for name in plan.leaves([term]))
+    )
 
 
 def leave_out_class(text: str, name: str, reference: str) -> str:
@@ -123,10 +127,10 @@ def _span(root: Any, place: Place, lines: list[str]) -> tuple[int, tuple[int, in
     return first, (first, max(_last_line(node), first))
 
 
-def _last_line(node: Any) -> int:
+def _last_line(node: yaml.Node) -> int:
     """The last line of a part of the file; the end of a block, as YAML has it, is the beginning of what follows."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style:
-        return int(node.end_mark.line) - (node.end_mark.column == 0)
+        return int(node.end_mark.line) - int(node.end_mark.column == 0)
     inside = node.value if isinstance(node, yaml.SequenceNode) else [value for _, value in node.value]
     return max((_last_line(one) for one in inside), default=int(node.start_mark.line))
 

@@ -158,7 +158,14 @@ def _sum_of(found: Guess, group: Lists, momentum: Momentum | None, taken: set[st
 def _jet_alone(numbers: dict[str, Column]) -> tuple[str, str, str]:
     """pt, eta and mass of the jet where there is no azimuth to make a momentum of; empty where they are not."""
     pt, eta, mass = (
-        next((name for name in numbers if re.fullmatch(rf"((fat)?jets?_|fj_)?{part}(_btagJes|_nosys|_nominal)?", name, re.IGNORECASE)), "")
+        next(
+            (
+                name
+                for name in numbers
+                if re.fullmatch(rf"((fat)?jets?_|fj_)?{part}(_btagJes|_nosys|_nominal)?", name, re.IGNORECASE)
+            ),
+            "",
+        )
         for part in ("pt", "eta", "mass")
     )
     return pt, eta, mass

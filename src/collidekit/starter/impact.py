@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from collidekit.starter.guessed import GuessedFeature
 
 TRANSVERSE = re.compile(r"(^|_)(d0|dxy|ip2d|ip3d|ip_?rphi|d0_?val|dxy_?val)$", re.IGNORECASE)
 LONGITUDINAL = re.compile(r"(^|_)(z0|dz|z0_?sin_?theta|z0_?val|dz_?val)$", re.IGNORECASE)
+_CHARGE = re.compile(r"(^|_)(charge|q)$", re.IGNORECASE)
+_DIRECTION = re.compile(r"(^|_)(ctg?_?theta|cot_?theta|cot|theta|tan_?lambda)$", re.IGNORECASE)
 _ERRORS = ("err", "error", "sigma", "unc", "uncertainty")
 _MEASURED = 0.2
 """Of the members must have an error above 0."""
@@ -60,6 +63,13 @@ def without_sides(
             yield GuessedFeature(
                 f"{feature.name}_logsize", f"log(abs({column.name}) + {small:g})", made=True, note=note
             )
+        elif not feature.why_not and _CHARGE.search(feature.name):
+            charge = by_name[feature.name]
+            if (charge.values == 0).any():
+                yield GuessedFeature(f"{feature.name}_size", f"abs({charge.name})", "integer", made=True)
+            yield replace(feature, why_not="the sign of the charge does not tell b, c and light apart: each has both")
+        elif not feature.why_not and _DIRECTION.search(feature.name):
+            yield replace(feature, why_not="the angles from the axis of the jet say more than the direction in the detector")
         else:
             yield feature
 

@@ -9,7 +9,6 @@ from collidekit.readers.base import SeveralTreesError
 from collidekit.readers.jsonlines import LinesAreListsError
 from collidekit.readers.layout import LAYOUTS, ShapeError, is_number, written
 
-
 _MAIN = ("nominal", "reco", "DecayTree", "Delphes")
 """Names of the tree with the events, where others hold systematic variations, luminosities or sums of weights."""
 

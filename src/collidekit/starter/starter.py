@@ -74,6 +74,8 @@ class Look:
     """Columns that the files call truth, which are not read."""
     unreadable: list[str]
     """Columns that cannot be read here."""
+    not_everywhere: list[str]
+    """Columns that only some of the files have."""
 
     @property
     def looked_at(self) -> int:
@@ -124,6 +126,11 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     with replacing(output) as temporary:
         temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
     notes = [*found.notes, *found.doubts]
+    if seen.not_everywhere:
+        more = f" and {len(seen.not_everywhere) - 8} more" if len(seen.not_everywhere) > 8 else ""
+        notes.append(f"left out, as only some of the files have them: {', '.join(seen.not_everywhere[:8])}{more}")
+    if not found.inputs:
+        notes.append("no column looks like an input: fill in the inputs before you run")
     return Started(output, plan.analysis, found, seen.looked_at, counts, seen.positions, seen.unreadable, notes)
 
 
@@ -195,6 +202,7 @@ def look(paths: list[str], source: Source) -> Look:
     types: dict[str, str] = {}
     positions: list[str] = []
     unreadable: list[str] = []
+    not_everywhere: dict[str, None] = {}
     rows = 0
     for number, path in enumerate(paths):
         with open_file(path, source) as reader:
@@ -203,6 +211,8 @@ def look(paths: list[str], source: Source) -> Look:
             ]
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
+            if number:
+                not_everywhere |= dict.fromkeys([*(set(types) ^ set(reader.columns)) - set(positions)])
             unreadable += [
                 f"{n} ({kind})" for n, kind in reader.unreadable.items() if not number and _OBJECTS.search(kind)
             ]
@@ -221,7 +231,7 @@ def look(paths: list[str], source: Source) -> Look:
             columns[names[name]] = column
         elif (inside := sampled(names[name], columntype, ak.flatten(array, axis=1))) is not None:
             nested[names[name]] = Nested(ak.to_numpy(ak.num(array, axis=1)), inside)
-    return Look(samples, without_numbered(columns), nested, rows, positions, unreadable)
+    return Look(samples, without_numbered(columns), nested, rows, positions, unreadable, sorted(not_everywhere))
 
 
 def unreadable_columns(reader: Reader, names: Sequence[str]) -> list[str]:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from collidekit.analysis.scope import Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.rows import build_rows, columns_to_read, open_scope
-from collidekit.dataset.separation import summaries, suspicious
+from collidekit.dataset.separation import best_alone, summaries, suspicious
 from collidekit.errors import CollidekitError
 from collidekit.starter.guessed import Guess, GuessedFeature, GuessedInput
 from collidekit.starter.rule import Choice, choose
 
 Parse = Callable[[Guess], Plan]
+_WHOLE = 0.95
+"""AUC from which a whole number of the row is left out, whatever all others reach: it is mostly a copy of the truth."""
 _ROUNDS = 3
 """Of looking for truth: what separates perfectly hides what separates well."""
 
@@ -108,7 +110,14 @@ def _leave_out_truth(found: Guess, plan: Plan, samples: Sequence[Sampled]) -> bo
     batch = _batch(plan, samples)
     if not len(batch):
         return False
-    asked = suspicious(summaries(batch), batch.labels.numpy(), plan.analysis)
+    matrix, labels = summaries(batch), batch.labels.numpy()
+    asked = suspicious(matrix, labels, plan.analysis)
+    known = {one.feature for one in asked}
+    whole = {
+        f"{g}.{f.name}" for g, entry in plan.analysis.inputs.items() for f in entry.features if f.kind != "continuous"
+    }
+    alone = best_alone(matrix, labels, plan.analysis).values()
+    asked += [one for one in alone if one.feature in whole - known and one.auc >= _WHOLE and not one.summary]
     for one in asked:
         group, _, name = one.feature.partition(".")
         others = f", all others together with {one.others:.3f}" if one.others is not None else ""
