@@ -69,7 +69,9 @@ def without_sides(
                 yield GuessedFeature(f"{feature.name}_size", f"abs({charge.name})", "integer", made=True)
             yield replace(feature, why_not="the sign of the charge does not tell b, c and light apart: each has both")
         elif not feature.why_not and _DIRECTION.search(feature.name):
-            yield replace(feature, why_not="the angles from the axis of the jet say more than the direction in the detector")
+            yield replace(
+                feature, why_not="the angles from the axis of the jet say more than the direction in the detector"
+            )
         else:
             yield feature
 

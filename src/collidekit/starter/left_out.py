@@ -50,8 +50,8 @@ WEIGHT = re.compile(
     re.IGNORECASE,
 )
 FOLD = re.compile(r"^(ttv|fold|split|kfold)$", re.IGNORECASE)
-QUALITY = re.compile(r"(^|_)(jetId|puId|cleanmask)$")
-"""Flags of a reconstruction's version, which files of other versions do not have."""
+QUALITY = re.compile(r"(^|_)(jetId|puId|cleanmask)$|^Jet_((ch|ne)Multiplicity|hf(Em|H)EF|muonSubtrDelta(Eta|Phi))$")
+"""Branches of some versions of NanoAOD, v12 or v15, which files of other versions do not have."""
 
 _REASONS = (
     (EVENT, "numbers events"),
@@ -63,7 +63,7 @@ _REASONS = (
     (INDEX, "looks like an index"),
     (WEIGHT, "looks like a weight"),
     (SCORE, "looks like another tagger's answer"),
-    (QUALITY, "is a flag that other versions of such files do not have"),
+    (QUALITY, "is a branch that other versions of such files do not have"),
 )
 
 
