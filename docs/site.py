@@ -1,0 +1,13 @@
+"""A hook of mkdocs: the version of the installed package stands in the header of the site."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+def on_config(config: Any) -> Any:
+    """Add the version to the site's name; a development version without its commit."""
+    try:
+        config["site_name"] = f"{config['site_name']} {version('collidekit').split('+')[0]}"
+    except PackageNotFoundError:  # the site can be built without the package
+        pass
+    return config
