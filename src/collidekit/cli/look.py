@@ -20,7 +20,7 @@ def init(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Your files: paths, globs, .txt lists; SPANet's event file before them.", show_default=False
+            help="Your files: paths, globs, .txt lists; before them SPANet's event file or weaver's data file.", show_default=False
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The analysis file to write.")] = Path("analysis.yaml"),
@@ -40,6 +40,8 @@ def init(
 
     With SPANet's event file, [cyan]collidekit init event.yaml data.h5[/cyan], it is translated: inputs, assignments with what may be
     exchanged, regressions and classes. What cannot be translated is named.
+
+    With weaver's data configuration, [cyan]collidekit init data.yaml 'train/*.root'[/cyan], it is converted in the same way.
 
     Writes one file, and never over one that is there already unless told to.
     """
@@ -92,10 +94,10 @@ def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> N
 
 
 def _translate(console: "Console", files: list[str], out: Path, tree: str | None, force: bool) -> None:
-    """``init`` of an event file of SPANet."""
-    from collidekit.starter.spanet import translate_event_file
+    """``init`` of an event file of SPANet, or of a data configuration of weaver."""
+    from collidekit.starter.translate import translate
 
-    made = translate_event_file(Path(files[0]), files[1:], out, tree, force)
+    made = translate(Path(files[0]), files[1:], out, tree, force)
     _print_inputs_and_targets(console, made.analysis)
     if made.analysis.classes:
         console.print(f"Classes  {', '.join(made.analysis.classes)}")
