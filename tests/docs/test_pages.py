@@ -29,7 +29,7 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(RO
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 ELSEWHERE = {  # of law, make, pip, torchrun, useradd and the like
     "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group", "no-prune",
-    "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint", "system", "create-home", "home-dir",
+    "index-url", "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint", "system", "create-home", "home-dir",
 }  # fmt: skip
 
 
@@ -149,6 +149,8 @@ def test_every_reconstruction_method_and_status_stands_in_its_page(pages):
 @pytest.mark.parametrize("page", PAGES)
 def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
     text = pages[page]
+    if page == "docs/coming-from.md":  # the first column holds the names of other tools
+        text = re.sub(r"^\| .*? \| ", "| ", text, flags=re.MULTILINE)
     known_tasks = tasks()
     for name in re.findall(r"\b[A-Z]\w+Task\b", text):
         assert name in known_tasks, name

@@ -20,7 +20,7 @@ def init(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Your files: paths, globs, .txt lists; SPANet's event file before them.", show_default=False
+            help="Your files: paths, globs, .txt lists; before them SPANet's event file or weaver's data file.", show_default=False
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The analysis file to write.")] = Path("analysis.yaml"),
@@ -32,18 +32,22 @@ def init(
 ) -> None:
     """Begin an analysis of your own: look at your files and write a commented analysis file for them.
 
-    Guesses collections, four-momenta, the columns of the jet, and which column is the truth; what looks like truth or like
-    another tagger's score becomes a comment and no input. Read the file once before you run it.
+    It guesses collections, four-momenta, the columns of the jet, and which column is the truth. Columns that look like truth, a
+    weight or another tagger's score become comments and are no inputs. It knows the layouts of PFNano, NanoAOD, ATLAS flavour tagging,
+    Delphes, JetClass, SPANet and the Top Tagging Reference Dataset. It ends with a short check. Read the file once before you run it.
 
     Example: [cyan]collidekit init 'data/*.root' -o my_analysis.yaml[/cyan]
 
     With SPANet's event file, [cyan]collidekit init event.yaml data.h5[/cyan], it is translated: inputs, assignments with what may be
     exchanged, regressions and classes. What cannot be translated is named.
 
+    With weaver's data configuration, [cyan]collidekit init data.yaml 'train/*.root'[/cyan], it is converted in the same way.
+
     Writes one file, and never over one that is there already unless told to.
     """
     from rich.console import Console
 
+    from collidekit.cli.started import print_check, print_next
     from collidekit.starter.starter import start_analysis
 
     console = Console(highlight=False, soft_wrap=True)
@@ -58,10 +62,8 @@ def init(
     if made.guess.rows:
         console.print(f"Rows     each {literal(made.guess.rows)} of an event")
     _print_inputs_and_targets(console, made.analysis)
-    if made.guess.label:
-        counts = ", ".join(f"{literal(name)} {count:,}" for name, count in made.class_counts.items())
-        console.print(f"Classes  {counts} (in {made.looked_at:,} entries)")
-    elif not made.analysis.row_targets:
+    has_classes = any(made.class_counts.values())
+    if made.analysis.classes and not has_classes and not made.analysis.row_targets:
         console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
     for said in made.notes:
         console.print(f"Note     {literal(said)}")
@@ -75,9 +77,10 @@ def init(
         console.print(
             f"[yellow]Note[/yellow]     these columns cannot be read and are left out: {literal(', '.join(made.unreadable))}"
         )
-    console.print(
-        f"[bold green]Written[/bold green]: {literal(made.path)}\nNext:    [cyan]collidekit check {literal(made.path)}[/cyan]"
-    )
+    console.print(f"[bold green]Written[/bold green]  {literal(made.path)}")
+    if has_classes or made.analysis.row_targets:
+        print_check(console, made.path)
+    print_next(console, made.path, made.analysis, has_classes)
 
 
 def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> None:
@@ -91,10 +94,10 @@ def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> N
 
 
 def _translate(console: "Console", files: list[str], out: Path, tree: str | None, force: bool) -> None:
-    """``init`` of an event file of SPANet."""
-    from collidekit.starter.spanet import translate_event_file
+    """``init`` of an event file of SPANet, or of a data configuration of weaver."""
+    from collidekit.starter.translate import translate
 
-    made = translate_event_file(Path(files[0]), files[1:], out, tree, force)
+    made = translate(Path(files[0]), files[1:], out, tree, force)
     _print_inputs_and_targets(console, made.analysis)
     if made.analysis.classes:
         console.print(f"Classes  {', '.join(made.analysis.classes)}")

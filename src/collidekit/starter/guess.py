@@ -1,14 +1,14 @@
 """A guess at what an analysis of a file would be: rows, classes, variables, inputs, from a sample of its columns."""
 
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from collidekit.starter.columns import (
     Column,
     Lists,
-    first_part,
     group_lists,
     is_counter,
     is_event_number,
@@ -18,98 +18,59 @@ from collidekit.starter.columns import (
     is_weight,
 )
 from collidekit.starter.follows import follows_from
-from collidekit.starter.label import Label, find_label
+from collidekit.starter.guessed import Guess, GuessedFeature, GuessedInput
+from collidekit.starter.impact import impact_features, without_sides
+from collidekit.starter.inside import Nested, rows_in_events
+from collidekit.starter.label import find_label
 from collidekit.starter.left_out import is_truth, reason
 from collidekit.starter.momenta import Momentum, find_momentum
+from collidekit.starter.numbered import join_numbered
 from collidekit.starter.padding import drop_padding
 from collidekit.starter.rule import kind_of
+from collidekit.starter.units import GEV, MEV, UNKNOWN, in_gev, unit_of
 
 MOST_FEATURES = 40
 """Of a flat group; what comes after is written as a comment."""
 MOST_CONSTITUENTS = 128
 _HEADROOM = 1.2
 """Of the limit of a collection over the longest list that was seen."""
-_IMPACT = {"dphi": r"(^|_)(d0|dxy|ip2d|ip3d)$", "deta": r"(^|_)(z0|dz)$"}
-"""Impact parameters, and the angle whose sign makes them signed by the jet's axis."""
 
 
-@dataclass(frozen=True)
-class GuessedFeature:
-    """A line of a feature list; with a reason why not, it becomes a comment."""
-
-    name: str
-    expression: str = ""
-    kind: str = "continuous"
-    bounds: tuple[float, float] | None = None
-    default: float | None = None
-    note: str = ""
-    """Why it is written as it is."""
-    why_not: str = ""
-
-
-@dataclass
-class GuessedInput:
-    """A collection, or a flat group where there is no limit."""
-
-    name: str
-    features: list[GuessedFeature] = field(default_factory=list)
-    limit: int = 0
-    order: str = ""
-    where: str = ""
-    momenta: tuple[str, ...] = ()
-    coordinates: tuple[str, ...] = ()
-    mean_count: float = 0.0
-    """Members in a row."""
-    more: bool = False
-    """Whether it knows continuous quantities beside four-momenta."""
-
-
-@dataclass
-class Guess:
-    """Everything that goes into the file."""
-
-    rows: str = ""
-    label: Label | None = None
-    variables: dict[str, str] = field(default_factory=dict)
-    inputs: list[GuessedInput] = field(default_factory=list)
-    spectators: list[str] = field(default_factory=list)
-    event: list[str] = field(default_factory=list)
-    weights: list[str] = field(default_factory=list)
-    kinematics: list[str] = field(default_factory=list)
-    members: dict[str, str] = field(default_factory=dict)
-    """Collections that say by an index to which row they belong (``JetPFCands_jetIdx``), and this index."""
-    left_out: list[str] = field(default_factory=list)
-    """Collections that are not of the row but of its event."""
-    few_values: list[str] = field(default_factory=list)
-    """Columns that may be the truth, where none was found."""
-    rows_in_files: int = 0
-
-
-def guess(columns: dict[str, Column]) -> Guess:
-    """Look at sampled columns."""
+def guess(columns: dict[str, Column], nested: Mapping[str, Nested] | None = None) -> Guess:
+    """Look at sampled columns, and at those that hold lists of lists."""
+    found = Guess()
+    columns = join_numbered(columns, found)
     lists = group_lists(columns)
     for group in lists:
         drop_padding(group)
     numbers = {name: column for name, column in columns.items() if not column.is_list}
     numbers = {name: column for name, column in numbers.items() if not is_counter(column, lists)}
-    found = Guess(label=find_label(list(numbers.values())))
+    found.label = find_label(list(numbers.values()))
     if found.label is None:
-        numbers, lists = _rows_in_events(found, numbers, lists)
+        numbers, lists = rows_in_events(found, numbers, lists, nested or {})
+        for group in lists:
+            drop_padding(group)
     if found.label is None:
         found.few_values = [c.name for c in numbers.values() if c.integral and 2 <= len(c.distinct) <= 12][:10]
     events = [column for column in columns.values() if not column.is_list and is_event_number(column)]
-    found.event = [column.name for column in events if column.name.isidentifier()]
+    found.event = [column.name for column in events if column.name.isidentifier()] or _event_of_lists(found, columns)
+    if found.label and found.label.selection:
+        found.selection.append(found.label.selection)
     found.weights = [name for name, column in columns.items() if not column.is_list and is_weight(column)]
     found.weights = sorted((name for name in found.weights if not name.startswith(("n", "LHE"))), key=len)[:5]
     lists = [group for group in lists if group.name in found.left_out or not _is_of_truth(found, group)]
-    momenta = {group.name: _momentum_of(group) for group in lists}
-    jet = _jet(found, numbers, lists, momenta, set(columns))
+    alone = numbers.get(_jet_alone(numbers)[0])
+    taken = {*columns, *(name for group in lists for name in group.columns)}
+    momenta = {group.name: _momentum_of(found, group) for group in lists}
+    jet = _jet(found, numbers, lists, momenta, taken)
     for group in lists:
-        found.inputs.append(_collection(found, group, momenta[group.name], jet, set(columns)))
+        found.inputs.append(_collection(found, group, momenta[group.name], jet, taken, None if jet else alone))
     found.inputs.append(_flat(found, numbers, lists, jet))
     found.inputs = [entry for entry in found.inputs if any(not feature.why_not for feature in entry.features)]
     pt, eta, mass = (jet.pt, jet.eta, jet.mass) if jet else _jet_alone(numbers)
     found.spectators = [name for name in (pt, eta, mass) if name.isidentifier()]
+    if jet and jet.unit:
+        found.units = {name: jet.unit for name in (pt, mass) if name.isidentifier()}
     found.kinematics = [name for name in (pt, eta) if name.isidentifier()]
     return found
 
@@ -121,37 +82,38 @@ def _is_of_truth(found: Guess, group: Lists) -> bool:
     return truth
 
 
-def _rows_in_events(
-    found: Guess, numbers: dict[str, Column], lists: list[Lists]
-) -> tuple[dict[str, Column], list[Lists]]:
-    """Where only a collection has a label (``Jet_hadronFlavour``), its members become the rows."""
-    labelled = {}
-    for group in lists:
-        candidates = [c for name, c in group.columns.items() if name.startswith(f"{group.name}_")]
-        if (label := find_label(candidates)) and "flav" in label.columns[0].lower():
-            labelled[group.name] = (label, group)
-    if not labelled:
-        return numbers, lists
-    name = "Jet" if "Jet" in labelled else min(labelled, key=len)
-    found.rows, (found.label, group) = name, labelled[name]
-    others = [other for other in lists if other is not group]
-    found.left_out = list(dict.fromkeys(name for other in others for name in _names_of(other)))
-    for other in lists:
-        if other.name.startswith(name) and (index := f"{other.name}_jetIdx") in other.columns:
-            found.members[other.name] = index
-    members = {n: Column(n, c.columntype, c.values) for n, c in group.columns.items() if n.startswith(f"{name}_")}
-    return members, []
+def _event_of_lists(found: Guess, columns: dict[str, Column]) -> list[str]:
+    """What numbers events, where each number is a list of one, as in Delphes."""
+    ones = [c for c in columns.values() if c.counts is not None and len(c.counts) and bool((c.counts == 1).all())]
+    named = [c for c in ones if is_event_number(c) and c.name.isidentifier()]
+    for column in named:
+        found.variables[f"{column.plain}_of_row"] = f"first({column.name})"
+    return [f"{column.plain}_of_row" for column in named]
 
 
-def _names_of(group: Lists) -> list[str]:
-    """The name of a collection; of lists that happen to have the same lengths, the beginnings of theirs."""
-    if not group.name.startswith("constituents"):
-        return [group.name]
-    return [first_part(column.plain) or column.plain for column in group.columns.values()]
+def _momentum_of(found: Guess, group: Lists) -> Momentum | None:
+    """The momentum of the members of a collection in GeV, where its unit is known."""
+    momentum = find_momentum(group.columns, group.name) or find_momentum(group.columns)
+    return _with_unit(found, momentum, group.columns, group.name, _is_jets(group.name))
 
 
-def _momentum_of(group: Lists) -> Momentum | None:
-    return find_momentum(group.columns, group.name) or find_momentum(group.columns)
+def _is_jets(name: str) -> bool:
+    return bool(re.search(r"jets?$", name, re.IGNORECASE))
+
+
+def _with_unit(
+    found: Guess, momentum: Momentum | None, columns: Mapping[str, Column], what: str, is_jet: bool
+) -> Momentum | None:
+    """The same momentum in GeV; one of which the unit is not known stays as it is, and that is said."""
+    if momentum is None:
+        return None
+    unit = unit_of(momentum, columns, is_jet)
+    if unit == MEV:
+        found.notes.append(f"{what}: momenta are in MeV, by the size of their values, and are divided by 1000")
+        return replace(in_gev(momentum, columns.__contains__), unit=GEV)
+    if unit == UNKNOWN and any(text in columns for text in (momentum.pt, momentum.energy, momentum.px)):
+        found.doubts.append(f"{what}: GeV or MeV? The size of the momenta does not tell, so their unit is not written")
+    return replace(momentum, unit=unit)
 
 
 def _jet(
@@ -159,12 +121,15 @@ def _jet(
 ) -> Momentum | None:
     """What constituents are relative to: the jet's own columns, else the sum of the only collection with momenta."""
     for prefix in (found.rows, "jet", "fatjet", "fj", "") if found.rows else ("jet", "fatjet", "fj", ""):
-        if momentum := find_momentum(numbers, prefix):
+        if momentum := _with_unit(found, find_momentum(numbers, prefix), numbers, prefix or "rows", True):
             own = {part: _named(found, f"jet_{part}", getattr(momentum, part), taken) for part in ("pt", "eta", "phi")}
-            energy, mass = momentum.energy, momentum.mass
+            energy, mass = (
+                _named(found, f"jet_{part}", text, taken) if "/ 1000" in text else text
+                for part, text in (("energy", momentum.energy), ("mass", momentum.mass))
+            )
             if momentum.px and energy and not mass:
                 mass = _named(found, "jet_mass", f"mass({', '.join(momentum.cartesian or ())})", taken)
-            return Momentum(**own, energy=energy, mass=mass, columns=momentum.columns)
+            return Momentum(**own, energy=energy, mass=mass, columns=momentum.columns, unit=momentum.unit)
     with_momenta = [group for group in lists if momenta[group.name]]
     if len(with_momenta) != 1:
         return None
@@ -193,7 +158,14 @@ def _sum_of(found: Guess, group: Lists, momentum: Momentum | None, taken: set[st
 def _jet_alone(numbers: dict[str, Column]) -> tuple[str, str, str]:
     """pt, eta and mass of the jet where there is no azimuth to make a momentum of; empty where they are not."""
     pt, eta, mass = (
-        next((name for name in numbers if re.fullmatch(rf"((fat)?jets?_|fj_)?{part}", name, re.IGNORECASE)), "")
+        next(
+            (
+                name
+                for name in numbers
+                if re.fullmatch(rf"((fat)?jets?_|fj_)?{part}(_btagJes|_nosys|_nominal)?", name, re.IGNORECASE)
+            ),
+            "",
+        )
         for part in ("pt", "eta", "mass")
     )
     return pt, eta, mass
@@ -203,6 +175,8 @@ def _named(found: Guess, name: str, expression: str, taken: set[str]) -> str:
     """A name for an expression: a column as it is, else a new variable."""
     if expression in taken or expression in found.variables or not expression:
         return expression
+    if "/ 1000" in expression:
+        name = f"{name}_gev"
     while name in taken or (name in found.variables and found.variables[name] != expression):
         name += "_"
     found.variables[name] = expression
@@ -210,7 +184,12 @@ def _named(found: Guess, name: str, expression: str, taken: set[str]) -> str:
 
 
 def _collection(
-    found: Guess, group: Lists, momentum: Momentum | None, jet: Momentum | None, taken: set[str]
+    found: Guess,
+    group: Lists,
+    momentum: Momentum | None,
+    jet: Momentum | None,
+    taken: set[str],
+    jet_pt: Column | None = None,
 ) -> GuessedInput:
     longest = int(group.counts.max(initial=1))
     entry = GuessedInput(group.name, limit=int(np.clip(np.ceil(_HEADROOM * longest), 1, MOST_CONSTITUENTS)))
@@ -220,10 +199,11 @@ def _collection(
     if momentum:
         used |= set(momentum.columns)
         pt = _named(found, f"{prefix}_pt", momentum.pt, taken)
-        entry.order, entry.momenta = pt, momentum.cartesian or ()
-        entry.features.append(GuessedFeature(f"{prefix}_logpt", f"log({pt})"))
+        entry.order, entry.momenta = pt, (momentum.cartesian or ()) if momentum.unit else ()
+        log_unit = f"log {momentum.unit}" if momentum.unit else ""
+        entry.features.append(GuessedFeature(f"{prefix}_logpt", f"log({pt})", unit=log_unit))
         if momentum.energy:
-            entry.features.append(GuessedFeature(f"{prefix}_loge", f"log({momentum.energy})"))
+            entry.features.append(GuessedFeature(f"{prefix}_loge", f"log({momentum.energy})", unit=log_unit))
         if jet:
             entry.features += _relative(found, entry, prefix, pt, momentum, jet, taken)
         else:
@@ -234,29 +214,46 @@ def _collection(
             entry.features.append(phi)
     elif angles := _angles(group):
         entry.coordinates = angles
+    if not momentum and jet_pt and (fraction := _pt_fraction(found, group, prefix, jet_pt)):
+        entry.features.append(fraction)
     made = {feature.name for feature in entry.features}
     others = [c for c in group.columns.values() if c.name not in used and c.plain not in made]
     entry.features += [_feature(c) for c in others]
-    entry.more = any(not c.why_not and not c.integral for c in others)
-    entry.features += _signed(entry, [c for c in others if not c.why_not])
+    usable = [c for c in others if not c.why_not]
+    entry.more = any(not c.integral for c in usable)
+    deta, dphi = (_with_sign(group, angle) for angle in entry.coordinates or ("", ""))
+    made_of_impact = list(impact_features(usable, deta, dphi, {c.plain for c in group.columns.values()}))
+    entry.features += made_of_impact
+    if made_of_impact and deta and dphi and found.label and {"b", "light"} <= set(found.label.classes):
+        entry.features = list(without_sides(entry.features, usable, prefix, entry.coordinates))
     return entry
+
+
+def _pt_fraction(found: Guess, group: Lists, prefix: str, jet_pt: Column) -> GuessedFeature | None:
+    """The fraction of the jet's pt, where the file has no azimuth; None where the two units may differ."""
+    pt = next((c for n, c in group.columns.items() if re.search(r"(^|_)pt$", c.plain, re.IGNORECASE)), None)
+    name = f"{prefix}_logptrel"
+    if pt is None or name in group.columns:
+        return None
+    units = [unit_of(Momentum(c.name, "", ""), {c.name: c}, is_jet=c is jet_pt) for c in (pt, jet_pt)]
+    if units[0] != units[1] or not units[0]:
+        found.doubts.append(f"{group.name}: no fraction of {jet_pt.name} was made, as the two units may differ")
+        return None
+    return GuessedFeature(name, f"log({pt.name} / {jet_pt.name})")
+
+
+def _with_sign(group: Lists, angle: str) -> str:
+    """An angle, if it has a sign; some files hold its size alone."""
+    column = group.columns.get(angle)
+    return "" if column is not None and not (column.finite < 0).any() else angle
 
 
 def _angles(group: Lists) -> tuple[str, ...]:
     """Angles from the axis that the file has."""
-    found = [next((n for n, c in group.columns.items() if c.plain.lower().endswith(end)), "") for end in _IMPACT]
-    return tuple(reversed(found)) if all(found) else ()
-
-
-def _signed(entry: GuessedInput, columns: list[Column]) -> list[GuessedFeature]:
-    """Impact parameters with the sign of the side of the jet's axis: decays in flight prefer one of them."""
-    found = []
-    for column in columns if entry.coordinates else []:
-        for angle, pattern in zip(entry.coordinates, (_IMPACT["deta"], _IMPACT["dphi"]), strict=True):
-            if re.search(pattern, column.plain, re.IGNORECASE) and (column.finite < 0).any():
-                signed = GuessedFeature(f"{column.plain}_signed", f"sign({angle}) * {column.name}")
-                found.append(signed)
-    return found
+    found = [
+        next((n for n, c in group.columns.items() if c.plain.lower().endswith(end)), "") for end in ("deta", "dphi")
+    ]
+    return tuple(found) if all(found) else ()
 
 
 def _relative(
@@ -291,10 +288,12 @@ def _flat(found: Guess, numbers: dict[str, Column], lists: list[Lists], jet: Mom
     used = {*(found.label.columns if found.label else ()), *found.event}
     if jet:
         used |= {jet.phi, *jet.columns}
-        entry.features.append(GuessedFeature("total_logpt" if jet.pt == "total_pt" else "jet_logpt", f"log({jet.pt})"))
+        log_unit = f"log {jet.unit}" if jet.unit else ""
+        name = "total_logpt" if jet.pt == "total_pt" else "jet_logpt"
+        entry.features.append(GuessedFeature(name, f"log({jet.pt})", unit=log_unit))
         entry.features.append(GuessedFeature(jet.eta))
         if jet.mass:
-            entry.features.append(GuessedFeature(jet.mass))
+            entry.features.append(GuessedFeature(jet.mass, unit=jet.unit))
     entry.features += [
         GuessedFeature(f"n_{group.name}", _number_of(group), "integer")
         for group in lists

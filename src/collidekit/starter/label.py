@@ -1,19 +1,33 @@
 """Which column says the class of a row, and the classes that it holds."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from collidekit.starter.columns import Column, Lists, is_counter, is_trigger
-from collidekit.starter.left_out import EVENT
+from collidekit.starter.left_out import CLASS_FLAG, EVENT
 
-_LABEL = re.compile(r"label|flav|truth|(^|_)is_|(^|_)is[A-Z]|signal|target|class|category|(^|_)y$", re.IGNORECASE)
+_LABEL = re.compile(
+    r"label(?!.*(pt|mass|dr|barcode|lxy|charge|decay)$)|flav(?!tag)|LabDr|(^|_)(signal|target|class|class_?id|category|y)$|truth_?(type|class|id)$"
+    r"|BKGCAT$|(^|_)is_?signal$",
+    re.IGNORECASE | re.ASCII,
+)
+_OTHER_TAGGER = re.compile(r"deep_?flav|b_?tag", re.IGNORECASE)
 _NEVER = re.compile(r"^(TARGETS|REGRESSIONS)_")
-_FLAVOURS = {0: "light", 1: "d", 2: "u", 3: "s", 4: "c", 5: "b", 15: "tau", 21: "gluon"}
+_RANKS = (
+    r"HadronConeExclTruthLabelID$", r"hadronFlav", r"LabDr_HadF", r"HadronGhost\w*ID$", r"(^|_)is_?signal|(^|_)label$|^y$|(^|_)(jet_?)?flav(ou?r)?$",
+    r"signal|label_?id|BKGCAT$", r"label|class|target|flav",
+)  # fmt: skip
+"""From the name that is surest to say the class to the least sure one; then names without ``parton``, ``extended`` and the like."""
+_LESS = re.compile(r"parton|phys|extended|ghost|R10|double|final|accept|matched", re.IGNORECASE)
+_NAMES = {4: "c", 5: "b", 15: "tau"}
+_LIGHT = (0, 1, 2, 3, 21)
 _MOST = 12
 """Values of a column that may still say a class."""
+_MOSTLY = 0.5
+"""Of the rows must have one of several flags set."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +36,49 @@ class Label:
 
     classes: dict[str, str]
     columns: tuple[str, ...]
+    selection: str = ""
+    """A condition for rows in which the truth is known."""
+    note: str = ""
+    others: tuple[str, ...] = ()
+    """Columns that may be the truth as well."""
 
 
 def find_label(columns: list[Column], lists: Sequence[Lists] = ()) -> Label | None:
     """The best guess among columns with one number a row: one integer with few values, or flags of which one is set."""
-    named = [c for c in columns if _LABEL.search(c.plain) and c.integral and len(c.values) and not EVENT.match(c.plain)]
-    named = [c for c in named if not (_NEVER.match(c.plain) or is_trigger(c) or is_counter(c, list(lists)))]
-    flags = [c for c in named if set(c.distinct.tolist()) <= {0, 1}]
-    if len(flags) >= 2 and (np.sum([c.values.astype(np.int64) for c in flags], axis=0) == 1).all():
-        return Label({_class_name(c.plain): f"{c.name} == 1" for c in flags}, tuple(c.name for c in flags))
-    few = [c for c in named if 2 <= len(_values(c)) <= _MOST]
+    known = [c for c in columns if c.integral and len(c.finite) and not EVENT.match(c.plain)]
+    known = [c for c in known if not (_NEVER.match(c.plain) or is_trigger(c) or is_counter(c, list(lists)))]
+    named = [c for c in known if _LABEL.search(c.plain) and not _OTHER_TAGGER.search(c.plain)]
+    flags = [c for c in known if (CLASS_FLAG.search(c.plain) or c in named) and set(c.distinct.tolist()) <= {0, 1}]
+    found = [label for group in _families(flags) if (label := _of_flags(group))]
+    few = sorted((c for c in {id(c): c for c in (*named, *flags)}.values() if 2 <= len(_values(c)) <= _MOST), key=_rank)
+    if found and not (few and _rank(few[0])[0] < _SURE):
+        return max(found, key=lambda label: len(label.classes))
     if not few:
         return None
-    best = max(few, key=_rank)
-    return Label(_classes(best), (best.name,))
+    others = tuple(c.name for c in few[1:] if _rank(c)[:2] == _rank(few[0])[:2])
+    return _label(few[0], others)
+
+
+_SURE = 4
+"""Names with a rank below this are taken before flags."""
+
+
+def _families(flags: list[Column]) -> Iterator[list[Column]]:
+    """Flags with the same beginning: ``label_QCD`` and ``label_Hbb``, ``isPhysG`` and ``isPhysUDS``."""
+    families: dict[str, list[Column]] = {}
+    for column in flags:
+        start = re.match(r"^(.*?(?:label|truth|target|sample_is|isPhys|isParton|is)_?)", column.plain)
+        families.setdefault(start[1] if start else "", []).append(column)
+    yield from (family for name, family in families.items() if name and len(family) >= 2)
+
+
+def _of_flags(flags: list[Column]) -> Label | None:
+    """Classes by flags of which no two are ever set; rows in which none is set are left out."""
+    together = np.sum([c.values.astype(np.int64) for c in flags], axis=0)
+    varied = [c for c in flags if len(c.distinct) == 2]
+    if (together > 1).any() or (together == 1).mean() < _MOSTLY or len(varied) < 2:
+        return None
+    return Label({_class_name(c.plain): f"{c.name} == 1" for c in varied}, tuple(c.name for c in flags))
 
 
 def _values(column: Column) -> list[int]:
@@ -44,27 +87,61 @@ def _values(column: Column) -> list[int]:
     return [value for value in values if value >= 0] if column.plain.startswith("CLASSIFICATIONS_") else values
 
 
-def _rank(column: Column) -> tuple[bool, bool, int]:
-    """Hadron rather than parton flavour, and the shorter name."""
-    lower = column.plain.lower()
-    return ("hadron" in lower or "label" in lower or "signal" in lower, "parton" not in lower, -len(column.plain))
+def _rank(column: Column) -> tuple[int, bool, int]:
+    """The surest name first, then the shorter one."""
+    place = next((i for i, name in enumerate(_RANKS) if re.search(name, column.plain, re.IGNORECASE)), len(_RANKS))
+    return place, bool(_LESS.search(column.plain)), len(column.plain)
 
 
 def _class_name(column: str) -> str:
-    name = re.sub(r"^(label|is|truth|target)_?", "", column)
+    name = re.sub(r"^(\w+_)?(label|sample_is|is|truth|target)_?(?=[A-Za-z])", "", column)
     return name if name.isidentifier() else re.sub(r"\W", "_", column)
 
 
-def _classes(column: Column) -> dict[str, str]:
+def _label(column: Column, others: tuple[str, ...]) -> Label:
+    finite = len(column.finite) == len(column.values)
+    selection = "" if finite else f"isfinite({column.name})"
+    classes, note = _classes(column)
+    return Label(classes, (column.name,), selection, note, others)
+
+
+def _classes(column: Column) -> tuple[dict[str, str], str]:
+    """Conditions by class, and what is to be said of them."""
     values = _values(column)
+    if re.search(r"BKGCAT$", column.plain) and {0, 10} & set(values):
+        note = "background categories of LHCb: 0 and 10 are signal, 50 (low-mass background) is left out"
+        return {"background": f"{column.name} not in (0, 10, 50)", "signal": f"{column.name} in (0, 10)"}, note
     sizes = {abs(value) for value in values}
-    signed = min(values) < 0 and len(sizes) > 1 and sizes <= _FLAVOURS.keys()
+    signed = min(values) < 0 and len(sizes) > 1 and sizes <= {*_LIGHT, *_NAMES}
     name = f"abs({column.name})" if signed else column.name
-    values = sorted({abs(value) for value in values}) if signed else values
+    values = sorted(sizes) if signed else values
     if values in ([0, 1], [-1, 1]):
-        return {"background": f"{name} == {values[0]}", "signal": f"{name} == 1"}
-    flavours = set(values) <= _FLAVOURS.keys() and len(set(values) & {4, 5}) > 0
-    return {
-        (_FLAVOURS[value] if flavours else f"class_{value}".replace("-", "minus_")): f"{name} == {value}"
-        for value in values
-    }
+        return {"background": f"{name} == {values[0]}", "signal": f"{name} == 1"}, ""
+    if set(values) & {4, 5} and set(values) & set(_LIGHT) and _are_flavours(column, values):
+        return _flavours(name, values)
+    if 21 in values and set(values) <= {*_LIGHT, 4, 5}:
+        quarks = [value for value in values if value not in (0, 21)]
+        return {"quark": _one_of(name, quarks), "gluon": f"{name} == 21"}, ""
+    return {f"class_{value}".replace("-", "minus_"): f"{name} == {value}" for value in values}, ""
+
+
+def _are_flavours(column: Column, values: list[int]) -> bool:
+    """Whether the column is named as a flavour, or has no values but flavours, and few rows have another value."""
+    known = np.isin(np.abs(column.finite), [*_LIGHT, *_NAMES])
+    named = re.search(r"flav|label|LabDr|ID$", column.plain, re.IGNORECASE)
+    return bool(named) and float(known.mean()) > 0.8
+
+
+def _flavours(name: str, values: list[int]) -> tuple[dict[str, str], str]:
+    """Light jets are those of u, d, s and gluons, as taggers of flavour have it."""
+    light = [value for value in values if value in _LIGHT]
+    classes = {"light": _one_of(name, light if len(light) == 1 else list(_LIGHT))}
+    classes |= {kind: f"{name} == {value}" for value, kind in _NAMES.items() if value in values}
+    unknown = [value for value in values if value not in (*_LIGHT, *_NAMES)]
+    notes = [f"light: quarks and gluons of {name}"] if len(light) > 1 else []
+    notes += [f"rows with {', '.join(map(str, unknown))} are left out"] if unknown else []
+    return classes, "; ".join(notes)
+
+
+def _one_of(name: str, values: list[int]) -> str:
+    return f"{name} == {values[0]}" if len(values) == 1 else f"{name} in ({', '.join(map(str, values))})"

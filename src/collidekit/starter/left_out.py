@@ -1,40 +1,69 @@
 """Names of columns that are no inputs: simulated truth, answers of other taggers, indices, numbers of events, weights.
 
-The names are those of ATLAS (derivations and flavour-tagging files), CMS (NanoAOD and PFNano), SPANet, Delphes and JetClass.
+The names are those of ATLAS (derivations and flavour-tagging files), CMS (NanoAOD, PFNano, Open Data), LHCb, Belle II, SPANet, Delphes and
+JetClass. A column that may be one of these is left out and named: a wrong input spoils a training without a word.
 """
 
 import re
 
 TRUTH = re.compile(
-    r"truth|(^|_)gen(?!eral)|(?-i:Gen[A-Z]|LHE|HTXS)|mother|(^|_)mc_|flavou?r|(^|_)flav|genPartFlav|pdgId|(^|_)pdg|parton"
-    r"|[bc]Hadron|HadronCone|HadronGhost|Pileup_|nTrue|Matched|^(TARGETS|REGRESSIONS|CLASSIFICATIONS)_|^ttbar_mc",
+    r"truth|(^|_)true|(?-i:[a-z]True(?!_?Muon))|(^|_)gen(?!eral)|(?-i:Gen[A-Z]|LHE|HTXS)|mother|(^|_)mc_|(?<!deep)flav|pdgId|(^|_)pdg|parton"
+    r"|(?-i:(^|_)mc(?!Event|Weight)[A-Z]|MCMatch|BKGCAT|LabDr|Ghost|[BC]Had(?![a-z]))|(^|_)orig(in)?(_|$)|[bc]Hadron|HadronCone|Pileup_|nTrue"
+    r"|Matched|^(TARGETS|REGRESSIONS|CLASSIFICATIONS)_|^ttbar_mc",
     re.ASCII | re.IGNORECASE,
 )
-MEASURED_FOR_TAGGERS = r"(?!EtaRel|JetDist|PPar|PtRel|PtRatio|Sip[23]d|DecayLen|DeltaR|Momentum)"
-"""PFNano calls measured quantities of tracks ``btagSip3dSig`` and the like: they are no answers of a tagger."""
+MEASURED_FOR_TAGGERS = r"(?!_?(?:EtaRel|JetDist|PPar|PtRel|PtRatio|Sip[23]d|DecayLen|DeltaR|Momentum|Jes))"
+"""PFNano calls measured quantities of tracks ``btagSip3dSig`` and the like, ATLAS the momentum of a jet ``pt_btagJes``: these are no answers of a tagger."""
 SCORE = re.compile(
-    rf"btag{MEASURED_FOR_TAGGERS}|particleNet|PNet|deepFlav|deepJet|DeepCSV|DeepAK8|deepTag|deepDoubleX|deepTau|UParT"
+    rf"btag{MEASURED_FOR_TAGGERS}|particleNet|PNet|deepFlav|deepJet|DeepCSV|DeepAK8|deepTag|deepDoubleX|deepTau|UParT|BJetTags|doubleb|JetProb"
     r"|(?-i:ParT)(?![a-z])|(^|_)(GN[123]|DL1|MV[12]|dips|rnnip|DexterV|Xbb|PrmLooseTagger)|IP[23]D_(p[bcu]|[bcu]{2})$"
-    r"|score|(^|_)disc|tagger|(^|_)qgl$|puIdDisc|PNetReg|[bc]Reg(Corr|Res)|(^|_)mva(?!lue)|(^|_)BDT",
+    r"|score|(^|_)disc|tagger|classifier|qgl$|puIdDisc|PNetReg|[bc]Reg(Corr|Res)|(^|_)mva(?!lue)|(^|_)BDT|(^|_)nn(_?out)?$|(^|_)proba$",
     re.ASCII | re.IGNORECASE,
 )
-LABEL = re.compile(r"label|(^|_)target|(^|_)y$|(^|_)is_?signal", re.IGNORECASE)
+_CLASSES = (
+    r"signal|sig|bkg|background|continuum\w*|phys\w*|parton\w*|qcd|top|bottom|charm|strange|light|gluon|quark|uds|higgs|tth|tt|ttbar|[bcgwzh]"
+    r"|bb|cc|gg|qq|hbb|hcc|tau_?jet|[bc]jet|signal\w+"
+)
+CLASS_FLAG = re.compile(
+    rf"(^|_)(sample_)?is_(?:{_CLASSES})(_\w+)?$|(?-i:(^|_)(sample_)?is(?=[A-Z]))(?:{_CLASSES})$",
+    re.ASCII | re.IGNORECASE,
+)
+"""Flags that name a class of simulated truth, such as ``isSignal`` and ``is_b``; ``isTight`` and ``isMuon`` are measured."""
+LABEL = re.compile(rf"label|(^|_)target|^y$|{CLASS_FLAG.pattern}", re.ASCII | re.IGNORECASE)
+SAMPLE = re.compile(
+    r"(^|_)(dsid|(mc_?)?channel_?number|dataset(_?id)?|sample(_?(id|type|name|number))?|process(_?(id|type|number))?|proc(_?id)?)$",
+    re.IGNORECASE,
+)
 INDEX = re.compile(r"(_index|_idx|_id|Index)$|Idx|barcode", re.ASCII)
-EVENT = re.compile(r"^(?:.*_)?(run|runnumber|lumi|luminosityblock|event|eventnumber|event_?id|evt)$", re.IGNORECASE)
-WEIGHT = re.compile(r"weight|(^|_)wgt", re.IGNORECASE)
+EVENT = re.compile(
+    r"^(?:.*_)?(experiment|run|run_?number|lumi|lumi_?section|luminosity_?block|event|event_?number|event_?id|evt|event_?no)_*$",
+    re.IGNORECASE,
+)
+_BOOKKEEPING = re.compile(
+    r"^_*(n|tot)?candidates?_*$|^(gps_?time|bcid|bunch_?crossing\w*|time_?stamp|fill_?number|polarity|entry|production)$|^__\w+__$",
+    re.IGNORECASE,
+)
+_KINEMATIC = r"pt|p[xyz]?|e|en|energy|eta|phi|y|m|mass|charge|theta|rapidity|dr|deta|dphi"
+WEIGHT = re.compile(
+    rf"weight|(^|_)wgt|(?-i:[a-z]Wgt)|(^|_)(w|wt|sw|sf|xsec|xs|k_?factor|cross_?section|prescale)$|^(w|wt)_(?!({_KINEMATIC})(_|$))"
+    r"|^sf_|_sf_|scale_?factor",
+    re.IGNORECASE,
+)
 FOLD = re.compile(r"^(ttv|fold|split|kfold)$", re.IGNORECASE)
-QUALITY = re.compile(r"(^|_)(jetId|puId|cleanmask)$")
-"""Flags of a reconstruction's version, which files of other versions do not have."""
+QUALITY = re.compile(r"(^|_)(jetId|puId|cleanmask)$|^Jet_((ch|ne)Multiplicity|hf(Em|H)EF|muonSubtrDelta(Eta|Phi))$")
+"""Branches of some versions of NanoAOD, v12 or v15, which files of other versions do not have."""
 
 _REASONS = (
     (EVENT, "numbers events"),
+    (_BOOKKEEPING, "numbers candidates or periods of data taking"),
     (FOLD, "seems to say which part of a split a row is in"),
+    (SAMPLE, "seems to say which simulated sample a row is from"),
     (TRUTH, "looks like simulated truth"),
     (LABEL, "looks like another label"),
     (INDEX, "looks like an index"),
-    (SCORE, "looks like another tagger's answer"),
     (WEIGHT, "looks like a weight"),
-    (QUALITY, "is a flag that other versions of such files do not have"),
+    (SCORE, "looks like another tagger's answer"),
+    (QUALITY, "is a branch that other versions of such files do not have"),
 )
 
 

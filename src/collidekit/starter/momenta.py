@@ -35,6 +35,8 @@ class Momentum:
     mass: str = ""
     columns: tuple[str, ...] = ()
     """The columns it is made from."""
+    unit: str = ""
+    """GeV, or empty where it is not known."""
 
     @property
     def cartesian(self) -> tuple[str, str, str, str] | None:

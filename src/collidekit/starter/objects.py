@@ -8,7 +8,8 @@ import numpy as np
 from collidekit.starter.columns import Column
 from collidekit.starter.momenta import NOMINAL, Momentum, find_momenta
 from collidekit.starter.particle_names import is_true, kind_of_list, may_be_true, role_of, words
-from collidekit.starter.variables import Variables, divided
+from collidekit.starter.units import divided
+from collidekit.starter.variables import Variables
 
 _CHARGE = ("charge", "q")
 _PARTICLE_ID = ("pid", "pdgid", "pdg_id", "pdg", "pdgcode", "type", "flavour", "flavor")

@@ -12,7 +12,8 @@ from collidekit.starter.momenta import NOMINAL, Momentum, split_part
 from collidekit.starter.objects import Objects, find_true_momenta
 from collidekit.starter.particle_names import is_true, role_of, words
 from collidekit.starter.particle_record import find_recorded_momenta
-from collidekit.starter.variables import Variables, divided
+from collidekit.starter.units import divided
+from collidekit.starter.variables import Variables
 
 _TRUTH_KEYS = ("top", "antitop", "w_plus", "w_minus", "lepton_plus", "lepton_minus")
 _INDEX_WORDS = {"jet", "index", "idx", "truth", "true", "match", "matched", "gen", "position"}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from collidekit.starter.guess import Guess, GuessedInput
+from collidekit.starter.guessed import Guess, GuessedInput
 
-_FEW, _MANY = 5_000, 50_000
+FEW_ROWS, _MANY = 5_000, 50_000
 TRAINING_OF_EVENTS = """training:
   model_name: transformer_small  # others with --model: see docs/networks.md
   model_options: {width: 64, layers: 2, dropout: 0.2}
@@ -31,15 +31,17 @@ def recipe(found: Guess) -> Iterator[tuple[str, str, str]]:
     else:
         yield "model_name", "mlp", "no collection was found, and pfn needs one"
     yield "epochs", "30", "of which the best is kept"
-    if found.rows_in_files < _FEW:
+    if found.rows_in_files < FEW_ROWS and not found.test_on_training:
         yield "min_steps", "1000", "more epochs where there are so few rows"
-    yield "batch_size", "512" if many else "256" if found.rows_in_files >= _FEW else "128", ""
+    yield "batch_size", "512" if many else "256" if found.rows_in_files >= FEW_ROWS else "128", ""
     yield "learning_rate", "0.004" if many else "0.002", ""
     yield "lr_scheduler", "one_cycle" if many else "cosine", ""
     yield "lr_decay_factor", "0.001", ""
     yield "betas", "[0.9, 0.999]", ""
     yield "weight_decay", "0" if many else "0.0001", ""
     yield "ema_decay", "0.999" if many else "0.99", "a running mean of the weights is kept"
+    if found.split:
+        yield "train_val_split", f"{found.split:g}", "so that each class has rows in training and in validation"
     if collections and all(only_momenta(entry) for entry in collections):
         yield "augmentation", "rotation", "about the axis, of which nothing else depends"
 

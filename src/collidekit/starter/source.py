@@ -9,13 +9,19 @@ from collidekit.readers.base import SeveralTreesError
 from collidekit.readers.jsonlines import LinesAreListsError
 from collidekit.readers.layout import LAYOUTS, ShapeError, is_number, written
 
+_MAIN = ("nominal", "reco", "DecayTree", "Delphes")
+"""Names of the tree with the events, where others hold systematic variations, luminosities or sums of weights."""
+
 
 def find_source(path: str, tree: str | None = None) -> Source:
-    """The source of a file; an error that says how to choose where it holds several trees."""
+    """The source of a file; of several trees the one with a usual name, else an error that says how to choose."""
     source = Source(tree=tree)
     try:
         open_file(path, source).close()
     except SeveralTreesError as error:
+        main = [name for name in error.names if name.rpartition("/")[2].split(";")[0] in _MAIN]
+        if len(main) == 1:
+            return Source(tree=main[0])
         raise CollidekitError(
             f"{path}: holds several {error.what} ({', '.join(error.names)}); choose one with --tree {error.names[0]}"
         ) from None

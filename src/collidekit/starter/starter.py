@@ -22,7 +22,12 @@ from collidekit.readers.base import Reader, UnsupportedError
 from collidekit.readers.exported import metadata_of, read_metadata
 from collidekit.starter.columns import Column, expression_names, sampled, without_numbered
 from collidekit.starter.exported import write_exported
-from collidekit.starter.guess import Guess, guess
+from collidekit.starter.few_rows import find_split
+from collidekit.starter.guess import guess
+from collidekit.starter.guessed import Guess
+from collidekit.starter.inside import Nested
+from collidekit.starter.known import Layout, find_layout_of
+from collidekit.starter.shipped_start import count_classes, start_from_shipped
 from collidekit.starter.source import find_source
 from collidekit.starter.text import write_text
 from collidekit.starter.top_pair import find_top_pairs
@@ -61,12 +66,16 @@ class Look:
 
     samples: list[Sampled]
     columns: dict[str, Column]
+    nested: dict[str, Nested]
+    """Lists of lists."""
     rows: int
     """Number of rows in the files."""
     positions: list[str]
     """Columns that the files call truth, which are not read."""
     unreadable: list[str]
     """Columns that cannot be read here."""
+    not_everywhere: list[str]
+    """Columns that only some of the files have."""
 
     @property
     def looked_at(self) -> int:
@@ -88,11 +97,19 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
         return again
     seen = look(paths[:FILES], source)
     samples = seen.samples
-    if not seen.columns:
+    if not seen.columns and not seen.nested:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
     if made := _top_pairs(seen, keys, named, about, output):
         return made
-    found = guess(seen.columns)
+    layout = find_layout_of(seen.columns)
+    if layout and layout.analysis and (made := _from_shipped(layout, seen, keys, named, about, output, len(paths))):
+        return made
+    found = guess(seen.columns, seen.nested)
+    if source.tree and not tree:
+        found.notes.append(f"the files hold several trees, of which {source.tree} is taken; --tree names another")
+    if layout:
+        more = f"; an analysis for it ships, too: {layout.named}" if layout.named else ""
+        found.notes.insert(0, f"layout of {layout.name}{more}")
     found.left_out += seen.positions
     found.rows_in_files = seen.rows * len(paths) // len(paths[:FILES])
 
@@ -100,12 +117,34 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
         return Plan(*parse_analysis(write_text(found, keys, named, bins or {}, about), str(output)))
 
     treat(found, samples, parse)
+    if found.label and seen.looked_at == seen.rows and (few := find_split(parse(found), samples)):
+        found.split, found.test_on_training = few.share, not few.share
+        found.doubts.append(few.note)
     bins = _bins(parse(found), found, samples)
     plan = parse(found, bins)
-    counts = _dry_run(plan, samples)
+    counts = count_classes(plan, samples)
     with replacing(output) as temporary:
         temporary.write_text(write_text(found, keys, named, bins, about), encoding="utf-8")
-    return Started(output, plan.analysis, found, seen.looked_at, counts, seen.positions, seen.unreadable)
+    notes = [*found.notes, *found.doubts]
+    if seen.not_everywhere:
+        more = f" and {len(seen.not_everywhere) - 8} more" if len(seen.not_everywhere) > 8 else ""
+        notes.append(f"left out, as only some of the files have them: {', '.join(seen.not_everywhere[:8])}{more}")
+    if not found.inputs:
+        notes.append("no column looks like an input: fill in the inputs before you run")
+    return Started(output, plan.analysis, found, seen.looked_at, counts, seen.positions, seen.unreadable, notes)
+
+
+def _from_shipped(
+    layout: Layout, seen: Look, keys: dict[str, Any], files: list[str], about: str, output: Path, n_files: int
+) -> Started | None:
+    """Write the analysis that ships for a layout, adapted to the files; None where it does not fit."""
+    all_seen = seen.looked_at == seen.rows and n_files <= FILES
+    made = start_from_shipped(layout, seen.samples, keys, files, about, all_seen)
+    if made is None:
+        return None
+    with replacing(output) as temporary:
+        temporary.write_text(made.text, encoding="utf-8")
+    return Started(output, made.plan.analysis, Guess(), seen.looked_at, made.counts, [], seen.unreadable, made.notes)
 
 
 def _exported(
@@ -163,6 +202,7 @@ def look(paths: list[str], source: Source) -> Look:
     types: dict[str, str] = {}
     positions: list[str] = []
     unreadable: list[str] = []
+    not_everywhere: dict[str, None] = {}
     rows = 0
     for number, path in enumerate(paths):
         with open_file(path, source) as reader:
@@ -171,6 +211,8 @@ def look(paths: list[str], source: Source) -> Look:
             ]
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
+            if number:
+                not_everywhere |= dict.fromkeys([*(set(types) ^ set(reader.columns)) - set(positions)])
             unreadable += [
                 f"{n} ({kind})" for n, kind in reader.unreadable.items() if not number and _OBJECTS.search(kind)
             ]
@@ -181,13 +223,15 @@ def look(paths: list[str], source: Source) -> Look:
             rows += reader.rows
             for start, stop in _places(reader.rows):
                 samples.append(Sampled(path, number, start, reader.read(list(types), start, stop)))
-    columns = {}
+    columns, nested = {}, {}
     names = expression_names(types)
     for name, columntype in types.items():
         array = ak.concatenate([sample.chunk[name] for sample in samples])
         if (column := sampled(names[name], columntype, array)) is not None:
             columns[names[name]] = column
-    return Look(samples, without_numbered(columns), rows, positions, unreadable)
+        elif (inside := sampled(names[name], columntype, ak.flatten(array, axis=1))) is not None:
+            nested[names[name]] = Nested(ak.to_numpy(ak.num(array, axis=1)), inside)
+    return Look(samples, without_numbered(columns), nested, rows, positions, unreadable, sorted(not_everywhere))
 
 
 def unreadable_columns(reader: Reader, names: Sequence[str]) -> list[str]:
@@ -243,13 +287,3 @@ def _rounded(edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]
     """To a hundredth of their range, in the decimal system."""
     step = 10.0 ** np.floor(np.log10(max(float(edges[-1] - edges[0]) / 30, 1e-9)))
     return [float(f"{step * np.round(edge / step):.6g}") for edge in edges]
-
-
-def _dry_run(plan: Plan, samples: Sequence[Sampled]) -> dict[str, int]:
-    """Rows of each class among those that were looked at; what cannot be built is an error before anything is written."""
-    counts = dict.fromkeys(plan.analysis.classes, 0)
-    for sample in samples:
-        rows = build_rows(plan, sample.columns(plan), sample.path, sample.number, sample.start, keep_all=True)
-        for k, name in enumerate(counts):
-            counts[name] += int((rows.batch.labels == k).sum())
-    return counts

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from collidekit.analysis.load import YamlLoader
-from collidekit.starter.guess import Guess, GuessedFeature, GuessedInput
+from collidekit.starter.guessed import Guess, GuessedFeature, GuessedInput
 from collidekit.starter.recipe import recipe
 
 _NICE = {"b": "B", "c": "C", "light": "L", "tau": "T"}
@@ -15,12 +15,12 @@ _NICE = {"b": "B", "c": "C", "light": "L", "tau": "T"}
 
 def write_text(found: Guess, source: dict[str, Any], files: list[str], bins: dict[str, list[float]], about: str) -> str:
     """The whole file."""
-    parts = [list(_head(about, source, files))]
+    parts = [list(_head(about, source, files, found.test_on_training))]
     parts += [
         list(part)
         for part in (
             _rows(found),
-            _selection(bins),
+            _selection(found, bins),
             _variables(found),
             _classes(found),
             _inputs(found),
@@ -40,16 +40,25 @@ def quoted(text: str, flow: bool = False) -> str:
     return text if safe else json.dumps(text)
 
 
-def _head(about: str, source: dict[str, Any], files: list[str]) -> Iterator[str]:
+def _head(about: str, source: dict[str, Any], files: list[str], test_on_training: bool) -> Iterator[str]:
     yield f"# {about}"
     yield "# Made by looking at the file: read it once, and take out what is no input. Then:"
     yield "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted"
     yield "#   collidekit run THIS_FILE       to the ROC curve and the report"
     yield ""
     yield from write_source(source)
+    yield from write_files(files, test_on_training)
+
+
+def write_files(files: list[str], test_on_training: bool = False) -> Iterator[str]:
+    """The key ``files``."""
+    written = f"[{', '.join(quoted(file, True) for file in files)}]"
     yield "files:"
-    yield f"  training: [{', '.join(quoted(file, True) for file in files)}]"
-    yield "  # test: [test.root]   # files to judge the tagger by; without them it is a part of the training files"
+    yield f"  training: {written}"
+    if test_on_training:
+        yield f"  test: {written}  # THE SAME FILES, as there are too few rows to divide: the figures mean nothing"
+    else:
+        yield "  # test: [test.root]   # files to measure the tagger on; without them it is a part of the training files"
 
 
 def write_source(source: dict[str, Any]) -> Iterator[str]:
@@ -74,13 +83,15 @@ def _rows(found: Guess) -> Iterator[str]:
         )
         yield f"# {what}: {_some(found.left_out)}"
     if found.members:
-        yield f"# Some belong to one {found.rows}; with this line their branches are lists of that {found.rows}:"
-        yield f"# members: {{{', '.join(f'{name}: {index}' for name, index in found.members.items())}}}"
+        yield f"# Collections that say by an index to which {found.rows} of the event each member belongs:"
+        yield f"members: {{{', '.join(f'{name}: {index}' for name, index in found.members.items())}}}"
 
 
-def _selection(bins: dict[str, list[float]]) -> Iterator[str]:
+def _selection(found: Guess, bins: dict[str, list[float]]) -> Iterator[str]:
     yield "# Rows to keep: an expression that holds for them. All are kept without it."
-    if len(bins) == 2:
+    if found.selection:
+        yield f"selection: {quoted(' and '.join(found.selection))}  # rows whose truth is known"
+    elif len(bins) == 2:
         (pt, edges), (eta, others) = bins.items()
         yield f"# selection: {pt} > {edges[1]:g} and abs({eta}) < {max(map(abs, others)):g}"
 
@@ -95,6 +106,10 @@ def _variables(found: Guess) -> Iterator[str]:
 def _classes(found: Guess) -> Iterator[str]:
     if found.label:
         yield f"# The truth: {', '.join(found.label.columns)}. Merge, rename or remove classes; rows of none are left out."
+        if found.label.note:
+            yield f"# {found.label.note}"
+        if found.label.others:
+            yield f"# These columns may be the truth as well: {_some(list(found.label.others))}"
         yield "classes:"
         for name, condition in found.label.classes.items():
             yield f"  {name}: {quoted(condition)}"
@@ -129,6 +144,8 @@ def _input(entry: GuessedInput) -> Iterator[str]:
             yield f"    where: {quoted(entry.where)}  # the others only fill the lists up"
         if entry.momenta:
             yield f"    momenta: [{', '.join(quoted(text, True) for text in entry.momenta)}]  # px, py, pz, E in GeV"
+        elif entry.order:
+            yield "    # momenta: [px, py, pz, energy]  # FILL IN for networks of four-momenta: their unit must be GeV"
         if entry.coordinates:
             yield f"    coordinates: [{', '.join(quoted(text, True) for text in entry.coordinates)}]"
     yield "    features:"
@@ -150,6 +167,8 @@ def _feature(feature: GuessedFeature) -> str:
     parts = {"name": feature.name}
     if feature.expression:
         parts["expression"] = quoted(feature.expression, True)
+    if feature.unit:
+        parts["unit"] = feature.unit
     if feature.kind != "continuous":
         parts["kind"] = feature.kind
     if feature.bounds:
@@ -167,6 +186,8 @@ def _rest(found: Guess, bins: dict[str, list[float]]) -> Iterator[str]:
         yield f"# weight: {found.weights[0]}"
     if found.spectators:
         yield f"spectators: [{', '.join(found.spectators)}]  # kept beside the predictions"
+    if found.units:
+        yield f"units: {{{', '.join(f'{name}: {unit}' for name, unit in found.units.items())}}}  # by the size of the values"
     if found.event:
         yield f"event: [{', '.join(found.event)}]  # rows of one event stay together when training and validation are split"
     classes = list(found.label.classes) if found.label else ["background", "signal"]

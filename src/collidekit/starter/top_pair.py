@@ -11,7 +11,8 @@ from collidekit.starter.momenta import NOMINAL, Momentum, find_momenta
 from collidekit.starter.objects import Met, Objects, find_jets, find_leptons, find_met
 from collidekit.starter.pair_truth import PairTruth, find_truth
 from collidekit.starter.particle_names import role_of
-from collidekit.starter.variables import Variables, divided
+from collidekit.starter.units import divided
+from collidekit.starter.variables import Variables
 
 _WEIGHTS = (
     "weight",

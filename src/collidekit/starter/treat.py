@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from collidekit.analysis.scope import Plan, Scope, flat_values
 from collidekit.dataset.batch import Batch, concatenate
 from collidekit.dataset.rows import build_rows, columns_to_read, open_scope
-from collidekit.dataset.separation import summaries, suspicious
+from collidekit.dataset.separation import best_alone, summaries, suspicious
 from collidekit.errors import CollidekitError
-from collidekit.starter.guess import Guess, GuessedFeature, GuessedInput
+from collidekit.starter.guessed import Guess, GuessedFeature, GuessedInput
 from collidekit.starter.rule import Choice, choose
 
 Parse = Callable[[Guess], Plan]
+_WHOLE = 0.95
+"""AUC from which a whole number of the row is left out, whatever all others reach: it is mostly a copy of the truth."""
 _ROUNDS = 3
 """Of looking for truth: what separates perfectly hides what separates well."""
 
@@ -93,8 +95,14 @@ def _written(feature: GuessedFeature, choice: Choice) -> GuessedFeature:
         kind=choice.kind,
         bounds=choice.bounds,
         default=choice.default,
-        note="; ".join(choice.notes),
+        note="; ".join(filter(None, (feature.note, *choice.notes))),
+        unit=_unit_after(feature.unit, choice.how),
     )
+
+
+def _unit_after(unit: str, how: str) -> str:
+    """The unit of the logarithm of a value; arcsinh(x / width) has none."""
+    return f"log {unit}" if unit and how == "log" else "" if how else unit
 
 
 def _leave_out_truth(found: Guess, plan: Plan, samples: Sequence[Sampled]) -> bool:
@@ -102,7 +110,14 @@ def _leave_out_truth(found: Guess, plan: Plan, samples: Sequence[Sampled]) -> bo
     batch = _batch(plan, samples)
     if not len(batch):
         return False
-    asked = suspicious(summaries(batch), batch.labels.numpy(), plan.analysis)
+    matrix, labels = summaries(batch), batch.labels.numpy()
+    asked = suspicious(matrix, labels, plan.analysis)
+    known = {one.feature for one in asked}
+    whole = {
+        f"{g}.{f.name}" for g, entry in plan.analysis.inputs.items() for f in entry.features if f.kind != "continuous"
+    }
+    alone = best_alone(matrix, labels, plan.analysis).values()
+    asked += [one for one in alone if one.feature in whole - known and one.auc >= _WHOLE and not one.summary]
     for one in asked:
         group, _, name = one.feature.partition(".")
         others = f", all others together with {one.others:.3f}" if one.others is not None else ""

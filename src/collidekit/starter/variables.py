@@ -1,6 +1,5 @@
 """Expressions of a new analysis under names, in GeV, and what is known of the columns that they are made from."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from collidekit.starter.columns import Column
 from collidekit.starter.momenta import Momentum
+from collidekit.starter.units import in_gev
 
 _MEV = 2_000.0
 """A median momentum above this is no GeV."""
@@ -49,10 +49,7 @@ class Variables:
         measured = [name for name in (momentum.px, momentum.energy, momentum.pt) if self._known(name)]
         if not self.is_mev(measured):
             return momentum
-        parts = {part: divided(getattr(momentum, part)) for part in ("pt", "px", "py", "pz", "energy", "mass")}
-        if momentum.px and not self._known(momentum.pt):
-            parts["pt"] = f"pt({parts['px']}, {parts['py']})"
-        return Momentum(eta=momentum.eta, phi=momentum.phi, columns=momentum.columns, **parts)
+        return in_gev(momentum, self._known)
 
     def _known(self, text: str) -> bool:
         return _bare(text) in self.columns
@@ -67,9 +64,3 @@ def _bare(text: str) -> str:
 
 def _all_one(column: Column) -> bool:
     return column.counts is not None and len(column.counts) > 0 and bool((column.counts == 1).all())
-
-
-def divided(text: str) -> str:
-    """An expression in MeV as GeV; nothing stays nothing."""
-    simple = re.fullmatch(r"[\w`]+(\([^()]*\))?", text)
-    return text and (f"{text} / 1000" if simple else f"({text}) / 1000")

@@ -1,0 +1,98 @@
+"""Rows inside of events: jets whose truth is in the file become the rows, with what belongs to each as lists."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collidekit.starter.columns import Column, Lists, first_part, group_lists
+from collidekit.starter.guessed import Guess
+from collidekit.starter.label import Label, find_label
+
+_OF_JETS = re.compile(r"flav|LabDr|label|(^|_)is[A-Z_]", re.IGNORECASE)
+_NEAR = re.compile(r"_jetIdx$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Lists of lists, such as the tracks of each jet of an event: how many lists each row has (N,), and these lists."""
+
+    outer: NDArray[np.int64]
+    column: Column
+
+
+def rows_in_events(
+    found: Guess, numbers: dict[str, Column], lists: list[Lists], nested: Mapping[str, Nested]
+) -> tuple[dict[str, Column], list[Lists]]:
+    """Where only a collection has a label (``Jet_hadronFlavour``), its members become the rows."""
+    labelled: dict[str, tuple[Label, Lists]] = {}
+    for group in lists:
+        for start in dict.fromkeys(first_part(column.plain) for column in group.columns.values()):
+            candidates = [c for name, c in group.columns.items() if start and name.startswith(f"{start}_")]
+            if (label := find_label(candidates)) and _OF_JETS.search(label.columns[0]):
+                labelled[start] = (label, group)
+    jets = [name for name in labelled if "jet" in name.lower()] or list(labelled)
+    if not jets:
+        return numbers, lists
+    name = next((n for n in ("Jet", "jet", "jets") if n in jets), min(jets, key=len))
+    found.rows, (found.label, group) = name, labelled[name]
+    found.left_out = list(dict.fromkeys(n for other in lists if other is not group for n in _names_of(other)))
+    members = {n: Column(n, c.columntype, c.values) for n, c in group.columns.items() if n.startswith(f"{name}_")}
+    inside = [_member_lists(found, other, name, group.counts) for other in lists if other is not group]
+    inside += _nested_lists(found, nested, name, group.counts)
+    return members, [one for one in inside if one is not None]
+
+
+def _member_lists(found: Guess, group: Lists, rows: str, counts: NDArray[np.int64]) -> Lists | None:
+    """The members of a collection that says by an index to which row they belong, as lists of that row."""
+    index = next(
+        (
+            c
+            for n, c in group.columns.items()
+            if _NEAR.search(c.plain) and n.startswith(group.name) and group.name.startswith(rows)
+        ),
+        None,
+    )
+    if index is None:
+        return None
+    event = np.repeat(np.arange(len(group.counts)), group.counts)
+    if (index.values >= counts[event]).any():
+        return None
+    row = (np.cumsum(counts) - counts)[event] + index.values
+    order = np.flatnonzero(index.values >= 0)
+    order = order[np.argsort(row[order], kind="stable")]
+    sizes = np.bincount(row[order], minlength=int(counts.sum()))
+    columns = {
+        n: Column(n, c.columntype, c.values[order], sizes) for n, c in group.columns.items() if n.startswith(group.name)
+    }
+    found.members[group.name] = index.name
+    found.left_out = [name for name in found.left_out if name != group.name]
+    return Lists(group.name, columns, counts=sizes)
+
+
+def _nested_lists(found: Guess, nested: Mapping[str, Nested], rows: str, counts: NDArray[np.int64]) -> list[Lists]:
+    """Lists in lists whose names begin with that of the rows, such as ``jet_trk_pt``."""
+    usable = {
+        name: one.column
+        for name, one in nested.items()
+        if name.startswith(f"{rows}_") and np.array_equal(one.outer, counts)
+    }
+    others = [name for name in nested if name not in usable]
+    if others:
+        found.doubts.append(
+            f"lists in lists that do not begin with {rows}_ cannot be read as lists of a {rows}: {', '.join(others[:6])}"
+        )
+    groups = group_lists(usable)
+    for group in groups:
+        inner = [first_part(column.plain[len(rows) + 1 :]) for column in group.columns.values()]
+        group.name = f"{rows}_{max(set(inner), key=inner.count) or 'members'}"
+    return groups
+
+
+def _names_of(group: Lists) -> list[str]:
+    """The name of a collection; of lists that happen to have the same lengths, the beginnings of theirs."""
+    if not group.name.startswith("constituents"):
+        return [group.name]
+    return [first_part(column.plain) or column.plain for column in group.columns.values()]

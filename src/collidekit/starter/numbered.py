@@ -1,0 +1,41 @@
+"""Numbered columns of a flat table, ``E_0``, ``E_1`` ... ``E_199``, as one list."""
+
+import re
+
+import numpy as np
+
+from collidekit.analysis.row_lists import MOST
+from collidekit.starter.columns import Column
+from collidekit.starter.guessed import Guess
+
+_FEWEST = 8
+"""Columns of one name, from which on they are a list."""
+
+
+def join_numbered(columns: dict[str, Column], found: Guess) -> dict[str, Column]:
+    """Return the columns with a list in place of numbered ones; the lists become variables of the analysis."""
+    series: dict[str, dict[int, Column]] = {}
+    for name, column in columns.items():
+        match = re.fullmatch(r"([A-Za-z]\w*?)_?(\d+)", name)
+        if match and not column.is_list:
+            series.setdefault(match[1], {})[int(match[2])] = column
+    made: dict[str, Column] = {}
+    used: set[str] = set()
+    for stem, members in series.items():
+        numbers = sorted(members)
+        whole = numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] in (0, 1)
+        if len(numbers) < _FEWEST or not whole or stem in columns:
+            continue
+        names = [members[number].name for number in numbers]
+        found.variables[stem] = _joined(names)
+        values = np.stack([members[number].values for number in numbers], axis=1)
+        counts = np.full(len(values), len(names), dtype=np.int64)
+        made[stem] = Column(stem, f"var * {values.dtype}", values.reshape(-1), counts)
+        used |= set(names)
+    return {**made, **{name: column for name, column in columns.items() if name not in used}}
+
+
+def _joined(names: list[str]) -> str:
+    """An expression of the list; one call takes only so many numbers."""
+    parts = [f"list({', '.join(names[i : i + MOST])})" for i in range(0, len(names), MOST)]
+    return parts[0] if len(parts) == 1 else f"join({', '.join(parts)})"

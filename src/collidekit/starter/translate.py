@@ -1,0 +1,23 @@
+"""``collidekit init FILE.yaml FILES``: a YAML file of another tool as an analysis file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from collidekit.analysis.load import YamlLoader
+from collidekit.starter.spanet import Translated, translate_event_file
+from collidekit.starter.weaver.convert import convert_data_file
+from collidekit.starter.weaver.data_file import is_data_file
+
+
+def translate(
+    path: Path, patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False
+) -> Translated:
+    """Write an analysis file for an event file of SPANet, or for a data configuration of weaver."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=YamlLoader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        content = None  # the reader of event files says what is wrong
+    convert = convert_data_file if is_data_file(content) else translate_event_file
+    return convert(path, patterns, output, tree, force)

@@ -1,0 +1,1 @@
+"""weaver's data configuration (hqucms/weaver-core) as an analysis file."""
