@@ -32,8 +32,6 @@ class RunResult:
     fault: Fault | None = None
     reason: str = ""
     """One sentence; empty where the run succeeded."""
-    details: str = ""
-    """What the organiser needs to know besides, such as paths; not for participants."""
     scores: Scores | None = None
     steps: tuple[StepOutcome, ...] = ()
     code_hash: str = ""
@@ -43,6 +41,8 @@ class RunResult:
     """The predictions of each sample as the reader accepted them, npz."""
     notes: tuple[str, ...] = ()
     """What the participant should know, such as that the order of the rows could not be checked."""
+    details: str = ""
+    """What the organiser needs to know besides, such as paths; not for participants."""
 
     @property
     def wall_seconds(self) -> float:
