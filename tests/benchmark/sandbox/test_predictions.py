@@ -225,7 +225,7 @@ def test_wrong_csv(tmp_path: Path, text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(b"row,top\n7,0.1\n"), "is compressed with gzip and no text; write plain CSV"),
+        (gzip.compress(b"row,top\n7,0.1\n", mtime=0), "is compressed with gzip and no text; write plain CSV"),
         ("row,top\n7,0.1\n".encode("utf-16"), "is no text in UTF-8 (UTF-16, perhaps)"),
         ("row,top\n7,0.1\n".encode("utf-16-le"), "is no text in UTF-8 (UTF-16, perhaps)"),
         (b"PAR1" + bytes(20), "is a Parquet file and no text"),

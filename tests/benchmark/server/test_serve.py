@@ -152,7 +152,9 @@ def test_a_worker_that_starts_while_its_server_dies_ends(tmp_path: Path) -> None
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("mark", ["1:0", "no number", f"{os.getppid()}:1", f"{os.getpid()}:1"])
+@pytest.mark.parametrize(
+    "mark", ["1:0", "no number", f"{os.getppid()}:1", f"{os.getpid()}:1"], ids=["init", "text", "grandparent", "parent"]
+)
 def test_a_worker_ends_at_once_where_its_server_is_gone(mark: str, tmp_path: Path) -> None:
     with pytest.raises(CollidekitError, match="has ended"):
         make_worker(str(tmp_path / "board.db"), None, "", "", False, True, child=mark)
