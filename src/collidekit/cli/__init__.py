@@ -33,7 +33,7 @@ def collidekit(
     pass
 
 
-from collidekit.cli import do, reconstruct, grid, search, look, share, make, keep, judge  # noqa: F401, I001 - in the order of the help
+from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, keep, judge  # noqa: F401, I001 - in the order of the help
 
 
 def main() -> None:
