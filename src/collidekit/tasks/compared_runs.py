@@ -21,6 +21,10 @@ from collidekit.tasks.titles import attack_name, short
 
 _HASH = re.compile(r"[0-9a-f]{4,10}")
 _SEARCHED = (TRAINING, REPORT, INFERENCE, ROC)
+FIRST = ("attack", "objective", "from_checkpoint", "epochs", "learning_rate", "batch_size")
+"""Settings that name a training before others that differ, too."""
+MOST = 3
+"""Network and settings in a name."""
 RUN = (
     "the folder of a report or training, the first letters of its hash, a checkpoint, or a .parquet file of predictions"
 )
