@@ -7,7 +7,7 @@ from rich.console import Console
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.comparison.contenders import Contender, rows_differ
-from collidekit.evaluation.comparison.page import difference_rows, result_rows
+from collidekit.evaluation.comparison.page import short_rows
 from collidekit.evaluation.comparison.study import Comparison, compare
 from collidekit.plain_text import literal
 from collidekit.progress import counting
@@ -124,15 +124,9 @@ def _own_settings(run: Run, all_runs: Sequence[Run]) -> dict[str, object]:
 def show_comparison(found: Comparison, page: Path, console: Console) -> None:
     """Print the tables of every discriminator, the notes, and the path of the page."""
     for name, curves in found.curves.items():
-        header, rows = result_rows(curves)
-        console.print(
-            result_table(
-                header, rows, f"{found.analysis}, {name}: {curves[0].first.signal} against {curves[0].first.background}"
-            )
-        )
-        if found.differences[name]:
-            header, rows = difference_rows(found.differences[name])
-            console.print(result_table(header, rows, f"differences to {curves[0].name}", names=2))
+        header, rows = short_rows(curves, found.differences[name])
+        sides = f"{curves[0].first.signal} against {curves[0].first.background}"
+        console.print(result_table(header, rows, f"{found.analysis}, {name}: {sides}"))
     for note in found.notes:
         style = "bold red" if note.isupper() or note.startswith("NOT THE SAME") else "yellow"
         console.print(literal(note), style=style, highlight=False, soft_wrap=True)

@@ -106,11 +106,14 @@ def rows_differ(a: Contender, b: Contender) -> str:
     if len(mine) != len(other):
         return f"{len(mine):,} rows against {len(other):,}"
     columns = {"class": (mine.labels, other.labels), "weight": (mine.weights, other.weights)}
-    known = 0
-    for kind, ours, theirs in (("", mine.event, other.event), ("spectator ", mine.spectators, other.spectators)):
-        for name in ours.keys() & theirs.keys() - set(OF_SOURCE):
-            columns[f"{kind}{name}"] = ours[name], theirs[name]
-            known += 1
+    columns |= {
+        name: (mine.event[name], other.event[name]) for name in mine.event.keys() & other.event.keys() - set(OF_SOURCE)
+    }
+    columns |= {
+        f"spectator {name}": (mine.spectators[name], other.spectators[name])
+        for name in mine.spectators.keys() & other.spectators.keys()
+    }
+    known = len(columns) - 2
     same_source = bool(a.source) and a.source == b.source
     if same_source:
         columns |= {

@@ -62,9 +62,8 @@ def compare_curves(curve: ComparedCurve, reference: ComparedCurve) -> ComparedDi
     few = _too_few(curve) or _too_few(reference)
 
     def difference(quantity: str, value: float, ours: Floats, theirs: Floats, of_seeds: float) -> Difference:
-        spread = (
-            np.nanstd(ours - theirs, ddof=1) if paired else np.hypot(*(np.nanstd(x, ddof=1) for x in (ours, theirs)))
-        )
+        each = float(np.hypot(np.nanstd(ours, ddof=1), np.nanstd(theirs, ddof=1)))
+        spread = float(np.nanstd(ours - theirs, ddof=1)) if paired else each
         error = float(np.hypot(spread, of_seeds))
         better = (curve.name if value > 0 else reference.name) if error > 0 and abs(value) > SIGMAS * error else None
         return Difference(quantity, value, error, better)

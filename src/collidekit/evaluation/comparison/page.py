@@ -20,10 +20,11 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
     """Write ``comparison.json``, the pictures and ``comparison.html`` into a folder; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     sections = [_compared(found)]
+    mark = ", with attacks" if found.attacked else ""
     for name, curves in found.curves.items():
         pictures = []
         for style in STYLES:
-            drawn = plot_compared(folder / found.stem(name, style), curves, style, f"{found.analysis}, {name}")  # type: ignore[arg-type]
+            drawn = plot_compared(folder / found.stem(name, style), curves, style, f"{found.analysis}, {name}{mark}")  # type: ignore[arg-type]
             pictures += [path for path in drawn if path.suffix == ".png"]
         sections.append(_discriminator(name, curves, found.differences[name], pictures))
     if any(found.settings.values()):
@@ -33,7 +34,7 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
     return write_report(
         folder / "comparison.html",
         ReportContent(
-            title=found.title + (" (with attacks)" if found.attacked else ""),
+            title=f"{found.title}{mark}",
             subtitle=" · ".join(contender.name for contender in found.contenders),
             headline={
                 f"{curve.name}: AUC of {first}": with_error(curve.auc, curve.auc_error)
@@ -99,6 +100,23 @@ def result_rows(curves: Sequence[ComparedCurve]) -> tuple[tuple[str, ...], list[
     return header, rows
 
 
+def short_rows(
+    curves: Sequence[ComparedCurve], differences: Sequence[ComparedDifference]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return header and cells for a terminal: AUC, its difference to the first curve, and 1/eB at half of the signal."""
+    targets = curves[0].first.replicates.targets
+    shown = targets.index(0.5) if 0.5 in targets else len(targets) // 2
+    header = ("name", "AUC", "difference", "in errors", f"1/εB (εS = {targets[shown]:g})")
+    rows: list[tuple[str, ...]] = [
+        (curves[0].name, with_error(curves[0].auc, curves[0].auc_error), "reference", "", _rejection(curves[0], shown))
+    ]
+    for curve, one in zip(curves[1:], differences, strict=True):
+        change, size, _ = _verdict(one.auc, one.reference)
+        name = curve.name + ("" if one.paired else " (other rows)")
+        rows.append((name, with_error(curve.auc, curve.auc_error), change, size, _rejection(curve, shown)))
+    return header, rows
+
+
 def _rejection(curve: ComparedCurve, index: int) -> str:
     """Return 1/eB with its error as text; of several seeds that of the mean eB."""
     if curve.seeds == 1:
@@ -113,7 +131,7 @@ def _rejection(curve: ComparedCurve, index: int) -> str:
 def difference_rows(differences: Sequence[ComparedDifference]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return header and cells: the difference with its error, its significance and the verdict."""
     header = ("name", "quantity", "difference", "significance", "verdict")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in differences:
         for entry in one.entries:
             name = one.name + ("" if one.paired else " (unpaired)")

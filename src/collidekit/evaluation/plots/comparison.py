@@ -18,7 +18,7 @@ from collidekit.evaluation.rows import Floats
 
 NOMINAL, ATTACKED, OF_FILES = "-", "--", "-."
 """Lines of taggers on rows as they are, of taggers on attacked rows, and of scores that the files hold."""
-LETTERS = 62
+LETTERS = 82
 """Of a line of the legend."""
 
 
@@ -61,7 +61,8 @@ def _looks(curves: Sequence[ComparedCurve]) -> list[dict[str, Any]]:
 
 def _handle(curve: ComparedCurve, look: dict[str, Any]) -> Line2D:
     seeds = f" ± {curve.auc_spread:.2g} (seeds)" if curve.auc_spread is not None else ""
-    text = f"{curve.name}: AUC = {with_error(curve.auc, curve.auc_error)}{seeds}".replace("$", r"\$")
+    numbers = f"AUC = {with_error(curve.auc, curve.auc_error)}{seeds}".replace(" ", "\N{NO-BREAK SPACE}")
+    text = f"{curve.name}: {numbers}".replace("$", r"\$")
     return Line2D([], [], label=fill(text, LETTERS, subsequent_indent="   ", break_on_hyphens=False), **look)
 
 
