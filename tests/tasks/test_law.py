@@ -28,6 +28,7 @@ PIPELINES = {
     "SearchTask",
     "ExportTask",
     "RobustnessTask",
+    "CompareTask",
     "NanoAODJetsRun",
     "PFNanoJetsRun",
 }

@@ -15,7 +15,7 @@ from typer.main import get_command
 from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
-from collidekit.tasks import export, grid, importance, parts, report, robustness, search, significance
+from collidekit.tasks import compare, export, grid, importance, parts, report, robustness, search, significance
 from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -26,12 +26,15 @@ from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.config import TrainingConfig
 
-assert all((export, grid, importance, parts, report, robustness, search, significance))  # so that all tasks are known
+assert all(
+    (compare, export, grid, importance, parts, report, robustness, search, significance)
+)  # so that all tasks are known
 FILES: dict[str, Any] = {
     "config": "toy.yaml",
     "filelist": ("train.root",),
     "test_filelist": ("test.parquet",),
     "over": "batch_size=32,64",
+    "under": ("fgsm:0.1",),
     "space": "space.yaml",
 }
 MERIT = "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
@@ -48,8 +51,8 @@ HOW_THE_WORK_IS_DONE = {
     "heartbeat": "when a trial is taken for lost",
 }  # fmt: skip
 INTERACTIVE = {"print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
-ELSEWHERE = OF_FILES | OF_FINE_TUNING
-"""Of files, whose content decides: test_fine_tuning.py, test_adversarial.py and test_attacks.py."""
+ELSEWHERE = OF_FILES | OF_FINE_TUNING | {"runs"}
+"""Of files, whose content decides: test_fine_tuning.py, test_adversarial.py, test_attacks.py and test_compare.py."""
 MORE: list[dict[str, Any]] = [
     {"bins": 7}, {"efficiencies": ("0.5",)}, {"explain": True}, {"explain_rows": 77}, {"explain_repeats": 7},
     {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
@@ -57,6 +60,7 @@ MORE: list[dict[str, Any]] = [
     {"layout": "triton"}, {"precision": "int8"}, {"layout_options": ("label.signal=s",)}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
     {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
     {"checkpoint": ("train.root",), "allow_training_rows": True},
+    {"under": ("noise:0.1",)}, {"names": ("a", "b")}, {"taggers": ("jet_mass",)}, {"f_c": 0.3},
     {"prune_warmup": 2}, {"pruner": "halving"}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]

@@ -71,7 +71,7 @@ def build_rows(
     """
     lost: dict[str, int] = {}
     scope, cutflow = select_rows(plan, chunk, path, start, keep_all, lost)
-    labels, truth = _labels(plan, scope, keep_all), make_truth(plan, scope, keep_all)
+    labels, truth = labels_of(plan, scope, keep_all), make_truth(plan, scope, keep_all)
     if not keep_all:
         mask = with_truth(plan, labels, truth)
         if not mask.all():
@@ -189,7 +189,7 @@ def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: boo
     return Scope(plan, {**columns, "row_index": np.zeros(len(entries), dtype=np.int64)}, path, entries)
 
 
-def _labels(plan: Plan, scope: Scope, keep_all: bool) -> Array:
+def labels_of(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     """Class index of each row (N,), -1 where no class holds; two at once is an error."""
     labels = np.full(scope.rows, -1, dtype=np.int64)
     classes = [plan["classes", name] for name in plan.analysis.classes]
