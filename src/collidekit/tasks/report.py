@@ -57,6 +57,7 @@ class ReportTask(PredictionTask):
 
     explain = luigi.BoolParameter(default=False, description="a section on feature importance too, which takes a while")
     exclude_index = False
+    draws = True
 
     def requires(self) -> dict[str, AnalysisTask]:
         return {

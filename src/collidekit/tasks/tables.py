@@ -37,17 +37,19 @@ def measure_all(
     replicates: int = 200,
     names: Sequence[str] | None = None,
     members: Mapping[str, Predictions] | None = None,
+    efficiencies: Sequence[float] = (),
 ) -> tuple[list[RocResult], list[EnsembleResult]]:
     """The ROC of each discriminator (or of those that are named), and the members of an ensemble beside it.
 
-    The members are those that were kept in the predictions, unless they are given.
+    The members are those that were kept in the predictions, unless they are given. Rejections are quoted at the signal
+    ``efficiencies``, without them at those of the conventions of the field.
     """
     names = list(predictions.definitions) if names is None else names
     members = predictions.of_members() if members is None else members
     with counting("Measuring", "curves", len(names) * (1 + len(members))) as done:
         results = []
         for name in names:
-            results.append(measure_discriminator(predictions, name, replicates=replicates))
+            results.append(measure_discriminator(predictions, name, targets=efficiencies, replicates=replicates))
             done(1)
         ensembles = [measure_members(members, result, predictions.combination, done) for result in results if members]
     return results, ensembles
