@@ -29,7 +29,10 @@ class Strict(BaseModel):
     @classmethod
     def _no_flags(cls, value: Any, info: ValidationInfo) -> Any:
         """True and False are no numbers and no names."""
-        kind = str(cls.model_fields[str(info.field_name)].annotation)
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, dict) and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return value  # which looks at its own values
+        kind = str(annotation)
         parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
         if any(isinstance(part, bool) for part in parts) and not re.search(r"\bbool\b|\bAny\b", kind):
             raise wrong("must be a number" if re.search(r"float|int", kind) else "must not be true or false")

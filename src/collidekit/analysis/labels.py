@@ -57,9 +57,11 @@ def _plain(math: str) -> str:
     """Return LaTeX as plain text."""
     for font in FONTS:
         math = re.sub(rf"\\{font}(?![A-Za-z])\s*", "", math)
+    math = re.sub(r"\\([A-Za-z]+)\s*", lambda found: SYMBOLS.get(found[1], found[0]), math)
+    math = re.sub(r"\{\{(\w)\}\}", r"{\1}", math)
     for accent, mark in ACCENTS.items():
         math = re.sub(rf"\\{accent}(?![A-Za-z])\s*(?:\{{(\w)\}}|(\w))", rf"\1\2{mark}", math)
-    math = re.sub(r"\\([A-Za-z]+)\s*", lambda found: SYMBOLS.get(found[1], found[1]), math)
     math = re.sub(r"\\[,;:! ]|~", " ", math)
     math = re.sub(r"\^(?:\{([0-9+-]+)\}|([0-9+-]))", lambda found: (found[1] or found[2]).translate(RAISED), math)
-    return re.sub(r"[{}\\_]", "", math)
+    math = re.sub(r"[{}\\_]", "", math)
+    return re.sub(r"\s*→\s*", " → ", re.sub(r"\s+([(,/)])", r"\1", math))

@@ -11,6 +11,7 @@ from collidekit.evaluation import assignment, residuals, uncertainties
 from collidekit.evaluation.classification.rejection import Rejection
 from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator
 from collidekit.evaluation.ensemble import EnsembleResult, measure_members
+from collidekit.evaluation.look import discriminator_text
 from collidekit.evaluation.numbers import with_error
 from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal
@@ -76,7 +77,11 @@ def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
         table.add_column(name, justify="right")
     for result in results:
         for i, r in enumerate(result.rejections):
-            first = (literal(result.name), with_error(result.auc, result.auc_error)) if i == 0 else ("", "")
+            first = (
+                (literal(discriminator_text(result.name)), with_error(result.auc, result.auc_error))
+                if i == 0
+                else ("", "")
+            )
             table.add_row(
                 *first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1]
             )

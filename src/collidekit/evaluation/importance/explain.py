@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from collidekit.analysis.labels import without_latex
 from collidekit.analysis.load import read_analysis
 from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.schema import Analysis
@@ -180,7 +179,7 @@ def _explain_row(
         result = explain_row(tagger, plan.analysis, found.batch, score, steps, settings.baseline)
         name = f"row_{row}_{score.name}" if not member else f"row_{row}_{member}_{score.name}"
         truth = f", true class {class_text(result.truth)}" if result.truth else ""
-        note = f"row {row}{truth}: {without_latex(result.score_label)} = {result.value:.2f}"
+        note = f"row {row}{truth}, log odds {result.value:.2f}"
         pictures += plot_row(folder, name, result, note)
         write_json(folder / f"{name}.json", {"file": found.path, "row": row, "member": member, **result.as_dict()})
         explained.append(result)

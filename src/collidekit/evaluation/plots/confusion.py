@@ -5,8 +5,6 @@ from math import floor, log10
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.metrics import ConfusionMatrix
@@ -51,8 +49,8 @@ def _draw(
     cell = 0.95 if few else 0.6
     with figure(3.9 + cell * max(len(columns), 3), 3.0 + cell * max(len(rows), 3)) as canvas:
         axes = canvas.subplots()
-        image = axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100)
-        colour_bar(axes, image, "fraction of the true class [%]")
+        image = axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+        canvas.colorbar(image, ax=axes, label="fraction of the true class [%]", aspect=18, pad=0.03)
         slanted = len(columns) > 5
         names = [decision_label(name) for name in columns]
         axes.set_xticks(range(len(columns)), names, rotation=45 if slanted else 0, ha="right" if slanted else "center")
@@ -67,7 +65,7 @@ def _draw(
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if few else 8)
         axes.set_xlabel(label, loc="center")
         axes.set_ylabel("true class", loc="center")
-        mark(axes, note)
+        mark(axes, note, letters=int(10 * cell * max(len(columns), 3) - 8))
         return save(canvas, stem)
 
 
@@ -79,10 +77,3 @@ def cell_text(value: float, error: float | None) -> str:
         return f"{value:.1f}"
     decimals = min(max(-floor(log10(error)), 0), 3)
     return f"{value:.{decimals}f}\n±{error:.{decimals}f}"
-
-
-def colour_bar(axes: Axes, image: AxesImage, label: str) -> None:
-    """A colour bar exactly as high as the picture."""
-    assert axes.figure is not None
-    bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.04, 0.0, 0.06, 1.0)), label=label)
-    bar.ax.tick_params(which="both", top=False, bottom=False)

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from collidekit.evaluation.look import class_label
-from collidekit.evaluation.plots.style import MOST_BANDS, Plot, colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import MOST_BANDS, Plot, colours, figure, mark, plain_log_axis, save, with_ratio
 from collidekit.evaluation.report.input_histograms import DEFAULT, INVALID, OVER, UNDER, InputHistogram
 from collidekit.evaluation.rows import Floats
 
@@ -146,8 +146,8 @@ def _outside(histogram: InputHistogram) -> str:
         if (share := histogram.share(slot, "before").max()) > 0
     ]
     if shares:
-        of = " of a class" if len(histogram.classes) > 1 else ""
-        parts.append(f"outside the axis: up to {', '.join(shares)}{of}")
+        of = ", of the class with most" if len(histogram.classes) > 1 else ""
+        parts.append(f"outside the axis{of}: {', '.join(shares)}")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:]
 
@@ -162,7 +162,7 @@ def _ratio_axis(axes: Axes, histogram: InputHistogram, variants: list[str], base
     values = np.concatenate(kept)
     low, high = float(values.min()), float(values.max())
     if high > LARGEST_RATIO:
-        axes.set_yscale("log")
         axes.set_ylim(max(low, 1e-2) / 1.3, 1.3 * min(high, 1e3))
+        plain_log_axis(axes)
     else:
         axes.set_ylim(max(0.0, low - 0.15 * (high - low) - 0.05), high + 0.15 * (high - low) + 0.05)

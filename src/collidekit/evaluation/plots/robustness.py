@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.look import class_label, discriminator_label
 from collidekit.evaluation.plots.shapes import score_edges
-from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, plain_log_axis, save, with_ratio
 from collidekit.evaluation.robustness.measure import EFFICIENCY, NONE, OWN, Carried, Line
 from collidekit.inference.predictions import Predictions
 
@@ -51,7 +50,8 @@ def plot_robustness(stem: Path | None, lines: Sequence[Line], discriminator: str
         grid[0, 0].set_ylabel(f"AUC of {discriminator_label(discriminator)}")
         limits = "; arrows: lower limits" if any(line.rejection_limit for line in mine) else ""
         grid[1, 0].set_ylabel(rf"$1/\varepsilon_B$ at $\varepsilon_S$ = {EFFICIENCY:g}{limits}")
-        _rejection_axis(grid[1, 0])
+        _rejection_limits(grid[1, 0], mine)
+        plain_log_axis(grid[1, 0])
         grid[1, -1].set_xlabel("magnitude of the attack")
         canvas.legend(handles=_legend(kinds, colour, mine), loc="outside lower center", ncols=min(len(kinds) + 2, 4))
         mark(grid[0, 0], note, grid[0, -1])
@@ -69,16 +69,11 @@ def _draw(panels: Sequence[Axes], curve: Sequence[Line], style: dict[str, Any]) 
     panels[1].errorbar(x, values, errors, lolims=limits, **bars)
 
 
-def _rejection_axis(axes: Axes) -> None:
-    """A logarithmic axis whose ticks are plain numbers, also where it holds less than a decade."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    if high < 30 * low:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        if high < 4 * low:
-            axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+def _rejection_limits(axes: Axes, lines: Sequence[Line]) -> None:
+    """An axis that holds all points with their errors; the lower end of an error that reaches 0 is cut off."""
+    values = np.array([line.rejection for line in lines])
+    errors = np.array([np.hypot(line.rejection_error or 0.0, line.rejection_spread or 0.0) for line in lines])
+    axes.set_ylim(np.maximum(values - errors, values / 3).min() / 1.3, (values + errors).max() * 1.4)
 
 
 def _legend(kinds: Sequence[str], colour: dict[str, str], lines: Sequence[Line]) -> list[Line2D]:
@@ -128,8 +123,8 @@ def plot_attacked_shapes(
         main.legend(handles=handles, loc="upper center", ncols=3)
         main.set_ylabel(f"fraction of entries / {edges[1] - edges[0]:.2g}")
         ratio.axhline(1, color="black", linewidth=0.8)
-        ratio.set_yscale("log")
         ratio.set_ylim(0.1, 10)
+        plain_log_axis(ratio)
         ratio.set_ylabel("attacked /\nnot attacked", fontsize=11, loc="center")
         ratio.set_xlabel(f"discriminator {discriminator_label(name)}")
         mark(main, note)

@@ -14,7 +14,7 @@ from collidekit.evaluation.classification.bootstrap import GRID
 from collidekit.evaluation.classification.roc_result import RocResult
 from collidekit.evaluation.look import class_label, discriminator_label
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, plain_log_axis, save, with_ratio
 from collidekit.evaluation.rows import Floats
 
 RocStyle = Literal["b-tagging", "top-tagging"]
@@ -154,8 +154,8 @@ def _draw_ratios(axes: Axes, results: Sequence[RocResult], style: RocStyle) -> N
     axes.axhline(1, color=colours(len(results))[0])
     lowest, top = min(shown), max(shown)
     if top > LOG_RATIO * max(lowest, 1e-3):
-        axes.set_yscale("log")
         axes.set_ylim(max(lowest, 1e-3) / 1.3, 1.3 * top)
+        plain_log_axis(axes)
     else:
         axes.set_ylim(max(0, lowest - 0.1), top + 0.1)
     axes.set_ylabel(f"ratio to\n{discriminator_label(first.name)}", fontsize=11, loc="center")

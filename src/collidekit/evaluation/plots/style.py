@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from collidekit.evaluation.look import look
 from collidekit.evaluation.plots.experiment import collisions, experiment_label, style_of
@@ -95,27 +96,37 @@ def with_ratio(canvas: Figure, columns: tuple[float, ...] = (1.0,)) -> Any:
     return canvas.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False, gridspec_kw=grid)
 
 
-def mark(axes: Axes, note: str = "", last: Axes | None = None) -> None:
+def plain_log_axis(axes: Axes) -> None:
+    """A logarithmic y axis whose ticks are plain numbers, also where it holds less than a decade."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 30 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 4 * low else MaxNLocator(5, steps=[1, 2, 5]))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+
+
+def mark(axes: Axes, note: str = "", last: Axes | None = None, letters: int = 0) -> None:
     """Write the line above the frame: the experiment on the left; on the right what is shown, energy and luminosity.
 
-    ``last`` is the panel at the right end, where there are several side by side.
+    ``last`` is the panel at the right end, where there are several side by side; ``letters`` have room in a line of a narrow one.
     """
     axes.set_title(experiment_label(look().settings), loc="left", fontsize=12)
-    (last or axes).set_title(right_title(note), loc="right", fontsize=11)
+    (last or axes).set_title(right_title(note, letters), loc="right", fontsize=11)
 
 
-def right_title(note: str) -> str:
+def right_title(note: str, letters: int = 0) -> str:
     """Return the text above the right end of the frame, in as many lines as it needs."""
     settings = look().settings
-    shown = wrapped(note.replace("$", r"\$")) if settings.note is not False else ""
+    shown = wrapped(note.replace("$", r"\$"), letters) if settings.note is not False else ""
     return "\n".join(filter(None, (shown, collisions(settings))))
 
 
-def wrapped(note: str) -> str:
+def wrapped(note: str, letters: int = 0) -> str:
     """A note in lines that stand beside the label on the left."""
     settings = look().settings
     more = len(settings.experiment or "") + len(settings.status or "")
-    width = max(BESIDE - max(more - 4, 0), 20)
+    width = max((letters or BESIDE) - max(more - 4, 0), 14)
     return "\n".join(textwrap.wrap(note, width, break_long_words=False, break_on_hyphens=False))
 
 

@@ -106,7 +106,7 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
         with counting("Attacking features", "rows", study.rows * _features(study.analysis)) as done:
             losses = carried(first.tagger, study.analysis, study.batches, alone, done)
         for score, found in losses.items():
-            note = f"{name}, {first.kind}, one step of fgsm {study.shown:g}"
+            note = f"{name}, {first.kind}, one step of fgsm\u00a0{study.shown:g}"
             pictures["carried"] += plot_carried(folder / f"carried_{score}", found, score, note)
     for kind in dict.fromkeys(entry.kind for entry in study.tested):
         entry = next(entry for entry in study.tested if entry.kind == kind)
@@ -119,7 +119,7 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
                 done(len(batch))
         before = predict(entry.tagger, study.analysis, study.batches)
         after = predict(entry.tagger, study.analysis, attacked)
-        file, note = re.sub(r"\W+", "_", kind).strip("_"), f"{name}, {kind}, {attack_name} {study.shown:g}"
+        file, note = re.sub(r"\W+", "_", kind).strip("_"), f"{name}, {kind}, {attack_name}\u00a0{study.shown:g}"
         for score in study.analysis.discriminators:
             stem = folder / f"shape_{score}_{file}"
             pictures["shapes"] += plot_attacked_shapes(stem, before, after, score, note=note)

@@ -20,8 +20,10 @@ BINS_PER_WIDTH, FEWEST_BINS, MOST_BINS = 2.0, 20, 200
 LEAST_FILLED = 10
 FEWEST_EVENTS = 5.0
 """Of a bin of chi2."""
-LEAST_SIGNIFICANT, LEAST_PROBABLE = 3.0, 0.001
-"""A peak of fewer standard deviations may be a fluctuation; a fit of a smaller p-value does not describe the masses."""
+PEAK_PARAMETERS = 3
+"""Amplitude, mean and width: with all three free, a fit finds a peak in many fluctuations."""
+LEAST_SIGNIFICANT, LEAST_PROBABLE = 0.0027, 0.001
+"""A peak with a larger p-value may be a fluctuation; a fit with a smaller one does not describe the masses."""
 SMOOTH = 5
 """Bins over which sum w^2 is averaged: an error from one bin's own events makes those that fluctuate down pull more."""
 EDGE = 1e-3
@@ -59,8 +61,9 @@ class PeakFit:
     @property
     def doubt(self) -> str:
         """Why the numbers of the peak are not to be trusted; empty where nothing speaks against them."""
-        if self.amplitude < LEAST_SIGNIFICANT * self.amplitude_error:
-            return f"no peak: {self.amplitude / self.amplitude_error:.1f} standard deviations"
+        by_chance = float(chi2_distribution.sf(max(self.amplitude / self.amplitude_error, 0.0) ** 2, PEAK_PARAMETERS))
+        if by_chance > LEAST_SIGNIFICANT:
+            return f"no significant peak: p = {by_chance:.1g}"
         return f"the fit is poor: p = {self.p_value:.1g}" if self.p_value < LEAST_PROBABLE else ""
 
     def total(self, x: ArrayLike) -> Floats:
@@ -123,14 +126,14 @@ def fit_peak(mass: Floats, weights: Floats, window: tuple[float, float]) -> Peak
     inside = np.minimum(found - bounds[0], bounds[1] - found)[1:3] > EDGE * (bounds[1] - bounds[0])[1:3]
     if not inside.all() or not np.isfinite(errors).all():
         return None
-    chi2, bins = _quality(height[used], square[used], bin_contents(centres, *found))
+    chi2, bins = _quality(height[used], near[used], bin_contents(centres, *found))
     numbers: list[Any] = [*map(float, found), *map(float, errors)]
     degrees = max(bins - len(found), 0)
     return PeakFit(*numbers, chi2 if degrees else 0.0, degrees, low, high)  # type: ignore[call-arg]
 
 
 def _quality(height: Floats, square: Floats, expected: Floats) -> tuple[float, int]:
-    """chi2 and the number of bins, joined from the left until each holds the weight of five events (what is left joins the last).
+    """chi2 and the number of bins with variances ``square``, joined from the left until each holds the weight of five events (what is left joins the last).
 
     Empty bins and bins of a few events follow no Gaussian: counted one by one they would make each fit look good.
     """
