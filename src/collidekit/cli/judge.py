@@ -136,6 +136,7 @@ def explain(
     import torch
     from rich.console import Console
 
+    from collidekit.analysis.labels import without_latex
     from collidekit.evaluation.importance.explain import Settings, explain_files
     from collidekit.evaluation.importance.report import importance_table, target_table
 
@@ -152,10 +153,10 @@ def explain(
         console.print(target_table(target))
     for explained in done.rows:
         console.print(
-            f"{literal(explained.score_label)} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}"
+            f"{literal(without_latex(explained.score_label))} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}"
         )
         for item in sorted(explained.items, key=lambda item: -abs(item.attribution))[:10]:
-            console.print(f"  {item.attribution:+9.3f}  {item.label} of {item.input}", markup=False)
+            console.print(f"  {item.attribution:+9.3f}  {without_latex(item.label)} of {item.input}", markup=False)
     for note in done.notes:
         console.print(f"[yellow]{literal(note)}[/yellow]")
     console.print(f"[bold green]Pictures[/bold green]: {literal(done.folder)}")

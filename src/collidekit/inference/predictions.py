@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collidekit.analysis.schema import Discriminator
+from collidekit.analysis.discriminators import Discriminator
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
 from collidekit.inference.column_file import write_columns
@@ -90,14 +90,10 @@ class Predictions:
         return need("pandas", "pandas").DataFrame(self.columns())
 
     def discriminator(self, name: str) -> Array:
-        """The scores (N,) of one discriminator; where both sums of probabilities vanish, 0."""
+        """The scores (N,) of one discriminator; of a fraction whose sums of probabilities both vanish, 0."""
         definition = self.definitions[name]
-        signal = self.probabilities[:, [self.classes.index(c) for c in definition.signal]].sum(axis=1, dtype=np.float64)
-        background = self.probabilities[:, [self.classes.index(c) for c in definition.background]].sum(
-            axis=1, dtype=np.float64
-        )
-        total = signal + background
-        scores: Array = np.divide(signal, total, out=np.zeros_like(total), where=total != 0)
+        classes = (*definition.signal, *definition.background)
+        scores: Array = definition.scores({c: self.probabilities[:, self.classes.index(c)] for c in classes})
         return scores
 
     def task(self, name: str) -> tuple[Array, Array, Array]:
@@ -209,7 +205,7 @@ class Predictions:
             "positions": list(self.positions),
             "parent_probabilities": list(self.parent_probabilities),
             "temperature": self.temperature,
-            "discriminators": {name: entry.model_dump() for name, entry in self.definitions.items()},
+            "discriminators": {name: entry.identity for name, entry in self.definitions.items()},
             "spectators": {name: column for (kind, name), column in names.items() if kind == "spectator"},
             "event": {name: column for (kind, name), column in names.items() if kind == "event"},
             "combination": self.combination,

@@ -12,6 +12,7 @@ from collidekit.dataset.manifest import Manifest
 from collidekit.evaluation.plots import plot_loss_curves
 from collidekit.evaluation.report.report import Block, Section, Text
 from collidekit.evaluation.report.sections import provenance_section, training_section
+from collidekit.objectives.registry import objective_of
 from collidekit.sealed import as_written
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.titles import trained
@@ -78,7 +79,8 @@ def trainings_section(inference: InferenceTask, plots: Path) -> list[Section]:
     for number, (name, training) in enumerate(trainings.items()):
         stem = plots / (f"loss_{number + 1}" if len(trainings) > 1 else "loss")
         note = f"{inference.analysis.name}, {trained(training)} {training.hash}"
-        drawn = plot_loss_curves(stem, training.folder / "history.csv", note)
+        apart = not objective_of(training.training_config().objective, inference.analysis).losses_compare
+        drawn = plot_loss_curves(stem, training.folder / "history.csv", note, apart)
         pictures = [path for path in drawn if path.suffix == ".png"]
         if len(trainings) > 1:
             blocks.append(Text(f"{name[:1].upper()}{name[1:]}"))

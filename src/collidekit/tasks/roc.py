@@ -10,6 +10,7 @@ from rich.console import Console
 
 from collidekit.evaluation.classification.roc_result import RocResult, write_rocs
 from collidekit.evaluation.ensemble import EnsembleResult
+from collidekit.evaluation.look import Look
 from collidekit.evaluation.plots import plot_roc
 from collidekit.files import replacing
 from collidekit.plain_text import literal
@@ -23,16 +24,22 @@ class ROCCurveTask(PredictionTask):
 
     replicates = luigi.IntParameter(default=200, description="bootstrap replicates for the errors")
     exclude_index = False
+    draws = True
 
     def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "replicates": self.replicates}
+        chosen = self.analysis.efficiencies
+        return {
+            **super().identity(),
+            "replicates": self.replicates,
+            **({"efficiencies": chosen} if chosen else {}),
+        }
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         names = {"roc": "roc.json", "table": "roc.csv", "run": "run.json"}
         plots = {
             f"{style}_{suffix}": f"roc_{style}.{suffix}"
             for style in ("b-tagging", "top-tagging")
-            for suffix in ("png", "pdf")
+            for suffix in ("png", *Look.of(self.analysis).settings.other_formats)
         }
         return {key: self.target(name) for key, name in {**names, **plots}.items()}
 
@@ -41,7 +48,7 @@ class ROCCurveTask(PredictionTask):
 
     def measure(self) -> tuple[list[RocResult], list[EnsembleResult]]:
         """The ROC of each discriminator, from the predictions; of an ensemble also each member's."""
-        return measure_all(self.predictions(), self.replicates)
+        return measure_all(self.predictions(), self.replicates, efficiencies=self.analysis.efficiencies)
 
     def make(self) -> None:
         results, ensembles = self.measure()

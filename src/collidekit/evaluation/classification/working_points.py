@@ -56,12 +56,13 @@ def working_points(
     predictions: Predictions, mistag_rates: Sequence[float] = (), efficiencies: Sequence[float] = ()
 ) -> list[DiscriminatorPoints]:
     """Thresholds of every discriminator of the predictions, with the efficiency of every class at each."""
-    return [_of_discriminator(predictions, name, mistag_rates, efficiencies) for name in predictions.definitions]
+    return [points_of_discriminator(predictions, name, mistag_rates, efficiencies) for name in predictions.definitions]
 
 
-def _of_discriminator(
+def points_of_discriminator(
     predictions: Predictions, name: str, mistag_rates: Sequence[float], efficiencies: Sequence[float]
 ) -> DiscriminatorPoints:
+    """Thresholds of one discriminator, with the efficiency of every class at each."""
     definition, scores = predictions.definitions[name], predictions.discriminator(name)
     rows = binary_rows(*predictions.task(name))
     curve = curve_of(rows)

@@ -46,7 +46,5 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             bottom.tick_params(labelbottom=True)
         for line in panels[:, 0]:
             line.set_ylabel("density of rows")
-        mark(panels[0, 0], "" if columns > 1 else note)
-        if columns > 1:
-            panels[0, -1].set_title(note.replace("$", r"\$"), loc="right", fontsize=11)
+        mark(panels[0, 0], note, panels[0, -1])
         return save(canvas, stem)
