@@ -30,12 +30,15 @@ def run(name: str, folder: Path) -> Any:
 
 def as_page(name: str, notebook: Any) -> tuple[str, dict[str, bytes]]:
     """Return the page of a notebook, and its pictures by the name of their file."""
-    parts, pictures = [], {}
+    parts: list[str] = []
+    pictures: dict[str, bytes] = {}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             parts.append(cell.source)
             continue
         parts.append(f"```python\n{cell.source}\n```")
+        here = len(parts)
+        texts: list[str] = []
         for output in cell.outputs:
             data = output.get("data", {})
             if "image/png" in data:
@@ -45,7 +48,9 @@ def as_page(name: str, notebook: Any) -> tuple[str, dict[str, bytes]]:
             elif shown := NOT_SHOWN.sub("", "".join(data.get("text/html", ""))).strip():
                 parts.append("\n".join(line for line in shown.splitlines() if line.strip()))
             elif "text/html" not in data and (text := output.get("text") or data.get("text/plain", "")):
-                parts.append(f"```text\n{NOT_SHOWN.sub('', text).rstrip()}\n```")
+                texts.append(NOT_SHOWN.sub("", text))
+        if printed := "".join(texts).strip("\n"):
+            parts.insert(here, f"```text\n{printed}\n```")
     about = f"*This page is the [notebook]({name}.ipynb) with the outputs of one run.*"
     return "\n\n".join([parts[0], about, *parts[1:]]) + "\n", pictures
 

@@ -72,6 +72,7 @@ def test_a_training_prints_plain_lines(kernel: Kernel, capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("epoch  train loss")
     assert lines[1].rstrip().endswith("best")
+    assert not any("\x1b" in line for line in lines)
     assert "Epoch 1/2" in kernel.shown[0]
     assert "2 of 4" in kernel.shown[0]
     assert kernel.shown[-1] == ""

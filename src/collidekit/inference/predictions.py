@@ -201,9 +201,9 @@ class Predictions:
                 names[kind, name] = column
         return names
 
-    def write(self, path: Path) -> Path:
+    def write(self, path: str | Path) -> Path:
         """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
-        return write_columns(path, self.columns(), "predictions", self._metadata())
+        return write_columns(Path(path), self.columns(), "predictions", self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         names = self._names()
@@ -233,8 +233,9 @@ class Predictions:
         }
 
     @classmethod
-    def read(cls, path: Path) -> "Predictions":
+    def read(cls, path: str | Path) -> "Predictions":
         """Read a Parquet file written by ``write``."""
+        path = Path(path)
         try:
             table = pq.read_table(path, page_checksum_verification=True)
         except (OSError, pa.ArrowException, ValueError) as error:

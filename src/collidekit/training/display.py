@@ -16,8 +16,10 @@ class Display:
     def __init__(self, shown: bool = True, console: Console | None = None) -> None:
         self.shown = shown
         self._in_notebook = console is None and shown and in_notebook()
-        force = False if self._in_notebook else None  # plain text in a cell, not a box of HTML a line
-        self.console = console or Console(quiet=not shown, soft_wrap=True, force_jupyter=force)
+        plain = (
+            False if self._in_notebook else None
+        )  # no box of HTML for each line; a kernel's stdout says it is a terminal
+        self.console = console or Console(quiet=not shown, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

@@ -13,12 +13,12 @@ from collidekit.evaluation.rows import Floats
 RELEGATED = "relegated"
 
 
-def plot_confusion_matrix(stem: Path | None, matrix: ConfusionMatrix, note: str = "") -> Plot:
+def plot_confusion_matrix(stem: str | Path | None, matrix: ConfusionMatrix, note: str = "") -> Plot:
     """Rows are the truth, each normalised to 100 %; columns are the class with the largest probability."""
     return _draw(stem, matrix.share, matrix.error, matrix.classes, matrix.classes, "called class", note)
 
 
-def plot_confusion_relegated(stem: Path | None, matrix: Floats, names: Sequence[str], note: str = "") -> Plot:
+def plot_confusion_relegated(stem: str | Path | None, matrix: Floats, names: Sequence[str], note: str = "") -> Plot:
     """Shares (K, K + 1) of the true class (rows), each row of sum 1; the last column is ``relegated``, set apart."""
     size = len(names)
     if matrix.shape != (size, size + 1):
@@ -29,7 +29,7 @@ def plot_confusion_relegated(stem: Path | None, matrix: Floats, names: Sequence[
 
 
 def _draw(
-    stem: Path | None,
+    stem: str | Path | None,
     share: Floats,
     error: Floats | None,
     rows: Sequence[str],

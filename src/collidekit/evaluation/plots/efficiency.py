@@ -10,7 +10,7 @@ from collidekit.evaluation.classification.efficiency import BinnedEfficiency
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 
 
-def plot_efficiency(stem: Path | None, binned: BinnedEfficiency, label: str = "", note: str = "") -> Plot:
+def plot_efficiency(stem: str | Path | None, binned: BinnedEfficiency, label: str = "", note: str = "") -> Plot:
     """Points with their interval of each class; ``label`` is the x axis with its unit, such as ``jet pT [GeV]``."""
     centres, halves = (binned.edges[1:] + binned.edges[:-1]) / 2, np.diff(binned.edges) / 2
     names = [name for name, found in binned.classes.items() if np.isfinite(found.value).any()]

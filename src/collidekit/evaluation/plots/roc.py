@@ -20,7 +20,9 @@ LEAST_ROWS = 3
 """The curve is shown down to the efficiency at which this many background rows survive."""
 
 
-def plot_roc(stem: Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = "") -> Plot:
+def plot_roc(
+    stem: str | Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = ""
+) -> Plot:
     """b-tagging: background efficiency against signal efficiency; top-tagging: rejection 1/eB against it.
 
     Several results of the same signal and background get a panel with the ratio to the first.

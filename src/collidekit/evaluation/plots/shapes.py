@@ -14,7 +14,7 @@ from collidekit.inference.predictions import Predictions
 
 
 def plot_discriminator_shapes(
-    stem: Path | None,
+    stem: str | Path | None,
     predictions: Predictions,
     name: str,
     bins: int = 40,

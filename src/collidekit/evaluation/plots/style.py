@@ -107,11 +107,12 @@ class Plot(list[Path]):
         return drawn.getvalue()
 
 
-def save(canvas: Figure, stem: Path | None) -> Plot:
+def save(canvas: Figure, stem: str | Path | None) -> Plot:
     """Write ``<stem>.png`` and ``<stem>.pdf``; the same content gives the same bytes. Without a stem nothing is written."""
     written = Plot(canvas)
     if stem is None:
         return written
+    stem = Path(stem)
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_name(stem.name + suffix)
         drawn = BytesIO()  # written at once: matplotlib's own error on a full disk is hidden by one of zlib

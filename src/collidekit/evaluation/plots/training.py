@@ -24,13 +24,15 @@ MANY_EPOCHS = 40
 """With more, curves have no markers."""
 
 
-def plot_loss_curves(stem: Path | None, history: Path | Sequence[Mapping[str, Any]], note: str = "") -> Plot:
+def plot_loss_curves(
+    stem: str | Path | None, history: str | Path | Sequence[Mapping[str, Any]], note: str = ""
+) -> Plot:
     """One panel each for loss, accuracy and learning rate; columns that the history lacks are left out.
 
     The history is a CSV file or rows with the columns epoch, train_loss, val_loss, train_accuracy, val_accuracy,
     learning_rate. The epoch of the smallest validation loss is marked.
     """
-    columns = _columns(history)
+    columns = _columns(Path(history) if isinstance(history, str) else history)
     panels = [(name, curves) for name, curves in PANELS if any(np.isfinite(columns[c]).any() for c in curves)]
     if not panels:
         raise CollidekitError("the training history holds no finite loss, accuracy or learning rate: nothing to draw")
