@@ -127,10 +127,12 @@ class Discriminator(Strict):
 
 
 class Process(Strict):
-    """Files of one simulated process, found by their name, and the weight of its rows."""
+    """Files of one simulated process, found by their name, the weight of its rows, and a selection of its own."""
 
     files: str
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    selection: str | None = None
+    """Rows of these files that are kept, after the selection of all files; such as ranges of pt and eta."""
 
 
 class Files(Strict):
