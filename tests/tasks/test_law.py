@@ -30,6 +30,11 @@ PIPELINES = {
     "RobustnessTask",
     "NanoAODJetsRun",
     "PFNanoJetsRun",
+    "MoonsRun",
+    "DeepJetRun",
+    "DeepJetRunHLT",
+    "DeepJetRunHLTPhase2",
+    "ParticleNetRunHLT",
 }
 
 DATASET_PARAMETERS = "chunk-size config debug filelist verbose coffea-worker dataset-version"

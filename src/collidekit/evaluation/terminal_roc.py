@@ -29,9 +29,9 @@ def terminal_roc(results: Sequence[RocResult], width: int = 78, height: int = 20
         label = next((f"1e-{d}" if d else "1" for d in range(decades) if int(d / decades * height) == row), "")
         lines.append(f"{label:>6} |" + "".join(grid[row]).rstrip())
     lines.append(f"{f'1e-{decades}':>6} +" + "-" * width)
-    ticks = [" "] * (width + 4)
+    ticks = [" "] * width
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        place = min(int(tick * width), width - 1)
+        place = min(int(tick * width), width - 3)
         ticks[place : place + 3] = list(f"{tick:.1f}")
     lines.append(" " * 8 + "".join(ticks).rstrip())
     lines.append("signal efficiency".rjust(width + 8))

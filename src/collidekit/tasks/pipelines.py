@@ -61,6 +61,8 @@ class MoonsRun(Pipeline):
     exclude_index = False
 
     def requires(self) -> dict[str, AnalysisTask]:
+        if self.analysis.figure_of_merit is None:  # an analysis of your own, given with --config
+            return super().requires()
         return {**super().requires(), "significance": self.significance()}
 
     def significance(self) -> SignificanceTask:
