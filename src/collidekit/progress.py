@@ -1,5 +1,6 @@
-"""Bars for what takes over two seconds: shown on stderr, in a terminal only."""
+"""Progress bars for what takes over two seconds: shown on stderr of a terminal, or below the cell of a notebook."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.text import Text
 
-from collidekit.plain_text import literal
+from collidekit.notebook import NotebookBar, in_notebook
+from collidekit.plain_text import literal, without_controls
 
 _bars: list[Progress] = []
 """Those that are shown now; what is counted meanwhile becomes a further line of the first one."""
@@ -26,6 +28,10 @@ def counting(
     description: str, unit: str, total: int | None = None, shown: bool = True
 ) -> Iterator[Callable[[int], None]]:
     """A function that is told how many more are done; the time left is shown where the total is known."""
+    if shown and in_notebook():
+        with _cell_bar(f"{description} ({unit})", total) as advance:
+            yield advance
+        return
     if shown and _bars:
         with _line(_bars[0], description, unit, total) as advance:
             yield advance
@@ -46,6 +52,15 @@ def counting(
 
 
 @contextmanager
+def _cell_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    bar = NotebookBar(description, total)
+    try:
+        yield bar.advance
+    finally:
+        bar.close()
+
+
+@contextmanager
 def _line(bar: Progress, description: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
     task = bar.add_task(literal(description), total=total, unit=unit)
     try:
@@ -56,4 +71,7 @@ def _line(bar: Progress, description: str, unit: str, total: int | None) -> Iter
 
 def notice(text: str) -> None:
     """A line on stderr about something that a user may want to know; it stands above a bar."""
+    if in_notebook():
+        print(without_controls(text), file=sys.stderr)  # as plain text: the boxes of rich are HTML without colours here
+        return
     Console(stderr=True, soft_wrap=True).print(text, style="yellow", markup=False, highlight=False)

@@ -31,6 +31,11 @@ PIPELINES = {
     "CompareTask",
     "NanoAODJetsRun",
     "PFNanoJetsRun",
+    "MoonsRun",
+    "DeepJetRun",
+    "DeepJetRunHLT",
+    "DeepJetRunHLTPhase2",
+    "ParticleNetRunHLT",
 }
 
 DATASET_PARAMETERS = "chunk-size config debug filelist verbose coffea-worker dataset-version"

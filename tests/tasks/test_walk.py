@@ -44,7 +44,7 @@ HOW_THE_WORK_IS_DONE = {
     "verbose": "what is printed", "workflow": "where the work is done", "coffea_worker": "the same shards", "executor": "the same shards",
     "scheduler": "the same shards", "jobs": "the same shards and predictions", "n_threads": "stands in run.json", "log_file": "where is printed",
     "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
-    "yes": "whether many trainings are an error",
+    "terminal_plot": "what is printed", "yes": "whether many trainings are an error",
     "devices": "the same numbers, by several ranks", "nodes": "the same numbers, by several ranks",
     "track": "who records it", "track_files": "who records it", "track_online": "who records it",
     "trials": "how far the search goes", "storage": "where trials are kept", "workers": "how many trials at a time",
@@ -180,7 +180,7 @@ dilepton:
   lepton_plus: [label, 5, 5, 5], lepton_minus: [label, 6, 6, 6]}, spin_weights: {a: weight, b: label}, mass_bins: [300],
   given: {tool: [label, label, label, 7, 7, 7]}}
 weight: weight
-processes: {toys: {files: "*.root", weight: 2}, others: {files: "*.parquet"}}
+processes: {toys: {files: "*.root", weight: 2, selection: jet_pt > 2}, others: {files: "*.parquet"}}
 class_weights: {signal: 2}
 units: {jet_mass: GeV}
 spectators: [jet_mass, jet_pt]
@@ -216,7 +216,7 @@ CHANGES: dict[str, tuple[str, str]] = {
     "SameOrigin.collection": ("pair: {collection: constituents", "pair: {collection: jet"),
     "SameOrigin.same": ("part_x * 0,", "part_y * 0,"), "SameOrigin.weight": ("weight: 4}", "weight: 3}"),
     "Regression.values": ("{v: jet_mass * 2}", "{v: jet_mass}"), "Regression.unit": ("unit: GeV, scale", "unit: MeV, scale"),
-    "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
+    "Regression.median_loss": ("estimate: quantiles,", "estimate: quantiles, median_loss: logcosh,"), "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
     "Regression.weight": ("weight: 5}", "weight: 6}"), "Regression.estimate": ("{values: {s: label}, estimate: quantiles", "{values: {s: label}, estimate: value"),
     "Regression.quantiles": ("[0.1, 0.5, 0.9]", "[0.2, 0.5, 0.9]"), "Regression.bins": ("bins: 5", "bins: 6"), "Regression.draws": ("draws: 50", "draws: 51"),
     "Regression.on_shell": (', on_shell: ["leptons[0]"]', ""),
@@ -238,7 +238,7 @@ CHANGES: dict[str, tuple[str, str]] = {
     "DileptonTruth.w_plus": ("3, 3, 3]", "3, 3, 9]"), "DileptonTruth.w_minus": ("4, 4, 4]", "4, 4, 9]"),
     "DileptonTruth.lepton_plus": ("5, 5, 5]", "5, 5, 9]"), "DileptonTruth.lepton_minus": ("6, 6, 6]", "6, 6, 9]"),
     "Analysis.weight": ("weight: weight", "weight: weight * weight"), "Analysis.processes": ("toys:", "toy:"),
-    "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2}, others", "weight: 3}, others"),
+    "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2, selection", "weight: 3, selection"), "Process.selection": ("selection: jet_pt > 2}", "selection: jet_pt > 3}"),
     "Analysis.class_weights": ("class_weights: {signal: 2}", "class_weights: {signal: 3}"),
     "Analysis.spectators": ("[jet_mass, jet_pt]", "[jet_mass]"), "Analysis.event": ("event: [event]", "event: [event, label]"),
     "Analysis.kinematics": ("kinematics: {jet_pt: [0, 40, 60, 80, 200], reference: signal}", ""),

@@ -176,6 +176,9 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
             }
         else:
             found["targets", name, "same"] = target.same
+    for name, process in analysis.processes.items():
+        if process.selection:
+            found["processes", name, "selection"] = process.selection
     found |= {("spectators", i): name for i, name in enumerate(analysis.spectators)}
     found |= {("event", i): name for i, name in enumerate(analysis.event)}
     if analysis.kinematics:

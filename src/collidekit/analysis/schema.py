@@ -118,12 +118,14 @@ Input = Annotated[Annotated[Collection, Tag("Collection")] | Annotated[Group, Ta
 
 
 class Process(Strict):
-    """Files of one simulated process, found by their name, and the weight of its rows."""
+    """Files of one simulated process, found by their name, the weight of its rows, and a selection of its own."""
 
     files: str
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
     label: Label | None = None
     """What plots and tables call it; its name without one."""
+    selection: str | None = None
+    """Rows of these files that are kept, after the selection of all files; such as ranges of pt and eta."""
 
 
 class Files(Strict):

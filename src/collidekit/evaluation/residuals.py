@@ -14,6 +14,7 @@ from collidekit.evaluation.classification.roc import first_reaching
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rows import Floats, Ints
 from collidekit.inference.predictions import Array, Predictions
+from collidekit.shown import counted, html_table
 
 FEWEST = 20
 """Rows without which a width says nothing."""
@@ -99,6 +100,10 @@ class Residuals:
     @property
     def label(self) -> str:
         return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    def _repr_html_(self) -> str:
+        note = f"{counted(self.unknown, 'row')} without known truth" if self.unknown else ""
+        return html_table(f"Residuals of {self.label}", [self.cells()], HEADER, note)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no NaN: null stands for it."""

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collidekit.analysis.discriminators import Discriminator
-from collidekit.errors import CollidekitError
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.extras import need
+from collidekit.histograms import fill
 from collidekit.inference.column_file import write_columns
 from collidekit.inference.uncertainties import Uncertainty
 from collidekit.sealed import as_written, check_seal
@@ -88,6 +89,13 @@ class Predictions:
     def to_pandas(self) -> Any:
         """A pandas DataFrame with the columns of the written file."""
         return need("pandas", "pandas").DataFrame(self.columns())
+
+    def to_hist(self, column: str, *, bins: int = 50, limits: tuple[float, float] | None = None) -> Any:
+        """Return a weighted ``hist.Hist`` of a column, with the axes ``class`` (of the truth) and ``value``."""
+        columns = self.columns()
+        if column not in columns:
+            raise CollidekitError(f"the predictions have no column {column!r}{did_you_mean(column, list(columns))}")
+        return fill(column, columns[column], self.weights, self.labels, self.classes, bins, limits)
 
     def discriminator(self, name: str) -> Array:
         """The scores (N,) of one discriminator; of a fraction whose sums of probabilities both vanish, 0."""
@@ -189,9 +197,9 @@ class Predictions:
                 names[kind, name] = column
         return names
 
-    def write(self, path: Path) -> Path:
+    def write(self, path: str | Path) -> Path:
         """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
-        return write_columns(path, self.columns(), "predictions", self._metadata())
+        return write_columns(Path(path), self.columns(), "predictions", self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         names = self._names()
@@ -221,8 +229,9 @@ class Predictions:
         }
 
     @classmethod
-    def read(cls, path: Path) -> "Predictions":
+    def read(cls, path: str | Path) -> "Predictions":
         """Read a Parquet file written by ``write``."""
+        path = Path(path)
         try:
             table = pq.read_table(path, page_checksum_verification=True)
         except (OSError, pa.ArrowException, ValueError) as error:

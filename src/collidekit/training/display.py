@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar for the epoch that runs, a line for each that is done."""
+"""What a person sees of a training: a progress bar for the current epoch, and a line for each finished one."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -7,13 +7,19 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from collidekit.notebook import NotebookBar, in_notebook
+
 
 class Display:
-    """A live bar in a terminal, plain lines elsewhere, nothing where ``shown`` is False."""
+    """A live progress bar in a terminal or notebook, plain lines elsewhere, nothing where ``shown`` is False."""
 
     def __init__(self, shown: bool = True, console: Console | None = None) -> None:
         self.shown = shown
-        self.console = console or Console(quiet=not shown, soft_wrap=True)
+        self._in_notebook = console is None and shown and in_notebook()
+        plain = (
+            False if self._in_notebook else None
+        )  # no box of HTML for each line; a kernel's stdout says it is a terminal
+        self.console = console or Console(quiet=not shown, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -27,6 +33,7 @@ class Display:
             disable=not (shown and self.console.is_terminal),
         )
         self._task: TaskID | None = None
+        self._cell: NotebookBar | None = None
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -36,6 +43,15 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        self._close()
+
+    def _close(self) -> None:
+        """Remove the bar of the epoch."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        if self._cell is not None:
+            self._cell.close()
+        self._task = self._cell = None
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False)
@@ -44,10 +60,16 @@ class Display:
         self.say("[bold]epoch  train loss  val loss  train acc.  val acc.  rows/s        lr[/bold]")
 
     def begin(self, epoch: int, epochs: int, steps: int, done: int) -> None:
-        """A new bar for an epoch."""
+        """Show a new bar for an epoch."""
+        if self._in_notebook:
+            self._cell = NotebookBar(f"Epoch {epoch}/{epochs}", max(steps, 1))
+            self._cell.done = done
+            return
         self._task = self._bar.add_task(f"Epoch {epoch}/{epochs}", total=max(steps, 1), completed=done, status="")
 
     def step(self, mean: float, loss: float, rate: float, learning_rate: float) -> None:
+        if self._cell is not None:
+            self._cell.advance(1, f"loss {mean:.4f}, {rate:,.0f} rows/s")
         if self._task is not None:
             status = f"loss {mean:.4f} (batch {loss:.4f})  lr {learning_rate:.1e}  {rate:,.0f} rows/s"
             self._bar.update(self._task, advance=1, status=status)
@@ -56,9 +78,7 @@ class Display:
         self, row: Mapping[str, float], best: bool, targets: Mapping[str, float], more: Mapping[str, float]
     ) -> None:
         """The line of an epoch that is done, with more numbers at its end, and one of its targets where there are any."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
+        self._close()
         mark = "".join(f"  {name} {value:.3g}" for name, value in more.items())
         mark += "  [green]best[/green]" if best else ""
         self.say(

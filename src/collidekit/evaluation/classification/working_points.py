@@ -11,6 +11,7 @@ from collidekit.evaluation.classification.roc import RocCurve, curve_of
 from collidekit.evaluation.rows import BinaryRows, binary_rows
 from collidekit.files import plain
 from collidekit.inference.predictions import Predictions
+from collidekit.shown import html_table
 
 Kind = Literal["mistag", "efficiency"]
 
@@ -44,6 +45,16 @@ class DiscriminatorPoints:
     signal: tuple[str, ...]
     background: tuple[str, ...]
     points: tuple[WorkingPoint, ...]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (point.name, "none", point.reason or "", "")
+            if point.threshold is None
+            else (point.name, point.threshold, str(point.signal_efficiency), str(point.background_efficiency))
+            for point in self.points
+        ]
+        title = f"{self.discriminator}: {' + '.join(self.signal)} against {' + '.join(self.background)}"
+        return html_table(title, rows, ("working point", "threshold", "signal efficiency", "mistag rate"))
 
     def as_dict(self) -> dict[str, Any]:
         content: dict[str, Any] = plain(asdict(self))

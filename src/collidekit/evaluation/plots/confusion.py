@@ -15,12 +15,12 @@ from collidekit.evaluation.rows import Floats
 RELEGATED = "relegated"
 
 
-def plot_confusion_matrix(stem: Path | None, matrix: ConfusionMatrix, note: str = "") -> Plot:
+def plot_confusion_matrix(stem: str | Path | None, matrix: ConfusionMatrix, note: str = "") -> Plot:
     """Rows are the true class, each normalised to 100 %; columns are the predicted class, which is the most probable one."""
     return _draw(stem, matrix.share, matrix.error, matrix.classes, matrix.classes, "predicted class", note)
 
 
-def plot_confusion_relegated(stem: Path | None, matrix: Floats, names: Sequence[str], note: str = "") -> Plot:
+def plot_confusion_relegated(stem: str | Path | None, matrix: Floats, names: Sequence[str], note: str = "") -> Plot:
     """Shares (K, K + 1) of the true class (rows), each row of sum 1; the last column is ``relegated``, set apart.
 
     Where nothing is relegated, as with a threshold on the probability of the signal, the matrix has no such column.
@@ -36,7 +36,7 @@ def plot_confusion_relegated(stem: Path | None, matrix: Floats, names: Sequence[
 
 
 def _draw(
-    stem: Path | None,
+    stem: str | Path | None,
     share: Floats,
     error: Floats | None,
     rows: Sequence[str],

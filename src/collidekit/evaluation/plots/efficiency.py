@@ -21,7 +21,7 @@ WIDE = 0.4
 MARKERS = "os^vDP*X<>"
 
 
-def plot_efficiency(stem: Path | None, binned: BinnedEfficiency, label: str = "", note: str = "") -> Plot:
+def plot_efficiency(stem: str | Path | None, binned: BinnedEfficiency, label: str = "", note: str = "") -> Plot:
     """Points with their interval of each class; ``label`` is the x axis with its unit, such as ``jet pT [GeV]``.
 
     A bin in which no row of a class passes has an arrow from the upper limit at 95 % confidence.

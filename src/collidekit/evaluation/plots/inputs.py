@@ -18,7 +18,7 @@ LARGEST_RATIO = 4
 LINES: dict[str, tuple[Any, float]] = {"before": ("--", 1.1), "after": ("-", 1.8)}
 
 
-def plot_input(stem: Path | None, histogram: InputHistogram, reference: str = "", note: str = "") -> Plot:
+def plot_input(stem: str | Path | None, histogram: InputHistogram, reference: str = "", note: str = "") -> Plot:
     """Fractions of entries per bin of each class over the ratio to the reference class (default: the first).
 
     Entries equal to the default value have a bin of their own on the right; the share outside the range is written.

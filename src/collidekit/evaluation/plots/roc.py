@@ -59,7 +59,9 @@ class _Drawn:
         )
 
 
-def plot_roc(stem: Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = "") -> Plot:
+def plot_roc(
+    stem: str | Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = ""
+) -> Plot:
     """b-tagging: background efficiency against signal efficiency; top-tagging: rejection 1/eB against it.
 
     Several results of the same signal and background get a panel with the ratio to the first. Where fewer than three background

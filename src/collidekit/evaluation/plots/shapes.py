@@ -20,7 +20,7 @@ LEVELS = 0.21
 
 
 def plot_discriminator_shapes(
-    stem: Path | None,
+    stem: str | Path | None,
     predictions: Predictions,
     name: str,
     bins: int = 40,

@@ -143,11 +143,12 @@ class Plot(list[Path]):
         return drawn.getvalue()
 
 
-def save(canvas: Figure, stem: Path | None) -> Plot:
+def save(canvas: Figure, stem: str | Path | None) -> Plot:
     """Write ``<stem>.png``, and the other formats of the look; the same content gives the same bytes. Without a stem nothing is written."""
     written, settings = Plot(canvas), look().settings
     if stem is None:
         return written
+    stem = Path(stem)
     for suffix in ("png", *settings.other_formats):
         path = stem.with_name(f"{stem.name}.{suffix}")
         drawn = BytesIO()  # written at once: matplotlib's own error on a full disk is hidden by one of zlib

@@ -29,7 +29,7 @@ MANY_EPOCHS = 40
 
 
 def plot_loss_curves(
-    stem: Path | None, history: Path | Sequence[Mapping[str, Any]], note: str = "", apart: bool = False
+    stem: str | Path | None, history: str | Path | Sequence[Mapping[str, Any]], note: str = "", apart: bool = False
 ) -> Plot:
     """One panel each for loss, accuracy and learning rate; columns that the history lacks are left out.
 
@@ -38,7 +38,7 @@ def plot_loss_curves(
     The history is a CSV file or rows with the columns epoch, train_loss, val_loss, train_accuracy, val_accuracy,
     learning_rate. The epoch of the smallest validation loss is marked.
     """
-    columns = _columns(history)
+    columns = _columns(Path(history) if isinstance(history, str) else history)
     panels = [
         (name, curves)
         for name, curves in (APART + PANELS[1:] if apart else PANELS)
