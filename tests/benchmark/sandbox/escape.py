@@ -44,7 +44,7 @@ def seen_by_others() -> bool:
 
 
 def runner_is_seen() -> bool:
-    return b"pytest" in Path(f"/proc/{RUNNER}/cmdline").read_bytes()
+    return b"python" in Path(f"/proc/{RUNNER}/cmdline").read_bytes()
 
 
 flags = 0x10000000  # CLONE_NEWUSER

@@ -44,8 +44,8 @@ def benchmark(columns: tuple[str, ...] = ("top",), **output: Any) -> Benchmark:
     file = {"path": "x"}
     return Benchmark.model_validate(
         {
-            "benchmark": 1, "name": "toy", "title": "Toy", "output": {"columns": list(columns), "minimum": 0, "maximum": 1, **output},
-            "phases": {"public": {"samples": {"nominal": {"features": file, "truth": file}}}}, "metrics": [{"name": "auc", "metric": "auc"}],
+            "benchmark": 1, "name": "toy", "title": "Toy", "classes": ["qcd", "top"], "signal": "top", "output": {"columns": list(columns), "minimum": 0, "maximum": 1, **output},
+            "phases": {"public": {"samples": {"nominal": {"features": file, "truth": {"path": "y"}}}}}, "metrics": [{"name": "auc", "metric": "auc"}],
             "limits": {"output": "2 MB"},
         }
     )  # fmt: skip

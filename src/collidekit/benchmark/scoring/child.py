@@ -1,6 +1,7 @@
 """The process that scores: ``python -m collidekit.benchmark.scoring.child FOLDER`` reads job.json and writes scores.json there."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,4 +66,6 @@ def _fail(code: int, error: Exception) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    code = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(code)  # at once: threads of libraries that still run could end an ordinary exit by SIGABRT
