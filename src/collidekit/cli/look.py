@@ -20,7 +20,8 @@ def init(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Your files: paths, globs, .txt lists; before them SPANet's event file or weaver's data file.", show_default=False
+            help="Your files: paths, globs, .txt lists; before them SPANet's event file or weaver's data file.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The analysis file to write.")] = Path("analysis.yaml"),
