@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
 from collidekit.signals import StoppedBySignal, end_on_signals
+from collidekit.verbosity import set_quiet
 
 DO, LOOK, MAKE, KEEP = "From files to a tagger", "Look before you train", "Make samples", "Look after your results"
 SHARE = "Use and share trained models"
@@ -142,6 +143,20 @@ Output = Annotated[
     Path | None, panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=results_folder)
 ]
 """Also after the verb, where people look for it."""
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs; docs/command.md lists its keys.")]
+Quiet = Annotated[
+    bool,
+    panel(
+        WORK,
+        "--quiet",
+        "-q",
+        help="Print only warnings, errors and results: no steps, no progress.",
+        callback=set_quiet,
+    ),
+]
+"""For verbs that work for long."""
 
 
 def _store(named: str | None) -> str | None:

@@ -16,6 +16,7 @@ from collidekit.cli.app import (
     DryRun,
     On,
     Output,
+    Quiet,
     SiteFile,
     Store,
     TrustCode,
@@ -33,6 +34,7 @@ def demo(
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     output: Output = None,
     store: Store = None,
+    quiet: Quiet = False,
 ) -> None:
     """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
 
@@ -149,6 +151,7 @@ def run(
     trust_code: TrustCode = False,
     output: Output = None,
     store: Store = None,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
 
@@ -239,6 +242,7 @@ def predict(
     site: SiteFile = None,
     dry_run: DryRun = False,
     trust_code: TrustCode = False,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
 
@@ -299,7 +303,8 @@ def predict(
         console.print(f"[yellow]{literal(note)}[/yellow]")
     if done.warning:
         console.print(f"[bold red]{literal(done.warning)}[/bold red]")
-    console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
+    if not quiet:
+        console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
     if names := done.predictions.discriminators_with_truth():
         from collidekit.tasks.tables import ensemble_table, measure_all, roc_table
 

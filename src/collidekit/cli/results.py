@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, Output, TrustCode, panel, verb
+from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, AsJson, Output, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
 from collidekit.files import plain
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs; docs/command.md lists its keys.")]
 
 
 @verb(KEEP)
@@ -93,6 +91,7 @@ def compare(
     allow_training_rows: AllowTrainingRows = False,
     output: Output = None,
     trust_code: TrustCode = False,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Compare trained taggers on the same rows: ROC curves with paired ratios, differences with errors and significance.
 

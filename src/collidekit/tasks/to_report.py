@@ -19,6 +19,7 @@ from collidekit.tasks.run_estimate import estimate_run
 from collidekit.tasks.run_warnings import notes_of_run
 from collidekit.tasks.tables import assignment_table, ensemble_table, residual_table, roc_table, uncertainty_tables
 from collidekit.training.choice import check_network
+from collidekit.verbosity import is_quiet
 
 _OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 _ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist", "over", "yes", "workflow"}
@@ -72,7 +73,7 @@ def run_to_report(task: ReportTask) -> None:
             highlight=False,
         )
         return
-    if made := estimate_run(task):
+    if not is_quiet() and (made := estimate_run(task)):
         console.print(f"[dim]{literal(made)}[/dim]", highlight=False)
     _train_each(console, task)
     needed: dict[str, AnalysisTask] = task.requires()
@@ -86,7 +87,7 @@ def run_to_report(task: ReportTask) -> None:
         _print_table(console, task)
     for note in _warnings(task):
         console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)
-    if not task.made:
+    if not task.made or is_quiet():
         console.print(f"[bold green]Report[/bold green]: {literal(task.folder / 'report.html')}", highlight=False)
 
 
@@ -101,7 +102,8 @@ def _train_each(console: Console, task: ReportTask) -> None:
     for number, (name, training) in enumerate(trainings.items(), 1):
         if len(trainings) > 1 and not training.complete():
             run_with_requirements(training.requires()["dataset"])
-            console.print(f"[bold cyan]{name}[/bold cyan] ({number} of {len(trainings)})", highlight=False)
+            if not is_quiet():
+                console.print(f"[bold cyan]{name}[/bold cyan] ({number} of {len(trainings)})", highlight=False)
             run_with_requirements(training)
 
 

@@ -1,11 +1,18 @@
-"""What a person sees of a training: a bar for the epoch that runs, a line for each that is done."""
+"""What a person sees of a training: a bar for the current epoch, a line for each completed one."""
 
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+
+from collidekit.progress import WIDE, Times, bar_width
+from collidekit.verbosity import is_quiet, is_warning
+
+HEADER_EVERY = 50
+"""Epochs after which the header is printed again."""
 
 
 class Display:
@@ -14,17 +21,16 @@ class Display:
     def __init__(self, shown: bool = True, console: Console | None = None) -> None:
         self.shown = shown
         self.console = console or Console(quiet=not shown, soft_wrap=True)
+        self._lines = 0
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[status]}"),
-            TimeElapsedColumn(),
-            TextColumn("<"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=bar_width(self.console)),
+            TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
+            Times(),
+            TextColumn("{task.fields[status]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=self.console,
             transient=True,
-            disable=not (shown and self.console.is_terminal),
+            disable=not (shown and self.console.is_terminal) or is_quiet(),
         )
         self._task: TaskID | None = None
 
@@ -38,9 +44,14 @@ class Display:
         self._bar.stop()
 
     def say(self, text: str) -> None:
+        """Print a text; with ``--quiet`` only a warning."""
+        if is_quiet() and not is_warning(text):
+            return
         self.console.print(text, highlight=False)
 
     def header(self) -> None:
+        """Print the names of the columns."""
+        self._lines = 0
         self.say("[bold]epoch  train loss  val loss  train acc.  val acc.  rows/s        lr[/bold]")
 
     def begin(self, epoch: int, epochs: int, steps: int, done: int) -> None:
@@ -49,7 +60,9 @@ class Display:
 
     def step(self, mean: float, loss: float, rate: float, learning_rate: float) -> None:
         if self._task is not None:
-            status = f"loss {mean:.4f} (batch {loss:.4f})  lr {learning_rate:.1e}  {rate:,.0f} rows/s"
+            status = f"loss {mean:.4f}  {rate:,.0f} rows/s"
+            if self.console.width >= WIDE:
+                status += f"  batch {loss:.4f}  lr {learning_rate:.1e}"
             self._bar.update(self._task, advance=1, status=status)
 
     def end(
@@ -59,6 +72,9 @@ class Display:
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
+        if self._lines >= HEADER_EVERY:
+            self.header()
+        self._lines += 1
         mark = "".join(f"  {name} {value:.3g}" for name, value in more.items())
         mark += "  [green]best[/green]" if best else ""
         self.say(
