@@ -35,7 +35,7 @@ class Times(ProgressColumn):
     """``0:12 < 1:03``: elapsed and remaining time; never cut off. Without a total only the elapsed time."""
 
     def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True, min_width=7))
+        super().__init__(Column(no_wrap=True, min_width=len("00:00 < 0:00:00")))
 
     def render(self, task: Task) -> Text:
         elapsed = clock(task.finished_time if task.finished else task.elapsed)
@@ -54,9 +54,10 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def description_column() -> TextColumn:
-    """Return the column of the description, which gives way on a narrow terminal."""
-    return TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+def description_column(console: Console) -> TextColumn:
+    """Return the column of the description, which is cut off rather than the numbers."""
+    room = Column(no_wrap=True, overflow="ellipsis", max_width=max(console.width * 2 // 5, 12))
+    return TextColumn("{task.description}", table_column=room)
 
 
 def bar_width(console: Console) -> int:
@@ -75,7 +76,7 @@ def counting(
         return
     console = Console(stderr=True)
     start = SpinnerColumn() if total is None else BarColumn(bar_width=bar_width(console))
-    columns = (description_column(), start, _Rate(), Times())
+    columns = (description_column(console), start, _Rate(), Times())
     hidden = not (shown and console.is_terminal) or is_quiet()
     bar = Progress(*columns, console=console, transient=True, disable=hidden)
     with bar, _line(bar, description, unit, total) as advance:

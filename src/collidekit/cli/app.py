@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from collidekit.cli import complete
+from collidekit.cli.metavars import name_values
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
 from collidekit.signals import StoppedBySignal, end_on_signals
@@ -93,6 +95,7 @@ def verb(panel: str) -> Callable[[Verb], Verb]:
 
     def add(function: Verb) -> Verb:
         page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
+        name_values(function)
         app.command(rich_help_panel=panel, help=page)(function)
         return function
 
@@ -123,7 +126,12 @@ SiteFile = Annotated[
 ]
 DryRun = Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")]
 """Of all verbs whose work may be done by jobs; see docs/cluster.md."""
-Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
+Analysis = Annotated[
+    str,
+    typer.Argument(
+        help="An analysis file, or the name of a bundled one.", show_default=False, autocompletion=complete.analyses
+    ),
+]
 TrainingFiles = Annotated[
     list[str] | None,
     panel(DATA, "--files", "-f", help="Files to learn from. Without it: those that the analysis file names. May be repeated.",

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
     DO,
@@ -69,11 +70,11 @@ def run(
         str | None, panel(TRAINING, "--training-version", help="A name of yours for the training.")
     ] = None,
     model: Annotated[
-        str | None, panel(TRAINING, "--model", help="The network: pfn, mlp, or a file my_network.py.")
+        str | None, panel(TRAINING, "--model", autocompletion=complete.networks, help="The network: pfn, mlp, or a file my_network.py.")
     ] = None,
     from_checkpoint: Annotated[
         str | None,
-        panel(TRAINING, "--from", help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
+        panel(TRAINING, "--from", autocompletion=complete.checkpoints, help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
                "that ships, and a fresh head.", metavar="CHECKPOINT"),
     ] = None,
     epochs: Annotated[int | None, panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
@@ -100,7 +101,7 @@ def run(
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
-        panel(TRAINING, "--checkpoint", help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
+        panel(TRAINING, "--checkpoint", autocompletion=complete.checkpoints, help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
                "the ensemble of them.", metavar="CHECKPOINT"),
     ] = None,
     combine: Annotated[
@@ -209,7 +210,7 @@ def predict(
     checkpoint: Annotated[
         str,
         typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report, of a published model or of a bundle, or "
-                       "the name of a model that ships.", show_default=False),
+                       "the name of a bundled model.", show_default=False, autocompletion=complete.checkpoints),
     ],
     files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],

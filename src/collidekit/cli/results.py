@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from collidekit.cli import complete
 from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, AsJson, Output, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
 from collidekit.files import plain
@@ -14,7 +15,7 @@ from collidekit.files import plain
 @verb(KEEP)
 def runs(
     analysis: Annotated[
-        str | None, typer.Argument(help="Only the trainings of this analysis, by its name.", show_default=False)
+        str | None, typer.Argument(help="Only the trainings of this analysis, by its name.", show_default=False, autocompletion=complete.trained_analyses)
     ] = None,
     discriminator: Annotated[
         str | None,
@@ -52,7 +53,7 @@ def compare(
     named: Annotated[
         list[str],
         typer.Argument(help="Folders of reports or trainings, the first letters of their hash, checkpoints, or .parquet files of "
-                       "predictions. The first one is what the others are compared to.", metavar="RUN...", show_default=False),
+                       "predictions. The first one is what the others are compared to.", metavar="RUN...", show_default=False, autocompletion=complete.runs),
     ],
     taggers: Annotated[
         list[str] | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from collidekit.cli import complete
 from collidekit.cli.app import CARD, DATA, SHARE, WORK, AllowTrainingRows, AsJson, TrustCode, panel, verb
 from collidekit.plain_text import literal
 
@@ -13,7 +14,12 @@ from collidekit.plain_text import literal
 @verb(SHARE)
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="A model that ships, or the folder of one: print its card.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A bundled model, or the folder of a published one: print its card.",
+            show_default=False,
+            autocompletion=complete.bundled_models,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
