@@ -125,7 +125,7 @@ def test_every_option_of_every_verb_is_read() -> None:
         body = ast.Module(tree.body[0].body, [])  # type: ignore[attr-defined]
         used = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
         for parameter in command.params:
-            by_callback = parameter.name in ("output", "store", "trust_code")
+            by_callback = parameter.name in ("output", "store", "trust_code", "quiet")
             assert by_callback or parameter.name in used, f"{name}: {parameter.name} is not read"
 
 

@@ -24,10 +24,12 @@ def collidekit(
             envvar="COLLIDEKIT_OUTPUT",
             show_default="./results",
             callback=results_folder,
+            metavar="FOLDER",
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+        bool,
+        typer.Option("--version", metavar="", help="Print the version and exit.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
     pass

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
     JUDGE,
@@ -24,7 +25,7 @@ from collidekit.plain_text import literal
 Checkpoint = Annotated[
     str,
     typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a model that "
-                   "ships.", show_default=False),
+                   "ships.", show_default=False, autocompletion=complete.checkpoints),
 ]  # fmt: skip
 Threads = Annotated[
     int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=WORK, show_default=False)

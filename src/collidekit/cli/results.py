@@ -6,17 +6,16 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, Output, TrustCode, panel, verb
+from collidekit.cli import complete
+from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, AsJson, Output, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
 from collidekit.files import plain
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs; docs/command.md lists its keys.")]
 
 
 @verb(KEEP)
 def runs(
     analysis: Annotated[
-        str | None, typer.Argument(help="Only the trainings of this analysis, by its name.", show_default=False)
+        str | None, typer.Argument(help="Only the trainings of this analysis, by its name.", show_default=False, autocompletion=complete.trained_analyses)
     ] = None,
     discriminator: Annotated[
         str | None,
@@ -54,7 +53,7 @@ def compare(
     named: Annotated[
         list[str],
         typer.Argument(help="Folders of reports or trainings, the first letters of their hash, checkpoints, or .parquet files of "
-                       "predictions. The first one is what the others are compared to.", metavar="RUN...", show_default=False),
+                       "predictions. The first one is what the others are compared to.", metavar="RUN...", show_default=False, autocompletion=complete.runs),
     ],
     taggers: Annotated[
         list[str] | None,
@@ -93,6 +92,7 @@ def compare(
     allow_training_rows: AllowTrainingRows = False,
     output: Output = None,
     trust_code: TrustCode = False,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Compare trained taggers on the same rows: ROC curves with paired ratios, differences with errors and significance.
 

@@ -33,6 +33,7 @@ from collidekit.tasks.log import writing_to
 from collidekit.tasks.parameters import checked, refuse_empty, refuse_unused_prefixes
 from collidekit.tasks.removal import remove_outputs
 from collidekit.tasks.target import OutputTarget
+from collidekit.verbosity import is_quiet, is_warning
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
 _URL = re.compile(r"\w[\w.+-]+:/")
@@ -266,8 +267,11 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         return OutputTarget.of(self.place / name, name, self.stored)
 
     def say(self, text: str) -> None:
+        """Print a text in rich's markup; with ``--quiet`` only a warning."""
         from rich.console import Console
 
+        if is_quiet() and not is_warning(text):
+            return
         Console(soft_wrap=True).print(text, highlight=False)
 
     def detail(self, text: str) -> None:

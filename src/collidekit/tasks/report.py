@@ -54,6 +54,7 @@ from collidekit.tasks.report_training import data_note, repeat_section, subtitle
 from collidekit.tasks.report_trees import compare
 from collidekit.tasks.residuals import ResidualTask
 from collidekit.tasks.roc import ROCCurveTask
+from collidekit.tasks.run_warnings import notes_of_run
 from collidekit.tasks.titles import attack_name
 from collidekit.tasks.working_points import WorkingPointTask
 
@@ -118,6 +119,7 @@ class ReportTask(PredictionTask):
                 headline=judged.headline,
                 warnings=(
                     *filter(None, (inference.overlap_note, judged.lost)),
+                    *notes_of_run(inference, needed.get("roc")),
                     *_warnings(manifest, not self.test_files and not inference.training_config().folds),
                     *self._of_attack(),
                 ),
