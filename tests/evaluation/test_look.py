@@ -80,12 +80,15 @@ def test_the_file_of_a_site_is_under_the_analysis(tmp_path: Path, monkeypatch: p
         pass
 
 
-def test_styles_of_mplhep(flavour) -> None:
+def test_styles_of_mplhep(tmp_path: Path, flavour) -> None:
     pytest.importorskip("mplhep")
     result = measure_discriminator(flavour, "BvsL", replicates=5)
+    plain = plots.plot_roc(tmp_path / "plain", [result])
     with look_of(None, PlotSettings(style="CMS")):
-        drawn = plots.plot_roc(None, [result]).figure
-    assert drawn.axes[0].xaxis.label.get_fontname() == "TeX Gyre Heros"
+        drawn = plots.plot_roc(tmp_path / "cms", [result])
+    assert b"TeXGyreHeros" in drawn[1].read_bytes()
+    assert b"TeXGyreHeros" not in plain[1].read_bytes()
+    assert drawn._repr_png_() != plain._repr_png_()
 
 
 def test_the_curve_ends_where_too_few_rows_survive() -> None:
