@@ -1,5 +1,6 @@
 """The models that ship: a table of all, the card of one."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from collidekit.training.model_folder import CARD, DESCRIPTION, check_inside, re
 GAP, LEAST_DATA = 2, 20
 """Between columns, and for a column of data, in characters."""
 SCORE = "AUC or efficiency"
+
+HUB_HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+"""Metadata of model hubs at the top of a card, which a terminal does not show."""
 
 
 def show_models(console: Console) -> None:
@@ -93,4 +97,5 @@ def show_card(name: str, console: Console) -> None:
     check_inside(card)
     if not card.is_file():
         raise CollidekitError(f"{card}: there is no card; 'collidekit publish' writes one")
-    console.print(Markdown(without_controls(card.read_text(encoding="utf-8")), hyperlinks=False))
+    text = HUB_HEADER.sub("", card.read_text(encoding="utf-8"))
+    console.print(Markdown(without_controls(text), hyperlinks=False))

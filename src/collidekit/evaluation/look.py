@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Look:
     settings: PlotSettings = field(default_factory=PlotSettings)
     classes: Mapping[str, str] = field(default_factory=dict)
     discriminators: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, analysis: Analysis | None) -> "Look":
@@ -39,7 +40,12 @@ class Look:
             return cls(site_settings())
         named = {name: entry.label for name, entry in analysis.discriminators.items() if entry.label}
         classes = {name: analysis.labels[name] for name in analysis.classes if name in analysis.labels}
-        return cls(analysis.plots.over(site_settings()), classes, named)
+        values = {
+            name: analysis.labels[name]
+            for name in (one for target in analysis.row_targets.values() for one in target.values)
+            if name in analysis.labels
+        }
+        return cls(analysis.plots.over(site_settings()), classes, named, values)
 
 
 _LOOK: ContextVar[Look | None] = ContextVar("look", default=None)
@@ -55,7 +61,7 @@ def look_of(analysis: Analysis | None, settings: PlotSettings | None = None) -> 
     """Draw all plots within the block with the labels and settings of an analysis, or with other settings."""
     chosen = Look.of(analysis)
     if settings is not None:
-        chosen = Look(settings.over(chosen.settings), chosen.classes, chosen.discriminators)
+        chosen = replace(chosen, settings=settings.over(chosen.settings))
     token = _LOOK.set(chosen)
     try:
         yield chosen
@@ -72,6 +78,11 @@ def class_label(name: str) -> str:
 def discriminator_label(name: str) -> str:
     """Return what plots call a discriminator."""
     return look().discriminators.get(name, name)
+
+
+def value_label(name: str) -> str:
+    """Return what plots call a value of a target."""
+    return look().values.get(name, name)
 
 
 def class_text(name: str) -> str:

@@ -50,7 +50,7 @@ from collidekit.tasks.inference import PredictionTask
 from collidekit.tasks.input_plotter import HistogramPlotterTask
 from collidekit.tasks.reconstruction import ReconstructionTask
 from collidekit.tasks.report_calibration import calibration_part
-from collidekit.tasks.report_training import data_note, repeat_section, subtitle, trainings_section
+from collidekit.tasks.report_training import data_note, process_rows, repeat_section, subtitle, trainings_section
 from collidekit.tasks.report_trees import compare
 from collidekit.tasks.residuals import ResidualTask
 from collidekit.tasks.roc import ROCCurveTask
@@ -131,6 +131,7 @@ class ReportTask(PredictionTask):
                         list(manifest.summary["cutflow"].items()),
                         self.analysis.selection or "",
                         [data_note(inference, manifest)],
+                        process_rows(manifest, self.analysis),
                     ),
                     *(needed["importance"].sections() if self.explain else []),
                     inputs_section(needed["inputs"].plots()),
@@ -194,7 +195,9 @@ class _Judged:
 def _headline(residuals: list[Residuals]) -> dict[str, str]:
     """The width of each value, of the first four."""
     shown = (entry for entry in residuals[:4] if isfinite(entry.all.width))
-    return {f"width, {entry.label}": with_error(entry.all.width, entry.all.width_error) for entry in shown}
+    return {
+        f"width, {without_latex(entry.label)}": with_error(entry.all.width, entry.all.width_error) for entry in shown
+    }
 
 
 def _png(paths: list[Path]) -> Path:

@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
+from collidekit.analysis.labels import without_latex
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest
+from collidekit.dataset.rows import matches
 from collidekit.evaluation.plots import plot_loss_curves
 from collidekit.evaluation.report.report import Block, Section, Text
 from collidekit.evaluation.report.sections import provenance_section, training_section
@@ -49,6 +51,17 @@ def data_note(inference: InferenceTask, manifest: Manifest) -> str:
     if inference.checkpoint:
         return f"Judged on {manifest.rows:,} rows: {counts}."
     return f"Trained on {manifest.rows:,} rows: {counts}.{_of_folds(inference)}"
+
+
+def process_rows(manifest: Manifest, analysis: Analysis) -> list[tuple[str, ...]]:
+    """A line for each process: its label, files, entries and weight; none where the analysis names no processes."""
+    lines = []
+    for name, process in analysis.processes.items():
+        mine = [entry for entry in manifest.inputs if matches(str(entry["path"]), process.files)]
+        entries = sum(int(entry.get("rows", 0)) for entry in mine)
+        label = without_latex(process.label or name)
+        lines.append((label, f"{len(mine):,}", f"{entries:,}", f"{process.weight:g}"))
+    return lines
 
 
 def _of_folds(inference: InferenceTask) -> str:

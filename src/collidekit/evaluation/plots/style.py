@@ -136,10 +136,12 @@ class Plot(list[Path]):
     def __init__(self, figure: Figure) -> None:
         super().__init__()
         self.figure = figure
+        self._style = STYLE | style_of(look().settings)
 
     def _repr_png_(self) -> bytes:
         drawn = BytesIO()
-        self.figure.savefig(drawn, format="png", dpi=STYLE["savefig.dpi"])
+        with mpl.rc_context(self._style):  # fonts are looked up when a figure is drawn
+            self.figure.savefig(drawn, format="png", dpi=STYLE["savefig.dpi"])
         return drawn.getvalue()
 
 

@@ -32,8 +32,12 @@ def data_section(
     cutflow: Sequence[tuple[str, int]] = (),
     selection: str = "",
     notes: Sequence[str] = (),
+    processes: Sequence[tuple[str, ...]] = (),
 ) -> Section:
-    """What was trained on what: class counts of each part (``training`` -> counts) and rows left after each cut."""
+    """What was trained on what: class counts of each part (``training`` -> counts), rows left after each cut, and processes.
+
+    A line of ``processes`` has the label, the number of files and of their entries, and the weight.
+    """
     blocks: list[Block] = [Text(note) for note in notes]
     rows = []
     for part, classes in counts.items():
@@ -46,6 +50,8 @@ def data_section(
         blocks.append(
             Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2)
         )
+    if processes:
+        blocks.append(Table(("process", "files", "entries", "weight"), tuple(processes)))
     if cutflow:
         first = max(cutflow[0][1], 1)
         steps = tuple((step, f"{left:,}", percent(left / first)) for step, left in cutflow)
