@@ -72,6 +72,7 @@ def test_every_other_parameter_is_in_the_folder(place: Path) -> None:
         "track",
         "track_files",
         "track_online",
+        "terminal_plot",
         "verbose",
         "workflow",
         *OF_FINE_TUNING,
