@@ -212,7 +212,7 @@ def test_histograms_hold_every_weight(notebook: Notebook) -> None:
     of_tracks = notebook.dataset.to_hist(feature, bins=5)
     expected = ak.sum(ak.num(records["constituents"]) * records["weight"])
     np.testing.assert_allclose(of_tracks.sum(flow=True).value, expected)
-    with pytest.raises(ck.CollidekitError, match="no column 'SvsC'.*did you mean 'SvsB'"):
+    with pytest.raises(ck.CollidekitError, match=r"no column 'SvsC'.*did you mean 'SvsB'"):
         notebook.predictions.to_hist("SvsC")
 
 
