@@ -43,3 +43,9 @@ def test_the_pipeline_of_the_moons_makes_the_significance_too() -> None:
     assert trained == {5}
     inference = made["significance"].requires()["relegator 5"]
     assert inference.folder == made["report"].requires()["inference"].folder  # one training serves both
+
+
+def test_a_pipeline_ends_well_where_its_report_is_there() -> None:
+    """luigi runs it after what it requires."""
+    ParticleNetRunHLT(**FILES).run()
+    assert not Path("results").exists()

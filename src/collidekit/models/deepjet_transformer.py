@@ -117,10 +117,10 @@ class _EncoderBlock(Block):
 
     def __init__(self, width: int, heads: int, expansion: int, dropout: float) -> None:
         super().__init__(width, heads, expansion * width, NORMS["RMSNorm"], True, nn.SiLU, dropout)
-        self.feed_forward = _GatedFeedForward(width, expansion * width)  # type: ignore[assignment]
+        self.feed_forward = GatedFeedForward(width, expansion * width)  # type: ignore[assignment]
 
 
-class _GatedFeedForward(nn.Module):
+class GatedFeedForward(nn.Module):
     """W2 norm(W1 x * silu(V x))."""
 
     def __init__(self, width: int, hidden: int) -> None:

@@ -18,6 +18,11 @@ class Pipeline(TestParameters, law.WrapperTask):  # type: ignore[misc]
     def requires(self) -> dict[str, AnalysisTask]:
         return {"report": ReportTask.req(self)}
 
+    def run(self) -> None:
+        """Make nothing: what it requires is there. With ``--workflow`` send jobs for that."""
+        if self.workflow:
+            super().run()
+
 
 class TopTaggingRun(Pipeline):
     """Top tagging on the sample that ships: construct, train a PFN, predict, draw, report."""
