@@ -64,9 +64,7 @@ def test_a_run_that_fails_says_who_has_to_act_and_where_the_logs_are(tmp_path, s
     write_submission(tmp_path / "s")
     sandbox.outcome |= {"ok": False, "reason": "ended with exit code 3"}
     said = run("run", tmp_path / "b", tmp_path / "s", "-o", tmp_path / "out", code=2)
-    assert "error: tagger on nominal: ended with exit code 3 (the participant has to act)" in " ".join(
-        said.split()
-    )
+    assert "error: tagger on nominal: ended with exit code 3 (the participant has to act)" in " ".join(said.split())
     assert json.loads((tmp_path / "out" / "result.json").read_text())["fault"] == "participant"
 
 

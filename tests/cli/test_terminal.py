@@ -36,7 +36,9 @@ def screen(width: int) -> Console:
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_bar_keeps_its_times(width: int) -> None:
     console = screen(width)
-    bar = Progress(description_column(console), BarColumn(bar_width=bar_width(console)), _Rate(), Times(), console=console)
+    bar = Progress(
+        description_column(console), BarColumn(bar_width=bar_width(console)), _Rate(), Times(), console=console
+    )
     task = bar.add_task("Predicting with " + "a_long_path/" * 12, total=1_000_000_000, unit="rows")
     bar.update(task, completed=250_000_000)
     bar.tasks[0].start_time = time.monotonic() - 75

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from collidekit.analysis.schema import OF_SOURCE, Discriminator
+from collidekit.analysis.discriminators import Discriminator
+from collidekit.analysis.schema import OF_SOURCE
 from collidekit.errors import CollidekitError
 from collidekit.inference.predictions import Array, Predictions
 
