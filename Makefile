@@ -7,7 +7,7 @@
 
 PYTHON ?= $(shell python -c "import collidekit" 2>/dev/null && command -v python || echo .venv/bin/python)
 WORKERS ?= 2
-FOR_TESTS = pytest xdist pytest_cov hypothesis pytest_timeout coffea pandas tensorboard vector zuko onnx onnxruntime optuna psycopg distributed dask_jobqueue
+FOR_TESTS = nbclient ipykernel hist pytest xdist pytest_cov hypothesis pytest_timeout coffea pandas tensorboard vector zuko onnx onnxruntime optuna psycopg distributed dask_jobqueue
 
 .PHONY: demo test fuzz lint docs setup remote clean
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 import collidekit as ck
 from collidekit.extras import need
+from collidekit.histograms import fill
 from collidekit.shown import html_table
 
 HEAVY = ("torch", "awkward", "matplotlib", "luigi", "law", "numpy", "pyarrow", "scipy", "sklearn", "pydantic")
@@ -165,3 +166,65 @@ def test_working_points(notebook: Notebook) -> None:
     scores, signal, weights = notebook.predictions.task("SvsB")
     passes = (scores >= found.points[0].threshold) & ~signal
     assert weights[passes].sum() / weights[~signal].sum() <= 0.1
+
+
+def test_more_of_what_is_shown(notebook: Notebook) -> None:
+    tagger = notebook.checkpoint.tagger
+    shown = _cells(tagger._repr_html_())
+    parameters = sum(p.numel() for p in tagger.network.parameters())
+    assert shown[3:6] == ["network", "PFN", f"{parameters:,}"]
+    found = ck.check(notebook.plan, [notebook.files])
+    assert len(_cells(found._repr_html_())) == 2 * max(len(found.problems), 1)
+    (points,) = ck.working_points(notebook.predictions, [0.1, 1e-9])
+    cells = _cells(points._repr_html_())
+    assert cells[4:6] == ["mistag_0.1", f"{points.points[0].threshold:.4g}"]
+    assert cells[8:10] == ["mistag_1e-09", "none"]
+
+
+def test_rows_of_a_dataset_as_awkward_and_pandas(notebook: Notebook) -> None:
+    pytest.importorskip("pandas")
+    records, frame = notebook.dataset.to_awkward(), notebook.dataset.to_pandas()
+    assert len(records) == len(frame) == 1500
+    np.testing.assert_array_equal(ak.num(records["constituents"]), records["n_constituents"])
+    np.testing.assert_array_equal(frame["event"], notebook.dataset.column("event:event"))
+    assert frame["label"].value_counts().to_dict() == notebook.dataset.manifest.summary["class_counts"]
+    few = notebook.dataset.to_awkward(rows=7)
+    assert len(few) == 7
+    assert few["constituents"].to_list() == records["constituents"][:7].to_list()
+    with pytest.raises(ck.CollidekitError, match="rows: 0"):
+        notebook.dataset.to_awkward(rows=0)
+
+
+def test_histograms_hold_every_weight(notebook: Notebook) -> None:
+    pytest.importorskip("hist")
+    found, predictions = notebook.predictions.to_hist("SvsB", bins=20), notebook.predictions
+    assert found.axes.name == ("class", "value")
+    scores, weights = predictions.discriminator("SvsB"), predictions.weights.astype(np.float64)
+    for index, name in enumerate(predictions.classes):
+        chosen = predictions.labels == index
+        inside = np.histogram(scores[chosen], found.axes["value"].edges, weights=weights[chosen])[0]
+        np.testing.assert_allclose(found[name, :].values(), inside)
+        np.testing.assert_allclose(inside.sum(), weights[chosen].sum())
+        squares = np.histogram(scores[chosen], found.axes["value"].edges, weights=weights[chosen] ** 2)[0]
+        np.testing.assert_allclose(found[name, :].variances(), squares)
+    records = notebook.dataset.to_awkward()
+    feature = records["constituents"].fields[0]
+    of_tracks = notebook.dataset.to_hist(feature, bins=5)
+    expected = ak.sum(ak.num(records["constituents"]) * records["weight"])
+    np.testing.assert_allclose(of_tracks.sum(flow=True).value, expected)
+    with pytest.raises(ck.CollidekitError, match=r"no column 'SvsC'.*did you mean 'SvsB'"):
+        notebook.predictions.to_hist("SvsC")
+
+
+def test_histograms_of_odd_values() -> None:
+    """NaN goes to the overflow bin, an unknown class has a category, one value has a bin."""
+    pytest.importorskip("hist")
+    values = np.array([2.0, 2.0, np.nan, np.inf])
+    found = fill("x", values, np.ones(4), np.array([0, -1, 0, 0]), ("unknown",), 1, None)
+    assert list(found.axes["class"]) == ["unknown", "truth_unknown"]
+    assert found["unknown", :].values().tolist() == [1.0]
+    assert found["unknown", :].sum(flow=True).value == 3
+    with pytest.raises(ck.CollidekitError, match="no finite value"):
+        fill("x", np.array([np.nan]), np.ones(1), np.zeros(1), ("a",), 3, None)
+    with pytest.raises(ck.CollidekitError, match="limits: 1 is not below 1"):
+        fill("x", values, np.ones(4), np.zeros(4), ("a",), 3, (1, 1))

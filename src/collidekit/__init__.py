@@ -22,6 +22,8 @@ __all__ = [
     "Training",
     "TrainingConfig",
     "WorkingPoint",
+    "analysis_files",
+    "check",
     "construct",
     "load_analysis",
     "load_checkpoint",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from collidekit.analysis.load import load_analysis
     from collidekit.analysis.schema import Analysis
     from collidekit.analysis.scope import Plan
+    from collidekit.dataset.check import check
     from collidekit.dataset.construct import construct
     from collidekit.dataset.loader import Dataset, Loader
     from collidekit.errors import CollidekitError
@@ -65,7 +68,7 @@ if TYPE_CHECKING:
     from collidekit.models import Network, Tagger
     from collidekit.objectives import Objective
     from collidekit.runtime.bundle import Bundle
-    from collidekit.shipped import load_plan
+    from collidekit.shipped import analysis_files, load_plan
     from collidekit.simulation import simulate
     from collidekit.steps import predict, train
     from collidekit.training.checkpoint import Checkpoint, load_checkpoint
@@ -88,6 +91,8 @@ _WHERE = {
     "Training": "training.loop",
     "TrainingConfig": "training.config",
     "WorkingPoint": "evaluation.classification.working_points",
+    "analysis_files": "shipped",
+    "check": "dataset.check",
     "construct": "dataset.construct",
     "load_analysis": "analysis.load",
     "load_checkpoint": "training.checkpoint",

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from collidekit.analysis.load import read_analysis
+from collidekit.analysis.schema import Files
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -56,6 +57,17 @@ def load_plan(config: str | Path) -> Plan:
     """The analysis of a path or shipped name, with its expressions parsed; read once unless the file changes."""
     path = find_analysis(str(config))
     return _plan(str(path), path.stat().st_mtime)
+
+
+def analysis_files(config: str | Path) -> Files:
+    """Return the training and test files that an analysis file, or a bundled analysis, names: absolute paths and URLs."""
+    path = find_analysis(str(config))
+    named, folder = load_plan(path).analysis.files, path.resolve().parent
+    found = {
+        part: [pattern if "://" in pattern else str((folder / pattern).resolve()) for pattern in patterns]
+        for part, patterns in (("training", named.training), ("test", named.test))
+    }
+    return Files(**found)
 
 
 @cache

@@ -11,13 +11,17 @@ MOST = 20
 
 
 def html_table(title: str, rows: Iterable[Sequence[Any]], header: Sequence[str] = (), note: str = "") -> str:
-    """HTML of a table with a title, a line of headings and a line of text below; of many rows the first."""
+    """Return HTML of a table with a title, a line of headings and a line of text below; of many rows the first.
+
+    It sets no colours, so that it can be read in light and dark notebooks, and a wide table scrolls on its own.
+    """
     lines = [list(row) for row in rows]
     left_out = f"and {len(lines) - MOST:,} more" if len(lines) > MOST else ""
     head = f"<thead><tr>{_cells('th', header)}</tr></thead>" if header else ""
     body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in lines[:MOST])
     below = "".join(f"<div>{_text(text)}</div>" for text in (left_out, note) if text)
-    return f"<div><b>{_text(title)}</b><table>{head}<tbody>{body}</tbody></table>{below}</div>"
+    table = f'<div style="overflow-x: auto"><table>{head}<tbody>{body}</tbody></table></div>'
+    return f"<div><b>{_text(title)}</b>{table}{below}</div>"
 
 
 def _cells(kind: str, values: Sequence[Any]) -> str:

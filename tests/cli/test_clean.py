@@ -20,7 +20,7 @@ from collidekit.cli import app
 from collidekit.outputs.find import VERSIONS
 
 ELSEWHERE = {  # made on request, or for other targets than classes of rows
-    "ImportanceTask", "SignificanceTask", "RobustnessTask", "GridTask", "SearchTask", "ExportTask",
+    "ImportanceTask", "SignificanceTask", "RobustnessTask", "CompareTask", "GridTask", "SearchTask", "ExportTask",
     "ResidualTask", "AssignmentTask", "ReconstructionTask",
     "ConstructionPartTask", "PredictionPartTask",
 }  # fmt: skip

@@ -278,6 +278,24 @@ def test_a_file_that_breaks_in_the_middle_is_skipped_as_a_whole(
         construct(make_plan(NUMBERED), str(bad), tmp_path / "out2", skip_bad_files=True, progress=False)
 
 
+def test_a_process_may_have_a_selection_of_its_own(tmp_path: Path) -> None:
+    """It drops rows of its files alone, and the cutflow of all files has its conditions."""
+    paths = [
+        str(write_parquet(tmp_path / f"{n}.parquet", numbered(10, first=f))) for n, f in (("qcd_1", 0), ("tt_1", 10))
+    ]
+    own = "processes: {tt: {files: 'tt_*', selection: number > 13 and number < 18}, qcd: {files: 'qcd_*'}}\n"
+    manifest = construct(make_plan(NUMBERED + own), paths, tmp_path / "out", progress=False)
+    assert everything(manifest).source[:, 1].tolist() == [*range(10), 4, 5, 6, 7]
+    assert manifest.summary["cutflow"] == {
+        "all rows": 20, "tt: number > 13": 16, "tt: number < 18": 14, "in a class": 14
+    }  # fmt: skip
+    plain = NUMBERED + "processes: {tt: {files: 'tt_*'}, qcd: {files: 'qcd_*'}}\n"
+    assert make_plan(plain).analysis.fingerprint != make_plan(NUMBERED + own).analysis.fingerprint
+    wrong = own.replace("number > 13", "nummer > 13")
+    with pytest.raises(CollidekitError, match=r"nummer.*did you mean 'number'"):
+        construct(make_plan(NUMBERED + wrong), paths, tmp_path / "out2", progress=False)
+
+
 def test_processes_have_a_number_and_a_weight(tmp_path: Path) -> None:
     paths = [
         str(write_parquet(tmp_path / f"{n}.parquet", numbered(10, first=f))) for n, f in (("qcd_1", 0), ("tt_1", 10))

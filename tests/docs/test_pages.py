@@ -20,7 +20,7 @@ from collidekit.models.registry import NETWORKS
 from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.methods import METHODS
 from collidekit.shipped import shipped_analyses
-from collidekit.tasks import export, grid, parts, pipelines, report, robustness, search, significance
+from collidekit.tasks import compare, export, grid, parts, pipelines, report, robustness, search, significance
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
 
@@ -45,7 +45,7 @@ def table(text: str, heading: str) -> dict[str, list[str]]:
 def tasks() -> dict[str, type[AnalysisTask]]:
     found = {
         name: value
-        for module in (export, grid, parts, report, search, significance, robustness, pipelines)
+        for module in (compare, export, grid, parts, report, search, significance, robustness, pipelines)
         for name, value in vars(module).items()
     }
     found |= {cls.__name__: cls for cls in _below(AnalysisTask)}

@@ -79,7 +79,7 @@ def test_discriminator_shapes(tmp_path, flavour, labels) -> None:
 
 def test_confusion_matrix(tmp_path, flavour, labels) -> None:
     assert written(plots.plot_confusion_matrix(tmp_path / "confusion", classification_metrics(flavour).confusion))
-    assert {"called class", "true class", "share of the true class [%]"} <= set(labels)
+    assert {"predicted class", "true class", "fraction of the true class [%]"} <= set(labels)
 
 
 def test_efficiency(tmp_path, flavour, labels) -> None:

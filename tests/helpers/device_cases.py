@@ -68,6 +68,7 @@ JETS: dict[str, dict[str, Any]] = {
         "model_options": {**matrix._PARTICLES, "dropout": 0.0},
     },
     "dropout": {"model_name": "particle_transformer", "model_options": matrix._PARTICLES},
+    "network upart": {"model_name": "upart", "model_options": {**matrix._PARTICLES, "dropout": 0.0}},
     "network deepjet": {"model_name": "deepjet", "model_options": {"dense": [8, 8], "recurrent": {"constituents": 8}}},
     **{f"objective {name}": {**PFN, "objective": name} for name in OBJECTIVES},
     "objective focal": {**PFN, "loss_function": "FocalLoss", "label_smoothing": 0.1, "loss_weighting": True},

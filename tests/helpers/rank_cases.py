@@ -58,6 +58,7 @@ CASES: dict[str, dict[str, Any]] = {
     "learned_weights": {**network("transformer", dropout=0.0), "target_weights": "learned"},
     "particlenet": network("particlenet", dropout=0.0),
     "particle_transformer": network("particle_transformer", dropout=0.0),
+    "deepjet_transformer": network("deepjet_transformer", dropout=0.0),
     "lorentznet": network("lorentznet", dropout=0.0),
     "pcnn": network("pcnn", dropout=0.0),
     "deepjet": {"model_name": "deepjet", "model_options": {"dense": [8, 8], "recurrent": {"constituents": 8}, "dropout": 0.0}},

@@ -11,11 +11,13 @@ import pytest
 import torch
 import toys
 
+from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.construct import construct
 from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.inference import file_rows as module
+from collidekit.inference.assembly import process_column
 from collidekit.inference.file_rows import output_suffix
 from collidekit.inference.predict import predict_dataset, predict_files
 from collidekit.inference.predictions import Predictions
@@ -93,6 +95,17 @@ def test_a_dataset_is_like_its_files(
     assert found.event["event"].tolist() == reference.event["event"][known].tolist()
     np.testing.assert_allclose(found.probabilities, reference.probabilities[known], rtol=0, atol=1e-6)
     np.testing.assert_array_equal(found.labels, reference.labels[known])
+
+
+def test_the_process_of_each_row_is_a_column(checkpoint: Checkpoint, files: list[str], tmp_path: Path) -> None:
+    analysis = parse_analysis(toys.TOY + "processes: {some: {files: 'no_file_*'}, all: {files: '*'}}\n")[0]
+    found = predict_files(checkpoint, Plan(analysis), files)[0]
+    assert set(found.event["process"].tolist()) == {1}
+    read = Predictions.read(found.write(tmp_path / "p.parquet"))
+    np.testing.assert_array_equal(read.columns()["process"], found.event["process"])
+    assert "process" not in predict_files(checkpoint, Plan(checkpoint.analysis), files)[0].event
+    taken = analysis.model_copy(update={"event": ["process"]})
+    assert process_column(taken) == "process_number"
 
 
 def test_files_without_the_truth(

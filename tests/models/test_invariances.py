@@ -25,7 +25,7 @@ from collidekit.shipped import shipped_analyses
 
 ORDERED = {"deepjet", "deepjet_hlt", "pcnn"}
 """These read the constituents in their order: an LSTM, a convolution along them."""
-ROW_STATISTICS = {"deepjet", "deepjet_hlt"}
+ROW_STATISTICS = {"deepjet", "deepjet_hlt", "deepjet_transformer"}
 """These also normalise over the rows, and a row without constituents is one."""
 WITHOUT_CONSTITUENTS = {"mlp"}
 """These look at flat groups only."""

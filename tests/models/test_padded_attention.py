@@ -32,6 +32,9 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("cross_attention", {}),
     ("cross_attention", {"query": ["jets", "leptons"], "registers": 3, "self_attention": False}),
     ("transformer_small", {}),
+    ("deepjet_transformer", {}),
+    ("deepjet_transformer", {"flat": True, "layers": 1, "width": 16, "heads": 4}),
+    ("upart", {}),
 ]
 COUNTS = {"jets": [4, 0, 1, 0, 7], "hits": [2, 3, 0, 0, 5], "leptons": [3, 1, 0, 0, 2]}
 

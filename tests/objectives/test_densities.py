@@ -7,7 +7,7 @@ import torch
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.targets import Regression
 from collidekit.models.heads import RegressionHead, regression_head
-from collidekit.objectives.densities import bin_cross_entropy, density_losses, gaussian_nll, pinball
+from collidekit.objectives.densities import bin_cross_entropy, density_losses, gaussian_nll, log_cosh, pinball
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 
@@ -76,3 +76,20 @@ def test_rows_without_truth_leave_no_trace_in_the_gradient(more: str) -> None:
     assert raw.grad is not None
     assert raw.grad[1].abs().sum() == 0
     assert raw.grad[0].abs().sum() > 0
+
+
+def test_log_cosh_by_hand_and_far_out() -> None:
+    values = torch.tensor([0.0, 0.3, -2.0, 900.0], dtype=torch.float64)
+    expected = torch.tensor([0.0, np.log(np.cosh(0.3)), np.log(np.cosh(2.0)), 900 - np.log(2)], dtype=torch.float64)
+    torch.testing.assert_close(log_cosh(values), expected)
+
+
+def test_the_median_may_have_log_cosh_and_the_other_quantiles_the_pinball_loss() -> None:
+    usual, other = head("quantiles"), head("quantiles")
+    other.target = other.target.model_copy(update={"median_loss": "logcosh"})
+    truth = torch.tensor([[1.5]], dtype=torch.float64)
+    raw = torch.randn(1, usual.outputs, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    quantiles = usual.parts(raw)
+    difference = float(quantiles[0, 0, usual.middle]) - 1.5
+    change = (np.log(np.cosh(difference)) - abs(difference) / 2) / len(LEVELS)
+    assert float(density_losses(other, raw, truth) - density_losses(usual, raw, truth)) == pytest.approx(change)

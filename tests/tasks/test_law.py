@@ -28,8 +28,14 @@ PIPELINES = {
     "SearchTask",
     "ExportTask",
     "RobustnessTask",
+    "CompareTask",
     "NanoAODJetsRun",
     "PFNanoJetsRun",
+    "MoonsRun",
+    "DeepJetRun",
+    "DeepJetRunHLT",
+    "DeepJetRunHLTPhase2",
+    "ParticleNetRunHLT",
 }
 
 DATASET_PARAMETERS = "chunk-size config debug filelist verbose coffea-worker dataset-version"

@@ -16,7 +16,7 @@ from typer.main import get_command
 from collidekit.analysis.schema import Analysis
 from collidekit.cli import app
 from collidekit.errors import CollidekitError
-from collidekit.tasks import export, grid, importance, parts, report, robustness, search, significance
+from collidekit.tasks import compare, export, grid, importance, parts, report, robustness, search, significance
 from collidekit.tasks.assignment import AssignmentTask
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask
@@ -27,12 +27,15 @@ from collidekit.tasks.to_report import settable
 from collidekit.tasks.training import TrainingTask
 from collidekit.training.config import TrainingConfig
 
-assert all((export, grid, importance, parts, report, robustness, search, significance))  # so that all tasks are known
+assert all(
+    (compare, export, grid, importance, parts, report, robustness, search, significance)
+)  # so that all tasks are known
 FILES: dict[str, Any] = {
     "config": "toy.yaml",
     "filelist": ("train.root",),
     "test_filelist": ("test.parquet",),
     "over": "batch_size=32,64",
+    "under": ("fgsm:0.1",),
     "space": "space.yaml",
 }
 MERIT = "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
@@ -42,15 +45,15 @@ HOW_THE_WORK_IS_DONE = {
     "verbose": "what is printed", "workflow": "where the work is done", "coffea_worker": "the same shards", "executor": "the same shards",
     "scheduler": "the same shards", "jobs": "the same shards and predictions", "n_threads": "stands in run.json", "log_file": "where is printed",
     "resume_training": "the same training, from its state or from the start", "resume_epoch": "the same training, from there",
-    "yes": "whether many trainings are an error",
+    "terminal_plot": "what is printed", "yes": "whether many trainings are an error",
     "devices": "the same numbers, by several ranks", "nodes": "the same numbers, by several ranks",
     "track": "who records it", "track_files": "who records it", "track_online": "who records it",
     "trials": "how far the search goes", "storage": "where trials are kept", "workers": "how many trials at a time",
     "heartbeat": "when a trial is taken for lost",
 }  # fmt: skip
 INTERACTIVE = {"print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
-ELSEWHERE = OF_FILES | OF_FINE_TUNING
-"""Of files, whose content decides: test_fine_tuning.py, test_adversarial.py and test_attacks.py."""
+ELSEWHERE = OF_FILES | OF_FINE_TUNING | {"runs"}
+"""Of files, whose content decides: test_fine_tuning.py, test_adversarial.py, test_attacks.py and test_compare.py."""
 MORE: list[dict[str, Any]] = [
     {"bins": 7}, {"efficiencies": ("0.5",)}, {"explain": True}, {"explain_rows": 77}, {"explain_repeats": 7},
     {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
@@ -58,6 +61,7 @@ MORE: list[dict[str, Any]] = [
     {"layout": "triton"}, {"precision": "int8"}, {"layout_options": ("label.signal=s",)}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
     {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
     {"checkpoint": ("train.root",), "allow_training_rows": True},
+    {"under": ("noise:0.1",)}, {"names": ("a", "b")}, {"taggers": ("jet_mass",)}, {"f_c": 0.3},
     {"prune_warmup": 2}, {"pruner": "halving"}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
@@ -121,7 +125,7 @@ def test_every_option_of_every_verb_is_read() -> None:
         body = ast.Module(tree.body[0].body, [])  # type: ignore[attr-defined]
         used = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
         for parameter in command.params:
-            by_callback = parameter.name in ("output", "store", "trust_code")
+            by_callback = parameter.name in ("output", "store", "trust_code", "quiet")
             assert by_callback or parameter.name in used, f"{name}: {parameter.name} is not read"
 
 
@@ -185,7 +189,7 @@ dilepton:
   lepton_plus: [label, 5, 5, 5], lepton_minus: [label, 6, 6, 6]}, spin_weights: {a: weight, b: label}, mass_bins: [300],
   given: {tool: [label, label, label, 7, 7, 7]}}
 weight: weight
-processes: {toys: {files: "*.root", weight: 2}, others: {files: "*.parquet"}}
+processes: {toys: {files: "*.root", weight: 2, selection: jet_pt > 2}, others: {files: "*.parquet"}}
 class_weights: {signal: 2}
 units: {jet_mass: GeV}
 spectators: [jet_mass, jet_pt]
@@ -221,7 +225,7 @@ CHANGES: dict[str, tuple[str, str]] = {
     "SameOrigin.collection": ("pair: {collection: constituents", "pair: {collection: jet"),
     "SameOrigin.same": ("part_x * 0,", "part_y * 0,"), "SameOrigin.weight": ("weight: 4}", "weight: 3}"),
     "Regression.values": ("{v: jet_mass * 2}", "{v: jet_mass}"), "Regression.unit": ("unit: GeV, scale", "unit: MeV, scale"),
-    "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
+    "Regression.median_loss": ("estimate: quantiles,", "estimate: quantiles, median_loss: logcosh,"), "Regression.scale": ("scale: robust, loss", "scale: none, loss"), "Regression.loss": ("loss: mae", "loss: mse"),
     "Regression.weight": ("weight: 5}", "weight: 6}"), "Regression.estimate": ("{values: {s: label}, estimate: quantiles", "{values: {s: label}, estimate: value"),
     "Regression.quantiles": ("[0.1, 0.5, 0.9]", "[0.2, 0.5, 0.9]"), "Regression.bins": ("bins: 5", "bins: 6"), "Regression.draws": ("draws: 50", "draws: 51"),
     "Regression.on_shell": (', on_shell: ["leptons[0]"]', ""),
@@ -243,7 +247,7 @@ CHANGES: dict[str, tuple[str, str]] = {
     "DileptonTruth.w_plus": ("3, 3, 3]", "3, 3, 9]"), "DileptonTruth.w_minus": ("4, 4, 4]", "4, 4, 9]"),
     "DileptonTruth.lepton_plus": ("5, 5, 5]", "5, 5, 9]"), "DileptonTruth.lepton_minus": ("6, 6, 6]", "6, 6, 9]"),
     "Analysis.weight": ("weight: weight", "weight: weight * weight"), "Analysis.processes": ("toys:", "toy:"),
-    "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2}, others", "weight: 3}, others"),
+    "Process.files": ('"*.root"', '"*n.root"'), "Process.weight": ("weight: 2, selection", "weight: 3, selection"), "Process.selection": ("selection: jet_pt > 2}", "selection: jet_pt > 3}"),
     "Analysis.class_weights": ("class_weights: {signal: 2}", "class_weights: {signal: 3}"),
     "Analysis.spectators": ("[jet_mass, jet_pt]", "[jet_mass]"), "Analysis.event": ("event: [event]", "event: [event, label]"),
     "Analysis.kinematics": ("kinematics: {jet_pt: [0, 40, 60, 80, 200], reference: signal}", ""),

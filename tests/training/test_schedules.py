@@ -20,6 +20,7 @@ def factor(name: str, progress: float, epochs: int = EPOCHS, floor: float = FLOO
         ("batch_lin_decay", {0: 1, 7: 1, 8.5: (1 + FLOOR) / 2, 10: FLOOR}),
         ("cosine", {0: FLOOR, 0.5: (1 + FLOOR) / 2, 1: 1, 5.5: (1 + FLOOR) / 2, 10: FLOOR}),
         ("batch_cosine_warmup", {0: FLOOR, 1: 1, 10: FLOOR}),
+        ("inverse_decay", {0: 1, 0.9: 1, 1: 30 / 31, 6.5: 30 / 36}),
         ("one_cycle", {0: 1 / 25, 0.5: (1 + 1 / 25) / 2, 1: 1, 5.5: (1 + FLOOR) / 2, 10: FLOOR}),
     ],
 )
@@ -33,6 +34,9 @@ def test_values(name: str, values: dict[float, float]) -> None:
 def test_always_between_0_and_1_and_flat_after_the_end(name: str, epochs: int, warmup: float) -> None:
     values = [factor(name, i * epochs / 100, epochs, warmup=warmup) for i in range(101)]
     assert all(0 < value <= 1 + 1e-12 for value in values)
+    if name == "inverse_decay":
+        assert factor(name, epochs - 0.5, epochs) == pytest.approx(1 / (1 + (epochs - 1) / 30))
+        return
     last = factor(name, float(epochs), epochs, warmup=warmup)
     assert factor(name, epochs + 3.7, epochs, warmup=warmup) == pytest.approx(last)
     if name != "constant" and not (name == "epoch_lin_decay" and epochs == 1):

@@ -23,6 +23,7 @@ KEYS: dict[str, tuple[Estimate, ...]] = {
     "w_mass": ("value",),
     "scale": ("value", "gaussian", "quantiles", "flow"),
     "quantiles": ("quantiles",),
+    "median_loss": ("quantiles",),
     "bins": ("binned",),
     "draws": ("flow",),
     "on_shell": ("flow",),

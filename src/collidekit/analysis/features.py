@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from collidekit.analysis.labels import Label, drawable
+
 
 class Strict(BaseModel):
     """A part of a file that users write: unknown keys are errors, values are fixed once read."""
@@ -27,7 +29,10 @@ class Strict(BaseModel):
     @classmethod
     def _no_flags(cls, value: Any, info: ValidationInfo) -> Any:
         """True and False are no numbers and no names."""
-        kind = str(cls.model_fields[str(info.field_name)].annotation)
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, dict) and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return value  # which looks at its own values
+        kind = str(annotation)
         parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
         if any(isinstance(part, bool) for part in parts) and not re.search(r"\bbool\b|\bAny\b", kind):
             raise wrong("must be a number" if re.search(r"float|int", kind) else "must not be true or false")
@@ -45,23 +50,15 @@ def _identifier(name: str) -> str:
     return name
 
 
-def _drawable(unit: str) -> str:
-    """A unit as it stands on the axis of a plot: what is between two $ must be LaTeX that matplotlib knows."""
-    if unit.count("$") < 2:
-        return unit
-    from matplotlib.cbook import is_math_text
-    from matplotlib.mathtext import MathTextParser
-
+def _unit(unit: str) -> str:
+    """A unit as it stands on the axis of a plot."""
     try:
-        if is_math_text(unit):
-            MathTextParser("path").parse(unit)
-    except (ValueError, RecursionError) as error:
-        said = str(error).strip().splitlines()[-1][:100]
-        raise ValueError(f"the unit {unit[:60]!r} is not LaTeX that can be drawn ({said})") from None
-    return unit
+        return drawable(unit)
+    except ValueError as error:
+        raise ValueError(f"the unit {error}") from None
 
 
-Unit = Annotated[str, AfterValidator(_drawable)]
+Unit = Annotated[str, AfterValidator(_unit)]
 Name = Annotated[str, AfterValidator(_identifier)]
 Kind = Literal["continuous", "integer", "flag"]
 Scaling = Literal["standard", "robust", "none"]
@@ -78,6 +75,8 @@ class Feature(Strict):
 
     name: Name
     expression: str = ""
+    label: Label | None = None
+    """What plots and tables call it; its name without one. Between two $ stands LaTeX."""
     unit: Unit = ""
     kind: Kind = "continuous"
     default: FiniteFloat | None = None
@@ -107,9 +106,18 @@ class Feature(Strict):
         return 0.0 if self.default is None else self.default
 
     @property
-    def label(self) -> str:
-        """The text of a plot's axis: name and unit."""
-        return f"{self.name} [{self.unit}]" if self.unit else self.name
+    def axis(self) -> str:
+        """The text of a plot's axis: label and unit."""
+        if self.label and self.unit.startswith("log "):  # a label such as log(pT / GeV) says it all
+            return self.label
+        return with_unit(self.label or self.name, self.unit)
+
+
+def with_unit(label: str, unit: str) -> str:
+    """Return the text of an axis, such as ``jet mass [GeV]``; a logarithm has no unit, ``log GeV`` says what it was taken of."""
+    if unit.startswith("log "):
+        return f"{label} (log of {unit.removeprefix('log ')})"
+    return f"{label} [{unit}]" if unit else label
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]

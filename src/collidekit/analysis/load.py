@@ -9,11 +9,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from collidekit.analysis.dilepton import Dilepton, DileptonTruth
+from collidekit.analysis.discriminators import Discriminator
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.features import Feature
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.kinematics import Kinematics
-from collidekit.analysis.schema import Analysis, Collection, Discriminator, Files, Process, Source
+from collidekit.analysis.plot_settings import PlotSettings
+from collidekit.analysis.schema import Analysis, Collection, Files, Process, Source
 from collidekit.analysis.targets import KINDS, Assignment, MemberClasses, Regression
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.plugins import file_and_class, python_file
@@ -174,6 +176,9 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
             }
         else:
             found["targets", name, "same"] = target.same
+    for name, process in analysis.processes.items():
+        if process.selection:
+            found["processes", name, "selection"] = process.selection
     found |= {("spectators", i): name for i, name in enumerate(analysis.spectators)}
     found |= {("event", i): name for i, name in enumerate(analysis.event)}
     if analysis.kinematics:
@@ -249,6 +254,8 @@ def _allowed(location: tuple[Any, ...]) -> list[str]:
             model = Discriminator
         case ("processes", *_):
             model = Process
+        case ("plots", *_):
+            model = PlotSettings
         case ("figure_of_merit", *_):
             model = FigureOfMerit
         case ("dilepton", "truth", *_):

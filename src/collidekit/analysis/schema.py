@@ -4,7 +4,7 @@
 
 import hashlib
 import json
-from itertools import combinations
+from itertools import combinations, pairwise
 from os.path import isfile  # pathlib's raise an error for a name that is too long
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +13,15 @@ from pydantic import AfterValidator, Field, FiniteFloat, Tag, field_validator, m
 from pydantic import Discriminator as UnionBy
 
 from collidekit.analysis.dilepton import Dilepton, check_dilepton
+from collidekit.analysis.discriminators import Discriminator
 from collidekit.analysis.estimates import KEYS, Estimate
-from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, wrong
+from collidekit.analysis.features import Feature, Fraction, Name, Strict, Unit, with_unit, wrong
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.analysis.kinematics import Kinematics
+from collidekit.analysis.labels import Label
 from collidekit.analysis.pairs import Quantity, check_pairs, pair_features
+from collidekit.analysis.plot_settings import PlotSettings
 from collidekit.analysis.targets import (
     PLACE,
     Assignment,
@@ -114,23 +117,15 @@ def _input_kind(entry: Any) -> str:
 Input = Annotated[Annotated[Collection, Tag("Collection")] | Annotated[Group, Tag("Group")], UnionBy(_input_kind)]
 
 
-class Discriminator(Strict):
-    """D = sum p(signal) / (sum p(signal) + sum p(background)), judged on rows of these classes only."""
-
-    signal: Annotated[list[Name], Field(min_length=1)]
-    background: Annotated[list[Name], Field(min_length=1)]
-
-    @field_validator("signal", "background", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
-
-
 class Process(Strict):
-    """Files of one simulated process, found by their name, and the weight of its rows."""
+    """Files of one simulated process, found by their name, the weight of its rows, and a selection of its own."""
 
     files: str
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    label: Label | None = None
+    """What plots and tables call it; its name without one."""
+    selection: str | None = None
+    """Rows of these files that are kept, after the selection of all files; such as ranges of pt and eta."""
 
 
 class Files(Strict):
@@ -173,6 +168,10 @@ class Analysis(Strict):
     class_weights: dict[Name, Annotated[FiniteFloat, Field(ge=0)]] = {}
     units: dict[Name, Unit] = {}
     """Units of variables and branches, for the axes of plots."""
+    labels: dict[str, Label] = {}
+    """What plots and tables call variables, branches, expressions, classes and values of targets; between two $ stands LaTeX."""
+    plots: PlotSettings = PlotSettings()
+    """The label of the experiment, energy and luminosity, style and formats of all plots."""
     spectators: list[Name] = []
     event: list[Name] = []
     kinematics: Kinematics | None = None
@@ -182,6 +181,11 @@ class Analysis(Strict):
     figure_of_merit: FigureOfMerit | None = None
     """The window and the yields in which the significance of a signal is measured, and learned for."""
     working_points: list[Fraction] = [0.1, 0.01, 0.001]
+    """Mistag rates for which thresholds are found; ``mistag_rates`` in a file is the same key."""
+    efficiencies: list[Fraction] = []
+    """Signal efficiencies at which rejections are quoted and thresholds are found; by the conventions of the field without them."""
+    working_point_bins: dict[Name, list[FiniteFloat]] = {}
+    """Edges of bins of spectators, in each of which thresholds are found, too."""
     training: dict[Name, Any] = {}
     """Settings of the training that this analysis recommends, under the names of ``TrainingTask``'s parameters."""
     recipes: dict[Name, dict[Name, Any]] = {}
@@ -198,6 +202,16 @@ class Analysis(Strict):
     @classmethod
     def _numbers_are_expressions(cls, value: Any) -> Any:
         return as_texts(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mistag_rates(cls, data: Any) -> Any:
+        """``mistag_rates`` is another name of ``working_points``."""
+        if isinstance(data, dict) and "mistag_rates" in data:
+            if "working_points" in data:
+                raise wrong("is the same as 'working_points'; give one of the two", "mistag_rates")
+            data = {("working_points" if key == "mistag_rates" else key): value for key, value in data.items()}
+        return data
 
     @field_validator("selection", "weight", mode="before")
     @classmethod
@@ -256,9 +270,11 @@ class Analysis(Strict):
                     said = f"{columns[column]} has the column {column!r} of the predictions, too; give another name"
                     raise wrong(said, "targets", key, kind)
                 columns[column] = f"target {key!r}"
-        for i, rate in enumerate(self.working_points):
-            if rate in self.working_points[:i]:
-                raise wrong(f"{rate:g} stands twice", "working_points", i)
+        for key in ("working_points", "efficiencies"):
+            rates = getattr(self, key)
+            for i, rate in enumerate(rates):
+                if rate in rates[:i]:
+                    raise wrong(f"{rate:g} stands twice", key, i)
         for name, discriminator in self.discriminators.items():
             for side in ("signal", "background"):
                 listed = getattr(discriminator, side)
@@ -273,6 +289,7 @@ class Analysis(Strict):
             if name in CONSTANTS:
                 raise wrong(f"{name!r} is a constant of expressions; give the variable another name", "variables", name)
         self._members_are_apart()
+        self._labels_are_used()
         for key, listed in (("spectators", self.spectators), ("event", self.event)):
             for i, name in enumerate(listed):
                 if name in listed[:i]:
@@ -284,6 +301,15 @@ class Analysis(Strict):
                         raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "discriminators", name, side)
             if shared := set(discriminator.signal) & set(discriminator.background):
                 raise wrong(f"{min(shared)!r} is both signal and background", "discriminators", name)
+        for name, edges in self.working_point_bins.items():
+            if name not in self.spectators:
+                close = did_you_mean(name, self.spectators)
+                raise wrong(f"{name!r} must stand among the spectators{close}", "working_point_bins", name)
+            if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
+                raise wrong("needs at least two rising edges", "working_point_bins", name)
+        for i, name in enumerate(self.plots.masses or ()):
+            if name not in self.spectators:
+                raise wrong(f"no spectator {name!r}{did_you_mean(name, self.spectators)}", "plots", "masses", i)
         for used in self.class_weights:
             if used not in classes:
                 raise wrong(f"no class {used!r}{did_you_mean(used, classes)}", "class_weights", used)
@@ -391,8 +417,52 @@ class Analysis(Strict):
         return html_table(repr(self), rows)
 
     def label(self, name: str) -> str:
-        """The text of a plot's axis for a variable or branch: name and unit."""
-        return f"{name} [{self.units[name]}]" if name in self.units else name
+        """The text of a plot's axis for a variable or branch: label and unit."""
+        return with_unit(self.labels.get(name, name), self.units.get(name, ""))
+
+    def axis(self, feature: Feature) -> str:
+        """The text of a plot's axis for a feature; one without a label has that of the variable or branch that it is."""
+        named = (name for name in (feature.name, feature.expression) if name in self.labels)
+        label = feature.label or next((self.labels[name] for name in named), None)
+        return feature.axis if label is None else feature.model_copy(update={"label": label}).axis
+
+    def expression_label(self, text: str) -> str:
+        """The text of a plot's axis for an expression: that of a feature with the same expression, or of its name."""
+        same = (entry for group in self.inputs.values() for entry in group.features if entry.expression == text)
+        feature = None if text in self.labels else next(same, None)
+        return self.label(text) if feature is None else self.axis(feature)
+
+    def _labels_are_used(self) -> None:
+        """A label of a name that stands nowhere is a misspelt one."""
+        if not self.labels:
+            return
+        features = [feature for group in self.inputs.values() for feature in group.features]
+        coordinates = [text for entry in self.collections.values() for text in entry.coordinates or ()]
+        known = [
+            *self.variables, *self.classes, *self.units, *self.spectators, *self.event, *coordinates, *self.targets,
+            *(one for feature in features for one in (feature.name, feature.expression)),
+            *(name for target in self.row_targets.values() for name in target.values),
+        ]  # fmt: skip
+        for name in self.labels:
+            if name not in known:
+                said = f"{name!r} is no variable, feature, class, spectator or value of a target{did_you_mean(name, known)}"
+                raise wrong(said, "labels", name)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """Return what decides how plots and tables look, and no number; empty where the file says nothing of it."""
+        features = {
+            f"{group}.{feature.name}": feature.label
+            for group, entry in self.inputs.items() for feature in entry.features if feature.label
+        }  # fmt: skip
+        found: dict[str, Any] = {
+            "labels": self.labels,
+            "plots": self.plots.model_dump(mode="json", exclude_none=True),
+            "features": features,
+            "processes": {name: entry.label for name, entry in self.processes.items() if entry.label},
+            "discriminators": {name: entry.label for name, entry in self.discriminators.items() if entry.label},
+        }
+        return {key: value for key, value in found.items() if value}
 
     @property
     def collections(self) -> dict[str, Collection]:
@@ -446,12 +516,15 @@ class Analysis(Strict):
         """A short hash of everything that decides what a constructed dataset holds."""
         without = {
             "name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes",
-            "figure_of_merit", "dilepton",
+            "figure_of_merit", "dilepton", "labels", "plots", "efficiencies", "working_point_bins",
         }  # fmt: skip
         content = self.model_dump(mode="json", exclude=without, exclude_defaults=True)  # a new key changes no dataset
         for target in content.get("targets", {}).values():
             for key in OF_LEARNING:
                 target.pop(key, None)
+        for entry in (*(feature for group in content["inputs"].values() for feature in group["features"]),
+                      *content.get("processes", {}).values()):  # fmt: skip
+            entry.pop("label", None)
         content["variables"] = dict(sorted(content.get("variables", {}).items()))  # the order of all else has a meaning
         if self.processor:
             content["processor"] = _code(self.processor)

@@ -141,6 +141,8 @@ class Regression(Kind):
     draws from the joint distribution of all values."""
     quantiles: Levels = LEVELS
     """The levels of ``quantiles``."""
+    median_loss: Literal["pinball", "logcosh"] = "pinball"
+    """Of the median of ``quantiles``, whose other levels have the pinball loss: pinball, |d| / 2; logcosh, log cosh d."""
     bins: Annotated[int, Field(ge=2, le=1000)] = 10
     """Number of bins of ``binned``; each bin holds as many training rows."""
     draws: Annotated[int, Field(ge=FEWEST_DRAWS, le=10_000)] = 128

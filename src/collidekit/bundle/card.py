@@ -17,6 +17,7 @@ from collidekit.evaluation.residuals import Residuals
 from collidekit.plain_text import without_controls
 from collidekit.shipped import load_plan, shipped_analyses
 from collidekit.training.config import TrainingConfig
+from collidekit.training.effect import attack_without_effect
 
 _SPECIAL = re.compile(r"[\\`*\[\]|#!~$]|(?<!\w)_|_(?!\w)")
 """What Markdown gives a meaning; an underscore within a word has none."""
@@ -53,12 +54,41 @@ def write_card(name: str, description: dict[str, Any], analysis: Analysis, confi
         provenance=description["provenance"],
         folds=config.folds,
         fold_name=config.fold_name,
-        settings={name: _as_text(getattr(config, name)) for name in TrainingConfig.model_fields},
+        settings=_settings(config),
+        header=hub_header(name, description, analysis),
         analysis=analysis,
         ships=_ships(analysis),
         analysis_text=yaml.safe_dump(analysis.model_dump(mode="json", exclude_defaults=True), sort_keys=False),
         command=repeat_command(analysis, config, list(description["training"].get("files", {}))),
     )
+
+
+def _settings(config: TrainingConfig) -> dict[str, str]:
+    """The settings of the recipe; those of attacks only where they act."""
+    unused = attack_without_effect(config)
+    return {name: _as_text(getattr(config, name)) for name in TrainingConfig.model_fields if name not in unused}
+
+
+def hub_header(name: str, description: dict[str, Any], analysis: Analysis) -> str:
+    """The metadata of model hubs at the top of a card, as YAML: what the model is for, and its AUCs where they were measured.
+
+    The licence is the author's to add, as ``license: ...``.
+    """
+    content: dict[str, Any] = {
+        "library_name": "collidekit",
+        "pipeline_tag": "tabular-classification" if analysis.classes else "tabular-regression",
+        "tags": ["high-energy-physics", "pytorch", description["network"]["name"]],
+    }
+    if description["scores"]:
+        content["metrics"] = ["roc_auc"]
+        data = {"type": "tabular", "name": str(description["data"].get("description") or analysis.name)}
+        scores = [
+            {"type": "roc_auc", "name": f"AUC of {entry['name']}", "value": round(float(entry["auc"]), 6)}
+            for entry in description["scores"]
+        ]
+        task = {"type": "tabular-classification"}
+        content["model-index"] = [{"name": name, "results": [{"task": task, "dataset": data, "metrics": scores}]}]
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)).strip()
 
 
 def escape_markdown(text: Any) -> str:

@@ -1,5 +1,7 @@
 """The models that ship: a table of all, the card of one."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +19,9 @@ from collidekit.training.model_folder import CARD, DESCRIPTION, check_inside, re
 GAP, LEAST_DATA = 2, 20
 """Between columns, and for a column of data, in characters."""
 SCORE = "AUC or efficiency"
+
+HUB_HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+"""Metadata of model hubs at the top of a card, which a terminal does not show."""
 
 
 def show_models(console: Console) -> None:
@@ -39,6 +44,32 @@ def show_models(console: Console) -> None:
     first = next(iter(models))
     console.print(f"Use one:  [cyan]collidekit predict {literal(first)} FILES -o scores.root[/cyan]", highlight=False)
     console.print(f"Its card: [cyan]collidekit models {literal(first)}[/cyan]", highlight=False)
+
+
+def models_as_dict(name: str | None = None) -> dict[str, Any]:
+    """Return what is known of all bundled models, or of one, as plain values; docs/command.md describes the keys."""
+    folders = shipped_models() if name is None else {name: find_checkpoint(name).parent}
+    return {
+        "format": "collidekit models 1",
+        "models": [_described(key, folder, read_description(folder / DESCRIPTION)) for key, folder in folders.items()],
+    }
+
+
+def _described(name: str, folder: Path, description: dict[str, Any]) -> dict[str, Any]:
+    network, data = description.get("network", {}), description.get("data", {})
+    return {
+        "name": name,
+        "folder": str(folder),
+        "analysis": description["analysis"].get("name", ""),
+        "network": description["config"].get("model_name", ""),
+        "parameters": network.get("parameters"),
+        "bytes": description["weights"].get("bytes"),
+        "classes": list(description["analysis"].get("classes", {})),
+        "scores": description.get("scores", []),
+        "assignments": description.get("assignments", []),
+        "data": data.get("description"),
+        "licence": data.get("licence"),
+    }
 
 
 def _cells(description: dict[str, Any]) -> tuple[str, ...]:
@@ -66,4 +97,5 @@ def show_card(name: str, console: Console) -> None:
     check_inside(card)
     if not card.is_file():
         raise CollidekitError(f"{card}: there is no card; 'collidekit publish' writes one")
-    console.print(Markdown(without_controls(card.read_text(encoding="utf-8")), hyperlinks=False))
+    text = HUB_HEADER.sub("", card.read_text(encoding="utf-8"))
+    console.print(Markdown(without_controls(text), hyperlinks=False))

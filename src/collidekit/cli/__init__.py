@@ -24,10 +24,12 @@ def collidekit(
             envvar="COLLIDEKIT_OUTPUT",
             show_default="./results",
             callback=results_folder,
+            metavar="FOLDER",
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+        bool,
+        typer.Option("--version", metavar="", help="Print the version and exit.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
     pass
@@ -35,7 +37,7 @@ def collidekit(
 
 # fmt: off
 # the order of these lines is that of the help
-from collidekit.cli import do, reconstruct, grid, search, look, share, make, keep, judge  # noqa: F401, I001
+from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, keep, judge  # noqa: F401, I001
 from collidekit.cli import benchmark, benchmark_export, benchmark_runs, benchmark_server  # noqa: F401
 # fmt: on
 

@@ -12,9 +12,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from collidekit.cli import complete
+from collidekit.cli.metavars import name_values
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
 from collidekit.signals import StoppedBySignal, end_on_signals
+from collidekit.verbosity import set_quiet
 
 DO, LOOK, MAKE, KEEP = "From files to a tagger", "Look before you train", "Make samples", "Look after your results"
 SHARE = "Use and share trained models"
@@ -93,6 +96,7 @@ def filled(group: typer.Typer) -> Callable[..., Callable[[Verb], Verb]]:
     def verb(panel: str, name: str | None = None) -> Callable[[Verb], Verb]:
         def add(function: Verb) -> Verb:
             page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
+            name_values(function)
             group.command(name, rich_help_panel=panel, help=page)(function)
             return function
 
@@ -129,7 +133,12 @@ SiteFile = Annotated[
 ]
 DryRun = Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")]
 """Of all verbs whose work may be done by jobs; see docs/cluster.md."""
-Analysis = Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)]
+Analysis = Annotated[
+    str,
+    typer.Argument(
+        help="An analysis file, or the name of a bundled one.", show_default=False, autocompletion=complete.analyses
+    ),
+]
 TrainingFiles = Annotated[
     list[str] | None,
     panel(DATA, "--files", "-f", help="Files to learn from. Without it: those that the analysis file names. May be repeated.",
@@ -149,6 +158,20 @@ Output = Annotated[
     Path | None, panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=results_folder)
 ]
 """Also after the verb, where people look for it."""
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs; docs/command.md lists its keys.")]
+Quiet = Annotated[
+    bool,
+    panel(
+        WORK,
+        "--quiet",
+        "-q",
+        help="Print only warnings, errors and results: no steps, no progress.",
+        callback=set_quiet,
+    ),
+]
+"""For verbs that work for long."""
 
 
 def _store(named: str | None) -> str | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
     DO,
@@ -16,6 +17,7 @@ from collidekit.cli.app import (
     DryRun,
     On,
     Output,
+    Quiet,
     SiteFile,
     Store,
     TrustCode,
@@ -33,6 +35,7 @@ def demo(
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     output: Output = None,
     store: Store = None,
+    quiet: Quiet = False,
 ) -> None:
     """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
 
@@ -67,11 +70,11 @@ def run(
         str | None, panel(TRAINING, "--training-version", help="A name of yours for the training.")
     ] = None,
     model: Annotated[
-        str | None, panel(TRAINING, "--model", help="The network: pfn, mlp, or a file my_network.py.")
+        str | None, panel(TRAINING, "--model", autocompletion=complete.networks, help="The network: pfn, mlp, or a file my_network.py.")
     ] = None,
     from_checkpoint: Annotated[
         str | None,
-        panel(TRAINING, "--from", help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
+        panel(TRAINING, "--from", autocompletion=complete.checkpoints, help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
                "that ships, and a fresh head.", metavar="CHECKPOINT"),
     ] = None,
     epochs: Annotated[int | None, panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
@@ -98,7 +101,7 @@ def run(
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
-        panel(TRAINING, "--checkpoint", help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
+        panel(TRAINING, "--checkpoint", autocompletion=complete.checkpoints, help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
                "the ensemble of them.", metavar="CHECKPOINT"),
     ] = None,
     combine: Annotated[
@@ -149,6 +152,7 @@ def run(
     trust_code: TrustCode = False,
     output: Output = None,
     store: Store = None,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
 
@@ -207,7 +211,7 @@ def predict(
     checkpoint: Annotated[
         str,
         typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report, of a published model or of a bundle, or "
-                       "the name of a model that ships.", show_default=False),
+                       "the name of a bundled model.", show_default=False, autocompletion=complete.checkpoints),
     ],
     files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
@@ -240,6 +244,7 @@ def predict(
     site: SiteFile = None,
     dry_run: DryRun = False,
     trust_code: TrustCode = False,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
 
@@ -300,7 +305,8 @@ def predict(
         console.print(f"[yellow]{literal(note)}[/yellow]")
     if done.warning:
         console.print(f"[bold red]{literal(done.warning)}[/bold red]")
-    console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
+    if not quiet:
+        console.print(f"{len(done.predictions):,} rows in {done.seconds:.1f} s ({done.rate:,.0f} rows/s)")
     if names := done.predictions.discriminators_with_truth():
         from collidekit.tasks.tables import ensemble_table, measure_all, roc_table
 

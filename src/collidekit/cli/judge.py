@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
     JUDGE,
@@ -24,7 +25,7 @@ from collidekit.plain_text import literal
 Checkpoint = Annotated[
     str,
     typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a model that "
-                   "ships.", show_default=False),
+                   "ships.", show_default=False, autocompletion=complete.checkpoints),
 ]  # fmt: skip
 Threads = Annotated[
     int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=WORK, show_default=False)
@@ -136,6 +137,7 @@ def explain(
     import torch
     from rich.console import Console
 
+    from collidekit.analysis.labels import without_latex
     from collidekit.evaluation.importance.explain import Settings, explain_files
     from collidekit.evaluation.importance.report import importance_table, target_table
 
@@ -152,10 +154,10 @@ def explain(
         console.print(target_table(target))
     for explained in done.rows:
         console.print(
-            f"{literal(explained.score_label)} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}"
+            f"{literal(without_latex(explained.score_label))} = {explained.value:.3f}, at the baseline {explained.baseline:.3f}"
         )
         for item in sorted(explained.items, key=lambda item: -abs(item.attribution))[:10]:
-            console.print(f"  {item.attribution:+9.3f}  {item.label} of {item.input}", markup=False)
+            console.print(f"  {item.attribution:+9.3f}  {without_latex(item.label)} of {item.input}", markup=False)
     for note in done.notes:
         console.print(f"[yellow]{literal(note)}[/yellow]")
     console.print(f"[bold green]Pictures[/bold green]: {literal(done.folder)}")

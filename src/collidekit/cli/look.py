@@ -1,12 +1,14 @@
 """The verbs that look at files before a training."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, LOOK, WORK, Analysis, TrustCode, panel, verb
+from collidekit.cli.app import DATA, LOOK, WORK, Analysis, AsJson, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
+from collidekit.files import plain
 from collidekit.plain_text import literal
 
 if TYPE_CHECKING:
@@ -127,6 +129,8 @@ def check(
                metavar="FILES"),
     ] = None,
     rows: Annotated[int | None, panel(WORK, "--rows", help="Look at so many rows only, spread over the files.", min=1)] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Find what would spoil a training before it does: one pass over the files, in bounded memory.
 
@@ -141,6 +145,7 @@ def check(
     from rich.console import Console
 
     from collidekit.dataset.check import check_named
+    from collidekit.dataset.check_json import check_as_dict
     from collidekit.dataset.check_problems import Problem
     from collidekit.dataset.check_tables import show
     from collidekit.evaluation.dilepton.doubts import doubts_of_files
@@ -153,7 +158,10 @@ def check(
         for part in found.parts
         for text in doubts_of_files(found.plan, [file.path for file in part.files if not file.problem])
     )
-    show(found, Console())
+    if as_json:
+        typer.echo(json.dumps(plain(check_as_dict(found)), indent=1))
+    else:
+        show(found, Console(), quiet)
     if found.errors:
         raise typer.Exit(2)
 

@@ -1,19 +1,27 @@
 """The verbs that use and share trained models."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import CARD, DATA, SHARE, WORK, AllowTrainingRows, TrustCode, panel, verb
+from collidekit.cli import complete
+from collidekit.cli.app import CARD, DATA, SHARE, WORK, AllowTrainingRows, AsJson, TrustCode, panel, verb
 from collidekit.plain_text import literal
 
 
 @verb(SHARE)
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="A model that ships, or the folder of one: print its card.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A bundled model, or the folder of a published one: print its card.",
+            show_default=False,
+            autocompletion=complete.bundled_models,
+        ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the trained models that ship, or print the card of one: data, recipe, scores, limits.
 
@@ -25,9 +33,11 @@ def models(
     """
     from rich.console import Console
 
-    from collidekit.bundle.shelf import show_card, show_models
+    from collidekit.bundle.shelf import models_as_dict, show_card, show_models
 
-    if name is None:
+    if as_json:
+        typer.echo(json.dumps(models_as_dict(name), indent=1))
+    elif name is None:
         show_models(Console())
     else:
         show_card(name, Console())

@@ -18,6 +18,7 @@ from collidekit.progress import counting
 from collidekit.readers import expand, open_file
 from collidekit.readers.base import OneTree
 from collidekit.shipped import find_analysis
+from collidekit.shown import counted, html_table
 
 _PLACES = 40
 """A limited check looks at so many places, spread evenly over the files."""
@@ -45,6 +46,12 @@ class Check:
     def rate(self) -> float:
         """Entries a second of this check."""
         return sum(part.seen for part in self.parts) / max(self.seconds, 1e-9)
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, str]] = [("error", problem.text) for problem in self.errors]
+        rows += [("warning", problem.text) for problem in self.warnings]
+        seen = ", ".join(f"{counted(part.seen, 'entry')} of {part.name}" for part in self.parts)
+        return html_table(f"Check of {self.plan.analysis.name!r}: {seen}", rows or [("ok", "no problem was found")])
 
 
 def check_named(

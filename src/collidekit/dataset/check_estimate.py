@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from collidekit.dataset.batch import Ragged
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.check import Check
 from collidekit.dataset.loader import WINDOW_BYTES
 from collidekit.dataset.pieces import CHUNK
@@ -28,16 +29,26 @@ def estimate(check: Check) -> Estimate | None:
     if first is None:
         return None
     rows = round(sum(part.selected * part.rows / part.seen for part in check.parts if part.seen))
-    sink = pa.BufferOutputStream()
-    target = schema(check.plan.analysis, kinds_of(first))
-    with pa.ipc.new_file(sink, target, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        for start in range(0, len(first), BLOCK):
-            writer.write_batch(to_record_batch(first.slice(start, min(start + BLOCK, len(first))), target))
-    disk = sink.tell() / len(first) * rows
-    inputs = (entry.data if isinstance(entry, Ragged) else entry for entry in first.inputs.values())
-    held = 4.0 * sum(values.numel() for values in inputs) / len(first)
+    disk = disk_of_row(first, check.plan.analysis) * rows
     # a column is held as read, in double precision, and as feature
     construction = 4.0 * max(part.entry_bytes * min(part.rows, CHUNK) for part in check.parts)
-    # a window, the one that it is made from, and the batches that are ready
-    training = 3.0 * min(WINDOW_BYTES, held * rows)
+    training = memory_of_rows(first, rows)
     return Estimate(rows, disk, construction, training, sum(part.rows for part in check.parts) / check.rate)
+
+
+def disk_of_row(rows: Batch, analysis: Analysis) -> float:
+    """Return the bytes that a row takes in a dataset, from some rows of it."""
+    sink = pa.BufferOutputStream()
+    target = schema(analysis, kinds_of(rows))
+    with pa.ipc.new_file(sink, target, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        for start in range(0, len(rows), BLOCK):
+            writer.write_batch(to_record_batch(rows.slice(start, min(start + BLOCK, len(rows))), target))
+    return float(sink.tell() / max(len(rows), 1))
+
+
+def memory_of_rows(sample: Batch, rows: int) -> float:
+    """Return the bytes that the rows take while a training reads them, from some of them."""
+    inputs = (entry.data if isinstance(entry, Ragged) else entry for entry in sample.inputs.values())
+    held = 4.0 * sum(values.numel() for values in inputs) / max(len(sample), 1)
+    # a window, the one that it is made from, and the batches that are ready
+    return 3.0 * min(WINDOW_BYTES, held * rows)

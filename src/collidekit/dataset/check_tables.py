@@ -17,8 +17,11 @@ from collidekit.dataset.defaults import FoundDefault
 from collidekit.plain_text import literal
 
 
-def show(check: Check, console: Console) -> None:
-    """Tables of what is in the files, what it will take, and the verdict."""
+def show(check: Check, console: Console, quiet: bool = False) -> None:
+    """Print tables of what is in the files, what it will take, and the verdict; ``quiet`` prints the verdict alone."""
+    if quiet:
+        console.print(_verdict(check))
+        return
     analysis = check.plan.analysis
     console.print(_files(check.parts))
     seen, rows = sum(part.seen for part in check.parts), sum(part.rows for part in check.parts)

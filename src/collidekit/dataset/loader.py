@@ -94,6 +94,29 @@ class Dataset:
         left_out = f"{self.rows:,} of {self.manifest.rows:,} rows are read" if self.rows < self.manifest.rows else ""
         return html_table(repr(self), rows, ("class", "rows", "sum of weights"), left_out)
 
+    def to_awkward(self, rows: int | None = None) -> Any:
+        """Return an awkward array of records: the columns of rows, and a list of records for each collection.
+
+        ``rows`` is how many rows are read from the start of the dataset, by default all of them.
+        """
+        from collidekit.dataset import records
+
+        return records.to_awkward(self, rows)
+
+    def to_pandas(self, rows: int | None = None) -> Any:
+        """Return a pandas DataFrame of the columns of rows, without the constituents; ``rows`` as in ``to_awkward``."""
+        from collidekit.dataset import records
+
+        return records.to_pandas(self, rows)
+
+    def to_hist(
+        self, column: str, *, bins: int = 50, limits: tuple[float, float] | None = None, rows: int | None = None
+    ) -> Any:
+        """Return a weighted ``hist.Hist`` of a column of rows or constituents, with the axes ``class`` and ``value``."""
+        from collidekit.dataset import records
+
+        return records.to_hist(self, column, bins=bins, limits=limits, rows=rows)
+
     def read(self, block: Block) -> Batch:
         """The rows of a block, whose checksum is verified the first time."""
         try:

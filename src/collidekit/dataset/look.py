@@ -27,8 +27,8 @@ def first_look(
     class without rows is one only if the files hold no other entries.
     """
     paths = one_a_process(plan.analysis, list(paths)) if debug else list(paths)
-    chosen = _spread(paths, MOST_OPENED)
-    read = set(_spread(chosen, MOST_READ))
+    chosen = spread(paths, MOST_OPENED)
+    read = set(spread(chosen, MOST_READ))
     summaries: list[Summary] = []
     first: Batch | None = None
     whole, trees = len(read) == len(paths), OneTree()
@@ -55,8 +55,8 @@ def first_look(
     return first
 
 
-def _spread(paths: Sequence[str], most: int) -> list[str]:
-    """At most so many, the first and the last among them."""
+def spread(paths: Sequence[str], most: int) -> list[str]:
+    """Return at most so many paths, spread over all; the first and the last are among them."""
     if len(paths) <= most:
         return list(paths)
     return [paths[i * (len(paths) - 1) // (most - 1)] for i in range(most)]

@@ -71,7 +71,7 @@ def build_rows(
     """
     lost: dict[str, int] = {}
     scope, cutflow = select_rows(plan, chunk, path, start, keep_all, lost)
-    labels, truth = _labels(plan, scope, keep_all), make_truth(plan, scope, keep_all)
+    labels, truth = labels_of(plan, scope, keep_all), make_truth(plan, scope, keep_all)
     if not keep_all:
         mask = with_truth(plan, labels, truth)
         if not mask.all():
@@ -103,14 +103,21 @@ def select_rows(
     """The rows that pass the selection, and the cutflow; ``lost`` takes how many were dropped for a NaN."""
     scope = open_scope(plan, chunk, path, start, keep_all)
     cutflow = {"all rows": scope.rows}
-    if ("selection",) in plan:
-        for term in plan["selection",].terms():
-            mask = scope.mask(term)
-            if not mask.all():
-                if lost is not None and (number := lost_to_nan(scope, term, mask)):
-                    lost[term.text] = number
-                scope = scope.select(mask)
-            cutflow[term.text] = scope.rows
+    names = list(plan.analysis.processes)
+    places: list[tuple[str, ...]] = [("selection",), *(("processes", name, "selection") for name in names)]
+    here = _process(plan, path)[0] if any(place in plan for place in places[1:]) else -1
+    for number, place in enumerate(places, -1):
+        if place not in plan:
+            continue
+        for term in plan[place].terms():
+            text = term.text if number < 0 else f"{names[number]}: {term.text}"
+            if number in (-1, here):  # what belongs to another process passes, so that all cutflows have the same lines
+                mask = scope.mask(term)
+                if not mask.all():
+                    if lost is not None and (count := lost_to_nan(scope, term, mask)):
+                        lost[text] = count
+                    scope = scope.select(mask)
+            cutflow[text] = scope.rows
     return scope, cutflow
 
 
@@ -189,7 +196,7 @@ def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: boo
     return Scope(plan, {**columns, "row_index": np.zeros(len(entries), dtype=np.int64)}, path, entries)
 
 
-def _labels(plan: Plan, scope: Scope, keep_all: bool) -> Array:
+def labels_of(plan: Plan, scope: Scope, keep_all: bool) -> Array:
     """Class index of each row (N,), -1 where no class holds; two at once is an error."""
     labels = np.full(scope.rows, -1, dtype=np.int64)
     classes = [plan["classes", name] for name in plan.analysis.classes]

@@ -112,3 +112,8 @@ def wilson(value: Floats, rows: Floats, z: float = CENTRAL_68) -> tuple[Floats, 
     centre = (clipped + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(clipped * (1 - clipped) / n + z**2 / (4 * n**2))
     return np.minimum(np.maximum(centre - half, 0), value), np.maximum(np.minimum(centre + half, 1), value)
+
+
+def upper_limit(rows: float, confidence: float = 0.95) -> float:
+    """The upper limit of an efficiency where none of a number of rows passes: 1 - (1 - confidence)^(1 / rows)."""
+    return float(1 - (1 - confidence) ** (1 / rows)) if rows > 0 else 1.0

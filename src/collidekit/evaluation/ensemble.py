@@ -96,10 +96,12 @@ def measure_members(
 
     ``done`` is told after each member.
     """
-    replicates, seed = len(ensemble.replicates.auc), ensemble.replicates.seed
+    replicates, seed, targets = len(ensemble.replicates.auc), ensemble.replicates.seed, ensemble.replicates.targets
     results = {}
     for name, predictions in zip(short_names(list(members)), members.values(), strict=True):
-        results[name] = measure_discriminator(predictions, ensemble.name, replicates=replicates, seed=seed)
+        results[name] = measure_discriminator(
+            predictions, ensemble.name, targets=targets, replicates=replicates, seed=seed
+        )
         done(1)
     lines = tuple(RocLine.of(result, name) for name, result in results.items())
     gain = _gain(list(results.values()), ensemble)

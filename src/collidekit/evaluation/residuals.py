@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from collidekit.analysis.features import with_unit
+from collidekit.analysis.labels import without_latex
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.bootstrap import poisson_weights
 from collidekit.evaluation.classification.efficiency import quantile_edges
 from collidekit.evaluation.classification.roc import first_reaching
+from collidekit.evaluation.look import value_label
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rows import Floats, Ints
 from collidekit.inference.predictions import Array, Predictions
+from collidekit.shown import counted, html_table
 
 FEWEST = 20
 """Rows without which a width says nothing."""
@@ -98,7 +102,12 @@ class Residuals:
 
     @property
     def label(self) -> str:
-        return f"{self.name} [{self.unit}]" if self.unit else self.name
+        """The value as the axis of a plot has it, with the unit."""
+        return with_unit(value_label(self.name), self.unit)
+
+    def _repr_html_(self) -> str:
+        note = f"{counted(self.unknown, 'row')} without known truth" if self.unknown else ""
+        return html_table(f"Residuals of {self.label}", [self.cells()], HEADER, note)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no NaN: null stands for it."""
@@ -118,7 +127,13 @@ class Residuals:
             (spread.bias, spread.bias_error), (spread.width, spread.width_error), (spread.deviation, spread.deviation_error),
         )  # fmt: skip
         texts = (with_error(*pair) if np.isfinite(pair[0]) else "too few rows" for pair in numbers)
-        return (self.name, self.unit or "-", f"{spread.rows:,}", *texts, f"{self.truth_deviation:.4g}")
+        return (
+            without_latex(value_label(self.name)),
+            self.unit or "-",
+            f"{spread.rows:,}",
+            *texts,
+            f"{self.truth_deviation:.4g}",
+        )
 
 
 HEADER = ("value", "unit", "rows", "bias", "width (68 %)", "std. deviation", "of the truth")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from collidekit.analysis.discriminators import SMALLEST
 from collidekit.analysis.schema import Analysis, Collection, Group
 from collidekit.dataset.parts import Folds, Split
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
@@ -221,9 +222,9 @@ def _unit(name: str, units: Mapping[str, str]) -> str:
 def _meaning(name: str, graph: TaggerGraph) -> str:
     definition = graph.analysis.discriminators.get(name)
     if definition is not None:
-        signal, background = (
-            " + ".join(f"p({one})" for one in part) for part in (definition.signal, definition.background)
-        )
+        signal, background = definition.formula
+        if definition.form == "log":
+            return f"ln(({signal} + {SMALLEST:g}) / ({background} + {SMALLEST:g}))"
         return f"({signal}) / ({signal} + {background}), 0 where all of these are 0"
     if name == "prob_relegated":
         return "the probability that the row is refused"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from collidekit.analysis.schema import Discriminator
+from collidekit.analysis.discriminators import Discriminator
 from collidekit.errors import CollidekitError
 from collidekit.export.cases import Array, Row, generic_arrays
 from collidekit.export.expected import noise_of
@@ -49,11 +49,9 @@ def with_discriminators(columns: Mapping[str, Array], definitions: Mapping[str, 
     """Return the columns with the discriminators that a layout leaves to its consumer, from the probabilities of classes (N,)."""
     found = dict(columns)
     for name, definition in definitions.items():
-        signal, background = ([f"prob_{one}" for one in side] for side in (definition.signal, definition.background))
-        if name not in columns and all(one in columns for one in (*signal, *background)):
-            wanted = np.sum([columns[one] for one in signal], axis=0)
-            total = wanted + np.sum([columns[one] for one in background], axis=0)
-            found[name] = np.divide(wanted, total, out=np.zeros_like(total), where=total != 0)
+        classes = (*definition.signal, *definition.background)
+        if name not in columns and all(f"prob_{one}" in columns for one in classes):
+            found[name] = definition.scores({one: columns[f"prob_{one}"] for one in classes})
     return found
 
 

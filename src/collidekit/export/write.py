@@ -87,8 +87,9 @@ def write_bundle(
     members = prepare_members(checkpoints, name, options)
     _check_folder(folder, force)
     first, predictions = members[0], sample.predictions
+    own = first.checkpoint.analysis
     rows = [row for batch in sample.batches for row in rows_of(batch)]
-    points = working_points(predictions, first.checkpoint.analysis.working_points) if predictions.classes else []
+    points = working_points(predictions, own.working_points, own.efficiencies) if predictions.classes else []
     schema = describe(name, first, options, points)
     schema = with_quantiles(schema, rows).model_copy(
         update={"invariant": invariant_collections(first.graph, rows, first.checkpoint.analysis)}

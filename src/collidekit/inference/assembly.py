@@ -43,6 +43,8 @@ class Assembly:
         for name, values in rows.spectators.items():
             self._spectators.setdefault(name, []).append(np.asarray(values).copy())
         source = {"file": rows.source[:, 0], "row": rows.source[:, 1]}
+        if self.analysis.processes:
+            source[process_column(self.analysis)] = rows.processes
         for name, values in {**rows.event, **source}.items():
             self._event.setdefault(name, []).append(np.asarray(values).copy())
 
@@ -63,6 +65,14 @@ class Assembly:
             units=self.analysis.units_of_values,
         )
         return [first, *(replace(first, **_answers(found, self.analysis)) for found in columns[1:])]
+
+
+def process_column(analysis: Analysis) -> str:
+    """Return the name of the column with the number of the process of each row, which no event number of the analysis has."""
+    name = "process"
+    while name in analysis.event:
+        name = f"{name}_number"
+    return name
 
 
 def truths_of(parts: Mapping[str, list[Array]], analysis: Analysis) -> dict[str, Any]:

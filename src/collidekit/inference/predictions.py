@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collidekit.analysis.schema import Discriminator
-from collidekit.errors import CollidekitError
+from collidekit.analysis.discriminators import Discriminator
+from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.extras import need
+from collidekit.histograms import fill
 from collidekit.inference.column_file import write_columns
 from collidekit.inference.uncertainties import Uncertainty
 from collidekit.sealed import as_written, check_seal
@@ -89,15 +90,18 @@ class Predictions:
         """A pandas DataFrame with the columns of the written file."""
         return need("pandas", "pandas").DataFrame(self.columns())
 
+    def to_hist(self, column: str, *, bins: int = 50, limits: tuple[float, float] | None = None) -> Any:
+        """Return a weighted ``hist.Hist`` of a column, with the axes ``class`` (of the truth) and ``value``."""
+        columns = self.columns()
+        if column not in columns:
+            raise CollidekitError(f"the predictions have no column {column!r}{did_you_mean(column, list(columns))}")
+        return fill(column, columns[column], self.weights, self.labels, self.classes, bins, limits)
+
     def discriminator(self, name: str) -> Array:
-        """The scores (N,) of one discriminator; where both sums of probabilities vanish, 0."""
+        """The scores (N,) of one discriminator; of a fraction whose sums of probabilities both vanish, 0."""
         definition = self.definitions[name]
-        signal = self.probabilities[:, [self.classes.index(c) for c in definition.signal]].sum(axis=1, dtype=np.float64)
-        background = self.probabilities[:, [self.classes.index(c) for c in definition.background]].sum(
-            axis=1, dtype=np.float64
-        )
-        total = signal + background
-        scores: Array = np.divide(signal, total, out=np.zeros_like(total), where=total != 0)
+        classes = (*definition.signal, *definition.background)
+        scores: Array = definition.scores({c: self.probabilities[:, self.classes.index(c)] for c in classes})
         return scores
 
     def task(self, name: str) -> tuple[Array, Array, Array]:
@@ -193,9 +197,9 @@ class Predictions:
                 names[kind, name] = column
         return names
 
-    def write(self, path: Path) -> Path:
+    def write(self, path: str | Path) -> Path:
         """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
-        return write_columns(path, self.columns(), "predictions", self._metadata())
+        return write_columns(Path(path), self.columns(), "predictions", self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         names = self._names()
@@ -209,7 +213,7 @@ class Predictions:
             "positions": list(self.positions),
             "parent_probabilities": list(self.parent_probabilities),
             "temperature": self.temperature,
-            "discriminators": {name: entry.model_dump() for name, entry in self.definitions.items()},
+            "discriminators": {name: entry.identity for name, entry in self.definitions.items()},
             "spectators": {name: column for (kind, name), column in names.items() if kind == "spectator"},
             "event": {name: column for (kind, name), column in names.items() if kind == "event"},
             "combination": self.combination,
@@ -225,8 +229,9 @@ class Predictions:
         }
 
     @classmethod
-    def read(cls, path: Path) -> "Predictions":
+    def read(cls, path: str | Path) -> "Predictions":
         """Read a Parquet file written by ``write``."""
+        path = Path(path)
         try:
             table = pq.read_table(path, page_checksum_verification=True)
         except (OSError, pa.ArrowException, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.cross_attention import CrossAttention
 from collidekit.models.deepjet import DeepJet, DeepJetHLT
+from collidekit.models.deepjet_transformer import DeepJetTransformer
 from collidekit.models.efn import EFN
 from collidekit.models.lorentznet import LorentzNet, LorentzNetSmall
 from collidekit.models.mlp import MLP
@@ -18,6 +19,7 @@ from collidekit.models.particlenet import ParticleNet, ParticleNetLite
 from collidekit.models.pcnn import PCNN
 from collidekit.models.pfn import PFN
 from collidekit.models.transformer import Transformer, TransformerSmall
+from collidekit.models.upart import UParT
 from collidekit.plugins import Kind
 
 NETWORKS: dict[str, type[Network]] = {
@@ -27,8 +29,10 @@ NETWORKS: dict[str, type[Network]] = {
     "pcnn": PCNN,
     "deepjet": DeepJet,
     "deepjet_hlt": DeepJetHLT,
+    "deepjet_transformer": DeepJetTransformer,
     "particle_transformer": ParticleTransformer,
     "particle_transformer_small": ParticleTransformerSmall,
+    "upart": UParT,
     "particlenet": ParticleNet,
     "particlenet_lite": ParticleNetLite,
     "lorentznet": LorentzNet,

@@ -16,6 +16,7 @@ from collidekit.models.named_modules import NamedModules
 from collidekit.models.network import Network
 from collidekit.models.scaling import Scaling
 from collidekit.models.target_heads import TargetHeads
+from collidekit.shown import html_table
 
 
 def outputs_of(analysis: Analysis, head: Head) -> int:
@@ -60,6 +61,18 @@ class Tagger(nn.Module):
                     )
             embedded[name] = target
         self.target_heads = TargetHeads(embedded, analysis.collections, network) if embedded else None
+
+    def _repr_html_(self) -> str:
+        parts = [
+            ("network", self.network),
+            ("head", self.head),
+            *((f"head of {k}", m) for k, m in self.regressions.items()),
+        ]
+        parts += [("heads of targets", self.target_heads)] if self.target_heads is not None else []
+        rows = [(what, type(part).__name__, sum(p.numel() for p in part.parameters())) for what, part in parts]
+        total = sum(p.numel() for p in self.parameters())
+        inputs = ", ".join([*self.network.collections, *self.network.groups])
+        return html_table(f"Tagger of {inputs}: {total:,} parameters", rows, ("part", "class", "parameters"))
 
     @property
     def learned_targets(self) -> dict[str, Target]:

@@ -129,7 +129,7 @@ class SetTransformer(Network):
         whole, _ = whole_blocks(x.index_select(0, sets.order), sets.offsets)  # zeros at the end belong to no row
         whole = self._encode(whole, sets)
         latent = self.norm(self.project(whole)[: len(x)].to(x.dtype))  # (T, latent)
-        weights = _softmax(self.score(latent), sets.packing)
+        weights = softmax_of_rows(self.score(latent), sets.packing)
         rows = segment_sum(latent * weights, sets.offsets)
         return sets.packing.restore(rows.to(self.score.weight.dtype)), latent, weights, sets.places
 
@@ -159,7 +159,7 @@ class SetTransformer(Network):
         return Ragged(data, send(torch.arange(rows + 1) * number, offsets.device, keep=True), width)
 
 
-def _softmax(scores: Tensor, packing: Packing) -> Tensor:
+def softmax_of_rows(scores: Tensor, packing: Packing) -> Tensor:
     """Scores (T, 1) of sorted rows -> weights (T, 1) whose sum is 1 in each row, in single precision at least."""
     scores = scores if scores.dtype == torch.float64 else scores.float()
     parts = []

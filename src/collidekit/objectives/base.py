@@ -24,6 +24,8 @@ class Objective:
     """What the outputs of the network mean."""
     keeps_last = False
     """The last epoch is kept, not that with the best validation loss: losses of two epochs cannot be compared."""
+    losses_compare: ClassVar[bool] = True
+    """Whether the losses of training and validation are the same quantity, and may stand on one axis."""
     progress = 0.0
     """Share of the training that is done, in [0, 1]; the loop sets it before each step."""
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from collidekit.analysis.estimates import MEDIAN
 from collidekit.dataset.transfer import constant
 from collidekit.models.heads.binned import BinnedHead
 from collidekit.models.heads.flow import FlowHead
@@ -32,7 +33,20 @@ def density_losses(head: RegressionHead, raw: Tensor, truth: Tensor) -> Tensor:
     if isinstance(head, GaussianHead):
         return gaussian_nll(*head.parts(raw), scaled).mean(dim=1)
     assert isinstance(head, QuantilesHead)
-    return pinball(head.parts(raw), scaled, head.target.quantiles).mean(dim=1)
+    quantiles, levels = head.parts(raw), head.target.quantiles
+    if head.target.median_loss == "logcosh":
+        others = [level for level in levels if level != MEDIAN]
+        kept = [k for k, level in enumerate(levels) if level != MEDIAN]
+        middle = log_cosh(quantiles[..., head.middle] - scaled)
+        of_others = pinball(quantiles[..., kept], scaled, others)
+        return ((middle + len(others) * of_others) / len(levels)).mean(dim=1)
+    return pinball(quantiles, scaled, levels).mean(dim=1)
+
+
+def log_cosh(difference: Tensor) -> Tensor:
+    """Return log cosh of the difference: half its square where it is small, its size less log 2 where it is large."""
+    size = difference.abs()
+    return size + F.softplus(-2 * size) - log(2)
 
 
 def gaussian_nll(mean: Tensor, deviation: Tensor, truth: Tensor) -> Tensor:

@@ -104,6 +104,7 @@ class Relegation(Objective):
 
     settings: ClassVar[tuple[str, ...]] = tuple(RelegationSettings.model_fields)
     needs_merit = keeps_last = True
+    losses_compare = False  # in training, the significance is that of a batch; in validation, that of all rows
     head: ClassVar[type[Head]] = RelegationHead
     variant = "relegator"
 

@@ -24,7 +24,7 @@ JOURNAL = "study.journal"
 """The trials of a search."""
 VERSIONS = {
     DATASET: 1, "ConstructionPartTask": 1, "PredictionPartTask": 3, "InputHistogrammerTask": 1, "HistogramPlotterTask": 1, TRAINING: 2, "InferenceTask": 3, "ROCCurveTask": 3,
-    "GridTask": 2, "SearchTask": 2, "WorkingPointTask": 3, "ResidualTask": 3, "AssignmentTask": 3, "ReconstructionTask": 3, "ImportanceTask": 3, "SignificanceTask": 3, "RobustnessTask": 3, "ReportTask": 3, "ExportTask": 3,
+    "GridTask": 2, "SearchTask": 2, "WorkingPointTask": 3, "ResidualTask": 3, "AssignmentTask": 3, "ReconstructionTask": 3, "ImportanceTask": 3, "SignificanceTask": 3, "RobustnessTask": 3, "CompareTask": 3, "ReportTask": 3, "ExportTask": 3,
 }  # fmt: skip
 """How many names of versions stand in the path of a task's outputs."""
 

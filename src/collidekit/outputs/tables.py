@@ -47,7 +47,7 @@ def show_outputs(outputs: Sequence[Output], results: Path, console: Console) -> 
         table.add_row(
             Text(_path(output) if wide else _path(output).replace("/", "\n  ", 1)),
             decimal(output.size),
-            _age(time.time() - output.changed),
+            age(time.time() - output.changed),
             Text(state, _COLOURS.get(output.state, "")),
         )
     console.print(table, highlight=False)
@@ -108,7 +108,8 @@ def size_of(items: Sequence[Removable]) -> str:
     return decimal(sum(item.size for item in items))
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """Return a time span as text, such as ``5 min`` or ``3 days``."""
     if seconds < HOUR:
         return f"{max(seconds, 0) / 60:,.0f} min"
     return f"{seconds / 3600:,.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"

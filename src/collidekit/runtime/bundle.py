@@ -33,6 +33,7 @@ from collidekit.runtime.schema import SCHEMA
 from collidekit.runtime.session import Session
 from collidekit.runtime.tensors import run_tensors
 from collidekit.sealed import as_written
+from collidekit.shown import html_table
 from collidekit.trust import check_code
 
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,10 @@ class Bundle:
         columns = [entry.name for entry in self.schema.outputs]
         shown = ", ".join(columns[:6]) + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
         return f"Bundle({str(self.path)!r}: {network}, {graphs}, {self.schema.precision}: {shown})"
+
+    def _repr_html_(self) -> str:
+        rows = [(entry.name, "x".join(map(str, entry.shape)), entry.dtype) for entry in self.schema.outputs]
+        return html_table(repr(self), rows, ("output", "shape", "type"))
 
     @property
     def temperature(self) -> float:

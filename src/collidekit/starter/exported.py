@@ -14,7 +14,7 @@ from collidekit.dataset.export.units import find_conversions
 from collidekit.dataset.targets import UNKNOWN
 
 _ENERGY = re.compile(r"[kMGT]?eV")
-_KEPT = ("class_weights", "discriminators", "working_points", "training", "recipes")
+_KEPT = ("class_weights", "discriminators", "working_points", "efficiencies", "training", "recipes")
 """Keys of the analysis that are the same for the exported events."""
 _NOT_EXPORTED = ("truth", "given", "spin_weights")
 """Keys of ``dilepton`` whose expressions are read from the original files."""

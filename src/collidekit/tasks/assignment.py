@@ -27,6 +27,7 @@ class AssignmentTask(PredictionTask):
     """Measure the efficiency of each assignment, for the whole event and each parent; table, JSON, CSV and plots."""
 
     exclude_index = False
+    draws = True
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {name: self.target(f"assignment.{name}") for name in ("json", "csv")} | {"run": self.target("run.json")}

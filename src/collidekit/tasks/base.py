@@ -17,6 +17,7 @@ import luigi
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.look import identity, look_of
 from collidekit.files import is_own, owner_of
 from collidekit.lease import alone
 from collidekit.names import name_problem
@@ -32,6 +33,7 @@ from collidekit.tasks.log import writing_to
 from collidekit.tasks.parameters import checked, refuse_empty, refuse_unused_prefixes
 from collidekit.tasks.removal import remove_outputs
 from collidekit.tasks.target import OutputTarget
+from collidekit.verbosity import is_quiet, is_warning
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
 _URL = re.compile(r"\w[\w.+-]+:/")
@@ -89,6 +91,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     made = False
     """Whether this process has made the output."""
     _works = False
+    draws = False
+    """Whether labels and settings of plots decide the content."""
     side_by_side = False
     """Whether it is one of several parts, each a process of its own."""
 
@@ -127,6 +131,10 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def hashed(self) -> dict[str, Any]:
         """What of the identity is in the hash."""
         return self.identity()
+
+    def look(self) -> dict[str, Any]:
+        """What of labels and settings of plots decides the content; empty where neither analysis nor site says anything."""
+        return identity(self.analysis) if self.draws else {}
 
     def complete(self) -> bool:
         """Return whether the output is there; if not, look first at everything that would end with an error later.
@@ -189,7 +197,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
                 self.say(f"[dim]{literal(self.stored.send())}[/dim]")
 
     def _make_alone(self) -> None:
-        if other := differences(self.place, self.identity()):
+        if other := differences(self.place, {**self.identity(), **self.look()}):
             self.say(f"[dim]{literal(other)}[/dim]")
         if self.place.exists() and not os.access(self.place, os.W_OK):
             raise CollidekitError(
@@ -198,7 +206,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         for leftover in self.place.glob(".*.part*"):  # of a process that was killed: none is here now
             if leftover.is_file() and is_own(leftover):
                 leftover.unlink()
-        self.make()
+        with look_of(self.analysis):
+            self.make()
         self.made = True
 
     @contextmanager
@@ -221,7 +230,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     @cached_property
     def hash(self) -> str:
         """A short hash of the identity."""
-        text = json.dumps({"task": type(self).__name__, **self.hashed()}, sort_keys=True, default=str)
+        text = json.dumps({"task": type(self).__name__, **self.hashed(), **self.look()}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
@@ -258,8 +267,11 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         return OutputTarget.of(self.place / name, name, self.stored)
 
     def say(self, text: str) -> None:
+        """Print a text in rich's markup; with ``--quiet`` only a warning."""
         from rich.console import Console
 
+        if is_quiet() and not is_warning(text):
+            return
         Console(soft_wrap=True).print(text, highlight=False)
 
     def detail(self, text: str) -> None:
@@ -275,7 +287,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         """``run.json``: written last, an output is complete when it is there."""
         write_sealed(
             self.folder / "run.json",
-            json.loads(json.dumps({**provenance(self.identity()), **self.ran_with()}, default=str)),
+            json.loads(json.dumps({**provenance({**self.identity(), **self.look()}), **self.ran_with()}, default=str)),
         )
 
     def provenance(self) -> dict[str, Any]:

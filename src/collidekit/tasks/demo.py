@@ -10,6 +10,7 @@ from collidekit.shipped import find_analysis
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.to_report import report_task, run_to_report
 from collidekit.tasks.training import TrainingTask
+from collidekit.verbosity import is_quiet
 
 DEMOS = {
     "top-tagging": ("top_tagging", "jets of top quarks against jets of quarks and gluons (QCD)"),
@@ -27,6 +28,9 @@ def run_demo(sample: str, threads: int | None = None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     task = report_task(analysis, settings={"n_threads": threads})
     training = TrainingTask.req(task)
+    if is_quiet():
+        run_to_report(task)
+        return
     console.print(f"[bold]collidekit demo[/bold]: {question}.")
     console.print(
         f"  1. Simulated jets, which ship with collidekit, become a dataset as {find_analysis(analysis).name} says."

@@ -32,6 +32,7 @@ class ImportanceTask(PredictionTask):
         default=(), description="discriminators, classes or targets of rows; default: every discriminator and target"
     )
     exclude_index = False
+    draws = True
 
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "settings": vars(self.settings()), "units": self.analysis.units}

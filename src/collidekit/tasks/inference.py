@@ -252,7 +252,7 @@ class InferenceTask(TestParameters):
         return {
             **judged,
             "test": needed["test"].hash if "test" in needed else self._held_out(),
-            "discriminators": {name: entry.model_dump() for name, entry in self.analysis.discriminators.items()},
+            "discriminators": {name: entry.identity for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
             **({"allow_training_rows": True} if self.allow_training_rows else {}),
             **self._attack_identity(),

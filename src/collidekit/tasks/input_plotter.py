@@ -1,6 +1,7 @@
 """InputHistogrammerTask and HistogramPlotterTask: what the inputs of each class look like, before and after weighting."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,20 @@ from collidekit.analysis.features import Feature
 from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.loader import Dataset, Loader
 from collidekit.evaluation.plots import plot_input
-from collidekit.evaluation.report.input_histograms import HistogramAxis, InputHistograms
+from collidekit.evaluation.report.input_histograms import HistogramAxis, InputHistograms, bins_for
 from collidekit.plain_text import literal
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
 from collidekit.training.weighting import Reweighting
 
+FEW_NUMBERS = 20
+"""Whole numbers that are all shown, however rare the first and the last are."""
+
 
 class InputHistogrammerTask(DatasetParameters):
     """Histogram every input of each class, with the event weights alone and after weighting to the reference class."""
 
-    bins = luigi.IntParameter(default=50, description="bins of a continuous feature")
+    bins = luigi.IntParameter(default=50, description="most bins of a continuous feature; small samples get fewer")
     exclude_index = False
 
     def requires(self) -> dict[str, AnalysisTask]:
@@ -49,6 +53,7 @@ class HistogramPlotterTask(InputHistogrammerTask):
     """Draw the histograms of every input, with the ratio to the reference class."""
 
     exclude_index = False
+    draws = True
 
     def requires(self) -> dict[str, AnalysisTask]:
         return {"histograms": InputHistogrammerTask.req(self)}
@@ -63,8 +68,10 @@ class HistogramPlotterTask(InputHistogrammerTask):
     def make(self) -> None:
         histograms = InputHistograms.load(self.requires()["histograms"].folder / "histograms.npz")
         reference = self.analysis.kinematics.reference if self.analysis.kinematics else ""
-        for name, _ in _features(self):
-            plot_input(self.folder / name.replace(".", "_"), histograms[name], reference, self.analysis.name)
+        for name, feature in _features(self):
+            found = histograms[name]
+            shown = replace(found, axis=replace(found.axis, label=self.analysis.axis(feature)))
+            plot_input(self.folder / name.replace(".", "_"), shown, reference, self.analysis.name)
         self.say(f"[bold]Inputs drawn[/bold] in {literal(self.folder)}")
         self.write_provenance()
 
@@ -80,22 +87,42 @@ def _features(task: AnalysisTask) -> Iterator[tuple[str, Feature]]:
 
 
 def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
-    """Of all rows of a dataset; the range of a feature is its bounds, or what holds the central 99 %."""
+    """Of all rows of a dataset, in at most ``bins`` bins, fewer where a class has few entries.
+
+    The range of a feature is its bounds as far as there are values, or what holds the central 99 %; of few whole numbers all.
+    """
     analysis, reweighting = dataset.analysis, Reweighting.of(dataset.manifest)
+    rows = min((count for count in dataset.manifest.class_counts.values() if count), default=len(dataset))
     axes: dict[str, HistogramAxis] = {}
     for name, entry in analysis.inputs.items():
         found = dataset.manifest.summary["statistics"][name]
         for feature in entry.features:
-            low, high = (found[feature.name]["percentiles"][p] for p in ("0.5", "99.5"))
-            if feature.bounds:
-                low, high = (b if isfinite(b) else edge for b, edge in zip(feature.bounds, (low, high), strict=True))
-            axes[f"{name}.{feature.name}"] = HistogramAxis.of_feature(feature, low, high, bins)
+            low, high, bounds = _range(feature, found[feature.name])
+            number = bins_for(round(found[feature.name]["count"] * rows / max(len(dataset), 1)), bins)
+            axes[f"{name}.{feature.name}"] = HistogramAxis.of_feature(
+                feature, low, high, number, analysis.axis(feature), bounds
+            )
     histograms = InputHistograms(list(analysis.classes) or ["all rows"], axes)
     for batch in Loader(dataset, 8192):
         before = batch.weights.numpy().astype(np.float64)
         after = before * reweighting(batch) if reweighting else before
         _fill(histograms, batch, before, after)
     return histograms
+
+
+def _range(feature: Feature, found: dict[str, Any]) -> tuple[float, float, tuple[float | None, float | None]]:
+    """The ends of an axis, and those of them to which values were clipped."""
+    low, high = (found["percentiles"][p] for p in ("0.5", "99.5"))
+    if not found["count"]:
+        return low, high, (None, None)
+    smallest, largest = found["low"], found["high"]
+    if feature.kind != "continuous" and largest - smallest <= FEW_NUMBERS:
+        low, high = smallest, largest
+    if not feature.bounds:
+        return low, high, (None, None)
+    first, last = feature.bounds
+    low, high = (max(first, smallest) if isfinite(first) else low, min(last, largest) if isfinite(last) else high)
+    return low, high, (first if first >= smallest else None, last if last <= largest else None)
 
 
 def _fill(histograms: InputHistograms, batch: Batch, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> None:

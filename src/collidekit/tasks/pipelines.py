@@ -1,11 +1,13 @@
-"""One pipeline for each analysis that ships: from its files to the report, with the settings it recommends."""
+"""One pipeline for each bundled analysis, and b-hive's pipelines: from files to the report, with the recommended settings."""
 
 import law
 import luigi
 
+from collidekit.errors import CollidekitError
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.inference import TestParameters
 from collidekit.tasks.report import ReportTask
+from collidekit.tasks.significance import SignificanceTask
 
 
 class Pipeline(TestParameters, law.WrapperTask):  # type: ignore[misc]
@@ -15,6 +17,11 @@ class Pipeline(TestParameters, law.WrapperTask):  # type: ignore[misc]
 
     def requires(self) -> dict[str, AnalysisTask]:
         return {"report": ReportTask.req(self)}
+
+    def run(self) -> None:
+        """Make nothing: what it requires is there. With ``--workflow`` send jobs for that."""
+        if self.workflow:
+            super().run()
 
 
 class TopTaggingRun(Pipeline):
@@ -53,10 +60,23 @@ class JetFlavour2016Run(Pipeline):
 
 
 class MoonsRun(Pipeline):
-    """Relegation on two moons with a mass (give the files with --filelist and --test-filelist)."""
+    """Relegation on two moons: the report, the significance, the boundary of decision and the masses (give --filelist and --test-filelist)."""
 
     config = luigi.Parameter(default="moons", description="the analysis")
     exclude_index = False
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        if self.analysis.figure_of_merit is None:  # an analysis of your own, given with --config
+            return super().requires()
+        return {**super().requires(), "significance": self.significance()}
+
+    def significance(self) -> SignificanceTask:
+        """Return the task that compares the objective of this pipeline with a tuned threshold, with the seeds of this pipeline."""
+        config = self.training_config()
+        variants = (config.objective,) if config.objective != "classification" else ("relegator",)
+        given = {"objective": None, "seed": None, "checkpoint": (), "seeds": self.seeds or (config.seed,)}
+        task: SignificanceTask = SignificanceTask.req(self, variants=variants, **given)
+        return task
 
 
 class TopTaggingMassRun(Pipeline):
@@ -99,3 +119,47 @@ class TthSemileptonicRun(Pipeline):
 
     config = luigi.Parameter(default="tth_semileptonic", description="the analysis")
     exclude_index = False
+
+
+class BHivePipeline(Pipeline):
+    """Base of the pipelines with b-hive's names: the network is fixed, and ``--version`` is that of datasets and training."""
+
+    exclude_index = True
+    network = ""
+    version = luigi.Parameter(default="", description="version of the dataset and the training, as b-hive has it")
+
+    def requires(self) -> dict[str, AnalysisTask]:
+        if self.model_name is not None:
+            raise CollidekitError(
+                f"--model-name: {type(self).__name__} trains {self.network}; take ReportTask for another network"
+            )
+        given: dict[str, str] = {"model_name": self.network}
+        if self.version:
+            names = {"dataset_version": self.version, "training_version": self.version}
+            given |= {**names, "test_dataset_version": f"testfiles_{self.version}"}
+        return {"report": ReportTask.req(self, **given)}
+
+
+class DeepJetRun(BHivePipeline):
+    """b-hive's pipeline: DeepJet on your own analysis and files, to ROC curves, working points and the report."""
+
+    exclude_index = False
+    network = "deepjet"
+
+
+class DeepJetRunHLT(BHivePipeline):
+    """b-hive's pipeline: DeepJet at the size for the high-level trigger."""
+
+    exclude_index = False
+    network = "deepjet_hlt"
+
+
+class DeepJetRunHLTPhase2(DeepJetRunHLT):
+    """b-hive's pipeline for the Phase 2 trigger: as DeepJetRunHLT, with your own Phase 2 analysis."""
+
+
+class ParticleNetRunHLT(BHivePipeline):
+    """b-hive's pipeline: ParticleNet on your own analysis and files."""
+
+    exclude_index = False
+    network = "particlenet"

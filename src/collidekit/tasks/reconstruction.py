@@ -55,6 +55,7 @@ class ReconstructionTask(PredictionTask):
 
     methods = law.CSVParameter(default=USUAL, description="classical methods beside the network")
     exclude_index = False
+    draws = True
 
     def identity(self) -> dict[str, Any]:
         named = self.analysis.dilepton.identity() if self.analysis.dilepton else {}

@@ -10,6 +10,7 @@ from collidekit.dataset.loader import Dataset
 from collidekit.evaluation.plots import plot_boundary, plot_confusion_relegated, plot_significance_epochs
 from collidekit.evaluation.report.epochs import evaluate_epochs
 from collidekit.evaluation.significance.evaluate import Judge
+from collidekit.objectives.registry import objective_of
 from collidekit.sealed import as_written
 from collidekit.tasks.training import TrainingTask
 
@@ -67,8 +68,11 @@ def plot_epochs(stem: Path, training: TrainingTask, test: Dataset, note: str) ->
             (title, epochs, np.array([float(row[f"{part}_{name}"]) for row in rows]))
             for part, title in PARTS.items() if rows[0].get(f"{part}_{name}")
         ]  # fmt: skip
+        if name == "loss" and not objective_of(training.training_config().objective, training.analysis).losses_compare:
+            panels.append(("loss of batches", curves[:1]))
+            curves = curves[1:]
         if name in judged:
-            curves.append(("evaluation", judged["epoch"], judged[name]))
+            curves.append(("test", judged["epoch"], judged[name]))
         if curves:
             panels.append((name, curves))
     plot_significance_epochs(stem, panels, note=note)

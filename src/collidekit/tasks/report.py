@@ -1,34 +1,40 @@
 """ReportTask: everything that is known of a run, on one page."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import law
 import luigi
+import numpy as np
 
+from collidekit.analysis.labels import without_latex
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest, read_manifest
 from collidekit.dataset.warnings import data_warnings
 from collidekit.evaluation.assignment import EVENT
 from collidekit.evaluation.classification.efficiency import efficiency_in_bins, quantile_edges
 from collidekit.evaluation.classification.metrics import ClassCount, classification_metrics
+from collidekit.evaluation.classification.spectrum import spectrum
 from collidekit.evaluation.classification.trees import lost_note
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
-from collidekit.evaluation.numbers import with_error
+from collidekit.evaluation.numbers import percent, with_error
 from collidekit.evaluation.plots import (
     plot_confusion_matrix,
     plot_discriminator_shapes,
     plot_efficiency,
+    plot_points_in_bins,
+    plot_spectrum,
 )
-from collidekit.evaluation.report.report import ReportContent, Section, write_report
+from collidekit.evaluation.report.report import Block, ReportContent, Section, write_report
 from collidekit.evaluation.report.sections import (
     classification_section,
     data_section,
     ensemble_section,
     headline,
     inputs_section,
+    points_in_bins_blocks,
     roc_section,
     trees_section,
     working_points_section,
@@ -44,12 +50,16 @@ from collidekit.tasks.inference import PredictionTask
 from collidekit.tasks.input_plotter import HistogramPlotterTask
 from collidekit.tasks.reconstruction import ReconstructionTask
 from collidekit.tasks.report_calibration import calibration_part
-from collidekit.tasks.report_training import data_note, repeat_section, subtitle, trainings_section
+from collidekit.tasks.report_training import data_note, process_rows, repeat_section, subtitle, trainings_section
 from collidekit.tasks.report_trees import compare
 from collidekit.tasks.residuals import ResidualTask
 from collidekit.tasks.roc import ROCCurveTask
+from collidekit.tasks.run_warnings import notes_of_run
 from collidekit.tasks.titles import attack_name
 from collidekit.tasks.working_points import WorkingPointTask
+
+MOST_EDGES = 16
+"""Bins of the kinematics with more edges are too fine for efficiencies."""
 
 
 class ReportTask(PredictionTask):
@@ -57,6 +67,7 @@ class ReportTask(PredictionTask):
 
     explain = luigi.BoolParameter(default=False, description="a section on feature importance too, which takes a while")
     exclude_index = False
+    draws = True
 
     def requires(self) -> dict[str, AnalysisTask]:
         return {
@@ -108,6 +119,7 @@ class ReportTask(PredictionTask):
                 headline=judged.headline,
                 warnings=(
                     *filter(None, (inference.overlap_note, judged.lost)),
+                    *notes_of_run(inference, needed.get("roc")),
                     *_warnings(manifest, not self.test_files and not inference.training_config().folds),
                     *self._of_attack(),
                 ),
@@ -119,6 +131,7 @@ class ReportTask(PredictionTask):
                         list(manifest.summary["cutflow"].items()),
                         self.analysis.selection or "",
                         [data_note(inference, manifest)],
+                        process_rows(manifest, self.analysis),
                     ),
                     *(needed["importance"].sections() if self.explain else []),
                     inputs_section(needed["inputs"].plots()),
@@ -147,9 +160,17 @@ class ReportTask(PredictionTask):
             *([trees_section([one.cells() for one in compared])] if compared else []),
             classification_section(metrics, [*shapes, confusion]),
             calibration_part(needed["inference"], plots, self.title),
-            working_points_section(points, _efficiencies(plots, predictions, points, self.analysis, self.title)),
+            self._working_points(plots, predictions, points),
         ]
         return _Judged(sections, headline(results, metrics), {"evaluated": metrics.counts}, lost_note(compared))
+
+    def _working_points(self, plots: Path, predictions: Predictions, points: list[DiscriminatorPoints]) -> Section:
+        """Thresholds and efficiencies, of all rows and in bins, and spectra before and after the cut."""
+        drawn = _efficiencies(plots, predictions, points, self.analysis, self.title)
+        spectra = _spectra(plots, predictions, points, self.analysis, self.title)
+        section = working_points_section(points, [*drawn, *spectra])
+        more = _points_in_bins(plots, self.requires()["working_points"], self.analysis, self.title)
+        return replace(section, blocks=(*section.blocks, *more))
 
     def _of_attack(self) -> list[str]:
         """A warning where the judged rows were attacked."""
@@ -174,7 +195,9 @@ class _Judged:
 def _headline(residuals: list[Residuals]) -> dict[str, str]:
     """The width of each value, of the first four."""
     shown = (entry for entry in residuals[:4] if isfinite(entry.all.width))
-    return {f"width, {entry.label}": with_error(entry.all.width, entry.all.width_error) for entry in shown}
+    return {
+        f"width, {without_latex(entry.label)}": with_error(entry.all.width, entry.all.width_error) for entry in shown
+    }
 
 
 def _png(paths: list[Path]) -> Path:
@@ -182,9 +205,9 @@ def _png(paths: list[Path]) -> Path:
 
 
 def _thresholds(points: list[DiscriminatorPoints], name: str) -> dict[str, float]:
-    """The thresholds of a discriminator, by the mistag rate they are for."""
+    """The thresholds of a discriminator, by the mistag rate or efficiency that they are for."""
     return {
-        f"{point.target:g}": point.threshold
+        f"{'mistag rate' if point.kind == 'mistag' else 'efficiency'} {percent(point.target)}": point.threshold
         for entry in points
         if entry.discriminator == name
         for point in entry.points
@@ -212,13 +235,59 @@ def _efficiencies(
         thresholds = _thresholds(points, name)
         for variable, values in predictions.spectators.items() if thresholds else ():
             label, threshold = next(iter(thresholds.items()))
-            edges = quantile_edges(values)
+            edges = _edges(analysis, variable, values)
             if len(edges) > 2:
                 binned = efficiency_in_bins(predictions, name, threshold, variable, edges)
-                text = f"{note}, mistag rate {label}"
+                text = f"{note}, {label}"
                 stem = folder / f"efficiency_{name}_{variable}"
                 plots.append(_png(plot_efficiency(stem, binned, analysis.label(variable), text)))
     return plots
+
+
+def _edges(analysis: Analysis, variable: str, values: Any) -> Any:
+    """The bins of working points or of the kinematics, as far as there are rows; without them bins of as many rows each."""
+    given = analysis.working_point_bins.get(variable) or (
+        analysis.kinematics.bins.get(variable) if analysis.kinematics else None
+    )
+    finite = np.asarray(values, dtype=np.float64)[np.isfinite(values)]
+    if given and len(given) <= MOST_EDGES and len(finite):
+        edges: Any = np.unique(np.clip(np.asarray(given, dtype=np.float64), finite.min(), finite.max()))
+        if len(edges) > 2:
+            return edges
+    return quantile_edges(values)
+
+
+def _spectra(
+    folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], analysis: Analysis, note: str
+) -> list[Path]:
+    """The spectrum of each mass before and after the loosest working point of each discriminator."""
+    masses = analysis.plots.masses
+    if masses is None:
+        masses = [name for name in predictions.spectators if "mass" in name.lower()]
+    plots = []
+    for name in predictions.definitions:
+        thresholds = _thresholds(points, name)
+        for variable in masses if thresholds else ():
+            label, threshold = next(iter(thresholds.items()))
+            found = spectrum(predictions, name, threshold, variable)
+            stem = folder / f"spectrum_{name}_{variable}"
+            plots.append(_png(plot_spectrum(stem, found, analysis.label(variable), f"{note}, {label}")))
+    return plots
+
+
+def _points_in_bins(folder: Path, task: WorkingPointTask, analysis: Analysis, note: str) -> tuple[Block, ...]:
+    """The table and the plots of working points in bins; nothing where the analysis names none."""
+    found = task.find_in_bins()
+    plots = [
+        _png(
+            plot_points_in_bins(
+                folder / f"points_{entry.discriminator}_{entry.variable}", entry, analysis.label(entry.variable), note
+            )
+        )
+        for entry in found
+    ]
+    labels = {entry.variable: without_latex(analysis.label(entry.variable)) for entry in found}
+    return points_in_bins_blocks(found, labels, plots)
 
 
 def _warnings(manifest: Manifest, on_validation: bool) -> list[str]:

@@ -7,11 +7,14 @@ from typing import Any
 
 import yaml
 
+from collidekit.analysis.labels import without_latex
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.manifest import Manifest
+from collidekit.dataset.rows import matches
 from collidekit.evaluation.plots import plot_loss_curves
 from collidekit.evaluation.report.report import Block, Section, Text
 from collidekit.evaluation.report.sections import provenance_section, training_section
+from collidekit.objectives.registry import objective_of
 from collidekit.sealed import as_written
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.titles import trained
@@ -50,6 +53,17 @@ def data_note(inference: InferenceTask, manifest: Manifest) -> str:
     return f"Trained on {manifest.rows:,} rows: {counts}.{_of_folds(inference)}"
 
 
+def process_rows(manifest: Manifest, analysis: Analysis) -> list[tuple[str, ...]]:
+    """A line for each process: its label, files, entries and weight; none where the analysis names no processes."""
+    lines: list[tuple[str, ...]] = []
+    for name, process in analysis.processes.items():
+        mine = [entry for entry in manifest.inputs if matches(str(entry["path"]), process.files)]
+        entries = sum(int(entry.get("rows", 0)) for entry in mine)
+        label = without_latex(process.label or name)
+        lines.append((label, f"{len(mine):,}", f"{entries:,}", f"{process.weight:g}"))
+    return lines
+
+
 def _of_folds(inference: InferenceTask) -> str:
     """What folds mean for the numbers; empty where there are none."""
     config = inference.training_config()
@@ -78,7 +92,8 @@ def trainings_section(inference: InferenceTask, plots: Path) -> list[Section]:
     for number, (name, training) in enumerate(trainings.items()):
         stem = plots / (f"loss_{number + 1}" if len(trainings) > 1 else "loss")
         note = f"{inference.analysis.name}, {trained(training)} {training.hash}"
-        drawn = plot_loss_curves(stem, training.folder / "history.csv", note)
+        apart = not objective_of(training.training_config().objective, inference.analysis).losses_compare
+        drawn = plot_loss_curves(stem, training.folder / "history.csv", note, apart)
         pictures = [path for path in drawn if path.suffix == ".png"]
         if len(trainings) > 1:
             blocks.append(Text(f"{name[:1].upper()}{name[1:]}"))

@@ -47,6 +47,7 @@ class ResidualTask(PredictionTask):
     """Measure bias and resolution of each value of the targets of rows; table, JSON, CSV and plots."""
 
     exclude_index = False
+    draws = True
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         return {name: self.target(f"residuals.{name}") for name in ("json", "csv")} | {"run": self.target("run.json")}

@@ -70,6 +70,7 @@ class RobustnessTask(TestParameters):
     shown_magnitude = luigi.FloatParameter(default=0.05, description="at which shapes are drawn")
     robustness_rows = luigi.IntParameter(default=10_000, description="test rows that are attacked, spread over all")
     exclude_index = False
+    draws = True
 
     def trainings(self) -> list[TrainingTask]:
         """Nominal first, then adversarial where an attack is named, seed by seed."""

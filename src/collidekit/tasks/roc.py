@@ -1,6 +1,7 @@
 """ROCCurveTask: predictions -> ROC curves, AUC and rejections with errors."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from rich.console import Console
 
 from collidekit.evaluation.classification.roc_result import RocResult, write_rocs
 from collidekit.evaluation.ensemble import EnsembleResult
+from collidekit.evaluation.look import Look
 from collidekit.evaluation.plots import plot_roc
+from collidekit.evaluation.terminal_roc import terminal_roc
 from collidekit.files import replacing
-from collidekit.plain_text import literal
+from collidekit.plain_text import literal, without_controls
 from collidekit.tasks.inference import PredictionTask, require_discriminators
 from collidekit.tasks.tables import ensemble_table, measure_all, roc_table
 from collidekit.tasks.titles import attack_name
@@ -21,18 +24,43 @@ from collidekit.tasks.titles import attack_name
 class ROCCurveTask(PredictionTask):
     """Draw the ROC curve of each discriminator; AUC and 1/eB with errors as table, JSON and CSV."""
 
+    _printed = False
     replicates = luigi.IntParameter(default=200, description="bootstrap replicates for the errors")
+    terminal_plot = luigi.BoolParameter(
+        default=False,
+        significant=False,
+        description="print the ROC curves in plain characters, also those made earlier",
+    )
     exclude_index = False
+    draws = True
+
+    def complete(self) -> bool:
+        """Return whether the output is there; the plot of an output that was made earlier is printed when law asks."""
+        there = super().complete()
+        if there and self.terminal_plot and law.parser.root_task() is self:
+            self._print_terminal_plot(self.measure()[0])
+        return there
+
+    def _print_terminal_plot(self, results: list[RocResult]) -> None:
+        """Print the curves once."""
+        if not self._printed:
+            self._printed = True
+            print(without_controls(terminal_roc(results, min(shutil.get_terminal_size().columns, 120))), flush=True)
 
     def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "replicates": self.replicates}
+        chosen = self.analysis.efficiencies
+        return {
+            **super().identity(),
+            "replicates": self.replicates,
+            **({"efficiencies": chosen} if chosen else {}),
+        }
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         names = {"roc": "roc.json", "table": "roc.csv", "run": "run.json"}
         plots = {
             f"{style}_{suffix}": f"roc_{style}.{suffix}"
             for style in ("b-tagging", "top-tagging")
-            for suffix in ("png", "pdf")
+            for suffix in ("png", *Look.of(self.analysis).settings.other_formats)
         }
         return {key: self.target(name) for key, name in {**names, **plots}.items()}
 
@@ -41,7 +69,7 @@ class ROCCurveTask(PredictionTask):
 
     def measure(self) -> tuple[list[RocResult], list[EnsembleResult]]:
         """The ROC of each discriminator, from the predictions; of an ensemble also each member's."""
-        return measure_all(self.predictions(), self.replicates)
+        return measure_all(self.predictions(), self.replicates, efficiencies=self.analysis.efficiencies)
 
     def make(self) -> None:
         results, ensembles = self.measure()
@@ -56,6 +84,8 @@ class ROCCurveTask(PredictionTask):
         console.print(roc_table(results, self.title))
         for ensemble in ensembles:
             console.print(ensemble_table(ensemble))
+        if self.terminal_plot:
+            self._print_terminal_plot(results)
         self.say(f"ROC curves: {literal(self.folder / 'roc_b-tagging.png')}")
         self.write_provenance()
 

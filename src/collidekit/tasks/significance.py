@@ -46,6 +46,7 @@ class SignificanceTask(TestParameters):
         default=("relegator",), description=f"objectives to compare: {', '.join(list(OBJECTIVES)[1:])}"
     )
     exclude_index = False
+    draws = True
 
     @property
     def merit(self) -> FigureOfMerit:

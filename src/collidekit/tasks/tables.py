@@ -11,6 +11,7 @@ from collidekit.evaluation import assignment, residuals, uncertainties
 from collidekit.evaluation.classification.rejection import Rejection
 from collidekit.evaluation.classification.roc_result import RocResult, measure_discriminator
 from collidekit.evaluation.ensemble import EnsembleResult, measure_members
+from collidekit.evaluation.look import discriminator_text
 from collidekit.evaluation.numbers import with_error
 from collidekit.inference.predictions import Predictions
 from collidekit.plain_text import literal
@@ -37,17 +38,19 @@ def measure_all(
     replicates: int = 200,
     names: Sequence[str] | None = None,
     members: Mapping[str, Predictions] | None = None,
+    efficiencies: Sequence[float] = (),
 ) -> tuple[list[RocResult], list[EnsembleResult]]:
     """The ROC of each discriminator (or of those that are named), and the members of an ensemble beside it.
 
-    The members are those that were kept in the predictions, unless they are given.
+    The members are those that were kept in the predictions, unless they are given. Rejections are quoted at the signal
+    ``efficiencies``, without them at those of the conventions of the field.
     """
     names = list(predictions.definitions) if names is None else names
     members = predictions.of_members() if members is None else members
     with counting("Measuring", "curves", len(names) * (1 + len(members))) as done:
         results = []
         for name in names:
-            results.append(measure_discriminator(predictions, name, replicates=replicates))
+            results.append(measure_discriminator(predictions, name, targets=efficiencies, replicates=replicates))
             done(1)
         ensembles = [measure_members(members, result, predictions.combination, done) for result in results if members]
     return results, ensembles
@@ -74,7 +77,11 @@ def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
         table.add_column(name, justify="right")
     for result in results:
         for i, r in enumerate(result.rejections):
-            first = (literal(result.name), with_error(result.auc, result.auc_error)) if i == 0 else ("", "")
+            first = (
+                (literal(discriminator_text(result.name)), with_error(result.auc, result.auc_error))
+                if i == 0
+                else ("", "")
+            )
             table.add_row(
                 *first, f"{r.signal_efficiency:g}", str(r), f"{r.surviving:,}", end_section=r is result.rejections[-1]
             )

@@ -15,8 +15,11 @@ from collidekit.tasks.inference import InferenceTask, overlap_text
 from collidekit.tasks.reconstruction import method_table
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.report_trees import known_note
+from collidekit.tasks.run_estimate import estimate_run
+from collidekit.tasks.run_warnings import notes_of_run
 from collidekit.tasks.tables import assignment_table, ensemble_table, residual_table, roc_table, uncertainty_tables
 from collidekit.training.choice import check_network
+from collidekit.verbosity import is_quiet
 
 _OF_LAW = {"log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 _ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist", "over", "yes", "workflow"}
@@ -63,13 +66,15 @@ def run_to_report(task: ReportTask) -> None:
     console = Console(soft_wrap=True)
     if task.complete():
         _print_table(console, task)
-        if note := known_note(task.folder):
+        for note in filter(None, (known_note(task.folder), *_warnings(task))):
             console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)
         console.print(
             f"[bold green]Report[/bold green] (was there already): {literal(task.folder / 'report.html')}",
             highlight=False,
         )
         return
+    if not is_quiet() and (made := estimate_run(task)):
+        console.print(f"[dim]{literal(made)}[/dim]", highlight=False)
     _train_each(console, task)
     needed: dict[str, AnalysisTask] = task.requires()
     table = needed.pop(next(name for name in ("roc", "residuals", "assignment") if name in needed))
@@ -80,8 +85,15 @@ def run_to_report(task: ReportTask) -> None:
     run_with_requirements(task)
     if not table.made and not shown:  # another process made it meanwhile, and said so elsewhere
         _print_table(console, task)
-    if not task.made:
+    for note in _warnings(task):
+        console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)
+    if not task.made or is_quiet():
         console.print(f"[bold green]Report[/bold green]: {literal(task.folder / 'report.html')}", highlight=False)
+
+
+def _warnings(task: ReportTask) -> list[str]:
+    """Warnings of overfitting and of unstable seeds."""
+    return notes_of_run(InferenceTask.req(task), task.requires().get("roc"))
 
 
 def _train_each(console: Console, task: ReportTask) -> None:
@@ -90,7 +102,8 @@ def _train_each(console: Console, task: ReportTask) -> None:
     for number, (name, training) in enumerate(trainings.items(), 1):
         if len(trainings) > 1 and not training.complete():
             run_with_requirements(training.requires()["dataset"])
-            console.print(f"[bold cyan]{name}[/bold cyan] ({number} of {len(trainings)})", highlight=False)
+            if not is_quiet():
+                console.print(f"[bold cyan]{name}[/bold cyan] ({number} of {len(trainings)})", highlight=False)
             run_with_requirements(training)
 
 

@@ -25,6 +25,7 @@ from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, 
 from collidekit.tasks.settings import add_parameters
 from collidekit.tasks.state_in_store import StateInStore
 from collidekit.tasks.titles import training_title
+from collidekit.tasks.training_summary import training_summary
 from collidekit.tracking.active import FILE as TRACKING_FILE
 from collidekit.tracking.base import Tracking
 from collidekit.tracking.registry import find_trackers
@@ -117,7 +118,7 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
-LATER_KEYS = {"focal", "exclusivity", "w_mass"}
+LATER_KEYS = {"focal", "exclusivity", "w_mass", "median_loss"}
 """Keys of targets that decide the learning and are in the hash only where they are not at their default."""
 
 
@@ -252,6 +253,9 @@ class TrainingTask(TrainingParameters):
                 f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
                 f"validating on {training.data.validation_rows:,}, {together}{training.fabric.device}, {torch.get_num_threads()} threads"
             )
+
+            for line in training_summary(config, self.analysis):
+                self.say(f"  {literal(line)}")
 
             def finish() -> None:
                 self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")

@@ -41,6 +41,7 @@ def words_of(task: AnalysisTask, **others: Any) -> tuple[str, ...]:
 
 def task_of(words: list[str]) -> AnalysisTask:
     """Return the task of such words."""
+    import collidekit.tasks.compare
     import collidekit.tasks.export
     import collidekit.tasks.grid
     import collidekit.tasks.parts

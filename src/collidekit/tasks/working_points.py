@@ -4,6 +4,7 @@ from typing import Any
 
 import law
 
+from collidekit.evaluation.classification.points_in_bins import PointsInBins, points_in_bins
 from collidekit.evaluation.classification.working_point_files import write_working_points
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints, working_points
 from collidekit.plain_text import literal
@@ -14,7 +15,8 @@ class WorkingPointTask(PredictionTask):
     """Find the thresholds of each discriminator for the analysis's mistag rates, or for efficiencies; JSON, YAML, correctionlib."""
 
     efficiencies = law.CSVParameter(
-        default=(), description="signal efficiencies to find thresholds for, besides mistag rates"
+        default=(),
+        description="signal efficiencies to find thresholds for, besides mistag rates; default: those of the analysis",
     )
     exclude_index = False
 
@@ -22,8 +24,13 @@ class WorkingPointTask(PredictionTask):
         return {
             **super().identity(),
             "mistag_rates": self.analysis.working_points,
-            "efficiencies": [float(value) for value in self.efficiencies],
+            "efficiencies": self.wanted_efficiencies(),
+            **({"bins": self.analysis.working_point_bins} if self.analysis.working_point_bins else {}),
         }
+
+    def wanted_efficiencies(self) -> list[float]:
+        """Those of the option, else those of the analysis."""
+        return [float(value) for value in self.efficiencies] or list(self.analysis.efficiencies)
 
     def output(self) -> dict[str, law.LocalFileTarget]:
         names = {
@@ -37,10 +44,15 @@ class WorkingPointTask(PredictionTask):
         require_discriminators(self)
 
     def find(self) -> list[DiscriminatorPoints]:
-        efficiencies = [float(value) for value in self.efficiencies]
-        return working_points(self.predictions(), self.analysis.working_points, efficiencies)
+        return working_points(self.predictions(), self.analysis.working_points, self.wanted_efficiencies())
+
+    def find_in_bins(self) -> list[PointsInBins]:
+        """The thresholds in the bins that the analysis names; none without them."""
+        bins = self.analysis.working_point_bins
+        return points_in_bins(self.predictions(), bins, self.analysis.working_points, self.wanted_efficiencies())
 
     def make(self) -> None:
-        for path in write_working_points(self.folder / "working_points", self.find(), self.title):
+        stem, in_bins = self.folder / "working_points", self.find_in_bins()
+        for path in write_working_points(stem, self.find(), self.title, in_bins):
             self.say(f"working points: {literal(path)}")
         self.write_provenance()

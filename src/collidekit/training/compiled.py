@@ -14,9 +14,9 @@ from torch._dynamo import config as dynamo
 from torch._dynamo.exc import BackendCompilerFailed
 
 from collidekit.errors import CollidekitError
-from collidekit.models import pair_transformer, transformer
+from collidekit.models import deepjet_transformer, pair_transformer, transformer
 
-DENSE = (pair_transformer.Block, transformer.FeedForward)
+DENSE = (pair_transformer.Block, transformer.FeedForward, deepjet_transformer.GatedFeedForward)
 """Parts of networks that are dense; every ``nn.Sequential`` of layers of torch alone is another."""
 GRAPHS = 8
 """How many a part may need: with gradients or without, in training or not, in each precision."""

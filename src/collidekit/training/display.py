@@ -1,32 +1,44 @@
-"""What a person sees of a training: a bar for the epoch that runs, a line for each that is done."""
+"""What a person sees of a training: a progress bar for the current epoch, and a line for each finished one."""
 
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+
+from collidekit.notebook import NotebookBar, in_notebook
+from collidekit.progress import WIDE, Times, bar_width
+from collidekit.verbosity import is_quiet, is_warning
+
+HEADER_EVERY = 50
+"""Epochs after which the header is printed again."""
 
 
 class Display:
-    """A live bar in a terminal, plain lines elsewhere, nothing where ``shown`` is False."""
+    """A live progress bar in a terminal or notebook, plain lines elsewhere, nothing where ``shown`` is False."""
 
     def __init__(self, shown: bool = True, console: Console | None = None) -> None:
         self.shown = shown
-        self.console = console or Console(quiet=not shown, soft_wrap=True)
+        self._in_notebook = console is None and shown and in_notebook()
+        plain = (
+            False if self._in_notebook else None
+        )  # no box of HTML for each line; a kernel's stdout says it is a terminal
+        self.console = console or Console(quiet=not shown, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
+        self._lines = 0
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[status]}"),
-            TimeElapsedColumn(),
-            TextColumn("<"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=bar_width(self.console)),
+            TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
+            Times(),
+            TextColumn("{task.fields[status]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=self.console,
             transient=True,
-            disable=not (shown and self.console.is_terminal),
+            disable=not (shown and self.console.is_terminal) or is_quiet(),
         )
         self._task: TaskID | None = None
+        self._cell: NotebookBar | None = None
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -36,29 +48,52 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        self._close()
+
+    def _close(self) -> None:
+        """Remove the bar of the epoch."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        if self._cell is not None:
+            self._cell.close()
+        self._task = self._cell = None
 
     def say(self, text: str) -> None:
+        """Print a text; with ``--quiet`` only a warning."""
+        if is_quiet() and not is_warning(text):
+            return
         self.console.print(text, highlight=False)
 
     def header(self) -> None:
+        """Print the names of the columns."""
+        self._lines = 0
         self.say("[bold]epoch  train loss  val loss  train acc.  val acc.  rows/s        lr[/bold]")
 
     def begin(self, epoch: int, epochs: int, steps: int, done: int) -> None:
-        """A new bar for an epoch."""
+        """Show a new bar for an epoch."""
+        if self._in_notebook and not is_quiet():
+            self._cell = NotebookBar(f"Epoch {epoch}/{epochs}", max(steps, 1))
+            self._cell.done = done
+            return
         self._task = self._bar.add_task(f"Epoch {epoch}/{epochs}", total=max(steps, 1), completed=done, status="")
 
     def step(self, mean: float, loss: float, rate: float, learning_rate: float) -> None:
+        if self._cell is not None:
+            self._cell.advance(1, f"loss {mean:.4f}, {rate:,.0f} rows/s")
         if self._task is not None:
-            status = f"loss {mean:.4f} (batch {loss:.4f})  lr {learning_rate:.1e}  {rate:,.0f} rows/s"
+            status = f"loss {mean:.4f}  {rate:,.0f} rows/s"
+            if self.console.width >= WIDE:
+                status += f"  batch {loss:.4f}  lr {learning_rate:.1e}"
             self._bar.update(self._task, advance=1, status=status)
 
     def end(
         self, row: Mapping[str, float], best: bool, targets: Mapping[str, float], more: Mapping[str, float]
     ) -> None:
         """The line of an epoch that is done, with more numbers at its end, and one of its targets where there are any."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
+        self._close()
+        if self._lines >= HEADER_EVERY:
+            self.header()
+        self._lines += 1
         mark = "".join(f"  {name} {value:.3g}" for name, value in more.items())
         mark += "  [green]best[/green]" if best else ""
         self.say(

@@ -46,6 +46,11 @@ def one_cycle(progress: float, epochs: int, floor: float, warmup: float) -> floa
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * (share - top) / (1.0 - top)))
 
 
+def inverse_decay(progress: float, epochs: int, floor: float, warmup: float) -> float:
+    """1 / (1 + epoch / 30), with the epoch counted from 0."""
+    return 1.0 / (1.0 + math.floor(progress) / 30.0)
+
+
 SCHEDULES: dict[str, Callable[[float, int, float, float], float]] = {
     "constant": constant,
     "epoch_lin_decay": epoch_lin_decay,
@@ -53,6 +58,7 @@ SCHEDULES: dict[str, Callable[[float, int, float, float], float]] = {
     "batch_cosine_warmup": cosine,
     "cosine": cosine,
     "one_cycle": one_cycle,
+    "inverse_decay": inverse_decay,
 }
 
 
@@ -60,7 +66,8 @@ class ScheduleSettings(Strict):
     """How the learning rate goes."""
 
     lr_scheduler: Literal[tuple(SCHEDULES)] = setting(  # type: ignore[valid-type]
-        "epoch_lin_decay", "constant, epoch_lin_decay, batch_lin_decay, cosine (batch_cosine_warmup) or one_cycle"
+        "epoch_lin_decay",
+        "constant, epoch_lin_decay, batch_lin_decay, cosine (batch_cosine_warmup), one_cycle or inverse_decay",
     )
     lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = setting(0.01, "last learning rate over the largest")
     warmup: Share = setting(0.1, "share of the training in which the learning rate rises")

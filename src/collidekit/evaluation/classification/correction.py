@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from correctionlib import schemav2
 
+from collidekit.evaluation.classification.points_in_bins import PointsInBins
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints, WorkingPoint
 from collidekit.files import write_text
 
 VARIATIONS = {"nominal": "value", "up": "high", "down": "low"}
 
 
-def write_correction(path: Path, found: Sequence[DiscriminatorPoints], description: str = "") -> Path:
+def write_correction(
+    path: Path, found: Sequence[DiscriminatorPoints], description: str = "", in_bins: Sequence[PointsInBins] = ()
+) -> Path:
     """``threshold(discriminator, working_point)`` and ``efficiency(discriminator, working_point, class, variation)``.
 
     A working point that is not reachable is left out: correctionlib raises an error for it. Where none is, the file
-    holds no correction and says so.
+    holds no correction and says so. Thresholds in bins are ``threshold_in_<variable>(discriminator, working_point, variable)``, of
+    working points that every bin reaches; outside the bins correctionlib raises an error.
     """
     reached = [entry for entry in found if any(point.threshold is not None for point in entry.points)]
     if not reached:
@@ -29,25 +34,59 @@ def write_correction(path: Path, found: Sequence[DiscriminatorPoints], descripti
         corrections=[
             _correction("threshold", "A row is tagged where its score is at least this", names, _thresholds(reached)),
             _correction(
-                "efficiency", "Tagged share of a class in simulation", efficiency_names, _efficiencies(reached)
+                "efficiency", "Tagged fraction of a class in simulation", efficiency_names, _efficiencies(reached)
             ),
+            *_corrections_in_bins(in_bins, names),
         ],
     )
     return write_text(path, content.model_dump_json(indent=1, exclude_unset=True) + "\n")
 
 
-def _correction(name: str, description: str, inputs: Mapping[str, str], data: schemav2.Category) -> schemav2.Correction:
+def _corrections_in_bins(in_bins: Sequence[PointsInBins], names: Mapping[str, str]) -> list[schemav2.Correction]:
+    """A correction for each variable."""
+    found = []
+    for variable in dict.fromkeys(entry.variable for entry in in_bins):
+        mine = {entry.discriminator: _binned(entry) for entry in in_bins if entry.variable == variable}
+        reached = {name: _category("working_point", points) for name, points in mine.items() if points}
+        if not reached:
+            continue
+        said = f"A row is tagged where its score is at least this, in bins of {variable}"
+        data = _category("discriminator", reached)
+        found.append(_correction(f"threshold_in_{variable}", said, names, data, variable))
+    return found
+
+
+def _binned(entry: PointsInBins) -> dict[str, Any]:
+    """The thresholds of each working point that all bins reach."""
+    found: dict[str, Any] = {}
+    for points in zip(*(one.points for one in entry.bins), strict=True):
+        thresholds = [point.threshold for point in points if point.threshold is not None]
+        if len(thresholds) == len(points):
+            edges: list[Any] = [float(edge) for edge in entry.edges]
+            found[points[0].name] = schemav2.Binning(
+                nodetype="binning", input=entry.variable, edges=edges, content=thresholds, flow="error"
+            )
+    return found
+
+
+def _correction(
+    name: str, description: str, inputs: Mapping[str, str], data: schemav2.Category, number: str = ""
+) -> schemav2.Correction:
+    """A correction of inputs that are texts, and of one ``number``."""
+    variables = [schemav2.Variable(name=key, type="string", description=text) for key, text in inputs.items()]
+    if number:
+        variables.append(schemav2.Variable(name=number, type="real", description="in the unit of the analysis"))
     return schemav2.Correction(
         name=name,
         description=description,
         version=1,
-        inputs=[schemav2.Variable(name=key, type="string", description=text) for key, text in inputs.items()],
+        inputs=variables,
         output=schemav2.Variable(name=name, type="real"),
         data=data,
     )
 
 
-def _category(key: str, values: Mapping[str, schemav2.Category | float]) -> schemav2.Category:
+def _category(key: str, values: Mapping[str, Any]) -> schemav2.Category:
     items = [schemav2.CategoryItem(key=name, value=value) for name, value in values.items()]
     return schemav2.Category(nodetype="category", input=key, content=items)
 

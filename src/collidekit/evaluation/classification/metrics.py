@@ -31,7 +31,7 @@ class ClassCount:
 
 @dataclass(frozen=True, eq=False)
 class ConfusionMatrix:
-    """Share (K, K) of true class k (row) that is called class j (column), rows normalised to 1, with errors (K, K)."""
+    """Fraction (K, K) of true class k (row) whose predicted class is j (column), rows normalised to 1, with errors (K, K)."""
 
     classes: tuple[str, ...]
     share: Floats
@@ -122,7 +122,7 @@ def class_counts(classes: tuple[str, ...], labels: ArrayLike, weights: ArrayLike
 
 
 def confusion_matrix(classes: tuple[str, ...], labels: Ints, called: Ints, weights: Floats) -> ConfusionMatrix:
-    """Of true and called class indices, each (N,); a class without rows has NaN in its row."""
+    """Of true and predicted class indices, each (N,); a class without rows has NaN in its row."""
     size = len(classes)
     columns = [binned_efficiency(called == index, weights, labels, size) for index in range(size)]
     return ConfusionMatrix(

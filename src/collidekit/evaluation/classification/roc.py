@@ -65,6 +65,11 @@ class RocCurve:
             limit=limit,
         )
 
+    @property
+    def limit(self) -> float:
+        """The upper limit of a background efficiency, at 95 % confidence, where no background survives."""
+        return 1 / self._lower_limit(0)
+
     def _lower_limit(self, surviving: int) -> float:
         """Of 1/eB where the surviving weight is 0 or, with negative weights, less."""
         effective = self.background_weight**2 / self.background_weight2

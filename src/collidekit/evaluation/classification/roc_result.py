@@ -24,6 +24,9 @@ from collidekit.shown import counted, html_table
 TARGETS = (0.3, 0.5, 0.7)
 """Signal efficiencies at which rejections are quoted."""
 
+FLAVOUR = (0.7, 0.77, 0.85)
+"""The signal efficiencies of b-tagging."""
+
 
 @dataclass(frozen=True, eq=False)
 class RocResult:
@@ -99,6 +102,11 @@ class RocResult:
         return write_text(path, text.getvalue())
 
 
+def usual_efficiencies(classes: Sequence[str]) -> tuple[float, ...]:
+    """Signal efficiencies by the conventions of the field: 0.7, 0.77 and 0.85 where b jets are a class, else 0.3, 0.5 and 0.7."""
+    return FLAVOUR if {"b", "bjet", "bjets", "b_jets", "bottom"} & {name.lower() for name in classes} else TARGETS
+
+
 def measure_roc(
     name: str,
     scores: ArrayLike,
@@ -131,15 +139,21 @@ def measure_roc(
     )
 
 
-def measure_discriminator(predictions: Predictions, name: str, *, replicates: int = 200, seed: int = 0) -> RocResult:
-    """ROC curve of one discriminator of a file of predictions, on the rows of its classes."""
+def measure_discriminator(
+    predictions: Predictions, name: str, *, targets: Sequence[float] = (), replicates: int = 200, seed: int = 0
+) -> RocResult:
+    """ROC curve of one discriminator of a file of predictions, on the rows of its classes.
+
+    Rejections are quoted at the signal efficiencies ``targets``, by default those of the conventions of the field.
+    """
     if name not in predictions.definitions:
         raise CollidekitError(f"no discriminator {name!r}{did_you_mean(name, list(predictions.definitions))}")
     definition = predictions.definitions[name]
     signal, background = (" + ".join(classes) for classes in (definition.signal, definition.background))
+    wanted = tuple(targets) or usual_efficiencies(predictions.classes)
     return measure_roc(
-        name, *predictions.task(name), replicates=replicates, seed=seed, signal=signal, background=background
-    )
+        name, *predictions.task(name), targets=wanted, replicates=replicates, seed=seed, signal=signal, background=background
+    )  # fmt: skip
 
 
 def write_rocs(

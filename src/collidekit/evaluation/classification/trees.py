@@ -14,6 +14,7 @@ from collidekit.dataset.parts import RowSplit
 from collidekit.dataset.separation import fit_trees, summaries
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance.permutation import auc_with_influence
+from collidekit.evaluation.look import discriminator_text
 from collidekit.evaluation.numbers import with_error
 from collidekit.inference.predictions import Predictions
 from collidekit.training.weighting import Reweighting
@@ -51,7 +52,7 @@ class TreeComparison:
     def cells(self) -> tuple[str, ...]:
         """For a table: discriminator, both AUCs, and the difference with its error."""
         difference = with_error(self.network - self.trees, self.error)
-        return self.discriminator, f"{self.network:.4f}", f"{self.trees:.4f}", difference
+        return discriminator_text(self.discriminator), f"{self.network:.4f}", f"{self.trees:.4f}", difference
 
 
 def lost_note(compared: Sequence[TreeComparison]) -> str:

@@ -11,6 +11,7 @@ from collidekit.evaluation.classification.roc import RocCurve, curve_of
 from collidekit.evaluation.rows import BinaryRows, binary_rows
 from collidekit.files import plain
 from collidekit.inference.predictions import Predictions
+from collidekit.shown import html_table
 
 Kind = Literal["mistag", "efficiency"]
 
@@ -45,6 +46,16 @@ class DiscriminatorPoints:
     background: tuple[str, ...]
     points: tuple[WorkingPoint, ...]
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (point.name, "none", point.reason or "", "")
+            if point.threshold is None
+            else (point.name, point.threshold, str(point.signal_efficiency), str(point.background_efficiency))
+            for point in self.points
+        ]
+        title = f"{self.discriminator}: {' + '.join(self.signal)} against {' + '.join(self.background)}"
+        return html_table(title, rows, ("working point", "threshold", "signal efficiency", "mistag rate"))
+
     def as_dict(self) -> dict[str, Any]:
         content: dict[str, Any] = plain(asdict(self))
         for entry, point in zip(content["points"], self.points, strict=True):
@@ -56,12 +67,13 @@ def working_points(
     predictions: Predictions, mistag_rates: Sequence[float] = (), efficiencies: Sequence[float] = ()
 ) -> list[DiscriminatorPoints]:
     """Thresholds of every discriminator of the predictions, with the efficiency of every class at each."""
-    return [_of_discriminator(predictions, name, mistag_rates, efficiencies) for name in predictions.definitions]
+    return [points_of_discriminator(predictions, name, mistag_rates, efficiencies) for name in predictions.definitions]
 
 
-def _of_discriminator(
+def points_of_discriminator(
     predictions: Predictions, name: str, mistag_rates: Sequence[float], efficiencies: Sequence[float]
 ) -> DiscriminatorPoints:
+    """Thresholds of one discriminator, with the efficiency of every class at each."""
     definition, scores = predictions.definitions[name], predictions.discriminator(name)
     rows = binary_rows(*predictions.task(name))
     curve = curve_of(rows)

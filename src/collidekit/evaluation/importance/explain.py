@@ -16,6 +16,7 @@ from collidekit.evaluation.importance.gradients import STEPS, Baseline
 from collidekit.evaluation.importance.items import Score, find_scores
 from collidekit.evaluation.importance.of_targets import TargetImportance, find_targets, target_importance
 from collidekit.evaluation.importance.row import ExplainedRow, explain_row
+from collidekit.evaluation.look import class_text, look_of
 from collidekit.evaluation.plots.explained_row import plot_row
 from collidekit.evaluation.plots.importance import plot_importance
 from collidekit.files import gathering, write_json
@@ -83,7 +84,7 @@ def explain_files(
     if row is not None:
         plan.analysis.require_classes("the explanation of one row")
     wanted_of(plan.analysis, settings.scores)  # before any work
-    with gathering(folder) as staging:
+    with gathering(folder) as staging, look_of(plan.analysis):
         if row is not None:
             found = _trace_row(plan, files, row, member)
             warning = warning_of(loaded, str(checkpoint), found.batch, files, plan.analysis, allow_training_rows)
@@ -177,9 +178,8 @@ def _explain_row(
     for score in find_scores(plan.analysis, settings.scores):
         result = explain_row(tagger, plan.analysis, found.batch, score, steps, settings.baseline)
         name = f"row_{row}_{score.name}" if not member else f"row_{row}_{member}_{score.name}"
-        truth = f", true {result.truth}" if result.truth else ""
-        most = max(result.probabilities, key=lambda key: result.probabilities[key])
-        note = f"row {row}: p({most}) = {result.probabilities[most]:.3f}{truth}"
+        truth = f", true class {class_text(result.truth)}" if result.truth else ""
+        note = f"row {row}{truth}, log odds {result.value:.2f}"
         pictures += plot_row(folder, name, result, note)
         write_json(folder / f"{name}.json", {"file": found.path, "row": row, "member": member, **result.as_dict()})
         explained.append(result)

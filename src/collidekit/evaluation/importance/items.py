@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from collidekit.analysis.discriminators import Discriminator
 from collidekit.analysis.schema import Analysis, Collection
 from collidekit.dataset.batch import Input, Ragged
 from collidekit.errors import CollidekitError, did_you_mean
@@ -21,10 +22,16 @@ class Score:
     label: str
     """``ln(p(b) / p(light))``, for axes."""
 
+    weights: tuple[float, ...] = ()
+    """Of the probabilities of signal and background, where they are not 1."""
+
     def log_odds(self, outputs: Tensor) -> Tensor:
         """Outputs (N, K) -> (N,)."""
-        above = torch.logsumexp(outputs[:, self.signal], dim=1)
-        return above - torch.logsumexp(outputs[:, self.background], dim=1)
+        chosen = outputs[:, (*self.signal, *self.background)]
+        if self.weights:
+            chosen = chosen + torch.tensor(self.weights, dtype=outputs.dtype, device=outputs.device).log()
+        above, below = chosen[:, : len(self.signal)], chosen[:, len(self.signal) :]
+        return torch.logsumexp(above, dim=1) - torch.logsumexp(below, dim=1)
 
 
 def find_scores(analysis: Analysis, names: Sequence[str] = ()) -> list[Score]:
@@ -42,17 +49,17 @@ def find_scores(analysis: Analysis, names: Sequence[str] = ()) -> list[Score]:
 
 def _score(analysis: Analysis, name: str) -> Score:
     classes = list(analysis.classes)
-    if name in analysis.discriminators:
-        definition = analysis.discriminators[name]
-        signal, background = definition.signal, definition.background
-    else:
-        signal, background = [name], [other for other in classes if other != name]
-    above, below = (f"p({' + '.join(side)})" for side in (signal, background))
+    others = [other for other in classes if other != name]
+    definition = analysis.discriminators.get(name) or Discriminator(signal=[name], background=others)
+    signal, background = definition.signal, definition.background
+    sides = definition.formula_of({name: analysis.labels.get(name, name) for name in classes})
+    above, below = (f"({text})" if " + " in text or text[0].isdigit() else text for text in sides)
     return Score(
         name,
         tuple(classes.index(c) for c in signal),
         tuple(classes.index(c) for c in background),
         f"ln({above} / {below})",
+        tuple(definition.weight(c) for c in (*signal, *background)) if definition.weights else (),
     )
 
 
@@ -72,7 +79,7 @@ def items(analysis: Analysis) -> list[Item]:
     found = []
     for name, entry in analysis.inputs.items():
         for i, feature in enumerate(entry.features):
-            found.append(Item(name, feature.name, feature.label, slice(i, i + 1)))
+            found.append(Item(name, feature.name, analysis.axis(feature), slice(i, i + 1)))
         if isinstance(entry, Collection) and entry.momenta:
             columns = slice(entry.first_momentum, entry.first_coordinate)
             found.append(Item(name, "four-momentum", f"four-momentum of {name} [GeV]", columns))

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from rich.table import Table as Shown
 
+from collidekit.analysis.labels import without_latex
 from collidekit.evaluation.importance.features import FeatureImportance, SampleImportance
 from collidekit.evaluation.importance.of_targets import TargetImportance
+from collidekit.evaluation.look import discriminator_text
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.report.report import Block, Pictures, Section, Table, Text
 from collidekit.plain_text import literal
@@ -14,7 +16,13 @@ from collidekit.plain_text import literal
 
 def importance_rows(found: SampleImportance) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Header and lines, inputs as a whole first, the most important feature on top."""
-    header = (f"{found.score}, {found.rows:,} rows", "input", "drop of AUC", "mean |attribution|", "mean")
+    header = (
+        f"{discriminator_text(found.score)}, {found.rows:,} rows",
+        "input",
+        "drop of AUC",
+        "mean |attribution|",
+        "mean",
+    )
     rows = tuple(_line(feature) for feature in sorted(found.features, key=_rank))
     return header, rows
 
@@ -28,7 +36,7 @@ def _rank(feature: FeatureImportance) -> tuple[bool, float]:
 def _line(feature: FeatureImportance) -> tuple[str, ...]:
     drop, attribution = feature.drop, feature.attribution
     return (
-        feature.label,
+        without_latex(feature.label),
         feature.input,
         with_error(drop.value, drop.error) if drop else "—",
         with_error(attribution.size, attribution.size_error) if attribution else "—",
@@ -78,7 +86,7 @@ def target_section(found: Sequence[TargetImportance], plots: Sequence[Path]) -> 
     for result in found:
         caption = f"Without permutation: {result.figure} {with_error(result.value, result.error)}."
         if result.unused:
-            caption += f" The network does not look at {', '.join(result.unused)}."
+            caption += f" The network does not look at {without_latex(', '.join(result.unused))}."
         blocks.append(Table(*target_rows(result), caption, names=2))
     return Section("Feature importance for targets", (*blocks, *([Pictures(tuple(plots))] if plots else [])))
 
@@ -94,9 +102,9 @@ def importance_section(found: Sequence[SampleImportance], plots: Sequence[Path])
         )
     ]
     for result in found:
-        caption = f"Attributions are parts of {result.label}."
+        caption = f"Attributions are parts of {without_latex(result.label)}."
         if result.unused:
-            caption += f" The network does not look at {', '.join(result.unused)}."
+            caption += f" The network does not look at {without_latex(', '.join(result.unused))}."
         blocks.append(Table(*importance_rows(result), caption, names=2))
     if plots:
         blocks.append(Pictures(tuple(plots)))

@@ -129,12 +129,12 @@ def _collection(
     assert isinstance(data, Ragged)
     return ExplainedCollection(
         name=name,
-        features=tuple(feature.label for feature in entry.features),
+        features=tuple(analysis.axis(feature) for feature in entry.features),
         values=_numbers(data.values),
         attributions=_numbers(attributions[:, : data.num_features]),
         total=_numbers(attributions.sum(dim=1)),
         coordinates=_numbers(data.coordinates) if entry.coordinates else None,
-        coordinate_labels=tuple(analysis.label(text) for text in entry.coordinates or ()),
+        coordinate_labels=tuple(analysis.expression_label(text) for text in entry.coordinates or ()),
         pt=_transverse_momenta(entry, data),
         attention=None if attention is None else _numbers(attention),
     )

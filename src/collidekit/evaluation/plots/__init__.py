@@ -8,6 +8,7 @@ from collidekit.evaluation.plots.confusion import plot_confusion_matrix, plot_co
 from collidekit.evaluation.plots.efficiency import plot_efficiency
 from collidekit.evaluation.plots.grid import plot_grid
 from collidekit.evaluation.plots.inputs import plot_input
+from collidekit.evaluation.plots.points_in_bins import plot_points_in_bins
 from collidekit.evaluation.plots.relegation import plot_risk_coverage
 from collidekit.evaluation.plots.relegation_boundary import plot_boundary
 from collidekit.evaluation.plots.relegation_mass import plot_masses
@@ -21,6 +22,7 @@ from collidekit.evaluation.plots.significance import (
     plot_significance_epochs,
     plot_significance_seeds,
 )
+from collidekit.evaluation.plots.spectrum import plot_spectrum
 from collidekit.evaluation.plots.training import plot_loss_curves
 from collidekit.evaluation.plots.uncertainties import plot_pit
 
@@ -39,6 +41,7 @@ __all__ = [
     "plot_loss_curves",
     "plot_masses",
     "plot_pit",
+    "plot_points_in_bins",
     "plot_residuals",
     "plot_resolution",
     "plot_risk_coverage",
@@ -48,4 +51,5 @@ __all__ = [
     "plot_significance_coverage",
     "plot_significance_epochs",
     "plot_significance_seeds",
+    "plot_spectrum",
 ]

@@ -4,37 +4,91 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.binomial import Efficiencies, upper_limit
 from collidekit.evaluation.classification.efficiency import BinnedEfficiency
+from collidekit.evaluation.look import class_label, discriminator_label
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
+from collidekit.evaluation.rows import Floats
+
+LOG_RATIO = 20
+"""Classes whose efficiencies in all bins together differ by more than this factor are drawn on a logarithmic axis."""
+WIDE = 0.4
+"""Where one bin takes a larger share of the axis than this, the axis is logarithmic."""
+MARKERS = "os^vDP*X<>"
 
 
-def plot_efficiency(stem: Path | None, binned: BinnedEfficiency, label: str = "", note: str = "") -> Plot:
-    """Points with their interval of each class; ``label`` is the x axis with its unit, such as ``jet pT [GeV]``."""
-    centres, halves = (binned.edges[1:] + binned.edges[:-1]) / 2, np.diff(binned.edges) / 2
+def plot_efficiency(stem: str | Path | None, binned: BinnedEfficiency, label: str = "", note: str = "") -> Plot:
+    """Points with their interval of each class; ``label`` is the x axis with its unit, such as ``jet pT [GeV]``.
+
+    A bin in which no row of a class passes has an arrow from the upper limit at 95 % confidence.
+    """
     names = [name for name, found in binned.classes.items() if np.isfinite(found.value).any()]
     if not names:
         raise CollidekitError(f"{binned.variable}: no bin holds a row of any class, so there is no efficiency to draw")
     with figure() as canvas:
         axes = canvas.subplots()
-        for name, colour, marker in zip(names, colours(len(names)), "os^vDP*X<>" * len(names), strict=False):
-            found = binned.classes[name]
-            spread = np.abs(np.stack([found.value - found.low, found.high - found.value]))
-            style: dict[str, Any] = {"fmt": marker, "markersize": 5, "linewidth": 1.4, "color": colour, "label": name}
-            axes.errorbar(centres, found.value, yerr=spread, xerr=halves, **style)
-        shown = np.concatenate([binned.classes[name].value for name in names])
-        shown = shown[np.isfinite(shown) & (shown > 0)]
-        rows = -(-len(names) // 3)
-        if len(shown) and shown.max() / shown.min() > 20:
-            axes.set_yscale("log")
-            low = 10 ** np.floor(np.log10(shown.min() / 1.5))
-            axes.set_ylim(low, shown.max() * 1.5 * (shown.max() / low) ** (0.1 + 0.07 * rows))
-        else:
-            axes.set_ylim(0, max(1.15 + 0.1 * rows, 0.1) * (shown.max() if len(shown) else 1))
-        axes.set_xlim(binned.edges[0], binned.edges[-1])
+        logarithmic = _y_axis(axes, [binned.classes[name] for name in names])
+        set_binned_axis(axes, binned.edges)
+        limits = False
+        for number, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
+            style: dict[str, Any] = {"fmt": MARKERS[number % len(MARKERS)], "color": colour, "label": class_label(name)}
+            limits |= _draw(axes, binned, binned.classes[name], style, logarithmic)
         axes.set_xlabel(label or binned.variable)
-        axes.set_ylabel(f"efficiency of {binned.discriminator} ≥ {binned.threshold:.4g}")
-        axes.legend(loc="upper center", ncols=3)
+        axes.set_ylabel(f"efficiency of {discriminator_label(binned.discriminator)} ≥ {binned.threshold:.3g}")
+        title = "arrows: limits at 95 % confidence" if limits else None
+        axes.legend(loc="upper center", ncols=3, title=title, title_fontsize=10)
         mark(axes, note)
         return save(canvas, stem)
+
+
+def set_binned_axis(axes: Axes, edges: Floats) -> None:
+    """Limits of the x axis; it is logarithmic where one bin would take most of it and all edges are positive."""
+    axes.set_xlim(edges[0], edges[-1])
+    if edges[0] > 0 and np.diff(edges).max() > WIDE * (edges[-1] - edges[0]) and len(edges) > 2:
+        axes.set_xscale("log")
+        few = edges[-1] / edges[0] < 100
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _draw(axes: Axes, binned: BinnedEfficiency, found: Efficiencies, style: dict[str, Any], logarithmic: bool) -> bool:
+    """Points with errors; on a logarithmic axis bins without a passing row have a limit. Returns whether there was one."""
+    edges = binned.edges
+    centres = np.sqrt(edges[1:] * edges[:-1]) if axes.get_xscale() == "log" else (edges[1:] + edges[:-1]) / 2
+    across = np.stack([centres - edges[:-1], edges[1:] - centres])
+    spread = np.abs(np.stack([found.value - found.low, found.high - found.value]))
+    none = (found.passed == 0) & np.isfinite(found.value) & logarithmic
+    shown = np.isfinite(found.value) & ~none
+    bars: dict[str, Any] = {"markersize": 5, "linewidth": 1.4, "zorder": 3, **style}
+    points = axes.errorbar(centres[shown], found.value[shown], spread[:, shown], across[:, shown], **bars)
+    for line in points.lines[0:1]:
+        line.set_clip_on(False)  # a point at 0 or 1 is whole
+    bottom = axes.get_ylim()[0]
+    for place in np.flatnonzero(none):
+        limit = max(upper_limit(found.effective[place]), 1.5 * bottom)
+        axes.plot(edges[place : place + 2], [limit, limit], color=style["color"], linewidth=1.4)
+        arrow = {"arrowstyle": "->", "color": style["color"], "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (centres[place], limit / 1.5), (centres[place], limit), arrowprops=arrow)
+    return bool(none.any())
+
+
+def _y_axis(axes: Axes, found: list[Efficiencies]) -> bool:
+    """Scale and limits with room for the legend; the same scale for all spectators, since it goes by all bins together."""
+    overall = np.array([entry.passed.sum() / max(entry.total.sum(), 1) for entry in found])
+    values = np.concatenate([entry.value for entry in found])
+    values = values[np.isfinite(values) & (values > 0)]
+    rows = -(-len(found) // 3)
+    passing = overall[overall > 0]
+    if len(passing) and passing.max() / passing.min() > LOG_RATIO:
+        axes.set_yscale("log")
+        low, top = values.min() / 3, max(values.max(), 0.5)
+        axes.set_ylim(low, top * (top / low) ** (0.12 + 0.07 * rows))
+        return True
+    top = values.max() if len(values) else 1.0
+    axes.set_ylim(-0.03 * top, (1.2 + 0.1 * rows) * top)
+    return False

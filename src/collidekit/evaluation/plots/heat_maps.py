@@ -9,7 +9,9 @@ from matplotlib.image import AxesImage
 
 from collidekit.evaluation.dilepton.complementarity import Overlap
 from collidekit.evaluation.dilepton.response import Response
-from collidekit.evaluation.plots.style import Plot, figure, mark, save
+from collidekit.evaluation.look import look
+from collidekit.evaluation.plots.experiment import experiment_label
+from collidekit.evaluation.plots.style import Plot, figure, mark, right_title, save
 from collidekit.evaluation.rows import Floats
 
 
@@ -28,7 +30,7 @@ def plot_responses(stem: Path | None, responses: Sequence[Response], note: str =
         canvas.colorbar(image, ax=panels, label="share of the true bin [%]", shrink=0.7)
         canvas.supxlabel(f"{first.label} of the method", fontsize=13)
         canvas.supylabel(f"true {first.label}", fontsize=13)
-        canvas.suptitle(rf"$\bf{{collidekit}}$  $\it{{simulation}}$   {note}", fontsize=12, x=0.02, ha="left")
+        canvas.suptitle(f"{experiment_label(look().settings)}   {right_title(note)}", fontsize=12, x=0.02, ha="left")
         return save(canvas, stem)
 
 

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.importance.features import FeatureImportance, SampleImportance
 from collidekit.evaluation.importance.of_targets import TargetImportance
-from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, wrapped
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 
 Numbers = list[tuple[float, float]]
 
@@ -39,9 +39,7 @@ def plot_importance(stem: Path | None, found: SampleImportance | TargetImportanc
                 axes.axhline(len(shown) - whole - 0.5, color="grey", linewidth=0.8)
         handles = [Patch(color=colour[name], label=name) for name in inputs]
         grid[-1].legend(handles=handles, loc="lower right")
-        mark(first)
-        first.set_title("", loc="right")
-        grid[-1].set_title(wrapped(note), loc="right", fontsize=11)
+        mark(first, note, grid[-1])
         return save(canvas, stem)
 
 

@@ -8,14 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from collidekit.evaluation.plots.style import MOST_BANDS, Plot, colours, figure, mark, save, with_ratio
+from collidekit.evaluation.look import class_label
+from collidekit.evaluation.plots.style import MOST_BANDS, Plot, colours, figure, mark, plain_log_axis, save, with_ratio
 from collidekit.evaluation.report.input_histograms import DEFAULT, INVALID, OVER, UNDER, InputHistogram
 from collidekit.evaluation.rows import Floats
 
+LARGEST_RATIO = 4
+"""Where a ratio is larger, the axis of ratios is logarithmic."""
 LINES: dict[str, tuple[Any, float]] = {"before": ("--", 1.1), "after": ("-", 1.8)}
 
 
-def plot_input(stem: Path | None, histogram: InputHistogram, reference: str = "", note: str = "") -> Plot:
+def plot_input(stem: str | Path | None, histogram: InputHistogram, reference: str = "", note: str = "") -> Plot:
     """Fractions of entries per bin of each class over the ratio to the reference class (default: the first).
 
     Entries equal to the default value have a bin of their own on the right; the share outside the range is written.
@@ -31,11 +34,15 @@ def plot_input(stem: Path | None, histogram: InputHistogram, reference: str = ""
         if own_bin:
             heights += [_draw_default(grid[:, 1], histogram, variant, base) for variant in variants]
         _main_axis(grid[0, 0], histogram, np.concatenate([h.ravel() for h in heights]), variants)
-        grid[1, 0].set_ylabel(f"ratio to\n{classes[base]}" if len(classes) > 1 else "ratio", fontsize=11, loc="center")
-        grid[1, 0].set_ylim(*_ratio_range(histogram, variants, base))
+        against = f"ratio to\n{class_label(classes[base])}" if len(classes) > 1 else "ratio"
+        grid[1, 0].set_ylabel(against, fontsize=11, loc="center")
+        _ratio_axis(grid[1, 0], histogram, variants, base)
         grid[1, 0].set_xlabel(axis.label)
-        grid[0, 0].set_xlim(axis.low, axis.high)
-        mark(grid[0, 0], note)
+        margin = 0.0 if axis.kind == "continuous" else 0.25 * (axis.high - axis.low) / axis.bins
+        grid[0, 0].set_xlim(axis.low - margin, axis.high + margin)
+        if text := _outside(histogram):
+            canvas.supxlabel(text, x=0.02, ha="left", fontsize=9, color="0.25")
+        mark(grid[0, 0], note, grid[0, -1])
         return save(canvas, stem)
 
 
@@ -68,7 +75,8 @@ def _draw(panels: Any, histogram: InputHistogram, variant: str, base: int) -> Fl
             (panels[0], value[index], error[index]),
             (panels[1], ratio[index], ratio_error[index]),
         ):
-            axes.stairs(height, edges, color=colour, linestyle=line, linewidth=width, baseline=None)
+            whole = axes is panels[0] and histogram.axis.kind != "continuous"
+            axes.stairs(height, edges, color=colour, linestyle=line, linewidth=width, baseline=0 if whole else None)
             if variant == "after" and len(histogram.classes) <= MOST_BANDS:
                 shade = {"fill": True, "color": colour, "alpha": 0.25, "linewidth": 0}
                 low, high = np.nan_to_num(height - spread), np.nan_to_num(height + spread)
@@ -91,7 +99,9 @@ def _draw_default(panels: Any, histogram: InputHistogram, variant: str, base: in
 
 def _main_axis(axes: Axes, histogram: InputHistogram, heights: Floats, variants: list[str]) -> None:
     names = histogram.classes
-    handles = [Line2D([], [], color=c, label=name) for name, c in zip(names, colours(len(names)), strict=True)]
+    handles = [
+        Line2D([], [], color=c, label=class_label(name)) for name, c in zip(names, colours(len(names)), strict=True)
+    ]
     columns = 2 if len(handles) <= 4 else 3
     share = 0.12 + 0.055 * max(-(-len(handles) // columns), len(variants))
     positive = heights[heights > 0]
@@ -114,7 +124,6 @@ def _main_axis(axes: Axes, histogram: InputHistogram, heights: Floats, variants:
     if histogram.axis.kind != "continuous":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.text(0.98, 1.02 - share, _outside(histogram), transform=axes.transAxes, ha="right", va="bottom", fontsize=9)
 
 
 def _unit(label: str) -> str:
@@ -122,21 +131,38 @@ def _unit(label: str) -> str:
 
 
 def _outside(histogram: InputHistogram) -> str:
-    """What the axis does not show, as the largest share among the classes."""
-    parts = []
-    for slot, text in ((UNDER, "below"), (OVER, "above"), (INVALID, "NaN or infinite")):
-        if (share := histogram.share(slot, "before").max()) > 0:
-            parts.append(f"{text}: {100 * share:.2g} %")
-    return "not shown, at most " + ", ".join(parts) if parts else ""
+    """What the axis does not show, in percent of the class that has most of it, and which bins hold clipped values."""
+    axis, parts = histogram.axis, []
+    low, high = axis.bounds
+    ends = [f"{sign} {end:g}" for sign, end in (("\u2264", low), ("\u2265", high)) if end is not None]
+    if ends:
+        which = (
+            "first and last bins hold" if len(ends) == 2 else "first bin holds" if low is not None else "last bin holds"
+        )
+        parts.append(f"{which} all values {' and '.join(ends)}")
+    shares = [
+        f"{100 * share:.2g} % {text}"
+        for slot, text in ((UNDER, "below"), (OVER, "above"), (INVALID, "NaN or infinite"))
+        if (share := histogram.share(slot, "before").max()) > 0
+    ]
+    if shares:
+        of = ", of the class with most" if len(histogram.classes) > 1 else ""
+        parts.append(f"outside the axis{of}: {', '.join(shares)}")
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
 
 
-def _ratio_range(histogram: InputHistogram, variants: list[str], base: int) -> tuple[float, float]:
-    """All ratios that are measured to better than half, but never more than 0 to 5."""
+def _ratio_axis(axes: Axes, histogram: InputHistogram, variants: list[str], base: int) -> None:
+    """Show all ratios that are measured to better than half; on a logarithmic axis where they span much."""
     kept = [np.array([0.9, 1.1])]
     for variant in variants:
         ratio, error = _ratios(histogram, variant, base)
         with np.errstate(invalid="ignore"):
             kept.append(ratio[np.isfinite(ratio) & (error < 0.5 * ratio)])
     values = np.concatenate(kept)
-    low, high = float(np.quantile(values, 0.01)), float(np.quantile(values, 0.99))
-    return max(0.0, low - 0.15 * (high - low) - 0.05), min(5.0, high + 0.15 * (high - low) + 0.05)
+    low, high = float(values.min()), float(values.max())
+    if high > LARGEST_RATIO:
+        axes.set_ylim(max(low, 1e-2) / 1.3, 1.3 * min(high, 1e3))
+        plain_log_axis(axes)
+    else:
+        axes.set_ylim(max(0.0, low - 0.15 * (high - low) - 0.05), high + 0.15 * (high - low) + 0.05)

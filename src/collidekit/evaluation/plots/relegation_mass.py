@@ -59,7 +59,7 @@ def plot_masses(
         for axes, (title, rows), fitted, found in zip(panels, kept, fits, significances, strict=True):
             top = _draw_stack(axes, mass[rows], signal[rows], weights[rows], edges)
             room = ROOM if fitted is None else ROOM_FIT
-            _draw_window(axes, window, 1 / room)
+            _draw_window(axes, window)
             if fitted is not None:
                 _draw_fit(axes, fitted, edges)
             axes.set_xlim(edges[0], edges[-1])
@@ -68,8 +68,7 @@ def plot_masses(
             axes.set_ylabel(f"expected events / {edges[1] - edges[0]:.3g}{_unit(label)}")
             axes.legend(loc="upper left", fontsize=10)
             _write(axes, title, found, measure, fitted, _unit(label))
-        mark(panels[0])
-        panels[1].set_title(note, loc="right", fontsize=11)
+        mark(panels[0], note, panels[1])
         return save(canvas, stem)
 
 
@@ -86,17 +85,18 @@ def _draw_stack(axes: Axes, mass: Floats, signal: Bools, weights: Floats, edges:
     return float(max((base + error).max(), 1e-9))
 
 
-def _draw_window(axes: Axes, window: tuple[float, float], height: float) -> None:
-    axes.axvspan(*window, ymax=height, facecolor="black", alpha=0.10, linewidth=0, label="window", zorder=0.5)
+def _draw_window(axes: Axes, window: tuple[float, float]) -> None:
+    axes.axvspan(*window, facecolor="black", alpha=0.08, linewidth=0, label="window", zorder=0.5)
     for end in window:
-        axes.axvline(end, ymax=height, color="black", linestyle=":", linewidth=1.2)
+        axes.axvline(end, color="0.4", linestyle=":", linewidth=1.0, zorder=0.6)
 
 
 def _draw_fit(axes: Axes, fit: PeakFit, edges: Floats) -> None:
     x, step = np.linspace(edges[0], edges[-1], 600), edges[1] - edges[0]
-    quality = rf"fit, $\chi^2$/ndf = {fit.chi2:.0f}/{fit.degrees}"
-    axes.plot(x, step * fit.total(x), color="black", linewidth=1.6, label=quality)
-    axes.plot(x, step * fit.background(x), color="black", linestyle="--", linewidth=1.4, label="its background")
+    quality = rf"fit, $\chi^2$/ndf = {fit.chi2:.0f}/{fit.degrees}" if fit.degrees > 0 else "fit"
+    colour = "0.55" if fit.doubt else "black"
+    axes.plot(x, step * fit.total(x), color=colour, linewidth=1.6, label=quality)
+    axes.plot(x, step * fit.background(x), color=colour, linestyle="--", linewidth=1.4, label="background of the fit")
 
 
 def _write(axes: Axes, title: str, found: WindowYields, measure: str, fit: PeakFit | None, unit: str) -> None:
@@ -106,6 +106,7 @@ def _write(axes: Axes, title: str, found: WindowYields, measure: str, fit: PeakF
         lines += [f"fitted peak: {with_error(fit.amplitude, fit.amplitude_error)} events"]
         lines += [f"mean {with_error(fit.mean, fit.mean_error)}{unit}"]
         lines += [f"width {with_error(fit.width, fit.width_error)}{unit}"]
+        lines += [fit.doubt] if fit.doubt else []
     place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
     axes.text(0.97, 0.97, title, fontsize=12, fontweight="bold", **place)
     for number, line in enumerate(lines):  # one text a line: a root would push the next one down

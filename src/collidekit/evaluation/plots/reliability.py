@@ -7,10 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from collidekit.evaluation.calibration.reliability import Reliability, at_temperature, known_rows, reliability
+from collidekit.evaluation.look import class_label
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
 from collidekit.inference.predictions import Predictions
 from collidekit.models.temperature import Temperature
+
+FEWEST = 5
+"""Rows of a bin below which no point is drawn."""
 
 
 def plot_reliabilities(
@@ -18,7 +22,7 @@ def plot_reliabilities(
 ) -> list[Path]:
     """``reliability_<class>`` of each class, from predictions that are not calibrated yet.
 
-    Of two classes only the second is drawn: the plot of the first is the same turned by half a turn.
+    Of two classes only the second is drawn: the plot of the first is the same rotated by 180 degrees.
     """
     known = known_rows(predictions)
     scaled = None if temperature is None else at_temperature(known, temperature.value)
@@ -33,10 +37,10 @@ def plot_reliabilities(
 def plot_reliability(
     stem: Path | None, before: Reliability, after: Reliability | None = None, temperature: str = "", note: str = ""
 ) -> Plot:
-    """True share of a class against its mean probability in each bin, over the share of all rows in the bin.
+    """True fraction of a class against its mean probability in each bin, over the fraction of all rows in the bin.
 
     Intervals are Wilson's at 68 %. On the diagonal the probabilities are what they say. ``temperature`` is the text of
-    its value with error, for the legend.
+    its value with error, for the legend. Bins with fewer than five rows have no point: their errors say nothing.
     """
     drawn = [(before, "before", "s", "none", "--")]
     if after is not None:
@@ -48,22 +52,23 @@ def plot_reliability(
         for (points, label, marker, fill, line), colour in zip(drawn, (colours(6)[2], colours(6)[0]), strict=False):
             _draw_points(grid[0], points, {"color": colour, "marker": marker, "fillstyle": fill, "label": label})
             grid[1].stairs(points.share, points.edges, color=colour, linestyle=line, linewidth=1.8)
-        grid[0].set_xlim(0, 1)
-        grid[0].set_ylim(0, 1.02)
-        grid[0].set_ylabel(f"share of true {before.name}")
+        grid[0].set_xlim(-0.03, 1.03)
+        grid[0].set_ylim(-0.04, 1.06)
+        name = class_label(before.name)
+        grid[0].set_ylabel(f"fraction of true {name}")
         grid[0].legend(loc="upper left")
         grid[1].set_yscale("log")
         shown = np.concatenate([points.share[points.share > 0] for points, *_ in drawn])
-        grid[1].set_ylim(min(10 ** np.floor(np.log10(shown.min())), 0.1), 1)
-        grid[1].set_ylabel("share of rows", fontsize=11, loc="center")
-        grid[1].set_xlabel(f"predicted probability of {before.name}")
+        grid[1].set_ylim(min(10 ** np.floor(np.log10(shown.min())), 0.1), 1.5)
+        grid[1].set_ylabel("fraction\nof rows", fontsize=11, loc="center")
+        grid[1].set_xlabel(f"predicted probability of {name}")
         mark(grid[0], note)
         canvas.align_ylabels()
         return save(canvas, stem)
 
 
 def _draw_points(axes: Axes, points: Reliability, style: dict[str, Any]) -> None:
-    filled = np.isfinite(points.predicted)
+    filled = np.isfinite(points.predicted) & (points.true.total >= FEWEST)
     x, y = points.predicted[filled], points.true.value[filled]
     spread = np.abs(np.stack([y - points.true.low[filled], points.true.high[filled] - y]))
     axes.errorbar(x, y, yerr=spread, linestyle="none", markersize=6, linewidth=1.4, **style)

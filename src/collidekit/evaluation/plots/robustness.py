@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio, wrapped
+from collidekit.evaluation.look import class_label, discriminator_label
+from collidekit.evaluation.plots.shapes import score_edges
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, plain_log_axis, save, with_ratio
 from collidekit.evaluation.robustness.measure import EFFICIENCY, NONE, OWN, Carried, Line
-from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 
 LINES = {OWN: "-", NONE: "-"}
@@ -42,18 +43,18 @@ def plot_robustness(stem: Path | None, lines: Sequence[Line], discriminator: str
                     style = {"color": colour[kind], "marker": MARKERS[number % len(MARKERS)]}
                     style["linestyle"] = LINES.get(gradient, TRANSFERRED)
                     _draw(list(grid[:, column]), curve, style)
-            grid[0, column].text(
-                0.05, 0.05, attack, transform=grid[0, column].transAxes, fontsize=13, fontweight="bold"
-            )
+            place: dict[str, Any] = {"transform": grid[0, column].transAxes, "fontsize": 13, "fontweight": "bold"}
+            grid[0, column].text(0.05, 0.05, attack, **place)
             largest = max(line.magnitude for line in mine if line.attack == attack)
             grid[1, column].set_xlim(-0.04 * largest, 1.06 * largest)
-        grid[0, 0].set_ylabel(f"AUC of {discriminator}")
-        grid[1, 0].set_ylabel(rf"$1/\varepsilon_B$ at $\varepsilon_S$ = {EFFICIENCY:g}")
-        grid[1, 0].set_yscale("log")
+        grid[0, 0].set_ylabel(f"AUC of {discriminator_label(discriminator)}")
+        limits = "; arrows: lower limits" if any(line.rejection_limit for line in mine) else ""
+        grid[1, 0].set_ylabel(rf"$1/\varepsilon_B$ at $\varepsilon_S$ = {EFFICIENCY:g}{limits}")
+        _rejection_limits(grid[1, 0], mine)
+        plain_log_axis(grid[1, 0])
         grid[1, -1].set_xlabel("magnitude of the attack")
         canvas.legend(handles=_legend(kinds, colour, mine), loc="outside lower center", ncols=min(len(kinds) + 2, 4))
-        mark(grid[0, 0])
-        grid[0, -1].set_title(wrapped(note), loc="right", fontsize=11)
+        mark(grid[0, 0], note, grid[0, -1])
         return save(canvas, stem)
 
 
@@ -61,8 +62,18 @@ def _draw(panels: Sequence[Axes], curve: Sequence[Line], style: dict[str, Any]) 
     x = [line.magnitude for line in curve]
     bars: dict[str, Any] = {"markersize": 4.5, "linewidth": 1.4, "elinewidth": 1.2, "capsize": 2, **style}
     panels[0].errorbar(x, [line.auc for line in curve], [line.shown_error for line in curve], **bars)
-    errors = [np.hypot(line.rejection_error or 0.0, line.rejection_spread or 0.0) for line in curve]
-    panels[1].errorbar(x, [line.rejection for line in curve], errors, **bars)
+    errors = np.array([np.hypot(line.rejection_error or 0.0, line.rejection_spread or 0.0) for line in curve])
+    limits = np.array([line.rejection_limit for line in curve])
+    values = np.array([line.rejection for line in curve])
+    errors[limits] = 0.25 * values[limits]  # the length of an arrow
+    panels[1].errorbar(x, values, errors, lolims=limits, **bars)
+
+
+def _rejection_limits(axes: Axes, lines: Sequence[Line]) -> None:
+    """An axis that holds all points with their errors; the lower end of an error that reaches 0 is cut off."""
+    values = np.array([line.rejection for line in lines])
+    errors = np.array([np.hypot(line.rejection_error or 0.0, line.rejection_spread or 0.0) for line in lines])
+    axes.set_ylim(np.maximum(values - errors, values / 3).min() / 1.3, (values + errors).max() * 1.4)
 
 
 def _legend(kinds: Sequence[str], colour: dict[str, str], lines: Sequence[Line]) -> list[Line2D]:
@@ -80,7 +91,7 @@ def plot_attacked_shapes(
     stem: Path | None, before: Predictions, after: Predictions, name: str, bins: int = 30, note: str = ""
 ) -> Plot:
     """A discriminator of each class before (dashed) and after (solid) an attack, of unit area, over the ratio of the two."""
-    edges: Floats = np.linspace(0, 1, bins + 1)
+    edges = score_edges(before, name, bins)
     classes = before.classes
     with figure(7.0, 6.8) as canvas:
         main, ratio = with_ratio(canvas)[:, 0]
@@ -103,17 +114,19 @@ def plot_attacked_shapes(
         low, top = values[values > 0].min() / 2, values.max()
         main.set_yscale("log")
         main.set_ylim(low, top * (top / low) ** 0.4)
-        main.set_xlim(0, 1)
-        handles = [Line2D([], [], color=c, label=n) for n, c in zip(classes, colours(len(classes)), strict=True)]
-        handles += [Line2D([], [], color="grey", linestyle="--", label="before")]
+        main.set_xlim(edges[0], edges[-1])
+        handles = [
+            Line2D([], [], color=c, label=class_label(n)) for n, c in zip(classes, colours(len(classes)), strict=True)
+        ]
+        handles += [Line2D([], [], color="grey", linestyle="--", label="not attacked")]
         handles += [Line2D([], [], color="grey", label="attacked")]
         main.legend(handles=handles, loc="upper center", ncols=3)
-        main.set_ylabel(f"fraction of entries / {1 / bins:.2g}")
+        main.set_ylabel(f"fraction of entries / {edges[1] - edges[0]:.2g}")
         ratio.axhline(1, color="black", linewidth=0.8)
-        ratio.set_yscale("log")
         ratio.set_ylim(0.1, 10)
-        ratio.set_ylabel("attacked /\nbefore", fontsize=11, loc="center")
-        ratio.set_xlabel(f"discriminator {name}")
+        plain_log_axis(ratio)
+        ratio.set_ylabel("attacked /\nnot attacked", fontsize=11, loc="center")
+        ratio.set_xlabel(f"discriminator {discriminator_label(name)}")
         mark(main, note)
         return save(canvas, stem)
 
@@ -127,15 +140,17 @@ def plot_carried(stem: Path | None, found: Sequence[Carried], name: str, note: s
     colour = dict(zip(inputs, colours(len(inputs)), strict=True))
     with figure(7.6, 1.8 + 0.3 * len(shown)) as canvas:
         axes = canvas.subplots()
-        values = [entry.loss for entry in shown]
-        axes.barh(np.arange(len(shown)), values, height=0.7, color=[colour[entry.input] for entry in shown])
+        values, errors = [entry.loss for entry in shown], [entry.error for entry in shown]
+        bars: dict[str, Any] = {"ecolor": "black", "elinewidth": 1.2, "capsize": 2}
+        places = np.arange(len(shown))
+        axes.barh(places, values, xerr=errors, height=0.7, color=[colour[one.input] for one in shown], error_kw=bars)
         axes.set_yticks(range(len(shown)), [entry.feature for entry in shown])
         axes.set_ylim(-0.7, len(shown) - 0.3)
         axes.axvline(0, color="black", linewidth=0.8)
         axes.minorticks_on()
         axes.tick_params(axis="y", which="both", length=0)
         axes.ticklabel_format(axis="x", style="plain")
-        axes.set_xlabel(f"loss of AUC of {name}, this feature alone attacked")
+        axes.set_xlabel(f"loss of AUC of {discriminator_label(name)}, this feature alone attacked")
         handles = [Line2D([], [], color=colour[key], linewidth=7, label=key) for key in inputs]
         axes.legend(handles=handles, loc="lower right")
         mark(axes, note)

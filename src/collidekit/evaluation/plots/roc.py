@@ -1,29 +1,71 @@
 """ROC curves in the two ways of the field, with bootstrap bands."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, LogLocator
 
 from collidekit.evaluation.classification.bootstrap import GRID
 from collidekit.evaluation.classification.roc_result import RocResult
+from collidekit.evaluation.look import class_label, discriminator_label
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
+from collidekit.evaluation.plots.style import Plot, colours, figure, mark, plain_log_axis, save, with_ratio
 from collidekit.evaluation.rows import Floats
 
 RocStyle = Literal["b-tagging", "top-tagging"]
 LINES = ("-", "--", "-.", ":")
 LEAST_ROWS = 3
 """The curve is shown down to the efficiency at which this many background rows survive."""
+LOG_RATIO = 5
+"""A ratio panel whose largest number is more than so many times its smallest is logarithmic."""
+RANDOM: dict[str, Any] = {"color": "0.55", "linestyle": (0, (1, 2)), "linewidth": 1.3}
+"""The line of a score that knows nothing."""
 
 
-def plot_roc(stem: Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = "") -> Plot:
+@dataclass(frozen=True)
+class _Drawn:
+    """What is shown of a result: points of the curve (P,), points of the grid with a band (G,), the limit where no curve is."""
+
+    signal: Floats
+    background: Floats
+    band: tuple[Floats, Floats, Floats]
+    limit: float
+    """The upper limit of the background efficiency at 95 % confidence where too few rows survive."""
+
+    @classmethod
+    def of(cls, result: RocResult) -> "_Drawn":
+        """Cut a curve off where fewer than ``LEAST_ROWS`` background rows survive: all to the left of it is a limit."""
+        curve, points = result.curve, result.curve.thinned()
+        points = points[(curve.kept_background[points] >= LEAST_ROWS) & (curve.background_efficiencies[points] > 0)]
+        if not len(points):  # a background of one or two rows
+            points = np.array([len(curve.signal_efficiencies) - 1])
+        signal, background = curve.signal_efficiencies[points], curve.background_efficiencies[points]
+        low, high = result.replicates.band
+        kept = signal[0] <= GRID
+        floor = background.min() / 2
+        band = (GRID[kept], np.maximum(low[kept], floor), np.maximum(high[kept], floor))
+        return cls(signal, background, band, result.curve.limit)
+
+    @property
+    def smallest(self) -> float:
+        """The smallest background efficiency that is drawn."""
+        return (
+            min(float(self.background.min()), self.limit) if self.signal[0] > GRID[0] else float(self.background.min())
+        )
+
+
+def plot_roc(
+    stem: str | Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = ""
+) -> Plot:
     """b-tagging: background efficiency against signal efficiency; top-tagging: rejection 1/eB against it.
 
-    Several results of the same signal and background get a panel with the ratio to the first.
+    Several results of the same signal and background get a panel with the ratio to the first. Where fewer than three background
+    rows survive, the curve ends, and a line with an arrow is the limit at 95 % confidence. The dotted line is a random guess.
     """
     comparable = len(results) > 1 and len({(r.signal, r.background) for r in results}) == 1
     with figure(7.0, 7.0 if comparable else 6.0) as canvas:
@@ -33,59 +75,92 @@ def plot_roc(stem: Path | None, results: Sequence[RocResult], style: RocStyle = 
             bottom = ratio
         else:
             axes = bottom = canvas.subplots()
-        _draw_curves(axes, results, style)
-        _axes(axes, results, style)
+        drawn = [_Drawn.of(result) for result in results]
+        _axes(axes, results, drawn, style)
+        _draw_curves(axes, results, drawn, style)
+        _legend(axes, results, drawn, style)
         bottom.set_xlabel(r"signal efficiency $\varepsilon_S$" + _one_name([r.signal for r in results]))
         mark(axes, note)
         return save(canvas, stem)
 
 
-def _draw_curves(axes: Axes, results: Sequence[RocResult], style: RocStyle) -> None:
-    for result, colour, line in zip(results, colours(len(results)), cycle(LINES), strict=False):
-        points = result.curve.thinned()
-        points = points[result.curve.background_efficiencies[points] > 0]
-        efficiency, low, high = (
-            _as_drawn(values, style)
-            for values in (result.curve.background_efficiencies[points], *result.replicates.band)
-        )
+def _draw_curves(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Drawn], style: RocStyle) -> None:
+    for result, shown, colour, line in zip(results, drawn, colours(len(results)), cycle(LINES), strict=False):
         label = f"{_legend_name(result, results)}AUC = {with_error(result.auc, result.auc_error)}"
-        axes.plot(result.curve.signal_efficiencies[points], efficiency, color=colour, linestyle=line, label=label)
-        axes.fill_between(GRID, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(shown.signal, _as_drawn(shown.background, style), color=colour, linestyle=line, label=label)
+        grid, low, high = shown.band
+        axes.fill_between(grid, _as_drawn(low, style), _as_drawn(high, style), color=colour, alpha=0.25, linewidth=0)
+        if shown.signal[0] > GRID[0]:
+            _draw_limit(axes, float(shown.signal[0]), float(_as_drawn(np.array(shown.limit), style)), colour, style)
+    guess = np.geomspace(min(entry.smallest for entry in drawn) / 10, 1, 200)
+    axes.plot(guess, _as_drawn(guess, style), label="random guess", **RANDOM)
 
 
-def _axes(axes: Axes, results: Sequence[RocResult], style: RocStyle) -> None:
-    smallest = min(LEAST_ROWS / result.background_rows for result in results)
-    decade = 10 ** np.floor(np.log10(min(smallest, 0.05)))
+def _draw_limit(axes: Axes, end: float, value: float, colour: str, style: RocStyle) -> None:
+    """A line from 0 to where the curve ends, with an arrow to the side on which the true curve lies."""
+    axes.plot([0, end], [value, value], color=colour, linewidth=1.0)
+    away = 14 if style == "top-tagging" else -14
+    arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (end / 2, value), (0, away), textcoords="offset points", arrowprops={**arrow, "arrowstyle": "<-"})
+
+
+def _axes(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Drawn], style: RocStyle) -> None:
+    """Scales and labels; room above the curves for one line of the legend each."""
+    smallest = min(entry.smallest for entry in drawn)
     axes.set_yscale("log")
     axes.set_xlim(0, 1)
     background = _one_name([r.background for r in results])
-    same = len({(r.signal, r.background) for r in results}) == 1
-    title = f"{results[0].signal} vs {results[0].background}" if same else None
-    if style == "top-tagging":
-        for_legend = 1 + 0.07 * len(results) if len(results) > 1 else 1  # steep curves end where it stands
-        axes.set_ylim(1, (1 / decade) ** for_legend)
-        axes.set_ylabel(r"background rejection $1/\varepsilon_B$" + background)
-        axes.legend(loc="upper right", title=title, alignment="left", frameon=True, framealpha=0.85, edgecolor="none")
-    else:
-        axes.set_ylim(decade, 1)
+    low, top = (smallest / 2.2, 1.0) if style == "b-tagging" else (1.0, 2.2 / smallest)
+    room = 0.06 + 0.055 * (len(results) + _more_lines(results))
+    axes.set_ylim(low, top * (top / low) ** (room / (1 - room)))
+    if style == "b-tagging":
         axes.set_ylabel(r"background efficiency $\varepsilon_B$" + background)
-        axes.legend(loc="best", title=title, alignment="left")
+        decades: Any = LogLocator(numticks=9).tick_values(low, top)
+        axes.yaxis.set_major_locator(FixedLocator(decades[(decades >= low) & (decades <= top)]))
+        minor: Any = LogLocator(subs="auto", numticks=99).tick_values(low, top)
+        axes.yaxis.set_minor_locator(FixedLocator(minor[(minor >= low) & (minor <= top)]))
+    else:
+        axes.set_ylabel(r"background rejection $1/\varepsilon_B$" + background)
+
+
+def _more_lines(results: Sequence[RocResult]) -> int:
+    """Lines of the legend beside those of the curves: its title, and what dotted lines and arrows are."""
+    same = len({(r.signal, r.background) for r in results}) == 1
+    return 1 + same
+
+
+def _legend(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Drawn], style: RocStyle) -> None:
+    same = len({(r.signal, r.background) for r in results}) == 1
+    title = f"{class_label(results[0].signal)} vs {class_label(results[0].background)}" if same else None
+    handles, labels = axes.get_legend_handles_labels()
+    if any(entry.signal[0] > GRID[0] for entry in drawn):
+        labels[-1] += "; arrows: limits at 95 % confidence"
+    axes.legend(handles, labels, loc="upper left", title=title, alignment="left", borderaxespad=0.6)
 
 
 def _draw_ratios(axes: Axes, results: Sequence[RocResult], style: RocStyle) -> None:
-    first, shown = results[0], [1.0]
+    first = results[0]
+    shown: list[float] = [1.0]
     reference = _on_grid(first)
     drawn = zip(results, colours(len(results)), cycle(LINES), strict=False)
     for result, colour, line in list(drawn)[1:]:
         value, spread = _ratio(result, first, style)
         enough = (reference * first.background_rows >= LEAST_ROWS) & np.isfinite(value)
+        enough &= _on_grid(result) * result.background_rows >= LEAST_ROWS
+        if not enough.any():
+            continue
         axes.plot(GRID[enough], value[enough], color=colour, linestyle=line)
         low, high = value - spread, value + spread
         axes.fill_between(GRID[enough], low[enough], high[enough], color=colour, alpha=0.25, linewidth=0)
         shown += [float(np.quantile(low[enough], 0.05)), float(np.quantile(high[enough], 0.95))]
     axes.axhline(1, color=colours(len(results))[0])
-    axes.set_ylim(max(0, min(shown) - 0.1), min(max(shown) + 0.1, 6))
-    axes.set_ylabel(f"ratio to\n{first.name}", fontsize=11, loc="center")
+    lowest, top = min(shown), max(shown)
+    if top > LOG_RATIO * max(lowest, 1e-3):
+        axes.set_ylim(max(lowest, 1e-3) / 1.3, 1.3 * top)
+        plain_log_axis(axes)
+    else:
+        axes.set_ylim(max(0, lowest - 0.1), top + 0.1)
+    axes.set_ylabel(f"ratio to\n{discriminator_label(first.name)}", fontsize=11, loc="center")
 
 
 def _ratio(result: RocResult, first: RocResult, style: RocStyle) -> tuple[Floats, Floats]:
@@ -112,14 +187,15 @@ def _on_grid(result: RocResult) -> Floats:
 
 def _as_drawn(efficiency: Floats, style: RocStyle) -> Floats:
     safe = np.maximum(efficiency, 1e-12)
-    return 1 / safe if style == "top-tagging" else safe
+    return np.asarray(1 / safe if style == "top-tagging" else safe)
 
 
 def _legend_name(result: RocResult, results: Sequence[RocResult]) -> str:
+    name = discriminator_label(result.name)
     if len({(r.signal, r.background) for r in results}) > 1:
-        return f"{result.name} ({result.signal} vs {result.background}), "
-    return f"{result.name}, "
+        return f"{name} ({class_label(result.signal)} vs {class_label(result.background)}), "
+    return f"{name}, "
 
 
 def _one_name(names: Sequence[str]) -> str:
-    return f" ({names[0]})" if len(set(names)) == 1 else ""
+    return f" ({class_label(names[0])})" if len(set(names)) == 1 else ""

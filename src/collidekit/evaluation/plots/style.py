@@ -12,7 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from collidekit.evaluation.look import look
+from collidekit.evaluation.plots.experiment import collisions, experiment_label, style_of
 from collidekit.files import replacing
 
 PETROFF_6 = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
@@ -23,6 +26,13 @@ PETROFF_10 = (
 """Sequences chosen for accessibility (arXiv 2107.02270)."""
 BESIDE = 42
 """Letters of a note that have room beside the name of the program."""
+METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+    "eps": {},
+}
+"""No time and no version: the same content gives the same bytes."""
 MOST_BANDS = 6
 """With more classes than this, error bands only hide one another."""
 
@@ -44,6 +54,7 @@ STYLE: dict[str, Any] = {
     "pdf.fonttype": 42,
     "savefig.dpi": 150,
     "svg.fonttype": "none",
+    "svg.hashsalt": "collidekit",
 } | {
     f"{axis}tick.{key}": value
     for axis, sides in (("x", ("top", "bottom")), ("y", ("left", "right")))
@@ -69,9 +80,11 @@ def colours(count: int) -> list[str]:
 @contextmanager
 def figure(width: float = 7.0, height: float = 6.0) -> Iterator[Figure]:
     """A figure in the style, which is gone again afterwards: no global setting of matplotlib is left changed."""
+    settings = look().settings
+    factor = settings.size or 1.0
     with mpl.rc_context():
-        mpl.rcParams.update(mpl.rcParamsDefault | {"backend": mpl.rcParams["backend"]} | STYLE)
-        canvas = Figure(figsize=(width, height), layout="constrained")
+        mpl.rcParams.update(mpl.rcParamsDefault | {"backend": mpl.rcParams["backend"]} | STYLE | style_of(settings))
+        canvas = Figure(figsize=(factor * width, factor * height), layout="constrained")
         FigureCanvasAgg(canvas)
         yield canvas
 
@@ -83,15 +96,38 @@ def with_ratio(canvas: Figure, columns: tuple[float, ...] = (1.0,)) -> Any:
     return canvas.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False, gridspec_kw=grid)
 
 
-def mark(axes: Axes, note: str = "") -> None:
-    """The line above the frame: what made the plot on the left, what it shows on the right, in as many lines as it needs."""
-    axes.set_title(r"$\bf{collidekit}$  $\it{simulation}$", loc="left", fontsize=12)
-    axes.set_title(wrapped(note.replace("$", r"\$")), loc="right", fontsize=11)
+def plain_log_axis(axes: Axes) -> None:
+    """A logarithmic y axis whose ticks are plain numbers, also where it holds less than a decade."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 30 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 4 * low else MaxNLocator(5, steps=[1, 2, 5]))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
 
 
-def wrapped(note: str) -> str:
-    """A note in lines that stand beside the name on the left."""
-    return "\n".join(textwrap.wrap(note, BESIDE, break_long_words=False, break_on_hyphens=False))
+def mark(axes: Axes, note: str = "", last: Axes | None = None, letters: int = 0) -> None:
+    """Write the line above the frame: the experiment on the left; on the right what is shown, energy and luminosity.
+
+    ``last`` is the panel at the right end, where there are several side by side; ``letters`` have room in a line of a narrow one.
+    """
+    axes.set_title(experiment_label(look().settings), loc="left", fontsize=12)
+    (last or axes).set_title(right_title(note, letters), loc="right", fontsize=11)
+
+
+def right_title(note: str, letters: int = 0) -> str:
+    """Return the text above the right end of the frame, in as many lines as it needs."""
+    settings = look().settings
+    shown = wrapped(note.replace("$", r"\$"), letters) if settings.note is not False else ""
+    return "\n".join(filter(None, (shown, collisions(settings))))
+
+
+def wrapped(note: str, letters: int = 0) -> str:
+    """A note in lines that stand beside the label on the left."""
+    settings = look().settings
+    more = len(settings.experiment or "") + len(settings.status or "")
+    width = max((letters or BESIDE) - max(more - 4, 0), 14)
+    return "\n".join(textwrap.wrap(note, width, break_long_words=False, break_on_hyphens=False))
 
 
 class Plot(list[Path]):
@@ -100,22 +136,25 @@ class Plot(list[Path]):
     def __init__(self, figure: Figure) -> None:
         super().__init__()
         self.figure = figure
+        self._style: Any = STYLE | style_of(look().settings)
 
     def _repr_png_(self) -> bytes:
         drawn = BytesIO()
-        self.figure.savefig(drawn, format="png", dpi=STYLE["savefig.dpi"])
+        with mpl.rc_context(self._style):  # fonts are looked up when a figure is drawn
+            self.figure.savefig(drawn, format="png", dpi=STYLE["savefig.dpi"])
         return drawn.getvalue()
 
 
-def save(canvas: Figure, stem: Path | None) -> Plot:
-    """Write ``<stem>.png`` and ``<stem>.pdf``; the same content gives the same bytes. Without a stem nothing is written."""
-    written = Plot(canvas)
+def save(canvas: Figure, stem: str | Path | None) -> Plot:
+    """Write ``<stem>.png``, and the other formats of the look; the same content gives the same bytes. Without a stem nothing is written."""
+    written, settings = Plot(canvas), look().settings
     if stem is None:
         return written
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        path = stem.with_name(stem.name + suffix)
+    stem = Path(stem)
+    for suffix in ("png", *settings.other_formats):
+        path = stem.with_name(f"{stem.name}.{suffix}")
         drawn = BytesIO()  # written at once: matplotlib's own error on a full disk is hidden by one of zlib
-        canvas.savefig(drawn, format=suffix[1:], metadata=metadata)
+        canvas.savefig(drawn, format=suffix, metadata=METADATA[suffix], dpi=settings.dpi or STYLE["savefig.dpi"])
         with replacing(path) as temporary:
             temporary.write_bytes(drawn.getvalue())
         canvas.set_layout_engine(None)  # the arrangement found for the first file serves the second

@@ -20,27 +20,43 @@ PANELS = (
     ("accuracy", {"train_accuracy": "training", "val_accuracy": "validation"}),
     ("learning rate", {"learning_rate": "learning rate"}),
 )
+APART = (
+    ("training loss", {"train_loss": "training"}),
+    ("validation loss", {"val_loss": "validation"}),
+)
 MANY_EPOCHS = 40
 """With more, curves have no markers."""
 
 
-def plot_loss_curves(stem: Path | None, history: Path | Sequence[Mapping[str, Any]], note: str = "") -> Plot:
+def plot_loss_curves(
+    stem: str | Path | None, history: str | Path | Sequence[Mapping[str, Any]], note: str = "", apart: bool = False
+) -> Plot:
     """One panel each for loss, accuracy and learning rate; columns that the history lacks are left out.
+
+    With ``apart`` the losses of training and validation, where they are not the same quantity, have a panel each.
 
     The history is a CSV file or rows with the columns epoch, train_loss, val_loss, train_accuracy, val_accuracy,
     learning_rate. The epoch of the smallest validation loss is marked.
     """
-    columns = _columns(history)
-    panels = [(name, curves) for name, curves in PANELS if any(np.isfinite(columns[c]).any() for c in curves)]
+    columns = _columns(Path(history) if isinstance(history, str) else history)
+    panels = [
+        (name, curves)
+        for name, curves in (APART + PANELS[1:] if apart else PANELS)
+        if any(np.isfinite(columns[c]).any() for c in curves)
+    ]
     if not panels:
         raise CollidekitError("the training history holds no finite loss, accuracy or learning rate: nothing to draw")
-    heights = [3.0 if name == "loss" else 1.8 if name == "accuracy" else 1.2 for name, _ in panels]
+    heights = [
+        3.0 if name == "loss" else 2.0 if name.endswith("loss") else 1.8 if name == "accuracy" else 1.2
+        for name, _ in panels
+    ]
     with figure(7.0, 1.2 + 1.1 * sum(heights)) as canvas:
         grid = canvas.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
         for axes, (name, curves) in zip(grid, panels, strict=True):
             _draw(axes, columns, name, curves)
         _mark_best(grid, columns)
-        grid[0].legend()
+        for axes in grid[: 2 if apart and len(grid) > 1 else 1]:
+            axes.legend()
         epoch_axis(grid[-1])
         mark(grid[0], note)
         canvas.align_ylabels()
@@ -78,14 +94,11 @@ def _number(value: Any) -> float:
 
 def _draw(axes: Axes, columns: Mapping[str, Floats], name: str, curves: Mapping[str, str]) -> None:
     marker = "o" if len(columns["epoch"]) <= MANY_EPOCHS else ""
-    for (column, label), colour, line in zip(curves.items(), colours(6)[:3:2], ("-", "--"), strict=False):
+    looks = {"training": (colours(6)[0], "-"), "validation": (colours(6)[2], "--"), "learning rate": ("black", "-")}
+    for column, label in curves.items():
+        colour, line = looks[label]
         if np.isfinite(columns[column]).any():
-            single = len(curves) == 1
-            style: dict[str, Any] = {
-                "color": "black" if single else colour,
-                "linestyle": "-" if single else line,
-                "marker": marker,
-            }
+            style: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker}
             axes.plot(columns["epoch"], columns[column], label=label, markersize=4, **style)
     axes.set_ylabel(name)
     if name == "learning rate" and _spans_decades(columns["learning_rate"]):

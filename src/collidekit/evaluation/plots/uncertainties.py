@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from collidekit.evaluation.look import value_label
 from collidekit.evaluation.numbers import percent
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 from collidekit.evaluation.uncertainties import Spreads
@@ -32,7 +33,10 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             axes.stairs(entry.pit, edges, color=colour, linewidth=1.8)
             centres = (edges[1:] + edges[:-1]) / 2
             axes.errorbar(centres, entry.pit, entry.pit_error, fmt="none", ecolor=colour, elinewidth=1.2)
-            lines_of_text = [entry.name, *(f"in {percent(i.nominal)}: {i.coverage}" for i in entry.intervals[:2])]
+            lines_of_text = [
+                value_label(entry.name),
+                *(f"in {percent(i.nominal)}: {i.coverage}" for i in entry.intervals[:2]),
+            ]
             axes.text(0.04, 0.96, "\n".join(lines_of_text), transform=axes.transAxes, ha="left", va="top", fontsize=11)
             axes.set_xlim(0, 1)
             axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
@@ -46,7 +50,5 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             bottom.tick_params(labelbottom=True)
         for line in panels[:, 0]:
             line.set_ylabel("density of rows")
-        mark(panels[0, 0], "" if columns > 1 else note)
-        if columns > 1:
-            panels[0, -1].set_title(note.replace("$", r"\$"), loc="right", fontsize=11)
+        mark(panels[0, 0], note, panels[0, -1])
         return save(canvas, stem)

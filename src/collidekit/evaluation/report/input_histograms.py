@@ -20,9 +20,15 @@ VARIANTS = ("before", "after")
 MOST_INTEGER_BINS = 100
 MOST_BINS = 100_000
 """Of a feature: a histogram in more of them shows single rows."""
+FEWEST_BINS = 10
 UNDER, OVER, DEFAULT, INVALID = -4, -3, -2, -1
 """Slots behind the bins: below the range, above it, equal to the default, NaN or infinite."""
 EXTRA = 4
+
+
+def bins_for(entries: int, most: int) -> int:
+    """The number of bins in which a distribution of so many entries is no noise: 2 n^(1/3) (rule of Rice), ``most`` at most."""
+    return min(most, max(FEWEST_BINS, int(2 * entries ** (1 / 3))))
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class HistogramAxis:
     bins: int
     kind: str = "continuous"
     default: float | None = None
+    bounds: tuple[float | None, float | None] = (None, None)
+    """Where values were clipped to this end, which the first or last bin then holds."""
 
     @property
     def edges(self) -> Floats:
@@ -42,7 +50,10 @@ class HistogramAxis:
         return edges
 
     @classmethod
-    def of_feature(cls, feature: Feature, low: float, high: float, bins: int = 50) -> "HistogramAxis":
+    def of_feature(
+        cls, feature: Feature, low: float, high: float, bins: int = 50, label: str = "",
+        bounds: tuple[float | None, float | None] = (None, None),
+    ) -> "HistogramAxis":  # fmt: skip
         """Bins between ``low`` and ``high`` (the feature's bounds, or its 0.5 and 99.5 percentiles).
 
         Integers and flags get bins centred on whole numbers, of equal whole widths where there are too many.
@@ -54,7 +65,7 @@ class HistogramAxis:
             low, high = first - 0.5, first - 0.5 + bins * width
         elif not high > low:
             low, high = low - 0.5, low + 0.5
-        return cls(feature.label, float(low), float(high), bins, feature.kind, feature.default)
+        return cls(label or feature.axis, float(low), float(high), bins, feature.kind, feature.default, bounds)
 
     def slots(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """(N,) bin number of each value, or that of a slot behind the bins."""

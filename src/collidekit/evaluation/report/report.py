@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collidekit.errors import CollidekitError
 from collidekit.files import write_text
+from collidekit.shown import html_table
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ class ReportContent:
     warnings: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     footer: str = "Made with collidekit"
+
+    def _repr_html_(self) -> str:
+        rows = [*self.headline.items(), *(("warning", text) for text in self.warnings)]
+        return html_table(self.title, rows, note="sections: " + ", ".join(section.title for section in self.sections))
 
 
 def inline(path: Path) -> str:

@@ -5,18 +5,25 @@ from pathlib import Path
 
 from collidekit.evaluation.classification.comparison import PairedDifference
 from collidekit.evaluation.classification.metrics import ClassCount, Metrics
+from collidekit.evaluation.classification.points_in_bins import PointsInBins
 from collidekit.evaluation.classification.roc_result import RocResult
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
 from collidekit.evaluation.ensemble import EnsembleResult
+from collidekit.evaluation.look import class_text, discriminator_text
 from collidekit.evaluation.numbers import percent, with_error
 from collidekit.evaluation.report.report import Block, Details, Facts, Pictures, Section, Table, Text
 
+MOST_HEADLINES = 8
+"""Discriminators whose AUC stands at the top."""
+
 
 def headline(results: Sequence[RocResult], metrics: Metrics | None = None) -> dict[str, str]:
-    """The numbers at the top: AUC and rejections of the first discriminator, accuracy."""
-    first = results[0]
-    numbers = {f"AUC, {first.name}": with_error(first.auc, first.auc_error)}
-    numbers |= {f"1/εB at εS = {r.signal_efficiency:g}": str(r) for r in first.rejections}
+    """The numbers at the top: the AUC of each discriminator, the rejections where there is only one, and the accuracy."""
+    numbers = {
+        f"AUC, {discriminator_text(one.name)}": with_error(one.auc, one.auc_error) for one in results[:MOST_HEADLINES]
+    }
+    if len(results) == 1:
+        numbers |= {f"1/εB at εS = {r.signal_efficiency:g}": str(r) for r in results[0].rejections}
     return numbers | ({"accuracy": metrics.headline()["accuracy"]} if metrics else {})
 
 
@@ -25,18 +32,26 @@ def data_section(
     cutflow: Sequence[tuple[str, int]] = (),
     selection: str = "",
     notes: Sequence[str] = (),
+    processes: Sequence[tuple[str, ...]] = (),
 ) -> Section:
-    """What was trained on what: class counts of each part (``training`` -> counts) and rows left after each cut."""
+    """What was trained on what: class counts of each part (``training`` -> counts), rows left after each cut, and processes.
+
+    A line of ``processes`` has the label, the number of files and of their entries, and the weight.
+    """
     blocks: list[Block] = [Text(note) for note in notes]
     rows = []
     for part, classes in counts.items():
         for c in classes:
-            rows.append((part, c.name, f"{c.rows:,}", f"{c.weight:,.6g}", f"{c.effective:,.0f}", f"{c.negative:,}"))
+            rows.append(
+                (part, class_text(c.name), f"{c.rows:,}", f"{c.weight:,.6g}", f"{c.effective:,.0f}", f"{c.negative:,}")
+            )
     header = ("part", "class", "rows", "sum of weights", "effective rows", "negative weights")
     if rows:
         blocks.append(
             Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2)
         )
+    if processes:
+        blocks.append(Table(("process", "files", "entries", "weight"), tuple(processes)))
     if cutflow:
         first = max(cutflow[0][1], 1)
         steps = tuple((step, f"{left:,}", percent(left / first)) for step, left in cutflow)
@@ -55,8 +70,8 @@ def roc_section(
     rows = []
     for result in results:
         numbers = [text for r in result.rejections for text in (str(r), f"{r.surviving:,}")]
-        question = f"{result.signal} vs {result.background}"
-        rows.append((result.name, question, with_error(result.auc, result.auc_error), *numbers))
+        question = f"{class_text(result.signal)} vs {class_text(result.background)}"
+        rows.append((discriminator_text(result.name), question, with_error(result.auc, result.auc_error), *numbers))
     caption = (
         f"Errors: Poisson bootstrap, {len(results[0].replicates.auc)} replicates. Rows: background rows above the "
         "threshold. “>”: lower limit at 95 % confidence, no background survives."
@@ -108,19 +123,39 @@ def working_points_section(found: Sequence[DiscriminatorPoints], plots: Sequence
     """Thresholds with the efficiencies that they reach, and efficiency plots."""
     rows, reasons = [], []
     for entry in found:
+        name = discriminator_text(entry.discriminator)
         for point in entry.points:
             wanted = f"{'mistag rate' if point.kind == 'mistag' else 'efficiency'} {percent(point.target)}"
             if point.threshold is None or not point.background_efficiency:
-                rows.append((entry.discriminator, wanted, "not reachable", "—", "—", "—"))
-                reasons.append(Text(f"{entry.discriminator}, {wanted}, is not reachable: {point.reason}."))
+                rows.append((name, wanted, "not reachable", "—", "—", "—"))
+                reasons.append(Text(f"{name}, {wanted}, is not reachable: {point.reason}."))
                 continue
             background = point.background_efficiency
             survivors = f"{background.passed:,} of {background.total:,}"
             reached = (f"{point.threshold:.6g}", str(point.signal_efficiency), str(background), survivors)
-            rows.append((entry.discriminator, wanted, *reached))
+            rows.append((name, wanted, *reached))
     header = ("discriminator", "wanted", "threshold", "signal efficiency", "mistag rate", "surviving background")
     note = "A row is tagged where its score is at least the threshold. Errors: binomial, of weighted rows."
     return Section("Working points", (Table(header, tuple(rows), note, names=2), *reasons, *_pictures(plots)))
+
+
+def points_in_bins_blocks(
+    found: Sequence[PointsInBins], labels: Mapping[str, str], plots: Sequence[Path]
+) -> tuple[Block, ...]:
+    """A table of thresholds in bins of spectators, whose ``labels`` are plain text, and plots."""
+    rows = []
+    for entry in found:
+        for low, high, points in zip(entry.edges[:-1], entry.edges[1:], entry.bins, strict=True):
+            place = f"{labels.get(entry.variable, entry.variable)}: {low:g} to {high:g}"
+            for point in points.points:
+                wanted = f"{'mistag rate' if point.kind == 'mistag' else 'efficiency'} {percent(point.target)}"
+                reached = ("not reachable", "—", "—")
+                if point.threshold is not None:
+                    reached = (f"{point.threshold:.6g}", str(point.signal_efficiency), str(point.background_efficiency))
+                rows.append((discriminator_text(entry.discriminator), place, wanted, *reached))
+    header = ("discriminator", "bin", "wanted", "threshold", "signal efficiency", "mistag rate")
+    note = "Thresholds that are found in each bin on its own."
+    return (Table(header, tuple(rows), note, names=3), *_pictures(plots)) if rows else ()
 
 
 def training_section(plots: Sequence[Path], facts: Mapping[str, str]) -> Section:

@@ -15,6 +15,8 @@ from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.classification.roc_result import measure_discriminator
+from collidekit.evaluation.importance.permutation import auc_with_influence
+from collidekit.evaluation.rows import Floats
 from collidekit.inference.predict import predict
 from collidekit.inference.predictions import Predictions
 from collidekit.models.tagger import Tagger
@@ -55,6 +57,8 @@ class Point:
     rejection: float
     """1/eB at half of the signal."""
     rejection_error: float | None
+    rejection_limit: bool = False
+    """Whether the rejection is a lower limit at 95 % confidence, since no background survives."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -136,12 +140,12 @@ def _points(
 ) -> list[Point]:
     points = []
     for name in analysis.discriminators:
-        roc = measure_discriminator(predictions, name, replicates=REPLICATES)
-        rejection = next(found for found in roc.rejections if found.signal_efficiency == EFFICIENCY)
+        roc = measure_discriminator(predictions, name, targets=(EFFICIENCY,), replicates=REPLICATES)
+        rejection = roc.rejections[0]
         points.append(
             Point(
                 attack, magnitude, gradient, entry.kind, entry.seed, name, roc.auc, roc.auc_error, rejection.value,
-                rejection.error,
+                rejection.error, rejection.limit,
             )
         )  # fmt: skip
     return points
@@ -152,8 +156,11 @@ class Carried:
     """What an attack on one feature alone costs: the loss of AUC, and its share of the loss of the whole attack."""
 
     feature: str
+    """Its label, or its name."""
     input: str
     loss: float
+    error: float = 0.0
+    """Statistical error of the loss, paired on the same rows (DeLong et al., Biometrics 44, 1988, 837)."""
 
 
 def carried(
@@ -173,12 +180,15 @@ def carried(
             attack = find_attack(settings.attack)(settings, space)
             found = predict(tagger, analysis, _told((attack(tagger, batch) for batch in batches), done))
             for score, before in clean.items():
-                losses[score].append(Carried(feature.name, name, before - _auc(found, score)))
+                after = _auc(found, score)
+                error = float(np.sqrt(((before[1] - after[1]) ** 2).sum()))
+                losses[score].append(Carried(feature.label or feature.name, name, before[0] - after[0], error))
     return {score: sorted(entries, key=lambda entry: -entry.loss) for score, entries in losses.items()}
 
 
-def _auc(predictions: Predictions, name: str) -> float:
-    return measure_discriminator(predictions, name, replicates=2).auc
+def _auc(predictions: Predictions, name: str) -> tuple[float, Floats]:
+    """AUC, and how much each row moves it (N,)."""
+    return auc_with_influence(*predictions.task(name))
 
 
 @dataclass(frozen=True)
@@ -197,6 +207,8 @@ class Line:
     rejection: float
     rejection_spread: float | None
     rejection_error: float | None
+    rejection_limit: bool = False
+    """Whether the rejection of some seed is a lower limit."""
 
     @property
     def shown_error(self) -> float:
@@ -220,6 +232,7 @@ def over_seeds(points: Sequence[Point]) -> list[Line]:
                 *key, len(group), float(aucs.mean()), float(aucs.std(ddof=1)) if several else None,
                 float(np.mean([p.auc_error for p in group])), float(rejections.mean()),
                 float(rejections.std(ddof=1)) if several else None, float(np.mean(errors)) if errors else None,
+                any(p.rejection_limit for p in group),
             )
         )  # fmt: skip
     return lines

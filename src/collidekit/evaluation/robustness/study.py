@@ -14,9 +14,10 @@ from collidekit.attacks.build import build_attack
 from collidekit.attacks.factors import Percentiles
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.batch import Batch, Ragged
+from collidekit.evaluation.look import discriminator_text, look_of
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots import plot_attacked_shapes, plot_carried, plot_input, plot_robustness
-from collidekit.evaluation.report.input_histograms import HistogramAxis, InputHistograms
+from collidekit.evaluation.report.input_histograms import HistogramAxis, InputHistograms, bins_for
 from collidekit.evaluation.report.report import Pictures, ReportContent, Section, Table, Text, write_report
 from collidekit.evaluation.robustness.measure import (
     NONE,
@@ -38,6 +39,8 @@ from collidekit.progress import counting
 from collidekit.sealed import write_sealed
 
 SHOWN_BINS = 50
+MAY_BE_EMPTY = ("spread", "won back")
+"""Columns that one seed, or one tagger, does not fill: they are left out then."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def run_study(study: Study, folder: Path) -> list[Point]:
     with counting("Attacking", "rows", study.rows * passes(study.tested, study.plan)) as done:
         points = measure_robustness(study.tested, study.analysis, study.batches, study.plan, study.summary, done)
     lines = over_seeds(points)
-    pictures = _draw(study, lines, folder)
+    with look_of(study.analysis):
+        pictures = _draw(study, lines, folder)
     content = {
         "format": "collidekit robustness 1", "analysis": study.analysis.name, "rows": study.rows,
         **({"warning": study.warning} if study.warning else {}),
@@ -81,7 +85,8 @@ def run_study(study: Study, folder: Path) -> list[Point]:
         "points": [point.as_dict() for point in points],
     }  # fmt: skip
     write_sealed(folder / "robustness.json", content)
-    _page(study, lines, pictures, folder / "robustness.html")
+    with look_of(study.analysis):
+        _page(study, lines, pictures, folder / "robustness.html")
     return points
 
 
@@ -101,7 +106,7 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
         with counting("Attacking features", "rows", study.rows * _features(study.analysis)) as done:
             losses = carried(first.tagger, study.analysis, study.batches, alone, done)
         for score, found in losses.items():
-            note = f"{name}, {first.kind}, fgsm {study.shown:g}"
+            note = f"{name}, {first.kind}, one step of fgsm\u00a0{study.shown:g}"
             pictures["carried"] += plot_carried(folder / f"carried_{score}", found, score, note)
     for kind in dict.fromkeys(entry.kind for entry in study.tested):
         entry = next(entry for entry in study.tested if entry.kind == kind)
@@ -114,7 +119,7 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
                 done(len(batch))
         before = predict(entry.tagger, study.analysis, study.batches)
         after = predict(entry.tagger, study.analysis, attacked)
-        file, note = re.sub(r"\W+", "_", kind).strip("_"), f"{name}, {kind}, {attack_name} {study.shown:g}"
+        file, note = re.sub(r"\W+", "_", kind).strip("_"), f"{name}, {kind}, {attack_name}\u00a0{study.shown:g}"
         for score in study.analysis.discriminators:
             stem = folder / f"shape_{score}_{file}"
             pictures["shapes"] += plot_attacked_shapes(stem, before, after, score, note=note)
@@ -149,8 +154,9 @@ def _draw_inputs(study: Study, attacked: Sequence[Batch], folder: Path, note: st
                 continue
             inside = before if feature.default is None else before[before != np.float32(feature.default)]
             low, high = (float(value) for value in np.percentile(inside, [0.5, 99.5]))
-            axis = HistogramAxis.of_feature(feature, low, high, SHOWN_BINS)
-            histograms = InputHistograms(("before", "attacked"), {feature.name: axis})
+            bins = bins_for(len(inside), SHOWN_BINS)
+            axis = HistogramAxis.of_feature(feature, low, high, bins, study.analysis.axis(feature))
+            histograms = InputHistograms(("not attacked", "attacked"), {feature.name: axis})
             for label, values in enumerate((before, after)):
                 ones = np.ones(len(values))
                 histograms.fill(feature.name, values, np.full(len(values), label), ones, ones)
@@ -180,20 +186,26 @@ def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ..
         spread = "" if line.auc_spread is None else f"{line.auc_spread:.4f}"
         rows.append(
             (
-                line.attack, "" if nominal else f"{line.magnitude:g}", "" if nominal else gradient_label(line), line.kind,
+                "none" if nominal else line.attack, "" if nominal else f"{line.magnitude:g}",
+                "" if nominal else gradient_label(line), line.kind,
                 with_error(line.auc, line.auc_error), spread, "" if nominal else f"{clean[line.kind].auc - line.auc:.4f}",
-                with_error(line.rejection, line.rejection_error), f"{back[id(line)]:.0%}" if id(line) in back else "",
+                f"> {line.rejection:.3g}" if line.rejection_limit else with_error(line.rejection, line.rejection_error),
+                f"{back[id(line)]:.0%}" if id(line) in back else "",
             )
         )  # fmt: skip
     header = ("attack", "magnitude", "gradient", "tagger", "AUC", "spread", "loss", "1/eB(.5)", "won back")
-    return header, rows
+    kept = [
+        place for place in range(len(header)) if header[place] not in MAY_BE_EMPTY or any(row[place] for row in rows)
+    ]
+    return tuple(header[place] for place in kept), [tuple(row[place] for place in kept) for row in rows]
 
 
 def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "") -> Shown:
     """For a terminal."""
     header, rows = table_rows(lines, discriminator)
     table = Shown(title=literal(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    places = [header.index(name) for name in ("attack", "gradient", "tagger", "AUC", "loss", "won back")]
+    wanted = ("attack", "gradient", "tagger", "AUC", "loss", "won back")
+    places = [header.index(name) for name in wanted if name in header]
     for number in places:
         words = number <= header.index("tagger")
         table.add_column(
@@ -205,11 +217,9 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
         table.add_row(attack if attack != last else "", *(literal(row[number]) for number in places[1:]))
         last = attack
     seeds = max(line.seeds for line in lines)
+    won = f" won back: fraction of what the attack costs {literal(lines[0].kind)}." if "won back" in header else ""
     of_seeds = f" Means of {seeds} seeds; spread: their standard deviation." if seeds > 1 else ""
-    table.caption = (
-        f"Errors: of the test rows. loss: of AUC, to the rows as they are. won back: share of what the attack costs "
-        f"{literal(lines[0].kind)}.{of_seeds}"
-    )
+    table.caption = f"Errors: of the test rows. loss: of AUC, against rows that are not attacked.{won}{of_seeds}"
     table.caption_justify = "left"
     return table
 
@@ -218,13 +228,18 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
     sections = []
     for score in study.analysis.discriminators:
         header, rows = table_rows(lines, score)
-        caption = "won back: share of what the attack costs the first tagger, each attacked in the same way."
-        sections.append(Section(f"Robustness of {score}", (Table(header, tuple(rows), caption, names=4),)))
+        caption = "loss: of AUC, against rows that are not attacked."
+        if "won back" in header:
+            caption += " won back: fraction of what the attack costs the first tagger, each attacked in the same way."
+        sections.append(
+            Section(f"Robustness of {discriminator_text(score)}", (Table(header, tuple(rows), caption, names=4),))
+        )
     curves = Section("AUC and rejection against the magnitude", (Pictures(tuple(pictures["curves"])),))
     more = []
     if pictures["carried"]:
         said = Text(
-            "The loss of AUC of the first tagger where one feature alone is attacked (FGSM at the magnitude shown)."
+            "The loss of AUC of the first tagger where one feature alone is attacked, by one step of fgsm at the magnitude shown. "
+            "Errors: paired, of the same rows (DeLong)."
         )
         more.append(Section("Which features carry the attack", (said, Pictures(tuple(pictures["carried"])))))
     if pictures["shapes"]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeWarning, curve_fit
+from scipy.stats import chi2 as chi2_distribution
 
 from collidekit.evaluation.rows import Floats
 
@@ -17,6 +18,12 @@ SIDES = 6.0
 """The fit, and its picture, reach so many widths of the window to both of its sides, where there are events."""
 BINS_PER_WIDTH, FEWEST_BINS, MOST_BINS = 2.0, 20, 200
 LEAST_FILLED = 10
+FEWEST_EVENTS = 5.0
+"""Of a bin of chi2."""
+PEAK_PARAMETERS = 3
+"""Amplitude, mean and width: with all three free, a fit finds a peak in many fluctuations."""
+LEAST_SIGNIFICANT, LEAST_PROBABLE = 0.0027, 0.001
+"""A peak with a larger p-value may be a fluctuation; a fit with a smaller one does not describe the masses."""
 SMOOTH = 5
 """Bins over which sum w^2 is averaged: an error from one bin's own events makes those that fluctuate down pull more."""
 EDGE = 1e-3
@@ -42,9 +49,22 @@ class PeakFit:
     slope_error: float
     chi2: float
     degrees: int
-    """Of freedom: bins less the five parameters."""
+    """Degrees of freedom: bins, joined until each holds five events, less the five parameters; 0 where there are too few."""
     low: float
     high: float
+
+    @property
+    def p_value(self) -> float:
+        """The probability of a larger chi2; 1 without degrees of freedom."""
+        return float(chi2_distribution.sf(self.chi2, self.degrees)) if self.degrees > 0 else 1.0
+
+    @property
+    def doubt(self) -> str:
+        """Why the numbers of the peak are not to be trusted; empty where nothing speaks against them."""
+        by_chance = float(chi2_distribution.sf(max(self.amplitude / self.amplitude_error, 0.0) ** 2, PEAK_PARAMETERS))
+        if by_chance > LEAST_SIGNIFICANT:
+            return f"no significant peak: p = {by_chance:.1g}"
+        return f"the fit is poor: p = {self.p_value:.1g}" if self.p_value < LEAST_PROBABLE else ""
 
     def total(self, x: ArrayLike) -> Floats:
         """Expected events per unit of mass at masses x (M,)."""
@@ -106,9 +126,28 @@ def fit_peak(mass: Floats, weights: Floats, window: tuple[float, float]) -> Peak
     inside = np.minimum(found - bounds[0], bounds[1] - found)[1:3] > EDGE * (bounds[1] - bounds[0])[1:3]
     if not inside.all() or not np.isfinite(errors).all():
         return None
-    chi2 = float((((height[used] - bin_contents(centres, *found)) / sigma) ** 2).sum())
+    chi2, bins = _quality(height[used], near[used], bin_contents(centres, *found))
     numbers: list[Any] = [*map(float, found), *map(float, errors)]
-    return PeakFit(*numbers, chi2, int(used.sum()) - len(found), low, high)  # type: ignore[call-arg]
+    degrees = max(bins - len(found), 0)
+    return PeakFit(*numbers, chi2 if degrees else 0.0, degrees, low, high)  # type: ignore[call-arg]
+
+
+def _quality(height: Floats, square: Floats, expected: Floats) -> tuple[float, int]:
+    """chi2 and the number of bins with variances ``square``, joined from the left until each holds the weight of five events (what is left joins the last).
+
+    Empty bins and bins of a few events follow no Gaussian: counted one by one they would make each fit look good.
+    """
+    groups: list[list[int]] = [[]]
+    for place in range(len(height)):
+        groups[-1].append(place)
+        one = groups[-1]
+        if square[one].sum() > 0 and height[one].sum() ** 2 / square[one].sum() >= FEWEST_EVENTS:
+            groups.append([])
+    rest = groups.pop()
+    if groups:
+        groups[-1] += rest
+    chi2 = sum((height[one].sum() - expected[one].sum()) ** 2 / square[one].sum() for one in groups)
+    return float(chi2), len(groups)
 
 
 def _start(

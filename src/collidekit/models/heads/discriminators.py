@@ -5,14 +5,17 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from collidekit.analysis.schema import Discriminator
+from collidekit.analysis.discriminators import SMALLEST, Discriminator
 
 
 def discriminators(columns: Mapping[str, Tensor], definitions: Mapping[str, Discriminator]) -> dict[str, Tensor]:
-    """Return sum p(signal) / (sum p(signal) + sum p(background)) (N,) of each; 0 where both sums vanish."""
+    """Return S / (S + B) or ln(S / B) (N,) of each; of a fraction whose sums both vanish, 0."""
     found = {}
     for name, definition in definitions.items():
-        signal = torch.stack([columns[f"prob_{one}"] for one in definition.signal]).sum(dim=0)
-        total = signal + torch.stack([columns[f"prob_{one}"] for one in definition.background]).sum(dim=0)
-        found[name] = torch.where(total > 0, signal / torch.where(total > 0, total, torch.ones_like(total)), 0.0)
+        signal, background = definition.sums(lambda one: columns[f"prob_{one}"])
+        if definition.form == "log":
+            found[name] = torch.log((signal + SMALLEST) / (background + SMALLEST))
+        else:
+            total = signal + background
+            found[name] = torch.where(total > 0, signal / torch.where(total > 0, total, torch.ones_like(total)), 0.0)
     return found

@@ -1,0 +1,141 @@
+"""The verbs that list and compare results."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from collidekit.cli import complete
+from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, AsJson, Output, Quiet, TrustCode, panel, verb
+from collidekit.errors import CollidekitError
+from collidekit.files import plain
+
+
+@verb(KEEP)
+def runs(
+    analysis: Annotated[
+        str | None, typer.Argument(help="Only the trainings of this analysis, by its name.", show_default=False, autocompletion=complete.trained_analyses)
+    ] = None,
+    discriminator: Annotated[
+        str | None,
+        typer.Option("--discriminator", "-d", help="The discriminator whose AUC is shown. Default: the first one.",
+                     metavar="NAME", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """List every training in the results: network, recipe, epochs, AUC with its error, processor time and folder.
+
+    Settings that all trainings of an analysis share are listed once; each training shows only what differs. Interrupted and damaged
+    trainings are listed, too.
+
+    Example: [cyan]collidekit runs --discriminator BvsL[/cyan]
+
+    Writes nothing. Compare some of them with [cyan]collidekit compare RUN RUN[/cyan].
+    """
+    from rich.console import Console
+
+    from collidekit.outputs.runs_table import as_json as content
+    from collidekit.outputs.runs_table import chosen_trainings, show_trainings
+    from collidekit.tasks.base import results_folder
+
+    results = results_folder()
+    found = chosen_trainings(results, analysis)
+    if as_json:
+        typer.echo(json.dumps(content(found, results), indent=1))
+    else:
+        show_trainings(found, results, Console(), discriminator)
+
+
+@verb(JUDGE)
+def compare(
+    named: Annotated[
+        list[str],
+        typer.Argument(help="Folders of reports or trainings, the first letters of their hash, checkpoints, or .parquet files of "
+                       "predictions. The first one is what the others are compared to.", metavar="RUN...", show_default=False, autocompletion=complete.runs),
+    ],
+    taggers: Annotated[
+        list[str] | None,
+        typer.Option("--tagger", help="A score that the files hold: BRANCH or NAME=EXPRESSION, such as DeepJet=Jet_btagDeepFlavB; GN2v01 "
+                     "for GN2v01_pb, _pc and _pu. DISCRIMINATOR: before it says where it belongs. May be repeated.",
+                     metavar="TAGGER", show_default=False),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="The name of a run in tables, plots and legends. Repeat it, one for each run in their order.",
+                     metavar="NAME", show_default=False),
+    ] = None,
+    attacked: Annotated[
+        bool, typer.Option("--attacked", help="Add the attacked predictions of each run, such as those under fgsm or noise.")
+    ] = False,
+    f_c: Annotated[
+        float, typer.Option("--f-c", help="Fraction of c in the discriminant of a tagger with pb, pc and pu.", metavar="FRACTION")
+    ] = 0.1,
+    files: Annotated[
+        list[str] | None,
+        panel(DATA, "--files", "-f", help="Predict these files now with every run. Without it: the predictions that were made with the "
+              "reports. May be repeated.", metavar="FILES"),
+    ] = None,
+    analysis: Annotated[
+        str | None,
+        panel(DATA, "--analysis", help="With --files: another analysis with the same inputs, for files of another layout.", metavar="ANALYSIS"),
+    ] = None,
+    replicates: Annotated[
+        int, panel(WORK, "--replicates", help="Bootstrap replicates for the errors. Default: 200.", min=20, max=100_000, metavar="NUMBER")
+    ] = 200,
+    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024, metavar="NUMBER")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the numbers, pictures and page.", metavar="FOLDER")
+    ] = Path("comparison"),
+    as_json: AsJson = False,
+    allow_training_rows: AllowTrainingRows = False,
+    output: Output = None,
+    trust_code: TrustCode = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Compare trained taggers on the same rows: ROC curves with paired ratios, differences with errors and significance.
+
+    Runs that differ only by their seed become one curve with a band. Names tell trainings apart by what differs in their recipes. Runs
+    on different rows are compared without pairs, with a warning; runs with different classes are an error.
+
+    Example: [cyan]collidekit compare 04b9 8cd5 --tagger DeepJet=Jet_btagDeepFlavB[/cyan]
+
+    Writes comparison.html, comparison.json and pictures into a folder.
+    """
+    from rich.console import Console
+
+    from collidekit.evaluation.comparison.page import write_comparison
+    from collidekit.tasks.base import results_folder
+    from collidekit.tasks.compare_runs import compare_runs, show_comparison
+    from collidekit.tasks.compared_runs import RunFinder
+
+    if files and attacked:
+        raise CollidekitError(
+            "--attacked: does nothing beside --files, which are predicted as they are; leave out one of them"
+        )
+    for option, given in (
+        ("--analysis", analysis),
+        ("--threads", threads),
+        ("--allow-training-rows", allow_training_rows),
+    ):
+        if given and not files:
+            raise CollidekitError(f"{option}: acts only with --files; leave it out or name files to predict")
+    if files:
+        from collidekit.tasks.compared_models import predict_runs
+
+        found = predict_runs(named, files, analysis, threads, allow_training_rows)
+    else:
+        finder = RunFinder(results_folder())
+        found = [run for name in named for run in finder.find(name, attacked)]
+        names = (
+            [name for name, given in zip(names, named, strict=False) for _ in finder.find(given, attacked)]
+            if names
+            else None
+        )
+    made = compare_runs(found, names or (), taggers or (), f_c, replicates)
+    page = write_comparison(made, out)
+    if as_json:
+        typer.echo(json.dumps({**plain(made.as_dict(with_curves=False)), "page": str(page)}, indent=1))
+    else:
+        show_comparison(made, page, Console())

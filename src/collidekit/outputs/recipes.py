@@ -1,0 +1,61 @@
+"""How the recipes of several trainings differ: what all of them change of the defaults, and what only some of them do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from collidekit.outputs.trainings import TrainingRun
+from collidekit.tasks.differences import flat
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """``shared``: settings of all trainings that are not at their default; ``own``: for each training what differs."""
+
+    shared: dict[str, Any]
+    own: list[dict[str, Any]]
+
+
+def usual_settings() -> dict[str, Any]:
+    """Return the default of every setting of a training."""
+    from collidekit.training.config import TrainingConfig
+
+    return dict(flat(TrainingConfig().model_dump(mode="json")))
+
+
+def compare_recipes(runs: Sequence[TrainingRun], usual: Mapping[str, Any]) -> Recipes:
+    """Compare the recipes of trainings. A setting that a training does not name is at its default."""
+    known = [run for run in runs if run.config]
+    recipes = [{**usual, **run.recipe} for run in known]
+    names = list(dict.fromkeys(name for recipe in recipes for name in recipe))
+    beside = {name for run in known for name in flat_names(run.identity)}
+    varied = set()
+    for name in names:
+        values = [
+            recipe.get(name) for recipe, run in zip(recipes, known, strict=True) if name not in beside or run.identity
+        ]
+        if any(value != values[0] for value in values[1:]) and not _only_inside(name, names):
+            varied.add(name)
+    first = recipes[0] if recipes else {}
+    shared = {
+        name: first[name]
+        for name in names
+        if name in first and name not in varied | beside and first[name] != usual.get(name)
+    }
+    differing = iter(
+        [
+            {name: recipe[name] for name in names if name in varied and recipe.get(name) is not None}
+            for recipe in recipes
+        ]
+    )
+    return Recipes(shared, [next(differing) if run.config else {} for run in runs])
+
+
+def flat_names(settings: Mapping[str, Any]) -> list[str]:
+    """Return the path of every setting."""
+    return [name for name, _ in flat(settings)]
+
+
+def _only_inside(name: str, names: Sequence[str]) -> bool:
+    """Return whether a setting such as ``model_options`` stands here empty, and elsewhere with options of its own."""
+    return any(other.startswith(f"{name}.") for other in names)

@@ -1,0 +1,111 @@
+"""What a run will take, said before it starts: rows, minutes, memory and disk."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from collidekit.dataset.check_estimate import disk_of_row, memory_of_rows
+from collidekit.dataset.look import FIRST, MOST_OPENED, spread
+from collidekit.dataset.manifest import read_manifest
+from collidekit.errors import CollidekitError
+from collidekit.readers import open_file
+from collidekit.shown import counted
+from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.inference import InferenceTask
+from collidekit.tasks.report import ReportTask
+from collidekit.tasks.training import TrainingTask
+from collidekit.training.trial_steps import try_steps
+
+STATES = 4
+"""Copies of the parameters in a checkpoint: weights, two moments of the optimizer, and the average."""
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """Rows of an epoch, trainings, epochs of each, seconds of all, bytes in memory and on disk."""
+
+    rows: int
+    trainings: int
+    epochs: int
+    rate: float
+    seconds: float
+    memory: float
+    disk: float
+
+    def __str__(self) -> str:
+        several = f"{self.trainings} trainings of " if self.trainings > 1 else ""
+        return (
+            f"Estimate: {several}{counted(self.epochs, 'epoch')} of about {self.rows:,} rows, {_duration(self.seconds)} of training "
+            f"({self.rate:,.0f} rows/s in a trial), {_size(self.memory)} of memory, {_size(self.disk)} on disk"
+        )
+
+
+def estimate_run(task: ReportTask) -> RunEstimate | None:
+    """Return what the trainings of a report will take; None if there is nothing to train, or if it cannot be told.
+
+    Rows and disk are scaled up from the first entries of the files, the time from a few steps with these rows.
+    """
+    missing = [training for training in InferenceTask.req(task).trainings().values() if not training.complete()]
+    if not missing:
+        return None
+    training: TrainingTask = missing[0]
+    dataset: DatasetConstructorTask = training.requires()["dataset"]
+    try:
+        sample = dataset.first_rows
+        if sample is None or not len(sample):
+            return None
+        there = dataset.complete()
+        rows = read_manifest(dataset.folder).rows if there else round(_entries(dataset) * _kept(dataset))
+        config = training.training_config()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(max(1, min(training.n_threads, os.cpu_count() or 1)))
+        try:
+            trial = try_steps(config, task.analysis, sample)
+        finally:
+            torch.set_num_threads(threads)
+    except (CollidekitError, OSError, RuntimeError, ValueError):
+        return None  # the run itself says what is wrong
+    share = (config.folds - 2) / config.folds if config.folds > 2 else config.train_val_split
+    share = share / 2 if config.folds == 2 else share
+    learned = round(rows * share)
+    epochs = max(config.epochs, -(-config.min_steps * config.batch_size // max(learned, 1)))
+    held_out = rows * (1 / config.folds if config.folds > 2 else 1 - share)
+    seconds = len(missing) * epochs * (learned + held_out / 3) / max(trial.rate, 1e-9)
+    disk = len(missing) * (epochs + 2) * STATES * 4.0 * trial.parameters
+    disk += 0.0 if there else disk_of_row(sample, task.analysis) * rows
+    return RunEstimate(
+        learned, len(missing), epochs, trial.rate, seconds, trial.memory + memory_of_rows(sample, rows), disk
+    )
+
+
+def _entries(dataset: DatasetConstructorTask) -> float:
+    """Return the entries of all files, from those of some."""
+    paths = dataset.files()
+    opened = spread(paths, MOST_OPENED)
+    return sum(_length(dataset, path) for path in opened) * len(paths) / len(opened)
+
+
+def _length(dataset: DatasetConstructorTask, path: str) -> int:
+    with open_file(path, dataset.analysis.source) as reader:
+        return int(reader.rows)
+
+
+def _kept(dataset: DatasetConstructorTask) -> float:
+    """Return rows for each entry, from the first entries of the first file with rows."""
+    sample = dataset.first_rows
+    assert sample is not None
+    path: Sequence[str] = spread(dataset.files(), MOST_OPENED)
+    entries = min(FIRST, _length(dataset, path[int(sample.source[0, 0])]))
+    return len(sample) / max(entries, 1)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(seconds, 1):,.0f} s"
+    return f"about {seconds / 60:,.0f} min" if seconds < 5400 else f"about {seconds / 3600:,.1f} h"
+
+
+def _size(amount: float) -> str:
+    return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{max(amount / 2**20, 1):,.0f} MB"

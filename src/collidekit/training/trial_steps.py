@@ -1,0 +1,74 @@
+"""A few training steps before the work: how fast they are, and what they take."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from collidekit.analysis.schema import Analysis
+from collidekit.dataset.batch import Batch
+from collidekit.dataset.statistics import statistics
+from collidekit.models.registry import build_network
+from collidekit.models.tagger import Tagger, outputs_of
+from collidekit.objectives import head_of
+from collidekit.threads import sharing_cores
+from collidekit.training.config import TrainingConfig
+
+SECONDS, LEAST, MOST = 1.0, 2, 20
+"""Of all timed steps together, and their number."""
+
+
+@dataclass(frozen=True)
+class TrialSteps:
+    """Rows a second of a training step, the number of parameters, and bytes in memory."""
+
+    rate: float
+    parameters: int
+    memory: float
+
+
+def try_steps(config: TrainingConfig, analysis: Analysis, rows: Batch) -> TrialSteps:
+    """Time forward and backward passes on some rows. Random numbers stay as they are, and nothing is kept.
+
+    The steps of an attack are counted as further passes.
+    """
+    with torch.random.fork_rng(devices=[]):
+        before = _peak()
+        batch = rows.take(torch.arange(config.batch_size) % len(rows))
+        head = head_of(config.objective, analysis)
+        network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
+        tagger = Tagger(analysis, network, head)
+        tagger.scaling.fit(statistics(rows, analysis))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        tagger, batch = tagger.to(device).train(), batch.to(device)
+        optimizer = torch.optim.Adam(tagger.parameters())
+        times: list[float] = []
+        with sharing_cores(torch.get_num_threads()):
+            while len(times) < MOST and (len(times) < LEAST or sum(times) < SECONDS):
+                begun = time.monotonic()
+                outputs = tagger(batch, with_targets=True)[0]
+                optimizer.zero_grad()
+                outputs.square().mean().backward()
+                optimizer.step()
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                times.append(time.monotonic() - begun)
+        # the first step gets memory, and others may wait for processes beside this one
+        seconds = max(median(times[1:]), 1e-9) * _passes(config)
+        parameters = sum(parameter.numel() for parameter in tagger.parameters())
+    return TrialSteps(len(batch) / seconds, parameters, max(_peak(), before))
+
+
+def _passes(config: TrainingConfig) -> float:
+    """Return how many passes a step takes: one, and one for each step of an attack."""
+    if config.attack == "nominal":
+        return 1.0
+    return 1.0 + config.attack_iterations * (1 + config.attack_starts) + (config.adversarial == "trades")
+
+
+def _peak() -> float:
+    """Return the largest memory of this process so far, in bytes."""
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
