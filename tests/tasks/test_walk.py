@@ -57,7 +57,7 @@ MORE: list[dict[str, Any]] = [
     {"layout": "triton"}, {"precision": "int8"}, {"layout_options": ("label.signal=s",)}, {"opset": 18}, {"bundle_name": "other"}, {"checked_rows": 77}, {"over": "batch_size=16,32"},
     {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
     {"checkpoint": ("train.root",), "allow_training_rows": True},
-    {"prune_warmup": 2}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
+    {"prune_warmup": 2}, {"pruner": "halving"}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}

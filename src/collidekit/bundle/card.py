@@ -88,7 +88,7 @@ def hub_header(name: str, description: dict[str, Any], analysis: Analysis) -> st
         ]
         task = {"type": "tabular-classification"}
         content["model-index"] = [{"name": name, "results": [{"task": task, "dataset": data, "metrics": scores}]}]
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120).strip()
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)).strip()
 
 
 def escape_markdown(text: Any) -> str:

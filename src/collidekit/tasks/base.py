@@ -18,6 +18,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.look import identity, look_of
+from collidekit.files import is_own, owner_of
 from collidekit.lease import alone
 from collidekit.names import name_problem
 from collidekit.plain_text import literal
@@ -203,6 +204,14 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             leftover.unlink()
         with look_of(self.analysis):
             self.make()
+        if self.place.exists() and not os.access(self.place, os.W_OK):
+            raise CollidekitError(
+                f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; give a folder of yours with --output"
+            )
+        for leftover in self.place.glob(".*.part*"):  # of a process that was killed: none is here now
+            if leftover.is_file() and is_own(leftover):
+                leftover.unlink()
+        self.make()
         self.made = True
 
     @contextmanager

@@ -55,7 +55,7 @@ def data_note(inference: InferenceTask, manifest: Manifest) -> str:
 
 def process_rows(manifest: Manifest, analysis: Analysis) -> list[tuple[str, ...]]:
     """A line for each process: its label, files, entries and weight; none where the analysis names no processes."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for name, process in analysis.processes.items():
         mine = [entry for entry in manifest.inputs if matches(str(entry["path"]), process.files)]
         entries = sum(int(entry.get("rows", 0)) for entry in mine)

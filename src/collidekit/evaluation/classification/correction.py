@@ -62,7 +62,7 @@ def _binned(entry: PointsInBins) -> dict[str, Any]:
     for points in zip(*(one.points for one in entry.bins), strict=True):
         thresholds = [point.threshold for point in points if point.threshold is not None]
         if len(thresholds) == len(points):
-            edges = [float(edge) for edge in entry.edges]
+            edges: Any = [float(edge) for edge in entry.edges]
             found[points[0].name] = schemav2.Binning(
                 nodetype="binning", input=entry.variable, edges=edges, content=thresholds, flow="error"
             )

@@ -46,7 +46,7 @@ def spectrum(predictions: Predictions, discriminator: str, threshold: float, var
         for power in (1, 2):
             weights = np.asarray(predictions.weights, dtype=np.float64) ** power
             each = [chosen & (predictions.labels == k) & (bins >= 0) for k in range(len(predictions.classes))]
-            found.append(np.stack([np.bincount(bins[rows], weights[rows], size) for rows in each]))
+            found.append(np.stack([np.bincount(bins[rows], weights[rows], size).astype(np.float64) for rows in each]))
         return found[0], found[1]
 
     return Spectrum(discriminator, threshold, variable, edges, predictions.classes, sums(usable), sums(usable & passed))

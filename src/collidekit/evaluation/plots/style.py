@@ -136,7 +136,7 @@ class Plot(list[Path]):
     def __init__(self, figure: Figure) -> None:
         super().__init__()
         self.figure = figure
-        self._style = STYLE | style_of(look().settings)
+        self._style: Any = STYLE | style_of(look().settings)
 
     def _repr_png_(self) -> bytes:
         drawn = BytesIO()
