@@ -198,12 +198,6 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def _make_alone(self) -> None:
         if other := differences(self.place, {**self.identity(), **self.look()}):
             self.say(f"[dim]{literal(other)}[/dim]")
-        for leftover in filter(
-            Path.is_file, self.place.glob(".*.part*")
-        ):  # of a process that was killed: none is here now
-            leftover.unlink()
-        with look_of(self.analysis):
-            self.make()
         if self.place.exists() and not os.access(self.place, os.W_OK):
             raise CollidekitError(
                 f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; give a folder of yours with --output"
@@ -211,7 +205,8 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         for leftover in self.place.glob(".*.part*"):  # of a process that was killed: none is here now
             if leftover.is_file() and is_own(leftover):
                 leftover.unlink()
-        self.make()
+        with look_of(self.analysis):
+            self.make()
         self.made = True
 
     @contextmanager
