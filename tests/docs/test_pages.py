@@ -15,6 +15,7 @@ from collidekit.analysis import features, schema, targets
 from collidekit.analysis.dilepton import Dilepton
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import FUNCTIONS
+from collidekit.analysis.plot_settings import PlotSettings
 from collidekit.cli import app
 from collidekit.models.registry import NETWORKS
 from collidekit.reconstruction.events import Status
@@ -97,6 +98,10 @@ def test_every_setting_of_a_training_stands_in_its_page_with_its_default(pages):
 )
 def test_every_key_of_the_analysis_file_stands_in_its_page(heading, model, pages):
     assert set(table(pages["docs/analysis.md"], heading)) == set(model.model_fields)
+
+
+def test_every_setting_of_plots_stands_in_its_page(pages):
+    assert set(table(pages["docs/plots.md"], "## Experiment, energy, style")) == set(PlotSettings.model_fields)
 
 
 def test_every_kind_of_target_stands_in_the_page_of_the_analysis_file(pages):

@@ -256,6 +256,21 @@ CHANGES: dict[str, tuple[str, str]] = {
     "Discriminator.background": ("background: background}}", "background: signal}}"),
     "Analysis.working_points": ("[0.1]", "[0.2]"), "Analysis.figure_of_merit": ("events: 99", "events: 98"),
     "Analysis.training": ("epochs: 2", "epochs: 4"),
+    "Analysis.efficiencies": ("working_points:", "efficiencies: [0.7]\nworking_points:"),
+    "Analysis.working_point_bins": ("working_points:", "working_point_bins: {jet_pt: [0, 99]}\nworking_points:"),
+    "Analysis.labels": ("working_points:", "labels: {jet_pt: pT}\nworking_points:"),
+    "Analysis.plots": ("working_points:", "plots: {experiment: CMS}\nworking_points:"),
+    "Process.label": ("weight: 2}, others", "weight: 2, label: toys}, others"),
+    "Discriminator.weights": ("background: background}}", "background: {background: 2}}}"),
+    "Discriminator.form": ("background: background}}", "background: background, form: log}}"),
+    "Discriminator.label": ("background: background}}", "background: background, label: D}}"),
+    **{
+        f"PlotSettings.{name}": ("working_points:", f"plots: {{{name}: {value}}}\nworking_points:")
+        for name, value in {
+            "experiment": "CMS", "status": "Internal", "simulation": "true", "energy": "13", "luminosity": "1", "note": "false",
+            "style": "collidekit", "formats": "[svg]", "size": "2", "dpi": "99", "masses": "[jet_mass]",
+        }.items()
+    },
 }  # fmt: skip
 ONLY_LOOKS = {
     "Analysis.name": "is in the path", "Analysis.files": "the content of the files decides",

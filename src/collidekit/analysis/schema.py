@@ -422,9 +422,13 @@ class Analysis(Strict):
 
     def axis(self, feature: Feature) -> str:
         """The text of a plot's axis for a feature; one without a label has that of the variable or branch that it is."""
-        named = (name for name in (feature.name, feature.expression) if name in self.labels)
-        label = feature.label or next((self.labels[name] for name in named), None)
-        return feature.axis if label is None else feature.model_copy(update={"label": label}).axis
+        label = self.feature_label(feature)
+        return feature.axis if label == feature.name else feature.model_copy(update={"label": label}).axis
+
+    def feature_label(self, feature: Feature) -> str:
+        """Return what plots call a feature: its own label, or that of the variable or branch that it is, or its name."""
+        named = (self.labels[name] for name in (feature.name, feature.expression) if name in self.labels)
+        return feature.label or next(named, feature.name)
 
     def expression_label(self, text: str) -> str:
         """The text of a plot's axis for an expression: that of a feature with the same expression, or of its name."""

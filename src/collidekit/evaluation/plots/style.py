@@ -100,9 +100,9 @@ def plain_log_axis(axes: Axes) -> None:
     """A logarithmic y axis whose ticks are plain numbers, also where it holds less than a decade."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    if high < 30 * low:
+    if high < 100 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 4 * low else MaxNLocator(5, steps=[1, 2, 5]))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
 
 

@@ -182,7 +182,7 @@ def carried(
             for score, before in clean.items():
                 after = _auc(found, score)
                 error = float(np.sqrt(((before[1] - after[1]) ** 2).sum()))
-                losses[score].append(Carried(feature.label or feature.name, name, before[0] - after[0], error))
+                losses[score].append(Carried(analysis.feature_label(feature), name, before[0] - after[0], error))
     return {score: sorted(entries, key=lambda entry: -entry.loss) for score, entries in losses.items()}
 
 
