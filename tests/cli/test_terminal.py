@@ -21,7 +21,7 @@ from collidekit.training.display import HEADER_EVERY, Display
 from collidekit.verbosity import VARIABLE, is_warning
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``--quiet`` sets a variable of the process: nothing of it is left."""
     monkeypatch.setenv(VARIABLE, "0")
@@ -36,7 +36,9 @@ def screen(width: int) -> Console:
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_bar_keeps_its_times(width: int) -> None:
     console = screen(width)
-    bar = Progress(description_column(console), BarColumn(bar_width=bar_width(console)), _Rate(), Times(), console=console)
+    bar = Progress(
+        description_column(console), BarColumn(bar_width=bar_width(console)), _Rate(), Times(), console=console
+    )
     task = bar.add_task("Predicting with " + "a_long_path/" * 12, total=1_000_000_000, unit="rows")
     bar.update(task, completed=250_000_000)
     bar.tasks[0].start_time = time.monotonic() - 75
@@ -83,7 +85,7 @@ def test_a_log_of_200_epochs_has_a_line_each_and_headers_between() -> None:
     assert "\r" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_quiet_prints_results_and_warnings_alone(trained: Trained, tmp_path: Path, told: None) -> None:
+def test_quiet_prints_results_and_warnings_alone(trained: Trained, tmp_path: Path) -> None:
     Register.clear_instance_cache()
     result = invoke([*trained.words, "--quiet", "--seed", "3"], tmp_path / "quiet")
     assert result.exit_code == 0, result.output

@@ -43,7 +43,7 @@ def disk_of_row(rows: Batch, analysis: Analysis) -> float:
     with pa.ipc.new_file(sink, target, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
         for start in range(0, len(rows), BLOCK):
             writer.write_batch(to_record_batch(rows.slice(start, min(start + BLOCK, len(rows))), target))
-    return sink.tell() / max(len(rows), 1)
+    return float(sink.tell()) / max(len(rows), 1)
 
 
 def memory_of_rows(sample: Batch, rows: int) -> float:
