@@ -110,7 +110,7 @@ def run(checkout: Path, sample: Path, folder: Path, name: str) -> dict[str, pd.D
 
 def differences(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
     """Columns that differ, each with its largest difference; types of columns may differ, numbers may not."""
-    found = [f"{name}: only in one" for name in sorted(set(old) ^ set(new))]
+    found = [f"{name}: only in one" for name in sorted(map(str, set(old) ^ set(new)))]
     for name in [column for column in old if column in new]:
         a, b = old[name].to_numpy(np.float64), new[name].to_numpy(np.float64)
         if not np.array_equal(a, b, equal_nan=True):

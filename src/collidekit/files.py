@@ -53,14 +53,33 @@ def gathering(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def is_own(path: Path) -> bool:
+    """Return whether a file or folder belongs to this user; nothing of another user's is removed unasked."""
+    try:
+        return not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def owner_of(path: Path) -> str:
+    """Return the name of the user whose file or folder it is, or the number of one without a name."""
+    try:
+        return path.owner()
+    except KeyError:
+        return f"user {path.lstat().st_uid}"
+    except (OSError, NotImplementedError):
+        return "another user"
+
+
 def staging_beside(folder: Path) -> Path:
     """Return the path of a hidden folder beside a folder, for this process alone.
 
-    Staging folders that killed processes of this machine left there are removed.
+    Staging folders that killed processes of this machine and user left there are removed.
     """
     for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{_here()}.*.part"):
         writer = leftover.name.split(".")[-2]
-        if (process := writer.partition("-")[0]).isdigit() and not _alive(int(process)):
+        process = writer.partition("-")[0]
+        if process.isdigit() and not _alive(int(process)) and is_own(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
     return folder.parent / f".{folder.name}.{_here()}.{os.getpid()}-{uuid4().hex[:8]}.part"
 
@@ -94,13 +113,19 @@ def one_at_a_time(lock: Path) -> Iterator[bool]:
         try:
             yield waited
         finally:
-            lock.unlink(missing_ok=True)
+            with suppress(PermissionError):  # that of another user, who was killed; it locks nothing by itself
+                lock.unlink(missing_ok=True)
 
 
 def _open_lock(lock: Path) -> TextIO:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         return lock.open("a", encoding="utf-8")
+    except PermissionError as error:
+        at = lock if lock.exists() else next(parent for parent in lock.parents if parent.exists())
+        raise CollidekitError(
+            f"{lock}: cannot be written ({error.strerror}): {at} belongs to {owner_of(at)}; give a folder of yours with --output"
+        ) from error
     except OSError as error:
         raise CollidekitError(f"{lock}: cannot be written ({error.strerror or error})") from error
 
@@ -136,7 +161,8 @@ def remove_abandoned(path: Path) -> None:
         with suppress(OSError):
             old = machine == "" and time.time() - leftover.stat().st_mtime > 60  # by an earlier version, from somewhere
             process = writer.partition("-")[0]
-            if process.isdigit() and not _alive(int(process)) and (machine == _here() or old):
+            killed = process.isdigit() and not _alive(int(process)) and is_own(leftover)
+            if killed and (machine == _here() or old):
                 leftover.unlink()
 
 

@@ -119,7 +119,13 @@ def _take(path: Path, own: dict[str, Any], dead: float) -> bool:
         if _dead_here(holder) or time.monotonic() - since > dead:
             aside = path.with_name(f"{path.name}.{own['id']}")
             with suppress(OSError):
-                path.rename(aside)  # one of several waiting processes succeeds
+                try:
+                    path.rename(aside)  # one of several waiting processes succeeds
+                except PermissionError:  # a folder in which each user removes only files of their own, such as /tmp
+                    raise CollidekitError(
+                        f"{path}: was left by a process of {_words(holder)} that has ended, and you may not remove it; ask that user to, or "
+                        "give a folder of yours with --output"
+                    ) from None
                 if f"{_read(aside).get('id')} {_read(aside).get('beat')}" != seen:
                     os.link(aside, path)  # it was another holder's already: back
                 aside.unlink()

@@ -1,4 +1,4 @@
-"""Analyses by path or by name, and models by name, where they ship with collidekit."""
+"""Analyses by path or by name, models and benchmarks by name, where they ship with collidekit."""
 
 import os
 from functools import cache
@@ -20,6 +20,15 @@ def shipped_models() -> dict[str, Path]:
         path.parent.relative_to(folder).as_posix(): path.parent
         for folder in _shipped("weights")
         for path in sorted(folder.rglob("model.json"))
+    }
+
+
+def shipped_benchmarks() -> dict[str, Path]:
+    """Name -> folder of the benchmark."""
+    return {
+        path.parent.name: path.parent
+        for folder in _shipped("open_benchmarks")
+        for path in sorted(folder.glob("*/benchmark.yaml"))
     }
 
 

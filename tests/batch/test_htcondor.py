@@ -70,6 +70,59 @@ def test_a_job_held_for_memory_is_removed_and_sent_with_more(tmp_path: Path) -> 
     assert manager.jobs[0].complete
 
 
+def held(code: int, words: str) -> dict[str, object]:
+    """The answer of condor_q for a held job."""
+    return {"ProcId": 0, "JobStatus": 5, "HoldReasonCode": code, "HoldReason": words, "LastRemoteHost": "slot1@n7"}
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "reason", "sent"),
+    [
+        (34, "Error from slot1@n7: Job has gone over cgroup memory limit of 3072 megabytes", "memory", "request_memory = 4608MB"),
+        (26, "The system macro SYSTEM_PERIODIC_HOLD expression '(MemoryUsage > RequestMemory)' evaluated to TRUE", "memory", "request_memory = 4608MB"),
+        (26, "SYSTEM_PERIODIC_HOLD: job exceeded its allowed run time", "walltime", "MY.MaxRuntime = 10800"),
+        (26, "The system macro SYSTEM_PERIODIC_HOLD expression '(DiskUsage > RequestDisk)' evaluated to TRUE", "disk", ""),
+        (1, "via condor_hold (by user ann)", "cancelled", ""),
+        (12, "Error from slot1@n7: Failed to receive files from the schedd", "node", 'TARGET.Machine =!= "n7"'),
+    ],
+    ids=["cgroup", "memory by policy", "walltime by policy", "disk by policy", "by hand", "files"],
+)  # fmt: skip
+def test_what_a_hold_means_and_that_no_held_job_stays(
+    tmp_path: Path, code: int, words: str, reason: str, sent: str
+) -> None:
+    manager, queue = manage(tmp_path, [IDLE, RUNNING, held(code, words)], [RUNNING, DONE])
+    assert manager.failures[0]["reason"] == reason
+    assert manager.failures[0]["host"] == "n7"
+    assert queue.removed == ["1.0"]
+    assert len(queue.sent) == (2 if sent else 1)
+    assert sent in queue.sent[-1]
+    assert manager.jobs[0].complete == bool(sent)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "jobs"),
+    [
+        ("via condor_rm (by user ann)", "cancelled", 1),
+        ("The system macro SYSTEM_PERIODIC_REMOVE expression '(MemoryUsage > 2*RequestMemory)' evaluated to TRUE", "memory", 2),
+        ("Job removed by SYSTEM_PERIODIC_REMOVE due to wall time exceeded allowed max.", "walltime", 2),
+    ],
+    ids=["by hand", "memory", "walltime"],
+)  # fmt: skip
+def test_what_a_removal_means(tmp_path: Path, words: str, reason: str, jobs: int) -> None:
+    gone: dict[str, object] = {"ProcId": 0, "JobStatus": 3, "RemoveReason": words, "LastRemoteHost": "slot1@n7"}
+    manager, queue = manage(tmp_path, [RUNNING, gone], [RUNNING, DONE])
+    assert manager.failures[0]["reason"] == reason
+    assert len(queue.sent) == jobs
+
+
+def test_a_job_that_is_held_again_and_again_stops_at_the_limit_of_memory(tmp_path: Path) -> None:
+    manager, queue = manage(tmp_path, *([[RUNNING, HELD]] * 12))
+    assert not manager.jobs[0].complete
+    assert 2 < len(queue.sent) < 12
+    assert queue.removed == [f"{number}.0" for number in range(1, len(queue.sent) + 1)]
+    assert {failure["reason"] for failure in manager.failures} == {"memory"}
+
+
 def test_an_evicted_job_that_runs_again_is_not_sent_twice(tmp_path: Path) -> None:
     manager, queue = manage(tmp_path, [RUNNING, IDLE, RUNNING, DONE])
     assert len(queue.sent) == 1

@@ -3,7 +3,9 @@
 import ast
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import law
 import pytest
@@ -25,9 +27,9 @@ from collidekit.training.config import TrainingConfig
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-ELSEWHERE = {  # of law, make, pip, torchrun and the like
+ELSEWHERE = {  # of law, make, pip, torchrun, useradd and the like
     "help", "print-status", "remove-output", "attack", "output", "version", "install-completion", "logdir", "group", "no-prune",
-    "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint",
+    "nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint", "system", "create-home", "home-dir",
 }  # fmt: skip
 
 
@@ -151,7 +153,7 @@ def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
     for name in re.findall(r"\b[A-Z]\w+Task\b", text):
         assert name in known_tasks, name
     options = {parameter.replace("_", "-") for task in known_tasks.values() for parameter in dict(task.get_params())}
-    options |= {opt.lstrip("-") for verb in COMMANDS.values() for p in verb.params for opt in p.opts}
+    options |= {opt.lstrip("-") for verb in _verbs(COMMANDS) for p in verb.params for opt in p.opts}
     if page in ("docs/benchmarks.md", "docs/evaluation.md", "docs/scale.md"):
         for path in (ROOT / "benchmarks").glob("*.py"):
             options |= set(re.findall(r'"--([a-z][\w-]*)"', path.read_text()))
@@ -163,6 +165,22 @@ def test_tasks_options_verbs_and_analyses_that_a_page_names_exist(page, pages):
         assert verb in COMMANDS, verb
     for name in re.findall(r"--config ([a-z_]+)\b(?!\.yaml)", text):
         assert name in shipped_analyses() or name in ("my_jets", "hlt_run"), name
+
+
+def _verbs(commands: dict[str, Any]) -> Iterator[Any]:
+    """Yield verbs, and those of groups."""
+    for verb in commands.values():
+        yield verb
+        yield from _verbs(getattr(verb, "commands", {}))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_verbs_of_a_group_that_a_page_names_exist(page, pages):
+    groups = {name: verb.commands for name, verb in COMMANDS.items() if hasattr(verb, "commands")}
+    assert groups
+    for name, known in groups.items():
+        for verb in re.findall(rf"collidekit {name} ([a-z]+(?:-[a-z]+)*)", pages[page]):
+            assert verb in known, verb
 
 
 def _code(text: str) -> str:

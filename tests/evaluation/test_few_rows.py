@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from collidekit.evaluation.classification.comparison import paired_difference
-from collidekit.evaluation.classification.metrics import weighted_mean
-from collidekit.evaluation.classification.roc_result import hanley_mcneil, measure_roc
+from collidekit.evaluation.classification.few_rows import hanley_mcneil
+from collidekit.evaluation.classification.means import weighted_mean
+from collidekit.evaluation.classification.roc_result import measure_roc
 
 
 def spread_of_auc(signal_rows: int, tries: int = 2000) -> float:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.classification.metrics import classification_metrics, weighted_mean
+from collidekit.evaluation.classification.means import weighted_mean
+from collidekit.evaluation.classification.metrics import classification_metrics
 from collidekit.inference.predictions import Predictions
 
 

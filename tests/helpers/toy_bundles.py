@@ -15,6 +15,7 @@ from collidekit.export.onnx_file import to_onnx
 from collidekit.models.registry import build_network
 from collidekit.models.tagger import Tagger, outputs_of
 from collidekit.objectives import head_of
+from collidekit.runtime.known_rows import write_sketches
 from collidekit.runtime.schema import SCHEMA
 from collidekit.sealed import write_sealed
 from collidekit.training.checkpoint import Checkpoint
@@ -49,7 +50,7 @@ def make_bundle(
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "bytes": len(content),
                 "fold": folds[number] if folds else None,
-                "learned_from": [entry.as_dict() for entry in model.learned_from],
+                "learned_from": write_sketches(folder, [entry.as_dict() for entry in model.learned_from]),
             }
         )
     schema = {

@@ -1,14 +1,10 @@
 """Where a study may lie: types of disks, refused storages, and no password in any message."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import PostgresServer, missing
 from studies import plan, quadratic
 
 from collidekit.errors import CollidekitError
@@ -100,29 +96,14 @@ def test_a_damaged_journal_is_one_line(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """The URL of a database of a real server, which lives as long as these tests."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not programs:
-        pytest.skip("PostgreSQL is not installed (no /usr/lib/postgresql/*/bin/initdb)")
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # for another user, with a short path for the socket
-    folder.chmod(0o777)
-    as_other = [] if os.getuid() else ["runuser", "-u", "postgres", "--"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tools, data = programs[-1].parent, folder / "data"
-
-    def run(*words: object) -> None:
-        command = [*as_other, *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/tmp", check=False)
-        assert done.returncode == 0, done.stderr
-
-    run(tools / "initdb", "-D", data, "-U", "searcher", "--auth=trust", "-E", "UTF8")
-    run(tools / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", f"-p {port} -k {folder} -c fsync=off", "start")
+    if why := missing():
+        pytest.skip(why)
+    server = PostgresServer()
+    server.start()
     try:
-        yield f"postgresql://searcher:geheim@127.0.0.1:{port}/postgres"
+        yield server.url
     finally:
-        run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+        server.stop()
 
 
 def test_a_search_in_postgresql(postgres: str, tmp_path: Path) -> None:

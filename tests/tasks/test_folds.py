@@ -325,10 +325,15 @@ def test_seeds_of_one_fold_are_an_ensemble(inside: Path) -> None:
     assert list(task.predictions().members) == ["seed 1", "seed 2"]
 
 
-def test_a_part_of_a_training_file_is_another_file(inside: Path) -> None:
-    """Files are recognised by their whole content, see docs/training.md."""
+def test_rows_of_a_part_of_a_training_file_go_to_their_fold(inside: Path) -> None:
+    """A part is another file: its rows are known by their inputs."""
     toys.write_table(inside / "part.parquet", toys.toy_table(300)[:50])
-    models = [training.folder for training in InferenceTask(**FILES, folds=K).trainings().values()]
+    task = InferenceTask(**FILES, folds=K)
+    models = [training.folder for training in task.trainings().values()]
     found = predicted(inside, "of_part", *models, files="part.parquet")
-    assert len(found.predictions) == 50
-    assert found.notes == []
+    np.testing.assert_allclose(found.predictions.probabilities, task.predictions().probabilities[:50], atol=1e-6)
+    assert found.notes == ["50 of 50 rows are predicted by the members of the folds that did not see them"]
+    with pytest.raises(
+        CollidekitError, match=r"part\.parquet: \d+ of 50 rows have the inputs of rows that .* was trained"
+    ):
+        predicted(inside, "of_three", *models[1:], files="part.parquet")

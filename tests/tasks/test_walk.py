@@ -61,7 +61,7 @@ MORE: list[dict[str, Any]] = [
     {"space": "other_space.yaml"}, {"sampler": "random"}, {"sampler_seed": 7}, {"metric": "val_accuracy"}, {"prune": False},
     {"checkpoint": ("train.root",), "allow_training_rows": True},
     {"under": ("noise:0.1",)}, {"names": ("a", "b")}, {"taggers": ("jet_mass",)}, {"f_c": 0.3},
-    {"prune_warmup": 2}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
+    {"prune_warmup": 2}, {"pruner": "halving"}, {"part": "2/2"}, {"study": "other"}, {"metric": "val_accuracy", "direction": "minimize"},
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}

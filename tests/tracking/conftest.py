@@ -63,12 +63,13 @@ def warnings_of(training: Training) -> list[str]:
     return [text for text in display.said if "without this tracker" in text]
 
 
-def train_in_process(dataset: Dataset, folder: Path, steps: Path, results: Path, tracker: str) -> Any:
+def train_in_process(dataset: Dataset, folder: Path, steps: Path, results: Path, tracker: str, epochs: int = 6) -> Any:
     """A process that trains, or goes on."""
     context = multiprocessing.get_context("spawn")
     tracking = Tracking((tracker,), f"toy {folder.name}", results)
     process = context.Process(
-        target=toys.train_in_process, args=(dataset.manifest.folder, folder, {**SETTINGS, "epochs": 6}, steps, tracking)
+        target=toys.train_in_process,
+        args=(dataset.manifest.folder, folder, {**SETTINGS, "epochs": epochs}, steps, tracking),
     )
     process.start()
     return process

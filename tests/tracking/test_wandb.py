@@ -1,14 +1,20 @@
 """Runs of the real Weights & Biases, offline: what is on the disk afterwards."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tracking.conftest import Make, warnings_of
+import wandb_server
+from tests.tracking.conftest import Make, kill_after, train_in_process, warnings_of
 
+from collidekit.dataset.loader import Dataset
 from collidekit.errors import CollidekitError
 from collidekit.tracking import Tracking
 from collidekit.tracking.registry import find_trackers
@@ -18,6 +24,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+
+MANY = 100
+RUN = "wandb/offline-run-*/*.wandb"
 
 
 def records(results: Path) -> list[Any]:
@@ -103,3 +113,45 @@ def test_online_without_a_key_is_an_error_and_no_question(monkeypatch: pytest.Mo
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     with pytest.raises(CollidekitError, match="--track-online: wandb has no key"):
         find_trackers(Tracking(("wandb",), online=True))
+
+
+@pytest.mark.slow
+def test_the_run_of_a_killed_training_can_be_synced_and_goes_on(dataset: Dataset, tmp_path: Path) -> None:
+    """``wandb sync`` sends all epochs but those of the last moments; after the training has gone on, each epoch once."""
+    results, steps = tmp_path / "results", tmp_path / "steps"
+    steps.touch()
+    folder = results / "TrainingTask" / "a"
+    process = train_in_process(dataset, folder, steps, results, "wandb", MANY)
+    while process.is_alive() and sum(path.stat().st_size for path in results.glob(RUN)) < 30_000:
+        time.sleep(0.01)
+    kill_after(0, process, steps)
+    done = len(list(folder.glob("model_*.pt")))
+    sent = synced(results, tmp_path)
+    assert sent == list(range(1, len(sent) + 1))
+    assert done - 30 < len(sent) <= done < MANY
+    again = train_in_process(dataset, folder, steps, results, "wandb", MANY)
+    again.join(120)
+    assert again.exitcode == 0
+    assert [row["epoch"] for row in rows(results)] == list(range(1, MANY + 1))
+    assert synced(results, tmp_path) == list(range(1, MANY + 1))
+
+
+def synced(results: Path, home: Path) -> list[int]:
+    """The epochs that the real ``wandb sync`` sends of the only run, to a server on this machine."""
+    (run,) = {path.parent for path in results.glob(RUN)}
+    with wandb_server.running() as server:
+        settings = {
+            "WANDB_BASE_URL": server.url,
+            "WANDB_API_KEY": "a" * 40,
+            "WANDB_ERROR_REPORTING": "false",
+            "HOME": str(home),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "wandb", "sync", "--yes", str(run)], env={**os.environ, **settings}, capture_output=True,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert set(server.names) == {"toy a"}
+        for marker in run.glob("*.synced"):  # to be sent once more
+            marker.unlink()
+        return [int(row["epoch"]) for row in server.rows]

@@ -12,7 +12,7 @@ from collidekit.analysis.load import Lines, YamlLoader
 from collidekit.batch.units import Memory, Time
 from collidekit.errors import CollidekitError, did_you_mean
 
-KINDS = ("construction", "training", "inference", "attacks", "evaluation", "simulation")
+KINDS = ("construction", "training", "inference", "attacks", "evaluation", "simulation", "benchmark")
 SYSTEMS = ("slurm", "htcondor")
 
 

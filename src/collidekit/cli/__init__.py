@@ -35,7 +35,11 @@ def collidekit(
     pass
 
 
-from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, keep, judge  # noqa: F401, I001 - in the order of the help
+# fmt: off
+# the order of these lines is that of the help
+from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, keep, judge  # noqa: F401, I001
+from collidekit.cli import benchmark, benchmark_export, benchmark_runs, benchmark_server  # noqa: F401
+# fmt: on
 
 
 def main() -> None:

@@ -90,16 +90,23 @@ Begin with [cyan]collidekit demo[/cyan]; with files of your own, with [cyan]coll
 Verb = Callable[..., None]
 
 
-def verb(panel: str) -> Callable[[Verb], Verb]:
-    """A verb of the command: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
+def filled(group: typer.Typer) -> Callable[..., Callable[[Verb], Verb]]:
+    """Return what adds a verb to a group: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
 
-    def add(function: Verb) -> Verb:
-        page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
-        name_values(function)
-        app.command(rich_help_panel=panel, help=page)(function)
-        return function
+    def verb(panel: str, name: str | None = None) -> Callable[[Verb], Verb]:
+        def add(function: Verb) -> Verb:
+            page = "\n\n".join(" ".join(part.split()) for part in cleandoc(function.__doc__ or "").split("\n\n"))
+            name_values(function)
+            group.command(name, rich_help_panel=panel, help=page)(function)
+            return function
 
-    return add
+        return add
+
+    return verb
+
+
+verb = filled(app)
+"""Adds a verb of the command, in a panel of its page."""
 
 
 def panel(title: str, *names: str, help: str, **options: Any) -> Any:

@@ -141,10 +141,10 @@ def run(
     ] = None,
     devices: Annotated[
         int | None,
-        panel(WORK, "--devices", help="Processes that train together on each node, each with its GPU where there are some.", min=1),
+        panel(WORK, "--devices", help="Processes that construct, train and predict together on each node, each with its GPU where there are some.", min=1),
     ] = None,
     nodes: Annotated[
-        int | None, panel(WORK, "--nodes", help="Nodes that train together, where torchrun or srun started the processes.", min=1)
+        int | None, panel(WORK, "--nodes", help="Nodes that work together, where torchrun or srun started the processes.", min=1)
     ] = None,
     on: On = None,
     site: SiteFile = None,
@@ -168,6 +168,7 @@ def run(
     decides what is in it; the path of report.html comes last.
     """
     from collidekit.tasks.jobs import run_as_jobs
+    from collidekit.tasks.rank_parts import share_of_rank
     from collidekit.tasks.to_report import parse_settings, report_task, run_to_report
     from collidekit.training.ranks import follow, let_go
 
@@ -185,7 +186,7 @@ def run(
         "track_online": track_online or None,
     }  # fmt: skip
     given = {**parse_settings(settings or ()), **_given(named)}
-    if follow():
+    if follow(share_of_rank):
         return
     try:
         task = report_task(analysis, files or (), test_files or (), given)

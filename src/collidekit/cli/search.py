@@ -42,9 +42,14 @@ def search(
     ] = "",
     prune: Annotated[
         bool | None,
-        panel(TRAINING, "--prune/--no-prune", help="Stop trials that are worse than the median at the same epoch. Without it: yes, but "
+        panel(TRAINING, "--prune/--no-prune", help="Stop trials that are worse than others at the same epoch. Without it: yes, but "
               "not in a grid, nor where epochs are searched."),
     ] = None,
+    pruner: Annotated[
+        str,
+        panel(TRAINING, "--pruner", help="How trials are compared: median, or halving or hyperband, where one of three goes on to three "
+              "times the epochs."),
+    ] = "median",
     warmup: Annotated[int, panel(TRAINING, "--prune-warmup", help="Epochs before a trial may be stopped.", min=0)] = 0,
     sampler_seed: Annotated[int, panel(TRAINING, "--sampler-seed", help="Random seed of the draws.", min=0)] = 1,
     files: TrainingFiles = None,
@@ -93,7 +98,7 @@ def search(
         given["n_threads"] = threads or threads_of_each(workers)
     task = SearchTask(
         config=analysis, space=space, trials=trials or 0, sampler=sampler, seeds=split(seeds),
-        metric=metric, direction=direction, prune=prune, prune_warmup=warmup, sampler_seed=sampler_seed,
+        metric=metric, direction=direction, prune=prune, pruner=pruner, prune_warmup=warmup, sampler_seed=sampler_seed,
         filelist=tuple(files or ()), storage=storage, study=study, workers=workers, heartbeat=heartbeat, yes=yes, **given,
     )  # fmt: skip
     if run_as_jobs(task, on, site, dry_run):

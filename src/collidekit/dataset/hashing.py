@@ -9,6 +9,9 @@ from collidekit.dataset.arrays import RaggedValues
 
 Array = np.ndarray[Any, Any]
 
+_BLOCK = 4096
+"""Rows that are hashed at once: as many as fit into the cache of a processor."""
+
 
 def mix(values: Array) -> Array:
     """The splitmix64 finaliser (Steele, Lea, Flood 2014): well-spread 64-bit hashes of 64-bit integers, elementwise."""
@@ -63,12 +66,12 @@ def hashed(keys: Any, *salts: int) -> Array:
 
 def _hash_matrix(matrix: Array) -> Array:
     """Hash of each row of a float32 matrix (R, C)."""
-    words = np.ascontiguousarray(matrix + np.float32(0)).view(np.uint32)
-    multipliers = mix(np.arange(1, words.shape[1] + 1)) | np.uint64(1)
-    total = np.zeros(len(words), dtype=np.uint64)
-    for column, multiplier in enumerate(multipliers):
-        total += words[:, column] * multiplier
-    return mix(total)
+    multipliers = mix(np.arange(1, matrix.shape[1] + 1)) | np.uint64(1)
+    total = np.empty(len(matrix), dtype=np.uint64)
+    for start in range(0, len(matrix), _BLOCK):
+        words = np.ascontiguousarray(matrix[start : start + _BLOCK] + np.float32(0)).view(np.uint32)
+        total[start : start + _BLOCK] = mix(words.astype(np.uint64) @ multipliers)
+    return total
 
 
 def _hash_ragged(ragged: RaggedValues[Any]) -> Array:

@@ -11,7 +11,7 @@ from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.batch import Batch
-from collidekit.dataset.learned import Known, known
+from collidekit.dataset.learned import Known, known_by_each
 from collidekit.dataset.rows import build_rows, columns_of
 from collidekit.errors import CollidekitError
 from collidekit.export.cases import Array
@@ -61,6 +61,10 @@ class Sample:
             notes.append(
                 "The checkpoint does not say which rows it was trained on: make sure that they are not among these"
             )
+        elif not all(entry.sketch for checkpoint in checkpoints for entry in checkpoint.learned_from):
+            notes.append(
+                "The checkpoint knows its training rows only in copies of its training files: make sure that they are not among these"
+            )
         return tuple(notes)
 
 
@@ -92,9 +96,9 @@ def read_sample(
     learned = 0
     with counting("Reading rows", "rows") as done:
         for batch in _spread(plan, paths, rows):
-            states = np.stack([known(m.learned_from, batch, plan.analysis, contents) for m in members.values()])
+            states = known_by_each([m.learned_from for m in members.values()], batch, plan.analysis, contents)
             held_out = states == Known.TEST
-            usable = held_out.any(axis=0) | (states < Known.MAYBE).all(axis=0)
+            usable = held_out.any(axis=0) | (states < Known.SAME_INPUTS).all(axis=0)
             learned += int((~usable).sum())
             kept.append(batch.take(torch.from_numpy(np.flatnonzero(usable))))
             chosen.append(held_out.argmax(axis=0)[usable])

@@ -33,6 +33,7 @@ from collidekit.export.user_code import with_code
 from collidekit.export.verify import verify
 from collidekit.files import read_json, replacing, staging_beside, write_json
 from collidekit.progress import counting
+from collidekit.runtime.known_rows import write_sketches
 from collidekit.runtime.schema import CALLS, CHECKSUMS, GOLDEN, REAL, SCHEMA, Graph, Schema
 from collidekit.sealed import write_sealed
 from collidekit.training.checkpoint import Checkpoint
@@ -135,7 +136,8 @@ def _export(
         _write(staging / file, content)
         sessions.append(open_session(content))
         operators |= operators_of(model)
-        graphs.append(graph_of(file, content, member))
+        graph = graph_of(file, content, member)
+        graphs.append(graph.model_copy(update={"learned_from": tuple(write_sketches(staging, graph.learned_from))}))
     inputs, outputs = tensors_of(model)
     layout = members[0].layout
     facts = {

@@ -10,9 +10,10 @@ from attrs import frozen
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.arrays import RowFields
-from collidekit.dataset.learned import Content, Known, LearnedFrom, known
+from collidekit.dataset.learned import Content, Known, LearnedFrom, known_by_each
 from collidekit.dataset.parts import Folds
 from collidekit.errors import CollidekitError
+from collidekit.inference.equal_rows import EqualRows
 from collidekit.readers import content_of, expand, file_id
 from collidekit.readers.base import is_url
 
@@ -42,6 +43,7 @@ class Refusal:
     """By default the names of the models."""
     rule: str = ""
     """By default that of the models, in words."""
+    remedy: str = f"predict other rows, or pass {ALLOW} to predict these all the same"
 
 
 class SeenRows:
@@ -64,11 +66,15 @@ class SeenRows:
         Raises CollidekitError after the first file with rows that are refused; with other names to come, ``refuse`` does so.
         """
         decides = self.refusal is not None and len(names) == len(self.members)
-        refused = -1
+        refused, equal = -1, self._equal_rows()
         for batch in batches:
             states = self.states_of(batch, analysis, names)
-            if decides and refused < 0 and (bad := learned_by_users(states) >= Known.MAYBE).any():
-                refused = int(np.asarray(batch.source[:, 0])[bad][0])
+            if decides and refused < 0:
+                best, files = learned_by_users(states), np.asarray(batch.source[:, 0])
+                if equal.too_many_before(int(files[-1]), best, files):
+                    self.refuse()
+                if (bad := best >= Known.MAYBE).any():
+                    refused = int(files[bad][0])
             if refused < 0:
                 yield batch
             elif int(batch.source[-1, 0]) > refused:
@@ -80,36 +86,39 @@ class SeenRows:
         """Raise CollidekitError for the first file with rows that are refused: it says how many."""
         if self.refusal is None or not self._files:
             return
-        best = learned_by_users(self.states)
-        files, bad = np.concatenate(self._files), best >= Known.MAYBE
+        best, files = learned_by_users(self.states), np.concatenate(self._files)
+        equal = self._equal_rows()
+        bad = (best >= Known.MAYBE) | equal.too_many(best, files)
         if not bad.any():
             return
         file = int(files[bad][0])
         here = best[files == file]
-        training, maybe = (int((here == kind).sum()) for kind in (Known.TRAINING, Known.MAYBE))
-        who = self.refusal.who or self._names(self.states, Known.TRAINING if training else Known.MAYBE)
+        training, maybe, same = (int((here == kind).sum()) for kind in (Known.TRAINING, Known.MAYBE, Known.SAME_INPUTS))
+        kind = Known.TRAINING if training else Known.MAYBE if maybe else Known.SAME_INPUTS
+        who = self.refusal.who or self._names(self.states, kind)
         rule = self.refusal.rule or rule_of(
             [entry for member in self.members.values() for entry in member.learned_from]
         )
-        what = (
-            f"are rows that {who} was trained on ({rule})"
-            if training
-            else f"are of a file that {who} was trained on with another analysis, so which of them it learned from cannot be told"
-        )
-        raise CollidekitError(
-            f"{self.refusal.files[file]}: {training or maybe:,} of {len(here):,} rows {what}; predict other rows, or pass {ALLOW} to predict "
-            "these all the same"
-        )
+        count = f"{training or maybe:,} of {len(here):,} rows"
+        if training:
+            what = f"are rows that {who} was trained on ({rule})"
+        elif maybe:
+            what = f"are of a file that {who} was trained on with another analysis, so which of them it learned from cannot be told"
+        else:
+            count = equal.count(same, len(here))
+            what = f"have the inputs of rows that {who} was trained on ({equal.rule})"
+        raise CollidekitError(f"{self.refusal.files[file]}: {count} {what}; {self.refusal.remedy}")
 
     def states_of(self, rows: RowFields[Any, Any], analysis: Analysis, names: Sequence[str] | None = None) -> Array:
         """Return and remember how the models of these names, by default all, know each of the next rows (M, n)."""
-        found = []
-        if names is None or names[0] == next(iter(self.members)):
+        names = list(self.members) if names is None else names
+        if names[0] == next(iter(self.members)):
             self._files.append(np.asarray(rows.source[:, 0]))
-        for name in self.members if names is None else names:
-            found.append(known(self.members[name].learned_from, rows, analysis, self._content))
-            self._found[name].append(found[-1])
-        return np.stack(found)
+        learned = [self.members[name].learned_from for name in names]
+        found = known_by_each(learned, rows, analysis, self._content, alone=len(self.members) == 1)
+        for name, states in zip(names, found, strict=True):
+            self._found[name].append(states)
+        return found
 
     def take(self, states: Array, files: Array) -> None:
         """Remember how the models know the next rows (M, n), of files with these numbers (n,), as another process found."""
@@ -145,7 +154,12 @@ class SeenRows:
         if used is not None:
             states = np.where(used, states, Known.NOT)
         known_best, rows = states.max(axis=0), states.shape[1]
-        said = []
+        said, equal = [], self._equal_rows()
+        if many := int(equal.too_many(known_best, np.concatenate(self._files)).sum()):
+            said.append(
+                f"{LOUD}: {equal.count(many, rows)} have the inputs of rows that {self._names(states, Known.SAME_INPUTS)} "
+                "learned from, so all numbers look better than they are; take rows that it has not learned from"
+            )
         if training := int((known_best == Known.TRAINING).sum()):
             said.append(
                 f"{LOUD}: {training:,} of {rows:,} rows ({training / rows:.1%}) are rows that {self._names(states, Known.TRAINING)} "
@@ -163,13 +177,16 @@ class SeenRows:
         states, used = self.states, self.used()
         if used is not None:
             states = np.where(used, states, Known.NOT)
-        rows, notes = states.shape[1], []
-        if other := int((states.max(axis=0) == Known.OTHER_FOLD).sum()):
+        rows, notes, best, equal = states.shape[1], [], states.max(axis=0), self._equal_rows()
+        if few := int(((best == Known.SAME_INPUTS) & ~equal.too_many(best, np.concatenate(self._files))).sum()):
+            who = self._names(states, Known.SAME_INPUTS)
+            notes.append(f"{equal.count(few, rows)} have the inputs of rows that {who} was trained on; {equal.rule}")
+        if other := int((best == Known.OTHER_FOLD).sum()):
             who = self._names(states, Known.OTHER_FOLD)
             notes.append(
                 f"{other:,} of {rows:,} rows have event numbers for which another network of the folds of {who} is meant"
             )
-        if chose := int((states.max(axis=0) == Known.VALIDATION).sum()):
+        if chose := int((best == Known.VALIDATION).sum()):
             who = self._names(states, Known.VALIDATION)
             notes.append(f"{chose:,} of {rows:,} rows are validation rows of {who}: they chose its best epoch")
         if used is not None:
@@ -178,6 +195,9 @@ class SeenRows:
             if rest := rows - held:
                 notes.append(f"{rest:,} rows, which are in no fold, are predicted by the {combination} of all members")
         return notes
+
+    def _equal_rows(self) -> EqualRows:
+        return EqualRows(entry for member in self.members.values() for entry in member.learned_from)
 
     def _names(self, states: Array, value: Known) -> str:
         names = [name for name, found in zip(self.members, states, strict=True) if (found == value).any()]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from collidekit.errors import CollidekitError
+from collidekit.files import is_own
 from collidekit.sealed import read_sealed
 
 DATASET, TRAINING, SEARCH = "DatasetConstructorTask", "TrainingTask", "SearchTask"
@@ -61,6 +62,8 @@ class File:
 
     size: int
     changed: float
+    own: bool = True
+    """True if it belongs to this user."""
 
     @property
     def recent(self) -> bool:
@@ -110,6 +113,11 @@ class Output:
     @property
     def recent(self) -> bool:
         return time.time() - self.changed < HOUR
+
+    @property
+    def own(self) -> bool:
+        """Return whether the folder and all files in it belong to this user: nothing else is ever removed."""
+        return is_own(self.folder) and all(file.own for file in self.files.values())
 
 
 def find_outputs(results: Path) -> list[Output]:
@@ -182,7 +190,8 @@ def _files(folder: Path) -> Iterator[tuple[str, File]]:
                 status = path.lstat()
             except FileNotFoundError:  # renamed since
                 continue
-            yield str(path.relative_to(folder)), File(status.st_size, status.st_mtime)
+            own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+            yield str(path.relative_to(folder)), File(status.st_size, status.st_mtime, own)
 
 
 def _texts(settings: Any) -> Iterator[str]:

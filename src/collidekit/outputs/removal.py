@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from collidekit.errors import CollidekitError
+from collidekit.files import is_own
 from collidekit.outputs.find import DATASET, HALF_REMOVED, TRAINING, File, Output, State, find_outputs
 from collidekit.sealed import read_sealed
 
@@ -61,7 +62,7 @@ _STATES = {
 def find_removable(outputs: Sequence[Output], checkpoints: bool = False) -> list[Removable]:
     """What nothing needs; with ``checkpoints`` also those of single epochs, which are results of a kind."""
     found: list[Removable] = []
-    for output in (output for output in outputs if output.inside):
+    for output in (output for output in outputs if output.inside and output.own):
         if output.state in _STATES:
             found.append(Removable(_STATES[output.state], output.folder, output.size))
         elif output.state not in (State.MAKING, State.DAMAGED):
@@ -105,7 +106,12 @@ def _cached(outputs: Sequence[Output]) -> Iterator[Removable]:
     for copy in copies:
         address = copy.url.partition("://")[2]  # an input may have a user and parameters around it
         named = any(address in path for path in inputs)
-        if not named and copy.path.is_file() and not File(copy.size, copy.path.lstat().st_mtime).recent:
+        if (
+            not named
+            and copy.path.is_file()
+            and is_own(copy.path)
+            and not File(copy.size, copy.path.lstat().st_mtime).recent
+        ):
             yield Removable(Kind.CACHED, copy.path, copy.size)
 
 

@@ -43,6 +43,11 @@ def place_of(environment: Mapping[str, str] | None = None) -> Place | None:
     return None
 
 
+def without_launcher(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which a process is alone: for those that a rank starts itself."""
+    return {name: value for name, value in environment.items() if name not in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID")}
+
+
 def check_size(place: Place | None, devices: int, nodes: int) -> None:
     """Raise CollidekitError where the launcher started other ranks than ``devices`` (0: not said) on each of ``nodes``."""
     if devices < 0 or nodes < 1:

@@ -14,7 +14,6 @@ from collidekit.analysis.schema import FORMATS, Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.ahead import ahead
 from collidekit.dataset.arrays import RowArrays
-from collidekit.dataset.learned import LearnedFrom
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
 from collidekit.inference.assembly import Assembly, NothingToPredictError
@@ -28,6 +27,7 @@ from collidekit.readers import expand
 from collidekit.runtime.far_columns import FarColumns
 from collidekit.runtime.folder import read_generic, read_graph
 from collidekit.runtime.guard import Guard, Member
+from collidekit.runtime.known_rows import read_learned
 from collidekit.runtime.runner import Runner
 from collidekit.runtime.schema import SCHEMA
 from collidekit.runtime.session import Session
@@ -63,8 +63,7 @@ class Bundle:
         with as_written(self.path / SCHEMA):
             self.analysis = self._with_own_code(Analysis.model_validate_json(json.dumps(self.schema.analysis)))
             self.members = {
-                graph.file: Member(graph, tuple(LearnedFrom.read(entry) for entry in graph.learned_from))
-                for graph in self.schema.graphs
+                graph.file: Member(graph, read_learned(self.path, graph.learned_from)) for graph in self.schema.graphs
             }
         self.runners = [self._runner(member, threads) for member in self.members.values()]
 

@@ -80,15 +80,19 @@ def _check_format(folder: Path, form: Any) -> None:
 
 def read_graph(folder: Path, graph: Graph) -> bytes:
     """Return the content of a graph, whose size and checksum are those of the schema."""
-    path = folder / graph.file
+    return read_checked(folder, folder / graph.file, graph.bytes, graph.sha256)
+
+
+def read_checked(folder: Path, path: Path, size: int, checksum: str) -> bytes:
+    """Return the content of a file in the folder of a bundle, which has this size and this SHA-256."""
     if path.parent != folder or not path.is_file():
         raise CollidekitError(f"{path}: is missing; {REMEDY}")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CollidekitError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error
-    if len(content) != graph.bytes:
-        raise CollidekitError(f"{path}: is damaged: it has {len(content):,} bytes, not {graph.bytes:,}; {REMEDY}")
-    if hashlib.sha256(content).hexdigest() != graph.sha256:
+    if len(content) != size:
+        raise CollidekitError(f"{path}: is damaged: it has {len(content):,} bytes, not {size:,}; {REMEDY}")
+    if hashlib.sha256(content).hexdigest() != checksum:
         raise CollidekitError(f"{path}: is damaged or was changed: it does not have its checksum; {REMEDY}")
     return content

@@ -78,7 +78,7 @@ class Graph(Part):
     fold: int | None = None
     """The fold that it held out, and so may be used on; None where there are no folds."""
     learned_from: tuple[dict[str, Any], ...] = ()
-    """The rows that it was trained on, as ``LearnedFrom.as_dict`` says them."""
+    """The rows that it was trained on, as ``LearnedFrom.as_dict`` says them; ``sketch`` names a file of the bundle."""
     trained_on: str = ""
     """The same in words."""
     apply_to: str = ""

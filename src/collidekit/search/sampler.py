@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 SAMPLERS = ("tpe", "random", "grid")
+FACTOR = 3
+"""One of so many trials goes on to so many times the epochs, by successive halving and Hyperband."""
 STARTUP = 10
 """Trials that TPE draws at random first."""
 
@@ -63,8 +66,20 @@ def build_sampler(name: str, seed: int) -> BaseSampler:
     return SeededByTrial(_tpe if name == "tpe" else _random, seed)
 
 
-def build_pruner(warmup: int) -> optuna.pruners.BasePruner:
-    """Return the pruner: stop a trial that is worse than the median of the others at the same epoch, after ``warmup`` epochs."""
+def build_pruner(name: str, warmup: int, epochs: int) -> BasePruner:
+    """Return the pruner, which compares trials at the same epoch; none before epoch ``warmup``, and none at all where that is negative.
+
+    ``epochs`` is the number of epochs of a whole training; ``hyperband`` needs it.
+    """
     if warmup < 0:
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup, interval_steps=1, n_min_trials=1)
+        return NopPruner()
+    first = max(warmup, 1)
+    if name == "halving":
+        return SuccessiveHalvingPruner(
+            min_resource=first, reduction_factor=FACTOR, min_early_stopping_rate=0, bootstrap_count=0
+        )
+    if name == "hyperband":
+        return HyperbandPruner(
+            min_resource=first, max_resource=max(epochs, first), reduction_factor=FACTOR, bootstrap_count=0
+        )
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=warmup, interval_steps=1, n_min_trials=1)

@@ -40,6 +40,10 @@ class SearchPlan:
     heartbeat: float = 60.0
     retries: int = 3
     """Number of times that a trial whose process was lost is run again."""
+    pruner: str = "median"
+    """``median``, ``halving`` or ``hyperband``."""
+    epochs: int = 0
+    """Epochs of each training; 0 where they are searched."""
 
     def record(self) -> dict[str, Any]:
         """Return what a study must have been made with, for JSON."""
@@ -52,9 +56,20 @@ class SearchPlan:
             "sampler": self.sampler,
             "sampler_seed": self.seed,
             "seeds": list(self.seeds),
-            "pruning": {"median after epochs": self.warmup} if self.warmup >= 0 else "none",
+            "pruning": self._pruning(),
             "grid": [list(point.values()) for point in self.space.grid()] if self.sampler == "grid" else [],
         }
+
+    def _pruning(self) -> Any:
+        if self.warmup < 0:
+            return "none"
+        if self.pruner == "median":
+            return {"median after epochs": self.warmup}
+        return {f"{self.pruner} from epoch": max(self.warmup, 1), "of epochs": self.epochs, "factor": 3}
+
+    def may_prune_at(self, epoch: int) -> bool:
+        """Return whether a trial may be stopped after an epoch: halving and Hyperband let one that is at its end be complete."""
+        return self.pruner == "median" or not self.epochs or epoch < self.epochs
 
 
 def open_study(plan: SearchPlan) -> Any:
@@ -64,7 +79,10 @@ def open_study(plan: SearchPlan) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = open_storage(plan.storage)
-    parts = {"sampler": build_sampler(plan.sampler, plan.seed), "pruner": build_pruner(plan.warmup)}
+    parts = {
+        "sampler": build_sampler(plan.sampler, plan.seed),
+        "pruner": build_pruner(plan.pruner, plan.warmup, plan.epochs),
+    }
     with storage_errors(plan.storage):
         try:
             study = optuna.create_study(storage=storage, study_name=plan.name, direction=plan.direction, **parts)

@@ -138,7 +138,7 @@ def _reporter(plan: SearchPlan, trial: Any) -> Callable[[Epochs], None]:
             if epoch not in reported:
                 reported.add(epoch)
                 trial.report(value, epoch)
-                if trial.should_prune():
+                if plan.may_prune_at(epoch) and trial.should_prune():
                     raise PrunedError
 
     return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from collidekit.errors import CollidekitError
 from collidekit.progress import counting
@@ -12,6 +13,7 @@ from collidekit.simulation.columns import Columns, round_mantissa
 from collidekit.simulation.flavour_lines import is_lines, read_tree, write_lines
 from collidekit.simulation.hdf5_output import is_hdf5, write_hdf5
 from collidekit.simulation.jobs import plan, run
+from collidekit.simulation.metadata import describe_simulated
 from collidekit.simulation.output import check_output, write_tree
 from collidekit.simulation.samples import check_settings, find_sample
 
@@ -33,6 +35,8 @@ def simulate(
     With a name that ends in `.json`, `.jsonl` or one of these and `.gz`, jets of the sample jet-flavour are written as lines of
     the layout `jet_flavour_2016`; `source` is a ROOT file of the sample, whose first jets are taken in place of new ones.
     The samples ttbar-hadronic and tth-semileptonic are written as HDF5, under a name that ends in `.h5` or `.hdf5`.
+
+    Croissant metadata with the checksum is written beside it, as `<output>.croissant.json`.
 
     The content depends on the sample, the number of jets and the seed, not on the number of worker processes.
     `settings` are those that the sample has. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,
@@ -64,7 +68,7 @@ def simulate(
     if mantissa_bits is not None:
         bits = mantissa_bits
         parts = (round_mantissa(part, bits) for part in parts)
-    made = {"sample": sample, "settings": {**chosen.settings, **(settings or {})}}
+    made: dict[str, Any] = {"sample": sample, "settings": {**chosen.settings, **(settings or {})}}
     counted = _with_progress(parts, sample, jets, chosen.rows)
     if is_lines(output):
         write_lines(output, counted)
@@ -72,6 +76,7 @@ def simulate(
         write_hdf5(output, counted, json.dumps(made))
     else:
         write_tree(output, counted, json.dumps(made) if chosen.settings else "")
+    describe_simulated(output, sample, jets, chosen.rows, seed, made["settings"])
     return output
 
 

@@ -6,6 +6,7 @@ import platform
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from collidekit.errors import CollidekitError
 from collidekit.lease import user_name
@@ -40,6 +41,17 @@ class Marker:
         return (json.dumps(seal(asdict(self)), indent=1) + "\n").encode()
 
 
+@dataclass(frozen=True)
+class StateMarker(Marker):
+    """What a store has of a training that is not finished."""
+
+    step: int = 0
+    """Steps of the optimizer that are done."""
+
+
+Kind = TypeVar("Kind", bound=Marker)
+
+
 def marker_of(folder: Path) -> Marker:
     """Return the marker of the output in a folder; it reads every file for its checksum."""
     files = {
@@ -54,14 +66,14 @@ def marker_of(folder: Path) -> Marker:
     return Marker(content, files, f"{user_name()} on {platform.node()}")
 
 
-def read_marker(where: str, text: bytes, remedy: str) -> Marker:
+def read_marker(where: str, text: bytes, remedy: str, kind: type[Kind] = Marker) -> Kind:  # type: ignore[assignment]
     """Return the marker that a file holds; an error in one line where it is damaged or names files outside its folder."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CollidekitError(f"{where}: is damaged ({' '.join(str(error).split())[:120]}); {remedy}") from None
     with as_written(where, remedy):
-        marker = read_as(Marker, check_seal(where, content, remedy))
+        marker = read_as(kind, check_seal(where, content, remedy))
         for name in (marker.content, *marker.files):
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or not name:
                 raise ValueError(f"{name!r} is no name of a file in its folder")

@@ -24,6 +24,13 @@ def store_of(task: str) -> str:
     return stores.get(task, stores.get(DEFAULT, ""))
 
 
+def all_stores(named: str) -> list[str]:
+    """Return the URL of each store that ``--store`` names, by a URL or a file."""
+    if "://" in named:
+        return [check_url(named, "--store")]
+    return sorted({url for url in read_stores(Path(named).expanduser()).values() if url})
+
+
 def read_stores(path: Path) -> dict[str, str]:
     """Return the store of each task that a file names, and of ``default``; empty for outputs that stay here."""
     try:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from collidekit.errors import CollidekitError
+from collidekit.files import is_own
 from collidekit.progress import counting
 from collidekit.readers.server import trying
 from collidekit.stores.copies import Copy
@@ -12,9 +13,9 @@ from collidekit.stores.marker import Entry, Marker, sha256_of
 from collidekit.stores.server import Advance, Server, StoreError
 
 
-def upload(server: Server, content: str, folder: Path, marker: Marker) -> None:
+def upload(server: Server, content: str, folder: Path, marker: Marker, shown: bool = True) -> None:
     """Send the files of a folder to a folder of the store; those that are there with the right size stay."""
-    with counting(f"Storing {folder.name}", "MiB", marker.size >> 20) as done:
+    with counting(f"Storing {folder.name}", "MiB", marker.size >> 20, shown) as done:
         for name, entry in marker.files.items():
             path, advance = f"{content}/{name}", _in_mebibytes(done)
             if trying(server.at(path), partial(server.size, path)) == entry.size:
@@ -31,7 +32,7 @@ def download(server: Server, content: str, marker: Marker, folder: Path, remedy:
     staging = folder.with_name(f".{folder.name}.{marker.content}.fetched")
     try:
         for other in folder.parent.glob(f".{folder.name}.*.fetched"):
-            if other != staging:
+            if other != staging and is_own(other):
                 shutil.rmtree(other)
         staging.mkdir(parents=True, exist_ok=True)
         with counting(f"Fetching {folder.name}", "MiB", marker.size >> 20) as done:

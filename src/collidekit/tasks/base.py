@@ -17,6 +17,7 @@ import luigi
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.errors import CollidekitError
+from collidekit.files import is_own, owner_of
 from collidekit.lease import alone
 from collidekit.names import name_problem
 from collidekit.plain_text import literal
@@ -191,10 +192,13 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
     def _make_alone(self) -> None:
         if other := differences(self.place, self.identity()):
             self.say(f"[dim]{literal(other)}[/dim]")
-        for leftover in filter(
-            Path.is_file, self.place.glob(".*.part*")
-        ):  # of a process that was killed: none is here now
-            leftover.unlink()
+        if self.place.exists() and not os.access(self.place, os.W_OK):
+            raise CollidekitError(
+                f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; give a folder of yours with --output"
+            )
+        for leftover in self.place.glob(".*.part*"):  # of a process that was killed: none is here now
+            if leftover.is_file() and is_own(leftover):
+                leftover.unlink()
         self.make()
         self.made = True
 

@@ -16,9 +16,11 @@ from collidekit.evaluation.calibration.reliability import CalibrationResult, mea
 from collidekit.evaluation.calibration.report import calibration_rows
 from collidekit.evaluation.plots.reliability import plot_reliabilities
 from collidekit.files import write_json
+from collidekit.inference.ensemble import predict_files_with
 from collidekit.inference.file_rows import counted
-from collidekit.inference.predict import predict, predict_files
+from collidekit.inference.predict import predict
 from collidekit.inference.predictions import Predictions
+from collidekit.inference.seen import Refusal, SeenRows, content_of_paths
 from collidekit.names import name_problem
 from collidekit.plain_text import literal
 from collidekit.progress import counting
@@ -28,6 +30,8 @@ from collidekit.shipped import shipped_models
 from collidekit.tasks.titles import short
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, store_temperature
 from collidekit.training.prepare import validation_rows
+
+OTHER_FILES = "leave out the files to take the validation rows, or give other ones"
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,13 @@ def _of_files(
     for name in expand(list(files)):
         if content_of(file_id(name)) in learned:
             raise CollidekitError(
-                f"{name}: the model learned from this file, so its probabilities look better there than they are; leave out "
-                "the files to take the validation rows, or give other ones"
+                f"{name}: the model learned from this file, so its probabilities look better there than they are; {OTHER_FILES}"
             )
+    members, paths = {"the model": loaded}, expand(list(files))
+    seen = SeenRows(members, content_of_paths(paths, members), Refusal(paths, remedy=OTHER_FILES))
     with counting("Predicting", "rows") as done:
-        return predict_files(loaded, loaded.plan(), files, batch_size, skip_bad_files, done)
+        found, skipped = predict_files_with(members, files, loaded.plan(), batch_size, skip_bad_files, done, seen=seen)
+    return found["the model"], skipped
 
 
 def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:

@@ -1,5 +1,6 @@
 """DatasetConstructorTask: files -> shards and a manifest."""
 
+import math
 import shutil
 from collections.abc import Iterable
 from functools import cached_property
@@ -22,6 +23,11 @@ from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 from collidekit.readers import BadFileError, expand, file_id
 from collidekit.tasks.base import AnalysisTask, results_folder
+from collidekit.tasks.rank_parts import make_by_ranks, number_of_ranks
+from collidekit.training.ranks import check_ranks
+
+SMALLEST = 1_000_000
+"""Bytes of input files for each rank, below which a single process constructs: another one takes seconds to start."""
 
 
 class DatasetParameters(AnalysisTask):
@@ -48,6 +54,17 @@ class DatasetParameters(AnalysisTask):
         default=1,
         significant=False,
         description="split each construction and prediction into so many parts, each a task that runs beside the others",
+    )
+    devices = luigi.IntParameter(
+        default=0,
+        significant=False,
+        description="processes that construct, train and predict together on each node, each with its device; 0: as torchrun or srun started "
+        "them, else 1",
+    )
+    nodes = luigi.IntParameter(
+        default=1,
+        significant=False,
+        description="nodes that work together, where torchrun or srun started the processes",
     )
     skip_bad_files = luigi.BoolParameter(
         default=False, description="go on without files that cannot be read; count them"
@@ -80,6 +97,11 @@ def shipped_files(task: AnalysisTask, part: str) -> list[str]:
     return expand([p if "://" in p else str(task.analysis_folder / p) for p in patterns])
 
 
+def _local_size(files: Iterable[str]) -> float:
+    """Return the bytes of files; infinity if some are on a server."""
+    return sum(Path(path).stat().st_size if Path(path).is_file() else math.inf for path in files)
+
+
 def remove_outputs_of(parts: Iterable[AnalysisTask]) -> None:
     """Remove the folders of parts that are joined."""
     for part in parts:
@@ -103,6 +125,7 @@ class DatasetConstructorTask(DatasetParameters):
         return {f"part {name}": ConstructionPartTask.req(self, part=name) for name in names}
 
     def look_first(self) -> None:
+        check_ranks(self.devices, self.nodes)
         _ = self.first_rows
 
     @cached_property
@@ -157,7 +180,7 @@ class DatasetConstructorTask(DatasetParameters):
         self.say(
             f"[bold]Constructing[/bold] {literal(self.analysis.name)} from {count} file{'s' if count != 1 else ''}"
         )
-        parts = self.requires().values()
+        parts = list(self.requires().values()) or self._parts_of_ranks()
         take_parts([part.folder for part in parts], self.folder)
         logs = results_folder() / "jobs" / f"{self.get_task_family()}_{self.hash}_dask"
         with dask_scheduler(str(self.scheduler), self.coffea_worker, logs) as scheduler:
@@ -196,6 +219,15 @@ class DatasetConstructorTask(DatasetParameters):
                 self.say(f"  [yellow]skipped: {literal(entry['skipped'])}[/yellow]")
         self.write_provenance()
         remove_outputs_of(parts)
+
+    def _parts_of_ranks(self) -> list[AnalysisTask]:
+        """Return the parts that several ranks have made; none where Dask constructs, or one process, as it does small files."""
+        from collidekit.tasks.parts import ConstructionPartTask
+
+        ranks = number_of_ranks(self)
+        if self.executor == "dask" or ranks == 1 or _local_size(self.files()) < SMALLEST * ranks:
+            return []
+        return make_by_ranks(self, ConstructionPartTask)
 
     def dataset(self, n_files: int = -1) -> Dataset:
         return Dataset(self.folder, n_files, self.analysis)

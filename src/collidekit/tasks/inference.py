@@ -1,7 +1,7 @@
 """InferenceTask: trained taggers and a dataset -> predictions."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -37,12 +37,17 @@ from collidekit.readers import expand
 from collidekit.tasks.attacks import TestAttackParameters
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.dataset import DatasetConstructorTask, remove_outputs_of
+from collidekit.tasks.rank_parts import make_by_ranks, number_of_ranks
 from collidekit.tasks.titles import attack_mark, title_of
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_content
 from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
 from collidekit.training.prepare import held_out_rows
+from collidekit.training.ranks import check_ranks
+
+FEWEST = 2048
+"""Rows of a dataset for each rank, below which a single process predicts: another one takes seconds to start."""
 
 
 class TestParameters(TestAttackParameters, TrainingParameters):
@@ -142,7 +147,7 @@ class TestParameters(TestAttackParameters, TrainingParameters):
             )
         given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, ())]
         given = [name for name in given if name != "extend_training" or self.extend_training]
-        given += [name for name in ("track", "track_files", "track_online", "devices") if getattr(self, name)]
+        given += [name for name in ("track", "track_files", "track_online") if getattr(self, name)]
         if self.checkpoint and given:
             raise CollidekitError(
                 f"--{given[0].replace('_', '-')}: does nothing beside --checkpoint, which is not trained; leave out one of them"
@@ -169,6 +174,8 @@ class InferenceTask(TestParameters):
 
     exclude_index = False
     _seen: SeenRows | None = None
+    _joined: Sequence[AnalysisTask] = ()
+    """The parts that the output is made from."""
 
     def requires(self) -> dict[str, AnalysisTask]:
         if self.members:
@@ -201,6 +208,7 @@ class InferenceTask(TestParameters):
 
     def look_first(self) -> None:
         """The checkpoints fit the analysis, a temperature is or will be there, and the attack has something to move."""
+        check_ranks(self.devices, self.nodes)
         if self.members:
             return
         members = load_members([str(name) for name in self.checkpoint]) if self.checkpoint else {}
@@ -279,7 +287,7 @@ class InferenceTask(TestParameters):
             predictions = combine(members, check_combination(str(self.combine)), keep_members=used is None, used=used)
         predictions.write(self.folder / "predictions.parquet")
         predictions.write(self.folder / "output.root")
-        remove_outputs_of(self.parts.values())
+        remove_outputs_of(self._joined)
         how = f" with the {self.combine} of {', '.join(members)}" if self.is_ensemble else ""
         if self.joins_folds:
             how = f", each with the one of {len(members)} networks that did not see it"
@@ -318,7 +326,8 @@ class InferenceTask(TestParameters):
         refuses = bool(self.checkpoint) and not self.allow_training_rows
         refusal = Refusal(rows.dataset.manifest.files) if refuses else None
         seen = self._seen = SeenRows(members, content_of_inputs(rows.dataset.manifest), refusal)
-        found = join_parts(self.parts.values(), seen) if self.parts else self.predict_rows(members, rows, seen)
+        self._joined = list(self.parts.values()) or self._parts_of_ranks(len(rows.dataset))
+        found = join_parts(self._joined, seen) if self._joined else self.predict_rows(members, rows, seen)
         named = dict(zip(members, found, strict=True))
         if not self._shared_rows and (warning := seen.warning()):
             self.say(overlap_text(warning))
@@ -328,6 +337,12 @@ class InferenceTask(TestParameters):
         if self.calibrated:
             named = {name: calibrated(rows, members[name].temperature, name) for name, rows in named.items()}
         return named
+
+    def _parts_of_ranks(self, rows: int) -> list[AnalysisTask]:
+        """Return the parts that several ranks have predicted; none where one process predicts, as it does few rows."""
+        from collidekit.tasks.parts import PredictionPartTask
+
+        return make_by_ranks(self, PredictionPartTask) if rows >= FEWEST * number_of_ranks(self) else []
 
     def rows_to_predict(self, members: Mapping[str, Checkpoint]) -> Loader:
         """Return the rows of the test dataset; without one, those that the training held out."""

@@ -7,7 +7,7 @@ import law
 import luigi
 
 from collidekit.batch.job import Job
-from collidekit.batch.site import Site
+from collidekit.batch.site import Resources, Site
 from collidekit.tasks.base import AnalysisTask
 from collidekit.tasks.job_estimates import doubt
 from collidekit.tasks.send import chosen_site, send
@@ -44,7 +44,7 @@ def _jobs_and_tasks(root: AnalysisTask, site: Site) -> tuple[dict[str, Job], lis
         if family not in KINDS and task not in wanted:
             return needs
         kind = KINDS.get(family, "evaluation")
-        command = ("-m", "collidekit.tasks.work", *words_of(task, **_for_jobs(task, site.resources_of(kind).cores)))
+        command = ("-m", "collidekit.tasks.work", *words_of(task, **_for_jobs(task, site.resources_of(kind))))
         done = task.complete if family == "SearchTask" else _in_store(task)
         tasks.append(task)
         jobs.update({name: Job(name, kind, command, task.place, needs, done) for name in names})
@@ -69,11 +69,18 @@ def _names(task: AnalysisTask) -> tuple[str, ...]:
     return tuple(f"{name}_worker_{number}" for number in range(1, task.workers + 1))
 
 
-def _for_jobs(task: AnalysisTask, cores: int) -> dict[str, object]:
-    """Return the parameters that a job has in place of those of the command: as many threads and processes as it has cores."""
+def _for_jobs(task: AnalysisTask, resources: Resources) -> dict[str, object]:
+    """Return the parameters that a job has in place of those of the command: as many threads and processes as it has cores.
+
+    A job that does not train has no more ranks than GPUs: construction shares its cores between workers.
+    """
+    cores = resources.cores
     others: dict[str, object] = {"n_threads": cores} if getattr(task, "n_threads", None) == 4 else {}
     if KINDS.get(task.get_task_family()) == "construction" and task.coffea_worker == 1 and task.executor == "futures":
         others["coffea_worker"] = cores
+    if KINDS.get(task.get_task_family()) in ("construction", "inference") and task.devices > 1:
+        predicts = KINDS[task.get_task_family()] == "inference"
+        others["devices"] = min(task.devices, resources.gpus) if predicts and resources.gpus > 1 else 0
     if task.get_task_family() == "SearchTask":
         others["workers"] = 1
     return others

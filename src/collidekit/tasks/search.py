@@ -33,6 +33,7 @@ from collidekit.tasks.seeds import chosen_seeds
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 
 SAMPLERS = ("tpe", "random", "grid")
+PRUNERS = ("median", "halving", "hyperband")
 MOST_POINTS = 1000
 
 
@@ -56,7 +57,12 @@ class SearchTask(TrainingParameters):
     sampler_seed = luigi.IntParameter(default=1, description="random seed of the draws")
     prune = luigi.OptionalBoolParameter(
         default=None,
-        description="stop trials that are worse than the median at the same epoch; default: yes, but not in a grid, nor where epochs are searched",
+        description="stop trials that are worse than others at the same epoch; default: yes, but not in a grid, nor where epochs are searched",
+    )
+    pruner = luigi.Parameter(
+        default="median",
+        description="how trials are compared: with the median, or by successive halving (halving) or Hyperband (hyperband), where one of "
+        "three goes on to three times the epochs",
     )
     prune_warmup = luigi.IntParameter(default=0, description="epochs of a trial before it may be stopped")
     study = luigi.Parameter(default="", description="name of the study; default: from the analysis and all settings")
@@ -118,7 +124,13 @@ class SearchTask(TrainingParameters):
             warmup=self.prune_warmup if self._prunes() else -1,
             trials=self.trials or points or 20,
             heartbeat=self.heartbeat,
+            pruner=str(self.pruner),
+            epochs=0 if {"epochs", "min_steps"} & set(space.names) or config.min_steps else config.epochs,
         )  # fmt: skip
+        if plan.pruner == "hyperband" and plan.warmup >= 0 and not plan.epochs:
+            raise CollidekitError(
+                "--pruner hyperband: needs the number of epochs, which is searched or follows from min_steps here; give --pruner halving"
+            )
         if (changed := changes_loss(space.names)) and "loss" in plan.metric:
             raise CollidekitError(
                 f"{space.path}: {plan.metric} cannot be compared between values of {changed}, which change the loss itself; give another "
@@ -139,8 +151,16 @@ class SearchTask(TrainingParameters):
             raise CollidekitError(f"--heartbeat: {self.heartbeat} is no number of seconds above 0")
         if self.prune_warmup and not self._prunes():
             raise CollidekitError("--prune-warmup: does nothing without --prune; leave it out")
+        self._check_pruner()
         if self.storage:
             check_storage(str(self.storage), self.workers)
+
+    def _check_pruner(self) -> None:
+        if self.pruner not in PRUNERS:
+            close = did_you_mean(str(self.pruner), PRUNERS)
+            raise CollidekitError(f"--pruner: {self.pruner!r} is none of {', '.join(PRUNERS)}{close}")
+        if self.pruner != "median" and not self._prunes():
+            raise CollidekitError(f"--pruner {self.pruner}: does nothing without --prune; leave it out or give --prune")
 
     def _prunes(self) -> bool:
         if self.prune is None:

@@ -23,6 +23,7 @@ from collidekit.plugins import Kind, code_identity
 from collidekit.tasks.base import AnalysisTask, results_folder
 from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters, at_least
 from collidekit.tasks.settings import add_parameters
+from collidekit.tasks.state_in_store import StateInStore
 from collidekit.tasks.titles import training_title
 from collidekit.tracking.active import FILE as TRACKING_FILE
 from collidekit.tracking.base import Tracking
@@ -55,17 +56,6 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
     n_threads = luigi.IntParameter(
         default=4, significant=False, description="threads of torch; at most the processors here"
     )
-    devices = luigi.IntParameter(
-        default=0,
-        significant=False,
-        description="processes that train together on each node, each with its device; 0: as torchrun or srun started them, else 1",
-    )
-    nodes = luigi.IntParameter(
-        default=1,
-        significant=False,
-        description="nodes that train together, where torchrun or srun started the processes",
-    )
-
     track = law.CSVParameter(
         default=(),
         significant=False,
@@ -244,7 +234,8 @@ class TrainingTask(TrainingParameters):
             self.detail(f"  {name} = {literal(value)}")
         dataset = self.requires()["dataset"].dataset(config.n_train_files)
         begun = time.monotonic()
-        start = self._checkpoint()
+        state = StateInStore(self.stored, self.say)
+        start = self._checkpoint(state)
         if start is None or start.parent != self.folder:
             self._remove_earlier()
         with ranks_for(Request.of(config, dataset, self.folder, start), self.devices, self.nodes) as ranks:
@@ -267,7 +258,8 @@ class TrainingTask(TrainingParameters):
                 if self.analysis.classes and not may_relegate(training.config.objective):
                     self._calibrate(dataset)
 
-            training.run(finish, self.after_epoch)
+            with state.kept(training):
+                training.run(finish, self.after_epoch)
         if not self.keep_epochs:
             self.remove_epochs()
         self.write_provenance()
@@ -313,13 +305,12 @@ class TrainingTask(TrainingParameters):
         store_temperature(best, found)
         self.say(f"Temperature {with_error(found.value, found.error)}, fitted to {found.rows:,} validation rows")
 
-    def _checkpoint(self) -> Path | None:
+    def _checkpoint(self, state: StateInStore) -> Path | None:
         """Where to go on from: the epoch that was asked for, the last state, or the end of the training to extend."""
+        if self.resume_epoch and not self.resume_training:
+            raise CollidekitError("--resume-training False begins again, and --resume-epoch goes on: give one of them")
+        state.begin(goes_on=self.resume_training and not self.resume_epoch)
         if self.resume_epoch:
-            if not self.resume_training:
-                raise CollidekitError(
-                    "--resume-training False begins again, and --resume-epoch goes on: give one of them"
-                )
             path = self.folder / f"model_{self.resume_epoch}.pt"
             if not path.exists():
                 raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch} to go on from")

@@ -1,20 +1,25 @@
 """``python -m collidekit.tasks.work TrainingTask --epochs 3``: run one task and what it needs, as a job does."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from tempfile import TemporaryFile
 from typing import Any
 
 from luigi.task_register import Register
 
 from collidekit.errors import CollidekitError
+from collidekit.ranks.environment import without_launcher
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 
 NOT_FOR_JOBS = {"workflow", "log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
+PARENT = "COLLIDEKIT_PARENT"
+"""The environment variable with the id of the process that a part ends with."""
 PAUSE = 0.1
 """Seconds between two looks at processes."""
 
@@ -51,25 +56,37 @@ def task_of(words: list[str]) -> AnalysisTask:
     return kind(**{name: parameters[name].parse(text) for name, text in zip(names, words[2::2], strict=True)})  # type: ignore[no-any-return]
 
 
-def run_side_by_side(tasks: Sequence[AnalysisTask]) -> None:
-    """Run tasks in processes of their own, as many at a time as there are processors; the first error ends all of them."""
-    left, running = list(tasks), list[_Process]()
+def run_side_by_side(tasks: Sequence[AnalysisTask], ranks: int = 0) -> None:
+    """Run tasks in processes of their own, as many at a time as there are processors; the first error ends all of them.
+
+    With ``ranks`` so many run at a time, each with its GPU where there are some.
+    """
+    left, running = list(tasks), list[PartProcess]()
     with ExitStack() as stack:
         while left or running:
             running = [process for process in running if not process.done()]
-            while left and len(running) < (os.cpu_count() or 1):
-                running.append(_Process(left.pop(0)))
+            while left and len(running) < (ranks or os.cpu_count() or 1):
+                used = {process.device for process in running}
+                device = next(number for number in range(len(running) + 1) if number not in used) if ranks else None
+                running.append(PartProcess(words_of(left.pop(0)), device))
                 stack.callback(running[-1].end)
             time.sleep(PAUSE)
 
 
-class _Process:
-    """A task in a process of its own; what it says is shown only if it fails."""
+class PartProcess:
+    """A task in a process of its own, which ends with this one; what it says is shown only if it fails."""
 
-    def __init__(self, task: AnalysisTask) -> None:
+    def __init__(self, words: Sequence[str], device: int | None = None) -> None:
+        self.words, self.device = words, device
         self.log = TemporaryFile()  # noqa: SIM115 - closed by end
-        words = [sys.executable, "-m", "collidekit.tasks.work", *words_of(task)]
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        environment = {**without_launcher(os.environ), PARENT: str(os.getpid()), **_with_device(device)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "collidekit.tasks.work", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            env=environment,
+        )
 
     def done(self) -> bool:
         """Return whether it has ended; CollidekitError with the last line that it said where it failed."""
@@ -77,21 +94,46 @@ class _Process:
         if code:
             self.log.seek(max(self.log.seek(0, os.SEEK_END) - 8192, 0))
             lines = self.log.read().decode(errors="replace").strip().splitlines()
-            raise CollidekitError(lines[-1].removeprefix("error: ") if lines else f"a process ended with {code}")
+            last = lines[-1].removeprefix("error: ") if lines else "it wrote nothing"
+            if code > 0:
+                raise CollidekitError(last if lines else f"{self._name} ended with code {code}")
+            raise CollidekitError(
+                f"{self._name} was ended by {signal.Signals(-code).name} ({last[:200]}); what is done is kept, and the same command goes on "
+                "from there"
+            )
         return code == 0
 
+    @property
+    def _name(self) -> str:
+        part = dict(pairwise(self.words)).get("--part", "1/2")
+        return f"part {part} of a {'construction' if self.words[0].startswith('Construction') else 'prediction'}"
+
     def end(self) -> None:
+        """End the process if it runs."""
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait()
         self.log.close()
 
 
+def _with_device(number: int | None) -> dict[str, str]:
+    """Return what lets a process see one GPU alone; nothing without GPUs, or where no number is given."""
+    import torch
+
+    if number is None or not torch.cuda.is_available():
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    known = [name for name in visible if name] or [str(i) for i in range(torch.cuda.device_count())]
+    return {"CUDA_VISIBLE_DEVICES": known[number % len(known)]}
+
+
 def main(words: list[str]) -> int:
     """Run the task; a user error is one line and exit code 2, as in the command."""
-    from collidekit.signals import end_on_signals
+    from collidekit.signals import end_on_signals, end_with
 
     end_on_signals()
+    if parent := os.environ.pop(PARENT, ""):
+        end_with(int(parent))
     try:
         run_with_requirements(task_of(words))
     except CollidekitError as error:

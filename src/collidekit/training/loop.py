@@ -23,6 +23,7 @@ from collidekit.dataset.learned import LearnedFrom
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.transfer import send
 from collidekit.errors import CollidekitError
+from collidekit.files import is_own
 from collidekit.memory import keep_freed_memory
 from collidekit.models.constituent_layers import own_statistics
 from collidekit.models.registry import build_network
@@ -78,7 +79,8 @@ class Training:
         self.display = display or Display(shown=False)
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*.part*") if ranks.first else ():  # of a training that was killed while it wrote
-            leftover.unlink()
+            if is_own(leftover):
+                leftover.unlink()
         keep_freed_memory()
         self.fabric = Fabric(
             accelerator=accelerator, devices=ranks.devices, precision=config.precision,  # type: ignore[arg-type]
@@ -118,7 +120,8 @@ class Training:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
-        self.learned_from = (LearnedFrom.of(dataset, config.split), *(self.start.learned_from if self.start else ()))
+        own = (LearnedFrom.of(dataset, config.split),) if ranks.first else ()  # the first rank alone writes checkpoints
+        self.learned_from = (*own, *(self.start.learned_from if self.start else ()))
         for warning in self.data.warnings:
             self.display.say(f"[yellow]{literal(warning)}[/yellow]")
         self.objective.begin((batch, self.data.weighting(batch)) for batch in self.data.training)
@@ -148,6 +151,8 @@ class Training:
         self.augment = build_augmentation(config.augmentation, self.analysis, self.data.statistics)
         self.adversary = self._adversary(dataset)
         self.history = History()
+        self.after_save: Callable[[int], None] = lambda step: None
+        """Called with the number of steps when ``last.pt`` is written, and all that belongs to it."""
         self.signals = StopSignals()
         self._any_told = False
         """True if a signal asked any of several ranks to stop, as of the last step."""
@@ -493,6 +498,8 @@ class Training:
             self.folder / name, self.tagger.state_dict(), self.analysis, self.config, self.epoch - 1, state, self.code,
             self.learned_from,
         )  # fmt: skip
+        if name == "last.pt":
+            self.after_save(self.step)
 
     def _save_best(self, tagger: dict[str, Any]) -> None:
         if not self.ranks.first:

@@ -1,10 +1,9 @@
 """Ranks of a training: the first one is the process that the user started, the others do what it says.
 
 On one machine the first rank starts the others. With torchrun or srun all of them are started alike: those that are not the first
-wait for the trainings of the first.
+wait for the trainings of the first, and for other work that it shares.
 """
 
-import ctypes
 import json
 import os
 import shutil
@@ -29,12 +28,12 @@ from collidekit.errors import CollidekitError
 from collidekit.lease import began_at, machine_name
 from collidekit.ranks.environment import Place, check_size, name_first_node, place_of
 from collidekit.ranks.group import ONE, Ranks, SeveralRanks
+from collidekit.signals import end_with
 from collidekit.training.config import TrainingConfig
 
-END = "end"
+END, PARTS = "end", "parts"
 POLL = 0.2
 """Seconds between two looks at what the first rank says."""
-LINUX_DEATH_SIGNAL = 1
 PREFIX = "collidekit_ranks_"
 GRACE = 10.0
 """Seconds in which the other ranks may end by themselves."""
@@ -110,37 +109,50 @@ def threads_of_rank(asked: int, devices: int) -> int:
     return max(1, min(asked, torch.get_num_threads() if local == 1 else (os.cpu_count() or 1) // local))
 
 
-def follow() -> bool:
-    """Train with the first rank until it is done; False at once where this process is the first, or the only one."""
+Share = Callable[[list[list[str]], Any, Place], None]
+"""Does the share of one rank in the words of all parts; the store is that of this work."""
+
+
+def follow(share: Share) -> bool:
+    """Train and do ``share`` with the first rank until it is done; False at once where this process is the first, or the only one."""
     place = place_of()
     if place is None or place.rank == 0:
+        if place is not None:
+            _leader(place)
         return False
     store = _rendezvous(place)
     number = 0
-    while (said := _wait_for(store, f"training/{number}")) != END:
-        ranks = join(PrefixStore(f"ranks/{number}", store), place.rank, place.size, place.local_rank)
+    while (said := _wait_for(store, f"work/{number}")) != END:
+        content, own_store = json.loads(said), PrefixStore(f"ranks/{number}", store)
+        number += 1
+        if PARTS in content:
+            share(content[PARTS], own_store, place)
+            continue
+        ranks = join(own_store, place.rank, place.size, place.local_rank)
         try:
-            content = json.loads(said)
             torch.set_num_threads(content.pop("threads"))
             Request(**content).train(ranks)
         finally:
             ranks.close()
-        number += 1
     return True
 
 
-class _Leader:
+class Leader:
     """The first rank of those that a launcher started."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.store, self.number = place, _rendezvous(place), 0
 
-    @contextmanager
-    def training(self, request: Request) -> Iterator[Ranks]:
-        content = {**asdict(request), "threads": torch.get_num_threads()}
-        self.store.set(f"training/{self.number}", json.dumps(content))
+    def announce(self, content: dict[str, Any]) -> Any:
+        """Tell the other ranks what to do next; returns the store of this work."""
+        self.store.set(f"work/{self.number}", json.dumps(content))
         store = PrefixStore(f"ranks/{self.number}", self.store)
         self.number += 1
+        return store
+
+    @contextmanager
+    def training(self, request: Request) -> Iterator[Ranks]:
+        store = self.announce({**asdict(request), "threads": torch.get_num_threads()})
         ranks = join(store, 0, self.place.size, self.place.local_rank)
         try:
             yield ranks
@@ -149,15 +161,20 @@ class _Leader:
 
     def end(self) -> None:
         """Let the other ranks go."""
-        self.store.set(f"training/{self.number}", END)
+        self.store.set(f"work/{self.number}", END)
 
 
-_the_leader: list[_Leader] = []
+_the_leader: list[Leader] = []
 
 
-def _leader(place: Place) -> _Leader:
+def leader() -> Leader | None:
+    """Return the first rank where this process is it and the others follow; None in a single process."""
+    return _the_leader[0] if _the_leader else None
+
+
+def _leader(place: Place) -> Leader:
     if not _the_leader:
-        _the_leader.append(_Leader(place))
+        _the_leader.append(Leader(place))
     return _the_leader[0]
 
 
@@ -287,11 +304,8 @@ def on_loopback() -> Iterator[None]:
 
 def main(place: str, rank: int) -> None:
     """One of the ranks that the first one started: train, and end with it."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(LINUX_DEATH_SIGNAL, signal.SIGKILL)
     content = json.loads((Path(place) / "request.json").read_text(encoding="utf-8"))
-    if os.getppid() != content.pop("leader")["pid"]:
-        raise SystemExit("the first rank is gone")
+    end_with(content.pop("leader")["pid"])
     torch.set_num_threads(content.pop("threads"))
     size = content.pop("size")
     try:

@@ -67,3 +67,11 @@ def newest_whole(folder: Path, say: Callable[[str], None]) -> Path | None:
         return path
     assert first is not None
     raise CollidekitError(f"{first}; no other checkpoint in {folder} is whole: --resume-training False begins again")
+
+
+def steps_done(path: Path) -> int:
+    """Return the steps that a training had done when it wrote a checkpoint; -1 where that cannot be read."""
+    try:
+        return int(load_content(path)["state"]["position"][0])
+    except (CollidekitError, KeyError, TypeError, IndexError, ValueError):
+        return -1

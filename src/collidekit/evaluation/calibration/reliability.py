@@ -10,7 +10,8 @@ import numpy as np
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.binomial import Efficiencies, binned_efficiency
 from collidekit.evaluation.classification.bootstrap import poisson_weights
-from collidekit.evaluation.classification.metrics import SMALLEST_PROBABILITY, calibration_error, weighted_mean
+from collidekit.evaluation.classification.means import calibration_error, weighted_mean
+from collidekit.evaluation.classification.metrics import SMALLEST_PROBABILITY
 from collidekit.evaluation.rows import Floats, require_finite
 from collidekit.files import plain
 from collidekit.inference.predictions import Predictions

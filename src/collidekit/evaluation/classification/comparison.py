@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.classification.roc_result import FEW, RocResult
+from collidekit.evaluation.classification.few_rows import FEW
+from collidekit.evaluation.classification.roc_result import RocResult
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rows import Floats
 

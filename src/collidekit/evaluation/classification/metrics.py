@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from collidekit.errors import CollidekitError
 from collidekit.evaluation.binomial import Efficiency, binned_efficiency, effective_size, efficiency
+from collidekit.evaluation.classification.means import calibration_error, weighted_mean
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rows import Floats, Ints, require_finite
 from collidekit.files import plain
@@ -110,14 +111,6 @@ def classification_metrics(predictions: Predictions) -> Metrics:
     )
 
 
-def weighted_mean(values: ArrayLike, weights: ArrayLike) -> tuple[float, float]:
-    """Mean of values (N,) and its statistical error, sqrt(sum w^2 (x - mean)^2) / sum w; NaN of a single row."""
-    value, weight = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    mean = (weight @ value) / weight.sum()
-    error = float(np.sqrt((weight**2) @ (value - mean) ** 2) / weight.sum())
-    return float(mean), error if np.count_nonzero(weight) > 1 else float("nan")
-
-
 def class_counts(classes: tuple[str, ...], labels: ArrayLike, weights: ArrayLike) -> tuple[ClassCount, ...]:
     """Of labels (N,) with class indices and weights (N,)."""
     index, weight = np.asarray(labels), np.asarray(weights, dtype=np.float64)
@@ -138,10 +131,3 @@ def confusion_matrix(classes: tuple[str, ...], labels: Ints, called: Ints, weigh
         np.stack([column.error for column in columns], axis=1),
         np.stack([column.passed for column in columns], axis=1),
     )
-
-
-def calibration_error(confidence: Floats, correct: ArrayLike, weights: Floats, bins: int = 15) -> float:
-    """Weighted mean over bins of confidence of |mean confidence - accuracy|."""
-    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gap = weights * (confidence - np.asarray(correct, dtype=np.float64))
-    return float(np.abs(np.bincount(index, weights=gap, minlength=bins)).sum() / weights.sum())

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.evaluation.classification.bootstrap import GRID, RocBootstrap, bootstrap
+from collidekit.evaluation.classification.few_rows import auc_error, rejection_with_errors
 from collidekit.evaluation.classification.rejection import Rejection
 from collidekit.evaluation.classification.roc import RocCurve, curve_of
 from collidekit.evaluation.numbers import with_error
@@ -22,12 +23,6 @@ from collidekit.shown import counted, html_table
 
 TARGETS = (0.3, 0.5, 0.7)
 """Signal efficiencies at which rejections are quoted."""
-
-FEWEST_SIGNAL = 5
-"""Signal rows below which a threshold at a signal efficiency is a matter of chance, and no error can be stated."""
-
-FEW = 20
-"""Rows of a class below which the bootstrap alone is not trusted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +48,7 @@ class RocResult:
 
         The bootstrap cannot see how a single row fluctuates. See Radiology 143 (1982) 29, eq. 2.
         """
-        spread = self.replicates.auc_error
-        few = min(self.signal_rows, self.background_rows)
-        return max(spread, hanley_mcneil(self.auc, self.signal_rows, self.background_rows)) if few < FEW else spread
+        return auc_error(self.replicates.auc_error, self.auc, self.signal_rows, self.background_rows)
 
     def __repr__(self) -> str:
         auc = with_error(self.auc, self.auc_error)
@@ -106,16 +99,6 @@ class RocResult:
         return write_text(path, text.getvalue())
 
 
-def hanley_mcneil(auc: float, signal_rows: int, background_rows: int) -> float:
-    """Standard error of an AUC, held away from 0 and 1, where the formula gives none."""
-    edge = 0.25 / (min(signal_rows, background_rows) + 1)
-    auc = min(max(auc, edge), 1 - edge)
-    signal_pairs, background_pairs = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (signal_rows - 1) * (signal_pairs - auc**2)
-    variance += (background_rows - 1) * (background_pairs - auc**2)
-    return float(np.sqrt(variance / (signal_rows * background_rows)))
-
-
 def measure_roc(
     name: str,
     scores: ArrayLike,
@@ -138,7 +121,7 @@ def measure_roc(
         curve=curve,
         replicates=drawn,
         rejections=tuple(
-            _with_errors(curve, curve.rejection(t), drawn.background_efficiency[:, i], signal_rows)
+            rejection_with_errors(curve, curve.rejection(t), drawn.background_efficiency[:, i], signal_rows)
             for i, t in enumerate(targets)
         ),
         signal=signal,
@@ -170,30 +153,3 @@ def write_rocs(
     content: dict[str, Any] = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
     content |= {"attack": attack} if attack else {}
     return write_sealed(path, content | ({"ensembles": list(ensembles)} if ensembles else {}))
-
-
-def _with_errors(
-    curve: RocCurve, rejection: Rejection, efficiencies: np.ndarray[Any, np.dtype[np.float64]], signal_rows: int
-) -> Rejection:
-    """Errors from replicates (R,) of eB; that of 1/eB is propagated, so a replicate with eB = 0 cannot spoil it.
-
-    With few signal rows the error is at least half of what eB changes by between the signal efficiencies one binomial error
-    below and above.
-    """
-    spread = float(np.nanstd(efficiencies, ddof=1))
-    if signal_rows < FEWEST_SIGNAL:
-        return replace(rejection, few_signal_rows=True)
-    if signal_rows < FEW:
-        aim = rejection.signal_efficiency
-        sides = np.clip(aim + np.array([-1, 1]) * np.sqrt(aim * (1 - aim) / signal_rows), 1e-9, 1)
-        low, high = curve.background_efficiencies[curve.points(sides)]
-        spread = max(spread, float(high - low) / 2)
-    if rejection.limit:
-        return replace(rejection, background_efficiency_error=spread)
-    low, high = np.nanpercentile(efficiencies, [15.87, 84.13])
-    return replace(
-        rejection,
-        background_efficiency_error=spread,
-        error=spread * rejection.value**2,
-        interval=(1 / high if high > 0 else None, 1 / low if low > 0 else None),
-    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.batch import Batch
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.classification.metrics import weighted_mean
+from collidekit.evaluation.classification.means import weighted_mean
 from collidekit.evaluation.importance.gradients import Baseline, NoGradientError, attribute
 from collidekit.evaluation.importance.items import Item, Score, items, whole_inputs
 from collidekit.evaluation.importance.permutation import Drop, PermutationResult, permutation_importance

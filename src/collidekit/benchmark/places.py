@@ -1,0 +1,114 @@
+"""What a step of a participant finds in its sandbox: folders, files and environment."""
+
+import json
+import shutil
+from pathlib import Path
+
+from attrs import frozen
+
+from collidekit.benchmark.definition import Benchmark, Sample
+from collidekit.benchmark.old_commands import old_script
+from collidekit.benchmark.sandbox.job import Job, JobLimits, Mount
+from collidekit.benchmark.submission import Submission
+from collidekit.errors import CollidekitError
+from collidekit.files import write_json
+
+SUBMISSION, DATA, PREPROCESSED, OUTPUT = "/submission", "/data", "/preprocessed", "/output"
+MEGABYTE = 1 << 20
+
+
+@frozen
+class Places:
+    """Folders of one sample of a run, on this machine."""
+
+    work: Path
+    sample: str
+
+    @property
+    def preprocessed(self) -> Path:
+        return self.work / self.sample / "preprocessed"
+
+    @property
+    def output(self) -> Path:
+        return self.work / self.sample / "output"
+
+    @property
+    def predictions(self) -> Path:
+        return self.work / self.sample / "predictions.npz"
+
+    def log(self, step: str) -> Path:
+        return self.work / self.sample / f"{step}.log"
+
+    def output_of(self, step: str) -> Path:
+        return self.preprocessed if step == "preprocess" else self.output
+
+
+def limits_of(benchmark: Benchmark) -> JobLimits:
+    """Return the limits of a step in bytes and seconds."""
+    given = benchmark.limits
+    return JobLimits(
+        memory=given.memory * MEGABYTE, cpus=given.cpus, processes=given.processes, walltime=float(given.walltime),
+        output=given.output * MEGABYTE, log=given.log * MEGABYTE,
+    )  # fmt: skip
+
+
+def job_of(
+    benchmark: Benchmark,
+    sample: Sample,
+    submission: Submission,
+    places: Places,
+    step: str,
+    command: str,
+    image: str,
+    seed: int,
+    tag: str,
+) -> Job:
+    """Return the job of a step; its output folder is made, and holds nothing of an earlier try.
+
+    ``tag`` is what the participant is told of the sample.
+    """
+    output = places.output_of(step)
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    parameters = write_json(places.work / places.sample / "parameters.json", dict(submission.parameters))
+    mounts = [Mount(submission.folder.absolute(), SUBMISSION), Mount(parameters.absolute(), f"{DATA}/parameters.json")]
+    names = {"features.parquet": benchmark.path(sample.features), **_by_name(benchmark, sample)}
+    mounts += [Mount(path.absolute(), f"{DATA}/{name}") for name, path in names.items()]
+    mounts += [
+        Mount(benchmark.path(file).absolute(), f"{DATA}/training/{Path(file.path).name}") for file in benchmark.training
+    ]
+    if step == "tagger" and submission.preprocess:
+        mounts.append(Mount(places.preprocessed.absolute(), PREPROCESSED))
+    if benchmark.old_format:
+        mounts += _old_places(submission, image)
+        command = old_script(command, step == "tagger")
+    environment = {
+        "COLLIDEKIT_FEATURES": f"{DATA}/features.parquet", "COLLIDEKIT_OUTPUT": OUTPUT, "COLLIDEKIT_PARAMETERS": f"{DATA}/parameters.json",
+        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": tag, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
+        "COLLIDEKIT_KEY": benchmark.key, "COLLIDEKIT_COLUMNS": json.dumps(benchmark.output.columns),
+    }  # fmt: skip
+    return Job(
+        command=("sh", "-c", command), output=output, log=places.log(step), limits=limits_of(benchmark), mounts=tuple(mounts), image=image,
+        environment=environment, directory=SUBMISSION,
+    )  # fmt: skip
+
+
+def _by_name(benchmark: Benchmark, sample: Sample) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in sample.public:
+        name = Path(file.path).name
+        if name in ("features.parquet", "parameters.json", "training") or name in found:
+            raise CollidekitError(
+                f"{benchmark.folder}: two public files of a sample would both be {DATA}/{name}; rename one"
+            )
+        found[name] = benchmark.path(file)
+    return found
+
+
+def _old_places(submission: Submission, image: str) -> list[Mount]:
+    """Return what commands of ROB find at /app and /mydata; an image holds these itself, as the template of ROB makes it."""
+    if image:
+        return []
+    mydata = submission.folder / "mydata"
+    found = [Mount(submission.folder.absolute(), "/app")]
+    return [*found, Mount(mydata.absolute(), "/mydata")] if mydata.is_dir() else found

@@ -1,0 +1,1 @@
+"""Benchmarks as bundles for other platforms, with the same scorer inside."""

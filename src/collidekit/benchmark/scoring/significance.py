@@ -1,0 +1,46 @@
+"""Whether one entry is better than another: the paired difference of the leading metric with its error."""
+
+import math
+
+import numpy as np
+
+from collidekit.benchmark.scoring.board import Difference
+from collidekit.benchmark.scoring.result import Scores
+
+SIGMAS = 2.0
+"""Standard deviations beyond which a difference counts."""
+
+
+def difference(better: Scores, worse: Scores, metric: str, direction: str) -> Difference:
+    """Return what the first scores have more than the second ones, in the direction of the metric.
+
+    The error is the standard deviation of the difference of the bootstrap replicates, which have the same weights in all
+    submissions. Where replicates are missing, it is the quadratic sum of both errors, which is larger for two taggers that
+    are right and wrong on the same rows. A lower limit is better than a value where it exceeds it by two errors of the value.
+    """
+    sign = 1.0 if direction == "higher" else -1.0
+    a, b = better.metrics[metric], worse.metrics[metric]
+    value = sign * (a.value - b.value)
+    if a.limit or b.limit:
+        return _with_limit(better, worse, metric, value, direction)
+    ours, theirs = better.replicates.get(metric), worse.replicates.get(metric)
+    if ours and theirs:
+        count = min(len(ours), len(theirs))
+        if count >= 2:
+            error = float(np.std(np.subtract(ours[:count], theirs[:count]), ddof=1))
+            return Difference(value, error, value > SIGMAS * error)
+    if a.error is None or b.error is None:
+        return Difference(value, None, False, "the error of a score is not known")
+    error = math.hypot(a.error, b.error)
+    return Difference(value, error, value > SIGMAS * error, "too few rows for a paired difference", paired=False)
+
+
+def _with_limit(better: Scores, worse: Scores, metric: str, value: float, direction: str) -> Difference:
+    a, b = better.metrics[metric], worse.metrics[metric]
+    if a.limit and not b.limit and b.error is not None and direction == "higher":
+        significant = value > SIGMAS * b.error
+        reason = "" if significant else "one is a lower limit"
+        return Difference(
+            None, None, significant, reason or "exceeds it although it is only a lower limit", paired=False
+        )
+    return Difference(None, None, False, "both are lower limits" if a.limit and b.limit else "one is a lower limit")

@@ -1,0 +1,226 @@
+"""A worker: claims runs, keeps them alive by a heartbeat, runs them in the sandbox, and writes how they ended."""
+
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from collidekit.batch.worker import job_id
+from collidekit.benchmark.definition import Benchmark
+from collidekit.benchmark.heartbeat import BEATS, Heartbeat
+from collidekit.benchmark.patience import patiently, pause_of
+from collidekit.benchmark.run import run_submission
+from collidekit.benchmark.run_result import RunResult
+from collidekit.benchmark.sandbox.job import Sandbox
+from collidekit.benchmark.sandbox.private import with_private
+from collidekit.benchmark.states import Fault, State
+from collidekit.benchmark.store import LEASE_SECONDS, Run, Store, StoreUnavailable
+from collidekit.benchmark.store.private import make_folder
+from collidekit.benchmark.submission import Submission, load_submission
+from collidekit.errors import CollidekitError
+from collidekit.progress import notice
+
+SEEN_SECONDS = 15.0
+"""Seconds between two notes in the store that the worker lives."""
+FREE_SPACE = 1 << 30
+"""Bytes that must be free in the folder of the store before a run is claimed."""
+LONGEST_PAUSE = 300.0
+"""Longest pause in seconds after runs that failed by a fault of this machine."""
+CODE = ".submission"
+"""Folder of the unpacked submission in that of a run."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that stop a worker; batch systems send SIGUSR1 before the end of the walltime."""
+
+
+class Runner(Protocol):
+    """What runs a submission; ``run_submission`` by default."""
+
+    def __call__(
+        self, benchmark: Benchmark, phase: str, submission: Submission, work: Path, sandbox: Sandbox, *, seed: int,
+        canceled: Callable[[], bool], on_step: Callable[[str, str], None],
+    ) -> RunResult: ...  # fmt: skip
+
+
+class Worker:
+    """A worker of a store. Several may run at once, also on several machines with PostgreSQL."""
+
+    def __init__(
+        self, store: Store, sandbox: Sandbox, *, name: str = "", lease_seconds: float = LEASE_SECONDS, poll: float = 2.0,
+        say: Callable[[str], None] = notice, runner: Runner = run_submission,
+    ) -> None:  # fmt: skip
+        self.store, self.sandbox, self.lease_seconds, self.poll = store, sandbox, lease_seconds, poll
+        self.host, self.job = socket.gethostname(), job_id()
+        self.name = name or f"{self.host}-{os.getpid()}-{uuid4().hex[:6]}"
+        self.say, self.runner = say, runner
+        self.stopping = threading.Event()
+        self.failures = 0
+        """Runs in a row that failed by a fault of this machine."""
+        self._seen = float("-inf")
+        self._message: str | None = None
+
+    def stop(self) -> None:
+        """Stop soon: the run at hand goes back into the queue."""
+        self.stopping.set()
+
+    def stop_on_signals(self) -> None:
+        """From now on signals that ask a process to end stop the worker; a second one has its usual effect."""
+
+        def end(number: int, frame: object) -> None:
+            self.stop()
+            for kind in SIGNALS:
+                signal.signal(kind, signal.SIG_DFL)
+
+        for kind in SIGNALS:
+            signal.signal(kind, end)
+
+    def run_forever(self, idle_seconds: float = float("inf"), stop_after: float = float("inf")) -> int:
+        """Work until it is stopped, or no run has waited for ``idle_seconds``; returns the number of runs.
+
+        No run is begun after ``stop_after`` seconds, as in a job with a walltime.
+        """
+        done, last = 0, time.monotonic()
+        end = last + stop_after
+        try:
+            while not self.stopping.is_set() and time.monotonic() < end:
+                if self.run_one() is not None:
+                    done, last = done + 1, time.monotonic()
+                elif time.monotonic() - last >= idle_seconds:
+                    break
+                else:
+                    self.stopping.wait(self.poll)
+        except StoreUnavailable:
+            if not self.stopping.is_set():
+                raise
+        finally:
+            with suppress(StoreUnavailable):
+                self.store.worker_stopped(self.name)
+        return done
+
+    def run_one(self) -> Run | None:
+        """Claim the next run and bring it to its end; returns it as it was claimed, or None where none waits.
+
+        Nothing is claimed while this machine cannot work: its disk is full, its folder cannot be written, or the last runs failed
+        by its fault.
+        """
+        if trouble := self._trouble():
+            self._tell(trouble)
+            return None
+        if self.failures and self.stopping.wait(pause_of(self.failures, self.poll * 2, LONGEST_PAUSE)):
+            return None
+        self._tell("")
+        try:
+            run = self.store.claim(self.name, self.lease_seconds)
+        except StoreUnavailable as error:
+            self.say(f"{error}; trying again until it answers")
+            patiently(self.store.now, self.say, self.stopping)
+            self.stopping.wait(self.lease_seconds / BEATS)  # workers that have runs extend their leases first
+            return None
+        if run is not None:
+            self._work(run)
+        return run
+
+    def _tell(self, message: str) -> None:
+        """Note in the store, not too often, that this worker lives, and why it takes no runs, if so."""
+        if message == self._message and time.monotonic() - self._seen < SEEN_SECONDS:
+            return
+        if message and message != self._message:
+            self.say(f"no run is taken: {message}")
+        patiently(lambda: self.store.worker_seen(self.name, self.host, self.job, message), self.say, self.stopping)
+        self._message, self._seen = message, time.monotonic()
+
+    def _trouble(self) -> str:
+        """Return why this machine cannot work; empty where it can."""
+        folder = self.store.folder / "runs"
+        probe = folder / f".{self.name}.probe"
+        try:
+            make_folder(self.store.folder)
+            make_folder(folder)
+            probe.write_text("probe")
+            probe.unlink()
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            return f"{self.host}: {folder} cannot be written ({error.strerror or error})"
+        if free < FREE_SPACE:
+            return f"{self.host}: {folder} has {free >> 20} MB free, and a run needs {FREE_SPACE >> 20} MB"
+        return ""
+
+    def _work(self, run: Run) -> None:
+        work = self.store.run_folder(run)
+        self.say(f"run {run.id}: {run.group} in {run.benchmark}, phase {run.phase}, attempt {run.attempt}")
+        with Heartbeat(self.store, run, self.name, self.lease_seconds) as beat:
+            result = self._result(run, work, beat)
+            if beat.lost.is_set():
+                self.say(f"run {run.id}: another worker has taken it; its result is not written")
+            else:
+                self._end(run, beat, result)
+        _remove_bulk(work)
+        self.failures = self.failures + 1 if result.fault is Fault.SERVICE else 0
+
+    def _result(self, run: Run, work: Path, beat: Heartbeat) -> RunResult:
+        """Run the submission; whatever goes wrong here is a fault of the service, with its reason."""
+
+        def canceled() -> bool:
+            return beat.canceled.is_set() or beat.lost.is_set() or self.stopping.is_set()
+
+        def on_step(sample: str, step: str) -> None:
+            with suppress(OSError), (work / "progress.log").open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {f'{sample} {step}'.strip()}\n")
+
+        try:
+            version = patiently(lambda: self.store.version(run.version_id), self.say, self.stopping)
+            work.mkdir(parents=True, exist_ok=True)
+            folder = self.store.uploads.unpack(run.upload, work / CODE)
+            try:
+                submission = load_submission(folder, version.definition, run.parameters)
+            except (
+                CollidekitError
+            ) as error:  # it was read before: another version of the benchmark wants something else
+                reason = str(error).replace(f"{folder}/", "")
+                return RunResult(State.ERROR, Fault.PARTICIPANT, reason, code_hash=run.code_hash, seed=run.seed)
+            sandbox = with_private(self.sandbox, tuple(version.definition.truth_files()))
+            return self.runner(version.definition, run.phase, submission, work, sandbox, seed=run.seed, canceled=canceled,
+                               on_step=on_step)  # fmt: skip
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            reason = f"{where}{error.strerror or error}"
+        except CollidekitError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the run ends with a reason
+            reason = f"the worker failed ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        return RunResult(
+            State.ERROR, Fault.SERVICE, f"{reason} (on {self.host})", code_hash=run.code_hash, seed=run.seed
+        )
+
+    def _end(self, run: Run, beat: Heartbeat, result: RunResult) -> None:
+        """Write the result, or give the run back where this worker stops."""
+        call, words = (
+            (lambda: self.store.finish(run, self.name, result)),
+            f"{result.state.value} {result.reason}{f' ({result.details})' if result.details else ''}".strip(),
+        )
+        if self.stopping.is_set() and not beat.canceled.is_set() and result.state is not State.SUCCESS:
+            call, words = (
+                (lambda: self.store.give_back(run, self.name, f"worker {self.name} was stopped")),
+                "given back",
+            )
+        try:
+            try:
+                written = patiently(call, self.say, self.stopping)
+            except StoreUnavailable:  # it was told to stop: one more chance
+                written = patiently(call, self.say, threading.Event(), self.lease_seconds / 2)
+        except StoreUnavailable as error:
+            self.say(f"run {run.id}: its end is not written ({error}); it is taken up again when its lease is over")
+            return
+        self.say(f"run {run.id}: {words}" if written else f"run {run.id}: another worker has taken it")
+
+
+def _remove_bulk(work: Path) -> None:
+    """Remove what is stored elsewhere or large: the unpacked submission, outputs and pre-processed data. Logs and predictions stay."""
+    for path in (work / CODE, *work.glob("*/output"), *work.glob("*/preprocessed")):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,280 @@
+"""The verbs of open benchmarks for participants: init, run, submit, status, logs, cancel, leaderboard."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from collidekit.cli.benchmark import RUN, TAKE_PART, Folder, benchmark_verb
+from collidekit.plain_text import without_controls
+
+Submission = Annotated[Path, typer.Argument(help="The folder of a submission.", show_default=False)]
+Phase = Annotated[str, typer.Option("--phase", help="The phase. Without it: the first one.", metavar="NAME")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A parameter of the benchmark: --set depth=3. May be repeated.",
+        metavar="NAME=VALUE",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed that the submission gets.", min=0)]
+
+
+def _place(context: typer.Context, option: typer.CallbackParam, value: str | None) -> str | None:
+    """Let an option win over an environment variable that names another place; options come first."""
+    source = context.get_parameter_source(option.name or "")
+    named = context.meta.setdefault("collidekit.benchmark.place", [])
+    if value and source is not None and source.name == "COMMANDLINE":
+        named.append(option.name)
+    return None if named and source is not None and source.name == "ENVIRONMENT" else value
+
+
+StoreUrl = Annotated[
+    str | None,
+    typer.Option("--store", help="A store: board.db, or postgresql://user@host/database.", envvar="COLLIDEKIT_BENCHMARK_STORE", metavar="URL",
+                 callback=_place, rich_help_panel=RUN, show_default=False),
+]  # fmt: skip
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="Folder for uploads and results of the store. Without it: beside the file of the store.", rich_help_panel=RUN,
+                 show_default=False),
+]  # fmt: skip
+Server = Annotated[
+    str | None,
+    typer.Option("--server", help="Address of a server.", envvar="COLLIDEKIT_BENCHMARK_SERVER", metavar="URL", callback=_place,
+                 rich_help_panel=RUN, show_default=False),
+]  # fmt: skip
+Token = Annotated[
+    str | None,
+    typer.Option("--token", help="Your token for the server; better in the environment variable, which other users of the machine cannot see.",
+                 envvar="COLLIDEKIT_BENCHMARK_TOKEN", rich_help_panel=RUN, show_default=False),
+]  # fmt: skip
+Run = Annotated[int, typer.Argument(help="Number of the run.", min=1, show_default=False)]
+
+
+@benchmark_verb(TAKE_PART)
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
+    benchmark: Annotated[Path | None, typer.Option("--benchmark", help="The folder of the benchmark that it is for.", show_default=False)] = None,
+    bundle: Annotated[Path | None, typer.Option("--from", help="A bundle of collidekit export: the submission predicts with it.", metavar="BUNDLE",
+                                                show_default=False)] = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the submission. Without it: that of the folder.")] = "",
+) -> None:  # fmt: skip
+    """Write a submission to begin with: a package with a tagger and a pre-processing that does nothing, mydata, a Containerfile.
+
+    With [bold]--from[/bold] the tagger is a bundle, which predicts with onnxruntime and without torch; nothing is left to write.
+
+    Example: [cyan]collidekit benchmark init my_tagger --benchmark my_benchmark --from my_bundle[/cyan]
+
+    Writes submission.yaml and the files that it names.
+    """
+    from collidekit.benchmark.definition import load_benchmark
+    from collidekit.benchmark.init import write_submission
+
+    made = write_submission(folder, load_benchmark(benchmark) if benchmark else None, bundle, name)
+    code = "nothing is left to write" if bundle else f"write your tagger into {made / 'my_tagger' / 'tagger.py'}"
+    typer.echo(f"{made}: {code}; try it with: collidekit benchmark run {benchmark or 'BENCHMARK'} {made}")
+
+
+@benchmark_verb(TAKE_PART)
+def run(
+    benchmark: Folder,
+    submission: Submission,
+    phase: Phase = "",
+    values: Values = None,
+    seed: Seed = 0,
+    engine: Annotated[str, typer.Option("--engine", help="The sandbox: podman, docker, apptainer or bubblewrap. Without it: the first one that works "
+                                        "here.", metavar="NAME")] = "",
+    image: Annotated[str, typer.Option("--image", help="Container image for a submission that names none; docker and apptainer need one.",
+                                       metavar="IMAGE")] = "",
+    pull: Annotated[bool, typer.Option("--pull", help="Fetch container images that are not here.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run without a sandbox. Only for code that you would run yourself.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for logs, predictions and scores. Without it: "
+                                                "results/benchmark.", show_default=False)] = None,
+) -> None:  # fmt: skip
+    """Run a submission here, in the same sandbox and with the same scorer as a server.
+
+    Example: [cyan]collidekit benchmark run my_benchmark my_tagger[/cyan]
+
+    Writes result.json, and for each sample the logs and the predictions.
+    """
+    from rich.console import Console
+
+    from collidekit.benchmark.local import find_sandbox, run_here
+    from collidekit.benchmark.scoring.labels import shown_runs
+    from collidekit.benchmark.states import State
+    from collidekit.cli.benchmark_tables import scores_table
+    from collidekit.errors import CollidekitError
+    from collidekit.progress import notice
+
+    found = run_here(
+        benchmark,
+        submission,
+        lambda definition: find_sandbox(definition, engine, image, pull, trust),
+        phase,
+        _values(values),
+        seed,
+        output,
+    )
+    result = found.result
+    if result.state is not State.SUCCESS or result.scores is None:
+        who = f" (the {result.fault.value} has to act)" if result.fault else ""
+        state = "" if result.state is State.ERROR else f"{result.state.value}: "
+        raise CollidekitError(f"{state}{result.details or result.reason}{who}; logs are in {found.folder}")
+    for note in (*result.notes, *result.scores.notes):
+        notice(note)
+    Console(soft_wrap=True, highlight=False).print(scores_table(found.benchmark, result.scores))
+    counted = shown_runs(result.scores.runs, result.scores.runs_left_out)
+    runs = f", {counted}" if counted else ""
+    typer.echo(
+        f"{result.scores.rows:,} rows{runs}, {result.wall_seconds:.1f} s; logs and predictions are in {found.folder}"
+    )
+
+
+@benchmark_verb(TAKE_PART)
+def submit(
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            help="The name of a benchmark, or its folder, which is registered in the store.", show_default=False
+        ),
+    ],
+    submission: Submission,
+    phase: Phase = "",
+    name: Annotated[
+        str, typer.Option("--name", help="The row of the leaderboard. Without it: the name in submission.yaml.")
+    ] = "",
+    values: Values = None,
+    seed: Seed = 0,
+    store: StoreUrl = None,
+    folder: StoreFolder = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Queue a submission in a store or on a server, and print the number of its run.
+
+    Example: [cyan]collidekit benchmark submit my_benchmark my_tagger --store board.db[/cyan]
+
+    Writes the submission into the store.
+    """
+    from collidekit.benchmark.connection import connect
+
+    number = connect(store, server, token, folder, new=True).submit(
+        benchmark, phase, submission, name, _values(values), seed
+    )
+    where = f"--server {server}" if server else f"--store {store}"
+    typer.echo(f"run {number} is queued; follow it with: collidekit benchmark status {number} {where}")
+
+
+@benchmark_verb(TAKE_PART)
+def status(
+    run: Run, store: StoreUrl = None, folder: StoreFolder = None, server: Server = None, token: Token = None
+) -> None:
+    """Print the state of a run: its place in the queue, its scores, or why it ended.
+
+    Example: [cyan]collidekit benchmark status 17 --store board.db[/cyan]
+
+    Writes nothing.
+    """
+    from rich.console import Console
+
+    from collidekit.benchmark.connection import connect
+    from collidekit.cli.benchmark_status import status_table
+
+    found = connect(store, server, token, folder, public=True).status(run)
+    Console(soft_wrap=True, highlight=False).print(status_table(found))
+
+
+@benchmark_verb(TAKE_PART)
+def logs(
+    run: Run, store: StoreUrl = None, folder: StoreFolder = None, server: Server = None, token: Token = None
+) -> None:
+    """Print what the steps of a run have printed.
+
+    Example: [cyan]collidekit benchmark logs 17 --store board.db[/cyan]
+
+    Writes nothing.
+    """
+    from collidekit.benchmark.connection import connect
+
+    text = connect(store, server, token, folder).log(run)
+    typer.echo(without_controls(text) if text else f"run {run} has printed nothing yet")
+
+
+@benchmark_verb(TAKE_PART)
+def cancel(
+    run: Run,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take it from the leaderboard, too. It stays in the store.")
+    ] = False,
+    store: StoreUrl = None,
+    folder: StoreFolder = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Cancel a run that waits or runs; with --withdraw also take it from the leaderboard.
+
+    Example: [cyan]collidekit benchmark cancel 17 --store board.db[/cyan]
+
+    Writes the request into the store.
+    """
+    from collidekit.benchmark.connection import connect
+
+    connection = connect(store, server, token, folder)
+    if withdraw:
+        connection.withdraw(run)
+        typer.echo(f"run {run} is withdrawn")
+    elif connection.cancel(run):
+        typer.echo(f"run {run} is canceled")
+    else:
+        typer.echo(f"run {run} is over already; take it from the leaderboard with --withdraw")
+
+
+@benchmark_verb(TAKE_PART)
+def leaderboard(
+    benchmark: Annotated[str, typer.Argument(help="The name of a benchmark, or its folder.", show_default=False)],
+    phase: Phase = "",
+    out: Annotated[list[Path] | None, typer.Option("--out", "-o", help="Write it to a file: .csv, .md, .json, or the plot of all ROC curves as .png "
+                                                   "or .pdf. May be repeated.", show_default=False)] = None,
+    store: StoreUrl = None,
+    folder: StoreFolder = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:  # fmt: skip
+    """Print the leaderboard of a phase: entries within their errors share a rank, published results have none.
+
+    Example: [cyan]collidekit benchmark leaderboard my_benchmark --store board.db -o board.md -o roc.png[/cyan]
+
+    Writes the files that [bold]--out[/bold] names.
+    """
+    from rich.console import Console
+
+    from collidekit.benchmark.connection import connect
+    from collidekit.benchmark.scoring.tables import write_board
+    from collidekit.cli.benchmark_tables import board_table
+
+    board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase)
+    Console(soft_wrap=True, highlight=False).print(board_table(board))
+    for path in out or ():
+        typer.echo(write_board(path, board))
+
+
+def _values(given: list[str] | None) -> dict[str, Any]:
+    """Parameters from NAME=VALUE, with values as YAML has them."""
+    import yaml
+
+    from collidekit.analysis.load import YamlLoader
+    from collidekit.errors import CollidekitError
+
+    found = {}
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise CollidekitError(f"--set {text}: write it as NAME=VALUE")
+        try:
+            found[name.strip()] = yaml.load(value, Loader=YamlLoader)
+        except yaml.YAMLError:
+            raise CollidekitError(f"--set {name}: {value!r} is no valid YAML") from None
+    return found
