@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from collidekit.evaluation.classification.bootstrap import GRID
-from collidekit.evaluation.classification.roc_result import FEW, RocResult, measure_roc
+from collidekit.evaluation.classification.few_rows import FEW
+from collidekit.evaluation.classification.roc_result import RocResult, measure_roc
 from collidekit.evaluation.comparison.contenders import Contender
 from collidekit.evaluation.rows import Floats
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from collidekit.evaluation.classification.comparison import Difference
-from collidekit.evaluation.classification.roc_result import FEW, FEWEST_SIGNAL
+from collidekit.evaluation.classification.few_rows import FEW, FEWEST_SIGNAL
 from collidekit.evaluation.comparison.curves import ComparedCurve
 from collidekit.evaluation.rows import Floats
 
