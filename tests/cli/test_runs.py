@@ -8,6 +8,7 @@ import pytest
 from luigi.task_register import Register
 from tests.cli.conftest import Run, Trained, invoke
 
+from collidekit.evaluation.numbers import with_error
 from collidekit.outputs.recipes import compare_recipes
 from collidekit.outputs.trainings import find_trainings
 
@@ -68,7 +69,7 @@ def test_attacked_results_stand_apart(two: Path) -> None:
     assert (nominal["attack"], attacked["attack"]) == ("", "fgsm 0.3")
     shown = invoke(["runs"], two).output.splitlines()
     row = next(number for number, line in enumerate(shown) if training["hash"] in line)
-    assert f"{nominal['auc']:.2f}" in shown[row], "the row has the AUC of the rows as they are"
+    assert with_error(nominal["auc"], nominal["auc_error"]) in shown[row], "the row has the AUC of the rows as they are"
     assert "under fgsm 0.3:" in "".join(shown[row : row + 4])
 
 

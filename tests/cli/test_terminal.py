@@ -21,7 +21,7 @@ from collidekit.training.display import HEADER_EVERY, Display
 from collidekit.verbosity import VARIABLE, is_warning
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``--quiet`` sets a variable of the process: nothing of it is left."""
     monkeypatch.setenv(VARIABLE, "0")
@@ -85,7 +85,7 @@ def test_a_log_of_200_epochs_has_a_line_each_and_headers_between() -> None:
     assert "\r" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_quiet_prints_results_and_warnings_alone(trained: Trained, tmp_path: Path, told: None) -> None:
+def test_quiet_prints_results_and_warnings_alone(trained: Trained, tmp_path: Path) -> None:
     Register.clear_instance_cache()
     result = invoke([*trained.words, "--quiet", "--seed", "3"], tmp_path / "quiet")
     assert result.exit_code == 0, result.output

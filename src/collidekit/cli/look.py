@@ -8,7 +8,6 @@ import typer
 
 from collidekit.cli.app import DATA, LOOK, WORK, Analysis, AsJson, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
-from collidekit.files import plain
 from collidekit.plain_text import literal
 
 if TYPE_CHECKING:
@@ -149,6 +148,7 @@ def check(
     from collidekit.dataset.check_problems import Problem
     from collidekit.dataset.check_tables import show
     from collidekit.evaluation.dilepton.doubts import doubts_of_files
+    from collidekit.files import plain
     from collidekit.training.choice import check_recommended
 
     found = check_named(analysis, [*(files or ()), *(named_files or ())] or None, test_files, rows)

@@ -9,7 +9,6 @@ import typer
 from collidekit.cli import complete
 from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, AsJson, Output, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
-from collidekit.files import plain
 
 
 @verb(KEEP)
@@ -106,6 +105,7 @@ def compare(
     from rich.console import Console
 
     from collidekit.evaluation.comparison.page import write_comparison
+    from collidekit.files import plain
     from collidekit.tasks.base import results_folder
     from collidekit.tasks.compare_runs import compare_runs, show_comparison
     from collidekit.tasks.compared_runs import RunFinder

@@ -128,6 +128,6 @@ def show_comparison(found: Comparison, page: Path, console: Console) -> None:
         sides = f"{curves[0].first.signal} against {curves[0].first.background}"
         console.print(result_table(header, rows, f"{found.analysis}, {name}: {sides}"))
     for note in found.notes:
-        style = "bold red" if note.isupper() or note.startswith("NOT THE SAME") else "yellow"
+        style = "bold red" if note in found.warnings else "yellow"
         console.print(literal(note), style=style, highlight=False, soft_wrap=True)
     console.print(f"[bold green]Comparison[/bold green]: {literal(page)}", highlight=False, soft_wrap=True)

@@ -11,9 +11,9 @@ from collidekit.evaluation.comparison.differences import SIGMAS, ComparedDiffere
 from collidekit.evaluation.comparison.study import STYLES, Comparison
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.comparison import plot_compared
-from collidekit.evaluation.report.report import Pictures, ReportContent, Section, Table, Text, write_report
+from collidekit.evaluation.report.report import Details, Pictures, ReportContent, Section, Table, Text, write_report
 
-FACTS = ("network", "epochs", "seed", "hash", "attack", "rows", "folder")
+FACTS = ("network", "epochs", "seed", "hash", "attack", "rows")
 
 
 def write_comparison(found: Comparison, folder: Path) -> Path:
@@ -40,7 +40,7 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
                 f"{curve.name}: AUC of {first}": with_error(curve.auc, curve.auc_error)
                 for curve in (found.curves[first][:4] if first else ())
             },
-            warnings=found.notes,
+            warnings=found.warnings,
             sections=tuple(sections),
         ),
     )
@@ -52,7 +52,11 @@ def _compared(found: Comparison) -> Section:
         facts = {**contender.facts, "rows": f"{len(contender.first):,}", "attack": contender.attack or "none"}
         rows.append((contender.name, *(str(facts.get(name, "")) for name in FACTS)))
     caption = "The differences below are those to the first line."
-    return Section("What is compared", (Table(("name", *FACTS), tuple(rows), caption, names=len(FACTS) + 1),))
+    notes = [Text(f"{note}.") for note in found.notes if note not in found.warnings]
+    folders = "\n".join(f"{one.name}: {one.facts['folder']}" for one in found.contenders if one.facts.get("folder"))
+    table = Table(("name", *FACTS), tuple(rows), caption, names=len(FACTS) + 1)
+    more = (Details("Folders", folders),) if folders else ()
+    return Section("What is compared", (table, *notes, *more))
 
 
 def _discriminator(

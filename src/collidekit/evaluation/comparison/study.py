@@ -12,6 +12,7 @@ from collidekit.evaluation.comparison.differences import ComparedDifference, com
 from collidekit.sealed import write_sealed
 
 FORMAT = "collidekit comparison 1"
+OTHER_ROWS = "NOT THE SAME ROWS"
 STYLES = ("top-tagging", "b-tagging")
 
 
@@ -30,6 +31,11 @@ class Comparison:
     @property
     def contenders(self) -> list[Contender]:
         return list({curve.name: curve.contender for found in self.curves.values() for curve in found}.values())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes that a reader must not miss."""
+        return tuple(note for note in self.notes if note.startswith(OTHER_ROWS))
 
     @property
     def attacked(self) -> bool:
@@ -111,7 +117,7 @@ def _row_sets(contenders: Sequence[Contender]) -> tuple[list[int], list[str]]:
             sets.append(contender)
         if numbers[-1]:
             notes.append(
-                f"NOT THE SAME ROWS: {contender.name} was not measured on the rows of {sets[0].name} "
+                f"{OTHER_ROWS}: {contender.name} was not measured on the rows of {sets[0].name} "
                 f"({reasons[0]}). Their errors are added as if the rows were independent"
             )
     return numbers, notes
