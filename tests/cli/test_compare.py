@@ -15,7 +15,7 @@ from collidekit.errors import CollidekitError
 from collidekit.inference.predictions import Predictions
 from collidekit.outputs.trainings import find_trainings
 from collidekit.tasks.compare_runs import compare_runs
-from collidekit.tasks.compared_runs import RunFinder, names_of
+from collidekit.tasks.compared_runs import Run, RunFinder, names_of
 from collidekit.tasks.compared_taggers import _as_scores
 
 
@@ -62,6 +62,19 @@ def test_trainings_by_their_hash(results: Path, hashes: dict[str, str], tmp_path
         for entry in content["results"]
     }
     assert set(aucs) <= measured, "those of the reports"
+
+
+def test_labels_of_the_analysis(
+    results: Path, hashes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFinder(results).find(hashes["1/123456"])[0]
+    assert run.drawn_as is not None, "the analysis in the checkpoint"
+    classes = run.predictions.classes
+    labelled = run.drawn_as.model_copy(update={"labels": {name: f"{name} jets" for name in classes}})
+    monkeypatch.setattr(Run, "drawn_as", labelled)
+    found = compared(results, tmp_path, hashes["1/123456"], hashes["2/123456"])
+    sides = run.predictions.definitions[found["results"][0]["discriminator"]]
+    assert f"{sides.signal[0]} jets against {sides.background[0]} jets" in Path(found["page"]).read_text()
 
 
 def test_seeds_are_one_curve_and_an_ensemble_has_one_more(

@@ -105,6 +105,7 @@ def compare(
     from rich.console import Console
 
     from collidekit.evaluation.comparison.page import write_comparison
+    from collidekit.evaluation.look import look_of
     from collidekit.files import plain
     from collidekit.tasks.base import results_folder
     from collidekit.tasks.compare_runs import compare_runs, show_comparison
@@ -134,8 +135,9 @@ def compare(
             else None
         )
     made = compare_runs(found, names or (), taggers or (), f_c, replicates)
-    page = write_comparison(made, out)
-    if as_json:
-        typer.echo(json.dumps({**plain(made.as_dict(with_curves=False)), "page": str(page)}, indent=1))
-    else:
-        show_comparison(made, page, Console())
+    with look_of(found[0].drawn_as):
+        page = write_comparison(made, out)
+        if as_json:
+            typer.echo(json.dumps({**plain(made.as_dict(with_curves=False)), "page": str(page)}, indent=1))
+        else:
+            show_comparison(made, page, Console())

@@ -9,6 +9,7 @@ from collidekit.errors import CollidekitError
 from collidekit.evaluation.comparison.contenders import Contender, rows_differ
 from collidekit.evaluation.comparison.page import short_rows
 from collidekit.evaluation.comparison.study import Comparison, compare
+from collidekit.evaluation.look import class_text, discriminator_text
 from collidekit.plain_text import literal
 from collidekit.progress import counting
 from collidekit.tasks.compared_runs import Run, names_of
@@ -125,8 +126,8 @@ def show_comparison(found: Comparison, page: Path, console: Console) -> None:
     """Print the tables of every discriminator, the notes, and the path of the page."""
     for name, curves in found.curves.items():
         header, rows = short_rows(curves, found.differences[name])
-        sides = f"{curves[0].first.signal} against {curves[0].first.background}"
-        console.print(result_table(header, rows, f"{found.analysis}, {name}: {sides}"))
+        sides = f"{class_text(curves[0].first.signal)} against {class_text(curves[0].first.background)}"
+        console.print(result_table(header, rows, f"{found.analysis}, {discriminator_text(name)}: {sides}"))
     for note in found.notes:
         style = "bold red" if note in found.warnings else "yellow"
         console.print(literal(note), style=style, highlight=False, soft_wrap=True)

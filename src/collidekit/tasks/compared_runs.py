@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan
 from collidekit.attacks.settings import AttackSettings
 from collidekit.errors import CollidekitError
@@ -18,6 +19,7 @@ from collidekit.outputs.records import INFERENCE, REPORT, ROC, Record, Records
 from collidekit.outputs.trainings import made_from
 from collidekit.tasks.differences import flat
 from collidekit.tasks.titles import attack_name, short
+from collidekit.training.checkpoint import find_checkpoint, load_content, read_settings
 
 _HASH = re.compile(r"[0-9a-f]{4,10}")
 _SEARCHED = (TRAINING, REPORT, INFERENCE, ROC)
@@ -62,6 +64,19 @@ class Run:
         found = dict(flat(self.config)) | dict(flat(beside))
         found.pop("seed", None)
         return found
+
+    @cached_property
+    def drawn_as(self) -> Analysis | None:
+        """The analysis whose labels and settings of plots are used; None where no training is left to read it from."""
+        if self.plan:
+            return self.plan.analysis
+        for training in self.trainings.values():
+            try:
+                path = find_checkpoint(training.output.folder)
+                return read_settings(path, load_content(path))[0]
+            except CollidekitError:
+                continue  # removed, or of another version: plots show names instead of labels
+        return None
 
     @property
     def seed(self) -> Any:
@@ -112,8 +127,6 @@ class RunFinder:
         return [self._run(given, inference, records) for inference in found]
 
     def _without_predictions(self, given: str) -> list[Run]:
-        from collidekit.training.checkpoint import find_checkpoint
-
         try:
             find_checkpoint(given)
         except CollidekitError:

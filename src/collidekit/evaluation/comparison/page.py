@@ -9,6 +9,7 @@ from collidekit.evaluation.classification.comparison import Difference
 from collidekit.evaluation.comparison.curves import ComparedCurve
 from collidekit.evaluation.comparison.differences import SIGMAS, ComparedDifference, significance
 from collidekit.evaluation.comparison.study import STYLES, Comparison
+from collidekit.evaluation.look import class_text, discriminator_text
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.comparison import plot_compared
 from collidekit.evaluation.report.report import Details, Pictures, ReportContent, Section, Table, Text, write_report
@@ -24,7 +25,9 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
     for name, curves in found.curves.items():
         pictures = []
         for style in STYLES:
-            drawn = plot_compared(folder / found.stem(name, style), curves, style, f"{found.analysis}, {name}{mark}")  # type: ignore[arg-type]
+            drawn = plot_compared(
+                folder / found.stem(name, style), curves, style, f"{found.analysis}, {discriminator_text(name)}{mark}"
+            )  # type: ignore[arg-type]
             pictures += [path for path in drawn if path.suffix == ".png"]
         sections.append(_discriminator(name, curves, found.differences[name], pictures))
     if any(found.settings.values()):
@@ -35,9 +38,9 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         folder / "comparison.html",
         ReportContent(
             title=f"{found.title}{mark}",
-            subtitle=" · ".join(contender.name for contender in found.contenders),
+            subtitle=" · ".join(contender.name for contender in found.contenders) if len(found.contenders) > 2 else "",
             headline={
-                f"{curve.name}: AUC of {first}": with_error(curve.auc, curve.auc_error)
+                f"{curve.name}: AUC of {discriminator_text(first)}": with_error(curve.auc, curve.auc_error)
                 for curve in (found.curves[first][:4] if first else ())
             },
             warnings=found.warnings,
@@ -51,7 +54,7 @@ def _compared(found: Comparison) -> Section:
     for contender in found.contenders:
         facts = {**contender.facts, "rows": f"{len(contender.first):,}", "attack": contender.attack or "none"}
         rows.append((contender.name, *(str(facts.get(name, "")) for name in FACTS)))
-    caption = "The differences below are those to the first line."
+    caption = "Differences below are relative to the first line."
     notes = [Text(f"{note}.") for note in found.notes if note not in found.warnings]
     folders = "\n".join(f"{one.name}: {one.facts['folder']}" for one in found.contenders if one.facts.get("folder"))
     table = Table(("name", *FACTS), tuple(rows), caption, names=len(FACTS) + 1)
@@ -63,7 +66,7 @@ def _discriminator(
     name: str, curves: Sequence[ComparedCurve], differences: Sequence[ComparedDifference], pictures: Sequence[Path]
 ) -> Section:
     header, rows = result_rows(curves)
-    signal, background = curves[0].first.signal, curves[0].first.background
+    signal, background = class_text(curves[0].first.signal), class_text(curves[0].first.background)
     seeds = any(curve.seeds > 1 for curve in curves)
     caption = (
         f"{signal} against {background}; {curves[0].first.signal_rows:,} and {curves[0].first.background_rows:,} rows. Errors: Poisson bootstrap of the test rows."
@@ -88,7 +91,7 @@ def _discriminator(
         "Bands: 68 % of the bootstrap, or the standard deviation over the seeds; in the ratio both, paired where the rows are the same. "
         "Solid: rows as they are; dashed: attacked rows; dash-dotted: scores of the files."
     )
-    return Section(f"Discriminator {name}", (*blocks, Pictures(tuple(pictures)), note))
+    return Section(f"Discriminator {discriminator_text(name)}", (*blocks, Pictures(tuple(pictures)), note))
 
 
 def result_rows(curves: Sequence[ComparedCurve]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -149,7 +152,7 @@ def _verdict(entry: Difference, reference: str) -> tuple[str, str, str]:
     size = significance(entry)
     shown = "–" if size is None else f"{size:+.1f} σ"
     if entry.better is None:
-        return with_error(entry.value, entry.error), shown, "no difference"
+        return with_error(entry.value, entry.error), shown, "not significant"
     return with_error(entry.value, entry.error), shown, "worse" if entry.better == reference else "better"
 
 

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from collidekit.evaluation.classification.bootstrap import GRID
 from collidekit.evaluation.comparison.curves import ComparedCurve
+from collidekit.evaluation.look import class_label
 from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.plots.roc import LEAST_ROWS, RocStyle
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
@@ -43,7 +44,7 @@ def plot_compared(
         ratio.axhline(1, color=_looks(curves)[0]["color"], linewidth=1.2)
         _limit_ratio(ratio)
         ratio.set_ylabel("ratio to\nthe first", fontsize=11, loc="center")
-        ratio.set_xlabel(rf"signal efficiency $\varepsilon_S$ ({curves[0].first.signal})")
+        ratio.set_xlabel(rf"signal efficiency $\varepsilon_S$ ({class_label(curves[0].first.signal)})")
         canvas.legend(handles=handles, loc="outside lower left", fontsize=10, handlelength=2.6)
         mark(main, note)
         return save(canvas, stem)
@@ -118,10 +119,10 @@ def _finish(axes: Axes, heights: Sequence[Floats], curves: Sequence[ComparedCurv
     axes.set_xlim(0, 1)
     if style == "top-tagging":
         axes.set_ylim(1, max(float(drawn.max()) * 2, 10))
-        axes.set_ylabel(rf"background rejection $1/\varepsilon_B$ ({first.background})")
+        axes.set_ylabel(rf"background rejection $1/\varepsilon_B$ ({class_label(first.background)})")
     else:
         axes.set_ylim(min(float(drawn.min()) / 2, 0.1), 1)
-        axes.set_ylabel(rf"background efficiency $\varepsilon_B$ ({first.background})")
+        axes.set_ylabel(rf"background efficiency $\varepsilon_B$ ({class_label(first.background)})")
 
 
 def _limit_ratio(axes: Axes) -> None:
