@@ -57,7 +57,7 @@ def _panels(found: SampleImportance | TargetImportance, shown: Sequence[FeatureI
         panels[found.drop_title] = [(drop.value, drop.error) for drop in drops]
     sizes = [feature.attribution for feature in shown if feature.attribution]
     if sizes and isinstance(found, SampleImportance):
-        panels[f"mean |attribution| to {found.label}"] = [(size.size, size.size_error) for size in sizes]
+        panels[f"mean |attribution| to\n{found.label}"] = [(size.size, size.size_error) for size in sizes]
     return panels
 
 
