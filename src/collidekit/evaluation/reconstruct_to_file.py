@@ -88,9 +88,7 @@ def reconstruct_to_file(
     target = plan.analysis.assignments[names.assignment]
     is_known = bool(np.any([positions != UNKNOWN for positions in known.true_positions.values()]))
     if plots and not is_known:
-        raise CollidekitError(
-            "--plots: the files do not hold the true jets, which the plots need; remove this option"
-        )
+        raise CollidekitError("--plots: the files do not hold the true jets, which the plots need; remove this option")
     results, assigned, pairs = (
         measure_methods(plan.analysis, known, events, answers, network=False) if is_known else ([], {}, {})
     )

@@ -104,7 +104,9 @@ def check_methods(methods: Sequence[str], names: Dilepton) -> None:
     ):
         for name in others:
             if name in taken:
-                raise CollidekitError(f"dilepton.{key}: {name!r} is the name of a method of collidekit; use another name")
+                raise CollidekitError(
+                    f"dilepton.{key}: {name!r} is the name of a method of collidekit; use another name"
+                )
             if name == TRUTH:
                 raise CollidekitError(
                     f"dilepton.{key}: {name!r} is the name of the truth in the results; use another name"

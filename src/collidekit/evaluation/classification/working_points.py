@@ -112,9 +112,7 @@ def _unreachable(curve: RocCurve, index: int, target: float) -> str | None:
     total = int(curve.kept_background[-1])
     if index == 0 and curve.kept_background[1] > 0:
         tightest = curve.background_efficiencies[1]
-        return (
-            f"the highest score occurs {curve.kept_background[1]} times in background: no cut reaches less than {tightest:.3g}"
-        )
+        return f"the highest score occurs {curve.kept_background[1]} times in background: no cut reaches less than {tightest:.3g}"
     if curve.kept_background[index] == 0:
         return f"none of {total} background rows is left at {target:g}: the sample is too small"
     return None

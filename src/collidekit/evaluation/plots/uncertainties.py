@@ -1,4 +1,4 @@
-"""The probability integral transform of each value of a target, beside that of exact distributions."""
+"""Probability integral transform of each value of a target."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from collidekit.evaluation.uncertainties import Spreads
 
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 COLUMNS = 3
-"""Panels side by side."""
+"""Maximum number of panels side by side."""
 
 
 def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> Plot:
-    """A panel for each value: the distribution of the predicted probability of values below the truth, with binomial errors.
+    """Draw the distribution of the predicted probability of values below the truth, with binomial errors, in a panel for each value.
 
-    It is flat where the predicted distributions are right, a hill where they are too wide and a valley where they are too narrow.
+    It is flat if the predicted distributions are right, a hill if they are too wide, and a valley if they are too narrow.
     """
     columns = min(COLUMNS, len(spreads))
     lines = -(-len(spreads) // columns)

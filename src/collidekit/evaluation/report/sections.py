@@ -48,7 +48,12 @@ def data_section(
     header = ("part", "class", "rows", "sum of weights", "effective rows", "negative weights")
     if rows:
         blocks.append(
-            Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the number of unweighted rows with the same statistical power.", names=2)
+            Table(
+                header,
+                tuple(rows),
+                "Effective rows: (Σw)²/Σw², the number of unweighted rows with the same statistical power.",
+                names=2,
+            )
         )
     if processes:
         blocks.append(Table(("process", "files", "entries", "weight"), tuple(processes)))
@@ -87,8 +92,8 @@ def roc_section(
 def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
     """Return the section with the members of an ensemble, their mean and spread, and the gain of the ensemble."""
     note = (
-        "Errors of members and ensemble: of the rows that are judged, which are the same for all. Spread: standard deviation "
-        "over the members. The error of the gain is that of the paired bootstrap."
+        "Errors of members and ensemble: statistical errors of the test rows, which all share. Spread: standard deviation "
+        "over the members. Error of the gain: paired bootstrap."
     )
     tables = [
         Table(result.header(), tuple(result.rows()), note if i == 0 else "") for i, result in enumerate(ensembles)
@@ -99,9 +104,9 @@ def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
 def trees_section(rows: Sequence[tuple[str, ...]]) -> Section:
     """Return the section that compares the network with boosted trees that were trained on some of the same rows."""
     note = (
-        "AUC on the same rows, 10,000 at most. The trees learned from up to 10,000 training rows, and see flat features and mean, "
-        "largest, smallest and spread of those of constituents: a network that does worse has not learned what it could. The error "
-        "of the difference is that of the same rows (DeLong)."
+        "AUC on the same rows, at most 10,000. The trees are trained on up to 10,000 training rows, with flat features and mean, "
+        "maximum, minimum and spread of the features of constituents: a network that is worse is not well trained. Error "
+        "of the difference: DeLong et al., on the same rows."
     )
     return Section("Boosted trees", (Table(("discriminator", "network", "trees", "difference"), tuple(rows), note),))
 
