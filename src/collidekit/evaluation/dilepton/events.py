@@ -50,9 +50,7 @@ def dilepton_events(analysis: Analysis, batches: Iterable[Batch]) -> Dileptons:
     """Return the events of all rows, in their order; momenta are those of the analysis, in GeV."""
     names = analysis.dilepton
     if names is None:
-        raise CollidekitError(
-            f"{analysis.name}: has no key 'dilepton', which names leptons, jets and missing momentum"
-        )
+        raise CollidekitError(f"{analysis.name}: has no key 'dilepton', which names leptons, jets and missing momentum")
     batch = concatenate(list(batches))
     target = analysis.assignments[names.assignment]
     jet_name = target.collection

@@ -217,7 +217,11 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
         table.add_row(attack if attack != last else "", *(literal(row[number]) for number in places[1:]))
         last = attack
     seeds = max(line.seeds for line in lines)
-    won = f" recovered: fraction of the loss of {literal(lines[0].kind)} that is recovered." if "won back" in header else ""
+    won = (
+        f" recovered: fraction of the loss of {literal(lines[0].kind)} that is recovered."
+        if "won back" in header
+        else ""
+    )
     of_seeds = f" Means of {seeds} seeds; spread: their standard deviation." if seeds > 1 else ""
     table.caption = f"Errors: statistical. loss: decrease of AUC against rows without attack.{won}{of_seeds}"
     table.caption_justify = "left"

@@ -34,7 +34,7 @@ class Measured:
     """Whether no background row is left: the value is a lower limit, at the 95 % upper limit of the background."""
 
 
-class Judge:
+class SignificanceEvaluator:
     """Rows of some predictions, with weights that scale each class to the expected number of events."""
 
     def __init__(self, predictions: Predictions, merit: FigureOfMerit) -> None:
@@ -42,9 +42,7 @@ class Judge:
         known = predictions.labels >= 0
         sums = np.bincount(predictions.labels[known], predictions.weights[known], len(classes))
         if missing := [name for name, total in zip(classes, sums, strict=True) if total <= 0]:
-            raise CollidekitError(
-                f"the test rows contain no row of class {missing[0]!r}, which the significance needs"
-            )
+            raise CollidekitError(f"the test rows contain no row of class {missing[0]!r}, which the significance needs")
         scale = np.array(merit.expected(dict(zip(classes, sums.tolist(), strict=True)))) / sums
         self.predictions, self.merit = predictions, merit
         self.significance = Significance.of(merit)
@@ -113,7 +111,9 @@ class Judge:
         enough = np.cumsum(inside & signal) >= FEWEST
         at = last & enough
         if not at.any():
-            raise CollidekitError(f"fewer than {FEWEST} signal rows are in the window, which is too few to tune a threshold")
+            raise CollidekitError(
+                f"fewer than {FEWEST} signal rows are in the window, which is too few to tune a threshold"
+            )
         covered = np.cumsum(yields) / yields.sum()
         return score[order][at], self.significance(s[at], b[at]), covered[at]
 
