@@ -105,9 +105,9 @@ def test_outputs_and_their_probabilities_give_the_same_temperature() -> None:
 
 def test_what_cannot_be_calibrated_is_said() -> None:
     outputs, labels = toy(500)
-    with pytest.raises(NoTemperatureError, match="nearly all of these 500 rows are called right"):
+    with pytest.raises(NoTemperatureError, match="nearly all of these 500 rows are predicted correctly"):
         fit_temperature(100 * np.eye(3)[labels], labels)
-    with pytest.raises(NoTemperatureError, match="say nothing about the classes"):
+    with pytest.raises(NoTemperatureError, match="contain no information on the classes"):
         fit_temperature(-outputs, labels)
     with pytest.raises(CollidekitError, match="whose class is known"):
         fit_temperature(outputs, np.full(500, -1))

@@ -104,7 +104,7 @@ def test_other_classes_and_discriminators_are_errors() -> None:
     with pytest.raises(CollidekitError, match=r"a has the classes b, s, and b has x, s"):
         same_classes([contender("a", a), contender("b", other)])
     turned = Predictions(**{**vars(a), "definitions": {"SvsB": Discriminator(signal=["b"], background=["s"])}})
-    with pytest.raises(CollidekitError, match=r"'SvsB' of a \(s against b\) is not that of b \(b against s\)"):
+    with pytest.raises(CollidekitError, match=r"'SvsB' of a \(s against b\) differs from that of b \(b against s\)"):
         same_classes([contender("a", a), contender("b", turned)])
 
 

@@ -354,7 +354,7 @@ def test_scores_are_discriminators_or_classes(dataset: Any) -> None:
     p = torch.softmax(outputs, dim=1)
     assert torch.allclose(score.log_odds(outputs), torch.log(p[:, 1] / p[:, 0]))
     assert score.label == f"ln(p({second}) / p({first}))"
-    with pytest.raises(CollidekitError, match="--score: there is no discriminator or class 'nothing'"):
+    with pytest.raises(CollidekitError, match="--score: unknown discriminator or class 'nothing'"):
         find_scores(analysis, ["nothing"])
 
 

@@ -96,7 +96,7 @@ def test_the_best_threshold_is_that_of_trying_all() -> None:
 
 def test_errors() -> None:
     rows = predictions()
-    with pytest.raises(CollidekitError, match="hold none of class 'signal'"):
+    with pytest.raises(CollidekitError, match="contain no row of class 'signal'"):
         SignificanceEvaluator(
             Predictions(
                 rows.classes, rows.probabilities, np.zeros(1000, int), rows.weights, spectators=rows.spectators

@@ -108,7 +108,7 @@ def test_what_is_wanted() -> None:
     analysis = load_plan("ttbar_dilepton").analysis
     assert wanted_of(analysis, ()) == ([], ["tops", "neutrinos", "pair"])
     assert wanted_of(analysis, ("pair",)) == ([], ["pair"])
-    with pytest.raises(CollidekitError, match=r"--score: there is no target of rows 'top' \(did you mean 'tops'\?\)"):
+    with pytest.raises(CollidekitError, match=r"--score: unknown target of rows 'top' \(did you mean 'tops'\?\)"):
         find_targets(analysis, ("top",))
 
 
@@ -118,4 +118,4 @@ def test_truth_that_is_not_known_is_said() -> None:
     unknown = {**batch.truth, "sum": torch.full_like(batch.truth["sum"], torch.nan)}
     found, notes = target_importance(tagger, analysis, [evolve(batch, truth=unknown)], ["sum", "other"], repeats=2)
     assert [one.target for one in found] == ["other"]
-    assert notes == ["no importance for sum: its truth is not known in these rows"]
+    assert notes == ["no importance for sum: its truth is unknown in these rows"]

@@ -72,11 +72,11 @@ def test_weights_count() -> None:
 
 
 def test_no_truth_and_no_weight_are_errors() -> None:
-    with pytest.raises(CollidekitError, match="e: the weights of the rows whose truth is known sum to -19900"):
+    with pytest.raises(CollidekitError, match="e: the sum of the weights of rows with known truth is -19900"):
         measure_uncertainties(predictions(weights=np.full(ROWS, -1.0)))
     blind = predictions()
     blind.truth["e"][:] = np.nan
-    with pytest.raises(CollidekitError, match="e: the truth is not known for any row"):
+    with pytest.raises(CollidekitError, match="e: the truth is unknown for all rows"):
         measure_uncertainties(blind)
 
 

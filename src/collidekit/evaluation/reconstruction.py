@@ -167,20 +167,20 @@ def run_methods(
         begun = time.process_time()
         found = method.reconstruct(seen)
         spent = 1000 * (time.process_time() - begun) / max(len(seen), 1)
-        jets = _in_all(found.jets, usable, -1)
-        rows, own = np.arange(count)[:, None], _in_all(found.neutrinos, usable, np.nan)
+        jets = _scatter(found.jets, usable, -1)
+        rows, own = np.arange(count)[:, None], _scatter(found.neutrinos, usable, np.nan)
         there = jets >= 0
         bottoms = (
             np.where(there[:, :, None], events.events.jets[rows, jets], np.nan) if jets.size else np.zeros((0, 2, 4))
         )
         answers[name] = Answer(
-            np.where(there, events.places[rows, jets], -1) if jets.size else jets, own, _in_all(found.score, usable, np.nan),
-            _in_all(found.status, usable, -1), TopPair.reconstructed(events.events.leptons, bottoms, own), spent,
+            np.where(there, events.places[rows, jets], -1) if jets.size else jets, own, _scatter(found.score, usable, np.nan),
+            _scatter(found.status, usable, -1), TopPair.reconstructed(events.events.leptons, bottoms, own), spent,
         )  # fmt: skip
     return answers
 
 
-def _in_all(values: Array, usable: Array, other: float) -> Array:
+def _scatter(values: Array, usable: Array, other: float) -> Array:
     """Return the values of the usable events in an array for all events (N, ...)."""
     found = np.full((len(usable), *values.shape[1:]), other, dtype=values.dtype)
     found[usable] = values

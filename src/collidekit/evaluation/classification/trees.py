@@ -73,17 +73,17 @@ def lost_note(compared: Sequence[TreeComparison]) -> str:
 
 
 def compare_with_trees(
-    dataset: Dataset, split: RowSplit, judged: Iterator[tuple[Positions, Batch]], predictions: Predictions
+    dataset: Dataset, split: RowSplit, tested: Iterator[tuple[Positions, Batch]], predictions: Predictions
 ) -> list[TreeComparison]:
     """Train trees on training rows of a dataset, and compare them with predictions on test rows.
 
-    ``judged`` yields batches with the positions of their rows in the predictions. Discriminators with few rows are left out.
+    ``tested`` yields batches with the positions of their rows in the predictions. Discriminators with few rows are left out.
     """
     learned = [_training_rows(batch, split) for _, batch in sample_of(dataset)]
     reweighting = Reweighting.of(dataset.manifest)
     weights = np.concatenate([_weights(batch, reweighting) for batch in learned])
     labels = np.concatenate([batch.labels.numpy() for batch in learned])
-    found = [(place, batch.labels.numpy(), summaries(batch)) for place, batch in judged]
+    found = [(place, batch.labels.numpy(), summaries(batch)) for place, batch in tested]
     if not found:
         return []
     places, truth, matrix = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -142,11 +142,11 @@ def _rows_of(predictions: Predictions, places: Positions, probabilities: NDArray
     )
 
 
-def _enough(judged: Predictions, name: str, learned: NDArray[np.int64]) -> bool:
+def _enough(tested: Predictions, name: str, learned: NDArray[np.int64]) -> bool:
     """Return whether both sides of a discriminator have enough rows for training and comparison."""
-    definition = judged.definitions[name]
-    sides = [[judged.classes.index(c) for c in side] for side in (definition.signal, definition.background)]
-    return all(min(np.isin(labels, side).sum() for side in sides) >= FEWEST for labels in (judged.labels, learned))
+    definition = tested.definitions[name]
+    sides = [[tested.classes.index(c) for c in side] for side in (definition.signal, definition.background)]
+    return all(min(np.isin(labels, side).sum() for side in sides) >= FEWEST for labels in (tested.labels, learned))
 
 
 def _probabilities(trees: Any, matrix: NDArray[np.float64], classes: int) -> NDArray[np.float64]:

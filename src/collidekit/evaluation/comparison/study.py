@@ -126,7 +126,7 @@ def _row_sets(contenders: Sequence[Contender]) -> tuple[list[int], list[str]]:
 def _described(contender: Contender) -> dict[str, Any]:
     return {
         "name": contender.name,
-        "kind": "tagger in the files" if contender.is_tagger else "training",
+        "kind": "tagger of the files" if contender.is_tagger else "training",
         "attack": contender.attack,
         "seeds": len(contender.predictions),
         "rows": len(contender.first),

@@ -30,7 +30,7 @@ class Sample:
     true_positions: Ints
     """(N, 2): -1 if the jet is not in the event, -2 if the truth is unknown."""
     slots: tuple[str, str]
-    """The names of the two jets."""
+    """Names of the two jets."""
     truth: TopPair
     spin_weights: Mapping[str, Floats]
     """Factors of the weights (N,) that inject spin correlations, by name; may be empty."""

@@ -90,7 +90,7 @@ def sample_importance(
     wanted, notes = [*whole, *single], []
     rows = sum(map(len, batches))
     found: list[PermutationResult | None] = [None] * len(scores)
-    if reason := _cannot_judge(batches, scores):
+    if reason := _missing_truth(batches, scores):
         notes.append(f"no permutation importance: {reason}")
     else:
         with counting("Permuting", "rows", rows * (1 + repeats * len(wanted))) as done:
@@ -110,7 +110,7 @@ def sample_importance(
     return results, notes
 
 
-def _cannot_judge(batches: Sequence[Batch], scores: Sequence[Score]) -> str:
+def _missing_truth(batches: Sequence[Batch], scores: Sequence[Score]) -> str:
     """Return the reason why there is no AUC, or an empty text."""
     labels = np.concatenate([batch.labels.numpy() for batch in batches])
     for score in scores:

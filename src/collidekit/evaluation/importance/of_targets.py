@@ -90,12 +90,12 @@ def target_importance(
     weights = np.concatenate([batch.weights.numpy() for batch in batches]).astype(np.float64)
     rows = sum(map(len, batches))
     with counting("Permuting", "rows", rows * (1 + repeats * len(wanted))) as done:
-        judge = partial(_judge, tagger, analysis, batches, names, done)
-        before = judge(lambda batch: batch)
+        evaluate = partial(_evaluate, tagger, analysis, batches, names, done)
+        before = evaluate(lambda batch: batch)
         used = {name: known for name, (_, known) in before.items() if known.any() and weights[known].sum() > 0}
         drops: dict[str, list[Drop]] = {name: [] for name in used}
         for item in wanted if used else ():
-            after = [judge(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
+            after = [evaluate(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
             for name, known in used.items():
                 moved = [_mean(found[name][0], known, weights) for found in after]
                 drops[name].append(drop_of(_mean(before[name][0], known, weights), moved))
@@ -125,24 +125,24 @@ def _figure(target: Any) -> str:
     return f"mean |residual| [{target.unit}]" if target.unit else "mean |residual|"
 
 
-Judged = dict[str, tuple[Floats, NDArray[np.bool_]]]
+Qualities = dict[str, tuple[Floats, NDArray[np.bool_]]]
 
 
 @torch.inference_mode()
-def _judge(
+def _evaluate(
     tagger: Tagger,
     analysis: Analysis,
     batches: Sequence[Batch],
     names: Sequence[str],
     done: Callable[[int], None],
     change: Callable[[Batch], Batch],
-) -> Judged:
+) -> Qualities:
     """Return the quality of each row (N,) for each target, and the rows that count; more is better."""
     parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
     for batch in batches:
         raw = tagger(change(batch), with_targets=True)[1]
         for name in names:
-            parts[name].append(_goodness(tagger, analysis, name, raw[name], batch))
+            parts[name].append(_row_quality(tagger, analysis, name, raw[name], batch))
         done(len(batch))
     return {
         name: (torch.cat([good for good, _ in part]).numpy(), torch.cat([known for _, known in part]).numpy())
@@ -150,7 +150,7 @@ def _judge(
     }
 
 
-def _goodness(tagger: Tagger, analysis: Analysis, name: str, raw: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+def _row_quality(tagger: Tagger, analysis: Analysis, name: str, raw: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return 1 for a right assignment, or minus the mean absolute residual, (N,), and the rows that count."""
     target = analysis.row_targets[name]
     if isinstance(target, Regression):

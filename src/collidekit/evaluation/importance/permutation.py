@@ -62,14 +62,14 @@ def permutation_importance(
     labels = np.concatenate([batch.labels.numpy() for batch in batches])
     weights = np.concatenate([batch.weights.numpy() for batch in batches])
 
-    def judged(change: Callable[[Batch], Batch]) -> list[tuple[float, Floats]]:
+    def evaluated(change: Callable[[Batch], Batch]) -> list[tuple[float, Floats]]:
         outputs = _outputs(tagger, batches, change, done)
         return [_auc_of(score, outputs, labels, weights) for score in scores]
 
-    before = judged(lambda batch: batch)
+    before = evaluated(lambda batch: batch)
     drops: list[list[Drop]] = [[] for _ in scores]
     for item in wanted:
-        after = [judged(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
+        after = [evaluated(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
         for k in range(len(scores)):
             drops[k].append(drop_of(before[k], [found[k] for found in after]))
     return [

@@ -64,7 +64,7 @@ def target_rows(found: TargetImportance) -> tuple[tuple[str, ...], tuple[tuple[s
 
 
 def target_table(found: TargetImportance) -> Shown:
-    """For a terminal."""
+    """Return the table for a terminal."""
     header, rows = target_rows(found)
     table = Shown(title=f"{found.figure} {with_error(found.value, found.error)}", title_justify="left")
     for number, name in enumerate(header):
@@ -104,7 +104,7 @@ def importance_section(found: Sequence[SampleImportance], plots: Sequence[Path])
     for result in found:
         caption = f"Attributions are contributions to {without_latex(result.label)}."
         if result.unused:
-            caption += f" The network does not look at {without_latex(', '.join(result.unused))}."
+            caption += f" The network does not use {without_latex(', '.join(result.unused))}."
         blocks.append(Table(*importance_rows(result), caption, names=2))
     if plots:
         blocks.append(Pictures(tuple(plots)))

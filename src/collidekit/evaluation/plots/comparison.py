@@ -19,7 +19,7 @@ from collidekit.evaluation.rows import Floats
 NOMINAL, ATTACKED, OF_FILES = "-", "--", "-."
 """Line styles of taggers on nominal rows, of taggers on attacked rows, and of scores from the files."""
 LETTERS = 82
-"""Of a line of the legend."""
+"""Maximum number of letters in a line of the legend."""
 
 
 def plot_compared(
@@ -30,17 +30,17 @@ def plot_compared(
     The panel below shows the ratio to the first curve, with the paired error if both have the same rows. Curves end where fewer than
     three background rows survive.
     """
-    handles = [_handle(curve, look) for curve, look in zip(curves, _looks(curves), strict=True)]
+    handles = [_handle(curve, look) for curve, look in zip(curves, _line_styles(curves), strict=True)]
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
     with figure(7.0, 6.6 + 0.24 * lines) as canvas:
         main, ratio = with_ratio(canvas)[:, 0]
         heights = []
-        for curve, look in zip(curves, _looks(curves), strict=True):
+        for curve, look in zip(curves, _line_styles(curves), strict=True):
             heights.append(_draw(main, curve, style, look))
             if curve is not curves[0]:
                 _draw_ratio(ratio, curve, curves[0], style, look)
         _finish(main, heights, curves, style)
-        ratio.axhline(1, color=_looks(curves)[0]["color"], linewidth=1.2)
+        ratio.axhline(1, color=_line_styles(curves)[0]["color"], linewidth=1.2)
         _limit_ratio(ratio)
         ratio.set_ylabel("ratio to\nthe first", fontsize=11, loc="center")
         ratio.set_xlabel(rf"signal efficiency $\varepsilon_S$ ({curves[0].first.signal})")
@@ -49,7 +49,7 @@ def plot_compared(
         return save(canvas, stem)
 
 
-def _looks(curves: Sequence[ComparedCurve]) -> list[dict[str, Any]]:
+def _line_styles(curves: Sequence[ComparedCurve]) -> list[dict[str, Any]]:
     return [
         {
             "color": colour,

@@ -79,7 +79,7 @@ def plot_roc(
         _axes(axes, results, drawn, style)
         _draw_curves(axes, results, drawn, style)
         _legend(axes, results, drawn, style)
-        bottom.set_xlabel(r"signal efficiency $\varepsilon_S$" + _one_name([r.signal for r in results]))
+        bottom.set_xlabel(r"signal efficiency $\varepsilon_S$" + _common_name([r.signal for r in results]))
         mark(axes, note)
         return save(canvas, stem)
 
@@ -109,7 +109,7 @@ def _axes(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Drawn], sty
     smallest = min(entry.smallest for entry in drawn)
     axes.set_yscale("log")
     axes.set_xlim(0, 1)
-    background = _one_name([r.background for r in results])
+    background = _common_name([r.background for r in results])
     low, top = (smallest / 2.2, 1.0) if style == "b-tagging" else (1.0, 2.2 / smallest)
     room = 0.06 + 0.055 * (len(results) + _more_lines(results))
     axes.set_ylim(low, top * (top / low) ** (room / (1 - room)))
@@ -197,5 +197,5 @@ def _legend_name(result: RocResult, results: Sequence[RocResult]) -> str:
     return f"{name}, "
 
 
-def _one_name(names: Sequence[str]) -> str:
+def _common_name(names: Sequence[str]) -> str:
     return f" ({class_label(names[0])})" if len(set(names)) == 1 else ""

@@ -142,7 +142,7 @@ def plot_scan(
     if not rows or not len(x):
         raise CollidekitError(f"no significance to draw against {label}")
     order = np.argsort(x, kind="stable")
-    logarithmic = _decades(x)
+    logarithmic = _spans_decades(x)
     with figure(7.0, 7.0 if best is not None else 6.0) as canvas:
         panels = list(with_ratio(canvas)[:, 0]) if best is not None else [canvas.subplots()]
         reference = [None] if best is None else [None, best]
@@ -152,14 +152,14 @@ def plot_scan(
             for index, (name, mean, spread) in enumerate(rows):
                 scale = np.ones(len(x)) if base is None else np.where(base > 0, base, np.nan)
                 aside = best is None or base is not None  # a marker beside its x would seem above or below a steep line
-                places = _aside(x, index - (len(rows) - 1) / 2, logarithmic) if aside else x
+                places = _shift_sideways(x, index - (len(rows) - 1) / 2, logarithmic) if aside else x
                 marker, colour = MARKERS[index % len(MARKERS)], class_colours(len(rows))[index]
                 style: dict[str, Any] = {"fmt": marker, "color": colour, "linestyle": LINES[index % len(LINES)]}
                 style |= {"markersize": 6, "linewidth": 1.2, "elinewidth": 1.4, "capsize": 2.5, "label": name}
                 panel.errorbar(places[order], (mean / scale)[order], (spread / scale)[order], **style)
         main, bottom = panels[0], panels[-1]
         values = np.concatenate([mean for _, mean, _ in rows])
-        if _decades(values):
+        if _spans_decades(values):
             main.set_yscale("log")
         else:
             main.set_ylim(bottom=0)
@@ -177,12 +177,12 @@ def plot_scan(
         return save(canvas, stem)
 
 
-def _decades(values: Floats) -> bool:
+def _spans_decades(values: Floats) -> bool:
     shown = values[np.isfinite(values)]
     return len(shown) > 1 and bool(shown.min() > 0) and float(shown.max() / shown.min()) > LOG_RATIO
 
 
-def _aside(x: Floats, steps: float, logarithmic: bool) -> Floats:
+def _shift_sideways(x: Floats, steps: float, logarithmic: bool) -> Floats:
     """Return positions of a variant slightly beside x, so that error bars do not overlap."""
     if len(x) < 2:
         return x

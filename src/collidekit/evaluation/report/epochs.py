@@ -37,7 +37,7 @@ def evaluate_epochs(folder: Path, trained_on: Dataset, dataset: Dataset, most: i
     columns: dict[str, list[float]] = {}
     with counting("Evaluating epochs", "epochs", len(paths)) as done:
         for path in paths:
-            found = _judged(load_checkpoint(path), objective, weighting, dataset)
+            found = _evaluate(load_checkpoint(path), objective, weighting, dataset)
             for name, value in {"epoch": float(_epoch(path)), **found}.items():
                 columns.setdefault(name, []).append(value)
             done(1)
@@ -49,7 +49,7 @@ def _epoch(checkpoint: Path) -> int:
 
 
 @torch.inference_mode()
-def _judged(checkpoint: Checkpoint, objective: Objective, weighting: Weighting, dataset: Dataset) -> dict[str, float]:
+def _evaluate(checkpoint: Checkpoint, objective: Objective, weighting: Weighting, dataset: Dataset) -> dict[str, float]:
     """Return the numbers for all rows, with the averaged weights if the checkpoint has them."""
     if average := checkpoint.state.get("average"):
         checkpoint.tagger.load_state_dict(average)

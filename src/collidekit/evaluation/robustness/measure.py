@@ -95,12 +95,14 @@ def measure_robustness(
     """
     points = []
     for entry in tested:
-        points += _points(entry, analysis, predict(entry.tagger, analysis, _told(batches, done)), "nominal", 0.0, NONE)
+        points += _points(
+            entry, analysis, predict(entry.tagger, analysis, _count_rows(batches, done)), "nominal", 0.0, NONE
+        )
     for name, magnitude, settings in plan.settings():
         for source in _sources(tested, name):
             attack = build_attack(settings, analysis, source.tagger.scaling, summary)
             assert attack is not None
-            attacked = list(_told((attack(source.tagger, batch) for batch in batches), done))
+            attacked = list(_count_rows((attack(source.tagger, batch) for batch in batches), done))
             for entry in tested if name in WITHOUT_GRADIENT else _targets(tested, source):
                 gradient = NONE if name in WITHOUT_GRADIENT else OWN if entry is source else source.kind
                 found = predict(entry.tagger, analysis, attacked)
@@ -113,7 +115,7 @@ def passes(tested: Sequence[AttackedTagger], plan: AttackPlan) -> int:
     return len(tested) + sum(len(_sources(tested, name)) for name, _, _ in plan.settings())
 
 
-def _told(batches: Any, done: Done) -> Iterator[Batch]:
+def _count_rows(batches: Any, done: Done) -> Iterator[Batch]:
     for batch in batches:
         yield batch
         done(len(batch))
@@ -178,7 +180,7 @@ def carried(
             except CollidekitError:  # a feature that no attack moves
                 continue
             attack = find_attack(settings.attack)(settings, space)
-            found = predict(tagger, analysis, _told((attack(tagger, batch) for batch in batches), done))
+            found = predict(tagger, analysis, _count_rows((attack(tagger, batch) for batch in batches), done))
             for score, before in clean.items():
                 after = _auc(found, score)
                 error = float(np.sqrt(((before[1] - after[1]) ** 2).sum()))

@@ -193,7 +193,7 @@ def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ..
                 f"{back[id(line)]:.0%}" if id(line) in back else "",
             )
         )  # fmt: skip
-    header = ("attack", "magnitude", "gradient", "tagger", "AUC", "spread", "loss", "1/eB(.5)", "won back")
+    header = ("attack", "magnitude", "gradient", "tagger", "AUC", "spread", "loss", "1/eB(.5)", "recovered")
     kept = [
         place for place in range(len(header)) if header[place] not in MAY_BE_EMPTY or any(row[place] for row in rows)
     ]
@@ -204,7 +204,7 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
     """Return the table for a terminal."""
     header, rows = table_rows(lines, discriminator)
     table = Shown(title=literal(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    wanted = ("attack", "gradient", "tagger", "AUC", "loss", "won back")
+    wanted = ("attack", "gradient", "tagger", "AUC", "loss", "recovered")
     places = [header.index(name) for name in wanted if name in header]
     for number in places:
         words = number <= header.index("tagger")
@@ -218,8 +218,8 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
         last = attack
     seeds = max(line.seeds for line in lines)
     won = (
-        f" recovered: fraction of the loss of {literal(lines[0].kind)} that is recovered."
-        if "won back" in header
+        f" recovered: fraction of the loss of {literal(lines[0].kind)} that the tagger avoids."
+        if "recovered" in header
         else ""
     )
     of_seeds = f" Means of {seeds} seeds; spread: their standard deviation." if seeds > 1 else ""
@@ -233,8 +233,8 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
     for score in study.analysis.discriminators:
         header, rows = table_rows(lines, score)
         caption = "loss: decrease of AUC against rows without attack."
-        if "won back" in header:
-            caption += " recovered: fraction of the loss of the first tagger that is recovered, with the same kind of attack on each."
+        if "recovered" in header:
+            caption += " recovered: fraction of the loss of the first tagger that the other tagger avoids under the same attack."
         sections.append(
             Section(f"Robustness of {discriminator_text(score)}", (Table(header, tuple(rows), caption, names=4),))
         )
