@@ -1,4 +1,4 @@
-"""Temperature scaling and the calibration error, on toys whose temperature and calibration error are known."""
+"""Temperature scaling and calibration error, on toys with known temperature and calibration error."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ CLASSES = ("b", "c", "light")
 
 
 def toy(rows: int, temperature: float = 1.0, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs (N, K), ``temperature`` times those that the labels (N,) are drawn from."""
+    """Return outputs (N, K) that are ``temperature`` times those from which the labels (N,) are drawn."""
     generator = np.random.default_rng(seed)
     true = generator.normal(0, 2, (rows, classes))
     p = np.exp(true) / np.exp(true).sum(axis=1, keepdims=True)
@@ -155,7 +155,7 @@ def test_a_model_without_temperature_says_how_to_get_one() -> None:
 
 
 def sure_but_wrong(rows: int = 1000) -> Predictions:
-    """Confidence 0.8, accuracy 0.6: the calibration error is 0.2 exactly."""
+    """With confidence 0.8 and accuracy 0.6, the calibration error is exactly 0.2."""
     labels = np.where(np.arange(rows) % 10 < 6, 0, 1)
     p = np.tile([0.8, 0.2], (rows, 1))
     return Predictions(classes=("a", "b"), probabilities=p, labels=labels, weights=np.ones(rows))
@@ -171,7 +171,7 @@ def test_a_known_calibration_error() -> None:
 
 
 def test_its_temperature_makes_it_honest() -> None:
-    """One probability in all rows: the best fit says 0.6, at T = ln 4 / ln 1.5."""
+    """With the same probability in all rows, the best fit gives 0.6, at T = ln 4 / ln 1.5."""
     found = temperature_of(sure_but_wrong(), "rows")
     assert found.value == pytest.approx(np.log(4) / np.log(1.5))
     result = measure_calibration(sure_but_wrong(), found)

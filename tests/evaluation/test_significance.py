@@ -1,4 +1,4 @@
-"""The significance of choices, against sums by hand, and the sculpting of a background."""
+"""Significance of selections against sums by hand, and sculpting of a background."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_a_choice_by_hand() -> None:
 
 
 def test_without_background_rows_the_significance_is_a_limit() -> None:
-    """Each sample leaves about one background row: where there is none, S / sqrt(S) would be above what is possible."""
+    """About one background row is left in each sample; without any, S / sqrt(S) would be too large."""
     limits = []
     for seed in range(60):
         rows = predictions(300, seed)
