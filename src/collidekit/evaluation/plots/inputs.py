@@ -146,7 +146,7 @@ def _outside(histogram: InputHistogram) -> str:
         if (share := histogram.share(slot, "before").max()) > 0
     ]
     if shares:
-        of = " (class with the largest fraction)" if len(histogram.classes) > 1 else ""
+        of = " (largest of all classes)" if len(histogram.classes) > 1 else ""
         parts.append(f"outside the axis{of}: {', '.join(shares)}")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:]

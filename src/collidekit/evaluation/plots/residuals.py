@@ -37,7 +37,7 @@ def plot_residuals(
         axes.set_ylim(0, counts.max() * 1.35 if counts.max() > 0 else 1)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(f"estimate − truth of {residuals.label}")
-        axes.set_ylabel(f"weight of rows / {edges[1] - edges[0]:.3g}{unit}")
+        axes.set_ylabel(f"sum of weights / {edges[1] - edges[0]:.3g}{unit}")
         mark(axes, note)
         return save(canvas, stem)
 
@@ -56,7 +56,7 @@ def plot_estimates(
         scale: Any = LogNorm(filled.min(), filled.max()) if len(filled) and filled.max() > filled.min() else None
         drawn = axes.pcolormesh(edges, edges, shown, cmap="viridis", norm=scale, rasterized=True)
         axes.plot(edges[[0, -1]], edges[[0, -1]], color="black", linewidth=1.2, linestyle="--")
-        canvas.colorbar(drawn, ax=axes, label="weight of rows")
+        canvas.colorbar(drawn, ax=axes, label="sum of weights")
         axes.set_xlabel(f"true {residuals.label}")
         axes.set_ylabel(f"estimated {residuals.label}")
         mark(axes, note)

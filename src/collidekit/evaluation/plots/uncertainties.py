@@ -46,9 +46,9 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             axes.set_visible(False)
         for column in range(columns):
             bottom = panels[(len(spreads) - 1 - column) // columns, column]
-            bottom.set_xlabel("predicted probability below the truth")
+            bottom.set_xlabel("predicted probability of values below the truth")
             bottom.tick_params(labelbottom=True)
         for line in panels[:, 0]:
-            line.set_ylabel("density of rows")
+            line.set_ylabel("density")
         mark(panels[0, 0], note, panels[0, -1])
         return save(canvas, stem)
