@@ -35,7 +35,7 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             axes.errorbar(centres, entry.pit, entry.pit_error, fmt="none", ecolor=colour, elinewidth=1.2)
             lines_of_text = [
                 value_label(entry.name),
-                *(f"in {percent(i.nominal)}: {i.coverage}" for i in entry.intervals[:2]),
+                *(f"{percent(i.nominal)} interval: {i.coverage}" for i in entry.intervals[:2]),
             ]
             axes.text(0.04, 0.96, "\n".join(lines_of_text), transform=axes.transAxes, ha="left", va="top", fontsize=11)
             axes.set_xlim(0, 1)
@@ -46,7 +46,7 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             axes.set_visible(False)
         for column in range(columns):
             bottom = panels[(len(spreads) - 1 - column) // columns, column]
-            bottom.set_xlabel("predicted probability of values below the truth")
+            bottom.set_xlabel("probability integral transform")
             bottom.tick_params(labelbottom=True)
         for line in panels[:, 0]:
             line.set_ylabel("density")
