@@ -81,7 +81,7 @@ def test_rows_with_the_same_classes_in_the_same_order_are_not_the_same_rows() ->
     assert not rows_differ(contender("a", a), contender("b", b))
     assert "event" in rows_differ(contender("a", a), contender("b", shifted))
     without = [Predictions(**{**vars(p), "event": {k: v for k, v in p.event.items() if k != "event"}}) for p in (a, b)]
-    assert "no event number" in rows_differ(
+    assert "no common event number" in rows_differ(
         contender("a", without[0], source="x"), contender("b", without[1], source="y")
     )
     assert not rows_differ(contender("a", without[0]), contender("b", without[1]))

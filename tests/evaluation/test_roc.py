@@ -140,7 +140,7 @@ def test_discriminators_are_judged_on_their_classes_only(flavour, tmp_path) -> N
         ([0.1, 0.2], [True, False], [0, 0], "weights of the signal rows is 0"),
         ([0.1, 0.2], [True, False], [1, -1], "weights of the background rows is -1"),
         ([0.1, 0.2], [True, False], [1, np.inf], "weights are NaN or infinite"),
-        ([0.1, 0.2, 0.3], [True, False], None, "one length"),
+        ([0.1, 0.2, 0.3], [True, False], None, "the same length"),
         ([], [], None, "no signal rows among 0"),
     ],
 )
