@@ -7,7 +7,7 @@ import numpy as np
 
 from collidekit.evaluation.classification.bootstrap import GRID
 from collidekit.evaluation.classification.few_rows import FEW
-from collidekit.evaluation.classification.roc_result import RocResult, measure_roc
+from collidekit.evaluation.classification.roc_result import RocResult, measure_roc, usual_efficiencies
 from collidekit.evaluation.comparison.contenders import Contender
 from collidekit.evaluation.rows import Floats
 
@@ -95,9 +95,10 @@ def measure_contender(contender: Contender, discriminator: str, rows: int, repli
     """Measure a contender; each set of rows has its own bootstrap seed, so only curves on the same rows are paired."""
     definition = contender.first.definitions[discriminator]
     signal, background = (" + ".join(side) for side in (definition.signal, definition.background))
+    targets = usual_efficiencies(contender.first.classes)
     results = [
         measure_roc(
-            contender.name, scores, truth, weights,
+            contender.name, scores, truth, weights, targets=targets,
             replicates=replicates, seed=rows, signal=signal, background=background,
         )
         for scores, truth, weights in contender.tasks(discriminator)

@@ -107,7 +107,7 @@ def result_rows(curves: Sequence[ComparedCurve]) -> tuple[tuple[str, ...], list[
 def short_rows(
     curves: Sequence[ComparedCurve], differences: Sequence[ComparedDifference]
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return header and cells for a terminal: AUC, its difference to the first curve, and 1/eB at a signal efficiency of one half."""
+    """Return header and cells for a terminal: AUC, its difference to the first curve, and 1/eB at a signal efficiency of 0.5 or the middle one."""
     targets = curves[0].first.replicates.targets
     shown = targets.index(0.5) if 0.5 in targets else len(targets) // 2
     header = ("name", "AUC", "difference", "in errors", f"1/εB (εS = {targets[shown]:g})")
