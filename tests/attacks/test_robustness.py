@@ -154,7 +154,7 @@ def test_the_command(trained: dict[str, Path], folder: Path, tmp_path: Path) -> 
     assert done.exit_code == 0, done.output
     assert "TRAINING ROWS: " in done.output
     assert "TRAINING ROWS: " in (tmp_path / "out" / "robustness.html").read_text()
-    for text in ("noise 0.1", "fgsm 0.3", "nominal", "own", "won back", "Means of 2 seeds", "robustness.html"):
+    for text in ("noise 0.1", "fgsm 0.3", "nominal", "own", "recovered", "Means of 2 seeds", "robustness.html"):
         assert text in done.output
     content = json.loads((tmp_path / "out" / "robustness.json").read_text())
     assert content["rows"] == 1000
@@ -172,7 +172,7 @@ def test_the_command(trained: dict[str, Path], folder: Path, tmp_path: Path) -> 
     ("words", "said"),
     [
         (["--attacks", "fgms"], "--attacks: there is no attack 'fgms' (did you mean 'fgsm'"),
-        (["--magnitudes", "0.1,-0.2"], "--magnitudes: -0.2 is no magnitude"),
+        (["--magnitudes", "0.1,-0.2"], "--magnitudes: -0.2 is not a magnitude"),
         (["--magnitudes", "a"], "--magnitudes: 'a': write numbers, such as 0.01,0.02"),
         (
             ["--set", "attack_sapce=momenta"],
@@ -211,5 +211,5 @@ def test_steps_are_usual_where_the_settings_leave_them_open() -> None:
 
 
 def test_a_plan_without_a_gradient_has_no_shapes(dataset: Dataset) -> None:
-    with pytest.raises(CollidekitError, match="-1 is no magnitude"):
+    with pytest.raises(CollidekitError, match="-1 is not a magnitude"):
         AttackPlan({}, [-1.0])

@@ -259,10 +259,10 @@ def test_a_sample_is_spread_over_the_files(tmp_path: Path, trained: Trained) -> 
     [
         (("nothing.pt", "FILE"), "nothing.pt: there is no such checkpoint"),
         (("TASK", "nothing.root"), "nothing.root: there is no such file"),
-        (("TASK", "FILE", "--score", "TvsQCD"), "--score: there is no discriminator or class 'TvsQCD'"),
+        (("TASK", "FILE", "--score", "TvsQCD"), "--score: unknown discriminator or class 'TvsQCD'"),
         (("TASK", "FILE", "--row", "200"), "there is no row 200; the file has rows 0 to 199"),
-        (("TASK", "FILE", "OTHER", "--row", "1"), "--row: is a row of one file, and 2 were given"),
-        (("TASK", "FILE", "--baseline", "zero"), "--baseline: 'zero' is not known; known are mean, default"),
+        (("TASK", "FILE", "OTHER", "--row", "1"), "--row: needs exactly one file, not 2"),
+        (("TASK", "FILE", "--baseline", "zero"), "--baseline: 'zero' is unknown; allowed are mean, default"),
     ],
 )
 def test_bad_input(trained: Trained, refused: Callable[..., str], words: tuple[str, ...], said: str) -> None:

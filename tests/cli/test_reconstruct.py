@@ -149,7 +149,7 @@ def test_good_events_raise_no_doubts(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["ttbar_dilepton", "--methods", "elipse"], "did you mean 'ellipse'?"),
-        (["top_tagging"], "has no 'dilepton:'"),
+        (["top_tagging"], "has no key 'dilepton'"),
         (["ttbar_dilepton", "-o", "out.csv"], "are written as .parquet or .root, not .csv"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_unit_that_cannot_be_drawn(check: Callable[..., tuple[int, str]]) -> N
 
 @pytest.mark.parametrize("magnitude", [np.nan, np.inf, -1.0])
 def test_magnitudes_that_are_none(magnitude: float) -> None:
-    with pytest.raises(CollidekitError, match=r"--magnitudes: .* is no magnitude"):
+    with pytest.raises(CollidekitError, match=r"--magnitudes: .* is not a magnitude"):
         attack_plan(["fgsm"], [0.1, magnitude], AttackSettings())
 
 

@@ -1,4 +1,4 @@
-"""Samples with a known answer, and the published scores where they are."""
+"""Samples with a known result, and published scores if they are available."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ SHARED = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[3]
 
 
 def gaussians(rows: int, distance: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and truth of two unit Gaussians ``distance`` apart, half of the rows each."""
+    """Return scores and truth of two unit Gaussians at a given ``distance``, with equally many rows."""
     generator = np.random.default_rng(seed)
     truth = np.arange(rows) % 2 == 0
     return generator.normal(size=rows) + distance * truth, truth
@@ -29,7 +29,7 @@ def published_scores() -> Path:
 
 @pytest.fixture(scope="session")
 def flavour() -> Predictions:
-    """3,000 rows of three classes with weights of both signs and two spectators."""
+    """Return 3,000 rows of three classes with weights of both signs and two spectators."""
     generator = np.random.default_rng(1)
     labels = generator.integers(0, 3, 3000)
     logits = generator.normal(size=(3000, 3))

@@ -36,7 +36,7 @@ def test_nothing_and_everything_still_have_an_error() -> None:
 
 
 def test_error_is_the_spread_of_weighted_toys() -> None:
-    """Weights that differ between passing and failing rows, some of them negative."""
+    """Return weights that differ between passing and failing rows, some of them negative."""
     generator = np.random.default_rng(0)
     values, errors = [], []
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""Temperature scaling and the calibration error, on toys whose temperature and calibration error are known."""
+"""Temperature scaling and calibration error, on toys with known temperature and calibration error."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ CLASSES = ("b", "c", "light")
 
 
 def toy(rows: int, temperature: float = 1.0, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs (N, K), ``temperature`` times those that the labels (N,) are drawn from."""
+    """Return outputs (N, K) that are ``temperature`` times those from which the labels (N,) are drawn."""
     generator = np.random.default_rng(seed)
     true = generator.normal(0, 2, (rows, classes))
     p = np.exp(true) / np.exp(true).sum(axis=1, keepdims=True)
@@ -105,13 +105,13 @@ def test_outputs_and_their_probabilities_give_the_same_temperature() -> None:
 
 def test_what_cannot_be_calibrated_is_said() -> None:
     outputs, labels = toy(500)
-    with pytest.raises(NoTemperatureError, match="nearly all of these 500 rows are called right"):
+    with pytest.raises(NoTemperatureError, match="nearly all of these 500 rows are predicted correctly"):
         fit_temperature(100 * np.eye(3)[labels], labels)
-    with pytest.raises(NoTemperatureError, match="say nothing about the classes"):
+    with pytest.raises(NoTemperatureError, match="contain no information on the classes"):
         fit_temperature(-outputs, labels)
-    with pytest.raises(CollidekitError, match="whose class is known"):
+    with pytest.raises(CollidekitError, match="no row has a known class"):
         fit_temperature(outputs, np.full(500, -1))
-    with pytest.raises(CollidekitError, match="weights sum to 0"):
+    with pytest.raises(CollidekitError, match="weights is 0"):
         fit_temperature(outputs, labels, np.zeros(500))
 
 
@@ -155,7 +155,7 @@ def test_a_model_without_temperature_says_how_to_get_one() -> None:
 
 
 def sure_but_wrong(rows: int = 1000) -> Predictions:
-    """Confidence 0.8, accuracy 0.6: the calibration error is 0.2 exactly."""
+    """With confidence 0.8 and accuracy 0.6, the calibration error is exactly 0.2."""
     labels = np.where(np.arange(rows) % 10 < 6, 0, 1)
     p = np.tile([0.8, 0.2], (rows, 1))
     return Predictions(classes=("a", "b"), probabilities=p, labels=labels, weights=np.ones(rows))
@@ -171,7 +171,7 @@ def test_a_known_calibration_error() -> None:
 
 
 def test_its_temperature_makes_it_honest() -> None:
-    """One probability in all rows: the best fit says 0.6, at T = ln 4 / ln 1.5."""
+    """With the same probability in all rows, the best fit gives 0.6, at T = ln 4 / ln 1.5."""
     found = temperature_of(sure_but_wrong(), "rows")
     assert found.value == pytest.approx(np.log(4) / np.log(1.5))
     result = measure_calibration(sure_but_wrong(), found)
@@ -230,8 +230,8 @@ def test_the_section_says_what_a_probability_means() -> None:
     predictions = toy_predictions(500, 2.0)
     result = measure_calibration(predictions, temperature_of(predictions, "rows"))
     plain, weighted = (calibration_section(result, (), w) for w in (False, True))
-    assert "composed as the training files" in plain.blocks[0].text
-    assert "in a sample of that composition" in weighted.blocks[0].text
+    assert "composition of the training files" in plain.blocks[0].text
+    assert "in a sample with this composition" in weighted.blocks[0].text
     table = next(block for block in plain.blocks if block.kind == "table")
     assert table.header == ("", "before", "after")
     assert {"temperature", "log loss", "Brier score", "calibration error"} <= {row[0] for row in table.rows}

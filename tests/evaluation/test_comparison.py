@@ -22,7 +22,7 @@ def test_pairing_makes_the_error_of_a_difference_small() -> None:
 
 
 def test_nobody_is_better_than_an_equal() -> None:
-    """Two taggers of the same power: at two errors, about one sample in twenty calls one of them better."""
+    """For two taggers of equal power, about one sample in twenty calls one of them better at two errors."""
     calls = 0
     for seed in range(40):
         scores, truth = gaussians(800, 1.0, seed=seed)

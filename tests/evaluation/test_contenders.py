@@ -1,4 +1,4 @@
-"""Comparisons of several contenders: pairs, other rows, seeds, classes and discriminators."""
+"""Comparisons of several contenders: pairs, different rows, seeds, classes and discriminators."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ ROWS = 4000
 
 
 def predictions(noise: float, seed: int = 0, rows: int = ROWS, sample: int = 1, classes: str = "bs") -> Predictions:
-    """A score of a Gaussian variable that is known with some noise; ``sample`` decides the rows."""
+    """Return a noisy score of a Gaussian variable; ``sample`` selects the rows."""
     random = np.random.default_rng(sample)
     labels = random.integers(0, 2, rows)
     values = random.normal(2.0 * labels) + np.random.default_rng(100 + seed).normal(0, noise, rows)
@@ -62,7 +62,7 @@ def test_pairs_have_smaller_errors_than_other_rows() -> None:
 
 
 def test_unpaired_errors_are_those_of_repeated_experiments() -> None:
-    """The difference of independent test sets fluctuates as its error says."""
+    """The difference of independent test sets fluctuates by its error."""
     pulls = []
     for sample in range(2, 42):
         a, b = predictions(0.5, 1, 800, sample), predictions(0.5, 2, 800, sample + 1000)
@@ -75,13 +75,13 @@ def test_unpaired_errors_are_those_of_repeated_experiments() -> None:
 
 
 def test_rows_with_the_same_classes_in_the_same_order_are_not_the_same_rows() -> None:
-    """Files that are sorted by class have equal labels and weights: event numbers tell them apart."""
+    """Files that are sorted by class have equal labels and weights, but different event numbers."""
     a, b = predictions(0.2), predictions(0.2)
     shifted = Predictions(**{**vars(b), "event": {**b.event, "event": b.event["event"] + 1}})
     assert not rows_differ(contender("a", a), contender("b", b))
     assert "event" in rows_differ(contender("a", a), contender("b", shifted))
     without = [Predictions(**{**vars(p), "event": {k: v for k, v in p.event.items() if k != "event"}}) for p in (a, b)]
-    assert "no event number" in rows_differ(
+    assert "no common event number" in rows_differ(
         contender("a", without[0], source="x"), contender("b", without[1], source="y")
     )
     assert not rows_differ(contender("a", without[0]), contender("b", without[1]))
@@ -104,7 +104,7 @@ def test_other_classes_and_discriminators_are_errors() -> None:
     with pytest.raises(CollidekitError, match=r"a has the classes b, s, and b has x, s"):
         same_classes([contender("a", a), contender("b", other)])
     turned = Predictions(**{**vars(a), "definitions": {"SvsB": Discriminator(signal=["b"], background=["s"])}})
-    with pytest.raises(CollidekitError, match=r"'SvsB' of a \(s against b\) is not that of b \(b against s\)"):
+    with pytest.raises(CollidekitError, match=r"'SvsB' of a \(s against b\) differs from that of b \(b against s\)"):
         same_classes([contender("a", a), contender("b", turned)])
 
 

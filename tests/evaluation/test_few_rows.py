@@ -1,4 +1,4 @@
-"""The error of an AUC that stands on few rows."""
+"""The error of an AUC with few rows."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from collidekit.evaluation.classification.roc_result import measure_roc
 
 
 def spread_of_auc(signal_rows: int, tries: int = 2000) -> float:
-    """The true spread of the AUC over samples with so many signal rows and 500 background rows."""
+    """Return the true spread of the AUC over samples with this number of signal rows and 500 background rows."""
     random = np.random.default_rng(1)
     background = random.normal(size=(tries, 500))
     signal = random.normal(1.5, 1, size=(tries, signal_rows))
@@ -19,7 +19,7 @@ def spread_of_auc(signal_rows: int, tries: int = 2000) -> float:
 
 @pytest.mark.parametrize("signal_rows", [1, 2, 5])
 def test_few_signal_rows_have_an_honest_error(signal_rows: int) -> None:
-    """On average the stated error is not below the true spread, and at most twice as large; the bootstrap gives a tenth."""
+    """On average the error is between one and two times the true spread; the bootstrap gives a tenth of it."""
     random = np.random.default_rng(2)
     stated = []
     for _ in range(30):
@@ -46,7 +46,7 @@ def test_many_rows_keep_the_bootstrap() -> None:
 
 @pytest.mark.parametrize("signal_rows", [6, 10, 15])
 def test_a_rejection_on_few_signal_rows_has_an_honest_error(signal_rows: int) -> None:
-    """The background efficiency at a signal efficiency of 0.5 scatters as stated, within a factor of two."""
+    """The background efficiency at a signal efficiency of 0.5 fluctuates by its error, within a factor of two."""
     random = np.random.default_rng(4)
     found, stated = [], []
     for _ in range(60):

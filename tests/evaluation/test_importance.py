@@ -1,4 +1,4 @@
-"""Feature importance: complete, zero where it must be, and right where the answer is known."""
+"""Feature importance: completeness, zeros for unused features, and toys with known importance."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ class Linear(Network):
 
 
 class Momentum(Network):
-    """F = ln of the sum of energies, plus the distance of the first coordinate: no feature is looked at."""
+    """F = ln of the sum of energies, plus the distance of the first coordinate: no feature is used."""
 
     def __init__(self, inputs: Any, outputs: int) -> None:
         super().__init__(inputs, outputs)
@@ -61,7 +61,7 @@ class Momentum(Network):
 
 
 class Looking(Linear):
-    """Linear, with attention in proportion to the size of the first feature."""
+    """A linear network with attention proportional to the absolute value of the first feature."""
 
     def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]:
         parts = inputs["constituents"]
@@ -78,7 +78,7 @@ class Blind(Linear):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The toy with four-momenta."""
+    """Return the toy with four-momenta."""
     text = toys.TOY.replace("    coordinates:", "    momenta: [part_x, part_y, part_x, part_e]\n    coordinates:")
     return toys.make_dataset(tmp_path_factory.mktemp("importance"), text, toys.toy_table(400))
 
@@ -89,7 +89,7 @@ def batch(dataset: Any) -> Batch:
 
 
 def tagger_of(dataset: Any, network: Network) -> Tagger:
-    """With the scaling of the dataset."""
+    """Return a tagger with the scaling of the dataset."""
     tagger = Tagger(dataset.analysis, network)
     tagger.scaling.fit(prepare(dataset, TrainingConfig(batch_size=64)).statistics)
     return tagger.eval()
@@ -144,7 +144,7 @@ def test_more_steps_are_closer(dataset: Any, batch: Batch, pfn: Tagger) -> None:
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_attributions_are_complete_for_every_network(name: str, dataset: Any, batch: Batch) -> None:
-    """Networks that choose neighbours anew on the way have steps in their score: the integral is less exact there."""
+    """The scores of networks that recompute neighbours have steps, so the integral is less exact."""
     torch.manual_seed(2)
     tagger = tagger_of(dataset, build_network(name, dataset.analysis.inputs, 2, {}))
     with torch.no_grad():  # as after a training: without biases the baseline is a corner of networks that normalise
@@ -189,7 +189,7 @@ def test_momenta_and_coordinates_are_attributed_too(dataset: Any, batch: Batch) 
 
 
 def test_the_baseline_may_be_the_default(dataset: Any, batch: Batch, linear: Tagger) -> None:
-    """The default of part_d0 is -9; a constituent that has it then has nothing to attribute."""
+    """The default of part_d0 is -9; a constituent with this value has no attribution."""
     names = [feature.name for feature in dataset.analysis.inputs["constituents"].features]
     defaults = [
         i for i, feature in enumerate(dataset.analysis.inputs["constituents"].features) if feature.default is not None
@@ -227,7 +227,7 @@ def test_permuting_what_a_network_does_not_see_changes_nothing(dataset: Any, bat
 
 
 def test_a_feature_that_is_all_that_counts_loses_all_that_is_above_one_half(dataset: Any, batch: Batch) -> None:
-    """The truth itself as the score: permuted, it says nothing."""
+    """If the score is the truth itself, all AUC is lost by permutation."""
     analysis = dataset.analysis
     jet = batch.inputs["jet"]
     assert isinstance(jet, Tensor)
@@ -279,7 +279,7 @@ def test_the_influence_gives_the_error_of_the_bootstrap() -> None:
 
 
 def test_a_trained_network_looks_at_what_separates(tmp_path: Path) -> None:
-    """Two Gaussians that differ in x; y says nothing."""
+    """Return two Gaussians that differ in x; y contains no information."""
     from collidekit.training.checkpoint import load_checkpoint
     from collidekit.training.loop import Training
 
@@ -354,7 +354,7 @@ def test_scores_are_discriminators_or_classes(dataset: Any) -> None:
     p = torch.softmax(outputs, dim=1)
     assert torch.allclose(score.log_odds(outputs), torch.log(p[:, 1] / p[:, 0]))
     assert score.label == f"ln(p({second}) / p({first}))"
-    with pytest.raises(CollidekitError, match="--score: there is no discriminator or class 'nothing'"):
+    with pytest.raises(CollidekitError, match="--score: unknown discriminator or class 'nothing'"):
         find_scores(analysis, ["nothing"])
 
 
@@ -384,7 +384,7 @@ def test_one_row_with_attention(dataset: Any, batch: Batch, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", [name for name, network in sorted(NETWORKS.items()) if hasattr(network, "attention")])
 def test_attention_of_the_networks_that_have_it(name: str, dataset: Any, batch: Batch) -> None:
-    """One weight a constituent, in the order of the constituents, whatever else is in the batch."""
+    """Attention gives one weight for each constituent, in their order, independent of the rest of the batch."""
     torch.manual_seed(1)
     tagger = tagger_of(dataset, build_network(name, dataset.analysis.inputs, 2, {}))
     assert isinstance(tagger.network, Attentive)

@@ -1,4 +1,4 @@
-"""What analysis and site say of plots is what is drawn: experiment, labels, formats."""
+"""Plots use experiment, labels and formats of the analysis and the site."""
 
 from pathlib import Path
 

@@ -68,7 +68,7 @@ def test_rows_of_unknown_truth_are_left_out() -> None:
     assert classification_metrics(more).log_loss == classification_metrics(known).log_loss
     with pytest.raises(CollidekitError, match="no row has a known class"):
         classification_metrics(replace(known, labels=np.full(3, -1)))
-    with pytest.raises(CollidekitError, match="weights sum to 0"):
+    with pytest.raises(CollidekitError, match="weights is 0"):
         classification_metrics(replace(known, weights=np.zeros(3)))
 
 

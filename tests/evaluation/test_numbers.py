@@ -1,4 +1,4 @@
-"""Numbers as physicists write them; results that are whole or not there."""
+"""Formatted numbers, and results that are complete or absent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The fit of a peak on a falling background, on samples whose truth is known."""
+"""Fit of a peak on a falling background, on samples with known truth."""
 
 import numpy as np
 import pytest

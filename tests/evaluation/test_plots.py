@@ -1,4 +1,4 @@
-"""Every plot is written as png and pdf, has its labels, and leaves matplotlib as it was."""
+"""Every plot is written as PNG and PDF, has its labels, and does not change settings of matplotlib."""
 
 import resource
 from pathlib import Path
@@ -26,7 +26,7 @@ HISTORY = [
 
 @pytest.fixture
 def labels(monkeypatch) -> list[str]:
-    """All texts of the axes and legends that are drawn while a test runs."""
+    """Collect all texts of the axes and legends that are drawn while a test runs."""
     seen: list[str] = []
     save = Figure.savefig
 

@@ -1,4 +1,4 @@
-"""Plots of relegation and of the significance: files, axes, legends and what is refused."""
+"""Plots of relegation and of the significance: files, axes, legends and errors."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ WINDOW = (0.425, 0.575)
 
 @pytest.fixture
 def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """All texts of the figures that are written, legends included."""
+    """Return all texts of the written figures, including legends."""
     found: list[str] = []
     written = mpl.figure.Figure.savefig
 
@@ -107,7 +107,7 @@ def test_seeds_scans_and_epochs(tmp_path: Path, texts: list[str]) -> None:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[mpl.figure.Figure]:
-    """The figures that are written."""
+    """Return the written figures."""
     found: list[mpl.figure.Figure] = []
     written = mpl.figure.Figure.savefig
 

@@ -1,4 +1,4 @@
-"""The report holds the numbers and needs nothing from outside."""
+"""The report holds the numbers and is self-contained."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""ROC curves against what is known analytically, and invariances."""
+"""ROC curves against analytic results, and invariances."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_bootstrap_error_is_the_spread_over_independent_samples() -> None:
 
 
 def test_auc_error_agrees_with_hanley_and_mcneil() -> None:
-    """Hanley and McNeil 1982 give the error for exponential scores exactly."""
+    """Hanley and McNeil 1982 give the exact error for exponential scores."""
     generator = np.random.default_rng(5)
     truth = np.arange(10_000) % 2 == 0
     scores = generator.exponential(np.where(truth, 2.0, 1.0))
@@ -86,7 +86,7 @@ def test_equal_scores_make_one_point_and_count_half() -> None:
 
 
 def test_auc_of_replicates_is_that_of_the_weighted_rows() -> None:
-    """The fast replicate of the bootstrap and the plain curve with the same weights are one number, ties included."""
+    """The fast replicate of the bootstrap equals the plain curve with the same weights, including ties."""
     from collidekit.evaluation.classification.bootstrap import bootstrap, poisson_weights
     from collidekit.evaluation.rows import binary_rows
 
@@ -137,10 +137,10 @@ def test_discriminators_are_judged_on_their_classes_only(flavour, tmp_path) -> N
         ([0.1, 0.2], [False, False], None, "no signal rows"),
         ([0.1, 0.2], [True, True], None, "no background rows"),
         ([0.1, np.nan, 0.3], [True, False, True], None, "1 of 3 scores are NaN or infinite, the first in row 1"),
-        ([0.1, 0.2], [True, False], [0, 0], "weights of the signal rows sum to 0"),
-        ([0.1, 0.2], [True, False], [1, -1], "weights of the background rows sum to -1"),
+        ([0.1, 0.2], [True, False], [0, 0], "weights of the signal rows is 0"),
+        ([0.1, 0.2], [True, False], [1, -1], "weights of the background rows is -1"),
         ([0.1, 0.2], [True, False], [1, np.inf], "weights are NaN or infinite"),
-        ([0.1, 0.2, 0.3], [True, False], None, "one length"),
+        ([0.1, 0.2, 0.3], [True, False], None, "the same length"),
         ([], [], None, "no signal rows among 0"),
     ],
 )

@@ -1,11 +1,11 @@
-"""The significance of choices, against sums by hand, and the sculpting of a background."""
+"""Significance of selections against sums by hand, and sculpting of a background."""
 
 import numpy as np
 import pytest
 
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 from collidekit.errors import CollidekitError
-from collidekit.evaluation.significance.evaluate import Judge
+from collidekit.evaluation.significance.evaluate import SignificanceEvaluator
 from collidekit.evaluation.significance.sculpting import jensen_shannon
 from collidekit.inference.predictions import Predictions
 
@@ -28,7 +28,7 @@ def predictions(number: int = 1000, seed: int = 0, relegated: bool = False) -> P
 
 
 def test_all_rows_are_the_expected_events() -> None:
-    judge = Judge(predictions(), MERIT)
+    judge = SignificanceEvaluator(predictions(), MERIT)
     assert judge.yields[judge.is_signal].sum() == pytest.approx(100)
     assert judge.yields[~judge.is_signal].sum() == pytest.approx(900)
     found = judge.measure(judge.everything())
@@ -39,7 +39,7 @@ def test_all_rows_are_the_expected_events() -> None:
 
 def test_a_choice_by_hand() -> None:
     rows = predictions(400)
-    judge = Judge(rows, MERIT)
+    judge = SignificanceEvaluator(rows, MERIT)
     chosen = rows.probabilities[:, 1] > 0.7
     inside = chosen & (rows.spectators["mass"] >= 0.4) & (rows.spectators["mass"] <= 0.6)
     sides = [rows.labels == 1, rows.labels == 0]
@@ -53,11 +53,11 @@ def test_a_choice_by_hand() -> None:
 
 
 def test_without_background_rows_the_significance_is_a_limit() -> None:
-    """Each sample leaves about one background row: where there is none, S / sqrt(S) would be above what is possible."""
+    """About one background row is left in each sample; without any, S / sqrt(S) would be too large."""
     limits = []
     for seed in range(60):
         rows = predictions(300, seed)
-        judge = Judge(rows, MERIT)
+        judge = SignificanceEvaluator(rows, MERIT)
         found = judge.measure(judge.score() > 0.93)
         left = (judge.score() > 0.93) & judge.in_window & judge.background()
         assert found.limit == (found.signal > 0 and not left.any())
@@ -69,7 +69,7 @@ def test_without_background_rows_the_significance_is_a_limit() -> None:
 
 
 def test_the_error_is_the_spread_over_samples() -> None:
-    found = [Judge(predictions(800, seed), MERIT) for seed in range(200)]
+    found = [SignificanceEvaluator(predictions(800, seed), MERIT) for seed in range(200)]
     measured = [judge.measure(judge.score() > 0.6) for judge in found]
     spread = np.std([entry.value for entry in measured], ddof=1)
     # weights of a class are normalised to the expected events, so that the spread is a little less than Poisson's
@@ -77,27 +77,27 @@ def test_the_error_is_the_spread_over_samples() -> None:
 
 
 def test_relegated_rows_are_not_called_signal() -> None:
-    judge = Judge(predictions(relegated=True), MERIT)
+    judge = SignificanceEvaluator(predictions(relegated=True), MERIT)
     refused = judge.predictions.relegated > 0
     assert refused.any()
     assert not judge.called()[refused].any()
     np.testing.assert_array_equal(judge.relegated(), refused)
-    plain = Judge(predictions(), MERIT)
+    plain = SignificanceEvaluator(predictions(), MERIT)
     assert plain.called()[refused].any()
     assert not plain.relegated().any()
     np.testing.assert_allclose(judge.score(), plain.score())
 
 
 def test_the_best_threshold_is_that_of_trying_all() -> None:
-    judge = Judge(predictions(), MERIT)
+    judge = SignificanceEvaluator(predictions(), MERIT)
     tried = {cut: judge.measure(judge.score() >= cut).value for cut in np.unique(judge.score())[:-40]}
     assert judge.measure(judge.score() >= judge.best_threshold()).value == pytest.approx(max(tried.values()))
 
 
 def test_errors() -> None:
     rows = predictions()
-    with pytest.raises(CollidekitError, match="hold none of class 'signal'"):
-        Judge(
+    with pytest.raises(CollidekitError, match="contain no row of class 'signal'"):
+        SignificanceEvaluator(
             Predictions(
                 rows.classes, rows.probabilities, np.zeros(1000, int), rows.weights, spectators=rows.spectators
             ),
@@ -105,7 +105,7 @@ def test_errors() -> None:
         )
     few = predictions(16)
     with pytest.raises(CollidekitError, match="fewer than 10 signal rows"):
-        Judge(few, MERIT).best_threshold()
+        SignificanceEvaluator(few, MERIT).best_threshold()
 
 
 def test_jensen_shannon() -> None:
@@ -132,5 +132,5 @@ def test_sculpting_of_a_tagger_that_looks_at_the_mass() -> None:
     looked = Predictions(
         blind.classes, np.stack([1 - seeing, seeing], axis=1), blind.labels, blind.weights, spectators=blind.spectators
     )  # fmt: skip
-    assert Judge(looked, MERIT).sculpting(0.5)[0] > 0.5
-    assert Judge(blind, MERIT).sculpting(0.5)[0] < 0.01
+    assert SignificanceEvaluator(looked, MERIT).sculpting(0.5)[0] > 0.5
+    assert SignificanceEvaluator(blind, MERIT).sculpting(0.5)[0] < 0.01

@@ -1,4 +1,4 @@
-"""Permutation importance of targets: the figures are those of the evaluation, and what is known is lost."""
+"""Permutation importance for targets: the figures equal those of the evaluation, and known losses are found."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ targets:
 
 
 class Copy(Network):
-    """The first feature, three times it and nothing: right for the target ``sum``, whatever the second feature."""
+    """A network with the outputs x, 3x and 0 for the first feature x: right for the target ``sum``, for any second feature."""
 
     def __init__(self, inputs: Any, outputs: int) -> None:
         super().__init__(inputs, outputs)
@@ -77,7 +77,7 @@ def test_a_number_that_is_known_is_lost_with_its_feature() -> None:
 
 
 def test_the_figures_are_those_of_the_evaluation(tmp_path: Path) -> None:
-    """Efficiency and residuals of an untrained network, from its predictions."""
+    """Efficiency and residuals of an untrained network equal those of its predictions."""
     plan = load_plan("ttbar_dilepton")
     analysis = plan.analysis
     batch = sample_rows(plan, str(SAMPLE), 150)
@@ -108,7 +108,7 @@ def test_what_is_wanted() -> None:
     analysis = load_plan("ttbar_dilepton").analysis
     assert wanted_of(analysis, ()) == ([], ["tops", "neutrinos", "pair"])
     assert wanted_of(analysis, ("pair",)) == ([], ["pair"])
-    with pytest.raises(CollidekitError, match=r"--score: there is no target of rows 'top' \(did you mean 'tops'\?\)"):
+    with pytest.raises(CollidekitError, match=r"--score: unknown target of rows 'top' \(did you mean 'tops'\?\)"):
         find_targets(analysis, ("top",))
 
 
@@ -118,4 +118,4 @@ def test_truth_that_is_not_known_is_said() -> None:
     unknown = {**batch.truth, "sum": torch.full_like(batch.truth["sum"], torch.nan)}
     found, notes = target_importance(tagger, analysis, [evolve(batch, truth=unknown)], ["sum", "other"], repeats=2)
     assert [one.target for one in found] == ["other"]
-    assert notes == ["no importance for sum: its truth is not known in these rows"]
+    assert notes == ["no importance for sum: its truth is unknown in these rows"]

@@ -1,4 +1,4 @@
-"""A ROC curve in plain characters stands where the numbers are."""
+"""The text plot of a ROC curve shows the points at the right positions."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Boosted trees beside a network: what is said where it loses, and nothing where it does not."""
+"""Boosted trees beside a network: a warning if the network is worse, and none otherwise."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def predicted(dataset: Dataset, noise: float) -> Predictions:
-    """The best possible probabilities, with noise in the log-odds."""
+    """Return the best possible probabilities, with noise in the log odds."""
     rows = torch.cat([batch.inputs["jet"] for batch in Loader(dataset, 1000)]).numpy().astype(np.float64)
     labels = np.concatenate([batch.labels.numpy() for batch in Loader(dataset, 1000)])
     odds = rows.sum(axis=1) - 1.5 + noise * np.random.default_rng(2).normal(size=len(rows))
@@ -57,7 +57,7 @@ def test_a_network_that_loses_is_named_and_a_good_one_is_not(dataset: Dataset) -
 
 
 def test_the_best_possible_network_does_not_lose(dataset: Dataset) -> None:
-    """Judged by rows that the trees did not learn from."""
+    """Network and trees are compared on rows that the trees were not trained on."""
     split = Split(0.5)
     validation = Loader(dataset, 1000, split, "validation")
     all_rows = predicted(dataset, 0)

@@ -1,4 +1,4 @@
-"""Coverage, width and probability integral transform of uncertainties that are right, too narrow, and weighted."""
+"""Coverage, width and probability integral transform of uncertainties: exact, too narrow, and weighted."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ ROWS = 20_000
 
 
 def predictions(factor: float = 1.0, kind: str = "gaussian", weights: np.ndarray | None = None) -> Predictions:
-    """Truth is normal around the estimate with a known standard deviation; the predicted one is ``factor`` times it."""
+    """Return normal truth around the estimate with a known standard deviation; the predicted one is ``factor`` times larger."""
     generator = np.random.default_rng(1)
     value, sigma = generator.normal(50, 20, ROWS), generator.uniform(1, 4, ROWS)
     truth = generator.normal(value, sigma)
@@ -58,7 +58,7 @@ def test_too_narrow_and_too_wide(kind: str) -> None:
 
 
 def test_weights_count() -> None:
-    """Rows inside with the weight 3, all others 1: the coverage is that of three times as many rows inside."""
+    """With weight 3 for rows inside and 1 for others, the coverage is that of three times as many rows inside."""
     plain = predictions()
     value, sigma = plain.values["e"], plain.uncertainties["e"].columns["sigma"]
     inside = np.abs(plain.truth["e"] - value) < sigma
@@ -72,11 +72,11 @@ def test_weights_count() -> None:
 
 
 def test_no_truth_and_no_weight_are_errors() -> None:
-    with pytest.raises(CollidekitError, match="e: the weights of the rows whose truth is known sum to -19900"):
+    with pytest.raises(CollidekitError, match="e: the sum of the weights of rows with known truth is -19900"):
         measure_uncertainties(predictions(weights=np.full(ROWS, -1.0)))
     blind = predictions()
     blind.truth["e"][:] = np.nan
-    with pytest.raises(CollidekitError, match="e: the truth is not known for any row"):
+    with pytest.raises(CollidekitError, match="e: the truth is unknown for all rows"):
         measure_uncertainties(blind)
 
 

@@ -1,4 +1,4 @@
-"""Working points hold on independent samples, and their files say the same as the numbers."""
+"""Working points hold on independent samples, and their files contain the same numbers."""
 
 import json
 
@@ -17,12 +17,12 @@ from .conftest import gaussians
 
 
 def near(value: float) -> object:
-    """correctionlib's own JSON parser may miss the last bit of a number."""
+    """The JSON parser of correctionlib may lose the last bit of a number."""
     return pytest.approx(value, rel=1e-14)
 
 
 def predictions_of(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> Predictions:
-    """Two classes with the given scores in (0, 1) as probability of the signal."""
+    """Return two classes with the given scores in (0, 1) as probability of the signal."""
     return Predictions(
         classes=("qcd", "top"),
         probabilities=np.stack([1 - scores, scores], axis=1),

@@ -408,7 +408,7 @@ def test_the_window_may_be_given_by_mean_and_width() -> None:
 
 def test_moons_come_close_to_the_best_that_can_be_had(tmp_path: Path) -> None:
     """A quarter of the steps of the analysis that ships; the figures of whole trainings stand in docs/relegation.md."""
-    from collidekit.evaluation.significance.evaluate import Judge
+    from collidekit.evaluation.significance.evaluate import SignificanceEvaluator
     from collidekit.simulation import simulate
     from collidekit.simulation.moons import best_of_file
     from collidekit.tasks.base import run_with_requirements
@@ -422,7 +422,7 @@ def test_moons_come_close_to_the_best_that_can_be_had(tmp_path: Path) -> None:
         patch.setattr(Relegation, "calibrate", lambda self, rows: (calibrated.append(1), calibrate(self, rows)))
         task = InferenceTask(config="moons", filelist=(str(train),), test_filelist=(str(test),), seed=1, epochs=25)
         run_with_requirements(task)
-        judge = Judge(task.predictions(), task.analysis.figure_of_merit)
+        judge = SignificanceEvaluator(task.predictions(), task.analysis.figure_of_merit)
     assert len(calibrated) == 25  # once an epoch
     found = judge.measure(judge.called())
     best = best_of_file(str(test), judge.merit)

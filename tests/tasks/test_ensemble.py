@@ -76,7 +76,7 @@ def test_the_report_shows_every_seed(place: Path) -> None:
     assert "<h2>Ensemble</h2>" in text
     for words in ("Seed 1", "Seed 2", "Seed 3", "mean ± spread", "ensemble − mean"):
         assert words in text
-    assert "<dt>seed, training</dt><dd>1, 2, 3</dd>" in text
+    assert "<dt>random seed, training</dt><dd>1, 2, 3</dd>" in text
     assert text.count("alt=") >= 3
 
 

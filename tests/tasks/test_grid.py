@@ -153,7 +153,7 @@ def test_the_command(place: Path) -> None:
     ]
     result = invoke(words, place / "results")
     assert result.exit_code == 0, result.output
-    assert "the best point is chosen by validation accuracy: losses of different label_smoothing" in result.output
+    assert "the best point is selected by validation accuracy: losses of different label_smoothing" in result.output
     path = next((place / "results" / "GridTask").rglob("grid.json"))
     assert json.loads(path.read_text())["figure"] == "val_accuracy"
     assert invoke(words, place / "results").exit_code == 0

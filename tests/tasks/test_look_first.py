@@ -131,7 +131,7 @@ def test_the_look_leaves_the_random_numbers_of_the_training_alone(place: Path) -
 
 def test_importance_of_an_ensemble(place: Path) -> None:
     refused(ImportanceTask(**FILES, seeds=("1", "2")), "feature importance is that of one model")
-    refused(ImportanceTask(**FILES, scores=("SvsC",)), "there is no discriminator or class 'SvsC'")
+    refused(ImportanceTask(**FILES, scores=("SvsC",)), "unknown discriminator or class 'SvsC'")
 
 
 def test_bad_files_may_be_skipped(place: Path) -> None:

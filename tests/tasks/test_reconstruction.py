@@ -217,8 +217,8 @@ def test_neutrinos_of_another_tool_are_a_method(files: Callable[..., dict[str, o
 @pytest.mark.parametrize(
     ("name", "expressions", "said"),
     [
-        ("ellipse", NEUTRINOS, "dilepton.given: 'ellipse' is a method of collidekit"),
-        ("truth", NEUTRINOS, "dilepton.given: 'truth' is the line of the truth"),
+        ("ellipse", NEUTRINOS, "dilepton.given: 'ellipse' is the name of a method of collidekit"),
+        ("truth", NEUTRINOS, "dilepton.given: 'truth' is the name of the truth"),
         ("oracle", [*NEUTRINOS[:5], "nubar_pz"], "there is no branch or variable 'nubar_pz'"),
     ],
 )
@@ -288,7 +288,7 @@ def test_new_keys_at_their_default_leave_old_outputs_where_they_are() -> None:
 
 
 def test_a_method_that_there_is_not_is_said_first(files: Callable[..., dict[str, object]]) -> None:
-    with pytest.raises(CollidekitError, match=r"there is no method 'elipse' \(did you mean 'ellipse'\?\)"):
+    with pytest.raises(CollidekitError, match=r"unknown method 'elipse' \(did you mean 'ellipse'\?\)"):
         ReconstructionTask(**{**files(), "methods": ("elipse",)}).look_first()
 
 

@@ -353,7 +353,7 @@ def test_weights_that_sum_to_nothing(files: Callable[..., dict[str, object]]) ->
         run_with_requirements(InferenceTask(**given, epochs=1))
     truth = np.linspace(0, 1, 50)
     wrong = Predictions((), np.zeros((50, 0)), np.full(50, -1), -np.ones(50), values={"e": truth}, truth={"e": truth})
-    with pytest.raises(CollidekitError, match="e: the weights of the rows whose truth is known sum to -50"):
+    with pytest.raises(CollidekitError, match="e: the sum of the weights of rows with known truth is -50"):
         measure_residuals(wrong)
 
 

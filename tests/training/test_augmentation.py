@@ -418,13 +418,13 @@ def test_what_cannot_be_computed_anew_is_named() -> None:
     analysis = parse_analysis(JET_OF_THE_FILE, "jets.yaml")[0]
     with pytest.raises(
         CollidekitError,
-        match=r"augmentation boost: cannot compute anew part_deta of particles, .*: depends on jet_eta too, which a batch",
+        match=r"augmentation boost: cannot recompute part_deta of particles, .*: depends on jet_eta too, which a batch",
     ):
         build_augmentation("boost", analysis, {})
     unknown = parse_analysis(
         JET_OF_THE_FILE.replace("expression: abs(part_deta)", "expression: sqrt(part_pt / jet_pt)"), "j"
     )[0]
-    with pytest.raises(CollidekitError, match=r"smearing: cannot compute anew sqrt\(part_pt / jet_pt\) of particles"):
+    with pytest.raises(CollidekitError, match=r"smearing: cannot recompute sqrt\(part_pt / jet_pt\) of particles"):
         build_augmentation("smearing", unknown, {})
 
 

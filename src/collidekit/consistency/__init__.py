@@ -1,4 +1,4 @@
-"""What else changes in a row where its constituents do: features, coordinates and variables follow from the analysis file.
+"""Consistency of rows whose constituents change: dependent features, coordinates and variables follow from the analysis file.
 
-Augmentations of a training and attacks on momenta both move constituents; below both stands this.
+Augmentations of a training and attacks on momenta both move constituents, and use this package.
 """

@@ -1,7 +1,7 @@
-"""How the value of an expression changes when names in it do, also where other names in it are not known any more.
+"""Changes of the value of an expression if names in it change, even if other names in it are unknown.
 
-A batch holds features and not the columns of the file that they came from. Yet log(part_pt / jet_pt) changes by the log
-of the ratio of the new part_pt to the old one, whatever jet_pt is.
+A batch holds features, but not the columns of the file. Yet log(part_pt / jet_pt) changes by the log
+of the ratio of the new part_pt to the old one, for any jet_pt.
 """
 
 import ast
@@ -16,12 +16,12 @@ from collidekit.consistency.lists import REDUCTIONS, Array, Counts, FlatExpressi
 
 
 class UnknownNameError(Exception):
-    """The change depends on a name whose value is not known."""
+    """The change depends on a name with an unknown value."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """Values before and after where they are known, else what is added or multiplied; numbers, or lists of each row."""
+    """Values before and after if they are known, else the added or multiplied change; numbers, or lists for each row."""
 
     old: Any = None
     new: Any = None
@@ -36,7 +36,7 @@ class Change:
 
 
 class Names(Mapping[str, Any]):
-    """Values by name: those that are given, and variables of the analysis that are computed from them."""
+    """Values by name: given ones, and variables of the analysis that are computed from them."""
 
     def __init__(self, plan: Plan, values: Mapping[str, Any]) -> None:
         self._plan, self._values = plan, dict(values)
@@ -56,11 +56,11 @@ class Names(Mapping[str, Any]):
 
 
 class Rules:
-    """Which expressions change, and which are known: a function of names only.
+    """Rules for which expressions change and which are known, as a function of names only.
 
-    ``names`` are those whose values a batch gives, ``moved`` those that change. ``lists`` are names of lists of which
-    members vanish, each with the collections that are made from it. ``fixed`` says whether a name that is not known stays
-    as it is where it meets one that changes.
+    ``names`` have values in a batch, ``moved`` names change. ``lists`` are names of lists that lose
+    members, each with the collections that are made from it. ``fixed`` tells whether an unknown name is constant
+    if it occurs together with a changing one.
     """
 
     def __init__(
@@ -86,24 +86,24 @@ class Rules:
         return all(self.known(child) for child in _operands(node))
 
     def _reduces(self, node: ast.expr) -> bool:
-        """Whether a list as a whole has a part in it."""
+        """Return whether the expression uses a list as a whole."""
         below = self._definition(node) if isinstance(node, ast.Name) else None
         return _is_reduction(node) or any(self.reduces(child) for child in ([below] if below else _operands(node)))
 
     def collections(self, node: ast.expr) -> frozenset[str]:
-        """Those of which members vanish in a list."""
+        """Return the collections that lose members in a list."""
         found = [self.lists[leaf] for leaf in self.leaves(node) if leaf in self.lists]
         return frozenset.intersection(*found) if found else frozenset()
 
     def leaves(self, node: ast.expr) -> frozenset[str]:
-        """Names below a node that no variable stands for."""
+        """Return the names below a node that are not variables."""
         if isinstance(node, ast.Name):
             below = self._definition(node)
             return frozenset({node.id}) if below is None else self.leaves(below)
         return frozenset().union(*(self.leaves(child) for child in _operands(node)))
 
     def definition(self, node: ast.expr) -> ast.expr:
-        """What a name stands for, to the end of a chain of names."""
+        """Return the definition of a name, to the end of a chain of names."""
         while isinstance(node, ast.Name) and (below := self._definition(node)) is not None:
             node = below
         return node
@@ -116,8 +116,8 @@ class Rules:
 class Follower:
     """Changes of expressions in one batch.
 
-    ``stored`` are values before of expressions by their text, of the constituents that stay: ``shape`` of them, those of
-    ``keep (T,)``. ``vanished (N,)`` constituents of a collection, by its name, do not stay.
+    ``stored`` are the old values of expressions, by their text, for the constituents that stay: they have ``shape``, and are selected by
+    ``keep (T,)``. ``vanished (N,)`` is the number of removed constituents of a collection, by its name.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Follower:
         self.shape = shape
 
     def change(self, node: ast.expr) -> Change:
-        """Of an expression; an error where it depends on a name that is not known."""
+        """Return the change of an expression; raise UnknownNameError if it depends on an unknown name."""
         rules = self.rules
         if rules.known(node):
             new = self.value(node)
@@ -148,11 +148,11 @@ class Follower:
         return found
 
     def value(self, node: ast.expr) -> Any:
-        """The new value of an expression that is known."""
+        """Return the new value of a known expression."""
         return as_number(_of_node(node).evaluate(self.new))
 
     def _kept(self, value: Any) -> Any:
-        """The members that stay, of lists."""
+        """Return the members of lists that stay."""
         if self.keep is None or not isinstance(value, Lists):
             return value
         return Lists(value.values[self.keep], self.shape)

@@ -1,4 +1,4 @@
-"""The features of a batch that depend on what an augmentation or an attack changes, computed anew."""
+"""Recomputation of the features of a batch that depend on an augmentation or an attack."""
 
 import ast
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from collidekit.errors import CollidekitError
 
 @dataclass(frozen=True)
 class Column:
-    """A feature or a coordinate of an input: the column that holds it, and the expression that it is."""
+    """A feature or a coordinate of an input: its column and its expression."""
 
     position: int
     node: ast.expr
@@ -33,14 +33,14 @@ class Column:
 
     @property
     def as_computed(self) -> bool:
-        """Whether the column holds nothing but what the expression gave."""
+        """Return whether the column holds the unchanged result of the expression."""
         return self.feature.bounds is None and self.feature.default is None
 
 
 class Dependents:
-    """All columns of an analysis that change under some rules; an error where one of them cannot be computed anew.
+    """All columns of an analysis that change under some rules; raises an error if one of them cannot be recomputed.
 
-    The columns ``apart`` of an input, by their places, are left to the augmentation.
+    The augmentation itself changes the columns ``apart`` of an input, given by their positions.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Dependents:
         self, before: Batch, after: Mapping[str, Input], old: Mapping[str, Lists], new: Mapping[str, Lists],
         kept: Mapping[str, Tensor] | None = None
     ) -> Batch:  # fmt: skip
-        """The batch with the inputs ``after`` in the place of its own, and with all columns that depend on the names new.
+        """Return the batch with new inputs ``after``, and with all columns that depend on the names recomputed.
 
-        ``old`` and ``new`` are the values of names, a list in each row. ``kept (T,)`` says which constituents of a
-        collection before are there after.
+        ``old`` and ``new`` are the values of names, a list for each row. ``kept (T,)`` tells which constituents of a
+        collection stay.
         """
         kept, cut = kept or {}, self._may_be_cut(before)
         inputs: dict[str, Input] = {**before.inputs, **after}
@@ -83,9 +83,9 @@ class Dependents:
         return evolve(before, inputs=inputs)
 
     def _values(self, column: Column, follower: Follower, table: "_Table", cut: bool) -> Array:
-        """The new values (T,) or (N,), before defaults and bounds.
+        """Return the new values (T,) or (N,), before defaults and bounds.
 
-        What a list as a whole has a part in, and a limit or condition may have cut the list, is changed by the difference.
+        If the expression uses a list as a whole, and a limit or condition may have cut the list, only the difference is added.
         """
         node = column.node
         by_difference = cut and self.rules.reduces(node)
@@ -100,21 +100,21 @@ class Dependents:
         return np.asarray(delta_phi(values, 0.0)) if self.is_angle(column) else values
 
     def is_angle(self, column: Column) -> bool:
-        """Whether a column is a difference of two angles, which is brought to [-pi, pi]."""
+        """Return whether a column is a difference of two angles, which is wrapped to [-pi, pi]."""
         match self.rules.definition(column.node):
             case ast.Call(func=ast.Name(id="delta_phi")):
                 return True
         return False
 
     def _may_be_cut(self, batch: Batch) -> bool:
-        """Whether a collection may have had more members in the file."""
+        """Return whether a collection may have had more members in the file."""
         return any(
             entry.where is not None or bool((batch.inputs[name].counts >= entry.limit).any())  # type: ignore[union-attr]
             for name, entry in self.collections.items()
         )
 
     def _check(self, what: str) -> None:
-        """Follow every column once, on rows of which nothing but the names matters."""
+        """Follow every column once, on rows in which only the names matter."""
         shape = Counts(np.array([2, 1]))
         lists = Lists(np.array([1.0, 2.0, 3.0]), shape)
         values = dict.fromkeys(self.rules.names, lists)
@@ -133,14 +133,14 @@ class Dependents:
                     missing[str(error)] = None
         if refused:
             raise CollidekitError(
-                f"{what}: cannot compute anew {', '.join(dict.fromkeys(refused))}: depends on "
+                f"{what}: cannot recompute {', '.join(dict.fromkeys(refused))}: depends on "
                 f"{', '.join(missing)} too, which a batch does not hold; write that with the momenta in the analysis file, "
                 f"or leave {what} out"
             )
 
 
 class _Table:
-    """The columns of an input, changed one by one."""
+    """Columns of an input, which are changed one by one."""
 
     def __init__(self, entry: Input, columns: list[Column]) -> None:
         self._ragged = entry if isinstance(entry, Ragged) else None
@@ -156,7 +156,7 @@ class _Table:
         return self._data[:, column.position].numpy().astype(np.float64)
 
     def flat(self, values: Any) -> Array:
-        """One number for each constituent (T,), or each row (N,)."""
+        """Return one number for each constituent (T,), or each row (N,)."""
         if isinstance(values, Lists):
             return values.values
         numbers = np.asarray(values)
@@ -165,7 +165,7 @@ class _Table:
         return np.broadcast_to(numbers, (len(self._data),))
 
     def put(self, column: Column, values: Array) -> None:
-        """New values within the bounds; what is missing or not finite stays as it is."""
+        """Set new values within the bounds; missing values and values that are not finite do not change."""
         feature, stored = column.feature, self._data[:, column.position].numpy()
         found = values.astype(np.float32)
         good = np.isfinite(found)
@@ -181,7 +181,7 @@ class _Table:
 
 
 def _columns(entry: Any, rules: Rules) -> list[Column]:
-    """Features, then coordinates, at their places in the data."""
+    """Return the features, then the coordinates, at their positions in the data."""
     found = [Column(i, rules.tree(feature.expression), feature) for i, feature in enumerate(entry.features)]
     if isinstance(entry, Collection) and entry.coordinates:
         for i, text in enumerate(entry.coordinates):

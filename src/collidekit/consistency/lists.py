@@ -1,4 +1,4 @@
-"""Expressions on flat lists: as fast as numpy, where awkward arrays would take ten times as long for one batch."""
+"""Expressions on flat lists: as fast as numpy, and ten times faster than awkward arrays for one batch."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -17,24 +17,24 @@ Array = np.ndarray[Any, Any]
 REDUCTIONS = frozenset(
     {"sum", "mean", "std", "count", "any", "all", "argmax", "argmin", "first", "take", "sort", "position", "join"}
 )
-"""Functions that look at a list as a whole; so do ``max`` and ``min`` of one argument, and ``at`` of a fixed place."""
+"""Functions of a list as a whole; others are ``max`` and ``min`` of one argument, and ``at`` of a fixed position."""
 _OF_LISTS = REDUCTIONS | {"at", "pick", "spread"}
 
 
 class Counts:
-    """How many members the list of each row has (N,)."""
+    """Numbers of members (N,) of the list of each row."""
 
     def __init__(self, counts: Array) -> None:
         self.counts = counts
 
     @cached_property
     def rows(self) -> Array:
-        """The row of each member (T,)."""
+        """Return the row of each member (T,)."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
 
 class Lists(np.lib.mixins.NDArrayOperatorsMixin):
-    """A list of numbers in each row, as ``values (T,)`` one after another. An array (N,) beside it is one number a row."""
+    """A list of numbers for each row, as concatenated ``values (T,)``. An array (N,) in the same expression is one number for each row."""
 
     def __init__(self, values: Array, shape: Counts) -> None:
         self.values, self.shape = values, shape
@@ -45,31 +45,31 @@ class Lists(np.lib.mixins.NDArrayOperatorsMixin):
         return Lists(function(*(self.flat(value) for value in inputs)), self.shape)
 
     def choose(self, condition: Any, a: Any, b: Any) -> "Lists":
-        """``a`` for the members that a condition holds for, else ``b``."""
+        """Return ``a`` for members that fulfil the condition, else ``b``."""
         return Lists(np.where(*(self.flat(value) for value in (condition, a, b))), self.shape)
 
     def reduced(self, name: str, values: Sequence[Any]) -> Any:
-        """A function of lists as a whole where there is a fast way, else None."""
+        """Return a function of lists as a whole if there is a fast implementation, else None."""
         return np.bincount(self.shape.rows, self.values, len(self.shape.counts)) if name == "sum" else None
 
     def as_number(self) -> "Lists":
-        """Conditions count as 0 and 1."""
+        """Return conditions as 0 and 1."""
         return Lists(self.values.astype(np.int64), self.shape) if self.values.dtype == bool else self
 
     def flat(self, value: Any) -> Any:
-        """Another value for each member."""
+        """Return another value for each member."""
         if isinstance(value, Lists):
             return value.values
         return value[self.shape.rows] if isinstance(value, np.ndarray) and value.ndim else value
 
 
 def lists_of(entry: Ragged, values: Tensor, shape: Counts | None = None) -> Lists:
-    """A column (T,) of a collection."""
+    """Return a column (T,) of a collection."""
     return Lists(values.double().numpy(), shape or Counts(entry.counts.numpy()))
 
 
 class FlatExpression(Expression):
-    """An expression on ``Lists`` and on arrays of one number a row."""
+    """An expression on ``Lists`` and on arrays of one number for each row."""
 
     def _apply(self, function: Callable[..., Any], *values: Any, name: str = "") -> Any:
         if not any(isinstance(value, Lists) for value in values):
@@ -92,7 +92,7 @@ class FlatExpression(Expression):
 
 
 def _flat_lists(found: ak.Array, like: Counts | None = None) -> Lists:
-    """Lists of awkward as ``Lists``, with the shape of others where the lengths are the same."""
+    """Return awkward lists as ``Lists``, with the shape of ``like`` if the lengths are the same."""
     counts = ak.to_numpy(ak.num(found, axis=1))
     shape = like if like is not None and np.array_equal(counts, like.counts) else Counts(counts)
     return Lists(ak.to_numpy(ak.flatten(found, axis=1)), shape)

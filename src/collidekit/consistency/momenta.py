@@ -1,4 +1,4 @@
-"""The four-momenta of the constituents under the names that the analysis has for them and their parts."""
+"""Four-momenta of the constituents, under the names of the analysis for them and their components."""
 
 import ast
 from collections.abc import Iterable, Mapping
@@ -17,13 +17,13 @@ from collidekit.errors import CollidekitError
 
 COMPONENTS = ("px", "py", "pz", "energy")
 _ARGUMENTS = {"px": ("pt", "phi"), "py": ("pt", "phi"), "pz": ("pt", "eta"), "energy": ("pt", "eta", "mass")}
-"""What the functions of expressions that give a component are computed from."""
+"""Arguments of the functions of expressions that return a component."""
 
 
 class Momenta:
-    """New momenta for old ones, and all that the analysis computes from them.
+    """Replacement of momenta, and of all values that the analysis computes from them.
 
-    ``moved`` are the parts of a momentum that change: of px, py, pz, energy, pt, eta, phi, mass.
+    ``moved`` are the components of a momentum that change: of px, py, pz, energy, pt, eta, phi, mass.
     """
 
     def __init__(self, what: str, analysis: Analysis, moved: Iterable[str], fixed: bool) -> None:
@@ -42,7 +42,7 @@ class Momenta:
         self.dependents = Dependents(what, analysis, Rules(plan, known, frozenset(sources), fixed))
 
     def replace(self, batch: Batch, new: Mapping[str, Tensor]) -> Batch:
-        """The batch with other momenta px, py, pz, E (T, 4) of each collection that has them."""
+        """Return the batch with new momenta px, py, pz, E (T, 4) for each collection that has momenta."""
         after: dict[str, Ragged] = {}
         before_values: dict[str, Lists] = {}
         after_values: dict[str, Lists] = {}
@@ -58,13 +58,13 @@ class Momenta:
 
 
 def named(entry: Ragged, momenta: Tensor, parts: Mapping[str, str]) -> dict[str, Lists]:
-    """Lists of each row under the names of the analysis."""
+    """Return lists for each row under the names of the analysis."""
     shape = Counts(entry.counts.numpy())
     return {name: lists_of(entry, momentum_part(momenta, part), shape) for name, part in parts.items()}
 
 
 def momentum_part(momenta: Tensor, part: str) -> Tensor:
-    """A component or another coordinate of momenta (T, 4)."""
+    """Return a component or another coordinate of momenta (T, 4)."""
     px, py, pz, energy = momenta.unbind(1)
     match part:
         case "pt":
@@ -79,7 +79,7 @@ def momentum_part(momenta: Tensor, part: str) -> Tensor:
 
 
 def momentum_names(plan: Plan, collection: str) -> dict[str, str]:
-    """Name -> part of the momentum, where a component is a name, or a function of names as in ``px(trk_pt, trk_phi)``."""
+    """Return name -> component of the momentum, if a component is a name or a function of names as in ``px(trk_pt, trk_phi)``."""
     found: dict[str, str] = {}
     for component, expression in zip(COMPONENTS, plan.under("inputs", collection, "momenta"), strict=True):
         node = ast.parse(expression.text.strip(), mode="eval").body
@@ -97,9 +97,9 @@ def momentum_names(plan: Plan, collection: str) -> dict[str, str]:
 
 
 def _sources(plan: Plan, node: ast.expr, parts: Mapping[str, str], moved: frozenset[str]) -> set[str]:
-    """Names that change where this does: those in it but for parts that stay, and what variables stand for.
+    """Return the names that change if this expression does: names in it except for constant components, and the names of variables.
 
-    The index of ``pick`` and ``at`` only says where a value is from, and ``spread`` gives a number of the row.
+    The index of ``pick`` and ``at`` only tells where a value is from, and ``spread`` gives a number of the row.
     """
     match node:
         case ast.Name(id=name):

@@ -1,4 +1,4 @@
-"""Efficiency of assignments: how often all decay products of a parent, and of the whole event, are found."""
+"""Efficiency of assignments: how often all decay products of a parent, or of the whole event, are assigned correctly."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,22 +14,22 @@ from collidekit.evaluation.classification.efficiency import bin_numbers, quantil
 from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 
-HEADER = ("target", "what", "events with all of it", "efficiency", "all events", "fraction right")
+HEADER = ("target", "what", "complete events", "efficiency", "all events", "fraction right")
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
 class Found:
-    """How often a parent, or the whole event, is right.
+    """Efficiency of a parent, or of the whole event.
 
-    ``complete`` is the efficiency among the events in which all its decay products are; ``every`` among all events whose
-    truth is known, where a decay product that is not in the event counts as a failure.
+    ``complete`` is the efficiency among the events that contain all decay products; ``every`` among all events with known truth,
+    where a missing decay product counts as a failure.
     """
 
     target: str
     what: str
     complete: Efficiency | None
-    """None where there is no such event."""
+    """None if there is no such event."""
     every: Efficiency
 
     def as_dict(self) -> dict[str, Any]:
@@ -37,12 +37,12 @@ class Found:
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Found":
-        """Return what ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         complete = Efficiency(**content["complete"]) if content["complete"] else None
         return cls(content["target"], content["what"], complete, Efficiency(**content["every"]))
 
     def cells(self) -> tuple[str, ...]:
-        """A line of the table."""
+        """Return a row of the table."""
         counts = f"{self.complete.total:,}" if self.complete else "0"
         return (
             self.target, self.what, counts, str(self.complete) if self.complete else "no such event", f"{self.every.total:,}",
@@ -52,7 +52,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Right:
-    """Which rows are right, and in which all decay products are there, by parent and for the whole event (N,)."""
+    """Flags (N,) of events that are assigned correctly, and of events with all decay products, for each parent and the whole event."""
 
     known: Flags
     right: dict[str, Flags]
@@ -63,9 +63,9 @@ EVENT = "whole event"
 
 
 def right_rows(predictions: Predictions, target: Assignment) -> Right:
-    """Compare the assigned positions with the true ones, in that order of exchangeable parents in which most parents are right.
+    """Compare the assigned positions with the true ones, in the order of exchangeable parents for which most parents are right.
 
-    Slots that may be exchanged are compared as sets.
+    Exchangeable slots are compared as sets.
     """
     positions, true = predictions.positions, predictions.true_positions
     known = np.all([true[name] != UNKNOWN for name in target.values], axis=0)
@@ -80,7 +80,7 @@ def right_rows(predictions: Predictions, target: Assignment) -> Right:
     chosen = np.array(target.exchanges())[best]  # (N, parents): the true parent beside each predicted one
     complete = {p: np.all([true[f"{p}_{slot}"] >= 0 for slot in slots], axis=0) for p, slots in target.parents.items()}
     right = {}
-    for name in target.parents:  # by the true parent, of which the events with all decay products are counted
+    for name in target.parents:  # by the true parent: complete events are counted for each true parent
         beside = [stacked[best, p, np.arange(len(known))] & (chosen[:, p] == name) for p in range(len(names))]
         right[name] = np.any(beside, axis=0)
     right[EVENT] = np.all([right[name] for name in target.parents], axis=0)
@@ -92,7 +92,7 @@ def right_rows(predictions: Predictions, target: Assignment) -> Right:
 
 
 def _same(predictions: Predictions, target: Assignment, parent: str, other: str) -> Flags:
-    """Whether the slots of a predicted parent (N,) hold what those of a true parent do, none of which is empty."""
+    """Return whether the slots of a predicted parent (N,) equal the slots of a true parent without empty slots."""
     slots = list(target.parents[parent])
     found = np.stack([predictions.positions[f"{parent}_{slot}"] for slot in slots], axis=1)
     true = np.stack([predictions.true_positions[f"{other}_{slot}"] for slot in slots], axis=1)
@@ -107,10 +107,10 @@ def measure_assignment(predictions: Predictions, name: str, target: Assignment) 
     rows = right_rows(predictions, target)
     weights = predictions.weights.astype(np.float64)
     if not rows.known.any():
-        raise CollidekitError(f"{name}: the truth is not known for any of {len(predictions):,} events")
+        raise CollidekitError(f"{name}: the truth is unknown for all {len(predictions):,} events")
     if (total := float(weights[rows.known].sum())) <= 0:
         raise CollidekitError(
-            f"{name}: the weights of the events whose truth is known sum to {total:g}; it must be more than 0"
+            f"{name}: the sum of the weights of events with known truth is {total:g}; it must be above 0"
         )
     found = []
     for what, right in {EVENT: rows.right[EVENT], **rows.right}.items():
@@ -123,7 +123,7 @@ def measure_assignment(predictions: Predictions, name: str, target: Assignment) 
 
 
 def measure_assignments(predictions: Predictions, targets: Mapping[str, Assignment]) -> list[Found]:
-    """Return the efficiencies of each target whose truth is known for some events."""
+    """Return the efficiencies of each target with a known truth in some events."""
     return [
         found
         for name, target in targets.items()
@@ -135,9 +135,9 @@ def measure_assignments(predictions: Predictions, targets: Mapping[str, Assignme
 def assignment_in_bins(
     predictions: Predictions, target: Assignment, variable: str
 ) -> tuple[Floats, dict[str, Efficiencies]]:
-    """Return edges (B + 1,) with about equally many events in each bin of a spectator, and the efficiencies in the bins.
+    """Return the edges (B + 1,) of bins of a spectator with about equally many events, and the efficiencies in the bins.
 
-    Integers with few values have a bin each. The efficiencies are those among events with all decay products.
+    Integers with few values get one bin for each value. The efficiencies are those among events with all decay products.
     """
     rows = right_rows(predictions, target)
     values = np.asarray(predictions.spectators[variable], dtype=np.float64)

@@ -10,11 +10,11 @@ from collidekit.evaluation.numbers import with_error
 from collidekit.evaluation.rows import Floats, Ints
 
 CENTRAL_68 = 1.0
-"""Wilson intervals are quoted at one standard deviation."""
+"""Number of standard deviations of a Wilson interval."""
 
 
 def effective_size(weights: ArrayLike, axis: int | None = None) -> Any:
-    """(sum w)^2 / sum w^2: the number of unweighted rows with the same relative error; 0 for no rows."""
+    """Return the number of unweighted rows with the same relative error, (sum w)^2 / sum w^2; 0 without rows."""
     array = np.asarray(weights, dtype=np.float64)
     total, squares = array.sum(axis=axis), (array**2).sum(axis=axis)
     result = np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)
@@ -23,7 +23,7 @@ def effective_size(weights: ArrayLike, axis: int | None = None) -> Any:
 
 @dataclass(frozen=True)
 class Efficiency:
-    """``value`` with its 68 % Wilson interval [low, high], raw counts and effective number of rows."""
+    """An efficiency with its 68 % Wilson interval [low, high], raw counts and effective number of rows."""
 
     value: float
     error: float
@@ -44,7 +44,7 @@ class Efficiency:
 
 @dataclass(frozen=True, eq=False)
 class Efficiencies:
-    """The same of several samples (or bins) at once, arrays (B,); NaN where a bin has no weight."""
+    """Efficiencies of several samples or bins, as arrays (B,); NaN for a bin without weight."""
 
     value: Floats
     error: Floats
@@ -67,16 +67,16 @@ class Efficiencies:
 
 
 def efficiency(passed: ArrayLike, weights: ArrayLike) -> Efficiency:
-    """Share of the weight (N,) of the rows that pass (N,)."""
+    """Return the fraction of the weight (N,) of the rows that pass (N,)."""
     passed = np.asarray(passed, dtype=bool)
     return binned_efficiency(passed, np.asarray(weights, dtype=np.float64), np.zeros(len(passed), dtype=np.int64), 1)[0]
 
 
 def binned_efficiency(passed: ArrayLike, weights: ArrayLike, bins: Ints, count: int) -> Efficiencies:
-    """Efficiency in each of ``count`` bins, for rows (N,) with bin numbers (N,).
+    """Return the efficiency in each of ``count`` bins, for rows (N,) with bin numbers (N,).
 
-    The variance is that of the weighted ratio, [(1-e)^2 sum_pass w^2 + e^2 sum_fail w^2] / (sum w)^2; the number of rows
-    that gives the same binomial variance goes into the interval of Wilson, which has a width also at e = 0 and 1.
+    The variance is that of the weighted ratio, [(1-e)^2 sum_pass w^2 + e^2 sum_fail w^2] / (sum w)^2. The Wilson interval uses the
+    number of rows that gives the same binomial variance; its width is not 0 at e = 0 and 1.
     """
     passed, weights = np.asarray(passed, dtype=bool), np.asarray(weights, dtype=np.float64)
 
@@ -107,7 +107,7 @@ def binned_efficiency(passed: ArrayLike, weights: ArrayLike, bins: Ints, count: 
 
 
 def wilson(value: Floats, rows: Floats, z: float = CENTRAL_68) -> tuple[Floats, Floats]:
-    """Score interval (Wilson 1927) of an efficiency measured on a number of rows, each (B,); [0, 1] without rows."""
+    """Return the Wilson score interval (1927) of an efficiency measured with a number of rows, each (B,); [0, 1] without rows."""
     clipped, n = np.clip(value, 0, 1), np.maximum(rows, 1e-12)
     centre = (clipped + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(clipped * (1 - clipped) / n + z**2 / (4 * n**2))
@@ -115,5 +115,5 @@ def wilson(value: Floats, rows: Floats, z: float = CENTRAL_68) -> tuple[Floats, 
 
 
 def upper_limit(rows: float, confidence: float = 0.95) -> float:
-    """The upper limit of an efficiency where none of a number of rows passes: 1 - (1 - confidence)^(1 / rows)."""
+    """Return the upper limit of an efficiency if none of a number of rows passes: 1 - (1 - confidence)^(1 / rows)."""
     return float(1 - (1 - confidence) ** (1 / rows)) if rows > 0 else 1.0

@@ -1,4 +1,4 @@
-"""The members of an ensemble beside it: the numbers of each, their spread, and what the ensemble gains."""
+"""Results of the members of an ensemble: the numbers of each, their spread, and the gain of the ensemble."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from collidekit.sealed import read_as
 
 @dataclass(frozen=True)
 class RocLine:
-    """The quoted numbers of one discriminator or tagger."""
+    """AUC and rejections of one discriminator or tagger."""
 
     name: str
     auc: float
@@ -28,13 +28,13 @@ class RocLine:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "RocLine":
-        """From JSON."""
+        """Return the object that is stored in JSON."""
         return read_as(cls, content)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Ensemble minus the mean of its members; the error is that of the paired bootstrap."""
+    """AUC of the ensemble minus the mean AUC of its members, with the error of the paired bootstrap."""
 
     value: float
     error: float
@@ -42,7 +42,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """One discriminator: each member on its own, and their combination."""
+    """Results of one discriminator: each member alone, and the ensemble."""
 
     discriminator: str
     combination: str
@@ -51,21 +51,21 @@ class EnsembleResult:
     gain: Gain
 
     def as_dict(self) -> dict[str, Any]:
-        """As it stands in the JSON file, with the mean and the spread of the members' AUC."""
+        """Return the content for JSON, with the mean and the spread of the members' AUC."""
         mean, spread = self.spread()
         return {**asdict(self), "mean_auc": mean, "spread_auc": spread}
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "EnsembleResult":
-        """From JSON."""
+        """Return the object that is stored in JSON."""
         return read_as(cls, content)
 
     def spread(self) -> tuple[float, float]:
-        """Mean and standard deviation (of a sample, n - 1) of the members' AUC."""
+        """Return mean and standard deviation (n - 1) of the members' AUC."""
         return _mean_and_spread([member.auc for member in self.members])
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Name, AUC and rejections as text: each member with its statistical error, mean with spread, ensemble, gain."""
+        """Return rows of text with name, AUC and rejections: each member with its statistical error, mean with spread, ensemble, gain."""
         targets = range(len(self.ensemble.rejections))
         rows = [_row(member) for member in self.members]
         rejections = [self._rejection_spread(i) for i in targets]
@@ -75,7 +75,7 @@ class EnsembleResult:
         return rows
 
     def header(self) -> tuple[str, ...]:
-        """The names of the columns of ``rows``."""
+        """Return the names of the columns of ``rows``."""
         targets = [f"1/εB (εS = {r.signal_efficiency:g})" for r in self.ensemble.rejections]
         return (f"{self.discriminator} ({self.combination})", "AUC", *targets)
 
@@ -92,9 +92,9 @@ def measure_members(
     combination: str,
     done: Callable[[int], None] = lambda count: None,
 ) -> EnsembleResult:
-    """The members of an ensemble on the rows, with the replicates and the seed, that it was measured with.
+    """Measure the members of an ensemble on the same rows, with the same replicates and random seed, as the ensemble.
 
-    ``done`` is told after each member.
+    ``done`` is called after each member.
     """
     replicates, seed, targets = len(ensemble.replicates.auc), ensemble.replicates.seed, ensemble.replicates.targets
     results = {}
@@ -109,7 +109,7 @@ def measure_members(
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """The ends of paths, as long as needed to tell them apart: ``04b9fbbb7c`` of ``results/.../04b9fbbb7c``."""
+    """Return the ends of paths, long enough to distinguish them: ``04b9fbbb7c`` for ``results/.../04b9fbbb7c``."""
     parts = [name.split("/") for name in names]
     for length in range(1, max(map(len, parts)) + 1):
         short = ["/".join(part[-length:]) for part in parts]

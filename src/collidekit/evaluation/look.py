@@ -1,6 +1,6 @@
-"""The look of plots: what the analysis and the site say of labels, experiment, style and formats.
+"""The look of plots: labels, experiment, style and formats from the analysis and from the site.
 
-Plots read it from the context, as they read matplotlib's settings: ``with look_of(analysis): plot_roc(...)``.
+Plots read the look from the context, like the settings of matplotlib: ``with look_of(analysis): plot_roc(...)``.
 """
 
 import os
@@ -21,7 +21,7 @@ from collidekit.analysis.schema import RELEGATED, Analysis
 from collidekit.errors import CollidekitError, did_you_mean
 
 SITE = "COLLIDEKIT_PLOTS"
-"""The environment variable that names the style file of a site: YAML with the keys of ``plots:``."""
+"""Environment variable with the path of the style file of a site: YAML with the keys of ``plots:``."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Look:
 
     @classmethod
     def of(cls, analysis: Analysis | None) -> "Look":
-        """Return the look of an analysis, over that of the site."""
+        """Return the look of an analysis, which overrides the look of the site."""
         if analysis is None:
             return cls(site_settings())
         named = {name: entry.label for name, entry in analysis.discriminators.items() if entry.label}
@@ -52,13 +52,13 @@ _LOOK: ContextVar[Look | None] = ContextVar("look", default=None)
 
 
 def look() -> Look:
-    """Return the look of the plots that are drawn now."""
+    """Return the current look."""
     return _LOOK.get() or Look(site_settings())
 
 
 @contextmanager
 def look_of(analysis: Analysis | None, settings: PlotSettings | None = None) -> Iterator[Look]:
-    """Draw all plots within the block with the labels and settings of an analysis, or with other settings."""
+    """Use the labels and settings of an analysis, or other settings, for all plots in the block."""
     chosen = Look.of(analysis)
     if settings is not None:
         chosen = replace(chosen, settings=settings.over(chosen.settings))
@@ -70,40 +70,40 @@ def look_of(analysis: Analysis | None, settings: PlotSettings | None = None) -> 
 
 
 def class_label(name: str) -> str:
-    """Return what plots call a class, or a sum of classes such as ``c + light``."""
+    """Return the label in plots for a class, or for a sum of classes such as ``c + light``."""
     known = look().classes
     return " + ".join(known.get(one, one) for one in name.split(" + "))
 
 
 def discriminator_label(name: str) -> str:
-    """Return what plots call a discriminator."""
+    """Return the label in plots for a discriminator."""
     return look().discriminators.get(name, name)
 
 
 def value_label(name: str) -> str:
-    """Return what plots call a value of a target."""
+    """Return the label in plots for a value of a target."""
     return look().values.get(name, name)
 
 
 def class_text(name: str) -> str:
-    """Return what tables call a class, without LaTeX."""
+    """Return the label in tables for a class, without LaTeX."""
     return without_latex(class_label(name))
 
 
 def discriminator_text(name: str) -> str:
-    """Return what tables call a discriminator, without LaTeX."""
+    """Return the label in tables for a discriminator, without LaTeX."""
     return without_latex(discriminator_label(name))
 
 
 def identity(analysis: Analysis) -> dict[str, Any]:
-    """Return what of the look decides the content of plots and tables; empty where neither analysis nor site says anything."""
+    """Return the part of the look that changes the content of plots and tables; empty if neither analysis nor site defines a look."""
     shown = analysis.shown
     settings = analysis.plots.over(site_settings()).model_dump(mode="json", exclude_none=True)
     return {"look": {**shown, "plots": settings} if settings else shown} if shown or settings else {}
 
 
 def site_settings() -> PlotSettings:
-    """Return the settings of the file that COLLIDEKIT_PLOTS names; none without it."""
+    """Return the settings of the file in COLLIDEKIT_PLOTS; none if it is not set."""
     if not (named := os.environ.get(SITE, "")):
         return PlotSettings()
     path = Path(named).expanduser()
@@ -111,7 +111,7 @@ def site_settings() -> PlotSettings:
         return _read(str(path), path.stat().st_mtime_ns)
     except OSError as error:
         raise CollidekitError(
-            f"{SITE}={named}: cannot be read ({error.strerror}); name a YAML file of plot settings"
+            f"{SITE}={named}: cannot be read ({error.strerror}); set it to a YAML file with plot settings"
         ) from None
 
 
@@ -123,7 +123,7 @@ def _read(name: str, modified: int) -> PlotSettings:
         raise CollidekitError(f"{name}: cannot be read as a text file ({error})") from None
     content, lines = parse_yaml(text, name, "a file of plot settings")
     if content is not None and not isinstance(content, dict):
-        raise CollidekitError(f"{name}:1: a file of plot settings is a list of 'key: value' lines; see docs/plots.md")
+        raise CollidekitError(f"{name}:1: a file of plot settings must contain lines 'key: value'; see docs/plots.md")
     try:
         return PlotSettings.model_validate(content or {})
     except ValidationError as error:
@@ -139,5 +139,5 @@ def _read(name: str, modified: int) -> PlotSettings:
 
 
 def decision_label(name: str) -> str:
-    """Return what plots call a decision: a class, or ``relegated``."""
+    """Return the label in plots for a decision: a class, or ``relegated``."""
     return name if name == RELEGATED else class_label(name)

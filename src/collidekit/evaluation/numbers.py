@@ -1,10 +1,10 @@
-"""Numbers as physicists write them."""
+"""Numbers with errors, formatted as in publications."""
 
 import math
 
 
 def with_error(value: float, error: float | None) -> str:
-    """``0.98477 ± 0.00017``, ``1290 ± 110``: two digits of the error, the value cut to match; without an error the value."""
+    """Return ``0.98477 ± 0.00017`` or ``1290 ± 110``: two digits of the error, and the value rounded to match; without an error the value."""
     if error is None or not math.isfinite(error) or error <= 0:
         return f"{value:.4g}"
     decimals = 1 - math.floor(math.log10(error))
@@ -18,5 +18,5 @@ def with_error(value: float, error: float | None) -> str:
 
 
 def percent(fraction: float) -> str:
-    """``0.1 %`` for 0.001."""
+    """Return ``0.1 %`` for 0.001."""
     return f"{100 * fraction:.4g} %"

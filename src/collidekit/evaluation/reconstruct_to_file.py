@@ -1,4 +1,4 @@
-"""Files of dileptonic top pairs -> the answers of classical methods in a file: what ``collidekit reconstruct`` does."""
+"""``collidekit reconstruct``: run classical methods on files of dileptonic top pairs and write their results to a file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,12 +40,12 @@ COMPONENTS = ("nu_px", "nu_py", "nu_pz", "nubar_px", "nubar_py", "nubar_pz")
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """What was written, and what is known of it."""
+    """Written file, and the results that the files allow."""
 
     path: Path
     events: int
     results: list[MethodResult]
-    """Empty where the files hold no truth."""
+    """Empty if the files hold no truth."""
     notes: list[str]
     skipped: list[str]
     plots: Path | None
@@ -62,12 +62,12 @@ def reconstruct_to_file(
 ) -> Reconstructed:
     """Reconstruct all selected events with classical methods; ``plots`` is a folder for the tables and plots of ``evaluate_dilepton``.
 
-    Raises CollidekitError for an analysis without ``dilepton``, an unknown method, and ``plots`` without truth.
+    Raises CollidekitError for an analysis without ``dilepton``, for an unknown method, and for ``plots`` without truth.
     """
     names = plan.analysis.dilepton
     if names is None:
         raise CollidekitError(
-            f"{plan.analysis.name}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
+            f"{plan.analysis.name}: has no key 'dilepton', which names leptons, jets and missing momentum"
         )
     check_methods(methods, names)
     output_suffix(output)
@@ -88,9 +88,7 @@ def reconstruct_to_file(
     target = plan.analysis.assignments[names.assignment]
     is_known = bool(np.any([positions != UNKNOWN for positions in known.true_positions.values()]))
     if plots and not is_known:
-        raise CollidekitError(
-            "--plots: the files do not hold the true jets, so there is nothing to compare with; leave the option out"
-        )
+        raise CollidekitError("--plots: the files do not hold the true jets, which the plots need; remove this option")
     results, assigned, pairs = (
         measure_methods(plan.analysis, known, events, answers, network=False) if is_known else ([], {}, {})
     )
@@ -105,7 +103,7 @@ def reconstruct_to_file(
 
 
 def _columns(answers: Mapping[str, Answer], slots: Sequence[str], known: Predictions) -> dict[str, Array]:
-    """``<method>_index_<slot>``, ``_nu_px`` to ``_nubar_pz``, ``_m_tt``, ``_score`` and ``_status``, then weight and event numbers."""
+    """Return ``<method>_index_<slot>``, ``_nu_px`` to ``_nubar_pz``, ``_m_tt``, ``_score`` and ``_status``, then weight and event numbers."""
     columns: dict[str, Any] = {}
     for name, answer in answers.items():
         columns |= {f"{name}_index_{slot}": answer.positions[:, k].astype(np.int32) for k, slot in enumerate(slots)}
@@ -121,4 +119,4 @@ def _columns(answers: Mapping[str, Answer], slots: Sequence[str], known: Predict
 STATUSES = ", ".join(
     ["-1 not two leptons of opposite charge", *(f"{one.value} {one.name.lower().replace('_', ' ')}" for one in Status)]
 )
-"""What the numbers of ``<method>_status`` mean."""
+"""Meaning of the numbers of ``<method>_status``."""

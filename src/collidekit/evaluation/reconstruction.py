@@ -1,4 +1,4 @@
-"""Classical methods of dileptonic top pairs beside a network, on the same events."""
+"""Comparison of a network with classical methods for dileptonic top pairs, on the same events."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from collidekit.reconstruction.methods import METHODS, build_method, method_from
 
 NETWORK = "network"
 LARGEST_MEDIAN_MASS = 20_000.0
-"""GeV. A larger median mass of top pairs is given in MeV."""
+"""Maximum plausible median mass of top pairs in GeV; a larger one means that the unit is MeV."""
 USUAL = (
     "delta_r",
     "max_m_lb",
@@ -43,16 +43,16 @@ HEADER = (
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What one method gives: the assignment, and residuals of the mass of the pair and of the neutrinos' pz in GeV."""
+    """Results of one method: the assignment, and residuals of the mass of the pair and of the neutrino pz in GeV."""
 
     method: str
     found: Found
     solved: float
-    """Weighted fraction of the events with an estimate of the mass, or where no truth of it is given, of the neutrinos."""
+    """Weighted fraction of the events with an estimate of the mass, or of the neutrinos if the true mass is not given."""
     mass: Spread | None
     neutrino_pz: Spread | None
     milliseconds: float | None
-    """Processor time of an event; None for an ensemble of networks."""
+    """Processor time per event; None for a network."""
 
     @property
     def _spreads(self) -> dict[str, Spread | None]:
@@ -64,12 +64,12 @@ class MethodResult:
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "MethodResult":
-        """Return what ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         spreads = {name: Spread.read(content[name]) if content[name] else None for name in ("mass", "neutrino_pz")}
         return cls(**{**content, "found": Found.read(content["found"]), **spreads})
 
     def cells(self) -> tuple[str, ...]:
-        """A line of the table."""
+        """Return a row of the table."""
         complete = self.found.complete
         return (
             self.method, str(complete) if complete else "-", str(self.found.every), f"{self.solved:.1%}" if self.solved else "-",
@@ -85,7 +85,7 @@ def _shown(spread: Spread | None, name: str) -> str:
 
 
 def check_methods(methods: Sequence[str], names: Dilepton) -> None:
-    """Raise CollidekitError for an unknown method, a wrong setting, and for names of other tools that methods of collidekit or the truth have."""
+    """Raise CollidekitError for an unknown method, a wrong setting, or a name that is already used by a method or by the truth."""
     nothing = build_method("given", neutrinos=np.zeros((0, 2, 4)))
     for name, settings in names.methods.items():
         try:
@@ -96,7 +96,7 @@ def check_methods(methods: Sequence[str], names: Dilepton) -> None:
     for name in methods:
         if name not in known:
             raise CollidekitError(
-                f"--methods: there is no method {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}"
+                f"--methods: unknown method {name!r}{did_you_mean(name, known)}; allowed are {', '.join(known)}"
             )
     for key, others, taken in (
         ("given", names.given, (*METHODS, NETWORK, *names.methods)),
@@ -104,21 +104,23 @@ def check_methods(methods: Sequence[str], names: Dilepton) -> None:
     ):
         for name in others:
             if name in taken:
-                raise CollidekitError(f"dilepton.{key}: {name!r} is a method of collidekit; give this one another name")
+                raise CollidekitError(
+                    f"dilepton.{key}: {name!r} is the name of a method of collidekit; use another name"
+                )
             if name == TRUTH:
                 raise CollidekitError(
-                    f"dilepton.{key}: {name!r} is the line of the truth in the results; give this one another name"
+                    f"dilepton.{key}: {name!r} is the name of the truth in the results; use another name"
                 )
 
 
 def chosen_methods(methods: Sequence[str], names: Dilepton) -> list[str]:
-    """Return the names of all methods to run: those that are asked for, and those that the analysis gives settings of."""
+    """Return the names of all methods to run: ``methods``, and the methods with settings in the analysis."""
     return list(dict.fromkeys([*methods, *names.methods]))
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a method says of N events; -1 and NaN where it has no answer, as for events without two leptons of opposite charge."""
+    """Solutions of a method for N events; -1 and NaN if there is none, as for events without two leptons of opposite charge."""
 
     positions: Array
     """(N, 2): positions in the file of the jets of the positive and of the negative lepton."""
@@ -126,13 +128,13 @@ class Answer:
     """(N, 2, 4)"""
     score: Array
     status: Array
-    """(N,) ``Status``; -1 for events that the method did not see."""
+    """(N,) ``Status``; -1 for events that were not given to the method."""
     pair: TopPair
     milliseconds: float
-    """Processor time of an event."""
+    """Processor time per event."""
 
     def counts(self) -> dict[str, int]:
-        """Return the number of events of each status that there is."""
+        """Return the number of events for each status that occurs."""
         return {one.name.lower(): number for one in Status if (number := int((self.status == one).sum()))}
 
 
@@ -143,10 +145,10 @@ def run_methods(
     neutrinos: Array | None = None,
     others: Mapping[str, Array] | None = None,
 ) -> dict[str, Answer]:
-    """Return the answer of each method, by its name.
+    """Return the solutions of each method, by name.
 
-    ``neutrinos (N, 2, 4)`` are those of a network, for ``chi_square`` and the choice ``nearest``; without them both take those of neutrino
-    weighting. ``others`` are neutrinos (N, 2, 4) of other tools by name; their jets are those of the smallest chi-square with them.
+    ``neutrinos (N, 2, 4)`` of a network are used by ``chi_square`` and the choice ``nearest``; without them both use those of neutrino
+    weighting. ``others`` are neutrinos (N, 2, 4) of other tools by name; their jets have the smallest chi-square.
     """
     check_methods(methods, names)
     usable = events.usable
@@ -165,21 +167,21 @@ def run_methods(
         begun = time.process_time()
         found = method.reconstruct(seen)
         spent = 1000 * (time.process_time() - begun) / max(len(seen), 1)
-        jets = _in_all(found.jets, usable, -1)
-        rows, own = np.arange(count)[:, None], _in_all(found.neutrinos, usable, np.nan)
+        jets = _scatter(found.jets, usable, -1)
+        rows, own = np.arange(count)[:, None], _scatter(found.neutrinos, usable, np.nan)
         there = jets >= 0
         bottoms = (
             np.where(there[:, :, None], events.events.jets[rows, jets], np.nan) if jets.size else np.zeros((0, 2, 4))
         )
         answers[name] = Answer(
-            np.where(there, events.places[rows, jets], -1) if jets.size else jets, own, _in_all(found.score, usable, np.nan),
-            _in_all(found.status, usable, -1), TopPair.reconstructed(events.events.leptons, bottoms, own), spent,
+            np.where(there, events.places[rows, jets], -1) if jets.size else jets, own, _scatter(found.score, usable, np.nan),
+            _scatter(found.status, usable, -1), TopPair.reconstructed(events.events.leptons, bottoms, own), spent,
         )  # fmt: skip
     return answers
 
 
-def _in_all(values: Array, usable: Array, other: float) -> Array:
-    """Values of the usable events among all (N, ...)."""
+def _scatter(values: Array, usable: Array, other: float) -> Array:
+    """Return the values of the usable events in an array for all events (N, ...)."""
     found = np.full((len(usable), *values.shape[1:]), other, dtype=values.dtype)
     found[usable] = values
     return found
@@ -188,9 +190,9 @@ def _in_all(values: Array, usable: Array, other: float) -> Array:
 def measure_methods(
     analysis: Analysis, predictions: Predictions, events: Dileptons, answers: Mapping[str, Answer], network: bool = True
 ) -> tuple[list[MethodResult], dict[str, Predictions], dict[str, TopPair]]:
-    """Return a line for the network and for each method, the predictions and the momenta of each, for the same rows in the same order.
+    """Return a row for the network and for each method, and the predictions and momenta of each, for the same rows in the same order.
 
-    Without ``network`` the predictions hold the truth alone. Events without an answer have no assignment and count as wrong.
+    Without ``network`` the predictions hold only the truth. Events without a solution have no assignment and count as wrong.
     """
     names = analysis.dilepton
     assert names is not None
@@ -229,7 +231,7 @@ def measure_methods(
 def network_neutrinos(
     names: Dilepton, analysis: Analysis, predictions: Predictions, truth: bool = False
 ) -> Array | None:
-    """Return the neutrinos (N, 2, 4) that the network estimates, or their truth; None where the analysis names none."""
+    """Return the neutrinos (N, 2, 4) that the network estimates, or the true ones; None if the analysis names none."""
     if not names.neutrinos:
         return None
     columns = predictions.truth if truth else predictions.values
@@ -238,7 +240,7 @@ def network_neutrinos(
 
 
 def _truths(names: Dilepton, analysis: Analysis, predictions: Predictions) -> tuple[dict[str, Array], dict[str, Array]]:
-    """True mass and neutrinos' pz, and what the network estimates of them."""
+    """Return true mass and neutrino pz, and the estimates of the network."""
     truths, estimates = {}, {}
     if names.mass:
         truths["mass"] = predictions.truth[names.mass]
@@ -259,13 +261,13 @@ def _truths(names: Dilepton, analysis: Analysis, predictions: Predictions) -> tu
 
 
 def _fraction_known(estimate: Array, weights: Array) -> float:
-    """Fraction of the weights (N,) of the events whose numbers (N,) or (N, K) are all known."""
+    """Return the fraction of the weights (N,) of the events whose numbers (N,) or (N, K) are all finite."""
     known = np.isfinite(estimate).reshape(len(weights), -1).all(axis=1)
     return efficiency(known, weights).value
 
 
 def _residuals(estimate: Array, truth: Array, predictions: Predictions) -> Spread:
-    """Of all numbers that are known and estimated."""
+    """Return the spread of all residuals with finite truth and estimate."""
     known = np.isfinite(estimate) & np.isfinite(truth)
     weights = predictions.weights.astype(np.float64)
     if estimate.ndim == 1:

@@ -1,4 +1,4 @@
-"""Residuals of estimated values, estimate minus truth: bias and resolution with errors, of all rows and in bins of the truth."""
+"""Residuals of estimated values (estimate minus truth): bias and resolution with errors, for all rows and in bins of the truth."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,16 +20,16 @@ from collidekit.inference.predictions import Array, Predictions
 from collidekit.shown import counted, html_table
 
 FEWEST = 20
-"""Rows without which a width says nothing."""
+"""Minimum number of rows for a width."""
 REPLICATES = 200
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Of ``rows`` residuals, in the unit of the value, each with its statistical error (Poisson bootstrap).
+    """Bias, standard deviation and width of ``rows`` residuals in the unit of the value, with statistical errors (Poisson bootstrap).
 
-    ``bias`` is the weighted mean, ``deviation`` the weighted standard deviation, ``width`` half the range of the 16th to 84th
-    percentile, which a few far rows do not change. All but ``rows`` are NaN where there are fewer than 20 rows.
+    ``bias`` is the weighted mean and ``deviation`` the weighted standard deviation. ``width`` is half the distance between the 16th and
+    the 84th percentile; a few outliers do not change it. With fewer than 20 rows, all numbers except ``rows`` are NaN.
     """
 
     rows: int
@@ -42,7 +42,7 @@ class Spread:
 
     @classmethod
     def of(cls, residuals: ArrayLike, weights: ArrayLike, seed: int = 0, events: Ints | None = None) -> "Spread":
-        """Return the numbers of residuals (R,) with weights (R,); those of the same number in ``events (R,)`` are drawn together."""
+        """Return the numbers of residuals (R,) with weights (R,); the bootstrap draws residuals of the same ``events (R,)`` together."""
         values, given = np.asarray(residuals, dtype=np.float64), np.asarray(weights, dtype=np.float64)
         if len(values) < FEWEST or given.sum() <= 0:
             return cls(len(values), *[float("nan")] * 6)
@@ -56,18 +56,18 @@ class Spread:
         return cls(len(values), *numbers)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers for JSON, which has no NaN: null stands for it."""
+        """Return the numbers for JSON, with null for NaN."""
         return {name: None if np.isnan(number) else number for name, number in asdict(self).items()}
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Spread":
-        """Return what ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         numbers: dict[str, Any] = {name: float("nan") if number is None else number for name, number in content.items()}
         return cls(**numbers)
 
 
 def _counts(rows: int, seed: int, events: Ints | None) -> Iterator[Array]:
-    """How often each residual (R,) is drawn in each replicate."""
+    """Yield the number of times (R,) that each residual is drawn, for each replicate."""
     if events is None:
         yield from poisson_weights(rows, REPLICATES, seed)
         return
@@ -77,7 +77,7 @@ def _counts(rows: int, seed: int, events: Ints | None) -> Iterator[Array]:
 
 
 def _moments(values: Floats, weights: Floats) -> tuple[float, float, float]:
-    """Mean, standard deviation and width of values in rising order."""
+    """Return mean, standard deviation and width of sorted values."""
     total = weights.sum()
     mean = float(weights @ values / total)
     variance = float(weights @ (values - mean) ** 2 / total)
@@ -88,21 +88,21 @@ def _moments(values: Floats, weights: Floats) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Residuals:
-    """One value: its residuals in all rows whose truth is known, and in bins of the truth that hold as many rows each."""
+    """Residuals of one value, for all rows with known truth and in bins of the truth with equally many rows."""
 
     name: str
     unit: str
     unknown: int
-    """Rows whose truth is not known."""
+    """Number of rows with unknown truth."""
     truth_deviation: float
-    """Standard deviation of the truth: what an estimate of the mean for every row would have."""
+    """Standard deviation of the truth: the result of the same estimate for every row."""
     all: Spread
     edges: tuple[float, ...]
     bins: tuple[Spread, ...]
 
     @property
     def label(self) -> str:
-        """The value as the axis of a plot has it, with the unit."""
+        """Return the label of the value on an axis, with its unit."""
         return with_unit(value_label(self.name), self.unit)
 
     def _repr_html_(self) -> str:
@@ -110,18 +110,18 @@ class Residuals:
         return html_table(f"Residuals of {self.label}", [self.cells()], HEADER, note)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, which has no NaN: null stands for it."""
+        """Return the content for JSON, with null for NaN."""
         spreads = {"all": self.all.as_dict(), "bins": [spread.as_dict() for spread in self.bins]}
         return {**asdict(self), **spreads, "edges": list(self.edges)}
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Residuals":
-        """What ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         bins = tuple(map(Spread.read, content["bins"]))
         return cls(**{**content, "all": Spread.read(content["all"]), "bins": bins, "edges": tuple(content["edges"])})
 
     def cells(self) -> tuple[str, ...]:
-        """A line of the table."""
+        """Return a row of the table."""
         spread = self.all
         numbers = (
             (spread.bias, spread.bias_error), (spread.width, spread.width_error), (spread.deviation, spread.deviation_error),
@@ -140,18 +140,21 @@ HEADER = ("value", "unit", "rows", "bias", "width (68 %)", "std. deviation", "of
 
 
 def measure_residuals(predictions: Predictions, names: Sequence[str] | None = None) -> list[Residuals]:
-    """The residuals of each value, or of those that are named; an error where no row has a known truth."""
+    """Return the residuals of each value, or of the values in ``names``.
+
+    Raises CollidekitError if the truth of a value is unknown for all rows.
+    """
     found = []
     for name in names or predictions.values:
         truth, estimate = predictions.truth[name], predictions.values[name]
         known = np.isfinite(truth)
         if not known.any():
             raise CollidekitError(
-                f"{name}: the truth is not known for any of {len(truth):,} rows, so there are no residuals"
+                f"{name}: the truth is unknown for all {len(truth):,} rows, so there are no residuals"
             )
         if (total := float(predictions.weights[known].sum(dtype=np.float64))) <= 0:
             raise CollidekitError(
-                f"{name}: the weights of the rows whose truth is known sum to {total:g}: it must be more than 0"
+                f"{name}: the sum of the weights of rows with known truth is {total:g}; it must be above 0"
             )
         residuals, weights = (estimate - truth)[known], predictions.weights[known].astype(np.float64)
         edges = quantile_edges(truth[known])

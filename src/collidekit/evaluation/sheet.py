@@ -1,4 +1,4 @@
-"""A table of results: as cells of text for the report, as LaTeX for a note, and as CSV with all digits."""
+"""A table of results: as text for the report, as LaTeX for a note, and as CSV with all digits."""
 
 import csv
 from collections.abc import Sequence
@@ -26,25 +26,25 @@ class Sheet:
     """One table; the first ``names`` columns are texts, the others numbers."""
 
     name: str
-    """Name of the files, without suffix."""
+    """File name without suffix."""
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str
     names: int = 1
     most: int = 0
-    """Upper limit of the rows that a report shows; 0: all."""
+    """Maximum number of rows in a report; 0 means all."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def read(cls, content: Any) -> "Sheet":
-        """Return what ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         found: Sheet = read_as(cls, content)
         return found
 
     def write_latex(self, folder: Path) -> Path:
-        """Write ``<name>.tex``: a table that needs no package."""
+        """Write ``<name>.tex``, a table that needs no package."""
         caption = rf"\caption{{{as_latex(self.caption)}}}"
         table = tabular(self.header, self.rows, self.names)
         lines = [r"\begin{table}", r"\centering", caption, *table, r"\end{table}"]
@@ -63,13 +63,13 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def as_latex(text: str) -> str:
-    """Return a text with the characters that LaTeX takes for something else replaced."""
+    """Return a text with the special characters of LaTeX escaped."""
     text = text.replace("t̄", "\0")
     return "".join(_LATEX["t̄"] if letter == "\0" else _LATEX.get(letter, letter) for letter in text)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
-    """Write lines with all digits; what is not known is an empty cell."""
+    """Write lines with all digits; unknown values are empty cells."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -81,10 +81,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) 
 
 
 def shown(value: float, error: float) -> str:
-    """Return a number with its error, or a dash where it is not known."""
+    """Return a number with its error, or a dash if it is unknown."""
     return with_error(value, error) if isfinite(value) else NOTHING
 
 
 def of_efficiency(found: Efficiency | None) -> str:
-    """Return an efficiency with its error, or a dash."""
+    """Return an efficiency with its error, or a dash if there is none."""
     return str(found) if found else NOTHING

@@ -1,4 +1,4 @@
-"""ROC curves in plain characters, for a terminal without pictures."""
+"""ROC curves as text, for a terminal."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from collidekit.evaluation.numbers import with_error
 
 MARKS = "*o+x#@%&"
 LEAST_ROWS = 3
-"""The axis goes down to the efficiency at which this many background rows survive."""
+"""The axis ends at the efficiency at which this many background rows survive."""
 
 
 def terminal_roc(results: Sequence[RocResult], width: int = 78, height: int = 20) -> str:

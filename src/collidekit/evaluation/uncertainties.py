@@ -13,14 +13,14 @@ from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 
 BINS = 20
-"""Number of bins of the probability integral transform, where its distribution is known everywhere."""
+"""Number of bins of the probability integral transform, if its distribution is known everywhere."""
 HEADER = ("value", "unit", "estimate", "rows", "interval", "coverage", "mean width")
 DENSITY_HEADER = ("target", "rows", "−log density", "rows of density 0")
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A central interval: its nominal coverage, the fraction of the rows whose truth is inside, and its mean width in the unit."""
+    """A central interval: nominal coverage, fraction of the rows with the truth inside, and mean width in the unit of the value."""
 
     nominal: float
     coverage: Efficiency
@@ -33,16 +33,16 @@ class Interval:
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Interval":
-        """Return what ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         return cls(**{**content, "coverage": Efficiency(**content["coverage"])})
 
 
 @dataclass(frozen=True)
 class Spreads:
-    """The uncertainty of one value, measured in the rows whose truth is known.
+    """Uncertainty of one value, measured on the rows with known truth.
 
-    ``pit`` is the density of the probability integral transform in bins, the fraction of the rows over the width of the bin: 1
-    everywhere where the predicted distributions are those of the truth. Of quantiles the edges are their levels.
+    ``pit`` is the density of the probability integral transform: fraction of the rows in a bin over the width of the bin. It is 1
+    everywhere if the predicted distributions are right. For quantiles, the edges are their levels.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Spreads:
         return cls(**{**content, **lists, "intervals": tuple(map(Interval.read, content["intervals"]))})
 
     def cells(self) -> list[tuple[str, ...]]:
-        """Return a line of the table for each interval."""
+        """Return a row of the table for each interval."""
         return [
             (
                 self.name, self.unit or "-", self.estimate, f"{self.rows:,}", percent(entry.nominal), str(entry.coverage),
@@ -78,9 +78,9 @@ class Spreads:
 
 @dataclass(frozen=True)
 class LogDensity:
-    """The weighted mean of the negative logarithm of the predicted joint density at the truth, of all values of a target.
+    """Weighted mean of the negative logarithm of the predicted joint density of all values of a target at the truth.
 
-    The density is that of the values in their unit. ``impossible`` are the rows whose density is 0: their logarithm is infinite, so
+    The density uses the values in their unit. ``impossible`` is the number of rows with density 0: their logarithm is infinite, so
     they are not in the mean.
     """
 
@@ -95,14 +95,14 @@ class LogDensity:
         return asdict(self)
 
     def cells(self) -> tuple[str, ...]:
-        """Return a line of the table."""
+        """Return a row of the table."""
         return self.target, f"{self.rows:,}", with_error(self.value, self.error), f"{self.impossible:,}"
 
 
 def measure_uncertainties(predictions: Predictions, names: Sequence[str] | None = None) -> list[Spreads]:
-    """Return what there is to say of each value with an uncertainty, or of those of them that are named.
+    """Return the measured uncertainty of each value that has one, or of the values in ``names``.
 
-    Raises CollidekitError where no row of a value has a known truth, or where the weights of these do not have a positive sum.
+    Raises CollidekitError if no row has a known truth of a value, or if the weights of these rows have no positive sum.
     """
     found = []
     for name in predictions.uncertainties if names is None else names:
@@ -129,7 +129,7 @@ def measure_uncertainties(predictions: Predictions, names: Sequence[str] | None 
 
 
 def measure_densities(predictions: Predictions) -> list[LogDensity]:
-    """Return the negative log density of each target that predicts one, and has a row with a known truth."""
+    """Return the negative log density of each target that predicts a density and has a row with known truth."""
     found = []
     for name, values in predictions.densities.items():
         known, possible = ~np.isnan(values), np.isfinite(values)
@@ -140,26 +140,26 @@ def measure_densities(predictions: Predictions) -> list[LogDensity]:
 
 
 def _positive(name: str, weights: Any) -> Floats:
-    """Weights in double precision, of which the sum is positive."""
+    """Return the weights in double precision, and check that their sum is positive."""
     if not len(weights):
-        raise CollidekitError(f"{name}: the truth is not known for any row, so there is no coverage")
+        raise CollidekitError(f"{name}: the truth is unknown for all rows, so there is no coverage")
     found: Floats = weights.astype(np.float64)
     if (total := found.sum()) <= 0:
         raise CollidekitError(
-            f"{name}: the weights of the rows whose truth is known sum to {total:g}: it must be more than 0"
+            f"{name}: the sum of the weights of rows with known truth is {total:g}; it must be above 0"
         )
     return found
 
 
 def _mean(values: Floats, weights: Floats) -> tuple[float, float]:
-    """Weighted mean and its error, sqrt(sum w^2 (x - mean)^2) / sum w."""
+    """Return the weighted mean and its error, sqrt(sum w^2 (x - mean)^2) / sum w."""
     total = weights.sum()
     mean = float(weights @ values / total)
     return mean, float(np.sqrt(weights**2 @ (values - mean) ** 2) / total)
 
 
 def _density(pit: Floats, weights: Floats, edges: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Fraction of the weight in each bin over the width of the bin, with binomial errors."""
+    """Return the fraction of the weight in each bin over the width of the bin, with binomial errors."""
     place = np.clip(np.searchsorted(edges, pit, side="right") - 1, 0, len(edges) - 2)
     found = [efficiency(place == k, weights) for k in range(len(edges) - 1)]
     widths = np.diff(edges)

@@ -9,7 +9,7 @@ from collidekit.analysis.schema import Analysis
 from collidekit.dataset.loader import Dataset
 from collidekit.evaluation.plots import plot_boundary, plot_confusion_relegated, plot_significance_epochs
 from collidekit.evaluation.report.epochs import evaluate_epochs
-from collidekit.evaluation.significance.evaluate import Judge
+from collidekit.evaluation.significance.evaluate import SignificanceEvaluator
 from collidekit.objectives.registry import objective_of
 from collidekit.sealed import as_written
 from collidekit.tasks.training import TrainingTask
@@ -18,7 +18,9 @@ CELLS = 120
 PARTS = {"train": "training", "val": "validation"}
 
 
-def plot_decisions(folder: Path, name: str, judge: Judge, chosen: np.ndarray, analysis: Analysis, note: str) -> None:
+def plot_decisions(
+    folder: Path, name: str, judge: SignificanceEvaluator, chosen: np.ndarray, analysis: Analysis, note: str
+) -> None:
     """The confusion matrix with the relegated column; with two inputs that are spectators too, the regions of decision.
 
     Rows that are ``chosen`` are called signal, others background, the most probable of each; or they are relegated.

@@ -18,7 +18,7 @@ from collidekit.evaluation.plots import (
     plot_significance_coverage,
     plot_significance_seeds,
 )
-from collidekit.evaluation.significance.evaluate import Judge, Measured
+from collidekit.evaluation.significance.evaluate import Measured, SignificanceEvaluator
 from collidekit.evaluation.significance.peak_fit import fit_peak
 from collidekit.evaluation.significance.risk_coverage import risk_coverage
 from collidekit.objectives import OBJECTIVES, RELEGATING
@@ -162,12 +162,12 @@ class SignificanceTask(TestParameters):
         """What is kept with one seed, by name: without a choice, by the baseline in two ways, and by each variant."""
         choices = {}
         for objective in self.objectives():
-            judge = Judge(needed[f"{objective} {seed}"].predictions(), self.merit)
+            judge = SignificanceEvaluator(needed[f"{objective} {seed}"].predictions(), self.merit)
             if objective == "classification":
                 choices[EVERYTHING] = Choice(judge, judge.everything())
                 choices[ARGMAX] = Choice(judge, judge.called())
             if objective in BY_THRESHOLD:
-                learned = Judge(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
+                learned = SignificanceEvaluator(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
                 choice = Choice(judge, judge.score() >= learned.best_threshold())
             else:
                 choice = Choice(judge, judge.called())
@@ -228,7 +228,7 @@ class SignificanceTask(TestParameters):
 class Choice:
     """The rows that one training keeps, as (N,) of true and false."""
 
-    judge: Judge
+    judge: SignificanceEvaluator
     chosen: Any
 
     def measure(self) -> Measured:

@@ -9,7 +9,7 @@ from collidekit.evaluation.dilepton.complementarity import any_right, measure_ov
 
 TRUE = np.array([[0, 1], [1, 0], [2, 5], [0, 1], [0, -1], [-1, -1], [1, 2], [-2, -2]])
 A = np.array([[0, 1], [0, 1], [2, 4], [-1, -1], [0, 1], [1, 0], [1, 2], [0, 1]])
-"""Right, exchanged, one right, no answer, unmatched with one right, unmatched, right, truth unknown."""
+"""Events: right, exchanged, one right, no solution, unmatched with one right, unmatched, right, truth unknown."""
 B = np.array([[1, 0], [1, 0], [2, 5], [0, 1], [-1, -1], [-1, -1], [2, 1], [0, 1]])
 WEIGHTS = np.array([1.0, 2, 1, 1, 1, 1, 3, 100])
 

@@ -1,4 +1,4 @@
-"""Bins of events and the texts that say what they hold."""
+"""Bins of events and their labels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tops and spin of a method are those of the vector package."""
+"""Tops and spin of a method agree with the vector package."""
 
 import numpy as np
 import vector

@@ -1,4 +1,4 @@
-"""Resolutions: no residuals of the truth itself, known widths of toys, wrapped angles, weights and events without an answer."""
+"""Resolutions: zero for the truth itself, known widths of toys, wrapped angles, weights and events without a solution."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ SOME = tuple(quantity for quantity in QUANTITIES if quantity.name in ("top_pt", 
 
 
 def smeared(scale: np.ndarray) -> TopPair:
-    """The truth with the four-momenta of both tops multiplied (N, 2)."""
+    """Return the truth with the four-momenta of both tops multiplied by (N, 2)."""
     assert TRUTH.tops is not None
     return replace(TRUTH, tops=TRUTH.tops * scale[:, :, None])
 
@@ -50,7 +50,7 @@ def test_a_known_smearing_gives_the_known_width_and_bias() -> None:
 
 
 def test_both_tops_of_an_event_are_drawn_together() -> None:
-    """Two equal residuals of an event say no more than one."""
+    """Two equal residuals of an event contain the same information as one."""
     same = np.repeat(np.random.default_rng(6).normal(1, 0.2, (1600, 1)), 2, axis=1)
     spread = by_name(measure_resolutions(sample(TRUTH, {"toy": smeared(same)}), SOME))["top_pt"].all
     assert spread.bias_error == pytest.approx(0.2 / 1600**0.5, rel=0.2)

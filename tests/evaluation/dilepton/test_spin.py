@@ -1,4 +1,4 @@
-"""Spin: the truth as a method has an ideal response and an exact closure; a diluted one is corrected to the injected D."""
+"""Spin: the truth as a method has an ideal response and exact closure; a diluted method is corrected to the injected D."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ INJECTED = {"none": 1 + 0 * COSINE, "half": 1 + 0.5 * COSINE, "singlet": 1 + COS
 
 
 def diluted(fraction: float) -> TopPair:
-    """The truth, with leptons in random directions in the rest frames of their tops in some of the events."""
+    """Return the truth, with leptons in random directions in the rest frames of their tops in some of the events."""
     chance = np.random.default_rng(4)
     chosen = chance.random(COUNT) < fraction
     assert TRUTH.tops is not None
@@ -98,7 +98,7 @@ def test_a_diluted_method_is_corrected_to_the_injected_d_within_its_error() -> N
 
 
 def test_events_that_move_between_bins_are_corrected_where_the_correlation_depends_on_the_mass() -> None:
-    """Most of what is reconstructed near the threshold comes from above it, where this correlation is weaker."""
+    """Most events reconstructed near the threshold come from above it, where this correlation is weaker."""
     assert TRUTH.tops is not None
     assert TRUTH.leptons is not None
     scale = np.random.default_rng(5).uniform(0.7, 1.1, COUNT)[:, None, None]  # of all momenta, which changes no angle
@@ -132,7 +132,7 @@ def test_bins_of_the_mass_and_c_han_are_corrected_too() -> None:
 
 
 def test_pulls_of_many_samples_have_a_width_of_one() -> None:
-    """The bootstrap says how far the corrected D is from the truth."""
+    """The bootstrap error describes the distance of the corrected D from the truth."""
     truth, method = diluted(0.0), diluted(0.5)
     pulls = []
     for part in range(20):

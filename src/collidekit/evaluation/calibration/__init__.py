@@ -1,1 +1,1 @@
-"""Calibration: how true the probabilities are, and the temperature that makes them so."""
+"""Calibration: reliability of probabilities, and temperature scaling."""

@@ -1,4 +1,4 @@
-"""A trained tagger and rows it did not learn from -> its temperature."""
+"""Fit of the temperature of a trained tagger to rows that it was not trained on."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from collidekit.training.weighting import Reweighting
 
 
 def calibrate_on_validation(checkpoint: Checkpoint, dataset: Dataset, threads: int = 1) -> Temperature:
-    """The temperature of the validation rows, which count as they did in the loss of the training."""
+    """Return the temperature of the validation rows, with their weights in the loss of the training."""
     rows = validation_rows(dataset, checkpoint.config.split, threads)
     predictions = predict(checkpoint.tagger, dataset.analysis, rows)
     weighted = weighted_as_in_training(predictions, dataset.manifest, dataset.analysis)
@@ -27,16 +27,16 @@ def calibrate_on_validation(checkpoint: Checkpoint, dataset: Dataset, threads: i
 
 
 def temperature_of(predictions: Predictions, fitted_on: str) -> Temperature:
-    """Fitted to the rows of known class with their weights; the predictions must not be calibrated yet."""
+    """Fit a temperature to the rows of known class with their weights; the predictions must not be calibrated yet."""
     known = known_rows(predictions)
     return fit_temperature(log_probabilities(known.probabilities), known.labels, known.weights, fitted_on)
 
 
 def weighted_as_in_training(predictions: Predictions, manifest: Manifest, analysis: Analysis) -> Predictions:
-    """The rows of known class with the weights that the training gives them: kinematic shapes and class weights.
+    """Return the rows of known class with the weights of the training: kinematic weights and class weights.
 
-    What a network learns to say is the share of each class among rows that are weighted like this, whether the training
-    weights rows in the loss or draws them.
+    A network learns the fraction of each class among rows with these weights. This holds both for weights in the loss and for
+    sampling.
     """
     known = known_rows(predictions)
     factors = np.array([analysis.class_weights.get(name, 1.0) for name in analysis.classes])[known.labels]
@@ -48,5 +48,5 @@ def weighted_as_in_training(predictions: Predictions, manifest: Manifest, analys
 
 
 def is_weighted(manifest: Manifest, analysis: Analysis) -> bool:
-    """Whether the training changes the composition of its rows."""
+    """Return whether the training changes the class composition of its rows."""
     return manifest.analysis.kinematics is not None or any(value != 1 for value in analysis.class_weights.values())

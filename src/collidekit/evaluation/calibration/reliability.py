@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say: calibration error, log loss and Brier score, and the points of a reliability plot."""
+"""Reliability of probabilities: calibration error, log loss and Brier score, and the points of a reliability plot."""
 
 import math
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from collidekit.inference.predictions import Predictions
 from collidekit.models.temperature import Temperature, tempered
 
 BINS = 15
-"""Bins of equal width of the calibration error, as in arXiv 1706.04599."""
+"""Number of bins of equal width for the calibration error, as in arXiv 1706.04599."""
 DRAWS = 50
-"""Sets of labels that are drawn to find what a perfect calibration would show."""
+"""Number of random sets of labels that give the expected calibration error of exact probabilities."""
 
 
 @dataclass(frozen=True)
 class CalibrationNumbers:
-    """Of one set of probabilities. Log loss and Brier score are proper scores; the calibration error is not."""
+    """Calibration of one set of probabilities. Log loss and Brier score are proper scores; the calibration error is not."""
 
     log_loss: float
     log_loss_error: float
@@ -37,9 +37,9 @@ class CalibrationNumbers:
     calibration_error_error: float
     """Standard deviation of Poisson bootstrap replicates."""
     calibration_error_expected: float
-    """What rows of this number would show if the probabilities were exact: it is not 0, since each bin fluctuates."""
+    """Calibration error of exact probabilities with the same number of rows: it is not 0, because each bin fluctuates."""
     class_errors: Mapping[str, float]
-    """The same sum for the probability of each class and its true share (arXiv 1910.12656, eq. 3)."""
+    """The same sum for the probability of each class and its true fraction (arXiv 1910.12656, eq. 3)."""
 
     def as_dict(self) -> dict[str, Any]:
         content: dict[str, Any] = plain(asdict(self))
@@ -48,7 +48,7 @@ class CalibrationNumbers:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """True share of one class in bins of its probability, arrays (B,); NaN in empty bins."""
+    """True fraction of one class in bins of its probability, arrays (B,); NaN in empty bins."""
 
     name: str
     edges: Floats
@@ -56,12 +56,12 @@ class Reliability:
     """Mean probability in each bin."""
     true: Efficiencies
     share: Floats
-    """Share of all weight in each bin."""
+    """Fraction of all weight in each bin."""
 
 
 @dataclass(frozen=True)
 class CalibrationResult:
-    """Before and after temperature scaling, on the same rows; ``after`` is None where no temperature is known."""
+    """Calibration before and after temperature scaling, on the same rows; ``after`` is None without a temperature."""
 
     temperature: Temperature | None
     rows: int
@@ -69,11 +69,11 @@ class CalibrationResult:
     after: CalibrationNumbers | None = None
     log_loss_change: float | None = None
     log_loss_change_error: float | None = None
-    """Paired: the same rows."""
+    """Error of the difference, paired on the same rows."""
 
     @property
     def fitted_on(self) -> str:
-        """What rows the temperature was fitted on, for people."""
+        """Return a description of the rows to which the temperature was fitted."""
         return self.temperature.fitted_on if self.temperature else ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class CalibrationResult:
 def measure_calibration(
     predictions: Predictions, temperature: Temperature | None, replicates: int = 200, seed: int = 0
 ) -> CalibrationResult:
-    """Judge predictions that are not calibrated yet, on the rows whose class is known."""
+    """Measure the calibration of predictions without calibration, on the rows of known class."""
     known = known_rows(predictions)
     before = calibration_numbers(known, replicates, seed)
     if temperature is None:
@@ -96,7 +96,7 @@ def measure_calibration(
 
 
 def calibration_numbers(predictions: Predictions, replicates: int = 200, seed: int = 0) -> CalibrationNumbers:
-    """All numbers on rows whose class is known."""
+    """Return all numbers for rows of known class."""
     p, labels, weights = predictions.probabilities, predictions.labels, predictions.weights
     confidence, correct = p.max(axis=1), p.argmax(axis=1) == labels
     loss, loss_error = weighted_mean(_losses(predictions), weights)
@@ -126,7 +126,7 @@ def calibration_numbers(predictions: Predictions, replicates: int = 200, seed: i
 
 
 def reliability(predictions: Predictions, name: str, bins: int = BINS) -> Reliability:
-    """The points of a reliability plot for one class, with Wilson intervals of weighted rows."""
+    """Return the points of a reliability plot for one class, with Wilson intervals of weighted rows."""
     k = predictions.classes.index(name)
     p, weights = predictions.probabilities[:, k], predictions.weights
     index = np.minimum((p * bins).astype(np.int64), bins - 1)
@@ -139,10 +139,10 @@ def reliability(predictions: Predictions, name: str, bins: int = BINS) -> Reliab
 
 
 def known_rows(predictions: Predictions) -> Predictions:
-    """The rows whose class is known, in double precision."""
+    """Return the rows of known class, in double precision."""
     known = predictions.labels >= 0
     if not known.any():
-        raise CollidekitError("no row has a known class: there is nothing to judge the probabilities by")
+        raise CollidekitError("no row has a known class, which calibration needs")
     chosen = replace(
         predictions,
         probabilities=np.asarray(predictions.probabilities[known], dtype=np.float64),
@@ -154,12 +154,12 @@ def known_rows(predictions: Predictions) -> Predictions:
     require_finite(chosen.probabilities, "rows of probabilities")
     require_finite(chosen.weights, "weights")
     if (total := chosen.weights.sum()) <= 0:
-        raise CollidekitError(f"the weights sum to {total:g}: it must be more than 0")
+        raise CollidekitError(f"the sum of the weights is {total:g}; it must be above 0")
     return chosen
 
 
 def at_temperature(predictions: Predictions, temperature: float) -> Predictions:
-    """The same rows with other probabilities."""
+    """Return the same rows with probabilities at a temperature."""
     return replace(predictions, probabilities=tempered(predictions.probabilities, temperature))
 
 

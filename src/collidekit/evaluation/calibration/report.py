@@ -1,4 +1,4 @@
-"""The calibration section of a report: are the probabilities what they say?"""
+"""The calibration section of a report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ Rows = tuple[tuple[str, ...], ...]
 
 
 def calibration_rows(result: CalibrationResult) -> tuple[tuple[str, ...], Rows]:
-    """Header and lines: each number before and after, with its error."""
+    """Return header and rows of a table: each number before and after calibration, with its error."""
     both = [result.before] if result.after is None else [result.before, result.after]
     header = ("", "before", "after") if result.after else ("", "as predicted")
 
@@ -39,17 +39,17 @@ def _calibration_error(numbers: CalibrationNumbers) -> str:
 def calibration_section(
     result: CalibrationResult, plots: Sequence[Path], weighted: bool, notes: Sequence[str] = ()
 ) -> Section:
-    """The table and the reliability plots; ``weighted``: rows count as in the training, which changes their composition."""
+    """Return the section with table and reliability plots; ``weighted`` means that the training changes the class composition."""
     header, rows = calibration_rows(result)
     meaning = (
-        "Rows count here as they do in the training, with its weights of classes and kinematics: a probability is the share "
-        "of the class in a sample of that composition."
+        "Rows have the weights of the training here, from class weights and kinematics: a probability is the fraction "
+        "of the class in a sample with this composition."
         if weighted
-        else "A probability is the share of the class in a sample that is composed as the training files are."
+        else "A probability is the fraction of the class in a sample with the composition of the training files."
     )
     caption = (
         f"{result.rows:,} rows. Calibration error: mean distance between the largest probability and the accuracy, in {BINS} "
-        "bins; error from the bootstrap. Below it, what exact probabilities would show with so many rows."
+        "bins; error from the bootstrap. The next row is the result of exact probabilities with the same number of rows."
     )
     blocks: list[Block] = [Text(meaning), *(Text(note) for note in notes), Table(header, rows, caption)]
     if plots:

@@ -1,4 +1,4 @@
-"""The temperature that minimises the weighted negative log likelihood, with its statistical error."""
+"""Fit of the temperature that minimises the weighted negative log likelihood, with its statistical error."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,22 +10,22 @@ from collidekit.models.temperature import Temperature
 
 
 class NoTemperatureError(CollidekitError):
-    """No finite temperature fits the rows best."""
+    """No finite temperature gives the best fit."""
 
 
 HOTTEST, COLDEST = 100.0, 0.01
-"""A best temperature beyond these is no calibration."""
+"""Limits of the fit: a temperature beyond them is not a calibration."""
 
 
 def fit_temperature(
     logits: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, fitted_on: str = ""
 ) -> Temperature:
-    """Fit to rows of known class: outputs of the network or log p (N, K), class indices (N,), weights (N,).
+    """Fit a temperature to rows of known class: outputs of the network or log p (N, K), class indices (N,), weights (N,).
 
-    The loss is convex in beta = 1/T: its slope is sum_i w_i g_i with g_i = E_i[z] - z_true, the mean taken with the
-    probabilities at beta; its curvature is sum_i w_i Var_i[z]. The root of the slope is the fit. The error is sigma_beta
-    = sqrt(sum w^2 g^2) / sum w Var[z], which holds for weighted rows, and is 1/sqrt(curvature) for unweighted ones of a
-    calibrated network; sigma_T = T^2 sigma_beta.
+    The loss is convex in beta = 1/T. Its slope is sum_i w_i g_i with g_i = E_i[z] - z_true, where the mean uses the
+    probabilities at beta. Its curvature is sum_i w_i Var_i[z]. The fit is the root of the slope. The error is sigma_beta
+    = sqrt(sum w^2 g^2) / sum w Var[z], which holds for weighted rows; it is 1/sqrt(curvature) for unweighted rows of a
+    calibrated network. sigma_T = T^2 sigma_beta.
     """
     z = np.asarray(logits, dtype=np.float64)
     truth = np.asarray(labels).astype(np.int64)
@@ -38,13 +38,13 @@ def fit_temperature(
 
     if slope(1 / HOTTEST) >= 0:
         raise NoTemperatureError(
-            "no temperature can be fitted: on these rows the probabilities say nothing about the classes (an even guess is "
-            "better than any of them)"
+            "no temperature can be fitted: on these rows the probabilities contain no information on the classes (equal "
+            "probabilities are better)"
         )
     if slope(1 / COLDEST) <= 0:
         raise NoTemperatureError(
-            f"no temperature can be fitted: nearly all of these {len(z):,} rows are called right, so the surer the better; "
-            "give more rows"
+            f"no temperature can be fitted: nearly all of these {len(z):,} rows are predicted correctly, so a lower T is always better; "
+            "use more rows"
         )
     beta = float(brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-12, rtol=1e-12))
     gradients, variances = _moments(below, beta)
@@ -53,7 +53,7 @@ def fit_temperature(
 
 
 def _moments(below: Floats, beta: float) -> tuple[Floats, Floats]:
-    """Mean and variance (N,) of z_k - z_true with the probabilities at beta."""
+    """Return mean and variance (N,) of z_k - z_true with the probabilities at beta."""
     scaled = beta * below
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     p = powers / powers.sum(axis=1, keepdims=True)
@@ -64,12 +64,12 @@ def _moments(below: Floats, beta: float) -> tuple[Floats, Floats]:
 def _check(z: NDArray[np.float64], labels: Ints, weights: Floats) -> None:
     if z.ndim != 2 or not len(z) == len(labels) == len(weights):
         raise CollidekitError(
-            f"outputs {z.shape}, labels {labels.shape} and weights {weights.shape} must be of one length, the outputs one "
-            "number a class"
+            f"outputs {z.shape}, labels {labels.shape} and weights {weights.shape} must have the same length, the outputs with one "
+            "number for each class"
         )
     require_finite(z, "rows of outputs")
     require_finite(weights, "weights")
     if not len(z) or labels.min() < 0:
-        raise CollidekitError("a temperature is fitted to rows whose class is known, and there must be some")
+        raise CollidekitError("no row has a known class, which the fit of a temperature needs")
     if (total := weights.sum()) <= 0:
-        raise CollidekitError(f"the weights sum to {total:g}: it must be more than 0")
+        raise CollidekitError(f"the sum of the weights is {total:g}; it must be above 0")

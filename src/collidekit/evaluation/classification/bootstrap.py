@@ -1,8 +1,8 @@
 """Statistical errors of a ROC curve from Poisson bootstrap replicates.
 
 Each row gets an independent Poisson(1) weight in each replicate (arXiv 1209.5213 discusses it for large samples). The
-weights depend on the seed, the number of rows and their order only: two taggers evaluated on the same rows with the
-same seed get the same weights, which makes their comparison paired.
+weights depend only on the random seed, the number of rows and their order. Two taggers that are evaluated on the same rows with the
+same seed get the same weights, so their comparison is paired.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class RocBootstrap:
     curve: Floats
     seed: int
     rows: str
-    """Fingerprint of truth and weights: only replicates of the same rows can be paired."""
+    """Hash of truth and weights: only replicates of the same rows can be paired."""
 
     @property
     def auc_error(self) -> float:
@@ -39,13 +39,13 @@ class RocBootstrap:
 
     @property
     def band(self) -> tuple[Floats, Floats]:
-        """Central 68 % of eB on GRID, each (G,)."""
+        """Return the central 68 % of eB on GRID, each (G,)."""
         low, high = np.nanpercentile(self.curve, [15.87, 84.13], axis=0)
         return low, high
 
 
 def poisson_weights(rows: int, replicates: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """``replicates`` arrays (N,) of Poisson(1) counts; drawn from a table of 65,536 entries, ten times faster than exact."""
+    """Yield ``replicates`` arrays (N,) of Poisson(1) counts, from a table of 65,536 entries: ten times faster than exact numbers."""
     probabilities = np.array([exp(-1) / factorial(k) for k in range(9)])
     edges = np.round(np.cumsum(probabilities) * 65536).astype(int)
     table = np.searchsorted(edges, np.arange(65536), side="right").astype(np.uint8)
@@ -55,9 +55,9 @@ def poisson_weights(rows: int, replicates: int, seed: int) -> Iterator[NDArray[n
 
 
 def bootstrap(rows: BinaryRows, targets: tuple[float, ...], replicates: int = 200, seed: int = 0) -> RocBootstrap:
-    """Replicates of a ROC curve; sorts once, and memory is a few arrays (N,), whatever the number of replicates."""
+    """Compute the replicates of a ROC curve; sorts once, and needs a few arrays (N,) for any number of replicates."""
     if replicates < 2:
-        raise CollidekitError(f"{replicates} bootstrap replicates have no spread: ask for at least 2, better 200")
+        raise CollidekitError(f"{replicates} bootstrap replicates have no spread; use at least 2, better 200")
     sides = _Sides.of(rows)
     points = np.concatenate([targets, GRID])
     auc, curve = np.full(replicates, np.nan), np.full((replicates, len(points)), np.nan)
@@ -66,7 +66,7 @@ def bootstrap(rows: BinaryRows, targets: tuple[float, ...], replicates: int = 20
         drawn = sides.background_weights * counts.take(sides.background)
         background = np.append(0.0, np.cumsum(drawn))
         if signal[-1] <= 0 or background[-1] <= 0:
-            continue  # a handful of rows, none of them drawn: this replicate says nothing
+            continue  # a few rows, none of them drawn: leave out this replicate
         above = np.append(0.0, signal)
         ranks = above.take(sides.signal_above) + above.take(sides.signal_from)
         auc[replicate] = (ranks @ drawn) / (2 * signal[-1] * background[-1])
@@ -78,7 +78,7 @@ def bootstrap(rows: BinaryRows, targets: tuple[float, ...], replicates: int = 20
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """Signal rows (S,) and background rows (B,), each in falling order of score, and how they interleave."""
+    """Signal rows (S,) and background rows (B,), each in falling order of score, and their relative order."""
 
     signal: Ints
     background: Ints
@@ -87,7 +87,7 @@ class _Sides:
     signal_above: Ints
     """(B,) number of signal rows above each background row."""
     signal_from: Ints
-    """(B,) the same, with equal scores counted."""
+    """(B,) number of signal rows at or above each background row."""
     signal_ends: Ints
     """(D,) position of the last signal row of each distinct signal score."""
     background_from: Ints

@@ -1,4 +1,4 @@
-"""Two taggers on the same rows: the difference with the error of the difference."""
+"""Comparison of two taggers on the same rows: the difference, and the error of the difference."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,9 +14,9 @@ from collidekit.evaluation.rows import Floats
 
 @dataclass(frozen=True)
 class Difference:
-    """a - b with the error of the paired bootstrap; ``better`` is None where the difference is within ``sigmas`` errors.
+    """The difference a - b with the error of the paired bootstrap; ``better`` is None if it is within ``sigmas`` errors.
 
-    ``value`` is None where one of the two is a limit only, or stands on too few rows; ``reason`` says which.
+    ``value`` is None if one of the two is only a limit, or has too few rows; ``reason`` says which.
     """
 
     quantity: str
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Of AUC and of 1/eB at each target efficiency."""
+    """Differences of AUC and of 1/eB at each target efficiency."""
 
     a: str
     b: str
@@ -47,18 +47,18 @@ class PairedDifference:
 
 
 def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> PairedDifference:
-    """a - b; nobody is called better unless the difference exceeds ``sigmas`` times its error.
+    """Return a - b; a tagger is better only if the difference exceeds ``sigmas`` times its error.
 
-    Raises CollidekitError where a and b were not measured on the same rows with the same seed and replicates.
+    Raises CollidekitError if a and b were not measured on the same rows with the same random seed and replicates.
     """
     ours, theirs = a.replicates, b.replicates
     if ours.rows != theirs.rows or ours.targets != theirs.targets:
         raise CollidekitError(
-            f"{a.name} and {b.name} were not measured on the same rows: they cannot be compared in pairs"
+            f"{a.name} and {b.name} were not measured on the same rows, which a paired comparison needs"
         )
     if ours.seed != theirs.seed or len(ours.auc) != len(theirs.auc):
         raise CollidekitError(
-            f"{a.name} and {b.name} need the same bootstrap seed and replicates to be compared in pairs"
+            f"{a.name} and {b.name} must have the same bootstrap seed and number of replicates for a paired comparison"
         )
 
     def difference(quantity: str, value: float, replicates: Floats) -> Difference:
@@ -85,7 +85,7 @@ def paired_difference(a: RocResult, b: RocResult, sigmas: float = 2.0) -> Paired
 
 
 def _too_few(result: RocResult) -> str:
-    """Say which class has too few rows for the error of a difference, which the bootstrap would understate."""
+    """Return which class has too few rows for the error of a difference, which the bootstrap would underestimate."""
     rows = {"signal": result.signal_rows, "background": result.background_rows}
     side = min(rows, key=lambda name: rows[name])
     return f"{rows[side]} {side} rows are too few" if rows[side] < FEW else ""

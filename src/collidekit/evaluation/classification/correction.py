@@ -1,4 +1,4 @@
-"""Working points as a correctionlib file (schema version 2), to be evaluated in any analysis framework."""
+"""Working points as a correctionlib file (schema version 2), for any analysis framework."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +16,10 @@ VARIATIONS = {"nominal": "value", "up": "high", "down": "low"}
 def write_correction(
     path: Path, found: Sequence[DiscriminatorPoints], description: str = "", in_bins: Sequence[PointsInBins] = ()
 ) -> Path:
-    """``threshold(discriminator, working_point)`` and ``efficiency(discriminator, working_point, class, variation)``.
+    """Write ``threshold(discriminator, working_point)`` and ``efficiency(discriminator, working_point, class, variation)``.
 
-    A working point that is not reachable is left out: correctionlib raises an error for it. Where none is, the file
-    holds no correction and says so. Thresholds in bins are ``threshold_in_<variable>(discriminator, working_point, variable)``, of
+    Unreachable working points are left out: correctionlib raises an error for them. If none can be reached, the file
+    holds no correction and says so. Thresholds in bins are ``threshold_in_<variable>(discriminator, working_point, variable)``, for
     working points that every bin reaches; outside the bins correctionlib raises an error.
     """
     reached = [entry for entry in found if any(point.threshold is not None for point in entry.points)]
@@ -32,7 +32,7 @@ def write_correction(
         schema_version=2,
         description=description or "Working points written by collidekit",
         corrections=[
-            _correction("threshold", "A row is tagged where its score is at least this", names, _thresholds(reached)),
+            _correction("threshold", "A row is tagged if its score is at least this", names, _thresholds(reached)),
             _correction(
                 "efficiency", "Tagged fraction of a class in simulation", efficiency_names, _efficiencies(reached)
             ),
@@ -43,21 +43,21 @@ def write_correction(
 
 
 def _corrections_in_bins(in_bins: Sequence[PointsInBins], names: Mapping[str, str]) -> list[schemav2.Correction]:
-    """A correction for each variable."""
+    """Return a correction for each variable."""
     found = []
     for variable in dict.fromkeys(entry.variable for entry in in_bins):
         mine = {entry.discriminator: _binned(entry) for entry in in_bins if entry.variable == variable}
         reached = {name: _category("working_point", points) for name, points in mine.items() if points}
         if not reached:
             continue
-        said = f"A row is tagged where its score is at least this, in bins of {variable}"
+        said = f"A row is tagged if its score is at least this, in bins of {variable}"
         data = _category("discriminator", reached)
         found.append(_correction(f"threshold_in_{variable}", said, names, data, variable))
     return found
 
 
 def _binned(entry: PointsInBins) -> dict[str, Any]:
-    """The thresholds of each working point that all bins reach."""
+    """Return the thresholds of each working point that all bins reach."""
     found: dict[str, Any] = {}
     for points in zip(*(one.points for one in entry.bins), strict=True):
         thresholds = [point.threshold for point in points if point.threshold is not None]
@@ -72,7 +72,7 @@ def _binned(entry: PointsInBins) -> dict[str, Any]:
 def _correction(
     name: str, description: str, inputs: Mapping[str, str], data: schemav2.Category, number: str = ""
 ) -> schemav2.Correction:
-    """A correction of inputs that are texts, and of one ``number``."""
+    """Return a correction with text inputs, and one number input."""
     variables = [schemav2.Variable(name=key, type="string", description=text) for key, text in inputs.items()]
     if number:
         variables.append(schemav2.Variable(name=number, type="real", description="in the unit of the analysis"))

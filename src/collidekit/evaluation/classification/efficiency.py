@@ -16,7 +16,7 @@ from collidekit.inference.predictions import Predictions
 
 @dataclass(frozen=True, eq=False)
 class BinnedEfficiency:
-    """Efficiency of each class in the bins (B + 1 edges) of a variable; rows outside the edges are left out."""
+    """Efficiency of each class in bins of a variable (B + 1 edges); rows outside the edges are left out."""
 
     discriminator: str
     threshold: float
@@ -32,10 +32,10 @@ class BinnedEfficiency:
 def efficiency_in_bins(
     predictions: Predictions, discriminator: str, threshold: float, variable: str, edges: ArrayLike
 ) -> BinnedEfficiency:
-    """Share of the weight with score >= threshold, in bins of a spectator of the predictions."""
+    """Return the fraction of the weight with score >= threshold, in bins of a spectator of the predictions."""
     if variable not in predictions.spectators:
         known = ", ".join(predictions.spectators) or "none"
-        raise CollidekitError(f"{variable!r} is not a spectator of these predictions (there are: {known})")
+        raise CollidekitError(f"{variable!r} is not a spectator of these predictions; spectators are: {known}")
     bounds = np.asarray(edges, dtype=np.float64)
     values = np.asarray(predictions.spectators[variable], dtype=np.float64)
     passed = predictions.discriminator(discriminator) >= threshold
@@ -48,7 +48,7 @@ def efficiency_in_bins(
 
 
 def bin_numbers(values: Floats, edges: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """(N,) bin of each value, -1 outside; the last bin holds its upper edge."""
+    """Return the bin (N,) of each value, or -1 outside; the last bin includes its upper edge."""
     bins = np.searchsorted(edges, values, side="right").astype(np.int64) - 1
     bins[values == edges[-1]] = len(edges) - 2
     bins[~((values >= edges[0]) & (values <= edges[-1]))] = -1
@@ -56,10 +56,10 @@ def bin_numbers(values: Floats, edges: Floats) -> np.ndarray[Any, np.dtype[np.in
 
 
 def quantile_edges(values: ArrayLike, bins: int = 8) -> Floats:
-    """Edges with about equally many rows in each bin, for a spectator that the analysis gives no bins for."""
+    """Return edges with about equally many rows in each bin, for a spectator without bins in the analysis."""
     array = np.asarray(values, dtype=np.float64)
     finite: Sequence[float] = array[np.isfinite(array)]  # type: ignore[assignment]
     if not len(finite):
-        raise CollidekitError("a spectator has no finite value: it cannot be binned")
+        raise CollidekitError("the spectator has no finite value, so it cannot be binned")
     edges = np.unique(np.quantile(finite, np.linspace(0, 1, bins + 1)))
     return edges if len(edges) > 1 else np.array([edges[0] - 0.5, edges[0] + 0.5])

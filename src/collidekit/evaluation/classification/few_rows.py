@@ -1,4 +1,4 @@
-"""Errors of AUC and rejections from bootstrap replicates, which few rows would make too small."""
+"""Errors of AUC and rejections for few rows, where the bootstrap underestimates them."""
 
 from dataclasses import replace
 
@@ -9,20 +9,20 @@ from collidekit.evaluation.classification.roc import RocCurve
 from collidekit.evaluation.rows import Floats
 
 FEWEST_SIGNAL = 5
-"""Signal rows below which a threshold at a signal efficiency is a matter of chance, and no error can be stated."""
+"""Minimum number of signal rows for an error of a threshold at a signal efficiency."""
 
 FEW = 20
-"""Rows of a class below which the bootstrap alone is not trusted."""
+"""Minimum number of rows of a class for bootstrap errors alone."""
 
 
 def auc_error(spread: float, auc: float, signal_rows: int, background_rows: int) -> float:
-    """Return the bootstrap error of an AUC; with few rows of a class at least the one of Hanley and McNeil."""
+    """Return the bootstrap error of an AUC; with few rows of a class, at least the Hanley-McNeil error."""
     few = min(signal_rows, background_rows) < FEW
     return max(spread, hanley_mcneil(auc, signal_rows, background_rows)) if few else spread
 
 
 def hanley_mcneil(auc: float, signal_rows: int, background_rows: int) -> float:
-    """Standard error of an AUC, held away from 0 and 1, where the formula gives none."""
+    """Return the Hanley-McNeil error of an AUC, which is kept away from 0 and 1, where the formula gives no error."""
     edge = 0.25 / (min(signal_rows, background_rows) + 1)
     auc = min(max(auc, edge), 1 - edge)
     signal_pairs, background_pairs = auc / (2 - auc), 2 * auc**2 / (1 + auc)
@@ -32,9 +32,9 @@ def hanley_mcneil(auc: float, signal_rows: int, background_rows: int) -> float:
 
 
 def rejection_with_errors(curve: RocCurve, rejection: Rejection, efficiencies: Floats, signal_rows: int) -> Rejection:
-    """Errors from replicates (R,) of eB; that of 1/eB is propagated, so a replicate with eB = 0 cannot spoil it.
+    """Return a rejection with errors from replicates (R,) of eB; the error is propagated to 1/eB, so eB = 0 in a replicate is no problem.
 
-    With few signal rows the error is at least half of what eB changes by between the signal efficiencies one binomial error
+    With few signal rows, the error is at least half of the change of eB between the signal efficiencies one binomial error
     below and above.
     """
     spread = float(np.nanstd(efficiencies, ddof=1))

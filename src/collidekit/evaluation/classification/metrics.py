@@ -1,4 +1,4 @@
-"""Numbers of a classifier with any number of classes: accuracy, log loss, confusion matrix, calibration, counts."""
+"""Metrics of a classifier with any number of classes: accuracy, log loss, confusion matrix, calibration, counts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +15,12 @@ from collidekit.files import plain
 from collidekit.inference.predictions import Predictions
 
 SMALLEST_PROBABILITY = 1e-12
-"""A true class with probability 0 would make the log loss infinite."""
+"""Lower limit of a probability: a true class with probability 0 would make the log loss infinite."""
 
 
 @dataclass(frozen=True)
 class ClassCount:
-    """Rows of one class: raw, summed weights, effective number, rows with negative weight."""
+    """Rows of one class: number, sum of weights, effective number, number of rows with negative weight."""
 
     name: str
     rows: int
@@ -37,12 +37,12 @@ class ConfusionMatrix:
     share: Floats
     error: Floats
     rows: Ints
-    """(K, K) raw counts."""
+    """(K, K) unweighted counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """Numbers of one set of predictions."""
+    """Metrics of one set of predictions."""
 
     accuracy: Efficiency
     log_loss: float
@@ -74,7 +74,7 @@ class Metrics:
         return content
 
     def headline(self) -> dict[str, str]:
-        """Accuracy and log loss as text."""
+        """Return accuracy, log loss and calibration error as text."""
         return {
             "accuracy": with_error(self.accuracy.value, self.accuracy.error),
             "log loss": with_error(self.log_loss, self.log_loss_error),
@@ -83,7 +83,7 @@ class Metrics:
 
 
 def classification_metrics(predictions: Predictions) -> Metrics:
-    """All numbers on the rows whose truth is known."""
+    """Return all metrics on the rows of known class."""
     known = predictions.labels >= 0
     labels, weights = (
         predictions.labels[known].astype(np.int64),
@@ -91,11 +91,11 @@ def classification_metrics(predictions: Predictions) -> Metrics:
     )
     probabilities = np.asarray(predictions.probabilities[known], dtype=np.float64)
     if not len(labels):
-        raise CollidekitError("no row has a known class: there is nothing to judge the predictions by")
+        raise CollidekitError("no row has a known class, which the metrics need")
     require_finite(probabilities, "rows of probabilities")
     require_finite(weights, "weights")
     if (total := weights.sum()) <= 0:
-        raise CollidekitError(f"the weights sum to {total:g}: it must be more than 0")
+        raise CollidekitError(f"the sum of the weights is {total:g}; it must be above 0")
     called = probabilities.argmax(axis=1)
     true_probability = probabilities[np.arange(len(labels)), labels]
     loss, loss_error = weighted_mean(-np.log(np.maximum(true_probability, SMALLEST_PROBABILITY)), weights)
@@ -112,7 +112,7 @@ def classification_metrics(predictions: Predictions) -> Metrics:
 
 
 def class_counts(classes: tuple[str, ...], labels: ArrayLike, weights: ArrayLike) -> tuple[ClassCount, ...]:
-    """Of labels (N,) with class indices and weights (N,)."""
+    """Return the counts of class indices (N,) with weights (N,)."""
     index, weight = np.asarray(labels), np.asarray(weights, dtype=np.float64)
     counts = []
     for position, name in enumerate(classes):
@@ -122,7 +122,7 @@ def class_counts(classes: tuple[str, ...], labels: ArrayLike, weights: ArrayLike
 
 
 def confusion_matrix(classes: tuple[str, ...], labels: Ints, called: Ints, weights: Floats) -> ConfusionMatrix:
-    """Of true and predicted class indices, each (N,); a class without rows has NaN in its row."""
+    """Return the confusion matrix of true and predicted class indices, each (N,); a class without rows has NaN in its row."""
     size = len(classes)
     columns = [binned_efficiency(called == index, weights, labels, size) for index in range(size)]
     return ConfusionMatrix(

@@ -1,4 +1,4 @@
-"""Working points in bins of a spectator, such as the pT of the jet: a threshold of its own for each bin."""
+"""Working points in bins of a spectator, such as the pT of the jet, with a separate threshold for each bin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from collidekit.inference.predictions import Predictions
 
 @dataclass(frozen=True, eq=False)
 class PointsInBins:
-    """The working points of one discriminator in each bin (B) of a variable (B + 1 edges)."""
+    """Working points of one discriminator in each bin (B) of a variable (B + 1 edges)."""
 
     variable: str
     edges: Floats
@@ -40,7 +40,7 @@ class PointsInBins:
 def points_in_bins(
     predictions: Predictions, bins: Mapping[str, Sequence[float]], mistag_rates: Sequence[float] = (), efficiencies: Sequence[float] = ()
 ) -> list[PointsInBins]:  # fmt: skip
-    """Thresholds of every discriminator in bins of spectators; those that a bin cannot give have a reason instead."""
+    """Return the thresholds of every discriminator in bins of spectators; unreachable ones have a reason instead."""
     found = []
     for name in predictions.definitions:
         for variable, given in bins.items():
@@ -70,7 +70,7 @@ def _in_bin(
 
 
 def _rows(predictions: Predictions, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Predictions:
-    """Some rows, with what discriminators need."""
+    """Return some rows with everything that discriminators need."""
     return replace(
         Predictions(
             predictions.classes, predictions.probabilities[chosen], predictions.labels[chosen], predictions.weights[chosen]

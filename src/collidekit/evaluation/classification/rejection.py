@@ -1,4 +1,4 @@
-"""Background rejection at a signal efficiency, with its error or, where nothing survives, as a lower limit."""
+"""Background rejection at a signal efficiency, with its error, or as a lower limit if no background survives."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,11 +8,11 @@ from collidekit.evaluation.numbers import with_error
 
 @dataclass(frozen=True)
 class Rejection:
-    """1/eB at the tightest threshold that reaches a signal efficiency.
+    """Rejection 1/eB at the tightest threshold that reaches a signal efficiency.
 
-    ``limit`` True: too little background survives to give a value, and ``value`` is a lower limit at 95 % confidence.
-    ``surviving`` is the raw number of background rows above the threshold. ``interval`` holds the central 68 % of the
-    bootstrap, its upper end None where some replicates have no background left.
+    If ``limit`` is True, too little background survives, and ``value`` is a lower limit at 95 % confidence.
+    ``surviving`` is the unweighted number of background rows above the threshold. ``interval`` holds the central 68 % of the
+    bootstrap; its upper end is None if some replicates have no background left.
     """
 
     signal_efficiency: float
@@ -25,7 +25,7 @@ class Rejection:
     error: float | None = None
     interval: tuple[float | None, float | None] | None = None
     few_signal_rows: bool = False
-    """Whether the threshold stands on so few signal rows that no error can be stated."""
+    """Whether the threshold is based on too few signal rows for an error."""
 
     def __str__(self) -> str:
         if self.limit:

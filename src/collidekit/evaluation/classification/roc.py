@@ -11,15 +11,15 @@ from collidekit.evaluation.classification.rejection import Rejection
 from collidekit.evaluation.rows import BinaryRows, Floats, Ints, binary_rows
 
 ZERO_COUNT_LIMIT = 2.996
-"""Poisson: with more expected rows than this, at least one is seen in 95 % of the cases."""
+"""Poisson: if more rows than this are expected, at least one is seen in 95 % of the cases."""
 
 
 @dataclass(frozen=True, eq=False)
 class RocCurve:
-    """Points of falling threshold, shapes (P,): a row is kept where score >= threshold.
+    """Points of a ROC curve with falling threshold, shapes (P,): a row is kept if score >= threshold.
 
     The first point keeps nothing (threshold = infinity, efficiencies 0), the last keeps all. ``kept_signal`` and
-    ``kept_background`` are raw row counts. With negative weights the efficiencies need not rise from point to point.
+    ``kept_background`` are unweighted row counts. With negative weights, efficiencies may fall from point to point.
     """
 
     thresholds: Floats
@@ -34,25 +34,25 @@ class RocCurve:
 
     @cached_property
     def auc(self) -> float:
-        """Probability that a signal row scores above a background row, ties counted half (weighted Mann-Whitney)."""
+        """Return the probability that a signal row scores above a background row; ties count half (weighted Mann-Whitney)."""
         heights = self.signal_efficiencies[1:] + self.signal_efficiencies[:-1]
         return float(np.sum(heights * np.diff(self.background_efficiencies)) / 2)
 
     def point(self, signal_efficiency: float) -> int:
-        """Index of the tightest threshold that reaches a signal efficiency."""
+        """Return the index of the tightest threshold that reaches a signal efficiency."""
         if not 0 < signal_efficiency <= 1:
             raise CollidekitError(f"signal efficiency {signal_efficiency:g} must be above 0 and at most 1")
         return int(self.points(np.array([signal_efficiency]))[0])
 
     def points(self, signal_efficiencies: Floats) -> Ints:
-        """The same of many signal efficiencies (T,) at once."""
+        """Return the indices of ``point`` for many signal efficiencies (T,)."""
         return first_reaching(self.signal_efficiencies, signal_efficiencies)
 
     def background_efficiency(self, signal_efficiency: float) -> float:
         return float(self.background_efficiencies[self.point(signal_efficiency)])
 
     def rejection(self, signal_efficiency: float) -> Rejection:
-        """1/eB, or its lower limit where no background survives. Errors come from the bootstrap (``measure_roc``)."""
+        """Return 1/eB, or its lower limit if no background survives. Errors come from the bootstrap (``measure_roc``)."""
         index = self.point(signal_efficiency)
         efficiency, surviving = float(self.background_efficiencies[index]), int(self.kept_background[index])
         limit = surviving == 0 or efficiency <= 0
@@ -67,16 +67,16 @@ class RocCurve:
 
     @property
     def limit(self) -> float:
-        """The upper limit of a background efficiency, at 95 % confidence, where no background survives."""
+        """Return the upper limit of the background efficiency at 95 % confidence if no background survives."""
         return 1 / self._lower_limit(0)
 
     def _lower_limit(self, surviving: int) -> float:
-        """Of 1/eB where the surviving weight is 0 or, with negative weights, less."""
+        """Return the lower limit of 1/eB, if the surviving weight is 0 or (with negative weights) less."""
         effective = self.background_weight**2 / self.background_weight2
         return float(effective / (ZERO_COUNT_LIMIT + 1.645 * np.sqrt(surviving)))
 
     def thinned(self, points: int = 2000) -> Ints:
-        """Indices of at most about ``2 * points`` points, even in signal efficiency and in log background efficiency."""
+        """Return indices of at most about ``2 * points`` points, evenly spaced in signal efficiency and in log background efficiency."""
         even = np.linspace(0, 1, points)
         log = np.log(np.maximum(self.background_efficiencies, 1e-9))
         picks = [
@@ -88,13 +88,13 @@ class RocCurve:
 
 
 def first_reaching(efficiency: Floats, targets: Floats, rising: bool = False) -> Ints:
-    """First index at which a curve reaches each target; rounding of the target is forgiven."""
+    """Return the first index at which a curve reaches each target, with a tolerance for rounding."""
     rising_curve = efficiency if rising else np.maximum.accumulate(efficiency)
     return np.minimum(np.searchsorted(rising_curve, targets * (1 - 1e-12)), len(efficiency) - 1)
 
 
 def roc_curve(scores: ArrayLike, is_signal: ArrayLike, weights: ArrayLike | None = None) -> RocCurve:
-    """The curve of scores (N,) with truth (N,) and weights (N,), which may be negative."""
+    """Return the ROC curve of scores (N,) with truth (N,) and weights (N,), which may be negative."""
     return curve_of(binary_rows(scores, is_signal, weights))
 
 

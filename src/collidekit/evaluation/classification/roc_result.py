@@ -1,4 +1,4 @@
-"""A ROC curve with everything that is quoted from it: AUC and rejections with errors, the band, the files."""
+"""Results of a ROC curve: AUC and rejections with errors, the band, and files."""
 
 import io
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from collidekit.sealed import write_sealed
 from collidekit.shown import counted, html_table
 
 TARGETS = (0.3, 0.5, 0.7)
-"""Signal efficiencies at which rejections are quoted."""
+"""Default signal efficiencies of rejections."""
 
 FLAVOUR = (0.7, 0.77, 0.85)
-"""The signal efficiencies of b-tagging."""
+"""Default signal efficiencies for b-tagging."""
 
 
 @dataclass(frozen=True, eq=False)
 class RocResult:
-    """What ``measure_roc`` finds for one discriminator or tagger."""
+    """ROC curve, AUC and rejections of one discriminator or tagger."""
 
     name: str
     curve: RocCurve
@@ -47,7 +47,7 @@ class RocResult:
 
     @property
     def auc_error(self) -> float:
-        """Error of the AUC by bootstrap; with few rows of a class at least the one of Hanley and McNeil.
+        """Return the bootstrap error of the AUC; with few rows of a class, at least the Hanley-McNeil error.
 
         The bootstrap cannot see how a single row fluctuates. See Radiology 143 (1982) 29, eq. 2.
         """
@@ -64,7 +64,7 @@ class RocResult:
         return html_table(repr(self), rows, header, note)
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers and the band of the curve, as they stand in the JSON file."""
+        """Return the numbers and the band of the curve for the JSON file."""
         low, high = self.replicates.band
         points = self.curve.points(GRID)
         return {
@@ -86,7 +86,7 @@ class RocResult:
         }
 
     def write_csv(self, path: Path) -> Path:
-        """A few thousand points of the curve: threshold, both efficiencies, surviving rows."""
+        """Write a few thousand points of the curve: threshold, both efficiencies, surviving rows."""
         curve, picked = self.curve, self.curve.thinned()[1:]
         columns = (curve.thresholds, curve.signal_efficiencies, curve.background_efficiencies)
         counts = (curve.kept_signal, curve.kept_background)
@@ -103,7 +103,7 @@ class RocResult:
 
 
 def usual_efficiencies(classes: Sequence[str]) -> tuple[float, ...]:
-    """Signal efficiencies by the conventions of the field: 0.7, 0.77 and 0.85 where b jets are a class, else 0.3, 0.5 and 0.7."""
+    """Return the usual signal efficiencies: 0.7, 0.77 and 0.85 if there is a class of b jets, else 0.3, 0.5 and 0.7."""
     return FLAVOUR if {"b", "bjet", "bjets", "b_jets", "bottom"} & {name.lower() for name in classes} else TARGETS
 
 
@@ -119,7 +119,7 @@ def measure_roc(
     signal: str = "signal",
     background: str = "background",
 ) -> RocResult:
-    """ROC curve of scores (N,), truth (N,) and weights (N,) with bootstrap errors."""
+    """Return the ROC curve of scores (N,), truth (N,) and weights (N,) with bootstrap errors."""
     rows = binary_rows(scores, is_signal, weights)
     curve = curve_of(rows)
     drawn = bootstrap(rows, targets, replicates, seed)
@@ -142,9 +142,9 @@ def measure_roc(
 def measure_discriminator(
     predictions: Predictions, name: str, *, targets: Sequence[float] = (), replicates: int = 200, seed: int = 0
 ) -> RocResult:
-    """ROC curve of one discriminator of a file of predictions, on the rows of its classes.
+    """Return the ROC curve of one discriminator of the predictions, on the rows of its classes.
 
-    Rejections are quoted at the signal efficiencies ``targets``, by default those of the conventions of the field.
+    Rejections are given at the signal efficiencies ``targets``; the default is ``usual_efficiencies``.
     """
     if name not in predictions.definitions:
         raise CollidekitError(f"no discriminator {name!r}{did_you_mean(name, list(predictions.definitions))}")
@@ -159,10 +159,10 @@ def measure_discriminator(
 def write_rocs(
     path: Path, results: list[RocResult], ensembles: Sequence[dict[str, Any]] = (), attack: str = ""
 ) -> Path:
-    """One JSON file with the numbers and bands of all results; limits are marked, nothing is infinite.
+    """Write one JSON file with the numbers and bands of all results; limits are marked, and no number is infinite.
 
-    ``ensembles`` holds the numbers of the members, where the results are those of an ensemble. ``attack`` names what was
-    done to the rows.
+    ``ensembles`` holds the numbers of the members, if the results are those of an ensemble. ``attack`` names the attack on
+    the rows.
     """
     content: dict[str, Any] = {"format": "collidekit roc 1", "results": [result.as_dict() for result in results]}
     content |= {"attack": attack} if attack else {}

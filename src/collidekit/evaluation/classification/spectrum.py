@@ -1,4 +1,4 @@
-"""The spectrum of a spectator, such as the mass of the jet, of each class before and after a cut on a discriminator."""
+"""Spectrum of a spectator, such as the mass of the jet, for each class before and after a cut on a discriminator."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ BINS, FEWEST_BINS = 40, 10
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Sums of weights and of squared weights (classes, B) of all rows and of those with score >= threshold."""
+    """Sums of weights and of squared weights (classes, B), for all rows and for rows with score >= threshold."""
 
     discriminator: str
     threshold: float
@@ -27,7 +27,7 @@ class Spectrum:
 
 
 def spectrum(predictions: Predictions, discriminator: str, threshold: float, variable: str) -> Spectrum:
-    """Bins over what holds the central 99 % of the values, as many as the rows after the cut allow."""
+    """Return the spectrum in bins over the central 99 % of the values; the number of bins depends on the rows after the cut."""
     values = np.asarray(predictions.spectators[variable], dtype=np.float64)
     usable = np.isfinite(values) & (predictions.labels >= 0)
     if not usable.any():

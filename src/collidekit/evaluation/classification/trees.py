@@ -1,4 +1,4 @@
-"""Boosted trees beside a network, on the same rows: a network that loses to them has not learned what it could."""
+"""Comparison of a network with boosted trees on the same rows: a network that is worse is not well trained."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,12 +20,12 @@ from collidekit.inference.predictions import Predictions
 from collidekit.training.weighting import Reweighting
 
 ROWS = 10_000
-"""Rows at most that trees learn from, and that both are judged by."""
+"""Maximum number of rows for the training of trees, and for the comparison."""
 FEWEST = 300
-"""Rows of each side of a discriminator that a comparison needs."""
+"""Minimum number of rows on each side of a discriminator for a comparison."""
 SIGMAS = 3.0
 _BLOCKS = 64
-"""Parts of a dataset that the rows are taken from."""
+"""Number of parts of a dataset from which the rows are taken."""
 
 Positions = NDArray[np.int64]
 
@@ -43,20 +43,20 @@ class TreeComparison:
 
     @property
     def lost(self) -> bool:
-        """Whether the trees are better by more than SIGMAS errors."""
+        """Return whether the trees are better by more than SIGMAS errors."""
         return self.trees - self.network > SIGMAS * self.error
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def cells(self) -> tuple[str, ...]:
-        """For a table: discriminator, both AUCs, and the difference with its error."""
+        """Return discriminator, both AUCs, and the difference with its error, for a table."""
         difference = with_error(self.network - self.trees, self.error)
         return discriminator_text(self.discriminator), f"{self.network:.4f}", f"{self.trees:.4f}", difference
 
 
 def lost_note(compared: Sequence[TreeComparison]) -> str:
-    """Return a warning that names the discriminators in which trees are clearly better; empty where there are none."""
+    """Return a warning with the discriminators in which trees are clearly better; empty if there are none."""
     lost = [one for one in compared if one.lost]
     if not lost:
         return ""
@@ -67,29 +67,29 @@ def lost_note(compared: Sequence[TreeComparison]) -> str:
     )
     return (
         f"THE NETWORK LOSES TO BOOSTED TREES on the same {lost[0].rows:,} rows: {said}. The trees learned from "
-        f"{lost[0].learned_from:,} rows and know only summaries of the constituents, so the network has not learned what it could: "
-        "look at its inputs with `collidekit check`, at the loss curves, the epochs and the learning rate"
+        f"{lost[0].learned_from:,} rows and know only summaries of the constituents, so the network is not well trained: "
+        "check its inputs with `collidekit check`, the loss curves, the epochs and the learning rate"
     )
 
 
 def compare_with_trees(
-    dataset: Dataset, split: RowSplit, judged: Iterator[tuple[Positions, Batch]], predictions: Predictions
+    dataset: Dataset, split: RowSplit, tested: Iterator[tuple[Positions, Batch]], predictions: Predictions
 ) -> list[TreeComparison]:
-    """Let trees learn from training rows of a dataset, and compare them with predictions in rows that are judged.
+    """Train trees on training rows of a dataset, and compare them with predictions on test rows.
 
-    ``judged`` gives batches with the positions of their rows in the predictions. Discriminators with few rows are left out.
+    ``tested`` yields batches with the positions of their rows in the predictions. Discriminators with few rows are left out.
     """
     learned = [_training_rows(batch, split) for _, batch in sample_of(dataset)]
     reweighting = Reweighting.of(dataset.manifest)
     weights = np.concatenate([_weights(batch, reweighting) for batch in learned])
     labels = np.concatenate([batch.labels.numpy() for batch in learned])
-    found = [(place, batch.labels.numpy(), summaries(batch)) for place, batch in judged]
+    found = [(place, batch.labels.numpy(), summaries(batch)) for place, batch in tested]
     if not found:
         return []
     places, truth, matrix = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if not np.array_equal(truth, predictions.labels[places]):
         raise CollidekitError(
-            "the rows of the test dataset are not those of the predictions; remove both and run again"
+            "the rows of the test dataset differ from those of the predictions; remove both and run again"
         )
     network = _rows_of(predictions, places, predictions.probabilities[places])
     names = [name for name in network.discriminators_with_truth() if _enough(network, name, labels)]
@@ -101,7 +101,7 @@ def compare_with_trees(
 
 
 def sample_of(dataset: Dataset, rows: int = ROWS) -> Iterator[tuple[Positions, Batch]]:
-    """Some rows of a dataset, from parts all over it, and their positions."""
+    """Yield some rows of a dataset, from parts all over it, and their positions."""
     random = np.random.default_rng(0)
     chosen: list[Block] = [dataset.blocks[i] for i in random.permutation(len(dataset.blocks))[:_BLOCKS]]
     share = min(1.0, rows / max(sum(block.rows for block in chosen), 1))
@@ -112,7 +112,7 @@ def sample_of(dataset: Dataset, rows: int = ROWS) -> Iterator[tuple[Positions, B
 
 
 def thinned(batches: Iterator[Batch], total: int, rows: int = ROWS) -> Iterator[tuple[Positions, Batch]]:
-    """Some of all rows that come in order, and their positions."""
+    """Yield some of all rows, in order, and their positions."""
     random, first, share = np.random.default_rng(0), 0, min(1.0, rows / max(total, 1))
     for batch in batches:
         take = np.flatnonzero(random.random(len(batch)) < share)
@@ -127,7 +127,7 @@ def _training_rows(batch: Batch, split: RowSplit) -> Batch:
 
 
 def _weights(batch: Batch, reweighting: Reweighting | None) -> NDArray[np.float64]:
-    """The weight of each row (N,) in the training, where a negative one counts as none."""
+    """Return the weight of each row (N,) in the training, with 0 for negative weights."""
     weights = batch.weights.numpy().astype(np.float64)
     return np.maximum(weights if reweighting is None else weights * reweighting(batch), 0)
 
@@ -142,15 +142,15 @@ def _rows_of(predictions: Predictions, places: Positions, probabilities: NDArray
     )
 
 
-def _enough(judged: Predictions, name: str, learned: NDArray[np.int64]) -> bool:
-    """Whether both sides of a discriminator have enough rows to learn from and to be judged by."""
-    definition = judged.definitions[name]
-    sides = [[judged.classes.index(c) for c in side] for side in (definition.signal, definition.background)]
-    return all(min(np.isin(labels, side).sum() for side in sides) >= FEWEST for labels in (judged.labels, learned))
+def _enough(tested: Predictions, name: str, learned: NDArray[np.int64]) -> bool:
+    """Return whether both sides of a discriminator have enough rows for training and comparison."""
+    definition = tested.definitions[name]
+    sides = [[tested.classes.index(c) for c in side] for side in (definition.signal, definition.background)]
+    return all(min(np.isin(labels, side).sum() for side in sides) >= FEWEST for labels in (tested.labels, learned))
 
 
 def _probabilities(trees: Any, matrix: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
-    """(N, K); 0 for a class that the trees have not seen."""
+    """Return probabilities (N, K), with 0 for a class that is not in the training rows of the trees."""
     found = np.zeros((len(matrix), classes))
     found[:, trees.classes_] = trees.predict_proba(matrix)
     return found

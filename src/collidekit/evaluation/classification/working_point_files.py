@@ -19,7 +19,7 @@ def write_working_points(
 ) -> list[Path]:
     """Write ``<stem>.json``, ``<stem>.yaml`` and, for correctionlib, ``<stem>_correctionlib.json``.
 
-    Working points ``in_bins`` of spectators stand beside those of all rows.
+    Working points ``in_bins`` of spectators are written in addition to those of all rows.
     """
     content = {
         "format": "collidekit working points 1",

@@ -1,4 +1,4 @@
-"""Working points: the thresholds that give a wanted mistag rate or signal efficiency."""
+"""Working points: thresholds for given mistag rates or signal efficiencies."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,9 +18,9 @@ Kind = Literal["mistag", "efficiency"]
 
 @dataclass(frozen=True)
 class WorkingPoint:
-    """Rows with score >= threshold are tagged. ``threshold`` is None where it cannot be had; ``reason`` says why.
+    """A working point: rows with score >= threshold are tagged. ``threshold`` is None if it cannot be reached; ``reason`` says why.
 
-    A mistag rate is kept from above (the loosest threshold that does not exceed it), a signal efficiency from below.
+    The threshold is the loosest one that does not exceed a mistag rate, or the tightest one that reaches a signal efficiency.
     """
 
     kind: Kind
@@ -33,7 +33,7 @@ class WorkingPoint:
 
     @property
     def name(self) -> str:
-        """``mistag_0.01``, ``efficiency_0.7``: the key in the written files."""
+        """Return ``mistag_0.01`` or ``efficiency_0.7``: the key in the written files."""
         return f"{self.kind}_{self.target:g}"
 
 
@@ -66,14 +66,14 @@ class DiscriminatorPoints:
 def working_points(
     predictions: Predictions, mistag_rates: Sequence[float] = (), efficiencies: Sequence[float] = ()
 ) -> list[DiscriminatorPoints]:
-    """Thresholds of every discriminator of the predictions, with the efficiency of every class at each."""
+    """Return the thresholds of every discriminator of the predictions, with the efficiency of every class at each."""
     return [points_of_discriminator(predictions, name, mistag_rates, efficiencies) for name in predictions.definitions]
 
 
 def points_of_discriminator(
     predictions: Predictions, name: str, mistag_rates: Sequence[float], efficiencies: Sequence[float]
 ) -> DiscriminatorPoints:
-    """Thresholds of one discriminator, with the efficiency of every class at each."""
+    """Return the thresholds of one discriminator, with the efficiency of every class at each."""
     definition, scores = predictions.definitions[name], predictions.discriminator(name)
     rows = binary_rows(*predictions.task(name))
     curve = curve_of(rows)
@@ -92,9 +92,9 @@ def points_of_discriminator(
 
 
 def find_threshold(rows: BinaryRows, curve: RocCurve, kind: Kind, target: float) -> WorkingPoint:
-    """One working point on the curve of the rows; the threshold lies halfway between two scores that occur."""
+    """Return one working point on the curve of the rows; the threshold lies halfway between two scores that occur."""
     if not 0 < target < 1:
-        return WorkingPoint(kind, target, None, f"a rate must lie between 0 and 1, not at {target:g}")
+        return WorkingPoint(kind, target, None, f"the rate {target:g} must be between 0 and 1")
     if kind == "efficiency":
         index = curve.point(target)
     else:
@@ -112,16 +112,14 @@ def _unreachable(curve: RocCurve, index: int, target: float) -> str | None:
     total = int(curve.kept_background[-1])
     if index == 0 and curve.kept_background[1] > 0:
         tightest = curve.background_efficiencies[1]
-        return (
-            f"the highest score occurs {curve.kept_background[1]} times in background: no cut gets below {tightest:.3g}"
-        )
+        return f"the highest score occurs {curve.kept_background[1]} times in background: no cut reaches less than {tightest:.3g}"
     if curve.kept_background[index] == 0:
-        return f"none of {total} background rows is left at {target:g}: the sample is too small to measure it"
+        return f"none of {total} background rows is left at {target:g}: the sample is too small"
     return None
 
 
 def _between(thresholds: np.ndarray[Any, np.dtype[np.float64]], index: int) -> float:
-    """Halfway to the next lower score: a score rounded on its way to another program stays on its side."""
+    """Return the value halfway to the next lower score: a score that another program rounds stays on the same side."""
     upper = thresholds[index]
     if index + 1 == len(thresholds):
         return float(upper)

@@ -1,1 +1,1 @@
-"""Several taggers beside one another: curves on the same rows, differences with errors, one report."""
+"""Comparison of several taggers: curves on the same rows, differences with errors, one report."""

@@ -1,4 +1,4 @@
-"""What is compared: predictions of trained taggers, several seeds of one recipe, and scores that the files themselves hold."""
+"""Inputs of a comparison: predictions of trained taggers, several seeds of one recipe, and scores from the files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,15 +21,15 @@ class Contender:
     attack: str = ""
     """The attack on the rows; empty if there was none."""
     source: str = ""
-    """What the rows are from: equal texts mean equal test sets."""
+    """Origin of the rows: equal texts mean equal test sets."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Network, settings, folder and the like, for the report."""
+    """Network, settings, folder and other facts, for the report."""
     scores: Mapping[str, Array] = field(default_factory=dict)
-    """Of a tagger in the files: its scores (N,) by discriminator. The predictions then say which rows these are."""
+    """Scores (N,) by discriminator of a tagger in the files; the predictions then only define the rows."""
 
     @property
     def is_tagger(self) -> bool:
-        """Return whether the scores are those of a tagger in the files."""
+        """Return whether the scores are from a tagger in the files."""
         return bool(self.scores)
 
     @property
@@ -52,7 +52,7 @@ class Contender:
 def same_classes(contenders: Sequence[Contender]) -> list[Contender]:
     """Return the contenders with classes in the order of the first one, and with all discriminators of all of them.
 
-    Raises CollidekitError if two contenders have different classes, or different discriminators of one name.
+    Raises CollidekitError if two contenders have different classes, or different discriminators of the same name.
     """
     first = contenders[0]
     definitions: dict[str, Discriminator] = {}
@@ -67,8 +67,8 @@ def same_classes(contenders: Sequence[Contender]) -> list[Contender]:
             known = definitions.setdefault(name, definition)
             if known != definition:
                 raise CollidekitError(
-                    f"discriminator {name!r} of {named[name]} ({_sides(known)}) is not that of {contender.name} "
-                    f"({_sides(definition)}): give one of them another name in its analysis file, and predict again"
+                    f"discriminator {name!r} of {named[name]} ({_sides(known)}) differs from that of {contender.name} "
+                    f"({_sides(definition)}): rename one of them in its analysis file, and predict again"
                 )
             named.setdefault(name, contender.name)
     return [
@@ -89,7 +89,7 @@ def _arranged(rows: Predictions, classes: tuple[str, ...], definitions: Mapping[
     if rows.classes == classes:
         return replace(rows, definitions=definitions)
     places = [rows.classes.index(name) for name in classes]
-    new = np.full(len(classes) + 1, -1)  # the last one is for label -1
+    new = np.full(len(classes) + 1, -1)  # the last element is for label -1
     new[places] = np.arange(len(classes))
     return replace(
         rows,
@@ -102,7 +102,7 @@ def _arranged(rows: Predictions, classes: tuple[str, ...], definitions: Mapping[
 
 
 def rows_differ(a: Contender, b: Contender) -> str:
-    """Say why two contenders were not measured on the same rows; empty if they were."""
+    """Return the reason why two contenders were not measured on the same rows; empty if they were."""
     mine, other = a.first, b.first
     if len(mine) != len(other):
         return f"{len(mine):,} rows against {len(other):,}"
@@ -123,7 +123,7 @@ def rows_differ(a: Contender, b: Contender) -> str:
             if name in mine.event and name in other.event
         }
     elif not known:
-        return "no event number or spectator that both have can tell whether the rows are the same"
+        return "they have no common event number or spectator to check that the rows are the same"
     for name, (ours, theirs) in columns.items():
         if not np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f" and theirs.dtype.kind == "f"):
             return f"the {name} of {np.count_nonzero(~_equal(ours, theirs)):,} of {len(mine):,} rows differs"

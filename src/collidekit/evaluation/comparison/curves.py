@@ -1,4 +1,4 @@
-"""The ROC curve of a contender: of one tagger with its statistical error, of several seeds with their spread."""
+"""ROC curve of a contender: one tagger with its statistical error, or several seeds with their spread."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,14 +7,14 @@ import numpy as np
 
 from collidekit.evaluation.classification.bootstrap import GRID
 from collidekit.evaluation.classification.few_rows import FEW
-from collidekit.evaluation.classification.roc_result import RocResult, measure_roc
+from collidekit.evaluation.classification.roc_result import RocResult, measure_roc, usual_efficiencies
 from collidekit.evaluation.comparison.contenders import Contender
 from collidekit.evaluation.rows import Floats
 
 
 @dataclass(frozen=True, eq=False)
 class ComparedCurve:
-    """The results of one contender in one discriminator, one result for each seed, on the same rows."""
+    """Results of one contender for one discriminator, with one result for each seed, on the same rows."""
 
     contender: Contender
     results: tuple[RocResult, ...]
@@ -35,12 +35,12 @@ class ComparedCurve:
 
     @cached_property
     def auc(self) -> float:
-        """The AUC; of several seeds its mean."""
+        """Return the AUC, or its mean over the seeds."""
         return float(np.mean([result.auc for result in self.results]))
 
     @cached_property
     def auc_error(self) -> float:
-        """The statistical error of the test rows."""
+        """Return the statistical error from the test rows."""
         if self.seeds == 1:
             return self.first.auc_error
         return max(float(np.nanstd(self.auc_replicates, ddof=1)), *(self._few_error,))
@@ -52,18 +52,18 @@ class ComparedCurve:
 
     @cached_property
     def auc_spread(self) -> float | None:
-        """The standard deviation of the AUC over the seeds; None for one seed."""
+        """Return the standard deviation of the AUC over the seeds; None for one seed."""
         return float(np.std([result.auc for result in self.results], ddof=1)) if self.seeds > 1 else None
 
     @cached_property
     def auc_replicates(self) -> Floats:
-        """The AUC in each bootstrap replicate (R,), averaged over the seeds."""
+        """Return the AUC of each bootstrap replicate (R,), averaged over the seeds."""
         found: Floats = np.mean([result.replicates.auc for result in self.results], axis=0)
         return found
 
     @cached_property
     def background(self) -> Floats:
-        """Background efficiency (G,) on the grid of signal efficiencies, averaged over the seeds."""
+        """Return the background efficiency (G,) on the grid of signal efficiencies, averaged over the seeds."""
         found: Floats = self._each_background.mean(axis=0)
         return found
 
@@ -73,31 +73,32 @@ class ComparedCurve:
 
     @cached_property
     def background_replicates(self) -> Floats:
-        """The curve in each bootstrap replicate (R, G), averaged over the seeds."""
+        """Return the curve of each bootstrap replicate (R, G), averaged over the seeds."""
         found: Floats = np.mean([result.replicates.curve for result in self.results], axis=0)
         return found
 
     @cached_property
     def background_spread(self) -> Floats | None:
-        """The standard deviation (G,) of the curve over the seeds; None for one seed."""
+        """Return the standard deviation (G,) of the curve over the seeds; None for one seed."""
         found: Floats | None = self._each_background.std(axis=0, ddof=1) if self.seeds > 1 else None
         return found
 
     @property
     def band(self) -> tuple[Floats, Floats]:
-        """Lower and upper edge (G,): the central 68 % of the bootstrap, or one standard deviation of the seeds."""
+        """Return lower and upper edge (G,): the central 68 % of the bootstrap, or one standard deviation over the seeds."""
         if self.background_spread is None:
             return self.first.replicates.band
         return np.maximum(self.background - self.background_spread, 0), self.background + self.background_spread
 
 
 def measure_contender(contender: Contender, discriminator: str, rows: int, replicates: int = 200) -> ComparedCurve:
-    """Measure a contender; the bootstrap has a seed for each set of rows, so only curves on the same rows are paired."""
+    """Measure a contender; each set of rows has its own bootstrap seed, so only curves on the same rows are paired."""
     definition = contender.first.definitions[discriminator]
     signal, background = (" + ".join(side) for side in (definition.signal, definition.background))
+    targets = usual_efficiencies(contender.first.classes)
     results = [
         measure_roc(
-            contender.name, scores, truth, weights,
+            contender.name, scores, truth, weights, targets=targets,
             replicates=replicates, seed=rows, signal=signal, background=background,
         )
         for scores, truth, weights in contender.tasks(discriminator)

@@ -1,4 +1,4 @@
-"""The difference of two contenders with its error: of the test rows, in pairs where they are the same, and of the seeds."""
+"""Difference of two contenders with its error from the test rows (paired if they are the same) and from the seeds."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,12 @@ from collidekit.evaluation.comparison.curves import ComparedCurve
 from collidekit.evaluation.rows import Floats
 
 SIGMAS = 2.0
-"""A difference below this many errors is no difference."""
+"""Minimum difference in units of its error for a verdict."""
 
 
 @dataclass(frozen=True)
 class ComparedDifference:
-    """``name`` - ``reference`` in AUC and in 1/eB at each signal efficiency."""
+    """Difference ``name`` - ``reference`` in AUC and in 1/eB at each signal efficiency."""
 
     name: str
     reference: str
@@ -48,15 +48,15 @@ class ComparedDifference:
 
 
 def significance(entry: Difference) -> float | None:
-    """Return the difference in units of its error; None if one of them is not known."""
+    """Return the difference in units of its error; None if one of them is unknown."""
     return entry.value / entry.error if entry.value is not None and entry.error else None
 
 
 def compare_curves(curve: ComparedCurve, reference: ComparedCurve) -> ComparedDifference:
     """Compare two curves of one discriminator.
 
-    On the same rows the error is that of the paired bootstrap, else the errors add in quadrature. Of several seeds
-    the values are means, whose errors over the seeds add to it.
+    On the same rows the error is from the paired bootstrap, else the errors are added in quadrature. With several seeds
+    the values are means, and the errors of the means over the seeds are added.
     """
     paired = curve.rows == reference.rows
     few = _too_few(curve) or _too_few(reference)
@@ -72,7 +72,7 @@ def compare_curves(curve: ComparedCurve, reference: ComparedCurve) -> ComparedDi
         return Difference(quantity, None, None, None, reason)
 
     def seed_error(values: list[list[float]]) -> float:
-        """Of the difference of two means."""
+        """Return the error of the difference of two means."""
         return float(np.sqrt(sum(np.var(entry, ddof=1) / len(entry) for entry in values if len(entry) > 1)))
 
     sides = (curve, reference)
@@ -114,7 +114,7 @@ def _no_rejection(curve: ComparedCurve, reference: ComparedCurve, index: int) ->
 
 
 def _too_few(curve: ComparedCurve) -> str:
-    """Say which class has too few rows for the error of a difference, which the bootstrap would understate."""
+    """Return which class has too few rows for the error of a difference, which the bootstrap would underestimate."""
     rows = {"signal": curve.first.signal_rows, "background": curve.first.background_rows}
     side = min(rows, key=lambda name: rows[name])
     return f"{rows[side]} {side} rows are too few" if rows[side] < FEW else ""

@@ -1,4 +1,4 @@
-"""The page of a comparison, and its tables."""
+"""Page and tables of a comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ FACTS = ("network", "epochs", "seed", "hash", "attack", "rows")
 
 
 def write_comparison(found: Comparison, folder: Path) -> Path:
-    """Write ``comparison.json``, the pictures and ``comparison.html`` into a folder; return the path of the page."""
+    """Write ``comparison.json``, the plots and ``comparison.html`` to a folder; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     sections = [_compared(found)]
     mark = ", with attacks" if found.attacked else ""
@@ -54,12 +54,12 @@ def _compared(found: Comparison) -> Section:
     for contender in found.contenders:
         facts = {**contender.facts, "rows": f"{len(contender.first):,}", "attack": contender.attack or "none"}
         rows.append((contender.name, *(str(facts.get(name, "")) for name in FACTS)))
-    caption = "Differences below are relative to the first line."
+    caption = "The differences below are relative to the first row."
     notes = [Text(f"{note}.") for note in found.notes if note not in found.warnings]
     folders = "\n".join(f"{one.name}: {one.facts['folder']}" for one in found.contenders if one.facts.get("folder"))
     table = Table(("name", *FACTS), tuple(rows), caption, names=len(FACTS) + 1)
     more = (Details("Folders", folders),) if folders else ()
-    return Section("What is compared", (table, *notes, *more))
+    return Section("Compared taggers", (table, *notes, *more))
 
 
 def _discriminator(
@@ -78,24 +78,24 @@ def _discriminator(
         header, rows = difference_rows(differences)
         kind = {one.paired for one in differences}
         said = {
-            frozenset({True}): "The errors are those of the paired bootstrap on the same rows.",
-            frozenset({False}): "The rows differ, so the errors are added in quadrature.",
+            frozenset({True}): "Errors: paired bootstrap on the same rows.",
+            frozenset({False}): "Errors: added in quadrature, because the rows differ.",
         }.get(
             frozenset(kind),
-            "Errors of the same rows are paired; those of other rows are added in quadrature (marked unpaired).",
+            "Errors: paired bootstrap on the same rows; added in quadrature on different rows (marked unpaired).",
         )
-        of_seeds = " They include the error of the mean over the seeds." if seeds else ""
-        caption = f"Differences to {curves[0].name}. {said}{of_seeds} A difference counts beyond {SIGMAS:g} errors."
+        of_seeds = " Errors include the error of the mean over the seeds." if seeds else ""
+        caption = f"Differences to {curves[0].name}. {said}{of_seeds} “Better” and “worse” mean a difference of more than {SIGMAS:g} errors."
         blocks.append(Table(header, tuple(rows), caption, names=2))
     note = Text(
-        "Bands: 68 % of the bootstrap, or the standard deviation over the seeds; in the ratio both, paired where the rows are the same. "
-        "Solid: rows as they are; dashed: attacked rows; dash-dotted: scores of the files."
+        "Bands: 68 % of the bootstrap, or the standard deviation over the seeds; in the ratio both, paired on the same rows. "
+        "Solid: nominal rows; dashed: attacked rows; dash-dotted: scores from the files."
     )
     return Section(f"Discriminator {discriminator_text(name)}", (*blocks, Pictures(tuple(pictures)), note))
 
 
 def result_rows(curves: Sequence[ComparedCurve]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return header and cells: AUC, spread of the seeds, and 1/eB at each signal efficiency."""
+    """Return header and cells: AUC, spread over the seeds, and 1/eB at each signal efficiency."""
     seeds = any(curve.seeds > 1 for curve in curves)
     targets = curves[0].first.replicates.targets
     header = ("name", "AUC", *(("spread",) if seeds else ()), *(f"1/εB (εS = {target:g})" for target in targets))
@@ -110,7 +110,7 @@ def result_rows(curves: Sequence[ComparedCurve]) -> tuple[tuple[str, ...], list[
 def short_rows(
     curves: Sequence[ComparedCurve], differences: Sequence[ComparedDifference]
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return header and cells for a terminal: AUC, its difference to the first curve, and 1/eB at half of the signal."""
+    """Return header and cells for a terminal: AUC, its difference to the first curve, and 1/eB at a signal efficiency of 0.5 or the middle one."""
     targets = curves[0].first.replicates.targets
     shown = targets.index(0.5) if 0.5 in targets else len(targets) // 2
     header = ("name", "AUC", "difference", "in errors", f"1/εB (εS = {targets[shown]:g})")
@@ -125,7 +125,7 @@ def short_rows(
 
 
 def _rejection(curve: ComparedCurve, index: int) -> str:
-    """Return 1/eB with its error as text; of several seeds that of the mean eB."""
+    """Return 1/eB with its error as text; for several seeds from the mean eB."""
     if curve.seeds == 1:
         return str(curve.first.rejections[index])
     mean = float(np.mean([result.rejections[index].background_efficiency for result in curve.results]))

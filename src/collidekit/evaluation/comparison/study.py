@@ -1,4 +1,4 @@
-"""A comparison: every curve and difference, pictures, ``comparison.json`` and one page."""
+"""A comparison: all curves and differences, plots, ``comparison.json`` and one page."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +18,13 @@ STYLES = ("top-tagging", "b-tagging")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The curves and the differences to the first one, by discriminator."""
+    """Curves and differences to the first one, by discriminator."""
 
     analysis: str
     curves: Mapping[str, tuple[ComparedCurve, ...]]
     differences: Mapping[str, tuple[ComparedDifference, ...]]
     notes: tuple[str, ...] = ()
-    """What a reader must know, such as rows that differ."""
+    """Notes for the reader, such as a warning about different rows."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings that differ, by the name of the contender."""
 
@@ -34,7 +34,7 @@ class Comparison:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The notes that a reader must not miss."""
+        """Return the notes that are shown as warnings."""
         return tuple(note for note in self.notes if note.startswith(OTHER_ROWS))
 
     @property
@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """The title of the page and of tables."""
+        """Return the title of the page and of tables."""
         names = [contender.name for contender in self.contenders]
         return (
             f"{self.analysis}: {names[0]} and {len(names) - 1} more"
@@ -52,7 +52,7 @@ class Comparison:
         )
 
     def stem(self, discriminator: str, style: str) -> str:
-        """Name of a picture; the attacks are part of it."""
+        """Return the file name of a plot, which includes the attacks."""
         attacks = dict.fromkeys(contender.attack for contender in self.contenders if contender.attack)
         mark = "".join(f"_under_{re.sub(r'[^0-9A-Za-z.]+', '_', attack)}" for attack in attacks)[:60]
         return f"roc_{discriminator}{mark}_{style}"
@@ -84,7 +84,7 @@ def compare(
     notes: Sequence[str] = (),
     done: Callable[[int], None] = lambda curves: None,
 ) -> Comparison:
-    """Measure every discriminator that has rows of both sides; the first contender is the reference of the others."""
+    """Measure every discriminator with signal and background rows; the first contender is the reference of the others."""
     found = same_classes(contenders)
     groups, said = _row_sets(found)
     names = list(found[0].first.discriminators_with_truth())
@@ -100,12 +100,12 @@ def compare(
     differences = {
         name: tuple(compare_curves(curve, found[0]) for curve in found[1:]) for name, found in curves.items()
     }
-    missing = [f"{', '.join(skipped)}: there are no rows of both sides, so nothing is measured"] if skipped else []
+    missing = [f"{', '.join(skipped)}: no comparison, because signal or background has no rows"] if skipped else []
     return Comparison(analysis, curves, differences, (*notes, *said, *missing), settings or {})
 
 
 def _row_sets(contenders: Sequence[Contender]) -> tuple[list[int], list[str]]:
-    """Return the number of the set of rows of each contender, and a note on each that differs from the first."""
+    """Return the number of the set of rows of each contender, and a note for each set that differs from the first."""
     sets: list[Contender] = []
     numbers, notes = [], []
     for contender in contenders:

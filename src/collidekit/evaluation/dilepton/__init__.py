@@ -1,1 +1,1 @@
-"""Dileptonic top pairs: what networks and classical methods make of the same events, compared with the truth."""
+"""Evaluation of networks and classical methods for dileptonic top pairs on the same events, compared with the truth."""

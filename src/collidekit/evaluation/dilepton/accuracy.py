@@ -1,4 +1,4 @@
-"""How often methods assign the right jets: accuracy, precision, recall and F1."""
+"""Accuracy of the jet assignment of each method: accuracy, precision, recall and F1."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,26 +20,26 @@ class Number:
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """How often one method is right; None where no event can tell.
+    """Fractions of right assignments of one method; None if no event has a known truth.
 
-    ``all`` is of all events whose true jets are known, ``matchable`` of those in which both true jets are.
+    ``all`` refers to all events with known true jets, ``matchable`` to events that contain both true jets.
     """
 
     method: str
     both: Mapping[str, Efficiency | None]
-    """Both jets are right, each with its lepton; by ``all`` and ``matchable``."""
+    """Both jets are right, each with its lepton; among ``all`` and ``matchable``."""
     either: Mapping[str, Efficiency | None]
-    """Both jets are right, whatever the lepton (selection accuracy)."""
+    """Both jets are right, with any lepton (selection accuracy)."""
     order: Efficiency | None
-    """Fraction of the events with the right two jets in which each jet is with its lepton."""
+    """Fraction of the events with the right two jets in which each jet is assigned to its lepton."""
     slots: Mapping[str, Mapping[str, Efficiency | None]]
-    """By slot: the jet is right; ``matchable`` is of the events in which this jet is."""
+    """The jet is right, for each slot; ``matchable`` refers to the events that contain this jet."""
     answered: Efficiency | None
-    """Events with two jets."""
+    """Number of events with two jets."""
     precision: Efficiency | None
-    """Right of the events that are answered."""
+    """Fraction of right events among the events with a solution."""
     recall: Efficiency | None
-    """Right of the events in which both true jets are; the same as ``both`` of matchable events."""
+    """Fraction of right events among the events that contain both true jets; the same as ``both`` of matchable events."""
     f1: Number | None
     """Harmonic mean of precision and recall."""
 
@@ -66,7 +66,7 @@ def flags(sample: Sample, method: str) -> Flags:
 
 
 def measure_accuracy(sample: Sample, method: str) -> Accuracy:
-    """Return how often a method is right, with binomial errors of the weighted events."""
+    """Return the fractions of right events for a method, with binomial errors of the weighted events."""
     own, known, matchable = flags(sample, method), sample.known, sample.matchable
 
     def of(right: Bools, among: Bools) -> Efficiency | None:
@@ -94,7 +94,7 @@ def measure_accuracy(sample: Sample, method: str) -> Accuracy:
 
 
 def _f1(weights: Floats, right: Bools, answered: Bools, matchable: Bools) -> Number | None:
-    """2 right / (answered + matchable), with the error of the weighted ratio to first order."""
+    """Return 2 right / (answered + matchable), with the error of the weighted ratio to first order."""
     below = answered.astype(np.float64) + matchable
     total = float(weights @ below)
     if total <= 0:
@@ -105,7 +105,7 @@ def _f1(weights: Floats, right: Bools, answered: Bools, matchable: Bools) -> Num
 
 
 def purity_in_bins(sample: Sample, method: str, number: int) -> Efficiencies:
-    """Return the fraction of right among answered events in the given bins of the sample."""
+    """Return the fraction of right events among events with a solution, in the given bins of the sample."""
     own, bins = flags(sample, method), sample.bins[number]
     chosen = sample.known & own.answered & (bins.numbers >= 0)
     return binned_efficiency(own.both[chosen], sample.weights[chosen], bins.numbers[chosen], len(bins))

@@ -1,4 +1,4 @@
-"""Bins of the events of a comparison: of a true or measured quantity, with open first and last bins."""
+"""Bins of the events of a comparison, in a true or measured quantity, with open first and last bins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ BINS = 6
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """The bin (N,) of each event, -1 where it is not known, with a text for each bin."""
+    """Bin (N,) of each event (-1 if it is unknown), and a label for each bin."""
 
     name: str
     label: str
-    """The axis of a plot, with the unit."""
+    """Return the label of the axis, with the unit."""
     texts: tuple[str, ...]
     numbers: Ints
 
@@ -26,12 +26,12 @@ class Bins:
         return len(self.texts)
 
     def __getitem__(self, number: int) -> Bools:
-        """Return which events (N,) are in a bin."""
+        """Return the flags (N,) of the events in a bin."""
         return np.asarray(self.numbers == number)
 
 
 def with_limits(name: str, label: str, values: Floats, limits: Sequence[float]) -> Bins:
-    """Return bins below, between and above limits in rising order; a value at a limit belongs to the bin above it."""
+    """Return bins below, between and above ascending limits; a value at a limit belongs to the bin above it."""
     shown = [f"{limit:g}" for limit in limits]
     texts = (f"< {shown[0]}", *(f"{a}–{b}" for a, b in pairwise(shown)), f"> {shown[-1]}")
     numbers = np.where(np.isfinite(values), np.searchsorted(limits, values, side="right"), -1)
@@ -50,7 +50,7 @@ def with_equal_counts(name: str, label: str, values: Floats) -> Bins:
 
 
 def of_counts(name: str, label: str, values: Ints, first: int = 2, last: int = 6) -> Bins:
-    """Return a bin for each integer from ``first`` to ``last``, which hold all that is below and above, too; their texts say so."""
+    """Return a bin for each integer from ``first`` to ``last``; the first and last bins also hold everything below and above."""
     lowest = f"≤ {first}" if (values < first).any() else f"{first}"
     texts = (lowest, *(f"{number}" for number in range(first + 1, last)), f"≥ {last}")
     return Bins(name, label, texts, np.clip(values, first, last) - first)

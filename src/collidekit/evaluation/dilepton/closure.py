@@ -1,11 +1,11 @@
-"""Closure of the spin correlation: correct the D of a method with the response of other events, and compare with the injected D.
+"""Closure of the spin correlation: D of a method, corrected with the response of other events, is compared with the injected D.
 
-The same is done for <c_han>. The response is a straight line, D of the method = a + b D of the truth. It is fitted to the injected correlations, unweighted, in
-the events of even number, and inverted in those of odd number: corrected D = (D - a) / b. It is compared with the truth of the same
-odd events. The halves are not exchanged: in the mean of both directions the fluctuations of each half would cancel, since
-each enters once as response and once as measurement, and the comparison would show nothing. Errors are standard deviations over
-Poisson bootstrap replicates of all events, in each of which truth, response and correction are measured again. In bins of m(tt) events
-move between bins, and all are corrected together: see ``closure_in_bins``.
+The same is done for <c_han>. The response is a straight line, D of the method = a + b D of the truth. It is fitted without weights to the injected correlations in
+the events with an even number. In the events with an odd number it is inverted: corrected D = (D - a) / b. This is compared with the truth of the same
+odd events. The halves are not exchanged: the fluctuations of each half would cancel in the mean of both directions, because
+each half is used once for the response and once for the measurement. The comparison would then show nothing. Errors are standard deviations over
+Poisson bootstrap replicates of all events; each replicate measures truth, response and correction again. Events move between bins of m(tt),
+so all bins are corrected together: see ``closure_in_bins``.
 """
 
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ from collidekit.evaluation.residuals import FEWEST, REPLICATES
 from collidekit.evaluation.rows import Bools, Floats
 
 LEAST_DIFFERENCE = 0.05
-"""Injected D, or <c_han>, must differ by at least this much to measure a slope."""
+"""Minimum difference of the injected D, or <c_han>, for the measurement of a slope."""
 COSINES = {"D": "c_hel", "c_han": "c_han"}
 FACTORS = {"D": -3.0, "c_han": 1.0}
-"""What the mean of the cosine of each observable, c_hel and c_han, is multiplied by."""
+"""Factors from the mean cosine to each observable, c_hel and c_han."""
 INCLUSIVE, THRESHOLD = "all", "threshold"
 
 
 @dataclass(frozen=True)
 class Closure:
-    """One observable, region, method and injected correlation; NaN where nothing can be corrected."""
+    """Closure of one observable, region, method and injected correlation; NaN if there is no correction."""
 
     observable: str
     """``D`` or ``c_han``."""
     region: str
-    """``all``, or a bin of m(tt), of true m(tt) for the truth and of the method's own for the method; the first one is ``threshold``."""
+    """``all`` or a bin of m(tt): true m(tt) for the truth, and reconstructed m(tt) for the method; the first bin is ``threshold``."""
     method: str
     correlation: str
     truth: float
@@ -42,18 +42,18 @@ class Closure:
     raw: float
     raw_error: float
     slope: float
-    """b, of the even events; all other numbers are of the odd ones."""
+    """Slope b in the even events; all other numbers are from the odd events."""
     slope_error: float
     corrected: float
     corrected_error: float
     difference_error: float
     """Error of corrected minus truth, which are measured in the same events."""
     model_error: float
-    """How far the correlations lie from the response in the even events, as a corrected observable; 0 for two correlations."""
+    """Deviation of the correlations from the response in the even events, as a corrected observable; 0 for two correlations."""
 
     @property
     def pull(self) -> float:
-        """(corrected - truth) in units of ``difference_error`` and ``model_error`` in quadrature; 0 where both are the same in all replicates."""
+        """Return (corrected - truth) in units of ``difference_error`` and ``model_error`` in quadrature; 0 if both are equal in all replicates."""
         difference = self.corrected - self.truth
         if np.isfinite(difference) and abs(difference) < 1e-9:
             return 0.0
@@ -63,18 +63,18 @@ class Closure:
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """D, or <c_han>, of truth, method and correction (K,) in the odd events for K correlations, and the slope of the even ones."""
+    """D (or <c_han>) of truth, method and correction (K,) in the odd events for K correlations, and the slope in the even events."""
 
     truth: Floats
     raw: Floats
     slope: Floats
     corrected: Floats
     model: Floats
-    """How far (K,) the correlations lie from the line in the even events, divided by the slope."""
+    """Deviations (K,) of the correlations from the line in the even events, divided by the slope."""
 
 
 def measure_closure(sample: Sample) -> list[Closure]:
-    """Return the closure of each observable, region, method and correlation; nothing without at least two injected correlations."""
+    """Return the closure of each observable, region, method and correlation; empty without at least two injected correlations."""
     true = cosines(sample, sample.truth)
     if true is None or len(sample.spin_weights) < 2:
         return []
@@ -97,7 +97,7 @@ def measure_closure(sample: Sample) -> list[Closure]:
 
 
 def _of_method(sample: Sample, observable: str, true: Cosines, own: Cosines) -> dict[str, list[float]]:
-    """Return the numbers of ``Closure`` of all events, in their order, for each correlation."""
+    """Return the numbers of ``Closure`` for all events, in their order, for each correlation."""
     in_truth, in_method = true.chosen(None), own.chosen(None)
     weights = correlations(sample)
     cosine = [getattr(each, COSINES[observable]) for each in (true, own)]
@@ -123,7 +123,7 @@ def _of_method(sample: Sample, observable: str, true: Cosines, own: Cosines) -> 
 
 
 def _columns(weights: Floats, true: Floats, in_truth: Bools, own: Floats, in_method: Bools) -> Floats:
-    """Return for each event (N, 4 K) weight and weight times the cosine in the region of the truth, then in the region of the method."""
+    """Return for each event (N, 4 K) weight and weight times cosine, in the region of the truth and in the region of the method."""
     parts = []
     for cosine, chosen in ((true, in_truth), (own, in_method)):
         kept = np.where(chosen[:, None], weights, 0.0)
@@ -132,12 +132,12 @@ def _columns(weights: Floats, true: Floats, in_truth: Bools, own: Floats, in_met
 
 
 def _sums(columns: Floats, counts: Floats) -> Floats:
-    """Sums (2, 4, K) over the events, each counted so many times (2, N) in the even and in the odd half."""
+    """Return sums (2, 4, K) over the events in the even and in the odd half, with the counts (2, N) of each event."""
     return (counts @ columns).reshape(2, 4, -1)
 
 
 def _measure(sums: Floats, factor: float) -> _Measured:
-    """The observable of truth and method from the sums (2, 4, K), and what the line of the even events makes of the odd ones."""
+    """Return the observable of truth and method from the sums (2, 4, K), and the correction of the odd events with the line of the even events."""
     with np.errstate(invalid="ignore", divide="ignore"):
         truth, raw = factor * sums[:, 1] / sums[:, 0], factor * sums[:, 3] / sums[:, 2]  # (2, K)
         slope, start = _line(truth[0], raw[0])
@@ -146,7 +146,7 @@ def _measure(sums: Floats, factor: float) -> _Measured:
 
 
 def _line(truth: Floats, raw: Floats) -> tuple[Floats, Floats]:
-    """Slope and start of the straight line through K points, by least squares; NaN where all have the same truth."""
+    """Return slope and intercept of the straight line through K points, by least squares; NaN if all have the same truth."""
     x = truth - truth.mean()
     slope = np.sum(x * raw) / np.sum(x**2) if np.ptp(truth) >= LEAST_DIFFERENCE else np.float64(np.nan)
     return np.asarray(slope), np.asarray(raw.mean() - slope * truth.mean())

@@ -1,8 +1,8 @@
 """Closure in bins of m(tt): events move between bins, so all bins are corrected together.
 
-D of the method in bin i is, in the events of even number, the mean over the true bins j of the D of the cell (i, j). In each cell that is a straight line
-in the D injected in bin j, fitted to the injected correlations: a_ij + b_ij D_j. With the fractions f_ij of the events of bin i that are
-truly in bin j, D_i = sum_j f_ij (a_ij + b_ij D_j). This is solved for the D_j of the events of odd number.
+In the events with an even number, D of the method in bin i is the mean over the true bins j of the D of the cell (i, j). In each cell D is a straight line
+in the D injected in bin j, a_ij + b_ij D_j, which is fitted to the injected correlations. With the fractions f_ij of the events of bin i that are
+truly in bin j, D_i = sum_j f_ij (a_ij + b_ij D_j). This is solved for the D_j in the events with an odd number.
 """
 
 from contextlib import suppress
@@ -16,12 +16,12 @@ from collidekit.evaluation.residuals import FEWEST, REPLICATES
 from collidekit.evaluation.rows import Bools, Floats, Ints
 
 LEAST_SLOPE = 3.0
-"""A response whose slope is less than so many errors from 0 cannot be inverted."""
+"""Minimum slope of a response in units of its error: a smaller one cannot be inverted."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Events:
-    """Cosine and bin (N,) of truth and method, and where each is known."""
+    """Cosine and bin (N,) of truth and method, with flags of known values."""
 
     true: Floats
     own: Floats
@@ -33,14 +33,14 @@ class _Events:
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """Truth, raw and corrected observable (B, K) of the odd events in B bins for K correlations, and slopes (B,) of the even ones."""
+    """Truth, raw and corrected observable (B, K) in the odd events for B bins and K correlations, and slopes (B,) in the even events."""
 
     truth: Floats
     raw: Floats
     corrected: Floats
     slope: Floats
     model: Floats
-    """How far (B, K) the correlations lie from the response in the even events, as corrected observables."""
+    """Deviations (B, K) of the correlations from the response in the even events, as corrected observables."""
 
 
 def model_error(deviations: Floats) -> Floats:
@@ -55,7 +55,7 @@ def measure_in_bins(
 ) -> Floats:
     """Return the numbers of ``Closure`` (B, K, 10) from truth to the error of the model, for weights (N, K); NaN without a correction.
 
-    ``kind`` is ``c_hel`` or ``c_han``; the slope is b_ii f_ii, of what stays in its bin. Bins with too few events are left out.
+    ``kind`` is ``c_hel`` or ``c_han``. The slope is b_ii f_ii, for events that stay in their bin. Bins with too few events are left out.
     """
     cosines = [getattr(one, kind) for one in (true, own)]
     known = [np.isfinite(cosine) & (one.numbers >= 0) for cosine, one in zip(cosines, (true, own), strict=True)]
@@ -100,11 +100,11 @@ def measure_in_bins(
 
 
 def _measure(events: _Events, weights: Floats, odd: Bools, factor: float, enough: Bools) -> _Measured:
-    """Response of the even events, and what its inverse makes of the odd ones."""
+    """Fit the response in the even events, and apply its inverse to the odd events."""
     bins = len(enough)
 
     def mean(chosen: Bools, numbers: Ints, cosine: Floats, size: int) -> tuple[Floats, Floats]:
-        """The observable, and sums of the weights (size, K), in bins with these numbers."""
+        """Return the observable and the sums of the weights (size, K), in bins with these numbers."""
         rows = np.flatnonzero(chosen)
         own = weights[rows]
         totals, sums = (
@@ -136,7 +136,7 @@ def _measure(events: _Events, weights: Floats, odd: Bools, factor: float, enough
     learned, _ = mean(events.in_method & ~odd, events.own_bins, events.own, bins)
     away_from_line = learned - start[:, None] - response @ injected
     corrected, model = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
-    with suppress(np.linalg.LinAlgError):  # of a method that knows nothing
+    with suppress(np.linalg.LinAlgError):  # for a method without any information
         inverse = np.linalg.inv(response[np.ix_(enough, enough)])
         corrected[enough], model[enough] = inverse @ (raw - start[:, None])[enough], inverse @ away_from_line[enough]
     return _Measured(truth, raw, corrected, np.diagonal(response).copy(), model)

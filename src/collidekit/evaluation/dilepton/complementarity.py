@@ -1,4 +1,4 @@
-"""Which events methods get right together, and which only one of them."""
+"""Overlap of methods: events that both, one or none of two methods assign correctly."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from collidekit.evaluation.dilepton.sample import Sample
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two methods on the events in which both true jets are: fractions that add up to 1, and that of their union."""
+    """Overlap of two methods in events with both true jets: fractions that sum to 1, and the fraction of the union."""
 
     first: str
     second: str
@@ -20,11 +20,11 @@ class Overlap:
     only_second: Efficiency
     neither: Efficiency
     union: Efficiency
-    """At least one of the two is right: what the best choice between them could reach."""
+    """At least one of the two is right: the result of an ideal choice between them."""
 
 
 def measure_overlaps(sample: Sample) -> list[Overlap]:
-    """Return each ordered pair of methods, also of a method with itself; none without an event that has both true jets."""
+    """Return each ordered pair of methods, also of a method with itself; empty if no event has both true jets."""
     chosen = sample.matchable
     weights = sample.weights[chosen]
     if weights.sum() <= 0:
@@ -39,7 +39,7 @@ def measure_overlaps(sample: Sample) -> list[Overlap]:
 
 
 def any_right(sample: Sample) -> Efficiency | None:
-    """Return how often at least one of all methods is right, of the events in which both true jets are."""
+    """Return the fraction of events with at least one right method, among events with both true jets."""
     chosen = sample.matchable
     if sample.weights[chosen].sum() <= 0:
         return None

@@ -1,4 +1,4 @@
-"""What is doubtful in the events that methods of dileptonic top pairs take, in sentences."""
+"""Checks for doubtful inputs of the methods for dileptonic top pairs, with one sentence for each problem."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -17,20 +17,20 @@ from collidekit.inference.file_rows import rows_of_files
 from collidekit.reconstruction.events import DileptonEvents
 
 LEAST_BALANCE = 0.4
-"""The correlation of missing momentum and minus the sum of leptons and jets, in x and in y. In simulated events it is 0.8."""
+"""Minimum correlation of missing momentum and minus the sum of leptons and jets, in x and in y. In simulated events it is 0.8."""
 FEWEST = 100
-"""Events of which the correlation is measured."""
+"""Minimum number of events for the correlation."""
 LOOKED_AT = 4
-"""Chunks of files that ``check`` looks at."""
+"""Number of chunks of files that ``check`` reads."""
 
 
 def doubts(found: Dileptons, target: Assignment) -> list[str]:
-    """Return a sentence for each kind of doubtful input that there is."""
+    """Return a sentence for each kind of doubtful input."""
     total = f"of {len(found.usable):,} events"
     lines = [f"{number:,} {total}: {what}" for what, number in found.problems().items() if number]
     if found.odd_charges:
         lines.append(
-            f"in {found.odd_charges:,} {total} the charge of a lepton is neither 1 nor -1; is 'charge' the right feature?"
+            f"in {found.odd_charges:,} {total} the charge of a lepton is neither 1 nor -1; check the feature in 'charge'"
         )
     if found.wrong_partner:
         lines.append(
@@ -41,7 +41,7 @@ def doubts(found: Dileptons, target: Assignment) -> list[str]:
     if balance is not None and min(balance) < LEAST_BALANCE:
         lines.append(
             f"the missing momentum does not balance leptons and jets (correlation {balance[0]:.2f} in x, {balance[1]:.2f} in y; about 0.8 is "
-            "usual): look at 'met', at units and at angles, which are in radians"
+            "usual): check 'met', the units, and that angles are in radians"
         )
     return lines
 
@@ -58,9 +58,9 @@ def momentum_balance(events: DileptonEvents) -> tuple[float, float] | None:
 
 
 def doubts_of_files(plan: Plan, files: Sequence[str]) -> list[str]:
-    """Return the same of the first events of files; nothing for an analysis without ``dilepton``, and for files that cannot be read as it says.
+    """Return the same sentences for the first events of files; none without ``dilepton``, or if the files cannot be read.
 
-    Truth that is missing is a doubt, too.
+    Missing truth is reported, too.
     """
     names = plan.analysis.dilepton
     if names is None:
@@ -69,7 +69,7 @@ def doubts_of_files(plan: Plan, files: Sequence[str]) -> list[str]:
     try:
         parts = [Batch.of(part) for part in islice(read, LOOKED_AT)]
     except CollidekitError:
-        return []  # the check names it
+        return []  # the check reports it
     if not parts:
         return []
     lines = []

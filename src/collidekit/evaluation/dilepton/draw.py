@@ -1,4 +1,4 @@
-"""The plots of a comparison of methods of dileptonic top pairs."""
+"""Plots of a comparison of methods for dileptonic top pairs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ from collidekit.evaluation.rows import Floats
 EVERYWHERE = ("top_pt", "ttbar_mass", "neutrino_pz")
 """Quantities that are drawn in all bins."""
 IN_MASS = ("top_y", "top_phi", "ttbar_pt", "w_pt", "c_hel")
-"""Quantities that are drawn in bins of m(tt) alone, where it is known. The CSV file has all quantities in all bins."""
+"""Quantities that are drawn in bins of known m(tt) only. The CSV file has all quantities in all bins."""
 
 
 def draw_purities(folder: Path, sample: Sample, note: str) -> list[Path]:
-    """Fraction of right among answered events, in each kind of bins."""
+    """Draw the fraction of right events among events with a solution, in each kind of bins."""
     found = []
     for number, bins in enumerate(sample.bins):
         points = {}
@@ -32,14 +32,14 @@ def draw_purities(folder: Path, sample: Sample, note: str) -> list[Path]:
             purity = purity_in_bins(sample, name, number)
             points[name] = (purity.value, purity.error)
         stem = folder / f"purity_{bins.name}"
-        panel = ("right of the answered events", points)
+        panel = ("fraction right (with solution)", points)
         plot_methods(stem, bins.texts, bins.label, [panel], list(sample.positions), note, limits=(0.0, 1.15))
         found.append(stem)
     return found
 
 
 def draw_overlaps(folder: Path, overlaps: Sequence[Overlap], note: str) -> list[Path]:
-    """Heat maps of the union, and of what the row alone gets right."""
+    """Draw heat maps of the union, and of the events that only one method assigns correctly."""
     stems = []
     for part, name in (("union", "complementarity"), ("only_first", "only_one_right")) if overlaps else ():
         plot_overlaps(folder / name, overlaps, part, note)
@@ -48,7 +48,7 @@ def draw_overlaps(folder: Path, overlaps: Sequence[Overlap], note: str) -> list[
 
 
 def draw_resolutions(folder: Path, sample: Sample, found: Sequence[Resolution], note: str) -> list[Path]:
-    """Width over bias of each quantity in bins."""
+    """Draw width and bias of each quantity in bins."""
     stems = []
     order = list(sample.methods)
     for quantity in dict.fromkeys(one.quantity for one in found):
@@ -73,7 +73,7 @@ def draw_resolutions(folder: Path, sample: Sample, found: Sequence[Resolution], 
 
 
 def draw_responses(folder: Path, sample: Sample, found: Sequence[Response], note: str) -> list[Path]:
-    """The matrices of all methods, and stability over purity, of m(tt) and c_hel."""
+    """Draw the response matrices of all methods, and stability and purity, of m(tt) and c_hel."""
     stems = []
     for name in dict.fromkeys(one.name for one in found if one.name != "c_han"):
         own = [one for one in found if one.name == name]
@@ -89,7 +89,7 @@ def draw_responses(folder: Path, sample: Sample, found: Sequence[Response], note
 
 
 def draw_spin(folder: Path, sample: Sample, found: Sequence[SpinLine], note: str) -> list[Path]:
-    """D in bins of m(tt) before any correction, for each injected correlation."""
+    """Draw D in bins of m(tt) before any correction, for each injected correlation."""
     stems = []
     texts = list(dict.fromkeys(line.mass_bin for line in found if line.mass_bin != ALL))
     for kind in dict.fromkeys(line.correlation for line in found):
@@ -109,7 +109,7 @@ def draw_spin(folder: Path, sample: Sample, found: Sequence[SpinLine], note: str
 
 
 def draw_closure(folder: Path, found: Sequence[Closure], threshold: float, note: str) -> list[Path]:
-    """Injected, raw and corrected D, for all events and in the threshold region."""
+    """Draw injected, raw and corrected D, for all events and in the threshold region."""
     stems = []
     for region in (INCLUSIVE, THRESHOLD):
         where = "all events" if region == INCLUSIVE else f"{MASS} < {threshold:g} GeV"

@@ -1,4 +1,4 @@
-"""The full comparison of methods of dileptonic top pairs: tables, CSV and LaTeX files, and plots in one folder."""
+"""Comparison of methods for dileptonic top pairs: tables, CSV and LaTeX files, and plots in one folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ QUANTITIES_OF_RESPONSE = ("m_tt", "c_hel", "c_han")
 
 @dataclass(frozen=True)
 class Part:
-    """A table or none, with the plots that belong to it."""
+    """A table (or none) with its plots."""
 
     title: str
     sheets: tuple[Sheet, ...]
@@ -33,13 +33,13 @@ class Part:
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Part":
-        """Return what ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         sheets = tuple(Sheet.read(entry) for entry in content["sheets"])
         return cls(str(content["title"]), sheets, tuple(str(name) for name in content["pictures"]))
 
 
 def evaluate_dilepton(folder: Path, sample: Sample, note: str = "") -> list[Part]:
-    """Measure, write and draw all that truth and methods allow; return what a report shows, in its order."""
+    """Measure, write and draw everything that truth and methods allow; return the parts of the report in their order."""
     threshold = sample.mass_limits[0]
     accuracies = [measure_accuracy(sample, name) for name in sample.positions]
     tables.write_accuracy(folder, accuracies)
@@ -71,6 +71,6 @@ def evaluate_dilepton(folder: Path, sample: Sample, note: str = "") -> list[Part
 
 
 def unknown_truths(sample: Sample) -> int:
-    """Return how many events have a true top pair that is not known; 0 where no truth is given at all."""
+    """Return the number of events with unknown true top pair; 0 if there is no truth at all."""
     pair = sample.truth.pair
     return 0 if pair is None else int((~np.isfinite(pair).all(axis=1)).sum())

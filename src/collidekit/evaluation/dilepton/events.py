@@ -1,4 +1,4 @@
-"""The events of a dataset as the methods of dileptonic top pairs take them."""
+"""Events of a dataset as inputs of the methods for dileptonic top pairs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,34 +13,34 @@ from collidekit.inference.predictions import Array
 from collidekit.reconstruction.events import DileptonEvents, opposite_charges, order_by_charge
 
 MOST_LEPTONS = 2
-"""Blocks are at least this long, so that each event has a place for both leptons."""
+"""Minimum length of blocks, so that each event has a place for both leptons."""
 
 
 @dataclass(frozen=True)
 class Dileptons:
-    """The events of some rows as the methods take them, with the truth."""
+    """Events of some rows as inputs of the methods, with the truth."""
 
     events: DileptonEvents
     usable: Array
-    """Which rows (N,) have two leptons of opposite charge; the methods see no others."""
+    """Flags (N,) of rows with two leptons of opposite charge; methods get only these."""
     places: Array
     """Position in the file (N, J) of each jet."""
     odd: Array
-    """Which rows (N,) have an odd event number; of several numbers, an odd exclusive or of them."""
+    """Flags (N,) of rows with an odd event number; of several numbers, the exclusive or of their parities."""
     wrong_partner: int
-    """Events in which the partner of the first parent is the negative lepton, or that of the second the positive one."""
+    """Number of events in which the partner of the first parent is the negative lepton, or the partner of the second the positive one."""
     odd_charges: int
-    """Events with a lepton whose charge is neither 1 nor -1."""
+    """Number of events with a lepton whose charge is neither 1 nor -1."""
 
     def problems(self) -> dict[str, int]:
-        """Return how many of all events have each kind of doubtful input; what comes after the leptons is counted among usable events."""
+        """Return the number of events with each kind of doubtful input, among all events or (after the leptons) among usable events."""
         return {
             "without two leptons of opposite charge": int((~self.usable).sum()),
             **self.events[self.usable].problems(),
         }
 
     def bottoms(self, positions: Array) -> Array:
-        """Return four-momenta (N, 2, 4) of the jets with these positions in the file (N, 2), NaN where there is none."""
+        """Return the four-momenta (N, 2, 4) of the jets at these positions in the file (N, 2), NaN if there is none."""
         same = (self.places[:, None, :] == positions[:, :, None]) & self.events.mask[:, None, :]
         chosen = self.events.jets[np.arange(len(positions))[:, None], same.argmax(axis=2)] if same.size else np.nan
         return np.where(same.any(axis=2)[:, :, None], chosen, np.nan)
@@ -50,9 +50,7 @@ def dilepton_events(analysis: Analysis, batches: Iterable[Batch]) -> Dileptons:
     """Return the events of all rows, in their order; momenta are those of the analysis, in GeV."""
     names = analysis.dilepton
     if names is None:
-        raise CollidekitError(
-            f"{analysis.name}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
-        )
+        raise CollidekitError(f"{analysis.name}: has no key 'dilepton', which names leptons, jets and missing momentum")
     batch = concatenate(list(batches))
     target = analysis.assignments[names.assignment]
     jet_name = target.collection
@@ -80,7 +78,7 @@ def dilepton_events(analysis: Analysis, batches: Iterable[Batch]) -> Dileptons:
 
 
 def _wrong_partner(target: Assignment, leptons: str, charge: Array) -> Array:
-    """Return in which events (N,) the partner of the first parent is the negative lepton, or that of the second the positive one."""
+    """Return flags (N,) of events in which the partner of the first parent is the negative lepton, or that of the second the positive one."""
     wrong = np.zeros(len(charge), dtype=bool)
     for parent, sign in zip(target.parents, (1, -1), strict=True):
         partner = target.partner_of(parent)
@@ -90,7 +88,7 @@ def _wrong_partner(target: Assignment, leptons: str, charge: Array) -> Array:
 
 
 def _column(analysis: Analysis, batch: Batch, collection: str, name: str) -> Array:
-    """A feature of a collection (N, L), padded."""
+    """Return a feature of a collection (N, L), padded."""
     entry = _collection(batch, collection)
     names = [feature.name for feature in analysis.collections[collection].features]
     found: Array = entry.padded(entry.values, MOST_LEPTONS).numpy()[:, :, names.index(name)]
@@ -98,7 +96,7 @@ def _column(analysis: Analysis, batch: Batch, collection: str, name: str) -> Arr
 
 
 def _momenta(batch: Batch, collection: str) -> tuple[Array, Array]:
-    """Four-momenta (E, px, py, pz) of a collection (N, L, 4), padded, and which there are (N, L)."""
+    """Return four-momenta (E, px, py, pz) of a collection (N, L, 4), padded, and the flags (N, L) of existing members."""
     entry = _collection(batch, collection)
     found = entry.padded(entry.momenta.double(), MOST_LEPTONS).numpy()[:, :, [3, 0, 1, 2]]
     return found, np.arange(found.shape[1]) < entry.counts.numpy()[:, None]

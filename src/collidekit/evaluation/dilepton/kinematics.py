@@ -1,4 +1,4 @@
-"""The four-momenta of a dileptonic top pair, as a method or the truth has them."""
+"""Four-momenta of a dileptonic top pair, reconstructed or true."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from collidekit.reconstruction.spin import DecayDirections, decay_directions
 
 @dataclass(frozen=True, eq=False)
 class TopPair:
-    """N events with both decays: the particle of the top, which decays to the positive lepton, comes first.
+    """N events with both decays: the top, which decays to the positive lepton, comes first.
 
-    Four-momenta are (E, px, py, pz) in GeV. What is not known of an event is NaN, what is not known at all is None.
+    Four-momenta are (E, px, py, pz) in GeV. Unknown values of an event are NaN; values that are unknown for all events are None.
     """
 
     tops: Floats | None = None
@@ -33,7 +33,7 @@ class TopPair:
 
     @classmethod
     def reconstructed(cls, leptons: Floats, bottoms: Floats, neutrinos: Floats | None) -> "TopPair":
-        """Return what leptons, b jets and neutrinos (N, 2, 4) add up to; without neutrinos there are neither W bosons nor tops."""
+        """Return the sums of leptons, b jets and neutrinos (N, 2, 4); without neutrinos there are neither W bosons nor tops."""
         if neutrinos is None or not np.isfinite(neutrinos).any():
             return cls(leptons=leptons)
         with np.errstate(invalid="ignore"):
@@ -42,12 +42,12 @@ class TopPair:
 
     @property
     def pair(self) -> Floats | None:
-        """Both tops together (N, 4)."""
+        """Return the sum of both tops (N, 4)."""
         return None if self.tops is None else self.tops.sum(axis=1)
 
     @property
     def directions(self) -> DecayDirections | None:
-        """Directions of the leptons in the rest frames of their tops."""
+        """Return the directions of the leptons in the rest frames of their tops."""
         if self.tops is None or self.leptons is None:
             return None
         return decay_directions(self.tops[:, 0], self.tops[:, 1], self.leptons[:, 0], self.leptons[:, 1])

@@ -1,4 +1,4 @@
-"""Rows that were predicted, read again from their files with the values that these have."""
+"""Predicted rows, read again from their files with the original values."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from collidekit.inference.predictions import Array
 
 
 def rows_as_given(plan: Plan, files: Sequence[str], rows: Array) -> list[Batch]:
-    """Return the rows (N, 2), number of the file and entry in it, in their order; NaN stays, and nothing is clipped."""
+    """Return the rows (N, 2), given by number of the file and entry in it, in their order; NaN stays, and nothing is clipped."""
     parts, places = [], []
     for number in np.unique(rows[:, 0]):
         here = np.flatnonzero(rows[:, 0] == number)
@@ -28,6 +28,6 @@ def rows_as_given(plan: Plan, files: Sequence[str], rows: Array) -> list[Batch]:
     found = np.concatenate(places) if places else np.zeros(0, dtype=np.int64)
     if len(found) != len(rows) or len(np.unique(found)) != len(rows):
         raise CollidekitError(
-            f"{files[rows[0, 0]] if len(rows) else plan.analysis.name}: does not hold the rows that were predicted; construct the dataset again"
+            f"{files[rows[0, 0]] if len(rows) else plan.analysis.name}: does not hold the predicted rows; construct the dataset again"
         )
     return [concatenate(parts).take(np.argsort(found))] if parts else []

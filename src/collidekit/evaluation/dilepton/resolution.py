@@ -1,4 +1,4 @@
-"""Resolution and bias of tops, W bosons, the top pair and neutrinos, of each method, for all events and in bins."""
+"""Resolution and bias of tops, W bosons, the top pair and neutrinos for each method, for all events and in bins."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Kind = Literal["relative", "absolute", "angle"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number of a particle whose estimate is compared with the truth."""
+    """Quantity of a particle whose estimate is compared with the truth."""
 
     name: str
     label: str
@@ -26,15 +26,15 @@ class Quantity:
     unit: str
     """Unit of the residual."""
     of: Callable[[TopPair], Floats | None]
-    """Its values (N,), or (N, 2) for the particle of the top and that of the antitop; None where they are not known."""
+    """Values (N,), or (N, 2) for the particles of top and antitop; None if they are unknown."""
 
     @property
     def residual(self) -> str:
-        """The residual as the axis of a plot has it, without the unit."""
+        """Return the label of the residual on an axis, without the unit."""
         return f"Δ{self.label} / {self.label}" if self.kind == "relative" else f"Δ{self.label}"
 
     def residuals(self, estimate: TopPair, truth: TopPair) -> Floats | None:
-        """Return the residuals (N, 1) or (N, 2), NaN where estimate or truth of an event is not known."""
+        """Return the residuals (N, 1) or (N, 2), NaN if estimate or truth of an event is unknown."""
         found, true = self.of(estimate), self.of(truth)
         if found is None or true is None:
             return None
@@ -90,18 +90,18 @@ OWN, COMMON = "answered", "common"
 
 @dataclass(frozen=True)
 class Resolution:
-    """The residuals of one quantity by one method: of all its events, of those that all methods answer, and in bins."""
+    """Residuals of one quantity for one method: all its events, events with solutions of all methods, and bins."""
 
     method: str
     quantity: Quantity
     all: Spread
     common: Spread
     bins: Mapping[str, tuple[Spread, ...]]
-    """By the name of the bins."""
+    """Spreads in bins, by the name of the bins."""
 
 
 def measure_resolutions(sample: Sample, quantities: Sequence[Quantity] = QUANTITIES) -> list[Resolution]:
-    """Return the resolutions of the quantities that truth and method know, by quantity and method.
+    """Return the resolutions of the quantities that are known for truth and method, by quantity and method.
 
     Top and antitop (and their decay products) count as two residuals of one event, which the bootstrap draws together.
     """
@@ -125,7 +125,7 @@ def measure_resolutions(sample: Sample, quantities: Sequence[Quantity] = QUANTIT
 
 
 def _spread(sample: Sample, values: Floats, chosen: Bools) -> Spread:
-    """The spread of residuals (N, 1) or (N, 2) of some events (N,)."""
+    """Return the spread of residuals (N, 1) or (N, 2) for some events (N,)."""
     kept = np.isfinite(values) & chosen[:, None]
     events = np.broadcast_to(np.arange(len(values))[:, None], values.shape)[kept]
     return Spread.of(values[kept], sample.weights[events], events=events)

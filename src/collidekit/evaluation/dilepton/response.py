@@ -1,4 +1,4 @@
-"""Response matrices: where events of a true bin are reconstructed, with stability and purity of the bins."""
+"""Response matrices: migration of events between true and reconstructed bins, with stability and purity."""
 
 from dataclasses import dataclass
 
@@ -17,22 +17,22 @@ COSINE_TEXTS = ("−1 to −⅔", "−⅔ to −⅓", "−⅓ to 0", "0 to ⅓",
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """Response matrix of one quantity in B bins, from the weighted events whose truth and estimate are known."""
+    """Response matrix of one quantity in B bins, from the weighted events with known truth and estimate."""
 
     method: str
     name: str
     label: str
     texts: tuple[str, ...]
     matrix: Floats
-    """(B, B) fraction of the events of a true bin (row) that is reconstructed in a bin (column); NaN where a row has no weight."""
+    """(B, B) fraction of the events of a true bin (row) that are reconstructed in a bin (column); NaN if a row has no weight."""
     stability: Efficiencies
-    """(B,) of the events of a true bin, those that are reconstructed in it."""
+    """(B,) fraction of the events of a true bin that are reconstructed in it."""
     purity: Efficiencies
-    """(B,) of the events that are reconstructed in a bin, those that come from it."""
+    """(B,) fraction of the events reconstructed in a bin that come from it."""
 
 
 def measure_response(sample: Sample, method: str, name: str) -> Response | None:
-    """Return the response of ``c_hel``, ``c_han`` or ``m_tt`` by a method; None where truth or method do not know it."""
+    """Return the response of ``c_hel``, ``c_han`` or ``m_tt`` for a method; None if it is unknown for truth or method."""
     true, found = _bins(sample, sample.truth, name), _bins(sample, sample.methods[method], name)
     if true is None or found is None:
         return None

@@ -1,4 +1,4 @@
-"""Answers of all methods and the truth of the same events, the input of all measurements of dileptonic top pairs."""
+"""Solutions of all methods and the truth of the same events: the input of all measurements of dileptonic top pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,39 +20,39 @@ MASS = "m(tt̄)"
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """N events with their weights, the answer of each method, the truth, and the bins of the events."""
+    """N events with weights, solutions of each method, truth, and bins."""
 
     weights: Floats
     methods: Mapping[str, TopPair]
-    """The four-momenta of each method."""
+    """Four-momenta of each method."""
     positions: Mapping[str, Ints]
-    """The jets (N, 2) of the top and of the antitop that each method assigns, -1 where there is none."""
+    """Jets (N, 2) of top and antitop that each method assigns, -1 if there is none."""
     true_positions: Ints
-    """(N, 2): -1 where the jet is not in the event, -2 where the truth is not known."""
+    """(N, 2): -1 if the jet is not in the event, -2 if the truth is unknown."""
     slots: tuple[str, str]
-    """The names of the two jets."""
+    """Names of the two jets."""
     truth: TopPair
     spin_weights: Mapping[str, Floats]
-    """Factors of the weights (N,) that inject spin correlations, by name; empty where there are none."""
+    """Factors of the weights (N,) that inject spin correlations, by name; may be empty."""
     odd: Bools
-    """Which events have an odd number."""
+    """Flags of events with an odd number."""
     mass_limits: tuple[float, ...]
-    """Limits in GeV between the bins of m(tt) in which spin is measured."""
+    """Limits in GeV between the bins of m(tt) for spin."""
     bins: tuple[Bins, ...]
-    """Bins of true m(tt) and pT(tt) where the truth is known, of the number of jets, and of the distance of the leptons."""
+    """Bins of true m(tt) and pT(tt) if the truth is known, of the number of jets, and of the distance of the leptons."""
 
     @property
     def known(self) -> Bools:
-        """Events (N,) whose true jets are known."""
+        """Return the flags (N,) of events with known true jets."""
         return np.asarray((self.true_positions != UNKNOWN).all(axis=1))
 
     @property
     def matchable(self) -> Bools:
-        """Events (N,) in which both true jets are."""
+        """Return the flags (N,) of events that contain both true jets."""
         return np.asarray((self.true_positions >= 0).all(axis=1))
 
     def mass_bins(self, pair: TopPair) -> Bins:
-        """Return the bins of the mass of a pair in which spin is measured."""
+        """Return the bins of the mass of a pair for spin."""
         momenta = pair.pair
         values = np.full(len(self.weights), np.nan) if momenta is None else mass(momenta)
         return with_limits("m_tt", f"{MASS} [GeV]", values, self.mass_limits)
@@ -66,7 +66,7 @@ def make_sample(
     truth: Truth,
     mass_limits: Sequence[float],
 ) -> Sample:
-    """Return the sample of the events that methods and a network have answered."""
+    """Return the sample of the events with the solutions of methods and network."""
     slots = list(target.values)
     predictions = next(iter(answers.values()))
 

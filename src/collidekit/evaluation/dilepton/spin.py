@@ -1,4 +1,4 @@
-"""Spin correlation D of each method beside the truth, for all events and in bins of m(tt)."""
+"""Spin correlation D of each method and of the truth, for all events and in bins of m(tt)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from collidekit.reconstruction.spin import spin_marker
 TRUTH = "truth"
 ALL = "all"
 AS_GIVEN = "as given"
-"""The weights of the events alone, where no spin correlation is injected."""
+"""Name of the weights of the events alone, without injected spin correlation."""
 
 
 @dataclass(frozen=True)
 class SpinLine:
-    """D = -3 <c_hel> and <c_han> of one method, or of the truth, with one injected correlation, in one bin of its own m(tt)."""
+    """D = -3 <c_hel> and <c_han> of one method or of the truth, with one injected correlation, in one bin of its own m(tt)."""
 
     correlation: str
     method: str
@@ -32,7 +32,7 @@ class SpinLine:
 
 @dataclass(frozen=True, eq=False)
 class Cosines:
-    """c_hel and c_han (N,) and the bins of m(tt) of one method; NaN where there is no answer."""
+    """c_hel and c_han (N,) and the bins of m(tt) of one method; NaN without a solution."""
 
     c_hel: Floats
     c_han: Floats
@@ -40,13 +40,13 @@ class Cosines:
     numbers: np.ndarray[tuple[int], np.dtype[np.int64]]
 
     def chosen(self, mass_bin: int | None) -> Bools:
-        """Return the events (N,) of a bin, or of all, whose c_hel is known."""
+        """Return the flags (N,) of events with known c_hel, in a bin or in total."""
         known = np.isfinite(self.c_hel)
         return known if mass_bin is None else known & (self.numbers == mass_bin)
 
 
 def cosines(sample: Sample, pair: TopPair) -> Cosines | None:
-    """Return the spin observables of a method or of the truth; None where it has no tops or no leptons."""
+    """Return the spin observables of a method or of the truth; None if it has no tops or no leptons."""
     directions = pair.directions
     if directions is None or not np.isfinite(directions.c_hel).any():
         return None
@@ -55,13 +55,13 @@ def cosines(sample: Sample, pair: TopPair) -> Cosines | None:
 
 
 def correlations(sample: Sample) -> Mapping[str, Floats]:
-    """Return the weights (N,) of each injected correlation, or those of the events."""
+    """Return the weights (N,) of each injected correlation, or the weights of the events."""
     factors = sample.spin_weights or {AS_GIVEN: np.ones_like(sample.weights)}
     return {name: sample.weights * factor for name, factor in factors.items()}
 
 
 def measure_spin(sample: Sample) -> list[SpinLine]:
-    """Return D and <c_han> of truth and methods; each is binned in its own m(tt). Nothing without true tops and leptons."""
+    """Return D and <c_han> of truth and methods, each in bins of its own m(tt); empty without true tops and leptons."""
     if cosines(sample, sample.truth) is None:
         return []
     found = []

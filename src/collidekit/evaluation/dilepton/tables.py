@@ -1,4 +1,4 @@
-"""The tables of a comparison of methods of dileptonic top pairs, and their CSV files with all numbers."""
+"""Tables of a comparison of methods for dileptonic top pairs, and CSV files with all numbers."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -18,18 +18,18 @@ from collidekit.evaluation.sheet import NOTHING, Sheet, of_efficiency, shown, wr
 
 SPREAD = ("bias", "bias_error", "width", "width_error", "deviation", "deviation_error")
 MEANING = {
-    "width": "Width: half the range of the 16th to 84th percentile",
+    "width": "Width: half the distance between the 16th and the 84th percentile",
     "bias": "Bias: weighted mean",
     "deviation": "Weighted standard deviation",
 }
 RESIDUALS = (
     "of (estimate - truth) / truth for pT(t), m(t), pT(W), m(W) and m(tt̄), of estimate - truth for all others (momenta in GeV), each "
-    "on the events that a method answers"
+    "for events with a solution of the method"
 )
 
 
 def accuracy_sheet(found: Sequence[Accuracy]) -> Sheet:
-    """How often each method is right."""
+    """Return the fractions of right events of each method."""
     header = (
         "method", "right", "right, all", "right pair", "right pair, all", "order", "answered", "precision", "F1",
     )  # fmt: skip
@@ -42,15 +42,15 @@ def accuracy_sheet(found: Sequence[Accuracy]) -> Sheet:
         for one in found
     )  # fmt: skip
     caption = (
-        "Assignment of both jets. Right: each jet with its lepton, of the events in which both true jets are (recall); all: of all "
-        "events. Right pair: whatever the lepton. Order: right of the events with the right pair. Precision: right of the events "
-        "with an answer. F1: harmonic mean of precision and recall."
+        "Assignment of both jets. Right: each jet with its lepton, among events that contain both true jets (recall); all: among all "
+        "events. Right pair: with any lepton. Order: right among events with the right pair. Precision: right among events "
+        "with a solution. F1: harmonic mean of precision and recall."
     )
     return Sheet("assignment", header, rows, caption)
 
 
 def write_accuracy(folder: Path, found: Sequence[Accuracy]) -> Path:
-    """Write ``assignment.csv``: a line for each method and number."""
+    """Write ``assignment.csv``: a row for each method and number."""
     rows: list[list[Any]] = []
     for one in found:
         numbers: dict[tuple[str, str], Efficiency | None] = {
@@ -70,7 +70,7 @@ def write_accuracy(folder: Path, found: Sequence[Accuracy]) -> Path:
 
 
 def write_purities(folder: Path, sample: Sample) -> Path:
-    """Write ``purity.csv``: right of the answered events, a line for each method and bin."""
+    """Write ``purity.csv``: fraction of right events among events with a solution, with a row for each method and bin."""
     rows: list[list[Any]] = []
     for number, bins in enumerate(sample.bins):
         for name in sample.positions:
@@ -82,7 +82,7 @@ def write_purities(folder: Path, sample: Sample) -> Path:
 
 
 def overlap_sheet(found: Sequence[Overlap], united: Efficiency | None) -> Sheet:
-    """Each pair of methods once."""
+    """Return a table with each pair of methods once."""
     names = list(dict.fromkeys(one.first for one in found))
     rows = tuple(
         (one.first, one.second, *(of_efficiency(getattr(one, part)) for part in PARTS))
@@ -90,7 +90,7 @@ def overlap_sheet(found: Sequence[Overlap], united: Efficiency | None) -> Sheet:
         if names.index(one.first) < names.index(one.second)
     )
     caption = (
-        "Complementarity of two methods on the events in which both true jets are: both are right, only the first, only the second, "
+        "Complementarity of two methods in events that contain both true jets: both are right, only the first, only the second, "
         f"neither; union: at least one is. At least one of all methods is right in {of_efficiency(united)}."
     )
     header = ("first", "second", *(part.replace("_", " ") for part in PARTS))
@@ -101,7 +101,7 @@ PARTS = ("both", "only_first", "only_second", "neither", "union")
 
 
 def write_overlaps(folder: Path, found: Sequence[Overlap]) -> Path:
-    """Write ``complementarity.csv``: a line for each ordered pair of methods."""
+    """Write ``complementarity.csv``: a row for each ordered pair of methods."""
     header = ["first", "second", *(f"{part}{more}" for part in PARTS for more in ("", "_error"))]
     rows = [
         [one.first, one.second, *(n for part in PARTS for n in (getattr(one, part).value, getattr(one, part).error))]
@@ -111,7 +111,7 @@ def write_overlaps(folder: Path, found: Sequence[Overlap]) -> Path:
 
 
 def resolution_sheets(found: Sequence[Resolution]) -> list[Sheet]:
-    """Width, bias and standard deviation of each quantity (rows) by each method (columns)."""
+    """Return width, bias and standard deviation of each quantity (rows) for each method (columns)."""
     methods = list(dict.fromkeys(one.method for one in found))
     by_place = {(one.quantity.name, one.method): one.all for one in found}
     sheets = []
@@ -131,7 +131,7 @@ def _of_spread(spread: Spread | None, number: str) -> str:
 
 
 def write_resolutions(folder: Path, found: Sequence[Resolution], sample: Sample) -> Path:
-    """Write ``resolution.csv``: all events of a method, those that all methods answer, and each bin."""
+    """Write ``resolution.csv``: all events of a method, events with solutions of all methods, and each bin."""
     rows: list[list[Any]] = []
     for one in found:
         parts = [(OWN, "", one.all), (COMMON, "", one.common)]
@@ -150,7 +150,7 @@ def write_resolutions(folder: Path, found: Sequence[Resolution], sample: Sample)
 
 
 def spin_sheet(found: Sequence[SpinLine]) -> Sheet:
-    """D of truth and methods in the bins of m(tt)."""
+    """Return D of truth and methods in the bins of m(tt)."""
     bins = list(dict.fromkeys(line.mass_bin for line in found))
     by_place = {(line.correlation, line.method, line.mass_bin): line for line in found}
     rows = []
@@ -172,7 +172,7 @@ def write_spin(folder: Path, found: Sequence[SpinLine]) -> Path:
 
 
 def closure_sheet(found: Sequence[Closure], threshold: float) -> Sheet:
-    """Injected, raw and corrected D."""
+    """Return injected, raw and corrected D."""
     header = ("region", "method", "correlation", "D injected", "D raw", "slope", "D corrected", "pull")
     rows = tuple(
         (
@@ -204,7 +204,7 @@ def write_closure(folder: Path, found: Sequence[Closure]) -> Path:
 
 
 def write_responses(folder: Path, found: Sequence[Response]) -> Path:
-    """Write ``response.csv``: a line for each cell, and stability and purity on the diagonal."""
+    """Write ``response.csv``: a row for each cell, with stability and purity on the diagonal."""
     rows: list[list[Any]] = []
     for one in found:
         for (row, column), fraction in ((place, float(one.matrix[place])) for place in _places(len(one.texts))):

@@ -1,4 +1,4 @@
-"""Truth of dileptonic top pairs, and neutrinos of other tools, read from the files of the events that are compared."""
+"""Truth of dileptonic top pairs, and neutrinos of other tools, read from the files of the compared events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ from collidekit.reconstruction.four_momenta import Floats, from_pt_eta_phi_mass,
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The true particles of N events, and factors of their weights that inject spin correlations."""
+    """True particles of N events, and factors of their weights that inject spin correlations."""
 
     particles: TopPair
     spin_weights: Mapping[str, Floats]
-    """By name, (N,) each."""
+    """Factors (N,) by name."""
     given: Mapping[str, Floats]
-    """Neutrinos (N, 2, 4) of other tools, by name; NaN where there are none."""
+    """Neutrinos (N, 2, 4) of other tools, by name; NaN if there are none."""
 
 
 KEYS = ("truth", "given", "spin_weights")
-"""Of ``dilepton``, whose expressions are read from the files."""
+"""Keys of ``dilepton`` whose expressions are read from the files."""
 
 
 def check_truth(plan: Plan, files: Sequence[str], keys: Sequence[str] = KEYS) -> None:
-    """Raise CollidekitError where one of the files does not hold the branches that keys of ``dilepton`` name."""
+    """Raise CollidekitError if a file does not hold the branches of these keys of ``dilepton``."""
     used = [expression for key in keys for expression in plan.under("dilepton", key)]
     for path in files if used and not plan.analysis.processor else ():
         with open_file(path, plan.analysis.source) as reader:
@@ -43,12 +43,12 @@ def check_truth(plan: Plan, files: Sequence[str], keys: Sequence[str] = KEYS) ->
 def read_truth(
     plan: Plan, files: Sequence[str], rows: Array, neutrinos: Floats | None = None, keys: Sequence[str] = KEYS
 ) -> Truth:
-    """Return the truth of rows (N, 2), number of the file and entry in it; ``neutrinos (N, 2, 4)`` are taken as they are.
+    """Return the truth of rows (N, 2), given by number of the file and entry in it; ``neutrinos (N, 2, 4)`` are used unchanged.
 
-    ``keys`` of ``dilepton`` are read, and no others.
+    Only ``keys`` of ``dilepton`` are read.
 
-    Raises CollidekitError for a branch that is not there, where momenta are given in MeV, and where a factor is not finite
-    or the factors of a correlation do not have a positive sum.
+    Raises CollidekitError for a missing branch, for momenta in MeV, and for factors that are not finite or have no
+    positive sum.
     """
     used = {place: plan[place] for place in plan.expressions if place[0] == "dilepton" and place[1] in keys}
     if neutrinos is not None:
@@ -95,7 +95,7 @@ def read_truth(
         if len(column) and column.sum() <= 0:
             raise CollidekitError(
                 f"{used['dilepton', 'spin_weights', name].where}: dilepton.spin_weights.{name}: the factors of {len(column):,} events sum "
-                f"to {column.sum():g}; it must be more than 0"
+                f"to {column.sum():g}; the sum must be above 0"
             )
 
     def both(one: str, other: str) -> Floats | None:
@@ -106,7 +106,7 @@ def read_truth(
 
 
 def _check_unit(pt: Floats, where: str, key: str, what: str = "transverse momentum") -> None:
-    """Raise CollidekitError where transverse momenta, or masses, (N,) are too large for GeV."""
+    """Raise CollidekitError if transverse momenta or masses (N,) are too large for GeV."""
     if len(known := pt[np.isfinite(pt)]) and np.median(known) > LARGEST_MEDIAN_PT:
         raise CollidekitError(
             f"{where}: {key}: the median {what} is {np.median(known):,.0f}; it must be in GeV: divide momenta and masses "
@@ -118,7 +118,7 @@ Used = Mapping[tuple[str | int, ...], Expression]
 
 
 def _of_file(plan: Plan, path: str, used: Used, entries: Array) -> dict[tuple[str | int, ...], Array]:
-    """The expressions for entries (M,) of a file, in their order."""
+    """Return the expressions for entries (M,) of a file, in their order."""
     found = {place: np.full(len(entries), np.nan) for place in used}
     order = np.argsort(entries, kind="stable")
     rising = entries[order]
@@ -140,7 +140,7 @@ def _of_file(plan: Plan, path: str, used: Used, entries: Array) -> dict[tuple[st
                 found[place][order[place_of[there]]] = scope.numbers(expression)[there]
     if not filled.all():
         raise CollidekitError(
-            f"{path}: has no row {entries[~filled][0]}, which was predicted; construct the dataset again"
+            f"{path}: has no row {entries[~filled][0]}, but the predictions have; construct the dataset again"
         )
     return found
 
@@ -148,5 +148,5 @@ def _of_file(plan: Plan, path: str, used: Used, entries: Array) -> dict[tuple[st
 def _check_entries(scope: Scope) -> None:
     if len(np.unique(scope.entries)) < scope.rows:
         raise CollidekitError(
-            f"{scope.path}: the processor gives several rows for one entry, so dilepton.truth cannot be found; give one row an entry"
+            f"{scope.path}: the processor returns several rows for one entry, so dilepton.truth cannot be found; return one row for each entry"
         )

@@ -1,1 +1,1 @@
-"""Trainings over a grid of settings: what they reach on the validation rows, and which one is best."""
+"""Trainings over a grid of settings: results on the validation rows, and the best point."""

@@ -17,25 +17,25 @@ CHANGES_LOSS = frozenset(
         "significance_warmup", "expected_yields", "disco_weight",
     }
 )  # fmt: skip
-"""Settings of which different values make validation losses that cannot be compared."""
+"""Settings whose values change the definition of the validation loss, so that losses cannot be compared."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One training: its figures at the epoch that was kept, on the validation rows."""
+    """One training: its figures on the validation rows, at the selected epoch."""
 
     seed: int
     folder: str
     epoch: int
     figures: dict[str, float]
     parameters: int
-    """Trainable numbers of the network."""
+    """Number of trainable parameters of the network."""
     cpu_seconds: float
 
 
 @dataclass(frozen=True)
 class Point:
-    """Values of the settings, and the trainings with each seed; ``failed`` has the error of each seed without one."""
+    """Values of the settings, and the trainings with each seed; ``failed`` has the error of each failed seed."""
 
     settings: dict[str, Any]
     trained: list[Trained]
@@ -46,7 +46,7 @@ class Point:
         return ", ".join(f"{name} {shown(value)}" for name, value in self.settings.items())
 
     def mean(self, figure: str) -> float:
-        """Return the mean of a figure over seeds, NaN where no training has it."""
+        """Return the mean of a figure over seeds, NaN if no training has it."""
         values = [one.figures[figure] for one in self.trained if figure in one.figures]
         return float(np.mean(values)) if values else math.nan
 
@@ -61,7 +61,7 @@ class Point:
 
     @property
     def cpu_seconds(self) -> float:
-        """The mean over seeds."""
+        """Return the mean over seeds."""
         return float(np.mean([one.cpu_seconds for one in self.trained])) if self.trained else math.nan
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,11 +74,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """All points of a grid and the figure by which the best one is chosen."""
+    """All points of a grid, and the figure that selects the best one."""
 
     points: list[Point]
     figure: str
-    """The smallest is best for ``val_loss``, the largest for shares such as ``val_accuracy``."""
+    """Figure of merit: the smallest is best for ``val_loss``, the largest for fractions such as ``val_accuracy``."""
 
     @property
     def settings(self) -> list[str]:
@@ -86,12 +86,12 @@ class Grid:
 
     @property
     def figures(self) -> list[str]:
-        """Return the figure of the choice, and the shares of right rows that trainings have."""
+        """Return the figure that selects the best point, and the fractions of correct rows of the trainings."""
         found = [name for point in self.points for one in point.trained for name in one.figures]
         return list(dict.fromkeys([self.figure, *(name for name in found if name == LOSS or is_share(name))]))
 
     def order(self) -> list[int]:
-        """Return the numbers of the points, the best first; those without a training are last."""
+        """Return the numbers of the points, the best first; points without a training are last."""
         sign = 1.0 if self.figure == LOSS else -1.0
         keys = [sign * point.mean(self.figure) for point in self.points]
         return sorted(range(len(keys)), key=lambda i: (math.isnan(keys[i]), keys[i]))
@@ -120,9 +120,9 @@ class Grid:
 
 
 def choose_figure(settings: Sequence[str], points: Sequence[Point]) -> tuple[str, str]:
-    """Return the figure that chooses the best point, and why it is another one than the validation loss.
+    """Return the figure that selects the best point, and the reason if it is not the validation loss.
 
-    Losses of other functions cannot be compared: then a share of right rows is taken.
+    Losses of different functions cannot be compared; then a fraction of correct rows is used.
     """
     changed = [name for name in settings if name in CHANGES_LOSS]
     if not changed:
@@ -134,16 +134,16 @@ def choose_figure(settings: Sequence[str], points: Sequence[Point]) -> tuple[str
             f"--over {changed[0]}: validation losses of different {changed[0]} cannot be compared, and the trainings have no accuracy"
         )
     figure = "val_accuracy" if "val_accuracy" in shares else shares[0]
-    return figure, f"the best point is chosen by {title(figure)}: losses of different {changed[0]} cannot be compared"
+    return figure, f"the best point is selected by {title(figure)}: losses of different {changed[0]} cannot be compared"
 
 
 def is_share(name: str) -> bool:
-    """Return whether a figure is a fraction of validation rows that are right."""
+    """Return whether a figure is a fraction of correct validation rows."""
     return name.startswith("val_") and name.endswith(("accuracy", "efficiency"))
 
 
 def title(figure: str) -> str:
-    """``validation loss`` for ``val_loss``."""
+    """Return ``validation loss`` for ``val_loss``."""
     return figure.replace("val_", "validation ", 1).replace("_", " ")
 
 

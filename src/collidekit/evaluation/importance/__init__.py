@@ -1,1 +1,1 @@
-"""Importance: which features and constituents a score depends on."""
+"""Importance: the features and constituents on which a score depends."""

@@ -1,4 +1,4 @@
-"""A checkpoint and files -> feature importance as JSON and pictures: what ``collidekit explain`` does."""
+"""``collidekit explain``: feature importance of a checkpoint on files, as JSON and plots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -34,7 +34,7 @@ BASELINES: tuple[Baseline, ...] = ("mean", "default")
 
 @dataclass(frozen=True)
 class Settings:
-    """How much work is done, and from where gradients are integrated."""
+    """Numbers of permutations and integration steps, and the baseline of the gradients."""
 
     scores: Sequence[str] = ()
     rows: int = 2000
@@ -47,7 +47,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Explained:
-    """What was found and written, and what a person should know of it."""
+    """Results, written files and notes."""
 
     folder: Path
     samples: list[SampleImportance] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Explained:
     pictures: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warning: str = ""
-    """Rows that the model has learned from; empty where there are none."""
+    """Rows that were used in the training of the model; empty if there are none."""
 
 
 def explain_files(
@@ -71,7 +71,7 @@ def explain_files(
 ) -> Explained:
     """Explain a sample of the files, or one row of the only file.
 
-    Rows that the model was trained on are an error, unless ``allow_training_rows``.
+    Rows of the training set are an error, unless ``allow_training_rows``.
     """
     check_settings(settings)
     path = find_checkpoint(checkpoint)
@@ -109,7 +109,7 @@ def explain_sample(
 ) -> Explained:
     """Write ``importance.json``, with a ``warning`` if there is one, and ``importance_<score>`` as PNG and PDF.
 
-    ``title`` stands above the plots.
+    ``title`` is the text above the plots.
     """
     scores, names = wanted_of(analysis, settings.scores)
     batches = list(batch.parts(settings.batch_size))
@@ -134,7 +134,7 @@ def explain_sample(
     for result in found:
         if result.completeness is not None and result.completeness > 0.05:
             notes.append(
-                f"{result.score}: attributions miss {result.completeness:.0%} of the score difference; take more --steps"
+                f"{result.score}: attributions miss {result.completeness:.0%} of the score difference; use more --steps"
             )
     content = {
         "format": "collidekit importance 1",
@@ -147,9 +147,9 @@ def explain_sample(
 
 
 def wanted_of(analysis: Analysis, names: Sequence[str]) -> tuple[list[Score], list[str]]:
-    """Return the scores and the targets of rows that are explained; without names the first score and all targets.
+    """Return the scores and the targets of rows to explain; without names the first score and all targets.
 
-    Raises CollidekitError for a name that is neither, and where the analysis has neither classes nor targets of rows.
+    Raises CollidekitError for an unknown name, and if the analysis has neither classes nor targets of rows.
     """
     if not analysis.row_targets:
         analysis.require_classes("feature importance")
@@ -164,14 +164,14 @@ def wanted_of(analysis: Analysis, names: Sequence[str]) -> tuple[list[Score], li
 def _trace_row(plan: Plan, files: Sequence[str], row: int, member: int) -> Trace:
     paths = expand(list(files))
     if len(paths) != 1:
-        raise CollidekitError(f"--row: is a row of one file, and {len(paths)} were given")
+        raise CollidekitError(f"--row: needs exactly one file, not {len(paths)}")
     return trace(plan, paths[0], row, member)
 
 
 def _explain_row(
     tagger: Tagger, plan: Plan, found: Trace, folder: Path, settings: Settings, row: int, member: int
 ) -> Explained:
-    """``row_<number>_<score>.json`` and pictures."""
+    """Write ``row_<number>_<score>.json`` and plots."""
     notes = [] if found.selected else [f"{found.path}: row {row} does not pass the selection"]
     explained, pictures = [], []
     steps = max(settings.steps, 2 * STEPS)
@@ -187,6 +187,6 @@ def _explain_row(
 
 
 def check_settings(settings: Settings) -> None:
-    """An error that names the option, before any work."""
+    """Check the settings before any work; errors name the option."""
     if settings.baseline not in BASELINES:
-        raise CollidekitError(f"--baseline: {settings.baseline!r} is not known; known are {', '.join(BASELINES)}")
+        raise CollidekitError(f"--baseline: {settings.baseline!r} is unknown; allowed are {', '.join(BASELINES)}")

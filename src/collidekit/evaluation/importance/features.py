@@ -1,4 +1,4 @@
-"""Feature importance of a sample: permutation and gradients side by side, one line for each feature."""
+"""Feature importance of a sample, by permutation and by gradients, with one line for each feature."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,12 +21,12 @@ from collidekit.sealed import read_as
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
-"""A smaller drop of AUC is none."""
+"""Minimum drop of AUC."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """Of a feature, summed over the constituents of each row: mean of its size, and mean with sign, with errors."""
+    """Attribution of a feature, summed over the constituents of each row: mean absolute value and mean, with errors."""
 
     size: float
     size_error: float
@@ -36,7 +36,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class FeatureImportance:
-    """One feature, four-momentum, pair of coordinates or whole input; None where a method does not apply."""
+    """Importance of one feature, four-momentum, pair of coordinates or whole input; None if a method does not apply."""
 
     input: str
     name: str
@@ -48,7 +48,7 @@ class FeatureImportance:
 
 @dataclass(frozen=True)
 class SampleImportance:
-    """Of one score. ``features`` are those that the network looks at, ``unused`` the labels of the others."""
+    """Importance for one score. ``features`` are those that the network uses, ``unused`` the labels of the others."""
 
     score: str
     label: str
@@ -62,7 +62,7 @@ class SampleImportance:
 
     @property
     def drop_title(self) -> str:
-        """Label of the drop of a feature, for tables and axes."""
+        """Return the label of the drop of a feature, for tables and axes."""
         return f"drop of AUC, {self.score}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class SampleImportance:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "SampleImportance":
-        """From JSON."""
+        """Return the object that is stored in JSON."""
         return read_as(cls, content)
 
 
@@ -85,12 +85,12 @@ def sample_importance(
     baseline: Baseline = "mean",
     seed: int = 0,
 ) -> tuple[list[SampleImportance], list[str]]:
-    """The importance for each score, and why a method was left out where it was."""
+    """Return the importance for each score, and the reasons why a method was left out."""
     single, whole = items(analysis), whole_inputs(analysis) if len(analysis.inputs) > 1 else []
     wanted, notes = [*whole, *single], []
     rows = sum(map(len, batches))
     found: list[PermutationResult | None] = [None] * len(scores)
-    if reason := _cannot_judge(batches, scores):
+    if reason := _missing_truth(batches, scores):
         notes.append(f"no permutation importance: {reason}")
     else:
         with counting("Permuting", "rows", rows * (1 + repeats * len(wanted))) as done:
@@ -110,8 +110,8 @@ def sample_importance(
     return results, notes
 
 
-def _cannot_judge(batches: Sequence[Batch], scores: Sequence[Score]) -> str:
-    """Why there is no AUC, or an empty text."""
+def _missing_truth(batches: Sequence[Batch], scores: Sequence[Score]) -> str:
+    """Return the reason why there is no AUC, or an empty text."""
     labels = np.concatenate([batch.labels.numpy() for batch in batches])
     for score in scores:
         for side, classes in (("signal", score.signal), ("background", score.background)):

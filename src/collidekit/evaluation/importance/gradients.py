@@ -1,12 +1,12 @@
-"""Integrated gradients: which part of a score comes from which feature of which constituent.
+"""Integrated gradients: the contribution of each feature of each constituent to a score.
 
 Sundararajan, Taly, Yan, arXiv 1703.01365, eq. 1: the attribution of column j is the integral, over a path from a baseline
 x' to the row x, of dF/dx_j dx_j. F is the log odds of a score.
 
-In features the path is the straight line from the baseline, in the scale of the network. Four-momenta and coordinates
-have no mean that makes sense; they are shrunk by a common factor to 1/1000 instead, along x(a) = x / 1000^(1 - a), which
-turns no momentum and leaves the order of all distances. Whatever the path, the attributions of a row sum to F(x) -
-F(x') (completeness, sec. 3); what is missing is the error of the numerical integral.
+For features, the path is the straight line from the baseline, in the scale of the network. Four-momenta and coordinates
+have no meaningful mean. They are scaled by a common factor down to 1/1000 instead, along x(a) = x / 1000^(1 - a). This
+changes neither the direction of a momentum nor the order of distances. For any path, the attributions of a row sum to F(x) -
+F(x') (completeness, sec. 3); the rest is the error of the numerical integral.
 """
 
 import math
@@ -28,35 +28,35 @@ from collidekit.models.tagger import Tagger
 
 Baseline = Literal["mean", "default"]
 SHRUNK = 1000.0
-"""What four-momenta and coordinates are divided by at the baseline."""
+"""Divisor of four-momenta and coordinates at the baseline."""
 STEPS = 32
 
 
 class NoGradientError(CollidekitError):
-    """Of a network that is not differentiable."""
+    """The network is not differentiable."""
 
 
 @dataclass(frozen=True, eq=False)
 class Attributions:
-    """Of the N rows of a batch: for each input (T, C) or (N, F), in the columns of the batch."""
+    """Attributions of the N rows of a batch, for each input (T, C) or (N, F), in the columns of the batch."""
 
     inputs: dict[str, Tensor]
     offsets: dict[str, Tensor]
-    """Of the collections (N + 1,)."""
+    """Offsets of the collections (N + 1,)."""
     score: NDArray[np.float64]
     """F(x) (N,)."""
     baseline: NDArray[np.float64]
     """F(x') (N,)."""
 
     def of_item(self, item: Item) -> NDArray[np.float64]:
-        """Of each row (N,), summed over its constituents."""
+        """Return the attributions (N,) of an item in each row, summed over constituents."""
         values = self.inputs[item.input][:, item.columns].sum(dim=1, keepdim=True)
         if item.input in self.offsets:
             values = segment_sum(values, self.offsets[item.input])
         return np.asarray(values[:, 0].double().numpy())
 
     def gap(self) -> NDArray[np.float64]:
-        """Sum of all attributions minus the score difference (N,): 0 for an exact integral."""
+        """Return the sum of all attributions minus the score difference (N,): 0 for an exact integral."""
         total: NDArray[Any] = np.zeros(len(self.score))
         for name in self.inputs:
             total += self.of_item(Item(name, name, name, slice(None)))
@@ -66,10 +66,10 @@ class Attributions:
 def integrated_gradients(
     tagger: Tagger, batch: Batch, score: Score, steps: int = STEPS, baseline: Baseline = "mean"
 ) -> Attributions:
-    """Attributions of all rows of a batch, which may have no constituents; ``steps`` points of Gauss and Legendre.
+    """Return the attributions of all rows of a batch, which may have no constituents, with ``steps`` Gauss-Legendre points.
 
-    Baseline ``mean``: each feature at the value that its scaling takes to 0 (mean or median of the training rows).
-    ``default``: at its ``default`` where it has one.
+    Baseline ``mean``: the value of each feature that the scaling maps to 0 (mean or median of the training rows).
+    ``default``: the ``default`` of features that have one.
     """
     tagger.eval()
     with torch.no_grad():
@@ -85,18 +85,18 @@ def integrated_gradients(
 
 
 def _gradients(tagger: Tagger, scaled: dict[str, Input], score: Score) -> dict[str, Tensor]:
-    """dF/dx of every input, 0 where the network does not look at it."""
+    """Return dF/dx of every input, 0 if the network does not use it."""
     leaves = {name: values_of(entry).detach().requires_grad_() for name, entry in scaled.items()}
     inputs = {
         name: evolve(entry, data=leaves[name]) if isinstance(entry, Ragged) else leaves[name]
         for name, entry in scaled.items()
     }
     with torch.enable_grad():
-        total = score.log_odds(tagger.outputs(inputs)).sum()  # rows do not see one another
+        total = score.log_odds(tagger.outputs(inputs)).sum()  # rows are independent of one another
         if not total.requires_grad:
             raise NoGradientError(
-                f"network {type(tagger.network).__name__}: its outputs have no gradient in its inputs, so there is nothing "
-                "to attribute"
+                f"network {type(tagger.network).__name__}: its outputs have no gradient with respect to its inputs, which "
+                "attributions need"
             )
         found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     return {
@@ -106,7 +106,7 @@ def _gradients(tagger: Tagger, scaled: dict[str, Input], score: Score) -> dict[s
 
 
 class _Path:
-    """From the baseline (a = 0) to the rows (a = 1), in the scale of the network."""
+    """Path from the baseline (a = 0) to the rows (a = 1), in the scale of the network."""
 
     def __init__(self, tagger: Tagger, scaled: dict[str, Input], baseline: Baseline) -> None:
         self.entries = scaled
@@ -131,7 +131,7 @@ class _Path:
 
 
 def _start(tagger: Tagger, name: str, baseline: Baseline) -> Tensor:
-    """The baseline (F,) of the features: 0, or the scaled default."""
+    """Return the baseline (F,) of the features: 0, or the scaled default."""
     features = tagger.scaling.features[name]
     start = torch.zeros(len(features))
     if baseline == "default":
@@ -151,7 +151,7 @@ def attribute(
     baseline: Baseline = "mean",
     done: Callable[[int], None] = lambda rows: None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Attributions (N, items) of all rows of batches, score differences F(x) - F(x') (N,), and what is missing (N,)."""
+    """Return attributions (N, items) of all rows, score differences F(x) - F(x') (N,), and errors of the integrals (N,)."""
     sums, changes, gaps = [], [], []
     for batch in batches:
         found = integrated_gradients(tagger, batch, score, steps, baseline)

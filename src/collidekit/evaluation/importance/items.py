@@ -1,4 +1,4 @@
-"""What importance is asked of: a score, and the features, four-momenta and coordinates that the network sees."""
+"""Scores and items of importance: features, four-momenta and coordinates of the inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Score:
     """``ln(p(b) / p(light))``, for axes."""
 
     weights: tuple[float, ...] = ()
-    """Of the probabilities of signal and background, where they are not 1."""
+    """Factors of the probabilities of signal and background, if they are not 1."""
 
     def log_odds(self, outputs: Tensor) -> Tensor:
-        """Outputs (N, K) -> (N,)."""
+        """Return the log odds (N,) of outputs (N, K)."""
         chosen = outputs[:, (*self.signal, *self.background)]
         if self.weights:
             chosen = chosen + torch.tensor(self.weights, dtype=outputs.dtype, device=outputs.device).log()
@@ -35,13 +35,13 @@ class Score:
 
 
 def find_scores(analysis: Analysis, names: Sequence[str] = ()) -> list[Score]:
-    """Those of the given names; without names the first discriminator, or the last class where there is none."""
+    """Return the scores with these names; without names the first discriminator, or the last class if there is none."""
     known = [*analysis.discriminators, *analysis.classes]
     chosen = list(names) or [next(iter(analysis.discriminators), list(analysis.classes)[-1])]
     for name in chosen:
         if name not in known:
             raise CollidekitError(
-                f"--score: there is no discriminator or class {name!r}{did_you_mean(name, known)}; known are "
+                f"--score: unknown discriminator or class {name!r}{did_you_mean(name, known)}; allowed are "
                 f"{', '.join(known)}"
             )
     return [_score(analysis, name) for name in chosen]
@@ -65,7 +65,7 @@ def _score(analysis: Analysis, name: str) -> Score:
 
 @dataclass(frozen=True)
 class Item:
-    """Columns of an input that are looked at together: one feature, the four-momentum, the coordinates, or all of it."""
+    """Columns of an input that form one item: one feature, the four-momentum, the coordinates, or all of them."""
 
     input: str
     name: str
@@ -75,7 +75,7 @@ class Item:
 
 
 def items(analysis: Analysis) -> list[Item]:
-    """Every feature; four-momentum and coordinates of a collection, each as one."""
+    """Return all features, and the four-momentum and the coordinates of each collection as one item each."""
     found = []
     for name, entry in analysis.inputs.items():
         for i, feature in enumerate(entry.features):
@@ -91,10 +91,10 @@ def items(analysis: Analysis) -> list[Item]:
 
 
 def whole_inputs(analysis: Analysis) -> list[Item]:
-    """Each input as a whole."""
+    """Return each input as one item."""
     return [Item(name, f"all of {name}", f"all of {name}", slice(None), whole=True) for name in analysis.inputs]
 
 
 def values_of(entry: Input) -> Tensor:
-    """All columns: (T, C) of a collection, (N, F) of a group."""
+    """Return all columns: (T, C) for a collection, (N, F) for a group."""
     return entry.data if isinstance(entry, Ragged) else entry

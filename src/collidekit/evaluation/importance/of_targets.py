@@ -1,6 +1,6 @@
-"""Permutation importance of targets: what is lost of an assignment's efficiency, or of the precision of numbers.
+"""Permutation importance for targets: the loss of an assignment's efficiency, or of the precision of numbers.
 
-The figure is the fraction of complete rows whose assignment is right, or the mean size of the residuals of all values of a target.
+The figure is the fraction of complete rows with a right assignment, or the mean absolute residual of all values of a target.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +32,9 @@ EFFICIENCY = "efficiency"
 
 @dataclass(frozen=True)
 class TargetImportance:
-    """Of one target; ``value`` is its figure with nothing permuted, ``rows`` are those whose truth is known, or is complete.
+    """Importance for one target; ``value`` is its figure without permutation, ``rows`` the number of rows with known or complete truth.
 
-    The drop of a feature is what is lost of the efficiency, or what residuals grow by.
+    The drop of a feature is the loss of efficiency, or the growth of the residuals.
     """
 
     target: str
@@ -47,12 +47,12 @@ class TargetImportance:
 
     @property
     def score(self) -> str:
-        """The name in titles and of files."""
+        """Return the name in titles and file names."""
         return self.target
 
     @property
     def drop_title(self) -> str:
-        """Label of the drop of a feature, for tables and axes."""
+        """Return the label of the drop of a feature, for tables and axes."""
         return f"{'drop' if self.figure == EFFICIENCY else 'growth'} of {self.figure}, {self.target}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,17 +62,17 @@ class TargetImportance:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "TargetImportance":
-        """Return what ``as_dict`` gave, from a file."""
+        """Return the object that ``as_dict`` wrote."""
         return read_as(cls, content)
 
 
 def find_targets(analysis: Analysis, names: Sequence[str] = ()) -> list[str]:
-    """Return the targets of rows of the given names, or all; CollidekitError for a name that is none."""
+    """Return the targets of rows with these names, or all; CollidekitError for an unknown name."""
     known = list(analysis.row_targets)
     for name in names:
         if name not in known:
             raise CollidekitError(
-                f"--score: there is no target of rows {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}"
+                f"--score: unknown target of rows {name!r}{did_you_mean(name, known)}; allowed are {', '.join(known)}"
             )
     return list(names) or known
 
@@ -80,7 +80,7 @@ def find_targets(analysis: Analysis, names: Sequence[str] = ()) -> list[str]:
 def target_importance(
     tagger: Tagger, analysis: Analysis, batches: Sequence[Batch], names: Sequence[str], repeats: int = 3, seed: int = 0
 ) -> tuple[list[TargetImportance], list[str]]:
-    """Return the importance for each target, and why there is none where its truth is not known.
+    """Return the importance for each target, or the reason why there is none.
 
     Each item is permuted ``repeats`` times within each batch, as for the scores of classes.
     """
@@ -90,16 +90,16 @@ def target_importance(
     weights = np.concatenate([batch.weights.numpy() for batch in batches]).astype(np.float64)
     rows = sum(map(len, batches))
     with counting("Permuting", "rows", rows * (1 + repeats * len(wanted))) as done:
-        judge = partial(_judge, tagger, analysis, batches, names, done)
-        before = judge(lambda batch: batch)
+        evaluate = partial(_evaluate, tagger, analysis, batches, names, done)
+        before = evaluate(lambda batch: batch)
         used = {name: known for name, (_, known) in before.items() if known.any() and weights[known].sum() > 0}
         drops: dict[str, list[Drop]] = {name: [] for name in used}
         for item in wanted if used else ():
-            after = [judge(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
+            after = [evaluate(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
             for name, known in used.items():
                 moved = [_mean(found[name][0], known, weights) for found in after]
                 drops[name].append(drop_of(_mean(before[name][0], known, weights), moved))
-    notes = [f"no importance for {name}: its truth is not known in these rows" for name in names if name not in used]
+    notes = [f"no importance for {name}: its truth is unknown in these rows" for name in names if name not in used]
     results = []
     for name, known in used.items():
         value, influence = _mean(before[name][0], known, weights)
@@ -119,30 +119,30 @@ def target_importance(
 
 
 def _figure(target: Any) -> str:
-    """The name of what is measured."""
+    """Return the name of the figure."""
     if isinstance(target, Assignment):
         return EFFICIENCY
     return f"mean |residual| [{target.unit}]" if target.unit else "mean |residual|"
 
 
-Judged = dict[str, tuple[Floats, NDArray[np.bool_]]]
+Qualities = dict[str, tuple[Floats, NDArray[np.bool_]]]
 
 
 @torch.inference_mode()
-def _judge(
+def _evaluate(
     tagger: Tagger,
     analysis: Analysis,
     batches: Sequence[Batch],
     names: Sequence[str],
     done: Callable[[int], None],
     change: Callable[[Batch], Batch],
-) -> Judged:
-    """Return how good each row (N,) is by each target, and which rows count; more is better."""
+) -> Qualities:
+    """Return the quality of each row (N,) for each target, and the rows that count; more is better."""
     parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
     for batch in batches:
         raw = tagger(change(batch), with_targets=True)[1]
         for name in names:
-            parts[name].append(_goodness(tagger, analysis, name, raw[name], batch))
+            parts[name].append(_row_quality(tagger, analysis, name, raw[name], batch))
         done(len(batch))
     return {
         name: (torch.cat([good for good, _ in part]).numpy(), torch.cat([known for _, known in part]).numpy())
@@ -150,8 +150,8 @@ def _judge(
     }
 
 
-def _goodness(tagger: Tagger, analysis: Analysis, name: str, raw: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """1 where an assignment is right, or minus the mean size of the residuals, (N,), and which rows count."""
+def _row_quality(tagger: Tagger, analysis: Analysis, name: str, raw: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return 1 for a right assignment, or minus the mean absolute residual, (N,), and the rows that count."""
     target = analysis.row_targets[name]
     if isinstance(target, Regression):
         truth = batch.truth[name]
@@ -164,7 +164,7 @@ def _goodness(tagger: Tagger, analysis: Analysis, name: str, raw: Any, batch: Ba
 
 
 def _mean(values: Floats, known: NDArray[np.bool_], weights: Floats) -> tuple[float, Floats]:
-    """The weighted mean of the rows that count, and how much each row (N,) moves it."""
+    """Return the weighted mean of the rows that count, and the influence (N,) of each row on it."""
     counted = np.where(known, weights, 0.0)
     mean = float(counted @ values / counted.sum())
     return mean, counted * (values - mean) / counted.sum()

@@ -1,7 +1,7 @@
-"""Permutation importance: how much AUC is lost where a feature is dealt out anew among constituents or rows.
+"""Permutation importance: the loss of AUC if the values of a feature are shuffled among constituents or rows.
 
-Breiman, Machine Learning 45 (2001) 5, sec. 10. The values stay the same as a whole, and belong to the wrong constituents.
-Features that say the same can stand in for one another: each of them may seem useless while all of them are not.
+Breiman, Machine Learning 45 (2001) 5, sec. 10. The distribution of the values stays the same, but they belong to the wrong constituents.
+Features with the same information can replace one another: each may seem useless, but not all of them together.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Drop:
-    """AUC before minus after; the error holds that of the rows (paired) and that of the permutations."""
+    """AUC before minus after; the error contains the (paired) error from the rows and the error from the permutations."""
 
     value: float
     error: float
@@ -34,7 +34,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class PermutationResult:
-    """Of one score: its AUC with error, and the drop of each item."""
+    """Result for one score: its AUC with error, and the drop of each item."""
 
     score: str
     auc: float
@@ -51,25 +51,25 @@ def permutation_importance(
     seed: int = 0,
     done: Callable[[int], None] = lambda rows: None,
 ) -> list[PermutationResult]:
-    """Of each score, on the rows of its classes. Each item is permuted ``repeats`` times within each batch.
+    """Return the result of each score, on the rows of its classes. Each item is permuted ``repeats`` times within each batch.
 
-    ``done`` is told after each batch how many rows were judged.
+    ``done`` is called after each batch with the number of predicted rows.
     """
     if repeats < 2:
-        raise CollidekitError(f"--repeats: {repeats} permutation has no spread; ask for at least 2")
+        raise CollidekitError(f"--repeats: {repeats} permutation has no spread; use at least 2")
     tagger.eval()
     generator = torch.Generator().manual_seed(seed)
     labels = np.concatenate([batch.labels.numpy() for batch in batches])
     weights = np.concatenate([batch.weights.numpy() for batch in batches])
 
-    def judged(change: Callable[[Batch], Batch]) -> list[tuple[float, Floats]]:
+    def evaluated(change: Callable[[Batch], Batch]) -> list[tuple[float, Floats]]:
         outputs = _outputs(tagger, batches, change, done)
         return [_auc_of(score, outputs, labels, weights) for score in scores]
 
-    before = judged(lambda batch: batch)
+    before = evaluated(lambda batch: batch)
     drops: list[list[Drop]] = [[] for _ in scores]
     for item in wanted:
-        after = [judged(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
+        after = [evaluated(lambda batch, item=item: permuted(batch, item, generator)) for _ in range(repeats)]  # type: ignore[misc]
         for k in range(len(scores)):
             drops[k].append(drop_of(before[k], [found[k] for found in after]))
     return [
@@ -79,9 +79,9 @@ def permutation_importance(
 
 
 def permuted(batch: Batch, item: Item, generator: torch.Generator) -> Batch:
-    """The columns of an item dealt out anew: among all constituents of the batch, or among rows.
+    """Return a batch with the columns of an item shuffled: among all constituents of the batch, or among rows.
 
-    An input as a whole moves from row to row: a row gets all constituents of another one.
+    A whole input is shuffled by rows: a row gets all constituents of another one.
     """
     entry = batch.inputs[item.input]
     if item.whole:
@@ -116,14 +116,14 @@ def _auc_of(score: Score, outputs: Tensor, labels: NDArray[np.int64], weights: F
 
 
 def auc_with_influence(scores: ArrayLike, is_signal: ArrayLike, weights: ArrayLike) -> tuple[float, Floats]:
-    """AUC, ties counted half, and how much each row moves it (N,); the sum of its squares is the variance.
+    """Return the AUC (ties count half) and the influence (N,) of each row on it; the sum of squared influences is the variance.
 
     DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837, for weighted rows. The variance of a difference on the same
-    rows is that of the difference of the influences.
+    rows follows from the difference of the influences.
     """
     rows = binary_rows(scores, is_signal, weights)
-    above = _share_below(rows, rows.is_signal)  # of a signal row: background below it
-    below = _share_below(rows, ~rows.is_signal)  # of a background row: signal below it
+    above = _share_below(rows, rows.is_signal)  # for a signal row: background below it
+    below = _share_below(rows, ~rows.is_signal)  # for a background row: signal below it
     signal, background = (rows.weights * side for side in (rows.is_signal, ~rows.is_signal))
     auc = float(signal @ above / signal.sum())
     influence = signal * (above - auc) / signal.sum() + background * ((1 - below) - auc) / background.sum()
@@ -131,7 +131,7 @@ def auc_with_influence(scores: ArrayLike, is_signal: ArrayLike, weights: ArrayLi
 
 
 def _share_below(rows: BinaryRows, of: NDArray[np.bool_]) -> Floats:
-    """For the rows ``of`` one side, the share of weight of the other side below them, ties half; (N,), 0 for others."""
+    """Return, for the rows ``of`` one side, the weight fraction of the other side below them (ties half), (N,); 0 for others."""
     other = np.sort(rows.scores[~of])
     order = np.argsort(rows.scores[~of], kind="stable")
     sums = np.append(0.0, np.cumsum(rows.weights[~of][order]))
@@ -141,7 +141,7 @@ def _share_below(rows: BinaryRows, of: NDArray[np.bool_]) -> Floats:
 
 
 def drop_of(before: tuple[float, Floats], after: Sequence[tuple[float, Floats]]) -> Drop:
-    """Return the mean drop of a figure over permutations; each is given with how much every row (N,) moves it."""
+    """Return the mean drop of a figure over permutations; each figure is given with the influence (N,) of every row."""
     values = np.array([before[0] - auc for auc, _ in after])
     change = before[1] - np.mean([influence for _, influence in after], axis=0)
     rows = float(np.sqrt((change**2).sum()))

@@ -1,4 +1,4 @@
-"""Feature importance as a table of a terminal, and as a section of a report."""
+"""Tables and report sections of feature importance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from collidekit.plain_text import literal
 
 
 def importance_rows(found: SampleImportance) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Header and lines, inputs as a whole first, the most important feature on top."""
+    """Return header and rows, whole inputs first, the most important feature at the top."""
     header = (
         f"{discriminator_text(found.score)}, {found.rows:,} rows",
         "input",
@@ -45,7 +45,7 @@ def _line(feature: FeatureImportance) -> tuple[str, ...]:
 
 
 def importance_table(found: SampleImportance) -> Shown:
-    """For a terminal."""
+    """Return the table for a terminal."""
     header, rows = importance_rows(found)
     title = f"AUC {with_error(found.auc, found.auc_error)}" if found.auc is not None else None
     table = Shown(title=title, title_justify="left")
@@ -64,7 +64,7 @@ def target_rows(found: TargetImportance) -> tuple[tuple[str, ...], tuple[tuple[s
 
 
 def target_table(found: TargetImportance) -> Shown:
-    """For a terminal."""
+    """Return the table for a terminal."""
     header, rows = target_rows(found)
     table = Shown(title=f"{found.figure} {with_error(found.value, found.error)}", title_justify="left")
     for number, name in enumerate(header):
@@ -79,32 +79,32 @@ def target_section(found: Sequence[TargetImportance], plots: Sequence[Path]) -> 
     """Return the section on the importance of features for targets."""
     blocks: list[Block] = [
         Text(
-            "What is lost of the efficiency of an assignment, and what residuals grow by, when a feature is dealt out anew among "
-            "constituents or rows; features that say the same can stand in for one another."
+            "Loss of efficiency of an assignment, or growth of the residuals, if a feature is shuffled among "
+            "constituents or rows. Features with the same information can replace one another."
         )
     ]
     for result in found:
         caption = f"Without permutation: {result.figure} {with_error(result.value, result.error)}."
         if result.unused:
-            caption += f" The network does not look at {without_latex(', '.join(result.unused))}."
+            caption += f" The network does not use {without_latex(', '.join(result.unused))}."
         blocks.append(Table(*target_rows(result), caption, names=2))
     return Section("Feature importance for targets", (*blocks, *([Pictures(tuple(plots))] if plots else [])))
 
 
 def importance_section(found: Sequence[SampleImportance], plots: Sequence[Path]) -> Section:
-    """What the tagger looks at."""
+    """Return the section on the features that a tagger uses."""
     blocks: list[Block] = [
         Text(
-            "Drop of AUC: what is lost when a feature is dealt out anew among constituents or rows; features that say the "
-            "same can stand in for one another. Attribution: the part of a feature in the score, by integrated gradients "
-            "from the mean of each feature, summed over the constituents of a row; its mean over the rows, without and with "
-            "its sign."
+            "Drop of AUC: loss if a feature is shuffled among constituents or rows. Features with the "
+            "same information can replace one another. Attribution: contribution of a feature to the score, by integrated gradients "
+            "from the mean of each feature, summed over the constituents of a row; mean over the rows of its absolute value and "
+            "of its value."
         )
     ]
     for result in found:
-        caption = f"Attributions are parts of {without_latex(result.label)}."
+        caption = f"Attributions are contributions to {without_latex(result.label)}."
         if result.unused:
-            caption += f" The network does not look at {without_latex(', '.join(result.unused))}."
+            caption += f" The network does not use {without_latex(', '.join(result.unused))}."
         blocks.append(Table(*importance_rows(result), caption, names=2))
     if plots:
         blocks.append(Pictures(tuple(plots)))

@@ -1,4 +1,4 @@
-"""One row explained: what each constituent and each feature adds to its score, and where attention looks."""
+"""Explanation of one row: the contribution of each constituent and each feature to its score, and attention."""
 
 import re
 from dataclasses import dataclass
@@ -19,28 +19,28 @@ from collidekit.models.tagger import Tagger
 
 Floats = NDArray[np.float64]
 _PT = re.compile(r"(?P<log>log\()?\w*pt(?(log)\))")
-"""A feature that is a transverse momentum or its logarithm, by its expression."""
+"""Pattern of expressions that are a transverse momentum or its logarithm."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExplainedCollection:
-    """The K constituents of one collection; None where the analysis does not give it."""
+    """The K constituents of one collection; values that the analysis does not define are None."""
 
     name: str
     features: tuple[str, ...]
-    """Labels, with units."""
+    """Labels with units."""
     values: Floats
     """(K, F) in the units of the features."""
     attributions: Floats
-    """(K, F) of the features."""
+    """(K, F) attributions of the features."""
     total: Floats
-    """(K,) with four-momentum and coordinates."""
+    """(K,) attributions with four-momentum and coordinates."""
     coordinates: Floats | None
     coordinate_labels: tuple[str, ...]
     pt: Floats | None
-    """(K,) GeV."""
+    """(K,) transverse momenta in GeV."""
     attention: Floats | None
-    """(K,) weights, which sum to 1 at most."""
+    """(K,) weights, whose sum is 1 at most."""
 
     def as_dict(self) -> dict[str, Any]:
         content: dict[str, Any] = plain(vars(self))
@@ -49,7 +49,7 @@ class ExplainedCollection:
 
 @dataclass(frozen=True)
 class ItemAttribution:
-    """One feature of the row, summed over constituents; ``value`` is that of a flat group."""
+    """Attribution of one feature of the row, summed over constituents; ``value`` is the value of a feature of a flat group."""
 
     input: str
     name: str
@@ -60,7 +60,7 @@ class ItemAttribution:
 
 @dataclass(frozen=True, eq=False)
 class ExplainedRow:
-    """One row and one score; ``gap`` is the sum of all attributions minus ``value - baseline``, 0 but for rounding."""
+    """Explanation of one row and one score; ``gap`` is the sum of all attributions minus ``value - baseline``, 0 except for rounding."""
 
     score: str
     score_label: str
@@ -84,9 +84,9 @@ class ExplainedRow:
 def explain_row(
     tagger: Tagger, analysis: Analysis, batch: Batch, score: Score, steps: int = 64, baseline: Baseline = "mean"
 ) -> ExplainedRow:
-    """Of a batch of one row."""
+    """Explain a batch of one row."""
     if len(batch) != 1:
-        raise CollidekitError(f"one row is explained at a time, not {len(batch)}")
+        raise CollidekitError(f"exactly one row can be explained, not {len(batch)}")
     found = integrated_gradients(tagger, batch, score, steps, baseline)
     with torch.inference_mode():
         scaled = tagger.scaling(batch.inputs)
@@ -145,7 +145,7 @@ def _numbers(values: torch.Tensor) -> Floats:
 
 
 def _transverse_momenta(entry: Collection, data: Ragged) -> Floats | None:
-    """(K,) from the four-momenta, else from a feature whose expression is such as ``trk_pt`` or ``log(trk_pt)``."""
+    """Return transverse momenta (K,) from the four-momenta, or from a feature with an expression such as ``trk_pt`` or ``log(trk_pt)``."""
     if data.has_momenta:
         return _numbers(torch.hypot(data.momenta[:, 0], data.momenta[:, 1]))
     for i, feature in enumerate(entry.features):

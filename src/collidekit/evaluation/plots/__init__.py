@@ -1,6 +1,6 @@
-"""Every plot of an evaluation, each written as png and pdf where a path is given for it.
+"""Plots of the evaluation, each written as PNG and PDF if a path is given.
 
-The answer is the list of written files; its ``figure`` is the matplotlib figure, and a notebook shows it.
+A plot function returns the list of written files; its ``figure`` is the matplotlib figure, which a notebook shows.
 """
 
 from collidekit.evaluation.plots.assignment import plot_assignment

@@ -12,7 +12,7 @@ from collidekit.evaluation.rows import Floats
 def plot_assignment(
     stem: Path | None, edges: Floats, found: dict[str, Efficiencies], label: str = "", note: str = ""
 ) -> Plot:
-    """Points with their 68 % interval of the whole event and of each parent; ``label`` is the x axis with its unit."""
+    """Draw the efficiency of the whole event and of each parent, with 68 % intervals; ``label`` is the x axis with its unit."""
     centres, halves = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
     with figure() as canvas:
         axes = canvas.subplots()
@@ -33,7 +33,7 @@ def plot_assignment(
         axes.set_ylim(0, 1.25)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(label)
-        axes.set_ylabel("efficiency where all decay products are there")
+        axes.set_ylabel("efficiency in complete events")
         axes.legend(loc="upper center", ncols=3)
         mark(axes, note)
         return save(canvas, stem)

@@ -10,7 +10,7 @@ from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 
 
 def plot_closure(stem: Path | None, found: Sequence[Closure], note: str = "") -> Plot:
-    """For each method (x) and correlation (colour) raw D (open) and corrected D (full); lines are the injected D."""
+    """Draw raw D (open) and corrected D (full) for each method (x) and correlation (colour); lines are the injected D."""
     methods = list(dict.fromkeys(one.method for one in found))
     kinds = list(dict.fromkeys(one.correlation for one in found))
     shifts = np.linspace(-0.25, 0.25, len(kinds)) if len(kinds) > 1 else np.zeros(1)

@@ -1,4 +1,4 @@
-"""ROC curves of several contenders over the panel of their ratios to the first one."""
+"""ROC curves of several taggers, and the ratios to the first one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,30 +18,30 @@ from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save,
 from collidekit.evaluation.rows import Floats
 
 NOMINAL, ATTACKED, OF_FILES = "-", "--", "-."
-"""Lines of taggers on rows as they are, of taggers on attacked rows, and of scores that the files hold."""
+"""Line styles of taggers on nominal rows, of taggers on attacked rows, and of scores from the files."""
 LETTERS = 82
-"""Of a line of the legend."""
+"""Maximum number of letters in a line of the legend."""
 
 
 def plot_compared(
     stem: Path | None, curves: Sequence[ComparedCurve], style: RocStyle = "top-tagging", note: str = ""
 ) -> Plot:
-    """b-tagging: background efficiency against signal efficiency; top-tagging: rejection 1/eB against it.
+    """Draw background efficiency (b-tagging) or rejection 1/eB (top-tagging) against signal efficiency.
 
-    The panel below shows the ratio to the first curve, with the paired error where both have the same rows. Curves end where fewer than
+    The panel below shows the ratio to the first curve, with the paired error if both have the same rows. Curves end where fewer than
     three background rows survive.
     """
-    handles = [_handle(curve, look) for curve, look in zip(curves, _looks(curves), strict=True)]
+    handles = [_handle(curve, look) for curve, look in zip(curves, _line_styles(curves), strict=True)]
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
     with figure(7.0, 6.6 + 0.24 * lines) as canvas:
         main, ratio = with_ratio(canvas)[:, 0]
         heights = []
-        for curve, look in zip(curves, _looks(curves), strict=True):
+        for curve, look in zip(curves, _line_styles(curves), strict=True):
             heights.append(_draw(main, curve, style, look))
             if curve is not curves[0]:
                 _draw_ratio(ratio, curve, curves[0], style, look)
         _finish(main, heights, curves, style)
-        ratio.axhline(1, color=_looks(curves)[0]["color"], linewidth=1.2)
+        ratio.axhline(1, color=_line_styles(curves)[0]["color"], linewidth=1.2)
         _limit_ratio(ratio)
         ratio.set_ylabel("ratio to\nthe first", fontsize=11, loc="center")
         ratio.set_xlabel(rf"signal efficiency $\varepsilon_S$ ({class_label(curves[0].first.signal)})")
@@ -50,7 +50,7 @@ def plot_compared(
         return save(canvas, stem)
 
 
-def _looks(curves: Sequence[ComparedCurve]) -> list[dict[str, Any]]:
+def _line_styles(curves: Sequence[ComparedCurve]) -> list[dict[str, Any]]:
     return [
         {
             "color": colour,
@@ -68,7 +68,7 @@ def _handle(curve: ComparedCurve, look: dict[str, Any]) -> Line2D:
 
 
 def _enough(curve: ComparedCurve) -> Any:
-    """Return where (G,) enough background rows survive; a little is forgiven to rounding."""
+    """Return at which points (G,) enough background rows survive, with a tolerance for rounding."""
     found: Any = curve.background * curve.first.background_rows >= LEAST_ROWS - 1e-6
     return found
 
@@ -92,7 +92,7 @@ def _draw_ratio(axes: Axes, curve: ComparedCurve, first: ComparedCurve, style: R
 
 
 def ratio_to(curve: ComparedCurve, first: ComparedCurve, style: RocStyle) -> tuple[Floats, Floats]:
-    """Return the ratio (G,) of the drawn quantity and its error: of the rows, in pairs if they are the same, and of the seeds."""
+    """Return the ratio (G,) of the drawn quantity and its error from rows (paired if they are the same) and seeds."""
     with np.errstate(divide="ignore", invalid="ignore"):
         value = curve.background / first.background if style == "b-tagging" else first.background / curve.background
         ours, theirs = (
@@ -126,7 +126,7 @@ def _finish(axes: Axes, heights: Sequence[Floats], curves: Sequence[ComparedCurv
 
 
 def _limit_ratio(axes: Axes) -> None:
-    """Show the bulk of the ratios: the steep ends of bands do not decide the range."""
+    """Limit the axis to the bulk of the ratios, without the steep ends of the bands."""
     shown = [1.0]
     for line in axes.get_lines()[:-1]:
         values = np.asarray(line.get_ydata(), dtype=float)

@@ -1,4 +1,4 @@
-"""The confusion matrix, and that of a network that may relegate."""
+"""Confusion matrices, without and with relegation."""
 
 from collections.abc import Sequence
 from math import floor, log10
@@ -16,19 +16,19 @@ RELEGATED = "relegated"
 
 
 def plot_confusion_matrix(stem: str | Path | None, matrix: ConfusionMatrix, note: str = "") -> Plot:
-    """Rows are the true class, each normalised to 100 %; columns are the predicted class, which is the most probable one."""
+    """Draw the confusion matrix: rows are the true class, each normalised to 100 %; columns are the predicted class."""
     return _draw(stem, matrix.share, matrix.error, matrix.classes, matrix.classes, "predicted class", note)
 
 
 def plot_confusion_relegated(stem: str | Path | None, matrix: Floats, names: Sequence[str], note: str = "") -> Plot:
-    """Shares (K, K + 1) of the true class (rows), each row of sum 1; the last column is ``relegated``, set apart.
+    """Draw fractions (K, K + 1) of the true class (rows), where each row sums to 1; the last column is ``relegated``.
 
-    Where nothing is relegated, as with a threshold on the probability of the signal, the matrix has no such column.
+    If nothing is relegated, as with a threshold on the probability of the signal, this column is left out.
     """
     size = len(names)
     if matrix.shape != (size, size + 1):
         raise CollidekitError(
-            f"{size} classes need a matrix ({size}, {size + 1}) with a relegated column: {matrix.shape}"
+            f"{size} classes need a matrix of shape ({size}, {size + 1}) with a relegated column, not {matrix.shape}"
         )
     if not np.nan_to_num(matrix[:, -1]).any():
         return _draw(stem, matrix[:, :-1], None, names, names, "predicted class", note)
@@ -44,7 +44,7 @@ def _draw(
     label: str,
     note: str,
 ) -> Plot:
-    """Shares (R, C) in percent; a line stands before columns that are no row."""
+    """Draw fractions (R, C) in percent, with a line before columns that are not a row."""
     few = len(columns) <= 6
     cell = 0.95 if few else 0.6
     with figure(3.9 + cell * max(len(columns), 3), 3.0 + cell * max(len(rows), 3)) as canvas:
@@ -70,7 +70,7 @@ def _draw(
 
 
 def cell_text(value: float, error: float | None) -> str:
-    """A percentage over its error, both with the digits that the error leaves: ``90`` over ``±3``, ``90.3`` over ``±0.4``."""
+    """Return a percentage over its error, with the digits that the error allows: ``90`` over ``±3``, ``90.3`` over ``±0.4``."""
     if not np.isfinite(value):
         return "no rows"
     if error is None or not np.isfinite(error) or error <= 0:

@@ -15,16 +15,16 @@ from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 from collidekit.evaluation.rows import Floats
 
 LOG_RATIO = 20
-"""Classes whose efficiencies in all bins together differ by more than this factor are drawn on a logarithmic axis."""
+"""Maximum ratio of the efficiencies of classes (all bins together) on a linear axis."""
 WIDE = 0.4
-"""Where one bin takes a larger share of the axis than this, the axis is logarithmic."""
+"""Maximum fraction of a linear axis that one bin may take."""
 MARKERS = "os^vDP*X<>"
 
 
 def plot_efficiency(stem: str | Path | None, binned: BinnedEfficiency, label: str = "", note: str = "") -> Plot:
-    """Points with their interval of each class; ``label`` is the x axis with its unit, such as ``jet pT [GeV]``.
+    """Draw the efficiency of each class with its interval; ``label`` is the x axis with its unit, such as ``jet pT [GeV]``.
 
-    A bin in which no row of a class passes has an arrow from the upper limit at 95 % confidence.
+    A bin in which no row of a class passes has an arrow at the upper limit at 95 % confidence.
     """
     names = [name for name, found in binned.classes.items() if np.isfinite(found.value).any()]
     if not names:
@@ -46,7 +46,7 @@ def plot_efficiency(stem: str | Path | None, binned: BinnedEfficiency, label: st
 
 
 def set_binned_axis(axes: Axes, edges: Floats) -> None:
-    """Limits of the x axis; it is logarithmic where one bin would take most of it and all edges are positive."""
+    """Set the limits of the x axis; it is logarithmic if one bin would take most of it and all edges are positive."""
     axes.set_xlim(edges[0], edges[-1])
     if edges[0] > 0 and np.diff(edges).max() > WIDE * (edges[-1] - edges[0]) and len(edges) > 2:
         axes.set_xscale("log")
@@ -57,7 +57,7 @@ def set_binned_axis(axes: Axes, edges: Floats) -> None:
 
 
 def _draw(axes: Axes, binned: BinnedEfficiency, found: Efficiencies, style: dict[str, Any], logarithmic: bool) -> bool:
-    """Points with errors; on a logarithmic axis bins without a passing row have a limit. Returns whether there was one."""
+    """Draw points with errors, and limits on a logarithmic axis for bins without a passing row; return whether there is a limit."""
     edges = binned.edges
     centres = np.sqrt(edges[1:] * edges[:-1]) if axes.get_xscale() == "log" else (edges[1:] + edges[:-1]) / 2
     across = np.stack([centres - edges[:-1], edges[1:] - centres])
@@ -67,7 +67,7 @@ def _draw(axes: Axes, binned: BinnedEfficiency, found: Efficiencies, style: dict
     bars: dict[str, Any] = {"markersize": 5, "linewidth": 1.4, "zorder": 3, **style}
     points = axes.errorbar(centres[shown], found.value[shown], spread[:, shown], across[:, shown], **bars)
     for line in points.lines[0:1]:
-        line.set_clip_on(False)  # a point at 0 or 1 is whole
+        line.set_clip_on(False)  # draw points at 0 and 1 completely
     bottom = axes.get_ylim()[0]
     for place in np.flatnonzero(none):
         limit = max(upper_limit(found.effective[place]), 1.5 * bottom)
@@ -78,7 +78,7 @@ def _draw(axes: Axes, binned: BinnedEfficiency, found: Efficiencies, style: dict
 
 
 def _y_axis(axes: Axes, found: list[Efficiencies]) -> bool:
-    """Scale and limits with room for the legend; the same scale for all spectators, since it goes by all bins together."""
+    """Set scale and limits of the y axis, with room for the legend; all spectators get the same scale, from all bins together."""
     overall = np.array([entry.passed.sum() / max(entry.total.sum(), 1) for entry in found])
     values = np.concatenate([entry.value for entry in found])
     values = values[np.isfinite(values) & (values > 0)]

@@ -1,4 +1,4 @@
-"""The label of an experiment, energy and luminosity, and the styles of mplhep."""
+"""Labels of experiment, energy and luminosity, and the styles of mplhep."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from collidekit.extras import need
 
 PROGRAM = "collidekit"
 TAKEN = ("font.family", "font.serif", "font.sans-serif", "mathtext.", "axes.unicode_minus", "legend.frameon")
-"""Begins of the settings that are taken from a style: the fonts. Sizes, ticks and colours for all eyes are those of every plot."""
+"""Prefixes of the settings that are taken from a style: the fonts. Sizes, ticks and colours are the same for all styles."""
 NAMES = {"LHCb": "LHCb2"}
-"""Styles that have another name in mplhep."""
+"""Styles with a different name in mplhep."""
 
 
 def experiment_label(settings: PlotSettings) -> str:
     """Return the label above the left end of the frame: ``CMS`` in bold, ``Simulation Preliminary`` in italics.
 
-    Without an experiment it is the name of the program; with ``none`` what is left is the status.
+    Without an experiment it is the name of the program; with ``none`` only the status is shown.
     """
     simulation = "simulation" if settings.experiment in (None, "LHCb") else "Simulation"
     words = [simulation] if settings.simulation else []
@@ -36,7 +36,7 @@ def experiment_label(settings: PlotSettings) -> str:
 
 
 def collisions(settings: PlotSettings) -> str:
-    """Return luminosity and energy as the experiment writes them; empty without both."""
+    """Return luminosity and energy in the notation of the experiment; empty without both."""
     energy = f"{settings.energy:g} TeV" if settings.energy else ""
     luminosity = rf"{settings.luminosity:g} fb$^{{-1}}$" if settings.luminosity else ""
     if settings.experiment == "CMS":
@@ -57,7 +57,7 @@ def style_of(settings: PlotSettings) -> dict[str, Any]:
 
 
 def _math(font: str, text: str) -> str:
-    """Return a text in another font; one that holds LaTeX of its own stays as it is."""
+    """Return a text in another font; a text with its own LaTeX is returned unchanged."""
     if not text or text.count("$") > 1:
         return text
     letters = text.replace("-", "\u2010")  # in LaTeX a hyphen is a minus

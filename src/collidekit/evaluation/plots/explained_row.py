@@ -1,4 +1,4 @@
-"""One row: its constituents in the plane of their coordinates, and what each feature adds to its score."""
+"""Plots of one row: its constituents at their coordinates, and the contribution of each feature to its score."""
 
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,17 @@ from collidekit.evaluation.importance.row import ExplainedCollection, ExplainedR
 from collidekit.evaluation.plots.style import figure, mark, save
 
 DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
-"""Maps that all eyes can read; red is for, blue against."""
+"""Colour maps for colour-blind readers; red favours the signal, blue the background."""
 LARGEST, SMALLEST, EQUAL = 900.0, 6.0, 60.0
-"""Areas of markers in square points: of the largest pT, the least that is drawn, and where no pT is known."""
+"""Areas of markers in square points: of the largest pT, the minimum, and without known pT."""
 MOST = 30
-"""Constituents in a table of attributions, and features in a chart."""
+"""Maximum number of constituents in a table of attributions, and of features in a chart."""
 
 
 def plot_row(folder: Path, name: str, row: ExplainedRow, note: str = "") -> list[Path]:
-    """All pictures of a row: ``<name>_features``, and for each collection that has constituents ``<name>_<collection>``.
+    """Draw all plots of a row: ``<name>_features``, and ``<name>_<collection>`` for each collection with constituents.
 
-    A collection with coordinates is drawn in their plane, another one as a table of constituents and features; attention
+    A collection with coordinates is drawn in their plane, others as a table of constituents and features; attention
     is ``<name>_<collection>_attention``.
     """
     written = _plot_features(folder / f"{name}_features", row, note)
@@ -69,7 +69,7 @@ def _plot_plane(
 
 
 def _areas(pt: Floats | None, count: int) -> Floats:
-    """In proportion to pT."""
+    """Return areas proportional to pT."""
     if pt is None or pt.max() <= 0:
         return np.full(count, EQUAL)
     areas: Floats = np.maximum(LARGEST * pt / pt.max(), SMALLEST)
@@ -90,7 +90,7 @@ def _size_legend(axes: Axes, pt: Floats) -> None:
 
 
 def _plot_table(stem: Path, entry: ExplainedCollection, label: str, note: str) -> list[Path]:
-    """Features (rows) and the first constituents (columns), in the order of the analysis."""
+    """Draw features (rows) and the first constituents (columns), in the order of the analysis."""
     values = entry.attributions[:MOST].T
     limit = max(float(np.abs(values).max()), 1e-12)
     with figure(4.2 + 0.28 * max(values.shape[1], 20), 1.8 + 0.34 * len(values)) as canvas:

@@ -1,4 +1,4 @@
-"""Parallel coordinates: a line for each point of a grid through the values of its settings to its figure."""
+"""Parallel coordinates of a grid: a line for each point through the values of its settings to its figure of merit."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from collidekit.evaluation.plots.style import Plot, figure, mark, save
 COLOURS = "viridis"
 MOST_TICKS = 12
 LONGEST = 24
-"""Characters of the text of a tick."""
+"""Maximum number of characters of a tick label."""
 MARGIN = 0.06
 
 
 class Scale:
-    """Scale of one setting, from values to an axis from 0 to 1: linear, logarithmic, or one place for each text."""
+    """Scale of one setting, from values to an axis from 0 to 1: linear, logarithmic, or one position for each text."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
@@ -44,13 +44,13 @@ class Scale:
         return self._places[_key(value)]
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return places and texts of ticks: all values, or of many numbers some of them."""
+        """Return positions and texts of ticks: all values, or some of them if there are many numbers."""
         step = max(1, math.ceil(len(self._numbers) / MOST_TICKS)) if self.numeric else 1
         return [(self._places[v], shorten(shown(v))) for v in self._numbers[::step]]
 
 
 def shorten(text: str) -> str:
-    """Return a text without its middle where it is longer than LONGEST."""
+    """Return a text, without its middle if it is longer than LONGEST."""
     half = LONGEST // 2
     return text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}"
 
@@ -60,7 +60,7 @@ def _key(value: Any) -> Any:
 
 
 def is_geometric(numbers: Sequence[float]) -> bool:
-    """Return whether ascending numbers are spread by factors and not by steps: their logarithms are spaced more evenly."""
+    """Return whether ascending numbers are spaced by factors rather than steps: their logarithms are more evenly spaced."""
     if len(numbers) < 2 or numbers[0] <= 0:
         return False
     if len(numbers) == 2:
@@ -70,7 +70,7 @@ def is_geometric(numbers: Sequence[float]) -> bool:
 
 
 def plot_grid(stem: Path | None, grid: Grid, note: str = "") -> Plot:
-    """Draw the trained points, coloured by the figure of merit, which is the last axis; the best one is drawn thick."""
+    """Draw the trained points, coloured by the figure of merit, which is the last axis; the best point has a thick line."""
     order = [i for i in grid.order() if grid.points[i].trained]
     points = [grid.points[i] for i in order]
     scales = {name: Scale([point.settings[name] for point in points]) for name in grid.settings}
@@ -93,7 +93,7 @@ def plot_grid(stem: Path | None, grid: Grid, note: str = "") -> Plot:
             best: dict[str, Any] = {"linewidth": 4.0, "label": "best point"} if i == 0 else {"linewidth": 1.5}
             axes.plot(range(len(line)), line, color=colour, marker="o", markersize=5, **best)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, -0.22), borderaxespad=0.0)
-        said = f"colour: {title(grid.figure)}, dark is better"
+        said = f"colour: {title(grid.figure)} (dark is better)"
         axes.text(1.0, -0.16, said, transform=axes.transAxes, ha="right", va="top", fontsize=11)
         mark(axes, note)
         return save(canvas, stem)

@@ -1,4 +1,4 @@
-"""Heat maps of methods of dileptonic top pairs: response matrices, and what two methods get right together."""
+"""Heat maps of methods for dileptonic top pairs: response matrices, and overlap of correct assignments."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from collidekit.evaluation.rows import Floats
 
 
 def plot_responses(stem: Path | None, responses: Sequence[Response], note: str = "") -> Plot:
-    """Draw response matrices, a panel for each method; the columns of a true bin (row) add up to 100 %."""
+    """Draw response matrices, a panel for each method; each true bin (row) sums to 100 %."""
     columns = min(3, len(responses))
     rows = -(-len(responses) // columns)
     first = responses[0]
@@ -27,7 +27,7 @@ def plot_responses(stem: Path | None, responses: Sequence[Response], note: str =
             axes.set_title(one.method, fontsize=11, loc="left")
         for axes in panels.ravel()[len(responses) :]:
             axes.set_visible(False)
-        canvas.colorbar(image, ax=panels, label="share of the true bin [%]", shrink=0.7)
+        canvas.colorbar(image, ax=panels, label="fraction of the true bin [%]", shrink=0.7)
         canvas.supxlabel(f"{first.label} of the method", fontsize=13)
         canvas.supylabel(f"true {first.label}", fontsize=13)
         canvas.suptitle(f"{experiment_label(look().settings)}   {right_title(note)}", fontsize=12, x=0.02, ha="left")
@@ -35,7 +35,7 @@ def plot_responses(stem: Path | None, responses: Sequence[Response], note: str =
 
 
 def plot_overlaps(stem: Path | None, overlaps: Sequence[Overlap], part: str, note: str = "") -> Plot:
-    """A ``part`` of each pair of methods in percent: ``union``, at least one is right, or ``only_first``, the row alone is."""
+    """Draw a ``part`` for each pair of methods in percent: ``union`` (at least one is right) or ``only_first`` (only the row is right)."""
     names = list(dict.fromkeys(one.first for one in overlaps))
     values = np.array([getattr(one, part).value for one in overlaps]).reshape(len(names), len(names))
     errors = np.array([getattr(one, part).error for one in overlaps]).reshape(len(names), len(names))
@@ -46,7 +46,7 @@ def plot_overlaps(stem: Path | None, overlaps: Sequence[Overlap], part: str, not
 
 
 def _draw(stem: Path | None, values: Floats, texts: Sequence[str], what: str, note: str, errors: Floats) -> Plot:
-    """Values (B, B) with a text for each row and column."""
+    """Draw values (B, B) with a label for each row and column."""
     size = len(texts)
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
@@ -61,7 +61,7 @@ def _draw(stem: Path | None, values: Floats, texts: Sequence[str], what: str, no
 def _cells(
     axes: Axes, values: Floats, texts: Sequence[str], low: float, high: float, size: int, errors: Floats | None = None
 ) -> AxesImage:
-    """Values (B, B) as colours and text, with a name for each row and column."""
+    """Draw values (B, B) as colours and text, with a label for each row and column."""
     image = axes.imshow(values, cmap="cividis", vmin=low, vmax=high)
     slanted = max(map(len, texts)) > 6
     axes.set_xticks(

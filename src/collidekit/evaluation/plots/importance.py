@@ -16,15 +16,15 @@ Numbers = list[tuple[float, float]]
 
 
 def plot_importance(stem: Path | None, found: SampleImportance | TargetImportance, note: str = "") -> Plot:
-    """Bars with errors, the most important feature on top; inputs as a whole stand above the single features.
+    """Draw bars with errors, the most important feature at the top; whole inputs are above the single features.
 
-    Left the drop in AUC, or of the figure of a target, when a feature is permuted, right the mean size of its attributions; a panel without numbers is
-    left out.
+    The left panel is the drop in AUC (or in the figure of a target) if a feature is permuted. The right panel is the mean absolute attribution. A
+    panel without numbers is left out.
     """
     shown = sorted(found.features, key=_rank)
     panels = _panels(found, shown)
     if not panels:
-        raise CollidekitError(f"{found.score}: the network looks at no feature, so there is no importance to draw")
+        raise CollidekitError(f"{found.score}: the network uses no feature, so there is no importance to draw")
     inputs = list(dict.fromkeys(feature.input for feature in found.features))
     colour = dict(zip(inputs, colours(len(inputs)), strict=True))
     with figure(3.2 + 4.2 * len(panels), 1.6 + 0.3 * len(shown)) as canvas:
@@ -44,7 +44,7 @@ def plot_importance(stem: Path | None, found: SampleImportance | TargetImportanc
 
 
 def _rank(feature: FeatureImportance) -> tuple[bool, float]:
-    """The last is drawn on top."""
+    """Return the sort key of a feature; the last one is drawn at the top."""
     if feature.drop is not None:
         return feature.whole, feature.drop.value
     return feature.whole, feature.attribution.size if feature.attribution else 0.0

@@ -1,4 +1,4 @@
-"""One input of the network: its shape for each class, before and after weighting."""
+"""Distribution of one input of the network for each class, before and after weighting."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from collidekit.evaluation.report.input_histograms import DEFAULT, INVALID, OVER
 from collidekit.evaluation.rows import Floats
 
 LARGEST_RATIO = 4
-"""Where a ratio is larger, the axis of ratios is logarithmic."""
+"""Maximum ratio on a linear axis of ratios."""
 LINES: dict[str, tuple[Any, float]] = {"before": ("--", 1.1), "after": ("-", 1.8)}
 
 
 def plot_input(stem: str | Path | None, histogram: InputHistogram, reference: str = "", note: str = "") -> Plot:
-    """Fractions of entries per bin of each class over the ratio to the reference class (default: the first).
+    """Draw fractions of entries per bin for each class, and the ratio to the reference class (default: the first).
 
-    Entries equal to the default value have a bin of their own on the right; the share outside the range is written.
+    Entries equal to the default value have a separate bin on the right; a text gives the fraction outside the range.
     More than six classes are drawn without error bands.
     """
     axis, classes = histogram.axis, histogram.classes
@@ -47,13 +47,13 @@ def plot_input(stem: str | Path | None, histogram: InputHistogram, reference: st
 
 
 def _variants(histogram: InputHistogram) -> list[str]:
-    """Where the weighting changes nothing, only one of the two is drawn."""
+    """Return the variants to draw; only one if the weighting changes nothing."""
     before, after = _fractions(histogram, "before")[0], _fractions(histogram, "after")[0]
     return ["after"] if np.allclose(before, after, rtol=1e-6, atol=1e-12) else ["before", "after"]
 
 
 def _fractions(histogram: InputHistogram, variant: str) -> tuple[Floats, Floats]:
-    """Share of all entries of the class in each bin and its error, each (classes, bins)."""
+    """Return the fraction of all entries of the class in each bin and its error, each (classes, bins)."""
     sums, squares = histogram.inside(variant)
     total = histogram.sums[0 if variant == "before" else 1].sum(axis=1, keepdims=True)
     safe = np.where(total > 0, total, 1.0)
@@ -131,7 +131,7 @@ def _unit(label: str) -> str:
 
 
 def _outside(histogram: InputHistogram) -> str:
-    """What the axis does not show, in percent of the class that has most of it, and which bins hold clipped values."""
+    """Return a text with the fraction of entries outside the axis, for the class with most of them, and the bins with clipped values."""
     axis, parts = histogram.axis, []
     low, high = axis.bounds
     ends = [f"{sign} {end:g}" for sign, end in (("\u2264", low), ("\u2265", high)) if end is not None]
@@ -146,14 +146,14 @@ def _outside(histogram: InputHistogram) -> str:
         if (share := histogram.share(slot, "before").max()) > 0
     ]
     if shares:
-        of = ", of the class with most" if len(histogram.classes) > 1 else ""
+        of = " (largest of all classes)" if len(histogram.classes) > 1 else ""
         parts.append(f"outside the axis{of}: {', '.join(shares)}")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:]
 
 
 def _ratio_axis(axes: Axes, histogram: InputHistogram, variants: list[str], base: int) -> None:
-    """Show all ratios that are measured to better than half; on a logarithmic axis where they span much."""
+    """Set the axis to all ratios with a relative error below one half; it is logarithmic if they span a large range."""
     kept = [np.array([0.9, 1.1])]
     for variant in variants:
         ratio, error = _ratios(histogram, variant, base)

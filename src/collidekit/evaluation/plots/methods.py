@@ -1,4 +1,4 @@
-"""Numbers of several methods in the same bins: a line with points for each method."""
+"""Numbers of several methods in the same bins: points and a line for each method."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from collidekit.evaluation.rows import Floats
 
 MARKERS = "os^vDP*X<>"
 Points = Mapping[str, tuple[Floats, Floats]]
-"""Values and errors (B,) by method."""
+"""Values and errors (B,) for each method."""
 
 
 def plot_methods(
@@ -24,9 +24,9 @@ def plot_methods(
     limits: tuple[float, float] | None = None,
     zero: bool = False,
 ) -> Plot:
-    """Draw one or two panels over bins with texts (B,); a method has the colour of its place in ``order`` in all plots.
+    """Draw one or two panels over bins with labels (B,); the colour of a method is its position in ``order``, in all plots.
 
-    Points of one bin stand beside each other. ``truth`` is drawn in black in the first panel; ``limits`` are those of its axis; with
+    Points of one bin are drawn side by side. ``truth`` is drawn in black in the first panel; ``limits`` are the limits of its axis; with
     ``zero`` the last panel has a line at 0.
     """
     shown = [name for name in order if any(name in points for _, points in panels)]
@@ -64,7 +64,7 @@ def plot_methods(
 
 
 def _range(points: Points, truth: tuple[Floats, Floats] | None) -> tuple[float, float]:
-    """From the lowest to the highest point, with room above for the legend; from 0 where all are positive."""
+    """Return the range from the lowest to the highest point, with room for the legend above; it begins at 0 if all are positive."""
     pairs = [*points.values(), *([truth] if truth else [])]
     ends = np.concatenate([values + sign * errors for values, errors in pairs for sign in (-1, 1)])
     ends = ends[np.isfinite(ends)]

@@ -13,7 +13,7 @@ from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save,
 
 
 def plot_points_in_bins(stem: Path | None, found: PointsInBins, label: str = "", note: str = "") -> Plot:
-    """The threshold of each working point in each bin, over the efficiency of the signal; ``label`` is the x axis with its unit."""
+    """Draw the threshold of each working point in each bin, and the signal efficiency below; ``label`` is the x axis with its unit."""
     edges, count = found.edges, len(found.bins[0].points)
     with figure(7.0, 6.8) as canvas:
         main, below = with_ratio(canvas)[:, 0]

@@ -1,4 +1,4 @@
-"""The risk of what is kept by a network that may relegate, and what plots of such networks share."""
+"""Risk against coverage of a network that may relegate, and common parts of the plots of such networks."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -12,13 +12,13 @@ from collidekit.evaluation.plots.style import PETROFF_6, PETROFF_10, Plot, colou
 from collidekit.evaluation.rows import Floats
 
 GREY = PETROFF_6[4]
-"""The colour of what is relegated; no class has it, nor another grey."""
+"""Colour of relegated events; no class has this or another grey."""
 LINES = ("-", "--", "-.", ":")
 GREYS = {GREY, "#94a4a2", "#717581"}
 
 
 def class_colours(count: int) -> list[str]:
-    """``count`` colours that are not grey, those of every plot as long as there are few classes."""
+    """Return ``count`` colours that are not grey; for few classes they are the colours of all other plots."""
     if count <= 4:
         return colours(count)
     palette = [colour for colour in (PETROFF_6 if count == 5 else PETROFF_10) if colour not in GREYS]
@@ -26,7 +26,7 @@ def class_colours(count: int) -> list[str]:
 
 
 def plot_risk_coverage(stem: Path | None, curves: Sequence[tuple[str, Floats, Floats]], note: str = "") -> Plot:
-    """Of each (name, coverage (M,), risk (M,)): share of kept events that are wrong against the share that is kept."""
+    """Draw the fraction of kept events that are wrong against the fraction that is kept, for each (name, coverage (M,), risk (M,))."""
     shown = np.concatenate([risk[np.isfinite(risk)] for _, _, risk in curves]) if curves else np.zeros(0)
     if not len(shown):
         raise CollidekitError("no curve of risk against coverage has a finite point: nothing to draw")
@@ -36,15 +36,15 @@ def plot_risk_coverage(stem: Path | None, curves: Sequence[tuple[str, Floats, Fl
             axes.plot(coverage, risk, color=colour, linestyle=line, label=name)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, max(1.05 * float(shown.max()), 1e-6))
-        axes.set_xlabel("coverage: share of events kept")
-        axes.set_ylabel("risk: share of kept events that are wrong")
+        axes.set_xlabel("coverage: fraction of events kept")
+        axes.set_ylabel("risk: fraction of kept events that are wrong")
         legend_above(axes, len(curves))
         mark(axes, note)
         return save(canvas, stem)
 
 
 def legend_above(axes: Axes, entries: int) -> None:
-    """A legend at the top, and room for it above everything that is drawn."""
+    """Draw a legend at the top, with room for it above everything else."""
     columns = 1 if entries <= 1 else 2
     share = 0.04 + 0.055 * -(-entries // columns)
     low, top = axes.get_ylim()

@@ -1,4 +1,4 @@
-"""Where in a plane a network decides for which class, and where it relegates."""
+"""Decision regions of a network in a plane, with the region that it relegates."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -21,9 +21,9 @@ from collidekit.evaluation.rows import Floats, Ints
 
 MARKERS = "o^sDvP*X"
 MOST_POINTS = 2000
-"""Points of each class that are drawn."""
+"""Maximum number of points of each class."""
 TINT, GREY_TINT = 0.28, 0.6
-"""Share of the colour in the region of a class, and of grey in that of the relegated."""
+"""Opacity of the colour in the region of a class, and of grey in the relegated region."""
 
 
 def plot_boundary(
@@ -37,12 +37,14 @@ def plot_boundary(
     axes: tuple[str, str],
     note: str = "",
 ) -> Plot:
-    """Decisions (H, G) at ``grid_y`` (H,) and ``grid_x`` (G,), under points (N, 2) of the classes ``labels`` (N,).
+    """Draw decisions (H, G) at ``grid_y`` (H,) and ``grid_x`` (G,), and points (N, 2) of the classes ``labels`` (N,).
 
     A decision is the index of a class in ``names`` (K,), or K for relegated. ``axes`` are the labels of x and y.
     """
     if decisions.shape != (len(grid_y), len(grid_x)):
-        raise CollidekitError(f"decisions {decisions.shape} must be (y, x) of the grid, {(len(grid_y), len(grid_x))}")
+        raise CollidekitError(
+            f"decisions {decisions.shape} must have the shape (y, x) of the grid, {(len(grid_y), len(grid_x))}"
+        )
     count = len(names)
     fills = [_tint(colour, TINT) for colour in class_colours(count)] + [_tint(GREY, GREY_TINT)]
     with figure(8.0, 5.8) as canvas:
@@ -58,7 +60,7 @@ def plot_boundary(
         plane.set_ylim(grid_y[0], grid_y[-1])
         plane.set_xlabel(axes[0])
         plane.set_ylabel(axes[1])
-        title = f"decision, and up to\n{MOST_POINTS:,} true events each" if thinned else "decision and truth"
+        title = f"decision, and up to\n{MOST_POINTS:,} events per class" if thinned else "decision and truth"
         _legend(plane, names, fills, title)
         mark(plane, note)
         return save(canvas, stem)
@@ -75,7 +77,7 @@ def _marker(colour: str, marker: str, alpha: float) -> dict[str, Any]:
 
 
 def _draw_points(plane: Axes, points: Floats, labels: Ints, count: int) -> bool:
-    """All classes mixed, so that none hides another; whether some points were left out."""
+    """Draw the points of all classes mixed, so that no class hides another; return whether some points were left out."""
     thinned = False
     for part in range(5):  # fifths in turn
         for index, (colour, marker) in enumerate(zip(class_colours(count), cycle(MARKERS), strict=False)):
@@ -89,7 +91,7 @@ def _draw_points(plane: Axes, points: Floats, labels: Ints, count: int) -> bool:
 
 
 def _legend(plane: Axes, names: Sequence[str], fills: Sequence[tuple[float, float, float]], title: str) -> None:
-    """Beside the plane: the tint of each region, with the marker of its events."""
+    """Draw a legend beside the plane: the colour of each region, with the marker of its events."""
     handles: list[Any] = []
     for fill, colour, marker in zip(fills, class_colours(len(names)), cycle(MARKERS), strict=False):
         patch = Patch(facecolor=fill, edgecolor="black", linewidth=0.7)

@@ -1,4 +1,4 @@
-"""The mass before and after a selection: what is left of the peak and of the background below it."""
+"""The mass before and after a selection: the remaining peak and the background below it."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from collidekit.evaluation.significance.peak_fit import PeakFit, fit_range
 
 BINS = 50
 ROOM, ROOM_FIT = 1.5, 1.8
-"""Height of the axis over that of the highest bin, for text and legend, without and with a fit."""
+"""Height of the axis over the height of the highest bin, without and with a fit, to leave room for text and legend."""
 SIMPLE = r"$S/\sqrt{S+B}$"
 
 
@@ -44,9 +44,9 @@ def plot_masses(
     note: str = "",
     measure: str = SIMPLE,
 ) -> Plot:
-    """Expected events in bins of the mass, all of them on the left and the selected on the right.
+    """Draw expected events in bins of the mass: all events on the left, selected events on the right.
 
-    ``mass``, ``signal``, ``selected`` and the expected yields ``weights`` are (N,). ``fit`` is that of the selected events, or
+    ``mass``, ``signal``, ``selected`` and the expected yields ``weights`` are (N,). ``fit`` is the fit to the selected events, or
     a pair (all, selected). ``label`` is the mass with its unit; ``measure`` the formula of the significance.
     """
     if not len(mass):
@@ -73,7 +73,7 @@ def plot_masses(
 
 
 def _draw_stack(axes: Axes, mass: Floats, signal: Bools, weights: Floats, edges: Floats) -> float:
-    """Background below, signal on top, the statistical error of the sum; the height of the highest bin."""
+    """Draw the background, the signal on top, and the statistical error of the sum; return the height of the highest bin."""
     sides = [np.histogram(mass[side], edges, weights=weights[side])[0] for side in (~signal, signal)]
     base: Floats = np.zeros(len(edges) - 1)
     for name, height, colour in zip(("background", "signal"), sides, colours(2), strict=True):
@@ -109,7 +109,7 @@ def _write(axes: Axes, title: str, found: WindowYields, measure: str, fit: PeakF
         lines += [fit.doubt] if fit.doubt else []
     place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
     axes.text(0.97, 0.97, title, fontsize=12, fontweight="bold", **place)
-    for number, line in enumerate(lines):  # one text a line: a root would push the next one down
+    for number, line in enumerate(lines):  # one text for each line: a root would push the next line down
         axes.text(0.97, 0.905 - 0.052 * number, line, fontsize=10.5, **place | {"va": "center_baseline"})
 
 

@@ -1,4 +1,4 @@
-"""The reliability plot: how often a class is true where the network says p."""
+"""Reliability plot: true fraction of a class against its predicted probability."""
 
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from collidekit.inference.predictions import Predictions
 from collidekit.models.temperature import Temperature
 
 FEWEST = 5
-"""Rows of a bin below which no point is drawn."""
+"""Minimum number of rows of a bin with a point."""
 
 
 def plot_reliabilities(
     folder: Path, predictions: Predictions, temperature: Temperature | None = None, note: str = ""
 ) -> list[Path]:
-    """``reliability_<class>`` of each class, from predictions that are not calibrated yet.
+    """Draw ``reliability_<class>`` for each class, from predictions without calibration.
 
-    Of two classes only the second is drawn: the plot of the first is the same rotated by 180 degrees.
+    For two classes only the second is drawn: the plot of the first is the same rotated by 180 degrees.
     """
     known = known_rows(predictions)
     scaled = None if temperature is None else at_temperature(known, temperature.value)
@@ -37,10 +37,10 @@ def plot_reliabilities(
 def plot_reliability(
     stem: Path | None, before: Reliability, after: Reliability | None = None, temperature: str = "", note: str = ""
 ) -> Plot:
-    """True fraction of a class against its mean probability in each bin, over the fraction of all rows in the bin.
+    """Draw the true fraction of a class against its mean probability in each bin, and the fraction of all rows in the bin.
 
-    Intervals are Wilson's at 68 %. On the diagonal the probabilities are what they say. ``temperature`` is the text of
-    its value with error, for the legend. Bins with fewer than five rows have no point: their errors say nothing.
+    Intervals are 68 % Wilson intervals. Exact probabilities are on the diagonal. ``temperature`` is the text of
+    its value with error, for the legend. Bins with fewer than five rows have no point, because their errors are too large.
     """
     drawn = [(before, "before", "s", "none", "--")]
     if after is not None:

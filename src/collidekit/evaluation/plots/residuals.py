@@ -1,4 +1,4 @@
-"""Estimated values beside the true ones: the distribution of the residuals, estimate against truth, bias and width in bins."""
+"""Plots of estimated values: distribution of the residuals, estimate against truth, and bias and width in bins."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ BINS = 60
 def plot_residuals(
     stem: Path | None, residuals: Residuals, estimate: Floats, truth: Floats, weights: Floats, note: str = ""
 ) -> Plot:
-    """Distribution of estimate minus truth of the rows that are given, over what holds 99 % of them, with bias and width."""
+    """Draw the distribution of estimate minus truth for the given rows, over the range of 99 % of them, with bias and width."""
     differences = estimate - truth
     low, high = np.percentile(differences, [0.5, 99.5])
     edges = np.linspace(low, high, BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, BINS + 1)
@@ -37,7 +37,7 @@ def plot_residuals(
         axes.set_ylim(0, counts.max() * 1.35 if counts.max() > 0 else 1)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(f"estimate − truth of {residuals.label}")
-        axes.set_ylabel(f"weight of rows / {edges[1] - edges[0]:.3g}{unit}")
+        axes.set_ylabel(f"sum of weights / {edges[1] - edges[0]:.3g}{unit}")
         mark(axes, note)
         return save(canvas, stem)
 
@@ -45,7 +45,7 @@ def plot_residuals(
 def plot_estimates(
     stem: Path | None, residuals: Residuals, estimate: Floats, truth: Floats, weights: Floats, note: str = ""
 ) -> Plot:
-    """Estimate against truth, with the line on which they are equal."""
+    """Draw estimate against truth, with the line of equality."""
     low, high = np.percentile(np.concatenate([estimate, truth]), [0.5, 99.5])
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     counts, _, _ = np.histogram2d(truth, estimate, [edges, edges], weights=weights)
@@ -56,7 +56,7 @@ def plot_estimates(
         scale: Any = LogNorm(filled.min(), filled.max()) if len(filled) and filled.max() > filled.min() else None
         drawn = axes.pcolormesh(edges, edges, shown, cmap="viridis", norm=scale, rasterized=True)
         axes.plot(edges[[0, -1]], edges[[0, -1]], color="black", linewidth=1.2, linestyle="--")
-        canvas.colorbar(drawn, ax=axes, label="weight of rows")
+        canvas.colorbar(drawn, ax=axes, label="sum of weights")
         axes.set_xlabel(f"true {residuals.label}")
         axes.set_ylabel(f"estimated {residuals.label}")
         mark(axes, note)
@@ -64,7 +64,7 @@ def plot_estimates(
 
 
 def plot_resolution(stem: Path | None, residuals: Residuals, note: str = "") -> Plot:
-    """Width over bias in bins of the truth that hold as many rows each."""
+    """Draw width and bias in bins of the truth with equally many rows."""
     edges = np.asarray(residuals.edges)
     centres, halves = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
     with figure(7.0, 6.6) as canvas:

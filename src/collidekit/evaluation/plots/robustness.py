@@ -1,4 +1,4 @@
-"""What attacks do to AUC, rejection and the shape of a discriminator, and which features carry them."""
+"""Effect of attacks on AUC, rejection and the shape of a discriminator, and on single features."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ MARKERS = "osD^vPX*"
 
 
 def plot_robustness(stem: Path | None, lines: Sequence[Line], discriminator: str, note: str = "") -> Plot:
-    """AUC (above) and 1/eB (below) of one discriminator against the magnitude, a column for each attack.
+    """Draw AUC (above) and 1/eB (below) of one discriminator against the magnitude, with a column for each attack.
 
-    A colour for each kind of tagger; solid by its own gradient or without one, dashed by that of another kind. Bars are the
+    Each kind of tagger has a colour. Lines are solid for its own gradient or none, and dashed for the gradient of another kind. Bars are the
     statistical error and the spread over seeds in quadrature.
     """
     mine = [line for line in lines if line.discriminator == discriminator]
@@ -70,7 +70,7 @@ def _draw(panels: Sequence[Axes], curve: Sequence[Line], style: dict[str, Any]) 
 
 
 def _rejection_limits(axes: Axes, lines: Sequence[Line]) -> None:
-    """An axis that holds all points with their errors; the lower end of an error that reaches 0 is cut off."""
+    """Set the axis to all points with their errors; the lower end of an error that reaches 0 is cut off."""
     values = np.array([line.rejection for line in lines])
     errors = np.array([np.hypot(line.rejection_error or 0.0, line.rejection_spread or 0.0) for line in lines])
     axes.set_ylim(np.maximum(values - errors, values / 3).min() / 1.3, (values + errors).max() * 1.4)
@@ -90,7 +90,7 @@ def _legend(kinds: Sequence[str], colour: dict[str, str], lines: Sequence[Line])
 def plot_attacked_shapes(
     stem: Path | None, before: Predictions, after: Predictions, name: str, bins: int = 30, note: str = ""
 ) -> Plot:
-    """A discriminator of each class before (dashed) and after (solid) an attack, of unit area, over the ratio of the two."""
+    """Draw a discriminator of each class before (dashed) and after (solid) an attack, with unit area, and the ratio of the two."""
     edges = score_edges(before, name, bins)
     classes = before.classes
     with figure(7.0, 6.8) as canvas:
@@ -132,7 +132,7 @@ def plot_attacked_shapes(
 
 
 def plot_carried(stem: Path | None, found: Sequence[Carried], name: str, note: str = "", most: int = 20) -> Plot:
-    """Bars: the loss of AUC where one feature alone is attacked, the largest on top."""
+    """Draw the loss of AUC if only one feature is attacked, as bars with the largest at the top."""
     if not found:
         raise CollidekitError("no feature was attacked alone: nothing to draw")
     shown = list(found[:most])[::-1]
@@ -150,7 +150,7 @@ def plot_carried(stem: Path | None, found: Sequence[Carried], name: str, note: s
         axes.minorticks_on()
         axes.tick_params(axis="y", which="both", length=0)
         axes.ticklabel_format(axis="x", style="plain")
-        axes.set_xlabel(f"loss of AUC of {discriminator_label(name)}, this feature alone attacked")
+        axes.set_xlabel(f"loss of AUC of {discriminator_label(name)}, only this feature attacked")
         handles = [Line2D([], [], color=colour[key], linewidth=7, label=key) for key in inputs]
         axes.legend(handles=handles, loc="lower right")
         mark(axes, note)

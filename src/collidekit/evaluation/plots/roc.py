@@ -1,4 +1,4 @@
-"""ROC curves in the two ways of the field, with bootstrap bands."""
+"""ROC curves in the two conventions of the field, with bootstrap bands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,26 +20,26 @@ from collidekit.evaluation.rows import Floats
 RocStyle = Literal["b-tagging", "top-tagging"]
 LINES = ("-", "--", "-.", ":")
 LEAST_ROWS = 3
-"""The curve is shown down to the efficiency at which this many background rows survive."""
+"""Minimum number of surviving background rows: the curve ends there."""
 LOG_RATIO = 5
-"""A ratio panel whose largest number is more than so many times its smallest is logarithmic."""
+"""Maximum range (largest over smallest number) of a linear ratio panel."""
 RANDOM: dict[str, Any] = {"color": "0.55", "linestyle": (0, (1, 2)), "linewidth": 1.3}
-"""The line of a score that knows nothing."""
+"""Line style of a random score."""
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What is shown of a result: points of the curve (P,), points of the grid with a band (G,), the limit where no curve is."""
+    """Drawn parts of a result: points of the curve (P,), points of the grid with a band (G,), and the limit where the curve ends."""
 
     signal: Floats
     background: Floats
     band: tuple[Floats, Floats, Floats]
     limit: float
-    """The upper limit of the background efficiency at 95 % confidence where too few rows survive."""
+    """Upper limit of the background efficiency at 95 % confidence where too few rows survive."""
 
     @classmethod
     def of(cls, result: RocResult) -> "_Drawn":
-        """Cut a curve off where fewer than ``LEAST_ROWS`` background rows survive: all to the left of it is a limit."""
+        """Cut off a curve where fewer than ``LEAST_ROWS`` background rows survive: the part to the left becomes a limit."""
         curve, points = result.curve, result.curve.thinned()
         points = points[(curve.kept_background[points] >= LEAST_ROWS) & (curve.background_efficiencies[points] > 0)]
         if not len(points):  # a background of one or two rows
@@ -53,7 +53,7 @@ class _Drawn:
 
     @property
     def smallest(self) -> float:
-        """The smallest background efficiency that is drawn."""
+        """Return the smallest background efficiency that is drawn."""
         return (
             min(float(self.background.min()), self.limit) if self.signal[0] > GRID[0] else float(self.background.min())
         )
@@ -62,10 +62,10 @@ class _Drawn:
 def plot_roc(
     stem: str | Path | None, results: Sequence[RocResult], style: RocStyle = "b-tagging", note: str = ""
 ) -> Plot:
-    """b-tagging: background efficiency against signal efficiency; top-tagging: rejection 1/eB against it.
+    """Draw background efficiency (b-tagging) or rejection 1/eB (top-tagging) against signal efficiency.
 
-    Several results of the same signal and background get a panel with the ratio to the first. Where fewer than three background
-    rows survive, the curve ends, and a line with an arrow is the limit at 95 % confidence. The dotted line is a random guess.
+    Several results of the same signal and background get a panel with the ratio to the first. The curve ends where fewer than three
+    background rows survive; there a line with an arrow is the limit at 95 % confidence. The dotted line is a random guess.
     """
     comparable = len(results) > 1 and len({(r.signal, r.background) for r in results}) == 1
     with figure(7.0, 7.0 if comparable else 6.0) as canvas:
@@ -79,7 +79,7 @@ def plot_roc(
         _axes(axes, results, drawn, style)
         _draw_curves(axes, results, drawn, style)
         _legend(axes, results, drawn, style)
-        bottom.set_xlabel(r"signal efficiency $\varepsilon_S$" + _one_name([r.signal for r in results]))
+        bottom.set_xlabel(r"signal efficiency $\varepsilon_S$" + _common_name([r.signal for r in results]))
         mark(axes, note)
         return save(canvas, stem)
 
@@ -97,7 +97,7 @@ def _draw_curves(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Draw
 
 
 def _draw_limit(axes: Axes, end: float, value: float, colour: str, style: RocStyle) -> None:
-    """A line from 0 to where the curve ends, with an arrow to the side on which the true curve lies."""
+    """Draw a line from 0 to the end of the curve, with an arrow towards the true curve."""
     axes.plot([0, end], [value, value], color=colour, linewidth=1.0)
     away = 14 if style == "top-tagging" else -14
     arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
@@ -105,11 +105,11 @@ def _draw_limit(axes: Axes, end: float, value: float, colour: str, style: RocSty
 
 
 def _axes(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Drawn], style: RocStyle) -> None:
-    """Scales and labels; room above the curves for one line of the legend each."""
+    """Set scales and labels, with room above the curves for one line of the legend each."""
     smallest = min(entry.smallest for entry in drawn)
     axes.set_yscale("log")
     axes.set_xlim(0, 1)
-    background = _one_name([r.background for r in results])
+    background = _common_name([r.background for r in results])
     low, top = (smallest / 2.2, 1.0) if style == "b-tagging" else (1.0, 2.2 / smallest)
     room = 0.06 + 0.055 * (len(results) + _more_lines(results))
     axes.set_ylim(low, top * (top / low) ** (room / (1 - room)))
@@ -124,7 +124,7 @@ def _axes(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Drawn], sty
 
 
 def _more_lines(results: Sequence[RocResult]) -> int:
-    """Lines of the legend beside those of the curves: its title, and what dotted lines and arrows are."""
+    """Return the number of additional lines of the legend: its title, and the meaning of dotted lines and arrows."""
     same = len({(r.signal, r.background) for r in results}) == 1
     return 1 + same
 
@@ -164,7 +164,7 @@ def _draw_ratios(axes: Axes, results: Sequence[RocResult], style: RocStyle) -> N
 
 
 def _ratio(result: RocResult, first: RocResult, style: RocStyle) -> tuple[Floats, Floats]:
-    """Ratio of the drawn quantity and its error, each (G,): paired where both were measured on the same rows."""
+    """Return the ratio of the drawn quantity and its error, each (G,); the error is paired for the same rows."""
     ours, theirs = _on_grid(result), _on_grid(first)
     a, b = (result.replicates, first.replicates) if style == "b-tagging" else (first.replicates, result.replicates)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -197,5 +197,5 @@ def _legend_name(result: RocResult, results: Sequence[RocResult]) -> str:
     return f"{name}, "
 
 
-def _one_name(names: Sequence[str]) -> str:
+def _common_name(names: Sequence[str]) -> str:
     return f" ({class_label(names[0])})" if len(set(names)) == 1 else ""

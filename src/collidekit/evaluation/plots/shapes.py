@@ -1,4 +1,4 @@
-"""Shapes of a discriminator for each class."""
+"""Distribution of a discriminator for each class."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +14,9 @@ from collidekit.evaluation.rows import Floats
 from collidekit.inference.predictions import Predictions
 
 NEAR = 0.045
-"""Share of the axis within which the texts of two working points would touch."""
+"""Minimum distance of two labels of working points, as a fraction of the axis."""
 LEVELS = 0.21
-"""Share of the height that the text of a working point takes."""
+"""Height of the label of a working point, as a fraction of the axis."""
 
 
 def plot_discriminator_shapes(
@@ -27,7 +27,7 @@ def plot_discriminator_shapes(
     thresholds: Mapping[str, float] | None = None,
     note: str = "",
 ) -> Plot:
-    """Distribution of one discriminator for each class, each of unit area, with statistical errors; log y axis.
+    """Draw the distribution of one discriminator for each class, with unit area and statistical errors, on a log y axis.
 
     ``thresholds`` (label -> value) are drawn as vertical lines.
     """
@@ -56,7 +56,7 @@ def plot_discriminator_shapes(
 
 
 def score_edges(predictions: Predictions, name: str, bins: int) -> Floats:
-    """Edges (bins + 1,) of a discriminator: from 0 to 1 of a fraction; of a logarithm what holds all but one in 500 of each side."""
+    """Return the edges (bins + 1,) of a discriminator: 0 to 1 for a fraction; for a logarithm the central 99.8 % of the scores."""
     if predictions.definitions[name].form == "fraction":
         return np.linspace(0, 1, bins + 1)
     low, high = np.percentile(predictions.discriminator(name), [0.1, 99.9])
@@ -76,7 +76,7 @@ def _draw_shape(
 
 
 def _draw_thresholds(axes: Axes, thresholds: Mapping[str, float], edges: Floats, top: float) -> None:
-    """A line for each working point with its name beside it; where lines stand close, names stand below each other."""
+    """Draw a line with a label for each working point; labels of close lines are drawn below each other."""
     width, level, last = edges[-1] - edges[0], 0, -np.inf
     for label, value in sorted(thresholds.items(), key=lambda entry: entry[1]):
         if not edges[0] <= value <= edges[-1]:
@@ -92,7 +92,7 @@ def _draw_thresholds(axes: Axes, thresholds: Mapping[str, float], edges: Floats,
 
 
 def _limits(axes: Axes, heights: Floats, entries: int) -> float:
-    """Room for the legend above the curves; the share of the height that it takes."""
+    """Leave room for the legend above the curves; return the fraction of the height that it takes."""
     positive = heights[heights > 0]
     low, high = 10 ** np.floor(np.log10(positive.min())), positive.max()
     columns = 1 if entries <= 2 else 2 if entries <= 6 else 3

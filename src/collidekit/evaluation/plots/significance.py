@@ -1,4 +1,4 @@
-"""The significance of a selection: against the share of events kept, over seeds, along a scan, and while training."""
+"""Significance of a selection against coverage, random seed, a scanned variable and epoch."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -19,12 +19,12 @@ SIGNIFICANCE = r"significance $S/\sqrt{S+B}$"
 BEST = "best possible"
 MARKERS = "os^vDP*X"
 LOG_RATIO = 20
-"""An axis whose largest number is more than so many times its smallest is logarithmic."""
+"""Maximum range (largest over smallest number) of a linear axis."""
 BEST_LINE: dict[str, Any] = {"color": "black", "linestyle": (0, (6, 2)), "linewidth": 1.4}
 SEED: dict[str, Any] = {"fmt": "o", "elinewidth": 0.9, "markersize": 5}
 MEAN: dict[str, Any] = {"fmt": "D", "color": "black", "markersize": 6, "capsize": 4, "elinewidth": 1.8}
 RARE = 0.1
-"""Where the highest point of every curve keeps a smaller share of events than this, the axis is logarithmic."""
+"""Minimum coverage at the maxima of the curves for a linear axis."""
 
 
 def plot_significance_coverage(
@@ -35,7 +35,7 @@ def plot_significance_coverage(
     note: str = "",
     measure: str = SIGNIFICANCE,
 ) -> Plot:
-    """Curves (name, coverage, significance, error), arrays (M,), with bands, and points: a network's own decision.
+    """Draw curves (name, coverage, significance, error) of arrays (M,) with bands, and a point for each network's own decision.
 
     A point has the colour of the curve of its name. ``best`` is a line.
     """
@@ -61,7 +61,7 @@ def plot_significance_coverage(
         else:
             axes.set_xlim(0, 1)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("coverage: share of events kept")
+        axes.set_xlabel("coverage: fraction of events kept")
         axes.set_ylabel(measure)
         legend_above(axes, len(curves) + len(points) + (best is not None))
         mark(axes, note)
@@ -75,7 +75,7 @@ def plot_significance_seeds(
     note: str = "",
     measure: str = SIGNIFICANCE,
 ) -> Plot:
-    """A line for each (variant, significances (T,), statistical errors (T,)) of T seeds, and their mean and spread.
+    """Draw a line for each (variant, significances (T,), statistical errors (T,)) of T seeds, with their mean and spread.
 
     The spread is the standard deviation over seeds, not the error of the mean; a single seed has none.
     """
@@ -104,7 +104,7 @@ def plot_significance_seeds(
 
 
 def _draw_seeds(axes: Axes, line: int, values: Floats, errors: Floats, colour: str) -> None:
-    """Seeds above the middle of their line, the mean below it; a single seed has none."""
+    """Draw the seeds above the middle of their line and the mean below it; a single seed has no mean."""
     places = line + np.linspace(-0.28, 0.0, len(values))
     if len(values) > 1:
         axes.errorbar(values, places, xerr=errors, color=colour, **SEED)
@@ -114,7 +114,7 @@ def _draw_seeds(axes: Axes, line: int, values: Floats, errors: Floats, colour: s
 
 
 def _name_marks(axes: Axes, several: bool) -> None:
-    """Entries of the legend that have the colour of no variant."""
+    """Add entries to the legend that have the colour of no variant."""
     nowhere = [np.nan]
     axes.errorbar(nowhere, nowhere, xerr=nowhere, color="grey", label="a seed, statistical error", **SEED)
     if several:
@@ -135,14 +135,14 @@ def plot_scan(
     note: str = "",
     measure: str = SIGNIFICANCE,
 ) -> Plot:
-    """Each (variant, means (X,), spreads (X,)) against ``x`` (X,), whose name and unit is ``label``.
+    """Draw each (variant, means (X,), spreads (X,)) against ``x`` (X,), whose name and unit is ``label``.
 
     ``best`` (X,) is a line, and the panel below is the ratio to it.
     """
     if not rows or not len(x):
         raise CollidekitError(f"no significance to draw against {label}")
     order = np.argsort(x, kind="stable")
-    logarithmic = _decades(x)
+    logarithmic = _spans_decades(x)
     with figure(7.0, 7.0 if best is not None else 6.0) as canvas:
         panels = list(with_ratio(canvas)[:, 0]) if best is not None else [canvas.subplots()]
         reference = [None] if best is None else [None, best]
@@ -152,14 +152,14 @@ def plot_scan(
             for index, (name, mean, spread) in enumerate(rows):
                 scale = np.ones(len(x)) if base is None else np.where(base > 0, base, np.nan)
                 aside = best is None or base is not None  # a marker beside its x would seem above or below a steep line
-                places = _aside(x, index - (len(rows) - 1) / 2, logarithmic) if aside else x
+                places = _shift_sideways(x, index - (len(rows) - 1) / 2, logarithmic) if aside else x
                 marker, colour = MARKERS[index % len(MARKERS)], class_colours(len(rows))[index]
                 style: dict[str, Any] = {"fmt": marker, "color": colour, "linestyle": LINES[index % len(LINES)]}
                 style |= {"markersize": 6, "linewidth": 1.2, "elinewidth": 1.4, "capsize": 2.5, "label": name}
                 panel.errorbar(places[order], (mean / scale)[order], (spread / scale)[order], **style)
         main, bottom = panels[0], panels[-1]
         values = np.concatenate([mean for _, mean, _ in rows])
-        if _decades(values):
+        if _spans_decades(values):
             main.set_yscale("log")
         else:
             main.set_ylim(bottom=0)
@@ -177,13 +177,13 @@ def plot_scan(
         return save(canvas, stem)
 
 
-def _decades(values: Floats) -> bool:
+def _spans_decades(values: Floats) -> bool:
     shown = values[np.isfinite(values)]
     return len(shown) > 1 and bool(shown.min() > 0) and float(shown.max() / shown.min()) > LOG_RATIO
 
 
-def _aside(x: Floats, steps: float, logarithmic: bool) -> Floats:
-    """Places of a variant a little beside x, so that no error bar hides another."""
+def _shift_sideways(x: Floats, steps: float, logarithmic: bool) -> Floats:
+    """Return positions of a variant slightly beside x, so that error bars do not overlap."""
     if len(x) < 2:
         return x
     if logarithmic:
@@ -194,9 +194,9 @@ def _aside(x: Floats, steps: float, logarithmic: bool) -> Floats:
 def plot_significance_epochs(
     stem: Path | None, panels: Sequence[tuple[str, Sequence[tuple[str, Floats, Floats]]]], note: str = ""
 ) -> Plot:
-    """Panels (axis label, curves (name, epochs (E,), values (E,))) over one another.
+    """Draw panels (axis label, curves (name, epochs (E,), values (E,))) above one another.
 
-    A name has the same colour and line in all panels, and is in the legend of the first that has it.
+    A name has the same colour and line in all panels, and is in the legend of the first panel that has it.
     """
     names = list(dict.fromkeys(name for _, curves in panels for name, _, _ in curves))
     if not names:

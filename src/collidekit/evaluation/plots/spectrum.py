@@ -1,4 +1,4 @@
-"""The spectrum of a spectator of each class before and after a cut: what the cut makes of its shape."""
+"""Spectrum of a spectator for each class before and after a cut."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from collidekit.evaluation.rows import Floats
 
 
 def plot_spectrum(stem: Path | None, found: Spectrum, label: str = "", note: str = "") -> Plot:
-    """Shapes of unit area before (dashed) and after (solid) the cut, over their ratio: a flat ratio is a spectrum that the cut leaves alone.
+    """Draw distributions of unit area before (dashed) and after (solid) the cut, and their ratio: flat if the cut does not change the shape.
 
     ``label`` is the x axis with its unit.
     """
@@ -64,7 +64,7 @@ def plot_spectrum(stem: Path | None, found: Spectrum, label: str = "", note: str
 
 
 def _shape(sums: tuple[Floats, Floats], k: int) -> tuple[Floats, Floats]:
-    """Heights of unit area and their errors, each (B,)."""
+    """Return heights of unit area and their errors, each (B,)."""
     total = sums[0][k].sum()
     return sums[0][k] / total, np.sqrt(sums[1][k]) / abs(total)
 

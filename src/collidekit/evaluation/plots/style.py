@@ -1,4 +1,4 @@
-"""The look of every plot: ticks inwards on all sides, colours for all eyes, png and pdf."""
+"""Style of all plots: ticks inwards on all sides, colours for colour-blind readers, PNG and PDF."""
 
 import textwrap
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ PETROFF_10 = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
-"""Sequences chosen for accessibility (arXiv 2107.02270)."""
+"""Colour sequences chosen for accessibility (arXiv 2107.02270)."""
 BESIDE = 42
-"""Letters of a note that have room beside the name of the program."""
+"""Number of letters of a note beside the name of the program."""
 METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None},
     "svg": {"Date": None},
     "eps": {},
 }
-"""No time and no version: the same content gives the same bytes."""
+"""Metadata without time and version, so that the same content gives the same bytes."""
 MOST_BANDS = 6
-"""With more classes than this, error bands only hide one another."""
+"""Maximum number of classes with error bands: more bands hide one another."""
 
 STYLE: dict[str, Any] = {
     "font.size": 12,
@@ -70,7 +70,7 @@ STYLE: dict[str, Any] = {
 
 
 def colours(count: int) -> list[str]:
-    """``count`` colours; beyond ten, darker ones of the same ten."""
+    """Return ``count`` colours; beyond ten, darker versions of the same ten."""
     if count <= len(PETROFF_6):
         return list(PETROFF_6[:count])
     palette = [*PETROFF_10, *(to_hex((0.55 * r, 0.55 * g, 0.55 * b)) for r, g, b in map(to_rgb, PETROFF_10))]
@@ -79,7 +79,7 @@ def colours(count: int) -> list[str]:
 
 @contextmanager
 def figure(width: float = 7.0, height: float = 6.0) -> Iterator[Figure]:
-    """A figure in the style, which is gone again afterwards: no global setting of matplotlib is left changed."""
+    """Yield a figure in the style of collidekit, without a lasting change of matplotlib's global settings."""
     settings = look().settings
     factor = settings.size or 1.0
     with mpl.rc_context():
@@ -90,14 +90,14 @@ def figure(width: float = 7.0, height: float = 6.0) -> Iterator[Figure]:
 
 
 def with_ratio(canvas: Figure, columns: tuple[float, ...] = (1.0,)) -> Any:
-    """Axes (2, len(columns)): a main panel over a ratio panel a third as high, with a common x axis."""
+    """Return axes (2, len(columns)): a main panel above a ratio panel of a third of its height, with a common x axis."""
     canvas.get_layout_engine().set(h_pad=0.03, hspace=0.0, w_pad=0.03, wspace=0.0)  # type: ignore[union-attr,call-arg]
     grid = {"height_ratios": (3, 1), "width_ratios": columns}
     return canvas.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False, gridspec_kw=grid)
 
 
 def plain_log_axis(axes: Axes) -> None:
-    """A logarithmic y axis whose ticks are plain numbers, also where it holds less than a decade."""
+    """Set a logarithmic y axis whose ticks are plain numbers, even for less than a decade."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     if high < 100 * low:
@@ -107,23 +107,23 @@ def plain_log_axis(axes: Axes) -> None:
 
 
 def mark(axes: Axes, note: str = "", last: Axes | None = None, letters: int = 0) -> None:
-    """Write the line above the frame: the experiment on the left; on the right what is shown, energy and luminosity.
+    """Write the line above the frame: the experiment on the left; on the right the note, energy and luminosity.
 
-    ``last`` is the panel at the right end, where there are several side by side; ``letters`` have room in a line of a narrow one.
+    ``last`` is the panel at the right end, if there are several side by side; ``letters`` is the number of letters that fit into a line of a narrow one.
     """
     axes.set_title(experiment_label(look().settings), loc="left", fontsize=12)
     (last or axes).set_title(right_title(note, letters), loc="right", fontsize=11)
 
 
 def right_title(note: str, letters: int = 0) -> str:
-    """Return the text above the right end of the frame, in as many lines as it needs."""
+    """Return the text above the right end of the frame, in as many lines as needed."""
     settings = look().settings
     shown = wrapped(note.replace("$", r"\$"), letters) if settings.note is not False else ""
     return "\n".join(filter(None, (shown, collisions(settings))))
 
 
 def wrapped(note: str, letters: int = 0) -> str:
-    """A note in lines that stand beside the label on the left."""
+    """Return a note in lines that fit beside the label on the left."""
     settings = look().settings
     more = len(settings.experiment or "") + len(settings.status or "")
     width = max((letters or BESIDE) - max(more - 4, 0), 14)
@@ -131,7 +131,7 @@ def wrapped(note: str, letters: int = 0) -> str:
 
 
 class Plot(list[Path]):
-    """The files of a plot, none where it was not saved, and its figure, which a notebook shows."""
+    """Files of a plot (none if it was not saved), and its figure, which a notebook shows."""
 
     def __init__(self, figure: Figure) -> None:
         super().__init__()
@@ -146,17 +146,17 @@ class Plot(list[Path]):
 
 
 def save(canvas: Figure, stem: str | Path | None) -> Plot:
-    """Write ``<stem>.png``, and the other formats of the look; the same content gives the same bytes. Without a stem nothing is written."""
+    """Write ``<stem>.png`` and the other formats of the look, with the same bytes for the same content; without a stem nothing is written."""
     written, settings = Plot(canvas), look().settings
     if stem is None:
         return written
     stem = Path(stem)
     for suffix in ("png", *settings.other_formats):
         path = stem.with_name(f"{stem.name}.{suffix}")
-        drawn = BytesIO()  # written at once: matplotlib's own error on a full disk is hidden by one of zlib
+        drawn = BytesIO()  # drawn in memory: on a full disk, an error of zlib would hide the one of matplotlib
         canvas.savefig(drawn, format=suffix, metadata=METADATA[suffix], dpi=settings.dpi or STYLE["savefig.dpi"])
         with replacing(path) as temporary:
             temporary.write_bytes(drawn.getvalue())
-        canvas.set_layout_engine(None)  # the arrangement found for the first file serves the second
+        canvas.set_layout_engine(None)  # the layout of the first file is used for the others
         written.append(path)
     return written

@@ -25,15 +25,15 @@ APART = (
     ("validation loss", {"val_loss": "validation"}),
 )
 MANY_EPOCHS = 40
-"""With more, curves have no markers."""
+"""Maximum number of epochs of curves with markers."""
 
 
 def plot_loss_curves(
     stem: str | Path | None, history: str | Path | Sequence[Mapping[str, Any]], note: str = "", apart: bool = False
 ) -> Plot:
-    """One panel each for loss, accuracy and learning rate; columns that the history lacks are left out.
+    """Draw one panel each for loss, accuracy and learning rate; columns that are missing in the history are left out.
 
-    With ``apart`` the losses of training and validation, where they are not the same quantity, have a panel each.
+    With ``apart``, training and validation loss have separate panels, because they are different quantities.
 
     The history is a CSV file or rows with the columns epoch, train_loss, val_loss, train_accuracy, val_accuracy,
     learning_rate. The epoch of the smallest validation loss is marked.
@@ -64,7 +64,7 @@ def plot_loss_curves(
 
 
 def epoch_axis(axes: Axes) -> None:
-    """Ticks at whole epochs."""
+    """Set ticks at whole epochs."""
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_minor_locator(MaxNLocator(nbins=40, integer=True))

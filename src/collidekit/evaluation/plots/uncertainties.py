@@ -1,4 +1,4 @@
-"""The probability integral transform of each value of a target, beside that of exact distributions."""
+"""Probability integral transform of each value of a target."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from collidekit.evaluation.uncertainties import Spreads
 
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 COLUMNS = 3
-"""Panels side by side."""
+"""Maximum number of panels side by side."""
 
 
 def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> Plot:
-    """A panel for each value: the distribution of the predicted probability of values below the truth, with binomial errors.
+    """Draw the distribution of the predicted probability of values below the truth, with binomial errors, in a panel for each value.
 
-    It is flat where the predicted distributions are right, a hill where they are too wide and a valley where they are too narrow.
+    It is flat if the predicted distributions are right, a hill if they are too wide, and a valley if they are too narrow.
     """
     columns = min(COLUMNS, len(spreads))
     lines = -(-len(spreads) // columns)
@@ -35,7 +35,7 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             axes.errorbar(centres, entry.pit, entry.pit_error, fmt="none", ecolor=colour, elinewidth=1.2)
             lines_of_text = [
                 value_label(entry.name),
-                *(f"in {percent(i.nominal)}: {i.coverage}" for i in entry.intervals[:2]),
+                *(f"{percent(i.nominal)} interval: {i.coverage}" for i in entry.intervals[:2]),
             ]
             axes.text(0.04, 0.96, "\n".join(lines_of_text), transform=axes.transAxes, ha="left", va="top", fontsize=11)
             axes.set_xlim(0, 1)
@@ -46,9 +46,9 @@ def plot_pit(stem: Path | None, spreads: Sequence[Spreads], note: str = "") -> P
             axes.set_visible(False)
         for column in range(columns):
             bottom = panels[(len(spreads) - 1 - column) // columns, column]
-            bottom.set_xlabel("predicted probability below the truth")
+            bottom.set_xlabel("probability integral transform")
             bottom.tick_params(labelbottom=True)
         for line in panels[:, 0]:
-            line.set_ylabel("density of rows")
+            line.set_ylabel("density")
         mark(panels[0, 0], note, panels[0, -1])
         return save(canvas, stem)

@@ -1,4 +1,4 @@
-"""How a training went on rows that it never saw: the checkpoints of its epochs, judged after it."""
+"""Evaluation of the checkpoints of a training, one for each epoch, on rows that were not used in it."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from collidekit.training.checkpoint import Checkpoint, load_checkpoint
 from collidekit.training.weighting import Reweighting, Weighting
 
 MOST = 20
-"""Epochs that are judged, the first and the last among them."""
+"""Maximum number of evaluated epochs, including the first and the last."""
 ROWS = 1024
 
 
 def evaluate_epochs(folder: Path, trained_on: Dataset, dataset: Dataset, most: int = MOST) -> dict[str, Floats]:
-    """``epoch`` (E,), ``loss``, ``accuracy`` and, where it was learned for, ``significance`` of all rows of a dataset.
+    """Return ``epoch`` (E,), ``loss``, ``accuracy`` and, for objectives of significance, ``significance`` on all rows of a dataset.
 
-    ``folder`` is that of a training, of whose epochs at most ``most`` are judged; rows count as those of its validation do.
-    Empty where no checkpoint of an epoch is left.
+    ``folder`` is the folder of a training. At most ``most`` of its epochs are evaluated, with the weights of the validation.
+    The result is empty if no checkpoint of an epoch is left.
     """
     paths = sorted(folder.glob("model_*.pt"), key=_epoch)
     if not paths:
@@ -35,9 +35,9 @@ def evaluate_epochs(folder: Path, trained_on: Dataset, dataset: Dataset, most: i
     objective = build_objective(trained.config, trained.analysis)
     objective.begin((batch, weighting(batch)) for batch in Loader(dataset, ROWS))
     columns: dict[str, list[float]] = {}
-    with counting("Judging epochs", "epochs", len(paths)) as done:
+    with counting("Evaluating epochs", "epochs", len(paths)) as done:
         for path in paths:
-            found = _judged(load_checkpoint(path), objective, weighting, dataset)
+            found = _evaluate(load_checkpoint(path), objective, weighting, dataset)
             for name, value in {"epoch": float(_epoch(path)), **found}.items():
                 columns.setdefault(name, []).append(value)
             done(1)
@@ -49,8 +49,8 @@ def _epoch(checkpoint: Path) -> int:
 
 
 @torch.inference_mode()
-def _judged(checkpoint: Checkpoint, objective: Objective, weighting: Weighting, dataset: Dataset) -> dict[str, float]:
-    """Of all rows, with the averaged weights where they were kept."""
+def _evaluate(checkpoint: Checkpoint, objective: Objective, weighting: Weighting, dataset: Dataset) -> dict[str, float]:
+    """Return the numbers for all rows, with the averaged weights if the checkpoint has them."""
     if average := checkpoint.state.get("average"):
         checkpoint.tagger.load_state_dict(average)
     validation, right, weight = objective.validation(), 0.0, 0.0

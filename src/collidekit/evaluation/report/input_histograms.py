@@ -1,4 +1,4 @@
-"""Histograms of the inputs of each class, before and after weighting, filled chunk by chunk."""
+"""Histograms of the inputs of each class, before and after weighting, filled in chunks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,24 @@ from collidekit.files import replacing
 from collidekit.sealed import AGAIN, read_as
 
 VARIANTS = ("before", "after")
-"""Of the weighting."""
+"""Variants of the weighting."""
 MOST_INTEGER_BINS = 100
 MOST_BINS = 100_000
-"""Of a feature: a histogram in more of them shows single rows."""
+"""Maximum number of bins of a feature: with more bins, single rows become visible."""
 FEWEST_BINS = 10
 UNDER, OVER, DEFAULT, INVALID = -4, -3, -2, -1
-"""Slots behind the bins: below the range, above it, equal to the default, NaN or infinite."""
+"""Slots after the bins: below the range, above it, equal to the default, NaN or infinite."""
 EXTRA = 4
 
 
 def bins_for(entries: int, most: int) -> int:
-    """The number of bins in which a distribution of so many entries is no noise: 2 n^(1/3) (rule of Rice), ``most`` at most."""
+    """Return the number of bins for a number of entries, so that noise does not dominate: 2 n^(1/3) (Rice rule), at most ``most``."""
     return min(most, max(FEWEST_BINS, int(2 * entries ** (1 / 3))))
 
 
 @dataclass(frozen=True)
 class HistogramAxis:
-    """Evenly spaced bins of one feature; values equal to ``default`` are kept apart."""
+    """Bins of equal width for one feature; values equal to ``default`` are counted separately."""
 
     label: str
     low: float
@@ -42,7 +42,7 @@ class HistogramAxis:
     kind: str = "continuous"
     default: float | None = None
     bounds: tuple[float | None, float | None] = (None, None)
-    """Where values were clipped to this end, which the first or last bin then holds."""
+    """Ends of the range to which values were clipped: the first or the last bin holds them."""
 
     @property
     def edges(self) -> Floats:
@@ -54,9 +54,9 @@ class HistogramAxis:
         cls, feature: Feature, low: float, high: float, bins: int = 50, label: str = "",
         bounds: tuple[float | None, float | None] = (None, None),
     ) -> "HistogramAxis":  # fmt: skip
-        """Bins between ``low`` and ``high`` (the feature's bounds, or its 0.5 and 99.5 percentiles).
+        """Return bins between ``low`` and ``high`` (the bounds of the feature, or its 0.5 and 99.5 percentiles).
 
-        Integers and flags get bins centred on whole numbers, of equal whole widths where there are too many.
+        Integers and flags get bins centred on whole numbers, with equal integer widths if there are too many values.
         """
         if feature.kind != "continuous":
             first, last = (0, 1) if feature.kind == "flag" else (int(np.floor(low)), int(np.ceil(high)))
@@ -68,7 +68,7 @@ class HistogramAxis:
         return cls(label or feature.axis, float(low), float(high), bins, feature.kind, feature.default, bounds)
 
     def slots(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """(N,) bin number of each value, or that of a slot behind the bins."""
+        """Return the bin number (N,) of each value, or the number of a slot after the bins."""
         size = self.bins + EXTRA
         with np.errstate(invalid="ignore", over="ignore"):
             position = (values.astype(np.float64) - self.low) * (self.bins / (self.high - self.low))
@@ -83,7 +83,7 @@ class HistogramAxis:
 
 @dataclass(frozen=True, eq=False)
 class InputHistogram:
-    """One feature: sums of weights and of squared weights (variants, classes, bins), and what lies outside the bins."""
+    """Histogram of one feature: sums of weights and of squared weights (variants, classes, bins), and entries outside the bins."""
 
     axis: HistogramAxis
     classes: tuple[str, ...]
@@ -91,12 +91,12 @@ class InputHistogram:
     squares: Floats
 
     def inside(self, variant: str) -> tuple[Floats, Floats]:
-        """Sums and variances (classes, bins)."""
+        """Return sums and variances (classes, bins)."""
         index = VARIANTS.index(variant)
         return self.sums[index, :, : self.axis.bins], self.squares[index, :, : self.axis.bins]
 
     def share(self, slot: int, variant: str) -> Floats:
-        """(classes,) share of the weight of each class in a slot behind the bins."""
+        """Return the fraction (classes,) of the weight of each class in a slot after the bins."""
         sums = self.sums[VARIANTS.index(variant)]
         total = sums.sum(axis=1)
         share: Floats = np.divide(sums[:, slot], total, out=np.zeros_like(total), where=total > 0)
@@ -104,7 +104,7 @@ class InputHistogram:
 
 
 class InputHistograms:
-    """Accumulates the histograms of any number of features; the chunks of a dataset are filled in any order."""
+    """Histograms of many features, filled with the chunks of a dataset in any order."""
 
     def __init__(self, classes: Sequence[str], axes: Mapping[str, HistogramAxis]) -> None:
         self.classes = tuple(classes)
@@ -116,7 +116,7 @@ class InputHistograms:
     def fill(
         self, name: str, values: ArrayLike, labels: ArrayLike, weights_before: ArrayLike, weights_after: ArrayLike
     ) -> None:
-        """Add values (N,) with the class index (N,) and both weights (N,) of their rows; label -1 is left out."""
+        """Add values (N,) with the class index (N,) and both weights (N,) of their rows; rows with label -1 are left out."""
         if name not in self.axes:
             raise CollidekitError(f"no histogram for input {name!r}{did_you_mean(name, list(self.axes))}")
         value, label = np.asarray(values), np.asarray(labels)
@@ -135,7 +135,7 @@ class InputHistograms:
         return InputHistogram(self.axes[name], self.classes, self._sums[name], self._squares[name])
 
     def add(self, other: "InputHistograms") -> None:
-        """Add the content of another accumulator with the same classes and axes, as filled by another worker."""
+        """Add the histograms of another worker, with the same classes and axes."""
         if (self.classes, self.axes) != (other.classes, other.axes):
             raise CollidekitError("input histograms with different classes or bins cannot be added")
         for name in self.axes:
@@ -143,7 +143,7 @@ class InputHistograms:
             self._squares[name] += other._squares[name]
 
     def save(self, path: Path) -> Path:
-        """One ``.npz`` file of plain arrays; nothing in it is pickled."""
+        """Write one ``.npz`` file of plain arrays, without pickle."""
         head = json.dumps({"classes": self.classes, "axes": {key: asdict(axis) for key, axis in self.axes.items()}})
         arrays: dict[str, Any] = {f"sums/{key}": array for key, array in self._sums.items()}
         arrays |= {f"squares/{key}": array for key, array in self._squares.items()}

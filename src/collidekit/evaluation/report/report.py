@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing beside itself."""
+"""The report of a run: one self-contained HTML file."""
 
 import base64
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the first ``names`` columns are left-aligned, the others hold numbers."""
+    """A table of texts; the first ``names`` columns are left-aligned, the others hold numbers."""
 
     kind: ClassVar[str] = "table"
     header: tuple[str, ...]
@@ -34,7 +34,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Pictures:
-    """PNG files, inlined: side by side (``pair``), or as small pictures that grow on a click (``grid``)."""
+    """Inlined PNG files: side by side (``pair``), or as thumbnails that grow on a click (``grid``)."""
 
     kind: ClassVar[str] = "pictures"
     paths: tuple[Path, ...]
@@ -43,7 +43,7 @@ class Pictures:
 
     @property
     def items(self) -> list[tuple[str, str]]:
-        """Data of each picture with its caption."""
+        """Return the data of each picture with its caption."""
         captions = (*self.captions, *[""] * (len(self.paths) - len(self.captions)))
         return [(inline(path), caption) for path, caption in zip(self.paths, captions, strict=True)]
 
@@ -58,7 +58,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Details:
-    """Long preformatted text behind a line that opens it, such as the resolved configuration."""
+    """Long preformatted text that is folded away, such as the resolved configuration."""
 
     kind: ClassVar[str] = "details"
     summary: str
@@ -70,7 +70,7 @@ Block = Text | Table | Pictures | Facts | Details
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with blocks below it. A new kind of result is a new section, made of the same blocks."""
+    """A heading with blocks below it; each kind of result has its own section."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -82,7 +82,7 @@ class Section:
 
 @dataclass(frozen=True)
 class ReportContent:
-    """All that a report shows, in order. ``headline`` holds the few numbers that stand large at the top."""
+    """Content of a report, in order; ``headline`` holds the few large numbers at the top."""
 
     title: str
     subtitle: str = ""
@@ -97,7 +97,7 @@ class ReportContent:
 
 
 def inline(path: Path) -> str:
-    """A PNG file as base64 text."""
+    """Return a PNG file as base64 text."""
     try:
         return base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
@@ -105,7 +105,7 @@ def inline(path: Path) -> str:
 
 
 def write_report(path: Path, content: ReportContent) -> Path:
-    """Write the report; pictures and style are inside, nothing is fetched from anywhere."""
+    """Write the report; plots and style are inlined, and nothing is loaded from the network."""
     environment = Environment(
         loader=PackageLoader("collidekit.evaluation"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""The usual sections of a report, made from results."""
+"""Standard sections of a report, made from results."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ from collidekit.evaluation.numbers import percent, with_error
 from collidekit.evaluation.report.report import Block, Details, Facts, Pictures, Section, Table, Text
 
 MOST_HEADLINES = 8
-"""Discriminators whose AUC stands at the top."""
+"""Maximum number of discriminators whose AUC is shown at the top."""
 
 
 def headline(results: Sequence[RocResult], metrics: Metrics | None = None) -> dict[str, str]:
-    """The numbers at the top: the AUC of each discriminator, the rejections where there is only one, and the accuracy."""
+    """Return the numbers at the top: the AUC of each discriminator, the rejections if there is only one, and the accuracy."""
     numbers = {
         f"AUC, {discriminator_text(one.name)}": with_error(one.auc, one.auc_error) for one in results[:MOST_HEADLINES]
     }
@@ -34,9 +34,9 @@ def data_section(
     notes: Sequence[str] = (),
     processes: Sequence[tuple[str, ...]] = (),
 ) -> Section:
-    """What was trained on what: class counts of each part (``training`` -> counts), rows left after each cut, and processes.
+    """Return the section on the data: class counts of each part (``training`` -> counts), rows after each cut, and processes.
 
-    A line of ``processes`` has the label, the number of files and of their entries, and the weight.
+    A row of ``processes`` has the label, the number of files and of their entries, and the weight.
     """
     blocks: list[Block] = [Text(note) for note in notes]
     rows = []
@@ -48,7 +48,12 @@ def data_section(
     header = ("part", "class", "rows", "sum of weights", "effective rows", "negative weights")
     if rows:
         blocks.append(
-            Table(header, tuple(rows), "Effective rows: (Σw)²/Σw², the unweighted rows that tell as much.", names=2)
+            Table(
+                header,
+                tuple(rows),
+                "Effective rows: (Σw)²/Σw², the number of unweighted rows with the same statistical power.",
+                names=2,
+            )
         )
     if processes:
         blocks.append(Table(("process", "files", "entries", "weight"), tuple(processes)))
@@ -64,7 +69,7 @@ def data_section(
 def roc_section(
     results: Sequence[RocResult], plots: Sequence[Path] = (), differences: Sequence[PairedDifference] = ()
 ) -> Section:
-    """AUC and rejections with errors and surviving rows; ROC plots; paired comparisons."""
+    """Return the section with AUC and rejections with errors and surviving rows, ROC plots and paired comparisons."""
     targets = [f"{r.signal_efficiency:g}" for r in results[0].rejections]
     columns = [text for target in targets for text in (f"1/εB (εS = {target})", "rows")]
     rows = []
@@ -79,16 +84,16 @@ def roc_section(
     blocks: list[Block] = [Table(("discriminator", "question", "AUC", *columns), tuple(rows), caption, names=2)]
     for pair in differences:
         lines = tuple(_difference_row(pair, index) for index in range(1 + len(pair.rejections)))
-        note = f"{pair.a} − {pair.b}, paired on the same rows; better only beyond {pair.sigmas:g} errors."
+        note = f"{pair.a} − {pair.b}, paired bootstrap on the same rows. “Better” means a difference of more than {pair.sigmas:g} errors."
         blocks.append(Table(("quantity", "difference", "verdict"), lines, note))
     return Section("ROC curves", (*blocks, *_pictures(plots)))
 
 
 def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
-    """Each member of an ensemble on its own, mean and spread of the members, and what the ensemble gains."""
+    """Return the section with the members of an ensemble, their mean and spread, and the gain of the ensemble."""
     note = (
-        "Errors of members and ensemble: of the rows that are judged, which are the same for all. Spread: standard deviation "
-        "over the members. The error of the gain is that of the paired bootstrap."
+        "Errors of members and ensemble: statistical errors of the test rows, which all share. Spread: standard deviation "
+        "over the members. Error of the gain: paired bootstrap."
     )
     tables = [
         Table(result.header(), tuple(result.rows()), note if i == 0 else "") for i, result in enumerate(ensembles)
@@ -97,11 +102,11 @@ def ensemble_section(ensembles: Sequence[EnsembleResult]) -> Section:
 
 
 def trees_section(rows: Sequence[tuple[str, ...]]) -> Section:
-    """The network beside boosted trees that have learned from some of the same rows."""
+    """Return the section that compares the network with boosted trees that were trained on some of the same rows."""
     note = (
-        "AUC on the same rows, 10,000 at most. The trees learned from up to 10,000 training rows, and see flat features and mean, "
-        "largest, smallest and spread of those of constituents: a network that does worse has not learned what it could. The error "
-        "of the difference is that of the same rows (DeLong)."
+        "AUC on the same rows, at most 10,000. The trees are trained on up to 10,000 training rows, with flat features and mean, "
+        "maximum, minimum and spread of the features of constituents: a network that is worse is not well trained. Error "
+        "of the difference: DeLong et al., on the same rows."
     )
     return Section("Boosted trees", (Table(("discriminator", "network", "trees", "difference"), tuple(rows), note),))
 
@@ -115,12 +120,12 @@ def _difference_row(pair: PairedDifference, index: int) -> tuple[str, str, str]:
 
 
 def classification_section(metrics: Metrics, plots: Sequence[Path] = ()) -> Section:
-    """Accuracy, log loss and calibration; discriminator shapes and confusion matrix."""
+    """Return the section with accuracy, log loss and calibration, discriminator shapes and confusion matrix."""
     return Section("Discriminators and classes", (Facts(metrics.headline()), *_pictures(plots)))
 
 
 def working_points_section(found: Sequence[DiscriminatorPoints], plots: Sequence[Path] = ()) -> Section:
-    """Thresholds with the efficiencies that they reach, and efficiency plots."""
+    """Return the section with thresholds, the efficiencies that they reach, and efficiency plots."""
     rows, reasons = [], []
     for entry in found:
         name = discriminator_text(entry.discriminator)
@@ -135,14 +140,14 @@ def working_points_section(found: Sequence[DiscriminatorPoints], plots: Sequence
             reached = (f"{point.threshold:.6g}", str(point.signal_efficiency), str(background), survivors)
             rows.append((name, wanted, *reached))
     header = ("discriminator", "wanted", "threshold", "signal efficiency", "mistag rate", "surviving background")
-    note = "A row is tagged where its score is at least the threshold. Errors: binomial, of weighted rows."
+    note = "A row is tagged if its score is at least the threshold. Errors: binomial, of weighted rows."
     return Section("Working points", (Table(header, tuple(rows), note, names=2), *reasons, *_pictures(plots)))
 
 
 def points_in_bins_blocks(
     found: Sequence[PointsInBins], labels: Mapping[str, str], plots: Sequence[Path]
 ) -> tuple[Block, ...]:
-    """A table of thresholds in bins of spectators, whose ``labels`` are plain text, and plots."""
+    """Return a table of thresholds in bins of spectators, whose ``labels`` are plain text, and plots."""
     rows = []
     for entry in found:
         for low, high, points in zip(entry.edges[:-1], entry.edges[1:], entry.bins, strict=True):
@@ -154,19 +159,19 @@ def points_in_bins_blocks(
                     reached = (f"{point.threshold:.6g}", str(point.signal_efficiency), str(point.background_efficiency))
                 rows.append((discriminator_text(entry.discriminator), place, wanted, *reached))
     header = ("discriminator", "bin", "wanted", "threshold", "signal efficiency", "mistag rate")
-    note = "Thresholds that are found in each bin on its own."
+    note = "Thresholds for each bin separately."
     return (Table(header, tuple(rows), note, names=3), *_pictures(plots)) if rows else ()
 
 
 def training_section(plots: Sequence[Path], facts: Mapping[str, str]) -> Section:
-    """Loss curves and the numbers of the training (parameters, epochs, time)."""
+    """Return the section with loss curves and the numbers of the training (parameters, epochs, time)."""
     return Section("Training", (Facts(facts), *_pictures(plots)))
 
 
 def inputs_section(plots: Sequence[Path], captions: Sequence[str] = ()) -> Section:
-    """Small pictures of every input, for each class."""
+    """Return the section with thumbnails of every input, for each class."""
     note = Text(
-        "Each input for each class, before (dashed) and after weighting (solid). Click on a picture to enlarge it."
+        "Distribution of each input for each class, before (dashed) and after weighting (solid). Click on a plot to enlarge it."
     )
     return Section("Inputs", (note, Pictures(tuple(plots), tuple(captions), layout="grid")))
 
@@ -174,9 +179,9 @@ def inputs_section(plots: Sequence[Path], captions: Sequence[str] = ()) -> Secti
 def provenance_section(
     configuration: str, versions: Mapping[str, str], git: Mapping[str, str], seeds: Mapping[str, str]
 ) -> Section:
-    """What is needed to make the same numbers again."""
-    facts = {**{f"seed, {name}": seed for name, seed in seeds.items()}, **git, **versions}
-    return Section("How to repeat this", (Facts(facts), Details("Resolved configuration", configuration)))
+    """Return the section with everything that is needed to reproduce the numbers."""
+    facts = {**{f"random seed, {name}": seed for name, seed in seeds.items()}, **git, **versions}
+    return Section("How to reproduce this", (Facts(facts), Details("Resolved configuration", configuration)))
 
 
 def _pictures(paths: Sequence[Path]) -> tuple[Block, ...]:

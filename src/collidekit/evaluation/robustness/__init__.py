@@ -1,1 +1,1 @@
-"""Robustness: what is left of a tagger under attacks and shifts."""
+"""Robustness of taggers under attacks and shifts."""

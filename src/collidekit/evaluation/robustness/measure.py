@@ -1,4 +1,4 @@
-"""How much taggers break: AUC and rejection against the magnitude of attacks, by their own and by others' gradients."""
+"""AUC and rejection of taggers against the magnitude of attacks, with their own gradients and those of others."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,9 +23,9 @@ from collidekit.models.tagger import Tagger
 
 REPLICATES = 50
 EFFICIENCY = 0.5
-"""Of the signal, at which rejections are compared."""
+"""Signal efficiency at which rejections are compared."""
 WORTH = 0.002
-"""Where an attack costs the first kind less AUC than this, a share of the loss means nothing."""
+"""Minimum loss of AUC of the first kind for a fraction of the loss."""
 WITHOUT_GRADIENT = ("noise", "shift")
 NONE, OWN = "none", "own"
 
@@ -34,7 +34,7 @@ Done = Callable[[int], None]
 
 @dataclass(frozen=True)
 class AttackedTagger:
-    """A tagger, with the name of its kind (such as ``nominal``) and its seed."""
+    """A tagger, with the name of its kind (such as ``nominal``) and its random seed."""
 
     kind: str
     seed: int
@@ -43,22 +43,22 @@ class AttackedTagger:
 
 @dataclass(frozen=True)
 class Point:
-    """One tagger on rows that were attacked in one way."""
+    """Results of one tagger on rows with one attack."""
 
     attack: str
     magnitude: float
     gradient: str
-    """``own``, the kind of the tagger whose gradient was used, or ``none`` for attacks without one."""
+    """``own``, the kind of the tagger whose gradient was used, or ``none`` for attacks without a gradient."""
     kind: str
     seed: int
     discriminator: str
     auc: float
     auc_error: float
     rejection: float
-    """1/eB at half of the signal."""
+    """1/eB at a signal efficiency of one half."""
     rejection_error: float | None
     rejection_limit: bool = False
-    """Whether the rejection is a lower limit at 95 % confidence, since no background survives."""
+    """Whether the rejection is a lower limit at 95 % confidence, because no background survives."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,7 +66,7 @@ class Point:
 
 @dataclass(frozen=True)
 class AttackPlan:
-    """The attacks by name, without their magnitudes, and the magnitudes."""
+    """Attacks by name, without magnitudes, and the magnitudes."""
 
     attacks: Mapping[str, AttackSettings]
     magnitudes: Sequence[float]
@@ -75,7 +75,7 @@ class AttackPlan:
         for magnitude in self.magnitudes:
             if not 0 <= magnitude < np.inf:
                 raise CollidekitError(
-                    f"--magnitudes: {magnitude:g} is no magnitude, which is a finite number of at least 0"
+                    f"--magnitudes: {magnitude:g} is not a magnitude; use a finite number of at least 0"
                 )
 
     def settings(self) -> Iterator[tuple[str, float, AttackSettings]]:
@@ -88,19 +88,21 @@ def measure_robustness(
     tested: Sequence[AttackedTagger], analysis: Analysis, batches: Sequence[Batch], plan: AttackPlan, summary: Percentiles | None,
     done: Done = lambda rows: None,
 ) -> list[Point]:  # fmt: skip
-    """All taggers on all attacks. ``done`` is told the rows of each pass; there are ``passes`` of them.
+    """Measure all taggers under all attacks. ``done`` is called with the rows of each pass; there are ``passes`` passes.
 
-    A tagger is attacked by its own gradient; besides, one of the first kind by those of the others, and each of these by
-    that of the first kind, from the tagger with the same place in its kind. Magnitude 0 stands once, as ``nominal``.
+    A tagger is attacked with its own gradient. A tagger of the first kind is also attacked with the gradients of the other kinds, and each of those with
+    that of the first kind, from the tagger at the same position in its kind. Magnitude 0 occurs once, as ``nominal``.
     """
     points = []
     for entry in tested:
-        points += _points(entry, analysis, predict(entry.tagger, analysis, _told(batches, done)), "nominal", 0.0, NONE)
+        points += _points(
+            entry, analysis, predict(entry.tagger, analysis, _count_rows(batches, done)), "nominal", 0.0, NONE
+        )
     for name, magnitude, settings in plan.settings():
         for source in _sources(tested, name):
             attack = build_attack(settings, analysis, source.tagger.scaling, summary)
             assert attack is not None
-            attacked = list(_told((attack(source.tagger, batch) for batch in batches), done))
+            attacked = list(_count_rows((attack(source.tagger, batch) for batch in batches), done))
             for entry in tested if name in WITHOUT_GRADIENT else _targets(tested, source):
                 gradient = NONE if name in WITHOUT_GRADIENT else OWN if entry is source else source.kind
                 found = predict(entry.tagger, analysis, attacked)
@@ -109,23 +111,23 @@ def measure_robustness(
 
 
 def passes(tested: Sequence[AttackedTagger], plan: AttackPlan) -> int:
-    """How often all rows are attacked or predicted as they are."""
+    """Return how often all rows are attacked or predicted unchanged."""
     return len(tested) + sum(len(_sources(tested, name)) for name, _, _ in plan.settings())
 
 
-def _told(batches: Any, done: Done) -> Iterator[Batch]:
+def _count_rows(batches: Any, done: Done) -> Iterator[Batch]:
     for batch in batches:
         yield batch
         done(len(batch))
 
 
 def _sources(tested: Sequence[AttackedTagger], attack: str) -> Sequence[AttackedTagger]:
-    """Whose gradients are used; what moves all rows without one moves them alike for all."""
+    """Return the taggers whose gradients are used; attacks without a gradient move the rows of all taggers alike."""
     return tested[:1] if attack in WITHOUT_GRADIENT else tested
 
 
 def _targets(tested: Sequence[AttackedTagger], source: AttackedTagger) -> list[AttackedTagger]:
-    """The source itself; of the other kinds, or where it is of another kind of the first one, the tagger at its place."""
+    """Return the source itself, and the taggers at its position in the other kinds (for the first kind) or in the first kind."""
     place = [entry for entry in tested if entry.kind == source.kind].index(source)
     first, found = tested[0].kind, [source]
     for kind in dict.fromkeys(entry.kind for entry in tested):
@@ -153,10 +155,10 @@ def _points(
 
 @dataclass(frozen=True)
 class Carried:
-    """What an attack on one feature alone costs: the loss of AUC, and its share of the loss of the whole attack."""
+    """Effect of an attack on one feature alone: the loss of AUC, and its fraction of the loss of the whole attack."""
 
     feature: str
-    """Its label, or its name."""
+    """Label or name of the feature."""
     input: str
     loss: float
     error: float = 0.0
@@ -166,7 +168,7 @@ class Carried:
 def carried(
     tagger: Tagger, analysis: Analysis, batches: Sequence[Batch], settings: AttackSettings, done: Done = lambda rows: None
 ) -> dict[str, list[Carried]]:  # fmt: skip
-    """For each discriminator the loss of AUC of each feature, the largest first, where only it is attacked."""
+    """Return the loss of AUC if only one feature is attacked, for each discriminator, the largest first."""
     clean = {name: _auc(predict(tagger, analysis, batches), name) for name in analysis.discriminators}
     losses: dict[str, list[Carried]] = {name: [] for name in clean}
     for name, entry in analysis.inputs.items():
@@ -178,7 +180,7 @@ def carried(
             except CollidekitError:  # a feature that no attack moves
                 continue
             attack = find_attack(settings.attack)(settings, space)
-            found = predict(tagger, analysis, _told((attack(tagger, batch) for batch in batches), done))
+            found = predict(tagger, analysis, _count_rows((attack(tagger, batch) for batch in batches), done))
             for score, before in clean.items():
                 after = _auc(found, score)
                 error = float(np.sqrt(((before[1] - after[1]) ** 2).sum()))
@@ -187,13 +189,13 @@ def carried(
 
 
 def _auc(predictions: Predictions, name: str) -> tuple[float, Floats]:
-    """AUC, and how much each row moves it (N,)."""
+    """Return the AUC and the influence (N,) of each row on it."""
     return auc_with_influence(*predictions.task(name))
 
 
 @dataclass(frozen=True)
 class Line:
-    """The mean over the seeds of a kind, with their spread and the statistical error of one."""
+    """Mean over the seeds of a kind, with their spread and the statistical error of one."""
 
     attack: str
     magnitude: float
@@ -212,12 +214,12 @@ class Line:
 
     @property
     def shown_error(self) -> float:
-        """Of the AUC: the statistical error and the spread over seeds, in quadrature."""
+        """Return the error of the AUC: the statistical error and the spread over seeds, in quadrature."""
         return float(np.hypot(self.auc_error, self.auc_spread or 0.0))
 
 
 def over_seeds(points: Sequence[Point]) -> list[Line]:
-    """One line for each attack, magnitude, gradient, kind and discriminator, in the order of the points."""
+    """Return one line for each attack, magnitude, gradient, kind and discriminator, in the order of the points."""
     groups: dict[tuple[str, float, str, str, str], list[Point]] = {}
     for point in points:
         key = (point.attack, point.magnitude, point.gradient, point.kind, point.discriminator)
@@ -239,9 +241,9 @@ def over_seeds(points: Sequence[Point]) -> list[Line]:
 
 
 def recovered(lines: Sequence[Line], discriminator: str, base: str) -> list[tuple[Line, float, float]]:
-    """For each attacked line of another kind than ``base``: what an attack costs ``base``, and the share that is won back.
+    """Return, for each attacked line of another kind than ``base``, the loss of ``base`` and the fraction of it that is recovered.
 
-    Both by the gradients that hit each: the share is (AUC - AUC of base, attacked) / (AUC of base - AUC of base, attacked).
+    Both are attacked with their own gradients. The fraction is (AUC - AUC of base, attacked) / (AUC of base - AUC of base, attacked).
     """
     mine = {(line.attack, line.magnitude, line.gradient): line for line in lines
             if line.kind == base and line.discriminator == discriminator}  # fmt: skip

@@ -1,4 +1,4 @@
-"""A study of robustness in a folder: numbers, pictures, and one page that shows them."""
+"""A study of robustness in a folder: numbers, plots, and one page that shows them."""
 
 import re
 from collections.abc import Sequence
@@ -39,30 +39,30 @@ from collidekit.progress import counting
 from collidekit.sealed import write_sealed
 
 SHOWN_BINS = 50
-MAY_BE_EMPTY = ("spread", "won back")
-"""Columns that one seed, or one tagger, does not fill: they are left out then."""
+MAY_BE_EMPTY = ("spread", "recovered")
+"""Columns that are left out for a single seed, or a single tagger."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared, on which rows."""
+    """Taggers, rows and attacks of a study."""
 
     analysis: Analysis
     tested: Sequence[AttackedTagger]
-    """The first kind is what the others are compared to."""
+    """The first kind is the reference of the others."""
     batches: Sequence[Batch]
     plan: AttackPlan
     shown: float
-    """The magnitude at which shapes are drawn."""
+    """Magnitude of the attack in plots of distributions."""
     summary: Percentiles | None = None
     of: str = ""
-    """What is compared, for titles."""
+    """Description of the compared taggers, for titles."""
     warning: str = ""
-    """Rows that a tagger has learned from; empty where there are none."""
+    """Rows that were used in the training of a tagger; empty if there are none."""
 
     @property
     def title(self) -> str:
-        """Of tables, pictures and the page."""
+        """Return the title of tables, plots and the page."""
         return f"{self.analysis.name}, {self.of}" if self.of else self.analysis.name
 
     @property
@@ -71,7 +71,7 @@ class Study:
 
 
 def run_study(study: Study, folder: Path) -> list[Point]:
-    """``robustness.json``, pictures and ``robustness.html`` in a folder."""
+    """Write ``robustness.json``, plots and ``robustness.html`` to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with counting("Attacking", "rows", study.rows * passes(study.tested, study.plan)) as done:
         points = measure_robustness(study.tested, study.analysis, study.batches, study.plan, study.summary, done)
@@ -91,7 +91,7 @@ def run_study(study: Study, folder: Path) -> list[Point]:
 
 
 def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[Path]]:
-    """All pictures, PNG only, by the section of the page that shows them."""
+    """Draw all plots (PNG only); return them by section of the page."""
     name = study.title
     pictures: dict[str, list[Path]] = {"curves": [], "carried": [], "shapes": [], "inputs": []}
     for score in study.analysis.discriminators:
@@ -113,7 +113,7 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
         attack = build_attack(settings, study.analysis, entry.tagger.scaling, study.summary)
         assert attack is not None
         attacked = []
-        with counting("Attacking once more, for shapes", "rows", study.rows) as done:
+        with counting("Attacking again for plots", "rows", study.rows) as done:
             for batch in study.batches:
                 attacked.append(attack(entry.tagger, batch))
                 done(len(batch))
@@ -129,7 +129,7 @@ def _draw(study: Study, lines: Sequence[Line], folder: Path) -> dict[str, list[P
 
 
 def _strongest(plan: AttackPlan) -> tuple[str, AttackSettings] | None:
-    """The last attack by a gradient."""
+    """Return the last attack that uses a gradient."""
     found = [(name, settings) for name, settings in plan.attacks.items() if name not in WITHOUT_GRADIENT]
     return found[-1] if found else None
 
@@ -142,7 +142,7 @@ def _features(analysis: Analysis) -> int:
 
 
 def _draw_inputs(study: Study, attacked: Sequence[Batch], folder: Path, note: str) -> list[Path]:
-    """Each feature that moves, of all classes together, before and after, with the ratio."""
+    """Draw each feature that changes, for all classes together, before and after the attack, with the ratio."""
     pictures: list[Path] = []
     for name, entry in study.analysis.inputs.items():
         for position, feature in enumerate(entry.features):
@@ -170,12 +170,12 @@ def _column(batch: Batch, name: str, position: int) -> Any:
 
 
 def gradient_label(line: Line) -> str:
-    """Whose gradient moved the rows, in words."""
+    """Return a text that names the gradient of the attack."""
     return {NONE: "—", OWN: "own"}.get(line.gradient, line.gradient)
 
 
 def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows of one discriminator: AUC, what is lost to the rows as they are, rejection, and what is won back."""
+    """Return header and rows of one discriminator: AUC, its loss to nominal rows, rejection, and the recovered fraction."""
     mine = [line for line in lines if line.discriminator == discriminator]
     base = mine[0].kind
     clean = {line.kind: line for line in mine if line.attack == "nominal"}
@@ -193,7 +193,7 @@ def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ..
                 f"{back[id(line)]:.0%}" if id(line) in back else "",
             )
         )  # fmt: skip
-    header = ("attack", "magnitude", "gradient", "tagger", "AUC", "spread", "loss", "1/eB(.5)", "won back")
+    header = ("attack", "magnitude", "gradient", "tagger", "AUC", "spread", "loss", "1/eB(.5)", "recovered")
     kept = [
         place for place in range(len(header)) if header[place] not in MAY_BE_EMPTY or any(row[place] for row in rows)
     ]
@@ -201,10 +201,10 @@ def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ..
 
 
 def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "") -> Shown:
-    """For a terminal."""
+    """Return the table for a terminal."""
     header, rows = table_rows(lines, discriminator)
     table = Shown(title=literal(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    wanted = ("attack", "gradient", "tagger", "AUC", "loss", "won back")
+    wanted = ("attack", "gradient", "tagger", "AUC", "loss", "recovered")
     places = [header.index(name) for name in wanted if name in header]
     for number in places:
         words = number <= header.index("tagger")
@@ -217,9 +217,13 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
         table.add_row(attack if attack != last else "", *(literal(row[number]) for number in places[1:]))
         last = attack
     seeds = max(line.seeds for line in lines)
-    won = f" won back: fraction of what the attack costs {literal(lines[0].kind)}." if "won back" in header else ""
+    won = (
+        f" recovered: fraction of the loss of {literal(lines[0].kind)} that the tagger avoids."
+        if "recovered" in header
+        else ""
+    )
     of_seeds = f" Means of {seeds} seeds; spread: their standard deviation." if seeds > 1 else ""
-    table.caption = f"Errors: of the test rows. loss: of AUC, against rows that are not attacked.{won}{of_seeds}"
+    table.caption = f"Errors: statistical. loss: decrease of AUC against rows without attack.{won}{of_seeds}"
     table.caption_justify = "left"
     return table
 
@@ -228,9 +232,9 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
     sections = []
     for score in study.analysis.discriminators:
         header, rows = table_rows(lines, score)
-        caption = "loss: of AUC, against rows that are not attacked."
-        if "won back" in header:
-            caption += " won back: fraction of what the attack costs the first tagger, each attacked in the same way."
+        caption = "loss: decrease of AUC against rows without attack."
+        if "recovered" in header:
+            caption += " recovered: fraction of the loss of the first tagger that the other tagger avoids under the same attack."
         sections.append(
             Section(f"Robustness of {discriminator_text(score)}", (Table(header, tuple(rows), caption, names=4),))
         )
@@ -238,14 +242,14 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
     more = []
     if pictures["carried"]:
         said = Text(
-            "The loss of AUC of the first tagger where one feature alone is attacked, by one step of fgsm at the magnitude shown. "
-            "Errors: paired, of the same rows (DeLong)."
+            "Loss of AUC of the first tagger if only one feature is attacked, with one step of fgsm at the magnitude shown. "
+            "Errors: DeLong et al., paired on the same rows."
         )
         more.append(Section("Which features carry the attack", (said, Pictures(tuple(pictures["carried"])))))
     if pictures["shapes"]:
         more.append(Section("Discriminators before and after", (Pictures(tuple(pictures["shapes"])),)))
     if pictures["inputs"]:
-        said = Text("How little the inputs move: all rows, before and after the attack on the first tagger.")
+        said = Text("Change of the inputs: all rows, before and after the attack on the first tagger.")
         more.append(Section("Inputs before and after", (said, Pictures(tuple(pictures["inputs"]), layout="grid"))))
     kinds = ", ".join(dict.fromkeys(entry.kind for entry in study.tested))
     write_report(
@@ -260,7 +264,7 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
 
 
 def with_seeds(tested: Sequence[AttackedTagger]) -> list[AttackedTagger]:
-    """Kinds that stand twice with the same seed are told apart by a number."""
+    """Add a number to kinds that occur twice with the same seed."""
     seen: dict[tuple[str, int], int] = {}
     found = []
     for entry in tested:

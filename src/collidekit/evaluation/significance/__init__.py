@@ -1,1 +1,1 @@
-"""Significance: what a cut or a relegator does for the search of a signal."""
+"""Significance of a signal after a cut or after relegation."""

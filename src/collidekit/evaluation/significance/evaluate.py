@@ -1,4 +1,4 @@
-"""The significance of a signal in the window of the figure of merit, for any choice of rows, with errors."""
+"""Significance of a signal in the window of the figure of merit, for any selection of rows, with errors."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,37 +14,35 @@ from collidekit.objectives.significance import Significance
 
 Array = np.ndarray[Any, Any]
 FEWEST = 10
-"""Signal rows that a threshold must leave."""
+"""Minimum number of signal rows above a threshold."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Expected signal and background in the window after a choice, and their significance with its error."""
+    """Expected signal and background in the window after a selection, and their significance with its error."""
 
     signal: float
     background: float
     value: float
     error: float
-    """Of the simulated rows that are left, not of the expected data."""
+    """Error from the simulated rows that are left, not from the expected data."""
     coverage: float
-    """Share of all expected events, in the window or not, that the choice keeps."""
+    """Fraction of all expected events, inside and outside the window, that the selection keeps."""
     rows: int
-    """Rows of the sample that are left in the window."""
+    """Number of rows of the sample that are left in the window."""
     limit: bool = False
     """Whether no background row is left: the value is a lower limit, at the 95 % upper limit of the background."""
 
 
-class Judge:
-    """The rows of some predictions, with the weight that makes each class as many events as are expected."""
+class SignificanceEvaluator:
+    """Rows of some predictions, with weights that scale each class to the expected number of events."""
 
     def __init__(self, predictions: Predictions, merit: FigureOfMerit) -> None:
         classes = list(predictions.classes)
         known = predictions.labels >= 0
         sums = np.bincount(predictions.labels[known], predictions.weights[known], len(classes))
         if missing := [name for name, total in zip(classes, sums, strict=True) if total <= 0]:
-            raise CollidekitError(
-                f"the test rows hold none of class {missing[0]!r}, so there is no significance of them"
-            )
+            raise CollidekitError(f"the test rows contain no row of class {missing[0]!r}, which the significance needs")
         scale = np.array(merit.expected(dict(zip(classes, sums.tolist(), strict=True)))) / sums
         self.predictions, self.merit = predictions, merit
         self.significance = Significance.of(merit)
@@ -56,9 +54,9 @@ class Judge:
         self.in_window: Array = (self.figure >= low) & (self.figure <= high)
 
     def measure(self, chosen: Array) -> Measured:
-        """Return the significance of a choice (N,) of rows; the error propagates the squared weights of both sides.
+        """Return the significance of a selection (N,) of rows; the error propagates the squared weights of both classes.
 
-        Without a background row the background is not 0 but below a limit, and so the significance is above one.
+        Without a background row, the background is below a limit instead of 0, and the significance is above a limit.
         """
         kept = chosen & self.in_window
         sides = [self.yields[kept & side] for side in (self.is_signal, ~self.is_signal)]
@@ -75,11 +73,11 @@ class Judge:
         return Measured(s, b, value, error, coverage, int(kept.sum()), limit)
 
     def everything(self) -> Array:
-        """The choice of all rows."""
+        """Return the selection of all rows."""
         return np.ones(len(self.yields), dtype=bool)
 
     def called(self) -> Array:
-        """Rows that the network calls signal: that class is more probable than each other one, and than relegation."""
+        """Return the rows that are predicted as signal: this class is more probable than every other, and than relegation."""
         p = self.predictions.probabilities
         decided = p.argmax(axis=1)
         chosen: Array = self.of_signal[decided]
@@ -88,7 +86,7 @@ class Judge:
         return chosen
 
     def relegated(self) -> Array:
-        """Rows that the network would rather not judge."""
+        """Return the rows that the network relegates."""
         found = self.predictions.relegated
         return (
             np.zeros(len(self.yields), dtype=bool)
@@ -97,33 +95,35 @@ class Judge:
         )
 
     def score(self) -> Array:
-        """P(signal) / (P(signal) + P(background)), as though nothing was relegated."""
+        """Return P(signal) / (P(signal) + P(background)), without relegation."""
         p = self.predictions.probabilities.astype(np.float64)
         signal, total = p[:, self.of_signal].sum(axis=1), p.sum(axis=1)
         found: Array = np.divide(signal, total, out=np.zeros_like(signal), where=total > 0)
         return found
 
     def curve(self) -> tuple[Array, Array, Array]:
-        """Thresholds on the score, falling; the significance and the coverage above each."""
+        """Return falling thresholds on the score, and the significance and the coverage above each."""
         score = self.score()
         order = np.argsort(-score, kind="stable")
         yields, inside, signal = self.yields[order], self.in_window[order], self.is_signal[order]
         s, b = (np.cumsum(yields * inside * side) for side in (signal, ~signal))
-        last = np.append(np.diff(score[order]) != 0, True)  # ties fall together
+        last = np.append(np.diff(score[order]) != 0, True)  # equal scores share a threshold
         enough = np.cumsum(inside & signal) >= FEWEST
         at = last & enough
         if not at.any():
-            raise CollidekitError(f"fewer than {FEWEST} signal rows are in the window: too few to tune a threshold by")
+            raise CollidekitError(
+                f"fewer than {FEWEST} signal rows are in the window, which is too few to tune a threshold"
+            )
         covered = np.cumsum(yields) / yields.sum()
         return score[order][at], self.significance(s[at], b[at]), covered[at]
 
     def best_threshold(self) -> float:
-        """The threshold on the score with the largest significance of these rows."""
+        """Return the threshold on the score with the largest significance in these rows."""
         thresholds, significance, _ = self.curve()
         return float(thresholds[int(np.argmax(significance))])
 
     def sculpting(self, efficiency: float) -> tuple[float, float]:
-        """Jensen-Shannon divergence of the background's figure of merit above and below the score that keeps so much signal."""
+        """Return the Jensen-Shannon divergence of the background's figure of merit above and below the score with this signal efficiency."""
         score, background = self.score(), self.background()
         order = np.argsort(-score[self.is_signal], kind="stable")
         kept = np.cumsum(self.yields[self.is_signal][order])
@@ -132,6 +132,6 @@ class Judge:
         return jensen_shannon(self.figure[background], self.yields[background], chosen)
 
     def background(self) -> Array:
-        """(N,) rows whose class is known and not signal."""
+        """Return the rows (N,) of a known class that is not signal."""
         found: Array = (self.predictions.labels >= 0) & ~self.is_signal
         return found

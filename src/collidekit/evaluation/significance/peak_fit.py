@@ -1,4 +1,4 @@
-"""A peak on a falling background: yield, mean and width from a binned fit."""
+"""Fit of a peak on a falling background: yield, mean and width from a binned fit."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from scipy.stats import chi2 as chi2_distribution
 from collidekit.evaluation.rows import Floats
 
 SIDES = 6.0
-"""The fit, and its picture, reach so many widths of the window to both of its sides, where there are events."""
+"""Range of the fit and its plot on both sides of the window, in widths of the window, where there are events."""
 BINS_PER_WIDTH, FEWEST_BINS, MOST_BINS = 2.0, 20, 200
 LEAST_FILLED = 10
 FEWEST_EVENTS = 5.0
-"""Of a bin of chi2."""
+"""Minimum number of events in a bin of chi2."""
 PEAK_PARAMETERS = 3
-"""Amplitude, mean and width: with all three free, a fit finds a peak in many fluctuations."""
+"""Number of parameters of the peak (amplitude, mean, width): if all are free, a fit finds a peak in many fluctuations."""
 LEAST_SIGNIFICANT, LEAST_PROBABLE = 0.0027, 0.001
-"""A peak with a larger p-value may be a fluctuation; a fit with a smaller one does not describe the masses."""
+"""Limit of p-values: a peak with a larger one may be a fluctuation; a fit with a smaller one does not describe the masses."""
 SMOOTH = 5
-"""Bins over which sum w^2 is averaged: an error from one bin's own events makes those that fluctuate down pull more."""
+"""Number of bins over which sum w^2 is averaged: with errors from single bins, bins with downward fluctuations would have too much weight."""
 EDGE = 1e-3
-"""A width or mean so near its bound, as a share of the bounds' distance, was not found."""
+"""Minimum distance of width or mean from its bound, as a fraction of the range; closer means that no peak was found."""
 
 
 @dataclass(frozen=True)
@@ -55,39 +55,39 @@ class PeakFit:
 
     @property
     def p_value(self) -> float:
-        """The probability of a larger chi2; 1 without degrees of freedom."""
+        """Return the probability of a larger chi2; 1 without degrees of freedom."""
         return float(chi2_distribution.sf(self.chi2, self.degrees)) if self.degrees > 0 else 1.0
 
     @property
     def doubt(self) -> str:
-        """Why the numbers of the peak are not to be trusted; empty where nothing speaks against them."""
+        """Return the reason why the numbers of the peak are not reliable; empty if there is none."""
         by_chance = float(chi2_distribution.sf(max(self.amplitude / self.amplitude_error, 0.0) ** 2, PEAK_PARAMETERS))
         if by_chance > LEAST_SIGNIFICANT:
             return f"no significant peak: p = {by_chance:.1g}"
         return f"the fit is poor: p = {self.p_value:.1g}" if self.p_value < LEAST_PROBABLE else ""
 
     def total(self, x: ArrayLike) -> Floats:
-        """Expected events per unit of mass at masses x (M,)."""
+        """Return the expected events per unit of mass at masses x (M,)."""
         peak = _peak(np.asarray(x, dtype=np.float64), self.amplitude, self.mean, self.width)
         return np.asarray(peak + self.background(x))
 
     def background(self, x: ArrayLike) -> Floats:
-        """Background alone, per unit of mass at x (M,)."""
+        """Return the background per unit of mass at x (M,)."""
         mass = np.asarray(x, dtype=np.float64)
         return _falling(mass - self.low, self.high - self.low, self.background_yield, self.slope)
 
 
 def fit_range(mass: Floats, window: tuple[float, float]) -> tuple[float, float]:
-    """The range of the masses (N,) that is fitted and drawn: at most ``SIDES`` widths of the window beyond it."""
+    """Return the range of the masses (N,) for fit and plot: at most ``SIDES`` widths of the window beyond it."""
     reach = SIDES * (window[1] - window[0])
     low, high = (float(mass.min()), float(mass.max())) if len(mass) else window
     return min(max(low, window[0] - reach), window[0]), max(min(high, window[1] + reach), window[1])
 
 
 def fit_peak(mass: Floats, weights: Floats, window: tuple[float, float]) -> PeakFit | None:
-    """Least squares fit to masses (N,) with expected yields ``weights`` (N,); errors of bins are sqrt(sum w^2).
+    """Fit a peak by least squares to masses (N,) with expected yields ``weights`` (N,); errors of bins are sqrt(sum w^2).
 
-    The mean is looked for in the window, the width below half of it. None where fewer than ten bins are filled, or where no
+    The mean is searched in the window, the width below half of it. The result is None with fewer than ten filled bins, or if no
     peak was found: no convergence, or mean or width at a bound.
     """
     low, high = fit_range(mass, window)
@@ -133,9 +133,9 @@ def fit_peak(mass: Floats, weights: Floats, window: tuple[float, float]) -> Peak
 
 
 def _quality(height: Floats, square: Floats, expected: Floats) -> tuple[float, int]:
-    """chi2 and the number of bins with variances ``square``, joined from the left until each holds the weight of five events (what is left joins the last).
+    """Return chi2 and the number of bins with variances ``square``; bins are joined from the left until each holds the weight of five events.
 
-    Empty bins and bins of a few events follow no Gaussian: counted one by one they would make each fit look good.
+    The rest joins the last bin. Empty bins and bins of a few events are not Gaussian: without joining, every fit would look good.
     """
     groups: list[list[int]] = [[]]
     for place in range(len(height)):
@@ -153,7 +153,7 @@ def _quality(height: Floats, square: Floats, expected: Floats) -> tuple[float, i
 def _start(
     x: Floats, height: Floats, step: float, window: tuple[float, float], guess: tuple[float, float, float, float]
 ) -> Floats:
-    """Background from the bins outside the window, a peak in its middle that has what is left in it."""
+    """Return the background from the bins outside the window, and a peak in its middle with the remaining yield."""
     middle, width, total, slope = guess
     outside = ((x < window[0]) | (x > window[1])) & (height > 0)
     yield_, low, reach = total, x[0] - step / 2, x[-1] - x[0] + step
@@ -174,7 +174,7 @@ def _peak(x: Floats, amplitude: float, mean: float, width: float) -> Floats:
 
 
 def _falling(x: Floats, reach: float, yield_: float, slope: float) -> Floats:
-    """``yield_`` events between 0 and ``reach``; a flat line where the slope is 0."""
+    """Return ``yield_`` events between 0 and ``reach``; a flat line if the slope is 0."""
     turns = min(max(slope * reach, -500.0), 500.0)
     share = 1.0 if abs(turns) < 1e-8 else -math.expm1(-turns) / turns
     return np.asarray(yield_ / (reach * share) * np.exp(-turns * x / reach))

@@ -1,4 +1,4 @@
-"""Risk against coverage: how wrong a classifier is about the rows that it is surest of."""
+"""Risk against coverage: the error rate of a classifier among its most certain rows."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ POINTS = 500
 
 
 def risk_coverage(predictions: Predictions) -> tuple[Floats, Floats]:
-    """Share of rows kept (M,), and share of these that are wrong (M,), as the least certain rows are left out one by one.
+    """Return the fraction of rows kept (M,), and the fraction of these that are wrong (M,), as the least certain rows are removed one by one.
 
-    El-Yaniv and Wiener, JMLR 11 (2010) 1605. Certainty is the probability of the most probable class; what is relegated
-    has lost it.
+    El-Yaniv and Wiener, JMLR 11 (2010) 1605. Certainty is the probability of the most probable class; the probability of
+    relegation reduces it.
     """
     known = predictions.labels >= 0
     p, weights = predictions.probabilities[known], predictions.weights[known].astype(np.float64)

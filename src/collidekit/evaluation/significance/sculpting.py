@@ -1,4 +1,4 @@
-"""How much a choice of rows shapes the mass of the background."""
+"""Sculpting: how much a selection of rows shapes the mass of the background."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ BINS, REPLICATES = 30, 100
 
 
 def jensen_shannon(mass: Array, weights: Array, chosen: Array, seed: int = 0) -> tuple[float, float]:
-    """Divergence in bits of the spectra of the chosen and of the other rows, and its error by bootstrap.
+    """Return the divergence in bits of the spectra of the selected and of the other rows, and its bootstrap error.
 
-    0 where both have the same shape, 1 where they do not overlap; the bins hold equal weights of all rows. Lin, IEEE Trans.
-    Inf. Theory 37 (1991) 145. NaN where there is nothing on one side. With few rows even equal shapes differ: see the error.
+    It is 0 for equal shapes and 1 without overlap; the bins hold equal weights of all rows. Lin, IEEE Trans.
+    Inf. Theory 37 (1991) 145. It is NaN if one side is empty. With few rows, even equal shapes differ: see the error.
     """
     order = np.argsort(mass)
     cumulated = np.cumsum(weights[order])
