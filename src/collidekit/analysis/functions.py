@@ -275,55 +275,55 @@ for _name in (
     *("abs", "sqrt", "exp", "log", "log10", "log1p", "expm1", "sin", "cos", "tan", "arcsin", "arccos", "arctan"),
     *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sign", "floor", "ceil", "isfinite", "isnan"),
 ):
-    _add(_name, _elementwise(getattr(np, _name)), "x", f"numpy.{_name}, for each number")
+    _add(_name, _elementwise(getattr(np, _name)), "x", f"numpy.{_name}, element-wise")
 _add("hypot", _of_numbers(np.hypot), "x, y", "sqrt(x^2 + y^2)")
 _add("arctan2", _of_numbers(np.arctan2), "y, x", "angle of (x, y)")
 _add(
     "clip",
     lambda x, low, high: np.minimum(np.maximum(signed(x), signed(low)), signed(high)),
     "x, low, high",
-    "x held within [low, high]",
+    "x limited to [low, high]",
 )
 _add("where", choose, "condition, a, b", "a where the condition holds, else b")
 
-_add("sum", _sum, "list", "sum over the list (of a condition: how many hold)")
-_add("mean", _reduction(ak.mean, nan_if_empty=True), "list", "mean over the list; NaN where it is empty")
-_add("std", _std, "list", "standard deviation over the list; NaN where it is empty")
+_add("sum", _sum, "list", "sum of the list; for conditions, the number that are true")
+_add("mean", _reduction(ak.mean, nan_if_empty=True), "list", "mean of the list; NaN if it is empty")
+_add("std", _std, "list", "standard deviation of the list; NaN if it is empty")
 _add("count", lambda x: ak.num(_lists(x), axis=-1), "list", "length of the list")
-_add("any", _over_conditions(ak.any), "list", "whether the condition holds for one member at least")
-_add("all", _over_conditions(ak.all), "list", "whether the condition holds for every member")
+_add("any", _over_conditions(ak.any), "list", "true if the condition holds for at least one member")
+_add("all", _over_conditions(ak.all), "list", "true if the condition holds for every member")
 _add(
     "max",
     _extreme(np.maximum, ak.max, -np.inf),
     "list or x, y",
-    "largest of the list, passing over NaN (NaN if empty), or of two",
+    "largest value of a list, skipping NaN (NaN if empty), or larger of two",
     1,
 )
 _add(
     "min",
     _extreme(np.minimum, ak.min, np.inf),
     "list or x, y",
-    "smallest of the list, passing over NaN (NaN if empty), or of two",
+    "smallest value of a list, skipping NaN (NaN if empty), or smaller of two",
     1,
 )
 _add(
-    "argmax", _arg_extreme(ak.argmax, -np.inf), "list", "position of the largest, passing over NaN; -1 if there is none"
+    "argmax", _arg_extreme(ak.argmax, -np.inf), "list", "position of the largest value, skipping NaN; -1 if there is none"
 )
 _add(
-    "argmin", _arg_extreme(ak.argmin, np.inf), "list", "position of the smallest, passing over NaN; -1 if there is none"
+    "argmin", _arg_extreme(ak.argmin, np.inf), "list", "position of the smallest value, skipping NaN; -1 if there is none"
 )
-_add("at", _at, "list, i", "member at position i (0 first), one or a list of them; NaN where there is none")
+_add("at", _at, "list, i", "member at position i (from 0); i is a number or a list; NaN if there is no such member")
 _add(
     "pick",
     lambda x, i: _at(x, i, inside=True),
     "list, i",
-    "member that the index i names, one or a list of them; NaN for -1, an error beyond the end",
+    "member at index i; i is a number or a list; NaN for -1, an error beyond the end",
 )
-_add("first", lambda x: _at(x, 0), "list", "first member; NaN where the list is empty")
+_add("first", lambda x: _at(x, 0), "list", "first member; NaN if the list is empty")
 _add("take", _take, "list, n", "the first n members")
-_add("sort", _sort, "list, by", "the list in descending order (of another list)", 1)
-_add("position", lambda x: ak.local_index(_lists(x), axis=1), "list", "0, 1, 2 ... along the list")
-_add("spread", _spread, "x, list", "the row's number x, once for each member of the list")
+_add("sort", _sort, "list, by", "the list in descending order of its values, or of the list by", 1)
+_add("position", lambda x: ak.local_index(_lists(x), axis=1), "list", "position of each member: 0, 1, 2 ...")
+_add("spread", _spread, "x, list", "the number x of the row, repeated for each member of the list")
 _add(
     "list",
     lambda *numbers: list_of_numbers(*map(signed, numbers)),
@@ -335,7 +335,7 @@ _add(
     "join",
     lambda *lists: join(*map(signed, lists)),
     "list1, list2, ...",
-    "the members of the first list of the row, then those of the next",
+    "the members of the first list, then the members of the next",
     2,
 )
 
