@@ -161,4 +161,6 @@ def test_kinds_of_errors() -> None:
         assert isinstance(found := bad_file("a.root", error), UnsupportedError)
         assert "nothing shows that the file is damaged" in str(found)
     assert "seems truncated or damaged" in str(bad_file("a.root", OSError("short")))
-    assert "it is damaged, or of a kind that the library does not support" in str(bad_file("a.root", AttributeError("x")))
+    assert "it is damaged, or of a kind that the library does not support" in str(
+        bad_file("a.root", AttributeError("x"))
+    )

@@ -366,7 +366,7 @@ def test_mistakes_in_the_file(change: tuple[str, str], said: str) -> None:
     ("change", "said"),
     [
         ({"top_b": "5 + 0 * njets"}, "is beyond the last of the jets"),
-        ({"top_b": "0.5 + 0 * njets"}, "which is no integer"),
+        ({"top_b": "0.5 + 0 * njets"}, "which is not an integer"),
         ({"top_b": "njets > 0"}, "'njets > 0' is a condition; the position of a constituent is needed"),
         ({"antitop_b": "top_b"}, "top_b and antitop_b are the same constituent"),
         ({"pfn": "pcnn"}, "network PCNN has no embedding of the jets"),
