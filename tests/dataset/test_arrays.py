@@ -12,7 +12,7 @@ from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.arrays import RaggedArray, RowArrays
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.dataset.hashing import hash_inputs, comparable_rows, uniform
+from collidekit.dataset.hashing import comparable_rows, hash_inputs, uniform
 from collidekit.dataset.rows import build_rows, columns_of
 from collidekit.readers import open_file
 

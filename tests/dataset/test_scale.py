@@ -116,7 +116,9 @@ def test_a_scheduler_that_is_lost_is_one_error() -> None:
     try:
         with find_workers("dask", 1, cluster.scheduler_address) as crew:
             threading.Timer(1, crew._client.close).start()
-            with pytest.raises(CollidekitError, match="the Dask scheduler was lost; start it and run the same command again"):
+            with pytest.raises(
+                CollidekitError, match="the Dask scheduler was lost; start it and run the same command again"
+            ):
                 crew.run(range(1000), _process)
     finally:
         cluster.close()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.dataset.hashing import hash_inputs, mix, comparable_rows
+from collidekit.dataset.hashing import comparable_rows, hash_inputs, mix
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.rows import given_weights, make_arrays, select_rows, with_truth
 from collidekit.dataset.separation import summaries

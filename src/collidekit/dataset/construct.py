@@ -63,8 +63,8 @@ def construct(
     if executor == "dask":  # its workers may run in another folder
         paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
     try:
-        with find_workers(executor, workers, scheduler) as crew:
-            return _construct(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
+        with find_workers(executor, workers, scheduler) as pool:
+            return _construct(pool, plan, paths, output, chunk_size, skip_bad_files, progress)
     finally:
         _close()
 
@@ -90,24 +90,24 @@ def construct_share(
         paths = one_a_process(plan.analysis, paths)
     output = Path(output).absolute()
     try:
-        with find_workers("futures", workers) as crew:
-            surveys, _ = _survey_and_begin(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
-            with _keep_finished_parts(crew, output):
-                pieces = share_of(cut(paths, surveys, crew.count * shares, CHUNK), share, shares)
-                _make_missing(crew, plan, pieces, output, skip_bad_files, progress)
+        with find_workers("futures", workers) as pool:
+            surveys, _ = _survey_and_begin(pool, plan, paths, output, chunk_size, skip_bad_files, progress)
+            with _keep_finished_parts(pool, output):
+                pieces = share_of(cut(paths, surveys, pool.count * shares, CHUNK), share, shares)
+                _make_missing(pool, plan, pieces, output, skip_bad_files, progress)
     finally:
         _close()
 
 
 def _construct(
-    crew: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
+    pool: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
 ) -> Manifest:
     parts = output / "parts"
-    surveys, inputs = _survey_and_begin(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
-    with _keep_finished_parts(crew, output):
-        pieces = cut(paths, surveys, crew.count, CHUNK)
+    surveys, inputs = _survey_and_begin(pool, plan, paths, output, chunk_size, skip_bad_files, progress)
+    with _keep_finished_parts(pool, output):
+        pieces = cut(paths, surveys, pool.count, CHUNK)
         chunks = sorted((chunk for piece in pieces for chunk in piece.chunks), key=lambda chunk: chunk.number)
-        _make_missing(crew, plan, pieces, output, skip_bad_files, progress)
+        _make_missing(pool, plan, pieces, output, skip_bad_files, progress)
         summaries = [Summary.read(parts / f"{chunk.number:06d}.json") for chunk in chunks]
         summaries = _without_bad_files(summaries, inputs)
         total = summarise(plan.analysis, summaries)
@@ -118,7 +118,7 @@ def _construct(
             else None
         )
         target = schema(plan.analysis, total.kinds)
-        shards = _join(crew, target, parts, summaries, output, chunk_size, progress, arrange)
+        shards = _join(pool, target, parts, summaries, output, chunk_size, progress, arrange)
     manifest = write_manifest(output, plan.analysis, inputs, shards, total)
     _remove_unfinished(output, parts)
     shutil.rmtree(parts)
@@ -126,10 +126,10 @@ def _construct(
 
 
 def _survey_and_begin(
-    crew: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
+    pool: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
 ) -> tuple[list[Survey], list[dict[str, Any]]]:
     """Return the survey of each file, and the entries of the files in the manifest."""
-    surveys = _survey(crew, plan, paths, skip_bad_files, progress)
+    surveys = _survey(pool, plan, paths, skip_bad_files, progress)
     inputs = [survey.entry(path) for path, survey in zip(paths, surveys, strict=True)]
     job = {
         "collidekit": __version__,
@@ -144,21 +144,21 @@ def _survey_and_begin(
 
 
 def _make_missing(
-    crew: Workers, plan: Plan, pieces: list[Piece], output: Path, skip_bad_files: bool, progress: bool
+    pool: Workers, plan: Plan, pieces: list[Piece], output: Path, skip_bad_files: bool, progress: bool
 ) -> None:
     parts = output / "parts"
     make = partial(_make_parts, plan=plan, parts=parts, skip_bad_files=skip_bad_files)
-    _run(crew, "Constructing", _missing(pieces, parts), make, parts, progress)
+    _run(pool, "Constructing", _missing(pieces, parts), make, parts, progress)
 
 
 @contextmanager
-def _keep_finished_parts(crew: Workers, output: Path) -> Iterator[None]:
+def _keep_finished_parts(pool: Workers, output: Path) -> Iterator[None]:
     """Keep finished parts after an error, unless the same error would occur again with them."""
     parts = output / "parts"
     try:
         yield
     except BaseException as error:
-        crew.end(killed=True)
+        pool.end(killed=True)
         _remove_unfinished(output, parts)
         another_try_may_help = isinstance(error.__cause__, OSError) or not isinstance(error, CollidekitError)
         if not another_try_may_help:
@@ -188,11 +188,11 @@ def one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
     return [path for path in found if path is not None]
 
 
-def _survey(crew: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, progress: bool) -> list[Survey]:
+def _survey(pool: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, progress: bool) -> list[Survey]:
     """Return the survey of each file; names in the analysis are checked before any other work starts."""
     look = partial(_look_at, plan=plan, skip_bad_files=skip_bad_files, chunk=CHUNK)
     with counting("Opening", "files", len(paths), shown=progress) as done:
-        surveys = crew.run(paths, look, lambda path: done(1)) if len(paths) > 1 else [look(paths[0])]
+        surveys = pool.run(paths, look, lambda path: done(1)) if len(paths) > 1 else [look(paths[0])]
     trees = OneTree()
     for path, survey in zip(paths, surveys, strict=True):
         trees.add(path, survey.tree)
@@ -272,11 +272,11 @@ class _Failure:
 
 
 def _run(
-    crew: Workers, title: str, pieces: Sequence[Any], work: Callable[[Any], Result], parts: Path, progress: bool
+    pool: Workers, title: str, pieces: Sequence[Any], work: Callable[[Any], Result], parts: Path, progress: bool
 ) -> list[Result]:
     """Return the results of all pieces; the first error stops the rest."""
     with counting(title, "rows", sum(len(piece) for piece in pieces), shown=progress) as done:
-        results = crew.run(pieces, partial(_guarded, work=work, parts=parts), lambda piece: done(len(piece)))
+        results = pool.run(pieces, partial(_guarded, work=work, parts=parts), lambda piece: done(len(piece)))
     for result in results:
         if isinstance(result, _Failure):
             raise result.error()
@@ -409,7 +409,7 @@ class _Cut:
 
 
 def _join(
-    crew: Workers,
+    pool: Workers,
     target: pa.Schema,
     parts: Path,
     summaries: list[Summary],
@@ -424,7 +424,7 @@ def _join(
         starts.append(starts[-1] + summary.rows)
     cuts = [_Cut(i, first, min(first + size, starts[-1])) for i, first in enumerate(range(0, starts[-1], size))]
     write = partial(_write_shard, target=target, parts=parts, starts=starts, output=output, arrange=arrange)
-    return _run(crew, "Writing shards", cuts, write, parts, progress)
+    return _run(pool, "Writing shards", cuts, write, parts, progress)
 
 
 def _write_shard(

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.arrays import RowFields
-from collidekit.dataset.hashing import hash_inputs, comparable_rows
+from collidekit.dataset.hashing import comparable_rows, hash_inputs
 from collidekit.dataset.parts import SHARE, FoldRule, Folds, RowSplit, Split
 from collidekit.dataset.row_sketch import FEW, PARTS, SIZE, RowSketch, sketch_of
 from collidekit.dataset.split import break_up_keys, by_inputs, entry_keys

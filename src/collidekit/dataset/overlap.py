@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from collidekit.dataset.batch import Batch
-from collidekit.dataset.hashing import hash_inputs, comparable_rows
+from collidekit.dataset.hashing import comparable_rows, hash_inputs
 from collidekit.dataset.loader import Dataset
 from collidekit.dataset.manifest import Manifest
 from collidekit.readers import content_of

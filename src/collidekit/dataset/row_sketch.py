@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import cmp_using, field, frozen
 
-from collidekit.dataset.hashing import hash_inputs, hashed, comparable_rows
+from collidekit.dataset.hashing import comparable_rows, hash_inputs, hashed
 from collidekit.dataset.parts import Part, RowSplit
 from collidekit.dataset.split import SMALL, by_inputs
 
