@@ -53,8 +53,8 @@ def test_missing_values_stay(tmp_path: Path) -> None:
     ("changed", "said"),
     [
         ("expression: log10(part_pt), unit: log GeV", r"'log GeV', but its expression 'log10\(part_pt\)' uses log10"),
-        ("expression: log(part_pt), unit: log10 GeV", "takes log:"),
-        ("expression: part_pt * part_d0, unit: GeV mm", "'GeV mm' of part_log is no power"),
+        ("expression: log(part_pt), unit: log10 GeV", "uses log:"),
+        ("expression: part_pt * part_d0, unit: GeV mm", "'GeV mm' of part_log is not a power"),
     ],
 )
 def test_units_that_cannot_be_converted(tmp_path: Path, changed: str, said: str) -> None:

@@ -48,8 +48,8 @@ def _same_rows(trained: Dataset, tested: Dataset) -> str:
     keys = np.intersect1d(trained.column("key"), tested.column("key"))
     if not len(keys):
         return ""
-    shared, (learned, _), (tested, count) = len(tested), _content(trained, keys), _content(tested, keys)
-    same = int(np.isin(tested, learned).sum())
+    shared, (learned, _), (found, count) = len(tested), _content(trained, keys), _content(tested, keys)
+    same = int(np.isin(found, learned).sum())
     if same > SHARED_IS_ERROR * shared:
         return (
             f"TESTED ON TRAINING ROWS: {same:,} of {shared:,} test rows ({same / shared:.1%}) have the inputs of training rows, "
