@@ -41,7 +41,7 @@ def test_a_comparison_with_nan_does_not_hold_and_is_counted() -> None:
 
 @pytest.mark.parametrize("selection", ["x * nan", "x", "label + 1", "flag * 0.5"])
 def test_a_selection_that_is_a_number_is_an_error(selection: str) -> None:
-    with pytest.raises(CollidekitError, match=r"and a condition is needed here; compare it"):
+    with pytest.raises(CollidekitError, match=r"but a condition is needed here; compare it"):
         rows(selection)
 
 

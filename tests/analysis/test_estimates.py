@@ -36,10 +36,10 @@ def analysis(more: str) -> Analysis:
         ("estimate: normal", "estimate"),
         ("estimate: binned, bins: 1", "bins"),
         ("estimate: flow, draws: 39", "draws"),
-        ("estimate: quantiles, quantiles: [0.1, 0.9, 0.95]", "must hold 0.5"),
-        ("estimate: quantiles, quantiles: [0.5, 0.7, 0.9]", "at least one on each side"),
-        ("estimate: quantiles, quantiles: [0.1, 0.5, 0.5, 0.9]", "rising order"),
-        ("estimate: quantiles, quantiles: [0.9, 0.5, 0.1]", "rising order"),
+        ("estimate: quantiles, quantiles: [0.1, 0.9, 0.95]", "must contain 0.5"),
+        ("estimate: quantiles, quantiles: [0.5, 0.7, 0.9]", "at least one level on each side"),
+        ("estimate: quantiles, quantiles: [0.1, 0.5, 0.5, 0.9]", "in ascending order"),
+        ("estimate: quantiles, quantiles: [0.9, 0.5, 0.1]", "in ascending order"),
         ("estimate: quantiles, quantiles: [0, 0.5, 0.9]", "between 0 and 1"),
         ("estimate: quantiles, quantiles: [.nan, 0.5, 0.9]", "quantiles"),
     ],
@@ -90,5 +90,5 @@ def test_suffixes_say_the_level() -> None:
 
 def test_two_values_of_one_column_are_refused() -> None:
     text = TEXT.replace("@", ", estimate: gaussian") + "  other: {values: {e_sigma: true_g}}\n"
-    with pytest.raises(CollidekitError, match="has the column 'pred_e_sigma' of the predictions, too"):
+    with pytest.raises(CollidekitError, match="also has the column 'pred_e_sigma' of the predictions"):
         parse_analysis(text)

@@ -117,7 +117,7 @@ def test_by_hand(text: str) -> None:
     [
         ("list(x, n)", "one of these is a list in each row; join(a, b) joins lists"),
         ("list(1, 2)", "needs at least one number of the row"),
-        ("join(x, n)", "one of these is not a list in each row; list(a, b) makes one of numbers"),
+        ("join(x, n)", "one of these is not a list in each row; list(a, b) makes a list of numbers"),
         ("join(x)", "join takes (list1, list2, ...), not 1 arguments"),
     ],
 )

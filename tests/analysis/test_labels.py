@@ -56,16 +56,16 @@ def test_labels_change_no_dataset_and_stand_on_axes() -> None:
     [
         ("labels: {jet_ptt: x}", "jet_ptt.*did you mean 'jet_pt'"),
         (r"labels: {jet_pt: '$\nonsense{$'}", "not LaTeX that can be drawn"),
-        ("labels: {jet_pt: ''}", "no label"),
+        ("labels: {jet_pt: ''}", "not a label"),
         ("plots: {experimnt: CMS}", "unknown key.*experiment"),
         ("plots: {energy: -13}", "greater than 0"),
         ("plots: {formats: [pdf, pdf]}", "twice"),
         ("plots: {masses: [m]}", "no spectator 'm'"),
-        ("mistag_rates: [0.1]\nworking_points: [0.1]", "the same as 'working_points'"),
-        ("efficiencies: [0.7, 0.7]", "stands twice"),
+        ("mistag_rates: [0.1]\nworking_points: [0.1]", "the same key as 'working_points'"),
+        ("efficiencies: [0.7, 0.7]", "is given twice"),
         ("efficiencies: [1.7]", "less than 1"),
-        ("working_point_bins: {eta: [0, 1]}", "among the spectators"),
-        ("working_point_bins: {jet_pt: [50, 20]}", "rising edges"),
+        ("working_point_bins: {eta: [0, 1]}", "must be listed under 'spectators'"),
+        ("working_point_bins: {jet_pt: [50, 20]}", "edges in ascending order"),
     ],
 )
 def test_a_wrong_key_is_one_line_that_names_it(more: str, said: str) -> None:

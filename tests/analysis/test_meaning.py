@@ -36,15 +36,15 @@ working_points: [0.1, 0.01]
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[0.1, 0.01]", "[0.1, 0.01, 0.1]", r"analysis.yaml:13: working_points.2: 0.1 stands twice"),
+        ("[0.1, 0.01]", "[0.1, 0.01, 0.1]", r"analysis.yaml:13: working_points.2: 0.1 is given twice"),
         ("{D:", "{label:", r"analysis.yaml:12: discriminators.label: 'label' is another column of the predictions"),
         ("{D:", "{weight:", "'weight' is another column"),
         ("{D:", "{row:", "'row' is another column"),
         ("{D:", "{prob_a:", "'prob_a' is another column"),
         ("[number]", "[number, row]", r"analysis.yaml:10: event.1: 'row' is another column"),
         ("[number]", "[file]", "'file' is another column"),
-        ("{a: label == 0,", "{relegated: label == 0,", r"analysis.yaml:2: classes.relegated: 'relegated' is what a network"),
-        ("signal: a,", "signal: [a, a],", r"analysis.yaml:12: discriminators.D.signal: 'a' stands twice"),
+        ("{a: label == 0,", "{relegated: label == 0,", r"analysis.yaml:2: classes.relegated: 'relegated' is the answer of a network"),
+        ("signal: a,", "signal: [a, a],", r"analysis.yaml:12: discriminators.D.signal: 'a' is given twice"),
         ("order: part_x", "order: pi", r"analysis.yaml:6: 'pi': order uses no branch and no variable"),
         ("part_x > 0\n    feat", "2 > 1\n    feat", r"analysis.yaml:7: '2 > 1': where uses no branch"),
         ("selection: x > 0", "selection: 1 == 1", r"analysis.yaml:1: '1 == 1': selection uses no branch"),

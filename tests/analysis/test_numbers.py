@@ -134,7 +134,7 @@ def test_integers_at_the_edge(text: str, values: list[object]) -> None:
 
 def test_one_far_row_does_not_make_the_others_wrong() -> None:
     scope = {"a": np.array([BIG + 5, 3], np.uint64), "b": np.array([BIG, 2**64 - 1], np.uint64)}
-    with pytest.raises(CollidekitError, match="is a difference that 64 bits do not hold in some rows"):
+    with pytest.raises(CollidekitError, match="is a difference that does not fit into 64 bits in some rows"):
         Expression("a - b").evaluate(scope)
     assert ak.to_list(Expression("1.0 * a - b").evaluate(scope))[1] == 3 - 2.0**64
 

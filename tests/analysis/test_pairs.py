@@ -86,11 +86,11 @@ def test_an_analysis_that_is_written_and_read_again_is_the_same() -> None:
     ("old", "new", "said"),
     [
         ("{leptons: [", "{lepton: [", "inputs.jets.pairs.lepton: no collection 'lepton' among the inputs (did you mean 'leptons'?)"),
-        ("{leptons: [", "{jets: [", "inputs.jets.pairs.jets: pairs are made with the members of another collection than 'jets'"),
+        ("{leptons: [", "{jets: [", "inputs.jets.pairs.jets: pairs need a collection other than 'jets'"),
         ("[mass,", "[mas,", "inputs.jets.pairs.leptons.0: Input should be 'mass', 'log_mass'"),
-        ("[mass,", "[mass, mass,", "inputs.jets.pairs.leptons: feature 'mass_leptons_0' stands twice"),
+        ("[mass,", "[mass, mass,", "inputs.jets.pairs.leptons: feature 'mass_leptons_0' is given twice"),
         ("    momenta: [a_px, a_py, a_pz, a_e]\n", "", "inputs.jets.pairs.leptons: the collection 'jets' has no momenta"),
-        ("{limit: 2", "{limit: 9", "inputs.jets.pairs.leptons: 'leptons' has a limit of 9, and a member has pairs with 8 others"),
+        ("{limit: 2", "{limit: 9", "inputs.jets.pairs.leptons: 'leptons' has a limit of 9, but pairs allow at most 8"),
     ],
 )  # fmt: skip
 def test_what_has_no_pairs(old: str, new: str, said: str) -> None:

@@ -50,19 +50,21 @@ def test_an_unknown_name_says_where_and_what_is_near() -> None:
 
 
 def test_deep_and_wide_chains_of_variables() -> None:
-    """Each stands twice on the one before: 2^60 paths, 60 names."""
+    """Each variable uses the one before twice: 2^60 paths, 60 names."""
     lines = ["  v0: x", *(f"  v{i}: v{i - 1} + v{i - 1} * 0" for i in range(1, 60))]
     text = "\n".join(["variables:", *lines, *TEXT.splitlines()[5:]]).replace("fourth", "v59")
     plan = make_plan(text)
     assert "x" in plan.columns(["x", "y", "label", "w"])
     assert ak.to_list(make_scope(plan, {"x": ak.Array([3.0])})["v59"]) == [3]
     lines += [f"  v{i}: v{i - 1}" for i in range(60, 2000)]
-    with pytest.raises(CollidekitError, match="stand on each other"):
+    with pytest.raises(CollidekitError, match="a chain of more than 100 variables that use each other"):
         make_plan("\n".join(["variables:", *lines, *TEXT.splitlines()[5:]]).replace("fourth", "v1999"))
 
 
 def test_a_variable_that_needs_itself() -> None:
-    with pytest.raises(CollidekitError, match=r"my.yaml:5: variables need each other: first_one -> first_one"):
+    with pytest.raises(
+        CollidekitError, match=r"my.yaml:5: variables use each other in a circle: first_one -> first_one"
+    ):
         make_plan(TEXT.replace("first_one: x", "first_one: first_one"), "my.yaml")
 
 
@@ -99,7 +101,7 @@ def test_a_list_where_a_number_is_needed() -> None:
     plan = make_plan(TEXT, "my.yaml")
     scope = make_scope(plan, {"x": ak.Array([[1.0], []]), "y": ak.Array([1.0, 2.0])})
     with pytest.raises(
-        CollidekitError, match=r"my.yaml:7: 'fourth': is a list in each row of rows.root, one number is needed"
+        CollidekitError, match=r"my.yaml:7: 'fourth': is a list in each row of rows.root, but one number is needed"
     ):
         scope.numbers(plan["inputs", "jet", "features", 0])
     assert list(scope.numbers(plan["inputs", "jet", "features", 1])) == [1, 2]

@@ -115,7 +115,7 @@ def test_the_line_of_a_fault_is_that_of_the_key(tmp_path):
 
 def test_a_key_that_stands_twice_is_an_error(tmp_path):
     (tmp_path / "benchmark.yaml").write_text("benchmark: 1\nname: toy\nname: toy\n")
-    with pytest.raises(CollidekitError, match=r"benchmark.yaml:3: 'name' stands twice"):
+    with pytest.raises(CollidekitError, match=r"benchmark.yaml:3: 'name' is given twice"):
         load_benchmark(tmp_path)
 
 

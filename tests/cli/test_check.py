@@ -130,7 +130,7 @@ def test_repeated_rows_within_and_between_files(tmp_path: Path) -> None:
     assert not found.errors
     write_root(tmp_path / "b.root", {name: values[:40] for name, values in columns.items()})
     found = checked([tmp_path / "a.root"], [tmp_path / "b.root"])
-    assert "40 test rows (100.00%) stand in the training files too" in texts(found)
+    assert "40 test rows (100.00%) are also in the training files" in texts(found)
     assert "40 test rows have an event number (event) of the training files" in texts(found)
     assert len(found.errors) == 1
 
@@ -140,7 +140,7 @@ def test_event_numbers_alone_are_only_a_warning(tmp_path: Path) -> None:
     b = write_root(tmp_path / "b.root", jets(100, seed=2, event=np.arange(1_000_000, 1_000_100)))
     found = checked([a], [b])
     assert [problem.error for problem in found.problems] == [False]
-    assert "numbers may begin anew" in texts(found)
+    assert "numbers may restart" in texts(found)
 
 
 def leaky(columns: dict[str, np.ndarray], strength: float) -> dict[str, np.ndarray]:
@@ -175,7 +175,7 @@ def test_auc_counts_ties_half_and_has_no_direction() -> None:
 def test_a_limited_look_is_spread_and_said(trained: Trained, run: Run) -> None:
     result = run("check", trained.analysis, trained.training, "--rows", "100")
     assert result.exit_code == 0, result.output
-    assert "Looked at 100 of 400 rows" in result.output
+    assert "Read 100 of 400 rows" in result.output
     limited = checked([Path(trained.training)], limit=100)
     assert np.concatenate(limited.parts[0].places)[:, 1].max() > 380
 

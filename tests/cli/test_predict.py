@@ -77,7 +77,7 @@ def test_a_checkpoint_of_another_analysis(tmp_path: Path, trained: Trained, refu
     (tmp_path / "other.yaml").write_text(ANALYSIS.replace("name: part_d0", "name: part_d0_new, expression: part_d0"))
     said = refused("predict", trained.task, trained.test, "-o", "out.root", "--analysis", "other.yaml")
     assert "part_d0" in said
-    assert "is of another analysis" in said
+    assert "was made with a different analysis" in said
     assert not (tmp_path / "out.root").exists()
 
 

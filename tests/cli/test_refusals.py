@@ -74,7 +74,7 @@ def test_magnitudes_that_are_none(magnitude: float) -> None:
 def test_more_bins_than_memory_holds() -> None:
     edges = list(range(1002))
     text = toys.TOY.replace("{jet_pt: [0, 40, 60, 80, 200],", f"{{jet_pt: {edges}, jet_mass: {edges},")
-    with pytest.raises(CollidekitError, match=r"toy.yaml:\d+: .*1,002,001 bins are more than the 1,000,000"):
+    with pytest.raises(CollidekitError, match=r"toy.yaml:\d+: .*1,002,001 bins are too many \(at most 1,000,000\)"):
         parse_analysis(text, "toy.yaml")
 
 

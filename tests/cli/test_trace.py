@@ -88,7 +88,7 @@ def test_rows_inside_of_events(tmp_path: Path, run: Run, refused: Callable[..., 
     assert found.label == 1
     (tmp_path / "events.yaml").write_text(EVENTS)
     assert "Jet 1 (of 3) in row 2" in run("trace", "events.yaml", path, 2, "--member", 1).output
-    assert "no Jet 3; it holds members 0 to 2" in refused("trace", "events.yaml", path, 2, "--member", 3)
+    assert "no Jet 3; the row has members 0 to 2" in refused("trace", "events.yaml", path, 2, "--member", 3)
     assert "no Jet 0; it holds none" in refused("trace", "events.yaml", path, 1)
 
 

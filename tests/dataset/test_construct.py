@@ -218,7 +218,7 @@ def test_lists_of_different_lengths(tmp_path: Path, where: str) -> None:
 
 
 def test_a_collection_of_numbers_and_a_group_of_lists(tmp_path: Path) -> None:
-    assert "needs lists and 'pt' is one number in each row of" in fails(
+    assert "needs lists, but 'pt' is one number in each row of" in fails(
         tmp_path, SIMPLE.replace("part_x", "pt"), simple()
     )
     said = fails(tmp_path, SIMPLE.replace("features: [pt,", "features: [part_x,"), simple())

@@ -362,7 +362,7 @@ def test_what_is_refused(file: str, tmp_path: Path) -> None:
     assert "events are written as .npz, .root" in refused(file, tmp_path / "e.csv")
     assert "is a folder" in refused(file, (tmp_path / "folder.npz", os.mkdir(tmp_path / "folder.npz"))[0])
     assert "nothing is padded" in refused(file, tmp_path / "e.root", padding=-1.0)
-    assert "no number of single precision" in refused(file, tmp_path / "e.npz", padding=float("inf"))
+    assert "not a number in single precision" in refused(file, tmp_path / "e.npz", padding=float("inf"))
     assert "--max-rows: 0" in refused(file, tmp_path / "e.npz", max_rows=0)
     assert "no row is left to write (all rows: 300; jet_pt > 1000: 0" in refused(
         file, tmp_path / "e.npz", ANALYSIS.replace("jet_pt > 10", "jet_pt > 1000")

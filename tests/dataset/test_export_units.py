@@ -30,7 +30,7 @@ def test_powers_and_logarithms(tmp_path: Path) -> None:
     assert (mev["part_pt"][~there] == -999).all()
     about = {column.name: column.unit for column in made.columns}
     assert (about["part_log"], about["mass2"]) == ("log MeV", "MeV^2")
-    assert any("without a unit stay as they are: part_d0" in note for note in made.notes)
+    assert any("without a unit stay unchanged: part_d0" in note for note in made.notes)
 
 
 def test_missing_values_stay(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_missing_values_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ("expression: log10(part_pt), unit: log GeV", r"'log GeV' and its expression 'log10\(part_pt\)' takes log10"),
-        ("expression: log(part_pt), unit: log10 GeV", "takes log:"),
-        ("expression: part_pt * part_d0, unit: GeV mm", "'GeV mm' of part_log is no power"),
+        ("expression: log10(part_pt), unit: log GeV", r"'log GeV', but its expression 'log10\(part_pt\)' uses log10"),
+        ("expression: log(part_pt), unit: log10 GeV", "uses log:"),
+        ("expression: part_pt * part_d0, unit: GeV mm", "'GeV mm' of part_log is not a power"),
     ],
 )
 def test_units_that_cannot_be_converted(tmp_path: Path, changed: str, said: str) -> None:

@@ -41,7 +41,7 @@ def test_a_sentinel(value: float, share: float) -> None:
 def test_few_outliers_squash_the_bulk() -> None:
     values = NORMAL.copy()
     values[::1000] = 1e30 * (1 + np.arange(6))
-    assert "hold them with `bounds: [" in said(values)
+    assert "limit them with `bounds: [" in said(values)
     assert said(values, scaling="robust") == ""
 
 

@@ -288,7 +288,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(
     assert (tmp_path / "killed").read_text() == "x"
     assert made[plain] == made[killing]
     if executor == "futures":
-        assert "a worker was killed; what it was at is done again (2 tries left)" in capfd.readouterr().err
+        assert "a worker was killed; its work is done again (2 tries left)" in capfd.readouterr().err
 
 
 def test_a_worker_that_is_killed_each_time_is_one_error(file: str, tmp_path: Path) -> None:

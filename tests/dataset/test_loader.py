@@ -253,12 +253,12 @@ def test_a_damaged_block_is_named_and_the_blocks_before_it_are_read(tmp_path: Pa
         file.seek(-1, 1)
         file.write(bytes([byte ^ 1]))
     assert dataset.read(dataset.blocks[1]).index[0] == 512
-    with pytest.raises(CollidekitError, match=r"block 2 \(rows 1024 to 1535\) does not have its checksum"):
+    with pytest.raises(CollidekitError, match=r"block 2 \(rows 1024 to 1535\) does not match its checksum"):
         dataset.read(block)
 
 
 def test_more_shards_than_there_are(numbers: Dataset) -> None:
-    with pytest.raises(CollidekitError, match="has 3 shards, 4 were asked for"):
+    with pytest.raises(CollidekitError, match="has 3 shards, but 4 were requested"):
         Dataset(numbers.manifest, n_files=4)
 
 
@@ -308,7 +308,7 @@ def test_ranks_go_on_in_the_middle(numbers: Dataset) -> None:
 
 @pytest.mark.parametrize(("rank", "ranks"), [(0, 0), (3, 3), (-1, 2), (0, 11)])
 def test_wrong_ranks(numbers: Dataset, rank: int, ranks: int) -> None:
-    with pytest.raises(CollidekitError, match="a batch has a row for each rank"):
+    with pytest.raises(CollidekitError, match="a batch needs a row for each rank"):
         Loader(numbers, 10, rank=rank, ranks=ranks)
 
 

@@ -116,7 +116,9 @@ def test_a_scheduler_that_is_lost_is_one_error() -> None:
     try:
         with find_workers("dask", 1, cluster.scheduler_address) as crew:
             threading.Timer(1, crew._client.close).start()
-            with pytest.raises(CollidekitError, match="the Dask scheduler was lost; run the same command again"):
+            with pytest.raises(
+                CollidekitError, match="the Dask scheduler was lost; start it and run the same command again"
+            ):
                 crew.run(range(1000), _process)
     finally:
         cluster.close()
@@ -134,7 +136,7 @@ def test_results_come_in_the_order_of_the_pieces() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"executor": "dusk"}, r"executor: there is no 'dusk' \(did you mean 'dask'\?\); there are futures and dask"),
+        ({"executor": "dusk"}, r"executor: there is no 'dusk' \(did you mean 'dask'\?\); known are futures and dask"),
         ({"workers": 0}, "workers: at least 1 is needed, got 0"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "only the executor dask has one, not futures"),
         ({"executor": "dask", "scheduler": "tcp://127.0.0.1:1"}, "scheduler 'tcp://127.0.0.1:1': cannot be reached"),

@@ -121,10 +121,10 @@ def test_a_share_that_misses_its_aim_is_said(tmp_path: Path) -> None:
     }
     dataset = make_dataset(tmp_path, NUMBERS, columns)
     (said,) = prepare(dataset, TrainingConfig(train_val_split=0.5)).warnings
-    assert "of 5,000 rows are for training where train_val_split asks for 50.0%" in said
+    assert "of 5,000 rows are for training, but train_val_split sets 50.0%" in said
     file = write(tmp_path / "again.parquet", columns)
     plan = make_plan(NUMBERS + "training: {train_val_split: 0.5}\n")
-    assert any("asks for 50.0%" in problem.text for problem in check(plan, [str(file)]).warnings)
+    assert any("sets 50.0%" in problem.text for problem in check(plan, [str(file)]).warnings)
     assert not missed_share(846, 1000, Split(0.85))
     assert not missed_share(9, 10, Split(0.5), squares=50)
     assert missed_share(700, 1000, Split(0.85))

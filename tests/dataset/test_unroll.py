@@ -218,8 +218,8 @@ def longer(columns: dict[str, Any]) -> None:
 
 
 WRONG: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
-    (put("JetPFCands_jetIdx", 3, 0, 9), "my.yaml:3: events.root: row 103: JetPFCands_jetIdx is 9, and the event has 2 rows"),
-    (put("JetSVs_jetIdx", 3, 1, 2), "my.yaml:3: events.root: row 103: JetSVs_jetIdx is 2, and the event has 2 rows"),
+    (put("JetPFCands_jetIdx", 3, 0, 9), "my.yaml:3: events.root: row 103: JetPFCands_jetIdx is 9, but the event has 2 rows"),
+    (put("JetSVs_jetIdx", 3, 1, 2), "my.yaml:3: events.root: row 103: JetSVs_jetIdx is 2, but the event has 2 rows"),
     (put("JetPFCands_jetIdx", 3, 0, 0.5), "my.yaml:3: events.root: row 103: JetPFCands_jetIdx is 0.5; it must be an integer"),
     (put("JetPFCands_jetIdx", 3, 0, np.nan), "JetPFCands_jetIdx is nan; it must be an integer"),
     (

@@ -114,7 +114,7 @@ def test_members_with_other_features_predict_with_their_own_analysis(
     np.testing.assert_array_equal(found["other"].probabilities, alone.probabilities)
     both = combine(found)
     np.testing.assert_allclose(both.probabilities, (found[name].probabilities + alone.probabilities) / 2, atol=1e-7)
-    with pytest.raises(CollidekitError, match=r"^other: is of another analysis: "):
+    with pytest.raises(CollidekitError, match=r"^other: was made with a different analysis: "):
         predict_files_with({name: first, "other": other}, files, Plan(first.analysis))
 
 

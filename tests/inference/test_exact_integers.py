@@ -145,7 +145,7 @@ def test_json_lines_mix_large_integers_and_fractions(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     lines[5] = lines[5].replace(str(2**53 + 6), "0.5")
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(CollidekitError, match="number is 9007199254740993 in one line and no integer in another"):
+    with pytest.raises(CollidekitError, match="number is 9007199254740993 in one line but not an integer in another"):
         construct(PLAN, [str(path)], tmp_path / "dataset", progress=False)
 
 

@@ -157,7 +157,7 @@ targets:
     [
         (("b_px", "b_qx"), "on_shell needs values in threes"),
         (("unit: GeV, ", ""), "on_shell needs momenta in GeV"),
-        ((', "leptons[1]"', ""), "on_shell: 2 momenta need as many leptons, not 1"),
+        ((', "leptons[1]"', ""), "on_shell: 2 momenta need 2 leptons, not 1"),
         (("leptons[1]", "leptons[2]"), "'leptons[2]' is never kept: the limit of leptons is 2"),
         (("leptons[1]", "lepton"), "'lepton' must be a constituent, such as leptons[0]"),
         (("momenta: [px, py, pz, e], ", ""), "leptons has no momenta"),

@@ -166,11 +166,11 @@ LEPTON = "w_mass: {weight: 1, leptons: "
 @pytest.mark.parametrize(
     ("settings", "names", "message"),
     [
-        ("loss: relative", ("mass",), "needs values in threes, such as nu_px, nu_py, nu_pz, and not mass"),
-        ("loss: relative", ("a_px", "a_pz", "a_py"), "and not a_px, a_pz, a_py"),
+        ("loss: relative", ("mass",), "needs values in threes, such as nu_px, nu_py, nu_pz, not mass"),
+        ("loss: relative", ("a_px", "a_pz", "a_py"), ", not a_px, a_pz, a_py"),
         ("loss: relative", ("a_px", "b_py", "a_pz"), "needs values in threes"),
         ("loss: relative, scale: log", NAMES, "momenta may be negative"),
-        (LEPTON + "['leptons[0]']}", NAMES, "2 momenta need as many leptons, not 1"),
+        (LEPTON + "['leptons[0]']}", NAMES, "2 momenta need 2 leptons, not 1"),
         (LEPTON + "['leptons[0]', 'leptons[2]']}", NAMES, r"'leptons\[2\]' is never kept: the limit of leptons is 2"),
         (LEPTON + "['leptons[0]', leptons]}", NAMES, "'leptons' must be a constituent"),
         (LEPTON + "['jets[0]', 'jets[1]']}", NAMES, "jets has no momenta"),

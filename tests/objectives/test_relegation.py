@@ -390,9 +390,9 @@ def test_several_backgrounds_share_what_is_expected() -> None:
         ({"events": None}, "either 'events' and 'signal_fraction' or 'yields'"),
         ({"signal": "signl"}, "no class 'signl'"),
         ({"signal": ["signal", "background"]}, "all classes are signal"),
-        ({"variable": "x1"}, "a network that sees it would shape its background"),
-        ({"variable": "pt"}, "must stand among the spectators"),
-        ({"background_uncertainty": 0.1}, "counts in 'significance: asimov' alone"),
+        ({"variable": "x1"}, "a network with this input would shape its background"),
+        ({"variable": "pt"}, "must also be listed under 'spectators'"),
+        ({"background_uncertainty": 0.1}, "only applies to 'significance: asimov'"),
     ],
 )
 def test_bad_figures_of_merit(changes: dict[str, object], said: str) -> None:

@@ -91,9 +91,7 @@ def test_a_name_of_two_branches_is_an_error(odd: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pi", "row_index"])
 def test_a_constant_that_is_a_branch_too_is_an_error(odd: Path, name: str) -> None:
-    with pytest.raises(
-        CollidekitError, match=f"'{name}' is a name that collidekit gives, and a branch .*write the branch"
-    ):
+    with pytest.raises(CollidekitError, match=f"'{name}' is a built-in name, but also a branch .*write the branch"):
         feature(odd, f"{name} * 2")
 
 

@@ -44,9 +44,9 @@ def test_lists(folder: Path) -> None:
 
 
 def test_twice(folder: Path) -> None:
-    with pytest.raises(CollidekitError, match=r"a.root: comes twice, from .*a.root' and from .*\*.root'"):
+    with pytest.raises(CollidekitError, match=r"a.root: is given twice, by .*a.root' and by .*\*.root'"):
         expand([f"{folder}/a.root", f"{folder}/*.root"])
-    with pytest.raises(CollidekitError, match="comes twice"):
+    with pytest.raises(CollidekitError, match="is given twice"):
         expand([f"{folder}/a.root", f"{folder}/deep/../a.root"])
 
 
@@ -57,7 +57,7 @@ def test_nothing(folder: Path) -> None:
         expand(f"{folder}/z.root")
     with pytest.raises(CollidekitError, match="is a folder"):
         expand(str(folder))
-    with pytest.raises(CollidekitError, match="no files were named"):
+    with pytest.raises(CollidekitError, match="no files were given"):
         expand([])
 
 

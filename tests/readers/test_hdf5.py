@@ -86,7 +86,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 def test_names_that_do_not_fit(tmp_path: Path) -> None:
     reference(tmp_path / "short.h5", names=pickle.dumps(NAMES[:-1]))
-    with pytest.raises(BadFileError, match="names 803 columns, the block has 804"):
+    with pytest.raises(BadFileError, match="names 803 columns, but the block has 804"):
         open_file(str(tmp_path / "short.h5"))
 
 
@@ -215,7 +215,7 @@ def test_a_virtual_file_needs_its_parts(tmp_path: Path) -> None:
     with open_file(str(tmp_path / "all.h5")) as reader:
         assert ak.to_list(reader.read(["pt"], 2, 6).pt) == [2, 3, 4, 5]
     (tmp_path / "part1.h5").unlink()
-    with pytest.raises(BadFileError, match=r"all.h5: is a virtual file whose part part1.h5 is not there"):
+    with pytest.raises(BadFileError, match=r"all.h5: is a virtual file whose part part1.h5 is missing"):
         open_file(str(tmp_path / "all.h5"))
 
 

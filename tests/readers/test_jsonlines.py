@@ -198,9 +198,9 @@ def test_lists_without_layout(tmp_path: Path) -> None:
     ("layout", "said"),
     [
         ("jet_flavor_2016", "no layout 'jet_flavor_2016'.*did you mean 'jet_flavour_2016'"),
-        (["a", "a"], "'a' stands twice"),
+        (["a", "a"], "'a' is given twice"),
         (["a", {"every": ["b"]}], "is neither a name"),
-        (["a", {"each": ["b"], "repeat": {"a": "c"}}], "'a' is no name of the list around it"),
+        (["a", {"each": ["b"], "repeat": {"a": "c"}}], "'a' is not a name of the list around it"),
     ],
 )
 def test_wrong_layout(tmp_path: Path, layout: Any, said: str) -> None:

@@ -36,7 +36,7 @@ def test_a_column_twice_in_many(tmp_path: Path) -> None:
 def test_the_whole_disk(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "list.txt").write_text(f"{pattern}\n")
     for named in (pattern, str(tmp_path / "list.txt")):
-        with pytest.raises(CollidekitError, match=r"would look through the whole disk; name the folder"):
+        with pytest.raises(CollidekitError, match=r"would search the whole disk; give the folder"):
             expand(named)
 
 
@@ -54,7 +54,7 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("content", "said"),
     [
         (b"a.root\n" + b" " * 100_000, "line 2: is longer than 65,536 bytes"),
-        (b"a\0b\n", "line 1: holds a zero byte"),
+        (b"a\0b\n", "line 1: contains a zero byte"),
         (b"\xff\xfea\n", "line 1: is not UTF-8"),
     ],
 )
@@ -83,7 +83,7 @@ ALIASES = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
 
 
 def test_aliases_that_stand_for_millions(tmp_path: Path) -> None:
-    with pytest.raises(CollidekitError, match=r"its aliases \(\*name\) stand for more than 100000 entries"):
+    with pytest.raises(CollidekitError, match=r"its aliases \(\*name\) expand to more than 100000 entries"):
         parse_analysis(ALIASES, "analysis.yaml")
     path = tmp_path / "factors.yaml"
     path.write_text(ALIASES)
@@ -140,7 +140,7 @@ def test_hdf5_rows_that_were_never_written(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.create_dataset("pt", (10**12,), "f4", chunks=(1000,))
     assert path.stat().st_size < 10_000
-    with pytest.raises(BadFileError, match=r"table.h5: /pt claims 1,000,000,000,000 rows and holds 0 bytes"):
+    with pytest.raises(BadFileError, match=r"table.h5: /pt should have 1,000,000,000,000 rows but holds 0 bytes"):
         open_file(str(path))
 
 

@@ -17,9 +17,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("url", REFUSED)
 def test_other_protocols_are_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(CollidekitError, match="only files of this machine and root:// are read"):
+    with pytest.raises(CollidekitError, match="only local files and root:// are read"):
         expand([url])
-    with pytest.raises(CollidekitError, match="only files of this machine and root:// are read"):
+    with pytest.raises(CollidekitError, match="only local files and root:// are read"):
         open_file(url)
     (tmp_path / "list.txt").write_text(f"{url}\n")
     with pytest.raises(CollidekitError, match=r"COLLIDEKIT_PROTOCOLS=.*\(named in \S*list.txt, line 1\)"):

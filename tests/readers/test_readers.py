@@ -79,7 +79,7 @@ def test_unknown_column(file: str, files: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("file", FORMATS)
 def test_rows_that_are_not_there(file: str, files: dict[str, str]) -> None:
-    with open_file(files[file]) as reader, pytest.raises(CollidekitError, match=f"it has {ROWS}"):
+    with open_file(files[file]) as reader, pytest.raises(CollidekitError, match=f"the file has {ROWS}"):
         reader.read([next(iter(reader.columns))], 0, ROWS + 1)
 
 
@@ -124,7 +124,7 @@ def test_format_from_the_first_bytes(file: str, files: dict[str, str], tmp_path:
 def test_unknown_format(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("dear reader")
-    with pytest.raises(BadFileError, match=r"letter.txt: is of no format.*\.root"):
+    with pytest.raises(BadFileError, match=r"letter.txt: has no known format.*\.root"):
         open_file(str(path))
 
 

@@ -164,7 +164,7 @@ def test_a_server_that_stays_away(name: str, restarted: Server) -> None:
     assert time.monotonic() - begun < 5
     assert re.fullmatch(
         rf"{re.escape(restarted.url(name))}: rows {last - 5000} to {last}: the server failed 5 times in [1-4] s "
-        r"\(\[FATAL\] Connection error\); see that it is up and can be reached, then run the same command again",
+        r"\(\[FATAL\] Connection error\); check that it is running and reachable, then run the same command again",
         str(error.value),
     )
     assert isinstance(error.value.__cause__, OSError), "another try can do better"
@@ -192,7 +192,7 @@ def test_files_that_are_not_there(server: Server) -> None:
         "empty.root": "is empty",
     }
     if os.getuid() == 0:  # the server is another user
-        said["secret.root"] = "may not be read"
+        said["secret.root"] = "permission denied"
     for name, what in said.items():
         with pytest.raises(BadFileError, match=rf"{name}: {what}") as error:
             open_file(server.url(name))
@@ -257,7 +257,7 @@ def test_globs(server: Server, tmp_path: Path) -> None:
             expand(server.url(nothing))
     (tmp_path / "files.txt").write_text(f"{server.url('glob/b*')}\n{server.url('glob/*.h5')}\n")
     assert len(expand(str(tmp_path / "files.txt"))) == 2
-    with pytest.raises(CollidekitError, match="comes twice"):
+    with pytest.raises(CollidekitError, match="is given twice"):
         expand([server.url("glob/a.root"), server.url("glob/*.root")])
 
 
@@ -298,7 +298,7 @@ def test_a_copy_serves_without_the_server(restarted: Server, cache: Path, capfd:
     assert ak.array_equal(read_all(url), whole)
     assert file_id(url) == known
     assert time.monotonic() - begun < 5
-    assert capfd.readouterr().err.count("copies of its files are taken as they are") == 1
+    assert capfd.readouterr().err.count("using local copies of its files without a check for changes") == 1
 
 
 @pytest.mark.usefixtures("soon")

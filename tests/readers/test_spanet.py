@@ -95,10 +95,10 @@ def test_missing_products_may_have_any_negative_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (0, r"row 17: TARGETS/t1/b is 0, which points at an entry of Jets that its MASK leaves out"),
-        (JETS, rf"row 17: TARGETS/t1/b is {JETS}, which is beyond the {JETS} entries"),
-        (1.5, r"row 17: TARGETS/t1/b is 1.5, which is no integer"),
-        (np.nan, r"row 17: TARGETS/t1/b is nan, which is no integer"),
+        (0, r"row 17: TARGETS/t1/b is 0, which points to an entry of Jets that is masked by its MASK"),
+        (JETS, rf"row 17: TARGETS/t1/b is {JETS}, which is beyond the {JETS} existing entries"),
+        (1.5, r"row 17: TARGETS/t1/b is 1.5, which is not an integer"),
+        (np.nan, r"row 17: TARGETS/t1/b is nan, which is not an integer"),
     ],
 )
 def test_positions_that_cannot_be(tmp_path: Path, value: float, said: str) -> None:
@@ -122,7 +122,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     with open_file(str(tmp_path / "a.h5")) as reader:
         assert "t1_b" not in reader.columns
         alone = reader.read(["t1_l_in_Leptons", "t1_b_in_Jets", "Jets_pt"], 0, N)
-        with pytest.raises(CollidekitError, match="row 1: TARGETS/t2/l is 10, which is beyond the 3 entries"):
+        with pytest.raises(CollidekitError, match="row 1: TARGETS/t2/l is 10, which is beyond the 3 existing entries"):
             reader.read(["t2_l_in_Leptons"], 0, N)
     assert alone.t1_l_in_Leptons.tolist() == np.where(lepton < 0, -1, lepton - 1).tolist()
     columns = ["t2_l_joint_in_Leptons", "t1_b_joint_in_Jets"]
@@ -137,7 +137,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     written(tmp_path / "b.h5", leptons=True, **{"TARGETS/t2/l": first, "INPUTS/Leptons/MASK": mask})
     with open_file(str(tmp_path / "b.h5"), Source(layout=["Leptons", "Jets"])) as reader:
         assert reader.read(columns[:1], 0, N)[columns[0]].tolist() == alone.t1_l_in_Leptons.tolist()
-    with pytest.raises(CollidekitError, match=r"is the list of its sequential inputs .*: Jets, Leptons"):
+    with pytest.raises(CollidekitError, match=r"must list its sequential inputs .*: Jets, Leptons"):
         open_file(str(tmp_path / "a.h5"), Source(layout=["Jets", "Jets"]))
     assert found["TARGETS/t2/l"].max() == JETS + 2
     with (

@@ -60,18 +60,18 @@ def test_a_file_that_was_not_closed_after_its_last_rows(
     path.write_bytes(early + b"something else" * 10)
     capsys.readouterr()
     assert rows(path) == 1000
-    assert "140 bytes behind the end" in " ".join(capsys.readouterr().err.split())
+    assert "140 bytes after the end" in " ".join(capsys.readouterr().err.split())
     padded = tmp_path / "padded.root"
     padded.write_bytes(late + bytes(5000))
     assert rows(padded) == 1700
-    assert "behind the end" not in capsys.readouterr().err
+    assert "after the end" not in capsys.readouterr().err
 
 
 def test_trees_of_different_names_are_not_mixed(tmp_path: Path) -> None:
     first = makers.write_root(tmp_path / "first.root", columns(50))
     other = makers.write_root(tmp_path / "other.root", columns(50), tree="Other")
     files, plan = [str(first), str(other)], makers.make_plan(SIMPLE)
-    said = r"other.root: its tree is 'Other', and 'tree' in .*first.root: .* `source: \{tree: tree\}`"
+    said = r"other.root: its tree is 'Other', but 'tree' in .*first.root: .* `source: \{tree: tree\}`"
     with pytest.raises(CollidekitError, match=said):
         construct(plan, files, tmp_path / "out", progress=False)
     with pytest.raises(CollidekitError, match=said):
@@ -118,7 +118,7 @@ def test_a_branch_of_text_is_called_so(tmp_path: Path, name: str, suffix: str) -
     else:
         makers.write_parquet(path, table)
     plan = makers.make_plan(SIMPLE.replace("[x]", f"[x, {name}]"))
-    with pytest.raises(CollidekitError, match=rf"analysis.yaml:2: .*'{name}' is text \(.*, and not numbers .*words"):
+    with pytest.raises(CollidekitError, match=rf"analysis.yaml:2: .*'{name}' is text \(.*, not numbers .*words"):
         construct(plan, str(path), tmp_path / "out", progress=False)
     from collidekit.dataset.check import check
 
@@ -159,6 +159,8 @@ def test_what_a_library_cannot_read_is_not_called_damaged_and_not_skipped(
 def test_kinds_of_errors() -> None:
     for error in (NotImplementedError("no decimals"), pa.ArrowNotImplementedError("x"), ImportError("no lz4")):
         assert isinstance(found := bad_file("a.root", error), UnsupportedError)
-        assert "nothing says that the file is damaged" in str(found)
+        assert "nothing shows that the file is damaged" in str(found)
     assert "seems truncated or damaged" in str(bad_file("a.root", OSError("short")))
-    assert "it is damaged, or of a kind that the library does not know" in str(bad_file("a.root", AttributeError("x")))
+    assert "it is damaged, or of a kind that the library does not support" in str(
+        bad_file("a.root", AttributeError("x"))
+    )

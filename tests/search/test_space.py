@@ -83,7 +83,7 @@ def test_the_hash_is_that_of_the_values_and_not_of_their_order(tmp_path: Path) -
         ("batch_size: 8", "must be a list such as"),
         ("batch_size: {values: 8}", "values must be a list"),
         ("batch_size: {values: [8, 9], low: 3}", "'low' stands beside values"),
-        ("batch_size: [8, 9]\nbatch_size: [8, 9]", "space.yaml:2: 'batch_size' stands twice"),
+        ("batch_size: [8, 9]\nbatch_size: [8, 9]", "space.yaml:2: 'batch_size' is given twice"),
         ("- batch_size", "space.yaml:1: a space file names settings"),
         ("", "space.yaml:1: a space file names settings"),
         ("batch_size: [8, 9", "not valid YAML"),

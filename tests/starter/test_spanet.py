@@ -262,5 +262,7 @@ def test_an_input_that_the_event_file_does_not_name(tmp_path: Path) -> None:
     beyond = found["TARGETS/t1/b"]
     beyond[77] = JETS
     data(tmp_path / "data.h5", **extra, **{"TARGETS/t1/b": beyond})
-    with pytest.raises(CollidekitError, match=rf"row 77: TARGETS/t1/b is {JETS}, which is beyond the {JETS} entries"):
+    with pytest.raises(
+        CollidekitError, match=rf"row 77: TARGETS/t1/b is {JETS}, which is beyond the {JETS} existing entries"
+    ):
         translated(tmp_path, TTBAR)

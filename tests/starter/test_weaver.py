@@ -323,7 +323,7 @@ def test_expressions_mean_what_numpy_means(text, want):
         ("value: [label_b, label_uds, label_pu]", "value: [label_b, label_b]", "label_b stands twice"),
         ("value: [label_b, label_uds, label_pu]", "value: [label_b]", "at least two labels"),
         ("observers: [event_no, jet_pt]", "observers: jet_pt", "observers must be a list of names"),
-        ("treename: Events", "treename: Events\ntreename: other", "stands twice"),
+        ("treename: Events", "treename: Events\ntreename: other", "is given twice"),
     ],
 )
 def test_a_wrong_configuration_is_an_error_that_names_the_line(tmp_path, old, new, said):

@@ -160,7 +160,7 @@ def test_a_store_that_is_away(
         url = "s3://away/store"
     begun = time.monotonic()
     with pytest.raises(
-        CollidekitError, match=f"{url}/{PLACE}/stored.json: the server failed . times in .* see that it is up"
+        CollidekitError, match=f"{url}/{PLACE}/stored.json: the server failed . times in .* check that it is running"
     ):
         output(url, tmp_path / "here").holds("run.json")
     assert time.monotonic() - begun < 60

@@ -69,7 +69,7 @@ def test_a_wrong_url_is_one_error(url: str, message: str, monkeypatch: pytest.Mo
         ("stores: {}\nkeys: {}", "stores.yaml:1: holds one table"),
         ("", "stores.yaml:1: holds one table"),
         ("stores: [", "stores.yaml:1: not valid YAML"),
-        ("stores:\n  default: here\n  default: s3://a", "stores.yaml:3: 'default' stands twice"),
+        ("stores:\n  default: here\n  default: s3://a", "stores.yaml:3: 'default' is given twice"),
     ],
 )
 def test_a_wrong_file_is_one_error(named: Path, text: str, message: str) -> None:

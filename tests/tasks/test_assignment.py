@@ -330,7 +330,7 @@ def test_a_top_that_is_not_complete_counts_for_all_events_alone() -> None:
         (("[t1, t2]", "[t1, t3]"), "symmetries: there is no parent 't3'"),
         (("[t1, t2]", "[t1, t2.b]"), "symmetries: t1, t2.b are not all parents, or all slots of one parent"),
         (("[t1.q1, t1.q2]", "[t1.q1, t2.q2]"), "are not all parents, or all slots of one parent"),
-        (("[t1.q1, t1.q2]", "[t1.q1, t1.q2], [t1.q2, t1.b]"), "'t1.q2' stands twice"),
+        (("[t1.q1, t1.q2]", "[t1.q1, t1.q2], [t1.q2, t1.b]"), "'t1.q2' is given twice"),
         (("t2: {b: t2_b, q1: t2_q1,", "t2: {b: t2_b, q3: t2_q1,"), "slot"),
         (("collection: jets", "collection: jetz"), "no collection 'jetz' among the inputs (did you mean 'jets'?)"),
         (("symmetries: [[t1, t2],", 'partners: {t1: "leptons[0]"}\n    symmetries: ['), "no collection 'leptons'"),
@@ -351,7 +351,7 @@ def test_a_top_that_is_not_complete_counts_for_all_events_alone() -> None:
         ),
         (
             ("  tops:", "  first: {collection: jets, parents: {t1: {x: x}}}\n  tops:"),
-            "target 'first' has the column 't1_assignment_probability'",
+            "target 'first' also has the column 't1_assignment_probability'",
         ),
     ],
 )
@@ -366,7 +366,7 @@ def test_mistakes_in_the_file(change: tuple[str, str], said: str) -> None:
     ("change", "said"),
     [
         ({"top_b": "5 + 0 * njets"}, "is beyond the last of the jets"),
-        ({"top_b": "0.5 + 0 * njets"}, "which is no integer"),
+        ({"top_b": "0.5 + 0 * njets"}, "which is not an integer"),
         ({"top_b": "njets > 0"}, "'njets > 0' is a condition; the position of a constituent is needed"),
         ({"antitop_b": "top_b"}, "top_b and antitop_b are the same constituent"),
         ({"pfn": "pcnn"}, "network PCNN has no embedding of the jets"),
@@ -390,10 +390,12 @@ def test_mistakes_in_the_data(
 
 def test_a_value_or_a_class_with_the_column_of_a_slot_is_a_mistake() -> None:
     more = "  other: {values: {index_t1_b: mass}}\n"
-    with pytest.raises(CollidekitError, match="target 'tops' has the column 'true_index_t1_b' of the predictions, too"):
+    with pytest.raises(CollidekitError, match="target 'tops' also has the column 'true_index_t1_b' of the predictions"):
         parse_analysis(HADRONIC + more, "toy.yaml")
     text = HADRONIC.replace("t1", "prob") + "classes: {assignment_probability: x == 0, other: x == 1}\n"
-    with pytest.raises(CollidekitError, match="class 'assignment_probability' has the column 'prob_assignment_prob"):
+    with pytest.raises(
+        CollidekitError, match="class 'assignment_probability' also has the column 'prob_assignment_prob"
+    ):
         parse_analysis(text, "toy.yaml")
 
 

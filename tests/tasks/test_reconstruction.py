@@ -316,7 +316,7 @@ def test_they_are_a_section_of_the_report(files: Callable[..., dict[str, object]
         ("b_tag: jet_b_tag", "b_tag: b_tag", "dilepton.b_tag: no feature of jets 'b_tag'"),
         ("met: [met_px, met_py]", "met: [met_px, met_pz]", "dilepton.met: no feature of a flat group 'met_pz'"),
         ("  neutrinos: neutrinos\n  mass", "  neutrinos: pair\n  mass", "dilepton.neutrinos: needs six values"),
-        ("mass_bins: [380, 500, 800]", "mass_bins: [380, 380]", "dilepton.mass_bins: must be in rising order"),
+        ("mass_bins: [380, 500, 800]", "mass_bins: [380, 380]", "dilepton.mass_bins: must be in ascending order"),
         ("    lepton_minus: [", "    lepton_mnus: [", "unknown key (did you mean 'lepton_minus'"),
         (
             "{sm: weight_spin_sm, singlet: weight_spin_singlet, none: weight_spin_none}",

@@ -192,13 +192,13 @@ def test_prediction_needs_no_truth(files: Callable[..., dict[str, object]], tmp_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["explain", "MODEL", "test.parquet", "--row", "1", "-o", "out"], "the explanation of one row is of classes of rows"),
-        (["calibrate", "MODEL", "test.parquet"], "a temperature is of classes of rows"),
+        (["explain", "MODEL", "test.parquet", "--row", "1", "-o", "out"], "the explanation of one row needs classes of rows"),
+        (["calibrate", "MODEL", "test.parquet"], "a temperature needs classes of rows"),
         (["run", "toy.yaml", "-f", "train.parquet", "--set", "objective=disco"], "is for classes, of which the analysis has none"),
         (["run", "toy.yaml", "-f", "train.parquet", "--set", "label_smoothing=0.1"], "has no meaning without classes of rows"),
         (
             ["run", "toy.yaml", "-f", "train.parquet", "--set", "attack=fgsm", "--set", "attack_magnitude=0.1"],
-            "the attack fgsm is of classes of rows",
+            "the attack fgsm needs classes of rows",
         ),
         (["run", "toy.yaml", "-f", "train.parquet", "--set", "calibrated=true"], "has no classes, so there is no temperature"),
     ],
@@ -236,7 +236,7 @@ def test_a_checkpoint_of_other_targets(files: Callable[..., dict[str, object]], 
     model = next((tmp_path / "results" / "TrainingTask").rglob("best_model.pt"))
     (tmp_path / "toy.yaml").write_text(ALONE.replace("unit: GeV", "unit: MeV") + TRAINING)
     Register.clear_instance_cache()
-    with pytest.raises(CollidekitError, match="target 'energy' has unit 'GeV', and 'MeV'"):
+    with pytest.raises(CollidekitError, match="target 'energy' has unit 'GeV', but 'MeV'"):
         InferenceTask(**given, checkpoint=(str(model),)).complete()
 
 

@@ -1,4 +1,4 @@
-"""The key ``dilepton`` of an analysis file: the inputs and truth that classical methods of reconstruction need."""
+"""The key ``dilepton`` of an analysis file: inputs and truth for classical reconstruction methods."""
 
 # ruff: noqa: RUF012 - pydantic copies the defaults
 
@@ -22,7 +22,7 @@ MASS_BINS = (380.0, 500.0, 800.0)
 class DileptonTruth(Strict):
     """The true four-momenta of a dileptonic top pair: pT, eta, phi and mass of each particle, in GeV.
 
-    They are read from the files when methods are compared. They are not part of the dataset, and no prediction needs them.
+    They are only read when methods are compared. They are not part of the dataset, and predictions do not need them.
     """
 
     top: Momentum
@@ -47,14 +47,14 @@ class DileptonTruth(Strict):
 
     @property
     def particles(self) -> dict[str, list[str]]:
-        """The expressions of each particle that is given."""
+        """The expressions of each given particle."""
         return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
 class Dilepton(Strict):
-    """The inputs that methods such as the ellipse need, and the targets that hold the truth they are compared with.
+    """Inputs of methods such as the ellipse, and targets with the truth that they are compared with.
 
-    Momenta are in GeV. The assignment has two parents of one slot, filled by jets; the first parent decays to the positive lepton.
+    Momenta are in GeV. The assignment has two parents with one slot each, filled by jets; the first parent decays to the positive lepton.
     """
 
     assignment: Name
@@ -62,25 +62,25 @@ class Dilepton(Strict):
     leptons: Name = "leptons"
     """The collection of the two leptons; it needs momenta."""
     charge: Name
-    """The feature of the leptons that is their charge."""
+    """The feature of the leptons that holds their charge."""
     b_tag: Name
     """The feature of the jets that is larger for b jets."""
     met: tuple[Name, Name]
-    """The features of a flat group that are x and y of the missing transverse momentum."""
+    """The features of a flat group that hold x and y of the missing transverse momentum."""
     neutrinos: Name | None = None
     """The target with px, py, pz of the neutrino, then of the antineutrino."""
     mass: Name | None = None
-    """The value of a target that is the mass of the top pair."""
+    """The target value that is the mass of the top pair."""
     truth: DileptonTruth | None = None
-    """True four-momenta to compare tops, W bosons, the pair and spin with."""
+    """True four-momenta, for comparing top quarks, W bosons, the pair and spin."""
     given: dict[Name, Neutrinos] = {}
-    """Neutrinos that another tool has found, in GeV, by the name of this method; jets are assigned by the smallest chi-square with them."""
+    """Neutrinos from another tool, in GeV, by the name of the tool; each jet assignment minimises the chi-square for them."""
     methods: dict[Name, dict[str, Any]] = {}
-    """Settings of classical methods, by name; ``method`` says which one it is where the name is not that of one. See ``method_from_file``."""
+    """Settings of classical methods, by name. ``method`` gives the method if the name is not a method. See ``method_from_file``."""
     spin_weights: dict[Name, Expression] = {}
-    """Factors of the weight, each of which injects a spin correlation, by its name."""
+    """Factors of the event weight by name; each injects a spin correlation."""
     mass_bins: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)] = list(MASS_BINS)
-    """Limits in GeV between the bins of m(tt) in which spin is measured; the first bin is the threshold region."""
+    """Edges in GeV of the bins of m(tt) in which spin is measured; the first bin is the threshold region."""
 
     _texts = field_validator("spin_weights", mode="before")(as_texts)
 
@@ -98,7 +98,7 @@ class Dilepton(Strict):
     @classmethod
     def _in_rising_order(cls, limits: list[float]) -> list[float]:
         if any(high <= low for low, high in pairwise(limits)):
-            raise ValueError("must be in rising order")
+            raise ValueError("must be in ascending order")
         return limits
 
     @model_validator(mode="after")
@@ -106,11 +106,11 @@ class Dilepton(Strict):
         if self.spin_weights and not (self.truth and self.truth.lepton_plus):
             raise wrong("needs 'truth' with lepton_plus and lepton_minus", "spin_weights")
         if len(self.spin_weights) == 1:
-            raise wrong("needs at least two: the response is measured between them", "spin_weights")
+            raise wrong("needs at least two, because the response is measured between them", "spin_weights")
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the results of a comparison; keys of later versions count where they are given."""
+        """Return the keys that affect the results of a comparison; keys of later versions are included only if they are given."""
         later: dict[str, Any] = {
             "truth": None,
             "given": {},
@@ -122,7 +122,7 @@ class Dilepton(Strict):
 
 
 def check_dilepton(found: Dilepton, inputs: Mapping[str, Any], targets: Mapping[str, Any]) -> None:
-    """Raise an error that names the key where something is missing."""
+    """Raise an error that names the key if the analysis lacks something that ``dilepton`` needs."""
 
     def known(key: str, name: str, names: list[str], what: str) -> None:
         if name not in names:
@@ -134,8 +134,8 @@ def check_dilepton(found: Dilepton, inputs: Mapping[str, Any], targets: Mapping[
         raise wrong("needs two parents of one slot each, filled by one collection", "dilepton", "assignment")
     if any(set(group) <= set(assignment.parents) for group in assignment.symmetries):
         raise wrong(
-            f"the parents of {found.assignment} may be exchanged by its 'symmetries', and here the first one decays to the positive lepton; take "
-            "the symmetry out", "dilepton", "assignment",
+            f"'symmetries' allows the parents of {found.assignment} to be exchanged, but here the first parent decays to the positive lepton; "
+            "remove this symmetry", "dilepton", "assignment",
         )  # fmt: skip
     collections = [name for name, entry in inputs.items() if getattr(entry, "momenta", None)]
     known("leptons", found.leptons, collections, "collection with momenta")

@@ -1,4 +1,4 @@
-"""Discriminators: one number of the probabilities of classes, which tells signal from background."""
+"""Discriminators: one number computed from class probabilities, which separates signal from background."""
 
 # ruff: noqa: RUF012 - pydantic copies the defaults
 
@@ -12,15 +12,15 @@ from collidekit.analysis.features import Name, Strict, wrong
 from collidekit.analysis.labels import Label
 
 SMALLEST = 1e-10
-"""Added to both sums of a logarithmic discriminator, as puma does: the probability of an impossible class is 0."""
+"""Added to both sums of a logarithmic discriminator, as in puma, because the probability of an impossible class is 0."""
 
 T = TypeVar("T")
 
 
 class Discriminator(Strict):
-    """D = S / (S + B), or ln(S / B), with S = sum w p(signal) and B = sum w p(background); judged on rows of these classes.
+    """D = S / (S + B), or ln(S / B), with S = sum w p(signal) and B = sum w p(background); evaluated on rows of these classes.
 
-    ``background: {c: 0.018, light: 0.982}`` gives classes their weights w, which are 1 otherwise: with ``form: log`` it is the
+    ``background: {c: 0.018, light: 0.982}`` gives the classes weights w; the default is 1. With ``form: log`` this is the
     b-tagging discriminant ln(p_b / (f_c p_c + f_u p_u)) with f_c = 0.018.
     """
 
@@ -30,12 +30,12 @@ class Discriminator(Strict):
     """The weight of the probability of a class in its sum."""
     form: Literal["fraction", "log"] = "fraction"
     label: Label | None = None
-    """What plots and tables call it; its name without one."""
+    """The label in plots and tables; the default is the name."""
 
     @model_validator(mode="before")
     @classmethod
     def _weighted(cls, data: Any) -> Any:
-        """``background: {c: 0.018, light: 0.982}`` is a list with weights."""
+        """Convert ``background: {c: 0.018, light: 0.982}`` to a list and weights."""
         if not isinstance(data, dict):
             return data
         weights = dict(data["weights"]) if isinstance(data.get("weights"), dict) else {}
@@ -76,7 +76,7 @@ class Discriminator(Strict):
         return sum(terms[1:], terms[0])
 
     def scores(self, columns: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-        """Return the scores (N,) from probabilities (N,) by class; of a fraction whose sums both vanish, 0."""
+        """Return the scores (N,) from probabilities (N,) by class; 0 if both sums of a fraction vanish."""
         signal, background = self.sums(lambda name: np.asarray(columns[name], dtype=np.float64))
         if self.form == "log":
             return np.asarray(np.log((signal + SMALLEST) / (background + SMALLEST)))
@@ -89,7 +89,7 @@ class Discriminator(Strict):
         return self.formula_of({})
 
     def formula_of(self, labels: Mapping[str, str]) -> tuple[str, str]:
-        """S and B as text with labels of classes."""
+        """Return S and B as text with labels of classes."""
         first, second = (" + ".join(self._term(name, labels.get(name, name)) for name in names) for names in self.sides)
         return first, second
 
@@ -103,10 +103,10 @@ class Discriminator(Strict):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a fraction without weights, in which p(S) / (p(S) + p(B)) is the posterior of the two."""
+        """Whether this is a fraction without weights, so that p(S) / (p(S) + p(B)) is a posterior probability."""
         return self.form == "fraction" and not self.weights
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the scores; of a fraction without weights the classes of the two sides alone."""
+        """The keys that affect the scores; for a fraction without weights, only the classes of both sides."""
         return self.model_dump(exclude_defaults=True, exclude={"label"})

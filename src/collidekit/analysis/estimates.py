@@ -15,9 +15,9 @@ MEDIAN = 0.5
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 """The default quantiles."""
 CONTEXT = 64
-"""Outputs of the network that a flow is conditioned on."""
+"""Outputs of the network that condition a flow."""
 FEWEST_DRAWS = 40
-"""With fewer, the quantiles 0.025 and 0.975 lie beyond the outermost draws."""
+"""With fewer draws, the quantiles 0.025 and 0.975 lie beyond the outermost draws."""
 KEYS: dict[str, tuple[Estimate, ...]] = {
     "loss": ("value",),
     "w_mass": ("value",),
@@ -28,7 +28,7 @@ KEYS: dict[str, tuple[Estimate, ...]] = {
     "draws": ("flow",),
     "on_shell": ("flow",),
 }
-"""Keys of a regression that have a meaning only for some estimates."""
+"""Keys of a regression that apply only to some estimates."""
 
 
 def suffix_of(level: float) -> str:
@@ -37,7 +37,7 @@ def suffix_of(level: float) -> str:
 
 
 def level_of(suffix: str) -> float | None:
-    """Return the level of a column by its suffix; None where it is no quantile."""
+    """Return the level of a quantile column from its suffix; None if it is not a quantile."""
     digits = suffix.removeprefix("q")
     return float(f"0.{digits}") if suffix.startswith("q") and digits.isdigit() else None
 
@@ -53,7 +53,7 @@ def suffixes_of(estimate: Estimate, levels: Sequence[float]) -> list[str]:
 
 
 def refused_key(estimate: Estimate, given: Collection[str]) -> tuple[str, str] | None:
-    """Return the first key that is given and has no meaning for an estimate, with what to say of it."""
+    """Return the first given key that does not apply to an estimate, and the error message."""
     for key, kinds in KEYS.items():
         if key in given and estimate not in kinds:
             known = " or ".join(f"'estimate: {kind}'" for kind in kinds)
@@ -62,7 +62,7 @@ def refused_key(estimate: Estimate, given: Collection[str]) -> tuple[str, str] |
 
 
 def require_packages(estimates: Mapping[str, Estimate]) -> None:
-    """Raise CollidekitError where the package that the estimate of a target (name -> estimate) needs is not installed."""
+    """Raise CollidekitError if the package for the estimate of a target (name -> estimate) is not installed."""
     for name, estimate in estimates.items():
         if estimate == "flow":
             try:
@@ -72,13 +72,13 @@ def require_packages(estimates: Mapping[str, Estimate]) -> None:
 
 
 def _sorted_with_median(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """Levels between 0 and 1 in rising order, with 0.5 and at least one on each side of it."""
+    """Return the levels if they are between 0 and 1, ascending, and hold 0.5 with at least one level on each side."""
     if any(not 0 < level < 1 for level in levels):
         raise ValueError("quantiles must be between 0 and 1, both excluded")
     if any(later <= earlier for earlier, later in pairwise(levels)):
-        raise ValueError("quantiles must stand in rising order, each once")
+        raise ValueError("quantiles must be in ascending order without repetition")
     if MEDIAN not in levels or levels[0] == MEDIAN or levels[-1] == MEDIAN:
-        raise ValueError("quantiles must hold 0.5, which is the estimate itself, and at least one on each side of it")
+        raise ValueError("quantiles must contain 0.5, the estimate itself, and at least one level on each side")
     return levels
 
 

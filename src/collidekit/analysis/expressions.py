@@ -1,7 +1,7 @@
-"""Expressions of the analysis file: parsed to a syntax tree against a whitelist, evaluated on awkward arrays.
+"""Expressions of the analysis file: parsed to a syntax tree against a whitelist and evaluated on awkward arrays.
 
-Nothing is ever passed to ``eval``: attributes, subscripts, keywords, strings and unknown calls are errors, and so is a
-text that is too long or nested too deeply to be written by a person.
+Nothing is ever passed to ``eval``: attributes, subscripts, keywords, strings and unknown calls are errors. A text that is too
+long or nested too deeply is also an error.
 """
 
 import ast
@@ -19,13 +19,13 @@ from collidekit.analysis.names import hide_quotes
 from collidekit.errors import CollidekitError, did_you_mean
 
 LONGEST = 10_000
-"""Characters in an expression."""
+"""Largest number of characters in an expression."""
 DEEPEST = 100
-"""Levels of operators and brackets in an expression."""
+"""Largest number of nested operators and brackets in an expression."""
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    """Always in floating point: integers would overflow silently, and have no negative powers."""
+    """Return the power in floating point, because integers would overflow silently and have no negative powers."""
     base = base * 1.0
     return base * base if isinstance(exponent, int) and exponent == 2 else np.power(base, exponent)
 
@@ -33,10 +33,10 @@ def _power(base: Any, exponent: Any) -> Any:
 def _arithmetic(
     function: Callable[[Any, Any], Any], bound: Callable[[float, float], float] | None = None
 ) -> Callable[[Any, Any], Any]:
-    """Conditions count as 0 and 1 (numpy would take ``+`` between them as "or"), unsigned integers as signed ones.
+    """Return a function for arithmetic: conditions count as 0 and 1 (numpy reads ``+`` as "or"), unsigned integers as signed.
 
-    Integers whose result does not fit into 64 bits are taken in floating point; ``bound`` gives the largest result of two
-    absolute values.
+    Integers whose result does not fit into 64 bits become floating point; ``bound`` gives the largest possible result from
+    two absolute values.
     """
 
     def call(a: Any, b: Any) -> Any:
@@ -49,7 +49,7 @@ def _arithmetic(
 
 
 def _largest(value: Any) -> float:
-    """Return the largest absolute value of integers, 0 where there are none or other numbers."""
+    """Return the largest absolute value of integers; 0 if there are none or the numbers are not integers."""
     if isinstance(value, ak.Array) and "int" not in str(ak.type(value)):
         return 0.0
     flat = _flat(value)
@@ -59,7 +59,7 @@ def _largest(value: Any) -> float:
 
 
 def _subtract(a: Any, b: Any) -> Any:
-    """Return the signed difference; of integers from 2^63 on it is exact, or an error where 64 bits do not hold it."""
+    """Return the signed difference; from 2^63 on it is exact for integers, or an error if it does not fit into 64 bits."""
     a, b = same_sign(a, b)
     if not (_is_large(a) or _is_large(b)) or _is_floating(a) or _is_floating(b):
         return _signed_difference(a, b)
@@ -69,28 +69,28 @@ def _subtract(a: Any, b: Any) -> Any:
     size, turned = abs(_flat(near)), np.signbit(_flat(near)) != (_flat(found) < 0)
     if np.any((size >= 2.0**64) | ((size >= 2.0**62) & turned)):
         raise CollidekitError(
-            "is a difference that 64 bits do not hold in some rows; take it of 1.0 * the numbers if it may be rounded"
+            "is a difference that does not fit into 64 bits in some rows; multiply both numbers by 1.0 to allow rounding"
         )
     return found
 
 
 def _is_large(value: Any) -> bool:
-    """Whether a value is unsigned and 2^63 or more somewhere."""
+    """Return whether a value is unsigned and at least 2^63 somewhere."""
     return unsigned(value) is not None and bool(np.any(_flat(value) >= np.uint64(1 << 63)))
 
 
 def _as_bits(value: Any) -> Any:
-    """Integers as those without sign of the same bits."""
+    """Return integers as unsigned integers with the same bits."""
     value = as_number(value)
     if isinstance(value, ak.Array):
         return ak.values_astype(value, np.uint64)
     return np.uint64(value & (1 << 64) - 1) if isinstance(value, int) else np.asarray(value).astype(np.uint64)
 
 
-def _of_unsigned(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Remainders and whole quotients stay exact for unsigned numbers, such as event numbers from 2^63.
+def _exact_unsigned(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a function for remainders and integer quotients that is exact for unsigned numbers, such as event numbers from 2^63.
 
-    Where one is divided by 0 the result is NaN, and the others are in floating point.
+    Division by 0 gives NaN, and the other results are then in floating point.
     """
 
     def exact(a: Any, b: Any) -> Any:
@@ -124,8 +124,8 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Sub: _subtract,
     ast.Mult: _arithmetic(np.multiply, operator.mul),
     ast.Div: _arithmetic(np.true_divide),
-    ast.FloorDiv: _of_unsigned(np.floor_divide),
-    ast.Mod: _of_unsigned(np.mod),
+    ast.FloorDiv: _exact_unsigned(np.floor_divide),
+    ast.Mod: _exact_unsigned(np.mod),
     ast.Pow: _arithmetic(_power),
     ast.BitAnd: np.bitwise_and,
     ast.BitOr: np.bitwise_or,
@@ -143,7 +143,7 @@ _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: lambda value: value,
     ast.Not: np.logical_not,
 }
-_NAMES_OF_NODES = {
+_NODE_NAMES = {
     ast.Attribute: "an attribute (a dot)",
     ast.Subscript: "a subscript ([...]); use at(x, 0) or take(x, 3)",
     ast.Lambda: "a lambda",
@@ -162,39 +162,39 @@ _NAMES_OF_NODES = {
 }
 
 
-_OF_OTHER_LANGUAGES = {
+_OTHER_LANGUAGES = {
     r"&&": "for '&&' write 'and'",
     r"\|\|": "for '||' write 'or'",
     r"!(?!=)": "for '!' write 'not'",
     r"(?<![=<>!])=(?!=)": "'=' compares nothing; write '=='",
     r"\?": "for 'a ? b : c' write 'b if a else c'",
 }
-"""Signs that are no Python, and what to write for them."""
-_SAID_BY_LIBRARIES = {
+"""Operators of other languages, and the Python equivalent."""
+_LIBRARY_MESSAGES = {
     r"broadcast": "lists of different lengths cannot be combined: they belong to different collections",
     r"ufunc 'bitwise": "'&' and '|' are for integers; write 'and' and 'or' between conditions",
-    r"string|invalid literal": "a branch of text stands where numbers are needed",
+    r"string|invalid literal": "a text branch cannot be used as numbers",
     r"slice|more dimensions|exceeds the depth|[A-Z]\w*Array|awkward|overload":
-        "numbers, lists and lists of lists do not go together in this way",
+        "numbers, lists and lists of lists cannot be combined in this way",
 }  # fmt: skip
-"""What awkward and numpy say of values, in the words of an analysis file."""
+"""Messages of awkward and numpy, in the terms of an analysis file."""
 
 
 def in_words(message: str) -> str:
-    """A message of a library without its internals."""
-    for pattern, words in _SAID_BY_LIBRARIES.items():
+    """Return the message of a library without internal details."""
+    for pattern, words in _LIBRARY_MESSAGES.items():
         if re.search(pattern, message):
             return words
     return message.splitlines()[0]
 
 
-def _meant(text: str) -> str:
-    """What to write in place of a sign that other languages have."""
-    return next((said for pattern, said in _OF_OTHER_LANGUAGES.items() if re.search(pattern, text)), "")
+def _hint(text: str) -> str:
+    """Return the Python equivalent of an operator from another language; empty if there is none."""
+    return next((hint for pattern, hint in _OTHER_LANGUAGES.items() if re.search(pattern, text)), "")
 
 
 class Expression:
-    """One parsed expression; ``where`` says in errors which place of which file it comes from."""
+    """One parsed expression; ``where`` is the place in the file that errors name."""
 
     def __init__(self, text: str, where: str = "") -> None:
         self.text = text
@@ -207,7 +207,7 @@ class Expression:
                 raise self._error("has a backtick without a name; write the name of a branch as `name`")
             self._tree = ast.parse(hidden, mode="eval").body
         except (SyntaxError, ValueError) as error:
-            raise self._error(f"cannot be read ({_meant(text) or str(getattr(error, 'msg', error))[:100]})") from None
+            raise self._error(f"cannot be read ({_hint(text) or str(getattr(error, 'msg', error))[:100]})") from None
         except (RecursionError, MemoryError):
             raise self._too_deep() from None
         if _depth(self._tree) > DEEPEST:
@@ -223,12 +223,12 @@ class Expression:
         return Expression, (self.text, self.where)
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
-        """The value in a scope of names: an awkward array, a numpy array or a number."""
+        """Return the value in a scope of names: an awkward array, a numpy array or a number."""
         with np.errstate(all="ignore"):
             return self._value(self._tree, scope)
 
     def terms(self) -> list["Expression"]:
-        """The parts of a top-level ``and``, for a cutflow with one row each."""
+        """Return the parts of a top-level ``and``, for a cutflow with one line each."""
         if isinstance(self._tree, ast.BoolOp) and isinstance(self._tree.op, ast.And):
             return [Expression(self._show(value), self.where) for value in self._tree.values]
         return [self]
@@ -245,14 +245,14 @@ class Expression:
         return CollidekitError(f"{self.where}: {text!r}: {message}")
 
     def _too_deep(self) -> CollidekitError:
-        return self._error(f"is nested more than {DEEPEST} levels deep; give parts of it a name under 'variables'")
+        return self._error(f"is nested more than {DEEPEST} levels deep; define parts of it under 'variables'")
 
     def _check(self, node: ast.expr) -> set[str]:
-        """Names used below a node; anything outside the whitelist is an error."""
+        """Return the names used below a node; anything outside the whitelist is an error."""
         match node:
             case ast.Constant(value=value) if isinstance(value, int | float):
                 if isinstance(value, int) and value >= 1 << 64:
-                    raise self._error("holds an integer beyond 64 bits; write it with an exponent, such as 1e20")
+                    raise self._error("contains an integer beyond 64 bits; write it with an exponent, such as 1e20")
                 return set()
             case ast.Name(id=name):
                 if name in CONSTANTS:
@@ -271,7 +271,7 @@ class Expression:
                 return self._check_compare(left, ops, others)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self._check_call(name, args)
-        kind = _NAMES_OF_NODES.get(type(node.op) if isinstance(node, ast.UnaryOp | ast.BinOp) else type(node))
+        kind = _NODE_NAMES.get(type(node.op) if isinstance(node, ast.UnaryOp | ast.BinOp) else type(node))
         raise self._error(
             f"{kind or type(node).__name__} is not allowed; allowed are numbers, names, + - * / // % **, comparisons, "
             "and/or/not, 'in (1, 2)', 'a if b else c' and the functions of docs/expressions.md"
@@ -350,7 +350,7 @@ class Expression:
 
 
 def _depth(tree: ast.expr) -> int:
-    """Levels of nodes, found without recursion."""
+    """Return the number of nested levels, without recursion."""
     level: list[ast.AST] = [tree]
     depth = 0
     while level:

@@ -1,4 +1,4 @@
-"""The typed feature: one description that loader, scaler, attacks, plots and exports all read."""
+"""The typed feature: one description for loading, scaling, attacks, plots and exports."""
 
 import re
 from math import isfinite
@@ -21,17 +21,17 @@ from collidekit.analysis.labels import Label, drawable
 
 
 class Strict(BaseModel):
-    """A part of a file that users write: unknown keys are errors, values are fixed once read."""
+    """A part of a file written by users: unknown keys are errors, and values cannot be changed after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_flags(cls, value: Any, info: ValidationInfo) -> Any:
-        """True and False are no numbers and no names."""
+        """Refuse True and False as numbers and names."""
         annotation = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, dict) and isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            return value  # which looks at its own values
+            return value  # this model checks its own values
         kind = str(annotation)
         parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
         if any(isinstance(part, bool) for part in parts) and not re.search(r"\bbool\b|\bAny\b", kind):
@@ -40,7 +40,7 @@ class Strict(BaseModel):
 
 
 def wrong(message: str, *place: str | int) -> PydanticCustomError:
-    """An error below the model that finds it, so that the line of that place can be named."""
+    """Return an error for a place below the current model, so that the line of this place can be named."""
     return PydanticCustomError("wrong", "{message}", {"message": message, "place": place})
 
 
@@ -51,7 +51,7 @@ def _identifier(name: str) -> str:
 
 
 def _unit(unit: str) -> str:
-    """A unit as it stands on the axis of a plot."""
+    """Return the unit if it can be drawn on the axis of a plot."""
     try:
         return drawable(unit)
     except ValueError as error:
@@ -63,20 +63,20 @@ Name = Annotated[str, AfterValidator(_identifier)]
 Kind = Literal["continuous", "integer", "flag"]
 Scaling = Literal["standard", "robust", "none"]
 Bound = Annotated[float, PlainSerializer(lambda bound: bound if isfinite(bound) else str(bound), when_used="json")]
-"""JSON has no infinity: it is written as text."""
+"""JSON has no infinity, so infinite bounds are written as text."""
 
 
 class Feature(Strict):
     """One input column of a network.
 
-    ``default`` is the value that stands for "missing": it takes the place of NaN and infinity (0 where no default is
-    given), is left out of the scaling and is never moved by an attack. ``bounds`` clip the raw value; one of them may be infinite.
+    ``default`` means "missing". It replaces NaN and infinity (0 if no default is given), is left out of the scaling and
+    is never changed by an attack. ``bounds`` clip the raw value; one of them may be infinite.
     """
 
     name: Name
     expression: str = ""
     label: Label | None = None
-    """What plots and tables call it; its name without one. Between two $ stands LaTeX."""
+    """The label in plots and tables; the default is the name. Text between two $ is LaTeX."""
     unit: Unit = ""
     kind: Kind = "continuous"
     default: FiniteFloat | None = None
@@ -87,7 +87,7 @@ class Feature(Strict):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, data: Any) -> Any:
-        """``part_pt`` is short for ``{name: part_pt}``; the expression of a feature is its name unless given."""
+        """Convert ``part_pt`` to ``{name: part_pt}``; the default expression of a feature is its name."""
         if isinstance(data, str):
             data = {"name": data}
         if isinstance(data, dict) and "expression" not in data and isinstance(data.get("name"), str):
@@ -102,19 +102,19 @@ class Feature(Strict):
 
     @property
     def fill(self) -> float:
-        """What stands in the place of a NaN or infinite value."""
+        """The value that replaces NaN and infinity."""
         return 0.0 if self.default is None else self.default
 
     @property
     def axis(self) -> str:
-        """The text of a plot's axis: label and unit."""
-        if self.label and self.unit.startswith("log "):  # a label such as log(pT / GeV) says it all
+        """The text of a plot axis: label and unit."""
+        if self.label and self.unit.startswith("log "):  # a label such as log(pT / GeV) is complete
             return self.label
         return with_unit(self.label or self.name, self.unit)
 
 
 def with_unit(label: str, unit: str) -> str:
-    """Return the text of an axis, such as ``jet mass [GeV]``; a logarithm has no unit, ``log GeV`` says what it was taken of."""
+    """Return the text of an axis, such as ``jet mass [GeV]``; a logarithm has no unit, so ``log GeV`` is written in brackets."""
     if unit.startswith("log "):
         return f"{label} (log of {unit.removeprefix('log ')})"
     return f"{label} [{unit}]" if unit else label

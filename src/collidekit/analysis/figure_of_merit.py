@@ -1,4 +1,4 @@
-"""The figure of merit of an analysis: in which window of which variable the significance of a signal counts."""
+"""The figure of merit of an analysis: the variable and window in which the significance of a signal is measured."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -12,9 +12,9 @@ NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 
 
 class FigureOfMerit(Strict):
-    """A variable such as a mass, a window around the peak of the signal in it, and what is expected in real data.
+    """A variable such as a mass, a window around the signal peak in it, and the events expected in real data.
 
-    The variable is a spectator and never an input. The window is ``mean`` +- ``n_sigmas`` * ``width``, or given as such.
+    The variable is a spectator and never an input. The window is ``mean`` +- ``n_sigmas`` * ``width``, or is given directly.
     """
 
     variable: Name
@@ -24,14 +24,14 @@ class FigureOfMerit(Strict):
     n_sigmas: Positive = 2.5
     window: tuple[FiniteFloat, FiniteFloat] | None = None
     events: Positive | None = None
-    """How many events are expected before any choice, window or not; ``signal_fraction`` of them are signal."""
+    """Number of expected events before any cut or window; ``signal_fraction`` of them are signal."""
     signal_fraction: Fraction | None = None
     yields: dict[Name, NotNegative] = {}  # noqa: RUF012  # pydantic copies it
-    """Expected events of each class, in place of ``events`` and ``signal_fraction``."""
+    """Expected events of each class, instead of ``events`` and ``signal_fraction``."""
     significance: Literal["simple", "asimov"] = "simple"
-    """S / sqrt(S + B), or that of the Asimov data set (arXiv 1806.00322)."""
+    """S / sqrt(S + B), or the significance of the Asimov data set (arXiv 1806.00322)."""
     background_uncertainty: NotNegative = 0.0
-    """Systematic error of the background over the background, for ``asimov``."""
+    """Relative systematic uncertainty of the background, for ``asimov``."""
 
     @field_validator("signal", mode="before")
     @classmethod
@@ -48,12 +48,12 @@ class FigureOfMerit(Strict):
         if bool(self.yields) == (self.events is not None and self.signal_fraction is not None):
             raise ValueError("needs either 'events' and 'signal_fraction' or 'yields' of each class")
         if self.background_uncertainty and self.significance != "asimov":
-            raise ValueError("'background_uncertainty' counts in 'significance: asimov' alone")
+            raise ValueError("'background_uncertainty' only applies to 'significance: asimov'")
         return self
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Low and high end of the window; both belong to it."""
+        """Lower and upper end of the window; both belong to it."""
         if self.window is not None:
             return self.window
         assert self.mean is not None
@@ -62,11 +62,11 @@ class FigureOfMerit(Strict):
         return self.mean - half, self.mean + half
 
     def is_signal(self, classes: Sequence[str]) -> list[bool]:
-        """For each class, whether it is signal."""
+        """Return for each class whether it is signal."""
         return [name in self.signal for name in classes]
 
     def expected(self, weights: Mapping[str, float]) -> list[float]:
-        """Expected events of each class, whose sums of weights share what is signal and what is background."""
+        """Return the expected events of each class; classes of one kind divide them in proportion to their sums of weights."""
         if self.yields:
             return [self.yields[name] for name in weights]
         assert self.events is not None

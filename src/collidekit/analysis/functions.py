@@ -1,6 +1,6 @@
 """The functions that expressions may call.
 
-A row holds numbers or lists. Elementwise functions take either; reductions turn a list per row into a number per row.
+A row holds numbers or lists. Element-wise functions accept both; reductions turn a list per row into a number per row.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from collidekit.errors import CollidekitError
 
 
 class RowError(CollidekitError):
-    """What is wrong in one row of a chunk; ``Scope.value`` adds which row of which file that is."""
+    """An error in one row of a chunk; ``Scope.value`` adds the file and the number of the row."""
 
     def __init__(self, message: str, row: int) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ CONSTANTS = {"pi": np.pi, "nan": np.nan, "inf": np.inf}
 
 @dataclass(frozen=True)
 class Function:
-    """A function, its arguments as a user reads them, and how many there may be."""
+    """A function, its arguments as users see them, and the smallest and largest number of arguments."""
 
     call: Callable[..., Any]
     signature: str
@@ -48,7 +48,7 @@ def _add(name: str, call: Callable[..., Any], signature: str, help: str, least: 
 
 
 def as_number(value: Any) -> Any:
-    """Conditions as 0 and 1; other values as they are."""
+    """Return conditions as 0 and 1, and other values unchanged."""
     if isinstance(value, bool | np.bool_):
         return int(value)
     if isinstance(value, np.ndarray):
@@ -59,9 +59,9 @@ def as_number(value: Any) -> Any:
 
 
 def signed(value: Any) -> Any:
-    """Return a value for arithmetic: conditions as 0 and 1, unsigned integers as signed ones.
+    """Return a value for arithmetic, with conditions as 0 and 1 and unsigned integers as signed integers.
 
-    Integers from 2^63, which no signed integer holds, become floating point, so that a difference never wraps.
+    Integers from 2^63 on do not fit into signed integers and become floating point, so that a difference never wraps.
     """
     value = as_number(value)
     if unsigned(value) is None:
@@ -80,7 +80,7 @@ def unsigned(value: Any) -> Any:
 
 
 def same_sign(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return two values, a whole number from 0 on as one without sign where the other is: together they stay exact."""
+    """Return both values; a non-negative integer becomes unsigned if the other value is, so that results stay exact."""
     if unsigned(a) is not None and type(b) is int and b >= 0:
         return a, np.uint64(b)
     if unsigned(b) is not None and type(a) is int and a >= 0:
@@ -89,24 +89,24 @@ def same_sign(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def choose(condition: Any, a: Any, b: Any) -> Any:
-    """a where the condition holds, else b; the condition may be one for all rows."""
+    """Return a where the condition holds, else b; the condition may be a single one for all rows."""
     a, b = same_sign(a, b)
     if isinstance(condition, ak.Array | np.ndarray) and condition.ndim:
         if any(isinstance(value, ak.Array) and value.ndim > 1 for value in (condition, a, b)):
-            condition, a, b = ak.broadcast_arrays(condition, a, b)  # a number of the row for each member of its list
+            condition, a, b = ak.broadcast_arrays(condition, a, b)  # repeat a number of the row for each list member
         return ak.where(condition, a, b)
     return a if condition else b
 
 
 def _lists(value: Any) -> ak.Array:
-    """The value as a list per row, or an error."""
+    """Return the value if it is a list per row; otherwise raise an error."""
     if not isinstance(value, ak.Array) or value.ndim < 2:
-        raise CollidekitError("needs a list in each row, and this is one number in each row")
+        raise CollidekitError("needs a list in each row, but this is one number per row")
     return value
 
 
 def _or_nan(result: ak.Array) -> ak.Array:
-    """The numbers of a reduction with NaN where a list was empty; integers beyond 2^53, which that would round, stay such."""
+    """Return the result of a reduction with NaN for empty lists; integers beyond 2^53 stay integers, because NaN needs floats."""
     if "int" in str(ak.type(result)) and ak.any(abs(result) > 2**53, axis=None):
         if len(missing := np.flatnonzero(ak.is_none(result))):
             raise RowError("an empty list beside integers above 2^53: no column holds both exactly", int(missing[0]))
@@ -123,7 +123,7 @@ def _reduction(reduce: Callable[..., Any], nan_if_empty: bool = False) -> Callab
 
 
 def _extreme(elementwise: Any, reduce: Callable[..., Any], nothing: float) -> Callable[..., Any]:
-    """The larger or smaller of two, or the largest or smallest of a list (awkward gives ``nothing`` where all are NaN)."""
+    """Return a function for the extreme of two numbers or of a list (awkward gives ``nothing`` if all are NaN)."""
     reduction = _reduction(reduce, nan_if_empty=True)
 
     def call(*values: Any) -> Any:
@@ -141,7 +141,7 @@ def _extreme(elementwise: Any, reduce: Callable[..., Any], nothing: float) -> Ca
 
 
 def _arg_extreme(find: Callable[..., Any], worst: float) -> Callable[[Any], Any]:
-    """Return a function for the position of the largest or smallest number, which passes over NaN (-1 if there is none)."""
+    """Return a function for the position of the largest or smallest number, which skips NaN (-1 if there is none)."""
 
     def call(value: Any) -> Any:
         lists = as_number(_lists(value))
@@ -160,14 +160,14 @@ def _over_conditions(reduce: Callable[..., Any]) -> Callable[[Any], Any]:
     def call(value: Any) -> Any:
         lists = _lists(value)
         if not ak.type(lists).__str__().endswith("bool") and ak.any((lists != 0) & (lists != 1), axis=None):
-            raise CollidekitError("needs conditions, and this is a list of numbers; compare them, such as x > 0")
+            raise CollidekitError("needs conditions, but this is a list of numbers; compare them, such as x > 0")
         return reduce(lists, axis=-1)
 
     return call
 
 
 def _sum(value: Any) -> Any:
-    """The sum over the list; in floating point where 64 bits do not hold a sum of integers."""
+    """Return the sum of the list; a sum of integers that does not fit into 64 bits becomes floating point."""
     lists = _lists(value)
     if "int" in str(ak.type(lists)):
         near = ak.sum(lists * 1.0, axis=-1)
@@ -183,13 +183,13 @@ def _std(value: Any) -> Any:
 
 
 def _at(value: Any, position: Any, inside: bool = False) -> ak.Array:
-    """The member of each row's list at a position, one or a list of them; NaN where there is none.
+    """Return the members of each row's list at one position or a list of positions; NaN if there is no such member.
 
     With ``inside``, a position beyond the end is an error.
     """
     lists = _lists(value)
     if lists.ndim > 2:
-        raise CollidekitError("needs a list of numbers in each row, and this is a list of lists")
+        raise CollidekitError("needs a list of numbers in each row, but this is a list of lists")
     several = isinstance(position, ak.Array) and position.ndim > 1
     sizes = ak.to_numpy(ak.num(position, axis=1)) if several else np.ones(len(lists), dtype=np.int64)
     given = np.asarray(ak.flatten(position, axis=1) if several else position)
@@ -216,7 +216,7 @@ def _at(value: Any, position: Any, inside: bool = False) -> ak.Array:
 
 
 def _starts_and_members(lists: ak.Array) -> tuple[Any, Any]:
-    """Where the list of each row begins among the members of all; rows of one event share its list uncopied."""
+    """Return the first index of each row's list, and the members of all lists; rows of one event share a list without copies."""
     layout = ak.to_layout(ak.from_regular(lists, axis=1))
     layout = layout.project() if layout.is_indexed else layout
     return np.asarray(layout.starts), ak.to_numpy(layout.content)
@@ -229,7 +229,7 @@ def _take(value: Any, number: Any) -> ak.Array:
 
 
 def _sort(value: Any, by: Any = None) -> ak.Array:
-    """In descending order, NaN last."""
+    """Return the list in descending order, with NaN last."""
     lists = _lists(value)
     keys = lists if by is None else _lists(by)
     if not np.array_equal(ak.num(lists, axis=1), ak.num(keys, axis=1)):
@@ -238,32 +238,32 @@ def _sort(value: Any, by: Any = None) -> ak.Array:
 
 
 def _spread(value: Any, like: Any) -> Any:
-    """A number per row as a list per row."""
+    """Return a number per row as a list per row."""
     return ak.broadcast_arrays(value, _lists(like))[0]
 
 
 def delta_phi(phi1: Any, phi2: Any) -> Any:
-    """phi1 - phi2, brought to [-pi, pi] (pi only by rounding)."""
+    """Return phi1 - phi2 in [-pi, pi] (pi only occurs through rounding)."""
     return np.mod(phi1 - phi2 + np.pi, 2 * np.pi) - np.pi
 
 
 def eta(px: Any, py: Any, pz: Any) -> Any:
-    """Pseudorapidity asinh(pz / pt)."""
+    """Return the pseudorapidity asinh(pz / pt)."""
     return np.arcsinh(pz / np.hypot(px, py))
 
 
 def mass(px: Any, py: Any, pz: Any, energy: Any) -> Any:
-    """Invariant mass in the unit of the momenta; 0 where rounding makes its square negative."""
+    """Return the invariant mass in the unit of the momenta; 0 if rounding makes its square negative."""
     return np.sqrt(np.maximum(energy * energy - px * px - py * py - pz * pz, 0))
 
 
 def energy(pt: Any, eta: Any, mass: Any) -> Any:
-    """sqrt((pt cosh eta)^2 + m^2)."""
+    """Return the energy sqrt((pt cosh eta)^2 + m^2)."""
     return np.sqrt((pt * np.cosh(eta)) ** 2 + mass * mass)
 
 
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function with its arguments as signed numbers, in floating point where they are integers."""
+    """Return the function with its arguments converted to signed numbers in floating point."""
     return lambda *values: function(*(signed(value) * 1.0 for value in values))
 
 
@@ -275,55 +275,61 @@ for _name in (
     *("abs", "sqrt", "exp", "log", "log10", "log1p", "expm1", "sin", "cos", "tan", "arcsin", "arccos", "arctan"),
     *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sign", "floor", "ceil", "isfinite", "isnan"),
 ):
-    _add(_name, _elementwise(getattr(np, _name)), "x", f"numpy.{_name}, for each number")
+    _add(_name, _elementwise(getattr(np, _name)), "x", f"numpy.{_name}, element-wise")
 _add("hypot", _of_numbers(np.hypot), "x, y", "sqrt(x^2 + y^2)")
 _add("arctan2", _of_numbers(np.arctan2), "y, x", "angle of (x, y)")
 _add(
     "clip",
     lambda x, low, high: np.minimum(np.maximum(signed(x), signed(low)), signed(high)),
     "x, low, high",
-    "x held within [low, high]",
+    "x limited to [low, high]",
 )
 _add("where", choose, "condition, a, b", "a where the condition holds, else b")
 
-_add("sum", _sum, "list", "sum over the list (of a condition: how many hold)")
-_add("mean", _reduction(ak.mean, nan_if_empty=True), "list", "mean over the list; NaN where it is empty")
-_add("std", _std, "list", "standard deviation over the list; NaN where it is empty")
+_add("sum", _sum, "list", "sum of the list; for conditions, the number that are true")
+_add("mean", _reduction(ak.mean, nan_if_empty=True), "list", "mean of the list; NaN if it is empty")
+_add("std", _std, "list", "standard deviation of the list; NaN if it is empty")
 _add("count", lambda x: ak.num(_lists(x), axis=-1), "list", "length of the list")
-_add("any", _over_conditions(ak.any), "list", "whether the condition holds for one member at least")
-_add("all", _over_conditions(ak.all), "list", "whether the condition holds for every member")
+_add("any", _over_conditions(ak.any), "list", "true if the condition holds for at least one member")
+_add("all", _over_conditions(ak.all), "list", "true if the condition holds for every member")
 _add(
     "max",
     _extreme(np.maximum, ak.max, -np.inf),
     "list or x, y",
-    "largest of the list, passing over NaN (NaN if empty), or of two",
+    "largest value of a list, skipping NaN (NaN if empty), or larger of two",
     1,
 )
 _add(
     "min",
     _extreme(np.minimum, ak.min, np.inf),
     "list or x, y",
-    "smallest of the list, passing over NaN (NaN if empty), or of two",
+    "smallest value of a list, skipping NaN (NaN if empty), or smaller of two",
     1,
 )
 _add(
-    "argmax", _arg_extreme(ak.argmax, -np.inf), "list", "position of the largest, passing over NaN; -1 if there is none"
+    "argmax",
+    _arg_extreme(ak.argmax, -np.inf),
+    "list",
+    "position of the largest value, skipping NaN; -1 if there is none",
 )
 _add(
-    "argmin", _arg_extreme(ak.argmin, np.inf), "list", "position of the smallest, passing over NaN; -1 if there is none"
+    "argmin",
+    _arg_extreme(ak.argmin, np.inf),
+    "list",
+    "position of the smallest value, skipping NaN; -1 if there is none",
 )
-_add("at", _at, "list, i", "member at position i (0 first), one or a list of them; NaN where there is none")
+_add("at", _at, "list, i", "member at position i (from 0); i is a number or a list; NaN if there is no such member")
 _add(
     "pick",
     lambda x, i: _at(x, i, inside=True),
     "list, i",
-    "member that the index i names, one or a list of them; NaN for -1, an error beyond the end",
+    "member at index i; i is a number or a list; NaN for -1, an error beyond the end",
 )
-_add("first", lambda x: _at(x, 0), "list", "first member; NaN where the list is empty")
+_add("first", lambda x: _at(x, 0), "list", "first member; NaN if the list is empty")
 _add("take", _take, "list, n", "the first n members")
-_add("sort", _sort, "list, by", "the list in descending order (of another list)", 1)
-_add("position", lambda x: ak.local_index(_lists(x), axis=1), "list", "0, 1, 2 ... along the list")
-_add("spread", _spread, "x, list", "the row's number x, once for each member of the list")
+_add("sort", _sort, "list, by", "the list in descending order of its values, or of the list by", 1)
+_add("position", lambda x: ak.local_index(_lists(x), axis=1), "list", "position of each member: 0, 1, 2 ...")
+_add("spread", _spread, "x, list", "the number x of the row, repeated for each member of the list")
 _add(
     "list",
     lambda *numbers: list_of_numbers(*map(signed, numbers)),
@@ -335,7 +341,7 @@ _add(
     "join",
     lambda *lists: join(*map(signed, lists)),
     "list1, list2, ...",
-    "the members of the first list of the row, then those of the next",
+    "the members of the first list, then the members of the next",
     2,
 )
 

@@ -1,4 +1,4 @@
-"""The kinematics of an analysis: the bins in which classes are brought to one shape."""
+"""The kinematics of an analysis: the bins in which the distributions of all classes are reweighted to one shape."""
 
 from itertools import pairwise
 from math import prod
@@ -9,11 +9,11 @@ from pydantic import model_validator
 from collidekit.analysis.features import Name, Strict
 
 MOST_BINS = 1_000_000
-"""Bins of both variables together."""
+"""Largest number of bins, counted over both variables."""
 
 
 def _evenly(edges: Any) -> Any:
-    """``{low: 20, high: 900, bins: 50}`` is short for 51 edges at equal distances."""
+    """Convert ``{low: 20, high: 900, bins: 50}`` to 51 equidistant edges."""
     if not isinstance(edges, dict):
         return edges
     try:
@@ -26,7 +26,7 @@ def _evenly(edges: Any) -> Any:
 
 
 class Kinematics(Strict):
-    """The one or two variables (such as jet pT and eta) in whose bins classes are brought to the reference's shape."""
+    """One or two variables (such as jet pT and eta) in whose bins classes are reweighted to the shape of the reference."""
 
     bins: dict[Name, list[float]]
     reference: Name
@@ -34,7 +34,7 @@ class Kinematics(Strict):
     @model_validator(mode="before")
     @classmethod
     def _flat(cls, data: Any) -> Any:
-        """The file writes the variables beside ``reference``."""
+        """Collect the variables, which are written beside ``reference`` in the file."""
         if isinstance(data, dict) and "bins" not in data:
             bins = {key: _evenly(value) for key, value in data.items() if key != "reference"}
             return {"bins": bins, **({"reference": data["reference"]} if "reference" in data else {})}
@@ -45,8 +45,8 @@ class Kinematics(Strict):
         if not 1 <= len(self.bins) <= 2:
             raise ValueError(f"needs one or two variables with bin edges, got {len(self.bins)}")
         if (cells := prod(len(edges) - 1 for edges in self.bins.values())) > MOST_BINS:
-            raise ValueError(f"{cells:,} bins are more than the {MOST_BINS:,} that are allowed; take wider ones")
+            raise ValueError(f"{cells:,} bins are too many (at most {MOST_BINS:,}); use wider bins")
         for name, edges in self.bins.items():
             if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
-                raise ValueError(f"the bin edges of {name} must be at least two, each larger than the one before")
+                raise ValueError(f"the bin edges of {name} must be at least two, in ascending order")
         return self

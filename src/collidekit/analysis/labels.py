@@ -1,4 +1,4 @@
-"""Labels: what plots, tables and reports call a feature, variable, class, process or discriminator."""
+"""Labels of features, variables, classes, processes and discriminators in plots, tables and reports."""
 
 import re
 from typing import Annotated
@@ -19,7 +19,7 @@ RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
 
 def drawable(text: str) -> str:
-    """Return a text that matplotlib can draw: what is between two $ is LaTeX that it knows."""
+    """Return the text if matplotlib can draw it; text between two $ must be LaTeX that it knows."""
     if text.count("$") < 2:
         return text
     from matplotlib.cbook import is_math_text
@@ -36,7 +36,7 @@ def drawable(text: str) -> str:
 
 def _one_line(text: str) -> str:
     if not text.strip() or len(text) > MOST_LETTERS or not text.isprintable():
-        raise ValueError(f"{text[:60]!r} is no label: write one line of at most {MOST_LETTERS} characters")
+        raise ValueError(f"{text[:60]!r} is not a label: write one line of at most {MOST_LETTERS} characters")
     return drawable(text)
 
 
@@ -48,7 +48,7 @@ def without_latex(label: str) -> str:
     if label.count("$") < 2:
         return label
     parts = label.split("$")
-    if len(parts) % 2 == 0:  # the last $ stands alone
+    if len(parts) % 2 == 0:  # the last $ has no partner
         parts[-2:] = ["$".join(parts[-2:])]
     return "".join(_plain(part) if number % 2 else part for number, part in enumerate(parts))
 

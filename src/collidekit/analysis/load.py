@@ -1,4 +1,4 @@
-"""Reading an analysis file: every error names the file, the line and what is allowed."""
+"""Reading an analysis file: every error names the file, the line and the allowed values."""
 
 import re
 from os.path import isfile  # pathlib's raise an error for a name that is too long
@@ -22,11 +22,11 @@ from collidekit.plugins import file_and_class, python_file
 from collidekit.trust import own_code
 
 MOST_NODES = 100_000
-"""Keys and values of an analysis file, aliases written out."""
+"""Largest number of keys and values of an analysis file, with aliases expanded."""
 
 
 class YamlLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML in which only true and false are conditions, as in YAML 1.2, and every key is a name: ``no`` and ``off``, too."""
+    """YAML in which only true and false are booleans, as in YAML 1.2, and every key is a name, also ``no`` and ``off``."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         self.flatten_mapping(node)
@@ -46,14 +46,14 @@ YamlLoader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|Fa
 
 
 class Lines:
-    """Where each key of a YAML file stands."""
+    """The line of each key in a YAML file."""
 
     def __init__(self, path: str, root: yaml.Node | None) -> None:
         self.path = path
         self._root = root
 
     def at(self, location: tuple[str | int, ...]) -> str:
-        """``file.yaml:12`` of the deepest part of a location that the file has; of a checkpoint, only the name."""
+        """Return ``file.yaml:12`` for the deepest existing part of a location; for a checkpoint, only the name."""
         if self._root is None:
             return self.path
         node, line = self._root, 1
@@ -76,12 +76,12 @@ class Lines:
 
 
 def load_analysis(path: str | Path) -> Analysis:
-    """Read and validate an analysis file; expressions are parsed, their names are checked against files later."""
+    """Return a validated analysis file; its expressions are parsed, and their names are checked against files later."""
     return read_analysis(path)[0]
 
 
 def read_analysis(path: str | Path) -> tuple[Analysis, Lines]:
-    """The analysis and where its parts stand in the file."""
+    """Return the analysis and the lines of its keys in the file."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def read_analysis(path: str | Path) -> tuple[Analysis, Lines]:
 
 
 def parse_yaml(text: str, path: str, what: str) -> tuple[Any, Lines]:
-    """Return the content of a YAML text and the lines of its keys; an error for a key that stands twice."""
+    """Return the content of a YAML text and the lines of its keys; a repeated key is an error."""
     try:
         root = yaml.compose(text, Loader=YamlLoader)
         _no_key_twice(root, path)
@@ -111,7 +111,7 @@ def parse_yaml(text: str, path: str, what: str) -> tuple[Any, Lines]:
 
 
 def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
-    """``read_analysis`` of a text."""
+    """Return the analysis and the lines of its keys from a text."""
     content, lines = parse_yaml(text, path, "an analysis file")
     if not isinstance(content, dict):
         raise CollidekitError(f"{path}:1: an analysis file is a list of 'key: value' lines; see docs/analysis.md")
@@ -135,9 +135,9 @@ def parse_analysis(text: str, path: str = "analysis") -> tuple[Analysis, Lines]:
 
 
 def _beside(plugin: str, folder: Path) -> str:
-    """The path of a processor or reader is relative to the analysis file; one that is not there may be relative to here.
+    """Return a processor or reader with an absolute path, found relative to the analysis file, else to the current folder.
 
-    One that is found is absolute: the workers of a cluster may stand in another folder.
+    The path is absolute because the workers of a cluster may run in another folder.
     """
     file, name = file_and_class(plugin)
     found = next((place for place in (folder / file, Path(file)) if isfile(place)), None)
@@ -145,7 +145,7 @@ def _beside(plugin: str, folder: Path) -> str:
 
 
 def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[str | int, ...], Expression]:
-    """Every expression of an analysis by its location in the file, parsed."""
+    """Return every expression of an analysis, parsed, by its location in the file."""
     lines = lines or Lines(analysis.name or "analysis", None)
     found: dict[tuple[str | int, ...], str] = {}
     if analysis.selection:
@@ -194,20 +194,20 @@ def expressions(analysis: Analysis, lines: Lines | None = None) -> dict[tuple[st
 
 
 def _no_key_twice(root: yaml.Node | None, path: str) -> None:
-    """An error for a key that stands twice, and for aliases that stand for more than a file could hold."""
+    """Raise an error for a repeated key, and for aliases that expand to more entries than a file may have."""
     todo, visited = [root], 0
     while todo:
         node = todo.pop()
         visited += 1
         if visited > MOST_NODES:
-            raise CollidekitError(f"{path}:1: its aliases (*name) stand for more than {MOST_NODES} entries")
+            raise CollidekitError(f"{path}:1: its aliases (*name) expand to more than {MOST_NODES} entries")
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     raise CollidekitError(f"{path}:{key.start_mark.line + 1}: a key must be a name")
                 if key.value in seen:
-                    raise CollidekitError(f"{path}:{key.start_mark.line + 1}: {key.value!r} stands twice")
+                    raise CollidekitError(f"{path}:{key.start_mark.line + 1}: {key.value!r} is given twice")
                 seen.add(key.value)
             todo += [value for _, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
@@ -215,10 +215,10 @@ def _no_key_twice(root: yaml.Node | None, path: str) -> None:
 
 
 def _message(error: ValidationError, lines: Lines) -> str:
-    """The first error in one line: where, what, and what is allowed."""
+    """Return the first error as one line: the place, the problem, and the allowed values."""
     errors = error.errors()
     unknown = (e for e in errors if e["type"] == "extra_forbidden" and e["loc"][:-1] == errors[0]["loc"][:-1])
-    first = next(unknown, errors[0])  # a key that is missing may be one that is misspelt
+    first = next(unknown, errors[0])  # a missing key may only be misspelt
     location = tuple(part for part in first["loc"] if part not in ("Collection", "Group", *KINDS))
     location += first.get("ctx", {}).get("place", ())
     place = ".".join(str(part) for part in location)
@@ -238,7 +238,7 @@ def _message(error: ValidationError, lines: Lines) -> str:
 
 
 def _allowed(location: tuple[Any, ...]) -> list[str]:
-    """The keys that may stand beside a wrong one."""
+    """Return the allowed keys beside a wrong one."""
     match location:
         case (_,):
             model: type[BaseModel] = Analysis

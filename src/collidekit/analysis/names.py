@@ -1,4 +1,4 @@
-"""Names of branches in expressions: as they are, or in backticks where a name needs them."""
+"""Names of branches in expressions: bare, or in backticks if a name needs them."""
 
 import re
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ _PREFIX = "quoted_branch_"
 
 
 def simple_name(name: str) -> str:
-    """Return a name with ``_`` for everything but letters, digits and ``_``."""
+    """Return the name with ``_`` for every character other than letters, digits and ``_``."""
     return re.sub(r"\W", "_", name)
 
 
 def quoted(name: str) -> str:
-    """Return a name in backticks, which stands for the branch of exactly this name."""
+    """Return the name in backticks, which means the branch with exactly this name."""
     return f"`{name}`"
 
 
@@ -24,8 +24,8 @@ def is_quoted(name: str) -> bool:
 class ColumnNames:
     """The columns of a file, found by the names that expressions use.
 
-    A bare name has ``_`` for each sign that an expression cannot have, and stands for a column only if no other one would
-    be written the same. A name in backticks stands for the column of exactly this name.
+    A bare name has ``_`` for each character that an expression cannot contain. It matches a column only if no other column
+    has the same bare name. A name in backticks matches the column with exactly this name.
     """
 
     def __init__(self, columns: Iterable[str]) -> None:
@@ -35,7 +35,7 @@ class ColumnNames:
             self._alike.setdefault(simple_name(column.strip("`")), []).append(column)
 
     def find(self, name: str) -> str | None:
-        """Return the column of a name; None where there is none, or several."""
+        """Return the column with this name; None if there is none, or several."""
         if is_quoted(name):
             exact = (name, name[1:-1], simple_name(name[1:-1]))
             return next((column for column in exact if column in self._columns), None)
@@ -43,12 +43,12 @@ class ColumnNames:
         return found[0] if len(found) == 1 else None
 
     def alike(self, name: str) -> list[str]:
-        """Return the columns that a bare name may stand for, in the order of the file."""
+        """Return the columns that match a bare name, in the order of the file."""
         return self._alike.get(name, [])
 
 
 def hide_quotes(text: str) -> tuple[str, dict[str, str]]:
-    """Return the text with an identifier in place of each name in backticks, and the names by identifier."""
+    """Return the text with an identifier for each name in backticks, and the names by identifier."""
     found: dict[str, str] = {}
 
     def replace(match: re.Match[str]) -> str:

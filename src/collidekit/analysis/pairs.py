@@ -1,4 +1,4 @@
-"""The key ``pairs`` of a collection: what each of its members has in common with each member of another collection."""
+"""The key ``pairs`` of a collection: quantities of each member with each member of another collection."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,30 +11,28 @@ if TYPE_CHECKING:
 
 Quantity = Literal["mass", "log_mass", "delta_r", "delta_eta", "delta_phi"]
 MOST_PARTNERS = 8
-"""The largest ``limit`` of the other collection: each of its members gives features of its own."""
+"""Largest ``limit`` of the other collection, because each of its members adds features."""
 _UNITS = {"mass": "GeV", "log_mass": "log GeV"}
 
 
 def check_pairs(group: str, other: str, collections: Mapping[str, Any]) -> None:
-    """Raise an error that names the line where two collections have no pairs."""
+    """Raise an error that names the line if two collections cannot form pairs."""
     place = ("inputs", group, "pairs", other)
     if other not in collections:
         raise wrong(f"no collection {other!r} among the inputs{did_you_mean(other, list(collections))}", *place)
     if other == group:
-        raise wrong(f"pairs are made with the members of another collection than {group!r}", *place)
+        raise wrong(f"pairs need a collection other than {group!r}", *place)
     for name in (group, other):
         if not collections[name].momenta:
-            raise wrong(f"the collection {name!r} has no momenta, which pairs are made from; give them", *place)
+            raise wrong(f"the collection {name!r} has no momenta, which pairs need; give them", *place)
     if (limit := collections[other].limit) > MOST_PARTNERS:
-        raise wrong(
-            f"{other!r} has a limit of {limit}, and a member has pairs with {MOST_PARTNERS} others at most", *place
-        )
+        raise wrong(f"{other!r} has a limit of {limit}, but pairs allow at most {MOST_PARTNERS}", *place)
 
 
 def pair_features(entry: "Collection", other: str, partner: "Collection", quantities: Sequence[str]) -> list[Feature]:
-    """Return the features ``<quantity>_<other>_<place>``, with places 0, 1 ... among the members of ``other`` that are kept.
+    """Return the features ``<quantity>_<other>_<place>`` for the places 0, 1 ... of the kept members of ``other``.
 
-    Where a row has no such member, the expression is NaN.
+    If a row has no such member, the expression is NaN.
     """
     found = []
     own = _polar(entry.momenta or [])
@@ -47,13 +45,13 @@ def pair_features(entry: "Collection", other: str, partner: "Collection", quanti
 
 
 def _polar(momentum: Sequence[str]) -> dict[str, str]:
-    """Expressions of pt, eta, phi and energy from those of px, py, pz and energy."""
+    """Return expressions of pt, eta, phi and energy, made from the expressions of px, py, pz and energy."""
     x, y, z, energy = momentum
     return {"pt": f"pt({x}, {y})", "eta": f"eta({x}, {y}, {z})", "phi": f"phi({x}, {y})", "energy": energy}
 
 
 def _kept(text: str, partner: "Collection") -> str:
-    """The list of an expression with the members that are kept, in their order; those that are not follow as NaN."""
+    """Return the list of an expression with its kept members first, in their order, and the other members as NaN."""
     by = partner.order
     if partner.where:
         by = f"where({partner.where}, {by or f'-position({text})'}, nan)"

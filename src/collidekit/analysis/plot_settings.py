@@ -1,4 +1,4 @@
-"""How plots look: label of the experiment, energy, luminosity, style, formats and sizes."""
+"""Settings of plots: experiment label, energy, luminosity, style, formats and sizes."""
 
 from typing import Annotated, Literal
 
@@ -13,43 +13,43 @@ Style = Literal["collidekit", "CMS", "ATLAS", "LHCb", "ALICE", "DUNE"]
 
 
 class PlotSettings(Strict):
-    """The look of all plots of an analysis, or of a site."""
+    """The appearance of all plots of an analysis or a site."""
 
     experiment: Label | None = None
-    """``CMS``, ``ATLAS``, ``LHCb``, ``none`` or a text of the user's; without it, the name of the program."""
+    """``CMS``, ``ATLAS``, ``LHCb``, ``none`` or any text; the default is the name of the program."""
     status: Label | None = None
-    """What stands behind the experiment, such as ``Preliminary``, ``Internal`` or ``Work in progress``."""
+    """The text after the experiment, such as ``Preliminary``, ``Internal`` or ``Work in progress``."""
     simulation: bool | None = None
-    """Whether all test files are simulation. Only then ``Simulation`` stands on the plots."""
+    """Whether all test files are simulation. Only then do plots show ``Simulation``."""
     energy: Positive | None = None
     """Centre-of-mass energy in TeV."""
     luminosity: Positive | None = None
     """Integrated luminosity in 1/fb."""
     note: bool | None = None
-    """Whether analysis and training stand above the frame; without it they do."""
+    """Whether the analysis and the training are shown above the frame; the default is yes."""
     style: Style | None = None
     """``collidekit``, or a style of mplhep."""
     formats: Annotated[list[Format], Field(max_length=3)] | None = None
-    """Formats of each plot beside PNG, which reports show; PDF without it."""
+    """Formats of each plot in addition to PNG, which reports show; the default is PDF."""
     size: Annotated[FiniteFloat, Field(ge=0.3, le=3)] | None = None
-    """Factor on width and height of the picture; letters keep their size."""
+    """Factor on the width and height of the picture; the text keeps its size."""
     dpi: Annotated[int, Field(ge=50, le=1200)] | None = None
-    """Pixels per inch of PNG files; 150 without it."""
+    """Pixels per inch of PNG files; the default is 150."""
     masses: list[Name] | None = None
-    """Spectators whose spectrum is drawn before and after the cut; without it those whose name contains ``mass``."""
+    """Spectators whose spectra are drawn before and after the cut; the default is all with ``mass`` in their name."""
 
     @field_validator("formats")
     @classmethod
     def _once(cls, value: list[Format] | None) -> list[Format] | None:
         if value and len(set(value)) < len(value):
-            raise ValueError(f"a format stands twice: {', '.join(value)}")
+            raise ValueError(f"a format is given twice: {', '.join(value)}")
         return value
 
     def over(self, site: "PlotSettings") -> "PlotSettings":
-        """Return these settings, with those of a site where these say nothing."""
+        """Return these settings, with the settings of a site where these are not given."""
         return site.model_copy(update=self.model_dump(exclude_none=True))
 
     @property
     def other_formats(self) -> tuple[str, ...]:
-        """The suffixes of each plot beside ``.png``."""
+        """The suffixes of each plot other than ``.png``."""
         return tuple(["pdf"] if self.formats is None else self.formats)

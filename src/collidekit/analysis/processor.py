@@ -1,4 +1,4 @@
-"""A user's own coffea processor, for what expressions cannot say: it gets a chunk of the file and returns the rows."""
+"""Coffea processors written by users, which turn a chunk of a file into rows when expressions are not enough."""
 
 import traceback
 from functools import lru_cache
@@ -13,11 +13,11 @@ from collidekit.readers.flatten import leaves, plain
 
 
 def run_processor(text: str, chunk: ak.Array, path: str) -> ak.Array:
-    """The rows that the processor ``file.py:Class`` makes of a chunk, as records of numbers and lists of numbers.
+    """Return the rows that the processor ``file.py:Class`` makes from a chunk, as records of numbers and lists of numbers.
 
-    ``process(events)`` gets the columns of the file; ``events.attrs["filename"]`` is the file's path. It returns one
-    record for each entry, or for fewer or more of them with a column ``entry``: the place of each row's entry in the
-    chunk (``ak.local_index(events, axis=0)`` before rows are dropped).
+    ``process(events)`` gets the columns of the file; ``events.attrs["filename"]`` is the path of the file. It returns one
+    record for each entry. If it returns fewer or more records, they need a column ``entry``: the position of each row's
+    entry in the chunk (``ak.local_index(events, axis=0)`` before rows are dropped).
     """
     if python_file(text) is None:
         raise CollidekitError(f"processor: {text!r} must name a file and a class in it, such as my_rows.py:MyRows")
@@ -48,22 +48,22 @@ def _base() -> type[Any]:
 
 
 def _checked(rows: Any, entries: int, where: str) -> ak.Array:
-    """The rows with plain columns, or an error that says what is wrong with them."""
+    """Return the rows with plain columns; raise an error that names the problem if they are not valid."""
     if not isinstance(rows, ak.Array) or not rows.fields or rows.ndim != 1:
         found = f"an array of type {rows.type}" if isinstance(rows, ak.Array) else type(rows).__name__
         raise CollidekitError(
-            f"{where} must return one record a row, such as ak.zip({{'jet_pt': ...}}, depth_limit=1), not {found[:120]}"
+            f"{where} must return one record per row, such as ak.zip({{'jet_pt': ...}}, depth_limit=1), not {found[:120]}"
         )
     if len(rows) != entries and "entry" not in rows.fields:
         raise CollidekitError(
-            f"{where} returns {len(rows)} rows for {entries} entries; add a column 'entry' with the place of each row's "
+            f"{where} returns {len(rows)} rows for {entries} entries; add a column 'entry' with the position of each row's "
             "entry in the chunk: ak.local_index(events, axis=0)"
         )
     columns = {}
     for name in rows.fields:
         kinds = list(leaves(name, ak.to_layout(rows[name]).form))
         if len(kinds) != 1 or kinds[0][1] or kinds[0][2] is None:
-            raise CollidekitError(f"{where}: column {name!r} holds no numbers but {rows[name].type}")
+            raise CollidekitError(f"{where}: column {name!r} does not hold numbers but {rows[name].type}")
         columns[name] = plain(rows[name], f"{where}: column {name!r}")
     if "entry" in columns and len(rows):
         entry = ak.to_numpy(columns["entry"])

@@ -1,4 +1,4 @@
-"""The analysis file: what a row, a class, an input and a discriminator are."""
+"""The schema of an analysis file: rows, classes, inputs, discriminators and all other keys."""
 
 # ruff: noqa: RUF012 - pydantic copies the defaults
 
@@ -42,27 +42,27 @@ from collidekit.shown import counted, html_table
 
 RELEGATED, OF_SOURCE = "relegated", ("file", "row")
 COLUMNS = ("label", "weight", *OF_SOURCE)
-"""Columns of predictions beside those that an analysis names."""
+"""Columns of predictions other than those named by an analysis."""
 FORMATS = ("auto", "root", "parquet", "hdf5", "jsonlines", "csv", "npz")
 
 
 def _format(name: str) -> str:
     if name not in FORMATS and (name.lower() in FORMATS or not is_known("reader", name, dict.fromkeys(FORMATS))):
         known = ", ".join(known_names("reader", dict.fromkeys(FORMATS)))
-        raise wrong(f"{name!r} is none of {known}, nor a reader of yours such as my_reader.py:MyReader")
+        raise wrong(f"{name!r} is none of {known}, nor your own reader such as my_reader.py:MyReader")
     return name
 
 
 class Source(Strict):
-    """Where the rows of a file are."""
+    """The format of a file and the place of the rows in it."""
 
     format: Annotated[str, AfterValidator(_format)] = "auto"
-    """One of FORMATS, ``file.py:ClassName`` of a reader of the user's, or the name of one of an installed package."""
+    """One of FORMATS, ``file.py:ClassName`` of a user's reader, or the name of a reader in an installed package."""
     tree: str | None = None
-    """ROOT: name of the TTree or RNTuple. HDF5: the group to read. Not needed where a file holds only one."""
+    """ROOT: name of the TTree or RNTuple. HDF5: the group to read. Not needed if a file holds only one."""
     layout: str | list[Any] | None = None
-    """JSON lines whose lines are lists: the name of each position, or a layout by its name. SPANet's HDF5 with several sequential
-    inputs: their names in the order in which positions count over all of them (see docs/formats.md)."""
+    """JSON lines whose lines are lists: the name of each position, or the name of a layout. SPANet's HDF5 with several sequential
+    inputs: their names, in the order in which positions count over all of them (see docs/formats.md)."""
 
 
 class Collection(Strict):
@@ -70,25 +70,25 @@ class Collection(Strict):
 
     limit: Annotated[int, Field(ge=1)]
     order: Expression | None = None
-    """Constituents are kept in descending order of this expression; without it, in the order of the file."""
+    """Constituents are kept in descending order of this expression; the default is the order of the file."""
     where: Expression | None = None
-    """Constituents for which this does not hold are left out."""
+    """A condition; constituents that do not pass it are left out."""
     features: Annotated[list[Feature], Field(min_length=1)]
     momenta: Annotated[list[Expression], Field(min_length=4, max_length=4)] | None = None
-    """px, py, pz, E in GeV: for networks that look at four-vectors."""
+    """px, py, pz, E in GeV, for networks that use four-vectors."""
     coordinates: Annotated[list[Expression], Field(min_length=2, max_length=2)] | None = None
-    """Two angles, such as (eta, phi) from the jet axis: for networks that look for neighbours."""
+    """Two angles, such as (eta, phi) from the jet axis, for networks that search for neighbours."""
     pairs: dict[Name, Annotated[list[Quantity], Field(min_length=1)]] = Field({}, exclude=True)
-    """What each member has in common with each member of another collection; an ``Analysis`` holds it as features."""
+    """Quantities of each member with each member of another collection; an ``Analysis`` holds them as features."""
 
     @property
     def first_momentum(self) -> int:
-        """The first column that is no feature: the columns of a constituent are features, four-momentum, coordinates."""
+        """The first column after the features: the columns of a constituent are features, four-momentum, coordinates."""
         return len(self.features)
 
     @property
     def first_coordinate(self) -> int:
-        """The column of the first coordinate, where there are coordinates."""
+        """The column of the first coordinate, if there are coordinates."""
         return self.first_momentum + (4 if self.momenta else 0)
 
     @property
@@ -98,7 +98,7 @@ class Collection(Strict):
 
 
 class Group(Strict):
-    """A flat group of inputs: one number for each feature in a row."""
+    """A flat group of inputs: one number per row for each feature."""
 
     features: Annotated[list[Feature], Field(min_length=1)]
 
@@ -109,7 +109,7 @@ class Group(Strict):
 
 
 def _input_kind(entry: Any) -> str:
-    """Any key of a collection makes an input a collection; deciding first gives errors of the right kind only."""
+    """Return the kind of an input; any key of a collection makes it a collection, so that errors are of the right kind."""
     keys = entry.keys() if isinstance(entry, dict) else type(entry).model_fields if isinstance(entry, Strict) else ()
     return "Collection" if {"limit", "order", "where", "momenta", "coordinates", "pairs"} & set(keys) else "Group"
 
@@ -118,18 +118,18 @@ Input = Annotated[Annotated[Collection, Tag("Collection")] | Annotated[Group, Ta
 
 
 class Process(Strict):
-    """Files of one simulated process, found by their name, the weight of its rows, and a selection of its own."""
+    """Files of one simulated process, given by their names, the weight of their rows, and an additional selection."""
 
     files: str
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
     label: Label | None = None
-    """What plots and tables call it; its name without one."""
+    """The label in plots and tables; the default is the name."""
     selection: str | None = None
-    """Rows of these files that are kept, after the selection of all files; such as ranges of pt and eta."""
+    """A condition on the rows of these files, after the selection of all files; such as ranges of pt and eta."""
 
 
 class Files(Strict):
-    """The files of an analysis, so that it can be run without naming them; paths are relative to the analysis file."""
+    """The files of an analysis, so that it can run without options for files; paths are relative to the analysis file."""
 
     training: list[str] = []
     test: list[str] = []
@@ -141,55 +141,55 @@ class Files(Strict):
 
 
 OF_LEARNING = ("weight", "unit", *KEYS, "estimate", "symmetries", "partners", "focal", "exclusivity")
-"""Keys of targets that decide how they are learned, and not what a dataset holds."""
+"""Keys of targets that affect the training but not the content of a dataset."""
 
 
 class Analysis(Strict):
-    """An analysis file, read and validated. ``Analysis`` objects come from ``load_analysis(path)``."""
+    """A validated analysis file. ``load_analysis(path)`` returns ``Analysis`` objects."""
 
     name: str = ""
     files: Files = Files()
     source: Source = Source()
     rows: Name | None = None
-    """A collection of the file (``Jet`` for ``Jet_pt``, ``Jet_eta`` ...) whose members are the rows; else events are."""
+    """A collection of the file (``Jet`` for ``Jet_pt``, ``Jet_eta`` ...) whose members are the rows; by default, events are."""
     members: dict[Name, Name] = {}
-    """Other collections whose entries belong to rows, and the branch that says to which: ``JetPFCands_jetIdx``."""
+    """Other collections whose entries belong to rows, and the branch with the index of the row: ``JetPFCands_jetIdx``."""
     processor: str | None = None
-    """``file.py:ClassName`` of a coffea processor that returns the rows, for what expressions cannot say."""
+    """``file.py:ClassName`` of a coffea processor that returns the rows, if expressions are not enough."""
     selection: Expression | None = None
     variables: dict[Name, Expression] = {}
     classes: dict[Name, Expression] = {}
-    """A condition for each class of rows; at least two, or none where a target of rows is learned instead."""
+    """A condition for each class of rows; at least two, or none if only a target of rows is learned."""
     inputs: Annotated[dict[Name, Input], Field(min_length=1)]
     targets: dict[Name, Target] = {}
-    """What a network may learn beside the classes of rows, or instead of them; never needed for prediction."""
+    """What a network learns in addition to the classes of rows, or instead of them; not needed for prediction."""
     weight: Expression | None = None
     processes: dict[Name, Process] = {}
     class_weights: dict[Name, Annotated[FiniteFloat, Field(ge=0)]] = {}
     units: dict[Name, Unit] = {}
     """Units of variables and branches, for the axes of plots."""
     labels: dict[str, Label] = {}
-    """What plots and tables call variables, branches, expressions, classes and values of targets; between two $ stands LaTeX."""
+    """Labels of variables, branches, expressions, classes and target values in plots and tables; text between two $ is LaTeX."""
     plots: PlotSettings = PlotSettings()
-    """The label of the experiment, energy and luminosity, style and formats of all plots."""
+    """The experiment label, energy and luminosity, style and formats of all plots."""
     spectators: list[Name] = []
     event: list[Name] = []
     kinematics: Kinematics | None = None
     discriminators: dict[Name, Discriminator] = {}
     dilepton: Dilepton | None = None
-    """Where leptons, jets and missing momentum are, for classical methods of reconstruction beside a network."""
+    """The leptons, jets and missing momentum for classical reconstruction methods beside a network."""
     figure_of_merit: FigureOfMerit | None = None
-    """The window and the yields in which the significance of a signal is measured, and learned for."""
+    """The window and yields for which the significance of a signal is measured and optimised."""
     working_points: list[Fraction] = [0.1, 0.01, 0.001]
-    """Mistag rates for which thresholds are found; ``mistag_rates`` in a file is the same key."""
+    """Mistag rates for which thresholds are computed; ``mistag_rates`` in a file is the same key."""
     efficiencies: list[Fraction] = []
-    """Signal efficiencies at which rejections are quoted and thresholds are found; by the conventions of the field without them."""
+    """Signal efficiencies for which rejections and thresholds are computed; the default is the conventions of the field."""
     working_point_bins: dict[Name, list[FiniteFloat]] = {}
-    """Edges of bins of spectators, in each of which thresholds are found, too."""
+    """Edges of bins of spectators; thresholds are also computed in each bin."""
     training: dict[Name, Any] = {}
-    """Settings of the training that this analysis recommends, under the names of ``TrainingTask``'s parameters."""
+    """Recommended settings of the training, under the names of the parameters of ``TrainingTask``."""
     recipes: dict[Name, dict[Name, Any]] = {}
-    """The settings to recommend instead where another network is chosen, by its name."""
+    """Recommended settings for other networks, by the name of the network."""
 
     @field_validator("name")
     @classmethod
@@ -206,10 +206,10 @@ class Analysis(Strict):
     @model_validator(mode="before")
     @classmethod
     def _mistag_rates(cls, data: Any) -> Any:
-        """``mistag_rates`` is another name of ``working_points``."""
+        """Convert ``mistag_rates`` to ``working_points``, of which it is another name."""
         if isinstance(data, dict) and "mistag_rates" in data:
             if "working_points" in data:
-                raise wrong("is the same as 'working_points'; give one of the two", "mistag_rates")
+                raise wrong("is the same key as 'working_points'; give only one of the two", "mistag_rates")
             data = {("working_points" if key == "mistag_rates" else key): value for key, value in data.items()}
         return data
 
@@ -220,14 +220,14 @@ class Analysis(Strict):
 
     @model_validator(mode="after")
     def _pairs_are_features(self) -> "Analysis":
-        """Pairs become features of their collection, after those that are written out."""
+        """Convert pairs to features of their collection, after the written features."""
         for group, entry in self.collections.items():
             features = list(entry.features)
             for other, quantities in entry.pairs.items():
                 check_pairs(group, other, self.collections)
                 for feature in pair_features(entry, other, self.collections[other], quantities):
                     if feature.name in [one.name for one in features]:
-                        raise wrong(f"feature {feature.name!r} stands twice", "inputs", group, "pairs", other)
+                        raise wrong(f"feature {feature.name!r} is given twice", "inputs", group, "pairs", other)
                     features.append(feature)
             if entry.pairs:
                 self.inputs[group] = entry.model_copy(update={"features": features, "pairs": {}})
@@ -235,7 +235,7 @@ class Analysis(Strict):
 
     @model_validator(mode="after")
     def _names_are_free(self) -> "Analysis":
-        """No name is that of a column of predictions that collidekit gives, and nothing stands twice."""
+        """Check that no name is a column of predictions that collidekit adds, and that no name is given twice."""
         if len(self.classes) == 1 or not (self.classes or self.row_targets):
             raise wrong(
                 "needs at least two classes, or none beside a target with 'values' or 'parents'",
@@ -243,7 +243,7 @@ class Analysis(Strict):
             )
         if RELEGATED in self.classes:
             raise wrong(
-                f"{RELEGATED!r} is what a network says that relegates rows; give another name", "classes", RELEGATED
+                f"{RELEGATED!r} is the answer of a network that relegates rows; give another name", "classes", RELEGATED
             )
         for name in self.discriminators:
             if name in COLUMNS or name.startswith(("prob_", "pred_", "true_")):
@@ -258,7 +258,7 @@ class Analysis(Strict):
             for name in target.values:
                 if name in values:
                     at = ["values", name] if isinstance(target, Regression) else ["parents"]
-                    raise wrong(f"target {values[name]!r} has a value {name!r}, too", "targets", key, *at)
+                    raise wrong(f"target {values[name]!r} also has a value {name!r}", "targets", key, *at)
                 values[name] = key
         columns = {f"prob_{name}": f"class {name!r}" for name in self.classes}
         for key, target in self.row_targets.items():
@@ -267,19 +267,19 @@ class Analysis(Strict):
             for column in (*target.columns, *density, *event):
                 if column in columns:
                     kind = "values" if isinstance(target, Regression) else "parents"
-                    said = f"{columns[column]} has the column {column!r} of the predictions, too; give another name"
+                    said = f"{columns[column]} also has the column {column!r} of the predictions; give another name"
                     raise wrong(said, "targets", key, kind)
                 columns[column] = f"target {key!r}"
         for key in ("working_points", "efficiencies"):
             rates = getattr(self, key)
             for i, rate in enumerate(rates):
                 if rate in rates[:i]:
-                    raise wrong(f"{rate:g} stands twice", key, i)
+                    raise wrong(f"{rate:g} is given twice", key, i)
         for name, discriminator in self.discriminators.items():
             for side in ("signal", "background"):
                 listed = getattr(discriminator, side)
                 if twice := next((used for i, used in enumerate(listed) if used in listed[:i]), None):
-                    raise wrong(f"{twice!r} stands twice", "discriminators", name, side)
+                    raise wrong(f"{twice!r} is given twice", "discriminators", name, side)
         return self
 
     @model_validator(mode="after")
@@ -293,7 +293,7 @@ class Analysis(Strict):
         for key, listed in (("spectators", self.spectators), ("event", self.event)):
             for i, name in enumerate(listed):
                 if name in listed[:i]:
-                    raise wrong(f"{name!r} stands twice", key, i)
+                    raise wrong(f"{name!r} is given twice", key, i)
         for name, discriminator in self.discriminators.items():
             for side in ("signal", "background"):
                 for used in getattr(discriminator, side):
@@ -304,9 +304,9 @@ class Analysis(Strict):
         for name, edges in self.working_point_bins.items():
             if name not in self.spectators:
                 close = did_you_mean(name, self.spectators)
-                raise wrong(f"{name!r} must stand among the spectators{close}", "working_point_bins", name)
+                raise wrong(f"{name!r} must be listed under 'spectators'{close}", "working_point_bins", name)
             if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
-                raise wrong("needs at least two rising edges", "working_point_bins", name)
+                raise wrong("needs at least two edges in ascending order", "working_point_bins", name)
         for i, name in enumerate(self.plots.masses or ()):
             if name not in self.spectators:
                 raise wrong(f"no spectator {name!r}{did_you_mean(name, self.spectators)}", "plots", "masses", i)
@@ -333,11 +333,11 @@ class Analysis(Strict):
             names = [feature.name for feature in entry.features]
             for i, name in enumerate(names):
                 if name in names[:i]:
-                    raise wrong(f"feature {name!r} stands twice", "inputs", group, "features", i)
+                    raise wrong(f"feature {name!r} is given twice", "inputs", group, "features", i)
         return self
 
     def _partners_are_kept(self, key: str, target: Target) -> None:
-        """The partner of a parent stands within the limit of its collection."""
+        """Check that the partner of each parent is within the limit of its collection."""
         if not isinstance(target, Assignment):
             return
         for parent, text in target.partners.items():
@@ -347,7 +347,7 @@ class Analysis(Strict):
                 raise wrong(said, "targets", key, "partners")
 
     def _leptons_have_momenta(self, key: str, target: Target) -> None:
-        """The leptons of neutrinos are kept and have momenta."""
+        """Check that the leptons of neutrinos are kept and have momenta."""
         if not isinstance(target, Regression):
             return
         where = ("targets", key, target.key_of_leptons)
@@ -359,7 +359,7 @@ class Analysis(Strict):
                 raise wrong(f"{text!r} is never kept: the limit of {collection} is {limit}", *where)
 
     def _figure_of_merit_is_apart(self, merit: FigureOfMerit) -> None:
-        """Its classes are known, some are background, and no input shows it to the network."""
+        """Check that its classes exist, that some are background, and that it is not an input of the network."""
         classes, place = list(self.classes), "figure_of_merit"
         for key, names in (("signal", merit.signal), ("yields", list(merit.yields))):
             for used in names:
@@ -373,27 +373,25 @@ class Analysis(Strict):
         for group, entry in self.inputs.items():
             for i, feature in enumerate(entry.features):
                 if same & {feature.name, feature.expression}:
-                    said = (
-                        f"{merit.variable!r} is the figure of merit: a network that sees it would shape its background"
-                    )
+                    said = f"{merit.variable!r} is the figure of merit: a network with this input would shape its background"
                     raise wrong(said, "inputs", group, "features", i)
         if merit.variable not in self.spectators:
-            raise wrong(f"{merit.variable!r} must stand among the spectators, too", place, "variable")
+            raise wrong(f"{merit.variable!r} must also be listed under 'spectators'", place, "variable")
 
     def _members_are_apart(self) -> None:
-        """A branch belongs to the rows, to one collection of members, or to the event."""
+        """Check that each branch belongs to the rows, to one collection of members, or to the event."""
         if not self.members:
             return
         if not self.rows:
             raise wrong("needs 'rows', such as 'rows: Jet'", "members")
         for a, b in combinations((self.rows, *self.members), 2):
             if f"{a}_".startswith(f"{b}_") or f"{b}_".startswith(f"{a}_"):
-                raise wrong(f"{a!r} and {b!r} would share branches", "members", b)
+                raise wrong(f"{a!r} and {b!r} have branches in common", "members", b)
 
     def require_classes(self, what: str) -> None:
-        """Raise an error where there are none, for ``what`` is of classes of rows."""
+        """Raise an error if the analysis has no classes of rows, which ``what`` needs."""
         if not self.classes:
-            raise CollidekitError(f"{self.name}: {what} is of classes of rows, of which this analysis has none")
+            raise CollidekitError(f"{self.name}: {what} needs classes of rows, but this analysis has none")
 
     def __repr__(self) -> str:
         features = sum(len(entry.features) for entry in self.inputs.values())
@@ -417,27 +415,27 @@ class Analysis(Strict):
         return html_table(repr(self), rows)
 
     def label(self, name: str) -> str:
-        """The text of a plot's axis for a variable or branch: label and unit."""
+        """Return the text of a plot axis for a variable or branch: label and unit."""
         return with_unit(self.labels.get(name, name), self.units.get(name, ""))
 
     def axis(self, feature: Feature) -> str:
-        """The text of a plot's axis for a feature; one without a label has that of the variable or branch that it is."""
+        """Return the text of a plot axis for a feature; the default is the label of its variable or branch."""
         label = self.feature_label(feature)
         return feature.axis if label == feature.name else feature.model_copy(update={"label": label}).axis
 
     def feature_label(self, feature: Feature) -> str:
-        """Return what plots call a feature: its own label, or that of the variable or branch that it is, or its name."""
+        """Return the label of a feature: its own, or the label of its variable or branch, or its name."""
         named = (self.labels[name] for name in (feature.name, feature.expression) if name in self.labels)
         return feature.label or next(named, feature.name)
 
     def expression_label(self, text: str) -> str:
-        """The text of a plot's axis for an expression: that of a feature with the same expression, or of its name."""
+        """Return the text of a plot axis for an expression: that of a feature with the same expression, or of its name."""
         same = (entry for group in self.inputs.values() for entry in group.features if entry.expression == text)
         feature = None if text in self.labels else next(same, None)
         return self.label(text) if feature is None else self.axis(feature)
 
     def _labels_are_used(self) -> None:
-        """A label of a name that stands nowhere is a misspelt one."""
+        """Raise an error for a label whose name is used nowhere, because it must be misspelt."""
         if not self.labels:
             return
         features = [feature for group in self.inputs.values() for feature in group.features]
@@ -454,7 +452,7 @@ class Analysis(Strict):
 
     @property
     def shown(self) -> dict[str, Any]:
-        """Return what decides how plots and tables look, and no number; empty where the file says nothing of it."""
+        """The settings that only affect how plots and tables look; empty if the file has none."""
         features = {
             f"{group}.{feature.name}": feature.label
             for group, entry in self.inputs.items() for feature in entry.features if feature.label
@@ -483,7 +481,7 @@ class Analysis(Strict):
 
     @property
     def row_targets(self) -> dict[str, RowTarget]:
-        """The targets whose truth is numbers of rows: values, and positions of constituents."""
+        """The targets whose truth is given by numbers of rows: values, and positions of constituents."""
         return {name: target for name, target in self.targets.items() if isinstance(target, RowTarget)}
 
     @property
@@ -493,7 +491,7 @@ class Analysis(Strict):
 
     @property
     def regressions(self) -> dict[str, Regression]:
-        """The targets that are values of rows."""
+        """The targets that are numbers of rows."""
         return {name: target for name, target in self.targets.items() if isinstance(target, Regression)}
 
     @property
@@ -503,21 +501,21 @@ class Analysis(Strict):
 
     @property
     def units_of_values(self) -> dict[str, str]:
-        """The units of the values of targets of rows, of those that have one."""
+        """The units of target values of rows, for values with a unit."""
         return {name: target.unit for target in self.regressions.values() if target.unit for name in target.values}
 
     def targets_of(self, collection: str) -> dict[str, MemberTarget]:
-        """The targets of the constituents of one collection."""
+        """Return the targets of the constituents of one collection."""
         return {name: target for name, target in self.member_targets.items() if target.collection == collection}
 
     def target_columns(self, collection: str) -> list[str]:
-        """Return the integer columns of a collection: its targets, and where assignments use it the position in the file."""
+        """Return the integer columns of a collection: its targets, and the position in the file if assignments use it."""
         used = any(collection in target.collections for target in self.assignments.values())
         return [*self.targets_of(collection), *([PLACE] if used else [])]
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of everything that decides what a constructed dataset holds."""
+        """A short hash of everything that affects the content of a dataset."""
         without = {
             "name", "files", "units", "working_points", "discriminators", "class_weights", "training", "recipes",
             "figure_of_merit", "dilepton", "labels", "plots", "efficiencies", "working_point_bins",
@@ -529,7 +527,7 @@ class Analysis(Strict):
         for entry in (*(feature for group in content["inputs"].values() for feature in group["features"]),
                       *content.get("processes", {}).values()):  # fmt: skip
             entry.pop("label", None)
-        content["variables"] = dict(sorted(content.get("variables", {}).items()))  # the order of all else has a meaning
+        content["variables"] = dict(sorted(content.get("variables", {}).items()))  # the order of all other keys matters
         if self.processor:
             content["processor"] = _code(self.processor)
         if self.source.format not in FORMATS:
@@ -538,7 +536,7 @@ class Analysis(Strict):
 
 
 def _code(plugin: str, what: str = "processor") -> list[Any]:
-    """The class of a processor or reader and the text of its code, wherever that lies, or the version of its package."""
+    """Return the class and the code of a processor or reader, or the version of its package; the path does not matter."""
     path, name = file_and_class(plugin)
     if not path and (entry := entry_point(what, plugin)):
         return [plugin, entry.dist and [entry.dist.name, entry.dist.version]]

@@ -1,4 +1,4 @@
-"""The names an expression may use in one chunk: columns of the file, variables of the analysis, built-in indices."""
+"""The names that an expression may use in one chunk: columns of the file, variables of the analysis, built-in indices."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,13 +15,13 @@ from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError, did_you_mean
 
 BUILT_IN = ("row_index",)
-"""``row_index``: position of a row in its event (0 where rows are events)."""
+"""``row_index``: position of a row in its event (0 if rows are events)."""
 LONGEST_CHAIN = 100
-"""Variables that stand on each other, one after another."""
+"""Largest number of variables that use each other in a chain."""
 
 
 class Plan:
-    """An analysis with its expressions parsed: what to read, and the value of each expression in a chunk."""
+    """An analysis with parsed expressions: it knows which columns to read, and the value of each expression in a chunk."""
 
     def __init__(self, analysis: Analysis, lines: Lines | None = None) -> None:
         self.analysis = analysis
@@ -45,11 +45,11 @@ class Plan:
         return place in self.expressions
 
     def leaves(self, expressions: Iterable[Expression]) -> list[str]:
-        """The columns of the file that expressions depend on, directly or through variables."""
+        """Return the columns of the file that expressions depend on, directly or through variables."""
         return sorted({name for expression in expressions for name in self._leaves(expression)})
 
     def under(self, *place: str | int) -> list[Expression]:
-        """All expressions below a place of the file, in order."""
+        """Return all expressions below a place of the file, in order."""
         return [value for key, value in self.expressions.items() if key[: len(place)] == place]
 
     def columns(
@@ -59,14 +59,14 @@ class Plan:
         path: str = "",
         unreadable: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """The columns to read from a file that has these; an unknown name is an error that names its line.
+        """Return the columns to read from a file with the columns ``available``; an unknown name is an error with its line.
 
-        ``unreadable`` holds columns of the file that are no numbers, with what they are.
+        ``unreadable`` maps columns of the file that do not hold numbers to their types.
 
-        Those of ``dilepton`` are no part of a dataset: ``columns_of_expressions`` names them.
+        Columns of ``dilepton`` are not part of a dataset; ``columns_of_expressions`` returns them.
 
-        Without truth, columns that only classes, weights and targets of rows need may be absent and are left out; those that
-        only targets of constituents need are not read at all.
+        Without truth, columns used only by classes, weights and targets of rows may be missing. Columns used only by targets
+        of constituents are not read.
         """
         available, inside = list(available), f" in {path}" if path else ""
         known = ColumnNames(available)
@@ -93,7 +93,7 @@ class Plan:
         return list(needed)
 
     def columns_of_expressions(self, used: Iterable[Expression], available: Iterable[str], path: str) -> list[str]:
-        """The columns that some expressions need from a file that has these; an unknown name is an error that names its line."""
+        """Return the columns of a file that some expressions need; an unknown name is an error that names its line."""
         available = list(available)
         known = ColumnNames(available)
         needed: dict[str, None] = {}
@@ -108,23 +108,23 @@ class Plan:
         return list(needed)
 
     def _refuse_shadowed(self, known: set[str], inside: str) -> None:
-        """An error where an expression uses a constant or built-in name that is a branch of the file, too."""
+        """Raise an error if an expression uses a constant or built-in name that is also a branch of the file."""
         for expression in self.expressions.values():
             for name in sorted((expression.constants | (expression.names & set(BUILT_IN))) & known):
                 raise CollidekitError(
-                    f"{expression.where}: {expression.text!r}: {name!r} is a name that collidekit gives, and a branch{inside}; "
-                    f"write the branch as {quoted(name)}, or define a variable for what you mean"
+                    f"{expression.where}: {expression.text!r}: {name!r} is a built-in name, but also a branch{inside}; "
+                    f"write the branch as {quoted(name)}, or define a variable for the value that you need"
                 )
 
     def available(self, names: Iterable[str], scope: "Scope") -> bool:
-        """Whether a chunk has all these names, or what the variables among them need."""
+        """Return whether a chunk has all these names, or everything that the variables among them need."""
         return all(
             self.available(self.variables[name].names, scope) if name in self.variables else name in scope
             for name in names
         )
 
     def missing(self, available: Iterable[str]) -> dict[str, Expression]:
-        """Every name that neither the file nor a variable gives, with an expression of a dataset that needs it."""
+        """Return every name that neither the file nor a variable defines, with an expression of a dataset that uses it."""
         known = ColumnNames([*available, *BUILT_IN])
         needed: dict[str, Expression] = {}
         for place, expression in self.expressions.items():
@@ -134,7 +134,7 @@ class Plan:
         return needed
 
     def _leaves(self, expression: Expression) -> dict[str, Expression]:
-        """Names an expression needs from the file, through variables, each with the expression that uses it."""
+        """Return the names that an expression needs from the file, through variables, each with the expression that uses it."""
         leaves: dict[str, Expression] = {}
         seen: set[str] = set()
         todo = [expression]
@@ -154,25 +154,25 @@ class Plan:
         def visit(name: str, above: tuple[str, ...]) -> int:
             if name in above:
                 chain = " -> ".join((*above[above.index(name) :], name))
-                raise CollidekitError(f"{self.variables[name].where}: variables need each other: {chain}")
+                raise CollidekitError(f"{self.variables[name].where}: variables use each other in a circle: {chain}")
             if name not in depth:
                 used = sorted(self.variables[name].names & self.variables.keys())
                 depth[name] = 1 + max((visit(other, (*above, name)) for other in used), default=0)
             if len(above) + depth[name] > LONGEST_CHAIN:
                 where = self.variables[name].where
-                raise CollidekitError(f"{where}: more than {LONGEST_CHAIN} variables stand on each other")
+                raise CollidekitError(f"{where}: a chain of more than {LONGEST_CHAIN} variables that use each other")
             return depth[name]
 
         for name in self.variables:
             visit(name, ())
 
     def _members_are_used(self) -> None:
-        """An error for members whose index is no branch, and for those of which nothing is used."""
+        """Raise an error if the index of members is not a branch, or if no branch of the members is used."""
         used = self.leaves(expression for place, expression in self.expressions.items() if place[0] != "members")
         for name, index in self.members.items():
             where = f"{index.where}: members.{name}"
             if self.leaves([index]) != [index.text]:
-                raise CollidekitError(f"{where}: {index.text!r} is no branch of the file")
+                raise CollidekitError(f"{where}: {index.text!r} is not a branch of the file")
             if not _begins(used, name):
                 near = did_you_mean(name, [leaf.rpartition("_")[0] for leaf in used])
                 raise CollidekitError(f"{where}: no branch that begins with '{name}_' is used{near}")
@@ -189,20 +189,20 @@ def _why_missing(name: str, known: ColumnNames, unreadable: Mapping[str, str]) -
 
 
 def no_numbers(name: str, kind: str) -> str:
-    """Say what a branch is that holds no numbers."""
+    """Return the message for a branch that does not hold numbers."""
     text = re.search(r"str|char|\bS\d|<U|object", kind)
-    return f"{name!r} is {f'text ({kind})' if text else kind}, and not numbers or lists of numbers"
+    return f"{name!r} is {f'text ({kind})' if text else kind}, not numbers or lists of numbers"
 
 
 def flat_numbers(values: ak.Array) -> np.ndarray[Any, Any]:
-    """Numbers in one dimension, a missing one as NaN."""
+    """Return numbers in one dimension, with NaN for missing ones."""
     if not values.layout.is_numpy:
         values = ak.fill_none(values, np.nan)
     return np.asarray(ak.to_numpy(values, allow_missing=False))
 
 
 def flat_values(value: Any, counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """One number for each constituent; a number a row is repeated."""
+    """Return one number for each constituent; a number of the row is repeated."""
     if isinstance(value, ak.Array) and value.ndim > 1:
         return flat_numbers(ak.flatten(value, axis=1))
     return np.repeat(np.broadcast_to(np.asarray(value), counts.shape), counts)
@@ -213,9 +213,9 @@ def _begins(names: Iterable[str], collection: str) -> bool:
 
 
 class Scope(Mapping[str, Any]):
-    """Columns of a chunk and, evaluated when first asked for, variables. Numbers are held in 64 bits.
+    """Columns of a chunk, and variables that are evaluated at their first use. Numbers are held in 64 bits.
 
-    ``entries`` (N,) says which entry of the file ``path`` each of the N rows comes from.
+    ``entries`` (N,) is the entry of the file ``path`` that each of the N rows comes from.
     """
 
     def __init__(self, plan: Plan, columns: Mapping[str, Any], path: str, entries: np.ndarray[Any, Any]) -> None:
@@ -251,7 +251,7 @@ class Scope(Mapping[str, Any]):
         return name in self._variables or (isinstance(name, str) and self._names.find(name) is not None)
 
     def select(self, mask: np.ndarray[Any, Any]) -> "Scope":
-        """The same names on the rows of a mask."""
+        """Return the same names for the rows of a mask."""
         chosen = object.__new__(Scope)
         chosen._variables = self._variables
         chosen._columns = {name: values[mask] for name, values in self._columns.items()}
@@ -261,18 +261,18 @@ class Scope(Mapping[str, Any]):
         return chosen
 
     def value(self, expression: Expression) -> Any:
-        """The expression on all rows; what is wrong in one of them names the file and the row."""
+        """Return the expression for all rows; an error in one row names the file and the row."""
         try:
             return expression.evaluate(self)
         except RowError as error:
             raise CollidekitError(f"{self.place(error.row)}: {error}") from None
 
     def place(self, row: int) -> str:
-        """The file and the entry that a row comes from."""
+        """Return the file and the entry of a row."""
         return f"{self.path}: row {self.entries[row]}"
 
     def numbers(self, expression: Expression) -> np.ndarray[Any, Any]:
-        """The expression as one number a row (N,), or an error that says it is a list."""
+        """Return the expression as one number per row (N,); a list is an error."""
         value = self.value(expression)
         if isinstance(value, ak.Array):
             if value.ndim != 1:
@@ -283,27 +283,27 @@ class Scope(Mapping[str, Any]):
                     else ""
                 )
                 raise CollidekitError(
-                    f"{expression.where}: {expression.text!r}: is a list in each row of {self.path}{of}, one number is needed "
+                    f"{expression.where}: {expression.text!r}: is a list in each row of {self.path}{of}, but one number is needed "
                     "here (reduce it with sum, max, first ...)"
                 )
             value = flat_numbers(value)
         return np.broadcast_to(np.asarray(value), (self.rows,))
 
     def mask(self, expression: Expression) -> np.ndarray[Any, Any]:
-        """Return an expression as a condition on each row (N,); a number other than 0 and 1 is an error."""
+        """Return an expression as a condition for each row (N,); a number other than 0 and 1 is an error."""
         values = self.numbers(expression)
         refuse_numbers(values, expression)
         return values.astype(bool)
 
 
 def refuse_numbers(values: np.ndarray[Any, Any], expression: Expression) -> None:
-    """Raise an error where a condition has other values than yes and no, or 1 and 0, such as NaN."""
+    """Raise an error if a condition has values other than true and false, or 1 and 0, such as NaN."""
     if values.dtype == bool:
         return
     bad = np.flatnonzero((values != 0) & (values != 1))
     if len(bad):
         raise CollidekitError(
-            f"{expression.where}: {expression.text!r}: is the number {values[bad[0]]:g} in some rows, and a condition is needed "
+            f"{expression.where}: {expression.text!r}: is the number {values[bad[0]]:g} in some rows, but a condition is needed "
             "here; compare it with something, such as > 0"
         )
 
@@ -313,7 +313,7 @@ def _per_row(values: Any, rows: int) -> bool:
 
 
 def _wide(values: Any) -> Any:
-    """Floats in double precision and integers in 64 bits, so that arithmetic on small ones does not overflow."""
+    """Return floats in double precision and integers in 64 bits, so that arithmetic on small types does not overflow."""
     if isinstance(values, ak.Array):
         kind = str(ak.type(values))
         if re.search(r"\bfloat(16|32)\b", kind):

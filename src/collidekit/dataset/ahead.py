@@ -1,4 +1,4 @@
-"""What is needed next is made in a thread while something else is used."""
+"""A thread that prepares the next items while earlier ones are used."""
 
 import queue
 import threading
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 def ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
-    """The same items, made in a thread while earlier ones are used; an error in the thread is raised here."""
+    """Yield the same items, prepared in a thread while earlier ones are used; an error in the thread is raised here."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
 

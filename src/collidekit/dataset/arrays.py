@@ -1,4 +1,4 @@
-"""Rows as numpy arrays, as they come from a file: the same fields as those of a ``Batch``, without torch."""
+"""Rows as numpy arrays, as they are read from a file: the fields of a ``Batch``, without torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import Factory, evolve, fields, frozen
 
 Array = np.ndarray[Any, Any]
 Values = TypeVar("Values", bound=Any)
-"""A numpy array, or a tensor of torch."""
+"""A numpy array or a torch tensor."""
 Entry = TypeVar("Entry", bound=Any)
 """An input: a collection, or the values of a flat group."""
 
@@ -20,8 +20,8 @@ Entry = TypeVar("Entry", bound=Any)
 class RaggedValues(Generic[Values]):
     """A collection of constituents: ``data (T, C)`` of all rows one after another, row i at ``offsets[i]:offsets[i+1]``.
 
-    The columns of ``data`` are the F features, then momenta (px, py, pz, E in GeV) and coordinates where the analysis
-    gives them.
+    The columns of ``data`` are the F features, then momenta (px, py, pz, E in GeV) and coordinates if the analysis
+    has them.
     """
 
     data: Values  # (T, C) float32
@@ -29,7 +29,7 @@ class RaggedValues(Generic[Values]):
     num_features: int
     has_momenta: bool = False
     targets: Values | None = None
-    """Truths of the constituents (T, K) int32, a column for each target; None where they are not known."""
+    """Truth of the constituents (T, K) int32, one column for each target; None if it is not known."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -59,19 +59,19 @@ class RaggedValues(Generic[Values]):
 
     @property
     def counts(self) -> Values:
-        """Constituents in each row (N,)."""
+        """Number of constituents in each row (N,)."""
         found: Values = self.offsets[1:] - self.offsets[:-1]
         return found
 
     def slice(self, start: int, stop: int) -> Self:
-        """Rows start to stop, without a copy of the constituents."""
+        """Return the rows from start to stop, without copying the constituents."""
         offsets = self.offsets[start : stop + 1]
         first, last = int(offsets[0]), int(offsets[-1])
         targets = None if self.targets is None else self.targets[first:last]
         return evolve(self, data=self.data[first:last], offsets=offsets - first, targets=targets)
 
     def take(self, index: Any) -> Self:
-        """The rows of an index (M,), in its order."""
+        """Return the rows of an index (M,), in its order."""
         raise NotImplementedError
 
 
@@ -80,7 +80,7 @@ class RaggedArray(RaggedValues[Array]):
     """A collection of constituents as numpy arrays."""
 
     def take(self, index: Array) -> RaggedArray:
-        """The rows of an index (M,), in its order."""
+        """Return the rows of an index (M,), in its order."""
         offsets = np.zeros(len(index) + 1, dtype=np.int64)
         np.cumsum(self.counts[index], out=offsets[1:])
         data, targets = self._taken(self.data, index, offsets), self.targets
@@ -99,8 +99,8 @@ class RowFields(Generic[Values, Entry]):
     """N rows: ``labels (N,)`` class index (-1 unknown), ``weights (N,)``, ``index (N,)`` position in the dataset.
 
     ``inputs`` holds a ``RaggedValues`` for each collection and values ``(N, F)`` for each flat group, in raw units.
-    ``truth`` holds the numbers (N, V) of each target of rows, in double precision, NaN where one is not known.
-    ``keys (N,)`` is what the split goes by; ``source (N, 2)`` is number of the file and row in it.
+    ``truth`` holds the numbers (N, V) of each target of rows in double precision, with NaN for unknown ones.
+    ``keys (N,)`` decide the split; ``source (N, 2)`` is the number of the file and the row in it.
     """
 
     inputs: dict[str, Entry]
@@ -118,25 +118,25 @@ class RowFields(Generic[Values, Entry]):
         return len(self.labels)
 
     def take(self, index: Any) -> Self:
-        """The rows of an index (M,), in its order: everything moves together."""
+        """Return the rows of an index (M,), in its order, with all their fields."""
         return self._each(lambda entry: entry.take(index) if isinstance(entry, RaggedValues) else entry[index])
 
     def slice(self, start: int, stop: int) -> Self:
-        """Rows start to stop, as views."""
+        """Return the rows from start to stop, as views."""
         return self._each(
             lambda entry: entry.slice(start, stop) if isinstance(entry, RaggedValues) else entry[start:stop]
         )
 
     def parts(self, size: int) -> Iterator[Self]:
-        """So many rows at a time, as views."""
+        """Yield ``size`` rows at a time, as views."""
         return (self.slice(start, min(start + size, len(self))) for start in range(0, len(self), size))
 
     def with_keys(self, keys: Array) -> Self:
-        """The same rows with other keys (N,)."""
+        """Return the same rows with other keys (N,)."""
         raise NotImplementedError
 
     def _each(self, change: Callable[[Any], Any]) -> Self:
-        """The rows with every array and every collection changed."""
+        """Return the rows with ``change`` applied to every array and every collection."""
         return type(self)(**each_field(self, change))
 
 
@@ -145,12 +145,12 @@ class RowArrays(RowFields[Array, RaggedArray | Array]):
     """Rows as numpy arrays; ``inputs`` holds a ``RaggedArray`` for each collection."""
 
     def with_keys(self, keys: Array) -> RowArrays:
-        """The same rows with other keys (N,)."""
+        """Return the same rows with other keys (N,)."""
         return evolve(self, keys=keys)
 
 
 def each_field(rows: RowFields[Any, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return all fields by name, with every array and every collection changed."""
+    """Return all fields by name, with ``change`` applied to every array and every collection."""
     changed: dict[str, Any] = {}
     for field in fields(RowFields):
         value = getattr(rows, field.name)
@@ -163,8 +163,8 @@ def each_field(rows: RowFields[Any, Any], change: Callable[[Any], Any]) -> dict[
 def take_runs(values: Array, offsets: Array, index: Array, total: int) -> pa.Array:
     """Return the constituents of the rows of an index, ``total`` in all, as a flat Arrow array of values (total, C).
 
-    ``values (T, C)`` are those of all rows, run i at ``offsets[i]:offsets[i+1]``. To Arrow a run is a string of bytes: so it is
-    copied in one go, without an index for each of its rows.
+    ``values (T, C)`` are the values of all rows, run i at ``offsets[i]:offsets[i+1]``. Arrow sees a run as a byte string and
+    copies it at once, without an index for each constituent.
     """
     values = np.ascontiguousarray(values)
     size = values.shape[1] * values.itemsize

@@ -1,4 +1,4 @@
-"""Rows with the values that the files have: bounds and defaults are for networks, and methods of another kind must not see them."""
+"""Rows with the values of the files, without bounds and defaults, for methods other than networks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 
 
 def without_bounds(plan: Plan) -> Plan:
-    """Return the plan of an analysis that clips no feature."""
+    """Return the plan of an analysis without bounds of features."""
     inputs = {}
     for name, entry in plan.analysis.inputs.items():
         features = [feature.model_copy(update={"bounds": None}) for feature in entry.features]
@@ -21,7 +21,7 @@ def without_bounds(plan: Plan) -> Plan:
 
 
 def put_back_nan(rows: RowArrays, places: Mapping[str, Array], plan: Plan) -> None:
-    """Make values NaN again that became a default; ``places`` are those of ``make_input``, by ``input.feature``."""
+    """Replace defaults by NaN again at the ``places`` from ``make_input``, by ``input.feature``."""
     for name, entry in plan.analysis.inputs.items():
         given = rows.inputs[name]
         columns = given.data if isinstance(given, RaggedArray) else given

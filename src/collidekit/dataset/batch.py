@@ -1,4 +1,4 @@
-"""One Batch: ragged inputs, labels, weights, spectators and event index travel together."""
+"""A batch of rows: ragged inputs, labels, weights, spectators and event index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ragged(RaggedValues[Tensor]):
 
     @classmethod
     def of(cls, arrays: RaggedArray) -> Ragged:
-        """The same collection as tensors on the memory of the arrays."""
+        """Return the same collection as tensors that share the memory of the arrays."""
         targets = None if arrays.targets is None else torch.from_numpy(arrays.targets)
         data, offsets = torch.from_numpy(arrays.data), torch.from_numpy(arrays.offsets)
         return cls(data, offsets, arrays.num_features, arrays.has_momenta, targets)
@@ -32,22 +32,22 @@ class Ragged(RaggedValues[Tensor]):
         return torch.repeat_interleave(rows, self.counts, output_size=_total(self.offsets))
 
     def padded(self, values: Tensor, least: int = 0) -> Tensor:
-        """Return values (T, F) of the constituents as a block (N, L, F), 0 beyond the last one of a row; L is at least ``least``."""
+        """Return values (T, F) of the constituents as a block (N, L, F), with 0 after the last one of a row; L is at least ``least``."""
         offsets = on_host(self.offsets)
         counts = offsets.diff()
         length = max(int(counts.max()) if len(self) else 0, least)
-        slots = (torch.arange(length) < counts[:, None]).view(-1).nonzero().squeeze(1)  # of the flat (N * L)
+        slots = (torch.arange(length) < counts[:, None]).view(-1).nonzero().squeeze(1)  # positions in the flat (N * L)
         block = values.new_zeros(len(self) * length, values.shape[1])
         first = int(offsets[0])
         filled = block.index_copy(0, send(slots, values.device), values[first : first + len(slots)])
         return filled.view(len(self), length, values.shape[1])
 
     def with_values(self, values: Tensor) -> Ragged:
-        """The same collection with other features (T, F)."""
+        """Return the same collection with other features (T, F)."""
         return evolve(self, data=torch.cat([values, self.data[:, self.num_features :]], dim=1))
 
     def take(self, index: Tensor) -> Ragged:
-        """The rows of an index (M,), in its order."""
+        """Return the rows of an index (M,), in its order."""
         offsets = torch.zeros(len(index) + 1, dtype=torch.int64)
         torch.cumsum(self.counts[index], 0, out=offsets[1:])
         data, targets = self._taken(self.data, index, offsets), self.targets
@@ -60,7 +60,7 @@ class Ragged(RaggedValues[Tensor]):
         return torch.from_dlpack(flat).reshape(-1, values.shape[1])  # type: ignore[attr-defined]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Ragged:
-        """On another device, the data in another floating-point type; the host keeps the offsets, too."""
+        """Return the collection on another device, with its data in another floating-point type; the host keeps the offsets."""
         device = torch.device(device)
         targets = None if self.targets is None else send(self.targets, device)
         data = send(self.data, device).to(dtype or self.data.dtype)
@@ -76,7 +76,7 @@ class Batch(RowFields[Tensor, "Ragged | Tensor"]):
 
     @classmethod
     def of(cls, arrays: RowArrays) -> Batch:
-        """The same rows as tensors on the memory of the arrays."""
+        """Return the same rows as tensors that share the memory of the arrays."""
         return cls(
             **each_field(
                 arrays,
@@ -85,15 +85,15 @@ class Batch(RowFields[Tensor, "Ragged | Tensor"]):
         )
 
     def take(self, index: Tensor | Array) -> Batch:
-        """The rows of an index (M,), in its order: everything moves together."""
+        """Return the rows of an index (M,), in its order, with all their fields."""
         return super().take(torch.as_tensor(index))
 
     def with_keys(self, keys: Array) -> Batch:
-        """The same rows with other keys (N,)."""
+        """Return the same rows with other keys (N,)."""
         return evolve(self, keys=torch.from_numpy(keys))
 
     def tensors(self) -> Iterator[Tensor]:
-        """All tensors of the rows."""
+        """Yield all tensors of the rows."""
         found: list[Tensor] = []
 
         def note(entry: Any) -> Any:
@@ -105,7 +105,7 @@ class Batch(RowFields[Tensor, "Ragged | Tensor"]):
         return iter(found)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
-        """What a step reads on another device, inputs and weights in another floating-point type.
+        """Return the fields of a training step on another device, with inputs and weights in another floating-point type.
 
         Event numbers, keys, processes, source and index stay on the host, which also keeps the labels.
         """
@@ -127,13 +127,13 @@ class Batch(RowFields[Tensor, "Ragged | Tensor"]):
 
 
 def _total(offsets: Tensor) -> int:
-    """The number of constituents of rows at offsets (N + 1,)."""
+    """Return the number of constituents of rows at offsets (N + 1,)."""
     ends = on_host(offsets)
     return int(ends[-1] - ends[0])
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
-    """One batch of all rows, in order."""
+    """Return one batch of all rows, in order."""
     if len(batches) == 1:
         return batches[0]
     joined: dict[str, Any] = {}
@@ -147,7 +147,7 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
 
 
 def _cat(tensors: list[Tensor]) -> Tensor:
-    """``torch.cat`` without its threads, which cost more than they give on memory that is copied once."""
+    """Concatenate tensors without threads, which cost more than they gain for memory that is copied once."""
     if tensors[0].device.type != "cpu":
         return torch.cat(tensors)
     return torch.from_numpy(np.concatenate([tensor.numpy() for tensor in tensors]))

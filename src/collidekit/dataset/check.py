@@ -1,4 +1,4 @@
-"""One pass over the files of an analysis that finds what would spoil a training, before it does."""
+"""One pass over the files of an analysis that finds problems before a training does."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ from collidekit.shipped import find_analysis
 from collidekit.shown import counted, html_table
 
 _PLACES = 40
-"""A limited check looks at so many places, spread evenly over the files."""
+"""Number of positions that a limited check reads, spread evenly over the files."""
 
 
 @dataclass
 class Check:
-    """What was found."""
+    """The result of a check."""
 
     plan: Plan
     parts: list[Part]
@@ -44,7 +44,7 @@ class Check:
 
     @property
     def rate(self) -> float:
-        """Entries a second of this check."""
+        """Entries per second of this check."""
         return sum(part.seen for part in self.parts) / max(self.seconds, 1e-9)
 
     def _repr_html_(self) -> str:
@@ -57,7 +57,7 @@ class Check:
 def check_named(
     analysis: str, files: Sequence[str] | None = None, test_files: Sequence[str] | None = None, limit: int | None = None
 ) -> Check:
-    """The check of an analysis by path or shipped name; without files, of those that the analysis file names."""
+    """Check an analysis, given by path or bundled name; without files, check the files named in the analysis."""
     path = find_analysis(analysis)
     plan = Plan(*read_analysis(path))
     if not files and not test_files:
@@ -66,7 +66,7 @@ def check_named(
 
 
 def named_files(analysis: str, plan: Plan) -> list[str]:
-    """Return the training files that an analysis file names; an error where it names none."""
+    """Return the training files named in an analysis file; raise an error if there are none."""
     if not plan.analysis.files.training:
         raise CollidekitError(
             f"{analysis}: names no files; give them after it, or as 'files: {{training: ...}}' in the file"
@@ -75,12 +75,12 @@ def named_files(analysis: str, plan: Plan) -> list[str]:
 
 
 def _beside(analysis: Path, patterns: Sequence[str]) -> list[str]:
-    """Files that an analysis file names, relative to where it lies."""
+    """Return the files named in an analysis file, relative to its folder."""
     return [pattern if "://" in pattern else str(analysis.resolve().parent / pattern) for pattern in patterns]
 
 
 def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limit: int | None = None) -> Check:
-    """Look at all files, or at ``limit`` rows spread over them; memory is bounded but for 48 bytes a row, and 8 for each number of a target."""
+    """Check all files, or ``limit`` rows spread over them; memory grows by 48 bytes per row, and 8 per number of a target."""
     parts = [Part("training", [CheckedFile(path) for path in expand(files)])]
     if test_files:
         parts.append(Part("test", [CheckedFile(path) for path in expand(test_files)]))
@@ -106,7 +106,7 @@ def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limi
 
 
 def _open(plan: Plan, file: CheckedFile, trees: OneTree) -> list[str]:
-    """The columns to read from a file; what is missing becomes its problem."""
+    """Return the columns to read from a file; missing columns become its problem."""
     try:
         with open_file(file.path, plan.analysis.source) as reader:
             trees.add(file.path, reader.tree)
@@ -133,7 +133,7 @@ def _open(plan: Plan, file: CheckedFile, trees: OneTree) -> list[str]:
 
 
 def _blocks(part: Part, limit: int | None) -> list[list[tuple[int, int]]]:
-    """For each file first and last row of what to read at once."""
+    """Return for each file the first and last rows of the blocks to read."""
     if limit is None or limit >= part.rows:
         return [[(start, min(start + CHUNK, file.rows)) for start in range(0, file.rows, CHUNK)] for file in part.files]
     size = max(1, min(CHUNK, limit // _PLACES))
@@ -154,7 +154,7 @@ def _look(
     columns: list[str],
     done: Callable[[int], None],
 ) -> None:
-    """Read and count blocks of a file; the first error in it ends it and is kept."""
+    """Read and count blocks of a file; the first error ends the file and is stored."""
     file = part.files[number]
     if not places:
         return

@@ -1,4 +1,4 @@
-"""What a dataset will take: disk, memory and time, scaled up from what was seen."""
+"""Estimate of the disk space, memory and time of a dataset, scaled up from a check."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from collidekit.dataset.shards import BLOCK, kinds_of, schema, to_record_batch
 
 @dataclass(frozen=True)
 class Estimate:
-    """Rows of the datasets, bytes on disk, bytes in memory for each of two jobs, seconds to construct."""
+    """Rows of the datasets, bytes on disk, bytes in memory for construction and for training, seconds to construct."""
 
     rows: int
     disk: float
@@ -24,20 +24,20 @@ class Estimate:
 
 
 def estimate(check: Check) -> Estimate | None:
-    """None where no row was selected."""
+    """Return the estimate; None if no row was selected."""
     first = check.parts[0].first
     if first is None:
         return None
     rows = round(sum(part.selected * part.rows / part.seen for part in check.parts if part.seen))
     disk = disk_of_row(first, check.plan.analysis) * rows
-    # a column is held as read, in double precision, and as feature
+    # a column is held as read, in double precision, and as a feature
     construction = 4.0 * max(part.entry_bytes * min(part.rows, CHUNK) for part in check.parts)
     training = memory_of_rows(first, rows)
     return Estimate(rows, disk, construction, training, sum(part.rows for part in check.parts) / check.rate)
 
 
 def disk_of_row(rows: Batch, analysis: Analysis) -> float:
-    """Return the bytes that a row takes in a dataset, from some rows of it."""
+    """Return the bytes per row in a dataset, from some rows of it."""
     sink = pa.BufferOutputStream()
     target = schema(analysis, kinds_of(rows))
     with pa.ipc.new_file(sink, target, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
@@ -47,8 +47,8 @@ def disk_of_row(rows: Batch, analysis: Analysis) -> float:
 
 
 def memory_of_rows(sample: Batch, rows: int) -> float:
-    """Return the bytes that the rows take while a training reads them, from some of them."""
+    """Return the bytes that rows take in memory during a training, from some of them."""
     inputs = (entry.data if isinstance(entry, Ragged) else entry for entry in sample.inputs.values())
     held = 4.0 * sum(values.numel() for values in inputs) / max(len(sample), 1)
-    # a window, the one that it is made from, and the batches that are ready
+    # a window, the rows that it is made from, and the batches that are ready
     return 3.0 * min(WINDOW_BYTES, held * rows)

@@ -1,4 +1,4 @@
-"""A check for other programs; docs/command.md describes the keys."""
+"""The result of a check for other programs; docs/command.md describes the keys."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +11,7 @@ FORMAT = "collidekit check 1"
 
 
 def check_as_dict(check: Check) -> dict[str, Any]:
-    """Return what was found as plain values."""
+    """Return the result of a check as plain values."""
     made = estimate(check)
     return {
         "format": FORMAT,

@@ -1,4 +1,4 @@
-"""What a check counts in the training files, and in the test files."""
+"""Counts of a check for the training files and for the test files."""
 
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
-from collidekit.dataset.hashing import hash_inputs, mix, told_apart
+from collidekit.dataset.hashing import comparable_rows, hash_inputs, mix
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.rows import given_weights, make_arrays, select_rows, with_truth
 from collidekit.dataset.separation import summaries
@@ -21,12 +21,12 @@ from collidekit.dataset.targets import make_truth
 Ints = NDArray[np.int64]
 
 SAMPLE = 20_000
-"""Rows that the separation of classes by single features is measured on."""
+"""Number of rows for measuring how well single features separate classes."""
 
 
 @dataclass
 class CheckedFile:
-    """One file: its rows, and what is wrong with it."""
+    """One file: its number of rows and its problem."""
 
     path: str
     rows: int = 0
@@ -35,35 +35,35 @@ class CheckedFile:
 
 @dataclass
 class Part:
-    """The training or the test files: counts of all rows seen, and a bounded sample of them."""
+    """The training or the test files: counts of all rows read, and a sample of limited size."""
 
     name: str
     files: list[CheckedFile] = field(default_factory=list)
     seen: int = 0
     selected: int = 0
-    """Rows to learn from: those in a class, or with a known target."""
+    """Rows for training: rows in a class, or with a known target."""
     truth: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
-    """Targets of rows -> values (N, V) of the rows to learn from, a chunk each."""
+    """Values (N, V) of each target of rows for the rows for training, one array per chunk."""
     share: float = 1.0
-    """Of the rows that go into the sample for the separation of classes."""
+    """Fraction of the rows in the sample for the separation of classes."""
     cutflow: dict[str, int] = field(default_factory=dict)
     class_counts: dict[str, int] = field(default_factory=dict)
     overlaps: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
-    """Two classes -> rows that are in both, and where the first one is."""
+    """For two classes, the number of rows in both and the place of the first one."""
     left_out: int = 0
-    """Selected rows that are in no class, or without classes of which no target is known."""
+    """Selected rows in no class, or, without classes, with no known target."""
     bad_truth: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Names of which classes or weights depend -> rows in which they are not finite, and the first one."""
+    """For names that classes or weights depend on, the number of rows with NaN or infinity and the place of the first one."""
     negative_weights: int = 0
     weight_sums: dict[str, float] = field(default_factory=dict)
-    """Class -> sum of the weights of its rows."""
+    """Sum of the weights of the rows of each class."""
     replaced: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
-    """Conditions of the selection -> rows that they dropped while a variable of theirs was NaN."""
+    """Rows dropped by each condition of the selection while one of its variables was NaN."""
     empty: dict[str, int] = field(default_factory=dict)
-    """Collections -> rows without any constituent."""
+    """Rows without any constituent, by collection."""
     values: dict[str, int] = field(default_factory=dict)
-    """Collections and groups -> constituents or rows."""
+    """Number of constituents or rows, by collection or group."""
     statistics: Statistics | None = None
     hashes: list[Ints] = field(default_factory=list)
     keys: list[Ints] = field(default_factory=list)
@@ -72,29 +72,29 @@ class Part:
     sample: list[NDArray[np.float64]] = field(default_factory=list)
     sample_labels: list[Ints] = field(default_factory=list)
     split_keys: list[Ints] = field(default_factory=list)
-    """Of the split, of all rows."""
+    """Keys of the split of all rows."""
     event_numbers: list[NDArray[Any]] = field(default_factory=list)
-    """The last of the columns that number an event, of all rows."""
+    """The last of the columns that number an event, for all rows."""
     kinematic_weights: NDArray[np.float64] | None = None
     """Sum of weights (classes, bins) in the kinematic bins."""
     kinematic_counts: NDArray[np.int64] | None = None
-    """The same for numbers of rows."""
+    """Number of rows (classes, bins) in the kinematic bins."""
     entry_bytes: float = 0.0
-    """As read, of the largest entries."""
+    """Largest size of an entry in bytes, as read."""
     first: Batch | None = None
 
     @property
     def rows(self) -> int:
-        """In all files, seen or not."""
+        """Number of rows in all files, read or not."""
         return sum(file.rows for file in self.files)
 
     def place(self, position: int) -> str:
-        """Where a row of the joined ``hashes`` is."""
+        """Return the file and row of a position in the joined ``hashes``."""
         file, row = np.concatenate(self.places)[position]
         return f"row {row} of {self.files[file].path}"
 
     def add(self, plan: Plan, chunk: ak.Array, file: int, start: int) -> None:
-        """Count the entries from ``start`` on of a file."""
+        """Count the entries of a file from ``start`` on."""
         path = self.files[file].path
         lost: dict[str, int] = {}
         scope, cutflow = select_rows(plan, chunk, path, start, lost=lost)
@@ -120,7 +120,7 @@ class Part:
             self._count(plan, batch)
 
     def _label(self, plan: Plan, scope: Scope) -> Ints:
-        """Class of each row (N,), the first one that holds; -1 for none. Overlaps are counted and do not stop."""
+        """Return the class of each row (N,), the first that holds; -1 for none. Overlaps are counted and are not errors."""
         names = list(plan.analysis.classes)
         expressions = [plan["classes", name] for name in names]
         for name in sorted({name for expression in expressions for name in expression.names}):
@@ -172,7 +172,7 @@ class Part:
                 _merge(self.values, {name: len(entry.data)})
             else:
                 _merge(self.values, {name: len(entry)})
-        compared = told_apart(batch.inputs)
+        compared = comparable_rows(batch.inputs)
         self.hashes.append(hash_inputs(batch.inputs)[compared])
         if plan.analysis.event:
             self.keys.append(batch.keys.numpy()[compared])

@@ -1,4 +1,4 @@
-"""From what was counted to sentences: errors stop a training or make it wrong, warnings are for a person to judge."""
+"""Problems found by a check, in words: errors stop a training or make it wrong, warnings are for the user to decide."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _MANY_BAD = 0.01
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding in a sentence."""
+    """One problem, described in a sentence."""
 
     text: str
     error: bool = False
 
 
 def problems_of(plan: Plan, part: Part) -> Iterator[Problem]:
-    """Of the training or of the test files."""
+    """Yield the problems of the training files or of the test files."""
     for file in part.files:
         if file.problem:
             yield Problem(file.problem, error=True)
@@ -69,7 +69,7 @@ def _class_problems(plan: Plan, part: Part) -> Iterator[Problem]:
             left_out = (
                 f"a value of target {name!r} is NaN or infinite in {part.selected - known:,} of {part.selected:,} rows"
             )
-            yield Problem(f"{part.name}: {left_out}; it does not learn from these", error=not known)
+            yield Problem(f"{part.name}: {left_out}; such rows are ignored by this target", error=not known)
         for value, column in zip(
             plan.analysis.row_targets[name].values, np.concatenate(part.truth[name]).T, strict=True
         ):
@@ -101,7 +101,7 @@ def _value_problems(plan: Plan, part: Part) -> Iterator[Problem]:
     for group, features in (part.statistics or {}).items():
         for feature in plan.analysis.inputs[group].features:
             name, entry = feature.name, features[feature.name]
-            if part.name == "training":  # the scaling is theirs
+            if part.name == "training":  # the scaling is computed from training rows
                 for text in far_values(f"{group}.{name}", feature, entry):
                     yield Problem(f"training: {text}")
             if not entry.count:
@@ -127,7 +127,7 @@ def _repeated(plan: Plan, part: Part) -> Iterator[Problem]:
 
 
 def problems_of_both(plan: Plan, parts: list[Part]) -> list[Problem]:
-    """Rows that are in the training and in the test files, by content and by event number."""
+    """Return problems with rows that are in both training and test files, by content and by event number."""
     if len(parts) < 2 or not all(part.hashes for part in parts):
         return []
     training, test = parts
@@ -137,7 +137,7 @@ def problems_of_both(plan: Plan, parts: list[Part]) -> list[Problem]:
         share = count / len(both)
         found.append(
             Problem(
-                f"{count:,} test rows ({share:.2%}) stand in the training files too, with equal inputs; the first is "
+                f"{count:,} test rows ({share:.2%}) are also in the training files, with equal inputs; the first is "
                 f"{test.place(int(np.flatnonzero(both)[0]))}",
                 error=share > SHARED_IS_ERROR,
             )
@@ -147,14 +147,18 @@ def problems_of_both(plan: Plan, parts: list[Part]) -> list[Problem]:
         found.append(
             Problem(
                 f"{shared:,} test rows have an event number ({event}) of the training files. "
-                + ("Is it the same sample?" if count else "Their inputs differ: numbers may begin anew in each sample.")
+                + (
+                    "Is it the same sample?"
+                    if count
+                    else "Their inputs differ: event numbers may restart in each sample."
+                )
             )
         )
     return found
 
 
 def separation_of(plan: Plan, part: Part) -> tuple[dict[str, Separation], list[Problem]]:
-    """How well each feature alone separates, and those to ask about."""
+    """Return how well each feature alone separates classes, and the suspicious features."""
     if not part.sample:
         return {}, []
     matrix, labels = np.concatenate(part.sample), np.concatenate(part.sample_labels)

@@ -1,4 +1,4 @@
-"""A check as a person reads it, at 80 columns."""
+"""The result of a check as tables, 80 columns wide."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from collidekit.plain_text import literal
 
 
 def show(check: Check, console: Console, quiet: bool = False) -> None:
-    """Print tables of what is in the files, what it will take, and the verdict; ``quiet`` prints the verdict alone."""
+    """Print tables of the content of the files, the resources needed, and the verdict; ``quiet`` prints only the verdict."""
     if quiet:
         console.print(_verdict(check))
         return
@@ -26,7 +26,7 @@ def show(check: Check, console: Console, quiet: bool = False) -> None:
     console.print(_files(check.parts))
     seen, rows = sum(part.seen for part in check.parts), sum(part.rows for part in check.parts)
     if seen < rows:
-        console.print(f"[yellow]Looked at {seen:,} of {rows:,} rows; counts are of these.[/yellow]\n", highlight=False)
+        console.print(f"[yellow]Read {seen:,} of {rows:,} rows; counts are for these rows.[/yellow]\n", highlight=False)
     if any(part.seen for part in check.parts):
         console.print(_cutflow(check.parts))
         if analysis.classes:
@@ -43,7 +43,7 @@ def show(check: Check, console: Console, quiet: bool = False) -> None:
 
 
 def show_defaults(found: list[FoundDefault], console: Console, every: bool = False) -> None:
-    """A row for each feature that is missing sometimes, and lines to paste."""
+    """Print a row for each feature with missing values, and lines to paste."""
     shown = [one for one in found if every or one.verdict != "none missing"]
     if not shown:
         console.print("No value is missing: no feature needs a default.")
@@ -66,7 +66,7 @@ def show_defaults(found: list[FoundDefault], console: Console, every: bool = Fal
 
 
 def _table(title: str, *columns: str) -> Table:
-    """The first column holds names, the others numbers."""
+    """Return a table whose first column holds names and whose other columns hold numbers."""
     table = Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1), expand=False
     )
@@ -126,7 +126,7 @@ def _targets(analysis: Analysis, part: Part) -> Table:
 
 
 def _assignments(analysis: Analysis, part: Part) -> Table:
-    """How often the true constituent of each slot, and all of a parent and of the event, are in the event."""
+    """Return how often the true constituent of each slot, and of all slots of a parent or event, is in the event."""
     table = _table("Assignments", "decay product", "known", "in the event", "last position")
     for name, target in analysis.assignments.items():
         values = np.concatenate(part.truth[name]) if name in part.truth else np.zeros((0, len(target.values)))
@@ -176,7 +176,7 @@ def _features(check: Check) -> Table:
     if not more:
         return table
     table.caption = (
-        "AUC alone: the best that this one feature does for any two classes\n(of constituents: its mean, max, min or "
+        "AUC alone: the best AUC of this one feature for any two classes\n(for constituents: of its mean, max, min or "
         "spread in a row).\n"
     )
     table.caption_justify = "left"

@@ -1,4 +1,4 @@
-"""What a check says of the training files as a whole: their split and their kinematics."""
+"""Problems of the training files as a whole: their split and their kinematics."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ from collidekit.errors import CollidekitError
 
 
 def training_problems(plan: Plan, part: Part) -> Iterator[Problem]:
-    """Return what would spoil the split into training and validation, and the weights of kinematics; a package that is missing."""
+    """Yield problems of the split into training and validation and of the kinematic weights, and missing packages."""
     try:
         require_packages(plan.analysis.estimates)
     except CollidekitError as error:
@@ -62,7 +62,7 @@ def _split_problems(plan: Plan, part: Part) -> Iterator[Problem]:
 
 
 def _recommended(analysis: Analysis) -> RowSplit:
-    """Return the split that the analysis file recommends, or the default where its setting is wrong."""
+    """Return the split that the analysis file recommends, or the default if its setting is not valid."""
     given = {name: value for name, value in analysis.training.items() if name in SplitSettings.model_fields}
     try:
         settings = SplitSettings(**given)

@@ -1,8 +1,8 @@
 """Construction of a dataset: files -> chunks -> parts -> shards and a manifest.
 
-Each chunk of a file becomes one part, by any worker in any order; parts are then joined in the order of the input into
-shards. The shards are therefore the same for any number of workers, and an interrupted construction goes on with the
-first chunk or shard that is missing.
+Each chunk of a file becomes one part, made by any worker in any order. The parts are then joined to shards in the order of
+the input. The shards are therefore the same for any number of workers, and an interrupted construction continues with the
+first missing chunk or shard.
 """
 
 import os
@@ -51,20 +51,20 @@ def construct(
     executor: str = "futures",
     scheduler: str = "",
 ) -> Manifest:
-    """Construct the dataset of an analysis in a folder; what an earlier, interrupted call made is used again.
+    """Construct the dataset of an analysis in a folder; parts of an earlier, interrupted call are used again.
 
-    ``chunk_size`` is the number of rows in a shard. ``executor`` is ``futures`` for so many processes of this machine, or
-    ``dask`` for the cluster at ``scheduler``, without one for a cluster of so many processes here.
+    ``chunk_size`` is the number of rows in a shard. ``executor`` is ``futures`` for ``workers`` processes of this machine, or
+    ``dask`` for the cluster at ``scheduler``; without a scheduler, a Dask cluster is started on this machine.
     """
     paths = expand(files)
     if debug:
         paths = one_a_process(plan.analysis, paths)
     output = Path(output).absolute()
-    if executor == "dask":  # its workers may stand in another folder
+    if executor == "dask":  # its workers may run in another folder
         paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
     try:
-        with find_workers(executor, workers, scheduler) as crew:
-            return _construct(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
+        with find_workers(executor, workers, scheduler) as pool:
+            return _construct(pool, plan, paths, output, chunk_size, skip_bad_files, progress)
     finally:
         _close()
 
@@ -81,33 +81,33 @@ def construct_share(
     skip_bad_files: bool = False,
     progress: bool = True,
 ) -> None:
-    """Make the parts of one of several shares of all rows, 0 to ``shares`` - 1, in a folder.
+    """Make the parts of share ``share`` of all rows, from 0 to ``shares`` - 1, in a folder.
 
-    Jobs make a share each; ``take_parts`` then moves their parts to where ``construct`` with the same settings finds them.
+    Jobs make one share each; ``take_parts`` then moves their parts to the place where ``construct`` finds them.
     """
     paths = expand(files)
     if debug:
         paths = one_a_process(plan.analysis, paths)
     output = Path(output).absolute()
     try:
-        with find_workers("futures", workers) as crew:
-            surveys, _ = _survey_and_begin(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
-            with _keeping_what_helps(crew, output):
-                pieces = share_of(cut(paths, surveys, crew.count * shares, CHUNK), share, shares)
-                _make_missing(crew, plan, pieces, output, skip_bad_files, progress)
+        with find_workers("futures", workers) as pool:
+            surveys, _ = _survey_and_begin(pool, plan, paths, output, chunk_size, skip_bad_files, progress)
+            with _keep_finished_parts(pool, output):
+                pieces = share_of(cut(paths, surveys, pool.count * shares, CHUNK), share, shares)
+                _make_missing(pool, plan, pieces, output, skip_bad_files, progress)
     finally:
         _close()
 
 
 def _construct(
-    crew: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
+    pool: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
 ) -> Manifest:
     parts = output / "parts"
-    surveys, inputs = _survey_and_begin(crew, plan, paths, output, chunk_size, skip_bad_files, progress)
-    with _keeping_what_helps(crew, output):
-        pieces = cut(paths, surveys, crew.count, CHUNK)
+    surveys, inputs = _survey_and_begin(pool, plan, paths, output, chunk_size, skip_bad_files, progress)
+    with _keep_finished_parts(pool, output):
+        pieces = cut(paths, surveys, pool.count, CHUNK)
         chunks = sorted((chunk for piece in pieces for chunk in piece.chunks), key=lambda chunk: chunk.number)
-        _make_missing(crew, plan, pieces, output, skip_bad_files, progress)
+        _make_missing(pool, plan, pieces, output, skip_bad_files, progress)
         summaries = [Summary.read(parts / f"{chunk.number:06d}.json") for chunk in chunks]
         summaries = _without_bad_files(summaries, inputs)
         total = summarise(plan.analysis, summaries)
@@ -118,7 +118,7 @@ def _construct(
             else None
         )
         target = schema(plan.analysis, total.kinds)
-        shards = _join(crew, target, parts, summaries, output, chunk_size, progress, arrange)
+        shards = _join(pool, target, parts, summaries, output, chunk_size, progress, arrange)
     manifest = write_manifest(output, plan.analysis, inputs, shards, total)
     _remove_unfinished(output, parts)
     shutil.rmtree(parts)
@@ -126,10 +126,10 @@ def _construct(
 
 
 def _survey_and_begin(
-    crew: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
+    pool: Workers, plan: Plan, paths: list[str], output: Path, chunk_size: int, skip_bad_files: bool, progress: bool
 ) -> tuple[list[Survey], list[dict[str, Any]]]:
-    """Return what is in each file, and the entries of the files in the manifest."""
-    surveys = _survey(crew, plan, paths, skip_bad_files, progress)
+    """Return the survey of each file, and the entries of the files in the manifest."""
+    surveys = _survey(pool, plan, paths, skip_bad_files, progress)
     inputs = [survey.entry(path) for path, survey in zip(paths, surveys, strict=True)]
     job = {
         "collidekit": __version__,
@@ -144,21 +144,21 @@ def _survey_and_begin(
 
 
 def _make_missing(
-    crew: Workers, plan: Plan, pieces: list[Piece], output: Path, skip_bad_files: bool, progress: bool
+    pool: Workers, plan: Plan, pieces: list[Piece], output: Path, skip_bad_files: bool, progress: bool
 ) -> None:
     parts = output / "parts"
     make = partial(_make_parts, plan=plan, parts=parts, skip_bad_files=skip_bad_files)
-    _run(crew, "Constructing", _missing(pieces, parts), make, parts, progress)
+    _run(pool, "Constructing", _missing(pieces, parts), make, parts, progress)
 
 
 @contextmanager
-def _keeping_what_helps(crew: Workers, output: Path) -> Iterator[None]:
-    """After an error keep what is made, unless the same error would follow again."""
+def _keep_finished_parts(pool: Workers, output: Path) -> Iterator[None]:
+    """Keep finished parts after an error, unless the same error would occur again with them."""
     parts = output / "parts"
     try:
         yield
     except BaseException as error:
-        crew.end(killed=True)
+        pool.end(killed=True)
         _remove_unfinished(output, parts)
         another_try_may_help = isinstance(error.__cause__, OSError) or not isinstance(error, CollidekitError)
         if not another_try_may_help:
@@ -170,7 +170,7 @@ def _keeping_what_helps(crew: Workers, output: Path) -> Iterator[None]:
 
 
 def _without_bad_files(summaries: list[Summary], inputs: list[dict[str, Any]]) -> list[Summary]:
-    """A file that cannot be read to its end is left out as a whole."""
+    """Return the results without files that cannot be read to their end; such files are left out completely."""
     for summary in summaries:
         if summary.failed:
             inputs[summary.file].setdefault("skipped", summary.failed)
@@ -182,17 +182,17 @@ def _without_bad_files(summaries: list[Summary], inputs: list[dict[str, Any]]) -
 
 
 def one_a_process(analysis: Analysis, paths: list[str]) -> list[str]:
-    """Return the first file of each process; the first file where there are no processes."""
+    """Return the first file of each process; without processes, the first file."""
     patterns = [process.files for process in analysis.processes.values()] or ["*"]
     found = [next((path for path in paths if matches(path, p)), None) for p in patterns]
     return [path for path in found if path is not None]
 
 
-def _survey(crew: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, progress: bool) -> list[Survey]:
-    """What is in each file; the names that the analysis uses are checked before any other work begins."""
+def _survey(pool: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, progress: bool) -> list[Survey]:
+    """Return the survey of each file; names in the analysis are checked before any other work starts."""
     look = partial(_look_at, plan=plan, skip_bad_files=skip_bad_files, chunk=CHUNK)
     with counting("Opening", "files", len(paths), shown=progress) as done:
-        surveys = crew.run(paths, look, lambda path: done(1)) if len(paths) > 1 else [look(paths[0])]
+        surveys = pool.run(paths, look, lambda path: done(1)) if len(paths) > 1 else [look(paths[0])]
     trees = OneTree()
     for path, survey in zip(paths, surveys, strict=True):
         trees.add(path, survey.tree)
@@ -214,7 +214,7 @@ def _look_at(path: str, plan: Plan, skip_bad_files: bool, chunk: int) -> Survey:
 
 
 def check_names(plan: Plan, reader: Reader) -> list[str]:
-    """Return the columns to read from an open file; a name that it does not have, or no entries, is an error."""
+    """Return the columns to read from an open file; a missing name and a file without entries are errors."""
     columns = columns_of(plan, reader)
     if reader.rows == 0:
         raise CollidekitError(f"{reader.path}: holds no entries; take it out of the list or pass --skip-bad-files")
@@ -222,7 +222,7 @@ def check_names(plan: Plan, reader: Reader) -> list[str]:
 
 
 def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
-    """Parts and shards of an earlier call are used again only if that call was for just the same thing."""
+    """Prepare the folder; parts and shards of an earlier call are kept only if that call had the same settings."""
     note = parts / "job.json"
     try:
         parts.mkdir(parents=True, exist_ok=True)
@@ -239,7 +239,7 @@ def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:
 
 
 def _earlier(note: Path) -> dict[str, Any] | None:
-    """What an earlier call was for; None where that cannot be read."""
+    """Return the settings of an earlier call; None if they cannot be read."""
     try:
         return read_sealed(note, always=True)
     except CollidekitError:
@@ -247,7 +247,7 @@ def _earlier(note: Path) -> dict[str, Any] | None:
 
 
 def _remove_unfinished(output: Path, parts: Path) -> None:
-    """What a killed process was writing."""
+    """Remove files that a killed process was writing."""
     for pattern in (".*.part", ".*.part.json"):
         for leftover in (*output.glob(pattern), *parts.glob(pattern)):
             leftover.unlink(missing_ok=True)
@@ -260,7 +260,7 @@ def _remove_shards(output: Path) -> None:
 
 @dataclass(frozen=True)
 class _Failure:
-    """An error in a worker, as it comes back from there."""
+    """An error in a worker, in the form that is sent back."""
 
     message: str
     system: OSError | None
@@ -272,11 +272,11 @@ class _Failure:
 
 
 def _run(
-    crew: Workers, title: str, pieces: Sequence[Any], work: Callable[[Any], Result], parts: Path, progress: bool
+    pool: Workers, title: str, pieces: Sequence[Any], work: Callable[[Any], Result], parts: Path, progress: bool
 ) -> list[Result]:
-    """The results of all pieces; the first error stops the rest."""
+    """Return the results of all pieces; the first error stops the rest."""
     with counting(title, "rows", sum(len(piece) for piece in pieces), shown=progress) as done:
-        results = crew.run(pieces, partial(_guarded, work=work, parts=parts), lambda piece: done(len(piece)))
+        results = pool.run(pieces, partial(_guarded, work=work, parts=parts), lambda piece: done(len(piece)))
     for result in results:
         if isinstance(result, _Failure):
             raise result.error()
@@ -284,7 +284,7 @@ def _run(
 
 
 def _guarded(piece: Any, work: Callable[[Any], Result], parts: Path) -> Result | _Failure | None:
-    """Do a piece; an error is returned, and tells the other workers to stop."""
+    """Process a piece; an error is returned, and tells the other workers to stop."""
     if (parts / "stop").exists():
         return None
     try:
@@ -300,7 +300,7 @@ def _guarded(piece: Any, work: Callable[[Any], Result], parts: Path) -> Result |
 
 
 def _missing(pieces: list[Piece], parts: Path) -> list[Piece]:
-    """The pieces with a chunk whose part is not there; one that is not as it was written is removed."""
+    """Return the pieces with a chunk whose part is missing; damaged parts are removed."""
     made = set()
     joining = any(parts.glob("shard_*.json"))
     for note in parts.glob("[0-9]*.json"):
@@ -312,7 +312,7 @@ def _missing(pieces: list[Piece], parts: Path) -> list[Piece]:
 
 
 def _is_whole(note: Path, joining: bool) -> bool:
-    """Whether a part has its checksum; after a power cut it may not. Once shards are written, some are used up."""
+    """Return whether a part matches its checksum, which may fail after a power cut; parts already in shards may be gone."""
     part = note.with_suffix(".arrow")
     try:
         summary = Summary.read(note)
@@ -324,7 +324,7 @@ def _is_whole(note: Path, joining: bool) -> bool:
 
 
 def _make_parts(piece: Piece, plan: Plan, parts: Path, skip_bad_files: bool) -> None:
-    """Make the part of each chunk, but for those that are there."""
+    """Make the missing part of each chunk."""
     for chunk in piece.chunks:
         done = parts / f"{chunk.number:06d}.json"
         if done.exists():
@@ -333,17 +333,17 @@ def _make_parts(piece: Piece, plan: Plan, parts: Path, skip_bad_files: bool) -> 
             return
         try:
             summary = _make_part(chunk, plan, parts)
-        except LostServerError:  # a file that may well be good
+        except LostServerError:  # the file may well be good
             raise
         except BadFileError as error:
             if not skip_bad_files:
-                raise error from None  # no second try can do better
+                raise error from None  # another try cannot help
             summary = Summary(file=chunk.file, failed=str(error))
         write_sealed(done, summary.content())
 
 
 _opened = threading.local()
-"""The file that this thread reads: going on in it is cheaper than to open it again for each piece."""
+"""The file that this thread has open, because continuing in it is cheaper than opening it for each piece."""
 
 
 def _close() -> None:
@@ -373,7 +373,7 @@ def _make_part(chunk: Chunk, plan: Plan, parts: Path) -> Summary:
 
 
 def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> None:
-    """Raise an error where a class or a target has no row, or all rows have one event number."""
+    """Raise an error if a class or a target has no row, or if all rows have the same event number."""
     where = paths[0] if len(paths) == 1 else f"{len(paths)} files ({paths[0]} ...)"
     if total.rows == 0:
         steps = "; ".join(f"{name}: {count}" for name, count in total.cutflow.items())
@@ -387,7 +387,7 @@ def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> N
         if count == 0:
             values = ", ".join(analysis.row_targets[name].values)
             raise CollidekitError(
-                f"{where}: target {name!r}: no row has all of its values ({values}); NaN and infinity are none"
+                f"{where}: target {name!r}: no row has all of its values ({values}); NaN and infinity do not count"
             )
     if analysis.event and total.rows > 1 and total.keys[0] == total.keys[1] and total.entries > 1:
         raise CollidekitError(constant_event(analysis, where))
@@ -395,7 +395,7 @@ def check_classes(analysis: Analysis, total: Summary, paths: Sequence[str]) -> N
 
 @dataclass(frozen=True)
 class _Cut:
-    """The rows first to last of all parts, which become one shard."""
+    """The rows from first to last of all parts, which become one shard."""
 
     number: int
     first: int
@@ -409,7 +409,7 @@ class _Cut:
 
 
 def _join(
-    crew: Workers,
+    pool: Workers,
     target: pa.Schema,
     parts: Path,
     summaries: list[Summary],
@@ -418,13 +418,13 @@ def _join(
     progress: bool,
     arrange: Callable[[Batch], Batch] | None = None,
 ) -> list[dict[str, Any]]:
-    """Cut the rows of all parts, in order, into shards of so many rows."""
+    """Cut the rows of all parts, in order, into shards of ``chunk_size`` rows."""
     starts = [0]
     for summary in summaries:
         starts.append(starts[-1] + summary.rows)
     cuts = [_Cut(i, first, min(first + size, starts[-1])) for i, first in enumerate(range(0, starts[-1], size))]
     write = partial(_write_shard, target=target, parts=parts, starts=starts, output=output, arrange=arrange)
-    return _run(crew, "Writing shards", cuts, write, parts, progress)
+    return _run(pool, "Writing shards", cuts, write, parts, progress)
 
 
 def _write_shard(
@@ -435,7 +435,7 @@ def _write_shard(
     output: Path,
     arrange: Callable[[Batch], Batch] | None = None,
 ) -> dict[str, Any]:
-    """Write one shard; parts that are used up are removed. Returns what the manifest says of it."""
+    """Write one shard, remove parts that are no longer needed, and return the entry of the shard in the manifest."""
     path = output / f"shard_{cut.number:05d}.arrow"
     note = parts / f"shard_{cut.number:05d}.json"
     if not (path.exists() and _earlier(note)):
@@ -449,7 +449,7 @@ def _write_shard(
 
 
 def _rows_between(parts: Path, starts: list[int], first: int, last: int) -> Iterator[Batch]:
-    """The rows first to last of all parts in order, block by block."""
+    """Yield the rows from first to last of all parts in order, block by block."""
     for i, (start, stop) in enumerate(pairwise(starts)):
         if stop <= first or start >= last or start == stop:
             continue

@@ -1,4 +1,4 @@
-"""Defaults of an analysis beside the bulk of the data, and better ones."""
+"""Comparison of the defaults of an analysis with the bulk of the data, and better defaults."""
 
 import json
 import re
@@ -20,24 +20,24 @@ _NUMBER = re.compile(r"\belse\s+(-?[0-9.]+(?:e[+-]?[0-9]+)?)\s*$", re.IGNORECASE
 
 @dataclass(frozen=True)
 class FoundDefault:
-    """One feature: how often it is missing, where its bulk lies, and the default that its missing values have."""
+    """One feature: how often it is missing, the range of its bulk, and the default of its missing values."""
 
     input: str
     feature: Feature
     share: float
-    """Of values at the default, which NaN and infinity become."""
+    """Fraction of values at the default, including NaN and infinity."""
     low: float
     high: float
     """0.5 % and 99.5 % quantiles of all other values."""
     widths: float
-    """From the bulk to the default, in widths of the scaling; 0 for a default within the bulk."""
+    """Distance from the bulk to the default, in widths of the scaling; 0 for a default within the bulk."""
     suggested: float
     problem: str = ""
-    """What else stands for "missing"."""
+    """Another value that means "missing"."""
 
     @property
     def verdict(self) -> str:
-        """``near``, ``far`` from the bulk, ``inside`` of it, or ``none`` where nothing is missing."""
+        """``near``, ``far`` from the bulk, ``inside`` it, or ``none`` if nothing is missing."""
         if self.problem:
             return self.problem
         if not self.share:
@@ -66,19 +66,19 @@ class FoundDefault:
         return f"- {text.strip()}"
 
     def _replaced(self, match: re.Match[str]) -> str:
-        """The default in an expression ``x if ... else -3`` changes with it."""
+        """Return an expression ``x if ... else -3`` with the default in it replaced."""
         is_default = self.feature.default is not None and float(match[1]) == self.feature.default
         return match[0].replace(match[1], f"{self.suggested:g}") if is_default else match[0]
 
 
 def find_defaults(check: Check) -> list[FoundDefault]:
-    """The defaults of all features, the collections first."""
+    """Return the defaults of all features, with collections first."""
     part = check.parts[0]
     for file in part.files:
         if file.problem:
             raise CollidekitError(file.problem)
     if not part.statistics:
-        raise CollidekitError("no row is in a class, so there are no values to take defaults from")
+        raise CollidekitError("no row is in a class, so there are no values to find defaults from")
     return list(_found(check.plan.analysis, check))
 
 

@@ -1,4 +1,4 @@
-"""Defaults, bounds, sentinels and outliers that a scaling carries far away from all other values, and better defaults."""
+"""Defaults, bounds, sentinels and outliers that are far from all other values after scaling, and better defaults."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from collidekit.analysis.features import Feature
 from collidekit.dataset.statistics import FeatureStatistics
 
 FAR_DEFAULT, FAR_BOUND = 5.0, 20.0
-"""Widths beyond the 0.5 % and 99.5 % quantiles from which a default, and a bound that holds outliers, is named."""
+"""Distance, in widths beyond the 0.5 % and 99.5 % quantiles, from which a default, and a bound for outliers, is reported."""
 SQUASHED = 0.3
-"""Widths that 99 % of the values must take at least; a normal distribution takes 5."""
+"""Smallest range of 99 % of the values in widths; a normal distribution has 5."""
 _FEWEST = 50
 _SENTINEL_SHARE = 0.002
 _KNOWN = (-999.0, -9999.0, -99999.0, -99.0, -1000.0, -10000.0, 999.0, 9999.0, 99999.0)
@@ -21,20 +21,20 @@ _KNOWN = (-999.0, -9999.0, -99999.0, -99.0, -1000.0, -10000.0, 999.0, 9999.0, 99
 
 @dataclass(frozen=True)
 class Sentinel:
-    """One number far from all others that many values share: it means "missing"."""
+    """One number, far from all others, that many values share; it means "missing"."""
 
     value: float
     share: float
     border: float
-    """Half way between it and the others."""
+    """Value half way between the sentinel and the others."""
 
     def condition(self, name: str) -> str:
-        """An expression that holds where ``name`` is measured."""
+        """Return an expression that is true if ``name`` is measured."""
         return f"{name} {'>' if self.value < self.border else '<'} {self.border:g}"
 
 
 def find_sentinel(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> Sentinel | None:
-    """The smallest or largest value, if many are equal to it and it lies farther from the others than these are spread."""
+    """Return the smallest or largest value if many values equal it and it is farther from the others than their spread."""
     weights = np.ones(len(values)) if weights is None else weights
     if len(values) < _FEWEST:
         return None
@@ -54,7 +54,7 @@ def find_sentinel(values: NDArray[np.float64], weights: NDArray[np.float64] | No
 
 
 def width(feature: Feature, statistics: FeatureStatistics) -> float:
-    """Of the feature's scaling, in its own unit; 0 where nothing is scaled or nothing varies."""
+    """Return the width of the feature's scaling in its own unit; 0 if it is not scaled or does not vary."""
     if feature.scaling == "none" or not statistics.count:
         return 0.0
     if feature.scaling == "robust":
@@ -64,7 +64,7 @@ def width(feature: Feature, statistics: FeatureStatistics) -> float:
 
 
 def distance(value: float, feature: Feature, statistics: FeatureStatistics) -> float:
-    """Widths of the scaling by which a value lies outside of the 0.5 % to 99.5 % quantiles; 0 inside of them."""
+    """Return the distance of a value from the 0.5 % to 99.5 % quantiles in widths of the scaling; 0 between them."""
     size = width(feature, statistics)
     percentiles = statistics.percentiles()
     low, high = percentiles["0.5"], percentiles["99.5"]
@@ -74,7 +74,7 @@ def distance(value: float, feature: Feature, statistics: FeatureStatistics) -> f
 
 
 def suggested_default(low: float, high: float) -> float:
-    """0 where that lies below the bulk and near, else a tenth of the bulk's range below it, rounded away from it."""
+    """Return 0 if that is below the bulk and near it, else a tenth of the bulk's range below it, rounded."""
     spread = (high - low) or abs(low) or 1.0
     if 0 < low <= spread / 2:
         return 0.0
@@ -87,7 +87,7 @@ def _rounded_down(value: float, spread: float) -> float:
 
 
 def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> Iterator[str]:
-    """A sentence for each default or bound far from the bulk, for a sentinel, and for outliers that squash the bulk."""
+    """Yield a sentence for each default or bound far from the bulk, for a sentinel, and for outliers that widen the scaling."""
     if statistics.count < _FEWEST:
         return
     percentiles = statistics.percentiles()
@@ -95,13 +95,13 @@ def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> I
     if feature.default is not None and (far := distance(feature.default, feature, statistics)) > FAR_DEFAULT:
         share = statistics.missing / (statistics.missing + statistics.count)
         yield (
-            f"{named}: its default {feature.default:g} lies {far:,.0f} widths of the scaling outside of the bulk, and stands in "
-            f"{share:.1%} of its values; what is near is learned better, such as `default: {better:g}`"
+            f"{named}: its default {feature.default:g} lies {far:,.0f} widths of the scaling outside the bulk, and "
+            f"{share:.1%} of its values are the default; a near default is learned better, such as `default: {better:g}`"
         )
     for bound in filter(isfinite, feature.bounds or ()):
         if (far := distance(bound, feature, statistics)) > FAR_BOUND:
             yield (
-                f"{named}: its bound {bound:g} lies {far:,.0f} widths of the scaling outside of the bulk, and so may values; "
+                f"{named}: its bound {bound:g} lies {far:,.0f} widths of the scaling outside the bulk, and values may do so; "
                 f"99 % of them are between {_quantiles(statistics)}"
             )
     sentinel = find_sentinel(statistics.sample, statistics.weights)
@@ -112,22 +112,22 @@ def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> I
 
 
 def _sentinel_text(named: str, feature: Feature, sentinel: Sentinel, better: float) -> str:
-    """What a sentinel is taken for, and how to say that it means "missing"."""
+    """Return the warning about a sentinel, and the YAML that declares it as "missing"."""
     return (
         f"{named} is {sentinel.value:g} in {sentinel.share:.1%} of its values, far from all others; it seems to mean "
-        f'"missing". Say so: `expression: {feature.expression} if {sentinel.condition(feature.expression)} else {better:g}`, '
+        f'"missing". Declare it: `expression: {feature.expression} if {sentinel.condition(feature.expression)} else {better:g}`, '
         f"`default: {better:g}`"
     )
 
 
 def without_sentinel(statistics: FeatureStatistics, sentinel: Sentinel) -> float:
-    """A default near what is left when the sentinel is taken out."""
+    """Return a default near the values that remain without the sentinel."""
     low, high = np.percentile(statistics.sample[statistics.sample != sentinel.value], [0.5, 99.5])
     return suggested_default(float(low), float(high))
 
 
 def _squashed(named: str, feature: Feature, statistics: FeatureStatistics) -> str:
-    """Of values so far out that the scaling follows them and not the bulk."""
+    """Return the warning about outliers that determine the scaling instead of the bulk."""
     percentiles = statistics.percentiles()
     low, high = percentiles["0.5"], percentiles["99.5"]
     size = width(feature, statistics)
@@ -136,7 +136,7 @@ def _squashed(named: str, feature: Feature, statistics: FeatureStatistics) -> st
     worst = max((statistics.low, statistics.high), key=abs)
     return (
         f"{named}: outliers up to {worst:g} make the scaling so wide that 99 % of the values lie within "
-        f"{(high - low) / size:.2g} widths; hold them with `bounds: [{low:.3g}, {high:.3g}]`"
+        f"{(high - low) / size:.2g} widths; limit them with `bounds: [{low:.3g}, {high:.3g}]`"
     )
 
 

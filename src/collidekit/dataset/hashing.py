@@ -1,4 +1,4 @@
-"""Hashes of rows: the train/validation split goes by them, and repeated rows are found with them."""
+"""Hashes of rows, for the train/validation split and for finding repeated rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from collidekit.dataset.arrays import RaggedValues
 Array = np.ndarray[Any, Any]
 
 _BLOCK = 4096
-"""Rows that are hashed at once: as many as fit into the cache of a processor."""
+"""Rows to hash at once, so that they fit into the cache of a processor."""
 
 
 def mix(values: Array) -> Array:
-    """The splitmix64 finaliser (Steele, Lea, Flood 2014): well-spread 64-bit hashes of 64-bit integers, elementwise."""
+    """Return well-spread 64-bit hashes of 64-bit integers, element-wise, by splitmix64 (Steele, Lea, Flood 2014)."""
     z = values.astype(np.uint64, copy=True)
     z += np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -23,7 +23,7 @@ def mix(values: Array) -> Array:
 
 
 def hash_columns(columns: list[Array]) -> Array:
-    """One hash for each row (N,), as int64, of integer columns (N,) of 64 bits."""
+    """Return one int64 hash for each row (N,) of 64-bit integer columns (N,)."""
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
         total = mix(total ^ column.view(np.uint64))
@@ -31,7 +31,7 @@ def hash_columns(columns: list[Array]) -> Array:
 
 
 def hash_inputs(inputs: Mapping[str, Any]) -> Array:
-    """One hash for each row (N,), as int64, of all that a network sees: equal rows have equal hashes.
+    """Return one int64 hash for each row (N,) of all network inputs: equal rows have equal hashes.
 
     The inputs are those of ``RowArrays`` or of a ``Batch``.
     """
@@ -43,8 +43,8 @@ def hash_inputs(inputs: Mapping[str, Any]) -> Array:
     return total.view(np.int64)
 
 
-def told_apart(inputs: Mapping[str, Any]) -> Array:
-    """Rows (N,) that can be compared by content: those without any constituent are all equal, and no repetition."""
+def comparable_rows(inputs: Mapping[str, Any]) -> Array:
+    """Return the rows (N,) that can be compared by content; rows without any constituent cannot, because they are all equal."""
     counts = [np.asarray(entry.counts) for entry in inputs.values() if isinstance(entry, RaggedValues)]
     if len(counts) < len(inputs):
         return np.full(len(next(iter(inputs.values()))), True)
@@ -52,12 +52,12 @@ def told_apart(inputs: Mapping[str, Any]) -> Array:
 
 
 def uniform(keys: Any, *salts: int) -> Array:
-    """A number in [0, 1) for each key (N,), an array or tensor of int64: a function of key and salts only."""
+    """Return a number in [0, 1) for each key (N,), an array or tensor of int64; it depends only on key and salts."""
     return (hashed(keys, *salts) >> np.uint64(11)) * (1.0 / (1 << 53))
 
 
 def hashed(keys: Any, *salts: int) -> Array:
-    """A hash of 64 bits for each key (N,): a function of key and salts only."""
+    """Return a 64-bit hash for each key (N,); it depends only on key and salts."""
     values = np.asarray(keys).view(np.uint64)
     for salt in salts:
         values = mix(values ^ np.uint64(salt & 0xFFFFFFFFFFFFFFFF))
@@ -65,7 +65,7 @@ def hashed(keys: Any, *salts: int) -> Array:
 
 
 def _hash_matrix(matrix: Array) -> Array:
-    """Hash of each row of a float32 matrix (R, C)."""
+    """Return a hash of each row of a float32 matrix (R, C)."""
     multipliers = mix(np.arange(1, matrix.shape[1] + 1)) | np.uint64(1)
     total = np.empty(len(matrix), dtype=np.uint64)
     for start in range(0, len(matrix), _BLOCK):

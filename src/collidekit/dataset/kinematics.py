@@ -1,4 +1,4 @@
-"""The kinematic bins in which classes are brought to the shape of the reference class."""
+"""The kinematic bins in which classes are reweighted to the shape of the reference class."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,18 +12,18 @@ Array = np.ndarray[Any, Any]
 
 
 def number_of_bins(analysis: Analysis) -> int:
-    """Product of the numbers of bins of all kinematic variables; 1 without any."""
+    """Return the product of the numbers of bins of all kinematic variables; 1 if there are none."""
     edges = analysis.kinematics.bins.values() if analysis.kinematics else ()
     return int(np.prod([len(e) - 1 for e in edges], dtype=np.int64))
 
 
 def kinematic_bin(batch: Batch, analysis: Analysis) -> Array:
-    """The bin of each row (N,); values beyond the edges belong to the first or last bin."""
+    """Return the bin of each row (N,); values beyond the edges belong to the first or last bin."""
     return kinematic_bins({name: values.numpy() for name, values in batch.spectators.items()}, len(batch), analysis)
 
 
 def kinematic_bins(spectators: Mapping[str, Array], rows: int, analysis: Analysis) -> Array:
-    """The same from columns (N,) by name."""
+    """Return the bin of each row (N,) from columns (N,) by name."""
     result = np.zeros(rows, dtype=np.int64)
     for name, edges in (analysis.kinematics.bins if analysis.kinematics else {}).items():
         position = np.searchsorted(edges, spectators[name], side="right") - 1
@@ -32,32 +32,32 @@ def kinematic_bins(spectators: Mapping[str, Array], rows: int, analysis: Analysi
 
 
 def reference_weights(histogram: Array, reference: int, tail: float = 0.05) -> Array:
-    """Weights (K, bins) in [0, 1] that bring each class to the shape of the reference class.
+    """Return weights (K, bins) in [0, 1] that give each class the shape of the reference class.
 
     ``histogram (K, bins)`` is the sum of weights. The ratio of the normalised shapes, reference over class, is divided
-    by the value that all but a fraction ``tail`` of the class's rows stay below, and held at 1: the few rows of nearly
-    empty bins must not decide how much of all the others is kept. A class is 1 where it has no rows, and 0 where the reference
-    has none.
+    by a quantile of the ratio in the class, which only a fraction ``tail`` of its rows exceeds, and limited to 1. The few rows
+    of nearly empty bins therefore do not reduce the weights of all others. The weight is 1 where the class has no rows, and 0
+    where the reference has none.
     """
     positive = np.maximum(histogram, 0.0)
     total = positive.sum(axis=1, keepdims=True)
     shape = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
     ratio = np.divide(shape[reference], shape, out=np.zeros_like(shape), where=shape > 0)
     weights = np.ones_like(ratio)
-    if not shape[reference].any():  # there is no shape to bring the others to
+    if not shape[reference].any():  # there is no shape to reweight to
         return np.asarray(weights)
     for k in range(len(ratio)):
         order = np.argsort(ratio[k])
         below = np.cumsum(shape[k][order])
         level = ratio[k][order][min(np.searchsorted(below, 1 - tail), len(order) - 1)]
-        # a class that hardly shares a bin keeps its few rows there, and no others
+        # a class with few rows in common bins keeps these rows and no others
         level = level or ratio[k].max() or 1.0
         weights[k] = np.where(shape[k] > 0, np.minimum(ratio[k] / level, 1.0), 1.0)
     return np.asarray(weights)
 
 
 def participating_rows(analysis: Analysis, histogram: Array, counts: Array) -> dict[str, tuple[int, int]]:
-    """Return for each class how many rows have a weight above 0, and how many rows there are."""
+    """Return for each class the number of rows with a weight above 0, and the number of all rows."""
     assert analysis.kinematics is not None
     weights = reference_weights(histogram, list(analysis.classes).index(analysis.kinematics.reference))
     return {
@@ -66,7 +66,7 @@ def participating_rows(analysis: Analysis, histogram: Array, counts: Array) -> d
 
 
 def support_notes(analysis: Analysis, histogram: Array, counts: Any) -> list[str]:
-    """Return warnings of rows that kinematics gives the weight 0, and of bins without rows."""
+    """Return warnings about rows with kinematic weight 0, and about bins without rows."""
     if analysis.kinematics is None:
         return []
     rows = np.asarray(counts, dtype=np.int64)
@@ -90,7 +90,7 @@ def support_notes(analysis: Analysis, histogram: Array, counts: Any) -> list[str
 
 
 def _bin_names(analysis: Analysis, bins: Array, most: int = 4) -> str:
-    """Return the ranges of bins, of the first few ones."""
+    """Return the ranges of the first few bins as text."""
     assert analysis.kinematics is not None
     edges = analysis.kinematics.bins
     places = np.unravel_index(bins[:most], [len(e) - 1 for e in edges.values()])

@@ -1,4 +1,4 @@
-"""What a model has learned from: files by their content and rows by their keys; in other files, rows by their inputs."""
+"""The rows that a model was trained on: files by content and rows by key; in other files, rows by their inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
@@ -11,7 +11,7 @@ from attrs import frozen
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.arrays import RowFields
-from collidekit.dataset.hashing import hash_inputs, told_apart
+from collidekit.dataset.hashing import comparable_rows, hash_inputs
 from collidekit.dataset.parts import SHARE, FoldRule, Folds, RowSplit, Split
 from collidekit.dataset.row_sketch import FEW, PARTS, SIZE, RowSketch, sketch_of
 from collidekit.dataset.split import break_up_keys, by_inputs, entry_keys
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Content = tuple[Any, ...]
-"""What a file shares with a copy of it, see ``readers.content_of``."""
+"""The identity of a file that its copies share, see ``readers.content_of``."""
 
 
 class Known(IntEnum):
-    """How a model knows a row; the larger one counts where several things are true."""
+    """How a model knows a row; if several are true, the largest one counts."""
 
     NOT = 0
     """The row is in no training file."""
     TEST = 1
-    """The row is in the fold that was held out: by its key, its inputs, or where it alone decides its event number."""
+    """The row is in the fold that was held out: by its key, by its inputs, or by an event number that only this fold has."""
     OTHER_FOLD = 2
-    """The row is in no training file, and its event number says that another network of the folds is for it."""
+    """The row is in no training file, and its event number belongs to another network of the folds."""
     VALIDATION = 3
     """The row chose the best epoch."""
     SAME_INPUTS = 4
-    """The row has the inputs of a training row, in a file that is no training file: a few such rows may be equal by chance."""
+    """The row has the inputs of a training row but is in another file; a few such rows may be equal by chance."""
     MAYBE = 5
-    """The row is in a training file, but which rows of it were for training cannot be told here."""
+    """The row is in a training file, but whether it was a training row cannot be determined here."""
     TRAINING = 6
 
 
@@ -48,11 +48,11 @@ _IN_OTHER_FILE = np.asarray(
     + [Known.NOT],
     dtype=np.int8,
 )
-"""By the number of the part; the last one is for -1, a row that is not found."""
+"""Values by the number of the part; the last one is for -1, a row that is not found."""
 
 
 class HashedRows:
-    """Rows that are looked up by their inputs, which are hashed once for all models and only where one of them asks."""
+    """Rows to look up by their inputs, which are hashed only if needed and once for all models."""
 
     def __init__(self, rows: RowFields[Any, Any], analysis: Analysis) -> None:
         self.rows, self.analysis = rows, analysis
@@ -63,9 +63,9 @@ class HashedRows:
         return np.asarray(self.rows.keys) if by_inputs(self.analysis) else hash_inputs(self.rows.inputs)
 
     @cached_property
-    def told_apart(self) -> Array:
+    def comparable_rows(self) -> Array:
         """Rows (N,) that are not empty."""
-        return told_apart(self.rows.inputs)
+        return comparable_rows(self.rows.inputs)
 
 
 @frozen
@@ -73,21 +73,21 @@ class LearnedFrom:
     """The rows of one training."""
 
     fingerprint: str
-    """Of the analysis: another one gives other keys."""
+    """Fingerprint of the analysis; another analysis gives other keys."""
     split: RowSplit
     files: dict[Content, str]
-    """Content and name of each file."""
+    """Name of each file by its content."""
     large: dict[int, int] | None
-    """The groups of equal rows that were broken up; None where they are not known."""
+    """The groups of equal rows that were broken up; None if they are not known."""
     sketch: RowSketch | None = None
-    """Its rows by their inputs, to know them in other files; None in models of earlier versions."""
+    """Sketch of the inputs of the rows, to find them in other files; None in models of earlier versions."""
 
     @classmethod
     def of(cls, dataset: "Dataset", split: RowSplit, size: int = SIZE) -> "LearnedFrom":
-        """Return what a training learns from; ``size`` is that of the sketch of its rows."""
+        """Return the rows that a training uses; ``size`` is the size of the sketch."""
         manifest = dataset.manifest
         used = manifest.inputs
-        if len(dataset) < manifest.rows:  # of some shards only
+        if len(dataset) < manifest.rows:  # only some shards are read
             used = used[: int(dataset.read(dataset.blocks[-1]).source[:, 0].max()) + 1]
         files = {content_of(entry["id"]): PurePath(entry["path"]).name for entry in used if "id" in entry}
         broken_up = manifest.summary.get("equal_rows", {}).get("groups", 0)
@@ -96,7 +96,7 @@ class LearnedFrom:
         return cls(manifest.analysis.fingerprint, split, files, large, sketch_of(dataset, split, size))
 
     def as_dict(self) -> dict[str, Any]:
-        """For a checkpoint or JSON."""
+        """Return the content for a checkpoint or JSON."""
         split = self.split
         return {
             "analysis": self.fingerprint,
@@ -108,7 +108,7 @@ class LearnedFrom:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "LearnedFrom":
-        """From ``as_dict``; KeyError, TypeError or ValueError where it is not of that form."""
+        """Return the object from ``as_dict``; KeyError, TypeError or ValueError if the content is not valid."""
         split, pairs = content["split"], content["repeated"]
         return cls(
             str(content["analysis"]),
@@ -119,9 +119,9 @@ class LearnedFrom:
         )
 
     def knows(self, given: HashedRows, content: Content, alone: bool = True) -> Array:
-        """Return how it knows the rows (N,) of one file, as values of ``Known``.
+        """Return how the model knows the rows (N,) of one file, as values of ``Known``.
 
-        Rows that it held out as its fold may be left to it, unless it is ``alone``.
+        Rows of its held-out fold may be left to this model, unless it is ``alone``.
         """
         rows, analysis = given.rows, given.analysis
         found = np.full(len(rows), Known.NOT, dtype=np.int8)
@@ -140,36 +140,36 @@ class LearnedFrom:
 
     @property
     def somewhere(self) -> bool:
-        """Whether it knows rows in files that are none of its training."""
+        """Whether it can recognise rows in files other than its training files."""
         return self.by_number or self.sketch is not None
 
     @property
     def by_number(self) -> bool:
-        """Whether the event number alone says which network of its folds is for a row, in any file."""
+        """Whether the event number alone decides which network of the folds predicts a row, in any file."""
         return isinstance(self.split, Folds) and self.split.by_number
 
     def _by_number(self, rows: RowFields[Any, Any]) -> Array:
-        """How it knows the rows (N,) of a file that is none of its training."""
+        """Return how it knows the rows (N,) of a file that is not a training file, by their event numbers."""
         assert isinstance(self.split, Folds)
         held_out = self.split.folds_of(np.asarray(rows.keys), rows.event) == self.split.this
         return np.where(held_out, Known.TEST, Known.OTHER_FOLD).astype(np.int8)
 
     def _by_inputs(self, given: HashedRows, by_number: Array, alone: bool) -> Array:
-        """How it knows the rows (N,) of a file that is none of its training by their inputs, and by their event numbers."""
+        """Return how it knows the rows (N,) of a file that is not a training file, by inputs and event numbers."""
         assert self.sketch is not None
         looked_up, parts = self.sketch.find(given.hashes)
-        looked_up &= given.told_apart
+        looked_up &= given.comparable_rows
         found = np.where(looked_up, _IN_OTHER_FILE[parts], np.int8(Known.NOT))
-        if self.by_number:  # the event number has decided which network never learns from a row
+        if self.by_number:  # the event number decides which network never learns from a row
             return np.where(by_number == Known.TEST, by_number, np.maximum(found, by_number))
-        if alone or not isinstance(self.split, Folds) or looked_up[given.told_apart].all():
+        if alone or not isinstance(self.split, Folds) or looked_up[given.comparable_rows].all():
             return found
         return self._with_folds_of_all(given, found, looked_up)
 
     def _with_folds_of_all(self, given: HashedRows, found: Array, looked_up: Array) -> Array:
-        """How it knows the rows (N,) of a file of which only some are looked up, so that each row can be left to one network.
+        """Return how it knows the rows (N,) of a file of which only some are looked up, so that each row has one network.
 
-        Where many rows are found, the keys of the others say their folds. Where keys cannot, no row is taken as held out.
+        If many rows are found, the keys of the others give their folds. If keys cannot, no row counts as held out.
         """
         assert self.sketch is not None
         assert isinstance(self.split, Folds)
@@ -178,7 +178,7 @@ class LearnedFrom:
         same = analysis.fingerprint == self.fingerprint
         if not (many and same and (analysis.event or (by_inputs(analysis) and self.large is not None))):
             return np.where(found == Known.TEST, np.int8(Known.SAME_INPUTS), found)
-        others = ~looked_up & given.told_apart
+        others = ~looked_up & given.comparable_rows
         if not analysis.event and self.large:
             others &= ~np.isin(given.hashes, np.fromiter(self.large, dtype=np.int64, count=len(self.large)))
         keys = np.asarray(rows.keys) if analysis.event else given.hashes
@@ -187,7 +187,7 @@ class LearnedFrom:
         return found
 
     def _keys(self, rows: RowFields[Any, Any], analysis: Analysis, name: str) -> Array:
-        """The keys (N,) that the rows had in the training, whatever their file is called now."""
+        """Return the keys (N,) that the rows had in the training, whatever the current name of their file."""
         if analysis.event:
             return np.asarray(rows.keys)
         if analysis.rows:
@@ -204,7 +204,7 @@ def known(
     analysis: Analysis,
     content_of_file: Callable[[int], Content],
 ) -> Array:
-    """Return how a model that learned from all of these knows the rows (N,), as values of ``Known``."""
+    """Return how a model trained on all of these knows the rows (N,), as values of ``Known``."""
     found: Array = known_by_each([learned], rows, analysis, content_of_file)[0]
     return found
 
@@ -216,9 +216,9 @@ def known_by_each(
     content_of_file: Callable[[int], Content],
     alone: bool | None = None,
 ) -> Array:
-    """Return how each model (M, N) knows the rows, as values of ``Known``, from all that each of them learned from.
+    """Return how each model knows the rows (M, N), as values of ``Known``, from the rows that it was trained on.
 
-    ``alone`` says whether no other model predicts the same rows; by default there is none where one is given.
+    ``alone`` says that no other model predicts the same rows; the default is true if there is one model.
     """
     found = np.full((len(models), len(rows)), Known.NOT, dtype=np.int8)
     alone = len(models) == 1 if alone is None else alone
@@ -237,7 +237,7 @@ def known_by_each(
 
 
 def _folds_as_dict(split: Folds) -> dict[str, Any]:
-    """What is not said of folds is as in the first versions: by the hash, and of three or more."""
+    """Return folds as a dict; missing keys have the values of the first versions: rule hash, three or more folds."""
     rule = {"rule": split.rule} if split.by_number else {}
     return {"folds": split.k, "fold": split.this, **rule, **({"share": split.training_share} if split.k == 2 else {})}
 

@@ -1,9 +1,9 @@
-"""Batches from shards: in order for inference, in an order that is a function of seed and epoch only for training.
+"""Batches from shards: in order for inference, in an order that depends only on seed and epoch for training.
 
-Shuffling takes bounded memory: all blocks of all shards are drawn in a random order, and the rows of a window of blocks
-are shuffled together. What is left of a window goes into the next one, so that batches are full and no row is lost.
+Shuffling takes limited memory: all blocks of all shards are drawn in a random order, and the rows of a window of blocks
+are shuffled together. Rows left over from a window go into the next one, so that batches are full and no row is lost.
 
-Several ranks share each batch: the order, and what is in a batch, do not depend on how many they are.
+Several ranks divide each batch: the order and the content of batches do not depend on the number of ranks.
 """
 
 import zlib
@@ -51,8 +51,8 @@ class Block:
 class Dataset:
     """A constructed dataset, read block by block.
 
-    ``analysis`` takes the place of the one that the dataset was constructed with: they may differ in what does not
-    decide its rows, such as class weights and discriminators.
+    ``analysis`` replaces the analysis that the dataset was constructed with. The two may differ in keys that do not
+    affect its rows, such as class weights and discriminators.
     """
 
     def __init__(self, folder: str | Path | Manifest, n_files: int = -1, analysis: Analysis | None = None) -> None:
@@ -64,7 +64,7 @@ class Dataset:
         self._verified: set[int] = set()
         shards = self.manifest.shards
         if n_files > len(shards):
-            raise CollidekitError(f"{self.manifest.folder}: has {len(shards)} shards, {n_files} were asked for")
+            raise CollidekitError(f"{self.manifest.folder}: has {len(shards)} shards, but {n_files} were requested")
         first = 0
         for shard in shards[: n_files if n_files > 0 else None]:
             path = self.manifest.folder / shard["file"]
@@ -72,7 +72,7 @@ class Dataset:
             if file.size() != shard["bytes"]:
                 raise _damaged(path, f"has {file.size():,} bytes, not {shard['bytes']:,}")
             if checksum_around(file, shard["blocks"]) != shard["around"]:
-                raise _damaged(path, "its begin or its end does not have its checksum")
+                raise _damaged(path, "its beginning or its end does not match its checksum")
             if not _schema_of(path, file).equals(self._schema, check_metadata=True):
                 raise _damaged(path, "its columns are not those of the analysis")
             places = enumerate(zip(range(0, shard["rows"], BLOCK), shard["blocks"], strict=True))
@@ -97,7 +97,7 @@ class Dataset:
     def to_awkward(self, rows: int | None = None) -> Any:
         """Return an awkward array of records: the columns of rows, and a list of records for each collection.
 
-        ``rows`` is how many rows are read from the start of the dataset, by default all of them.
+        ``rows`` is the number of rows to read from the start of the dataset; the default is all.
         """
         from collidekit.dataset import records
 
@@ -118,7 +118,7 @@ class Dataset:
         return records.to_hist(self, column, bins=bins, limits=limits, rows=rows)
 
     def read(self, block: Block) -> Batch:
-        """The rows of a block, whose checksum is verified the first time."""
+        """Return the rows of a block; its checksum is verified at the first read."""
         try:
             data = self._open(block.path).read_at(block.bytes, block.offset)
         except OSError as error:
@@ -126,7 +126,7 @@ class Dataset:
         if block.first not in self._verified and zlib.crc32(data) != block.checksum:
             last = block.first + block.rows - 1
             raise _damaged(
-                block.path, f"block {block.number} (rows {block.first} to {last}) does not have its checksum"
+                block.path, f"block {block.number} (rows {block.first} to {last}) does not match its checksum"
             )
         try:
             records = pa.ipc.read_record_batch(pa.py_buffer(data), self._schema)
@@ -139,7 +139,7 @@ class Dataset:
             raise _damaged(block.path, f"block {block.number} is not what was constructed ({said})") from error
 
     def column(self, name: str) -> np.ndarray[Any, Any]:
-        """One column of numbers (N,) of all rows, such as ``key``, without the others."""
+        """Return one column of numbers (N,) of all rows, such as ``key``, without reading the others."""
         options = pa.ipc.IpcReadOptions(included_fields=[self._schema.get_field_index(name)])
         parts = [np.zeros(0, dtype=self._schema.field(name).type.to_pandas_dtype())]
         for path in dict.fromkeys(block.path for block in self.blocks):
@@ -155,12 +155,12 @@ class Dataset:
 
     @property
     def event_number(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The last column (N,) of those that number an event, by its name; empty where the analysis names none."""
+        """Return the last column (N,) that numbers an event, by name; empty if the analysis has none."""
         return {name: self.column(f"event:{name}") for name in self.manifest.analysis.event[-1:]}
 
     @property
     def bytes_per_row(self) -> float:
-        """Of the inputs, in memory."""
+        """Size of the inputs in memory."""
         analysis, summary = self.analysis, self.manifest.summary
         total = 64.0
         total += sum(4 * len(group.features) for group in analysis.groups.values())
@@ -172,7 +172,7 @@ class Dataset:
 
 
 def _open(path: Path) -> pa.NativeFile:
-    """Not as memory map, whose pages would count as memory of this process."""
+    """Open a file, but not as a memory map, because its pages would count as memory of this process."""
     try:
         return pa.OSFile(str(path))
     except OSError as error:
@@ -183,25 +183,25 @@ def _schema_of(path: Path, file: pa.NativeFile) -> pa.Schema:
     try:
         return pa.ipc.open_file(file).schema
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, f"it is no Arrow file ({error})") from error
+        raise _damaged(path, f"it is not an Arrow file ({error})") from error
 
 
 def _damaged(path: Path, what: str) -> CollidekitError:
     return CollidekitError(
         f"{path}: is damaged: {what}; remove the folder {path.parent} and run the same command again, which constructs "
-        "the dataset anew"
+        "the dataset again"
     )
 
 
 class Loader:
-    """Iterates over batches of one epoch; ``set_epoch`` decides the order, ``skip`` goes on in the middle.
+    """Iterates over the batches of one epoch; ``set_epoch`` decides the order, ``skip`` continues in the middle.
 
-    With a ``split`` only the rows of a ``part`` of it come. ``keep`` may thin out the training rows: it gives the
-    probability to keep each row, drawn anew in each epoch from the row's own number.
+    With a ``split``, only rows of ``part`` are returned. ``keep`` may drop training rows at random: it gives the
+    probability to keep each row, drawn again in each epoch from the number of the row.
 
-    Of ``ranks`` processes that train together, ``rank`` gets its share of each batch: over an epoch all of them make the
-    same number of steps and see each row once. ``batch_size`` is that of all ranks together. What would be a last batch
-    with fewer rows than ranks is part of the one before.
+    Of ``ranks`` processes that train together, ``rank`` gets a part of each batch: over an epoch, all of them make the
+    same number of steps and each row occurs once. ``batch_size`` is the size for all ranks together. A last batch with
+    fewer rows than ranks is added to the batch before.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class Loader:
     ) -> None:
         if not 0 <= rank < ranks <= batch_size:
             raise CollidekitError(
-                f"rank {rank} of {ranks} with batches of {batch_size}: a batch has a row for each rank"
+                f"rank {rank} of {ranks} with batches of {batch_size}: a batch needs a row for each rank"
             )
         self.dataset = dataset
         self.rank, self.ranks = rank, ranks
@@ -233,14 +233,14 @@ class Loader:
         self.threads = threads
         self.epoch = 0
         self.places = range(len(dataset))
-        """Places in the dataset of the rows that come."""
+        """Positions in the dataset of the rows to return."""
         self.window_rows = max(int(window_bytes / dataset.bytes_per_row), 4 * batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def within(self, places: range) -> Self:
-        """Return a loader of the same rows, but only of those at these places in the dataset."""
+        """Return a loader of the same rows, restricted to these positions in the dataset."""
         found = copy(self)
         found.places = places
         return found
@@ -249,7 +249,7 @@ class Loader:
         return self.iterate()
 
     def iterate(self, skip: int = 0) -> Iterator[Batch]:
-        """Batches of this epoch from number ``skip`` on; the next ones are made ready while one is used."""
+        """Return the batches of this epoch from number ``skip`` on; the next ones are prepared while one is used."""
         batches = self._batches(skip)
         return ahead(batches, 4) if self.threads > 0 else batches
 
@@ -261,10 +261,10 @@ class Loader:
                     share = slice(len(rows) * self.rank // self.ranks, len(rows) * (self.rank + 1) // self.ranks)
                     yield window.batch.take(rows[share])
                 number += 1
-            del window  # before the next one is put together
+            del window  # before the next one is made
 
     def _cut(self, order: torch.Tensor) -> list[torch.Tensor]:
-        """The rows of each batch of a window, all ranks together."""
+        """Return the rows of each batch of a window, for all ranks together."""
         batches = list(order.split(self.batch_size))  # type: ignore[no-untyped-call]
         if len(batches[-1]) < self.ranks:
             if len(batches) == 1:
@@ -275,7 +275,7 @@ class Loader:
         return batches
 
     def _windows(self) -> Iterator["_Window"]:
-        """Windows of rows whose number is a multiple of the batch size; the last one has more than one batch, if any has."""
+        """Yield windows whose numbers of rows are multiples of the batch size; the last one has more than one batch if any has."""
         generator = np.random.default_rng([self.seed, self.epoch])
         places = self.places
         blocks = [b for b in self.dataset.blocks if b.first < places.stop and places.start < b.first + b.rows]
@@ -306,7 +306,7 @@ class Loader:
         return _Window(batch, torch.from_numpy(order[:full])), rest
 
     def _chosen(self, batch: Batch) -> Batch:
-        """The rows of a block that belong to the part and are kept."""
+        """Return the rows of a block that belong to the part and are kept."""
         index = batch.index.numpy()
         mask = (self.places.start <= index) & (index < self.places.stop)
         if self.split is not None:

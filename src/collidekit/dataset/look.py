@@ -1,4 +1,4 @@
-"""A first look at all files of a dataset, before anything is written: what cannot work is found in seconds."""
+"""A quick look at all files of a dataset before anything is written, to find errors within seconds."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ from collidekit.readers import BadFileError, open_file
 from collidekit.readers.base import LostServerError, OneTree
 
 FIRST = 500
-"""Entries that are read of a file."""
+"""Number of entries to read from a file."""
 MOST_OPENED, MOST_READ = 20, 5
-"""Files that are opened, and that are read, spread over all; the construction opens the others before it writes anything."""
+"""Number of files to open, and to read, spread over all; the construction opens the others before it writes anything."""
 
 
 def first_look(
     plan: Plan, paths: Sequence[str], skip_bad_files: bool = False, debug: bool = False, progress: bool = True
 ) -> Batch | None:
-    """Open the files, check the names that the analysis uses, and make rows of the first entries.
+    """Open the files, check the names that the analysis uses, and make rows from the first entries.
 
-    Returns the rows of the first file that has some. Raises the error that the construction of a dataset would raise; a
-    class without rows is one only if the files hold no other entries.
+    Returns the rows of the first file that has some. Raises the error that the construction of a dataset would raise. A
+    class without rows is an error only if the files have no other entries.
     """
     paths = one_a_process(plan.analysis, list(paths)) if debug else list(paths)
     chosen = spread(paths, MOST_OPENED)
@@ -56,14 +56,14 @@ def first_look(
 
 
 def spread(paths: Sequence[str], most: int) -> list[str]:
-    """Return at most so many paths, spread over all; the first and the last are among them."""
+    """Return at most ``most`` paths, spread over all, including the first and the last one."""
     if len(paths) <= most:
         return list(paths)
     return [paths[i * (len(paths) - 1) // (most - 1)] for i in range(most)]
 
 
 def _first_rows(plan: Plan, path: str, number: int, entries: int) -> tuple[Rows, int, str]:
-    """Rows of the first entries of a file, how many entries it has, and its tree."""
+    """Return rows of the first entries of a file, the number of its entries, and its tree."""
     with open_file(path, plan.analysis.source) as reader:
         columns = check_names(plan, reader)
         chunk = reader.read(columns, 0, min(entries, reader.rows))

@@ -1,4 +1,4 @@
-"""The manifest of a dataset: what it was made of, what it holds, and how to know that it is whole."""
+"""The manifest of a dataset: its input files, its content, and checksums."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,45 +20,45 @@ from collidekit.files import read_json
 from collidekit.sealed import as_written, check_seal, read_sealed, write_sealed
 
 FORMAT = 3
-"""Of the shards and the manifest; a dataset of another one is constructed anew."""
+"""Version of the shards and the manifest; a dataset of another version is constructed again."""
 
 
 @dataclass
 class Summary:
-    """What is counted in one part, and, merged, in the whole."""
+    """Counts of one part, or, merged, of the whole dataset."""
 
     file: int = 0
     rows: int = 0
     failed: str = ""
     part_checksum: int = 0
-    """Of the file of the part."""
+    """Checksum of the file of the part."""
     cutflow: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
-    """Rows that a condition of the selection dropped while a variable of it was NaN, by the condition."""
+    """Rows dropped by each condition of the selection while one of its variables was NaN."""
     class_counts: dict[str, int] = field(default_factory=dict)
     class_weights: dict[str, float] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
     """Rows in which all values of a target of rows are known."""
     negative_weights: int = 0
     histogram: list[list[float]] = field(default_factory=list)
-    """Sum of weights in the kinematic bins, one row a class."""
+    """Sum of weights in the kinematic bins, one list for each class."""
     kinematic_counts: list[list[int]] = field(default_factory=list)
-    """Rows in the kinematic bins, one row a class."""
+    """Numbers of rows in the kinematic bins, one list for each class."""
     constituents: dict[str, int] = field(default_factory=dict)
     repeated: list[list[int]] = field(default_factory=list)
-    """Key and count of rows with equal inputs, where the split goes by the inputs."""
+    """Key and count of rows with equal inputs, if the inputs decide the split."""
     equal_rows: dict[str, int] = field(default_factory=dict)
-    """Groups of equal rows that are too large to stay together, and the rows in them."""
+    """Number of groups of equal rows that are too large to stay together, and of the rows in them."""
     keys: list[int] = field(default_factory=list)
     """Smallest and largest key of the split."""
     entries: int = 0
-    """Entries of files that rows come from."""
+    """Number of file entries that rows come from."""
     key_squares: int = 0
     """Sum of the squared numbers of rows that share a key, in a chunk."""
     statistics: Statistics | None = None
     kinds: dict[str, str] = field(default_factory=dict)
-    """Of spectators and event numbers, see ``shards.kinds_of``."""
+    """Types of spectators and event numbers, see ``shards.kinds_of``."""
 
     @classmethod
     def of(cls, file: int, rows: Rows, analysis: Analysis) -> "Summary":
@@ -95,7 +95,7 @@ class Summary:
         )
 
     def content(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the content for JSON."""
         features = self.statistics or {}
         parts = {name: {f: entry.content() for f, entry in group.items()} for name, group in features.items()}
         return {**vars(self), "statistics": parts}
@@ -112,7 +112,7 @@ class Summary:
 
 
 def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
-    """All parts together, merged in the order of the input."""
+    """Return the summary of all parts, merged in the order of the input."""
     shape = (len(analysis.classes), number_of_bins(analysis))
     total = Summary(histogram=np.zeros(shape).tolist(), kinematic_counts=np.zeros(shape, np.int64).tolist())
     for summary in summaries:
@@ -141,7 +141,7 @@ def summarise(analysis: Analysis, summaries: list[Summary]) -> Summary:
     total.equal_rows = {"groups": len(groups), "rows": sum(groups.values())}
     total.repeated = [[key, size] for key, size in groups.items()]
     if groups:
-        total.key_squares = total.rows  # they are broken up, and any other group is small
+        total.key_squares = total.rows  # these groups are broken up, and any other group is small
     return total
 
 
@@ -176,7 +176,7 @@ class Manifest:
 def write_manifest(
     folder: Path, analysis: Analysis, inputs: list[dict[str, Any]], shards: list[dict[str, Any]], total: Summary
 ) -> Manifest:
-    """Write ``manifest.json``; a dataset is complete when it is there."""
+    """Write ``manifest.json``; a dataset is complete once this file exists."""
     summary = dict(vars(total))
     summary["statistics"] = {
         name: {feature: entry.summary() for feature, entry in features.items()}
@@ -201,7 +201,7 @@ def write_manifest(
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a dataset folder, whose form is checked."""
+    """Return the manifest of a dataset folder after checking its form."""
     path, remedy = folder / "manifest.json", f"remove the folder {folder} and construct it again"
     content = read_json(path, remedy)
     with as_written(path, remedy):

@@ -1,4 +1,4 @@
-"""What stands in ``manifest.json``: its form, and whether it fits the analysis that it is of."""
+"""The form of ``manifest.json``, and checks that it fits its analysis."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -25,7 +25,7 @@ class Input(TypedDict):
 
 
 class Shard(TypedDict):
-    """A file of blocks: place, size and CRC-32 of each, and the CRC-32 of all around them."""
+    """A file of blocks: position, size and CRC-32 of each block, and the CRC-32 of all other bytes."""
 
     file: Annotated[str, Field(pattern=r"^shard_\d+\.arrow$")]
     rows: Count
@@ -35,7 +35,7 @@ class Shard(TypedDict):
 
 
 class Feature(TypedDict):
-    """The statistics of a feature; one without values has no smallest and no largest one."""
+    """The statistics of a feature; without values there is no smallest and no largest one."""
 
     count: Count
     missing: Count
@@ -47,7 +47,7 @@ class Feature(TypedDict):
 
 
 class Totals(TypedDict):
-    """What was counted in all rows."""
+    """Counts of all rows."""
 
     rows: Count
     cutflow: dict[str, Count]
@@ -82,9 +82,9 @@ def _form() -> TypeAdapter[Content]:
 
 
 def check_form(content: Mapping[str, Any], analysis: Analysis, block: int) -> None:
-    """A ``ValueError`` or ``KeyError`` where a manifest is not of the form that is written, or not of its analysis.
+    """Raise ``ValueError`` or ``KeyError`` if a manifest is not valid or does not fit its analysis.
 
-    ``block`` is the number of rows in a block, the last one of a shard apart.
+    ``block`` is the number of rows in a block, except for the last one of a shard.
     """
     try:
         found = _form().validate_python({name: content[name] for name in ("inputs", "shards", "summary")})
@@ -98,7 +98,7 @@ def check_form(content: Mapping[str, Any], analysis: Analysis, block: int) -> No
         if any(start + size > shard["bytes"] for start, size, _ in shard["blocks"]):
             raise ValueError(f"{shard['file']}: a block lies beyond its end")
     if sum(shard["rows"] for shard in found.shards) != summary["rows"]:
-        raise ValueError("its shards do not hold as many rows as it says")
+        raise ValueError("its shards do not hold the number of rows that it gives")
     if list(summary["class_counts"]) != list(analysis.classes):
         raise ValueError("its classes are not those of its analysis")
     shape = (len(analysis.classes), number_of_bins(analysis))

@@ -1,4 +1,4 @@
-"""NaN and infinity on the way from files to predictions: what they cost is counted."""
+"""Counts of NaN and infinity, from files to predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,16 +18,16 @@ class NotFinite:
     values: dict[str, int] = field(default_factory=dict)
     """NaN and infinite values that became the default of their feature, by ``input.feature``."""
     lost: dict[str, int] = field(default_factory=dict)
-    """Rows that a condition of the selection dropped while one of its variables was NaN, by the condition."""
+    """Rows dropped by each condition of the selection while one of its variables was NaN."""
 
     def add(self, values: Mapping[str, int], lost: Mapping[str, int]) -> None:
-        """Count what one chunk had."""
+        """Add the counts of one chunk."""
         for total, more in ((self.values, values), (self.lost, lost)):
             for name, number in more.items():
                 total[name] = total.get(name, 0) + number
 
     def notes(self) -> list[str]:
-        """What a person should know of it, one line each; none where all was finite."""
+        """Return one line for each problem; empty if all values were finite."""
         found = []
         if number := sum(self.values.values()):
             what = "values of inputs were" if number > 1 else "value of an input was"
@@ -37,7 +37,7 @@ class NotFinite:
 
 
 def lost_notes(lost: Mapping[str, int]) -> list[str]:
-    """Say how many rows each condition of a selection dropped for a NaN."""
+    """Return the numbers of rows that each condition of a selection dropped because of NaN, as text."""
     return [
         f"{number:,} {'row was' if number == 1 else 'rows were'} dropped by the selection {term!r} because a variable of it is NaN"
         for term, number in lost.items()
@@ -45,7 +45,7 @@ def lost_notes(lost: Mapping[str, int]) -> list[str]:
 
 
 def lost_to_nan(scope: Scope, term: Expression, mask: np.ndarray[Any, Any]) -> int:
-    """How many rows a condition drops while a number that it looks at is NaN."""
+    """Return how many rows a condition drops while one of its numbers is NaN."""
     nan = np.zeros(scope.rows, dtype=bool)
     for name in term.names:
         values = scope.get(name)

@@ -1,7 +1,7 @@
-"""Which rows are for training, validation and test: one split by a share, or k folds that cover the whole sample.
+"""Training, validation and test rows: one split by a fraction, or k folds that cover the whole sample.
 
-A split goes by a hash of the row's key: its event number, or its inputs. Folds go by another hash of it, or by the remainder of the
-event number. Order, files, workers and seeds make no difference, and rows of one event are always in the same part.
+A hash of the row's key decides the split; the key is the event number or a hash of the inputs. Another hash of it, or the remainder of
+the event number, decides the fold. Order, files, workers and seeds have no effect, and rows of one event are always in the same part.
 """
 
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ Part = Literal["training", "validation", "test"]
 FoldRule = Literal["hash", "remainder"]
 
 SALT = 0x5EED
-"""Of the hash that decides between training and validation."""
+"""Salt of the hash that decides between training and validation."""
 FOLD_SALT = 0xF01D5
-"""Of the hash that decides on the fold, which is independent of the one above."""
+"""Salt of the hash that decides the fold, which is independent of the one above."""
 FEWEST_FOLDS, MOST_FOLDS = 2, 100
 SHARE = 0.85
 NO_EVENT: Mapping[str, Any] = {}
 
 
 class SplitSettings(Strict):
-    """A share of the rows for training, or folds."""
+    """A fraction of the rows for training, or folds."""
 
     train_val_split: Annotated[float, Field(gt=0, lt=1)] = setting(
         SHARE, "share of the rows that is for training; with two folds, of the rows that are not held out"
@@ -66,7 +66,7 @@ class SplitSettings(Strict):
 
     @property
     def split(self) -> "RowSplit":
-        """Which rows are for training, validation and test."""
+        """Return the split into training, validation and test rows."""
         if not self.folds:
             return Split(self.train_val_split)
         if self.fold < 0:
@@ -78,17 +78,17 @@ class SplitSettings(Strict):
 
     @property
     def fold_name(self) -> str:
-        """``fold 2 of 5``; empty where there are no folds."""
+        """``fold 2 of 5``; empty if there are no folds."""
         return f"fold {self.fold} of {self.folds}" if self.folds else ""
 
 
 class RowSplit(Protocol):
-    """What a loader asks: which rows belong to which part."""
+    """The interface of a split for a loader: the rows of each part."""
 
     def rows(self, keys: Array, part: Part, event: Mapping[str, Any] = NO_EVENT) -> Array:
         """Return which of the rows with these keys (N,) belong to the part, as conditions (N,).
 
-        ``event`` holds the columns (N,) that number an event, of which the last one is the event number.
+        ``event`` holds the columns (N,) that number an event; the last one is the event number.
         """
         ...
 
@@ -102,12 +102,12 @@ class RowSplit(Protocol):
 
     @property
     def held_out(self) -> Part:
-        """The part to evaluate on where there are no test files."""
+        """The part to evaluate if there are no test files."""
         ...
 
     @property
     def setting(self) -> str:
-        """The setting that asks for it, for messages."""
+        """The setting that selects this split, for messages."""
         ...
 
 
@@ -137,8 +137,8 @@ class Split:
 class Folds:
     """k parts of equal size: ``this`` one is for test, the next one for validation, the others are for training.
 
-    Of two parts the other one is for both: a fraction ``training_share`` of it is for training, by a hash of the key that is
-    independent of the fold.
+    With two folds, the other one is used for both: a fraction ``training_share`` of it is for training, by a hash of the key
+    that is independent of the fold.
     """
 
     k: int
@@ -169,12 +169,12 @@ class Folds:
 
     @property
     def by_number(self) -> bool:
-        """Whether the event number alone says which network is for an event, in any file."""
+        """Whether the event number alone decides which network predicts an event, in any file."""
         return self.rule == "remainder"
 
     @property
     def events(self) -> str:
-        """The rows that were held out, in words."""
+        """Description of the rows that were held out."""
         if not self.by_number:
             return f"rows of fold {self.this} of {self.k}"
         if self.k == 2:
@@ -193,12 +193,12 @@ class Folds:
         return masks[part]
 
     def folds_of(self, keys: Array, event: Mapping[str, Any] = NO_EVENT) -> Array:
-        """Return the fold (N,) in which each row is for test; a CollidekitError where its rule needs an event number that is missing."""
+        """Return the fold (N,) in which each row is for test; CollidekitError if its rule needs a missing event number."""
         return remainder_of(event, self.k) if self.by_number else fold_of(keys, self.k)
 
 
 def fold_of(keys: Array, k: int) -> Array:
-    """Return the fold (N,) in which a row with this key is for test, by the hash: a number from 0 to k - 1."""
+    """Return the fold (N,), from 0 to k - 1, in which a row with this key is for test, by the hash."""
     found: Array = (hashed(keys, FOLD_SALT) % np.uint64(k)).astype(np.int64)
     return found
 
@@ -206,7 +206,7 @@ def fold_of(keys: Array, k: int) -> Array:
 def remainder_of(event: Mapping[str, Any], k: int) -> Array:
     """Return the remainder (N,) of the event number, the last of the columns (N,) of an event, divided by k.
 
-    Raises CollidekitError where there is no event number, or it is no integer.
+    Raises CollidekitError if there is no event number, or if it is not an integer.
     """
     if not event:
         raise CollidekitError(

@@ -1,4 +1,4 @@
-"""How files are cut: into chunks, which decide what is held in memory, and pieces of several, which one worker does."""
+"""Division of files into chunks, which limit the memory, and pieces of several chunks, which one worker processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,12 +8,12 @@ CHUNK = 10_000
 """Entries of a file that one worker holds in memory at once."""
 
 LARGEST = 5
-"""Chunks in a piece, where beginning in the middle of the file costs nothing."""
+"""Largest number of chunks in a piece, for formats with random access."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of a file before it is read; ``detours`` has one number for each chunk, see ``Reader.detour``."""
+    """Facts about a file before it is read; ``detours`` has one number for each chunk, see ``Reader.detour``."""
 
     rows: int = 0
     id: dict[str, Any] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Survey:
     tree: str = ""
 
     def entry(self, path: str) -> dict[str, Any]:
-        """For the manifest."""
+        """Return the entry of the file in the manifest."""
         if self.failed:
             return {"path": path, "rows": 0, "skipped": self.failed}
         return {"path": path, "rows": self.rows, "id": self.id}
@@ -30,7 +30,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Entries start to stop of a file; chunks are numbered through all files."""
+    """Entries from start to stop of a file; chunks are numbered through all files."""
 
     number: int
     file: int
@@ -41,11 +41,11 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Piece:
-    """Chunks of one file, one after another."""
+    """Consecutive chunks of one file."""
 
     chunks: tuple[Chunk, ...]
     last: bool
-    """Whether the file ends with it."""
+    """Whether this piece is the last one of the file."""
 
     def __len__(self) -> int:
         return self.chunks[-1].stop - self.chunks[0].start
@@ -55,10 +55,10 @@ class Piece:
 
 
 def cut(paths: Sequence[str], surveys: Sequence[Survey], workers: int, chunk: int) -> list[Piece]:
-    """All files in pieces, the longest ones first where several workers share them.
+    """Return all files in pieces, with the longest files first if there are several workers.
 
-    There are about four pieces to a worker, so that no one waits long for the last. A piece is longer where the next
-    could only begin with a detour: it takes four times as long as that.
+    There are about four pieces per worker, so that no worker waits long at the end. A piece is longer if the next
+    one must decode earlier rows: it takes four times as long as this decoding.
     """
     rows = sum(survey.rows for survey in surveys)
     largest = min(max(rows // (4 * workers), chunk), LARGEST * chunk)
@@ -79,7 +79,7 @@ def cut(paths: Sequence[str], surveys: Sequence[Survey], workers: int, chunk: in
 
 
 def share_of(pieces: Sequence[Piece], share: int, shares: int) -> list[Piece]:
-    """Return what one of several shares of all chunks has of each piece; a share is chunks one after another."""
+    """Return the chunks of one of several shares from each piece; a share has consecutive chunks."""
     count = sum(len(piece.chunks) for piece in pieces)
     numbers = range(count * share // shares, count * (share + 1) // shares)
     kept = [

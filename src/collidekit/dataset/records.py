@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collidekit.dataset.loader import Dataset
 
 NAMED = ("label", "process")
-"""Columns of indices that a table and a histogram show by their names."""
+"""Columns of indices that tables and histograms show as names."""
 
 
 def first_rows(dataset: "Dataset", rows: int | None) -> Batch:
@@ -52,7 +52,7 @@ def to_awkward(dataset: "Dataset", rows: int | None = None) -> Any:
 
 
 def to_pandas(dataset: "Dataset", rows: int | None = None) -> Any:
-    """Return a DataFrame (N rows) of the columns of rows; the constituents are left out, ``n_<collection>`` counts them."""
+    """Return a DataFrame (N rows) of the columns of rows; constituents are left out, and ``n_<collection>`` counts them."""
     pandas = need("pandas", "pandas")
     batch, analysis = first_rows(dataset, rows), dataset.analysis
     columns = [column for column in find_columns(analysis) if not column.collection]
@@ -63,7 +63,7 @@ def to_pandas(dataset: "Dataset", rows: int | None = None) -> Any:
 
 
 def to_hist(dataset: "Dataset", column: str, *, bins: int, limits: tuple[float, float] | None, rows: int | None) -> Any:
-    """Return a weighted histogram of a column by class; each constituent of a row counts with the weight of its row."""
+    """Return a weighted histogram of a column by class; each constituent of a row has the weight of its row."""
     batch, analysis = first_rows(dataset, rows), dataset.analysis
     known = {entry.name: entry for entry in find_columns(analysis) if entry.name not in NAMED}
     if column not in known:
@@ -80,7 +80,7 @@ def to_hist(dataset: "Dataset", column: str, *, bins: int, limits: tuple[float, 
 
 
 def _names(dataset: "Dataset", columns: list[Column]) -> Mapping[str, tuple[str, ...]]:
-    """Return the names behind the indices of each column that has some."""
+    """Return the names for the indices of each column that has names."""
     analysis = dataset.analysis
     names = {"label": tuple(analysis.classes), "process": tuple(analysis.processes)}
     return {column.name: names[column.key[0]] for column in columns if names.get(column.key[0])}

@@ -1,7 +1,7 @@
-"""A sketch of the rows of a training: the smallest hashes of their inputs, by which they are recognised in any file.
+"""A sketch of the rows of a training: the smallest hashes of their inputs, to recognise the rows in any file.
 
 It is a bottom-k sketch (Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches"): it holds all hashes below a limit. Up to ``SIZE``
-different rows the limit is above all hashes, and each row is known; of more rows it is a random fraction, the same one in every file.
+different rows, the limit is above all hashes, and every row is known. With more rows, it is a random fraction, the same in every file.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import cmp_using, field, frozen
 
-from collidekit.dataset.hashing import hash_inputs, hashed, told_apart
+from collidekit.dataset.hashing import comparable_rows, hash_inputs, hashed
 from collidekit.dataset.parts import Part, RowSplit
 from collidekit.dataset.split import SMALL, by_inputs
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 SIZE = 100_000
-"""Different rows that are kept."""
+"""Number of different rows to keep."""
 BITS = 48
-"""Bits of a hash that are kept: a row that was not learned from is taken for one of N others with a probability of N / 2^48."""
+"""Bits to keep of a hash: a row that was not in the training equals one of N others with a probability of N / 2^48."""
 FEW, FEW_SHARE = 3, 0.001
-"""So many rows of a file, or this fraction of them, may be equal to training rows by chance."""
+"""Number of rows of a file, or fraction of them, that may equal training rows by chance."""
 PARTS: tuple[Part, ...] = ("test", "validation", "training")
-"""Parts by number; of equal rows the largest one counts."""
+"""Parts by number; for equal rows, the largest number counts."""
 
 _SALT = 0x5EE17
 _MOST = 10_000_000
@@ -39,26 +39,26 @@ _STEP = 1_000_000
 
 @frozen
 class RowSketch:
-    """The hashes (K,) of rows, ascending and all below ``limit``, and the number (K,) of the part of each row in ``PARTS``."""
+    """The hashes (K,) of rows, ascending and all below ``limit``, and the number (K,) in ``PARTS`` for each row."""
 
     hashes: Array = field(eq=cmp_using(np.array_equal))
     parts: Array = field(eq=cmp_using(np.array_equal))
     limit: int
     repeated: float
-    """The fraction of the rows that are equal to a few others: the probability that an independent row is equal to a kept one."""
+    """The fraction of rows that equal a few others: the probability that an independent row equals a kept one."""
 
     @property
     def fraction(self) -> float:
-        """The fraction of all rows, of the training and others, that are looked up."""
+        """The fraction of all rows, from the training and others, that can be looked up."""
         return self.limit / float(2**BITS)
 
     @property
     def share_by_chance(self) -> float:
-        """The fraction of the rows of a file that may be equal to training rows by chance."""
+        """The fraction of the rows of a file that may equal training rows by chance."""
         return max(FEW_SHARE, 2 * self.repeated)
 
     def find(self, keys: Array) -> tuple[Array, Array]:
-        """Return which rows (N,) with these hashes of their inputs are looked up, and the part (N,) of each, -1 where it is not found."""
+        """Return which rows (N,) with these hashes can be looked up, and the part (N,) of each, -1 if it is not found."""
         wanted = _sketched(keys)
         looked_up = wanted < np.uint64(self.limit)
         parts = np.full(len(keys), -1, dtype=np.int8)
@@ -69,7 +69,7 @@ class RowSketch:
         return looked_up, parts
 
     def as_dict(self) -> dict[str, Any]:
-        """For a checkpoint or JSON."""
+        """Return the content for a checkpoint or JSON."""
         return {
             "bits": BITS,
             "limit": self.limit,
@@ -80,14 +80,14 @@ class RowSketch:
 
     @cached_property
     def _content(self) -> str:
-        """Differences of the hashes, byte by byte of all of them, and the parts; compressed."""
+        """Return the differences of the hashes, byte plane by byte plane, and the parts, compressed."""
         steps = np.diff(self.hashes, prepend=np.uint64(0)).astype("<u8").view(np.uint8).reshape(-1, 8)
         planes = np.ascontiguousarray(steps[:, : BITS // 8].T).tobytes()
         return base64.b64encode(zlib.compress(planes + self.parts.tobytes())).decode()
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "RowSketch":
-        """From ``as_dict``; KeyError, TypeError or ValueError where it is not of that form."""
+        """Return the sketch from ``as_dict``; KeyError, TypeError or ValueError if the content is not valid."""
         rows, limit, repeated = int(content["rows"]), int(content["limit"]), float(content["repeated"])
         if content["bits"] != BITS or not 0 <= rows <= _MOST or not 0 < limit <= 2**BITS or not 0 <= repeated <= 1:
             raise ValueError("the sketch of its rows has another form")
@@ -108,16 +108,16 @@ class RowSketch:
 
 
 class SketchBuilder:
-    """Makes a sketch of rows that come bit by bit; the memory that it takes does not depend on how many there are."""
+    """Makes a sketch from rows that are added in pieces, with memory that does not depend on their number."""
 
     def __init__(self, size: int = SIZE) -> None:
         self.size, self.limit = size, 2**BITS
         self._held: list[tuple[Array, Array, Array]] = []
-        """Hashes, parts, and how many rows have each hash."""
+        """Hashes, parts, and the number of rows for each hash."""
         self._count = 0
 
     def add(self, keys: Array, parts: Array) -> None:
-        """Take rows by the hashes (N,) of their inputs and the numbers (N,) of their parts."""
+        """Add rows, with the hashes (N,) of their inputs and the numbers (N,) of their parts."""
         hashes = _sketched(keys)
         below = hashes < np.uint64(self.limit)
         self._held.append((hashes[below], parts[below], np.ones(int(below.sum()), dtype=np.int64)))
@@ -162,9 +162,9 @@ def sketch_of(dataset: "Dataset", split: RowSplit, size: int = SIZE) -> RowSketc
 
 
 def _hashes_of(dataset: "Dataset") -> Iterator[tuple[Array, Array, Mapping[str, Any]]]:
-    """Yield the hashes of the inputs of all rows that can be told apart, with the keys and event numbers of these rows.
+    """Yield the hashes of the inputs of all comparable rows, with the keys and event numbers of these rows.
 
-    Where the split goes by the inputs the keys are these hashes, apart from those of large groups of equal rows.
+    If the inputs decide the split, the keys are these hashes, except for large groups of equal rows.
     """
     if by_inputs(dataset.manifest.analysis):
         keys = dataset.column("key")
@@ -172,7 +172,7 @@ def _hashes_of(dataset: "Dataset") -> Iterator[tuple[Array, Array, Mapping[str, 
         return
     for block in dataset.blocks:
         batch = dataset.read(block)
-        usable = told_apart(batch.inputs)
+        usable = comparable_rows(batch.inputs)
         event = {name: values.numpy()[usable] for name, values in batch.event.items()}
         yield hash_inputs(batch.inputs)[usable], batch.keys.numpy()[usable], event
 
@@ -182,7 +182,7 @@ def _sketched(keys: Array) -> Array:
 
 
 def _unpacked(text: str, size: int) -> Array:
-    """Return so many bytes (size,); ValueError where there are more or fewer."""
+    """Return the bytes (size,) of a compressed text; ValueError if there are more or fewer."""
     try:
         unpacker = zlib.decompressobj()
         found = unpacker.decompress(base64.b64decode(text, validate=True), size + 1)

@@ -1,4 +1,4 @@
-"""From a chunk of a file to rows of a dataset: selection, classes, inputs, weights, spectators, event numbers."""
+"""Conversion of a chunk of a file to rows of a dataset: selection, classes, inputs, weights, spectators, event numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,23 +33,23 @@ Array = np.ndarray[Any, Any]
 
 
 SMALLEST_WEIGHT = 1e-30
-"""Weights of which all are smaller lose digits, or become 0, in single precision."""
+"""If all weights are smaller, they lose digits or become 0 in single precision."""
 
 
 @dataclass
 class Rows:
-    """The rows of one chunk and what was counted on the way."""
+    """The rows of one chunk, and counts made on the way."""
 
     arrays: RowArrays
     cutflow: dict[str, int]
     replaced: dict[str, int] = field(default_factory=dict)
-    """NaN and infinite values that became the feature's default, by ``input.feature``."""
+    """NaN and infinite values that were replaced by the default of the feature, by ``input.feature``."""
     lost: dict[str, int] = field(default_factory=dict)
-    """Rows that a condition of the selection dropped while a variable of it was NaN, by the condition."""
+    """Rows dropped by each condition of the selection while one of its variables was NaN."""
 
     @cached_property
     def batch(self) -> "Batch":
-        """The rows as tensors, on the same memory."""
+        """The rows as tensors that share the same memory."""
         from collidekit.dataset.batch import Batch
 
         return Batch.of(self.arrays)
@@ -64,10 +64,10 @@ def build_rows(
     keep_all: bool = False,
     places: dict[str, Array] | None = None,
 ) -> Rows:
-    """Turn the entries ``start, start + 1 ...`` of a file into rows.
+    """Convert the entries ``start, start + 1 ...`` of a file to rows.
 
-    With ``keep_all`` rows of no class stay, with label -1, and so do files that do not hold the truth (for prediction);
-    without it they are dropped and counted. ``places`` takes the positions of replaced values, see ``make_input``.
+    With ``keep_all``, rows of no class stay, with label -1, and files without truth are allowed (for prediction). Otherwise
+    such rows are dropped and counted. ``places`` receives the positions of replaced values, see ``make_input``.
     """
     lost: dict[str, int] = {}
     scope, cutflow = select_rows(plan, chunk, path, start, keep_all, lost)
@@ -90,7 +90,7 @@ def build_rows(
 
 
 def with_truth(plan: Plan, labels: Array, truth: Mapping[str, Array]) -> Array:
-    """Rows (N,) to learn from: those in a class; without classes those with a target of which all values are known."""
+    """Return the rows (N,) for training: rows in a class; without classes, rows with a target whose values are all known."""
     if plan.analysis.classes:
         return labels >= 0
     known: Array = np.any([np.isfinite(values).all(axis=1) for values in truth.values()], axis=0)
@@ -100,7 +100,7 @@ def with_truth(plan: Plan, labels: Array, truth: Mapping[str, Array]) -> Array:
 def select_rows(
     plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False, lost: dict[str, int] | None = None
 ) -> tuple[Scope, dict[str, int]]:
-    """The rows that pass the selection, and the cutflow; ``lost`` takes how many were dropped for a NaN."""
+    """Return the rows that pass the selection, and the cutflow; ``lost`` receives the numbers of rows dropped because of NaN."""
     scope = open_scope(plan, chunk, path, start, keep_all)
     cutflow = {"all rows": scope.rows}
     names = list(plan.analysis.processes)
@@ -111,7 +111,7 @@ def select_rows(
             continue
         for term in plan[place].terms():
             text = term.text if number < 0 else f"{names[number]}: {term.text}"
-            if number in (-1, here):  # what belongs to another process passes, so that all cutflows have the same lines
+            if number in (-1, here):  # rows of other processes pass, so that all cutflows have the same lines
                 mask = scope.mask(term)
                 if not mask.all():
                     if lost is not None and (count := lost_to_nan(scope, term, mask)):
@@ -132,7 +132,7 @@ def make_arrays(
     with_targets: bool = False,
     places: dict[str, Array] | None = None,
 ) -> RowArrays:
-    """All rows of a scope; values that were not finite are counted in ``replaced``."""
+    """Return all rows of a scope; values that are not finite are counted in ``replaced``."""
     inputs = {name: make_input(plan, scope, name, replaced, with_targets, places) for name in plan.analysis.inputs}
     event = {name: _event_column(plan, scope, i) for i, name in enumerate(plan.analysis.event)}
     process, process_weight = _process(plan, scope.path)
@@ -151,14 +151,14 @@ def make_arrays(
 
 
 def _keys(plan: Plan, scope: Scope, event: dict[str, Array], inputs: dict[str, RaggedArray | Array]) -> Array:
-    """Keys (N,) of the split: by event number, else by entry for the jets of events, else by inputs."""
+    """Return the keys (N,) of the split: by event number, else by entry for jets of events, else by inputs."""
     if event:
         return hash_columns(list(event.values()))
     return entry_keys(scope.path, scope.entries) if plan.analysis.rows else hash_inputs(inputs)
 
 
 def columns_of(plan: Plan, reader: Reader, with_truth: bool = True) -> list[str]:
-    """The columns to read from an open file; an error where one is missing, or holds no numbers."""
+    """Return the columns to read from an open file; a missing column, or one without numbers, is an error."""
     return columns_to_read(plan, list(reader.columns), with_truth, reader.path, reader.unreadable)
 
 
@@ -169,7 +169,7 @@ def columns_to_read(
     path: str = "",
     unreadable: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """The columns a file must give; all of them where a user's processor decides."""
+    """Return the columns to read from a file; all of them if a user's processor needs them."""
     if plan.analysis.processor:
         return available
     columns = plan.columns(available, with_truth, path, unreadable)
@@ -180,7 +180,7 @@ def columns_to_read(
 
 
 def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: bool = False) -> Scope:
-    """The rows of a chunk that begins with the entry ``start`` of a file."""
+    """Return the scope of a chunk that begins with the entry ``start`` of a file."""
     entries = np.arange(start, start + len(chunk), dtype=np.int64)
     if plan.analysis.processor:
         from collidekit.analysis.processor import run_processor
@@ -189,7 +189,7 @@ def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: boo
         if "entry" in chunk.fields:
             entries = start + ak.to_numpy(chunk["entry"]).astype(np.int64)
         plan.columns(chunk.fields, with_truth=not keep_all)
-    # a branch with the name of a built-in one is reached by its name in backticks alone
+    # a branch with a built-in name can only be used in backticks
     columns: dict[str, Any] = {quoted(n) if n in BUILT_IN else n: chunk[n] for n in chunk.fields}
     if plan.analysis.rows:
         return unroll(plan, columns, path, entries)
@@ -197,7 +197,7 @@ def open_scope(plan: Plan, chunk: ak.Array, path: str, start: int, keep_all: boo
 
 
 def labels_of(plan: Plan, scope: Scope, keep_all: bool) -> Array:
-    """Class index of each row (N,), -1 where no class holds; two at once is an error."""
+    """Return the class index of each row (N,), -1 if no class holds; two classes for one row are an error."""
     labels = np.full(scope.rows, -1, dtype=np.int64)
     classes = [plan["classes", name] for name in plan.analysis.classes]
     if keep_all and not all(plan.available(expression.names, scope) for expression in classes):
@@ -219,7 +219,7 @@ def labels_of(plan: Plan, scope: Scope, keep_all: bool) -> Array:
 
 
 def _check_finite(scope: Scope, values: Any, message: str) -> None:
-    """An error with the first row whose number is NaN or infinite; lists are not looked at."""
+    """Raise an error for the first row whose number is NaN or infinite; lists are not checked."""
     if isinstance(values, ak.Array | np.ndarray) and values.ndim == 1:
         numbers = np.asarray(values)
         if len(bad := np.flatnonzero(~np.isfinite(numbers))):
@@ -228,7 +228,7 @@ def _check_finite(scope: Scope, values: Any, message: str) -> None:
 
 
 def _check_kinematics(plan: Plan, scope: Scope) -> None:
-    """A row without kinematics has no weight."""
+    """Raise an error for rows with NaN or infinite kinematics, because they have no weight."""
     for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
         values = scope.numbers(plan["kinematics", name])
         _check_finite(scope, values, f"{name} is {{}}, and kinematics needs it")
@@ -243,25 +243,25 @@ def _weights(plan: Plan, scope: Scope, keep_all: bool) -> Array:
 
 
 def given_weights(plan: Plan, scope: Scope) -> Array:
-    """The weights of an analysis (N,) in single precision; an error where that cannot hold them."""
+    """Return the weights of an analysis (N,) in single precision; an error if it cannot hold them."""
     weights = scope.numbers(plan["weight",])
     largest = float(np.abs(weights).max(initial=0.0, where=np.isfinite(weights)))
     if 0 < largest < SMALLEST_WEIGHT or largest > float(np.finfo(np.float32).max):
         raise CollidekitError(
             f"{plan['weight',].where}: {scope.path}: the weights {plan['weight',].text!r} are at most {largest:.3g}, which single "
-            f"precision cannot hold; scale them: `weight: {plan['weight',].text} * {1 / largest:.0e}` (only their ratios count)"
+            f"precision cannot hold; scale them: `weight: {plan['weight',].text} * {1 / largest:.0e}` (only their ratios matter)"
         )
-    with np.errstate(over="ignore"):  # infinite ones are told apart by whoever asks
+    with np.errstate(over="ignore"):  # infinite weights are handled by the caller
         return weights.astype(np.float32)
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Return whether a pattern of a process fits a file, by its path or its name."""
+    """Return whether a pattern of a process matches a file, by its path or its name."""
     return fnmatch(path, pattern) or fnmatch(PurePath(path).name, pattern)
 
 
 def _process(plan: Plan, path: str) -> tuple[int, float]:
-    """Number and weight of the process that a file belongs to; -1 and 1 where it belongs to none."""
+    """Return number and weight of the process that a file belongs to; -1 and 1 if there is none."""
     found = [
         (number, name, process)
         for number, (name, process) in enumerate(plan.analysis.processes.items())
@@ -280,7 +280,7 @@ def _check_process(plan: Plan, path: str) -> None:
 
 
 def _spectators(plan: Plan, scope: Scope) -> dict[str, Array]:
-    """Spectators and kinematic variables, (N,) each."""
+    """Return spectators and kinematic variables, (N,) each."""
     places = [("spectators", i) for i in range(len(plan.analysis.spectators))]
     named: dict[str, Any] = dict(zip(plan.analysis.spectators, places, strict=True))
     for name in plan.analysis.kinematics.bins if plan.analysis.kinematics else ():
@@ -289,7 +289,7 @@ def _spectators(plan: Plan, scope: Scope) -> dict[str, Array]:
 
 
 def _event_column(plan: Plan, scope: Scope, i: int) -> Array:
-    """A number of the event (N,), as int64 or uint64."""
+    """Return a column of the event number (N,), as int64 or uint64."""
     values, text = scope.numbers(plan["event", i]), plan["event", i].text
     if values.dtype == bool:
         raise CollidekitError(f"{plan['event', i].where}: {text!r} is a condition; an event number is needed")
@@ -313,9 +313,9 @@ def make_input(
     with_targets: bool,
     places: dict[str, Array] | None = None,
 ) -> RaggedArray | Array:
-    """Return one input of all rows; values that are not finite become the default and are counted in ``replaced``.
+    """Return one input of all rows; values that are not finite are replaced by the default and counted in ``replaced``.
 
-    ``places`` takes their positions, by ``input.feature``: rows of a flat group, constituents (T,) of a collection.
+    ``places`` receives their positions, by ``input.feature``: rows of a flat group, constituents (T,) of a collection.
     """
     entry = plan.analysis.inputs[name]
     if isinstance(entry, Group):
@@ -355,7 +355,7 @@ def _collection(
 
 
 def _lengths(plan: Plan, scope: Scope, name: str, entry: Collection, values: dict[Expression, Any]) -> Array:
-    """Constituents in each row (N,) of the file; all lists of a collection must agree on it."""
+    """Return the number of constituents in each row (N,) of the file; all lists of a collection must have the same."""
     others = [plan["inputs", name, key] for key in ("order", "where") if getattr(entry, key)]
     lengths: dict[str, Array] = {}
     for expression, value in [*values.items(), *((other, scope.value(other)) for other in others)]:
@@ -368,14 +368,14 @@ def _lengths(plan: Plan, scope: Scope, name: str, entry: Collection, values: dic
     if not lengths:
         first = next(iter(values))
         raise CollidekitError(
-            f"{first.where}: collection {name!r} needs lists and {first.text!r} is one number in each row of {scope.path}; without 'limit' "
+            f"{first.where}: collection {name!r} needs lists, but {first.text!r} is one number in each row of {scope.path}; without 'limit' "
             "and 'order' the input is a flat group"
         )
     return same_lengths(lengths, scope.place)
 
 
 def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts: Array) -> tuple[Array, Array] | None:
-    """Which constituents to keep and in what order, and how many in each row; None where nothing changes."""
+    """Return the constituents to keep, in order, and their number in each row; None if nothing changes."""
     keep: Array | None = None
     rows = np.repeat(np.arange(len(counts)), counts)
     if entry.where:
@@ -406,7 +406,7 @@ def kept_members(plan: Plan, scope: Scope, name: str, entry: Collection, counts:
 
 
 def _descending(values: Array, counts: Array) -> Array:
-    """Positions that bring the values of each row in descending order, equal ones as they are and NaN last."""
+    """Return positions that sort the values of each row in descending order, stable and with NaN last."""
     keys = np.where(np.isnan(values), np.inf, np.minimum(-values, np.finfo(np.float64).max))
     places = ak.flatten(ak.argsort(ak.unflatten(keys, counts), axis=1, stable=True), axis=1)
     sequence: Array = np.repeat(np.cumsum(counts) - counts, counts) + ak.to_numpy(places)
@@ -421,7 +421,7 @@ def _matrix(
     replaced: dict[str, int],
     places: dict[str, Array] | None = None,
 ) -> Array:
-    """Columns side by side in float32 (rows, F): not finite becomes the default, bounds clip."""
+    """Return columns side by side in float32 (rows, F), with defaults for values that are not finite, and clipped to bounds."""
     matrix = np.empty((rows, len(features)), dtype=np.float32)
     for i, (feature, column) in enumerate(zip(features, columns, strict=True)):
         with np.errstate(over="ignore"):

@@ -1,9 +1,9 @@
-"""Features that separate classes suspiciously well on their own: a question about truth leakage, honestly asked.
+"""Features that separate classes suspiciously well on their own, which may be truth leakage.
 
-Any one feature of a jet or event knows less than all others together. So a feature alone is compared with boosted trees
-on all the others; where it wins, it is named, and a person has to say whether it is truth. Truth is mostly whole numbers:
-indices, counts and identities of simulated particles. A measured quantity may well be the best one, so that a feature with
-fractions is named only if it separates nearly perfectly (AUC 0.95 and better than all others, or 0.99).
+A single feature of a jet or event normally separates worse than all others together. So each feature is compared with boosted
+trees on all other features. If it is better, it is reported, and the user must decide whether it is truth. Truth is mostly
+integers: indices, counts and identities of simulated particles. A measured quantity may well be the best feature, so a feature
+with fractions is reported only if it separates nearly perfectly (AUC 0.95 and better than all others, or 0.99).
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from collidekit.dataset.batch import Batch, Ragged
 Floats = NDArray[np.float64]
 
 PERFECT = 0.99
-"""With this AUC a feature alone is named in any case."""
+"""From this AUC on, a feature alone is always reported."""
 WORTH_ASKING = {"whole": 0.7, "fractions": 0.95}
 MARGIN = 0.02
 _FEWEST_ROWS = 300
@@ -32,7 +32,7 @@ _SUMMARIES = ("mean", "max", "min", "spread")
 
 @dataclass(frozen=True)
 class Separation:
-    """How well one feature alone tells two classes apart; ``others`` is the AUC of trees on all features but the suspects."""
+    """How well one feature alone separates two classes; ``others`` is the AUC of trees on all features except the suspects."""
 
     feature: str
     summary: str
@@ -42,18 +42,18 @@ class Separation:
 
     @property
     def named(self) -> str:
-        """``tracks.d0 (its max)``, ``jet.mass``."""
+        """Name of the feature, such as ``tracks.d0 (its max)`` or ``jet.mass``."""
         return f"{self.feature} (its {self.summary} in a row)" if self.summary else self.feature
 
     def question(self) -> str:
         text = f"{self.named} alone separates {self.pair[0]} from {self.pair[1]} with AUC {self.auc:.3f}"
         if self.others is not None:
             text += f", boosted trees on all other features together with {self.others:.3f}"
-        return f"{text}. Truth leakage? Take it out of the inputs unless it is measured and not simulated truth."
+        return f"{text}. Truth leakage? Remove it from the inputs unless it is measured and not simulated truth."
 
 
 def columns(analysis: Analysis) -> list[tuple[str, str]]:
-    """Feature and summary of each column of ``summaries``."""
+    """Return feature and summary of each column of ``summaries``."""
     found = []
     for name, entry in analysis.inputs.items():
         ragged = name in analysis.collections
@@ -66,7 +66,7 @@ def columns(analysis: Analysis) -> list[tuple[str, str]]:
 
 
 def summaries(batch: Batch) -> Floats:
-    """One row of numbers for each row (N, C): flat features, and mean, max, min, spread of those of constituents."""
+    """Return numbers of each row (N, C): flat features, and mean, max, min, spread of constituent features."""
     parts: list[Floats] = []
     for entry in batch.inputs.values():
         if isinstance(entry, Ragged):
@@ -77,7 +77,7 @@ def summaries(batch: Batch) -> Floats:
 
 
 def _of_lists(ragged: Ragged) -> Floats:
-    """(N, 4 F): the four summaries of each feature side by side; NaN where the list is empty."""
+    """Return the four summaries (N, 4 F) of each feature side by side; NaN if the list is empty."""
     values, counts = ragged.values.numpy().astype(np.float64), ragged.counts.numpy()
     filled = np.flatnonzero(counts)
     result = np.full((len(counts), values.shape[1], 4), np.nan)
@@ -93,7 +93,7 @@ def _of_lists(ragged: Ragged) -> Floats:
 
 
 def auc(values: Floats, is_signal: NDArray[np.bool_]) -> float:
-    """Of one column (N,), in whichever direction is better; missing values rank lowest."""
+    """Return the AUC of one column (N,), in the better direction; missing values rank lowest."""
     ranks = rankdata(np.where(np.isnan(values), -np.inf, values))
     signal = int(is_signal.sum())
     area = (ranks[is_signal].sum() - signal * (signal + 1) / 2) / (signal * (len(values) - signal))
@@ -103,7 +103,7 @@ def auc(values: Floats, is_signal: NDArray[np.bool_]) -> float:
 def pairs(
     labels: NDArray[np.int64], classes: list[str]
 ) -> Iterator[tuple[tuple[str, str], NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Names of two classes, which rows (N,) are of them, and which of these are of the second one."""
+    """Yield the names of two classes, their rows (N,), and which of these rows belong to the second class."""
     for a, b in combinations(range(len(classes)), 2):
         chosen = (labels == a) | (labels == b)
         signal = labels[chosen] == b
@@ -112,7 +112,7 @@ def pairs(
 
 
 def best_alone(matrix: Floats, labels: NDArray[np.int64], analysis: Analysis) -> dict[str, Separation]:
-    """For each feature the pair of classes and the summary in which it alone is best."""
+    """Return for each feature the pair of classes and the summary with the best AUC of this feature alone."""
     best: dict[str, Separation] = {}
     for pair, chosen, signal in pairs(labels, list(analysis.classes)):
         for entry in _alone(matrix[chosen], signal, pair, columns(analysis)):
@@ -122,7 +122,7 @@ def best_alone(matrix: Floats, labels: NDArray[np.int64], analysis: Analysis) ->
 
 
 def suspicious(matrix: Floats, labels: NDArray[np.int64], analysis: Analysis) -> list[Separation]:
-    """The features to ask about, each with the pair of classes that gives it away most clearly."""
+    """Return the suspicious features, each with the pair of classes that it separates best."""
     found: dict[str, Separation] = {}
     for pair, chosen, signal in pairs(labels, list(analysis.classes)):
         for entry in _suspects(matrix[chosen], signal, pair, columns(analysis)):
@@ -134,7 +134,7 @@ def suspicious(matrix: Floats, labels: NDArray[np.int64], analysis: Analysis) ->
 def _alone(
     matrix: Floats, signal: NDArray[np.bool_], pair: tuple[str, str], names: list[tuple[str, str]]
 ) -> list[Separation]:
-    """The best summary of each feature, the best feature first."""
+    """Return the best summary of each feature, with the best feature first."""
     best: dict[str, Separation] = {}
     for (feature, summary), values in zip(names, matrix.T, strict=True):
         entry = Separation(feature, summary, pair, auc(values, signal))
@@ -146,7 +146,7 @@ def _alone(
 def _suspects(
     matrix: Floats, signal: NDArray[np.bool_], pair: tuple[str, str], names: list[tuple[str, str]]
 ) -> list[Separation]:
-    """The one, two or three best features to ask about, if the weakest of them beats trees on all others."""
+    """Return the one, two or three best features if the weakest of them is better than trees on all others."""
     alone = _alone(matrix, signal, pair, names)
     if perfect := [entry for entry in alone if entry.auc >= PERFECT]:
         return perfect
@@ -166,7 +166,7 @@ def _suspects(
 
 
 def _whole(matrix: Floats, names: list[tuple[str, str]]) -> set[str]:
-    """Features that hold whole numbers only; the number of constituents is not one to ask about."""
+    """Return the features with integers only; the number of constituents is never suspicious."""
     fractions = {
         feature
         for (feature, how), values in zip(names, matrix.T, strict=True)
@@ -176,17 +176,17 @@ def _whole(matrix: Floats, names: list[tuple[str, str]]) -> set[str]:
 
 
 def fit_trees(matrix: Floats, labels: NDArray[Any], weights: Floats | None = None) -> Any:
-    """Boosted trees that have learned classes from all columns (N, C)."""
+    """Return boosted trees trained to separate classes from all columns (N, C)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
     trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, random_state=0)
-    with threadpool_limits(1):  # more threads wait for each other on so few rows
+    with threadpool_limits(1):  # for so few rows, more threads only wait for each other
         return trees.fit(np.where(np.isfinite(matrix), matrix, np.nan), labels, weights)
 
 
 def trees_auc(matrix: Floats, signal: NDArray[np.bool_]) -> float:
-    """AUC of boosted trees on all columns (N, C), by two-fold cross-validation."""
+    """Return the AUC of boosted trees on all columns (N, C), by two-fold cross-validation."""
     order: NDArray[Any] = np.random.default_rng(0).permutation(len(signal))[:_TREE_ROWS]
     matrix, signal = matrix[order], signal[order]
     half = np.arange(len(signal)) % 2 == 0

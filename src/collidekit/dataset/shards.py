@@ -1,6 +1,6 @@
 """Shards: Arrow IPC files with LZ4, in which a collection is one column of lists of fixed-size float32 vectors.
 
-What is written is a list of blocks, each with its place in the file and its checksum, which is verified where it is read.
+A written file has a list of blocks, each with its position and its checksum, which is verified when the block is read.
 """
 
 import json
@@ -25,14 +25,14 @@ from collidekit.dataset.exact import as_kind
 from collidekit.errors import CollidekitError
 
 BLOCK = 512
-"""Rows in one record batch, the last one of a shard apart: what is read and decompressed at once."""
+"""Rows in one record batch (except the last one of a shard), which is read and decompressed as a whole."""
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file of blocks: its rows, its size, the place, size and CRC-32 of each block, and the CRC-32 of all around them."""
+    """A file of blocks: its rows and size; position, size and CRC-32 of each block; the CRC-32 of all other bytes."""
 
     rows: int
     bytes: int
@@ -41,7 +41,7 @@ class Written:
 
 
 def schema(analysis: Analysis, kinds: Mapping[str, str] | None = None) -> pa.Schema:
-    """The Arrow schema of an analysis's shards; ``kinds`` are those of its exact columns, see ``kinds_of``."""
+    """Return the Arrow schema for the shards of an analysis; ``kinds`` are the types of its exact columns, see ``kinds_of``."""
     kinds = kinds or {}
     fields = []
     for name, entry in analysis.inputs.items():
@@ -67,7 +67,7 @@ def schema(analysis: Analysis, kinds: Mapping[str, str] | None = None) -> pa.Sch
 
 
 def kinds_of(batch: Batch) -> dict[str, str]:
-    """Return the kind of each exact column: of spectators and event numbers."""
+    """Return the type of each exact column: spectators and event numbers."""
     return {name: str(values.numpy().dtype) for name, values in _exact_columns(batch).items()}
 
 
@@ -77,7 +77,7 @@ def _exact_columns(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def _as_in(batch: Batch, target: pa.Schema) -> Batch:
-    """Return the batch with spectators and event numbers of the kinds of a schema."""
+    """Return the batch with spectators and event numbers in the types of a schema."""
 
     def column(kind: str, name: str, values: torch.Tensor) -> torch.Tensor:
         wanted = target.field(f"{kind}:{name}").type.to_pandas_dtype()
@@ -91,7 +91,7 @@ def _as_in(batch: Batch, target: pa.Schema) -> Batch:
 
 
 def to_record_batch(batch: Batch, target: pa.Schema) -> pa.RecordBatch:
-    """A batch as Arrow columns; the constituents are not copied."""
+    """Return a batch as Arrow columns, without copying the constituents."""
     columns: dict[str, Any] = {f"input:{name}": _to_arrow(entry) for name, entry in batch.inputs.items()}
     for name, entry in batch.inputs.items():
         if isinstance(entry, Ragged) and entry.targets is not None:
@@ -104,7 +104,7 @@ def to_record_batch(batch: Batch, target: pa.Schema) -> pa.RecordBatch:
 
 
 def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
-    """The batch of a record batch whose first row has the given position in the dataset."""
+    """Return the batch of a record batch whose first row has the given position in the dataset."""
     layout = _layout(records.schema.metadata[b"collidekit"])
     inputs: dict[str, Input] = {}
     spectators: dict[str, torch.Tensor] = {}
@@ -142,13 +142,13 @@ def from_record_batch(records: pa.RecordBatch, first: int) -> Batch:
 
 @lru_cache(maxsize=8)
 def _layout(text: bytes) -> dict[str, list[int]]:
-    """Number of features of each collection, and whether it has momenta."""
+    """Return the number of features of each collection, and whether it has momenta."""
     layout: dict[str, list[int]] = json.loads(text)
     return layout
 
 
 def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compress: bool = True) -> Written:
-    """Write batches, cut into blocks, under a temporary name that is renamed when all is there."""
+    """Write batches, cut into blocks, under a temporary name, and rename the file at the end."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
     options = _OPTIONS if compress else None
     rows, ends = 0, []
@@ -163,7 +163,7 @@ def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compr
     except OSError as error:
         raise CollidekitError(
             f"{path}: cannot be written ({_reason(error)}); free some space or choose another folder, and run "
-            "the same command again: it goes on where it was"
+            "the same command again: it continues where it stopped"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -171,9 +171,9 @@ def write_batches(path: Path, target: pa.Schema, batches: Iterator[Batch], compr
 
 
 def _with_checksums(path: Path, rows: int, ends: list[int]) -> Written:
-    """As it stands in the file."""
+    """Return the blocks of a file with their positions and checksums."""
     with pa.OSFile(str(path)) as file:
-        file.seek(8)  # the magic; the schema, which follows, is written with the first block
+        file.seek(8)  # after the magic; the schema is written with the first block
         pa.ipc.read_message(file)
         places = pairwise([file.tell(), *ends])
         blocks = [(start, stop - start, zlib.crc32(file.read_at(stop - start, start))) for start, stop in places]
@@ -181,14 +181,14 @@ def _with_checksums(path: Path, rows: int, ends: list[int]) -> Written:
 
 
 def checksum_around(file: pa.NativeFile, blocks: list[tuple[int, int, int]]) -> int:
-    """CRC-32 of what stands before the first block and after the last one."""
+    """Return the CRC-32 of the bytes before the first block and after the last one."""
     begin = blocks[0][0] if blocks else 0
     end = blocks[-1][0] + blocks[-1][1] if blocks else 0
     return zlib.crc32(file.read_at(file.size() - end, end), zlib.crc32(file.read_at(begin, 0)))
 
 
 def blocks(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same rows in batches of BLOCK rows, the last one apart."""
+    """Yield the same rows in batches of BLOCK rows; the last one may be shorter."""
     held: list[Batch] = []
     rows = 0
     for batch in batches:
@@ -205,12 +205,12 @@ def blocks(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _reason(error: OSError) -> str:
-    """What the system says; pyarrow repeats itself."""
+    """Return the message of the system without the repetition that pyarrow adds."""
     return os.strerror(error.errno) if error.errno else str(error)
 
 
 def open_shard(path: Path) -> pa.ipc.RecordBatchFileReader:
-    """Open a shard; not as memory map, whose pages would count as memory of this process."""
+    """Open a shard, but not as a memory map, because its pages would count as memory of this process."""
     try:
         return pa.ipc.open_file(pa.OSFile(str(path)))
     except (OSError, pa.ArrowInvalid) as error:
@@ -229,7 +229,7 @@ def _to_arrow(entry: Input) -> pa.Array:
 
 
 def _lists(values: torch.Tensor, offsets: torch.Tensor) -> pa.Array:
-    """Values (T, C) of constituents as lists of vectors, one list a row."""
+    """Return values (T, C) of constituents as lists of vectors, one list per row."""
     data = np.ascontiguousarray(values.numpy())
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(data.reshape(-1)), data.shape[1])
     return pa.ListArray.from_arrays(pa.array(offsets.numpy().astype(np.int32)), vectors)
@@ -245,5 +245,5 @@ def _from_arrow(column: pa.Array, layout: list[int] | None) -> Input:
 
 
 def _tensor(column: pa.Array) -> torch.Tensor:
-    """A tensor on the memory of an Arrow column, which must not be written to."""
+    """Return a tensor that shares the memory of an Arrow column and must not be changed."""
     return torch.from_dlpack(column)  # type: ignore[attr-defined]

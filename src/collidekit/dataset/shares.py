@@ -1,4 +1,4 @@
-"""Parts of a dataset that other jobs made, each a share of all rows."""
+"""Parts of a dataset that jobs made, each for a share of all rows."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from collidekit.errors import CollidekitError
 
 
 def take_parts(folders: Sequence[Path], output: Path) -> None:
-    """Move the parts that ``construct_share`` made in each folder to where ``construct`` finds them.
+    """Move the parts that ``construct_share`` made in each folder to the place where ``construct`` finds them.
 
-    Those that are of another construction, or damaged, are made anew by ``construct``.
+    Parts of another construction, and damaged parts, are made again by ``construct``.
     """
     parts = output / "parts"
     note = parts / "job.json"
@@ -23,7 +23,7 @@ def take_parts(folders: Sequence[Path], output: Path) -> None:
                 shutil.rmtree(parts)
             parts.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / "job.json", note)
-            for path in sorted(source.glob("[0-9]*")):  # a part before its .json, which says that it is there
+            for path in sorted(source.glob("[0-9]*")):  # a part before its .json, which marks it as complete
                 path.replace(parts / path.name)
     except OSError as error:
         raise CollidekitError(f"{output}: cannot be written ({error.strerror or error})") from error

@@ -1,7 +1,7 @@
-"""The split into training and validation: what may spoil it, and large groups of equal rows, which are broken up.
+"""The split into training and validation: possible problems, and large groups of equal rows, which are broken up.
 
-Without event numbers the split goes by the inputs of a row, so that repeated rows stay on one side. Where many rows are
-equal for another reason, such as jets without tracks, they would all be on one side: they are split by file and entry.
+Without event numbers, the inputs of a row decide the split, so that repeated rows stay together. Rows that are equal for
+another reason, such as jets without tracks, would then all be in one part: they are split by file and entry.
 """
 
 import hashlib
@@ -20,30 +20,30 @@ Array = np.ndarray[Any, Any]
 AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
 
 SMALL = 10
-"""Equal rows that stay together in any dataset."""
+"""Number of equal rows that stay together in any dataset."""
 
 _MOST = 1000
-"""Groups of equal rows that are counted in one chunk."""
+"""Largest number of groups of equal rows that are counted in one chunk."""
 
 
 def by_inputs(analysis: Analysis) -> bool:
-    """Return whether the split goes by the inputs of a row, as there is neither an event number nor an event of jets."""
+    """Return whether the inputs of a row decide the split, because there is neither an event number nor an event of jets."""
     return not analysis.event and not analysis.rows
 
 
 def file_key(path: str) -> int:
-    """Return a number for the name of a file, which is the same wherever the file lies."""
+    """Return a number for the name of a file, which does not depend on its folder."""
     digest = hashlib.blake2b(PurePath(path).name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 def entry_keys(path: str, entries: Array) -> Array:
-    """Return a key (N,) for each entry of a file: jets of one event have the same one."""
+    """Return a key (N,) for each entry of a file, which is the same for all jets of an event."""
     return hash_columns([np.full(len(entries), file_key(path), dtype=np.int64), entries])
 
 
 def largest_group(rows: int) -> int:
-    """Return how many equal rows stay together: fewer than would move the share by its statistical error."""
+    """Return how many equal rows stay together: fewer than would change the fraction by its statistical error."""
     return max(SMALL, int(0.25 * np.sqrt(rows)))
 
 
@@ -67,14 +67,14 @@ def large_groups(repeated: Sequence[Sequence[Sequence[int]]], rows: int) -> dict
 
 
 def break_up(rows: AnyRows, large: Mapping[int, int], paths: Sequence[str]) -> AnyRows:
-    """Return the rows with keys of file and entry for the rows of large groups."""
+    """Return the rows, with keys from file and entry for the rows of large groups."""
     keys = np.asarray(rows.keys)
     changed = break_up_keys(keys, np.asarray(rows.source), large, paths)
     return rows if changed is keys else rows.with_keys(changed)
 
 
 def break_up_keys(keys: Array, source: Array, large: Mapping[int, int], paths: Sequence[str]) -> Array:
-    """Return the keys (N,), those of large groups made of file and entry, ``source`` (N, 2); the same array if there are none."""
+    """Return the keys (N,), with keys from ``source`` (N, 2) for large groups; the same array if there are none."""
     rows = np.isin(keys, np.fromiter(large, dtype=np.int64, count=len(large)))
     if not rows.any():
         return keys
@@ -90,7 +90,7 @@ def group_squares(keys: Array) -> int:
 
 
 def missed_share(training: int, rows: int, split: RowSplit, squares: float = 0.0) -> str:
-    """Return a warning where the fraction of training rows misses its aim by more than statistics, else nothing.
+    """Return a warning if the fraction of training rows differs from its setting by more than statistics; else empty.
 
     ``squares`` is the sum of the squared numbers of rows that share a key, such as the jets of an event.
     """
@@ -103,13 +103,13 @@ def missed_share(training: int, rows: int, split: RowSplit, squares: float = 0.0
     if off <= 4 * error or off <= min(4 * grouped, 0.03):
         return ""
     return (
-        f"{found:.1%} of {rows:,} rows are for training where {split.setting.split()[0]} asks for {share:.1%}: many rows share an event "
+        f"{found:.1%} of {rows:,} rows are for training, but {split.setting.split()[0]} sets {share:.1%}: many rows share an event "
         "number, or the event number takes few values. Name branches under 'event' that differ from event to event"
     )
 
 
 def groups_note(groups: int, rows: int, total: int) -> str:
-    """Return what is said of groups of equal rows that were broken up, nothing where there are none."""
+    """Return the note about groups of equal rows that were broken up; empty if there are none."""
     if not groups:
         return ""
     return (
@@ -120,10 +120,10 @@ def groups_note(groups: int, rows: int, total: int) -> str:
 
 
 def constant_event(analysis: Analysis, where: str) -> str:
-    """Return the error of an event number that is the same in every row."""
+    """Return the error message for an event number that is the same in every row."""
     event = ", ".join(analysis.event)
     return (
-        f"{where}: the event number ({event}) is the same in every row, and rows of one event are never split into training "
-        "and validation: all would be on one side. Name branches under 'event' that differ from event to event, or leave "
-        "'event' out"
+        f"{where}: the event number ({event}) is the same in every row. Rows of one event are never split into training "
+        "and validation, so one part would be empty. Name branches under 'event' that differ from event to event, or remove "
+        "'event'"
     )

@@ -1,4 +1,4 @@
-"""Statistics of features, merged chunk by chunk: mean, spread, range and percentiles, without the defaults."""
+"""Statistics of features without their defaults, merged chunk by chunk: mean, standard deviation, range and percentiles."""
 
 import base64
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from collidekit.dataset.batch import Batch, Ragged
 
 PERCENTILES = (0.5, 16.0, 20.0, 50.0, 80.0, 84.0, 99.5)
 _SAMPLE = 2000
-"""Values that are kept of one chunk for the percentiles."""
+"""Values to keep of one chunk for the percentiles."""
 _MOST = 64_000
-"""Values that are kept of all chunks together."""
+"""Values to keep of all chunks together."""
 
 Array = np.ndarray[Any, Any]
 
@@ -31,7 +31,7 @@ class FeatureStatistics:
     high: float = float("-inf")
     sample: Array = field(default_factory=lambda: np.zeros(0))
     weights: Array = field(default_factory=lambda: np.zeros(0))
-    """How many values each one of the sample stands for."""
+    """Number of values that each value of the sample represents."""
 
     @property
     def std(self) -> float:
@@ -39,7 +39,7 @@ class FeatureStatistics:
 
     @classmethod
     def of(cls, values: Array, feature: Feature) -> "FeatureStatistics":
-        """Of a column of values (T,)."""
+        """Return the statistics of a column of values (T,)."""
         kept = values
         if feature.default is not None:
             kept = values[values != np.float32(feature.default)]
@@ -60,7 +60,7 @@ class FeatureStatistics:
         )
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
-        """Of both parts together."""
+        """Return the statistics of both parts together."""
         count = self.count + other.count
         if not self.count or not other.count:
             filled = self if self.count else other
@@ -80,7 +80,7 @@ class FeatureStatistics:
         )
 
     def percentiles(self) -> dict[str, float]:
-        """Estimated from the sample; the error is about 1/sqrt(sample) in rank."""
+        """Percentiles estimated from the sample, with an error of about 1/sqrt(sample) in rank."""
         if not len(self.sample):
             return {f"{p:g}": 0.0 for p in PERCENTILES}
         order = np.argsort(self.sample, kind="stable")
@@ -90,12 +90,12 @@ class FeatureStatistics:
         return {f"{p:g}": float(v) for p, v in zip(PERCENTILES, values, strict=True)}
 
     def summary(self) -> dict[str, Any]:
-        """For the manifest: everything but the sample."""
+        """Return everything but the sample, for the manifest."""
         rest = {key: value for key, value in vars(self).items() if key not in ("sample", "weights", "squares")}
         return {**rest, "std": self.std, "percentiles": self.percentiles()}
 
     def content(self) -> dict[str, Any]:
-        """Of one chunk, for JSON: the sample as float32 in base64; an empty range has no smallest and largest value."""
+        """Return the statistics of one chunk for JSON: the sample as float32 in base64; no range if there are no values."""
         sample = base64.b64encode(self.sample.astype(np.float32).tobytes()).decode()
         low, high = (self.low, self.high) if self.count else (0.0, 0.0)
         rest = {key: value for key, value in vars(self).items() if key not in ("sample", "weights", "low", "high")}
@@ -103,14 +103,14 @@ class FeatureStatistics:
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "FeatureStatistics":
-        """The inverse of ``content``."""
+        """Return the statistics from ``content``."""
         sample = np.frombuffer(base64.b64decode(content["sample"]), dtype=np.float32).astype(np.float64)
         weights = np.full(len(sample), content["count"] / max(len(sample), 1))
         return cls(**{**content, "sample": sample, "weights": weights})
 
 
 def _thin(sample: Array, weights: Array) -> tuple[Array, Array]:
-    """At most _MOST values; beyond, half as many at equal distances in rank take their place, with equal weights."""
+    """Return at most _MOST values; a larger sample is replaced by half as many values at equal distances in rank."""
     if len(sample) <= _MOST:
         return sample, weights
     order = np.argsort(sample, kind="stable")
@@ -124,7 +124,7 @@ Statistics = dict[str, dict[str, FeatureStatistics]]
 
 
 def statistics(batch: Batch, analysis: Analysis) -> Statistics:
-    """Of every feature of every input in a batch."""
+    """Return the statistics of every feature of every input in a batch."""
     result: Statistics = {}
     for name, entry in analysis.inputs.items():
         data = batch.inputs[name]
@@ -134,7 +134,7 @@ def statistics(batch: Batch, analysis: Analysis) -> Statistics:
 
 
 def merge_statistics(a: Statistics | None, b: Statistics) -> Statistics:
-    """Feature by feature."""
+    """Return statistics merged feature by feature."""
     if a is None:
         return b
     return {name: {f: a[name][f].merge(b[name][f]) for f in b[name]} for name in b}

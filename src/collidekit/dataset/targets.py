@@ -1,4 +1,4 @@
-"""The truth of targets: integers of each constituent, the class it belongs to or the vertex it comes from, and numbers of rows."""
+"""Truth of targets: integers of each constituent (its class or vertex), and numbers of rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,15 +15,15 @@ from collidekit.errors import CollidekitError
 Array = np.ndarray[Any, Any]
 
 NONE = -1
-"""A constituent of no class, or of no vertex."""
+"""A constituent in no class, or of no vertex."""
 UNKNOWN = -2
 """A constituent whose vertex is NaN or infinite in the file."""
 
 
 def make_targets(plan: Plan, scope: Scope, collection: str, counts: Array, with_truth: bool) -> Array:
-    """Return the integer columns (T, K) int32 of all constituents of a collection, of which each row (N,) has ``counts``.
+    """Return the integer columns (T, K) int32 of all constituents of a collection, with ``counts`` (N,) in each row.
 
-    See ``Analysis.target_columns``. Without truth the columns of targets are UNKNOWN.
+    See ``Analysis.target_columns``. Without truth, the columns of targets are UNKNOWN.
     """
     columns: list[Array] = []
     for name, target in plan.analysis.targets_of(collection).items():
@@ -43,7 +43,7 @@ def make_targets(plan: Plan, scope: Scope, collection: str, counts: Array, with_
 
 
 def make_truth(plan: Plan, scope: Scope, keep_all: bool) -> dict[str, Array]:
-    """The numbers (N, V) of each target of rows, NaN where one is not known; with ``keep_all`` files need not hold them."""
+    """Return the numbers (N, V) of each target of rows, with NaN for unknown ones; with ``keep_all``, files may lack them."""
     truth = {}
     for name, target in plan.analysis.row_targets.items():
         expressions = plan.under("targets", name)
@@ -61,7 +61,7 @@ def make_truth(plan: Plan, scope: Scope, keep_all: bool) -> dict[str, Array]:
 
 
 def _no_conditions(name: str, expressions: Sequence[Expression], numbers: Sequence[Array]) -> None:
-    """Raise CollidekitError where the position of a constituent would be true or false, which is no 1 or 0."""
+    """Raise CollidekitError if the position of a constituent is a condition, which is not a number."""
     for expression, values in zip(expressions, numbers, strict=True):
         if values.dtype == bool:
             raise CollidekitError(
@@ -70,16 +70,16 @@ def _no_conditions(name: str, expressions: Sequence[Expression], numbers: Sequen
 
 
 def _positions(plan: Plan, scope: Scope, name: str, target: Assignment, values: Array) -> Array:
-    """The positions (N, slots) of the constituents in the slots, NONE for all that are not in the event.
+    """Return the positions (N, slots) of the constituents in the slots, NONE for constituents that are not in the event.
 
-    Raises CollidekitError where one is no integer or beyond the end of its collection, or where two slots have one constituent.
+    Raises CollidekitError for a position that is not an integer or beyond the collection, and for two slots with one constituent.
     """
     collections = [target.collection_of(parent, slot) for parent, slots in target.parents.items() for slot in slots]
     for v, (expression, collection) in enumerate(zip(plan.under("targets", name), collections, strict=True)):
         with np.errstate(invalid="ignore"):
             bad = (values[:, v] != np.floor(values[:, v])) & ~np.isnan(values[:, v])
             beyond = values[:, v] >= collection_counts(plan, scope, collection)
-        for wrong, what in ((bad, "is no integer"), (beyond, f"is beyond the last of the {collection}")):
+        for wrong, what in ((bad, "is not an integer"), (beyond, f"is beyond the last of the {collection}")):
             if len(rows := np.flatnonzero(wrong)):
                 raise CollidekitError(
                     f"{expression.where}: target {name!r}: {scope.place(rows[0])}: {expression.text!r} is "
@@ -93,13 +93,13 @@ def _positions(plan: Plan, scope: Scope, name: str, target: Assignment, values: 
             if len(rows := np.flatnonzero(same)):
                 raise CollidekitError(
                     f"{scope.place(rows[0])}: target {name!r}: {slots[b]} and {slots[a]} are the same constituent "
-                    f"{found[rows[0], a]:g}; match each to its own, or give the position -1 for none"
+                    f"{found[rows[0], a]:g}; give each slot its own constituent, or the position -1 for none"
                 )
     return found
 
 
 def collection_counts(plan: Plan, scope: Scope, collection: str) -> Array:
-    """Return the number of constituents (N,) that the rows have in the file."""
+    """Return the number of constituents (N,) of the rows in the file."""
     for expression in plan.under("inputs", collection):
         value = scope.value(expression)
         if isinstance(value, ak.Array) and value.ndim > 1:
@@ -108,7 +108,7 @@ def collection_counts(plan: Plan, scope: Scope, collection: str) -> Array:
 
 
 def _list(scope: Scope, collection: str, expression: Expression, counts: Array) -> Array:
-    """The expression for each constituent (T,)."""
+    """Return the expression for each constituent (T,)."""
     value = scope.value(expression)
     if isinstance(value, ak.Array) and value.ndim > 2:
         raise CollidekitError(f"{expression.where}: {expression.text!r}: is a list of lists in each row")
@@ -120,7 +120,7 @@ def _list(scope: Scope, collection: str, expression: Expression, counts: Array) 
 def _classes(
     scope: Scope, what: str, names: list[str], expressions: Sequence[Expression], lists: Sequence[Array], counts: Array
 ) -> Array:
-    """The class of each constituent (T,), NONE where no condition holds; two at once is an error."""
+    """Return the class of each constituent (T,), NONE if no condition holds; two classes for one constituent are an error."""
     found = np.full(int(counts.sum()), NONE, dtype=np.int32)
     for k, (expression, values) in enumerate(zip(expressions, lists, strict=True)):
         mask = values.astype(bool) & ~np.isnan(values)
@@ -134,7 +134,7 @@ def _classes(
 
 
 def _vertices(scope: Scope, what: str, expression: Expression, values: Array, counts: Array) -> Array:
-    """The number of the vertex of each constituent (T,): NONE for all negative ones, UNKNOWN for NaN and infinity."""
+    """Return the vertex number of each constituent (T,): NONE for negative numbers, UNKNOWN for NaN and infinity."""
     known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
     whole = np.where(known, values, 0)
     if len(bad := np.flatnonzero((whole != np.floor(whole)) | (whole >= 1 << 31))):
@@ -146,7 +146,7 @@ def _vertices(scope: Scope, what: str, expression: Expression, values: Array, co
 
 
 def _constituent(scope: Scope, counts: Array, position: int) -> str:
-    """``constituent 3 of rows.root: row 12``, counted from 0 in the order of the file."""
+    """Return ``constituent 3 of rows.root: row 12``, counted from 0 in the order of the file."""
     ends = np.cumsum(counts)
     row = int(np.searchsorted(ends, position, side="right"))
     return f"constituent {position - (ends[row] - counts[row])} of {scope.place(row)}"

@@ -1,4 +1,4 @@
-"""Where each number of one row comes from: columns of the file, selection, variables, class, features."""
+"""The origin of each number of one row: columns of the file, selection, variables, class, features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,25 +23,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TracedValue:
-    """A name or condition and its value in the row: a number, a list, or None where the file does not hold it."""
+    """A name or condition and its value in the row: a number, a list, or None if the file does not contain it."""
 
     name: str
     text: str
     value: Any
     uses: dict[str, Any] = field(default_factory=dict)
-    """The numbers of the row that a condition looks at."""
+    """The numbers of the row that a condition uses."""
 
 
 @dataclass(frozen=True)
 class TracedFeature:
-    """One feature: as its expression gives it, and as the network gets it, (K,) each for the K constituents kept."""
+    """One feature: the values of its expression and the values for the network, (K,) each for the K kept constituents."""
 
     feature: Feature
     raw: Floats
     final: Floats
 
     def note(self, i: int) -> str:
-        """What happened to a value on its way: nothing, the default, the bounds."""
+        """Return the change of a value: empty, ``is the default``, or the bounds."""
         raw, final = self.raw[i], self.final[i]
         if not np.isfinite(np.float32(raw)):
             return "default"
@@ -54,20 +54,20 @@ class TracedFeature:
 
 @dataclass(frozen=True)
 class TracedInput:
-    """One collection or group; ``positions`` (K,) are places in the lists of the file of the constituents kept."""
+    """One collection or group; ``positions`` (K,) are the positions of the kept constituents in the lists of the file."""
 
     name: str
     collection: Collection | None
     in_file: int
     passing: int
-    """Constituents for which ``where`` holds."""
+    """Number of constituents that pass ``where``."""
     positions: NDArray[np.int64]
     features: list[TracedFeature]
 
 
 @dataclass(frozen=True)
 class Trace:
-    """All of one row. ``label`` is the class index, -1 for none; ``batch`` holds the row alone."""
+    """The complete trace of one row. ``label`` is the class index, -1 for none; ``batch`` holds only this row."""
 
     plan: Plan
     path: str
@@ -91,7 +91,7 @@ class Trace:
 
 
 def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
-    """Follow one row of a file; with ``rows: Jet`` in the analysis, ``member`` says which jet of the event."""
+    """Return the trace of one row of a file; with ``rows: Jet`` in the analysis, ``member`` is the number of the jet."""
     with open_file(path, plan.analysis.source) as reader:
         if not 0 <= row < reader.rows:
             last = f"rows 0 to {reader.rows - 1:,}" if reader.rows else "no rows"
@@ -102,7 +102,7 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
     what = plan.analysis.rows or "row of the processor"
     if not 0 <= member < scope.rows:
         holds = f"members 0 to {scope.rows - 1}" if scope.rows else "none"
-        raise CollidekitError(f"{path}: row {row}: there is no {what} {member}; it holds {holds}")
+        raise CollidekitError(f"{path}: row {row}: there is no {what} {member}; the row has {holds}")
     members = scope.rows
     mask = np.arange(members) == member
     scope = scope.select(mask)
@@ -132,12 +132,12 @@ def trace(plan: Plan, path: str, row: int, member: int = 0) -> Trace:
 
 
 def _column(name: str, columntype: str, value: Any) -> TracedValue:
-    """A list in the file may be a number in the row, where rows are its members."""
+    """Return a traced column; if rows are members of a list, a list in the file is a number in the row."""
     return TracedValue(name, columntype if isinstance(value, list) else columntype.removeprefix("var * "), value)
 
 
 def _first(values: Any) -> Any:
-    """The value of the only row: a number or a list."""
+    """Return the value of the only row: a number or a list."""
     if not isinstance(values, ak.Array | np.ndarray) or values.ndim == 0:
         return values
     value = values[0]
@@ -145,7 +145,7 @@ def _first(values: Any) -> Any:
 
 
 def _value(scope: Scope, expression: Expression) -> Any:
-    """None where the file lacks what the expression needs."""
+    """Return the value of an expression; None if the file lacks a column that it needs."""
     try:
         return _first(scope.value(expression))
     except KeyError:
@@ -170,7 +170,7 @@ def _classes(plan: Plan, scope: Scope) -> tuple[int, list[TracedValue]]:
 
 
 def _uses(scope: Scope, expression: Expression) -> dict[str, Any]:
-    """The numbers, not the lists, that an expression names."""
+    """Return the numbers, but not the lists, that an expression uses."""
     uses = {}
     for name in sorted(expression.names):
         if name in scope or name in BUILT_IN:
@@ -184,7 +184,7 @@ def _uses(scope: Scope, expression: Expression) -> dict[str, Any]:
 
 
 def _in_order(plan: Plan) -> list[str]:
-    """Variables, each after those that it needs."""
+    """Return the variables in an order in which each comes after those that it uses."""
     order: dict[str, None] = {}
 
     def visit(name: str) -> None:

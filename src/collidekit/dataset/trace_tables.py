@@ -1,4 +1,4 @@
-"""A trace as a person reads it, at 80 columns."""
+"""The trace of one row as tables, 80 columns wide."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ from collidekit.dataset.trace import Trace, TracedFeature, TracedInput, TracedVa
 from collidekit.plain_text import literal
 
 Scaled = Mapping[str, NDArray[Any]]
-"""Input -> (constituents or 1, F) as the network sees it."""
+"""Inputs as the network gets them: name -> (constituents or 1, F)."""
 
 _CONSTITUENTS = 4
 _PASSED = {True: "[green]yes[/green]", False: "[red]no[/red]", None: "[dim]not in this file[/dim]"}
 
 
 def show(found: Trace, console: Console, scaled: Scaled | None = None) -> None:
-    """From the file to the features, and on to the scaled ones where they are given."""
+    """Print the way from the file to the features, and to the scaled features if they are given."""
     place = f"row {found.row:,} of {found.path}"
     if found.plan.analysis.rows:
         place = f"{found.plan.analysis.rows} {found.member} (of {found.members}) in {place}"
@@ -29,10 +29,10 @@ def show(found: Trace, console: Console, scaled: Scaled | None = None) -> None:
     if found.selection:
         console.print(_conditions("2. Selection", "the row must have", found.selection))
     else:
-        console.print("[bold]2. Selection[/bold]: none, every row is taken\n")
+        console.print("[bold]2. Selection[/bold]: none, every row passes\n")
     if not found.selected:
         console.print(
-            "[yellow]The row does not pass, so it is in no dataset; what follows would hold if it did.[/yellow]\n"
+            "[yellow]The row does not pass, so it is in no dataset; the rest shows what it would be.[/yellow]\n"
         )
     if found.variables:
         console.print(_values("3. Variables, each after those it needs", "variable", "expression", found.variables))
@@ -109,7 +109,7 @@ def _group(entry: TracedInput, scaled: NDArray[Any] | None) -> Table:
 
 
 def _on_its_way(feature: TracedFeature, i: int) -> str:
-    """``-1.2``, ``nan → 0 (default)``, ``7.1 → 5 (bounds)``."""
+    """Return ``-1.2``, ``nan → 0 (default)``, or ``7.1 → 5 (bounds)``."""
     raw, final, note = f"{feature.raw[i]:.5g}", f"{feature.final[i]:.5g}", feature.note(i)
     if note in ("default", "bounds"):
         return f"{raw} → [yellow]{final}[/yellow] ({note})"

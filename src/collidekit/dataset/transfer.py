@@ -1,7 +1,7 @@
-"""Tensors from the host to a device, without a wait of one for the other.
+"""Copies of tensors from the host to a device, without making one wait for the other.
 
-A device works off what it is given while the host prepares what comes next. Whatever asks a device for a number, such as a size, waits
-until all of it is done. So sizes and indices are worked out on the host, from offsets and labels that stay there, too.
+A device works on its queue while the host prepares the next step. Reading a number, such as a size, from a device waits for
+the whole queue. Sizes and indices are therefore computed on the host, from offsets and labels that are also kept there.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ _HOST = "_values_on_host"
 
 
 def send(values: Tensor, device: torch.device, keep: bool = False) -> Tensor:
-    """Return values of the host on a device; with ``keep``, ``on_host`` gives them back without a wait.
+    """Return values of the host on a device; with ``keep``, ``on_host`` returns them without waiting.
 
-    On a CPU these are the values themselves. Memory of the host is pinned: only from there does a copy run beside other work.
+    On a CPU, these are the values themselves. Memory of the host is pinned, because only then does a copy run in parallel.
     """
     if values.device == device or device.type == "cpu":
         return values.to(device)
@@ -28,14 +28,14 @@ def send(values: Tensor, device: torch.device, keep: bool = False) -> Tensor:
 
 
 def send_indices(device: torch.device, indices: Sequence[Tensor]) -> list[Tensor]:
-    """Return indices (M,) of the host on a device, by one copy of all."""
+    """Return indices (M,) of the host on a device, with one copy for all."""
     if device.type == "cpu":
         return list(indices)
     return list(send(torch.cat(list(indices)), device).split([len(index) for index in indices]))  # type: ignore[no-untyped-call]
 
 
 def on_host(values: Tensor) -> Tensor:
-    """Return values on the host; of those that were not sent with ``keep`` the device is asked, which waits."""
+    """Return values on the host; values that were not sent with ``keep`` are read from the device, which waits."""
     if values.device.type == "cpu":
         return values
     found = getattr(values, _HOST, None)
@@ -43,8 +43,8 @@ def on_host(values: Tensor) -> Tensor:
 
 
 def constant(values: Sequence[float], like: Tensor) -> Tensor:
-    """Return numbers as a tensor of the type and on the device of another one, which is made once; nothing may change it."""
-    if torch.compiler.is_compiling():  # a graph holds its own
+    """Return numbers as a tensor of the type and on the device of another one; it is made once and must not be changed."""
+    if torch.compiler.is_compiling():  # a graph holds its own constants
         return like.new_tensor(values)
     return _constant(tuple(values), like.dtype, like.device)
 

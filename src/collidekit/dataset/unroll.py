@@ -1,4 +1,4 @@
-"""Rows inside of events: the jets of an event become rows, and what belongs to a jet by an index a list of its row."""
+"""Rows inside events: the jets of an event become rows, and collections with an index of the jet become lists of its row."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,11 +12,11 @@ from collidekit.errors import CollidekitError
 
 Array = np.ndarray[Any, Any]
 Place = Callable[[int], str]
-"""The file and the entry that an event or row comes from, for errors."""
+"""Returns the file and entry of an event or row, for errors."""
 
 
 def unroll(plan: Plan, columns: Mapping[str, ak.Array], path: str, entries: Array) -> Scope:
-    """The columns of E events as those of their N rows: ``Jet_pt`` of each jet, ``MET_pt`` of its event.
+    """Return the columns of E events as columns of their N rows: ``Jet_pt`` of each jet, ``MET_pt`` of its event.
 
     The jets of an event share its lists, which are not copied.
     """
@@ -26,7 +26,7 @@ def unroll(plan: Plan, columns: Mapping[str, ak.Array], path: str, entries: Arra
 
     jets = _lists_of(columns, plan.analysis.rows or "")
     if not jets:
-        raise CollidekitError(f"{path}: no branch of the collection that 'rows' names holds lists")
+        raise CollidekitError(f"{path}: no branch of the collection in 'rows' holds lists")
     counts = same_lengths(_lengths(jets), place)
     event = np.repeat(np.arange(len(entries)), counts)
     rows: dict[str, Any] = {name: ak.flatten(values, axis=1) for name, values in jets.items()}
@@ -42,7 +42,7 @@ def unroll(plan: Plan, columns: Mapping[str, ak.Array], path: str, entries: Arra
 
 
 def same_lengths(lengths: Mapping[str, Array], place: Place) -> Array:
-    """The lengths (N,) that all lists of a collection share, or an error that names the row where two differ."""
+    """Return the lengths (N,) of all lists of a collection; an error names the row if two lists differ."""
     first, counts = next(iter(lengths.items()))
     for name, other in lengths.items():
         if len(rows := np.flatnonzero(other != counts)):
@@ -64,9 +64,9 @@ def _lengths(lists: Mapping[str, ak.Array]) -> dict[str, Array]:
 def _members(
     lists: Mapping[str, ak.Array], numbers: ak.Array, index: Expression, counts: Array, place: Place
 ) -> dict[str, ak.Array]:
-    """Lists of E events as lists of their jets, of which there are ``counts`` (E,), in the order of the event.
+    """Return lists of E events as lists of their jets, with ``counts`` (E,) jets per event, in the order of the event.
 
-    A member belongs to the jet of its event that has its number, and to none where that is negative.
+    A member belongs to the jet of its event with its index, and to no jet if the index is negative.
     """
     event = np.repeat(np.arange(len(counts)), same_lengths(_lengths({index.text: numbers, **lists}), place))
     given = np.asarray(ak.flatten(numbers, axis=1))
@@ -76,7 +76,7 @@ def _members(
         said = f"{index.text} is {given[bad[0]]}; it must be an integer"
         raise CollidekitError(f"{index.where}: {place(event[bad[0]])}: {said}")
     if len(bad := np.flatnonzero(jet >= counts[event])):
-        said = f"{index.text} is {jet[bad[0]]}, and the event has {counts[event[bad[0]]]} rows"
+        said = f"{index.text} is {jet[bad[0]]}, but the event has {counts[event[bad[0]]]} rows"
         raise CollidekitError(f"{index.where}: {place(event[bad[0]])}: {said}")
     row = (np.cumsum(counts) - counts)[event] + jet
     members = np.flatnonzero(jet >= 0)

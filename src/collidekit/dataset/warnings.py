@@ -1,4 +1,4 @@
-"""Warnings that a constructed dataset gives: of its split, its kinematics and its processes."""
+"""Warnings about a constructed dataset: its split, its kinematics and its processes."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from collidekit.dataset.split import groups_note
 
 
 def data_warnings(manifest: Manifest) -> list[str]:
-    """Return one sentence for each unusual thing; log and report show the same ones."""
+    """Return one sentence for each unusual fact; log and report show the same sentences."""
     summary = manifest.summary
     equal = summary.get("equal_rows", {"groups": 0, "rows": 0})
     said = [groups_note(equal["groups"], equal["rows"], manifest.rows)]
@@ -27,7 +27,7 @@ def _processes_without_files(manifest: Manifest) -> list[str]:
 
 
 def processes_without_files(analysis: Analysis, paths: Sequence[str]) -> list[str]:
-    """Return a warning for each process that no input file belongs to."""
+    """Return a warning for each process without input files."""
     return [
         f"process {name!r}: no input file matches {process.files!r}, so it contributes no rows"
         for name, process in analysis.processes.items()

@@ -1,6 +1,6 @@
-"""Who works through the pieces of a construction: this process, processes of this machine, or a Dask cluster.
+"""Workers for the pieces of a construction: this process, processes on this machine, or a Dask cluster.
 
-What a piece makes does not depend on who makes it. A piece whose worker was killed is done again.
+The result of a piece does not depend on the worker. If a worker is killed, its piece is done again.
 """
 
 import os
@@ -17,13 +17,13 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.progress import notice
 
 TRIES = 3
-"""So often a worker may be killed, with no piece finished in between, before that is an error."""
+"""Number of times that a worker may be killed, with no piece finished in between, before this is an error."""
 
 WORTH = 5.0
-"""Seconds of work that must be left for workers to be started: each takes two or three to begin."""
+"""Seconds of work that must be left before workers are started, because each takes two or three seconds to start."""
 
 WARM_UP = 1.0
-"""Seconds that the first piece of a process takes longer than others."""
+"""Additional seconds that the first piece of a process takes."""
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -31,17 +31,17 @@ Done = Callable[[Any], None]
 
 
 class WorkerKilledError(CollidekitError):
-    """Workers were killed again and again; what other pieces made is kept."""
+    """Workers were killed again and again; results of other pieces are kept."""
 
     def __init__(self, piece: object) -> None:
         super().__init__(
-            f"{piece}: its worker was killed {TRIES} times, perhaps for want of memory; run the same command again with "
-            "fewer workers: it goes on where it was"
+            f"{piece}: its worker was killed {TRIES} times, perhaps because memory is short; run the same command again with "
+            "fewer workers: it continues where it stopped"
         )
 
 
 class Workers(ABC):
-    """Work through pieces in any order; a context manager that ends what it began."""
+    """Workers that process pieces in any order; a context manager that stops the workers it started."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -49,7 +49,7 @@ class Workers(ABC):
     def run(
         self, pieces: Sequence[Piece], work: Callable[[Piece], Result], done: Done = lambda piece: None
     ) -> list[Result]:
-        """What ``work`` returns for each piece, in their order; ``done`` is told each one that is finished."""
+        """Return the result of ``work`` for each piece, in order; ``done`` is called for each finished piece."""
         results: dict[int, Result] = {}
         for number, result in self._results(pieces, work):
             results[number] = result
@@ -58,10 +58,10 @@ class Workers(ABC):
 
     @abstractmethod
     def _results(self, pieces: Sequence[Piece], work: Callable[[Piece], Result]) -> Iterator[tuple[int, Result]]:
-        """Number and result of each piece."""
+        """Yield number and result of each piece."""
 
-    def end(self, killed: bool) -> None:  # noqa: B027 - this process has nothing to let go of
-        """Let go of the workers; ``killed``: at once, whatever they are at."""
+    def end(self, killed: bool) -> None:  # noqa: B027 - this process has nothing to stop
+        """Stop the workers; with ``killed``, at once and without waiting for their work."""
 
     def __enter__(self) -> Self:
         return self
@@ -71,18 +71,18 @@ class Workers(ABC):
 
 
 class ThisProcess(Workers):
-    """One piece after another."""
+    """Work in this process, one piece after another."""
 
     def _results(self, pieces: Sequence[Piece], work: Callable[[Piece], Result]) -> Iterator[tuple[int, Result]]:
         yield from enumerate(map(work, pieces))
 
 
 class Processes(Workers):
-    """Processes of this machine; they do not outlive this one."""
+    """Processes on this machine, which end with this process."""
 
     _pool: Any = None
     _first: Any = None
-    """Done when a worker has begun to work."""
+    """A future that is done when a worker has started."""
 
     def _results(self, pieces: Sequence[Piece], work: Callable[[Piece], Result]) -> Iterator[tuple[int, Result]]:
         from concurrent.futures import as_completed
@@ -91,7 +91,7 @@ class Processes(Workers):
         left, killed = dict(enumerate(pieces)), 0
         yield from self._until_they_work(left, work)
         while left:
-            alone = killed == TRIES - 1  # then it is the first one left that kills
+            alone = killed == TRIES - 1  # then the first piece in the list causes the kill
             self._begin(1 if alone else self.count, work)
             try:
                 futures = {self._pool.submit(work, piece): number for number, piece in left.items()}
@@ -105,11 +105,11 @@ class Processes(Workers):
                 self.end(killed=True)
                 if killed == TRIES:
                     raise WorkerKilledError(next(iter(left.values()))) from OSError("killed")
-                notice(f"a worker was killed; what it was at is done again ({TRIES - killed} tries left)")
+                notice(f"a worker was killed; its work is done again ({TRIES - killed} tries left)")
 
     def _until_they_work(self, left: dict[int, Piece], work: Callable[[Piece], Result]) -> Iterator[tuple[int, Result]]:
-        """What this process does itself: all pieces, if that takes less time than to start workers."""
-        seconds, warm_up = 0.0, WARM_UP  # of the last piece; of the first one, in which much is imported
+        """Yield results of this process: of all pieces, if this takes less time than starting workers."""
+        seconds, warm_up = 0.0, WARM_UP  # time of the last piece; extra time of the first one, which imports packages
         for number, piece in list(left.items()):
             if seconds * len(left) >= WORTH:
                 self._begin(self.count, work)
@@ -125,11 +125,11 @@ class Processes(Workers):
         if self._pool is None:
             from loky import ProcessPoolExecutor
 
-            # loky would end a worker that holds 300 MB more than at first, and lose seconds: a chunk may take as much
+            # loky would stop a worker that holds 300 MB more than at first, and lose seconds: a chunk may need as much
             env = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15"}
             self._pool = ProcessPoolExecutor(count, initializer=_begin_worker, initargs=(os.getpid(),), env=env)
-            with _leaving_interrupts():
-                self._first = self._pool.submit(_receive, work)  # starts them
+            with _without_interrupts():
+                self._first = self._pool.submit(_import_work, work)  # starts them
 
     def end(self, killed: bool) -> None:
         if self._pool is not None:
@@ -138,9 +138,9 @@ class Processes(Workers):
 
 
 class Dask(Workers):
-    """Workers of a Dask cluster: the one at ``scheduler`` (an address or a scheduler file), else one of this machine.
+    """Workers of a Dask cluster: the cluster at ``scheduler`` (an address or a scheduler file), or a new one on this machine.
 
-    All of them must see the input files and the output folder under the same paths.
+    All workers must see the input files and the output folder under the same paths.
     """
 
     def __init__(self, count: int, scheduler: str = "") -> None:
@@ -163,7 +163,7 @@ class Dask(Workers):
                 threads = sum(self._client.nthreads().values())
                 self.count = threads or count
                 if not threads:
-                    notice(f"scheduler {scheduler}: has no workers yet; the work begins when one comes")
+                    notice(f"scheduler {scheduler}: has no workers yet; the work starts when a worker connects")
             else:
                 self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
                     n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
@@ -189,7 +189,7 @@ class Dask(Workers):
                 raise WorkerKilledError(pieces[numbers[future.key]]) from OSError("killed")
             except (CancelledError, ConnectionError) as error:
                 raise CollidekitError(
-                    "the Dask scheduler was lost; run the same command again when it is up: it goes on where it was"
+                    "the Dask scheduler was lost; start it and run the same command again: it continues where it stopped"
                 ) from OSError(str(error))
 
     def end(self, killed: bool) -> None:
@@ -205,10 +205,10 @@ EXECUTORS = ("futures", "dask")
 
 
 def check_executor(executor: str, count: int, scheduler: str) -> None:
-    """Raise an error for an unknown executor, too few workers, or a scheduler that nothing would use."""
+    """Raise an error for an unknown executor, too few workers, or a scheduler that would have no effect."""
     if executor not in EXECUTORS:
         raise CollidekitError(
-            f"executor: there is no {executor!r}{did_you_mean(executor, EXECUTORS)}; there are {' and '.join(EXECUTORS)}"
+            f"executor: there is no {executor!r}{did_you_mean(executor, EXECUTORS)}; known are {' and '.join(EXECUTORS)}"
         )
     if count < 1:
         raise CollidekitError(f"workers: at least 1 is needed, got {count}")
@@ -217,7 +217,7 @@ def check_executor(executor: str, count: int, scheduler: str) -> None:
 
 
 def find_workers(executor: str = "futures", count: int = 1, scheduler: str = "") -> Workers:
-    """Return the workers of an executor: ``futures`` for processes of this machine, ``dask`` for a Dask cluster."""
+    """Return the workers of an executor: ``futures`` for processes on this machine, ``dask`` for a Dask cluster."""
     check_executor(executor, count, scheduler)
     if executor == "dask":
         return Dask(count, scheduler)
@@ -225,8 +225,8 @@ def find_workers(executor: str = "futures", count: int = 1, scheduler: str = "")
 
 
 @contextmanager
-def _leaving_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to all processes of a terminal; those that are started here leave it to this one."""
+def _without_interrupts() -> Iterator[None]:
+    """Make processes started here ignore Ctrl-C, which goes to all processes of a terminal; this process handles it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -235,16 +235,16 @@ def _leaving_interrupts() -> Iterator[None]:
 
 
 def _ignore_interrupts() -> None:
-    """In a worker of Dask, which sets its own answer to Ctrl-C: the same."""
+    """Ignore Ctrl-C in a worker of Dask, which sets its own handler."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _receive(work: object) -> None:
-    """In a worker: import all that the work needs, which takes most of the time until it can begin."""
+def _import_work(work: object) -> None:
+    """Import everything that the work needs, in a worker; this takes most of its start-up time."""
 
 
 def _begin_worker(parent: int) -> None:
-    """In a worker: do not outlive the process that started it, even if that was killed."""
+    """Make a worker end with the process that started it, even if that was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,4 +1,4 @@
-"""Files of any format as tables of awkward arrays, read in chunks."""
+"""Reading files of any format as tables of awkward arrays, in chunks."""
 
 from collections.abc import Callable
 
@@ -47,7 +47,7 @@ READERS: dict[str, Callable[[str, Source], Reader]] = {
     "npz": NpzReader,
     ".npz": NpzReader,
 }
-"""What reads a format or a suffix. A reader of your own is named in the analysis: ``source: {format: mine.py:Mine}``."""
+"""The reader of each format and suffix. Your own reader is named in the analysis: ``source: {format: mine.py:Mine}``."""
 KIND: Kind[FileReader] = Kind(
     "reader",
     FileReader,  # type: ignore[type-abstract]
@@ -68,7 +68,7 @@ MAGIC = {
 
 
 def open_file(path: str, source: Source = ANY) -> Reader:
-    """A reader for a file, by ``source.format``, else by its suffix, else by its first bytes."""
+    """Return a reader for a file, chosen by ``source.format``, else by the suffix, else by the first bytes."""
 
     def reader(path: str) -> Reader:
         kind = _format(path, source)
@@ -78,7 +78,7 @@ def open_file(path: str, source: Source = ANY) -> Reader:
 
 
 def _find(name: str) -> Callable[[str, Source], Reader]:
-    """By the name of a format, a user's file, which is imported once for all files of data, or an installed package."""
+    """Return the reader with the name of a format, from a user's file (imported once) or from an installed package."""
     found: Callable[[str, Source], Reader]
     found = kept_class(name, KIND.what, KIND.base, KIND.public) if python_file(name) else KIND.find(name)
     return found
@@ -100,4 +100,4 @@ def _format(path: str, source: Source) -> str:
         if start.startswith(magic):
             return name
     known = ", ".join(sorted(name for name in READERS if name.startswith(".")))
-    raise BadFileError(f"{path}: is of no format that can be read ({known}); `source: {{format: ...}}` says what it is")
+    raise BadFileError(f"{path}: has no known format ({known}); set `source: {{format: ...}}`")

@@ -1,4 +1,4 @@
-"""What every reader offers, and the checks they share."""
+"""The interface of all readers, and the checks that they share."""
 
 import io
 import os
@@ -16,37 +16,37 @@ from collidekit.readers.protocols import check_protocol
 from collidekit.readers.xrootd import limit_waits, trouble
 
 AHEAD = 1 << 20
-"""Bytes that are fetched from a server at a time where a file is read from its begin to its end."""
+"""Bytes to fetch from a server at a time when a file is read from beginning to end."""
 
 BLOCK = 1 << 18
-"""Bytes that are fetched at a time where it is read here and there."""
+"""Bytes to fetch at a time when a file is read at random positions."""
 
 
 POINTER = b"version https://git-lfs.github.com/spec/"
-"""What Git LFS leaves in the place of a file that was not fetched begins so."""
+"""The first bytes of a pointer, which Git LFS leaves instead of a file that was not fetched."""
 
 LARGEST_POINTER = 1024
 
 
 class BadFileError(CollidekitError):
-    """A file that cannot be read at all, or no further: missing, empty, truncated or of another format."""
+    """A file that cannot be read, or not to its end: missing, empty, truncated or of another format."""
 
 
 class UnsupportedError(CollidekitError):
-    """A file, or a part of it, that the library does not know how to read. It may well be whole: it is never skipped."""
+    """A file, or a part of it, that a library does not support. The file may be good, so it is never skipped."""
 
 
 class LostServerError(BadFileError):
-    """The server of a file does not answer, or the way to it is broken: another try may do better."""
+    """The server of a file does not answer, or the connection is broken. Another try may succeed."""
 
     def __init__(self, message: str, said: str = "") -> None:
         super().__init__(message)
         self.said = said
-        """What the server or the client said."""
+        """The message of the server or the client."""
 
 
 class SeveralTreesError(CollidekitError):
-    """A file with several trees or tables, of which none was named."""
+    """A file with several trees or tables, of which none was selected."""
 
     def __init__(self, path: str, what: str, names: Sequence[str]) -> None:
         listed = ", ".join(names)
@@ -61,20 +61,20 @@ class Reader(Protocol):
     columns: dict[str, str]
     """Name and type of each column, such as ``{"part_px": "var * float32", "label": "int32"}``."""
     unreadable: dict[str, str]
-    """Columns of the file that are no (lists of) numbers, and what they are instead."""
+    """Columns of the file that do not hold numbers or lists of numbers, and their types."""
     tree: str
-    """The tree or group that is read; empty where a format has none."""
+    """The tree or group that is read; empty for formats without trees."""
     truth: set[str]
-    """Columns that are simulated truth by the format itself: no inputs, whatever their names."""
+    """Columns that are simulated truth according to the format; they are never inputs, whatever their names."""
 
     @property
     def rows(self) -> int: ...
 
     def read(self, columns: Sequence[str], start: int, stop: int) -> ak.Array:
-        """Rows ``start`` to ``stop`` as records of exactly these columns; takes memory for ``stop - start`` rows."""
+        """Return rows ``start`` to ``stop`` as records of exactly these columns; needs memory for ``stop - start`` rows."""
 
     def detour(self, start: int) -> int:
-        """How many rows it costs to begin to read at this one, because others before it must be decoded too."""
+        """Return the number of earlier rows that must also be decoded when reading begins at this row."""
         ...
 
     def close(self) -> None: ...
@@ -92,7 +92,7 @@ class FileReader(ABC):
         self.source = source
         self.columns: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}
-        """Columns of the file that are no (lists of) numbers, and what they are instead."""
+        """Columns of the file that do not hold numbers or lists of numbers, and their types."""
         self.tree = ""
         self.truth: set[str] = set()
         self.metadata = ""
@@ -104,17 +104,17 @@ class FileReader(ABC):
 
     @abstractmethod
     def _count(self) -> int:
-        """The number of rows in the file."""
+        """Return the number of rows in the file."""
 
     @abstractmethod
     def _read(self, columns: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
-        """The columns between rows that exist, ``start < stop``."""
+        """Return the columns for existing rows, ``start < stop``."""
 
     def _empty(self, columns: Sequence[str]) -> dict[str, ak.Array]:
         return {name: empty(self.columns[name]) for name in columns}
 
     def read(self, columns: Sequence[str], start: int, stop: int) -> ak.Array:
-        """Rows ``start`` to ``stop`` as records of exactly these columns, in this order."""
+        """Return rows ``start`` to ``stop`` as records of exactly these columns, in this order."""
         for name in columns:
             if name in self.unreadable:
                 raise CollidekitError(f"{self.path}: column {name!r} cannot be used: it is {self.unreadable[name]}")
@@ -124,9 +124,9 @@ class FileReader(ABC):
                     "`reader.columns` lists them all"
                 )
         if not 0 <= start <= stop <= self.rows:
-            raise CollidekitError(f"{self.path}: rows {start} to {stop} were asked for, it has {self.rows}")
+            raise CollidekitError(f"{self.path}: rows {start} to {stop} were requested, but the file has {self.rows}")
         if not columns:
-            raise CollidekitError(f"{self.path}: no columns were asked for")
+            raise CollidekitError(f"{self.path}: no columns were requested")
         arrays = self._read(columns, start, stop) if start < stop else self._empty(columns)
         for name, array in arrays.items():
             if len(array) != stop - start:
@@ -137,12 +137,12 @@ class FileReader(ABC):
         return ak.zip({name: arrays[name] for name in columns}, depth_limit=1)
 
     def detour(self, start: int) -> int:
-        """How many rows it costs to begin to read at this one: none, where a format can be entered anywhere."""
+        """Return the number of earlier rows that must be decoded too; 0 for formats with random access."""
         return 0
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
     def __enter__(self) -> Self:
         return self
@@ -152,26 +152,26 @@ class FileReader(ABC):
 
 
 class OneTree:
-    """The trees of the files of one list: files in which different ones were found are not mixed."""
+    """The names of the trees in the files of one list; a different name is an error."""
 
     def __init__(self) -> None:
         self._first: tuple[str, str] | None = None
 
     def add(self, path: str, tree: str) -> None:
-        """Raise an error where the tree of a file has another name than that of the first file."""
+        """Raise an error if the tree of a file has another name than the tree of the first file."""
         if not tree:
             return
         self._first = self._first or (path, tree)
         first, name = self._first
         if tree != name:
             raise CollidekitError(
-                f"{path}: its tree is {tree!r}, and {name!r} in {first}: files of one list need trees of one name; name it with "
-                f"`source: {{tree: {name}}}`, or leave the other files out"
+                f"{path}: its tree is {tree!r}, but {name!r} in {first}: all files of a list need trees with the same name; give "
+                f"`source: {{tree: {name}}}`, or remove the other files"
             )
 
 
 def chunks(reader: Reader, columns: Sequence[str], start: int, stop: int, size: int) -> Iterator[tuple[int, ak.Array]]:
-    """``(first row, rows)`` for each ``size`` rows from ``start`` to ``stop``, in order."""
+    """Yield ``(first row, rows)`` for each ``size`` rows from ``start`` to ``stop``, in order."""
     if size < 1:
         raise CollidekitError(f"a chunk has at least one row, got {size}")
     for first in range(start, stop, size):
@@ -179,7 +179,7 @@ def chunks(reader: Reader, columns: Sequence[str], start: int, stop: int, size: 
 
 
 def empty(columntype: str) -> ak.Array:
-    """No rows of a type such as ``var * float32``."""
+    """Return an array without rows of a type such as ``var * float32``."""
     return ak.enforce_type(ak.Array([]), columntype)
 
 
@@ -188,20 +188,20 @@ def is_url(path: str) -> bool:
 
 
 def server_of(url: str) -> tuple[Any, str]:
-    """The server of a url as fsspec knows it, and the path on it."""
+    """Return the server of a URL as an fsspec file system, and the path on it."""
     check_protocol(url)
     import fsspec
 
-    # of a file that does not open, a search for other places of it would hide what the server says
+    # if a file does not open, a search for other sources of it would hide the message of the server
     options = {"locate_all_sources": False} if url.startswith("root://") else {}
     server, inside = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
     return server, inside
 
 
 class UrlFile(io.RawIOBase):
-    """The bytes of a remote file; the last ``kept`` blocks stay in memory, without any it is read as it is asked for.
+    """The bytes of a remote file. The last ``kept`` blocks stay in memory; with 0, bytes are fetched as they are requested.
 
-    To close it is no error, whatever became of its server.
+    ``close`` never raises an error, even if the server is lost.
     """
 
     def __init__(self, url: str, kept: int = 0) -> None:
@@ -231,9 +231,9 @@ class UrlFile(io.RawIOBase):
 
 
 def open_binary(path: str, kept: int | None = None) -> BinaryIO:
-    """A local file or a url, opened for reading bytes; a missing or empty one is an error.
+    """Open a local file or a URL for reading bytes; a missing or empty file is an error.
 
-    ``kept`` is for a url that is not read from its begin to its end (see `UrlFile`).
+    ``kept`` is for a URL that is not read from beginning to end (see `UrlFile`).
     """
     check(path)
     if not is_url(path):
@@ -247,7 +247,7 @@ def open_binary(path: str, kept: int | None = None) -> BinaryIO:
 
 
 def check(path: str) -> None:
-    """An error in one line for a file that is missing, unreadable or empty, or a url nobody here can read."""
+    """Raise an error for a file that is missing, unreadable or empty, or for a URL without a client."""
     if is_url(path):
         check_protocol(path)
         import fsspec
@@ -258,7 +258,7 @@ def check(path: str) -> None:
             remote = "pip install 'collidekit[remote]'" if path.startswith("root://") else str(error).split("\n")[0]
             raise CollidekitError(f"{path}: files of this kind need one more package: {remote}") from error
         except ValueError as error:
-            raise CollidekitError(f"{path}: no such kind of url; root:// and local files can be read") from error
+            raise CollidekitError(f"{path}: this kind of URL is not supported; use root:// or local files") from error
         if path.startswith("root://"):
             limit_waits()
     elif os.path.isdir(path):
@@ -266,7 +266,7 @@ def check(path: str) -> None:
     elif not os.path.exists(path):
         raise BadFileError(f"{path}: there is no such file")
     elif not os.access(path, os.R_OK):
-        raise BadFileError(f"{path}: may not be read; look at its permissions")
+        raise BadFileError(f"{path}: permission denied; check the permissions of the file")
     elif (size := os.path.getsize(path)) == 0:
         raise BadFileError(f"{path}: is empty (0 bytes); write it again or leave it out")
     elif size < LARGEST_POINTER and _is_pointer(path):
@@ -280,23 +280,23 @@ def _is_pointer(path: str) -> bool:
 
 UNKNOWN_TO_LIBRARY = (NotImplementedError, ImportError)
 CONFUSED = (KeyError, AttributeError, TypeError, AssertionError)
-"""Errors of a library that may come of damage, or of something that it does not know."""
+"""Errors of a library that may be caused by damage, or by a feature that it does not support."""
 
 
 def bad_file(path: str, error: Exception, where: str = "") -> CollidekitError:
-    """What a library said about a file that it could not read, in one line."""
+    """Return a one-line error for a file that a library could not read, with the message of the library."""
     if isinstance(error, CollidekitError):
         return error
     if is_url(path) and (found := trouble(error)):
         if found.final:
             return BadFileError(f"{path}: {found.final} ({found.said[:160]})")
-        return LostServerError(f"{path}: {where}the server is lost ({found.said[:160]})", found.said[:160])
+        return LostServerError(f"{path}: {where}the server does not answer ({found.said[:160]})", found.said[:160])
     what = said_by(error)
     if isinstance(error, UNKNOWN_TO_LIBRARY):
         return unsupported(path, what, where)
     if isinstance(error, CONFUSED):
         return BadFileError(
-            f"{path}: {where}cannot be read: it is damaged, or of a kind that {library_of(error)} does not know ({what}); copy "
+            f"{path}: {where}cannot be read: it is damaged, or of a kind that {library_of(error)} does not support ({what}); copy "
             "it again, write it in another way, or leave it out"
         )
     return BadFileError(
@@ -305,21 +305,21 @@ def bad_file(path: str, error: Exception, where: str = "") -> CollidekitError:
 
 
 def unsupported(path: str, what: str, where: str = "") -> UnsupportedError:
-    """An error for what is whole, as far as one can see, and cannot be read here all the same."""
+    """Return an error for data that seems undamaged but cannot be read here."""
     return UnsupportedError(
-        f"{path}: {where}cannot be read here ({what}); nothing says that the file is damaged: use other columns, write it in "
+        f"{path}: {where}cannot be read here ({what}), but nothing shows that the file is damaged: use other columns, write it in "
         "another way, or leave it out"
     )
 
 
 def said_by(error: Exception) -> str:
-    """Kind and text of an error, in one short line."""
+    """Return the kind and the message of an error in one short line."""
     said = " ".join(str(error).split())[:160]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def library_of(error: Exception) -> str:
-    """The package whose code raised an error."""
+    """Return the name of the package whose code raised an error."""
     last = error.__traceback__
     name = "the library"
     while last is not None:
@@ -330,10 +330,10 @@ def library_of(error: Exception) -> str:
 
 
 def unopened(path: str, error: Exception, what: str, magic: bytes) -> CollidekitError:
-    """A file that cannot be opened as, say, ``a Parquet`` file: it is of another format, or damaged."""
+    """Return an error for a file that does not open as, say, ``a Parquet`` file: it has another format, or is damaged."""
     bad = bad_file(path, error)
     if not (is_url(path) and trouble(error)):
         with suppress(OSError), open_binary(path) as file:
             if file.read(len(magic)) != magic:
-                return BadFileError(f"{path}: is not {what} file; `source: {{format: ...}}` says what it is")
+                return BadFileError(f"{path}: is not {what} file; set `source: {{format: ...}}`")
     return bad

@@ -1,7 +1,7 @@
-"""Copies of remote files, in the folder that the environment variable COLLIDEKIT_CACHE names.
+"""Local copies of remote files, in the folder given by the environment variable COLLIDEKIT_CACHE.
 
-A copy is called by a hash of the url, then size, time of change and name of the file. Beside it lies a file with the
-url, which is locked by the process that copies.
+The name of a copy is a hash of the URL, then size, modification time and name of the file. A file beside it holds the
+URL; the process that copies locks this file.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from collidekit.readers.base import BadFileError, UrlFile, bad_file
 from collidekit.readers.server import Status, trying
 
 CHUNK = 16 << 20
-"""Bytes that are copied at a time."""
+"""Bytes to copy at a time."""
 
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A copy of a remote file; one that is not complete yet ends with ``.part``."""
+    """A copy of a remote file; the name of an incomplete copy ends with ``.part``."""
 
     url: str
     path: Path
@@ -33,7 +33,7 @@ class CachedFile:
 
 
 def cached_files() -> list[CachedFile]:
-    """All copies of remote files, also those that are not complete; none if COLLIDEKIT_CACHE is not set."""
+    """Return all copies of remote files, also incomplete ones; empty if COLLIDEKIT_CACHE is not set."""
     found = []
     for note in sorted(folder.glob("*.url")) if (folder := cache_folder()) else []:
         url = _noted(note)
@@ -47,7 +47,7 @@ def cached_files() -> list[CachedFile]:
 
 
 def _noted(note: Path) -> str:
-    """The url of a note that a copy of ours has; an empty text for a file that only ends like one."""
+    """Return the URL in the note of a copy; empty if the file is not such a note."""
     try:
         url = note.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -61,13 +61,13 @@ def cache_folder() -> Path | None:
 
 
 def find(url: str, status: Status) -> Path | None:
-    """The copy of a file as it is on the server now."""
+    """Return the copy that matches the current status of the file on the server."""
     path = _place(url, status)
     return path if path and path.exists() else None
 
 
 def newest(url: str) -> Status | None:
-    """Size and time of change of the file that was copied last from this url."""
+    """Return size and modification time of the newest copy of this URL."""
     if not (folder := cache_folder()):
         return None
     paths = [path for path in folder.glob(f"{_key(url)}-*") if path.suffix != ".part"]
@@ -78,7 +78,7 @@ def newest(url: str) -> Status | None:
 
 
 def fetch(url: str, status: Status) -> Path | None:
-    """The copy of a file, made or completed now if need be; None if COLLIDEKIT_CACHE is not set."""
+    """Return the copy of a file, and make or complete it if needed; None if COLLIDEKIT_CACHE is not set."""
     path = _place(url, status)
     if not path or path.exists():
         return path
@@ -95,8 +95,8 @@ def fetch(url: str, status: Status) -> Path | None:
 
 
 def _complete(url: str, status: Status, part: Path) -> None:
-    """Copy a file from where an interrupted copy ended."""
-    shown = status.size > CHUNK and parent_process() is None  # workers leave the terminal to the process above them
+    """Continue a copy where it was interrupted."""
+    shown = status.size > CHUNK and parent_process() is None  # only the main process writes to the terminal
     bar = counting(f"Copying {_name(url)}", "MiB", status.size >> 20, shown)
     with part.open("ab") as target, bar as done:
         done(target.tell() >> 20)
@@ -122,8 +122,8 @@ def _chunks(url: str, start: int, stop: int) -> Iterator[bytes]:
 
 @contextmanager
 def _alone(note: Path, url: str) -> Iterator[None]:
-    """One process at a time copies a file, others wait for it."""
-    import fcntl  # Windows has none
+    """Lock a copy, so that one process makes it and others wait."""
+    import fcntl  # not available on Windows
 
     with note.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -148,7 +148,7 @@ def _key(url: str) -> str:
 
 
 def _address(url: str) -> str:
-    """A url without what must not be written down: parameters, which may hold a token, user and password."""
+    """Return a URL without secrets: parameters, which may hold a token, user and password."""
     protocol, _, rest = url.partition("?")[0].partition("://")
     host, slash, path = rest.partition("/")
     return f"{protocol}://{host.rpartition('@')[2]}{slash}{path}"

@@ -1,4 +1,4 @@
-"""CSV files, whose first line names the columns, streamed with pyarrow."""
+"""CSV files with column names in the first line, streamed with pyarrow."""
 
 import re
 from collections import Counter
@@ -22,10 +22,10 @@ _COLUMN = re.compile(r"CSV column #(\d+): (.*)", re.DOTALL)
 
 
 class CsvReader(FileReader):
-    """Numbers between commas, semicolons or tabs; an empty cell is NaN.
+    """Numbers separated by commas, semicolons or tabs; an empty cell is NaN.
 
-    The whole file is looked through once, for its rows and types: a column is of integers where all of its cells are, of
-    floating-point numbers where some are not, and cannot be used where it holds text.
+    One pass over the file finds the number of rows and the types: a column is integer if all of its cells are, floating
+    point if some cells are not integers, and unusable if it holds text.
     """
 
     def __init__(self, path: str, source: Source) -> None:
@@ -60,9 +60,9 @@ class CsvReader(FileReader):
         return self._rows
 
     def _look(self) -> int:
-        """The number of rows; fills the types, and goes from integers to numbers to text where a cell asks for it.
+        """Return the number of rows and set the types; types change from integer to float to text if a cell requires it.
 
-        Numbers from 2^63 on are tried as integers without sign.
+        Integers from 2^63 on are read as unsigned integers.
         """
         tried: set[str] = set()
         while True:
@@ -96,7 +96,7 @@ class CsvReader(FileReader):
                 continue
             self._types |= dict.fromkeys(nulls, pa.float64())
             self.unreadable |= dict.fromkeys(
-                sorted(nulls & exact), "integers above 2^53 beside empty cells, which no column holds both exactly"
+                sorted(nulls & exact), "integers above 2^53 beside empty cells, which no column type holds exactly"
             )
             return rows
 
@@ -120,7 +120,7 @@ class CsvReader(FileReader):
         return {name: _plain(table.column(name)) for name in columns}
 
     def _take(self, rows: int) -> pa.Table:
-        """The next rows of the stream."""
+        """Return the next rows of the stream."""
         assert self._stream is not None
         parts, found = [self._rest], self._rest.num_rows
         while found < rows:
@@ -134,7 +134,7 @@ class CsvReader(FileReader):
         return whole.slice(0, rows)
 
     def detour(self, start: int) -> int:
-        """All rows before it are parsed, some ten times as fast as rows are made of them."""
+        """Return the number of rows before this one; they are parsed, about ten times faster than rows are made."""
         return start // 10
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class CsvReader(FileReader):
 
 
 def _largest(column: pa.Array) -> int:
-    """The largest absolute value of integers, 0 where all cells are empty."""
+    """Return the largest absolute value of integers; 0 if all cells are empty."""
     ends = pc.min_max(column).as_py()
     return int(max(abs(end) for end in (0, ends["min"] or 0, ends["max"] or 0)))
 

@@ -1,4 +1,4 @@
-"""Padded lists of files that ``collidekit export-events`` wrote: their metadata says which column counts their entries."""
+"""Padded lists in files from ``collidekit export-events``, whose metadata names the column with the length of each list."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ METADATA = "metadata"
 KEY = b"collidekit_events"
 """The key of the metadata in the schema of a Parquet file."""
 MOST_METADATA = 1 << 26
-"""Bytes of the metadata."""
+"""Largest size of the metadata in bytes."""
 
 
 NO_INPUT = ("truth", "member", "file", "entry")
-"""Kinds of columns that are no inputs: truth of rows and of constituents, and where a row comes from."""
+"""Kinds of columns that are not inputs: truth of rows and constituents, and the source of a row."""
 
 
 def no_inputs(text: str) -> set[str]:
-    """Return the columns that the metadata of exported events calls no inputs; nothing for other texts."""
+    """Return the columns that are not inputs according to the metadata of exported events; empty for other texts."""
     columns = (_content(text) or {}).get("columns")
     if not isinstance(columns, dict):
         return set()
@@ -45,21 +45,21 @@ def _content(text: str) -> dict[str, Any] | None:
 
 
 def metadata_of(reader: Any) -> str:
-    """Return the text of the metadata of a reader; nothing where a user's reader has none."""
+    """Return the text of the metadata of a reader; empty if a user's reader has none."""
     return str(getattr(reader, "metadata", ""))
 
 
 def read_metadata(text: str) -> dict[str, Any] | None:
-    """Return the metadata of exported events with the definition of their analysis; None for other texts and earlier versions."""
+    """Return the metadata of exported events with the definition of their analysis; None for other texts or older versions."""
     content = _content(text)
     known = content and isinstance(content.get("definition"), dict) and isinstance(content.get("columns"), dict)
     return content if known else None
 
 
 def counts_of_lists(path: str, text: str, arrays: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the column of counts of each padded list; None where the metadata is not that of exported events.
+    """Return the column of counts of each padded list; None if the text is not the metadata of exported events.
 
-    ``arrays`` are all arrays of the file, with ``shape`` and ``dtype``; what does not fit the metadata is an error.
+    ``arrays`` are all arrays of the file, with ``shape`` and ``dtype``; a contradiction to the metadata is an error.
     """
     content = _content(text)
     if content is None:
@@ -78,9 +78,9 @@ def counts_of_lists(path: str, text: str, arrays: Mapping[str, Any]) -> dict[str
 
 
 def _wrong_list(values: Any, counts: Any) -> str:
-    """Return what is wrong with a padded list and its counts; nothing where they fit together."""
+    """Return the problem of a padded list and its counts; empty if they fit together."""
     if values is None or counts is None:
-        return "one of them is not there"
+        return "one of them is missing"
     problem = getattr(values, "problem", "")
     if problem or len(values.shape) != 2 or number(values.dtype) is None:
         return f"the list is {problem or f'{values.dtype} of shape {values.shape}'}"
@@ -93,7 +93,7 @@ def _wrong_list(values: Any, counts: Any) -> str:
 
 
 class ListPart:
-    """(N, L) with a column of counts (N,) -> lists of these lengths."""
+    """Lists (N, L) with a column of counts (N,), read as lists of these lengths."""
 
     def __init__(self, path: str, name: str, values: Any, counts: Any, counted_by: str) -> None:
         self.path, self.name, self._counts, self._counted_by = path, name, counts, counted_by
@@ -106,7 +106,7 @@ class ListPart:
         counts = self._counts[start:stop]
         if len(wrong := np.flatnonzero((counts < 0) | (counts > values.shape[1]))):
             raise BadFileError(
-                f"{self.path}: row {start + wrong[0]}: {self._counted_by} is {counts[wrong[0]]}, and {self.name} has room for "
+                f"{self.path}: row {start + wrong[0]}: {self._counted_by} is {counts[wrong[0]]}, but {self.name} has room for "
                 f"{values.shape[1]}; write the file again"
             )
         return {self.name: lists(values, np.arange(values.shape[1]) < counts[:, None])}

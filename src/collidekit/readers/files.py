@@ -1,4 +1,4 @@
-"""Which files: globs, lists of files, urls; and how a file is known again."""
+"""Lists of input files: globs, lists, URLs; and the identity of a file."""
 
 import glob
 import hashlib
@@ -16,15 +16,15 @@ from collidekit.readers.server import is_glob, matches, trying
 MEGABYTE = 1 << 20
 MOST_FILES = 1_000_000
 LONGEST_LINE = 1 << 16
-"""Of a list of files, in bytes."""
+"""Largest number of bytes in a line of a list of files."""
 
 
 def expand(patterns: Sequence[str] | str) -> list[str]:
-    """The files that patterns stand for, in their order; those of one glob are sorted.
+    """Return the files that match patterns, in the order of the patterns; files of one glob are sorted.
 
-    A pattern is a path or a url, a glob of them (``data/*.root``, ``**`` for all folders below), or a ``.txt`` file with
-    one pattern a line (``#`` begins a comment; relative to where the list lies). One that matches nothing and a file
-    that comes twice are errors.
+    A pattern is a path or a URL, a glob of them (``data/*.root``, ``**`` for all folders below), or a ``.txt`` file with
+    one pattern per line (``#`` begins a comment; paths are relative to the list). A pattern without a match and a file
+    that is given twice are errors.
     """
     paths: list[str] = []
     said: dict[str, str] = {}
@@ -32,16 +32,16 @@ def expand(patterns: Sequence[str] | str) -> list[str]:
         for path, origin in _listed(pattern) if pattern.endswith(".txt") and not is_url(pattern) else _matched(pattern):
             file = path if is_url(path) else os.path.realpath(path)
             if file in said:
-                raise CollidekitError(f"{path}: comes twice, from {said[file]} and from {origin}; name each file once")
+                raise CollidekitError(f"{path}: is given twice, by {said[file]} and by {origin}; give each file once")
             said[file] = origin
             paths.append(path)
     if not paths:
-        raise CollidekitError("no files were named")
+        raise CollidekitError("no files were given")
     return paths
 
 
 def _matched(pattern: str, origin: str = "") -> Iterator[tuple[str, str]]:
-    """Each file of a pattern, and where it was named."""
+    """Yield each file of a pattern, and the place where it was named."""
     origin = origin or repr(pattern)
     if is_url(pattern):
         try:
@@ -60,22 +60,22 @@ def _matched(pattern: str, origin: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _local(pattern: str) -> list[str]:
-    if os.path.exists(pattern):  # also a file whose name holds a * or a [
+    if os.path.exists(pattern):  # also a file with * or [ in its name
         if os.path.isdir(pattern):
             check(pattern)
         return [pattern]
     if "**" in pattern and not os.path.abspath(pattern.partition("**")[0] or ".").strip(os.sep):
-        raise CollidekitError(f"{pattern}: would look through the whole disk; name the folder that the files are in")
+        raise CollidekitError(f"{pattern}: would search the whole disk; give the folder of the files")
     found = list(
         islice((path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path)), MOST_FILES + 1)
     )
     if len(found) > MOST_FILES:
-        raise CollidekitError(f"{pattern}: matches more than {MOST_FILES:,} files; name fewer at a time")
+        raise CollidekitError(f"{pattern}: matches more than {MOST_FILES:,} files; use a pattern with fewer matches")
     return sorted(found)
 
 
 def _listed(path: str) -> Iterator[tuple[str, str]]:
-    """Each file of a list of files."""
+    """Yield each file of a list of files."""
     check(path)
     for number, line in enumerate(_lines(path), 1):
         if entry := line.split("#")[0].strip():
@@ -85,7 +85,7 @@ def _listed(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _lines(path: str) -> Iterator[str]:
-    """The lines of a list; what is no text, or has lines that no path could be, is an error."""
+    """Yield the lines of a list; an error for content that is not text, and for lines that cannot be a path."""
     with open(path, "rb") as file:
         number = 0
         while content := file.readline(LONGEST_LINE + 1):
@@ -95,7 +95,7 @@ def _lines(path: str) -> Iterator[str]:
                     f"{path}, line {number}: is longer than {LONGEST_LINE:,} bytes; is it a list of files?"
                 )
             if b"\0" in content:
-                raise CollidekitError(f"{path}, line {number}: holds a zero byte; is it a list of files?")
+                raise CollidekitError(f"{path}, line {number}: contains a zero byte; is it a list of files?")
             try:
                 yield content.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
@@ -103,10 +103,10 @@ def _lines(path: str) -> Iterator[str]:
 
 
 def file_id(path: str) -> dict[str, int | float | str]:
-    """What tells a file from a changed one: its size, time of change and a checksum of its whole content.
+    """Return the identity of a file: its size, its modification time and a checksum of its whole content.
 
-    A process reads a file once for it, and again when its time of change differs. The checksum covers the size, so that
-    ``size`` and ``checksum`` stay the same for a copy. Of a url, size and time of change are known.
+    A process computes the checksum once, and again if the modification time changes. The checksum covers the size.
+    ``size`` and ``checksum`` are the same for a copy. For a URL, only size and modification time are known.
     """
     check(path)
     if is_url(path):
@@ -118,13 +118,13 @@ def file_id(path: str) -> dict[str, int | float | str]:
 
 
 def content_of(identity: Mapping[str, int | float | str]) -> tuple[int | float | str, ...]:
-    """Return the part of a file's identity that a copy of the file shares."""
+    """Return the part of a file's identity that is the same for a copy."""
     return tuple(value for key, value in sorted(identity.items()) if key not in ("mtime", "modified"))
 
 
 @lru_cache(maxsize=100_000)
 def _checksum(path: str, size: int, *_changed: int) -> str:
-    """Checksum of a file's content; the times of change only say when a known one is still right."""
+    """Return the checksum of a file's content; the modification times are only keys of the cache."""
     digest = hashlib.blake2b(str(size).encode(), digest_size=16)
     with open(path, "rb") as file:
         digest.update(file.read(MEGABYTE))

@@ -1,4 +1,4 @@
-"""From whatever awkward arrays a file gives to columns: numbers or lists of numbers, nothing nested or missing."""
+"""Conversion of the awkward arrays of a file to columns: numbers or lists of numbers, not nested and never missing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ from collidekit.errors import CollidekitError
 
 
 def leaves(name: str, form: ak.forms.Form) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
-    """``(column, fields on the way to it, type)`` of all that a column holds; the type is None where it is no number.
+    """Yield ``(column, fields on the way to it, type)`` for everything in a column; the type is None if it is not a number.
 
-    The fields of records become columns of their own, also inside lists: ``jets`` of ``{pt, eta}`` gives ``jets_pt``
-    and ``jets_eta``.
+    Fields of records become separate columns, also inside lists: ``jets`` of ``{pt, eta}`` gives ``jets_pt`` and
+    ``jets_eta``.
     """
     for fields, columntype in _leaves(form):
         yield "_".join((name, *fields)), fields, columntype
@@ -36,7 +36,7 @@ def _leaves(form: ak.forms.Form) -> Iterator[tuple[tuple[str, ...], str | None]]
 
 
 def kind_of(form: ak.forms.Form) -> str:
-    """``string`` for text at any depth, else ``no number``: of a column that holds no numbers."""
+    """Return the kind of a column without numbers: ``string`` for text at any depth, else ``no number``."""
     inner = getattr(form, "contents", None) or [getattr(form, "content", None)]
     if form.parameter("__array__") in ("string", "bytestring") or "string" in [
         kind_of(f) for f in inner if f is not None
@@ -46,7 +46,7 @@ def kind_of(form: ak.forms.Form) -> str:
 
 
 def number(dtype: Any) -> str | None:
-    """What a number is in memory: halves become float32, since few operations know them; None for no number."""
+    """Return the type of a number in memory; half precision becomes float32, and None means that it is not a number."""
     dtype = np.dtype(dtype)
     if dtype.kind == "f":
         return "float32" if dtype.itemsize <= 4 else "float64"
@@ -54,10 +54,10 @@ def number(dtype: Any) -> str | None:
 
 
 def plain(array: ak.Array, where: str, first_row: int = 0) -> ak.Array:
-    """The same numbers without missing values, with lists of fixed length turned to lists.
+    """Return the same numbers without missing values, with fixed-length lists as ordinary lists.
 
-    A missing number becomes NaN, a missing list an empty one; a missing integer or flag is an error that begins with
-    ``where`` and names the row.
+    A missing number becomes NaN, and a missing list becomes an empty list. A missing integer or flag is an error that
+    begins with ``where`` and names the row.
     """
     layout = ak.to_layout(array)
     return ak.Array(_plain(layout.to_packed() if layout.is_indexed else layout, layout, where, first_row))
@@ -83,7 +83,7 @@ def _plain(layout: Any, whole: Any, where: str, first_row: int) -> Any:
         return _plain(_filled(layout, missing, whole, where, first_row), whole, where, first_row)
     if layout.is_indexed:
         return _plain(layout.project(), whole, where, first_row)
-    raise TypeError(f"{where}: no numbers but {layout.form.type}")  # `leaves` lets none of these through
+    raise TypeError(f"{where}: not numbers but {layout.form.type}")  # `leaves` excludes these
 
 
 def _lists(layout: Any) -> Any:
@@ -101,7 +101,7 @@ def _filled(layout: Any, missing: Any, whole: Any, where: str, first_row: int) -
     if numbers.dtype.kind != "f":
         row = first_row + _row_of(whole, layout)
         raise CollidekitError(
-            f"{where}: the value in row {row} is missing, and an integer or flag cannot say so; "
+            f"{where}: the value in row {row} is missing, and an integer or flag cannot be missing; "
             "write the column as floating point, or fill it"
         )
     values = np.full(len(missing), np.nan, numbers.dtype)
@@ -110,7 +110,7 @@ def _filled(layout: Any, missing: Any, whole: Any, where: str, first_row: int) -
 
 
 def _row_of(whole: Any, option: Any) -> int:
-    """The first row that holds a missing number."""
+    """Return the first row with a missing number."""
     missing = ak.is_none(ak.Array(whole), axis=-1)
     while missing.ndim > 1:
         missing = ak.any(missing, axis=-1)

@@ -18,14 +18,14 @@ from collidekit.readers.pandas_table import PandasPart, is_pandas
 from collidekit.readers.spanet import datasets_of, find_layout, is_spanet
 
 MOST_COMPRESSED = 5000
-"""Bytes that one byte of a file may stand for; zeros, compressed with gzip, reach 1000."""
+"""Largest compression ratio of a valid dataset; zeros compressed with gzip reach 1000."""
 
 KEPT = 256
-"""Blocks of a remote file that are kept, 64 MiB: all its datasets are read side by side."""
+"""Cached blocks of a remote file (64 MiB), because all its datasets are read side by side."""
 
 
 class Hdf5Reader(FileReader):
-    """All that one group holds with the same number of rows; names are joined by ``_`` (see docs/formats.md)."""
+    """All datasets of one group with the same number of rows; names are joined with ``_`` (see docs/formats.md)."""
 
     def __init__(self, path: str, source: Source) -> None:
         super().__init__(path, source)
@@ -48,11 +48,11 @@ class Hdf5Reader(FileReader):
 
     def _not_hdf5(self, error: Exception) -> CollidekitError:
         if not is_url(self.path) and not h5py.is_hdf5(self.path):
-            return BadFileError(f"{self.path}: is not an HDF5 file; `source: {{format: ...}}` says what it is")
+            return BadFileError(f"{self.path}: is not an HDF5 file; set `source: {{format: ...}}`")
         return bad_file(self.path, error)
 
     def _root(self) -> Any:
-        """The group or dataset to read."""
+        """Return the group or dataset to read."""
         groups: list[str] = []
         names: list[str] = []
 
@@ -77,7 +77,7 @@ class Hdf5Reader(FileReader):
         return self._file[groups[0]] if groups else self._file
 
     def _find(self, root: Any) -> int:
-        """Fill the columns, return the number of rows."""
+        """Fill the columns and return the number of rows."""
         found = {"": root} if isinstance(root, h5py.Dataset) else {}
         if is_pandas(root):
             table = PandasPart(root, self.path)
@@ -106,7 +106,7 @@ class Hdf5Reader(FileReader):
         return rows
 
     def _counts_of_lists(self, found: dict[str, Any]) -> dict[str, str]:
-        """Return the dataset of counts of each padded list of exported events; nothing in other files."""
+        """Return the dataset of counts of each padded list of exported events; empty for other files."""
         entry = found.get(METADATA)
         if entry is None or entry.shape != () or h5py.check_string_dtype(entry.dtype) is None:
             return {}
@@ -117,7 +117,7 @@ class Hdf5Reader(FileReader):
         return counts_of_lists(self.path, text, found) or {}
 
     def _find_spanet(self, found: dict[str, Any]) -> int:
-        """``_find`` of a file in SPANet's layout."""
+        """Fill the columns from a file in SPANet's layout and return the number of rows."""
         layout = find_layout({name: one for name, one in found.items() if one.shape}, self.path, self.source.layout)
         self.unreadable.update(layout.unreadable)
         self.truth.update(layout.truth)
@@ -128,7 +128,7 @@ class Hdf5Reader(FileReader):
         return layout.rows
 
     def _common(self, lengths: dict[str, int]) -> int:
-        """Those of ``jets`` where there is such a dataset, else those of most datasets."""
+        """Return the number of rows of ``jets`` if it exists, else the most common number of rows."""
         if not lengths:
             raise BadFileError(f"{self.path}: holds no table of numbers")
         for name, length in lengths.items():
@@ -139,7 +139,7 @@ class Hdf5Reader(FileReader):
             listed = ", ".join(f"{name} ({length})" for name, length in lengths.items())
             raise CollidekitError(
                 f"{self.path}: the datasets have different numbers of rows: {listed}; "
-                "name the group or dataset to read with `source: {tree: ...}`"
+                "select the group or dataset to read with `source: {tree: ...}`"
             )
         return length
 
@@ -168,7 +168,7 @@ class Hdf5Reader(FileReader):
                 )
 
     def _check_links(self, wanted: str) -> None:
-        """An error for a name that leads into another file."""
+        """Raise an error for a name that points into another file."""
         parts = [part for part in wanted.split("/") if part]
         for depth in range(1, len(parts) + 1):
             link = self._file.get("/".join(parts[:depth]), getlink=True)
@@ -178,16 +178,16 @@ class Hdf5Reader(FileReader):
                 )
 
     def _check_size(self, dataset: Any) -> None:
-        """An error for a dataset that claims far more than any compression could hold: nearly all of it was never written."""
+        """Raise an error for a dataset that is larger than any compression allows, so that most of it was never written."""
         claimed, held = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
         if claimed > MOST_COMPRESSED * max(held, 1 << 20):
             raise BadFileError(
-                f"{self.path}: {dataset.name} claims {dataset.shape[0]:,} rows and holds {held:,} bytes; it was not written to "
-                "its end: write it again or leave it out"
+                f"{self.path}: {dataset.name} should have {dataset.shape[0]:,} rows but holds {held:,} bytes; it was not fully "
+                "written: write it again or leave it out"
             )
 
     def _check_sources(self, dataset: Any) -> None:
-        """An error for a dataset whose values are in files elsewhere, or in a virtual file that is not there (read as zeros)."""
+        """Raise an error for values in files elsewhere, and for missing parts of a virtual file, which would read as zeros."""
         folder = os.path.dirname(self.path)
         if dataset.external:
             raise BadFileError(
@@ -198,10 +198,12 @@ class Hdf5Reader(FileReader):
             name = source.file_name
             places = [name, os.path.join(folder, name), os.path.join(folder, os.path.basename(name))]
             if name != "." and "%" not in name and not any(map(os.path.exists, places)):
-                raise BadFileError(f"{self.path}: is a virtual file whose part {name} is not there; copy it beside it")
+                raise BadFileError(
+                    f"{self.path}: is a virtual file whose part {name} is missing; copy it beside the file"
+                )
             if name != "." and not _is_below(os.path.join(folder, name), folder):
                 raise BadFileError(
-                    f"{self.path}: is a virtual file with a part in another folder ({name}), which is not read; copy it beside it"
+                    f"{self.path}: is a virtual file with a part in another folder ({name}), which is not read; copy it beside the file"
                 )
 
     def _count(self) -> int:
@@ -217,6 +219,6 @@ class Hdf5Reader(FileReader):
 
 
 def _is_below(path: str, folder: str) -> bool:
-    """Return whether a file is in a folder or below it, links followed."""
+    """Return whether a file is in a folder or below it, after following links."""
     inside = os.path.realpath(folder or ".")
     return os.path.commonpath([os.path.realpath(path), inside]) == inside

@@ -1,4 +1,4 @@
-"""Columns of one array of a file, of HDF5 or NPZ."""
+"""Columns of one array of an HDF5 or NPZ file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -12,13 +12,13 @@ from collidekit.readers.base import bad_file
 from collidekit.readers.flatten import number
 
 BATCH = 8_192
-"""Rows whose padding is in memory at a time."""
+"""Rows of padded arrays in memory at a time."""
 MOST_NUMBERED = 32
-"""The members of an (N, M) array are columns of their own up to this M."""
+"""Largest M for which the members of an (N, M) array are also separate columns."""
 
 
 class Part(Protocol):
-    """A dataset or table that gives some columns."""
+    """A dataset or table that provides some columns."""
 
     columns: dict[str, str]
     unreadable: dict[str, str]
@@ -30,7 +30,7 @@ class Part(Protocol):
 def read_parts(
     path: str, parts: Mapping[str, Part], columns: Sequence[str], start: int, stop: int
 ) -> dict[str, ak.Array]:
-    """Return rows of columns, each of which is of a part; each part is read once, ``BATCH`` rows at a time."""
+    """Return rows of columns; each part is read once, ``BATCH`` rows at a time."""
     pieces: dict[str, list[ak.Array]] = {name: [] for name in columns}
     wanted: dict[int, tuple[Part, list[str]]] = {}
     for name in columns:
@@ -48,19 +48,19 @@ def read_parts(
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
-    """C-contiguous numbers of the type that ``number`` says."""
+    """Return the numbers C-contiguous and in the type that ``number`` gives."""
     return np.ascontiguousarray(values, dtype=number(values.dtype))
 
 
 def lists(values: NDArray[Any], keep: NDArray[np.bool_]) -> ak.Array:
-    """(N, M) values -> N lists of those that are kept."""
+    """Return the kept entries of (N, M) values as N lists."""
     offsets = np.concatenate([[0], np.cumsum(keep.sum(axis=1))])
     content = ak.contents.NumpyArray(native(values[keep]))
     return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
 
 
 def before_padding(padding: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N, M) -> True up to the last entry of each row that is no padding."""
+    """Return True (N, M) up to the last entry of each row that is not padding."""
     return np.asarray(np.logical_or.accumulate(~padding[:, ::-1], axis=1)[:, ::-1])
 
 
@@ -70,12 +70,12 @@ def is_padding(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def full(values: NDArray[Any]) -> ak.Array:
-    """(N,) -> numbers, (N, M ...) -> lists of length M."""
+    """Return (N,) as numbers, and (N, M ...) as lists of length M."""
     return ak.from_regular(ak.from_numpy(native(values), regulararray=True), axis=None)
 
 
 def part_of(name: str, dataset: Any) -> Part:
-    """The dataset as columns whose names begin with this one."""
+    """Return a dataset as columns whose names begin with ``name``."""
     if dataset.dtype.names:
         return StructuredPart(name, dataset)
     if dataset.ndim == 1 and h5py.check_vlen_dtype(dataset.dtype):
@@ -84,7 +84,7 @@ def part_of(name: str, dataset: Any) -> Part:
 
 
 class StructuredPart:
-    """(N,) with named fields -> numbers; (N, M) -> lists, without the entries whose field ``valid`` is false."""
+    """Arrays with named fields: (N,) gives numbers, (N, M) gives lists without the entries whose field ``valid`` is false."""
 
     def __init__(self, name: str, dataset: Any) -> None:
         self.columns: dict[str, str] = {}
@@ -114,14 +114,14 @@ class StructuredPart:
 
 
 class VariablePart:
-    """(N,) lists of any length (HDF5's own) -> lists."""
+    """Variable-length HDF5 lists (N,), read as lists."""
 
     def __init__(self, name: str, dataset: Any) -> None:
         self.name = name or dataset.name.split("/")[-1]
         members = np.dtype(h5py.check_vlen_dtype(dataset.dtype))
-        good = number(members) and members.isnative  # h5py does not swap the bytes of the others
+        good = number(members) and members.isnative  # h5py does not swap the bytes of other types
         self.columns = {self.name: f"var * {number(members)}"} if good else {}
-        self.unreadable = {} if good else {self.name: f"lists of any length of {members}"}
+        self.unreadable = {} if good else {self.name: f"variable-length lists of {members}"}
         self.datasets = [dataset]
 
     def read(self, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
@@ -131,7 +131,7 @@ class VariablePart:
 
 
 class NumericPart:
-    """(N,) -> numbers; (N, M) -> lists, and their members as numbers; (N, M, F) -> F lists without zero padding."""
+    """Plain arrays: (N,) gives numbers; (N, M) lists and their members as numbers; (N, M, F) F lists without zero padding."""
 
     def __init__(self, name: str, dataset: Any) -> None:
         name = name or dataset.name.split("/")[-1]

@@ -1,4 +1,4 @@
-"""JSON lines, plain or gzipped: one row a line, an object with names or a list with a layout."""
+"""JSON lines, plain or gzipped: each row is a line, either an object with names or a list with a layout."""
 
 import gzip
 import json
@@ -18,21 +18,21 @@ from collidekit.readers.base import BadFileError, FileReader, bad_file, is_url, 
 from collidekit.readers.layout import Layout, Level, ShapeError, shown, written
 
 SAMPLE = 100
-"""Lines that are looked at to see what an object holds."""
+"""Number of lines from which the columns of objects are taken."""
 
 _counted: dict[tuple[str | int, ...], int] = {}
-"""Lines of the files that this process has read to their end."""
+"""Number of lines of the files that this process has read to their end."""
 
 
 def _whole_names(sample: list[Any]) -> set[str]:
-    """Return the names of the objects' own numbers that are integers in all of them."""
+    """Return the names of numbers of the objects that are integers in all of them."""
     objects = [line for line in sample if isinstance(line, dict)]
     names = {name for line in objects for name in line}
     return {name for name in names if all(type(line.get(name)) is int for line in objects)}
 
 
 class LinesAreListsError(CollidekitError):
-    """JSON lines that are lists, without a layout that names what stands in them."""
+    """JSON lines that are lists, without a layout that names their positions."""
 
     def __init__(self, path: str, sample: list[Any]) -> None:
         super().__init__(
@@ -42,10 +42,10 @@ class LinesAreListsError(CollidekitError):
 
 
 class JsonLinesReader(FileReader):
-    """A file that is read from its begin to its end; numbers are float64, ``"NaN"`` and ``"-inf"`` among them, or integers.
+    """A file that is read from beginning to end; numbers are float64, also ``"NaN"`` and ``"-inf"``, or integers.
 
-    ``rows`` reads the whole file once to count its lines. Reading on where the last call ended is free; anything else
-    begins anew.
+    ``rows`` reads the whole file once to count its lines. Continuing after the last call is free; any other read
+    starts again from the beginning.
     """
 
     def __init__(self, path: str, source: Source) -> None:
@@ -59,7 +59,7 @@ class JsonLinesReader(FileReader):
             lines.close()
         self._layout = self._find(sample)
         self._whole = {name for name in _whole_names(sample) if self.source.layout is None}
-        """Names of the line's own numbers that are integers in the sample."""
+        """Names of numbers of the line that are integers in the sample."""
         self._where: dict[str, tuple[Level, int]] = {}
         for name, level, position in self._layout.columns():
             if name in self._where:
@@ -78,7 +78,7 @@ class JsonLinesReader(FileReader):
         return found
 
     def _stream(self) -> Generator[tuple[int, bytes], None, None]:
-        """``(number, line)`` of each line that is not blank, counted from 1."""
+        """Yield ``(number, line)`` for each line that is not blank, counted from 1."""
         handle = open_binary(self.path)
         try:
             magic = handle.read(2)
@@ -98,11 +98,11 @@ class JsonLinesReader(FileReader):
         except (ValueError, RecursionError) as error:
             said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
             raise BadFileError(
-                f"{self.path}, line {number}: is not JSON ({said}); each line must hold one whole object or list"
+                f"{self.path}, line {number}: is not JSON ({said}); each line must be one complete object or list"
             ) from error
 
     def _count(self) -> int:
-        """The number of lines; a process reads a local file once for it, as long as the file does not change."""
+        """Return the number of lines; a process counts an unchanged local file only once."""
         if is_url(self.path):
             return sum(1 for _ in self._stream())
         status = os.stat(self.path)
@@ -126,7 +126,7 @@ class JsonLinesReader(FileReader):
                 except ShapeError as error:
                     raise BadFileError(
                         f"{self.path}, line {number}, position {error.where or 'the line itself'}: {error.what}; "
-                        "mend the line or `source: {layout: ...}`"
+                        "correct the line or `source: {layout: ...}`"
                     ) from None
             matrices = {id(level): self._matrix(level, numbers) for level in self._levels(columns)}
             return {name: self._column(name, matrices) for name in columns}
@@ -140,7 +140,7 @@ class JsonLinesReader(FileReader):
         return list({id(self._where[name][0]): self._where[name][0] for name in columns}.values())
 
     def _matrix(self, level: Level, numbers: list[int]) -> NDArray[np.float64]:
-        """(members, names)"""
+        """Return the numbers (members, names) of a level."""
         try:
             shape = (len(level.rows), len(level.names))
             values = np.array(level.rows, dtype=np.float64)
@@ -166,12 +166,12 @@ class JsonLinesReader(FileReader):
         return ak.unflatten(values, np.asarray(level.counts, np.int64)) if level.depth else values
 
     def _integers(self, name: str, level: Level, position: int, numbers: NDArray[np.float64]) -> NDArray[Any]:
-        """Return the numbers of a column as integers, which double precision may round, if all of them are."""
+        """Return the numbers of a column as integers if all of them are, because double precision may round them."""
         given = [row if level.scalar else row[position] for row in level.rows]
         if not all(type(number) is int for number in given):
             if rounded := [n for n, f in zip(given, numbers, strict=True) if type(n) is int and n != int(f)]:
                 raise BadFileError(
-                    f"{self.path}: {name} is {rounded[0]} in one line and no integer in another; no column holds both exactly"
+                    f"{self.path}: {name} is {rounded[0]} in one line but not an integer in another; no column type holds both exactly"
                 )
             return numbers
         try:
@@ -181,7 +181,7 @@ class JsonLinesReader(FileReader):
             raise BadFileError(f"{self.path}: {name} is {large}, an integer of more than 64 bits") from None
 
     def detour(self, start: int) -> int:
-        """All lines before must be found, which takes about a tenth of the time of reading them."""
+        """Return the number of rows before this one; finding them takes about a tenth of the time of reading them."""
         return start // 10
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the numbers of a JSON line are: layouts that users write or that the lines themselves show."""
+"""The positions of numbers in a JSON line: layouts given by users or derived from the lines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ LAYOUTS: dict[str, list[Any]] = {
 
 
 class ShapeError(Exception):
-    """A line is not built as its layout says; ``where`` is the position in it, such as ``[5][0][27]``."""
+    """A line that does not match its layout; ``where`` is the position in it, such as ``[5][0][27]``."""
 
     def __init__(self, what: str, where: str = "") -> None:
         super().__init__(what)
@@ -59,17 +59,17 @@ class ShapeError(Exception):
 
 @dataclass
 class Level:
-    """What comes with the same multiplicity: the line's own numbers, or the members of its lists of one kind."""
+    """Values with the same multiplicity: the numbers of the line, or the members of its lists of one kind."""
 
     depth: int  # 0: numbers of the line; 1: lists
     names: list[str] = field(default_factory=list)
-    scalar: bool = False  # each of the rows is a number, not a list of one for each name
+    scalar: bool = False  # each row is a number, not a list with one number for each name
     rows: list[Any] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
 
 
 class Node:
-    """A part of a layout; ``read`` puts its numbers into ``record`` and those of lists into their levels."""
+    """A part of a layout; ``read`` adds its numbers to ``record``, and numbers of lists to their levels."""
 
     def read(self, value: Any, record: list[Any]) -> None:
         raise NotImplementedError
@@ -93,7 +93,7 @@ class Tuple(Node):
 
     @cached_property
     def plain(self) -> bool:
-        """All are numbers: taken together, which is several times faster; numpy finds those that are none."""
+        """Whether all nodes are numbers, which are then read together and several times faster; numpy finds errors."""
         return all(isinstance(node, Number) for node in self.nodes)
 
     def read(self, value: Any, record: list[Any]) -> None:
@@ -129,7 +129,7 @@ class Object(Node):
 
 @dataclass
 class Each(Node):
-    """A list of any number of members, null for none; ``repeat`` holds, for inner lists, positions in the record of a member here."""
+    """A list of any length, where null is empty; ``repeat`` holds positions in the record of a member for inner lists."""
 
     node: Node
     level: Level
@@ -169,7 +169,7 @@ def _kind(value: Any) -> str:
 
 
 class Layout:
-    """A layout ready to read lines: ``line`` fills the ``levels``."""
+    """A layout ready to read lines; ``line`` fills the ``levels``."""
 
     def __init__(self) -> None:
         self.levels = [Level(0)]
@@ -194,7 +194,7 @@ class Layout:
 
 
 def written(template: Any) -> Layout:
-    """The layout that ``source: {layout: ...}`` says: a name of `LAYOUTS` or a list that mirrors a line."""
+    """Return the layout of ``source: {layout: ...}``: a name from `LAYOUTS`, or a list with the structure of a line."""
     if isinstance(template, str):
         if template not in LAYOUTS:
             raise CollidekitError(
@@ -206,7 +206,7 @@ def written(template: Any) -> Layout:
     layout.root = _written(template, layout, layout.levels[0], "", None)
     names = [name for name, _, _ in layout.columns()]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise CollidekitError(f"source.layout: the name {twice[0]!r} stands twice; set one apart with `prefix`")
+        raise CollidekitError(f"source.layout: the name {twice[0]!r} is given twice; distinguish one with `prefix`")
     return layout
 
 
@@ -230,8 +230,8 @@ def _written(template: Any, layout: Layout, level: Level, prefix: str, outer: Ea
         known = outer.level.names if outer else []
         if outer is None or name not in known:
             raise CollidekitError(
-                f"source.layout: repeat: {name!r} is no name of the list around it{did_you_mean(str(name), known)}; "
-                "names in that list must come with their prefix and stand before the inner list"
+                f"source.layout: repeat: {name!r} is not a name of the list around it{did_you_mean(str(name), known)}; "
+                "names in that list must be written with their prefix and before the inner list"
             )
         if not outer.repeat or outer.repeat[-1][0] is not inner:
             outer.repeat.append((inner, []))
@@ -241,7 +241,7 @@ def _written(template: Any, layout: Layout, level: Level, prefix: str, outer: Ea
 
 
 def shown(lines: list[Any]) -> tuple[Layout, dict[str, str]]:
-    """The layout of lines that are objects, from some of them, and what cannot be read."""
+    """Return the layout of lines that are objects, derived from some of them, and the values that cannot be read."""
     layout = Layout()
     unreadable: dict[str, str] = {}
     layout.root = _shown(lines, "", layout, layout.levels[0], unreadable)
@@ -274,7 +274,7 @@ def _shown(samples: list[Any], name: str, layout: Layout, level: Level, unreadab
 
 
 def is_number(text: str) -> bool:
-    """Whether a text reads as a number, as ``NaN`` and ``-inf`` do."""
+    """Return whether a text is a number, including ``NaN`` and ``-inf``."""
     try:
         float(text)
     except ValueError:

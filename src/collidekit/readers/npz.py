@@ -13,20 +13,20 @@ from collidekit.readers.hdf5_parts import NumericPart, Part, read_parts
 from collidekit.readers.npz_member import Member
 
 KEPT = 256
-"""Blocks of a remote file that are kept, 64 MiB: all its arrays are read side by side."""
+"""Cached blocks of a remote file (64 MiB), because all its arrays are read side by side."""
 
 
 class NpzReader(FileReader):
-    """Arrays with the same number of rows: (N,) are numbers, (N, L) lists, (N, L, F) lists for each of F features.
+    """Arrays with the same number of rows: (N,) are numbers, (N, L) lists, (N, L, F) F lists.
 
-    Lists of files that ``collidekit export-events`` wrote end where their column of counts says so.
+    In files from ``collidekit export-events``, a column of counts gives the length of each list.
     """
 
     def __init__(self, path: str, source: Source) -> None:
         super().__init__(path, source)
         check(path)
         if source.tree:
-            raise CollidekitError(f"{path}: NPZ files have no trees; leave `tree: {source.tree}` out of `source`")
+            raise CollidekitError(f"{path}: NPZ files have no trees; remove `tree: {source.tree}` from `source`")
         self._bytes = open_binary(path, KEPT if is_url(path) else None)
         try:
             self._archive = ZipFile(self._bytes)
@@ -46,9 +46,9 @@ class NpzReader(FileReader):
         for info in self._archive.infolist():
             name = info.filename.removesuffix(".npy")
             if name == info.filename or info.flag_bits & 1:
-                self.unreadable[name] = "no .npy array" if name == info.filename else "encrypted"
+                self.unreadable[name] = "not a .npy array" if name == info.filename else "encrypted"
             elif name in members:
-                raise BadFileError(f"{self.path}: holds the array {name!r} twice; write it again")
+                raise BadFileError(f"{self.path}: contains the array {name!r} twice; write it again")
             else:
                 members[name] = Member(self.path, self._archive, info, name)
         collections = self._collections(members)
@@ -73,7 +73,7 @@ class NpzReader(FileReader):
         return rows
 
     def _common(self, lengths: dict[str, int]) -> int:
-        """Return the number of rows, which all arrays share."""
+        """Return the number of rows, which must be the same for all arrays."""
         found = set(lengths.values())
         if len(found) > 1:
             first = next(iter(lengths))
@@ -85,7 +85,7 @@ class NpzReader(FileReader):
         return found.pop() if found else 0
 
     def _collections(self, members: dict[str, Member]) -> dict[str, str]:
-        """Return the array of counts of each array that the metadata calls a padded list."""
+        """Return the array of counts for each array that is a padded list according to the metadata."""
         entry = members.pop(METADATA, None)
         if entry is None:
             return {}
@@ -101,7 +101,7 @@ class NpzReader(FileReader):
         self.unreadable |= part.unreadable
         for name, columntype in part.columns.items():
             if name in self._parts:
-                if name == getattr(part, "name", ""):  # an array of this name, and not a numbered member of another one
+                if name == getattr(part, "name", ""):  # an array with this name, not a numbered member of another one
                     self._parts[name], self.columns[name] = part, columntype
                 continue
             self._parts[name], self.columns[name] = part, columntype
@@ -113,7 +113,7 @@ class NpzReader(FileReader):
         return read_parts(self.path, self._parts, columns, start, stop)
 
     def detour(self, start: int) -> int:
-        """The rows before are decompressed, some fifty times as fast as rows are made of them."""
+        """Return the number of rows before this one; they are decompressed, about fifty times faster than rows are made."""
         return start // 50
 
     def close(self) -> None:

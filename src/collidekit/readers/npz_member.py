@@ -1,4 +1,4 @@
-"""One array of an NPZ file: its header, and its rows as they are asked for, without the whole array in memory."""
+"""One array of an NPZ file: its header, and its rows on demand, without the whole array in memory."""
 
 import math
 from typing import Any
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from collidekit.readers.base import BadFileError
 
 MOST_COMPRESSED = 5000
-"""Bytes that one byte of a file may stand for; zeros, compressed with deflate, reach about 1000."""
+"""Largest compression ratio of a valid array; zeros compressed with deflate reach about 1000."""
 MOST_IN_ROW = 1 << 24
-"""Bytes of one row of an array."""
+"""Largest size of one row of an array in bytes."""
 MOST_HEADER = 1 << 16
 
 
 class Member:
-    """An array of an archive; ``member[start:stop]`` reads these rows, cheaply where they follow the last ones."""
+    """An array of an archive; ``member[start:stop]`` reads these rows, fast if they follow the rows of the last read."""
 
     def __init__(self, path: str, archive: ZipFile, info: ZipInfo, name: str) -> None:
         self.path, self.name, self._archive, self._info = path, name, archive, info
         self.problem = ""
-        """Why the array cannot be read, such as that it holds Python objects."""
+        """The reason why the array cannot be read, such as Python objects in it."""
         self.shape, fortran, self.dtype = self._header()
         self._stream: Any = None
         self._position = 0
@@ -34,18 +34,18 @@ class Member:
         size = self.dtype.itemsize * math.prod(self.shape)
         if size + self._begin != info.file_size or size > MOST_COMPRESSED * max(info.compress_size, 1 << 10):
             raise BadFileError(
-                f"{path}: {name} claims the shape {self.shape} of {self.dtype}, {size:,} bytes, and holds "
+                f"{path}: {name} should have the shape {self.shape} of {self.dtype}, {size:,} bytes, but holds "
                 f"{max(info.file_size - self._begin, 0):,} ({info.compress_size:,} in the file); it is damaged: write it again or leave it out"
             )
         if self.dtype.names:
             self.problem = f"a structured array ({', '.join(self.dtype.names[:4])} ...); write one array for each field"
         elif fortran and len(self.shape) > 1:
-            self.problem = "in Fortran order, which cannot be read row by row; write numpy.ascontiguousarray of it"
+            self.problem = "in Fortran order, which cannot be read row by row; write it with numpy.ascontiguousarray"
         elif self._row_bytes > MOST_IN_ROW:
             self.problem = f"of shape {self.shape}: one row has {self._row_bytes:,} bytes"
 
     def _header(self) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-        """Read shape, order and type; what is no such header is an error."""
+        """Return shape, order and type from the header; raise an error if it is not valid."""
         try:
             with self._archive.open(self._info) as file:
                 version = npy.read_magic(file)
@@ -66,7 +66,7 @@ class Member:
         return shape, fortran, dtype
 
     def copy(self) -> "Member":
-        """Return the same array with a place to read from of its own."""
+        """Return the same array with an independent read position."""
         return Member(self.path, self._archive, self._info, self.name)
 
     def scalar(self) -> Any:
@@ -81,7 +81,7 @@ class Member:
             self._stream = self._archive.open(self._info)
             self._stream.read(self._begin)
             self._position = 0
-        stream, self._stream = self._stream, None  # after an error the place is not known
+        stream, self._stream = self._stream, None  # after an error the position is not known
         if start > self._position:
             stream.seek((start - self._position) * self._row_bytes, 1)
         wanted = (stop - start) * self._row_bytes

@@ -1,4 +1,4 @@
-"""Tables that pandas wrote to HDF5, such as the Top Tagging Reference Dataset."""
+"""Tables in HDF5 files from pandas, such as the Top Tagging Reference Dataset."""
 
 import pickletools
 import re
@@ -22,12 +22,12 @@ STRUCTURE = {"MARK", "APPEND", "APPENDS", "PROTO", "FRAME", "STOP"}
 
 
 def is_pandas(item: Any) -> bool:
-    """A group that ``DataFrame.to_hdf`` made."""
+    """Return whether a group was written with ``DataFrame.to_hdf``."""
     return isinstance(item, h5py.Group) and (_is_table(item) or _bytes(item.attrs.get("pandas_type", b"")) == b"frame")
 
 
 def _is_table(group: Any) -> bool:
-    """Made with ``format="table"``."""
+    """Return whether a group was written with ``format="table"``."""
     if _bytes(group.attrs.get("pandas_type", b"")) == b"frame_table":
         return True
     names = group["table"].dtype.names if isinstance(group.get("table"), h5py.Dataset) else None
@@ -35,13 +35,13 @@ def _is_table(group: Any) -> bool:
 
 
 def pickled_names(pickled: bytes) -> list[str]:
-    """The strings of a pickled list of strings, read off its opcodes: nothing is unpickled.
+    """Return the strings of a pickled list of strings, read from its opcodes; nothing is unpickled.
 
-    Raises ValueError where it is anything else.
+    Raises ValueError for any other content.
     """
     names: list[str] = []
     memo: dict[int, str | None] = {}
-    last: str | None = None  # what a PUT would remember: a string, or None for the list
+    last: str | None = None  # the value that a PUT would store: a string, or None for the list
     operation: tuple[Any, Any, Any]
     for operation in pickletools.genops(pickled):
         opcode, argument, _ = operation
@@ -54,7 +54,7 @@ def pickled_names(pickled: bytes) -> list[str]:
             memo[len(memo)] = last
         elif opcode.name in GETS:
             if (known := memo.get(int(argument))) is None:
-                raise ValueError("it refers to something that is no string")
+                raise ValueError("it refers to something that is not a string")
             last = known
             names.append(known)
         elif opcode.name in ("LIST", "EMPTY_LIST"):
@@ -65,14 +65,14 @@ def pickled_names(pickled: bytes) -> list[str]:
 
 
 def _bytes(value: Any) -> bytes:
-    """An attribute as h5py may give it: text, bytes, a numpy scalar or an array of bytes."""
+    """Return an attribute as bytes; h5py gives text, bytes, a numpy scalar or an array of bytes."""
     if isinstance(value, str):
         return value.encode("latin-1")
     return value if type(value) is bytes else np.asarray(value).tobytes()
 
 
 class PandasPart:
-    """A data frame; numbered columns ``E_0 ... E_199`` become lists ``E``, without the zeros that fill them up."""
+    """A data frame; numbered columns ``E_0 ... E_199`` become lists ``E`` without zero padding."""
 
     def __init__(self, group: Any, path: str) -> None:
         self.columns: dict[str, str] = {}
@@ -84,7 +84,7 @@ class PandasPart:
         try:
             blocks = self._table_blocks(group["table"]) if _is_table(group) else self._fixed_blocks(group)
         except KeyError as error:
-            raise BadFileError(f"{path}: {self._group} is no table that pandas writes: {error.args[0]}") from error
+            raise BadFileError(f"{path}: {self._group} is not a table from pandas: {error.args[0]}") from error
         self.datasets = list({dataset.name: dataset for dataset, _ in self._blocks}.values())
         self.rows = int(self.datasets[0].shape[0]) if self.datasets else 0
         self._columns(blocks)
@@ -112,7 +112,7 @@ class PandasPart:
     def _names(self, kind: bytes, field: str, width: int) -> list[str]:
         attribute = f"{self._path}: the attribute {field}_kind of {self._group}"
         if not kind.rstrip(b"\0").endswith(b"."):
-            return [field]  # the kind of a data column in older tables: plain text, such as "integer"
+            return [field]  # the kind of a data column in older tables is plain text, such as "integer"
         try:
             names = pickled_names(kind)
         except ValueError as error:
@@ -120,7 +120,9 @@ class PandasPart:
                 f"{attribute} should list the names of columns, but {error}; write it with to_parquet"
             ) from error
         if len(names) != width:
-            raise BadFileError(f"{attribute} names {len(names)} columns, the block has {width}; write the file again")
+            raise BadFileError(
+                f"{attribute} names {len(names)} columns, but the block has {width}; write the file again"
+            )
         return names
 
     def _columns(self, blocks: list[list[str]]) -> None:
@@ -157,7 +159,7 @@ class PandasPart:
     def read(self, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
         wanted = [name for name in self._where if name in names]
         counts = {count for count, families in self._families.items() if set(families) & set(wanted)}
-        # the padding of a family shows only with all families of its length
+        # the padding of a family is only known from all families of the same length
         needed = wanted + [family for count in counts for family in self._families[count]]
         blocks = {block: self._block(block, start, stop) for name in needed for block, _ in self._where.get(name, [])}
         matrices = {name: self._matrix(name, blocks) for name in dict.fromkeys(needed) if name in self._where}
@@ -176,7 +178,7 @@ class PandasPart:
         return np.asarray(values).reshape(stop - start, -1)
 
     def _matrix(self, name: str, blocks: dict[int, NDArray[Any]]) -> NDArray[Any]:
-        """(rows, members) of a column or family."""
+        """Return the numbers (rows, members) of a column or family."""
         members = self._where[name]
         if len({block for block, _ in members}) == 1:
             return blocks[members[0][0]][:, [position for _, position in members]]

@@ -16,11 +16,11 @@ from collidekit.readers.exported import KEY
 from collidekit.readers.flatten import leaves, plain
 
 BATCH = 16_384
-"""Rows that are decoded at a time, however large a row group is."""
+"""Rows to decode at a time, for row groups of any size."""
 
 
 class ParquetReader(FileReader):
-    """A Parquet file; the fields of structs become columns, joined by ``_``."""
+    """A Parquet file; fields of structs become columns, joined with ``_``."""
 
     def __init__(self, path: str, source: Source) -> None:
         super().__init__(path, source)
@@ -74,12 +74,12 @@ class ParquetReader(FileReader):
 
     @cached_property
     def _groups(self) -> list[int]:
-        """The first row of each row group."""
+        """Return the first row of each row group."""
         sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
         return [0, *accumulate(sizes)][:-1]
 
     def detour(self, start: int) -> int:
-        """A row group is decoded from its begin, about ten times as fast as rows are made of it."""
+        """Return the number of rows since the start of the row group; decoding is about ten times faster than making rows."""
         return (start - self._groups[bisect_right(self._groups, start) - 1]) // 10
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class ParquetReader(FileReader):
 
 
 def storage_type(kind: pa.DataType) -> pa.DataType:
-    """A type without extensions, such as awkward's own, at any depth."""
+    """Return a type without extensions, such as those of awkward, at any depth."""
     if isinstance(kind, pa.BaseExtensionType):
         return storage_type(kind.storage_type)
     if pa.types.is_struct(kind):
@@ -107,12 +107,12 @@ def _local(path: str) -> Any:
 
 
 def _whole(array: pa.Array) -> pa.Array:
-    """awkward (2.14) takes no notice of the offset of a slice when it looks for missing values."""
+    """Return an array without an offset, because awkward (2.14) ignores the offset of a slice for missing values."""
     return array.take(pa.array(range(len(array)))) if array.offset else array
 
 
 class _Stream:
-    """Rows of some fields from ``start`` on, decoded as they are taken, so that going on costs nothing."""
+    """Rows of some fields from ``start`` on, decoded on demand, so that continuing costs nothing."""
 
     def __init__(self, file: pq.ParquetFile, fields: list[str], start: int) -> None:
         self.fields, self.position = fields, start

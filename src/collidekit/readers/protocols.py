@@ -1,4 +1,4 @@
-"""Which servers files may be read from: a list of files is no reason to ask any address of the world."""
+"""Servers from which files may be read, so that a list of files cannot make the program contact any address."""
 
 import os
 import re
@@ -9,7 +9,7 @@ ALWAYS = ("root", "roots", "xroot")
 
 
 def check_protocol(url: str) -> None:
-    """An error for a url that is neither ``root://`` nor of a protocol in the environment variable COLLIDEKIT_PROTOCOLS.
+    """Raise an error for a URL that is not ``root://`` and not of a protocol in the environment variable COLLIDEKIT_PROTOCOLS.
 
     ``a::b://...`` chains protocols; each of them must be allowed.
     """
@@ -18,6 +18,6 @@ def check_protocol(url: str) -> None:
         protocol = part.partition("://")[0].lower()
         if protocol not in (*ALWAYS, *(name.lower().removesuffix("://") for name in named)):
             raise CollidekitError(
-                f"{url}: only files of this machine and root:// are read; if you mean it, name the protocol in the environment "
-                f"variable COLLIDEKIT_PROTOCOLS: COLLIDEKIT_PROTOCOLS={protocol[:40]}"
+                f"{url}: only local files and root:// are read; to allow this protocol, set the environment variable "
+                f"COLLIDEKIT_PROTOCOLS={protocol[:40]}"
             )

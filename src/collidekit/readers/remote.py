@@ -1,4 +1,4 @@
-"""Remote files: read through the reader of their format, from the server or from a copy."""
+"""Remote files, read with the reader of their format, from the server or from a local copy."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,18 +19,18 @@ from collidekit.readers.server import Status, trying
 __all__ = ["CachedFile", "RemoteReader", "cached_files", "known_status"]
 
 SILENCE = 600.0
-"""Seconds for which a server that did not answer is not asked again about files of which there are copies."""
+"""Seconds before a server that did not answer is contacted again for files with local copies."""
 
 T = TypeVar("T")
 
 _silent: dict[str, float] = {}
-"""When such a server is asked again."""
+"""Time at which each such server may be contacted again."""
 
 
 class RemoteReader:
-    """A file on a server. When the server is lost, the file is opened again, and the same rows are read again.
+    """A file on a server. If the server is lost, the file is opened again and the same rows are read again.
 
-    If COLLIDEKIT_CACHE names a folder, the first rows that are read make a copy of the file there.
+    If COLLIDEKIT_CACHE is set, the first read copies the file to this folder.
     """
 
     def __init__(self, url: str, open_: Callable[[str], Reader]) -> None:
@@ -52,7 +52,7 @@ class RemoteReader:
         return self._try(self.path, lambda reader: reader.detour(start))
 
     def read(self, columns: Sequence[str], start: int, stop: int) -> ak.Array:
-        """Rows ``start`` to ``stop`` as records of exactly these columns, in this order."""
+        """Return rows ``start`` to ``stop`` as records of exactly these columns, in this order."""
         if self._source == self.path and (copy := cache.fetch(self.path, self._status)):
             self.close()
             self._source = str(copy)
@@ -103,7 +103,7 @@ class RemoteReader:
 
 
 def known_status(url: str) -> Status:
-    """Size and time of change of a remote file; those of its copy, if there is one and the server does not answer."""
+    """Return size and modification time of a remote file; from its local copy if the server does not answer."""
     copied = cache.newest(url)
     if copied is None:
         return trying(url, lambda: server.status(url))
@@ -113,6 +113,6 @@ def known_status(url: str) -> Status:
     try:
         return server.status(url)
     except LostServerError as error:
-        notice(f"{host}: does not answer ({error.said}); copies of its files are taken as they are")
+        notice(f"{host}: does not answer ({error.said}); using local copies of its files without a check for changes")
         _silent[host] = time.monotonic() + SILENCE
         return copied

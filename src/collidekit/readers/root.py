@@ -35,14 +35,14 @@ TREES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple", "ROOT::Exper
 
 
 class RootReader(FileReader):
-    """One tree of a ROOT file; branch names with other signs than letters, digits and ``_`` have these as ``_``."""
+    """One tree of a ROOT file; in branch names, characters other than letters, digits and ``_`` become ``_``."""
 
     def __init__(self, path: str, source: Source) -> None:
         super().__init__(path, source)
         self._cache: dict[str, tuple[int, int, ak.Array]] = {}
         check(path)
         try:
-            # local files without asyncio threads, which do not live through a fork
+            # local files without asyncio threads, which do not survive a fork
             handler = {} if is_url(path) else {"handler": uproot.MultithreadedFileSource, "num_workers": 1}
             self._file = uproot.open({path if is_url(path) else Path(path): None}, **handler)
         except Exception as error:
@@ -113,7 +113,7 @@ class RootReader(FileReader):
         for name, columns in found.items():
             for branch, fields, columntype in columns:
                 column = name if len(columns) == 1 else quoted("_".join((branch.rstrip("/"), *fields)))
-                if column in self._where:  # the same path twice: nothing tells the two apart
+                if column in self._where:  # the same path twice: the two cannot be distinguished
                     self.columns.pop(column, None)
                     self.unreadable[column] = "in the file twice under this name"
                     continue
@@ -121,7 +121,7 @@ class RootReader(FileReader):
                 self.columns[column] = columntype
 
     def _metadata(self) -> str:
-        """The text that stands beside a tree of exported events."""
+        """Return the text beside a tree of exported events."""
         kinds = self._file.classnames(recursive=False, cycle=False)
         return str(self._file[METADATA]) if kinds.get(METADATA) == "TObjString" else ""
 
@@ -140,7 +140,7 @@ class RootReader(FileReader):
         return result
 
     def _cached(self, branches: Iterable[str], start: int, stop: int) -> dict[str, ak.Array]:
-        """Whole baskets are decompressed in any case: what is left of the last one is kept for the chunk that follows."""
+        """Return the branches; baskets are decompressed as a whole, and the rest of the last one is kept for the next chunk."""
         needed: dict[tuple[int, int], list[str]] = {}
         for branch in branches:
             first, last, _ = self._cache.get(branch, (0, 0, None))
@@ -165,7 +165,7 @@ class RootReader(FileReader):
         return result
 
     def _bounds(self, branch: str) -> list[int]:
-        """First rows of the baskets or clusters, and the number of rows."""
+        """Return the first rows of the baskets or clusters, and the number of rows."""
         if _is_ntuple(self._tree):
             return [int(cluster.num_first_entry) for cluster in self._tree.cluster_summaries] + [self.rows]
         return [*(int(offset) for offset in self._branches[branch].entry_offsets), self.rows]
@@ -175,7 +175,7 @@ class RootReader(FileReader):
             return self._arrays(branches, start, stop)
         except Exception as error:
             whole = bad_file(self.path, error, f"rows {start} to {stop}, ")
-            for branch in branches if not isinstance(whole, LostServerError) else []:  # which one is bad?
+            for branch in branches if not isinstance(whole, LostServerError) else []:  # find the bad branch
                 try:
                     self._arrays([branch], start, stop)
                 except Exception as bad:
@@ -186,7 +186,7 @@ class RootReader(FileReader):
             raise whole from error
 
     def _decompresses(self, name: str, start: int, stop: int) -> bool:
-        """Return whether all baskets of these rows are there and can be unpacked: then the branch is not truncated."""
+        """Return whether all baskets of these rows exist and can be decompressed, so that the branch is not truncated."""
         if _is_ntuple(self._tree):
             return False
         branch, bounds = self._branches[name], self._bounds(name)
@@ -203,7 +203,7 @@ class RootReader(FileReader):
         if _is_ntuple(self._tree):
             records = self._tree.arrays(filter_name=branches, **options)
             return {branch: records[branch] for branch in branches}
-        # a path such as sub/fCoordinates would be looked up by its last name: the objects themselves are asked for
+        # uproot would look up a path such as sub/fCoordinates by its last name, so branch objects are used
         found = {id(self._branches[branch]): branch for branch in branches}
         strided = [branch for branch in branches if isinstance(self._branches[branch].interpretation, AsStridedObjects)]
         if strided:
@@ -220,7 +220,7 @@ class RootReader(FileReader):
         return dict(zip(order, arrays, strict=True))
 
     def _objects(self, branch: str, start: int, stop: int) -> ak.Array:
-        """Objects such as TLorentzVector; uproot fails where the last row asked for is the last of a basket."""
+        """Return objects such as TLorentzVector; uproot fails if the last row is the last one of a basket."""
         end = min(stop + 1, self.rows)
         array = self._branches[branch].array(entry_start=start, entry_stop=end, array_cache=None)
         return array[: stop - start]
@@ -241,7 +241,7 @@ def _ntuple_forms(ntuple: Any) -> dict[str, ak.forms.Form | str]:
 
 
 def _number_branches(tree: Any) -> dict[str, Any]:
-    """The branches that hold data, each by its full path; a second one of the same path has a ``/`` at its end."""
+    """Return the branches that hold data by their full paths; a second branch with the same path has a ``/`` at its end."""
     branches: dict[str, Any] = {}
     for name, branch in tree.iteritems(full_paths=True):
         if branch.branches:
@@ -254,7 +254,7 @@ def _number_branches(tree: Any) -> dict[str, Any]:
 
 
 def _branch_forms(branches: dict[str, Any]) -> dict[str, ak.forms.Form | str]:
-    """Form of each branch that holds numbers; for others, what they are in words."""
+    """Return the form of each branch that holds numbers, and the type in words for other branches."""
     forms: dict[str, ak.forms.Form | str] = {}
     for name, branch in branches.items():
         try:
@@ -262,8 +262,8 @@ def _branch_forms(branches: dict[str, Any]) -> dict[str, ak.forms.Form | str]:
             if isinstance(interpretation, uproot.interpretation.identify.UnknownInterpretation):
                 raise NotImplementedError
             forms[name] = interpretation.awkward_form(branch.file)
-        except Exception as error:  # whatever uproot cannot interpret is listed as unreadable
+        except Exception as error:  # branches that uproot cannot interpret are unreadable
             if trouble(error):
-                raise  # it was the server
+                raise  # the server caused the error
             forms[name] = str(branch.typename)
     return forms

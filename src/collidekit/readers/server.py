@@ -1,4 +1,4 @@
-"""Remote files as their servers know them: size and time of change, globs, and patience with a server that fails."""
+"""Requests to servers of remote files: size and modification time, globs, and retries after failures."""
 
 import math
 import time
@@ -13,25 +13,25 @@ from collidekit.readers.base import BadFileError, LostServerError, bad_file, che
 from collidekit.readers.xrootd import FINAL, trouble
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds to wait before each further try; there is none after the last."""
+"""Seconds to wait before each further try; there is no try after the last one."""
 
 PATIENCE = 50.0
-"""Seconds after which no further try begins."""
+"""Seconds after which no further try starts."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Status:
-    """What tells a remote file from a changed one."""
+    """Size and modification time of a remote file, which show whether it has changed."""
 
     size: int
     modified: int
-    """Seconds since 1970; 0 where the server does not say."""
+    """Seconds since 1970; 0 if the server does not provide it."""
 
 
 def status(url: str) -> Status:
-    """Size and time of change of a remote file; one that is missing or empty, or a folder, is an error."""
+    """Return size and modification time of a remote file; a missing or empty file, or a folder, is an error."""
     check(url)
     try:
         server, inside = server_of(url)
@@ -47,7 +47,7 @@ def status(url: str) -> Status:
 
 
 def is_glob(url: str) -> bool:
-    """Whether a url stands for several files; a host may be ``[::1]``, and what follows a ``?`` is for the server."""
+    """Return whether a URL is a glob; a host may be ``[::1]``, and the part after ``?`` is for the server."""
     return _has_magic(url.partition("?")[0].partition("://")[2].partition("/")[2])
 
 
@@ -56,7 +56,7 @@ def _has_magic(path: str) -> bool:
 
 
 def matches(pattern: str) -> list[str]:
-    """The files that a glob on a server stands for, as urls, sorted."""
+    """Return the files on a server that match a glob, as sorted URLs."""
     check(pattern)
     glob, mark, parameters = pattern.partition("?")
     protocol, _, rest = glob.partition("://")
@@ -69,7 +69,7 @@ def matches(pattern: str) -> list[str]:
 
 
 def _below(server: Any, folder: str, parts: list[str]) -> Iterator[str]:
-    """The files below a folder whose path fits a glob, part by part; no folder is listed that does not fit."""
+    """Yield the files below a folder whose path matches a glob; only folders that match are listed."""
     first, *rest = parts
     if rest and not _has_magic(first):
         yield from _below(server, f"{folder}/{first}", rest)
@@ -90,7 +90,7 @@ def _below(server: Any, folder: str, parts: list[str]) -> Iterator[str]:
 
 
 def _listed(server: Any, folder: str) -> list[tuple[str, bool]]:
-    """Name of all that is in a folder, and whether it is a folder; nothing, if the folder is not there."""
+    """Return the name of each entry of a folder, and whether it is a folder; empty if the folder does not exist."""
     try:
         entries = server.ls(server._strip_protocol(folder), detail=True)
     except Exception as error:
@@ -101,16 +101,16 @@ def _listed(server: Any, folder: str) -> list[tuple[str, bool]]:
 
 
 def forget(url: str) -> None:
-    """Close the file that fsspec keeps open: after its server was lost, it can never be read again."""
+    """Close the file that fsspec keeps open, because it can never be read again after its server was lost."""
     import fsspec
 
-    with suppress(Exception):  # whatever the lost server says to it
+    with suppress(Exception):  # any answer of the lost server
         server, inside = fsspec.core.url_to_fs(url)
         server.invalidate_cache(inside)
 
 
 def trying(what: str, action: Callable[[], T]) -> T:
-    """The result of an action; if the server is lost, it is tried again and again, for about a minute in all."""
+    """Return the result of an action; if the server is lost, try again for about a minute in total."""
     begun, tries, pauses = time.monotonic(), 0, iter(PAUSES)
     while True:
         try:
@@ -120,11 +120,11 @@ def trying(what: str, action: Callable[[], T]) -> T:
             if seconds + pause > PATIENCE:
                 raise LostServerError(
                     f"{what}: the server failed {tries} times in {seconds:.0f} s ({error.said}); "
-                    "see that it is up and can be reached, then run the same command again",
+                    "check that it is running and reachable, then run the same command again",
                     error.said,
                 ) from OSError(error.said)
             if tries == 1:
                 notice(f"{what}: the server fails ({error.said}); trying again for up to {PATIENCE:.0f} s")
         except BadFileError as error:
-            raise BadFileError(str(error)) from None  # without an OSError as its cause: another try cannot help
+            raise BadFileError(str(error)) from None  # without an OSError as its cause, because another try cannot help
         time.sleep(pause)

@@ -1,4 +1,4 @@
-"""What HDF5 files in the layout of SPANet (arXiv 2106.03898) hold: inputs, padded or one number a row, and truth."""
+"""HDF5 files in the layout of SPANet (arXiv 2106.03898): inputs (padded, or one number per row) and truth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ TRUTH = (TARGETS, "REGRESSIONS", "CLASSIFICATIONS")
 
 
 def is_spanet(found: Mapping[str, Any]) -> bool:
-    """Return whether datasets, by their path, are in SPANet's groups: inputs in groups, one with a MASK, or beside truth."""
+    """Return whether datasets, by path, have SPANet's groups: inputs in groups, with a MASK or with truth."""
     inputs = [name.split("/")[-1] for name in found if name.startswith(f"{INPUTS}/") and name.count("/") > 1]
     return bool(inputs) and (
         MASK in inputs or any(name.startswith(tuple(f"{one}/" for one in TRUTH)) for name in found)
@@ -32,7 +32,7 @@ def datasets_of(root: Any) -> dict[str, Any]:
 
 
 def padded_lengths(path: str, tree: str | None = None) -> dict[str, int]:
-    """Return how many entries the padded lists of each sequential input of a file, or of a group of it, have."""
+    """Return the number of entries in the padded lists of each sequential input of a file, or of a group of it."""
     with open_binary(path, 64) as opened, h5py.File(opened, "r") as file:
         root = file.get(tree) if tree else file
         found = datasets_of(root) if isinstance(root, h5py.Group) else {}
@@ -52,7 +52,7 @@ def _is_mask(dataset: Any) -> bool:
 
 @dataclass
 class Layout:
-    """What a file in SPANet's layout holds."""
+    """The content of a file in SPANet's layout."""
 
     rows: int
     parts: list[Part] = field(default_factory=list)
@@ -62,10 +62,10 @@ class Layout:
 
 
 def find_layout(found: Mapping[str, Any], path: str, order: Sequence[Any] | str | None) -> Layout:
-    """Return what a file holds, from its datasets by their path.
+    """Return the content of a file, from its datasets by path.
 
-    ``order`` is the order in which numbers of TARGETS count over several sequential inputs, where the analysis file gives it.
-    Raises BadFileError where the inputs have different numbers of rows.
+    ``order`` is the order in which numbers in TARGETS count over several sequential inputs, if the analysis file gives it.
+    Raises BadFileError if the inputs have different numbers of rows.
     """
     layout = Layout(_common_rows({name: one for name, one in found.items() if name.startswith(f"{INPUTS}/")}, path))
     sequences = _add_inputs(layout, found, path)
@@ -76,7 +76,7 @@ def find_layout(found: Mapping[str, Any], path: str, order: Sequence[Any] | str 
             continue
         if dataset.shape != (layout.rows,) or not number(dataset.dtype):
             layout.unreadable[column] = (
-                f"{dataset.dtype} of shape {dataset.shape}, and no number for each of the {layout.rows} rows"
+                f"{dataset.dtype} of shape {dataset.shape}, not one number for each of the {layout.rows} rows"
             )
         elif name.startswith(f"{TARGETS}/"):
             positions[name] = dataset
@@ -85,7 +85,7 @@ def find_layout(found: Mapping[str, Any], path: str, order: Sequence[Any] | str 
             layout.truth |= {column} if name.split("/")[0] in TRUTH else set()
     if positions and not sequences:
         raise BadFileError(
-            f"{path}: {TARGETS} are positions in an input, and no input has a {MASK} of shape (rows, entries)"
+            f"{path}: {TARGETS} are positions in an input, but no input has a {MASK} of shape (rows, entries)"
         )
     if positions:
         layout.parts.append(Positions(positions, sequences, path, _checked_order(order, list(sequences), path)))
@@ -94,7 +94,7 @@ def find_layout(found: Mapping[str, Any], path: str, order: Sequence[Any] | str 
 
 
 def _add_inputs(layout: Layout, found: Mapping[str, Any], path: str) -> dict[str, Sequential]:
-    """Add the columns of the inputs, return the sequential ones by name."""
+    """Add the columns of the inputs, and return the sequential inputs by name."""
     inputs: dict[str, dict[str, Any]] = {}
     for name, dataset in found.items():
         group, _, feature = name.rpartition("/")
@@ -138,7 +138,7 @@ def _checked_order(order: Sequence[Any] | str | None, names: list[str], path: st
         return []
     if not isinstance(order, list) or len(set(map(str, order))) < len(order) or not set(map(str, order)) <= set(names):
         raise CollidekitError(
-            f"{path}: `source: {{layout: ...}}` of a file in SPANet's layout is the list of its sequential inputs in the order "
+            f"{path}: for a file in SPANet's layout, `source: {{layout: ...}}` must list its sequential inputs in the order "
             f"of the event file: {', '.join(names)}"
         )
     return [str(name) for name in order]

@@ -20,11 +20,11 @@ Integers = NDArray[np.int64]
 
 
 class ElsewhereError(CollidekitError):
-    """A position that counts over several inputs, and is in another one than that of its column."""
+    """A position that counts over several inputs and lies in another input than that of its column."""
 
 
 class Sequential:
-    """A sequential input: a list for each feature, of the entries that the MASK keeps, wherever they stand."""
+    """A sequential input: for each feature, a list of the entries with a true MASK, at any position."""
 
     def __init__(self, name: str, mask: Any, features: Mapping[str, Any], path: str) -> None:
         self.name, self._mask, self._path = name, mask, path
@@ -47,7 +47,7 @@ class Sequential:
                 self.unreadable[column] = str(dataset.dtype)
 
     def mask(self, start: int, stop: int) -> Flags:
-        """Return (rows, M): True for the entries that are there. Raises CollidekitError for anything but 0 and 1."""
+        """Return (rows, M), True for existing entries; raise CollidekitError for values other than 0 and 1."""
         values = self._mask[start:stop]
         bad = (values != 0) & (values != 1)
         if bad.any():
@@ -63,12 +63,12 @@ class Sequential:
 
 
 class Positions:
-    """TARGETS: for each decay product its position in the list that `Sequential` gives, -1 where it is not in the event.
+    """TARGETS: the position of each decay product in the list of `Sequential`, or -1 if it is not in the event.
 
-    In the file it is the position in the padded list. With one sequential input the column is ``<particle>_<product>``. With several
-    there is ``<particle>_<product>_in_<input>`` for each, which takes the number as a position in this input, and, where ``order``
-    is given, ``<particle>_<product>_joint_in_<input>``, which takes it as a position in all inputs of ``order`` one after the other,
-    with their padding; what is in another input is an error.
+    The file holds the position in the padded list. With one sequential input, the column is ``<particle>_<product>``. With
+    several, each input has a column ``<particle>_<product>_in_<input>``, for the number as a position in this input. If
+    ``order`` is given, ``<particle>_<product>_joint_in_<input>`` takes the number as a position in all inputs of ``order``
+    one after the other, with their padding; a position in another input is an error.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Positions:
         self.unreadable: dict[str, str] = {}
         self.datasets = list(datasets.values())
         self._found: dict[str, tuple[Any, str, int, int]] = {}
-        """Of each column: dataset, input, first position of this input, end of all positions."""
+        """Dataset, input, first position of this input, and end of all positions, for each column."""
         lengths = [sequences[name].length for name in order]
         first = {name: sum(lengths[:i]) for i, name in enumerate(order)}
         for path_inside, dataset in datasets.items():
@@ -98,7 +98,7 @@ class Positions:
         return {name: ak.from_numpy(self._positions(name, masks, start, stop)) for name in names}
 
     def _positions(self, name: str, masks: Mapping[str, Flags], start: int, stop: int) -> Integers:
-        """The positions (N,) among the entries that are there. Raises CollidekitError with the row for one that is not there."""
+        """Return the positions (N,) among the existing entries; raise CollidekitError with the row for a masked one."""
         dataset, sequence, first, end = self._found[name]
         keep = masks[sequence]
         values = dataset[start:stop]
@@ -109,9 +109,9 @@ class Positions:
                 else np.ones(len(values), dtype=bool)
             )
         self._refuse(
-            ~whole, dataset, values, start, "is no integer; write -1 for a decay product that is not in the event"
+            ~whole, dataset, values, start, "is not an integer; write -1 for a decay product that is not in the event"
         )
-        self._refuse(values >= end, dataset, values, start, f"is beyond the {end} entries that there are")
+        self._refuse(values >= end, dataset, values, start, f"is beyond the {end} existing entries")
         place = np.where(values < 0, NONE, values).astype(np.int64)
         self._refuse(
             (place >= 0) & ((place < first) | (place >= first + keep.shape[1])),
@@ -125,7 +125,7 @@ class Positions:
         inside = np.where(here, place - first, 0)
         rows = np.arange(len(place))
         masked = here & ~keep[rows, inside] if keep.shape[1] else here
-        what = f"points at an entry of {sequence} that its {MASK} leaves out; write -1 for a decay product that is not in the event"
+        what = f"points to an entry of {sequence} that is masked by its {MASK}; write -1 for a decay product that is not in the event"
         self._refuse(masked, dataset, values, start, what)
         before: Integers = np.cumsum(keep, axis=1) - keep
         found: Integers = np.where(here, before[rows, inside] if keep.shape[1] else 0, NONE).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The XRootD client: how long it waits for a server, and what its errors mean."""
+"""The XRootD client: its timeouts, and the meaning of its errors."""
 
 import re
 import warnings
@@ -15,38 +15,38 @@ WAITS = {
     "RequestTimeout": 180,
     "TimeoutResolution": 1,
 }
-"""Seconds, and a number of tries. The client's own would be 120, 5, 60, 1800, 1800 and 15: half an hour in all."""
+"""Timeouts in seconds, and a number of tries. Defaults of the client are 120, 5, 60, 1800, 1800 and 15: half an hour in total."""
 
 FINAL = {
-    3010: "may not be read; look at its permissions, and at your certificate, ticket or token",
+    3010: "permission denied; check the permissions of the file, and your certificate, ticket or token",
     3011: "there is no such file on the server",
     3016: "is a folder; name its files, such as .../*.root",
-    3030: "the server does not let you in; look at your certificate, ticket or token",
+    3030: "the server denies access; check your certificate, ticket or token",
 }
-"""What a server can answer for good; after any other error it is worth to ask again."""
+"""Errors that another try cannot solve; after any other error, another try is made."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What kept a server from giving what was asked for."""
+    """The reason why a server did not return data."""
 
     said: str
     final: str | None = None
-    """What is wrong, where another try cannot help."""
+    """The error message if another try cannot help."""
 
 
 @cache
 def limit_waits() -> None:
-    """Make the client wait for seconds, not for half an hour; a variable such as XRD_CONNECTIONWINDOW wins."""
+    """Set timeouts of seconds instead of half an hour; variables such as XRD_CONNECTIONWINDOW override them."""
     client = import_module("XRootD.client")
     for name, value in WAITS.items():
         client.EnvPutInt(name, value)
-    # at exit the client looks at all objects of the process, and some of torch complain about that
+    # at exit the client checks all objects of the process, and some objects of torch raise warnings
     warnings.filterwarnings("ignore", r".*torch\.distributed\.reduce_op", FutureWarning)
 
 
 def trouble(error: BaseException) -> Trouble | None:
-    """What the server or the network did, if that is behind an error."""
+    """Return the failure of the server or network that caused an error; None if there is none."""
     for cause in _causes(error):
         text = " ".join(str(cause).split())
         if isinstance(cause, FileNotFoundError):

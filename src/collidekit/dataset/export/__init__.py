@@ -1,4 +1,4 @@
-"""Selected events as plain arrays for other tools: NPZ, ROOT, Parquet or HDF5."""
+"""Export of selected events as plain arrays for other tools: NPZ, ROOT, Parquet or HDF5."""
 
 from collidekit.dataset.export.export import Exported, export_events
 

@@ -17,7 +17,7 @@ Key = tuple[str, ...]
 METADATA = "metadata"
 """The name of the entry that describes the columns."""
 EXACT = "exact"
-"""The type of a column that is int64, uint64 or float64, whatever holds all of its values."""
+"""The type of an exact column: int64, uint64 or float64, whichever holds all of its values."""
 PARTS = ("training", "validation", "test")
 """The meaning of 0, 1 and 2 in the column ``split``."""
 
@@ -33,14 +33,14 @@ class Column:
     collection: str = ""
     unit: str = ""
     missing: float | None = None
-    """The value that stands for a missing one, where the analysis names it."""
+    """The value for missing data, if the analysis has one."""
     expression: str = ""
 
 
 def find_columns(analysis: Analysis, split: str = "") -> list[Column]:
-    """Return the columns of an analysis; ``split`` is the name of the column that says which part a row is in.
+    """Return the columns of an analysis; ``split`` is the name of the column with the part of each row.
 
-    A name that is taken already gets its kind before it: a spectator ``jet_pt`` beside a feature ``jet_pt`` is
+    If a name is taken already, its kind is put before it: a spectator ``jet_pt`` beside a feature ``jet_pt`` is
     ``spectator_jet_pt``.
     """
     found: list[Column] = []
@@ -123,10 +123,10 @@ def column_values(column: Column, batch: Batch, analysis: Analysis) -> Array:
 
 
 def kept_positions(positions: Array, batch: Batch, collection: str, analysis: Analysis) -> tuple[Array, int]:
-    """Return true positions (N,) in the file as positions among the constituents that are kept, in their order.
+    """Return true positions (N,) in the file as positions among the kept constituents, in their order.
 
-    NONE (-1) stands for constituents that are not in the event or not kept, UNKNOWN (-2) for NaN. The second number counts
-    those that ``where`` or ``limit`` left out.
+    NONE (-1) means that a constituent is not in the event or not kept, UNKNOWN (-2) means NaN. The second number counts the
+    constituents that ``where`` or ``limit`` left out.
     """
     entry = batch.inputs[collection]
     assert isinstance(entry, Ragged)
@@ -141,7 +141,7 @@ def kept_positions(positions: Array, batch: Batch, collection: str, analysis: An
 
 
 def cut_off(batch: Batch, analysis: Analysis) -> int:
-    """Return how many true constituents of assignments are in the event, but not among those that are kept."""
+    """Return how many true constituents of assignments are in the event but not kept."""
     total = 0
     for name, target in analysis.assignments.items():
         slots = [target.collection_of(parent, slot) for parent, slots in target.parents.items() for slot in slots]
@@ -151,5 +151,5 @@ def cut_off(batch: Batch, analysis: Analysis) -> int:
 
 
 def of_collection(columns: Iterable[Column], collection: str) -> list[Column]:
-    """Return the columns whose values are those of the constituents of a collection."""
+    """Return the columns with values of the constituents of a collection."""
     return [column for column in columns if column.collection == collection]

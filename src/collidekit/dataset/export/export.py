@@ -1,4 +1,4 @@
-"""Files -> one file of selected events: what ``collidekit export-events`` does."""
+"""The command ``collidekit export-events``: from input files to one file of selected events."""
 
 import math
 import os
@@ -34,7 +34,7 @@ PADDING = -999.0
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and what a person should know of it."""
+    """The result of an export, with notes for the user."""
 
     path: Path
     columns: list[Column]
@@ -59,8 +59,8 @@ def export_events(
     """Write the selected rows of files as flat columns; the suffix of ``output`` decides the format.
 
     Inputs are as a network gets them before its scaling: selected, ordered, cut at the limit, in float32. Lists are padded
-    with ``padding`` (-999) in NPZ and HDF5, and jagged in ROOT and Parquet. ``split`` adds the column ``split``, ``folds``
-    the column ``fold``. A temporary file beside the output takes as much space as that; memory holds one chunk of rows.
+    with ``padding`` (-999) in NPZ and HDF5, and jagged in ROOT and Parquet. ``split`` adds the column ``split``, and ``folds``
+    adds the column ``fold``. A temporary file beside the output has the same size; memory holds one chunk of rows.
     """
     output = Path(output)
     _check(output, padding, max_rows)
@@ -92,7 +92,7 @@ def export_events(
 
 
 class _SplitTable(Table):
-    """A table whose column of the split is made of the keys of the rows."""
+    """A table whose split column is computed from the keys of the rows."""
 
     parts_of_rows: Array
 
@@ -122,7 +122,7 @@ class _SplitTable(Table):
         return dict(zip(names, found, strict=True))
 
     def _event_number(self, name: str) -> Array:
-        """The event number (N,) of all rows."""
+        """Return the event number (N,) of all rows."""
         return join_exact([self.spool.read(NUMBER, piece) for piece in range(len(self.spool.sizes))], name)
 
     def _joined(self, column: Column, pieces: Sequence[int]) -> Array:
@@ -144,7 +144,7 @@ def _check(output: Path, padding: float | None, max_rows: int | None) -> None:
             f"--padding: lists in {output.suffix} files have their own length, so nothing is padded; leave it out"
         )
     if padding is not None and not math.isnan(padding) and abs(padding) > float(np.finfo(np.float32).max):
-        raise CollidekitError(f"--padding: {padding:g} is no number of single precision; give another one, or nan")
+        raise CollidekitError(f"--padding: {padding:g} is not a number in single precision; give another one, or nan")
     if max_rows is not None and max_rows < 1:
         raise CollidekitError(f"--max-rows: {max_rows} is not a number from 1 on")
 
@@ -158,7 +158,7 @@ def _check_inputs(output: Path, paths: Sequence[str]) -> None:
 def _metadata(
     plan: Plan, table: Table, counts: Counts, paths: Sequence[str], padded: bool, drop_nan: bool, units: str | None
 ) -> dict[str, Any]:
-    """Return what describes the columns, for JSON."""
+    """Return the description of the columns, for JSON."""
     columns: dict[str, dict[str, Any]] = {}
     for column in table.columns:
         about: dict[str, Any] = {"from": " ".join(column.key), "type": str(table.dtype(column))}
@@ -209,10 +209,10 @@ def _notes(table: Table, counts: Counts, drop_nan: bool, units: str | None, with
         )
     if unknown := {name: number for name, number in counts.unknown.items() if number}:
         what = ", ".join(f"{name} {number:,}" for name, number in unknown.items())
-        notes.append(f"positions that are not known are -2: {what}")
+        notes.append(f"unknown positions are -2: {what}")
     if table.equal_to_padding:
         what = ", ".join(f"{name} {number:,}" for name, number in table.equal_to_padding.items())
-        notes.append(f"values of constituents that are there equal the padding: {what}; use the columns of counts")
+        notes.append(f"values of existing constituents equal the padding: {what}; use the columns of counts")
     if units and without_unit:
-        notes.append(f"columns without a unit stay as they are: {', '.join(without_unit)}")
+        notes.append(f"columns without a unit stay unchanged: {', '.join(without_unit)}")
     return notes

@@ -1,4 +1,4 @@
-"""Rows of files on their way to exported events: dropped where a value is not finite, converted, spooled."""
+"""Reading rows for the export of events: rows that are not finite are dropped, units converted, and columns spooled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from collidekit.readers.base import OneTree
 
 Array = np.ndarray[Any, Any]
 KEY, SOURCE, NUMBER = "key of the split", "file of the split", "event number of the split"
-"""Columns of the temporary file that the column of the split is made from."""
+"""Columns of the temporary file from which the split column is computed."""
 
 
 @dataclass
@@ -38,15 +38,15 @@ class Counts:
     kept: int = 0
     dropped: int = 0
     not_finite: dict[str, int] = field(default_factory=dict)
-    """Rows with a value that is not finite, by the column."""
+    """Rows with a value that is not finite, by column."""
     replaced: NotFinite = field(default_factory=NotFinite)
     unknown: dict[str, int] = field(default_factory=dict)
-    """Kept rows in which a position of an assignment is not known, by the column."""
+    """Kept rows in which a position of an assignment is not known, by column."""
     cut_off: int = 0
     cutflow: dict[str, int] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
     repeated: list[list[list[int]]] = field(default_factory=list)
-    """Groups of equal rows of each chunk, where the split goes by the inputs."""
+    """Groups of equal rows of each chunk, if the inputs decide the split."""
 
 
 def spool_rows(
@@ -61,7 +61,7 @@ def spool_rows(
 ) -> Counts:
     """Read files in order and write the columns of all kept rows into a spool; at most one chunk is in memory."""
     counts, trees = Counts(), OneTree()
-    every_key = with_split and by_inputs(plan.analysis)  # whether a group of equal rows is large depends on all rows
+    every_key = with_split and by_inputs(plan.analysis)  # the size limit of a group of equal rows depends on all rows
     with counting("Reading", "rows") as done:
         for number, path in enumerate(paths):
             with open_file(path, plan.analysis.source) as reader:
@@ -100,7 +100,7 @@ def _spool(
     left: int | None,
     counts: Counts,
 ) -> None:
-    """Spool the rows of one chunk that are kept."""
+    """Spool the kept rows of one chunk."""
     keep = np.ones(len(batch), dtype=bool)
     bad = not_finite_rows(plan, batch, columns, places) if drop_nan else {}
     for rows in bad.values():
@@ -136,7 +136,7 @@ def _spool(
 
 
 def not_finite_rows(plan: Plan, batch: Batch, columns: Sequence[Column], places: dict[str, Array]) -> dict[str, Array]:
-    """Return the rows (N,) in which an input or a truth is NaN or infinite, by the name of the column."""
+    """Return the rows (N,) in which an input or a truth value is NaN or infinite, by the name of the column."""
     found: dict[str, Array] = {}
     for column in columns:
         kind, *where = column.key
@@ -168,7 +168,7 @@ def _place(column: Column, plan: Plan) -> str:
 
 
 def _converted(column: Column, conversion: Conversion, values: Array, plan: Plan, places: dict[str, Array]) -> Array:
-    """Return values in the other unit; those that stand for a missing one stay as they are."""
+    """Return values in the other unit; values for missing data stay unchanged."""
     leave = np.zeros(len(values), dtype=bool)
     if column.missing is not None:
         leave |= values == np.float32(column.missing)

@@ -1,4 +1,4 @@
-"""Columns on disk while their number of rows is not known: a temporary file that vanishes with the process."""
+"""Columns on disk until their number of rows is known, in a temporary file that disappears with the process."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +13,14 @@ Array = np.ndarray[Any, Any]
 
 
 class Spool:
-    """Pieces of columns, one after another in a file without a name."""
+    """Pieces of columns, one after another in an unnamed file."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file: Any = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed in close()
         self._places: list[dict[str, tuple[int, np.dtype[Any], int]]] = []
         self.sizes: list[int] = []
-        """Rows in each piece."""
+        """Number of rows in each piece."""
 
     @property
     def rows(self) -> int:
@@ -36,7 +36,7 @@ class Spool:
         self.sizes.append(rows)
 
     def read(self, name: str, piece: int, dtype: str | None = None) -> Array:
-        """Return a column of one piece, exact ones in the type ``dtype`` that ``exact_type`` returns."""
+        """Return a column of one piece; exact columns have the type ``dtype`` that ``exact_type`` returns."""
         start, stored, count = self._places[piece][name]
         end = self._file.seek(0, 2)
         self._file.seek(start)

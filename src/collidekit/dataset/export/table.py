@@ -1,4 +1,4 @@
-"""The table of exported events that the writers of all formats read, piece by piece."""
+"""The table of exported events, which the writers of all formats read piece by piece."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from collidekit.dataset.export.spool import Spool
 Array = np.ndarray[Any, Any]
 
 BLOCK = 10_000
-"""Rows that are written at a time."""
+"""Rows to write at a time."""
 INTEGER_PADDING = -999
-"""Padding of lists of integers where the padding value is no integer."""
+"""Padding of lists of integers if the padding value is not an integer."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Table:
     padding: float = -999.0
     metadata: dict[str, Any] = field(default_factory=dict)
     equal_to_padding: dict[str, int] = field(default_factory=dict)
-    """Values of constituents that are there and equal the padding, by column; filled by ``padded``."""
+    """Number of values of existing constituents that equal the padding, by column; filled by ``padded``."""
 
     @property
     def rows(self) -> int:

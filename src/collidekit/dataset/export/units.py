@@ -1,4 +1,4 @@
-"""Conversion of energies between MeV, GeV and TeV where the unit of a column says how."""
+"""Conversion of energies between MeV, GeV and TeV, by the units of the columns."""
 
 import math
 import re
@@ -23,13 +23,13 @@ _ANY_ENERGY = re.compile(r"(?<![A-Za-z])[kMGT]?eV(?![a-z])")
 
 @dataclass(frozen=True)
 class Conversion:
-    """x -> x * 10^exponent, or for a logarithm x -> x + ``offset``."""
+    """The conversion x -> x * 10^exponent, or for a logarithm x -> x + ``offset``."""
 
     exponent: int = 0
     offset: float = 0.0
 
     def apply(self, values: Array, leave: Array) -> Array:
-        """Return the values (M,) converted in double precision; those at ``leave`` (M,) stay as they are."""
+        """Return the values (M,) converted in double precision; values at ``leave`` (M,) stay unchanged."""
         wide = values.astype(np.float64)
         scale = 10.0 ** abs(self.exponent)
         changed = (wide * scale if self.exponent > 0 else wide / scale) + self.offset
@@ -39,9 +39,9 @@ class Conversion:
 def find_conversions(
     columns: Sequence[Column], wanted: str, variables: Mapping[str, Expression]
 ) -> tuple[list[Column], dict[str, Conversion], list[str]]:
-    """Return the columns with their new units, how the values of each one change, and the columns without a unit.
+    """Return the columns with their new units, the conversion of each column, and the columns without a unit.
 
-    Raises CollidekitError for a unit with an energy in it that is neither a power of it nor the logarithm of one.
+    Raises CollidekitError for a unit with an energy in it that is neither a power of it nor its logarithm.
     """
     if wanted not in EXPONENTS:
         raise CollidekitError(f"--units: {wanted!r} is none of {', '.join(EXPONENTS)}")
@@ -70,7 +70,7 @@ def _conversion(column: Column, wanted: str, variables: Mapping[str, Expression]
     match = _UNIT.fullmatch(column.unit.strip())
     if match is None:
         raise CollidekitError(
-            f"--units {wanted}: the unit {column.unit!r} of {column.name} is no power of an energy and no logarithm of one; "
+            f"--units {wanted}: the unit {column.unit!r} of {column.name} is not a power of an energy or its logarithm; "
             "export without --units, or give the feature another unit"
         )
     power = int(match["power"] or 1) * (-1 if match["over"] else 1)
@@ -83,7 +83,7 @@ def _conversion(column: Column, wanted: str, variables: Mapping[str, Expression]
 
 
 def _check_base(column: Column, log: str, wanted: str, variables: Mapping[str, Expression]) -> None:
-    """Raise an error where the expression takes another logarithm than the unit says: ``log`` and ``ln`` have base e."""
+    """Raise an error if the expression has another logarithm than the unit: ``log`` and ``ln`` have base e."""
     text = column.expression
     seen: set[str] = set()
     names = set(re.findall(r"\w+", text))
@@ -95,6 +95,6 @@ def _check_base(column: Column, log: str, wanted: str, variables: Mapping[str, E
     used = set(re.findall(r"\b(log10|log1p|log)\s*\(", text))
     if used and used != {"log10" if log == "log10" else "log"}:
         raise CollidekitError(
-            f"--units {wanted}: {column.name} has the unit {column.unit!r} and its expression {column.expression!r} takes "
+            f"--units {wanted}: {column.name} has the unit {column.unit!r}, but its expression {column.expression!r} uses "
             f"{' and '.join(sorted(used))}: write 'log10 GeV' for log10, 'log GeV' for log; log1p cannot be converted"
         )

@@ -15,7 +15,7 @@ TREE = "events"
 
 
 def write_npz(table: Table, path: Path) -> None:
-    """Write one array a column, a block of rows at a time; lists are padded to (N, limit)."""
+    """Write one array for each column, a block of rows at a time; lists are padded to (N, limit)."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for column in table.columns:
             dtype = table.dtype(column)
@@ -33,7 +33,7 @@ def write_npz(table: Table, path: Path) -> None:
 
 
 def write_hdf5(table: Table, path: Path) -> None:
-    """Write one dataset a column, lists padded to (N, limit)."""
+    """Write one dataset for each column, with lists padded to (N, limit)."""
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -58,7 +58,7 @@ def _shape(table: Table, column: Column) -> tuple[int, ...]:
 
 
 def write_root(table: Table, path: Path) -> None:
-    """Write a TTree; the lists of a collection share one counter, the column with their number."""
+    """Write a TTree; the lists of a collection share one counter, the column with their lengths."""
     import awkward as ak
     import uproot
 
@@ -87,7 +87,7 @@ def write_root(table: Table, path: Path) -> None:
 
 
 def _group(collection: str) -> str:
-    """Return the key of a collection for uproot, which no column has as its name."""
+    """Return the key of a collection for uproot, which is never the name of a column."""
     return f"lists of {collection}"
 
 
