@@ -1,4 +1,4 @@
-"""Packages that are imported on demand, which an extra of the installation brings."""
+"""Optional packages, which are imported when they are needed and installed with an extra."""
 
 from importlib import import_module
 from typing import Any
@@ -7,7 +7,7 @@ from collidekit.errors import CollidekitError
 
 
 def need(module: str, extra: str) -> Any:
-    """The module, or an error that names the extra to install."""
+    """Import and return a module; raise CollidekitError with the extra to install if it is missing."""
     try:
         return import_module(module)
     except ImportError as error:

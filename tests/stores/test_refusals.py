@@ -34,7 +34,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_write_access_on_xrootd(xrootd: xrootd_server.Server) -> None:
     folder = xrootd.data / "of_others"
     folder.mkdir(mode=0o555, exist_ok=True)
-    with pytest.raises(CollidekitError, match=r"of_others/.*: the store does not let you write or read here; look at"):
+    with pytest.raises(CollidekitError, match=r"of_others/.*: the store does not let you write or read here; check"):
         check_writable(xrootd.url("of_others"))
 
 
