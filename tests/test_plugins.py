@@ -208,7 +208,7 @@ def test_settings_that_a_users_objective_does_not_read_are_refused(tmp_path: Pat
             "return outputs\n\n    def decode(self, raw):\n        return raw.nothing",
             r"its head fails on the first rows: AttributeError",
         ),
-        ("class Squares(Objective)", "class Squares", r"mine\.py: needs one objective.*: none"),
+        ("class Squares(Objective)", "class Squares", r"mine\.py: must define one objective.*: none"),
     ],
 )
 def test_mistakes_in_an_objective_are_found_first(

@@ -9,7 +9,10 @@ from collidekit.errors import CollidekitError
 def need(module: str, extra: str) -> Any:
     """Import and return a module; raise CollidekitError with the extra to install if it is missing."""
     try:
-        return import_module(module)
+        found = import_module(module)
+        if found.__spec__ and found.__spec__.submodule_search_locations and not found.__spec__.origin:
+            raise ImportError(f"{list(found.__path__)[0]} is a folder without this package")
+        return found
     except ImportError as error:
         raise CollidekitError(
             f"this needs {module.partition('.')[0]} ({error}); install it with: pip install 'collidekit[{extra}]'"

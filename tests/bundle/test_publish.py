@@ -245,7 +245,7 @@ def test_the_table_shows_the_efficiency_of_assignments() -> None:
 
 def test_without_models_the_table_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipped, "_shipped", lambda part: [])
-    assert "No model ships with this version" in shown(show_models)
+    assert "This version has no bundled models" in shown(show_models)
 
 
 @pytest.mark.parametrize("name", sorted(shipped.shipped_models()))

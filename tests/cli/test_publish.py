@@ -27,7 +27,7 @@ def test_from_a_training_to_a_model_that_predicts_the_same(tmp_path: Path, train
     assert a.equals(b)
     assert b.equals(c)
     traced = run("trace", trained.analysis, trained.test, 3, "--checkpoint", "mine")
-    assert "What the network says" in traced.output
+    assert "Output of the network" in traced.output
     judged = run("run", trained.analysis, "--checkpoint", "mine", "--test-files", trained.test, "--threads", 1)
     assert judged.exit_code == 0, judged.output
     assert "Training" not in judged.output

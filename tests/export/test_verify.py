@@ -365,14 +365,14 @@ def test_folders_that_are_no_bundle_are_refused(bundle, tmp_path):
         list(checks(tmp_path))
     edit_schema(bundle, format=2)
     with pytest.raises(
-        CollidekitError, match=r"is of a newer version of collidekit \(format 2, this version reads 1\)"
+        CollidekitError, match=r"was made with a newer version of collidekit \(format 2, this version reads 1\)"
     ):
         list(checks(bundle))
 
 
 def test_a_damaged_schema_is_refused(bundle):
     edit_schema(bundle, opset="seventeen")
-    with pytest.raises(CollidekitError, match=r"is of another version of collidekit \(opset"):
+    with pytest.raises(CollidekitError, match=r"was made with another version of collidekit \(opset"):
         list(checks(bundle))
     (bundle / SCHEMA).write_text((bundle / SCHEMA).read_text().replace('"toy"', '"joy"'))
     with pytest.raises(CollidekitError, match="does not have the checksum"):

@@ -27,7 +27,7 @@ def test_weights_of_nan(checkpoint: Checkpoint, files: list[str]) -> None:
             next(checkpoint.tagger.parameters()).fill_(torch.nan)
         with pytest.raises(
             CollidekitError,
-            match=r"a.parquet: row 1, 2, .* the model answers NaN or infinity; its weights are NaN: train it again",
+            match=r"a.parquet: row 1, 2, .* the model returns NaN or infinity; its weights are NaN: train it again",
         ):
             predict_files(checkpoint, Plan(checkpoint.analysis), files)
     finally:

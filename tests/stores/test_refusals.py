@@ -44,7 +44,7 @@ def test_no_write_access_on_a_disk(disk: str, tmp_path: Path) -> None:
     else:
         (tmp_path / "store").chmod(0o555)
         read_only = disk
-    with pytest.raises(CollidekitError, match=r"file:///.*: (the store does not let you|is not in the store)"):
+    with pytest.raises(CollidekitError, match=r"file:///.*: (the store does not let you|is no longer in the store)"):
         check_writable(read_only)
 
 

@@ -100,7 +100,7 @@ def test_the_event_number_chooses_the_network_for_every_file(inside: Path) -> No
         predicted = predict_to_file(first, ["test.parquet"], Path("other.parquet"), others=[second])
         np.testing.assert_allclose(predicted.predictions.probabilities, chosen, atol=1e-6)
     alone = predict_to_file(models_of("remainder")[0], ["test.parquet"], Path("alone.parquet"))
-    assert any("100 of 200 rows have event numbers for which another network" in note for note in alone.notes)
+    assert any("100 of 200 rows have event numbers that belong to another network" in note for note in alone.notes)
     report = (done(ReportTask(**FILES, **TEST, fold_rule="remainder")).folder / "report.html").read_text()
     assert "predicted by the one of 2 networks that its event number names" in report
     assert "the remainder of its event number, event % 2" in report
