@@ -14,7 +14,9 @@ def test_a_missing_package_is_an_error() -> None:
         need("no_such_package.part", "flow")
 
 
-def test_a_folder_with_the_name_of_a_package_is_not_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_the_name_of_a_package_is_not_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the folder ``wandb`` with offline runs, in the folder in which the command runs."""
     (tmp_path / "folder_of_runs").mkdir()
     monkeypatch.syspath_prepend(tmp_path)

@@ -11,7 +11,7 @@ def need(module: str, extra: str) -> Any:
     try:
         found = import_module(module)
         if found.__spec__ and found.__spec__.submodule_search_locations and not found.__spec__.origin:
-            raise ImportError(f"{list(found.__path__)[0]} is a folder without this package")
+            raise ImportError(f"{next(iter(found.__path__))} is a folder without this package")
         return found
     except ImportError as error:
         raise CollidekitError(

@@ -107,7 +107,7 @@ def test_without_its_history_a_checkpoint_can_still_be_published(trained: Path, 
     alone = shutil.copy(trained, tmp_path / "alone.pt")
     publish(alone, tmp_path / "toy")
     assert "Trained for" not in card(tmp_path / "toy")
-    assert "minutes by the clock" not in card(tmp_path / "toy")
+    assert "minutes of wall time" not in card(tmp_path / "toy")
 
 
 def test_the_command_of_the_card_trains_the_same(trained: Path, tmp_path: Path) -> None:
@@ -294,5 +294,15 @@ def test_the_card_names_the_fold(dataset: Dataset, test_file: str, tmp_path: Pat
     path = Training(config, dataset, tmp_path / "fold", accelerator="cpu").run()
     made = publish(path, tmp_path / "toy", [test_file])
     assert made.warning == ""
-    assert "| fold | fold 2 of 5: it learned from 3 of 5 parts of the rows" in card(tmp_path / "toy")
+    assert "| fold | fold 2 of 5: the training set is 3 of 5 parts of the rows" in card(tmp_path / "toy")
     assert "--set folds=5 --set fold=2" in card(tmp_path / "toy")
+
+
+def test_the_card_of_one_of_two_folds(dataset: Dataset, tmp_path: Path) -> None:
+    """With two folds, training and validation set are from the other part: it is not 0 of 2 parts."""
+    config = TrainingConfig(model_options=toys.SMALL, epochs=1, folds=2, fold=0)
+    path = Training(config, dataset, tmp_path / "fold", accelerator="cpu").run()
+    publish(path, tmp_path / "toy")
+    text = card(tmp_path / "toy")
+    assert "| fold | fold 0 of 2: the training and validation set are from the other part of the rows" in text
+    assert "0 of 2 parts" not in text

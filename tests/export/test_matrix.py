@@ -39,8 +39,8 @@ COMBINATIONS += [
     for layout in LAYOUTS
     if layout != "nuflows" and (network, "classification", layout) not in COMBINATIONS
 ]
-NO_CLASSES = "needs probabilities of classes, and this analysis has no classes"
-ASSIGNS = "target 'tops' assigns constituents, and the contract has no output for that"
+NO_CLASSES = "needs class probabilities, and this analysis has no classes"
+ASSIGNS = "target 'tops' assigns constituents, and the contract has no output for this"
 NOISE = "target 'neutrinos' is a flow, which needs random numbers, and the contract has no input for them"
 SIX = "needs a target with six values"
 NO_EMBEDDING = "has no embedding of the jets, so it cannot assign them"

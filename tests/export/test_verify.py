@@ -131,7 +131,7 @@ def test_the_card_says_what_proves_little_and_what_is_left_out(tmp_path, monkeyp
     assert "16 rows prove little" in card
     assert made.left_out
     assert (
-        f"Golden rows left out, as their numbers are not finite or need double precision: {', '.join(made.left_out)}."
+        f"Golden rows that are left out, because their numbers are not finite or need double precision: {', '.join(made.left_out)}."
         in card
     )
 

@@ -124,7 +124,7 @@ def test_one_training_makes_the_pair_of_networks_of_a_reader(inside: Path, layou
             "apply_to"
         ].removeprefix("events with ")
         assert text["trained_on"].startswith(f"events with an {trained_on} event number")
-        assert "15% of these, by a hash of the event number, chose the epoch" in text["trained_on"]
+        assert "15% of these, by a hash of the event number, are the validation set" in text["trained_on"]
         assert (
             f"events with an {apply_to} event number (event number % 2 == {int(apply_to == 'odd')}) were held out"
             in text["trained_on"]

@@ -83,9 +83,9 @@ def test_each_column_has_a_name_of_its_own():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "'größe' of parts: take letters, digits and _ only; rename it with the option variable.parts.größe"),
+        ({}, "'größe' of parts: use only letters, digits and _; rename it with the option variable.parts.größe"),
         ({"variable.parts.größe": "angle"}, "two variables of parts would be named 'angle'; rename it with"),
-        ({"variable.parts.größe": "1st"}, "take letters, digits and _ only"),
+        ({"variable.parts.größe": "1st"}, "use only letters, digits and _"),
         ({"variable.parts.größe": "size"}, ""),
     ],
 )
