@@ -1,4 +1,4 @@
-"""From a checkpoint to a bundle to predictions of files: the columns of the bundle are those of the checkpoint."""
+"""From a checkpoint to a bundle to predictions of files: bundle and checkpoint give the same columns."""
 
 from collections.abc import Mapping
 from pathlib import Path

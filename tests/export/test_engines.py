@@ -1,4 +1,4 @@
-"""Golden rows in engines other than onnxruntime: ONNX's own reference, OpenVINO and, where ROOT has it, SOFIE."""
+"""Golden rows in engines other than onnxruntime: the reference of ONNX, OpenVINO and, if ROOT has it, SOFIE."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What cannot become a graph is one error with the line of the network, and never a graph that holds constants."""
+"""A network that cannot be exported is an error with the line of the network, and never a graph with constants."""
 
 import inspect
 from collections.abc import Callable

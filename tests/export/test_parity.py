@@ -1,4 +1,4 @@
-"""Files for events with an even or an odd number: only of networks that have not learned from them."""
+"""Files for even or odd event numbers: only from networks that were not trained on these events."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Half precision and 8-bit integers: what changes, what stays, and what the bundle says of it."""
+"""Half precision and 8-bit integers: which operations change, which do not, and what the bundle reports."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A user's processor: its source travels in the bundle, and runs only where somebody says so."""
+"""A user's processor: the bundle holds its source, which runs only with permission of the user."""
 
 import json
 import shutil

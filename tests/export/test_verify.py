@@ -1,4 +1,4 @@
-"""The verifier of a bundle: it passes what was written, and each of its checks fails where something is wrong."""
+"""The verifier of a bundle: it accepts a correct bundle, and each of its checks fails if something is wrong."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def failed(folder: Path) -> set[str]:
 
 
 def sum_up(folder: Path) -> None:
-    """Write the checksums anew, so that only what a graph does can give a change away."""
+    """Write the checksums again, so that only the outputs of a graph can reveal a change."""
     wanted = json.loads((folder / CHECKSUMS).read_text())
     (folder / CHECKSUMS).write_text(
         json.dumps({name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in wanted})

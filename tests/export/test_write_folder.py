@@ -1,4 +1,4 @@
-"""Where a bundle is written: what is replaced, and what is never lost."""
+"""The folder of a bundle: which folders are replaced, and that no other file is lost."""
 
 import json
 from pathlib import Path

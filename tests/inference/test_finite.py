@@ -1,4 +1,4 @@
-"""NaN is never written as a score, and what NaN in the files costs is said."""
+"""NaN is never written as a score, and NaN in the files is counted in a note."""
 
 from dataclasses import replace
 from pathlib import Path

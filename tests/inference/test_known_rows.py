@@ -1,4 +1,4 @@
-"""Rows of a training are refused in files that were skimmed, merged or converted, and counted where they are few."""
+"""Training rows are refused in skimmed, merged or converted files, and counted if they are few."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def other() -> ak.Array:
 
 @pytest.fixture(scope="module")
 def chosen(dataset: Dataset, checkpoint: Checkpoint) -> list[int]:
-    """Rows of the training file that the model learned from."""
+    """Rows of the training file that are in the training set."""
     mask = checkpoint.config.split.rows(dataset.column("key"), "training")
     return [i for i in range(ROWS) if mask[i]]
 

@@ -1,4 +1,4 @@
-"""Outputs below a results folder: who refers to whom, what may go, and that nothing else ever goes."""
+"""Outputs below a results folder: which output uses which, what can be removed, and that nothing else is removed."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Rows in blocks: all of them once, with little padding, bounded in size; and what a graph is given for them."""
+"""Blocks of rows: each row once, with little padding and limited size; and the tensors of a block."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""A bundle says what its checkpoint says, row by row, or says in one line why it cannot."""
+"""A bundle gives the predictions of its checkpoint, row by row, or a one-line error."""
 
 import hashlib
 import json
@@ -276,7 +276,7 @@ def test_numbers_beyond_single_precision_are_an_error(bundle: Path) -> None:
 def test_odd_values_are_those_of_the_checkpoint(
     bundle: Path, model: Checkpoint, table: ak.Array, tmp_path: Path
 ) -> None:
-    """NaN and infinity become the default on the way, huge values are an error that names the row."""
+    """NaN and infinity become the default; too large values are an error that names the row."""
     rows = table[:40]
     pt = ak.to_numpy(rows.jet_pt).copy()
     pt[3], pt[5] = np.nan, np.inf

@@ -1,4 +1,4 @@
-"""Files in another unit are noticed; the samples that ship, and each of their classes alone, are not."""
+"""Files with another unit raise a warning; the bundled samples, and each of their classes alone, do not."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A bundle refuses rows of its training in any file, and leaves those of folds to the graph that did not learn from them."""
+"""A bundle refuses training rows in any file, and predicts rows of folds with the graph that was not trained on them."""
 
 import json
 from dataclasses import replace

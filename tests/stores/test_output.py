@@ -1,4 +1,4 @@
-"""An output in a store of each kind: complete there or not there at all, whoever is killed, slower, or changes a byte."""
+"""An output in a store of each kind is complete or absent, also after kills, with two writers, or with a changed byte."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Each kind of store does the same with files."""
+"""All kinds of stores treat files in the same way."""
 
 from pathlib import Path
 

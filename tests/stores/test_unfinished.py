@@ -1,4 +1,4 @@
-"""The state of an unfinished training in a store of each kind: whole, never of two writers, and never further back."""
+"""The state of an unfinished training in a store of each kind: complete, from one writer, and never replaced by an older one."""
 
 import os
 import signal

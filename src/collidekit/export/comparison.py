@@ -56,9 +56,9 @@ def compare_members(
 
 
 def _columns(
-    members: Sequence[Member], sessions: Sequence[Any], rows: Sequence[Row], judges: Array
+    members: Sequence[Member], sessions: Sequence[Any], rows: Sequence[Row], predicted_by: Array
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return the columns of checkpoints and graphs in the order of the rows; ``judges (N,)`` are the members that predict them."""
+    """Return the columns of checkpoints and graphs in the order of the rows; ``predicted_by (N,)`` are the members that predict them."""
     wanted: list[dict[str, Array]] = []
     found: list[dict[str, Array]] = []
     order: list[Array] = []
@@ -66,7 +66,7 @@ def _columns(
     with counting("Comparing", "rows", len(rows)) as done:
         for number, (member, session) in enumerate(zip(members, sessions, strict=True)):
             analysis = member.checkpoint.analysis
-            own = np.flatnonzero(judges == number)
+            own = np.flatnonzero(predicted_by == number)
             own = own[np.argsort(lengths[own], kind="stable")]  # so that padding costs little
             for start in range(0, len(own), TOGETHER):
                 places = own[start : start + TOGETHER]

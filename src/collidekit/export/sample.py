@@ -115,10 +115,10 @@ def read_sample(
     )
     if calibrated:
         found = {name: at_temperature(one, members[name].temperature, name) for name, one in found.items()}
-    judges = np.concatenate(chosen)
-    used = np.arange(len(members))[:, None] == judges if len(members) > 1 else None
+    predicted_by = np.concatenate(chosen)
+    used = np.arange(len(members))[:, None] == predicted_by if len(members) > 1 else None
     predictions = combine(found, "mean", False, used) if len(members) > 1 else next(iter(found.values()))
-    return Sample(batches, predictions, judges, learned, paths)
+    return Sample(batches, predictions, predicted_by, learned, paths)
 
 
 def _check_classes(analysis: Analysis, batches: Sequence[Batch], paths: Sequence[str]) -> None:

@@ -52,7 +52,7 @@ class EqualRows:
 
     @property
     def rule(self) -> str:
-        """The rule in words."""
+        """Return the rule in words."""
         return f"up to {FEW} rows or {self.share:.1%} of a file may be equal by chance"
 
     def count(self, same: int, rows: int) -> str:

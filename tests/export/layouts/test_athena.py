@@ -1,4 +1,4 @@
-"""The layout athena, read by a small reader that does what the facts say of Athena's."""
+"""The layout athena, read by a small reader that follows Athena's rules."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The layouts cmssw and cmssw_upart, read by small readers that do what the facts say of CMSSW's producers."""
+"""The layouts cmssw and cmssw_upart, read by small readers that follow the rules of CMSSW's producers."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The layout topcptoolkit, read by a small reader that knows nothing but the metadata of the file."""
+"""The layout topcptoolkit, read by a small reader that uses only the metadata of the file."""
 
 import re
 from pathlib import Path

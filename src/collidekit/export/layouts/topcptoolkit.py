@@ -17,7 +17,7 @@ TOPOLOGY = "TtbarDiLepton"
 
 
 class TopCPToolKit(ByParity):
-    """``flat_input (N, M)``: all inputs of an event in one row, in the order of the metadata key ``input_names``.
+    """One flat row of numbers for each event: ``flat_input (N, M)`` with all inputs, in the order of the metadata key ``input_names``.
 
     A collection has ``limit`` slots, each with its features in the order of its key, such as ``jet_inputs``. A flat group has its
     features. Empty slots are last and hold ``NN_padding_value`` in every column (default -999; option ``padding_value``). So an event
