@@ -70,8 +70,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the metadata of a data set.
 
-    The columns of Parquet and CSV files are described, so that a reader such as mlcroissant can load them. Files of other formats
-    have only a checksum.
+    The columns of Parquet and CSV files are described, so that a reader such as mlcroissant can load them. Files of
+    other formats have only a checksum.
     """
     given: dict[str, Any] = {"license": license, "url": url, "citeAs": cite_as, "keywords": list(keywords)}
     content: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """A lease beside an output, which names its writer and makes two writers impossible, also on disks without working locks.
 
-The holder renews a counter in the file. A waiting process watches the counter with its own clock, so the clocks of nodes may
-differ. A holder that finds the lease held by another process exits at once, before it writes again.
+The holder renews a counter in the file. A waiting process watches the counter with its own clock, so the clocks of
+nodes may differ. A holder that finds the lease held by another process exits at once, before it writes again.
 """
 
 import getpass

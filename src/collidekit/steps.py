@@ -22,8 +22,8 @@ def train(
 ) -> Checkpoint:
     """Train on a dataset with the settings of ``TrainingConfig``, and return the kept model.
 
-    Other settings have the values of the analysis file, or their defaults. Checkpoints and ``history.csv`` are written into
-    ``folder``. With ``show``, one line per epoch is printed. ``track`` lists trackers, such as ``["mlflow"]``.
+    Other settings have the values of the analysis file, or their defaults. Checkpoints and ``history.csv`` are written
+    into ``folder``. With ``show``, one line per epoch is printed. ``track`` lists trackers, such as ``["mlflow"]``.
     """
     config = training_config(Plan(dataset.analysis), settings)
     tracking = Tracking(tuple(track))
@@ -40,8 +40,9 @@ def predict(
 ) -> Predictions:
     """Predict the rows of a dataset, or the selected rows of files.
 
-    ``model`` is a checkpoint, its file or folder, or the name of a bundled model. Files are read with the analysis of ``plan``, by
-    default with the analysis of the model. Rows of the training set are an error, unless ``allow_training_rows`` is true.
+    ``model`` is a checkpoint, its file or folder, or the name of a bundled model. Files are read with the analysis of
+    ``plan``, by default with the analysis of the model. Rows of the training set are an error, unless
+    ``allow_training_rows`` is true.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(model)
     if isinstance(rows, Dataset):

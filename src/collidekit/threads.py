@@ -1,10 +1,10 @@
 """Waiting of torch's threads on a machine that also runs other processes.
 
-Between two operations the threads of GNU OpenMP spin for some milliseconds. On an idle machine this is the fastest way. If
-another process uses the core of one thread, the other threads spin for as long as that process holds the core, and training
-becomes several times slower. OpenMP spins for a much shorter time when a process has more threads than there are cores, so
-`sharing_cores` adds idle threads while other processes are busy. The results do not change: the operations still run on
-the same number of threads.
+Between two operations the threads of GNU OpenMP spin for some milliseconds. On an idle machine this is the fastest way.
+If another process uses the core of one thread, the other threads spin for as long as that process holds the core, and
+training becomes several times slower. OpenMP spins for a much shorter time when a process has more threads than there
+are cores, so `sharing_cores` adds idle threads while other processes are busy. The results do not change: the
+operations still run on the same number of threads.
 """
 
 import ctypes

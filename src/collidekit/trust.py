@@ -18,8 +18,9 @@ _own: set[str] = set()
 def code_of(names: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
     """Return a record of user code by kind: ``network``, ``objective``, ``processor``, ``reader``, ``attack``.
 
-    For a user's file, the record has its path, source and hash. The hash includes the user's modules that the file imports. For a
-    class of an installed package, the record has the package and its version. ``names`` must not contain built-in names.
+    For a user's file, the record has its path, source and hash. The hash includes the user's modules that the file
+    imports. For a class of an installed package, the record has the package and its version. ``names`` must not contain
+    built-in names.
     """
     found = {}
     for what, name in names.items():

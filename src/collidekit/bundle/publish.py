@@ -68,8 +68,9 @@ def publish(
 ) -> Published:
     """Write ``model.safetensors``, ``model.json`` and a model card with the scores of the written weights.
 
-    ``data`` describes the training data in a few words, ``licence`` is their licence. Files appear in the folder only when all of
-    them are ready. Test rows that the model was trained on are an error, unless ``allow_training_rows`` is true.
+    ``data`` describes the training data in a few words, ``licence`` is their licence. Files appear in the folder only
+    when all of them are ready. Test rows that the model was trained on are an error, unless ``allow_training_rows`` is
+    true.
     """
     file = find_checkpoint(checkpoint)
     if file.suffix == ".safetensors":

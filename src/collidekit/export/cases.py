@@ -49,8 +49,9 @@ def _constituents(entry: Ragged, row: int) -> Array:
 def edge_cases(rows: Sequence[Row], analysis: Analysis) -> list[Row]:
     """Return rows that are difficult for exporters: lengths, missing, infinite and extreme values, and duplicates.
 
-    They are made from real rows. Lengths are 0, 1, 2, the limit and ``BEYOND`` above the limit, for all collections at once. With
-    several collections, there is also a row for each one in which only this one is empty. NaN is in each variable once.
+    They are made from real rows. Lengths are 0, 1, 2, the limit and ``BEYOND`` above the limit, for all collections at
+    once. With several collections, there is also a row for each one in which only this one is empty. NaN is in each
+    variable once.
     """
     collections = {name: entry for name, entry in analysis.inputs.items() if isinstance(entry, Collection)}
     full = max(rows, key=lambda row: sum(len(row.values[name]) for name in collections))

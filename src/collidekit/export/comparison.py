@@ -40,8 +40,8 @@ def compare_members(
 ) -> Comparison:
     """Compare each graph with its checkpoint on the rows of the sample that it predicts.
 
-    ``scales`` are the scales of columns. Calibration rows of a reduced precision are left out. Raises CollidekitError if graph and
-    checkpoint do not agree, or if a reduced precision costs too much.
+    ``scales`` are the scales of columns. Calibration rows of a reduced precision are left out. Raises CollidekitError
+    if graph and checkpoint do not agree, or if a reduced precision costs too much.
     """
     kept = np.setdiff1d(np.arange(len(rows)), reduction.calibration if reduction else ())
     wanted, found = _columns(members, sessions, [rows[i] for i in kept], sample.member[kept])

@@ -1,10 +1,11 @@
 """Files of rows with the numbers that a graph must give for them, which numpy reads without pickle.
 
-``golden.npz`` holds real rows and edge cases, ``calls.npz`` other calls, such as with many rows, and ``rows.npz`` real rows with class
-and weight. Case i has the input tensors ``i.in.<name>`` of the layout for one call, and for graph g the columns ``i.out.g.<name>``, (N,)
-or (N, L), of the generic layout, computed with the ragged network. N is 1, except for calls. For layouts other than ``generic``, the
-outputs of the layout are ``i.raw.g.<name>``, computed with the padded network in torch; random outputs are left out. ``cases`` has the
-names of all cases, ``kinds`` the kinds of calls. ``golden.bin`` holds the rows of ``golden.npz`` for ``verify.cpp``.
+``golden.npz`` holds real rows and edge cases, ``calls.npz`` other calls, such as with many rows, and ``rows.npz`` real
+rows with class and weight. Case i has the input tensors ``i.in.<name>`` of the layout for one call, and for graph g the
+columns ``i.out.g.<name>``, (N,) or (N, L), of the generic layout, computed with the ragged network. N is 1, except for
+calls. For layouts other than ``generic``, the outputs of the layout are ``i.raw.g.<name>``, computed with the padded
+network in torch; random outputs are left out. ``cases`` has the names of all cases, ``kinds`` the kinds of calls.
+``golden.bin`` holds the rows of ``golden.npz`` for ``verify.cpp``.
 """
 
 import struct
@@ -35,8 +36,8 @@ def write_golden(
 ) -> tuple[str, ...]:
     """Write real rows and edge cases; return the names of rows that are left out because their numbers are not determined.
 
-    These are rows whose numbers are not finite, or differ between single and double precision: extreme values may need more digits
-    than single precision has. ``scales`` are the scales of columns.
+    These are rows whose numbers are not finite, or differ between single and double precision: extreme values may need
+    more digits than single precision has. ``scales`` are the scales of columns.
     """
     first = members[0].layout
     analysis = first.graph.analysis

@@ -22,10 +22,11 @@ from collidekit.models.tagger import Tagger
 class TaggerGraph(nn.Module):
     """Module that computes columns from raw values, with a copy of the tagger in evaluation mode and single precision.
 
-    ``forward`` takes tensors in the order of ``input_names``. A collection has ``<name>`` (N, L, C) with features, four-momentum and
-    coordinates, and ``<name>_mask`` (N, L), 1 for a constituent and 0 for an empty slot. A flat group has ``<name>`` (N, F). A flow has
-    ``noise_<target>`` (N, K, V), standard normal. Constituents come before empty slots, in the order of the analysis; those beyond the
-    limit are dropped. The outputs are columns in the order of ``output_names``, (N,), or (N, L) for constituents.
+    ``forward`` takes tensors in the order of ``input_names``. A collection has ``<name>`` (N, L, C) with features,
+    four-momentum and coordinates, and ``<name>_mask`` (N, L), 1 for a constituent and 0 for an empty slot. A flat group
+    has ``<name>`` (N, F). A flow has ``noise_<target>`` (N, K, V), standard normal. Constituents come before empty
+    slots, in the order of the analysis; those beyond the limit are dropped. The outputs are columns in the order of
+    ``output_names``, (N,), or (N, L) for constituents.
     """
 
     def __init__(self, tagger: Tagger, analysis: Analysis, temperature: float = 1.0) -> None:

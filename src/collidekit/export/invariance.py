@@ -19,8 +19,8 @@ TOLERANCE = 1e-5
 def invariant_collections(graph: TaggerGraph, rows: Sequence[Row], analysis: Analysis) -> tuple[str, ...]:
     """Return the collections whose constituents can be permuted without a change of the columns of rows.
 
-    Columns of constituents and positions depend on the order and are not compared. A collection is left out if no row has two
-    constituents in it.
+    Columns of constituents and positions depend on the order and are not compared. A collection is left out if no row
+    has two constituents in it.
     """
     names = [name for name, entry in analysis.inputs.items() if isinstance(entry, Collection)]
     generator = np.random.default_rng(1)

@@ -46,7 +46,8 @@ class Member:
 def prepare_members(checkpoints: Mapping[str, Checkpoint], name: str, options: Options) -> list[Member]:
     """Return the members of a bundle in the order of their folds.
 
-    Raises CollidekitError if checkpoints do not belong together, a name or an option is wrong, or the network does not fit the layout.
+    Raises CollidekitError if checkpoints do not belong together, a name or an option is wrong, or the network does not
+    fit the layout.
     """
     if problem := name_problem(name):
         raise CollidekitError(f"--name: {problem}: it cannot be the name of a model")

@@ -45,8 +45,8 @@ def to_onnx(
 ) -> Any:
     """Return the ONNX model of a module; ``axes`` names the free axes of inputs and outputs.
 
-    Raises CollidekitError, with the line of the network, for an operation that ONNX does not have, and for a value that would become
-    a constant.
+    Raises CollidekitError, with the line of the network, for an operation that ONNX does not have, and for a value that
+    would become a constant.
     """
     onnx = need("onnx", "export")
     check_opset(opset)

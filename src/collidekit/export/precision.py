@@ -1,6 +1,7 @@
 """Reduction of a graph to multiplications in half precision or 8-bit integers; other operations are unchanged.
 
-Inputs, scaling, softmax and outputs keep single precision, because raw values such as an energy in GeV do not fit into 16 or 8 bits.
+Inputs, scaling, softmax and outputs keep single precision, because raw values such as an energy in GeV do not fit into
+16 or 8 bits.
 """
 
 import logging

@@ -77,10 +77,11 @@ def read_sample(
 ) -> Sample:
     """Read about ``rows`` rows of files, by default of the test files of the analysis, else of its training files.
 
-    ``analysis`` is the path or name of an analysis with the same inputs, for reading the files; by default the analysis of the members.
+    ``analysis`` is the path or name of an analysis with the same inputs, for reading the files; by default the analysis
+    of the members.
 
-    Training rows are left out. With folds, each row is predicted by the member that held it out. Raises CollidekitError if there are
-    no files, or if no row is left.
+    Training rows are left out. With folds, each row is predicted by the member that held it out. Raises CollidekitError
+    if there are no files, or if no row is left.
     """
     members = in_order(members)
     first = next(iter(members.values()))
@@ -143,8 +144,8 @@ def _check_classes(analysis: Analysis, batches: Sequence[Batch], paths: Sequence
 def default_files(analysis: Analysis, path: Path | None = None) -> list[str]:
     """Return the test files of an analysis, else its training files; ``path`` is the path of the analysis file, if known.
 
-    File names are relative to the analysis file. If its path is not known, they are relative to the current folder or to the bundled
-    analysis with the same content. Raises CollidekitError if no file exists.
+    File names are relative to the analysis file. If its path is not known, they are relative to the current folder or
+    to the bundled analysis with the same content. Raises CollidekitError if no file exists.
     """
     named = [(analysis.files, path.parent if path else Path())]
     if path is None and analysis.name in shipped_analyses():

@@ -25,8 +25,8 @@ class Check:
 def checks(folder: Path, threads: int = THREADS) -> Iterator[Check]:
     """Run the checks of a bundle one after another, without torch and without code of the bundle.
 
-    Damaged files are failed checks. Raises CollidekitError if the folder is not a bundle, has a newer format or a damaged schema, or if
-    a file is missing.
+    Damaged files are failed checks. Raises CollidekitError if the folder is not a bundle, has a newer format or a
+    damaged schema, or if a file is missing.
     """
     need("onnxruntime", "runtime")
     schema = read_schema(folder)

@@ -30,8 +30,9 @@ def combine_probabilities(
 ) -> Array:
     """Return the probabilities (N, K) of an ensemble from the probabilities of each member.
 
-    With ``mean``, it is the mean of each class. With ``median``, it is the median of each class, divided by the sum over the
-    classes, or the mean if all medians are 0. ``used (members, N)`` flags the members that predict a row; the default is all.
+    With ``mean``, it is the mean of each class. With ``median``, it is the median of each class, divided by the sum
+    over the classes, or the mean if all medians are 0. ``used (members, N)`` flags the members that predict a row; the
+    default is all.
     """
     if used is not None:
         return _combine_used(members, combination, used)
@@ -65,12 +66,13 @@ def combine(
 ) -> Predictions:
     """Return the predictions of an ensemble.
 
-    Probabilities, values and uncertainties are combined (see ``combine_uncertainties``). The assignment of a row is taken from the
-    member that gives its assignment the highest probability. Joint densities are left out. All other fields are taken from the
-    first member.
+    Probabilities, values and uncertainties are combined (see ``combine_uncertainties``). The assignment of a row is
+    taken from the member that gives its assignment the highest probability. Joint densities are left out. All other
+    fields are taken from the first member.
 
-    With ``keep_members``, the probabilities of each member are kept, too. ``used (members, N)`` flags the members that predict a
-    row; the default is all. Raises CollidekitError if the members do not have the same classes, and the same rows in the same order.
+    With ``keep_members``, the probabilities of each member are kept, too. ``used (members, N)`` flags the members that
+    predict a row; the default is all. Raises CollidekitError if the members do not have the same classes, and the same
+    rows in the same order.
     """
     check_same_rows(members)
     name, first = next(iter(members.items()))

@@ -40,8 +40,9 @@ def predict_files_with(
 ) -> tuple[dict[str, Predictions], list[str]]:
     """Return the predictions of each member for all selected rows of files, and the files that could not be read.
 
-    Each member uses the analysis of its training, unless ``plan`` is given. Files are read once for all members with the same
-    inputs. ``counts`` counts NaN and infinity for the first of these analyses, ``seen`` records rows of the training set.
+    Each member uses the analysis of its training, unless ``plan`` is given. Files are read once for all members with
+    the same inputs. ``counts`` counts NaN and infinity for the first of these analyses, ``seen`` records rows of the
+    training set.
     """
     if plan:
         for name, member in members.items():

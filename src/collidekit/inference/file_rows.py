@@ -22,8 +22,8 @@ def rows_of_files(
 ) -> Iterator[RowArrays]:
     """Yield the selected rows of files, chunk by chunk, with or without known truth.
 
-    Messages about files that could not be read are appended to ``skipped``. NaN and infinity are counted in ``counts``. With
-    ``as_given``, values are unchanged: NaN is kept and nothing is clipped.
+    Messages about files that could not be read are appended to ``skipped``. NaN and infinity are counted in ``counts``.
+    With ``as_given``, values are unchanged: NaN is kept and nothing is clipped.
     """
     plan = without_bounds(plan) if as_given else plan
     trees = OneTree()

@@ -13,8 +13,8 @@ from collidekit.inference.predictions import Array, Predictions
 def join_folds(members: Sequence[Predictions], folds: Array) -> Predictions:
     """Return the predictions of all rows in the order of the dataset.
 
-    Member i has predicted the rows of fold i, in order. ``folds (N,)`` is the fold of each row of the dataset. The column ``fold``
-    of the result is the number of the member that predicted a row.
+    Member i has predicted the rows of fold i, in order. ``folds (N,)`` is the fold of each row of the dataset. The
+    column ``fold`` of the result is the number of the member that predicted a row.
     """
     places = [np.flatnonzero(folds == number) for number in range(len(members))]
     for number, (place, predictions) in enumerate(zip(places, members, strict=True)):

@@ -105,8 +105,8 @@ def predict_files(
 ) -> tuple[Predictions, list[str]]:
     """Return the predictions of all selected rows of files, with or without truth, and the files that could not be read.
 
-    ``done`` is called with the number of rows of each predicted batch. NaN and infinity are counted in ``counts``. Rows of the
-    training set are an error, unless ``allow_training_rows`` is true.
+    ``done`` is called with the number of rows of each predicted batch. NaN and infinity are counted in ``counts``. Rows
+    of the training set are an error, unless ``allow_training_rows`` is true.
     """
     members, paths = {"the model": checkpoint}, expand(files)
     seen = SeenRows(members, content_of_paths(paths, members), None if allow_training_rows else Refusal(paths))

@@ -41,9 +41,9 @@ def predict_to_file(
     """Predict all selected rows of files with the analysis of the checkpoint, or with another analysis with the same inputs.
 
     With ``others``, the checkpoints form an ensemble, each with its own analysis; ``keep_members`` writes also their
-    probabilities. A row that a member held out as its fold is predicted only by members that were not trained on it. With
-    ``use_temperature``, the probabilities of each member are calibrated with its own temperature. Training rows of the
-    members that predict them are an error, unless ``allow_training_rows`` is true.
+    probabilities. A row that a member held out as its fold is predicted only by members that were not trained on it.
+    With ``use_temperature``, the probabilities of each member are calibrated with its own temperature. Training rows of
+    the members that predict them are an error, unless ``allow_training_rows`` is true.
     """
     output_suffix(output)
     if os.path.isdir(output):

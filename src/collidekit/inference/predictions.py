@@ -31,9 +31,9 @@ SHOWN = 5
 class Predictions:
     """Predictions of the rows of files or of a dataset, with truth and weights.
 
-    ``probabilities (N, K)`` are the class probabilities, ``labels (N,)`` the true class index, or -1 if the truth is unknown.
-    ``weights`` have the shape (N,). ``spectators`` and ``event`` hold an array (N,) for each name. ``members`` holds the
-    probabilities (N, K) of each member of an ensemble, if they were kept.
+    ``probabilities (N, K)`` are the class probabilities, ``labels (N,)`` the true class index, or -1 if the truth is
+    unknown. ``weights`` have the shape (N,). ``spectators`` and ``event`` hold an array (N,) for each name. ``members``
+    holds the probabilities (N, K) of each member of an ensemble, if they were kept.
     """
 
     classes: tuple[str, ...]
@@ -141,10 +141,10 @@ class Predictions:
     def columns(self) -> dict[str, Array]:
         """Return all columns of the written file.
 
-        The columns are ``prob_<class>``, ``pred_<value>``, ``true_<value>``, uncertainties, label, weight, discriminators, event
-        numbers, spectators and members. The probabilities of the first member of an ensemble are in ``prob_<class>_1``, of the
-        second in ``prob_<class>_2``. A name that an earlier column has already gets its kind as a prefix: a spectator ``label``
-        becomes ``spectator_label``.
+        The columns are ``prob_<class>``, ``pred_<value>``, ``true_<value>``, uncertainties, label, weight,
+        discriminators, event numbers, spectators and members. The probabilities of the first member of an ensemble are
+        in ``prob_<class>_1``, of the second in ``prob_<class>_2``. A name that an earlier column has already gets its
+        kind as a prefix: a spectator ``label`` becomes ``spectator_label``.
         """
         columns: dict[str, Array] = {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
         if self.relegated is not None:

@@ -23,9 +23,10 @@ def sample_rows(
 ) -> Batch:
     """Return at most ``limit`` selected rows of files, in their order, as one batch.
 
-    The files are divided into ranges of equal length. One block of each range is read, at a random but reproducible place. While the
-    selection leaves too few rows, the next block of each range is read. With blocks at equal distances, files in which classes
-    alternate could give only one class. ``done`` is called with the number of entries of each block.
+    The files are divided into ranges of equal length. One block of each range is read, at a random but reproducible
+    place. While the selection leaves too few rows, the next block of each range is read. With blocks at equal
+    distances, files in which classes alternate could give only one class. ``done`` is called with the number of entries
+    of each block.
     """
     paths = expand(files)
     trees = OneTree()

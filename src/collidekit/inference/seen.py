@@ -49,8 +49,8 @@ class Refusal:
 class SeenRows:
     """Records how each of several models knows the rows that they predict.
 
-    ``content_of_file(i)`` returns the content of file number i. With a ``refusal``, rows are an error if a model that predicts
-    them was trained on them.
+    ``content_of_file(i)`` returns the content of file number i. With a ``refusal``, rows are an error if a model that
+    predicts them was trained on them.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class SeenRows:
     def watch(self, batches: Iterable[AnyRows], names: Sequence[str], analysis: Analysis) -> Iterator[AnyRows]:
         """Yield the same batches, before the named models predict them with this analysis.
 
-        Raises CollidekitError after the first file with refused rows. If not all models are named, only ``refuse`` raises it.
+        Raises CollidekitError after the first file with refused rows. If not all models are named, only ``refuse``
+        raises it.
         """
         decides = self.refusal is not None and len(names) == len(self.members)
         refused, equal = -1, self._equal_rows()

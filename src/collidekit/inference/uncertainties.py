@@ -23,8 +23,8 @@ SIGMAS = {1.0: 0.6826894921370859, 2.0: 0.9544997361036416}
 class Uncertainty:
     """Uncertainty of one value, as columns (N,) by suffix, such as ``sigma`` or ``q16``.
 
-    ``pit`` is the predicted probability (N,) of values below the truth, if it cannot be computed from the columns; NaN if the
-    truth is unknown.
+    ``pit`` is the predicted probability (N,) of values below the truth, if it cannot be computed from the columns; NaN
+    if the truth is unknown.
     """
 
     target: str
@@ -48,8 +48,8 @@ class Uncertainty:
     def intervals(self, value: Array) -> list[tuple[float, Array, Array]]:
         """Return nominal coverage, lower and upper end (N,) of central intervals, the narrowest first.
 
-        For a Gaussian, these are one and two standard deviations. Otherwise they are pairs of quantiles, such as the lowest and the
-        highest.
+        For a Gaussian, these are one and two standard deviations. Otherwise they are pairs of quantiles, such as the
+        lowest and the highest.
         """
         if self.estimate == "gaussian":
             return [(chance, self._shift(value, -width), self._shift(value, width)) for width, chance in SIGMAS.items()]
@@ -66,8 +66,8 @@ class Uncertainty:
     def cumulative(self, value: Array, truth: Array) -> Array:
         """Return the predicted probability (N,) of values below the truth; NaN if the truth is unknown.
 
-        Between quantiles it is interpolated linearly. Below the lowest quantile it is half of its level, and similarly above the
-        highest.
+        Between quantiles it is interpolated linearly. Below the lowest quantile it is half of its level, and similarly
+        above the highest.
         """
         if self.estimate == "gaussian":
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -152,10 +152,11 @@ def combine_uncertainties(
 ) -> tuple[Array, Uncertainty]:
     """Return estimate and uncertainty of an ensemble; ``combined`` computes the mean or median over the members.
 
-    For Gaussians with ``mean``, the result is the mixture: the mean of the means, and σ² = mean of σ² + variance of the means
-    (arXiv:1612.01474, sec. 2.4). With ``median``, both are medians. With the scale ``log``, this applies to the logarithm. For
-    other estimates, each column is the mean or median over the members. Columns of one draw (mode, shell) and the probability below
-    the truth of ``binned`` and ``flow`` cannot be combined and are left out; the probability is then computed from the quantiles.
+    For Gaussians with ``mean``, the result is the mixture: the mean of the means, and σ² = mean of σ² + variance of the
+    means (arXiv:1612.01474, sec. 2.4). With ``median``, both are medians. With the scale ``log``, this applies to the
+    logarithm. For other estimates, each column is the mean or median over the members. Columns of one draw (mode,
+    shell) and the probability below the truth of ``binned`` and ``flow`` cannot be combined and are left out; the
+    probability is then computed from the quantiles.
     """
     first = members[0]
     if first.estimate != "gaussian":

@@ -24,7 +24,8 @@ MOST_PAIRS = 1 << 19
 def cut(counts: Sequence[Array], fixed: int = 0) -> Iterator[Array]:
     """Divide rows into blocks; yield the row numbers of each block.
 
-    ``counts`` are the numbers of constituents (N,) in each collection. ``fixed`` is the number of additional slots of each row.
+    ``counts`` are the numbers of constituents (N,) in each collection. ``fixed`` is the number of additional slots of
+    each row.
     """
     table = np.stack(counts, axis=1)  # (N, collections)
     order = np.lexsort((*table.T, table.sum(axis=1)))[::-1]

@@ -53,7 +53,8 @@ class BundlePredictions:
 class Bundle:
     """A bundle with verified checksums; it has one graph, or one graph for each fold.
 
-    ``threads`` is the number of threads of onnxruntime. Raises CollidekitError if the bundle is damaged or cannot be run.
+    ``threads`` is the number of threads of onnxruntime. Raises CollidekitError if the bundle is damaged or cannot be
+    run.
     """
 
     def __init__(self, path: str | Path, threads: int = 1) -> None:
@@ -116,8 +117,8 @@ class Bundle:
     ) -> Predictions:
         """Return the predictions of all selected rows of files, with or without truth, in input order.
 
-        Files are read with the analysis of ``plan``, which must have the same inputs; by default with the analysis of the bundle.
-        Rows that a graph was trained on are an error, unless ``allow_training_rows`` is true.
+        Files are read with the analysis of ``plan``, which must have the same inputs; by default with the analysis of
+        the bundle. Rows that a graph was trained on are an error, unless ``allow_training_rows`` is true.
         """
         found = self.predict_files(files, batch_size, plan, skip_bad_files, allow_training_rows)
         for message in [*(f"skipped: {message}" for message in found.skipped), *found.far]:
@@ -185,9 +186,9 @@ class Bundle:
     def predict_arrays(self, inputs: Mapping[str, Any], fold: int | None = None) -> dict[str, Array]:
         """Return all outputs of a graph by name, for the input tensors that the schema describes.
 
-        A collection has the tensors ``<name>`` (N, L, C) and ``<name>_mask`` (N, L), 1 for a constituent and 0 for an empty slot. A
-        flat group has ``<name>`` (N, F), a flow ``noise_<target>`` (N, K, V). ``fold`` selects the graph of a bundle with folds.
-        Raises CollidekitError for a missing tensor or a wrong shape.
+        A collection has the tensors ``<name>`` (N, L, C) and ``<name>_mask`` (N, L), 1 for a constituent and 0 for an
+        empty slot. A flat group has ``<name>`` (N, F), a flow ``noise_<target>`` (N, K, V). ``fold`` selects the graph
+        of a bundle with folds. Raises CollidekitError for a missing tensor or a wrong shape.
         """
         return run_tensors(self._of_fold(fold), inputs)
 

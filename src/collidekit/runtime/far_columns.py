@@ -36,8 +36,8 @@ def quantiles_of(tables: Sequence[Array]) -> list[tuple[float, float, float] | N
 class FarColumns:
     """Finds columns of files, read in order, whose median is far from the values of the export.
 
-    Far means beyond the 1st or 99th percentile of the rows of the export, by more than ``MARGIN`` times the distance between
-    these two. Flags, constant columns and files with fewer than ``FEWEST`` rows are not compared.
+    Far means beyond the 1st or 99th percentile of the rows of the export, by more than ``MARGIN`` times the distance
+    between these two. Flags, constant columns and files with fewer than ``FEWEST`` rows are not compared.
     """
 
     def __init__(self, schema: Schema, files: Sequence[str]) -> None:

@@ -23,7 +23,8 @@ class Member:
 class Guard:
     """Finds training rows of the graphs of a bundle, and selects the graphs that predict each row.
 
-    A row that a graph held out as its fold is predicted only by graphs that were not trained on it, any other row by all graphs.
+    A row that a graph held out as its fold is predicted only by graphs that were not trained on it, any other row by
+    all graphs.
     """
 
     def __init__(

@@ -94,7 +94,8 @@ class StoredOutput:
     def send(self) -> str:
         """Upload the complete output of the folder and return a message. Files that are in the store are not uploaded again.
 
-        If another writer has stored the same output meanwhile, its output is downloaded, and the local one is set aside.
+        If another writer has stored the same output meanwhile, its output is downloaded, and the local one is set
+        aside.
         """
         marker, before = marker_of(self.folder), Copy(self.folder).content
         try:

@@ -1,7 +1,7 @@
 """The state of an unfinished training in a store, from which another machine can continue.
 
-In the folder of the output in the store, ``unfinished/state.json`` is the marker. It names a folder with the files of one state. A
-state replaces another one only if it has more steps. It is removed when the complete output is stored.
+In the folder of the output in the store, ``unfinished/state.json`` is the marker. It names a folder with the files of
+one state. A state replaces another one only if it has more steps. It is removed when the complete output is stored.
 """
 
 import shutil
@@ -74,8 +74,8 @@ class StoredState:
     def send(self, folder: Path, step: int) -> StateMarker | None:
         """Upload the files of a folder as the state after ``step`` steps.
 
-        Return None, or the marker of a state of another process with at least as many steps; that state is kept. Nothing is
-        uploaded if the store has the complete output.
+        Return None, or the marker of a state of another process with at least as many steps; that state is kept.
+        Nothing is uploaded if the store has the complete output.
         """
         files = marker_of(folder)
         marker = StateMarker(files.content, files.files, files.by, step)

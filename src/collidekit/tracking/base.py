@@ -25,8 +25,8 @@ class Tracking:
 class Tracker:
     """Base class of trackers.
 
-    When a training continues after an interruption, ``epoch`` is called again for all earlier epochs: record each epoch once.
-    An exception ends the tracking with a warning, and the training continues.
+    When a training continues after an interruption, ``epoch`` is called again for all earlier epochs: record each epoch
+    once. An exception ends the tracking with a warning, and the training continues.
     """
 
     in_background: ClassVar[bool] = True

@@ -46,16 +46,17 @@ class Athena(Layout):
 
     Inputs: ``jet_features (1, n)`` with all flat groups, and for each collection ``track_features (n_tracks, f)``,
     ``flow_features``, ``electron_features`` ... without batch axis; the first axis is free and may be 0. The option
-    ``sequence.<collection>`` is the name of a sequence, which defines the objects that Athena fills. The graph drops constituents
-    beyond the limit of the collection, because Athena does not.
+    ``sequence.<collection>`` is the name of a sequence, which defines the objects that Athena fills. The graph drops
+    constituents beyond the limit of the collection, because Athena does not.
 
-    Outputs: ``<model>_p<label>`` for each class and ``<model>_<column>`` for each other number, single precision of rank 0;
-    ``<model>_TrackOrigin`` and ``<model>_VertexIndex``, int8 of rank 1, from targets of constituents, -1 beyond the limit. An
-    origin is the index of its class in the target; it is not converted to the numbers of another framework. Discriminators are outputs
-    only with the option ``discriminators: yes``, because the framework computes them from the probabilities.
+    Outputs: ``<model>_p<label>`` for each class and ``<model>_<column>`` for each other number, single precision of
+    rank 0; ``<model>_TrackOrigin`` and ``<model>_VertexIndex``, int8 of rank 1, from targets of constituents, -1 beyond
+    the limit. An origin is the index of its class in the target; it is not converted to the numbers of another
+    framework. Discriminators are outputs only with the option ``discriminators: yes``, because the framework computes
+    them from the probabilities.
 
-    The files of all folds have the same inputs. Folds are defined by collidekit's rule, which is in the metadata key ``fold_rule`` and
-    differs from Athena's rule.
+    The files of all folds have the same inputs. Folds are defined by collidekit's rule, which is in the metadata key
+    ``fold_rule`` and differs from Athena's rule.
 
     Variables have the values and units of the analysis. Scaling is inside the graph, so offsets are 0 and scales are 1.
     """

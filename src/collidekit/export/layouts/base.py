@@ -21,9 +21,10 @@ Arrays = Mapping[str, Array]
 class Layout(nn.Module):
     """The generic layout, with the inputs and outputs of ``TaggerGraph`` for any number of rows, and the base class of all layouts.
 
-    A subclass may take other tensors in ``forward`` and convert them to the inputs of ``graph.columns``. It defines its contract with
-    ``input_names``, ``output_names``, ``axes`` and ``example``. ``given`` and ``found`` convert between the generic layout and this
-    one, for verification. ``option_names`` lists its options; their values are texts, such as ``{"label.light": "u"}``.
+    A subclass may take other tensors in ``forward`` and convert them to the inputs of ``graph.columns``. It defines its
+    contract with ``input_names``, ``output_names``, ``axes`` and ``example``. ``given`` and ``found`` convert between
+    the generic layout and this one, for verification. ``option_names`` lists its options; their values are texts, such
+    as ``{"label.light": "u"}``.
     """
 
     name: ClassVar[str] = "generic"

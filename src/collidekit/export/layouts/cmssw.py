@@ -31,8 +31,8 @@ OUTPUT = "softmax"
 class OneJet(Layout):
     """Common base of the layouts for CMSSW: one output (1, M) with a number for each of ``flav_names`` in the settings of the producer.
 
-    These are the class probabilities ``prob<class>``, then other numbers of the row, such as a regression. Names have only
-    letters and digits. Discriminators are included only with the option ``discriminators: yes``.
+    These are the class probabilities ``prob<class>``, then other numbers of the row, such as a regression. Names have
+    only letters and digits. Discriminators are included only with the option ``discriminators: yes``.
     """
 
     batched = False
@@ -85,13 +85,14 @@ class OneJet(Layout):
 class CMSSW(OneJet):
     """The groups of weaver's ``preprocess.json``, each (1, F, n) in single precision, with the axis of features first.
 
-    A collection has ``<name>_points`` (coordinates), ``<name>_features``, ``<name>_vectors`` (momenta), and ``<name>_mask`` (1, 1, n),
-    a variable that is 1 for each constituent and padded with 0; groups that the analysis does not define are absent. A flat group has
-    ``<name>_features`` (1, F, 1). A collection without constituents is one constituent of zeros with mask 0.
+    A collection has ``<name>_points`` (coordinates), ``<name>_features``, ``<name>_vectors`` (momenta), and
+    ``<name>_mask`` (1, 1, n), a variable that is 1 for each constituent and padded with 0; groups that the analysis
+    does not define are absent. A flat group has ``<name>_features`` (1, F, 1). A collection without constituents is one
+    constituent of zeros with mask 0.
 
-    In ``preprocess.json`` the median is 0, the factor is 1 and there are no bounds: scaling, bounds and defaults are inside the graph.
-    NaN and infinity become ``replace_inf_value``, the default of the feature. The reader takes the first constituents, up to the limit
-    of the collection; with the option ``length: fixed`` it pads to the limit.
+    In ``preprocess.json`` the median is 0, the factor is 1 and there are no bounds: scaling, bounds and defaults are
+    inside the graph. NaN and infinity become ``replace_inf_value``, the default of the feature. The reader takes the
+    first constituents, up to the limit of the collection; with the option ``length: fixed`` it pads to the limit.
     """
 
     name = "cmssw"
@@ -216,10 +217,11 @@ def _info(fill: float) -> dict[str, float]:
 class SeveralInputs(OneJet):
     """Several plain tables without masks, for the producer of the unified particle transformer (UParT).
 
-    ``input_1`` to ``input_k`` are the collections (1, n, f) with features and then coordinates, followed in the same order by the
-    momenta (1, n, 4) of collections that have momenta. Flat groups, which the contract does not have, are last as (1, 1, f). Rows of
-    zeros at the end of a collection are padding. Each collection may have any number of them, and needs at least one row. A
-    constituent at the end with only zeros is treated as padding. The metadata key ``input_variables`` has the names of the columns.
+    ``input_1`` to ``input_k`` are the collections (1, n, f) with features and then coordinates, followed in the same
+    order by the momenta (1, n, 4) of collections that have momenta. Flat groups, which the contract does not have, are
+    last as (1, 1, f). Rows of zeros at the end of a collection are padding. Each collection may have any number of
+    them, and needs at least one row. A constituent at the end with only zeros is treated as padding. The metadata key
+    ``input_variables`` has the names of the columns.
     """
 
     name = "cmssw_upart"

@@ -26,8 +26,9 @@ class Variable:
 def default_names(input_name: str, entry: Collection | Group) -> list[str]:
     """Return a unique name for each column of an input, in order.
 
-    A feature keeps its name. A momentum or coordinate has its expression as the name, if this is a plain name that no other column
-    has; otherwise ``<input>_px``, ``_py``, ``_pz``, ``_energy``, ``_x``, ``_y``, with the suffix ``_2`` if a feature has this name.
+    A feature keeps its name. A momentum or coordinate has its expression as the name, if this is a plain name that no
+    other column has; otherwise ``<input>_px``, ``_py``, ``_pz``, ``_energy``, ``_x``, ``_y``, with the suffix ``_2`` if
+    a feature has this name.
     """
     names = [feature.name for feature in entry.features]
     if not isinstance(entry, Collection):

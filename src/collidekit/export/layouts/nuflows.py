@@ -28,16 +28,18 @@ NEUTRINOS, DENSITY = "neutrinos", "log_probs"
 class NuFlows(ByParity):
     """Inputs ``jets (n, 6)``, ``leptons (n, 6)``, ``met (1, 3)``, ``misc (1, 3)``, outputs ``neutrinos (1, 6)`` and ``log_probs (1)``.
 
-    The analysis must have exactly these inputs, with the features that the reader fills, in its order: see ``CONTENT``. If the
-    analysis has momenta of jets and leptons, they are computed from the first four columns. One target must have six values: px, py,
-    pz of the neutrino, then of the antineutrino, in GeV. If there are several such targets, the option ``target`` names one.
+    The analysis must have exactly these inputs, with the features that the reader fills, in its order: see ``CONTENT``.
+    If the analysis has momenta of jets and leptons, they are computed from the first four columns. One target must have
+    six values: px, py, pz of the neutrino, then of the antineutrino, in GeV. If there are several such targets, the
+    option ``target`` names one.
 
-    The reader passes a collection without entries as a tensor of shape (0), without its second axis. So the graph does not declare the
-    shape of ``jets`` and ``leptons``, and takes both (n, 6) and (0). Checkers that require a shape of every input report this.
+    The reader passes a collection without entries as a tensor of shape (0), without its second axis. So the graph does
+    not declare the shape of ``jets`` and ``leptons``, and takes both (n, 6) and (0). Checkers that require a shape of
+    every input report this.
 
-    The contract has no input for the random numbers of a flow. They are drawn inside the graph, so two calls differ. The output is the
-    median of many draws of each value, which varies less between calls than a single draw. ``log_probs`` is NaN, because a median or
-    another estimate has no density.
+    The contract has no input for the random numbers of a flow. They are drawn inside the graph, so two calls differ.
+    The output is the median of many draws of each value, which varies less between calls than a single draw.
+    ``log_probs`` is NaN, because a median or another estimate has no density.
     """
 
     name = "nuflows"

@@ -19,10 +19,11 @@ NUMBERS = np.concatenate([np.arange(10_000), np.random.default_rng(1).integers(1
 class ByParity(Layout):
     """A layout whose consumer selects one of two files by the event number.
 
-    The two files are two folds by the remainder of the event number: each is for the events that its network held out. For a network
-    without folds, whose selection keeps only even or odd events, the option ``apply_to`` (``all``, ``even``, ``odd``) names the other
-    events, which the file is for. It determines the file name and the metadata key ``apply_to``. The key ``file_order`` has the order of
-    the two files and the rule of the consumer. ``all`` is one file, ``model.onnx``, for all events.
+    The two files are two folds by the remainder of the event number: each is for the events that its network held out.
+    For a network without folds, whose selection keeps only even or odd events, the option ``apply_to`` (``all``,
+    ``even``, ``odd``) names the other events, which the file is for. It determines the file name and the metadata key
+    ``apply_to``. The key ``file_order`` has the order of the two files and the rule of the consumer. ``all`` is one
+    file, ``model.onnx``, for all events.
     """
 
     graph_names: ClassVar[tuple[str, ...]]

@@ -19,16 +19,19 @@ CLASSES = "EVENT/class"
 class SPANet(ByParity):
     """Inputs ``<input>_data`` and ``<input>_mask`` in the order of the analysis, for batches of any size.
 
-    A collection is (N, L, F) with a mask (N, L), a flat group (N, 1, F) with a mask (N, 1). Masks are boolean, true for existing
-    objects. Constituents come before empty slots. If the mask of a group is false, each of its values becomes the default.
+    A collection is (N, L, F) with a mask (N, L), a flat group (N, 1, F) with a mask (N, 1). Masks are boolean, true for
+    existing objects. Constituents come before empty slots. If the mask of a group is false, each of its values becomes
+    the default.
 
-    ``<parent>_assignment_probability (N, L, ...)`` has an axis of constituents for each slot of the parent, in the order of the
-    analysis. collidekit finds the best assignment of all parents together that uses no constituent twice. The tensor has the probability
-    of this assignment at its position and 0 elsewhere, so the largest entry is the result. It is 0 everywhere if there are too few
-    constituents. ``<parent>_detection_probability (N)`` is the probability that all decay products are in the event.
-    ``EVENT/<value> (N)`` is any other number of a row, and ``EVENT/class (N, K)`` are the class probabilities.
+    ``<parent>_assignment_probability (N, L, ...)`` has an axis of constituents for each slot of the parent, in the
+    order of the analysis. collidekit finds the best assignment of all parents together that uses no constituent twice.
+    The tensor has the probability of this assignment at its position and 0 elsewhere, so the largest entry is the
+    result. It is 0 everywhere if there are too few constituents. ``<parent>_detection_probability (N)`` is the
+    probability that all decay products are in the event. ``EVENT/<value> (N)`` is any other number of a row, and
+    ``EVENT/class (N, K)`` are the class probabilities.
 
-    Noise inputs and columns of constituents are not part of the contract. The metadata have the names of the columns of each input.
+    Noise inputs and columns of constituents are not part of the contract. The metadata have the names of the columns of
+    each input.
     """
 
     name = "spanet"

@@ -19,18 +19,19 @@ TOPOLOGY = "TtbarDiLepton"
 class TopCPToolKit(ByParity):
     """One flat row of numbers for each event: ``flat_input (N, M)`` with all inputs, in the order of the metadata key ``input_names``.
 
-    A collection has ``limit`` slots, each with its features in the order of its key, such as ``jet_inputs``. A flat group has its
-    features. Empty slots are last and hold ``NN_padding_value`` in every column (default -999; option ``padding_value``). So an event
-    without jets is a row of full length.
+    A collection has ``limit`` slots, each with its features in the order of its key, such as ``jet_inputs``. A flat
+    group has its features. Empty slots are last and hold ``NN_padding_value`` in every column (default -999; option
+    ``padding_value``). So an event without jets is a row of full length.
 
-    The keys are ``jet_inputs`` for the collection ``jets``, ``lep_inputs`` for ``leptons``, ``met_inputs`` for a group ``met``,
-    ``global_event_inputs`` for the first other group, otherwise ``<input>_inputs``. The option ``input.<input>`` sets another key.
-    ``NN_max_jets`` is the limit of ``jet_inputs``.
+    The keys are ``jet_inputs`` for the collection ``jets``, ``lep_inputs`` for ``leptons``, ``met_inputs`` for a group
+    ``met``, ``global_event_inputs`` for the first other group, otherwise ``<input>_inputs``. The option
+    ``input.<input>`` sets another key. ``NN_max_jets`` is the limit of ``jet_inputs``.
 
-    Outputs are ``(N, 1)`` in single precision, one for each column of a row, also for positions of constituents. Positions count
-    from 0 in the order of the input, and are -1 if there are too few constituents. ``<output>_shape`` is the shape without the first
-    axis. Columns of constituents are left out. The option ``output.<column>`` renames an output. With the option
-    ``producer: <name>``, outputs have Athena's names, ``TtbarDiLepton_<producer>_<branch>``: see ``branches``.
+    Outputs are ``(N, 1)`` in single precision, one for each column of a row, also for positions of constituents.
+    Positions count from 0 in the order of the input, and are -1 if there are too few constituents. ``<output>_shape``
+    is the shape without the first axis. Columns of constituents are left out. The option ``output.<column>`` renames an
+    output. With the option ``producer: <name>``, outputs have Athena's names, ``TtbarDiLepton_<producer>_<branch>``:
+    see ``branches``.
     """
 
     name = "topcptoolkit"
@@ -101,9 +102,9 @@ class TopCPToolKit(ByParity):
     def branches(self) -> dict[str, str]:
         """Return Athena's names of columns; tops are numbered from 1 in the order of the analysis.
 
-        ``Top1_Indices`` is the position of the jet, with the suffix ``_<slot>`` if a top has several slots. ``Top1_Score`` is the
-        probability of the assignment. ``Classification_Score`` is the discriminator, if there is exactly one. The producer computes
-        four-momenta.
+        ``Top1_Indices`` is the position of the jet, with the suffix ``_<slot>`` if a top has several slots.
+        ``Top1_Score`` is the probability of the assignment. ``Classification_Score`` is the discriminator, if there is
+        exactly one. The producer computes four-momenta.
         """
         analysis = self.graph.analysis
         parents = {name: slots for target in analysis.assignments.values() for name, slots in target.parents.items()}

@@ -16,9 +16,9 @@ LARGEST_BATCH = 1024
 class Triton(Layout):
     """The generic graph as ``<model>/1/model.onnx`` with ``<model>/config.pbtxt``; each fold is a model ``<model>_fold0`` ...
 
-    The server combines requests (``dynamic_batching``) up to ``max_batch_size`` rows (option; default 1024). It can combine only
-    requests with the same number of slots, so pad collections to a common length. A tensor (N,) is ``dims: [ 1 ]`` for a client, with
-    ``reshape``.
+    The server combines requests (``dynamic_batching``) up to ``max_batch_size`` rows (option; default 1024). It can
+    combine only requests with the same number of slots, so pad collections to a common length. A tensor (N,) is ``dims:
+    [ 1 ]`` for a client, with ``reshape``.
     """
 
     name = "triton"
