@@ -40,8 +40,8 @@ def shelf(tmp_path: Path, trained: Trained, run: Run, monkeypatch: pytest.Monkey
     """One model that ships."""
     folder = tmp_path / "weights"
     assert run("publish", trained.task, folder / "toys" / "pfn", "--data", "toys").exit_code == 0
-    real = shipped._shipped
-    monkeypatch.setattr(shipped, "_shipped", lambda part: [folder] if part == "weights" else real(part))
+    real = shipped._folders
+    monkeypatch.setattr(shipped, "_folders", lambda part: [folder] if part == "weights" else real(part))
     return folder
 
 

@@ -116,7 +116,7 @@ def test_errors_name_the_folder_of_the_user(tmp_path: Path, monkeypatch: pytest.
     def is_full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("collidekit.files._to_disk", is_full)
+    monkeypatch.setattr("collidekit.files._flush", is_full)
     with pytest.raises(CollidekitError) as error, _staged(tmp_path / "b") as staging:
         write_json(staging / "plots" / "card.json", {})
     assert str(error.value).startswith(f"{tmp_path / 'b'}/plots/card.json: cannot be written (No space")

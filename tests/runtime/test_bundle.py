@@ -356,7 +356,7 @@ def test_each_row_goes_to_the_graph_that_held_it_out(
     assert_same(
         replace(found, probabilities=expected), combine({str(k): p for k, p in members.items()}, "mean"), atol=1
     )
-    with pytest.raises(CollidekitError, match=r"fold None: name the fold .* there are 0, 1, 2"):
+    with pytest.raises(CollidekitError, match=r"fold None: give the fold of the rows, one of 0, 1, 2"):
         opened.predict_arrays({})
     assert "3 graphs" in repr(opened)
 
