@@ -208,7 +208,7 @@ def test_settings_that_a_users_objective_does_not_read_are_refused(tmp_path: Pat
             "return outputs\n\n    def decode(self, raw):\n        return raw.nothing",
             r"its head fails on the first rows: AttributeError",
         ),
-        ("class Squares(Objective)", "class Squares", r"mine\.py: needs one objective.*: none"),
+        ("class Squares(Objective)", "class Squares", r"mine\.py: must define one objective.*: none"),
     ],
 )
 def test_mistakes_in_an_objective_are_found_first(
@@ -242,7 +242,7 @@ def test_foreign_and_changed_objectives_are_refused(
     best = train(dataset, tmp_path / "training", model_name="mlp", objective=str(file), epochs=1)
     monkeypatch.setattr(trust, "_own", set())
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
-    with pytest.raises(CollidekitError, match=r"would run the code of \S*mine.py as its objective.*--trust-code"):
+    with pytest.raises(CollidekitError, match=r"would run \S*mine.py as its objective.*--trust-code"):
         load_checkpoint(best)
     trust.own_code(str(file))
     load_checkpoint(best)
@@ -270,14 +270,14 @@ def test_another_version_of_the_package_is_refused(
     info = package()
     best = train(dataset, tmp_path / "training", model_name="their_line", objective="their_squares", epochs=1)
     package("1.3.0")
-    said = r"its network 'their_line' is of their-physics 1.3.0 here, and it was trained with their-physics 1.2.0"
+    said = r"its network 'their_line' is from their-physics 1.3.0, and the model was trained with their-physics 1.2.0"
     with pytest.raises(CollidekitError, match=said):
         load_checkpoint(best)
     monkeypatch.setenv("COLLIDEKIT_TRUST_CODE", "1")
     load_checkpoint(best)
     (info / "entry_points.txt").unlink()
     with pytest.raises(
-        CollidekitError, match=r"its \w+ 'their_\w+' is of the package their-physics 1.2.0, which is not inst"
+        CollidekitError, match=r"its \w+ 'their_\w+' is from the package their-physics 1.2.0, which is not inst"
     ):
         load_checkpoint(best)
 
@@ -306,7 +306,7 @@ def test_two_packages_of_one_name(package: Package) -> None:
     package()
     package(name="others", networks="their_line = others:Line")
     with pytest.raises(
-        CollidekitError, match=r"network 'their_line': is offered by .*their-physics 1.2.0.*; uninstall one"
+        CollidekitError, match=r"network 'their_line': is provided by .*their-physics 1.2.0.*; uninstall one"
     ):
         find_network("their_line")
 

@@ -1,6 +1,6 @@
 """Machine learning on collider events: from ROOT files to a tagger that people can trust, deploy and compare.
 
-The names below are all that most scripts and notebooks need; they are imported when they are first used.
+Most scripts and notebooks need only the names below. Each is imported at its first use.
 """
 
 from importlib import import_module
@@ -123,12 +123,12 @@ def __getattr__(name: str) -> Any:
 
 
 def _version() -> str:
-    """Return the version of the installed package: that of the git tag it was built from."""
+    """Return the version of the installed package, which is the git tag that it was built from."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         return version("collidekit")
-    except PackageNotFoundError:  # the source tree alone
+    except PackageNotFoundError:  # not installed, only a source tree
         return "0+unknown"
 
 

@@ -1,4 +1,4 @@
-"""``python -m collidekit`` is the command ``collidekit``."""
+"""Entry point of ``python -m collidekit``, which is the command ``collidekit``."""
 
 from collidekit.cli import main
 

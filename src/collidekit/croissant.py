@@ -1,4 +1,4 @@
-"""Croissant metadata (JSON-LD, version 1.1 of MLCommons): what a data set is, its files with checksums, and the columns of tables.
+"""Croissant metadata (JSON-LD, version 1.1 of MLCommons) of a data set: description, files with checksums, columns of tables.
 
 Specification: https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
 """
@@ -18,16 +18,16 @@ from collidekit.errors import CollidekitError
 from collidekit.files import write_json
 
 SUFFIX = ".croissant.json"
-"""Of the metadata beside a single file."""
+"""Suffix of the metadata beside a single file."""
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 LICENCE = "https://spdx.org/licenses/BSD-3-Clause.html"
-"""Of the samples that come with collidekit."""
+"""Licence of the bundled samples."""
 FORMATS = {
     ".parquet": "application/x-parquet", ".csv": "text/csv", ".root": "application/x-root", ".h5": "application/x-hdf5",
     ".hdf5": "application/x-hdf5", ".json": "application/json", ".jsonl": "application/jsonlines", ".gz": "application/gzip",
     ".npz": "application/x-npz", ".npy": "application/x-npy",
 }  # fmt: skip
-"""Media types; those of Parquet and JSON lines as the reader mlcroissant knows them."""
+"""Media types; for Parquet and JSON lines the names that the reader mlcroissant knows."""
 CONTEXT: dict[str, Any] = {
     "@language": "en", "@vocab": "https://schema.org/", "arrayShape": "cr:arrayShape", "citeAs": "cr:citeAs", "column": "cr:column",
     "conformsTo": "dct:conformsTo", "containedIn": "cr:containedIn", "cr": "http://mlcommons.org/croissant/",
@@ -45,13 +45,13 @@ CONTEXT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class DescribedFile:
-    """A file of a data set: its path here, the path in the metadata, what it holds, and what its columns are."""
+    """A file of a data set: its local path, its path in the metadata, and the descriptions of its content and columns."""
 
     path: Path
     name: str
     description: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Descriptions by column."""
+    """Description of each column."""
     key: str = ""
     """The column that identifies a row."""
 
@@ -70,8 +70,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the metadata of a data set.
 
-    Parquet and CSV files are described column by column, so that a reader such as mlcroissant can load them; other formats
-    stand there as files with checksums.
+    The columns of Parquet and CSV files are described, so that a reader such as mlcroissant can load them. Files of
+    other formats have only a checksum.
     """
     given: dict[str, Any] = {"license": license, "url": url, "citeAs": cite_as, "keywords": list(keywords)}
     content: dict[str, Any] = {
@@ -90,7 +90,7 @@ def describe(
 
 
 def write_croissant(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write metadata."""
+    """Write metadata to a file."""
     return write_json(path, content)
 
 
@@ -101,7 +101,7 @@ def describe_beside(path: Path, name: str, description: str, **details: Any) -> 
 
 
 def contents(path: Path) -> str:
-    """Return a sentence on what a ROOT or HDF5 file holds; empty for other formats."""
+    """Return a sentence about the content of a ROOT or HDF5 file; an empty text for other formats."""
     if path.suffix == ".root":
         import uproot
 
@@ -127,10 +127,12 @@ def contents(path: Path) -> str:
 
 
 def _file(file: DescribedFile) -> dict[str, Any]:
-    """The metadata of a file."""
+    """Return the metadata of a file."""
     kind = FORMATS.get(file.path.suffix)
     if kind is None:
-        raise CollidekitError(f"{file.path}: files that end in {file.path.suffix or 'nothing'} cannot be described")
+        raise CollidekitError(
+            f"{file.path}: files with the suffix {file.path.suffix!r} cannot be described; known are {', '.join(FORMATS)}"
+        )
     try:
         with file.path.open("rb") as content:
             checksum = hashlib.file_digest(content, "sha256").hexdigest()
@@ -151,7 +153,7 @@ def _file(file: DescribedFile) -> dict[str, Any]:
 
 
 def _record_set(file: DescribedFile) -> dict[str, Any]:
-    """The columns of a table."""
+    """Return the metadata of the columns of a table."""
     schema = _schema(file.path)
     table = f"{file.name}/rows"
     found = {
@@ -181,7 +183,7 @@ def _column(file: DescribedFile, table: str, column: pa.Field) -> dict[str, Any]
 
 
 def _data_type(kind: pa.DataType) -> str:
-    """The type of a column in the vocabulary of Croissant."""
+    """Return the type of a column in the vocabulary of Croissant."""
     if pa.types.is_boolean(kind):
         return "sc:Boolean"
     if pa.types.is_integer(kind):

@@ -1,11 +1,11 @@
-"""The one kind of error that a user is meant to see."""
+"""The error for the user, and suggestions for misspelt names."""
 
 LONGEST = 4000
-"""Characters of a message; the middle of a longer one, such as a name of 10,000 letters, is left out."""
+"""Maximum number of characters of a message; the middle of a longer message is left out."""
 
 
 class CollidekitError(Exception):
-    """What a user can mend: one line that names the file, branch, row or line and says what to do.
+    """A user error: a one-line message that names the file, branch, row or line and says what to do.
 
     The command prints it without a traceback and exits with code 2.
     """
@@ -16,7 +16,7 @@ class CollidekitError(Exception):
 
 
 def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """``" (did you mean 'jet_pt'?)"`` where a known name is close, else an empty string."""
+    """Return a suggestion such as ``" (did you mean 'jet_pt'?)"`` if a known name is similar, else an empty text."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=3, cutoff=0.6)

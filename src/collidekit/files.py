@@ -1,4 +1,4 @@
-"""Files that are never half-written: a temporary name first, renamed when complete."""
+"""Files that are never half-written: they are written under a temporary name and renamed when complete."""
 
 import glob
 import json
@@ -22,15 +22,15 @@ from collidekit.progress import notice
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; it takes the given name if the block ends well, and is removed if not."""
-    temporary = path.with_name(f".{path.stem}.{_here()}.{os.getpid()}-{uuid4().hex[:8]}.part{path.suffix}")
+    """Yield a temporary path to write to; rename it to ``path`` if the block succeeds, and remove it if not."""
+    temporary = path.with_name(f".{path.stem}.{_machine()}.{os.getpid()}-{uuid4().hex[:8]}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _to_disk(temporary)
+        _flush(temporary)
         temporary.replace(path)
-        with suppress(OSError):  # some systems cannot; the file itself is on the disk
-            _to_disk(path.parent)
+        with suppress(OSError):  # not all systems can flush a folder; the file itself is on the disk
+            _flush(path.parent)
     except OSError as error:
         raise CollidekitError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def gathering(folder: Path) -> Iterator[Path]:
-    """A folder to write files to; they move into the given one together if the block ends well, and are removed if not."""
+    """Yield a temporary folder; move its files into ``folder`` if the block succeeds, and remove them if not."""
     staging = staging_beside(folder.absolute())
     try:
         staging.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def gathering(folder: Path) -> Iterator[Path]:
 
 
 def is_own(path: Path) -> bool:
-    """Return whether a file or folder belongs to this user; nothing of another user's is removed unasked."""
+    """Return whether a file or folder belongs to this user, so that files of other users are not removed."""
     try:
         return not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid()
     except OSError:
@@ -62,7 +62,7 @@ def is_own(path: Path) -> bool:
 
 
 def owner_of(path: Path) -> str:
-    """Return the name of the user whose file or folder it is, or the number of one without a name."""
+    """Return the name of the owner of a file or folder, or the user id if there is no name."""
     try:
         return path.owner()
     except KeyError:
@@ -72,24 +72,24 @@ def owner_of(path: Path) -> str:
 
 
 def staging_beside(folder: Path) -> Path:
-    """Return the path of a hidden folder beside a folder, for this process alone.
+    """Return the path of a hidden folder beside a folder, unique for this process.
 
-    Staging folders that killed processes of this machine and user left there are removed.
+    Remove staging folders of killed processes of this machine and user.
     """
-    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{_here()}.*.part"):
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{_machine()}.*.part"):
         writer = leftover.name.split(".")[-2]
         process = writer.partition("-")[0]
         if process.isdigit() and not _alive(int(process)) and is_own(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
-    return folder.parent / f".{folder.name}.{_here()}.{os.getpid()}-{uuid4().hex[:8]}.part"
+    return folder.parent / f".{folder.name}.{_machine()}.{os.getpid()}-{uuid4().hex[:8]}.part"
 
 
 @contextmanager
 def one_at_a_time(lock: Path) -> Iterator[bool]:
-    """Hold a lock file; yields whether another process held it before, for which this one has waited.
+    """Hold a lock file; yield whether this process had to wait for another one.
 
-    The system releases the lock when its process ends, however that happens. On disks of a network the file server must
-    support locks (NFS does from version 4 on); Windows has none.
+    The system releases the lock when the process ends, also when it is killed. On network disks the file server must
+    support locks (NFS does from version 4 on). On Windows there is no lock.
     """
     try:
         import fcntl
@@ -106,14 +106,14 @@ def one_at_a_time(lock: Path) -> Iterator[bool]:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             notice(f"{lock.parent}: locks do not work on this disk ({error.strerror}); start one process at a time")
-        if _is_still(file, lock):
+        if _is_same_file(file, lock):
             break
-        file.close()  # the process before removed the file, and another one may hold the new one
+        file.close()  # the previous process removed the file, and another process may hold a new file
     with file:
         try:
             yield waited
         finally:
-            with suppress(PermissionError):  # that of another user, who was killed; it locks nothing by itself
+            with suppress(PermissionError):  # the file of another user's killed process; the file alone is no lock
                 lock.unlink(missing_ok=True)
 
 
@@ -124,22 +124,22 @@ def _open_lock(lock: Path) -> TextIO:
     except PermissionError as error:
         at = lock if lock.exists() else next(parent for parent in lock.parents if parent.exists())
         raise CollidekitError(
-            f"{lock}: cannot be written ({error.strerror}): {at} belongs to {owner_of(at)}; give a folder of yours with --output"
+            f"{lock}: cannot be written ({error.strerror}): {at} belongs to {owner_of(at)}; give your own folder with --output"
         ) from error
     except OSError as error:
         raise CollidekitError(f"{lock}: cannot be written ({error.strerror or error})") from error
 
 
-def _is_still(file: TextIO, path: Path) -> bool:
-    """Return whether an open file is the one that its path names now."""
+def _is_same_file(file: TextIO, path: Path) -> bool:
+    """Return whether an open file is still the file at this path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
 
 
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a power cut."""
+def _flush(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk, so that they survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -147,22 +147,22 @@ def _to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def _here() -> str:
-    """This machine, as a part of a file's name."""
+def _machine() -> str:
+    """Return the name of this machine as a part of a file name."""
     return "".join(letter if letter.isalnum() else "-" for letter in platform.node())[:40] or "here"
 
 
 def remove_abandoned(path: Path) -> None:
-    """What processes of this machine left that were killed while they wrote this file."""
+    """Remove the temporary files of killed processes of this machine that were writing this file."""
     for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
         machine, _, writer = (
             leftover.name.removeprefix(f".{path.stem}.").removesuffix(f".part{path.suffix}").rpartition(".")
         )
         with suppress(OSError):
-            old = machine == "" and time.time() - leftover.stat().st_mtime > 60  # by an earlier version, from somewhere
+            old = machine == "" and time.time() - leftover.stat().st_mtime > 60  # by an earlier version, on any machine
             process = writer.partition("-")[0]
             killed = process.isdigit() and not _alive(int(process)) and is_own(leftover)
-            if killed and (machine == _here() or old):
+            if killed and (machine == _machine() or old):
                 leftover.unlink()
 
 
@@ -177,19 +177,19 @@ def _alive(process: int) -> bool:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file; what is not UTF-8, such as a part of some file's name, is escaped, in JSON so that it is read back."""
+    """Write a text file; characters that are not UTF-8, such as in some file names, are escaped."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 
 def write_json(path: Path, content: Any) -> Path:
-    """Write JSON; NaN and infinity, which JSON does not have, become null."""
+    """Write JSON; NaN and infinity, which JSON cannot hold, become null."""
     return write_text(path, json.dumps(plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def plain(value: Any) -> Any:
-    """numpy numbers, arrays and mappings as plain Python; NaN and infinity as None."""
+    """Return numpy numbers, arrays and mappings as plain Python objects, with None for NaN and infinity."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
@@ -204,10 +204,10 @@ def plain(value: Any) -> Any:
 
 
 def read_json(path: Path, remedy: str = "remove it and run again") -> Any:
-    """Read JSON; a broken file is one clear error, and so is a pipe, which might never end."""
+    """Read JSON; raise CollidekitError with ``remedy`` if the file is damaged or not a regular file."""
     try:
         if path.exists() and not path.is_file():
-            raise CollidekitError(f"{path}: is no file, but a folder, pipe or device; {remedy}")
+            raise CollidekitError(f"{path}: is not a file, but a folder, pipe or device; {remedy}")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CollidekitError(f"{path}: there is no such file") from None
@@ -216,7 +216,7 @@ def read_json(path: Path, remedy: str = "remove it and run again") -> Any:
 
 
 def checksum(path: Path) -> int:
-    """CRC-32 of a file's content."""
+    """Return the CRC-32 checksum of a file."""
     found = 0
     with path.open("rb") as file:
         while content := file.read(1 << 20):

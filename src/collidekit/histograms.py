@@ -1,4 +1,4 @@
-"""Weighted histograms by class, as objects of the package hist."""
+"""Weighted histograms of each class, as objects of the package hist."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from collidekit.extras import need
 
 Array = np.ndarray[Any, Any]
 UNKNOWN = "unknown"
-"""The category of rows whose true class is not known."""
+"""Category of the rows whose true class is unknown."""
 
 
 def fill(
     label: str, values: Array, weights: Array, labels: Array, classes: tuple[str, ...], bins: int, limits: tuple[float, float] | None
 ) -> Any:  # fmt: skip
-    """Return a ``hist.Hist`` with the axes ``class`` (where there are classes) and ``value``, and the sum of squared weights.
+    """Return a ``hist.Hist`` with the axes ``class`` (if there are classes) and ``value``, and sums of squared weights.
 
-    ``values``, ``weights`` and ``labels`` have the shape (N,). NaN and infinite values are in the overflow bin. The
-    limits are by default those of the finite values.
+    ``values``, ``weights`` and ``labels`` have the shape (N,). NaN and infinity are counted in the overflow bin. The
+    default limits are the lowest and highest finite value.
     """
     if bins < 1:
-        raise CollidekitError(f"bins: {bins} is not a number from 1")
+        raise CollidekitError(f"bins: {bins} is below 1; give at least 1")
     low, high = limits or _limits(label, values)
     if not low < high:
         raise CollidekitError(f"limits: {low:g} is not below {high:g}")
@@ -43,10 +43,10 @@ def fill(
 
 
 def _limits(label: str, values: Array) -> tuple[float, float]:
-    """Return the lowest and highest finite value, with the highest one inside of the last bin."""
+    """Return limits for all finite values, such that the highest value is inside the last bin."""
     finite = values[np.isfinite(values)]
     if not len(finite):
-        raise CollidekitError(f"{label}: has no finite value, so it has no histogram; give limits")
+        raise CollidekitError(f"{label}: has no finite value, so the histogram has no range; give limits")
     low, high = float(finite.min()), float(finite.max())
     if low == high:
         return low - 0.5, high + 0.5

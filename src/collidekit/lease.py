@@ -1,7 +1,7 @@
-"""A lease beside an output: who writes it. Two writers are impossible, also on disks whose locks do not work.
+"""A lease beside an output, which names its writer and makes two writers impossible, also on disks without working locks.
 
-The holder renews a counter in the file. Whoever waits for it watches the counter on its own clock, so clocks of nodes that differ
-do no harm. A holder that finds the lease in other hands ends at once, before it writes again.
+The holder renews a counter in the file. A waiting process watches the counter with its own clock, so the clocks of
+nodes may differ. A holder that finds the lease held by another process exits at once, before it writes again.
 """
 
 import getpass
@@ -25,13 +25,13 @@ from collidekit.progress import notice
 RENEWED = 20.0
 """Seconds between two renewals."""
 DEAD = 90.0
-"""Seconds without a renewal after which the holder is taken for dead."""
+"""Seconds without a renewal after which the holder is considered dead."""
 LOST_LEASE = 75
-"""Exit code of a process whose lease is in other hands."""
+"""Exit code of a process that has lost its lease."""
 
 
 def user_name() -> str:
-    """Return the name of the user, or the number of one without a name."""
+    """Return the name of the user, or the user id if there is no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -39,7 +39,7 @@ def user_name() -> str:
 
 
 def machine_name() -> str:
-    """Return a name of the running system and process table: a process id means something only there."""
+    """Return a name of the running system and its process table, in which a process id is unique."""
     parts = [platform.node()]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         with suppress(OSError):
@@ -48,7 +48,7 @@ def machine_name() -> str:
 
 
 def began_at(process: int) -> str:
-    """Return when a process began, in the units of the system; it tells a process from a later one with the same id."""
+    """Return the start time of a process in clock ticks; it distinguishes processes that have had the same id."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -56,14 +56,14 @@ def began_at(process: int) -> str:
 
 
 _held: set[Path] = set()
-"""Locks that this process holds."""
+"""Lock files that this process holds."""
 
 
 @contextmanager
 def alone(lock: Path) -> Iterator[bool]:
-    """Hold a lock file and the lease beside it; yields whether another process was waited for.
+    """Hold a lock file and the lease beside it; yield whether this process had to wait for another one.
 
-    Within the block the same process may take them again, which does nothing.
+    Inside the block, the same process may take them again, which has no effect.
     """
     if lock in _held:
         yield False
@@ -78,7 +78,7 @@ def alone(lock: Path) -> Iterator[bool]:
 
 @contextmanager
 def leased(path: Path, dead: float = DEAD, renewed: float = RENEWED) -> Iterator[bool]:
-    """Hold the lease at a path; yields whether another holder was waited for."""
+    """Hold the lease at a path; yield whether this process had to wait for another one."""
     own = {
         "id": uuid4().hex, "host": socket.gethostname(), "machine": machine_name(), "pid": os.getpid(), "born": began_at(os.getpid()),
         "user": user_name(), "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("COLLIDEKIT_JOB_ID", ""), "beat": 0,
@@ -97,7 +97,7 @@ def leased(path: Path, dead: float = DEAD, renewed: float = RENEWED) -> Iterator
 
 
 def _take(path: Path, own: dict[str, Any], dead: float) -> bool:
-    """Create the lease; wait for a living holder, and take it from a dead one. Returns whether there was a wait."""
+    """Create the lease: wait for a living holder, and replace a dead one. Return whether there was a wait."""
     waited, seen, since = False, "", time.monotonic()
     while True:
         temporary = _written(path, own)
@@ -116,33 +116,33 @@ def _take(path: Path, own: dict[str, Any], dead: float) -> bool:
         sign = f"{holder.get('id')} {holder.get('beat')}"
         if sign != seen:
             seen, since = sign, time.monotonic()
-        if _dead_here(holder) or time.monotonic() - since > dead:
+        if _has_ended(holder) or time.monotonic() - since > dead:
             aside = path.with_name(f"{path.name}.{own['id']}")
             with suppress(OSError):
                 try:
                     path.rename(aside)  # one of several waiting processes succeeds
-                except PermissionError:  # a folder in which each user removes only files of their own, such as /tmp
+                except PermissionError:  # a folder in which users can remove only their own files, such as /tmp
                     raise CollidekitError(
-                        f"{path}: was left by a process of {_words(holder)} that has ended, and you may not remove it; ask that user to, or "
-                        "give a folder of yours with --output"
+                        f"{path}: was left by a process of {_describe(holder)} that has ended, and you may not remove it; ask that user to "
+                        "remove it, or give your own folder with --output"
                     ) from None
                 if f"{_read(aside).get('id')} {_read(aside).get('beat')}" != seen:
-                    os.link(aside, path)  # it was another holder's already: back
+                    os.link(aside, path)  # another holder had taken it already: put it back
                 aside.unlink()
             continue
         if not waited:
-            notice(f"{path.parent}: {path.name} is held by {_words(holder)}; waiting for it")
+            notice(f"{path.parent}: {path.name} is held by {_describe(holder)}; waiting for it")
         waited = True
         time.sleep(min(1.0, dead / 10))
 
 
-def _words(holder: dict[str, Any]) -> str:
+def _describe(holder: dict[str, Any]) -> str:
     job = f" in job {holder['job']}" if holder.get("job") else ""
     return f"{holder.get('user', 'an unknown user')} on {holder.get('host', 'an unknown host')}{job}"
 
 
-def _dead_here(holder: dict[str, Any]) -> bool:
-    """Return whether the holder ran on this system and does not any more."""
+def _has_ended(holder: dict[str, Any]) -> bool:
+    """Return whether the holder ran on this system and has ended."""
     if not holder or holder.get("machine") != machine_name():
         return False
     return began_at(int(holder["pid"])) != holder.get("born")
@@ -153,7 +153,7 @@ def _renew(path: Path, own: dict[str, Any], ended: threading.Event, renewed: flo
         holder = _read(path)
         if holder and holder.get("id") != own["id"]:
             print(
-                f"error: {path}: the lease is now held by {_words(holder)}; this process ends",
+                f"error: {path}: the lease is now held by {_describe(holder)}; this process exits",
                 file=sys.stderr,
                 flush=True,
             )
@@ -173,8 +173,8 @@ def _written(path: Path, own: dict[str, Any]) -> Path:
         temporary.write_text(json.dumps(own), encoding="utf-8")
     except OSError as error:
         raise CollidekitError(
-            f"{temporary}: cannot be written ({error.strerror or error}); if the results are those of another user, give a folder of "
-            "yours with --output"
+            f"{temporary}: cannot be written ({error.strerror or error}); if the results belong to another user, give your own folder "
+            "with --output"
         ) from None
     return temporary
 

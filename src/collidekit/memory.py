@@ -1,17 +1,20 @@
-"""What a process frees stays with it: the system takes long to clear memory that it gives anew in each step."""
+"""Reuse of freed memory inside the process, because new memory from the system must be cleared first, which is slow."""
 
 import ctypes
 import os
 import platform
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""Names of malloc.h."""
+"""Options of ``mallopt``, from malloc.h."""
 KEPT, LARGEST = 1 << 29, 1 << 25
-"""Bytes: so much stays, 128 KiB without this; pieces beyond the second, the most that glibc allows, never do."""
+"""Bytes of freed memory that are kept (128 KiB by default), and the largest block that is kept (the maximum of glibc)."""
 
 
 def keep_freed_memory() -> None:
-    """Training is 2 to 8 % faster with it. Only with glibc, and only where the environment says nothing of malloc."""
+    """Keep freed memory in the process, which makes training 2 to 8 % faster.
+
+    Does nothing without glibc, or if the environment sets an option of malloc.
+    """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
         return
     glibc = ctypes.CDLL(None)

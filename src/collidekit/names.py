@@ -1,4 +1,4 @@
-"""Names that become folders: of analyses, datasets and trainings."""
+"""Names of analyses, datasets and trainings, which become folder names."""
 
 import unicodedata
 
@@ -6,9 +6,9 @@ LONGEST = 150
 
 
 def name_problem(name: str) -> str:
-    """What is wrong with a name that is to be one folder; an empty text where it may be one."""
+    """Return why a name cannot be the name of a folder; an empty text if it can."""
     if not name or name != name.strip():
-        return "is empty, or begins or ends with a blank"
+        return "is empty, or begins or ends with a space"
     if name.startswith(("/", ".", "~")):
         return "begins with / or . or ~"
     if "/" in name or "\\" in name:

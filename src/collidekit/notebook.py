@@ -1,6 +1,6 @@
-"""Progress bars of a notebook: one small HTML element that is updated in place, and plain lines of text beside it.
+"""Progress bars in a notebook: an HTML element that is updated in place.
 
-Bars of a terminal move the cursor, which a notebook cannot do; what is written instead needs no widgets.
+Bars of a terminal move the cursor, which a notebook cannot do. These bars need no widgets.
 """
 
 import sys
@@ -17,14 +17,14 @@ EVERY = 0.25
 
 
 def in_notebook() -> bool:
-    """Return whether the code runs in a kernel that shows HTML, such as those of Jupyter, VS Code and Colab."""
+    """Return whether the code runs in a kernel that shows HTML, such as Jupyter, VS Code or Colab."""
     ipython = sys.modules.get(_IPYTHON)
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
 class NotebookBar:
-    """A progress bar below a cell; it disappears when it is closed, so the saved notebook has none."""
+    """A progress bar below a cell, which disappears when it is closed and is not saved with the notebook."""
 
     def __init__(self, description: str, total: float | None) -> None:
         self.description, self.total = description, total
@@ -33,7 +33,7 @@ class NotebookBar:
         self._handle: Any = None
 
     def advance(self, number: float = 1, status: str = "") -> None:
-        """Count further and show it, at most some times a second."""
+        """Add to the count and update the bar, at most every ``EVERY`` seconds."""
         self.done += number
         self.status = status or self.status
         now = time.monotonic()
@@ -47,7 +47,7 @@ class NotebookBar:
             self._show("")
 
     def html(self, seconds: float) -> str:
-        """Return the bar with elapsed and remaining time; colours are those of the notebook, dark or light."""
+        """Return the HTML of the bar with elapsed and remaining time, in the colours of the notebook."""
         parts = [f"{self.done:,.0f}" + (f" of {self.total:,.0f}" if self.total else ""), self.status]
         parts.append(f"{_time(seconds)} elapsed")
         if self.total and self.done:
@@ -60,7 +60,7 @@ class NotebookBar:
         )
 
     def _show(self, text: str) -> None:
-        shown = import_module(f"{_IPYTHON}.display")  # no dependency: only a kernel of it gets here
+        shown = import_module(f"{_IPYTHON}.display")  # not a dependency: this runs only in an IPython kernel
         if self._handle is None:
             self._handle = shown.display(shown.HTML(text), display_id=True)
         else:

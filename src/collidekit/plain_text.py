@@ -1,4 +1,4 @@
-"""Text from files of others, as it may be shown in a terminal."""
+"""Text from untrusted files, made safe for the terminal."""
 
 import unicodedata
 from typing import Any
@@ -7,10 +7,10 @@ from rich.markup import escape
 
 
 def without_controls(text: str) -> str:
-    """The text without control characters, which could steer a terminal; line breaks and tabs stay."""
+    """Return the text without control characters, which could control the terminal; line breaks and tabs are kept."""
     return "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf"))
 
 
 def literal(value: Any) -> str:
-    """A name, path or message as it goes into a text with rich's markup: its square brackets are no markup."""
+    """Return a name, path or message for a text with rich markup, with its square brackets escaped."""
     return escape(without_controls(str(value)))

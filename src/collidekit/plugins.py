@@ -1,4 +1,4 @@
-"""Classes by name: built in, in a Python file of the user's, or in an installed package that offers it as an entry point."""
+"""Classes by name: built-in classes, classes in a user's Python file, and entry points of installed packages."""
 
 import ast
 import importlib.util
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from os.path import isfile  # pathlib's raise an error for a name that is too long
+from os.path import isfile  # pathlib raises an error for a name that is too long
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -21,18 +21,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """A kind of class that has names: networks, objectives, readers, attacks."""
+    """A kind of class that is selected by name, such as networks, objectives, readers and attacks."""
 
     what: str
-    """Such as ``network``; installed packages offer theirs in the entry points ``collidekit.networks``."""
+    """Name of the kind, such as ``network``; the group of its entry points is ``collidekit.networks``."""
     base: type[T]
-    """What a user's class derives from."""
+    """Base class of a user's class."""
     public: str
-    """The base as a user imports it: ``collidekit.models.Network``."""
+    """Public name of the base class, such as ``collidekit.models.Network``."""
     built_in: Mapping[str, Any]
 
     def find(self, name: str) -> Any:
-        """The class of a name, of ``my_file.py``, of ``my_file.py:MyClass``, or of an installed package."""
+        """Return the class for a built-in name, ``my_file.py``, ``my_file.py:MyClass``, or the name of an entry point."""
         if name.lower() in self.built_in:
             return self.built_in[name.lower()]
         if python_file(name):
@@ -42,7 +42,7 @@ class Kind(Generic[T]):
         raise CollidekitError(unknown(self.what, name, self.built_in))
 
     def own(self, name: str) -> str | None:
-        """The name where it is not built in, so that it may be code of a user or of a package."""
+        """Return the name if it is not built-in, so that it names code of a user or of a package; None otherwise."""
         return None if name.lower() in self.built_in else name
 
     def _of_package(self, entry: EntryPoint) -> Any:
@@ -57,27 +57,27 @@ class Kind(Generic[T]):
 
 
 def known_names(what: str, built_in: Mapping[str, Any]) -> list[str]:
-    """The names of a kind that can be given here: those that are built in, then those of installed packages."""
+    """Return the available names of a kind: built-in names, then names of installed packages."""
     return list(dict.fromkeys([*built_in, *sorted(entry.name for entry in _entries(what))]))
 
 
 def unknown(what: str, name: str, built_in: Mapping[str, Any]) -> str:
-    """What an error says of a name that is none of a kind."""
+    """Return the message for an unknown name of a kind."""
     known = known_names(what, built_in)
     return f"there is no {what} {name!r}{did_you_mean(name.lower(), known)}; known are {', '.join(known)}, or a file my_{what}.py"
 
 
 def is_known(what: str, name: str, built_in: Mapping[str, Any]) -> bool:
-    """Return whether a name is built in, names a Python file, or is offered by an installed package. Runs no code."""
+    """Return whether a name is built-in, a Python file, or an entry point of an installed package. Runs no user code."""
     return name in built_in or python_file(name) is not None or entry_point(what, name) is not None
 
 
 def entry_point(what: str, name: str) -> EntryPoint | None:
-    """The entry point by which an installed package offers a class; an error where several packages do."""
+    """Return the entry point of a name; raise CollidekitError if several packages provide it, None if no package does."""
     found = [entry for entry in _entries(what) if entry.name == name]
     if len({entry.value for entry in found}) > 1:
         packages = " and ".join(map(_package, found))
-        raise CollidekitError(f"{what} {name!r}: is offered by {packages}; uninstall one of them")
+        raise CollidekitError(f"{what} {name!r}: is provided by {packages}; uninstall one of them")
     return found[0] if found else None
 
 
@@ -90,13 +90,13 @@ def _package(entry: EntryPoint) -> str:
 
 
 def python_file(name: str | None) -> Path | None:
-    """The Python file that ``my_network.py`` or ``mine.py:Mine`` names; None where it is no file of Python."""
+    """Return the Python file in a name such as ``my_network.py`` or ``mine.py:Mine``; None if it names no Python file."""
     path, _ = file_and_class(name or "")
     return Path(path) if path else None
 
 
 def file_and_class(name: str) -> tuple[str, str]:
-    """The file and the class that a name is of; both empty where it names no Python file."""
+    """Split a name into its file and class; both are empty if it names no Python file."""
     path, _, chosen = name.rpartition(":")
     if path.endswith(".py"):
         return path, chosen
@@ -104,7 +104,7 @@ def file_and_class(name: str) -> tuple[str, str]:
 
 
 def class_in_file(name: str, what: str, base: type[T], public: str) -> type[T]:
-    """The class that ``my_file.py:MyClass`` names, or the only one that ``my_file.py`` defines."""
+    """Return the class that ``my_file.py:MyClass`` names, or the only class that ``my_file.py`` defines."""
     file, chosen = file_and_class(name)
     path = Path(file)
     module = load_module(path)
@@ -120,17 +120,17 @@ def class_in_file(name: str, what: str, base: type[T], public: str) -> type[T]:
             return value
         raise CollidekitError(f"{path}: there is no {what} {chosen!r}{did_you_mean(chosen, list(found))}; {there_are}")
     if len(found) != 1:
-        raise CollidekitError(f"{path}: needs one {what}, or name it as {path}:MyClass; {there_are}")
+        raise CollidekitError(f"{path}: must define one {what}, or give {path}:MyClass; {there_are}")
     return next(iter(found.values()))
 
 
 @lru_cache(maxsize=8)
-def _kept(name: str, what: str, base: type[T], public: str, sources: tuple[tuple[str, str], ...]) -> type[T]:
+def _cached_class(name: str, what: str, base: type[T], public: str, sources: tuple[tuple[str, str], ...]) -> type[T]:
     return class_in_file(name, what, base, public)
 
 
 def code_identity(what: str, name: str) -> str:
-    """The text of a user's code, also of what it imports of the user's, or package and version: another is another result."""
+    """Return what identifies user code in a hash: its source with the user's modules that it imports, or package and version."""
     path = python_file(name)
     if path is None:
         entry = entry_point(what, name)
@@ -142,16 +142,16 @@ def code_identity(what: str, name: str) -> str:
 
 
 def kept_class(name: str, what: str, base: type[T], public: str) -> type[T]:
-    """``class_in_file``, imported once, and again when the file or a module of the user's that it imports has changed."""
+    """Return ``class_in_file``, imported once, and again when the file or a user's module that it imports has changed."""
     path = python_file(name)
     sources = user_sources(path) if path and isfile(path) else {}
-    return _kept(name, what, base, public, tuple(sources.items()))  # type: ignore[arg-type]
+    return _cached_class(name, what, base, public, tuple(sources.items()))  # type: ignore[arg-type]
 
 
 def user_sources(path: Path) -> dict[str, str]:
-    """Return the text of a file and of every module of the user's that it imports, directly or through another one, by name.
+    """Return the text of a file and of all user's modules that it imports directly or indirectly, by name.
 
-    A module is the user's if it lies beside the file or on the search path, and not among the installed packages.
+    A user's module lies beside the file or on the search path, and is not an installed package.
     """
     found: dict[str, str] = {}
     todo = [(path.name, path)]
@@ -161,12 +161,12 @@ def user_sources(path: Path) -> dict[str, str]:
             found[name] = file.read_text(encoding="utf-8", errors="replace")
             package = name if file.name == "__init__.py" else name.rpartition(".")[0]
             modules = set(_imported(found[name], package))
-            todo += [(module, own) for module in modules if (own := _own_module(module, path.parent))]
+            todo += [(module, own) for module in modules if (own := _user_module(module, path.parent))]
     return dict(sorted(found.items()))
 
 
 def _imported(text: str, package: str) -> Iterator[str]:
-    """The names that a module of a package imports, and the packages that they are in."""
+    """Yield the names of all modules that a module imports, and of their packages."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -184,8 +184,8 @@ def _imported(text: str, package: str) -> Iterator[str]:
             yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
 
 
-def _own_module(name: str, folder: Path) -> Path | None:
-    """The file of a module of the user's; None for one that is installed, or that is not there."""
+def _user_module(name: str, folder: Path) -> Path | None:
+    """Return the file of a user's module; None for an installed or missing module."""
     if name.partition(".")[0] in (*sys.stdlib_module_names, "collidekit", ""):
         return None
     installed = (sys.prefix, sys.base_prefix)
@@ -199,15 +199,15 @@ def _own_module(name: str, folder: Path) -> Path | None:
 
 
 def load_module(path: Path) -> ModuleType:
-    """Import a file by its path; it may import modules that lie beside it."""
+    """Import a file by its path; it may import modules beside it."""
     if not isfile(path):
         raise CollidekitError(f"{path}: there is no such file")
-    for beside in user_sources(path):  # one of the same name may come from another folder, or have changed
+    for beside in user_sources(path):  # a loaded module of this name may be from another folder, or have changed
         sys.modules.pop(beside, None)
     name = f"collidekit_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise CollidekitError(f"{path}: not a Python file")
+        raise CollidekitError(f"{path}: is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     folder = str(path.parent.absolute())
@@ -224,7 +224,7 @@ def load_module(path: Path) -> ModuleType:
 
 
 def _line(error: BaseException, path: Path) -> int:
-    """The last line of the file that an error passed through."""
+    """Return the line of the file in which an error was raised."""
     line, trace = 1, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):

@@ -1,4 +1,4 @@
-"""Progress bars for what takes over two seconds: shown on stderr of a terminal, or below the cell of a notebook."""
+"""Progress bars of long steps, on stderr of a terminal or below the cell of a notebook."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,15 +14,15 @@ from collidekit.plain_text import literal, without_controls
 from collidekit.verbosity import is_quiet
 
 WIDE = 100
-"""Columns of a terminal from which on a bar is long."""
+"""Number of columns of a terminal from which on bars are long."""
 LONG_BAR, SHORT_BAR = 24, 10
 
 _bars: list[Progress] = []
-"""Those that are shown now; what is counted meanwhile becomes a further line of the first one."""
+"""Visible bars; further counts become additional lines of the first one."""
 
 
 class _Rate(ProgressColumn):
-    """``1,234/9,000 rows  120/s``; cut off before the times are."""
+    """Column such as ``1,234/9,000 rows  120/s``, which is truncated before the times."""
 
     def __init__(self) -> None:
         super().__init__(Column(no_wrap=True, overflow="ellipsis"))
@@ -34,7 +34,7 @@ class _Rate(ProgressColumn):
 
 
 class Times(ProgressColumn):
-    """``0:12 < 1:03``: elapsed and remaining time; never cut off. Without a total only the elapsed time."""
+    """Column ``0:12 < 1:03`` with elapsed and remaining time, never truncated; without a total only the elapsed time."""
 
     def __init__(self) -> None:
         super().__init__(Column(no_wrap=True, min_width=len("00:00 < 0:00:00")))
@@ -48,7 +48,7 @@ class Times(ProgressColumn):
 
 
 def clock(seconds: float | None) -> str:
-    """Return ``3:07`` or ``1:02:45``; ``-:--`` if it is not known."""
+    """Return a time such as ``3:07`` or ``1:02:45``; ``-:--`` if it is unknown."""
     if seconds is None:
         return "-:--"
     minutes, rest = divmod(int(seconds), 60)
@@ -57,13 +57,13 @@ def clock(seconds: float | None) -> str:
 
 
 def description_column(console: Console) -> TextColumn:
-    """Return the column of the description, which is cut off rather than the numbers."""
+    """Return the column of the description, which is truncated before the numbers."""
     room = Column(no_wrap=True, overflow="ellipsis", max_width=max(console.width * 2 // 5, 12))
     return TextColumn("{task.description}", table_column=room)
 
 
 def bar_width(console: Console) -> int:
-    """Return the width of a bar, in characters."""
+    """Return the width of a bar in characters."""
     return LONG_BAR if console.width >= WIDE else SHORT_BAR
 
 
@@ -71,7 +71,7 @@ def bar_width(console: Console) -> int:
 def counting(
     description: str, unit: str, total: int | None = None, shown: bool = True
 ) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is told how many more are done; the time left is shown where the total is known."""
+    """Show a progress bar and yield a function that advances it; with a total it shows the remaining time."""
     if shown and in_notebook() and not is_quiet():
         with _cell_bar(f"{description} ({unit})", total) as advance:
             yield advance
@@ -114,7 +114,7 @@ def _line(bar: Progress, description: str, unit: str, total: int | None) -> Iter
 
 
 def notice(text: str) -> None:
-    """Print a line on stderr about something that a user may want to know; it stands above a bar."""
+    """Print a line on stderr, above a visible progress bar."""
     if in_notebook():
         print(without_controls(text), file=sys.stderr)  # as plain text: the boxes of rich are HTML without colours here
         return

@@ -1,4 +1,4 @@
-"""Where an output comes from: resolved settings, versions, git state, seeds, inputs."""
+"""Provenance of an output: settings, versions and git state."""
 
 import platform
 import subprocess
@@ -12,7 +12,7 @@ _PACKAGES = ("collidekit", "torch", "numpy", "awkward", "uproot", "coffea", "pya
 
 
 def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
-    """Of Python and of packages: without a choice those that decide numbers."""
+    """Return the versions of Python and of packages; by default of the packages that affect results."""
     found = {"python": platform.python_version()}
     for name in packages:
         try:
@@ -23,7 +23,7 @@ def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
 
 
 def git_state(folder: Path | None = None) -> dict[str, str]:
-    """Commit of the checkout one works in, and whether it has changes; empty where there is none."""
+    """Return the commit of a git checkout and whether it has changes; empty outside a checkout."""
 
     def ask(*words: str) -> str:
         run = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
@@ -38,7 +38,7 @@ def git_state(folder: Path | None = None) -> dict[str, str]:
 
 
 def provenance(settings: dict[str, Any]) -> dict[str, Any]:
-    """The content of an output folder's ``run.json``."""
+    """Return the content of ``run.json`` in the folder of an output."""
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": settings,

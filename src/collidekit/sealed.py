@@ -1,4 +1,4 @@
-"""JSON that collidekit writes and reads back: a checksum in it, and one clear error where it is not as it was written."""
+"""JSON files with a checksum inside, and a clear error if the content has changed."""
 
 import csv
 import hashlib
@@ -16,56 +16,56 @@ from collidekit.files import plain, read_json, write_json
 Kind = TypeVar("Kind")
 
 AGAIN = "remove the folder and run the same command again"
-"""What to do about an output of a task."""
+"""Advice for a damaged output of a task."""
 
 _KEY = "checksum"
 
 
 def text_checksum(content: Mapping[str, Any]) -> str:
-    """SHA-256 of what goes to JSON, without the checksum itself."""
+    """Return the SHA-256 checksum of a content as JSON, without the checksum itself."""
     kept = {name: value for name, value in content.items() if name != _KEY}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def seal(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A content with the checksum of all that it says."""
+    """Return a content with its checksum."""
     kept: dict[str, Any] = plain(dict(content))
     return {**kept, _KEY: text_checksum(kept)}
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write JSON with a checksum in it."""
+    """Write JSON with its checksum."""
     return write_json(path, seal(content))
 
 
 def read_sealed(path: Path, remedy: str = AGAIN, always: bool = False) -> dict[str, Any]:
-    """Read what ``write_sealed`` wrote, without its checksum; ``remedy`` says what to do where it is damaged.
+    """Read a file of ``write_sealed`` without its checksum; ``remedy`` is the advice if it is damaged.
 
-    A file of an earlier version has no checksum and is taken as it is, unless it must ``always`` be there.
+    Files of earlier versions have no checksum and are accepted, unless ``always`` requires it.
     """
     content = read_json(path, remedy)
     if not isinstance(content, dict):
-        raise _damaged(path, "it is no record", remedy)
+        raise _damaged(path, "it is not a table", remedy)
     if always and _KEY not in content:
         raise _damaged(path, "it has no checksum", remedy)
     return check_seal(path, content, remedy)
 
 
 def check_seal(path: Path | str, content: dict[str, Any], remedy: str) -> dict[str, Any]:
-    """Return a content without its checksum, which must be right where there is one."""
+    """Return a content without its checksum; raise CollidekitError if there is one and it is wrong."""
     if _KEY in content and content[_KEY] != text_checksum(content):
         raise _damaged(path, "its content does not have the checksum that was written with it", remedy)
     return {name: value for name, value in content.items() if name != _KEY}
 
 
 def read_as(kind: type[Kind], content: Any) -> Kind:
-    """A dataclass from what JSON has of it; a ``ValueError`` where a field is missing or of another type."""
+    """Return a dataclass from its JSON content; raise ValueError if a field is missing or has another type."""
     return TypeAdapter(kind).validate_python(content)
 
 
 @contextmanager
 def as_written(path: Path | str, remedy: str = AGAIN) -> Iterator[None]:
-    """Within the block a file of our own is used: what is missing in it or is of another kind is one clear error."""
+    """Convert exceptions about missing or wrong content of a file in this block into a CollidekitError."""
     try:
         yield
     except KeyError as error:

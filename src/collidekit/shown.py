@@ -1,4 +1,4 @@
-"""Objects as a notebook shows them: a title and a small table, with everything that comes from files escaped."""
+"""HTML of objects in a notebook: a title and a small table, with all text from files escaped."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -7,13 +7,13 @@ from typing import Any
 from collidekit.plain_text import without_controls
 
 MOST = 20
-"""Rows of a table that are shown."""
+"""Maximum number of rows of a table."""
 
 
 def html_table(title: str, rows: Iterable[Sequence[Any]], header: Sequence[str] = (), note: str = "") -> str:
-    """Return HTML of a table with a title, a line of headings and a line of text below; of many rows the first.
+    """Return the HTML of a table with a title, a header and a note below; only the first ``MOST`` rows are shown.
 
-    It sets no colours, so that it can be read in light and dark notebooks, and a wide table scrolls on its own.
+    It sets no colours, so it is readable in light and dark notebooks. Wide tables can be scrolled.
     """
     lines = [list(row) for row in rows]
     left_out = f"and {len(lines) - MOST:,} more" if len(lines) > MOST else ""
@@ -37,6 +37,6 @@ def _text(value: Any) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """``1 class``, ``3 classes``, ``1,200 rows``."""
+    """Return a number with its noun, such as ``1 class``, ``3 classes``, ``1,200 rows``."""
     several = f"{thing}es" if thing.endswith("s") else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
     return f"{number:,} {thing if number == 1 else several}"

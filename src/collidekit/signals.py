@@ -1,4 +1,4 @@
-"""Signals of a batch system or a closed terminal end a process as Ctrl-C does."""
+"""Signals of a batch system or a closed terminal, which end a process like Ctrl-C."""
 
 import ctypes
 import os
@@ -7,15 +7,15 @@ import threading
 from contextlib import suppress
 
 DEATH_SIGNAL = 1
-"""A code of Linux."""
+"""Linux option PR_SET_PDEATHSIG of prctl."""
 
 
 class StoppedBySignal(KeyboardInterrupt):
-    """A batch system, or a closed terminal, asked the process to end."""
+    """The process was stopped by a batch system or a closed terminal."""
 
 
 def end_on_signals() -> None:
-    """From now on SIGTERM and SIGHUP raise ``StoppedBySignal``: temporary files are removed, and a line says so."""
+    """Let SIGTERM and SIGHUP raise ``StoppedBySignal``, so that temporary files are removed and a message is printed."""
 
     def end(number: int, frame: object) -> None:
         raise StoppedBySignal(signal.Signals(number).name)
@@ -27,8 +27,8 @@ def end_on_signals() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Let this process be killed when its parent ends, on Linux; an exception if that has ended already."""
+    """Let Linux kill this process when its parent ends; raise SystemExit if the parent has ended already."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
-        raise SystemExit("the process that started this one is gone")
+        raise SystemExit("the parent process has ended")

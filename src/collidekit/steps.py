@@ -1,4 +1,4 @@
-"""The steps of an analysis in one call each, for scripts and notebooks."""
+"""Training and prediction in one call each, for scripts and notebooks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +20,10 @@ from collidekit.training.loop import Training
 def train(
     dataset: Dataset, folder: str | Path, *, show: bool = True, track: Sequence[str] = (), **settings: Any
 ) -> Checkpoint:
-    """Train on a dataset with the settings of ``TrainingConfig``, and return the model that is kept.
+    """Train on a dataset with the settings of ``TrainingConfig``, and return the kept model.
 
-    A setting that is not given is as the analysis file recommends. ``show`` prints a line an epoch. Checkpoints and
-    ``history.csv`` are written into the folder. ``track`` names who else records the training, such as ``["mlflow"]``.
+    Other settings have the values of the analysis file, or their defaults. Checkpoints and ``history.csv`` are written
+    into ``folder``. With ``show``, one line per epoch is printed. ``track`` lists trackers, such as ``["mlflow"]``.
     """
     config = training_config(Plan(dataset.analysis), settings)
     tracking = Tracking(tuple(track))
@@ -38,10 +38,11 @@ def predict(
     *,
     allow_training_rows: bool = False,
 ) -> Predictions:
-    """Predictions of a model for the rows of a dataset, or for the selected rows of files.
+    """Predict the rows of a dataset, or the selected rows of files.
 
-    ``model`` is a checkpoint, its file or folder, or the name of a model that ships. Files are read as ``plan`` says, by
-    default as the model's own analysis does. Rows that it was trained on are an error, unless ``allow_training_rows``.
+    ``model`` is a checkpoint, its file or folder, or the name of a bundled model. Files are read with the analysis of
+    ``plan``, by default with the analysis of the model. Rows of the training set are an error, unless
+    ``allow_training_rows`` is true.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(model)
     if isinstance(rows, Dataset):

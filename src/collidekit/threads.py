@@ -1,10 +1,10 @@
-"""How the threads of torch wait for each other on a machine that other processes use, too.
+"""Waiting of torch's threads on a machine that also runs other processes.
 
-Between two operations the threads of GNU OpenMP spin for some milliseconds. On a quiet machine this is the fastest way. If
-another process needs the core of one thread, the other threads spin for as long as that process holds it, and training
-slows down several times. OpenMP spins for a far shorter time when a process has more threads than there are cores, so
-`sharing_cores` adds idle threads while other processes are busy. The numbers do not change: the operations still run on the
-same number of threads.
+Between two operations the threads of GNU OpenMP spin for some milliseconds. On an idle machine this is the fastest way.
+If another process uses the core of one thread, the other threads spin for as long as that process holds the core, and
+training becomes several times slower. OpenMP spins for a much shorter time when a process has more threads than there
+are cores, so `sharing_cores` adds idle threads while other processes are busy. The results do not change: the
+operations still run on the same number of threads.
 """
 
 import ctypes
@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 INTERVAL = 0.5
-"""Seconds between two looks at the load of the machine."""
+"""Seconds between two measurements of the load."""
 BUSY, QUIET = 0.3, 0.15
-"""Cores that are missing for the threads to be crowded, and for them not to be crowded any more."""
+"""Number of missing cores above which idle threads are added, and below which they are removed."""
 _TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 @contextmanager
 def sharing_cores(threads: int) -> Iterator[None]:
-    """Let ``threads`` threads of torch wait without spinning for as long as other processes need their cores.
+    """Let ``threads`` threads of torch wait without spinning while other processes need their cores.
 
-    Does nothing for a single thread, without GNU OpenMP or /proc/stat, or where OMP_WAIT_POLICY or GOMP_SPINCOUNT is set.
+    Does nothing for a single thread, without GNU OpenMP or /proc/stat, or if OMP_WAIT_POLICY or GOMP_SPINCOUNT is set.
     """
     monitor = LoadMonitor(threads) if threads > 1 and _can_switch() else None
     if monitor is None:
@@ -42,14 +42,14 @@ def sharing_cores(threads: int) -> Iterator[None]:
 
 
 class LoadMonitor:
-    """A thread that watches the load of other processes and keeps idle OpenMP threads while it is high."""
+    """A thread that measures the load of other processes and keeps idle OpenMP threads while the load is high."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._end = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="collidekit load monitor")
         self.crowd: IdleThreads | None = None
-        """The idle threads, while the cores are shared."""
+        """The idle threads; None if the load is low."""
 
     def start(self) -> None:
         self._watcher.start()
@@ -68,7 +68,7 @@ class LoadMonitor:
         self.update(0.0)
 
     def update(self, missing: float) -> None:
-        """Add the idle threads where cores are missing, and remove them where none is."""
+        """Add idle threads if cores are missing, and remove them if no core is missing."""
         if self.crowd is None and missing > BUSY:
             self.crowd = IdleThreads(len(allowed_cores()) + 1)
         elif self.crowd is not None and missing < QUIET:
@@ -77,7 +77,7 @@ class LoadMonitor:
 
 
 class IdleThreads:
-    """OpenMP threads that sleep; while they exist, GNU OpenMP counts more threads than cores and hardly spins."""
+    """Sleeping OpenMP threads; while they exist, GNU OpenMP counts more threads than cores and hardly spins."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -87,7 +87,7 @@ class IdleThreads:
         ready.wait()
 
     def _hold(self, ready: threading.Event) -> None:
-        # a team of threads belongs to the thread that began it: it ends when this one does
+        # a team of threads belongs to the thread that started it, and ends with it
         run = _gomp_parallel()
         run.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
         run.restype = None
@@ -106,14 +106,14 @@ class IdleThreads:
 def missing_cores(
     before: tuple[float, float, float], now: tuple[float, float, float], threads: int, cores: int
 ) -> float:
-    """Number of cores that other processes use and ``threads`` threads of this one would need, too."""
+    """Return the number of cores that other processes use and ``threads`` threads of this process also need."""
     seconds = max(now[0] - before[0], 1e-3)
     foreign = (now[1] - before[1] - (now[2] - before[2])) / seconds
     return max(foreign, 0.0) + min(threads, cores) - cores
 
 
 def load_sample(cores: set[int]) -> tuple[float, float, float]:
-    """Time now, seconds that these cores were busy since the start of the machine, and CPU seconds of this process."""
+    """Return the time, the busy seconds of these cores since the boot, and the CPU seconds of this process."""
     busy = 0
     for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
         name, *ticks = line.split()
@@ -124,12 +124,12 @@ def load_sample(cores: set[int]) -> tuple[float, float, float]:
 
 
 def allowed_cores() -> set[int]:
-    """Numbers of the cores that this process may run on."""
+    """Return the numbers of the cores that this process may run on."""
     return os.sched_getaffinity(0)
 
 
 def openmp_library() -> str | None:
-    """Path of the GNU OpenMP library that torch has loaded; None where it uses another one."""
+    """Return the path of the GNU OpenMP library that torch has loaded; None if torch uses another library."""
     try:
         mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -139,7 +139,7 @@ def openmp_library() -> str | None:
 
 
 def _gomp_parallel() -> Any:
-    """Return the function of GNU OpenMP that runs a C function on a team of threads; None where there is none."""
+    """Return the function of GNU OpenMP that runs a C function on a team of threads; None if there is none."""
     library = openmp_library()
     return getattr(ctypes.CDLL(library), "GOMP_parallel", None) if library else None
 

@@ -107,7 +107,7 @@ def test_without_its_history_a_checkpoint_can_still_be_published(trained: Path, 
     alone = shutil.copy(trained, tmp_path / "alone.pt")
     publish(alone, tmp_path / "toy")
     assert "Trained for" not in card(tmp_path / "toy")
-    assert "minutes by the clock" not in card(tmp_path / "toy")
+    assert "minutes of wall time" not in card(tmp_path / "toy")
 
 
 def test_the_command_of_the_card_trains_the_same(trained: Path, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_command_of_the_card_trains_the_same(trained: Path, tmp_path: Path) 
     assert task.training_config() == loaded.config
 
 
-def test_the_command_of_an_analysis_that_ships_names_it() -> None:
+def test_the_command_of_a_bundled_analysis_names_it() -> None:
     analysis = shipped.load_plan("top_tagging").analysis
     recommended = TrainingConfig.model_validate(analysis.training)
     command = repeat_command(analysis, recommended.model_copy(update={"epochs": 3}), ["a b.root"])
@@ -207,7 +207,7 @@ def test_the_name_of_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert card_name(Path(".")) == tmp_path.name
 
 
-# what ships
+# bundled models
 
 
 def shown(function: object, *words: str) -> str:
@@ -216,21 +216,21 @@ def shown(function: object, *words: str) -> str:
     return console.export_text()
 
 
-def test_the_table_of_what_ships(
+def test_the_table_of_bundled_models(
     trained: Path, test_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf = tmp_path / "weights"
     publish(trained, shelf / "toys" / "pfn", [test_file], data="a toy")
     publish(trained, shelf / "toys" / "unknown")
-    real = shipped._shipped
-    monkeypatch.setattr(shipped, "_shipped", lambda part: [shelf] if part == "weights" else real(part))
+    real = shipped._folders
+    monkeypatch.setattr(shipped, "_folders", lambda part: [shelf] if part == "weights" else real(part))
     score = json.loads((shelf / "toys" / "pfn" / "model.json").read_text())["scores"][0]
     text = shown(show_models)
     lines = {words[0]: line for line in text.splitlines() if (words := line.split()) and words[0].startswith("toys/")}
     assert set(lines) == {"toys/pfn", "toys/unknown"}
     assert f"{with_error(score['auc'], score['auc_error'])}" in lines["toys/pfn"]
     assert "a toy" in lines["toys/pfn"]
-    assert "not said" in lines["toys/unknown"]
+    assert "not described" in lines["toys/unknown"]
     assert "not measured" in lines["toys/unknown"]
     assert "collidekit predict toys/pfn FILES" in text
     assert "a toy" in shown(show_card, "toys/pfn")
@@ -244,12 +244,12 @@ def test_the_table_shows_the_efficiency_of_assignments() -> None:
 
 
 def test_without_models_the_table_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipped, "_shipped", lambda part: [])
-    assert "No model ships with this version" in shown(show_models)
+    monkeypatch.setattr(shipped, "_folders", lambda part: [])
+    assert "This version has no bundled models" in shown(show_models)
 
 
 @pytest.mark.parametrize("name", sorted(shipped.shipped_models()))
-def test_each_model_that_ships_is_whole_and_its_card_finished(name: str) -> None:
+def test_each_bundled_model_is_complete_and_its_card_finished(name: str) -> None:
     folder = shipped.shipped_models()[name]
     loaded = load_checkpoint(name)
     description = json.loads((folder / "model.json").read_text())
@@ -294,5 +294,15 @@ def test_the_card_names_the_fold(dataset: Dataset, test_file: str, tmp_path: Pat
     path = Training(config, dataset, tmp_path / "fold", accelerator="cpu").run()
     made = publish(path, tmp_path / "toy", [test_file])
     assert made.warning == ""
-    assert "| fold | fold 2 of 5: it learned from 3 of 5 parts of the rows" in card(tmp_path / "toy")
+    assert "| fold | fold 2 of 5: the training set is 3 of 5 parts of the rows" in card(tmp_path / "toy")
     assert "--set folds=5 --set fold=2" in card(tmp_path / "toy")
+
+
+def test_the_card_of_one_of_two_folds(dataset: Dataset, tmp_path: Path) -> None:
+    """With two folds, training and validation set are from the other part: it is not 0 of 2 parts."""
+    config = TrainingConfig(model_options=toys.SMALL, epochs=1, folds=2, fold=0)
+    path = Training(config, dataset, tmp_path / "fold", accelerator="cpu").run()
+    publish(path, tmp_path / "toy")
+    text = card(tmp_path / "toy")
+    assert "| fold | fold 0 of 2: the training and validation set are from the other part of the rows" in text
+    assert "0 of 2 parts" not in text

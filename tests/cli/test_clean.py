@@ -155,7 +155,7 @@ def test_checkpoints(run: Run, results: Path) -> None:
         shutil.copy(history.with_name("model_1.pt"), history.with_name(f"model_{epoch}.pt"))
     age(results)
     said = run("clean").output
-    assert "1 checkpoint of epochs neither best nor last (with --checkpoints)" in said
+    assert "1 checkpoint of epochs that are neither the best nor the last (with --checkpoints)" in said
     assert "would free 8.4 MB, with --checkpoints 8." in said
     assert "clean --remove --checkpoints would free 8." in run("clean", "--checkpoints").output
     run("clean", "--remove", "--yes")

@@ -112,7 +112,7 @@ def test_the_card_says_what_goes_in_and_comes_out(bundle: Path) -> None:
         "pt(part_px, part_py)",
         "-1 to 1",
         "train.root",
-        "the graph does not select",
+        "The graph does not apply the selection",
         "SvsB",
         "AUC",
         "python verify.py",

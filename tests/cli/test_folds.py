@@ -66,7 +66,7 @@ def test_predict_with_one_fold_refuses_and_warns_on_request(folded: tuple[Path, 
     result = run(*words, "--allow-training-rows")
     assert result.exit_code == 0, result.output
     assert "TRAINING ROWS: " in result.output
-    assert "rows that the model learned from, so all numbers look better than they are" in " ".join(
+    assert "rows that the model was trained on, so all results look better than they are" in " ".join(
         result.output.split()
     )
     every = run("predict", model, folder / "train.root", "-o", tmp_path / "b.parquet", "-w", others[0], "-w", others[1])

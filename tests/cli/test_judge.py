@@ -183,7 +183,7 @@ def test_predict_calibrated_needs_a_temperature(
 ) -> None:
     without_temperature(training / "best_model.pt")
     said = refused("predict", training, trained.test, "-o", "out.parquet", "--calibrated")
-    assert "holds no temperature; fit one with 'collidekit calibrate" in said
+    assert "has no temperature; fit one with 'collidekit calibrate" in said
     assert not (tmp_path / "out.parquet").exists()
 
 

@@ -27,7 +27,7 @@ def test_from_a_training_to_a_model_that_predicts_the_same(tmp_path: Path, train
     assert a.equals(b)
     assert b.equals(c)
     traced = run("trace", trained.analysis, trained.test, 3, "--checkpoint", "mine")
-    assert "What the network says" in traced.output
+    assert "Output of the network" in traced.output
     judged = run("run", trained.analysis, "--checkpoint", "mine", "--test-files", trained.test, "--threads", 1)
     assert judged.exit_code == 0, judged.output
     assert "Training" not in judged.output
@@ -40,8 +40,8 @@ def shelf(tmp_path: Path, trained: Trained, run: Run, monkeypatch: pytest.Monkey
     """One model that ships."""
     folder = tmp_path / "weights"
     assert run("publish", trained.task, folder / "toys" / "pfn", "--data", "toys").exit_code == 0
-    real = shipped._shipped
-    monkeypatch.setattr(shipped, "_shipped", lambda part: [folder] if part == "weights" else real(part))
+    real = shipped._folders
+    monkeypatch.setattr(shipped, "_folders", lambda part: [folder] if part == "weights" else real(part))
     return folder
 
 

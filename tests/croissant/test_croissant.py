@@ -146,7 +146,7 @@ def test_other_formats_are_files_with_checksums(sample: str, name: str, holds: s
     assert holds in (described.description or "")
 
 
-def test_a_format_that_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_format_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.xyz").write_text("")
-    with pytest.raises(CollidekitError, match=r"a\.xyz: files that end in \.xyz cannot be described"):
+    with pytest.raises(CollidekitError, match=r"a\.xyz: files with the suffix '\.xyz' cannot be described"):
         describe("x", "x", [DescribedFile(tmp_path / "a.xyz", "a.xyz")])

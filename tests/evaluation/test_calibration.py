@@ -150,7 +150,7 @@ def test_the_ranking_holds_in_single_precision() -> None:
 
 
 def test_a_model_without_temperature_says_how_to_get_one() -> None:
-    with pytest.raises(CollidekitError, match=r"best\.pt: holds no temperature; fit one with 'collidekit calibrate"):
+    with pytest.raises(CollidekitError, match=r"best\.pt: has no temperature; fit one with 'collidekit calibrate"):
         calibrated(toy_predictions(10), None, "best.pt")
 
 

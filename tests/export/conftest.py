@@ -10,7 +10,7 @@ pytest.importorskip("onnxruntime")
 
 @pytest.fixture(scope="session")
 def pfn_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A particle flow network on the sample that ships; do not change it."""
+    """A particle-flow network on the bundled sample; do not change it."""
     from bundles import write
 
     return write("top-tagging/pfn", tmp_path_factory.mktemp("bundles") / "pfn").folder

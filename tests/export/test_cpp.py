@@ -1,4 +1,4 @@
-"""verify.cpp of a bundle, compiled and run where a compiler and the headers of ONNX Runtime are."""
+"""verify.cpp of a bundle, compiled and run if there is a compiler and the headers of ONNX Runtime."""
 
 import os
 import shutil

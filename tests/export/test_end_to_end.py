@@ -1,4 +1,4 @@
-"""From a checkpoint to a bundle to predictions of files: the columns of the bundle are those of the checkpoint."""
+"""From a checkpoint to a bundle to predictions of files: bundle and checkpoint give the same columns."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,7 +60,7 @@ def agree(
 
 @pytest.fixture
 def events(tmp_path: Path) -> Analysis:
-    """Dileptonic events whose jets are chosen, ordered and cut off, so that positions in the file are others than in the sequence."""
+    """Dilepton events with selected, sorted and truncated jets, so that positions in the file differ from positions in the input."""
     content = yaml.safe_load((ROOT / "analyses" / "ttbar_dilepton.yaml").read_text())
     content["inputs"]["jets"] |= {"limit": 4, "order": "jet_b_tag * 1000 + jet_pt", "where": "jet_pt > 35"}
     content["targets"]["neutrinos"] |= {"estimate": "flow", "draws": 40}

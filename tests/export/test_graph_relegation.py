@@ -1,4 +1,4 @@
-"""The relegation head in a graph: refused rows have the numbers of the head in torch, also where the classes are as good as certain."""
+"""The relegation head in a graph: relegated rows have the numbers of torch, also if the classes are almost certain."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Targets in ONNX graphs: of the analyses that are bundled, for any number of rows and constituents."""
+"""Targets of the bundled analyses in ONNX graphs, for any number of rows and constituents."""
 
 from collections.abc import Callable
 from typing import Any

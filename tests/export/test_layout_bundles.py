@@ -1,4 +1,4 @@
-"""Bundles in layouts whose readers know no folds: a training without folds can be exported, and its bundle proves itself."""
+"""Bundles in layouts for consumers without folds: a training without folds can be exported, and its bundle passes the verifier."""
 
 import pytest
 from bundles import write

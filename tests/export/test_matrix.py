@@ -1,4 +1,4 @@
-"""Networks, heads and layouts together: each combination gives the numbers of the ragged tagger, or is refused with a reason."""
+"""Combinations of networks, heads and layouts: each one gives the numbers of the ragged tagger, or is refused with a reason."""
 
 import re
 from functools import lru_cache
@@ -22,7 +22,7 @@ from collidekit.objectives.registry import OBJECTIVES as ALL_OBJECTIVES
 OPTIONS = {"athena": {"sequence.leptons": "electrons"}}
 SOME = ("classification", "relegator", "value standard", "gaussian log", "quantiles robust", "binned", "flow standard",
         "assignment", "origin", "vertex", "no classes", "all")  # fmt: skip
-"""Of each kind of head one."""
+"""One of each kind of head."""
 COMBINATIONS = [
     *((network, head, "generic") for network in NETWORKS for head in ("classification", "all")),
     *(("pfn", head, "generic") for head in TARGETS if head not in ("classification", "all")),
@@ -39,8 +39,8 @@ COMBINATIONS += [
     for layout in LAYOUTS
     if layout != "nuflows" and (network, "classification", layout) not in COMBINATIONS
 ]
-NO_CLASSES = "needs probabilities of classes, and this analysis has no classes"
-ASSIGNS = "target 'tops' assigns constituents, and the contract has no output for that"
+NO_CLASSES = "needs class probabilities, and this analysis has no classes"
+ASSIGNS = "target 'tops' assigns constituents, and the contract has no output for this"
 NOISE = "target 'neutrinos' is a flow, which needs random numbers, and the contract has no input for them"
 SIX = "needs a target with six values"
 NO_EMBEDDING = "has no embedding of the jets, so it cannot assign them"
@@ -53,7 +53,7 @@ REFUSED = {
     **{("pfn", head, "nuflows"): SIX for head in ("classification", "relegator", "origin", "vertex")},
     ("transformer_small", "assignment", "nuflows"): SIX,
 }
-"""Every combination that is refused, and what is said."""
+"""Every refused combination, with its message."""
 
 
 def make_layout(network: str, head: str, layout: str) -> tuple[Layout, Any]:

@@ -1,4 +1,4 @@
-"""What cannot become a graph is one error with the line of the network, and never a graph that holds constants."""
+"""A network that cannot be exported is an error with the line of the network, and never a graph with constants."""
 
 import inspect
 from collections.abc import Callable
@@ -46,9 +46,9 @@ def breaks(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (bessel, "operation aten::i0 has no counterpart in ONNX, asked for at "),
-        (branches, "takes a value or a size out of a tensor"),
-        (takes_a_size, "takes a value or a size out of a tensor"),
+        (bessel, "operation aten::i0 does not exist in ONNX, used at "),
+        (branches, "converts a value or size of a tensor to a number"),
+        (takes_a_size, "converts a value or size of a tensor to a number"),
         (breaks, "mat1 and mat2 shapes cannot be multiplied"),
     ],
 )
@@ -63,5 +63,5 @@ def test_the_line_of_the_network_is_named(function: Function, said: str, capfd: 
 
 @pytest.mark.parametrize("opset", [16, 21])
 def test_an_opset_that_the_experiments_do_not_have_is_refused(opset: int) -> None:
-    with pytest.raises(CollidekitError, match=f"--opset: {opset} is none of 17 to 20"):
+    with pytest.raises(CollidekitError, match=f"--opset: {opset} is not in the range 17 to 20"):
         export(torch.relu, opset)

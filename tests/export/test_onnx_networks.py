@@ -31,9 +31,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lorentznet_small": {"first": 3, "beams": False},
     "particlenet_lite": {"fusion": True, "k": 7},
 }
-"""So that all inputs and most branches of the code are in one graph or another."""
+"""Analyses that together cover all inputs and most branches of the code."""
 LENGTHS = (0, 1, 2, 3, 7, 8, 16, 17, LIMIT, LIMIT + 5)
-"""Around the numbers of neighbours of both networks that look for some, 7 and 16, too."""
+"""Numbers of slots, also around the numbers of neighbours of both networks that use neighbours, 7 and 16."""
 CHECKS = {"IsNaN", "Where", "Shape"}
 
 

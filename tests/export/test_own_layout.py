@@ -1,4 +1,4 @@
-"""A layout with names, shapes and a random output of its own: the bundle is checked by its own outputs."""
+"""A user's layout with its own names, shapes and a random output: the bundle is checked with the outputs of the layout."""
 
 import numpy as np
 import torch

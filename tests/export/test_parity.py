@@ -1,4 +1,4 @@
-"""Files for events with an even or an odd number: only of networks that have not learned from them."""
+"""Files for even or odd event numbers: only from networks that were not trained on these events."""
 
 from pathlib import Path
 
@@ -46,9 +46,11 @@ def test_a_network_of_all_events_is_in_no_pair(layout: str) -> None:
     options = Options(layout=layout, of_layout={"apply_to": "even", **(JETS if layout == "topcptoolkit" else {})})
     for selection, keeps in ((None, "all"), ("event % 2 == 0", "even")):
         model = make_model(analysis.model_copy(update={"selection": selection}))
-        with pytest.raises(CollidekitError, match=f"may have learned from even events.* keeps {keeps} events") as error:
+        with pytest.raises(
+            CollidekitError, match=f"may have been trained on even events.* keeps {keeps} events"
+        ) as error:
             prepare_members({"m": model}, "toy", options)
-        assert "train one with the selection 'event % 2 == 1'" in str(error.value)
+        assert "train a network with the selection 'event % 2 == 1'" in str(error.value)
     prepare_members({"m": make_model(analysis.model_copy(update={"selection": "event % 2 == 1"}))}, "toy", options)
 
 

@@ -1,4 +1,4 @@
-"""Half precision and 8-bit integers: what changes, what stays, and what the bundle says of it."""
+"""Half precision and 8-bit integers: which operations change, which do not, and what the bundle reports."""
 
 import hashlib
 import json
@@ -66,7 +66,7 @@ def test_single_precision_is_the_model_itself():
 
 def test_odd_wishes_are_refused():
     model = product(np.eye(2, dtype=np.float32))
-    with pytest.raises(CollidekitError, match=r"'float61' is none of float32, float16, int8"):
+    with pytest.raises(CollidekitError, match=r"there is no precision 'float61'.*; known are float32, float16, int8"):
         reduce(model, "float61", [])
     with pytest.raises(CollidekitError, match="needs rows"):
         reduce(model, "int8", [])
@@ -95,10 +95,10 @@ def test_a_bundle_says_what_its_precision_costs(tmp_path, pfn_bundle, precision)
     before, after = made.agreement.auc["TvsQCD"]
     assert abs(before - after) < 0.01
     card = (made.folder / "README.md").read_text()
-    assert f"What {precision} costs" in card
+    assert f"Effect of {precision}" in card
     assert "Background rejection of `TvsQCD`" in card
     assert json.loads((made.folder / "agreement.json").read_text())["cost"]["precision"] == precision
-    assert "What float" not in (pfn_bundle / "README.md").read_text()
+    assert "Effect of" not in (pfn_bundle / "README.md").read_text()
 
 
 def test_a_layout_without_discriminators_has_their_auc_and_working_points(tmp_path):
@@ -112,7 +112,7 @@ def test_a_layout_without_discriminators_has_their_auc_and_working_points(tmp_pa
     assert made.agreement.cost.efficiencies["TvsQCD"]
     assert made.agreement.cost.rejection["TvsQCD"]
     assert re.search(
-        r"What int8 costs.*\| `TvsQCD` \| mistag_0.1 \| 0\.", (made.folder / "README.md").read_text(), re.DOTALL
+        r"Effect of int8.*\| `TvsQCD` \| mistag_0.1 \| 0\.", (made.folder / "README.md").read_text(), re.DOTALL
     )
     found = {check.title: check for check in checks(made.folder, 1)}
     assert all(check.passed for check in found.values())
@@ -162,8 +162,8 @@ def test_the_cost_is_measured_on_other_rows_than_the_calibration(tmp_path, monke
     monkeypatch.setattr("collidekit.export.write.reduce", reduce_and_keep)
     made = write("top-tagging/pfn", tmp_path / "bundle", rows=64, precision="int8")
     assert len(given) == made.agreement.rows == 32
-    assert "32 other rows gave int8 the ranges of values" in made.notes
-    assert "32 other rows gave int8 the ranges of values." in (made.folder / "README.md").read_text()
+    assert "The ranges of values for int8 are from 32 other rows" in made.notes
+    assert "The ranges of values for int8 are from 32 other rows." in (made.folder / "README.md").read_text()
     _, real = verifier.read(made.folder / "rows.npz")
     assert len(real) == 32
     assert not {row["jet"].tobytes() for _, row, _ in real} & set(given)

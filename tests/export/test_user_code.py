@@ -1,4 +1,4 @@
-"""A user's processor: its source travels in the bundle, and runs only where somebody says so."""
+"""A user's processor: the bundle holds its source, which runs only with permission of the user."""
 
 import json
 import shutil
@@ -72,9 +72,7 @@ def test_it_runs_on_another_machine_only_when_somebody_says_so(
     moved = made.folder.rename(tmp_path / "elsewhere")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
     monkeypatch.setattr(trust, "_own", set())
-    with pytest.raises(
-        CollidekitError, match=r"would run the code of \S+/elsewhere/code/processor/my_rows\.py .* --trust-code"
-    ):
+    with pytest.raises(CollidekitError, match=r"would run \S+/elsewhere/code/processor/my_rows\.py .* --trust-code"):
         Bundle(moved).predict(file)
     monkeypatch.setenv("COLLIDEKIT_TRUST_CODE", "1")
     assert (Bundle(moved).predict(file).probabilities == wanted).all()

@@ -1,4 +1,4 @@
-"""The verifier of a bundle: it passes what was written, and each of its checks fails where something is wrong."""
+"""The verifier of a bundle: it accepts a correct bundle, and each of its checks fails if something is wrong."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def failed(folder: Path) -> set[str]:
 
 
 def sum_up(folder: Path) -> None:
-    """Write the checksums anew, so that only what a graph does can give a change away."""
+    """Write the checksums again, so that only the outputs of a graph can reveal a change."""
     wanted = json.loads((folder / CHECKSUMS).read_text())
     (folder / CHECKSUMS).write_text(
         json.dumps({name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in wanted})
@@ -131,7 +131,7 @@ def test_the_card_says_what_proves_little_and_what_is_left_out(tmp_path, monkeyp
     assert "16 rows prove little" in card
     assert made.left_out
     assert (
-        f"Golden rows left out, as their numbers are not finite or need double precision: {', '.join(made.left_out)}."
+        f"Golden rows that are left out, because their numbers are not finite or need double precision: {', '.join(made.left_out)}."
         in card
     )
 
@@ -365,14 +365,14 @@ def test_folders_that_are_no_bundle_are_refused(bundle, tmp_path):
         list(checks(tmp_path))
     edit_schema(bundle, format=2)
     with pytest.raises(
-        CollidekitError, match=r"is of a newer version of collidekit \(format 2, this version reads 1\)"
+        CollidekitError, match=r"was made with a newer version of collidekit \(format 2, this version reads 1\)"
     ):
         list(checks(bundle))
 
 
 def test_a_damaged_schema_is_refused(bundle):
     edit_schema(bundle, opset="seventeen")
-    with pytest.raises(CollidekitError, match=r"is of another version of collidekit \(opset"):
+    with pytest.raises(CollidekitError, match=r"was made with another version of collidekit \(opset"):
         list(checks(bundle))
     (bundle / SCHEMA).write_text((bundle / SCHEMA).read_text().replace('"toy"', '"joy"'))
     with pytest.raises(CollidekitError, match="does not have the checksum"):

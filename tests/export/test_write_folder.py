@@ -1,4 +1,4 @@
-"""Where a bundle is written: what is replaced, and what is never lost."""
+"""The folder of a bundle: which folders are replaced, and that no other file is lost."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_force_replaces_a_bundle_and_nothing_else(tmp_path: Path) -> None:
     _check_folder(bundle(tmp_path / "whole"), force=True)
     with pytest.raises(CollidekitError, match="replace it with --force"):
         _check_folder(tmp_path / "whole", force=False)
-    with pytest.raises(CollidekitError, match="holds scores, which is no part of the bundle and would be lost"):
+    with pytest.raises(CollidekitError, match="holds scores, which is not part of the bundle and would be lost"):
         _check_folder(bundle(tmp_path / "scored", scores="mine"), force=True)
     nested = bundle(tmp_path / "nested")
     (nested / "plots").mkdir()
@@ -35,7 +35,7 @@ def test_force_replaces_a_bundle_and_nothing_else(tmp_path: Path) -> None:
 def test_a_schema_alone_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text("{}")
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(CollidekitError, match="holds files that are no bundle"):
+    with pytest.raises(CollidekitError, match="holds files that are not a bundle"):
         _check_folder(tmp_path, force=True)
 
 
@@ -116,7 +116,7 @@ def test_errors_name_the_folder_of_the_user(tmp_path: Path, monkeypatch: pytest.
     def is_full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("collidekit.files._to_disk", is_full)
+    monkeypatch.setattr("collidekit.files._flush", is_full)
     with pytest.raises(CollidekitError) as error, _staged(tmp_path / "b") as staging:
         write_json(staging / "plots" / "card.json", {})
     assert str(error.value).startswith(f"{tmp_path / 'b'}/plots/card.json: cannot be written (No space")

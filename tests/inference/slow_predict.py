@@ -1,4 +1,4 @@
-"""Run by test_interruption.py in a process of its own: a prediction that stops for long at a place to be killed at.
+"""A prediction that waits at one place, run by test_interruption.py in its own process and killed there.
 
 python slow_predict.py STAGE CHECKPOINT OUTPUT FILES...
 """

@@ -1,4 +1,4 @@
-"""Ensembles: the combination by hand, each member as on its own, and refusal of what does not belong together."""
+"""Ensembles: combination compared with a calculation by hand, members compared with single models, and refusals."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""NaN is never written as a score, and what NaN in the files costs is said."""
+"""NaN is never written as a score, and NaN in the files is counted in a note."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_weights_of_nan(checkpoint: Checkpoint, files: list[str]) -> None:
             next(checkpoint.tagger.parameters()).fill_(torch.nan)
         with pytest.raises(
             CollidekitError,
-            match=r"a.parquet: row 1, 2, .* the model answers NaN or infinity; its weights are NaN: train it again",
+            match=r"a.parquet: row 1, 2, .* the model returns NaN or infinity; its weights are NaN: train it again",
         ):
             predict_files(checkpoint, Plan(checkpoint.analysis), files)
     finally:

@@ -1,4 +1,4 @@
-"""A prediction that is killed leaves nothing half-written under its name; the same command then does it all."""
+"""A killed prediction leaves no half-written file under its name; the same command then writes all of it."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Rows of a training are refused in files that were skimmed, merged or converted, and counted where they are few."""
+"""Training rows are refused in skimmed, merged or converted files, and counted if they are few."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def other() -> ak.Array:
 
 @pytest.fixture(scope="module")
 def chosen(dataset: Dataset, checkpoint: Checkpoint) -> list[int]:
-    """Rows of the training file that the model learned from."""
+    """Rows of the training file that are in the training set."""
     mask = checkpoint.config.split.rows(dataset.column("key"), "training")
     return [i for i in range(ROWS) if mask[i]]
 
@@ -51,13 +51,13 @@ def test_a_skimmed_file_is_refused(
         predict(checkpoint, tmp_path, table, name)
     assert str(error.value) == (
         f"{tmp_path / name}: {len(part)} of 200 rows have the inputs of rows that the model was trained on (up to 3 rows or 0.1% of a file may be equal by chance); "
-        "predict other rows, or pass --allow-training-rows to predict these all the same"
+        "predict other rows, or pass --allow-training-rows to predict these rows anyway"
     )
     assert not (tmp_path / "scores.parquet").exists()
     done = predict(checkpoint, tmp_path, table, name, allow_training_rows=True)
     assert done.warning == (
-        f"TRAINING ROWS: {len(part)} of 200 rows have the inputs of rows that the model learned from, so all numbers look better "
-        "than they are; take rows that it has not learned from"
+        f"TRAINING ROWS: {len(part)} of 200 rows have the inputs of rows that the model was trained on, so all results look better "
+        "than they are; use other rows"
     )
     assert any(f"{200 - len(part)} of 200 rows are validation rows" in note for note in done.notes)
 
@@ -164,5 +164,5 @@ def test_validation_rows_alone_are_a_note(
     done = predict(checkpoint, tmp_path, training[mask])
     assert done.warning == ""
     assert done.notes == [
-        f"{mask.sum()} of {mask.sum()} rows are validation rows of the model: they chose its best epoch"
+        f"{mask.sum()} of {mask.sum()} rows are validation rows of the model, which selected its best epoch"
     ]

@@ -1,4 +1,4 @@
-"""The output of a prediction never destroys what it is made from."""
+"""The output of a prediction never overwrites an input."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One prediction a row, in the order of the input, however the rows are spread over files, chunks, shards and batches."""
+"""One prediction per row, in the order of the input, for any division into files, chunks, shards and batches."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Predictions as files: there and back, names that are taken, discriminators."""
+"""Predictions as files: writing and reading, name conflicts, discriminators."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -158,7 +158,7 @@ def test_members_that_do_not_count_are_left_out() -> None:
 
 
 def test_members_of_other_forms_are_refused() -> None:
-    with pytest.raises(CollidekitError, match=r"'e' is given as quantiles .* and as gaussian"):
+    with pytest.raises(CollidekitError, match=r"'e' is estimated as quantiles .* and as gaussian"):
         combine({"a": predictions(*ALL["gaussian"]), "b": predictions(*ALL["quantiles"])})
 
 

@@ -1,4 +1,4 @@
-"""The written scores are those that thresholds were found with."""
+"""Written scores are exactly the scores from which thresholds were computed."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ def test_network_imported_into_the_file_is_found_by_name(tmp_path: Path) -> None
     path = tmp_path / "alias.py"
     path.write_text("from collidekit.models.mlp import MLP\n")
     assert find_network(f"{path}:MLP") is MLP
-    with pytest.raises(CollidekitError, match="needs one network"):
+    with pytest.raises(CollidekitError, match="must define one network"):
         find_network(str(path))
 
 
@@ -92,8 +92,8 @@ def test_wrong_names(mine: Path, name: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1\n", r"needs one network.*: none"),
-        (MINE + MINE.replace("class Mine", "class Thine"), r"needs one network.*Mine, Thine"),
+        ("x = 1\n", r"must define one network.*: none"),
+        (MINE + MINE.replace("class Mine", "class Thine"), r"must define one network.*Mine, Thine"),
         ("import nothing_of_this_name\n", r"wrong.py:1: ModuleNotFoundError"),
         ("x = 1\ny = (\n", r"wrong.py:2: SyntaxError"),
         ("\n\nraise ValueError('so it is')\n", r"wrong.py:3: ValueError: so it is"),

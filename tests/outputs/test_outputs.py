@@ -1,4 +1,4 @@
-"""Outputs below a results folder: who refers to whom, what may go, and that nothing else ever goes."""
+"""Outputs below a results folder: which output uses which, what can be removed, and that nothing else is removed."""
 
 import importlib
 import json
@@ -361,7 +361,9 @@ def test_what_cannot_be_removed_is_one_error_and_the_rest_goes(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(CollidekitError, match=rf"v1/{D1}: cannot be removed \(Permission denied\); nor can 1 more"):
+    with pytest.raises(
+        CollidekitError, match=rf"v1/{D1}: cannot be removed \(Permission denied\); the same for 1 more"
+    ):
         clean(results)
     assert [folder.exists() for folder in folders] == [True, True, False]
 

@@ -73,7 +73,7 @@ def test_a_list_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 def test_a_pipe_in_the_place_of_a_file_of_ours(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")
-    with pytest.raises(CollidekitError, match=r"run.json: is no file, but a folder, pipe or device"):
+    with pytest.raises(CollidekitError, match=r"run.json: is not a file, but a folder, pipe or device"):
         read_json(tmp_path / "run.json")
 
 

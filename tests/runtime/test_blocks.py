@@ -1,4 +1,4 @@
-"""Rows in blocks: all of them once, with little padding, bounded in size; and what a graph is given for them."""
+"""Blocks of rows: each row once, with little padding and limited size; and the tensors of a block."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -88,5 +88,5 @@ def test_the_noise_of_a_flow_is_that_of_the_checkpoint(event: dict[str, Any]) ->
 def test_half_precision_never_becomes_infinite_without_a_word() -> None:
     runner = make_runner(TensorIn(name="jet", kind="group", of="jet", shape=("N", 2), dtype="float16"))
     assert runner.as_given("jet", np.array([[65504.0, np.nan]])).dtype == np.float16
-    with pytest.raises(CollidekitError, match=r"input 'jet' is of half precision, which cannot hold the value 70000"):
+    with pytest.raises(CollidekitError, match=r"input 'jet' has half precision, which cannot hold the value 70000"):
         runner.as_given("jet", np.array([[-70000.0, np.inf]]))

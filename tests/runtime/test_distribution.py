@@ -1,4 +1,4 @@
-"""The distribution ``collidekit-runtime``: what it brings is what prediction with a bundle imports, and no more."""
+"""The distribution ``collidekit-runtime`` has exactly the dependencies that prediction with a bundle imports."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Files in another unit are noticed; the samples that ship, and each of their classes alone, are not."""
+"""Files with another unit raise a warning; the bundled samples, and each of their classes alone, do not."""
 
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def test_a_file_in_another_unit_is_said(bundle: Path, table: ak.Array, tmp_path:
             other = ak.with_field(other, other[name] * 1000, name)
         file = str(toys.write_table(tmp_path / "mev.parquet", other))
         (said,) = opened.predict_files([good, file]).far
-        assert said.startswith(f"{file}: values lie far outside of those that the bundle was made with: ")
+        assert said.startswith(f"{file}: values are far from the values of the export: ")
         assert all(name in said for name in names)
         assert "GeV; check their unit and definition" in said
     opened.predict(file)
@@ -97,4 +97,4 @@ def test_a_file_in_another_unit_is_said(bundle: Path, table: ak.Array, tmp_path:
     few = str(toys.write_table(tmp_path / "few.parquet", other[: FEWEST - 1]))
     assert opened.predict_files(few).far == []
     many = [str(toys.write_table(tmp_path / f"{k}.parquet", other)) for k in range(5)]
-    assert opened.predict_files(many).far[3:] == ["the same holds for 2 more of the files"]
+    assert opened.predict_files(many).far[3:] == ["the same for 2 more files"]

@@ -1,4 +1,4 @@
-"""A bundle refuses rows of its training in any file, and leaves those of folds to the graph that did not learn from them."""
+"""A bundle refuses training rows in any file, and predicts rows of folds with the graph that was not trained on them."""
 
 import json
 from dataclasses import replace
@@ -49,7 +49,7 @@ def test_rows_of_a_skimmed_file_are_refused(analysis: Analysis, dataset: Dataset
         Bundle(folder).predict(skim, batch_size=20)
     assert str(error.value) == (
         f"{skim}: {number} of 190 rows have the inputs of rows that {folder} was trained on (up to 3 rows or 0.1% of a file may be equal by chance); "
-        "predict other rows, or pass --allow-training-rows to predict these all the same"
+        "predict other rows, or pass --allow-training-rows to predict these rows anyway"
     )
     assert len(Bundle(folder).predict(skim, allow_training_rows=True)) == 190
 

@@ -1,4 +1,4 @@
-"""Each kind of store does the same with files."""
+"""All kinds of stores treat files in the same way."""
 
 from pathlib import Path
 
@@ -70,5 +70,5 @@ def test_what_never_was_there(store: str) -> None:
     assert server.size("no/file") is None
     assert server.read("no/file") is None
     assert server.names("no") == []
-    with pytest.raises(StoreError, match="no/file: is not in the store any more"):
+    with pytest.raises(StoreError, match="no/file: is no longer in the store"):
         list(server.chunks("no/file", 0, 10))

@@ -1,4 +1,4 @@
-"""Tasks whose outputs are in stores: none of them knows of it."""
+"""Tasks whose outputs are in stores work like tasks without stores."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A training that is interrupted goes on from its store on another machine, to the same bits."""
+"""An interrupted training continues from its store on another machine, bit for bit."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The state of an unfinished training in a store of each kind: whole, never of two writers, and never further back."""
+"""The state of an unfinished training in a store of each kind: complete, from one writer, and never replaced by an older one."""
 
 import os
 import signal
@@ -135,7 +135,7 @@ def test_a_changed_byte_is_an_error_and_the_state_here_stays(disk: str, tmp_path
     write(tmp_path / "there" / PLACE, "first")
     path = next((tmp_path / "store" / STATES).glob("*/last.pt"))
     path.write_text("last.pt sacond")
-    with pytest.raises(CollidekitError, match=r"last.pt: is not what was stored.*remove .*unfinished from the store"):
+    with pytest.raises(CollidekitError, match=r"last.pt: is damaged.*remove .*unfinished from the store"):
         state(disk, tmp_path / "there").fetch(10)
     assert last(tmp_path / "there") == "last.pt first"
 

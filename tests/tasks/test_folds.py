@@ -178,7 +178,7 @@ def test_a_run_folder_cannot_name_a_folder_elsewhere(inside: Path) -> None:
     folder = inside / "results" / "InferenceTask" / "toy" / "v1" / "v1" / "v1" / "forged"
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps({"settings": {"training": "../../../../secret"}}))
-    with pytest.raises(CollidekitError, match=r"run\.json: is no record of a run"):
+    with pytest.raises(CollidekitError, match=r"run\.json: is not a valid record of a run"):
         with_members([folder])
     shutil.rmtree(folder)
 
@@ -191,13 +191,13 @@ def test_predict_counts_the_rows_that_a_model_learned_from(inside: Path) -> None
         predicted(inside, "one", models[1])
     assert str(error.value) == (
         f"{inside / 'train.root'}: {learned} of 300 rows are rows that the model was trained on (the fold of a row is a hash of its event "
-        "number; it held out only fold 1); predict other rows, or pass --allow-training-rows to predict these all the same"
+        "number; it held out only fold 1); predict other rows, or pass --allow-training-rows to predict these rows anyway"
     )
     assert not (inside / "one.parquet").exists()
     one = predicted(inside, "one", models[1], allow_training_rows=True)
     assert one.warning.startswith(f"TRAINING ROWS: {learned} of 300 rows")
-    assert "the model learned from" in one.warning
-    assert f"{chose} of 300 rows are validation rows of the model: they chose its best epoch" in one.notes
+    assert "the model was trained on" in one.warning
+    assert f"{chose} of 300 rows are validation rows of the model, which selected its best epoch" in one.notes
     # without the member that holds fold 0 out, its rows are left to networks that know them
     with pytest.raises(
         CollidekitError, match=rf"train.root: {(folds == 0).sum()} of 300 rows are rows that .* was trained on"

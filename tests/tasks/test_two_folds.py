@@ -100,7 +100,7 @@ def test_the_event_number_chooses_the_network_for_every_file(inside: Path) -> No
         predicted = predict_to_file(first, ["test.parquet"], Path("other.parquet"), others=[second])
         np.testing.assert_allclose(predicted.predictions.probabilities, chosen, atol=1e-6)
     alone = predict_to_file(models_of("remainder")[0], ["test.parquet"], Path("alone.parquet"))
-    assert any("100 of 200 rows have event numbers for which another network" in note for note in alone.notes)
+    assert any("100 of 200 rows have event numbers that belong to another network" in note for note in alone.notes)
     report = (done(ReportTask(**FILES, **TEST, fold_rule="remainder")).folder / "report.html").read_text()
     assert "predicted by the one of 2 networks that its event number names" in report
     assert "the remainder of its event number, event % 2" in report
@@ -124,7 +124,7 @@ def test_one_training_makes_the_pair_of_networks_of_a_reader(inside: Path, layou
             "apply_to"
         ].removeprefix("events with ")
         assert text["trained_on"].startswith(f"events with an {trained_on} event number")
-        assert "15% of these, by a hash of the event number, chose the epoch" in text["trained_on"]
+        assert "15% of these, by a hash of the event number, are the validation set" in text["trained_on"]
         assert (
             f"events with an {apply_to} event number (event number % 2 == {int(apply_to == 'odd')}) were held out"
             in text["trained_on"]

@@ -144,7 +144,7 @@ def test_a_server_that_is_gone_is_one_warning_and_changes_nothing(make: Make, re
     training.run()
     assert [call[0] for call in recorder] == ["begin", "epoch", "epoch"]
     (warning,) = warnings_of(training)
-    assert "gone: ConnectionError: https://***@far.org/api?token=*** is gone; the training goes on" in warning
+    assert "gone: ConnectionError: https://***@far.org/api?token=*** is gone; the training continues" in warning
     assert weights_of(training) == weights_of(plain)
 
 
@@ -157,7 +157,7 @@ def test_a_server_that_does_not_answer_does_not_hold_the_training(
     training.run()
     assert time.monotonic() - begun < 6
     assert warnings_of(training) == [
-        "[yellow]slow: no answer in time; the training goes on without this tracker[/yellow]"
+        "[yellow]slow: no answer in time; the training continues without this tracker[/yellow]"
     ]
 
 

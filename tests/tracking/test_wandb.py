@@ -147,7 +147,7 @@ def synced(results: Path, home: Path) -> list[int]:
             "HOME": str(home),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", "--yes", str(run)], env={**os.environ, **settings}, capture_output=True,
+            [sys.executable, "-m", "wandb", "sync", "--yes", str(run)], env={**os.environ, **settings}, capture_output=True, cwd=home,
             text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -82,8 +82,8 @@ def shelf(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("top-tagging/particlenet", "top-tagging/pfn", "jet-flavour/deepjet"):
         shutil.copytree(model, folder / name)
     (folder / "README.md").write_text("What ships.")
-    real = shipped._shipped
-    monkeypatch.setattr(shipped, "_shipped", lambda part: [folder] if part == "weights" else real(part))
+    real = shipped._folders
+    monkeypatch.setattr(shipped, "_folders", lambda part: [folder] if part == "weights" else real(part))
     return folder
 
 

@@ -163,7 +163,7 @@ class Manager:
             draft.folder.mkdir(parents=True)
         except OSError as error:
             raise CollidekitError(
-                f"{self.folder}: cannot be written ({error.strerror}); if the results are those of another user, give a folder of yours "
+                f"{self.folder}: cannot be written ({error.strerror}); if the results belong to another user, give your own folder "
                 "with --output"
             ) from None
         write_text(draft.script, job_script(job, self.site, resources, attempt, exclude)).chmod(0o755)

@@ -1,4 +1,4 @@
-"""The card of a published model: what is known, and a mark where only the author can say it."""
+"""The model card of a published model, with marks for text that only the author can add."""
 
 import json
 import re
@@ -20,15 +20,15 @@ from collidekit.training.config import TrainingConfig
 from collidekit.training.effect import attack_without_effect
 
 _SPECIAL = re.compile(r"[\\`*\[\]|#!~$]|(?<!\w)_|_(?!\w)")
-"""What Markdown gives a meaning; an underscore within a word has none."""
+"""Characters with a meaning in Markdown; an underscore inside a word has none."""
 _TICKS = re.compile(r"`+")
 
 MARK = "AUTHOR:"
-"""Stands where a card needs words that no program knows."""
+"""Mark for text that the author must add."""
 
 
 def write_card(name: str, description: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> str:
-    """The card as Markdown."""
+    """Return the model card as Markdown."""
     environment = Environment(
         loader=PackageLoader("collidekit.bundle"),
         undefined=StrictUndefined,
@@ -57,22 +57,22 @@ def write_card(name: str, description: dict[str, Any], analysis: Analysis, confi
         settings=_settings(config),
         header=hub_header(name, description, analysis),
         analysis=analysis,
-        ships=_ships(analysis),
+        is_bundled=_is_bundled(analysis),
         analysis_text=yaml.safe_dump(analysis.model_dump(mode="json", exclude_defaults=True), sort_keys=False),
         command=repeat_command(analysis, config, list(description["training"].get("files", {}))),
     )
 
 
 def _settings(config: TrainingConfig) -> dict[str, str]:
-    """The settings of the recipe; those of attacks only where they act."""
+    """Return the settings of the training; settings of attacks only if they have an effect."""
     unused = attack_without_effect(config)
     return {name: _as_text(getattr(config, name)) for name in TrainingConfig.model_fields if name not in unused}
 
 
 def hub_header(name: str, description: dict[str, Any], analysis: Analysis) -> str:
-    """The metadata of model hubs at the top of a card, as YAML: what the model is for, and its AUCs where they were measured.
+    """Return the metadata of model hubs at the top of a card, as YAML: the purpose of the model, and its AUCs if measured.
 
-    The licence is the author's to add, as ``license: ...``.
+    The author must add the licence, as ``license: ...``.
     """
     content: dict[str, Any] = {
         "library_name": "collidekit",
@@ -92,27 +92,27 @@ def hub_header(name: str, description: dict[str, Any], analysis: Analysis) -> st
 
 
 def escape_markdown(text: Any) -> str:
-    """A text of somebody's as Markdown shows it: neither HTML nor links, tables or other marks, and on one line."""
+    """Return a text as one line with all Markdown and HTML marks escaped."""
     line = " ".join(without_controls(str(text)).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\g<0>", line)
 
 
 def inline_code(text: Any) -> str:
-    """A text as code within a line, which holds its own backticks."""
+    """Return a text as inline code, which may contain backticks."""
     line = " ".join(without_controls(str(text)).split()).replace("|", "\\|")
     mark = "`" * (max(map(len, _TICKS.findall(line)), default=0) + 1)
     return f"{mark} {line} {mark}" if "`" in line else f"`{line}`"
 
 
 def _fence(text: str) -> str:
-    """More backticks than a block of code holds one after another."""
+    """Return a fence with more backticks than any sequence in the text."""
     return "`" * max(3, max(map(len, _TICKS.findall(text)), default=0) + 1)
 
 
 def repeat_command(analysis: Analysis, config: TrainingConfig, files: list[str]) -> str:
-    """The command that trains the same again: what the analysis does not recommend itself is given."""
+    """Return the command that repeats the training, with all settings that the analysis does not recommend."""
     recommended = TrainingConfig.model_validate(analysis.training)
-    words = ["collidekit", "run", analysis.name if _ships(analysis) else "analysis.yaml"]
+    words = ["collidekit", "run", analysis.name if _is_bundled(analysis) else "analysis.yaml"]
     for file in files or ["YOUR_FILES"]:
         words += ["--files", file]
     for name in TrainingConfig.model_fields:
@@ -130,8 +130,8 @@ def _as_text(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _ships(analysis: Analysis) -> bool:
-    """Whether the analysis of that name ships, with the same content."""
+def _is_bundled(analysis: Analysis) -> bool:
+    """Return whether a bundled analysis has this name and content."""
     if analysis.name not in shipped_analyses():
         return False
     ours = load_plan(analysis.name).analysis
@@ -149,5 +149,5 @@ def _score(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_marks(card: Path) -> int:
-    """How many places of a card wait for the author."""
+    """Return the number of marks in a card for the author."""
     return card.read_text(encoding="utf-8").count(MARK)

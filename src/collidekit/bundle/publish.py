@@ -1,4 +1,4 @@
-"""A checkpoint -> a model for others: weights, description and card in one folder."""
+"""Publishing of a checkpoint: weights, description and model card in one folder."""
 
 import json
 import os
@@ -31,22 +31,22 @@ from collidekit.training.model_folder import CARD, DESCRIPTION, WEIGHTS, check_n
 
 @dataclass(frozen=True)
 class Published:
-    """What was written, the scores that were measured, and how many places of the card wait for the author."""
+    """A written model, its measured scores, and the number of places in the card that the author must fill in."""
 
     folder: Path
     size: int
-    """Bytes of the weights."""
+    """Size of the weights in bytes."""
     results: list[RocResult]
     skipped: list[str]
     open_marks: int
     warning: str = ""
-    """Test rows that the model has learned from; empty where there are none."""
+    """Warning about test rows that the model was trained on; empty if there are none."""
     residuals: list[Residuals] = field(default_factory=list)
 
 
 @dataclass
 class _Scores:
-    """Results on test files; empty where there are none."""
+    """Results on test files; empty without test files."""
 
     results: list[RocResult] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -66,10 +66,11 @@ def publish(
     threads: int | None = None,
     allow_training_rows: bool = False,
 ) -> Published:
-    """Write ``model.safetensors``, ``model.json`` and a card; the scores are those of the weights that were written.
+    """Write ``model.safetensors``, ``model.json`` and a model card with the scores of the written weights.
 
-    ``data`` says in a few words what it learned from, ``licence`` is the licence of these data. No file appears in the
-    folder before all are ready. Test rows that it was trained on are an error, unless ``allow_training_rows``.
+    ``data`` describes the training data in a few words, ``licence`` is their licence. Files appear in the folder only
+    when all of them are ready. Test rows that the model was trained on are an error, unless ``allow_training_rows`` is
+    true.
     """
     file = find_checkpoint(checkpoint)
     if file.suffix == ".safetensors":
@@ -77,7 +78,7 @@ def publish(
     loaded = load_checkpoint(file)
     analysis, config = (json.loads(part.model_dump_json()) for part in (loaded.analysis, loaded.config))
     check_no_code(file, analysis, config)
-    _forget_folders(analysis, config)
+    _remove_folders(analysis, config)
     _check_target(folder, force)
     if threads:
         torch.set_num_threads(threads)
@@ -95,7 +96,7 @@ def publish(
     }
     with _replacing_folder(folder) as staging:
         save_model(staging, loaded.tagger.state_dict(), description)
-        scores = _judge(staging, test_files, skip_bad_files, allow_training_rows)
+        scores = _measure(staging, test_files, skip_bad_files, allow_training_rows)
         numbers = [{k: v for k, v in result.as_dict().items() if k != "curve"} for result in scores.results]
         residuals = {"residuals": [one.as_dict() for one in scores.residuals]} if scores.residuals else {}
         if scores.assignments:
@@ -115,15 +116,15 @@ def publish(
     )
 
 
-def _forget_folders(analysis: dict[str, Any], config: dict[str, Any]) -> None:
-    """Files of this machine are known by their names alone."""
+def _remove_folders(analysis: dict[str, Any], config: dict[str, Any]) -> None:
+    """Replace paths of this machine with file names."""
     analysis["files"] = {part: [Path(name).name for name in names] for part, names in analysis["files"].items()}
     if os.path.exists(config["from_checkpoint"]):
         config["from_checkpoint"] = Path(config["from_checkpoint"]).name
 
 
 def card_name(folder: Path) -> str:
-    """The name that a model is used by: below a folder ``weights`` that of a model that ships, else its folder."""
+    """Return the name of a model: its path below a folder ``weights``, as for bundled models, or the name of its folder."""
     parts = folder.resolve().parts
     if "weights" in parts[:-1]:
         last = len(parts) - 1 - parts[::-1].index("weights")
@@ -159,7 +160,7 @@ def _check_target(folder: Path, force: bool) -> None:
 
 @contextmanager
 def _replacing_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to; its files move into the given one if the block ends well, the description last."""
+    """Yield a temporary folder; move its files into ``folder`` if the block succeeds, the description last."""
     staging = folder.parent / f".{folder.name}.{os.getpid()}.part"
     try:
         staging.mkdir(parents=True, exist_ok=True)
@@ -174,8 +175,8 @@ def _replacing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _judge(folder: Path, test_files: Sequence[str], skip_bad_files: bool, allow_training_rows: bool) -> _Scores:
-    """The scores of a published model on files that hold the truth."""
+def _measure(folder: Path, test_files: Sequence[str], skip_bad_files: bool, allow_training_rows: bool) -> _Scores:
+    """Return the scores of a published model on test files."""
     if not test_files:
         return _Scores()
     loaded = {"the model": load_checkpoint(folder)}

@@ -1,4 +1,4 @@
-"""The models that ship: a table of all, the card of one."""
+"""The bundled models: a table of all models, and the card of one."""
 
 import re
 from pathlib import Path
@@ -17,18 +17,18 @@ from collidekit.training.checkpoint import find_checkpoint
 from collidekit.training.model_folder import CARD, DESCRIPTION, check_inside, read_description
 
 GAP, LEAST_DATA = 2, 20
-"""Between columns, and for a column of data, in characters."""
+"""Gap between columns, and minimum width of the column ``data``, in characters."""
 SCORE = "AUC or efficiency"
 
 HUB_HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
-"""Metadata of model hubs at the top of a card, which a terminal does not show."""
+"""Metadata of model hubs at the top of a card, which are not shown in a terminal."""
 
 
 def show_models(console: Console) -> None:
-    """One line for each model that ships."""
+    """Print one line for each bundled model."""
     models = shipped_models()
     if not models:
-        console.print("No model ships with this version. Make one: [cyan]collidekit publish CHECKPOINT FOLDER[/cyan]")
+        console.print("This version has no bundled models. Make one: [cyan]collidekit publish CHECKPOINT FOLDER[/cyan]")
         return
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     rows = [(name, *_cells(read_description(folder / DESCRIPTION))) for name, folder in models.items()]
@@ -36,7 +36,7 @@ def show_models(console: Console) -> None:
     for title, cells in zip(("name", "parameters", "MB", SCORE), zip(*rows, strict=True), strict=False):
         table.add_column(title, justify="left" if title in ("name", SCORE) else "right", no_wrap=True)
         room -= GAP + max(len(line) for cell in (title, *cells) for line in cell.splitlines())
-    if room >= LEAST_DATA:  # the card has all that is known of the data
+    if room >= LEAST_DATA:  # the card describes the data in full
         table.add_column("data", no_wrap=True, overflow="ellipsis", width=room)
     for row in rows:
         table.add_row(*map(literal, row[: len(table.columns)]))
@@ -47,7 +47,7 @@ def show_models(console: Console) -> None:
 
 
 def models_as_dict(name: str | None = None) -> dict[str, Any]:
-    """Return what is known of all bundled models, or of one, as plain values; docs/command.md describes the keys."""
+    """Return the descriptions of all bundled models, or of one, as plain values; docs/command.md describes the keys."""
     folders = shipped_models() if name is None else {name: find_checkpoint(name).parent}
     return {
         "format": "collidekit models 1",
@@ -87,12 +87,12 @@ def _cells(description: dict[str, Any]) -> tuple[str, ...]:
         f"{network.get('parameters', 0):,}",
         size,
         measured,
-        str(data.get("description") or "not said"),
+        str(data.get("description") or "not described"),
     )
 
 
 def show_card(name: str, console: Console) -> None:
-    """The card of a model that ships, or of a folder."""
+    """Print the card of a bundled model, or of a model in a folder."""
     card = find_checkpoint(name).parent / CARD
     check_inside(card)
     if not card.is_file():

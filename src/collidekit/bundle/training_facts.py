@@ -1,4 +1,4 @@
-"""What the folder of a training tells of it: epochs, time, rows, versions; what is not there is left out."""
+"""Facts about a training from its folder: epochs, time, rows and versions, as far as they are there."""
 
 import csv
 from pathlib import Path
@@ -11,15 +11,15 @@ from collidekit.training.checkpoint import kept_epoch
 
 
 def training_facts(folder: Path) -> dict[str, Any]:
-    """Of the folder of a TrainingTask; of any other folder as much as is known."""
+    """Return the facts in the folder of a TrainingTask; for any other folder, as many as are known."""
     facts: dict[str, Any] = {}
     if (folder / "history.csv").is_file():
         facts |= _of_history(folder / "history.csv")
-    path, remedy = folder / "run.json", "remove it, and the card will say less"
+    path, remedy = folder / "run.json", "remove it, and the card will have less information"
     run = read_sealed(path, remedy) if path.is_file() else {}
     texts = {name: run.get(name, {}) for name in ("versions", "git")}
     if not isinstance(run.get("settings", {}), dict) or not all(_is_text(text) for text in texts.values()):
-        raise CollidekitError(f"{path}: is no record of a run; {remedy}")
+        raise CollidekitError(f"{path}: is not a valid record of a run; {remedy}")
     facts |= {name: run[name] for name in ("made", "versions", "git") if name in run}
     dataset = run.get("settings", {}).get("dataset")
     if dataset and (manifest := _manifest(folder, str(dataset))):
@@ -43,7 +43,7 @@ def _of_history(path: Path) -> dict[str, Any]:
         return _of_epochs(path.parent, epochs) if epochs else {}
     except (csv.Error, KeyError, TypeError, ValueError, OverflowError) as error:
         raise CollidekitError(
-            f"{path}: is damaged ({type(error).__name__}: {error}); remove it, and the card will not say how the model was trained"
+            f"{path}: is damaged ({type(error).__name__}: {error}); remove it, and the card will not describe the training"
         ) from None
 
 
@@ -62,7 +62,7 @@ def _of_epochs(folder: Path, epochs: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _manifest(folder: Path, dataset: str) -> Manifest | None:
-    """Of the dataset that was trained on: ``DatasetConstructorTask/<analysis>/<version>/<hash>`` in the same results."""
+    """Return the manifest of the training dataset, ``DatasetConstructorTask/<analysis>/<version>/<hash>`` in the same results."""
     if len(folder.parents) < 5:
         return None
     analysis, version = folder.parents[2].name, folder.parents[1].name

@@ -1,1 +1,1 @@
-"""A trained network as a bundle that proves itself where it is used: a graph, what it takes and gives, and events to check it with."""
+"""Export of a trained network as a bundle: a graph, its description, and rows to verify it where it is used."""

@@ -1,4 +1,4 @@
-"""Agreement of a graph in onnxruntime with the checkpoint on real rows: differences, AUC, working points."""
+"""Comparison of a graph in onnxruntime with the checkpoint on real rows: differences, AUC, working points."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,73 +13,74 @@ from collidekit.inference.predictions import Predictions
 from collidekit.runtime.schema import Tensor
 
 EQUAL = 1e-6
-"""Scores that differ by less from a threshold may lie on either side of it."""
+"""Scores that are closer to a threshold may change sides by rounding."""
 TOLERANCE = 1e-5
-"""By which a column may differ in single precision."""
+"""Largest accepted difference of a column in single precision."""
 RARE = 1e-4
-"""The part of all rows that may differ by more where a network picks one of several nearly equal things, such as nearest neighbours."""
+"""Fraction of rows that may differ by more if a network chooses between nearly equal things, such as nearest neighbours."""
 
 
 @frozen
 class Difference:
-    """Differences of one column over all rows, relative to the larger of its scale and the value itself."""
+    """Differences of one column over all rows, relative to the larger of its scale and the value."""
 
     column: str
     largest: float
     mean: float
     row: int
-    """File and entry of the row with the largest difference."""
+    """Index of the row with the largest difference."""
     beyond: int = 0
-    """Rows that differ by more than ``TOLERANCE``."""
+    """Number of rows that differ by more than ``TOLERANCE``."""
 
 
 @frozen
 class Side:
-    """Rows that a working point accepts with one form and refuses with the other."""
+    """Number of rows that change sides at a working point between checkpoint and graph."""
 
     discriminator: str
     point: str
     threshold: float
     changed: int
     near: int
-    """Those of them whose score is within ``EQUAL`` of the threshold in both forms."""
+    """Number of these rows whose two scores are both within ``EQUAL`` of the threshold."""
 
 
 @frozen
 class Cost:
-    """Costs and gains of a reduced precision: of the graph in single precision first, then of the reduced one."""
+    """Effect of a reduced precision; pairs are for the graph in single precision, then for the reduced graph."""
 
     precision: str
     rejection: dict[str, tuple[float | None, float | None]]
-    """Rejection of each discriminator: 1 / background efficiency at 50 % signal efficiency, weighted; None where no background passes."""
+    """Weighted 1 / background efficiency at 50 % signal efficiency, for each discriminator; None if no background passes."""
     efficiencies: dict[str, dict[str, tuple[float, float, float, float]]]
-    """At each working point of each discriminator: of signal before and after, of background before and after."""
+    """Efficiencies at each working point of each discriminator: signal before and after, background before and after."""
     size: tuple[int, int]
-    """In bytes, of all graphs."""
+    """Size of all graphs in bytes."""
     time_ratio: float
-    """Time per row of the reduced graph over that of the other, a row a call, median of rows."""
+    """Time per row of the reduced graph divided by the time in single precision: median over calls of one row."""
     threads: int
 
 
 @frozen
 class Agreement:
-    """Agreement over all rows that were compared."""
+    """Agreement of graph and checkpoint over all compared rows."""
 
     rows: int
     differences: tuple[Difference, ...]
     sides: tuple[Side, ...]
     auc: dict[str, tuple[float, float]]
-    """AUC of each discriminator, by the checkpoint and by the graph."""
+    """AUC of each discriminator for the checkpoint and for the graph."""
     cost: Cost | None = None
-    """Costs and gains of a graph that is not in single precision."""
+    """Effect of a reduced precision; None in single precision."""
 
     @property
     def largest(self) -> float:
+        """Return the largest difference of all columns."""
         return max((one.largest for one in self.differences), default=0.0)
 
     @property
     def beyond(self) -> int:
-        """Rows that differ by more than ``TOLERANCE`` in the column where most do."""
+        """Return the largest number of rows that differ by more than ``TOLERANCE`` in one column."""
         return max((one.beyond for one in self.differences), default=0)
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def compare(
     classes: Sequence[str],
     scales: Mapping[str, float],
 ) -> Agreement:
-    """Compare columns (N,) or (N, L) of the checkpoint with those of the graph; columns that a layout lacks are left out."""
+    """Compare columns (N,) or (N, L) of checkpoint and graph; columns that a layout does not have are left out."""
     names = [name for name in wanted if name in found]
     differences = tuple(difference(name, wanted[name], found[name], scales.get(name, 1.0)) for name in names)
     sides, auc = [], {}
@@ -117,7 +118,7 @@ def compare(
 
 
 def sides_of(entry: DiscriminatorPoints, labels: Array, classes: Sequence[str]) -> tuple[Array, Array]:
-    """Return the signal and the background rows (N,) of a discriminator, as conditions."""
+    """Return flags (N,) of the signal and the background rows of a discriminator."""
     signal, background = (
         np.isin(labels, [classes.index(name) for name in side]) for side in (entry.signal, entry.background)
     )
@@ -125,14 +126,14 @@ def sides_of(entry: DiscriminatorPoints, labels: Array, classes: Sequence[str]) 
 
 
 def scale_of(values: Array) -> float:
-    """Return what differences of an estimate (N,) are relative to: half the range of its 16th to 84th percentile, 1 where it is 0."""
+    """Return the scale of an estimate (N,): half the distance between its 16th and 84th percentile, or 1 if this is 0."""
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, [16, 84]) if len(finite) else (0.0, 0.0)
     return float(high - low) / 2 or 1.0
 
 
 def estimates_of(predictions: Predictions) -> dict[str, Array]:
-    """Return all estimates of each value, with those that say how uncertain it is, as one array."""
+    """Return all estimates of each value, together with the columns of its uncertainty, as one array."""
     found = {}
     for name, values in predictions.values.items():
         spread = predictions.uncertainties[name].columns.values() if name in predictions.uncertainties else ()
@@ -141,7 +142,7 @@ def estimates_of(predictions: Predictions) -> dict[str, Array]:
 
 
 def scales_of_columns(columns: Sequence[str], estimates: Mapping[str, Array]) -> dict[str, float]:
-    """Return the scale of each column ``pred_<value>...``, the spread of the estimates of its value; all other columns have 1."""
+    """Return the scale of each column ``pred_<value>...``, which is the spread of the estimates; other columns have scale 1."""
     scales = {}
     for column in columns:
         of = [value for value in estimates if column == f"pred_{value}" or column.startswith(f"pred_{value}_")]
@@ -153,7 +154,7 @@ def scales_of_columns(columns: Sequence[str], estimates: Mapping[str, Array]) ->
 def scales_of_outputs(
     scales: Mapping[str, float], places: Mapping[str, tuple[str, int]], outputs: Sequence[Tensor]
 ) -> dict[str, float | list[float]]:
-    """Return the scales of the outputs of a layout, from those of columns and the places where these stand."""
+    """Return the scales of the outputs of a layout, from the scales and places of columns."""
     found: dict[str, float | list[float]] = {}
     for output in outputs:
         own = {
@@ -170,7 +171,7 @@ def scales_of_outputs(
 
 
 def rows_beyond(wanted: Mapping[str, Array], found: Mapping[str, Array], scales: Mapping[str, float]) -> set[int]:
-    """Return the rows that differ by more than ``TOLERANCE`` in some column."""
+    """Return the indices of the rows that differ by more than ``TOLERANCE`` in any column."""
     rows: set[int] = set()
     for name in wanted:
         if name in found:
@@ -180,7 +181,7 @@ def rows_beyond(wanted: Mapping[str, Array], found: Mapping[str, Array], scales:
 
 
 def relative(wanted: Array, found: Array, scale: float) -> Array:
-    """Return differences relative to the larger of a scale and the value, infinite where only one of both is finite."""
+    """Return differences relative to the larger of a scale and the value; infinite if only one of the two is finite."""
     a, b = wanted.astype(np.float64), found.astype(np.float64)
     apart = np.abs(a - b) / np.maximum(np.abs(a), scale)
     same: Array = np.where(np.isnan(a) & np.isnan(b) | (a == b), 0.0, np.nan_to_num(apart, nan=np.inf))

@@ -1,4 +1,4 @@
-"""Calls that break graphs which are not general: many rows at once, any length, empty slots with garbage, another order."""
+"""Test calls of a graph: many rows, all lengths, random values in empty slots, permuted constituents."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,32 +11,32 @@ from collidekit.export.expected import noise_of
 from collidekit.export.layouts.base import Layout
 
 SIZES = (0, 1, 2, 7, 512)
-"""Numbers of rows in one call."""
+"""Numbers of rows in a call."""
 SHORTEST = 8
-"""A call with many rows repeats so many rows, the shortest ones: pairs of constituents take memory."""
+"""Number of rows that a call with many rows repeats, the shortest ones, because pairs of constituents need memory."""
 LENGTHS = 20
-"""Lengths between 8 and the limit of a collection, at equal ratios."""
+"""Number of lengths between 8 and the limit of a collection, at equal ratios."""
 SLOTS = (1, 13)
 GARBAGE = (0.0, 1e30, np.nan)
-"""Values that are put into empty slots."""
+"""Values in empty slots."""
 REAL = 8
-"""Rows for slots and order."""
+"""Number of rows for calls with empty slots or permuted constituents."""
 
 
 @frozen
 class Call:
-    """Inputs of the generic layout, and the rows whose numbers they must give."""
+    """Inputs of the generic layout, and the rows whose outputs they must give."""
 
     kind: str
     label: str
     rows: Sequence[Row]
     generic: Mapping[str, Array]
     size: int
-    """Return the number of rows: 0 where no row goes in, else all of them."""
+    """Number of rows in the call; may be 0."""
 
 
 def calls(layout: Layout, rows: Sequence[Row], invariant: Sequence[str]) -> Iterator[Call]:
-    """Yield calls made of real rows; ``invariant`` are the collections whose order does not matter."""
+    """Yield calls made from real rows; ``invariant`` are the collections whose order has no effect."""
     analysis = layout.graph.analysis
     if layout.batched:
         yield from _batches(layout, rows)
@@ -66,7 +66,7 @@ def _batches(layout: Layout, rows: Sequence[Row]) -> Iterator[Call]:
 
 
 def _lengths(layout: Layout, rows: Sequence[Row], name: str, entry: Collection) -> Iterator[Call]:
-    """Rows of other lengths, up to twice the limit; constituents are those of real rows, which repeat."""
+    """Yield calls with other lengths, up to twice the limit, made from repeated constituents of real rows."""
     pool = np.concatenate([row.values[name] for row in rows])
     longest = max(rows, key=lambda row: len(row.values[name]))
     most = entry.limit
@@ -82,7 +82,7 @@ def _generic(layout: Layout, rows: Sequence[Row]) -> dict[str, Array]:
 
 
 def _with_slots(generic: Mapping[str, Array], analysis: Analysis, more: int, fill: float) -> dict[str, Array]:
-    """The inputs with empty slots at the end of each collection."""
+    """Return the inputs with additional empty slots at the end of each collection."""
     found = dict(generic)
     for name in analysis.collections:
         found[name] = np.pad(generic[name], ((0, 0), (0, more), (0, 0)), constant_values=fill)

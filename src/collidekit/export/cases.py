@@ -1,4 +1,4 @@
-"""Rows to check a bundle with: real ones, and those that break exporters; each as plain arrays."""
+"""Rows to check a bundle with, as plain arrays: real rows, and rows that are difficult for exporters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,21 +13,21 @@ from collidekit.dataset.batch import Batch, Ragged
 
 Array = np.ndarray[Any, Any]
 BEYOND = 5
-"""Number of constituents beyond the limit in the longest case."""
+"""Number of constituents above the limit in the longest case."""
 EXTREME = 1e4
-"""Factor of all values of a row in the case of extreme values."""
+"""Factor on all values of a row in the case of extreme values."""
 
 
 @frozen
 class Row:
-    """One row in raw units: of each collection an array (n, C), of each group (F,); ``event`` are its event numbers."""
+    """One row in raw units: an array (n, C) for each collection, (F,) for each group; ``event`` has its event numbers."""
 
     label: str
     values: Mapping[str, Array]
     event: Mapping[str, int]
 
     def changed(self, label: str, **values: Array) -> "Row":
-        """The row with other values of some inputs."""
+        """Return the row with other values of some inputs."""
         return evolve(self, label=label, values={**self.values, **values})
 
 
@@ -47,10 +47,11 @@ def _constituents(entry: Ragged, row: int) -> Array:
 
 
 def edge_cases(rows: Sequence[Row], analysis: Analysis) -> list[Row]:
-    """Return what breaks exporters, made of real rows: lengths, missing and infinite values, extreme ones, and duplicates.
+    """Return rows that are difficult for exporters: lengths, missing, infinite and extreme values, and duplicates.
 
-    Lengths are 0, 1, 2, the limit and ``BEYOND`` more, for all collections at once and, where there are several, with each of them
-    empty alone. NaN stands once in each variable.
+    They are made from real rows. Lengths are 0, 1, 2, the limit and ``BEYOND`` above the limit, for all collections at
+    once. With several collections, there is also a row for each one in which only this one is empty. NaN is in each
+    variable once.
     """
     collections = {name: entry for name, entry in analysis.inputs.items() if isinstance(entry, Collection)}
     full = max(rows, key=lambda row: sum(len(row.values[name]) for name in collections))
@@ -64,7 +65,7 @@ def edge_cases(rows: Sequence[Row], analysis: Analysis) -> list[Row]:
     for name in analysis.inputs:
         for value in (np.inf, -np.inf):
             cases.append(
-                full.changed(f"{value:+} in {name}", **{name: _spoiled(full.values[name], slice(None), value)})
+                full.changed(f"{value:+} in {name}", **{name: _replace_value(full.values[name], slice(None), value)})
             )
         cases.append(full.changed(f"zeros in {name}", **{name: np.zeros_like(full.values[name])}))
         cases.append(full.changed(f"extreme values in {name}", **{name: full.values[name] * np.float32(EXTREME)}))
@@ -75,7 +76,7 @@ def edge_cases(rows: Sequence[Row], analysis: Analysis) -> list[Row]:
 
 
 def column_names(entry: Any) -> list[str]:
-    """The names of the columns of an input: its features, px, py, pz, energy, and the two coordinates."""
+    """Return the names of the columns of an input: its features, px, py, pz, energy, and the two coordinates."""
     names = [feature.name for feature in entry.features]
     if isinstance(entry, Collection):
         names += ["px", "py", "pz", "energy"] if entry.momenta else []
@@ -86,7 +87,7 @@ def column_names(entry: Any) -> list[str]:
 def _of_lengths(
     rows: Sequence[Row], full: Row, collections: Mapping[str, Collection], number: int | None, more: int = 0
 ) -> Row:
-    """A row with so many constituents in each collection, at its limit and ``more`` where ``number`` is None."""
+    """Return a row with ``number`` constituents in each collection; with None, the limit plus ``more``."""
     values = {}
     for name, entry in collections.items():
         wanted = entry.limit + more if number is None else number
@@ -100,12 +101,12 @@ def _of_lengths(
 
 
 def _with(row: Row, label: str, name: str, column: int, value: float) -> Row:
-    """A row with a value in a column: of the first constituent, or of the group."""
-    return row.changed(label, **{name: _spoiled(row.values[name], column, value)})
+    """Return a row with a value in one column of the first constituent, or of the group."""
+    return row.changed(label, **{name: _replace_value(row.values[name], column, value)})
 
 
-def _spoiled(values: Array, column: Any, value: float) -> Array:
-    """Values (n, C) or (F,) with another one in a column of the first constituent."""
+def _replace_value(values: Array, column: Any, value: float) -> Array:
+    """Return values (n, C) or (F,) with another value in a column of the first constituent or of the group."""
     changed = values.copy()
     if changed.ndim == 1:
         changed[column] = value
@@ -121,7 +122,7 @@ def has_equal_constituents(row: Row) -> bool:
 
 
 def batch_of(rows: Sequence[Row], analysis: Analysis) -> Batch:
-    """Return the rows as a batch, as a construction would give it: without constituents beyond the limit, truth unknown."""
+    """Return the rows as a batch like from a dataset: without constituents beyond the limit, and with unknown truth."""
     number = len(rows)
     inputs: dict[str, Any] = {}
     for name, entry in analysis.inputs.items():
@@ -152,7 +153,7 @@ def _tensor(parts: Sequence[Array], empty: tuple[int, int]) -> Tensor:
 
 
 def generic_arrays(rows: Sequence[Row], analysis: Analysis, noise: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the tensors of the generic layout for rows, padded to the longest of them; ``noise`` is that of the same rows."""
+    """Return the tensors of the generic layout for rows, padded to the longest row; ``noise`` is the noise of these rows."""
     found: dict[str, Array] = {}
     for name, entry in analysis.inputs.items():
         parts = [row.values[name] for row in rows]

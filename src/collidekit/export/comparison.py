@@ -1,4 +1,4 @@
-"""Graphs in onnxruntime and checkpoints on the same real rows."""
+"""Comparison of graphs in onnxruntime with their checkpoints on the same real rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,12 +18,12 @@ from collidekit.export.session import joined, run_layout, with_discriminators
 from collidekit.progress import counting
 
 TOGETHER = 256
-"""Rows that are compared at a time."""
+"""Number of rows that are compared at a time."""
 
 
 @frozen
 class Comparison:
-    """The agreement, and the rows that prove nothing of a graph: they differ by more than the tolerance, or were left out."""
+    """The agreement, and the rows that differ by more than the tolerance or were left out."""
 
     agreement: Agreement
     without: frozenset[int]
@@ -40,7 +40,8 @@ def compare_members(
 ) -> Comparison:
     """Compare each graph with its checkpoint on the rows of the sample that it predicts.
 
-    ``scales`` are those of columns. Rows from which a reduced precision took its ranges are left out. Raises CollidekitError where graph and checkpoint do not agree, or a reduced precision costs too much.
+    ``scales`` are the scales of columns. Calibration rows of a reduced precision are left out. Raises CollidekitError
+    if graph and checkpoint do not agree, or if a reduced precision costs too much.
     """
     kept = np.setdiff1d(np.arange(len(rows)), reduction.calibration if reduction else ())
     wanted, found = _columns(members, sessions, [rows[i] for i in kept], sample.member[kept])
@@ -55,9 +56,9 @@ def compare_members(
 
 
 def _columns(
-    members: Sequence[Member], sessions: Sequence[Any], rows: Sequence[Row], judges: Array
+    members: Sequence[Member], sessions: Sequence[Any], rows: Sequence[Row], predicted_by: Array
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return the columns of the checkpoints and of the graphs, in the order of the rows; ``judges`` (N,) are the members that predict them."""
+    """Return the columns of checkpoints and graphs in the order of the rows; ``predicted_by (N,)`` are the members that predict them."""
     wanted: list[dict[str, Array]] = []
     found: list[dict[str, Array]] = []
     order: list[Array] = []
@@ -65,7 +66,7 @@ def _columns(
     with counting("Comparing", "rows", len(rows)) as done:
         for number, (member, session) in enumerate(zip(members, sessions, strict=True)):
             analysis = member.checkpoint.analysis
-            own = np.flatnonzero(judges == number)
+            own = np.flatnonzero(predicted_by == number)
             own = own[np.argsort(lengths[own], kind="stable")]  # so that padding costs little
             for start in range(0, len(own), TOGETHER):
                 places = own[start : start + TOGETHER]
@@ -82,7 +83,7 @@ def _columns(
 
 
 def _require_agreement(agreement: Agreement, picks: bool) -> None:
-    """Raise CollidekitError where graph and checkpoint differ; where a network ``picks``, a few rows may."""
+    """Raise CollidekitError if graph and checkpoint differ; with ``picks``, a few rows may differ."""
     worst = max(agreement.differences, key=lambda one: one.largest, default=None)
     if worst is None or worst.largest <= TOLERANCE or (picks and agreement.beyond <= max(1, RARE * agreement.rows)):
         return

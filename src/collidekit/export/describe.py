@@ -1,4 +1,4 @@
-"""The schema of a bundle, from checkpoint, graph and layout."""
+"""The schema of a bundle, made from checkpoint, graph and layout."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,26 +23,26 @@ from collidekit.training.checkpoint import Checkpoint
 EXPORTERS = ("onnx", "onnxruntime")
 MEANINGS = {
     "_assignment_probability": "the probability of this assignment of the parent",
-    "_complete_probability": "the probability that the decay products of all parents are among the constituents: the product of those of "
-    "the parents",
+    "_complete_probability": "the probability that the decay products of all parents are among the constituents: the product over the "
+    "parents",
     "_detection_probability": "the probability that all decay products of the parent are among the constituents",
-    "_sigma": "half the width of the central interval that holds the truth with a probability of 68.27 %",
+    "_sigma": "half the width of the central interval that contains the truth with a probability of 68.27 %",
     "_median": "the median of the predicted distribution",
     "_mean": "the mean of the predicted distribution",
     "_mode": "the draw with the highest joint density",
 }
-"""By the end of the name of a column."""
+"""Meaning of a column, by the end of its name."""
 FOLD_RULE = (
-    "The fold of a row is a hash of its event numbers modulo the number of folds (collidekit/dataset/parts.py: fold_of); the graph of "
-    "a fold has neither learned from its rows nor chosen its epoch by them."
+    "The fold of a row is a hash of its event numbers modulo the number of folds (collidekit/dataset/parts.py: fold_of); the rows of "
+    "a fold are in neither the training set nor the validation set of its graph."
 )
 REMAINDER_RULE = (
-    "The fold of a row is {number} % {k}, the remainder of its event number; the graph of fold i has neither learned from events with "
-    "{number} % {k} == i nor chosen its epoch by them, and is the one for these events, in any file."
+    "The fold of a row is {number} % {k}, the remainder of its event number; events with {number} % {k} == i are in neither the "
+    "training set nor the validation set of the graph of fold i, which is the graph for these events, in any file."
 )
 NOISE_RULE = (
-    "Standard normal numbers, a function of the event numbers of a row alone (collidekit/models/heads/flow.py: event_noise); other "
-    "normal numbers give other draws of the same distribution."
+    "Standard normal numbers that depend only on the event numbers of a row (collidekit/models/heads/flow.py: event_noise); other "
+    "standard normal numbers give other draws of the same distribution."
 )
 
 
@@ -82,7 +82,7 @@ def describe(name: str, member: Member, options: Options, points: Sequence[Discr
 
 
 def with_quantiles(schema: Schema, rows: Sequence[Row]) -> Schema:
-    """Return the schema with the percentiles of each column that goes in, of real rows."""
+    """Return the schema with the percentiles of each input column on real rows."""
     inputs, some = [], rows[:: max(len(rows) // MOST, 1)]
     for entry in schema.inputs:
         if entry.columns:
@@ -96,19 +96,19 @@ def with_quantiles(schema: Schema, rows: Sequence[Row]) -> Schema:
 
 
 def fold_rule(split: Folds, analysis: Analysis) -> str:
-    """Return in words how the fold of a row follows from its event number."""
+    """Return the rule that gives the fold of a row from its event number, in words."""
     return REMAINDER_RULE.format(number=analysis.event[-1], k=split.k) if split.by_number else FOLD_RULE
 
 
 def trained_on(checkpoint: Checkpoint) -> str:
-    """Return in words which rows a checkpoint learned from."""
+    """Return the training rows of a checkpoint, in words."""
     found = []
     for entry in checkpoint.learned_from:
         files = ", ".join(entry.files.values()) or "unknown files"
         split = entry.split
         if isinstance(split, Split):
             found.append(
-                f"{split.share:.0%} of the rows of {files}, by a hash of the event number; the others chose the epoch"
+                f"{split.share:.0%} of the rows of {files}, by a hash of the event number; the others are the validation set"
             )
         elif isinstance(split, Folds):
             found.append(_trained_on_folds(split, files))
@@ -118,23 +118,23 @@ def trained_on(checkpoint: Checkpoint) -> str:
 def _trained_on_folds(split: Folds, files: str) -> str:
     if split.k == 2:
         other = Folds(2, 1 - split.this, split.rule).events
-        chose = f"{1 - split.training_share:.0%} of these, by a hash of the event number, chose the epoch"
+        chose = f"{1 - split.training_share:.0%} of these, by a hash of the event number, are the validation set"
         return f"{other} of {files}; {chose}; {split.events} were held out"
     if split.by_number:
         following = Folds(split.k, (split.this + 1) % split.k, split.rule)
-        return f"events of {files} but for {split.events} (held out) and {following.events} (chose the epoch)"
+        return f"events of {files} except {split.events} (held out) and {following.events} (validation set)"
     return (
-        f"{split.k - 2} of {split.k} folds of {files}: all but fold {split.this} (held out) and fold {(split.this + 1) % split.k} "
-        "(chose the epoch)"
+        f"{split.k - 2} of {split.k} folds of {files}: all except fold {split.this} (held out) and fold {(split.this + 1) % split.k} "
+        "(validation set)"
     )
 
 
 def apply_to(member: Member) -> str:
-    """Return in words which rows the graph of a checkpoint may be used on."""
+    """Return the rows that the graph of a checkpoint may be used for, in words."""
     split = fold_of_member(member.checkpoint)
     if split is None:
-        return "rows that were in no training file"
-    return split.events if split.by_number else f"{split.events}, and rows that were in no training file"
+        return "rows that are in no training file"
+    return split.events if split.by_number else f"{split.events}, and rows that are in no training file"
 
 
 def _inputs(graph: TaggerGraph) -> list[TensorIn]:
@@ -214,7 +214,7 @@ def _kind(name: str, graph: TaggerGraph) -> Any:
 
 
 def _unit(name: str, units: Mapping[str, str]) -> str:
-    """The unit of an estimate: that of the longest name of a value that its column begins with."""
+    """Return the unit of the value in the name of a column; the longest name of a value that matches counts."""
     values = [value for value in units if name == f"pred_{value}" or name.startswith(f"pred_{value}_")]
     return units[max(values, key=len)] if values else ""
 
@@ -225,17 +225,17 @@ def _meaning(name: str, graph: TaggerGraph) -> str:
         signal, background = definition.formula
         if definition.form == "log":
             return f"ln(({signal} + {SMALLEST:g}) / ({background} + {SMALLEST:g}))"
-        return f"({signal}) / ({signal} + {background}), 0 where all of these are 0"
+        return f"({signal}) / ({signal} + {background}), 0 if all of these are 0"
     if name == "prob_relegated":
-        return "the probability that the row is refused"
+        return "the probability that the row is relegated"
     if name.startswith("prob_"):
         return f"the probability of class {name.removeprefix('prob_')}"
     if name.startswith("index_"):
-        return "position in the sequence that was given, from 0; -1 where the slot stays empty"
+        return "position in the input sequence, from 0; -1 if the slot is empty"
     if name in {f"{target}_probability" for target in graph.analysis.assignments}:
-        return "the probability of this assignment of all parents: the product of those of the parents"
+        return "the probability of this assignment of all parents: the product over the parents"
     for end, meaning in MEANINGS.items():
         if name.endswith(end):
             return meaning
     quantile = re.search(r"_q(\d+)$", name)
-    return f"the value below which the truth lies with a probability of {quantile[1]} %" if quantile else ""
+    return f"the truth is below this value with a probability of {quantile[1]} %" if quantile else ""

@@ -1,4 +1,4 @@
-"""Columns that a bundle must give: those of the ragged network, which training and evaluation use, for the same rows."""
+"""Expected columns of a bundle, computed with the ragged network, which training and evaluation use."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,13 +16,13 @@ from collidekit.models.tagger import Tagger
 
 @torch.inference_mode()
 def expected(tagger: Tagger, graph: TaggerGraph, rows: Sequence[Row], analysis: Analysis) -> dict[str, Array]:
-    """Return the columns (N,) of ``graph.output_names`` for rows, by the ragged form; those of constituents (N, L) by the padded one.
+    """Return the columns ``graph.output_names`` of rows, (N,) from the ragged network, (N, L) of constituents from the padded one.
 
-    ``tagger`` is in evaluation mode. Raises nothing for values that are not finite: the caller decides what these mean.
+    ``tagger`` must be in evaluation mode. Values may be NaN or infinite; the caller must check them.
     """
     batch = batch_of(rows, analysis)
     head = graph.tagger.head
-    before, tagger.head = tagger.head, head  # its temperature is that of the graph
+    before, tagger.head = tagger.head, head  # with the temperature of the graph
     try:
         columns: dict[str, Any] = dict(tagger.predict(batch))
     finally:
@@ -36,7 +36,7 @@ def expected(tagger: Tagger, graph: TaggerGraph, rows: Sequence[Row], analysis: 
 
 
 def noise_of(graph: TaggerGraph, rows: Sequence[Row], analysis: Analysis) -> Mapping[str, Array]:
-    """Return the noise (N, K, V) of each flow, by the rule of prediction: from the event numbers of the rows."""
+    """Return the noise (N, K, V) of each flow from the event numbers of the rows, as in prediction."""
     batch = batch_of(rows, analysis)
     return {
         name: event_noise(batch, name, head.target.draws, len(head.target.values)).normal.numpy()
@@ -45,7 +45,7 @@ def noise_of(graph: TaggerGraph, rows: Sequence[Row], analysis: Analysis) -> Map
 
 
 def is_finite(columns: Mapping[str, Array]) -> Array:
-    """Return which rows (N,) have finite numbers in all columns."""
+    """Return flags (N,) of the rows that are finite in all columns."""
     found: Array = np.all(
         [np.isfinite(values).reshape(len(values), -1).all(axis=1) for values in columns.values()], axis=0
     )

@@ -1,11 +1,11 @@
-"""Rows with the numbers that a graph must give for them, as arrays that numpy reads without pickle.
+"""Files of rows with the numbers that a graph must give for them, which numpy reads without pickle.
 
-``golden.npz`` holds real rows and edge cases, ``calls.npz`` what else must give the numbers of rows, such as many rows at once, and
-``rows.npz`` real rows with class and weight. Case i has the tensors ``i.in.<name>`` of the layout, as they go into one call, and for graph
-g the columns ``i.out.g.<name>`` (N,) or (N, L) of the generic layout, by the ragged form of the checkpoint. N is 1 but for calls. Of
-another layout than the generic one there are also its own outputs ``i.raw.g.<name>``, by the padded form of the checkpoint in torch, but
-for those that are random. ``cases`` names all; ``kinds`` says of calls what they try. ``golden.bin`` holds the rows of ``golden.npz`` for
-``verify.cpp``.
+``golden.npz`` holds real rows and edge cases, ``calls.npz`` other calls, such as with many rows, and ``rows.npz`` real
+rows with class and weight. Case i has the input tensors ``i.in.<name>`` of the layout for one call, and for graph g the
+columns ``i.out.g.<name>``, (N,) or (N, L), of the generic layout, computed with the ragged network. N is 1, except for
+calls. For layouts other than ``generic``, the outputs of the layout are ``i.raw.g.<name>``, computed with the padded
+network in torch; random outputs are left out. ``cases`` has the names of all cases, ``kinds`` the kinds of calls.
+``golden.bin`` holds the rows of ``golden.npz`` for ``verify.cpp``.
 """
 
 import struct
@@ -28,22 +28,22 @@ from collidekit.files import replacing
 from collidekit.models.tagger import Tagger
 
 GOLDEN_ROWS, REAL_ROWS = 16, 400
-"""Real rows among the golden ones, and those for the shift of AUC and working points."""
+"""Number of real rows in ``golden.npz``, and in ``rows.npz`` for the AUC and the working points."""
 
 
 def write_golden(
     path: Path, members: Sequence[Member], rows: Sequence[Row], scales: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """Write real rows and edge cases; return the names of those left out: what they must give is not finite, or open.
+    """Write real rows and edge cases; return the names of rows that are left out because their numbers are not determined.
 
-    It is open where the checkpoint itself gives other numbers in double precision than in single: extreme values may need more digits
-    than single precision has. ``scales`` are those of columns.
+    These are rows whose numbers are not finite, or differ between single and double precision: extreme values may need
+    more digits than single precision has. ``scales`` are the scales of columns.
     """
     first = members[0].layout
     analysis = first.graph.analysis
     cases = [*(row.changed(f"real row {i}") for i, row in enumerate(rows[:GOLDEN_ROWS])), *edge_cases(rows, analysis)]
     if any(name.startswith("index_") for name in first.graph.output_names):
-        cases = [case for case in cases if not has_equal_constituents(case)]  # which of them is assigned is open
+        cases = [case for case in cases if not has_equal_constituents(case)]  # any of the equal ones may be assigned
     wanted = [list(_expected(member.tagger, member.layout, cases)) for member in members]
     precise = [list(_expected(deepcopy(member.tagger).double(), member.layout, cases)) for member in members]
     content: dict[str, Array] = {}
@@ -61,7 +61,7 @@ def write_golden(
 
 
 def _is_determined(single: Mapping[str, Array], double: Mapping[str, Array], scales: Mapping[str, float]) -> bool:
-    """Return whether all columns are finite, and agree in single and double precision to half of what a graph may differ by."""
+    """Return whether all columns are finite, and agree in single and double precision to half of ``TOLERANCE``."""
     if not is_finite(single).all():
         return False
     apart = [relative(values, double[name], scales.get(name, 1.0)).max(initial=0.0) for name, values in single.items()]
@@ -69,7 +69,7 @@ def _is_determined(single: Mapping[str, Array], double: Mapping[str, Array], sca
 
 
 def write_calls(path: Path, members: Sequence[Member], rows: Sequence[Row], invariant: Sequence[str]) -> None:
-    """Write calls of other sizes than one row; those for which a network gives no finite numbers are left out."""
+    """Write the calls of ``calls.py``; calls with results that are not finite are left out."""
     content: dict[str, Array] = {}
     labels, kinds = list[str](), list[str]()
     first = members[0].layout
@@ -96,7 +96,7 @@ def write_real(
     sample: Sample,
     left_out: Collection[int] = (),
 ) -> None:
-    """Write real rows but for ``left_out``, each with the numbers of the graph that judges it; ``graph`` (N,) is its number."""
+    """Write real rows except ``left_out``, with the numbers of the graph that predicts each row; ``graph (N,)`` is its number."""
     chosen = [i for i in _spread(len(rows)) if i not in left_out]
     content: dict[str, Array] = {
         "labels": sample.predictions.labels[chosen],
@@ -115,7 +115,7 @@ def write_real(
 
 
 def _spread(rows: int) -> list[int]:
-    """Return the rows that are written, at equal distances, since classes often stand one after another."""
+    """Return the indices of the rows to write, at equal distances, because rows are often sorted by class."""
     found: list[int] = np.unique(np.linspace(0, rows - 1, min(REAL_ROWS, rows)).astype(int)).tolist()
     return found
 
@@ -128,7 +128,7 @@ def _inputs(layout: Layout, rows: Sequence[Row]) -> Iterator[dict[str, Array]]:
 
 
 def _expected(tagger: Tagger, layout: Layout, rows: Sequence[Row]) -> Iterator[dict[str, Array]]:
-    """Yield the columns that the checkpoint gives for each row; those of constituents are as long as the row."""
+    """Yield the columns of the checkpoint for each row; columns of constituents have the length of the row."""
     columns = expected(tagger, layout.graph, rows, layout.graph.analysis) if rows else {}
     for i, row in enumerate(rows):
         lengths = {name: len(row.values[of]) for name, of in layout.graph.constituent_outputs.items()}
@@ -140,7 +140,7 @@ def _expected(tagger: Tagger, layout: Layout, rows: Sequence[Row]) -> Iterator[d
 
 @torch.inference_mode()
 def _raw(members: Sequence[Member], given: Mapping[str, Array], first: int = 0) -> dict[int, dict[str, Array]]:
-    """The own outputs of layouts that are not generic, by the number of the graph; random ones, which two calls show, are left out."""
+    """Return the outputs of layouts other than ``generic``, by graph number, without random outputs, which differ in two calls."""
     found: dict[int, dict[str, Array]] = {}
     for graph, layout in enumerate((member.layout for member in members), first):
         if type(layout) is Layout:
@@ -175,7 +175,7 @@ TYPES = {"float32": 1, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float64": 
 
 
 def binary(arrays: Mapping[str, Array]) -> bytes:
-    """Return arrays in the form that templates/verify.cpp reads, and says at its top."""
+    """Return arrays in the binary format of ``golden.bin``, which is described in templates/verify.cpp."""
     parts = [MAGIC, struct.pack("<i", len(arrays))]
     for name, values in arrays.items():
         text = name.encode()

@@ -1,4 +1,4 @@
-"""A tagger as one function of plain tensors, from raw values to columns: what a graph for other runtimes holds."""
+"""A tagger as one function of padded tensors, from raw values to columns, for export."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -20,12 +20,13 @@ from collidekit.models.tagger import Tagger
 
 
 class TaggerGraph(nn.Module):
-    """Raw values in, columns out; it holds a copy of the tagger, in evaluation mode and single precision.
+    """Module that computes columns from raw values, with a copy of the tagger in evaluation mode and single precision.
 
-    ``forward`` takes, in the order of ``input_names``: of each collection ``<name>`` (N, L, C), its features, four-momentum and
-    coordinates, and ``<name>_mask`` (N, L), 1 for each constituent and 0 for an empty slot; of each flat group ``<name>`` (N, F); of
-    each flow ``noise_<target>`` (N, K, V), standard normal. Constituents stand at the beginning of a row, in the order of the analysis.
-    Those beyond the limit are left out. It gives the columns in the order of ``output_names``: (N,), or (N, L) of constituents.
+    ``forward`` takes tensors in the order of ``input_names``. A collection has ``<name>`` (N, L, C) with features,
+    four-momentum and coordinates, and ``<name>_mask`` (N, L), 1 for a constituent and 0 for an empty slot. A flat group
+    has ``<name>`` (N, F). A flow has ``noise_<target>`` (N, K, V), standard normal. Constituents come before empty
+    slots, in the order of the analysis; those beyond the limit are dropped. The outputs are columns in the order of
+    ``output_names``, (N,), or (N, L) for constituents.
     """
 
     def __init__(self, tagger: Tagger, analysis: Analysis, temperature: float = 1.0) -> None:
@@ -40,7 +41,7 @@ class TaggerGraph(nn.Module):
 
     @property
     def input_names(self) -> list[str]:
-        """The names of the tensors that ``forward`` takes."""
+        """Return the names of the inputs of ``forward``."""
         names: list[str] = []
         for name, entry in self.analysis.inputs.items():
             names += [name, f"{name}_mask"] if isinstance(entry, Collection) else [name]
@@ -48,29 +49,29 @@ class TaggerGraph(nn.Module):
 
     @cached_property
     def output_names(self) -> list[str]:
-        """The names of the columns."""
+        """Return the names of the columns."""
         return list(self.columns(*self.example(2, 3)))
 
     @property
     def constituent_outputs(self) -> dict[str, str]:
-        """The columns that have a number for each constituent (N, L), and the collection of these."""
+        """Return the columns with a number for each constituent (N, L), with the name of the collection."""
         heads = self.tagger.target_heads
         return {} if heads is None else heads.constituent_columns
 
     @property
     def picks(self) -> bool:
-        """Return whether the graph picks one of several things, such as neighbours, jets or draws: where two are nearly equal, rounding decides."""
+        """Return whether the graph chooses neighbours, jets or draws, so that rounding may change the choice."""
         heads = self.tagger.target_heads
         return self.tagger.network.picks or bool(self.flows) or bool(heads and heads.assignments)
 
     @property
     def ordered_outputs(self) -> frozenset[str]:
-        """The columns that follow the order of constituents: numbers of each of them, and positions in the sequence."""
+        """Return the columns that depend on the order of constituents: numbers of constituents, and positions."""
         positions = (name for name in self.output_names if name.startswith("index_"))
         return frozenset((*self.constituent_outputs, *positions))
 
     def example(self, rows: int, length: int) -> tuple[Tensor, ...]:
-        """Tensors of the shapes that ``forward`` takes, with constituents in all slots."""
+        """Return random inputs of ``forward``, with constituents in all slots."""
         found: list[Tensor] = []
         for entry in self.analysis.inputs.values():
             if isinstance(entry, Collection):
@@ -107,7 +108,7 @@ class TaggerGraph(nn.Module):
         return {name: values.float() if values.is_floating_point() else values for name, values in found.items()}
 
     def scaled(self, given: Mapping[str, Tensor]) -> dict[str, PaddedInput]:
-        """The inputs as the network takes them: missing values filled, bounds, scaling; each collection has an empty slot at its end."""
+        """Return the inputs of the network: filled, clipped and scaled, with an empty slot at the end of each collection."""
         inputs: dict[str, PaddedInput] = {}
         for name, entry in self.analysis.inputs.items():
             if not isinstance(entry, Collection):
@@ -117,14 +118,14 @@ class TaggerGraph(nn.Module):
             inputs[name] = whole.leading(entry.limit)
         scaled: dict[str, PaddedInput] = self.tagger.scaling(self.tagger.filling(inputs))
         for name, found in scaled.items():
-            if isinstance(found, Padded):  # padding has no values, whatever stood there
+            if isinstance(found, Padded):  # set empty slots to 0, whatever they contain
                 data = torch.where(found.mask[..., None], found.data, torch.zeros_like(found.data))
                 scaled[name] = evolve(found, data=data).longer(1)
         return scaled
 
 
 def _as_long(values: Tensor, given: Tensor, limit: int) -> Tensor:
-    """Numbers (N, min(L, limit) + 1) as (N, L), for the mask (N, L) that the graph is given: beyond the limit 0, or -1 for integers."""
+    """Extend numbers (N, min(L, limit) + 1) to (N, L), the shape of the mask ``given``, with 0 (or -1 for integers)."""
     rest = torch.full_like(given[:, limit:], 0.0 if values.is_floating_point() else -1.0)
     return torch.cat([values[:, :-1], rest.to(values.dtype)], dim=1)
 
@@ -139,7 +140,7 @@ def _check_names(names: list[str]) -> None:
 
 
 def _for_export(tagger: Tagger) -> Tagger:
-    """A copy in which every layer is made of operations that each runtime has."""
+    """Return a copy of a tagger with layers that use only operations of all runtimes."""
     copied = deepcopy(tagger).float().eval().requires_grad_(False)
     for module in list(copied.modules()):
         for name, child in module.named_children():
@@ -157,7 +158,7 @@ def _flat(layer: nn.Linear) -> FlatLinear:
 
 
 class PlainRMSNorm(nn.Module):
-    """``nn.RMSNorm`` by multiplications and a mean; opsets below 23 have no node for it."""
+    """``nn.RMSNorm`` as multiplications and a mean, because opsets below 23 have no operator for it."""
 
     def __init__(self, norm: nn.RMSNorm) -> None:
         super().__init__()

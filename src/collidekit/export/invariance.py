@@ -1,4 +1,4 @@
-"""Invariance of a graph under another order of the constituents: measured, not claimed."""
+"""Measurement of the invariance of a graph under permutations of constituents."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,15 @@ from collidekit.export.graph import TaggerGraph
 
 ROWS = 64
 TOLERANCE = 1e-5
-"""By which a column may differ, relative to the larger of 1 and itself."""
+"""Largest accepted difference of a column, relative to the larger of 1 and its value."""
 
 
 @torch.inference_mode()
 def invariant_collections(graph: TaggerGraph, rows: Sequence[Row], analysis: Analysis) -> tuple[str, ...]:
-    """Return the collections whose constituents may come in any order without a change of the columns of rows.
+    """Return the collections whose constituents can be permuted without a change of the columns of rows.
 
-    Positions are columns of the order itself and are not compared. A collection of which no row has two constituents is not named.
+    Columns of constituents and positions depend on the order and are not compared. A collection is left out if no row
+    has two constituents in it.
     """
     names = [name for name, entry in analysis.inputs.items() if isinstance(entry, Collection)]
     generator = np.random.default_rng(1)

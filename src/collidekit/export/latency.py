@@ -1,4 +1,4 @@
-"""Time that a graph takes for a row: a row a call, and many rows at once."""
+"""Measurement of the time of a graph per row, in calls with one row and with many rows."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,21 @@ from collidekit.export.layouts.base import Layout
 from collidekit.export.reduction import feeds, full_places
 
 SINGLE, CALLS = 64, 256
-"""Rows that are taken one by one, and calls with them."""
+"""Number of rows for calls with one row, and number of such calls."""
 TOGETHER, BATCHES = 512, 8
-"""Rows of about equal length in one call, and such calls."""
+"""Number of rows of similar length in a call with many rows, and number of such calls."""
 SECONDS = 2.0
-"""After which no further call is made."""
+"""Time limit in seconds, after which no further call is made."""
 
 
 @frozen
 class Latency:
-    """Milliseconds of a call of one row, and of a row where many are in one call; of one thread."""
+    """Time in milliseconds, on one thread, of a call with one row, and per row of a call with many rows."""
 
     p50: float
     p99: float
     batch: int
-    """Rows in one call; 0 where the layout takes one row a call."""
+    """Number of rows in a call; 0 if the layout takes one row per call."""
     p50_in_batch: float
     p99_in_batch: float
 
@@ -52,7 +52,7 @@ def measure_latency(session: Any, layout: Layout, rows: Sequence[Row]) -> Latenc
 
 
 def _percentiles(session: Any, calls: Sequence[Mapping[str, Array]]) -> tuple[float, float]:
-    """The median and the 99th percentile of the milliseconds of calls."""
+    """Return the median and the 99th percentile of the time of calls, in milliseconds."""
     session.run(None, calls[0])
     taken, begun = [], time.perf_counter()
     for given in calls:

@@ -1,4 +1,4 @@
-"""The checkpoints of a bundle, one or those of all folds, and the graph of each in a layout."""
+"""The checkpoints of a bundle, one or one for each fold, with their graphs in a layout."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,19 +34,20 @@ class Member:
 
     @property
     def tagger(self) -> Tagger:
-        """The ragged form, whose numbers the graph must give."""
+        """Return the ragged network, whose numbers the graph must give."""
         return self.checkpoint.tagger
 
     @property
     def graph(self) -> TaggerGraph:
-        """The padded form."""
+        """Return the padded network."""
         return self.layout.graph
 
 
 def prepare_members(checkpoints: Mapping[str, Checkpoint], name: str, options: Options) -> list[Member]:
     """Return the members of a bundle in the order of their folds.
 
-    Raises CollidekitError where checkpoints do not belong together, a name or an option is wrong, or the layout cannot hold the network.
+    Raises CollidekitError if checkpoints do not belong together, a name or an option is wrong, or the network does not
+    fit the layout.
     """
     if problem := name_problem(name):
         raise CollidekitError(f"--name: {problem}: it cannot be the name of a model")
@@ -68,13 +69,13 @@ def prepare_members(checkpoints: Mapping[str, Checkpoint], name: str, options: O
 
 
 def fold_of_member(checkpoint: Checkpoint) -> Folds | None:
-    """Return the fold that a checkpoint held out; None where it was trained without folds."""
+    """Return the fold that a checkpoint held out; None without folds."""
     split = checkpoint.config.split
     return split if isinstance(split, Folds) else None
 
 
 def untrained(analysis: Analysis, config: TrainingConfig) -> Checkpoint:
-    """Return a checkpoint with the initial weights of a training, to find out early whether it can be exported."""
+    """Return a checkpoint with the initial weights of a training, to test early whether it can be exported."""
     head = head_of(config.objective, analysis)
     network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
     return Checkpoint(Tagger(analysis, network, head).eval(), analysis, config, 0, {})
@@ -87,13 +88,13 @@ def check_members(members: Mapping[str, Checkpoint]) -> None:
     if not others:
         if folds[0] is not None:
             raise CollidekitError(
-                f"{name}: is {first.config.fold_name}; a bundle holds the networks of all {folds[0].k} folds, so that no event is judged "
-                "by a network that learned from it: name all of them, or the folder of the report of their run"
+                f"{name}: is {first.config.fold_name}; a bundle holds the networks of all {folds[0].k} folds, so that no event is predicted "
+                "by a network that was trained on it: give all of them, or the folder of the report of their run"
             )
         return
     if any(fold is None for fold in folds):
         raise CollidekitError(
-            f"{len(members)} checkpoints that are no folds would be an ensemble, which a bundle cannot hold; name one of them"
+            f"{len(members)} checkpoints without folds would be an ensemble, which a bundle cannot hold; give one of them"
         )
     ks = {fold.k for fold in folds if fold}
     there = sorted(fold.this for fold in folds if fold)
@@ -103,7 +104,7 @@ def check_members(members: Mapping[str, Checkpoint]) -> None:
         )
     if len(rules := {fold.rule for fold in folds if fold}) > 1:
         raise CollidekitError(
-            f"the checkpoints divide rows into folds by different rules ({', '.join(sorted(rules))}); name those of one run"
+            f"the checkpoints divide rows into folds by different rules ({', '.join(sorted(rules))}); give the checkpoints of one run"
         )
     for other, checkpoint in others:
         check_same_inputs(Path(other), first.analysis, checkpoint.analysis)
@@ -111,9 +112,11 @@ def check_members(members: Mapping[str, Checkpoint]) -> None:
             first.config.model_name,
             first.config.model_options,
         ):
-            raise CollidekitError(f"{other}: has another network, or other options of it, than {name}")
+            raise CollidekitError(
+                f"{other}: has another network or other network options than {name}; give the checkpoints of one run"
+            )
 
 
 def in_order(members: Mapping[str, Checkpoint]) -> dict[str, Checkpoint]:
-    """Return the members by their fold."""
+    """Return the members sorted by fold."""
     return dict(sorted(members.items(), key=lambda item: item[1].config.fold))

@@ -1,4 +1,4 @@
-"""One graph of a bundle: the ONNX model of a checkpoint with its metadata, and what the schema says of it."""
+"""The ONNX model of a checkpoint with its metadata, and its description in the schema."""
 
 import hashlib
 from typing import Any
@@ -8,7 +8,7 @@ from collidekit.export.members import Member
 from collidekit.runtime.schema import METADATA, Graph, Schema, Tensor
 
 OF_FILES = {"graphs", "graph_inputs", "graph_outputs", "columns", "operators", "scales"}
-"""Parts of the schema that are known only when the graphs are written; ``schema.json`` holds them."""
+"""Parts of the schema that are known only after the graphs are written; they are in ``schema.json`` and not in the metadata."""
 
 
 def model_of(member: Member, schema: Schema) -> Any:
@@ -29,7 +29,7 @@ def model_of(member: Member, schema: Schema) -> Any:
 
 
 def graph_of(file: str, content: bytes, member: Member) -> Graph:
-    """Return what the schema says of a file with a graph."""
+    """Return the description of a graph file for the schema."""
     checkpoint = member.checkpoint
     return Graph(
         file=file,
@@ -43,7 +43,7 @@ def graph_of(file: str, content: bytes, member: Member) -> Graph:
 
 
 def tensors_of(model: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Return inputs and outputs of an ONNX model."""
+    """Return the inputs and outputs of an ONNX model."""
     from onnx.helper import tensor_dtype_to_np_dtype
 
     def tensor(value: Any) -> Tensor:
@@ -55,7 +55,7 @@ def tensors_of(model: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
 
 
 def operators_of(model: Any) -> set[str]:
-    """Return the names of the operators of an ONNX model, also of those within others."""
+    """Return the names of the operators of an ONNX model, also in subgraphs."""
     found: set[str] = set()
     graphs = [model.graph]
     while graphs:

@@ -1,4 +1,4 @@
-"""A function of tensors in torch -> one ONNX file with free batch and length."""
+"""Conversion of a torch module to an ONNX model with free batch size and length."""
 
 import os
 import re
@@ -18,20 +18,20 @@ from collidekit.errors import CollidekitError
 from collidekit.extras import need
 
 ROWS, LENGTH = 3, 7
-"""Sizes of the example: of 0 and 1 a tracer makes constants."""
+"""Sizes of the example; a tracer would turn sizes of 0 and 1 into constants."""
 OPSETS = (17, 20)
-"""The lowest has LayerNormalization as one node; the highest is that of the runtimes of both experiments."""
+"""Lowest and highest opset: 17 introduced LayerNormalization, 20 is supported by the runtimes of both experiments."""
 CONSTANTS = "results are registered as constants in the trace"
-"""Warnings of the tracer on tensors that are made of plain numbers, which are constants indeed."""
+"""Harmless warning of the tracer about tensors made from plain numbers, which are constants."""
 _OPERATOR = re.compile(r"operator '([\w:]+)'")
 _LINE = re.compile(r"# (\S+:\d+):\d+$")
 
 
 def check_opset(opset: int) -> None:
-    """Raise CollidekitError for an opset that is not for the runtimes of the experiments."""
+    """Raise CollidekitError for an opset that the runtimes of the experiments do not support."""
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise CollidekitError(
-            f"--opset: {opset} is none of {OPSETS[0]} to {OPSETS[1]}, which the runtimes of the experiments know"
+            f"--opset: {opset} is not in the range {OPSETS[0]} to {OPSETS[1]} of the runtimes of the experiments"
         )
 
 
@@ -45,8 +45,8 @@ def to_onnx(
 ) -> Any:
     """Return the ONNX model of a module; ``axes`` names the free axes of inputs and outputs.
 
-    Raises CollidekitError for an operation that has no counterpart in ONNX, and for what would become a constant, with the line of the
-    network that it stands in.
+    Raises CollidekitError, with the line of the network, for an operation that ONNX does not have, and for a value that
+    would become a constant.
     """
     onnx = need("onnx", "export")
     check_opset(opset)
@@ -75,15 +75,15 @@ def to_onnx(
         raise CollidekitError(f"the network cannot be exported: {_reason(error, said())}") from error
     except CollidekitError:
         raise
-    except Exception as error:  # of a network of a user's, or of the tracer
+    except Exception as error:  # of a user's network or of the tracer
         raise CollidekitError(
             f"the network cannot be exported: {type(error).__name__}: {_first_line(error)}{_place(error)}"
         ) from error
     for warning in found:
         if issubclass(warning.category, torch.jit._trace.TracerWarning) and CONSTANTS not in str(warning.message):
             raise CollidekitError(
-                f"the network cannot be exported: {warning.filename}:{warning.lineno} takes a value or a size out of a tensor, which "
-                "a graph would hold as a constant; use operations on tensors there"
+                f"the network cannot be exported: {warning.filename}:{warning.lineno} converts a value or size of a tensor to a number, "
+                "which would be a constant in the graph; use operations on tensors there"
             )
     _keep_inputs(model, example, input_names, axes)
     onnx.checker.check_model(model, full_check=True)
@@ -93,7 +93,7 @@ def to_onnx(
 def _keep_inputs(
     model: Any, example: Sequence[Tensor], names: Sequence[str], axes: Mapping[str, Mapping[int, str]]
 ) -> None:
-    """Give the graph the inputs that no operation needs, which the exporter leaves out: who calls it does not know which these are."""
+    """Add inputs that no operation needs, which the exporter leaves out, because a caller passes all inputs."""
     from onnx import helper
 
     there = {value.name: value for value in model.graph.input}
@@ -110,7 +110,7 @@ def _keep_inputs(
 
 @contextmanager
 def _standard_output() -> Iterator[Callable[[], str]]:
-    """Keep what the process writes to its standard output; the function that is yielded reads it, also afterwards."""
+    """Capture the standard output of the process; the yielded function returns it after the block."""
     sys.stdout.flush()
     kept, text = os.dup(1), ""
     with TemporaryFile() as file:
@@ -126,17 +126,17 @@ def _standard_output() -> Iterator[Callable[[], str]]:
 
 
 def _reason(error: Exception, said: str) -> str:
-    """Return the message of an exporter, with the line that asks for an operation which ONNX does not have."""
+    """Return the message of an exporter, with the line of an operation that ONNX does not have."""
     text = " ".join(str(error).split())[:300]
     if (name := _OPERATOR.search(text)) is None:
         return text
     lines = [_LINE.search(line) for line in said.splitlines() if f"{name[1]}(" in line]
     places = [line[1] for line in lines if line]
-    return f"operation {name[1]} has no counterpart in ONNX" + (f", asked for at {places[0]}" if places else "")
+    return f"operation {name[1]} does not exist in ONNX" + (f", used at {places[0]}" if places else "")
 
 
 def _place(error: Exception) -> str:
-    """The line of a network at which an error came up: the last one that is not of torch."""
+    """Return the line of the network at which an error was raised, which is the last line outside torch."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/torch/" not in frame.filename]
     own = not frames or frames[-1].filename == __file__
     return "" if own else f" ({frames[-1].filename}:{frames[-1].lineno})"

@@ -13,9 +13,9 @@ class Options:
 
     layout: str = "generic"
     opset: int | None = None
-    """None: the default of the layout."""
+    """ONNX opset; None for the default of the layout."""
     calibrated: bool = False
-    """True where the graph includes the temperature of the checkpoint."""
+    """True if the graph includes the temperature of the checkpoint."""
     precision: Precision = "float32"
     of_layout: Mapping[str, str] = Factory(dict)
     """Options of the layout, see docs/export-layouts.md."""

@@ -1,6 +1,7 @@
-"""A graph in single precision -> one with multiplications in half precision or 8-bit integers; all other operations stay as they are.
+"""Reduction of a graph to multiplications in half precision or 8-bit integers; other operations are unchanged.
 
-Inputs, scaling, softmax and outputs keep single precision: raw values such as an energy in GeV have no place in 16 or 8 bits.
+Inputs, scaling, softmax and outputs keep single precision, because raw values such as an energy in GeV do not fit into
+16 or 8 bits.
 """
 
 import logging
@@ -18,25 +19,25 @@ from collidekit.extras import need
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 CALIBRATION = 128
-"""Rows from which int8 takes the ranges of values, at most half of all."""
+"""Number of rows for the ranges of values with int8, at most half of all rows."""
 PRODUCTS = ("MatMul", "Gemm")
 LARGEST = 65504.0
-"""The largest number of half precision; larger ones become this."""
+"""Largest number of half precision; larger numbers are clipped to it."""
 
 
 def check_precision(name: str) -> Precision:
-    """Return the precision of a name. Raises CollidekitError where there is none."""
+    """Return the precision of a name; raise CollidekitError if there is none."""
     for known in get_args(Precision):
         if name == known:
             return known  # type: ignore[no-any-return]
     close = did_you_mean(name, PRECISIONS)
-    raise CollidekitError(f"--precision: {name!r} is none of {', '.join(PRECISIONS)}{close}")
+    raise CollidekitError(f"--precision: there is no precision {name!r}{close}; known are {', '.join(PRECISIONS)}")
 
 
 def reduce(model: Any, precision: str, rows: Sequence[Mapping[str, Array]]) -> Any:
-    """Return the model in a precision; ``rows`` are inputs of it, for int8.
+    """Return the model in a precision; ``rows`` are calibration inputs for int8.
 
-    Raises CollidekitError for an unknown precision, and for int8 where no row is given or nothing can be quantized.
+    Raises CollidekitError for an unknown precision, and for int8 if there are no rows or nothing can be quantized.
     """
     if check_precision(precision) == "float32":
         return model
@@ -44,13 +45,13 @@ def reduce(model: Any, precision: str, rows: Sequence[Mapping[str, Array]]) -> A
 
 
 def weighted_products(model: Any) -> list[Any]:
-    """Return the nodes that multiply by weights; products of two activations, as in attention, are not among them."""
+    """Return the nodes that multiply by weights, without products of two activations, as in attention."""
     weights = {one.name for one in model.graph.initializer}
     return [node for node in model.graph.node if node.op_type in PRODUCTS and node.input[1] in weights]
 
 
 def half(model: Any) -> Any:
-    """Return a copy whose products with weights are in half precision, with the weights; numbers beyond its range are clipped."""
+    """Return a copy with weights and their products in half precision; numbers beyond its range are clipped."""
     from onnx import ModelProto, TensorProto, helper, numpy_helper
 
     copy = ModelProto()
@@ -99,7 +100,7 @@ def half(model: Any) -> Any:
 
 
 class _Rows:
-    """Inputs, as the calibration of onnxruntime takes them."""
+    """Reader of calibration inputs for onnxruntime."""
 
     def __init__(self, rows: Sequence[Mapping[str, Array]]) -> None:
         self._left = iter(rows)
@@ -109,11 +110,11 @@ class _Rows:
 
 
 def quantized(model: Any, rows: Sequence[Mapping[str, Array]]) -> Any:
-    """Return a model whose products with weights are of 8-bit integers: scales of activations from rows, of weights by column."""
+    """Return a model with products in 8-bit integers; activations are scaled with the ranges on rows, weights by column."""
     onnx, quantization = need("onnx", "export"), need("onnxruntime.quantization", "export")
     if not rows:
         raise CollidekitError(
-            "precision int8 needs rows to take the ranges of values from, and others to measure its cost on; give more with --files and "
+            "precision int8 needs rows for the ranges of values, and other rows to measure its effect; give more with --files and "
             "--rows"
         )
     given = onnx.ModelProto()
@@ -122,7 +123,9 @@ def quantized(model: Any, rows: Sequence[Mapping[str, Array]]) -> Any:
         node.name = node.name or f"node_{number}"
     names = [node.name for node in weighted_products(given)]
     if not names:
-        raise CollidekitError("precision int8: the graph has no product with weights that could be quantized")
+        raise CollidekitError(
+            "precision int8: the graph has no product with weights, so nothing can be quantized; use float32"
+        )
     level = logging.getLogger().level
     with TemporaryDirectory() as folder:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
@@ -135,7 +138,7 @@ def quantized(model: Any, rows: Sequence[Mapping[str, Array]]) -> Any:
                 _reader(quantization, rows),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
-                reduce_range=True,  # 7 bits: of 8 the sums of processors without VNNI overflow, without a word
+                reduce_range=True,  # 7 bits; with 8 bits, sums overflow without an error on processors without VNNI
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
                 nodes_to_quantize=names,

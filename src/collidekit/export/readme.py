@@ -1,4 +1,4 @@
-"""The card of a bundle: what it takes and gives, how well it agrees with the checkpoint, and how to use it."""
+"""The model card of a bundle: inputs, outputs, agreement with the checkpoint, and use."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from collidekit.runtime.schema import Schema
 
 
 def write_readme(path: Path, schema: Schema, agreement: Agreement, latency: Latency, notes: Sequence[str]) -> Path:
-    """Write the card as Markdown."""
+    """Write the model card as Markdown."""
     environment = Environment(
         loader=PackageLoader("collidekit.export"),
         undefined=StrictUndefined,

@@ -1,4 +1,4 @@
-"""Costs and gains of a reduced precision of a graph: scores, working points, size and time."""
+"""Effect of a reduced precision on scores, working points, size and time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,21 +15,21 @@ from collidekit.export.expected import noise_of
 from collidekit.export.layouts.base import Layout
 
 TIMED = 64
-"""Rows whose time is measured."""
+"""Number of rows for the measurement of time."""
 AUC_LOSS = 0.05
-"""By which a reduced precision may lower the AUC of a discriminator."""
+"""Largest accepted decrease of the AUC of a discriminator."""
 
 
 @frozen
 class Reduction:
-    """Facts of a reduced graph that are known before its numbers are compared."""
+    """Properties of a reduced graph that are known before its numbers are compared."""
 
     precision: str
     size: tuple[int, int]
-    """In bytes, before and after."""
+    """Size in bytes, before and after."""
     time_ratio: float
     calibration: tuple[int, ...] = ()
-    """Places of the rows that gave the ranges of values; the cost is measured on the others."""
+    """Indices of the calibration rows; the effect is measured on the others."""
 
     def cost(
         self,
@@ -41,34 +41,34 @@ class Reduction:
         weights: Array,
         classes: Sequence[str],
     ) -> Cost:
-        """Return what it costs; a CollidekitError where it gives numbers that are not finite, or the AUC falls too much."""
+        """Return the effect of the precision; raise CollidekitError if numbers are not finite or the AUC falls too much."""
         for name, values in found.items():
             bad = np.flatnonzero(
                 (~np.isfinite(values) & np.isfinite(wanted[name])).reshape(len(values), -1).any(axis=1)
             )
             if len(bad):
                 raise CollidekitError(
-                    f"precision {self.precision}: column {name} of row {bad[0]} is not finite; take float32"
+                    f"precision {self.precision}: column {name} of row {bad[0]} is not finite; use float32"
                 )
         for name, (before, after) in agreement.auc.items():
             if after < before - AUC_LOSS:
                 raise CollidekitError(
                     f"precision {self.precision}: the AUC of {name} falls from {before:.4f} to {after:.4f}, by more than {AUC_LOSS}; "
-                    "take another precision"
+                    "use another precision"
                 )
         rejection, efficiencies = cost_of(wanted, found, points, labels, weights, classes)
         return Cost(self.precision, rejection, efficiencies, self.size, self.time_ratio, 1)
 
 
 def full_places(rows: Sequence[Row], analysis: Analysis, number: int) -> list[int]:
-    """Return the places of some rows, at equal distances; each has a constituent in each collection, where rows have them."""
+    """Return the indices of some rows at equal distances, if possible of rows with constituents in all collections."""
     found = [i for i, row in enumerate(rows) if all(len(row.values[name]) for name in analysis.collections)]
     found = found or list(range(len(rows)))
     return found[:: max(len(found) // max(number, 1), 1)][:number]
 
 
 def feeds(layout: Layout, rows: Sequence[Row]) -> list[dict[str, Array]]:
-    """Return inputs of a layout, for a row a call."""
+    """Return the inputs of a layout for each row."""
     analysis, found = layout.graph.analysis, []
     for row in rows:
         given = layout.given(generic_arrays([row], analysis, noise_of(layout.graph, [row], analysis)))
@@ -77,7 +77,7 @@ def feeds(layout: Layout, rows: Sequence[Row]) -> list[dict[str, Array]]:
 
 
 EFFICIENCY = 0.5
-"""Signal efficiency at which the rejection of background is given."""
+"""Signal efficiency of the background rejection."""
 
 
 def cost_of(
@@ -88,7 +88,7 @@ def cost_of(
     weights: Array,
     classes: Sequence[str],
 ) -> tuple[dict[str, tuple[float | None, float | None]], dict[str, dict[str, tuple[float, float, float, float]]]]:
-    """Return rejection and efficiencies of each discriminator before and after, as ``Cost`` holds them."""
+    """Return rejection and efficiencies of each discriminator before and after, in the form of ``Cost``."""
     rejection, efficiencies = {}, {}
     for entry in points:
         name = entry.discriminator
@@ -113,7 +113,7 @@ def cost_of(
 
 
 def _rejection(scores: Array, signal: Array, background: Array, weights: Array) -> float | None:
-    """Return 1 / background efficiency at the signal efficiency ``EFFICIENCY``; None where no background passes."""
+    """Return 1 / background efficiency at the signal efficiency ``EFFICIENCY``; None if no background passes."""
     rows = signal | background
     fraction = roc_curve(scores[rows], signal[rows], weights[rows]).background_efficiency(EFFICIENCY)
     return 1 / fraction if fraction > 0 else None

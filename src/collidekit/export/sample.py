@@ -1,4 +1,4 @@
-"""Real rows for a bundle: spread over files, without those that were learned from, and predicted by the checkpoints."""
+"""Real rows for a bundle: spread over files, without training rows, with the predictions of the checkpoints."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,25 +29,25 @@ from collidekit.training.checkpoint import Checkpoint
 
 ROWS = 20_000
 BLOCKS = 16
-"""Pieces that are read of each file: classes often stand one after another."""
+"""Number of blocks that are read from each file, because rows are often sorted by class."""
 TOGETHER = 1024
 FEW = 1000
-"""Fewer rows than that prove little, and say so."""
+"""Number of rows below which a note says that they prove little."""
 
 
 @frozen
 class Sample:
-    """Real rows, what the checkpoints say of them, and the number of the member that judges each of them (N,)."""
+    """Real rows with the predictions of the checkpoints, and the number of the member that predicts each row (N,)."""
 
     batches: Sequence[Batch]
     predictions: Predictions
     member: Array
     learned: int
-    """Rows that were read and left out, because a member was trained on them."""
+    """Number of rows that were left out because a member was trained on them."""
     files: Sequence[str]
 
     def notes(self, checkpoints: Sequence[Checkpoint]) -> tuple[str, ...]:
-        """Return where the rows come from, and whether training rows may be among them."""
+        """Return notes on the files of the rows, and on possible training rows among them."""
         names = [Path(path).name for path in self.files]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more files" if len(names) > 3 else "")
         notes = [f"The rows and the working points are from {shown}"]
@@ -59,11 +59,11 @@ class Sample:
             notes.append(f"{self.learned:,} rows of these files are training rows and were left out")
         if not all(checkpoint.learned_from for checkpoint in checkpoints):
             notes.append(
-                "The checkpoint does not say which rows it was trained on: make sure that they are not among these"
+                "The checkpoint does not store its training rows: make sure that they are not among these rows"
             )
         elif not all(entry.sketch for checkpoint in checkpoints for entry in checkpoint.learned_from):
             notes.append(
-                "The checkpoint knows its training rows only in copies of its training files: make sure that they are not among these"
+                "The checkpoint recognises its training rows only in copies of its training files: make sure that they are not among these rows"
             )
         return tuple(notes)
 
@@ -75,12 +75,13 @@ def read_sample(
     calibrated: bool = False,
     analysis: str | None = None,
 ) -> Sample:
-    """Read about ``rows`` rows of files, by default those that the analysis names for tests, else its training files.
+    """Read about ``rows`` rows of files, by default of the test files of the analysis, else of its training files.
 
-    ``analysis`` is a path or name of one with the same inputs, to read the files with; without it that of the members does.
+    ``analysis`` is the path or name of an analysis with the same inputs, for reading the files; by default the analysis
+    of the members.
 
-    Rows that a member learned from are left out; with folds each row is judged by the member that held it out. Raises CollidekitError
-    where no file is known or no row is left.
+    Training rows are left out. With folds, each row is predicted by the member that held it out. Raises CollidekitError
+    if there are no files, or if no row is left.
     """
     members = in_order(members)
     first = next(iter(members.values()))
@@ -106,7 +107,7 @@ def read_sample(
     batches = [part for batch in kept for part in batch.parts(TOGETHER) if len(part)]
     if not batches:
         raise CollidekitError(
-            f"{paths[0]}: no row is left to check the bundle with: {learned:,} rows were learned from, and the others do not pass the "
+            f"{paths[0]}: no row is left to check the bundle with: {learned:,} are training rows, and the others do not pass the "
             "selection; give other files with --files"
         )
     _check_classes(plan.analysis, batches, paths)
@@ -115,14 +116,14 @@ def read_sample(
     )
     if calibrated:
         found = {name: at_temperature(one, members[name].temperature, name) for name, one in found.items()}
-    judges = np.concatenate(chosen)
-    used = np.arange(len(members))[:, None] == judges if len(members) > 1 else None
+    predicted_by = np.concatenate(chosen)
+    used = np.arange(len(members))[:, None] == predicted_by if len(members) > 1 else None
     predictions = combine(found, "mean", False, used) if len(members) > 1 else next(iter(found.values()))
-    return Sample(batches, predictions, judges, learned, paths)
+    return Sample(batches, predictions, predicted_by, learned, paths)
 
 
 def _check_classes(analysis: Analysis, batches: Sequence[Batch], paths: Sequence[str]) -> None:
-    """Raise CollidekitError where the rows have no signal or no background of a discriminator."""
+    """Raise CollidekitError if the rows have no signal or no background of a discriminator."""
     labels = np.concatenate([batch.labels.numpy() for batch in batches])
     counts = {name: int((labels == number).sum()) for number, name in enumerate(analysis.classes)}
     for name, definition in analysis.discriminators.items():
@@ -141,16 +142,16 @@ def _check_classes(analysis: Analysis, batches: Sequence[Batch], paths: Sequence
 
 
 def default_files(analysis: Analysis, path: Path | None = None) -> list[str]:
-    """Return the test files that an analysis names, else its training files; ``path`` is that of its file where it is known.
+    """Return the test files of an analysis, else its training files; ``path`` is the path of the analysis file, if known.
 
-    Names are relative to the analysis file: where that is not known, to the current folder, or to the file of the same analysis that
-    ships. Raises CollidekitError where none of them is there.
+    File names are relative to the analysis file. If its path is not known, they are relative to the current folder or
+    to the bundled analysis with the same content. Raises CollidekitError if no file exists.
     """
     named = [(analysis.files, path.parent if path else Path())]
     if path is None and analysis.name in shipped_analyses():
-        ships = load_plan(analysis.name).analysis
-        if ships.fingerprint == analysis.fingerprint:
-            named.append((ships.files, find_analysis(analysis.name).parent))
+        bundled = load_plan(analysis.name).analysis
+        if bundled.fingerprint == analysis.fingerprint:
+            named.append((bundled.files, find_analysis(analysis.name).parent))
     for part in ("test", "training"):
         for files, folder in named:
             try:
@@ -159,23 +160,23 @@ def default_files(analysis: Analysis, path: Path | None = None) -> list[str]:
             except CollidekitError:
                 continue
     raise CollidekitError(
-        f"analysis {analysis.name!r} names no files that are here; give some rows to check the bundle with: --files 'test/*.root'"
+        f"analysis {analysis.name!r} names no existing files; give files with rows to check the bundle with: --files 'test/*.root'"
     )
 
 
 def _spread(plan: Plan, paths: Sequence[str], rows: int) -> Iterator[Batch]:
-    """Yield rows of all files, from pieces that lie all over each of them."""
+    """Yield rows from blocks of all files."""
     quota = -(-rows // len(paths))
     for number, path in enumerate(paths):
         with open_file(path, plan.analysis.source) as reader:
             columns = columns_of(plan, reader, with_truth=False)
-            for start, stop in _pieces(reader, quota):
+            for start, stop in _blocks(reader, quota):
                 chunk = reader.read(columns, start, stop)
                 yield build_rows(plan, chunk, path, number, start, keep_all=True).batch
 
 
-def _pieces(reader: Reader, quota: int) -> Iterator[tuple[int, int]]:
-    """Yield where to read ``quota`` entries of a file: all of it, or pieces at equal distances."""
+def _blocks(reader: Reader, quota: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of entries to read from a file: all entries, or ``quota`` entries in blocks at equal distances."""
     if quota >= reader.rows:
         yield from ((start, min(start + quota, reader.rows)) for start in range(0, reader.rows, max(quota, 1)))
         return

@@ -1,4 +1,4 @@
-"""A graph in onnxruntime, and a layout of it as a function of generic arrays."""
+"""Calls of a graph in onnxruntime, with the inputs and outputs of the generic layout."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,24 +14,24 @@ from collidekit.export.layouts.base import Layout
 from collidekit.extras import need
 
 PROBES = 16
-"""Rows that show where a column is."""
+"""Number of rows that are used to find the place of a column."""
 
 
 def open_session(model: bytes | str, threads: int = 1) -> Any:
-    """Return an inference session on the CPU for a model or its path; its optimisations are those of users: all."""
+    """Return an inference session on the CPU for a model or its path, with all optimisations, as users have it."""
     runtime = need("onnxruntime", "export")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     try:
         return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  # of kinds that are not named in Python
+    except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base class
         said = " ".join(str(error).split())[:200]
-        raise CollidekitError(f"onnxruntime {runtime.__version__} does not take the graph: {said}") from None
+        raise CollidekitError(f"onnxruntime {runtime.__version__} cannot load the graph: {said}") from None
 
 
 def run_layout(session: Any, layout: Layout, generic: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the generic columns that a layout gives for generic inputs, in calls of as many rows as it takes."""
+    """Return the generic columns of a layout for generic inputs, in one call or in calls of one row."""
     if layout.batched:
         return run_call(session, layout, generic)
     rows = len(next(iter(generic.values())))
@@ -46,7 +46,7 @@ def run_call(session: Any, layout: Layout, generic: Mapping[str, Array]) -> dict
 
 
 def with_discriminators(columns: Mapping[str, Array], definitions: Mapping[str, Discriminator]) -> dict[str, Array]:
-    """Return the columns with the discriminators that a layout leaves to its consumer, from the probabilities of classes (N,)."""
+    """Return the columns, with missing discriminators computed from the class probabilities (N,)."""
     found = dict(columns)
     for name, definition in definitions.items():
         classes = (*definition.signal, *definition.background)
@@ -56,9 +56,9 @@ def with_discriminators(columns: Mapping[str, Array], definitions: Mapping[str, 
 
 
 def places_of_columns(session: Any, layout: Layout, rows: Sequence[Row]) -> dict[str, tuple[str, int]]:
-    """Return for each column of rows the output that holds it and its place among the numbers of one row.
+    """Return the output of each column of rows, and its index among the numbers of one row.
 
-    A layout need not say this: the numbers of some rows show it. A column that is computed from the outputs is not named.
+    The places are found by comparison of the numbers of some rows. A column that is computed from outputs is left out.
     """
     analysis = layout.graph.analysis
     columns: dict[str, list[Array]] = {}
@@ -87,7 +87,7 @@ def places_of_columns(session: Any, layout: Layout, rows: Sequence[Row]) -> dict
 
 
 def time_ratio(after: Any, before: Any, feeds: Sequence[Mapping[str, Array]]) -> float:
-    """Return the time per row of a session over that of another one: the median over rows, in turns, a row a call."""
+    """Return the ratio of the times of two sessions: the median over calls of one row, which run in turn."""
     ratios = []
     for session in (after, before):
         session.run(None, feeds[0])
@@ -112,7 +112,7 @@ def one_row(generic: Mapping[str, Array], row: int) -> dict[str, Array]:
 
 
 def joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """Return columns one after another; those of constituents (N, L) are filled up to the longest with -1."""
+    """Concatenate columns; columns of constituents (N, L) are padded to the longest with -1."""
     columns = {}
     for name in parts[0] if parts else ():
         values = [part[name] for part in parts]

@@ -1,4 +1,4 @@
-"""Code of a user's that reads files, a processor or a reader: its source goes into the bundle, so that it is there wherever this is used."""
+"""Copy of user code for reading files, a processor or a reader, in the bundle."""
 
 import shutil
 from pathlib import Path
@@ -14,13 +14,13 @@ FOLDER = "code"
 
 
 def with_code(schema: Schema, analysis: Analysis, folder: Path) -> Schema:
-    """Copy the source of processor and reader into the folder of a bundle; return the schema with their places there and hashes."""
+    """Copy the source of processor and reader into the folder of a bundle; return the schema with their new paths and hashes."""
     form = analysis.source.format
     names = {"processor": analysis.processor, "reader": None if form in FORMATS else form}
     found = code_of(names)
     content: dict[str, Any] = {**schema.analysis, "source": dict(schema.analysis["source"])}
     for what, entry in found.items():
-        if "file" not in entry:  # of an installed package
+        if "file" not in entry:  # from an installed package
             continue
         path, name = file_and_class(str(names[what]))
         place = Path(FOLDER, what, Path(path).name)
@@ -36,7 +36,7 @@ def with_code(schema: Schema, analysis: Analysis, folder: Path) -> Schema:
 
 
 def _copy(path: Path, folder: Path) -> None:
-    """Copy a file, and every module of the user's that it imports, so that they find each other."""
+    """Copy a file and all user's modules that it imports, such that the imports work."""
     sources = user_sources(path)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, folder / path.name)

@@ -1,4 +1,4 @@
-"""Verification of a bundle on this machine, by the verifier that goes into each bundle."""
+"""Verification of a bundle on this machine, with the verifier that each bundle contains."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +23,10 @@ class Check:
 
 
 def checks(folder: Path, threads: int = THREADS) -> Iterator[Check]:
-    """Run the checks of a bundle one after another; torch is not needed, and no code of the bundle is run.
+    """Run the checks of a bundle one after another, without torch and without code of the bundle.
 
-    Files that are damaged are failed checks. Raises CollidekitError for a folder that is no bundle, one of a newer format or with a
-    damaged schema, and one in which a file is missing.
+    Damaged files are failed checks. Raises CollidekitError if the folder is not a bundle, has a newer format or a
+    damaged schema, or if a file is missing.
     """
     need("onnxruntime", "runtime")
     schema = read_schema(folder)
@@ -40,14 +40,14 @@ def checks(folder: Path, threads: int = THREADS) -> Iterator[Check]:
 
 
 def verify(folder: Path, threads: int = THREADS) -> list[Check]:
-    """Return all checks of a bundle that is being written. Raises CollidekitError where one of them fails."""
+    """Return all checks of a bundle that is being written; raise CollidekitError if one of them fails."""
     found = list(checks(folder, threads))
     require(found, "nothing was written")
     return found
 
 
 def require(found: list[Check], remedy: str = REMEDY) -> None:
-    """Raise CollidekitError where a check failed; ``remedy`` says what to do."""
+    """Raise CollidekitError if a check failed; ``remedy`` is the advice in the message."""
     failed = [check for check in found if not check.passed]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""

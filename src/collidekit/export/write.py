@@ -1,4 +1,4 @@
-"""Checkpoints and real rows -> a bundle: graphs, a schema, rows to check it with, and a card."""
+"""Writing of a bundle from checkpoints and real rows: graphs, schema, rows to check it with, and model card."""
 
 import hashlib
 import json
@@ -43,20 +43,20 @@ AGREEMENT, CARD, POINTS = "agreement.json", "README.md", "working_points"
 
 @frozen
 class Exported:
-    """A bundle that was written."""
+    """A written bundle."""
 
     folder: Path
     schema: Schema
     agreement: Agreement
     left_out: tuple[str, ...]
-    """Golden rows left out: their numbers are not finite, or need more digits than single precision has."""
+    """Golden rows that were left out, because their numbers are not finite or need more digits than single precision has."""
     notes: tuple[str, ...]
-    """Notes on the rows that it was checked on, such as that some of them may be training rows."""
+    """Notes on the rows of the check, such as that some of them may be training rows."""
 
 
 @frozen
 class _Exports:
-    """The graphs of a bundle in onnxruntime, and what the schema says of them."""
+    """The graphs of a bundle in onnxruntime, and their description in the schema."""
 
     graphs: tuple[Graph, ...]
     sessions: list[Any]
@@ -67,7 +67,7 @@ class _Exports:
 def check_request(
     checkpoints: Mapping[str, Checkpoint], folder: Path, name: str, options: Options, force: bool
 ) -> None:
-    """Raise the errors that do not depend on rows: wrong members, options or names, a layout that cannot hold the network, the folder."""
+    """Raise the errors that do not depend on rows, about members, options, names, the layout and the folder."""
     prepare_members(checkpoints, name, options)
     _check_folder(folder, force)
 
@@ -80,9 +80,9 @@ def write_bundle(
     options: Options,
     force: bool = False,
 ) -> Exported:
-    """Write a bundle and check it against the checkpoints; nothing appears in the folder before the bundle is complete and agrees.
+    """Write a bundle and compare it with the checkpoints; the folder appears when the bundle is complete and agrees.
 
-    Raises CollidekitError as ``check_request`` does, and where an operation cannot be exported or a graph does not agree.
+    Raises CollidekitError like ``check_request``, and if an operation cannot be exported or a graph does not agree.
     """
     members = prepare_members(checkpoints, name, options)
     _check_folder(folder, force)
@@ -108,10 +108,12 @@ def write_bundle(
         latency = measure_latency(exports.sessions[0], first.layout, rows)
         notes = sample.notes([member.checkpoint for member in members])
         if exports.reduction and exports.reduction.calibration:
-            notes += (f"{len(exports.reduction.calibration)} other rows gave {options.precision} the ranges of values",)
+            notes += (
+                f"The ranges of values for {options.precision} are from {len(exports.reduction.calibration)} other rows",
+            )
         if left_out:
             notes += (
-                f"Golden rows left out, as their numbers are not finite or need double precision: {', '.join(left_out)}",
+                f"Golden rows that are left out, because their numbers are not finite or need double precision: {', '.join(left_out)}",
             )
         _write_beside(staging, schema, first.layout, points, compared.agreement, latency, notes)
         verify(staging)
@@ -121,7 +123,7 @@ def write_bundle(
 def _export(
     staging: Path, members: Sequence[Member], schema: Schema, rows: Sequence[Row], options: Options
 ) -> _Exports:
-    """Write the graph of each member."""
+    """Write and open the graph of each member."""
     graphs, sessions, operators = list[Graph](), list[Any](), set[str]()
     analysis, whole = members[0].checkpoint.analysis, 0
     number = min(CALIBRATION, len(rows) // 2) if options.precision == "int8" else 0
@@ -157,23 +159,23 @@ def _export(
 
 
 def _check_folder(folder: Path, force: bool) -> None:
-    """Raise CollidekitError where a folder holds something that is not to be replaced."""
+    """Raise CollidekitError if a folder holds files that must not be replaced."""
     if folder.exists() and not folder.is_dir():
         raise CollidekitError(f"{folder}: is a file; name a folder to write")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not (folder / SCHEMA).is_file() or not (folder / CHECKSUMS).is_file():
-        raise CollidekitError(f"{folder}: holds files that are no bundle; name another folder")
+        raise CollidekitError(f"{folder}: holds files that are not a bundle; name another folder")
     if not force:
         raise CollidekitError(f"{folder}: holds a bundle already; name another folder, or replace it with --force")
     if other := _not_of_bundle(folder):
         raise CollidekitError(
-            f"{folder}: holds {other[0]}, which is no part of the bundle and would be lost; move it away, or name another folder"
+            f"{folder}: holds {other[0]}, which is not part of the bundle and would be lost; move it away, or name another folder"
         )
 
 
 def _not_of_bundle(folder: Path) -> list[str]:
-    """The files in the folder of a bundle that its checksums do not name, such as scores that a user wrote there."""
+    """Return the files in the folder of a bundle that have no checksum there, such as scores that a user has written."""
     listed = read_json(folder / CHECKSUMS, "remove the folder, or name another one")
     own = {CHECKSUMS, *(listed if isinstance(listed, dict) else ())}
     files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
@@ -182,9 +184,9 @@ def _not_of_bundle(folder: Path) -> list[str]:
 
 @contextmanager
 def _staged(folder: Path, force: bool = False) -> Iterator[Path]:
-    """A folder of this process alone, which takes the place of the given one, or of what a link names, if the block ends well.
+    """Yield a temporary folder, which replaces ``folder``, or the target of a link, if the block succeeds.
 
-    Without ``force`` it does not take the place of a bundle that another process has written there meanwhile.
+    Without ``force``, it does not replace a bundle that another process has written there meanwhile.
     """
     target = folder.resolve()
     staging = staging_beside(target)
@@ -196,7 +198,7 @@ def _staged(folder: Path, force: bool = False) -> Iterator[Path]:
         _check_folder(folder, force)
         if force and target.exists():
             target.replace(old)
-        staging.replace(target)  # an error where it is a folder that is not empty
+        staging.replace(target)  # fails if the target is a folder that is not empty
         shutil.rmtree(old, ignore_errors=True)
     except CollidekitError as error:
         raise CollidekitError(str(error).replace(str(staging), str(folder))) from error
@@ -223,7 +225,7 @@ def _write_beside(
     latency: Latency,
     notes: Sequence[str],
 ) -> None:
-    """Write all files but graphs and rows; the checksums come last."""
+    """Write all files except graphs and rows, the checksums last."""
     write_sealed(staging / SCHEMA, json.loads(schema.model_dump_json()))
     write_json(staging / AGREEMENT, {**agreement.as_dict(), "notes": list(notes)})
     if points:

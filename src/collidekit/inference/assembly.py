@@ -1,4 +1,4 @@
-"""Columns of a model and the rows they are of -> ``Predictions``."""
+"""Assembly of ``Predictions`` from rows and the output columns of models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,15 +16,15 @@ from collidekit.inference.uncertainties import densities_of, uncertainties_of
 
 
 class NothingToPredictError(CollidekitError):
-    """No row is left to predict."""
+    """No row passes the selection, so there is nothing to predict."""
 
 
 class Assembly:
-    """What several models say of the same rows, part by part."""
+    """Collects the output columns of several models for the same rows, part by part."""
 
     def __init__(self, analysis: Analysis, models: int = 1) -> None:
         self.analysis = analysis
-        self._answers: list[list[Mapping[str, Array]]] = [[] for _ in range(models)]
+        self._columns: list[list[Mapping[str, Array]]] = [[] for _ in range(models)]
         self._labels: list[Array] = []
         self._weights: list[Array] = []
         self._spectators: dict[str, list[Array]] = {}
@@ -32,8 +32,8 @@ class Assembly:
         self._truth: dict[str, list[Array]] = {}
 
     def add(self, rows: RowFields[Any, Any], answers: Sequence[Mapping[str, Array]]) -> None:
-        """Take the next rows, and the columns (N,) of each model for them."""
-        for kept, found in zip(self._answers, answers, strict=True):
+        """Add the next rows, and the columns (N,) of each model for them."""
+        for kept, found in zip(self._columns, answers, strict=True):
             kept.append(found)
         self._labels.append(np.asarray(rows.labels).copy())
         self._weights.append(np.asarray(rows.weights).copy())
@@ -49,13 +49,13 @@ class Assembly:
             self._event.setdefault(name, []).append(np.asarray(values).copy())
 
     def predictions(self) -> list[Predictions]:
-        """Return the predictions of each model; NothingToPredictError where there are no rows."""
+        """Return the predictions of each model; raise NothingToPredictError if there are no rows."""
         if not self._labels:
             raise NothingToPredictError("no row passes the selection, so there is nothing to predict")
-        columns = [{name: np.concatenate([part[name] for part in kept]) for name in kept[0]} for kept in self._answers]
+        columns = [{name: np.concatenate([part[name] for part in kept]) for name in kept[0]} for kept in self._columns]
         first = Predictions(
             classes=tuple(self.analysis.classes),
-            **_answers(columns[0], self.analysis),
+            **_prediction_fields(columns[0], self.analysis),
             labels=np.concatenate(self._labels),
             weights=np.concatenate(self._weights),
             definitions=self.analysis.discriminators,
@@ -64,11 +64,11 @@ class Assembly:
             **truths_of(self._truth, self.analysis),
             units=self.analysis.units_of_values,
         )
-        return [first, *(replace(first, **_answers(found, self.analysis)) for found in columns[1:])]
+        return [first, *(replace(first, **_prediction_fields(found, self.analysis)) for found in columns[1:])]
 
 
 def process_column(analysis: Analysis) -> str:
-    """Return the name of the column with the number of the process of each row, which no event number of the analysis has."""
+    """Return the name of the column with the process number of each row, different from all event numbers of the analysis."""
     name = "process"
     while name in analysis.event:
         name = f"{name}_number"
@@ -76,7 +76,7 @@ def process_column(analysis: Analysis) -> str:
 
 
 def truths_of(parts: Mapping[str, list[Array]], analysis: Analysis) -> dict[str, Any]:
-    """The truth of values and of positions as fields of ``Predictions``."""
+    """Return the truth of values and positions as fields of ``Predictions``."""
     joined = {name: np.concatenate(part) for name, part in parts.items()}
     slots = [name for target in analysis.assignments.values() for name in target.values]
     return {
@@ -85,8 +85,8 @@ def truths_of(parts: Mapping[str, list[Array]], analysis: Analysis) -> dict[str,
     }
 
 
-def _answers(columns: Mapping[str, Array], analysis: Analysis) -> dict[str, Any]:
-    """The columns of a head as fields of ``Predictions``."""
+def _prediction_fields(columns: Mapping[str, Array], analysis: Analysis) -> dict[str, Any]:
+    """Return the columns of a model as fields of ``Predictions``."""
     rows = len(next(iter(columns.values())))
     classes = [columns[f"prob_{name}"] for name in analysis.classes]
     probabilities = np.stack(classes, axis=1) if classes else np.zeros((rows, 0))
@@ -95,9 +95,8 @@ def _answers(columns: Mapping[str, Array], analysis: Analysis) -> dict[str, Any]
     parents = [parent for target in analysis.assignments.values() for parent in target.parents]
     kinds = [f"{parent}_{kind}" for parent in parents for kind in ("assignment", "detection")]
     events = [column for name, target in analysis.assignments.items() for column in target.probabilities_of_event(name)]
-    kinds += [
-        column.removesuffix("_probability") for column in events if column in columns
-    ]  # bundles of before have none
+    # bundles of earlier versions do not have these columns
+    kinds += [column.removesuffix("_probability") for column in events if column in columns]
     return {
         "probabilities": probabilities,
         "relegated": columns.get("prob_relegated"),

@@ -1,4 +1,4 @@
-"""Predictions with the temperature that is stored with the model."""
+"""Predictions calibrated with the temperature of the model."""
 
 from dataclasses import replace
 
@@ -8,13 +8,13 @@ from collidekit.models.temperature import Temperature
 
 
 def calibrated(predictions: Predictions, temperature: Temperature | None, name: object) -> Predictions:
-    """Calibrated probabilities; ``name`` is the model's, for the error where it has no temperature yet."""
+    """Return predictions with calibrated probabilities; ``name`` names the model in the error if it has no temperature."""
     found = required_temperature(temperature, name)
     return replace(predictions, probabilities=found.apply(predictions.probabilities), temperature=found.value)
 
 
 def required_temperature(temperature: Temperature | None, name: object) -> Temperature:
-    """The temperature, or one clear error."""
+    """Return the temperature; raise CollidekitError if there is none."""
     if temperature is None:
-        raise CollidekitError(f"{name}: holds no temperature; fit one with 'collidekit calibrate {name}'")
+        raise CollidekitError(f"{name}: has no temperature; fit one with 'collidekit calibrate {name}'")
     return temperature

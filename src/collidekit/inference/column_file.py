@@ -1,4 +1,4 @@
-"""Columns of rows -> a file, Parquet or ROOT."""
+"""Files with columns of rows, in Parquet or ROOT format."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 def write_columns(path: Path, columns: Mapping[str, Array], tree: str, metadata: Mapping[str, Any]) -> Path:
-    """Write columns (N,) as ``.parquet``, with the metadata, or as a ``tree`` of ``.root``; the file appears only when it is complete."""
+    """Write columns (N,) as ``.parquet`` with metadata, or as a tree of ``.root``; the file appears when it is complete."""
     if path.suffix not in (".parquet", ".root"):
         raise CollidekitError(f"{path}: {tree} are written as .parquet or .root, not {path.suffix!r}")
     remove_abandoned(path)

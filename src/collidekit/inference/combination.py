@@ -1,4 +1,4 @@
-"""The predictions of several models for the same rows become one."""
+"""Combination of the predictions of several models for the same rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
 
 
 def check_combination(name: str) -> Combination:
-    """``mean`` or ``median``, or one clear error."""
+    """Return ``mean`` or ``median``; raise CollidekitError for another name."""
     for known in COMBINATIONS:
         if name == known:
             return known
@@ -28,10 +28,11 @@ def check_combination(name: str) -> Combination:
 def combine_probabilities(
     members: Sequence[Array], combination: Combination = "mean", used: Array | None = None
 ) -> Array:
-    """Probabilities (N, K) of an ensemble from those of each member; ``used (members, N)`` says which members count.
+    """Return the probabilities (N, K) of an ensemble from the probabilities of each member.
 
-    Mean: the mean of the probabilities of each class, which sum to 1 as those of the members do. Median: the median of
-    the probabilities of each class, divided by their sum over the classes; where all medians are 0, the mean.
+    With ``mean``, it is the mean of each class. With ``median``, it is the median of each class, divided by the sum
+    over the classes, or the mean if all medians are 0. ``used (members, N)`` flags the members that predict a row; the
+    default is all.
     """
     if used is not None:
         return _combine_used(members, combination, used)
@@ -47,7 +48,7 @@ def combine_probabilities(
 
 
 def _combine_used(members: Sequence[Array], combination: Combination, used: Array) -> Array:
-    """``combine_probabilities`` of the rows that have the same members, and so on."""
+    """Apply ``combine_probabilities`` to each group of rows with the same members."""
     combined = np.empty_like(members[0])
     patterns, which = np.unique(used, axis=1, return_inverse=True)
     for number, pattern in enumerate(patterns.T):
@@ -63,14 +64,15 @@ def combine(
     keep_members: bool = False,
     used: Array | None = None,
 ) -> Predictions:
-    """The predictions of an ensemble; all but probabilities, values and assignments is that of the first member.
+    """Return the predictions of an ensemble.
 
-    Uncertainties are combined as ``combine_uncertainties`` says; joint densities are left out. A row has the assignment of the
-    member that gives its own the highest probability.
+    Probabilities, values and uncertainties are combined (see ``combine_uncertainties``). The assignment of a row is
+    taken from the member that gives its assignment the highest probability. Joint densities are left out. All other
+    fields are taken from the first member.
 
-    With ``keep_members`` the probabilities of each member are kept beside the combined ones. ``used (members, N)`` says
-    which members count for a row; without it all do. Raises CollidekitError where the members do not have the same classes
-    and the same rows in the same order.
+    With ``keep_members``, the probabilities of each member are kept, too. ``used (members, N)`` flags the members that
+    predict a row; the default is all. Raises CollidekitError if the members do not have the same classes, and the same
+    rows in the same order.
     """
     check_same_rows(members)
     name, first = next(iter(members.items()))
@@ -96,7 +98,7 @@ def combine(
         first,
         values=values,
         uncertainties=uncertainties,
-        densities={},  # the combined quantiles are those of no density that is known
+        densities={},  # the density of the combination is not known
         member_values=kept_values,
         **_most_probable(list(members.values()), used),
     )
@@ -114,33 +116,33 @@ def combine(
 
 
 def _check_values(name: str, first: Predictions, other: str, predictions: Predictions) -> None:
-    """An error where two members do not estimate the same values, of the same truth, in the same unit."""
+    """Raise CollidekitError if two members do not estimate the same values with the same truth and unit."""
     if list(predictions.values) != list(first.values):
         theirs, ours = (", ".join(found.values) or "none" for found in (predictions, first))
         raise CollidekitError(
-            f"{other}: its values are {theirs}, those of {name} are {ours}; members of an ensemble need the same"
+            f"{other}: its values are {theirs}, and {name} has {ours}; members of an ensemble need the same values"
         )
     for value in first.values:
         units = [found.units.get(value, "") for found in (predictions, first)]
         if units[0] != units[1]:
             raise CollidekitError(
-                f"{other}: {value!r} has unit {units[0]!r}, and {units[1]!r} in {name}; members need the same"
+                f"{other}: {value!r} has the unit {units[0]!r}, and {units[1]!r} in {name}; members of an ensemble need the same unit"
             )
         forms = [
             p.uncertainties[value].form if value in p.uncertainties else "one number" for p in (predictions, first)
         ]
         if forms[0] != forms[1]:
             raise CollidekitError(
-                f"{other}: {value!r} is given as {forms[0]}, and as {forms[1]} in {name}; members of an ensemble need the same"
+                f"{other}: {value!r} is estimated as {forms[0]}, and as {forms[1]} in {name}; members of an ensemble need the same estimate"
             )
         if not np.array_equal(predictions.truth[value], first.truth[value], equal_nan=True):
             raise CollidekitError(
-                f"{other}: the truth of {value!r} is another one than in {name}; members need the same"
+                f"{other}: the truth of {value!r} differs from {name}; members of an ensemble need the same truth"
             )
 
 
 def _combine_values(members: Sequence[Array], combination: Combination, used: Array | None) -> Array:
-    """The mean or median of the estimates (N,) of the members that count for a row."""
+    """Return the mean or median of the estimates (N,) of the members that predict a row."""
     stacked = np.stack(members)
     if used is not None:
         stacked = np.where(used, stacked, np.nan)
@@ -149,13 +151,15 @@ def _combine_values(members: Sequence[Array], combination: Combination, used: Ar
 
 
 def _most_probable(members: Sequence[Predictions], used: Array | None) -> dict[str, Any]:
-    """Positions and probabilities of parents, in each row those of the member whose assignment is the most probable."""
+    """Return positions and parent probabilities, in each row from the member whose assignment is the most probable."""
     if not members[0].positions:
         return {}
     fields = ("positions", "parent_probabilities")
     for field in fields:
         if any(getattr(member, field).keys() != getattr(members[0], field).keys() for member in members):
-            raise CollidekitError("members of an ensemble need the same assignments, and have others")
+            raise CollidekitError(
+                "the members have different assignments; members of an ensemble need the same assignments"
+            )
     known = members[0].parent_probabilities
     parents = [name.removesuffix("_detection") for name in known if name.endswith("_detection")]
     columns = [name for parent in parents if (name := f"{parent}_assignment") in known]
@@ -175,17 +179,17 @@ def _most_probable(members: Sequence[Predictions], used: Array | None) -> dict[s
 
 
 def _in_order(name: str, first: Predictions, other: str, predictions: Predictions) -> Array:
-    """The probabilities with the classes in the order of the first member."""
+    """Return the probabilities with the classes in the order of the first member."""
     if set(predictions.classes) != set(first.classes):
         theirs, ours = (", ".join(found.classes) or "none" for found in (predictions, first))
         raise CollidekitError(
-            f"{other}: its classes are {theirs}, those of {name} are {ours}; members of an ensemble need the same classes"
+            f"{other}: its classes are {theirs}, and {name} has {ours}; members of an ensemble need the same classes"
         )
     return predictions.probabilities[:, [predictions.classes.index(c) for c in first.classes]]
 
 
 def check_same_rows(members: Mapping[str, Predictions]) -> None:
-    """An error where members of an ensemble have not predicted the same rows in the same order."""
+    """Raise CollidekitError if members of an ensemble have not predicted the same rows in the same order."""
     name, first = next(iter(members.items()))
     for other, predictions in list(members.items())[1:]:
         _check_rows(name, first, other, predictions)

@@ -1,4 +1,4 @@
-"""Ensembles: several taggers judge the same rows; how they become one says ``inference.combination``."""
+"""Ensembles of several taggers that predict the same rows; ``inference.combination`` combines them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_che
 
 
 def load_members(names: Sequence[str | Path]) -> dict[str, Checkpoint]:
-    """The checkpoints of an ensemble by the names they were given; the same one twice is an error."""
+    """Load the checkpoints of an ensemble, by the given names; raise CollidekitError if one is given twice."""
     files: dict[Path, str] = {}
     members = {}
     for name in map(str, names):
@@ -38,10 +38,11 @@ def predict_files_with(
     counts: NotFinite | None = None,
     seen: SeenRows | None = None,
 ) -> tuple[dict[str, Predictions], list[str]]:
-    """Predictions of each member for all selected rows of files, and the files that could not be read.
+    """Return the predictions of each member for all selected rows of files, and the files that could not be read.
 
-    Each member uses the analysis that it was trained with, unless ``plan`` is given; files are read once for all members
-    with the same inputs. ``counts`` takes what the first of these analyses met, ``seen`` which rows were learned from.
+    Each member uses the analysis of its training, unless ``plan`` is given. Files are read once for all members with
+    the same inputs. ``counts`` counts NaN and infinity for the first of these analyses, ``seen`` records rows of the
+    training set.
     """
     if plan:
         for name, member in members.items():

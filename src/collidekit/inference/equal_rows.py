@@ -1,4 +1,4 @@
-"""Rows with the inputs of training rows in files that are no training files: how many of them may be equal by chance."""
+"""Rows with the inputs of training rows in other files, and how many of them may be equal by chance."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ Array = np.ndarray[Any, Any]
 
 
 class EqualRows:
-    """The rule by which rows that are equal to training rows count: there are more in a file than chance allows.
+    """Decides whether a file has more rows that are equal to training rows than chance allows.
 
-    ``too_many_before`` follows files that are read one after another, ``too_many`` judges all rows at once.
+    ``too_many_before`` is for files that are read one after another, ``too_many`` for all rows at once.
     """
 
     def __init__(self, learned: Iterable[LearnedFrom]) -> None:
@@ -31,14 +31,17 @@ class EqualRows:
         self._same: Counter[int] = Counter()
 
     def too_many(self, best: Array, files: Array) -> Array:
-        """Return which rows (N,), known like this and of files with these numbers, are equal to training rows and not by chance."""
+        """Return flags (N,) of rows that are equal to training rows, in files with more of them than chance allows.
+
+        ``best (N,)`` holds values of ``Known``, ``files (N,)`` the file numbers.
+        """
         same: Array = best == Known.SAME_INPUTS
         if same.any():
             same &= (np.bincount(files, same) > self._most(np.bincount(files)))[files]
         return same
 
     def too_many_before(self, file: int, best: Array, files: Array) -> bool:
-        """Count the next rows (n,), as for ``too_many``; return whether a file before ``file`` has too many."""
+        """Count the next rows (n,); return whether a file before ``file`` has too many rows that are equal to training rows."""
         for number in np.unique(files).tolist():
             here = files == number
             self._rows[number] += int(here.sum())
@@ -49,16 +52,16 @@ class EqualRows:
 
     @property
     def rule(self) -> str:
-        """The rule in words."""
+        """Return the rule in words."""
         return f"up to {FEW} rows or {self.share:.1%} of a file may be equal by chance"
 
     def count(self, same: int, rows: int) -> str:
-        """Return in words how many of the rows are equal to training rows, where so many of those looked up are."""
+        """Return a text with the number of rows that are equal to training rows; ``same`` counts the rows that are looked up."""
         if self.fraction == 1:
             return f"{same:,} of {rows:,} rows"
         return f"about {min(round(same / self.fraction), rows):,} of {rows:,} rows ({self.fraction:.2g} of them were looked up)"
 
     def _most(self, rows: Array | int) -> Array:
-        """Return how many rows of a file at most may be equal to training rows by chance, of those that are looked up."""
+        """Return the maximum number of rows of a file that may be equal to training rows by chance, among those looked up."""
         found: Array = np.maximum(FEW, self._share_found * np.asarray(rows))
         return found

@@ -1,4 +1,4 @@
-"""Rows to predict: from files, chunk by chunk, without torch."""
+"""Rows of files for prediction, read chunk by chunk, without torch."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,10 +20,10 @@ AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
 def rows_of_files(
     plan: Plan, paths: list[str], skip_bad_files: bool, skipped: list[str], counts: NotFinite, as_given: bool = False
 ) -> Iterator[RowArrays]:
-    """Yield the selected rows of files, chunk by chunk, truth known or not.
+    """Yield the selected rows of files, chunk by chunk, with or without known truth.
 
-    ``skipped`` takes what is wrong with files that could not be read, ``counts`` what was NaN or infinite. ``as_given`` leaves values as the
-    files have them: NaN stays, and nothing is clipped.
+    Messages about files that could not be read are appended to ``skipped``. NaN and infinity are counted in ``counts``.
+    With ``as_given``, values are unchanged: NaN is kept and nothing is clipped.
     """
     plan = without_bounds(plan) if as_given else plan
     trees = OneTree()
@@ -53,13 +53,13 @@ def rows_of_files(
 
 
 def counted(parts: Iterable[AnyRows], done: Callable[[int], None]) -> Iterator[AnyRows]:
-    """The same rows; ``done`` is told how many of each part were used, when the next one is asked for."""
+    """Yield the same parts; after each part, call ``done`` with its number of rows."""
     for part in parts:
         yield part
         done(len(part))
 
 
 def output_suffix(path: Path) -> None:
-    """Predictions are written as Parquet or ROOT; anything else is refused before any work is done."""
+    """Raise CollidekitError if the suffix is not ``.parquet`` or ``.root``, before any work is done."""
     if path.suffix not in (".parquet", ".root"):
         raise CollidekitError(f"{path}: predictions are written as .parquet or .root, not {path.suffix or 'no suffix'}")

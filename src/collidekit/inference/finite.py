@@ -1,4 +1,4 @@
-"""A model that answers NaN is an error, not a score."""
+"""Check that predictions are finite."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 OF_TRUTH = ("pit_", "nll_")
-"""Columns that compare a prediction with the truth: NaN where that is not known."""
+"""Prefixes of columns that compare a prediction with the truth, and are NaN if the truth is unknown."""
 
 
 def check_answers(
@@ -24,7 +24,7 @@ def check_answers(
     files: Sequence[str] = (),
     has_finite_weights: Callable[[], bool] = lambda: True,
 ) -> None:
-    """An error that names the rows of which a column (N,) of the model is NaN or infinite."""
+    """Raise CollidekitError with the rows for which a column (N,) of the model is NaN or infinite."""
     found = np.stack([column for name, column in answers.items() if not name.startswith(OF_TRUTH)], axis=1)
     bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if not len(bad):
@@ -36,11 +36,11 @@ def check_answers(
     others = f" and {more:,} more of these {len(rows):,}" if more else ""
     where = files[file] if file < len(files) else f"file {file + 1} of the dataset"
     why = (
-        "values of these rows are too large for it: look at one with 'collidekit trace'"
+        "values of these rows are too large for it: inspect one with 'collidekit trace'"
         if has_finite_weights()
         else "its weights are NaN: train it again"
     )
-    raise CollidekitError(f"{where}: row {numbers}{others}: {model} answers NaN or infinity; {why}")
+    raise CollidekitError(f"{where}: row {numbers}{others}: {model} returns NaN or infinity; {why}")
 
 
 def weights_are_finite(tagger: "nn.Module") -> bool:

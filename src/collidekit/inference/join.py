@@ -1,4 +1,4 @@
-"""Predictions of several groups of rows become one."""
+"""Predictions of several groups of rows joined into one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from collidekit.inference.uncertainties import join_uncertainties
 
 
 def join_predictions(parts: Sequence[Predictions], order: Array | None = None) -> Predictions:
-    """Return the predictions of the rows of all parts, one part after another; ``order (N,)`` then puts the rows in order."""
+    """Return the predictions of all parts, one part after another, or in the given ``order (N,)`` of these rows."""
     first = parts[0]
 
     def ordered(values: Array) -> Array:

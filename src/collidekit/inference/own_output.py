@@ -1,4 +1,4 @@
-"""Predictions are never written over what they are made from."""
+"""Check that an output does not overwrite an input."""
 
 import glob
 import os
@@ -12,21 +12,21 @@ from collidekit.readers.base import is_url
 
 
 def check_output(output: Path, files: Sequence[str], others: Sequence[str | Path]) -> None:
-    """An error where the output is one of the input files, also by a link, or would be one the next time, by a glob.
+    """Raise CollidekitError if the output is an input file, also through a link, or would match an input glob the next time.
 
-    ``others`` are files that are read too: lists of files, checkpoints, the analysis.
+    ``others`` are further files that are read: lists of files, checkpoints, the analysis.
     """
     inputs = [path for path in expand(list(files)) if not is_url(path)]
     lists = [name for name in files if name.endswith(".txt") and not is_url(name)]
     for path in [*inputs, *lists, *map(str, others)]:
         if _same(output, Path(path)):
-            raise CollidekitError(f"{output}: is {path}, which is read; give --out another name")
+            raise CollidekitError(f"{output}: is the same file as the input {path}; give --out another name")
     for pattern in files:
         if not is_url(pattern) and glob.has_magic(pattern) and not os.path.exists(pattern):
             place = os.path.abspath(os.path.expanduser(pattern))
             if _matches(Path(os.path.abspath(output)).parts, Path(place).parts):
                 raise CollidekitError(
-                    f"{output}: the same command would read it the next time, since {pattern!r} names it; write it to another "
+                    f"{output}: matches the input {pattern!r}, so the same command would read it the next time; write it to another "
                     "folder"
                 )
 
@@ -38,7 +38,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _matches(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """Whether a glob names a path, part by part; ``**`` stands for any number of folders."""
+    """Return whether a path matches a glob, part by part; ``**`` matches any number of folders."""
     if not pattern:
         return not path
     if pattern[0] == "**":

@@ -1,4 +1,4 @@
-"""Prediction: class probabilities for the rows of a dataset or of new files, in input order."""
+"""Prediction of the rows of a dataset or of files, in input order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from collidekit.training.checkpoint import Checkpoint
 
 
 def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Predictions:
-    """Probabilities, labels, weights, spectators and event numbers of all rows, in the order of the batches."""
+    """Return the predictions of all rows with labels, weights, spectators and event numbers, in the order of the batches."""
     return predict_each([tagger], analysis, batches)[0]
 
 
@@ -33,15 +33,15 @@ def predict(tagger: Tagger, analysis: Analysis, batches: Iterable[Batch]) -> Pre
 def predict_each(
     taggers: Sequence[Tagger], analysis: Analysis, batches: Iterable[Batch], files: Sequence[str] = ()
 ) -> list[Predictions]:
-    """``predict`` of each of several taggers with the same inputs; each batch is made once.
+    """Return the predictions of several taggers with the same inputs; each batch is made once.
 
-    ``files`` are the names of the files that the rows come from, for errors.
+    ``files`` are the names of the files of the rows, for error messages.
     """
     for tagger in taggers:
         tagger.eval()
     assembly = Assembly(analysis, len(taggers))
     with _on_device(taggers) as device:
-        for batch in _sharing(batches):
+        for batch in _with_shared_cores(batches):
             found, moved = [], batch.to(device)
             for number, tagger in enumerate(taggers, 1):
                 answers = {name: values.cpu().numpy() for name, values in tagger.predict(moved).items()}
@@ -54,7 +54,7 @@ def predict_each(
 
 @contextmanager
 def _on_device(taggers: Sequence[Tagger]) -> Iterator[torch.device]:
-    """Have the taggers on the GPU within the block, where there is one; else they stay where they are."""
+    """Move the taggers to the GPU inside the block, if there is a GPU."""
     homes = [next((value.device for value in tagger.state_dict().values()), torch.device("cpu")) for tagger in taggers]
     if not torch.cuda.is_available():
         yield homes[0]
@@ -68,8 +68,8 @@ def _on_device(taggers: Sequence[Tagger]) -> Iterator[torch.device]:
             tagger.to(home)
 
 
-def _sharing(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield the same batches while the threads of torch share the cores with other processes."""
+def _with_shared_cores(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the same batches, and let the threads of torch share the cores with other processes meanwhile."""
     with sharing_cores(torch.get_num_threads()):
         yield from batches
 
@@ -82,9 +82,9 @@ def predict_dataset(
     *,
     allow_training_rows: bool = False,
 ) -> Predictions:
-    """Predictions for all rows of a constructed dataset.
+    """Return the predictions of all rows of a constructed dataset.
 
-    Rows that the checkpoint was trained on are an error, unless ``allow_training_rows``.
+    Rows of the training set are an error, unless ``allow_training_rows`` is true.
     """
     members, files = {"the model": checkpoint}, dataset.manifest.files
     seen = SeenRows(members, content_of_inputs(dataset.manifest), None if allow_training_rows else Refusal(files))
@@ -103,10 +103,10 @@ def predict_files(
     *,
     allow_training_rows: bool = False,
 ) -> tuple[Predictions, list[str]]:
-    """Predictions for all selected rows of files, truth known or not, and the files that could not be read.
+    """Return the predictions of all selected rows of files, with or without truth, and the files that could not be read.
 
-    ``done`` is told how many rows were predicted, batch by batch; NaN and infinity are counted in ``counts``. Rows that the
-    checkpoint was trained on are an error, unless ``allow_training_rows``.
+    ``done`` is called with the number of rows of each predicted batch. NaN and infinity are counted in ``counts``. Rows
+    of the training set are an error, unless ``allow_training_rows`` is true.
     """
     members, paths = {"the model": checkpoint}, expand(files)
     seen = SeenRows(members, content_of_paths(paths, members), None if allow_training_rows else Refusal(paths))
@@ -127,9 +127,9 @@ def predict_files_each(
     counts: NotFinite | None = None,
     watch: Callable[[Iterator[Batch]], Iterator[Batch]] = lambda rows: rows,
 ) -> tuple[list[Predictions], list[str]]:
-    """``predict_files`` of each of several taggers with the same inputs; each file is read once.
+    """Return the predictions of several taggers with the same inputs, as in ``predict_files``; each file is read once.
 
-    ``watch`` is given the rows that are predicted, and gives them back.
+    ``watch`` gets the rows before they are predicted, and yields them.
     """
     skipped: list[str] = []
     paths = expand(files)

@@ -1,4 +1,4 @@
-"""Checkpoints and files -> a file of predictions: what ``collidekit predict`` does."""
+"""Prediction of files with checkpoints into a file, for ``collidekit predict``."""
 
 import os
 import time
@@ -38,12 +38,12 @@ def predict_to_file(
     use_temperature: bool = False,
     allow_training_rows: bool = False,
 ) -> Predicted:
-    """Predict all selected rows of files, with the analysis of the checkpoint or one that has the same inputs.
+    """Predict all selected rows of files with the analysis of the checkpoint, or with another analysis with the same inputs.
 
-    With ``others`` the checkpoints are an ensemble, each with its own analysis; ``keep_members`` writes their probabilities
-    too. A row that one of them held out as its fold is predicted only by those that did not learn from it. With
-    ``use_temperature`` the probabilities of each member are calibrated by its own temperature. Rows that the members which predict
-    them were trained on are an error, unless ``allow_training_rows``.
+    With ``others``, the checkpoints form an ensemble, each with its own analysis; ``keep_members`` writes also their
+    probabilities. A row that a member held out as its fold is predicted only by members that were not trained on it.
+    With ``use_temperature``, the probabilities of each member are calibrated with its own temperature. Training rows of
+    the members that predict them are an error, unless ``allow_training_rows`` is true.
     """
     output_suffix(output)
     if os.path.isdir(output):
@@ -70,8 +70,7 @@ def predict_to_file(
     seconds = time.monotonic() - begun
     predictions.write(output)
     notes = [*counts.notes(), *seen.notes(combination)]
-    shown = (
-        members if others and used is None else {}
-    )  # on rows of folds each member would be judged by what it learned
+    # with folds, members are not shown one by one, because each was trained on some of the rows
+    shown = members if others and used is None else {}
     assignments = next(iter(loaded.values())).analysis.assignments
     return Predicted(output, predictions, seconds, skipped, shown, notes, seen.warning(), assignments)

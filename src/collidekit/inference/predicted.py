@@ -1,4 +1,4 @@
-"""What a prediction that was written to a file has to say of itself."""
+"""Summary of predictions that were written to a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from collidekit.inference.predictions import Predictions
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was written, how long it took and what was left out; of an ensemble, also what each member says."""
+    """Predictions in a file, with the time, the skipped files, and for an ensemble the predictions of each member."""
 
     path: Path
     predictions: Predictions
@@ -18,12 +18,13 @@ class Predicted:
     skipped: list[str]
     members: dict[str, Predictions] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """What NaN and infinity in the files cost, and which rows a model knows from its training."""
+    """Messages about NaN and infinity in the files, and about rows that a model knows from its training."""
     warning: str = ""
-    """Rows that were learned from; empty where there are none."""
+    """Warning about rows of the training set; empty if there are none."""
     assignments: Mapping[str, Assignment] = field(default_factory=dict)
-    """The targets of the model that are assignments."""
+    """Assignment targets of the model."""
 
     @property
     def rate(self) -> float:
+        """Return the number of rows per second."""
         return len(self.predictions) / max(self.seconds, 1e-9)

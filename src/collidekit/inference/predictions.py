@@ -1,4 +1,4 @@
-"""Predictions of a tagger: one row per input row, in input order, as Parquet or ROOT."""
+"""Predictions of a tagger: one row per input row, in input order, in memory and as Parquet or ROOT file."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,18 +22,18 @@ from collidekit.shown import counted, html_table
 Array = np.ndarray[Any, Any]
 AGAIN = "remove it and predict again"
 FORMAT = 2
-"""Of the metadata; format 1 had classes alone."""
+"""Version of the metadata; version 1 had only classes."""
 SHOWN = 5
-"""Rows that a notebook shows."""
+"""Number of rows that a notebook shows."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What evaluation works on.
+    """Predictions of the rows of files or of a dataset, with truth and weights.
 
-    Shapes: ``probabilities (N, K)``; ``labels (N,)`` with the class index, -1 where the truth is not known; ``weights
-    (N,)``; ``spectators`` and ``event`` name -> ``(N,)``; ``members`` name -> ``(N, K)``, the probabilities of each
-    member of an ensemble where they were kept.
+    ``probabilities (N, K)`` are the class probabilities, ``labels (N,)`` the true class index, or -1 if the truth is
+    unknown. ``weights`` have the shape (N,). ``spectators`` and ``event`` hold an array (N,) for each name. ``members``
+    holds the probabilities (N, K) of each member of an ensemble, if they were kept.
     """
 
     classes: tuple[str, ...]
@@ -45,29 +45,29 @@ class Predictions:
     event: Mapping[str, Array] = field(default_factory=dict)
     members: Mapping[str, Array] = field(default_factory=dict)
     combination: str = ""
-    """``mean`` or ``median`` where the probabilities are those of an ensemble."""
+    """``mean`` or ``median`` for an ensemble, else empty."""
     relegated: Array | None = None
-    """The probability (N,) that a row is relegated; those of the classes add up to the rest of 1."""
+    """Probability (N,) that a row is relegated; with it, the probabilities of a row sum to 1."""
     temperature: float = 1.0
-    """What the outputs of the network were divided by; 1 where nothing was calibrated. Of an ensemble: of its first member."""
+    """Temperature by which the logits were divided; 1 without calibration. For an ensemble, the temperature of the first member."""
     values: Mapping[str, Array] = field(default_factory=dict)
-    """Estimates (N,) of each value of the targets of rows."""
+    """Estimates (N,) by the name of the value."""
     truth: Mapping[str, Array] = field(default_factory=dict)
-    """True values (N,) of the same names, NaN where one is not known."""
+    """True values (N,) by the name of the value, NaN if unknown."""
     units: Mapping[str, str] = field(default_factory=dict)
-    """Uncertainties, by the name of the value."""
+    """Units by the name of the value."""
     member_values: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
-    """The values of each member of an ensemble, where they were kept."""
+    """Estimates of each member of an ensemble, if they were kept."""
     positions: Mapping[str, Array] = field(default_factory=dict)
-    """The assigned constituent (N,) of each ``<parent>_<slot>``: its position in the file, -1 where none was left."""
+    """Assigned constituent (N,) of each ``<parent>_<slot>``: its position in the file, -1 if there are too few constituents."""
     true_positions: Mapping[str, Array] = field(default_factory=dict)
-    """The true ones of the same names: -1 where it is not in the event, -2 where the truth is not known."""
+    """True constituent (N,) of each ``<parent>_<slot>``: -1 if it is not in the event, -2 if the truth is unknown."""
     parent_probabilities: Mapping[str, Array] = field(default_factory=dict)
     """Probabilities (N,) of each ``<parent>_assignment`` and ``<parent>_detection``."""
     uncertainties: Mapping[str, Uncertainty] = field(default_factory=dict)
-    """Uncertainties, by the name of the value."""
+    """Uncertainties by the name of the value."""
     densities: Mapping[str, Array] = field(default_factory=dict)
-    """The negative logarithm (N,) of the joint density at the truth, of each target that has one; NaN where the truth is not known."""
+    """Negative logarithm (N,) of the joint density at the truth, for each target that has one; NaN if the truth is unknown."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,31 +81,31 @@ class Predictions:
         return html_table(f"Predictions: {counted(len(self), 'row')}", rows, list(columns), f"the first {SHOWN} rows")
 
     def to_awkward(self) -> Any:
-        """An awkward array of records with the columns of the written file."""
+        """Return an awkward array of records with the columns of the written file."""
         import awkward as ak
 
         return ak.zip(self.columns(), depth_limit=1)
 
     def to_pandas(self) -> Any:
-        """A pandas DataFrame with the columns of the written file."""
+        """Return a pandas DataFrame with the columns of the written file."""
         return need("pandas", "pandas").DataFrame(self.columns())
 
     def to_hist(self, column: str, *, bins: int = 50, limits: tuple[float, float] | None = None) -> Any:
-        """Return a weighted ``hist.Hist`` of a column, with the axes ``class`` (of the truth) and ``value``."""
+        """Return a weighted ``hist.Hist`` of a column, with the axes ``class`` (true class) and ``value``."""
         columns = self.columns()
         if column not in columns:
             raise CollidekitError(f"the predictions have no column {column!r}{did_you_mean(column, list(columns))}")
         return fill(column, columns[column], self.weights, self.labels, self.classes, bins, limits)
 
     def discriminator(self, name: str) -> Array:
-        """The scores (N,) of one discriminator; of a fraction whose sums of probabilities both vanish, 0."""
+        """Return the scores (N,) of a discriminator; 0 if numerator and denominator of a fraction are both 0."""
         definition = self.definitions[name]
         classes = (*definition.signal, *definition.background)
         scores: Array = definition.scores({c: self.probabilities[:, self.classes.index(c)] for c in classes})
         return scores
 
     def task(self, name: str) -> tuple[Array, Array, Array]:
-        """Scores, truth (True = signal) and weights of the rows that a discriminator is judged on."""
+        """Return scores, truth (True = signal) and weights of the signal and background rows of a discriminator."""
         definition = self.definitions[name]
         signal = np.isin(self.labels, [self.classes.index(c) for c in definition.signal])
         background = np.isin(self.labels, [self.classes.index(c) for c in definition.background])
@@ -113,15 +113,15 @@ class Predictions:
         return self.discriminator(name)[rows], signal[rows], self.weights[rows]
 
     def discriminators_with_truth(self) -> list[str]:
-        """Those for which there are rows of both sides."""
+        """Return the discriminators for which there are signal and background rows."""
         return [name for name in self.definitions if len(np.unique(self.task(name)[1])) == 2]
 
     def values_with_truth(self) -> list[str]:
-        """The estimated values whose truth is known for some rows."""
+        """Return the names of estimated values whose truth is known for some rows."""
         return [name for name, truth in self.truth.items() if np.isfinite(truth).any()]
 
     def of_members(self) -> dict[str, "Predictions"]:
-        """The predictions of each member of an ensemble, where they were kept."""
+        """Return the predictions of each member of an ensemble, if they were kept."""
         return {
             name: replace(
                 self,
@@ -129,7 +129,7 @@ class Predictions:
                 members={},
                 combination="",
                 member_values={},
-                positions={},  # of members they are not kept
+                positions={},  # not kept for members
                 true_positions={},
                 parent_probabilities={},
                 uncertainties={},
@@ -139,17 +139,22 @@ class Predictions:
         }
 
     def columns(self) -> dict[str, Array]:
-        """Every column of the written file: ``prob_<class>``, ``pred_<value>``, ``true_<value>`` and uncertainties, label, weight,
-        discriminators, event, spectators, members.
+        """Return all columns of the written file.
 
-        The probabilities of the first member of an ensemble are in ``prob_<class>_1``, those of the second in ``_2``. A
-        name that is taken by one further left gets its kind before it: a spectator ``label`` is in ``spectator_label``.
+        The columns are ``prob_<class>``, ``pred_<value>``, ``true_<value>``, uncertainties, label, weight,
+        discriminators, event numbers, spectators and members. The probabilities of the first member of an ensemble are
+        in ``prob_<class>_1``, of the second in ``prob_<class>_2``. A name that an earlier column has already gets its
+        kind as a prefix: a spectator ``label`` becomes ``spectator_label``.
         """
         columns: dict[str, Array] = {f"prob_{name}": self.probabilities[:, k] for k, name in enumerate(self.classes)}
         if self.relegated is not None:
             columns["prob_relegated"] = self.relegated
         for name in self.values:
-            columns |= {f"pred_{name}": self.values[name], f"true_{name}": self.truth[name], **self._spread(name)}
+            columns |= {
+                f"pred_{name}": self.values[name],
+                f"true_{name}": self.truth[name],
+                **self._uncertainty_columns(name),
+            }
         columns |= {f"nll_{name}": values for name, values in self.densities.items()}
         for name in self.positions:
             columns |= {f"index_{name}": self.positions[name], f"true_index_{name}": self.true_positions[name]}
@@ -157,7 +162,7 @@ class Predictions:
         columns |= {"label": self.labels.astype(np.int32)} if self.classes else {}
         columns["weight"] = self.weights
         names = self._names()
-        # in double precision, as thresholds are: rounded scores would pass or fail a working point that they must not
+        # double precision, as thresholds: with rounded scores, rows could change sides at a working point
         columns |= {names["discriminator", name]: self.discriminator(name) for name in self.definitions}
         columns |= {names["event", name]: values for name, values in self.event.items()}
         columns |= {names["spectator", name]: values for name, values in self.spectators.items()}
@@ -167,18 +172,18 @@ class Predictions:
             columns |= {names["member", f"pred_{name}_{number}"]: values for name, values in estimates.items()}
         return columns
 
-    def _spread(self, name: str) -> dict[str, Array]:
-        """The columns of the uncertainty of a value."""
+    def _uncertainty_columns(self, name: str) -> dict[str, Array]:
+        """Return the columns of the uncertainty of a value."""
         if (found := self.uncertainties.get(name)) is None:
             return {}
         columns = {f"pred_{name}_{suffix}": values for suffix, values in found.columns.items()}
         return columns if found.pit is None else {**columns, f"pit_{name}": found.pit}
 
     def _names(self) -> dict[tuple[str, str], str]:
-        """The column of each discriminator, event number, spectator and class of a member."""
+        """Return the column name of each discriminator, event number, spectator and class of a member."""
         taken = {f"prob_{name}" for name in (*self.classes, "relegated")} | {"label", "weight"}
         taken |= {f"{kind}_{name}" for kind in ("pred", "true") for name in self.values}
-        taken |= {column for name in self.values for column in self._spread(name)}
+        taken |= {column for name in self.values for column in self._uncertainty_columns(name)}
         taken |= {f"nll_{name}" for name in self.densities}
         taken |= {f"{kind}_{name}" for kind in ("index", "true_index") for name in self.positions}
         taken |= {f"{name}_probability" for name in self.parent_probabilities}
@@ -198,7 +203,7 @@ class Predictions:
         return names
 
     def write(self, path: str | Path) -> Path:
-        """Write ``.parquet`` or ``.root``; the file appears under its name only when it is complete."""
+        """Write a ``.parquet`` or ``.root`` file; it appears when it is complete."""
         return write_columns(Path(path), self.columns(), "predictions", self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
@@ -236,18 +241,20 @@ class Predictions:
             table = pq.read_table(path, page_checksum_verification=True)
         except (OSError, pa.ArrowException, ValueError) as error:
             said = " ".join(str(error).split())[:200]
-            raise CollidekitError(f"{path}: not a readable Parquet file ({said}); {AGAIN}") from error
+            raise CollidekitError(f"{path}: is not a readable Parquet file ({said}); {AGAIN}") from error
         text = (table.schema.metadata or {}).get(b"collidekit")
         if text is None:
-            raise CollidekitError(f"{path}: not a file of predictions; make one with 'collidekit predict'")
-        with as_written(path, AGAIN):  # the checksums of pages do not cover it
+            raise CollidekitError(f"{path}: is not a file of predictions; make one with 'collidekit predict'")
+        with as_written(path, AGAIN):  # the page checksums do not cover the metadata
             return cls._of(path, table, check_seal(path, json.loads(text), AGAIN))
 
     @classmethod
     def _of(cls, path: Path, table: pa.Table, meta: dict[str, Any]) -> "Predictions":
-        """The predictions of a table and its metadata."""
+        """Return the predictions of a table and its metadata."""
         if (form := meta.get("format", 1)) > FORMAT:
-            raise CollidekitError(f"{path}: is of a newer version of collidekit (format {form}); read it with that one")
+            raise CollidekitError(
+                f"{path}: was written by a newer version of collidekit (format {form}); read it with that version"
+            )
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
         return cls(
             classes=tuple(meta["classes"]),

@@ -1,4 +1,4 @@
-"""Shares of the rows to predict: whole batches, so that each row stands in the batch in which one process would predict it."""
+"""Ranges of rows for several processes, made of whole batches, so that each row is in the same batch as with one process."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from collidekit.dataset.loader import Loader
 
 
 def rows_of_share(loader: Loader, share: int, shares: int) -> range:
-    """Return the places in the dataset of the rows in one of several shares of the batches of a loader that does not shuffle.
+    """Return the range of rows in the dataset of one of several shares of the batches; the loader must not shuffle.
 
-    Only the column of keys is read, and only where the loader has a split.
+    Only the column of keys is read, and only if the loader has a split.
     """
     size, dataset = loader.batch_size, loader.dataset
     if loader.split is None:

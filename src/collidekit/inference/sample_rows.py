@@ -1,4 +1,4 @@
-"""So many rows, spread evenly over files: files are often sorted by class or process."""
+"""A sample of rows spread evenly over files, because files are often sorted by class or process."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,17 +15,18 @@ from collidekit.readers import expand, open_file
 from collidekit.readers.base import OneTree
 
 PLACES = 50
-"""From so many places of the files the rows are taken at first."""
+"""Number of places in the files from which rows are taken at first."""
 
 
 def sample_rows(
     plan: Plan, files: str | Sequence[str], limit: int, done: Callable[[int], None] = lambda rows: None
 ) -> Batch:
-    """At most ``limit`` selected rows of files, in their order, as one batch; ``done`` is told what was read.
+    """Return at most ``limit`` selected rows of files, in their order, as one batch.
 
-    Reads a block from each of as many stretches of equal length, at a place in it that is random but always the same, and the
-    next ones to them as long as the selection leaves too few rows: at equal distances, files in which classes alternate would give
-    one class alone.
+    The files are divided into ranges of equal length. One block of each range is read, at a random but reproducible
+    place. While the selection leaves too few rows, the next block of each range is read. With blocks at equal
+    distances, files in which classes alternate could give only one class. ``done`` is called with the number of entries
+    of each block.
     """
     paths = expand(files)
     trees = OneTree()
@@ -33,9 +34,9 @@ def sample_rows(
     total = sum(lengths)
     size = min(max(1, -(-limit // PLACES)), CHUNK)
     step = max(size, total * size // max(limit, 1))
-    blocks = -(-step // size)  # of a stretch
+    blocks = -(-step // size)  # per range
     chance = np.random.default_rng(0)
-    begin = chance.integers(0, blocks, -(-total // step))  # the first block that is read of each stretch
+    begin = chance.integers(0, blocks, -(-total // step))  # the first block of each range
     held: list[Batch] = []
     for turn in range(blocks):
         place = (begin + turn) % blocks * size
@@ -64,7 +65,7 @@ def _rows(plan: Plan, path: str, trees: OneTree) -> int:
 
 
 def _read(plan: Plan, path: str, number: int, wanted: Sequence[tuple[int, int]]) -> Iterator[tuple[Batch, int]]:
-    """The rows of each block, given as first entry and size, and how many entries were read."""
+    """Yield the selected rows of each block and its number of entries; blocks are given as first entry and size."""
     if not wanted:
         return
     with open_file(path, plan.analysis.source) as reader:
@@ -76,7 +77,7 @@ def _read(plan: Plan, path: str, number: int, wanted: Sequence[tuple[int, int]])
 
 
 def spread_rows(rows: Loader, limit: int) -> Batch:
-    """At most so many rows of a dataset: one of each stretch of equal length, at a place that is random but always the same."""
+    """Return at most ``limit`` rows of a dataset: one from each range of equal length, at a random but reproducible place."""
     total = sum(map(len, rows))
     step = max(1, -(-total // limit))
     begin = np.arange(0, total, step)

@@ -1,4 +1,4 @@
-"""Rows that a model has learned from: they are counted and refused, and folds leave them to the members that did not see them."""
+"""Rows of the training set of a model: they are counted and refused, and with folds left to the members that held them out."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 LOUD = "TRAINING ROWS"
 ALLOW = "--allow-training-rows"
-"""The option (in Python ``allow_training_rows=True``) that makes a warning of the error."""
+"""Option (in Python ``allow_training_rows=True``) that turns the error into a warning."""
 AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
 
 
 class Learner(Protocol):
-    """A model that says what it has learned from: a checkpoint, or a graph of a bundle."""
+    """A model that stores what it was trained on: a checkpoint, or a graph of a bundle."""
 
     @property
     def learned_from(self) -> Sequence[LearnedFrom]: ...
@@ -36,20 +36,21 @@ class Learner(Protocol):
 
 @frozen
 class Refusal:
-    """What an error of rows that were learned from says: the names of the files, of the models, and how rows were chosen."""
+    """Content of the error about training rows: names of the files and models, and the rule of the split."""
 
     files: Sequence[str]
     who: str = ""
-    """By default the names of the models."""
+    """Name of the model in the message; by default the names of the members."""
     rule: str = ""
-    """By default that of the models, in words."""
-    remedy: str = f"predict other rows, or pass {ALLOW} to predict these all the same"
+    """Rule of the split in words; by default the rule of the members."""
+    remedy: str = f"predict other rows, or pass {ALLOW} to predict these rows anyway"
 
 
 class SeenRows:
-    """How each of several models knows the rows that they predict; ``content_of_file`` says what is in file number i.
+    """Records how each of several models knows the rows that they predict.
 
-    With a ``refusal``, rows that the models which are to predict them have learned from are an error.
+    ``content_of_file(i)`` returns the content of file number i. With a ``refusal``, rows are an error if a model that
+    predicts them was trained on them.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class SeenRows:
         self._files: list[Array] = []
 
     def watch(self, batches: Iterable[AnyRows], names: Sequence[str], analysis: Analysis) -> Iterator[AnyRows]:
-        """Yield the same batches, which the models of these names are going to predict with this analysis.
+        """Yield the same batches, before the named models predict them with this analysis.
 
-        Raises CollidekitError after the first file with rows that are refused; with other names to come, ``refuse`` does so.
+        Raises CollidekitError after the first file with refused rows. If not all models are named, only ``refuse``
+        raises it.
         """
         decides = self.refusal is not None and len(names) == len(self.members)
         refused, equal = -1, self._equal_rows()
@@ -83,7 +85,7 @@ class SeenRows:
             self.refuse()
 
     def refuse(self) -> None:
-        """Raise CollidekitError for the first file with rows that are refused: it says how many."""
+        """Raise CollidekitError with the number of refused rows for the first file that has any."""
         if self.refusal is None or not self._files:
             return
         best, files = learned_by_users(self.states), np.concatenate(self._files)
@@ -103,14 +105,14 @@ class SeenRows:
         if training:
             what = f"are rows that {who} was trained on ({rule})"
         elif maybe:
-            what = f"are of a file that {who} was trained on with another analysis, so which of them it learned from cannot be told"
+            what = f"are from a file that {who} was trained on with another analysis, so it is not known which of them are training rows"
         else:
             count = equal.count(same, len(here))
             what = f"have the inputs of rows that {who} was trained on ({equal.rule})"
         raise CollidekitError(f"{self.refusal.files[file]}: {count} {what}; {self.refusal.remedy}")
 
     def states_of(self, rows: RowFields[Any, Any], analysis: Analysis, names: Sequence[str] | None = None) -> Array:
-        """Return and remember how the models of these names, by default all, know each of the next rows (M, n)."""
+        """Return and record how the named models, by default all, know each of the next rows, as (M, n)."""
         names = list(self.members) if names is None else names
         if names[0] == next(iter(self.members)):
             self._files.append(np.asarray(rows.source[:, 0]))
@@ -121,35 +123,35 @@ class SeenRows:
         return found
 
     def take(self, states: Array, files: Array) -> None:
-        """Remember how the models know the next rows (M, n), of files with these numbers (n,), as another process found."""
+        """Record how the models know the next rows (M, n), from files with these numbers (n,), as another process has found."""
         self._files.append(files)
         for name, found in zip(self.members, states, strict=True):
             self._found[name].append(found)
 
     @property
     def newest(self) -> Array:
-        """How each model knows each row of the newest batch (M, n)."""
+        """Return how each model knows each row of the newest batch, as (M, n)."""
         return np.stack([parts[-1] for parts in self._found.values()])
 
     @property
     def states(self) -> Array:
-        """How each model knows each row (M, N), as values of ``Known``."""
+        """Return how each model knows each row, as (M, N) with values of ``Known``."""
         return np.stack([np.concatenate(parts) for parts in self._found.values()])
 
     @property
     def holds_out(self) -> bool:
-        """Whether there is a row that some model of several held out as its fold."""
+        """Return whether one of several models held out some row as its fold."""
         return len(self.members) > 1 and bool((self.states == Known.TEST).any())
 
     def used(self) -> Array | None:
-        """Return which models (M, N) are to predict each row; None where all of them predict every row.
+        """Return flags (M, N) of the models that predict each row; None if all models predict all rows.
 
-        A row that one of them held out as its fold is left to those that did not learn from it.
+        A row that a model held out as its fold is predicted only by models that were not trained on it.
         """
         return uses(self.states) if self.holds_out else None
 
     def warning(self) -> str:
-        """Return a loud warning of rows that the models which predict them have learned from; empty where there are none."""
+        """Return a prominent warning about training rows of the models that predict them; empty if there are none."""
         states, used = self.states, self.used()
         if used is not None:
             states = np.where(used, states, Known.NOT)
@@ -158,22 +160,22 @@ class SeenRows:
         if many := int(equal.too_many(known_best, np.concatenate(self._files)).sum()):
             said.append(
                 f"{LOUD}: {equal.count(many, rows)} have the inputs of rows that {self._names(states, Known.SAME_INPUTS)} "
-                "learned from, so all numbers look better than they are; take rows that it has not learned from"
+                "was trained on, so all results look better than they are; use other rows"
             )
         if training := int((known_best == Known.TRAINING).sum()):
             said.append(
                 f"{LOUD}: {training:,} of {rows:,} rows ({training / rows:.1%}) are rows that {self._names(states, Known.TRAINING)} "
-                "learned from, so all numbers look better than they are; take rows that it has not learned from"
+                "was trained on, so all results look better than they are; use other rows"
             )
         if maybe := int((known_best == Known.MAYBE).sum()):
             said.append(
-                f"{LOUD}? {maybe:,} of {rows:,} rows come from files that {self._names(states, Known.MAYBE)} was trained on; which "
-                "of them it learned from cannot be told, since it had another analysis"
+                f"{LOUD}? {maybe:,} of {rows:,} rows come from files that {self._names(states, Known.MAYBE)} was trained on with "
+                "another analysis, so it is not known which of them are training rows"
             )
         return "; ".join(said)
 
     def notes(self, combination: str = "mean") -> list[str]:
-        """Return what else is to know: which rows chose an epoch, and which were left to the members that held them out."""
+        """Return notes about validation rows, rows that are equal by chance, and rows that folds have held out."""
         states, used = self.states, self.used()
         if used is not None:
             states = np.where(used, states, Known.NOT)
@@ -184,11 +186,11 @@ class SeenRows:
         if other := int((best == Known.OTHER_FOLD).sum()):
             who = self._names(states, Known.OTHER_FOLD)
             notes.append(
-                f"{other:,} of {rows:,} rows have event numbers for which another network of the folds of {who} is meant"
+                f"{other:,} of {rows:,} rows have event numbers that belong to another network of the folds of {who}"
             )
         if chose := int((best == Known.VALIDATION).sum()):
             who = self._names(states, Known.VALIDATION)
-            notes.append(f"{chose:,} of {rows:,} rows are validation rows of {who}: they chose its best epoch")
+            notes.append(f"{chose:,} of {rows:,} rows are validation rows of {who}, which selected its best epoch")
         if used is not None:
             held = int((states == Known.TEST).any(axis=0).sum())
             notes.append(f"{held:,} of {rows:,} rows are predicted by the members of the folds that did not see them")
@@ -207,9 +209,9 @@ class SeenRows:
 
 
 def uses(states: Array) -> Array:
-    """Return which models (M, N) are to predict each row, from how they know it (M, N), as values of ``Known``.
+    """Return flags (M, N) of the models that predict each row, from how they know it, as (M, N) with values of ``Known``.
 
-    A row that one of several held out as its fold is left to those that did not learn from it.
+    A row that one of several models held out as its fold is predicted only by models that were not trained on it.
     """
     found: Array = (states <= Known.TEST) | ~(states == Known.TEST).any(axis=0)
     return found if len(states) > 1 else np.ones(states.shape, dtype=bool)
@@ -218,9 +220,9 @@ def uses(states: Array) -> Array:
 def warning_of(
     model: Learner, name: str, rows: RowFields[Any, Any], files: Sequence[str], analysis: Analysis, allow: bool
 ) -> str:
-    """Return a loud warning of rows of files that one model has learned from, empty where there are none.
+    """Return a prominent warning about rows of files that a model was trained on; empty if there are none.
 
-    Raises CollidekitError in its place, unless ``allow``.
+    Raises CollidekitError instead, unless ``allow``.
     """
     members, paths = {name: model}, expand(list(files))
     seen = SeenRows(members, content_of_paths(paths, members), None if allow else Refusal(paths, name))
@@ -229,24 +231,24 @@ def warning_of(
 
 
 def learned_by_users(states: Array) -> Array:
-    """Return how the models that are to predict each row (N,) know it at worst, from how all know it (M, N)."""
+    """Return the worst value of ``Known`` (N,) among the models that predict a row, from the values (M, N) of all models."""
     found: Array = np.where(uses(states), states, Known.NOT).max(axis=0)
     return found
 
 
 def rule_of(learned: Sequence[LearnedFrom], fold_rule: str = "") -> str:
-    """Return in words by which rule rows of their files were chosen for training; ``fold_rule`` says that of folds."""
+    """Return the rule of the split of the training files in words; ``fold_rule`` replaces the rule of folds."""
     if folds := [entry.split for entry in learned if isinstance(entry.split, Folds)]:
         by_number = f"the fold of a row is event number % {folds[0].k}"
         rule = fold_rule or (by_number if folds[0].by_number else "the fold of a row is a hash of its event number")
         held = ", ".join(map(str, sorted({split.this for split in folds})))
         return f"{rule.rstrip('.')}; it held out only fold {held}"
     shares = ", ".join(f"{share:.0%}" for share in sorted({entry.split.share for entry in learned}))
-    return f"it took {shares} of the rows of this file, by a hash of the event number or inputs"
+    return f"the training set has {shares} of the rows of this file, by a hash of the event number or inputs"
 
 
 def content_of_paths(paths: Sequence[str], members: Mapping[str, Learner]) -> Callable[[int], Content]:
-    """Return a function that says what is in file number i; only a file as large as a training file is read for it."""
+    """Return a function that returns the content of file number i; only a file with the size of a training file is read."""
     contents = [content for member in members.values() for entry in member.learned_from for content in entry.files]
     sizes = {part for content in contents for part in content if isinstance(part, int)}
 
@@ -257,12 +259,12 @@ def content_of_paths(paths: Sequence[str], members: Mapping[str, Learner]) -> Ca
             if not sizes or (not is_url(path) and os.stat(path).st_size not in sizes):
                 return ()
             return content_of(file_id(path))
-        except (CollidekitError, OSError):  # what cannot be read is an error of the prediction itself
+        except (CollidekitError, OSError):  # the prediction itself raises an error for an unreadable file
             return ()
 
     return find
 
 
 def content_of_inputs(manifest: "Manifest") -> Callable[[int], Content]:
-    """Return a function that says what is in file number i of a dataset."""
+    """Return a function that returns the content of input file number i of a dataset."""
     return lambda number: content_of(manifest.inputs[number].get("id", {}))

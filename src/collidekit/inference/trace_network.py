@@ -1,4 +1,4 @@
-"""What a trained tagger makes of one traced row: scaled inputs, probabilities, discriminators."""
+"""Output of a trained tagger for one traced row: scaled inputs, probabilities, discriminators."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,18 @@ from collidekit.training.checkpoint import find_checkpoint, load_checkpoint
 
 @dataclass(frozen=True)
 class Answer:
-    """Scaled inputs (constituents or 1, F), and what the network says of the row."""
+    """Scaled inputs (constituents or 1, F) and outputs of the network for one row."""
 
     scaled: dict[str, NDArray[Any]]
     probabilities: dict[str, float]
     discriminators: dict[str, float]
     values: dict[str, str]
-    """Estimates of the values of targets of rows, with their unit."""
+    """Estimated values of the row, as text with units."""
 
 
 @torch.inference_mode()
 def ask(checkpoint: str | Path, found: Trace) -> Answer:
-    """The answer of a checkpoint, whose inputs must be those of the traced analysis."""
+    """Return the output of a checkpoint for a traced row; it must have the inputs of the traced analysis."""
     path = find_checkpoint(checkpoint)
     loaded = load_checkpoint(path)
     analysis = found.plan.analysis
@@ -51,8 +51,8 @@ def ask(checkpoint: str | Path, found: Trace) -> Answer:
 
 
 def show_answer(answer: Answer, console: Console) -> None:
-    """Probabilities, discriminators and values, a line each."""
-    console.print("[bold]6. What the network says[/bold]\n")
+    """Print probabilities, discriminators and values, one line each."""
+    console.print("[bold]6. Output of the network[/bold]\n")
     for title, numbers in (("probability", answer.probabilities), ("discriminator", answer.discriminators)):
         if numbers:
             console.print(

@@ -1,4 +1,4 @@
-"""Rows of which nothing is predicted yet, in the form of predictions."""
+"""Rows without predictions, as a ``Predictions`` object."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from collidekit.inference.predictions import Array, Predictions
 
 
 def truth_of(batch: Batch, analysis: Analysis) -> Predictions:
-    """Return predictions of rows that hold only what is known of them: truth, weights, event numbers, spectators."""
+    """Return ``Predictions`` that hold only truth, weights, event numbers and spectators of rows."""
     parts: dict[str, list[Array]] = {}
     for target, entry in analysis.row_targets.items():
         for v, name in enumerate(entry.values):

@@ -1,4 +1,4 @@
-"""Uncertainties of predicted values: a standard deviation or quantiles, and the probability below the truth."""
+"""Uncertainties of predicted values, as a standard deviation or quantiles, and the predicted probability below the truth."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,32 +13,34 @@ from collidekit.analysis.schema import Analysis
 
 Array = NDArray[Any]
 OF_ONE_DRAW = ("mode", "shell")
-"""Columns of a flow that are a draw: the mean of those of several members is none."""
+"""Columns of a flow that are one draw, so that the mean over members has no meaning."""
 Join = Callable[[Sequence[Array]], Array]
 SIGMAS = {1.0: 0.6826894921370859, 2.0: 0.9544997361036416}
-"""Probabilities of the central intervals of a normal distribution, by half their width in standard deviations."""
+"""Probability of the central interval of a normal distribution, by its half-width in standard deviations."""
 
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """The columns (N,) of one value by suffix, such as ``sigma`` or ``q16``; ``pit`` is the probability (N,) that the prediction gives
-    to values below the truth, where it cannot be had from the columns, NaN where the truth is not known.
+    """Uncertainty of one value, as columns (N,) by suffix, such as ``sigma`` or ``q16``.
+
+    ``pit`` is the predicted probability (N,) of values below the truth, if it cannot be computed from the columns; NaN
+    if the truth is unknown.
     """
 
     target: str
     estimate: Estimate
     columns: Mapping[str, Array]
     log: bool = False
-    """True for a gaussian of the logarithm of the value."""
+    """True if the logarithm of the value has the Gaussian uncertainty."""
     pit: Array | None = None
 
     @property
     def form(self) -> str:
-        """The estimate and its columns, as text; members of an ensemble need the same."""
+        """Return the estimate and its columns as text; it must be the same for all members of an ensemble."""
         return f"{self.estimate}{' of its logarithm' if self.log else ''} ({', '.join(self.columns)})"
 
     def quantiles(self, value: Array) -> dict[float, Array]:
-        """Return the quantiles (N,) by level, in rising order; ``value (N,)`` is the estimate."""
+        """Return the quantiles (N,) by level, in ascending order; ``value (N,)`` is the estimate."""
         found = {level: column for key, column in self.columns.items() if (level := level_of(key)) is not None}
         found[MEDIAN] = self.columns.get("median", value)
         return dict(sorted(found.items()))
@@ -46,25 +48,26 @@ class Uncertainty:
     def intervals(self, value: Array) -> list[tuple[float, Array, Array]]:
         """Return nominal coverage, lower and upper end (N,) of central intervals, the narrowest first.
 
-        Of a gaussian those of one and two standard deviations, else those of each quantile and its counterpart, outermost with
-        outermost.
+        For a Gaussian, these are one and two standard deviations. Otherwise they are pairs of quantiles, such as the
+        lowest and the highest.
         """
         if self.estimate == "gaussian":
-            return [(chance, self._moved(value, -width), self._moved(value, width)) for width, chance in SIGMAS.items()]
+            return [(chance, self._shift(value, -width), self._shift(value, width)) for width, chance in SIGMAS.items()]
         levels = list(quantiles := self.quantiles(value))
         pairs = [(levels[k], levels[-1 - k]) for k in range(len(levels) // 2) if levels[k] < MEDIAN < levels[-1 - k]]
         return [(high - low, quantiles[low], quantiles[high]) for low, high in reversed(pairs)]
 
-    def _moved(self, value: Array, sigmas: float) -> Array:
-        """The estimate moved by so many standard deviations, of its logarithm where that is what was learned."""
+    def _shift(self, value: Array, sigmas: float) -> Array:
+        """Return the estimate shifted by a number of standard deviations, of its logarithm with ``log``."""
         sigma = self.columns["sigma"]
         moved: Array = value * np.exp(sigmas * np.arcsinh(sigma / value)) if self.log else value + sigmas * sigma
         return moved
 
     def cumulative(self, value: Array, truth: Array) -> Array:
-        """Return the probability (N,) of values below the truth, NaN where that is not known.
+        """Return the predicted probability (N,) of values below the truth; NaN if the truth is unknown.
 
-        Of quantiles it rises linearly between them; below the lowest and above the highest it is in the middle of what is left.
+        Between quantiles it is interpolated linearly. Below the lowest quantile it is half of its level, and similarly
+        above the highest.
         """
         if self.estimate == "gaussian":
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -79,14 +82,14 @@ class Uncertainty:
         return _between(self.quantiles(value), truth)
 
     def edges(self) -> tuple[float, ...]:
-        """Return the edges of bins in which the distribution of ``cumulative`` is known exactly; empty where it is everywhere."""
+        """Return the edges of bins in which the distribution of ``cumulative`` is exact; empty if it is exact everywhere."""
         if self.estimate == "gaussian" or self.pit is not None:
             return ()
         levels = {level for key in self.columns if (level := level_of(key)) is not None}
         return (0.0, *sorted({*levels, MEDIAN}), 1.0)
 
     def describe(self) -> dict[str, Any]:
-        """Return what a file says of it beside its columns."""
+        """Return the metadata for a file, without the columns."""
         return {
             "target": self.target,
             "estimate": self.estimate,
@@ -97,7 +100,7 @@ class Uncertainty:
 
     @classmethod
     def read(cls, name: str, entry: Mapping[str, Any], columns: Mapping[str, Array]) -> "Uncertainty":
-        """Return that of a value from what ``describe`` gave and the columns of the file."""
+        """Return the uncertainty of a value from the metadata of ``describe`` and the columns of a file."""
         own = {suffix: columns[f"pred_{name}_{suffix}"] for suffix in entry["columns"]}
         return cls(
             entry["target"], entry["estimate"], own, entry["log"], columns[f"pit_{name}"] if entry["pit"] else None
@@ -105,9 +108,9 @@ class Uncertainty:
 
 
 def _between(quantiles: Mapping[float, Array], truth: Array) -> Array:
-    """The probability (N,) of values below the truth, linear between quantiles (N,) of rising level."""
+    """Return the probability (N,) of values below the truth, linear between quantiles (N,) of ascending level."""
     levels, ends = np.array(list(quantiles)), np.stack(list(quantiles.values()))
-    reached = (ends <= truth).sum(axis=0)  # how many quantiles the truth is not below
+    reached = (ends <= truth).sum(axis=0)  # number of quantiles at or below the truth
     place = np.clip(reached, 1, len(levels) - 1)
     rows = np.arange(len(truth))
     low, high = ends[place - 1, rows], ends[place, rows]
@@ -118,7 +121,7 @@ def _between(quantiles: Mapping[float, Array], truth: Array) -> Array:
 
 
 def uncertainties_of(columns: Mapping[str, Array], analysis: Analysis) -> dict[str, Uncertainty]:
-    """Return what the columns of a head say of each value of the targets that have more than one number for it."""
+    """Return the uncertainties from the columns of a model, for all values whose estimate has more than one number."""
     found = {}
     for key, target in analysis.regressions.items():
         for name in target.values if target.suffixes else ():
@@ -134,7 +137,7 @@ def densities_of(columns: Mapping[str, Array], analysis: Analysis) -> dict[str, 
 
 
 def join_uncertainties(members: Sequence[Mapping[str, Uncertainty]], joined: Join) -> dict[str, Uncertainty]:
-    """Return those of rows that several members have predicted; ``joined`` brings their columns together."""
+    """Return the uncertainties of rows that several members have predicted; ``joined`` concatenates their columns."""
     found = {}
     for name, first in members[0].items():
         same = [member[name] for member in members]
@@ -147,12 +150,13 @@ def join_uncertainties(members: Sequence[Mapping[str, Uncertainty]], joined: Joi
 def combine_uncertainties(
     members: Sequence[Uncertainty], values: Sequence[Array], combined: Join, combination: str
 ) -> tuple[Array, Uncertainty]:
-    """Return estimate and uncertainty of an ensemble; ``combined`` gives mean or median of what the members say.
+    """Return estimate and uncertainty of an ensemble; ``combined`` computes the mean or median over the members.
 
-    Of gaussians, with ``mean``, those of the mixture: the mean of the means, and σ² = mean of σ² + variance of the means
-    (arXiv:1612.01474, sec. 2.4). With ``median`` both are medians. With the scale ``log`` all of this is of the logarithm. Of the
-    others each column is the mean or median of that of the members. What belongs to one draw (mode, shell) and the probability below the truth
-    of binned and flow cannot be had so and are left out: the latter is then that of the quantiles.
+    For Gaussians with ``mean``, the result is the mixture: the mean of the means, and σ² = mean of σ² + variance of the
+    means (arXiv:1612.01474, sec. 2.4). With ``median``, both are medians. With the scale ``log``, this applies to the
+    logarithm. For other estimates, each column is the mean or median over the members. Columns of one draw (mode,
+    shell) and the probability below the truth of ``binned`` and ``flow`` cannot be combined and are left out; the
+    probability is then computed from the quantiles.
     """
     first = members[0]
     if first.estimate != "gaussian":

@@ -1,4 +1,4 @@
-"""What ``collidekit clean`` does: shows what takes space in the results, and removes what nothing needs after a question."""
+"""The command ``collidekit clean``: show the size of outputs, and remove unneeded ones after a confirmation."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from collidekit.plain_text import literal
 
 
 def show_results(results: Path, checkpoints: bool = False) -> None:
-    """What is there and what can be freed; nothing is removed."""
+    """Print all outputs and the space that can be freed; nothing is removed."""
     outputs = find_outputs(results)
     if not outputs:
         _say(f"{literal(results)}: there are no outputs here yet")
@@ -24,13 +24,13 @@ def show_results(results: Path, checkpoints: bool = False) -> None:
 
 
 def clean_results(results: Path, checkpoints: bool = False, ask: bool = True) -> None:
-    """Name what can be removed, and remove it if the answer is yes."""
+    """Print what can be removed, and remove it after a confirmation."""
     items = find_removable(find_outputs(results), checkpoints)
     if not items:
         _say(f"{literal(results)}: there is nothing to remove")
         return
     if ask and not sys.stdin.isatty():
-        raise CollidekitError("clean --remove asks before it removes, and there is no terminal to ask in: add --yes")
+        raise CollidekitError("clean --remove needs a confirmation, and there is no terminal to ask in: add --yes")
     show_removal(items, results, Console())
     if ask and not typer.confirm("Remove all this?"):
         _say("Nothing was removed.")

@@ -1,4 +1,4 @@
-"""What ``collidekit clean --store`` does: shows what a store holds, and removes what is left beside complete outputs."""
+"""The command ``collidekit clean --store``: show the content of a store, and remove leftovers beside complete outputs."""
 
 import sys
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from collidekit.stores.listing import InStore, StoredEntry, find_stored
 from collidekit.stores.settings import all_stores
 
 _NOTES = {
-    InStore.INTERRUPTED: "the state of a training; the same command goes on with it",
-    InStore.NO_MARKER: "an upload is at work, or was cut off; the same command completes it. It is never removed here",
+    InStore.INTERRUPTED: "the state of a training; the same command continues it",
+    InStore.NO_MARKER: "an upload is running or was interrupted; the same command completes it. It is never removed here",
 }
 
 
 def clean_stores(named: str, remove: bool, ask: bool = True) -> None:
-    """Show the outputs of each store; with ``remove``, remove what nothing needs after a question."""
+    """Print the outputs of each store; with ``remove``, remove unneeded files after a confirmation."""
     for url in all_stores(named):
         entries = find_stored(url)
         if not entries:
@@ -48,7 +48,7 @@ def _remove(left: Sequence[StoredEntry], folders: str, ask: bool) -> None:
         for name in entry.left_over:
             _say(f"  {literal(entry.server.at(entry.place))}/{literal(name)}")
     if ask and not sys.stdin.isatty():
-        raise CollidekitError("clean --remove asks before it removes, and there is no terminal to ask in: add --yes")
+        raise CollidekitError("clean --remove needs a confirmation, and there is no terminal to ask in: add --yes")
     if ask and not typer.confirm("Remove all this from the store?"):
         _say("Nothing was removed.")
         return

@@ -1,7 +1,7 @@
-"""The outputs below a results folder: what they take, what they were made from, and what was made from them.
+"""The outputs below a results folder: their size, what they were made from, and what was made from them.
 
-An output is a folder ``<task>/<analysis>/<versions>/<hash>``. It is complete when it has a ``run.json``, whose settings
-hold the hashes of the outputs that it was made from.
+An output is a folder ``<task>/<analysis>/<versions>/<hash>``. It is complete if it has a ``run.json``. The settings in
+``run.json`` contain the hashes of the outputs that it was made from.
 """
 
 import os
@@ -21,18 +21,18 @@ from collidekit.sealed import read_sealed
 
 DATASET, TRAINING, SEARCH = "DatasetConstructorTask", "TrainingTask", "SearchTask"
 JOURNAL = "study.journal"
-"""The trials of a search."""
+"""File with the trials of a search."""
 VERSIONS = {
     DATASET: 1, "ConstructionPartTask": 1, "PredictionPartTask": 3, "InputHistogrammerTask": 1, "HistogramPlotterTask": 1, TRAINING: 2, "InferenceTask": 3, "ROCCurveTask": 3,
     "GridTask": 2, "SearchTask": 2, "WorkingPointTask": 3, "ResidualTask": 3, "AssignmentTask": 3, "ReconstructionTask": 3, "ImportanceTask": 3, "SignificanceTask": 3, "RobustnessTask": 3, "CompareTask": 3, "ReportTask": 3, "ExportTask": 3,
 }  # fmt: skip
-"""How many names of versions stand in the path of a task's outputs."""
+"""Number of version names in the path of a task's outputs."""
 
 UNDER = "_under_"
-"""Between the version of a test dataset and the attack on its rows, in the path of attacked results."""
+"""Text between the version of a test dataset and the attack on its rows, in the path of attacked results."""
 
 HOUR = 3600.0
-"""What changed within this time may be being written."""
+"""Seconds after the last change during which an output may still be being written."""
 
 _HASH = re.compile(r"[0-9a-f]{10}")
 HALF_REMOVED = re.compile(r"\.[0-9a-f]{10}\.\d+\.removed")
@@ -40,17 +40,17 @@ _CHECKPOINT = re.compile(r"model_\d+\.pt|last\.pt")
 
 
 class State(StrEnum):
-    """What an output is to the others."""
+    """State of an output, also relative to other outputs."""
 
     USED = "used"
     UNUSED = "unused"
-    """A dataset that nothing was made from."""
+    """A dataset that no output was made from."""
     NEEDED = "may be needed"
-    """A dataset that nothing was made from, but a run that is not complete may be."""
+    """A dataset that no output was made from, but that an incomplete run may need."""
     RESULT = "result"
     MAKING = "being made"
     INTERRUPTED = "interrupted"
-    """A training that can go on from a checkpoint, or a search from its journal."""
+    """A training that can continue from a checkpoint, or a search that can continue from its journal."""
     UNFINISHED = "unfinished"
     DAMAGED = "damaged"
     HALF_REMOVED = "half removed"
@@ -58,7 +58,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class File:
-    """Bytes, and the time of the last change."""
+    """Size in bytes and time of the last change of a file."""
 
     size: int
     changed: float
@@ -72,16 +72,16 @@ class File:
 
 @dataclass
 class Output:
-    """One output: its place, its files, and how many others were made from it."""
+    """One output: its path, its files, and the number of outputs that were made from it."""
 
     folder: Path
     place: tuple[str, ...]
-    """The folder's path below the results."""
+    """Path of the folder below the results, in parts."""
     files: dict[str, File]
     inside: bool
-    """Of a known task at its place, and not reached by a link: only such outputs are ever removed."""
+    """True for an output of a known task at its regular path, not reached by a link. Only such outputs are ever removed."""
     named: frozenset[str] = frozenset()
-    """Every text in the settings; those that are hashes say what it was made from."""
+    """All texts in the settings. Hashes among them name the outputs that it was made from."""
     state: State = State.RESULT
     users: int = 0
 
@@ -107,7 +107,7 @@ class Output:
 
     @cached_property
     def changed(self) -> float:
-        """The last change of any file; of the folder, where it is empty."""
+        """Return the time of the last change of any file, or of the folder if it is empty."""
         return max((file.changed for file in self.files.values()), default=self.folder.lstat().st_mtime)
 
     @property
@@ -116,13 +116,13 @@ class Output:
 
     @property
     def own(self) -> bool:
-        """Return whether the folder and all files in it belong to this user: nothing else is ever removed."""
+        """Return whether the folder and all its files belong to this user. Only such outputs are ever removed."""
         return is_own(self.folder) and all(file.own for file in self.files.values())
 
 
 def find_outputs(results: Path) -> list[Output]:
-    """All outputs below a folder, the largest first. Links are followed to look; nothing behind one is ever removed."""
-    outputs = [_look(results, folder) for folder in _folders(results)]
+    """Return all outputs below a folder, the largest first. Links are followed, but nothing behind a link is ever removed."""
+    outputs = [_read_output(results, folder) for folder in _folders(results)]
     users = _users(outputs)
     for output in outputs:
         output.users = users[output.folder]
@@ -135,11 +135,11 @@ def find_outputs(results: Path) -> list[Output]:
 
 
 def _folders(results: Path) -> Iterator[Path]:
-    """Those named by a hash; also of tasks that are not known here, since they may refer to others."""
+    """Yield all folders whose name is a hash, also of unknown tasks, because they may refer to other outputs."""
     seen = set()
-    for here, folders, _ in os.walk(results, followlinks=True, onerror=_stop):
+    for here, folders, _ in os.walk(results, followlinks=True, onerror=_raise):
         links = {name for name in folders if os.path.islink(os.path.join(here, name))}
-        folders.sort(key=links.__contains__)  # what is there comes before a link to it
+        folders.sort(key=links.__contains__)  # a folder comes before links to it
         if (real := os.path.realpath(here)) in seen:
             folders.clear()
             continue
@@ -151,14 +151,14 @@ def _folders(results: Path) -> Iterator[Path]:
             yield Path(here)
 
 
-def _stop(error: OSError) -> None:
-    """What cannot be looked into may refer to anything."""
+def _raise(error: OSError) -> None:
+    """Raise the error for an unreadable folder, because it may refer to any output."""
     if not isinstance(error, FileNotFoundError):
         raise error
 
 
-def _look(results: Path, folder: Path) -> Output:
-    """An output as it lies there; what others mean to it comes later."""
+def _read_output(results: Path, folder: Path) -> Output:
+    """Return an output with the state of its own files; its relation to other outputs is set later."""
     place = folder.relative_to(results).parts
     files = dict(_files(folder))
     known = place[0] in VERSIONS and len(place) == 3 + VERSIONS[place[0]]
@@ -183,19 +183,19 @@ def _look(results: Path, folder: Path) -> Output:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, File]]:
-    for here, _, names in os.walk(folder, onerror=_stop):
+    for here, _, names in os.walk(folder, onerror=_raise):
         for name in names:
             path = Path(here, name)
             try:
                 status = path.lstat()
-            except FileNotFoundError:  # renamed since
+            except FileNotFoundError:  # renamed in the meantime
                 continue
             own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
             yield str(path.relative_to(folder)), File(status.st_size, status.st_mtime, own)
 
 
 def _texts(settings: Any) -> Iterator[str]:
-    """Every text in nested settings."""
+    """Yield every text in nested settings."""
     if isinstance(settings, str):
         yield settings
     elif isinstance(settings, dict | list):
@@ -204,33 +204,33 @@ def _texts(settings: Any) -> Iterator[str]:
 
 
 def _users(outputs: list[Output]) -> Counter[Path]:
-    """How many outputs were made from each folder."""
+    """Return the number of outputs that were made from each folder."""
     by_hash = defaultdict(list)
     for output in outputs:
         by_hash[output.hash].append(output)
     users: Counter[Path] = Counter()
     for output in outputs:
         for name in output.named & by_hash.keys():
-            users.update(other.folder for other in _meant(output, by_hash[name]))
+            users.update(other.folder for other in _matching(output, by_hash[name]))
     return users
 
 
-def _meant(user: Output, same: list[Output]) -> list[Output]:
-    """Of outputs with one hash, those that fit the user's analysis and versions; all of them where none fits."""
+def _matching(user: Output, same: list[Output]) -> list[Output]:
+    """Return the outputs of the same hash that fit the analysis and versions of ``user``; all of them if none fits."""
     return [output for output in same if _fits(user, output)] or same
 
 
 def _fits(user: Output, output: Output) -> bool:
-    """The versions in a path are those of dataset, training and test dataset."""
+    """Return whether analysis and versions agree; a path has the versions of dataset, training and test dataset."""
     count = len(output.versions)
     test = tuple(version.split(UNDER)[0] for version in user.versions[2:])
     return user.analysis == output.analysis and output.versions in (user.versions[:count], user.versions[2:], test)
 
 
 def _may_need(other: Output, dataset: Output) -> bool:
-    """Whether a run that is not complete, or whose settings are not known, may be made from a dataset.
+    """Return whether an incomplete run, or an output with unknown settings, may need a dataset.
 
-    A run may have been at work for long before it refers to a dataset of its own, such as the test dataset.
+    A run may work for a long time before it refers to a dataset, such as the test dataset.
     """
     if other.analysis == dataset.analysis and other.recent:
         return True

@@ -1,4 +1,4 @@
-"""How the recipes of several trainings differ: what all of them change of the defaults, and what only some of them do."""
+"""Comparison of the settings of several trainings: changes that all of them share, and changes of single trainings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from collidekit.tasks.differences import flat
 
 @dataclass(frozen=True)
 class Recipes:
-    """``shared``: settings of all trainings that are not at their default; ``own``: for each training what differs."""
+    """``shared`` are common settings that differ from the default, ``own`` the settings of each training that differ."""
 
     shared: dict[str, Any]
     own: list[dict[str, Any]]
@@ -24,7 +24,7 @@ def usual_settings() -> dict[str, Any]:
 
 
 def compare_recipes(runs: Sequence[TrainingRun], usual: Mapping[str, Any]) -> Recipes:
-    """Compare the recipes of trainings. A setting that a training does not name is at its default."""
+    """Compare the settings of trainings. Settings that a training does not contain have their default."""
     known = [run for run in runs if run.config]
     recipes = [{**usual, **run.recipe} for run in known]
     names = list(dict.fromkeys(name for recipe in recipes for name in recipe))
@@ -57,5 +57,5 @@ def flat_names(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _only_inside(name: str, names: Sequence[str]) -> bool:
-    """Return whether a setting such as ``model_options`` stands here empty, and elsewhere with options of its own."""
+    """Return whether a setting such as ``model_options`` is empty here, and has options in another training."""
     return any(other.startswith(f"{name}.") for other in names)

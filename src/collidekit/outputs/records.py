@@ -1,4 +1,4 @@
-"""What the ``run.json`` of outputs says, found by the hash of the output."""
+"""The content of ``run.json`` of outputs, by the hash of the output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class Record:
 
     @property
     def made(self) -> str:
-        """When it was made, as ISO 8601."""
+        """Return the time when the output was made, in ISO 8601 format."""
         return str(self.content.get("made", ""))
 
     @property
     def test_version(self) -> str:
-        """The version of the test dataset, of predictions and what is made from them."""
+        """Return the version of the test dataset, for predictions and results that are made from them."""
         return self.output.versions[-1].split(UNDER)[0] if self.output.versions else ""
 
 
@@ -60,7 +60,7 @@ class Records:
         return next((record for record in same if record.output.folder.resolve() == folder), None)
 
     def trainings_of(self, inference: Record) -> dict[str, str]:
-        """Return the hash of each training behind predictions by the name of the member, which is empty for a single one."""
+        """Return the hash of each training behind predictions, by the name of the member; the name is empty for one training."""
         settings = inference.settings
         if isinstance(training := settings.get("training"), str):
             return {"": training}

@@ -1,4 +1,4 @@
-"""What can be removed from the results without loss, and its removal."""
+"""Outputs and files that can be removed from the results without loss, and their removal."""
 
 import csv
 import os
@@ -19,27 +19,27 @@ _EPOCH = re.compile(r"model_(\d+)\.pt")
 
 
 class Kind(Enum):
-    """A noun, and what is said after it."""
+    """Kind of a removable file or folder, as a noun and the words after it."""
 
     DATASET = "unused dataset", ""
     UNFINISHED = "unfinished output", ""
     HALF_REMOVED = "half-removed output", ""
     TEMPORARY = "temporary file", "of killed processes"
-    CACHED = "cached file", "that no dataset here names"
-    CHECKPOINT = "checkpoint", "of epochs neither best nor last"
+    CACHED = "cached file", "that no dataset uses"
+    CHECKPOINT = "checkpoint", "of epochs that are neither the best nor the last"
 
     @property
     def is_folder(self) -> bool:
         return self in (Kind.DATASET, Kind.UNFINISHED, Kind.HALF_REMOVED)
 
     def count(self, number: int) -> str:
-        """``2 unused datasets``."""
+        """Return a text such as ``2 unused datasets``."""
         noun, rest = self.value
         return f"{counted(number, noun)} {rest}".rstrip()
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 file``, ``1,000 files``."""
+    """Return a number with its noun, such as ``1 file`` or ``1,000 files``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
@@ -60,7 +60,7 @@ _STATES = {
 
 
 def find_removable(outputs: Sequence[Output], checkpoints: bool = False) -> list[Removable]:
-    """What nothing needs; with ``checkpoints`` also those of single epochs, which are results of a kind."""
+    """Return everything that nothing needs; with ``checkpoints``, also checkpoints of single epochs."""
     found: list[Removable] = []
     for output in (output for output in outputs if output.inside and output.own):
         if output.state in _STATES:
@@ -79,7 +79,7 @@ def _temporary(output: Output) -> Iterator[Removable]:
 
 
 def _checkpoints(output: Output) -> Iterator[Removable]:
-    """Of a complete training: what is needed to predict, to go on and to extend stays."""
+    """Yield the checkpoints of a complete training that are not needed to predict, to continue or to extend it."""
     complete = output.state in (State.USED, State.RESULT) and {"best_model.pt", "last.pt"} <= output.files.keys()
     if output.task != TRAINING or not complete or (best := _best_epoch(output.folder)) is None:
         return
@@ -89,7 +89,7 @@ def _checkpoints(output: Output) -> Iterator[Removable]:
 
 
 def _best_epoch(folder: Path) -> int | None:
-    """The first with the lowest validation loss; None where the history cannot be read."""
+    """Return the first epoch with the lowest validation loss; None if the history cannot be read."""
     try:
         with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
             return int(min(csv.DictReader(file), key=lambda row: float(row["val_loss"]))["epoch"])
@@ -98,13 +98,13 @@ def _best_epoch(folder: Path) -> int | None:
 
 
 def _cached(outputs: Sequence[Output]) -> Iterator[Removable]:
-    """Copies of remote files, if it is sure that no dataset was or is being made from them."""
+    """Yield local copies of remote files that are certainly not used by any dataset."""
     from collidekit.readers.remote import cached_files
 
     if not outputs or not (copies := cached_files()) or (inputs := _inputs(outputs)) is None:
         return
     for copy in copies:
-        address = copy.url.partition("://")[2]  # an input may have a user and parameters around it
+        address = copy.url.partition("://")[2]  # the URL of an input may also have a user and parameters
         named = any(address in path for path in inputs)
         if (
             not named
@@ -116,7 +116,7 @@ def _cached(outputs: Sequence[Output]) -> Iterator[Removable]:
 
 
 def _inputs(outputs: Sequence[Output]) -> set[str] | None:
-    """The files that datasets are made from, also of those under construction; None where a list cannot be read."""
+    """Return the input files of all datasets, also of those under construction; None if a list cannot be read."""
     notes = [
         output.folder / note
         for output in outputs
@@ -130,7 +130,7 @@ def _inputs(outputs: Sequence[Output]) -> set[str] | None:
 
 
 def remove(results: Path, items: Sequence[Removable]) -> list[Removable]:
-    """Remove what is still removable now, and return it; what cannot be removed is one error at the end."""
+    """Remove the items that are still removable, and return them; raise CollidekitError at the end if a removal failed."""
     now = {(item.kind, item.path) for item in find_removable(find_outputs(results), checkpoints=True)}
     removed, failed = [], []
     for item in items:
@@ -145,12 +145,12 @@ def remove(results: Path, items: Sequence[Removable]) -> list[Removable]:
         except OSError as error:
             failed.append(f"{item.path}: cannot be removed ({error.strerror or error})")
     if failed:
-        raise CollidekitError(failed[0] + (f"; nor can {len(failed) - 1} more" if len(failed) > 1 else ""))
+        raise CollidekitError(failed[0] + (f"; the same for {len(failed) - 1} more" if len(failed) > 1 else ""))
     return removed
 
 
 def remove_folder(folder: Path, results: Path) -> None:
-    """Remove a folder, under another name first: a removal that is interrupted leaves nothing that looks like an output."""
+    """Rename and remove a folder, so that an interrupted removal leaves nothing that looks like an output."""
     if not HALF_REMOVED.fullmatch(folder.name):
         folder = folder.rename(folder.with_name(f".{folder.name}.{os.getpid()}.removed"))
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""The trainings below a results folder as a table for a terminal, and as JSON."""
+"""The trainings below a results folder, as a table for a terminal and as JSON."""
 
 import time
 from collections.abc import Sequence
@@ -32,16 +32,16 @@ _STATES = {
 
 
 def chosen_trainings(results: Path, analysis: str | None = None) -> list[TrainingRun]:
-    """Return the trainings of one analysis, or of all; an error if there are none of this name."""
+    """Return the trainings of one analysis, or of all; raise CollidekitError if the analysis has none."""
     if not results.is_dir():
-        raise CollidekitError(f"{results}: there is no such folder; --output gives the folder of the results")
+        raise CollidekitError(f"{results}: there is no such folder; name the results folder with --output")
     runs = find_trainings(results)
     if analysis is None:
         return runs
     known = sorted({run.output.analysis for run in runs})
     if analysis not in known:
         close = did_you_mean(analysis, known) or (f"; there are {', '.join(known)}" if known else "")
-        raise CollidekitError(f"{results}: has no training of an analysis {analysis!r}{close}")
+        raise CollidekitError(f"{results}: there is no training of the analysis {analysis!r}{close}")
     return [run for run in runs if run.output.analysis == analysis]
 
 
@@ -52,7 +52,7 @@ def show_trainings(runs: Sequence[TrainingRun], results: Path, console: Console,
         return
     if discriminator is not None and discriminator not in (known := discriminators_of(runs)):
         close = did_you_mean(discriminator, known) or f"; measured are {', '.join(known) or 'none'}"
-        raise CollidekitError(f"--discriminator: no result has {discriminator!r}{close}")
+        raise CollidekitError(f"--discriminator: there is no result for {discriminator!r}{close}")
     usual = usual_settings()
     ordered = sorted(runs, key=lambda run: run.output.analysis)
     for analysis, group in groupby(ordered, lambda run: run.output.analysis):
@@ -89,7 +89,7 @@ def _show_analysis(
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], style: str = "") -> Table:
-    """Return one line of the table; each training is a line of its own, with text of full width below it."""
+    """Return one line of the table. Each training has its own line, with text of full width below it."""
     table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     for number, width in enumerate(widths):
         table.add_column(width=width, justify="left" if number < 2 else "right", overflow="fold")
@@ -114,13 +114,13 @@ def _cells(run: TrainingRun, discriminator: str) -> tuple[str, ...]:
 
 
 def _below(run: TrainingRun, own: dict[str, Any], discriminator: str) -> list[tuple[str, str]]:
-    """Return the lines below a training: what is special in it, and its other results."""
+    """Return the lines below a training: its state, the settings that differ, and its other results."""
     lines = [(f"{_STATES[run.output.state]}", "yellow")] if run.output.state in _STATES else []
     lines += [(run.problem, "red")] if run.problem else []
     lines += [(f"differs in: {_listed(own)}", "dim")] if own else []
     nominal = best_score(run, discriminator)
     if nominal and nominal.combined:
-        lines.append((f"the AUC is that of all {nominal.combined}", "dim"))
+        lines.append((f"the AUC is for all {nominal.combined} together", "dim"))
     if not nominal and "val_loss" in run.best:
         lines.append((f"no ROC curve yet; lowest validation loss {run.best['val_loss']:.4f}", "dim"))
     for attack in dict.fromkeys(score.attack for score in run.scores if score.attack):
@@ -138,7 +138,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def as_json(runs: Sequence[TrainingRun], results: Path) -> dict[str, Any]:
-    """Return everything that is known of trainings; docs/command.md describes the keys."""
+    """Return all information about trainings; docs/command.md describes the keys."""
     usual = usual_settings()
     own: dict[int, dict[str, Any]] = {}
     for analysis in {run.output.analysis for run in runs}:

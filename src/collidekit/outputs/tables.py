@@ -1,4 +1,4 @@
-"""The results as a person reads them, at 80 columns: what is there, what it takes, what can be removed."""
+"""Tables of the outputs for a terminal of 80 columns: outputs, their size, and what can be removed."""
 
 import time
 from collections.abc import Sequence
@@ -17,23 +17,23 @@ from collidekit.plain_text import literal
 
 _NOTES = {
     State.UNUSED: "a dataset that no output was made from",
-    State.NEEDED: "a run of its analysis was at work in the last hour, or is unfinished",
-    State.MAKING: "it changed in the last hour, and is left alone",
-    State.INTERRUPTED: "a training; the same command goes on with it",
+    State.NEEDED: "a run of its analysis was active in the last hour, or is unfinished",
+    State.MAKING: "it changed in the last hour, and is kept",
+    State.INTERRUPTED: "a training; the same command continues it",
     State.UNFINISHED: "the command that made it was stopped",
-    State.DAMAGED: "its run.json cannot be read; it is left alone",
-    State.HALF_REMOVED: "left by a removal that was interrupted",
+    State.DAMAGED: "its run.json cannot be read; it is kept",
+    State.HALF_REMOVED: "the rest of an interrupted removal",
 }
 _COLOURS = {
     State.UNUSED: "yellow", State.UNFINISHED: "yellow", State.HALF_REMOVED: "yellow", State.DAMAGED: "red",
     State.MAKING: "green",
 }  # fmt: skip
 _OTHER_COLUMNS = 40
-"""What the table takes beside the path of the output."""
+"""Width of the table without the path of the output."""
 
 
 def show_outputs(outputs: Sequence[Output], results: Path, console: Console) -> None:
-    """One row an output, the largest first, and what the states mean."""
+    """Print one row for each output, the largest first, and the meaning of the states."""
     console.print(f"[bold]Outputs[/bold] in {literal(results)}", highlight=False, soft_wrap=True)
     wide = max(len(_path(output)) for output in outputs) + _OTHER_COLUMNS <= console.width
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
@@ -64,7 +64,7 @@ def _path(output: Output) -> str:
 
 
 def show_freed(items: Sequence[Removable], console: Console, checkpoints: bool) -> None:
-    """What can be freed, a line a kind, and the command that does it."""
+    """Print the space that can be freed, one line for each kind, and the command that frees it."""
     if not items:
         console.print("Nothing here can be removed without loss.")
         return
@@ -74,7 +74,7 @@ def show_freed(items: Sequence[Removable], console: Console, checkpoints: bool) 
         found = list(group)
         extra = "" if checkpoints or kind is not Kind.CHECKPOINT else " (with --checkpoints)"
         lines.add_row(size_of(found), f"{kind.count(len(found))}{extra}")
-    console.print("[bold]What can be freed[/bold]", lines, "", highlight=False)
+    console.print("[bold]Can be freed[/bold]", lines, "", highlight=False)
     now = [item for item in items if checkpoints or item.kind is not Kind.CHECKPOINT]
     words = "--remove --checkpoints" if checkpoints or not now else "--remove"
     more = f", with [cyan]--checkpoints[/cyan] {size_of(items)}" if now and len(now) < len(items) else ""
@@ -86,7 +86,7 @@ def show_freed(items: Sequence[Removable], console: Console, checkpoints: bool) 
 
 
 def show_removal(items: Sequence[Removable], results: Path, console: Console) -> None:
-    """What is about to be removed: each folder, and files by the folder that they are in."""
+    """Print what is going to be removed: each folder, and the number of files in each folder."""
     for kind, group in groupby(items, lambda item: item.kind):
         found = list(group)
         console.print(f"[bold]{kind.count(len(found))}[/bold]", highlight=False)
@@ -104,7 +104,7 @@ def _by_place(items: Sequence[Removable]) -> dict[Path, list[Removable]]:
 
 
 def size_of(items: Sequence[Removable]) -> str:
-    """``1.2 GB``."""
+    """Return the total size as text, such as ``1.2 GB``."""
     return decimal(sum(item.size for item in items))
 
 

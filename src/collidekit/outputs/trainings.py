@@ -1,4 +1,4 @@
-"""Every training below a results folder: its recipe, its epochs, and the scores that were measured with it."""
+"""The trainings below a results folder, with their settings, epochs and measured scores."""
 
 import csv
 import json
@@ -25,22 +25,22 @@ class Score:
     auc_error: float
     test_version: str
     attack: str = ""
-    """The attack on the test rows; empty if there was none."""
+    """Attack on the test rows; empty if there was none."""
     combined: str = ""
-    """``3 folds`` if the score is that of several trainings together."""
+    """Text such as ``3 folds`` if the score is for several trainings together."""
     report: str = ""
-    """The folder of the report; empty if there is none."""
+    """Folder of the report; empty if there is none."""
     made: str = ""
 
 
 @dataclass
 class TrainingRun:
-    """One training. ``config`` is empty if the settings cannot be read; ``problem`` says why."""
+    """One training. ``config`` is empty if the settings cannot be read; ``problem`` is the reason."""
 
     output: Output
     config: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, Any] = field(default_factory=dict)
-    """The settings beside ``config``, such as the hash of the dataset."""
+    """Settings that are not in ``config``, such as the hash of the dataset."""
     made: str = ""
     ran_with: dict[str, Any] = field(default_factory=dict)
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -57,19 +57,19 @@ class TrainingRun:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """Every setting by its path; settings of the training have no prefix."""
+        """Return all settings by their path; settings of the training have no prefix."""
         return dict(flat(self.config)) | dict(flat(self.identity))
 
     @property
     def cpu_seconds(self) -> float | None:
-        """Processor time of all training steps; None if it is not known."""
+        """Return the processor time of all training steps in seconds; None if it is unknown."""
         if not self.epochs or any("cpu_seconds" not in row for row in self.epochs):
             return None
         return sum(row["cpu_seconds"] for row in self.epochs)
 
     @property
     def best(self) -> dict[str, float]:
-        """The epoch with the lowest validation loss; empty if there is none."""
+        """Return the row of the epoch with the lowest validation loss; empty if there is none."""
         return min((row for row in self.epochs if "val_loss" in row), key=lambda row: row["val_loss"], default={})
 
 
@@ -77,7 +77,7 @@ def find_trainings(results: Path) -> list[TrainingRun]:
     """Return every training below a results folder, the newest first."""
     outputs = find_outputs(results)
     records = Records(outputs)
-    runs = [_look(output, records) for output in outputs if output.task == TRAINING]
+    runs = [_read_run(output, records) for output in outputs if output.task == TRAINING]
     by_hash: dict[str, list[TrainingRun]] = {}
     for run in runs:
         by_hash.setdefault(run.output.hash, []).append(run)
@@ -88,7 +88,7 @@ def find_trainings(results: Path) -> list[TrainingRun]:
     return sorted(runs, key=lambda run: run.output.changed, reverse=True)
 
 
-def _look(output: Output, records: Records) -> TrainingRun:
+def _read_run(output: Output, records: Records) -> TrainingRun:
     run = TrainingRun(output)
     record = records.find(TRAINING, output.hash, output.analysis)
     try:
@@ -109,7 +109,7 @@ def _look(output: Output, records: Records) -> TrainingRun:
 
 
 def _config_of_checkpoint(output: Output) -> dict[str, Any]:
-    """Return the settings that the newest checkpoint of an interrupted training holds; empty if there is no checkpoint."""
+    """Return the settings in the newest checkpoint of an interrupted training; empty if there is no checkpoint."""
     names = [name for name in output.files if name == "last.pt" or (name.startswith("model_") and name.endswith(".pt"))]
     if not names:
         return {}
@@ -160,11 +160,11 @@ def _scores(records: Records) -> Iterator[tuple[str, str, Score]]:
                     )
                     yield training, roc.output.analysis, score
         except CollidekitError:
-            continue  # a damaged file says nothing; `collidekit run` makes it again
+            continue  # a damaged file is ignored; `collidekit run` makes it again
 
 
 def _lines(content: dict[str, Any], trainings: dict[str, str]) -> Iterator[tuple[str, str, dict[str, Any], str]]:
-    """Yield training, discriminator, numbers and the trainings that share them, of one ``roc.json``."""
+    """Yield training, discriminator, numbers and the combined trainings of each result in one ``roc.json``."""
     if "" in trainings:
         for line in content["results"]:
             yield trainings[""], str(line["name"]), line, ""

@@ -1,1 +1,1 @@
-"""Prediction with a bundle, by onnxruntime alone: nothing here, and nothing that it imports, needs torch."""
+"""Prediction with a bundle and onnxruntime. No module here, or that it imports, needs torch."""

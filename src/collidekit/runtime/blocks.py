@@ -1,4 +1,4 @@
-"""Rows as padded tensors: rows of about equal length together, so that little is computed for empty slots."""
+"""Padded tensors of rows, in blocks of rows with similar length, so that little is computed for empty slots."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,21 +10,22 @@ from collidekit.dataset.arrays import RaggedArray
 Array = np.ndarray[Any, Any]
 
 WASTE = 0.1
-"""Padding that a block may hold, as a fraction of its constituents."""
+"""Maximum padding of a block, as a fraction of its constituents."""
 SLACK = 128
-"""Slots of padding that are always allowed: below that, a further block costs more than the padding."""
+"""Number of padded slots that is always allowed, because another block would cost more than the padding."""
 MOST_SLOTS = 3 << 8
-"""Slots of a block of several rows: what a layer makes of them stays in the cache of a processor."""
+"""Maximum number of slots of a block of several rows, so that the output of a layer fits into the cache of the processor."""
 MOST_WITH_DRAWS = 1 << 11
-"""Slots and draws of a block of several rows."""
+"""Maximum number of slots and draws of a block of several rows."""
 MOST_PAIRS = 1 << 19
-"""Pairs of slots of a block of several rows: 128 MiB for 64 channels."""
+"""Maximum number of pairs of slots of a block of several rows; with 64 channels these are 128 MiB."""
 
 
 def cut(counts: Sequence[Array], fixed: int = 0) -> Iterator[Array]:
-    """Yield the rows of each block, as an index, all rows once.
+    """Divide rows into blocks; yield the row numbers of each block.
 
-    ``counts`` are the numbers of constituents (N,) in each collection; ``fixed`` is how many slots each row takes beside them.
+    ``counts`` are the numbers of constituents (N,) in each collection. ``fixed`` is the number of additional slots of
+    each row.
     """
     table = np.stack(counts, axis=1)  # (N, collections)
     order = np.lexsort((*table.T, table.sum(axis=1)))[::-1]
@@ -48,7 +49,7 @@ def cut(counts: Sequence[Array], fixed: int = 0) -> Iterator[Array]:
 
 
 def padded(entry: RaggedArray, rows: Array) -> tuple[Array, Array]:
-    """Return the values (n, L, C) of rows and their mask (n, L), 1 for each constituent and 0 for an empty slot, as float32."""
+    """Return the values (n, L, C) of rows and their mask (n, L), 1 for a constituent and 0 for an empty slot, as float32."""
     starts, counts = entry.offsets[rows], entry.counts[rows]
     length, width = int(counts.max(initial=0)), entry.data.shape[1]
     if len(rows) == 1:

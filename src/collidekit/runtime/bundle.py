@@ -1,4 +1,4 @@
-"""A bundle: a trained model that predicts with onnxruntime alone, without torch."""
+"""A bundle: a trained model that predicts with onnxruntime, without torch."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,28 +41,29 @@ Array = np.ndarray[Any, Any]
 
 @frozen
 class BundlePredictions:
-    """The predictions of a bundle, the files that could not be read, and what is to know of the rows."""
+    """Predictions of a bundle, files that could not be read, and warnings about the rows."""
 
     predictions: Predictions
     skipped: list[str]
     seen: SeenRows
     far: list[str]
-    """Files whose values lie far from those that the bundle was made with, a sentence each."""
+    """A message for each file whose values are far from the values of the export."""
 
 
 class Bundle:
-    """The graphs of a bundle, whose checksums have been verified; one graph, or one for each fold.
+    """A bundle with verified checksums; it has one graph, or one graph for each fold.
 
-    ``threads`` is how many threads onnxruntime uses. Raises CollidekitError where the bundle is damaged or cannot be run here.
+    ``threads`` is the number of threads of onnxruntime. Raises CollidekitError if the bundle is damaged or cannot be
+    run.
     """
 
     def __init__(self, path: str | Path, threads: int = 1) -> None:
         if threads < 1:
-            raise CollidekitError(f"threads: {threads} is not a number from 1")
+            raise CollidekitError(f"threads: {threads} is below 1; give at least 1")
         self.path = Path(path)
         self.schema = read_generic(self.path)
         with as_written(self.path / SCHEMA):
-            self.analysis = self._with_own_code(Analysis.model_validate_json(json.dumps(self.schema.analysis)))
+            self.analysis = self._with_user_code(Analysis.model_validate_json(json.dumps(self.schema.analysis)))
             self.members = {
                 graph.file: Member(graph, read_learned(self.path, graph.learned_from)) for graph in self.schema.graphs
             }
@@ -86,18 +87,18 @@ class Bundle:
 
     @property
     def temperature(self) -> float:
-        """The temperature that is part of the graphs; 1 where there is none."""
+        """Return the temperature in the graphs; 1 without calibration."""
         return float((self.schema.temperature or {}).get("value", 1.0))
 
     def plan(self) -> Plan:
-        """Its analysis, to read files with; an error where that would run code that is not known to be the user's."""
+        """Return the analysis for reading files; raise CollidekitError if it has code that the user has never named."""
         form, code = self.analysis.source.format, self.schema.code
         check_code(self.path, "processor", self.analysis.processor, code.get("processor"))
         check_code(self.path, "reader", None if form in FORMATS else form, code.get("reader"))
         return Plan(self.analysis)
 
-    def _with_own_code(self, analysis: Analysis) -> Analysis:
-        """The analysis with the processor and the reader whose source is in the bundle."""
+    def _with_user_code(self, analysis: Analysis) -> Analysis:
+        """Return the analysis with the paths of processor and reader in the bundle."""
         processor, source = analysis.processor, analysis.source
         if processor and "file" in self.schema.code.get("processor", {}):
             processor = str(self.path.absolute() / processor)
@@ -114,10 +115,10 @@ class Bundle:
         skip_bad_files: bool = False,
         allow_training_rows: bool = False,
     ) -> Predictions:
-        """Predictions for all selected rows of files, truth known or not, in input order.
+        """Return the predictions of all selected rows of files, with or without truth, in input order.
 
-        Files are read as ``plan`` says, which needs the same inputs; by default as the bundle's own analysis does. Rows that a graph
-        was trained on are an error, unless ``allow_training_rows``.
+        Files are read with the analysis of ``plan``, which must have the same inputs; by default with the analysis of
+        the bundle. Rows that a graph was trained on are an error, unless ``allow_training_rows`` is true.
         """
         found = self.predict_files(files, batch_size, plan, skip_bad_files, allow_training_rows)
         for message in [*(f"skipped: {message}" for message in found.skipped), *found.far]:
@@ -136,9 +137,12 @@ class Bundle:
         done: Callable[[int], None] = lambda rows: None,
         counts: NotFinite | None = None,
     ) -> BundlePredictions:
-        """``predict`` that says nothing itself: ``done`` is told how many rows were predicted, ``counts`` takes NaN and infinity."""
+        """Predict like ``predict``, but print nothing.
+
+        ``done`` is called with the number of rows of each part. NaN and infinity are counted in ``counts``.
+        """
         if batch_size < 1:
-            raise CollidekitError(f"batch_size: {batch_size} is not a number from 1")
+            raise CollidekitError(f"batch_size: {batch_size} is below 1; give at least 1")
         if plan is not None:
             check_same_inputs(self.path, self.analysis, plan.analysis)
             check_same_constituents(self.path, self.analysis, plan.analysis)
@@ -153,7 +157,7 @@ class Bundle:
         assembly = Assembly(plan.analysis, len(self.members))
         for rows, used in watched:
             for part, chosen in _parts(rows, used, batch_size):
-                assembly.add(part, self._answers(part, chosen, paths))
+                assembly.add(part, self._predict_part(part, chosen, paths))
                 done(len(part))
         try:
             found = assembly.predictions()
@@ -161,10 +165,10 @@ class Bundle:
             if skipped:
                 raise CollidekitError(f"none of the files could be read: {skipped[0]}") from None
             raise
-        return BundlePredictions(self._joined(found, guard.seen), skipped, guard.seen, far.notes())
+        return BundlePredictions(self._combine(found, guard.seen), skipped, guard.seen, far.notes())
 
-    def _answers(self, rows: RowArrays, used: Array, files: Sequence[str]) -> list[dict[str, Array]]:
-        """The columns (n,) of each graph, which has predicted only the rows that it is used for."""
+    def _predict_part(self, rows: RowArrays, used: Array, files: Sequence[str]) -> list[dict[str, Array]]:
+        """Return the columns (n,) of each graph, which predicts only the rows that it is used for."""
         answers = []
         for name, runner, chosen in zip(self.members, self.runners, used, strict=True):
             part = rows if chosen.all() else rows.take(np.flatnonzero(chosen))
@@ -173,18 +177,18 @@ class Bundle:
             answers.append({column: _spread(values, chosen) for column, values in found.items()})
         return answers
 
-    def _joined(self, members: Sequence[Predictions], seen: SeenRows) -> Predictions:
+    def _combine(self, members: Sequence[Predictions], seen: SeenRows) -> Predictions:
         found = members[0]
         if len(members) > 1:
             found = combine(dict(zip(self.members, members, strict=True)), "mean", used=seen.used())
         return replace(found, units=self.analysis.units_of_values, temperature=self.temperature)
 
     def predict_arrays(self, inputs: Mapping[str, Any], fold: int | None = None) -> dict[str, Array]:
-        """Return all outputs of a graph by name, for tensors as the schema describes them.
+        """Return all outputs of a graph by name, for the input tensors that the schema describes.
 
-        Of each collection ``<name>`` (N, L, C) and ``<name>_mask`` (N, L), 1 for a constituent and 0 for an empty slot; of each flat group
-        ``<name>`` (N, F); of each flow ``noise_<target>`` (N, K, V). ``fold`` names the graph where there are several. Raises CollidekitError
-        for a tensor that is missing, or of another shape.
+        A collection has the tensors ``<name>`` (N, L, C) and ``<name>_mask`` (N, L), 1 for a constituent and 0 for an
+        empty slot. A flat group has ``<name>`` (N, F), a flow ``noise_<target>`` (N, K, V). ``fold`` selects the graph
+        of a bundle with folds. Raises CollidekitError for a missing tensor or a wrong shape.
         """
         return run_tensors(self._of_fold(fold), inputs)
 
@@ -194,18 +198,20 @@ class Bundle:
         folds = [member.graph.fold for member in self.members.values()]
         if fold is None or fold not in folds:
             known = ", ".join(str(number) for number in folds if number is not None) or "none"
-            raise CollidekitError(f"{self.path}: fold {fold}: name the fold that the rows belong to; there are {known}")
+            raise CollidekitError(
+                f"{self.path}: there is no graph of fold {fold}; give the fold of the rows, one of {known}"
+            )
         return self.runners[folds.index(fold)]
 
 
 def _parts(rows: RowArrays, used: Array, size: int) -> Iterator[tuple[RowArrays, Array]]:
-    """Yield parts of the rows, with the graphs (M, n) that are used for each."""
+    """Yield parts of the rows, with flags (M, n) of the graphs that predict them."""
     for number, part in enumerate(rows.parts(size)):
         yield part, used[:, number * size : number * size + len(part)]
 
 
 def _spread(values: Array, chosen: Array) -> Array:
-    """Values of the rows that were chosen at their places among all (n,): NaN elsewhere, -1 for integers."""
+    """Return the values of the chosen rows at their places among all rows (n,), with NaN (or -1 for integers) elsewhere."""
     if chosen.all():
         return values
     missing = np.nan if values.dtype.kind == "f" else -1

@@ -1,4 +1,4 @@
-"""Columns of files whose values lie far from those that a bundle was made with: another unit, another definition, another kind of sample."""
+"""Columns of files whose values are far from the values of the export, because of another unit, definition or kind of sample."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,17 +12,17 @@ Array = np.ndarray[Any, Any]
 
 PERCENTILES = (1, 50, 99)
 FEWEST = 30
-"""Rows that a median or a percentile needs."""
+"""Minimum number of rows for a median or a percentile."""
 MOST = 2000
-"""Rows of a file that are looked at, the first ones."""
+"""Number of rows at the beginning of a file that are compared."""
 MARGIN = 0.25
-"""By which a median may lie outside of the percentiles of the bundle, as a fraction of their distance."""
+"""Distance by which a median may lie outside the percentiles of the bundle, as a fraction of the distance between them."""
 SHOWN = 3
-"""Files that are named."""
+"""Maximum number of files and columns that are named."""
 
 
 def quantiles_of(tables: Sequence[Array]) -> list[tuple[float, float, float] | None]:
-    """Return the percentiles of each column of tables (n, C), one a row; None where too few rows or values are known."""
+    """Return the percentiles of each column; ``tables`` has one table (n, C) per row. None if there are too few rows or values."""
     values = np.concatenate(tables) if tables else np.zeros((0, 0))
     if len(tables) < FEWEST:
         return [None] * values.shape[1]
@@ -34,22 +34,22 @@ def quantiles_of(tables: Sequence[Array]) -> list[tuple[float, float, float] | N
 
 
 class FarColumns:
-    """Watches the rows of files, in their order, and says which columns of which file have a median far outside.
+    """Finds columns of files, read in order, whose median is far from the values of the export.
 
-    Far outside means beyond the 1st or 99th percentile of the rows that the bundle was made with, by more than ``MARGIN`` of the
-    distance of these two. Flags, constant columns and files with fewer than ``FEWEST`` rows are not compared.
+    Far means beyond the 1st or 99th percentile of the rows of the export, by more than ``MARGIN`` times the distance
+    between these two. Flags, constant columns and files with fewer than ``FEWEST`` rows are not compared.
     """
 
     def __init__(self, schema: Schema, files: Sequence[str]) -> None:
         self.columns = {entry.name: entry.columns for entry in schema.inputs if entry.columns}
         self.files = files
         self.far: dict[str, str] = {}
-        """What is said of a file, by its name."""
+        """Message for each file, by its name."""
         self._file, self._rows = -1, 0
         self._parts: dict[str, list[Array]] = {}
 
     def watch(self, parts: Iterable[RowArrays]) -> Iterator[RowArrays]:
-        """Yield the same rows."""
+        """Yield the same rows, and record their columns."""
         for rows in parts:
             self._add(rows)
             yield rows
@@ -67,7 +67,7 @@ class FarColumns:
             self._parts.setdefault(name, []).append(values)
 
     def _close(self) -> None:
-        """Compare the file that has been read."""
+        """Compare the columns of the last file."""
         if self._rows >= FEWEST:
             far = [
                 text
@@ -81,18 +81,18 @@ class FarColumns:
         self._rows, self._parts = 0, {}
 
     def notes(self) -> list[str]:
-        """Return a warning for each file with such columns, and how many more files there are."""
+        """Return a warning for each of the first files with such columns, and the number of further files."""
         notes = [
-            f"{file}: values lie far outside of those that the bundle was made with: {text}; check their unit and definition"
+            f"{file}: values are far from the values of the export: {text}; check their unit and definition"
             for file, text in list(self.far.items())[:SHOWN]
         ]
         if len(self.far) > SHOWN:
-            notes.append(f"the same holds for {len(self.far) - SHOWN} more of the files")
+            notes.append(f"the same for {len(self.far) - SHOWN} more files")
         return notes
 
 
 def _far(name: str, column: Column, values: Array) -> str:
-    """What is said of a column with these values (n,); empty where they are not far outside."""
+    """Return the message for a column with these values (n,); empty if they are not far from the values of the export."""
     if column.quantiles is None or column.kind == "flag" or len(values) < FEWEST:
         return ""
     low, _, high = column.quantiles

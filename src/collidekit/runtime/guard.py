@@ -1,4 +1,4 @@
-"""Rows that a graph was trained on are not predicted by it: that is an error, unless it is asked for."""
+"""Refusal of rows that a graph was trained on, and the choice of the graph for each row."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,16 +14,17 @@ from collidekit.runtime.schema import Graph, Schema
 
 @frozen
 class Member:
-    """A graph of a bundle and the rows that it was trained on."""
+    """A graph of a bundle, with the rows that it was trained on."""
 
     graph: Graph
     learned_from: tuple[LearnedFrom, ...]
 
 
 class Guard:
-    """Knowledge of the graphs of a bundle about the rows that they are to predict, and the choice of the graph for each row.
+    """Finds training rows of the graphs of a bundle, and selects the graphs that predict each row.
 
-    A row that a graph held out as its fold is left to the graphs that did not learn from it; any other row is for all of them.
+    A row that a graph held out as its fold is predicted only by graphs that were not trained on it, any other row by
+    all graphs.
     """
 
     def __init__(
@@ -40,9 +41,9 @@ class Guard:
         self.seen = SeenRows(members, content_of_file, refusal)
 
     def watch(self, parts: Iterable[RowArrays], analysis: Analysis) -> Iterator[tuple[RowArrays, Array]]:
-        """Yield the parts, and which graphs (M, n) predict each row of them.
+        """Yield the parts, with flags (M, n) of the graphs that predict each row.
 
-        Raises CollidekitError after the first file with rows that they were trained on: it says how many.
+        Raises CollidekitError, with their number, after the first file with training rows of these graphs.
         """
         for rows in self.seen.watch(parts, list(self.seen.members), analysis):
             yield rows, uses(self.seen.newest)

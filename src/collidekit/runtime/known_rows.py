@@ -1,4 +1,4 @@
-"""The rows that the graphs of a bundle were trained on: the sketches of their inputs are files of their own."""
+"""The training rows of the graphs of a bundle, as sketches of their inputs in separate files."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from collidekit.runtime.folder import REMEDY, read_checked
 
 
 def write_sketches(folder: Path, learned: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Write the sketches of ``LearnedFrom.as_dict`` into a folder; return the same with name and checksum in their place."""
+    """Write the sketches of ``LearnedFrom.as_dict`` into a folder; return the same with the names and checksums of these files."""
     found = []
     for entry in map(dict, learned):
         if sketch := entry.get("sketch"):
@@ -28,7 +28,7 @@ def write_sketches(folder: Path, learned: Iterable[Mapping[str, Any]]) -> list[d
 
 
 def read_learned(folder: Path, learned: Iterable[Mapping[str, Any]]) -> tuple[LearnedFrom, ...]:
-    """Return what a graph of a bundle was trained on. Raises CollidekitError where a file of it is missing or damaged."""
+    """Return what a graph of a bundle was trained on; raise CollidekitError if a file is missing or damaged."""
     found = []
     for entry in map(dict, learned):
         if place := entry.get("sketch"):

@@ -1,4 +1,4 @@
-"""Bundles and files -> a file of predictions: what ``collidekit predict`` does with a bundle."""
+"""Prediction of files with bundles into a file, for ``collidekit predict``."""
 
 import os
 import time
@@ -31,9 +31,9 @@ def predict_bundles_to_file(
     keep_members: bool = False,
     allow_training_rows: bool = False,
 ) -> Predicted:
-    """Predict all selected rows of files with a bundle, or with several as an ensemble, each with its own analysis.
+    """Predict all selected rows of files with a bundle, or with several bundles as an ensemble, each with its own analysis.
 
-    Rows that a graph was trained on are an error, unless ``allow_training_rows``.
+    Rows that a graph was trained on are an error, unless ``allow_training_rows`` is true.
     """
     output_suffix(output)
     if os.path.isdir(output):
@@ -66,7 +66,7 @@ def predict_bundles_to_file(
 
 
 def _open(names: Sequence[str], threads: int) -> dict[str, Bundle]:
-    """The bundles by the names they were given; the same one twice is an error."""
+    """Open the bundles, by the given names; raise CollidekitError if one is given twice."""
     places: dict[Path, str] = {}
     found = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""Rows in, columns out: what goes into a graph is made of the rows, and what comes out is brought into their order."""
+"""Prediction of rows with a graph: input tensors are made from the rows, and outputs are put into the order of the rows."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class Runner:
         _check_names(session, schema)
 
     def __call__(self, rows: RowArrays) -> dict[str, Array]:
-        """Return the columns (N,) of rows, in their order; positions of constituents are those in the file."""
+        """Return the columns (N,) of rows, in their order; positions of constituents are positions in the file."""
         found: dict[str, Array] = {}
         for index in self._blocks(rows):
             for name, values in self.session.run(self.columns, self.tensors(rows, index)).items():
@@ -44,7 +44,7 @@ class Runner:
         return cut([rows.inputs[name].counts for name in self.collections], fixed)  # type: ignore[union-attr]
 
     def tensors(self, rows: RowArrays, index: Array) -> dict[str, Array]:
-        """Return the tensors that go in for the rows of an index (n,)."""
+        """Return the input tensors for the rows of an index (n,)."""
         given: dict[str, Array] = {}
         for name, entry in rows.inputs.items():
             if isinstance(entry, RaggedArray):
@@ -59,19 +59,19 @@ class Runner:
         return {name: self.as_given(name, values) for name, values in given.items() if name in self.kinds}
 
     def as_given(self, name: str, values: Array) -> Array:
-        """Return a tensor in the type that the graph takes; CollidekitError where that cannot hold a value."""
+        """Return a tensor in the type of the graph; raise CollidekitError if this type cannot hold a value."""
         kind = self.kinds[name]
         if values.dtype == kind:
             return values
         if kind == np.float16 and (most := _largest(values)) > float(np.finfo(np.float16).max):
             raise CollidekitError(
-                f"{self.session.path}: input {name!r} is of half precision, which cannot hold the value {most:g}; export the model in "
+                f"{self.session.path}: input {name!r} has half precision, which cannot hold the value {most:g}; export the model in "
                 "single precision"
             )
         return values.astype(kind)
 
     def _in_file(self, rows: RowArrays, found: dict[str, Array]) -> dict[str, Array]:
-        """The columns with positions of constituents, which the graph counts among those that it was given."""
+        """Return the columns with positions of constituents, converted from positions in the input to positions in the file."""
         positions = {}
         for target in self.analysis.assignments.values():
             for parent, slots in target.parents.items():
@@ -84,7 +84,7 @@ class Runner:
 
 
 def _places(entry: RaggedArray, position: Array, are_held: bool) -> Array:
-    """The positions (N,) in the file of constituents at positions among those that were kept; -1 stays."""
+    """Convert positions (N,) among the kept constituents to positions in the file; -1 is kept."""
     if not are_held or entry.targets is None:
         return position
     there = position >= 0
@@ -94,23 +94,23 @@ def _places(entry: RaggedArray, position: Array, are_held: bool) -> Array:
 
 
 def _largest(values: Array) -> float:
-    """The largest magnitude of the values that are finite; 0 without any."""
+    """Return the largest magnitude of the finite values; 0 if there are none."""
     return float(np.abs(values).max(initial=0.0, where=np.isfinite(values)))
 
 
 def _draws(entry: TensorIn) -> tuple[int, int]:
-    """Draws and values of the noise of a target, from its shape (N, K, V)."""
+    """Return the numbers of draws K and values V of the noise of a target, from its shape (N, K, V)."""
     return int(entry.shape[1]), int(entry.shape[2])
 
 
 def _check_names(session: Session, schema: Schema) -> None:
-    """Raise CollidekitError where a graph takes or gives other tensors than the schema says."""
+    """Raise CollidekitError if the inputs or outputs of a graph differ from the schema."""
     for what, there, said in (
-        ("takes", session.inputs, {entry.name for entry in schema.inputs}),
-        ("gives", [entry.name for entry in schema.outputs], set(session.outputs)),
+        ("inputs", session.inputs, {entry.name for entry in schema.inputs}),
+        ("outputs", [entry.name for entry in schema.outputs], set(session.outputs)),
     ):
         if other := [name for name in there if name not in said]:
             raise CollidekitError(
-                f"{session.path}: {what} {', '.join(session.inputs if what == 'takes' else session.outputs)}, and its schema says "
-                f"otherwise of {other[0]!r}; export the model again"
+                f"{session.path}: has the {what} {', '.join(session.inputs if what == 'inputs' else session.outputs)}, which does "
+                f"not agree with the schema about {other[0]!r}; export the model again"
             )

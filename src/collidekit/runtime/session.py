@@ -1,4 +1,4 @@
-"""One graph, ready to run with onnxruntime."""
+"""A graph in onnxruntime."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Session:
-    """A graph in onnxruntime on the CPU: ``run`` takes and gives arrays by name. ``path`` is for errors."""
+    """A graph in onnxruntime on the CPU; ``path`` is used in error messages."""
 
     def __init__(self, content: bytes, path: object, opset: int, threads: int = 1) -> None:
         runtime = need("onnxruntime", "runtime")
@@ -22,11 +22,11 @@ class Session:
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.enable_cpu_mem_arena = True
-        options.log_severity_level = 4  # what is wrong is raised, too
+        options.log_severity_level = 4  # errors are also raised
         self.path = path
         try:
             self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001  # of many kinds, which have no common base of their own
+        except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base class
             raise CollidekitError(
                 f"{path}: onnxruntime {runtime.__version__} cannot load this graph of opset {opset} ({_reason(error)}); install a newer "
                 "onnxruntime, or export the model with a lower opset"
@@ -35,7 +35,7 @@ class Session:
         self.outputs = [entry.name for entry in self._session.get_outputs()]
 
     def run(self, names: Sequence[str], inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the outputs of these names; ``inputs`` may hold more than the graph takes."""
+        """Return the named outputs; ``inputs`` may hold more arrays than the graph takes."""
         try:
             found = self._session.run(names, {name: inputs[name] for name in self.inputs})
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: a graph for whoever makes its tensors himself."""
+"""Prediction with a graph from input tensors that the user has made."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 def run_tensors(runner: Runner, inputs: Mapping[str, Any]) -> dict[str, Array]:
-    """Return all outputs of a graph; rows are given to it in parts that are bounded in memory."""
+    """Return all outputs of a graph; rows are predicted in parts, to limit the memory."""
     given = check_tensors(runner.schema.inputs, inputs)
     given = {name: runner.as_given(name, values) for name, values in given.items()}
     rows = len(next(iter(given.values())))
@@ -30,7 +30,7 @@ def run_tensors(runner: Runner, inputs: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def check_tensors(expected: Sequence[TensorIn], inputs: Mapping[str, Any]) -> dict[str, Array]:
-    """Return the tensors as arrays, whose free axes agree; CollidekitError where one is missing, unknown or of another shape."""
+    """Return the tensors as arrays; raise CollidekitError if one is missing or unknown, or if a shape is wrong."""
     names = [entry.name for entry in expected]
     if missing := [name for name in names if name not in inputs]:
         raise CollidekitError(f"input {missing[0]!r} is missing; the graph takes {', '.join(names)}")
@@ -43,7 +43,7 @@ def check_tensors(expected: Sequence[TensorIn], inputs: Mapping[str, Any]) -> di
     for entry in expected:
         values = np.asarray(inputs[entry.name])
         if values.dtype.kind not in "fiub":
-            raise CollidekitError(f"input {entry.name!r}: {values.dtype} is no type of numbers")
+            raise CollidekitError(f"input {entry.name!r}: the type {values.dtype} is not a number type")
         _check_size(entry.name, values)
         if values.ndim != len(entry.shape):
             raise _wrong_shape(entry, values)
@@ -55,19 +55,19 @@ def check_tensors(expected: Sequence[TensorIn], inputs: Mapping[str, Any]) -> di
             before, name = sizes.setdefault(wanted, (size, entry.name))
             if size != before:
                 raise CollidekitError(
-                    f"input {entry.name!r} has {size} for {wanted}, and input {name!r} has {before}; they need the same"
+                    f"input {entry.name!r} has {size} for {wanted}, and input {name!r} has {before}; the sizes must agree"
                 )
         found[entry.name] = values
     return found
 
 
 def _check_size(name: str, values: Array) -> None:
-    """Raise CollidekitError for numbers that single precision does not hold."""
+    """Raise CollidekitError for numbers that are too large for single precision."""
     most = np.finfo(np.float32).max
     too_large = np.isfinite(values) & (np.abs(values) > most)
     if values.dtype.itemsize > 4 and too_large.any():
         raise CollidekitError(
-            f"input {name!r}: holds {values[too_large][0]:g}, and single precision ends at {most:.3g}; give NaN where a value is missing"
+            f"input {name!r}: holds {values[too_large][0]:g}, but single precision ends at {most:.3g}; use NaN for a missing value"
         )
 
 

@@ -1,4 +1,4 @@
-"""The copy of a stored output in the results folder, and the note in it that says which content it is."""
+"""The local copy of a stored output in the results folder, with a note of its content."""
 
 import json
 import time
@@ -10,19 +10,19 @@ from collidekit.stores.marker import MARKER, Marker, sha256_of
 
 
 class Copy:
-    """The folder of an output here."""
+    """The folder of an output in the results folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @property
     def content(self) -> str:
-        """The content of the store that the output here is, or was made from; empty where it is from no store."""
+        """Return the content of the store that this output is a copy of, or was made from; empty if it is not from a store."""
         return str(self._noted().get("content", "")) if self._run.is_file() else ""
 
     @property
     def remade(self) -> bool:
-        """Return whether the output was made anew since, such as a search with more trials."""
+        """Return whether the output was made again after the download, such as a search with more trials."""
         try:
             return bool(self.content) and self._noted()["files"]["run.json"]["sha256"] != sha256_of(self._run)
         except (KeyError, TypeError):
@@ -40,12 +40,12 @@ class Copy:
         return found if isinstance(found, dict) else {}
 
     def note(self, marker: Marker) -> None:
-        """Write down that the output here is this content."""
+        """Write the note that the output in this folder has this content."""
         write_text(self._folder / MARKER, marker.written().decode())
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Rename a folder to what ``collidekit clean`` takes for half removed; None where there is nothing in it."""
+    """Rename a folder to a hidden name that ``collidekit clean`` removes; return None if the folder is empty or missing."""
     try:
         if not any(folder.iterdir()):
             folder.rmdir()

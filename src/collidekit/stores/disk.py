@@ -1,4 +1,4 @@
-"""A store on a disk that is mounted here, such as EOS or AFS."""
+"""A store on a mounted disk, such as EOS or AFS."""
 
 import errno
 import shutil
@@ -13,24 +13,24 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DiskServer(Server):
-    """The files below a folder, which must be there: a disk that is not mounted is not written to."""
+    """The files below a folder. The folder must exist, so that nothing is written if the disk is not mounted."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._base = Path(url.removeprefix("file://"))
 
     def size(self, path: str) -> int | None:
-        with self._asking(path), suppress(FileNotFoundError):
+        with self._as_store_errors(path), suppress(FileNotFoundError):
             return (self._base / path).stat().st_size
         return None
 
     def read(self, path: str) -> bytes | None:
-        with self._asking(path), suppress(FileNotFoundError):
+        with self._as_store_errors(path), suppress(FileNotFoundError):
             return (self._base / path).read_bytes()
         return None
 
     def chunks(self, path: str, start: int, stop: int) -> Iterator[bytes]:
-        with self._asking(path), (self._base / path).open("rb") as file:
+        with self._as_store_errors(path), (self._base / path).open("rb") as file:
             file.seek(start)
             while start < stop and (content := file.read(min(CHUNK, stop - start))):
                 yield content
@@ -38,7 +38,7 @@ class DiskServer(Server):
 
     def put(self, source: Path, path: str, advance: Advance) -> None:
         temporary, target = self._base / temporary_name(path), self._base / path
-        with self._asking(path):
+        with self._as_store_errors(path):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with source.open("rb") as local, temporary.open("wb") as file:
@@ -51,7 +51,7 @@ class DiskServer(Server):
 
     def create(self, path: str, content: bytes) -> bool:
         target = self._base / path
-        with self._asking(path):
+        with self._as_store_errors(path):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with target.open("xb") as file:
@@ -63,21 +63,21 @@ class DiskServer(Server):
     def replace(self, path: str, content: bytes) -> None:
         temporary = temporary_name(path)
         self.create(temporary, content)
-        with self._asking(path):
+        with self._as_store_errors(path):
             (self._base / temporary).replace(self._base / path)
 
     def names(self, folder: str) -> list[str]:
-        with self._asking(folder), suppress(FileNotFoundError):
+        with self._as_store_errors(folder), suppress(FileNotFoundError):
             return [entry.name for entry in (self._base / folder).iterdir()]
         return []
 
     def remove(self, path: str) -> None:
         target = self._base / path
-        with self._asking(path), suppress(FileNotFoundError):
+        with self._as_store_errors(path), suppress(FileNotFoundError):
             shutil.rmtree(target) if target.is_dir() else target.unlink()
 
     @contextmanager
-    def _asking(self, path: str) -> Iterator[None]:
+    def _as_store_errors(self, path: str) -> Iterator[None]:
         if not self._base.is_dir():
             raise StoreError(f"{self.url}: there is no such folder; create it, or mount its disk")
         try:

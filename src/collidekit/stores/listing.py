@@ -1,4 +1,4 @@
-"""What is in a store: complete outputs, states of unfinished trainings, and what can be removed there."""
+"""List of a store: complete outputs, states of unfinished trainings, and files that can be removed."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -16,7 +16,7 @@ REMEDY = "remove its folder from the store, and run the command of this output a
 
 
 class InStore(StrEnum):
-    """What an output in a store is."""
+    """State of an output in a store."""
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
@@ -29,18 +29,21 @@ class StoredEntry:
 
     server: Server
     place: str
-    """Its folder below the URL of the store."""
+    """Path of the output below the URL of the store."""
     state: InStore
     size: int | None
-    """Bytes; None where no marker says it."""
+    """Size in bytes; None without a marker."""
     by: str = ""
     step: int = 0
-    """Steps of the optimizer in the state of an unfinished training."""
+    """Number of optimizer steps in the state of an unfinished training."""
     left_over: tuple[str, ...] = ()
-    """Names in its folder that nothing needs, since the output is complete: of other contents, and of states before its end."""
+    """Names in the folder of a complete output that nothing needs: other contents, and states from before the end."""
 
     def remove_left_over(self) -> int:
-        """Remove what nothing needs; returns the number of folders. A process that sends the same output at this moment finds it complete."""
+        """Remove the leftovers and return their number.
+
+        A process that uploads the same output at this moment finds it complete.
+        """
         for name in self.left_over:
             path = f"{self.place}/{name}"
             trying(self.server.at(path), partial(self.server.remove, path))
@@ -48,7 +51,7 @@ class StoredEntry:
 
 
 def find_stored(url: str) -> list[StoredEntry]:
-    """Return all outputs in a store, by their place."""
+    """Return all outputs of a store, sorted by path."""
     server = server_at(url)
     known = [task for task in _names(server, "") if task in VERSIONS]
     places = [place for task in sorted(known) for place in _places(server, task, 2 + VERSIONS[task])]

@@ -1,4 +1,4 @@
-"""The marker of an output in a store: the list of its files with their checksums, written after all of them."""
+"""The marker of an output in a store: a list of its files with their checksums, written after all files."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ TEMPORARY = re.compile(r"\..+\.part(\.\w+)?")
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of an output."""
+    """Size and checksum of a file of an output."""
 
     size: int
     sha256: str
@@ -26,10 +26,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Marker:
-    """What a store has of an output: the files below the folder ``content``."""
+    """The files of a complete output in a store, below the folder ``content``."""
 
     content: str
-    """A name that is made of the checksums of all files."""
+    """Name of the folder, a hash of the checksums of all files."""
     files: dict[str, Entry]
     by: str = ""
 
@@ -43,17 +43,17 @@ class Marker:
 
 @dataclass(frozen=True)
 class StateMarker(Marker):
-    """What a store has of a training that is not finished."""
+    """The files of an unfinished training in a store."""
 
     step: int = 0
-    """Steps of the optimizer that are done."""
+    """Number of optimizer steps in this state."""
 
 
 Kind = TypeVar("Kind", bound=Marker)
 
 
 def marker_of(folder: Path) -> Marker:
-    """Return the marker of the output in a folder; it reads every file for its checksum."""
+    """Return the marker of the output in a folder; reads every file to compute its checksum."""
     files = {
         name: Entry(path.stat().st_size, sha256_of(path))
         for path in sorted(folder.rglob("*"))
@@ -67,7 +67,7 @@ def marker_of(folder: Path) -> Marker:
 
 
 def read_marker(where: str, text: bytes, remedy: str, kind: type[Kind] = Marker) -> Kind:  # type: ignore[assignment]
-    """Return the marker that a file holds; an error in one line where it is damaged or names files outside its folder."""
+    """Return the marker in a text; raise CollidekitError if it is damaged or names files outside its folder."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -76,11 +76,11 @@ def read_marker(where: str, text: bytes, remedy: str, kind: type[Kind] = Marker)
         marker = read_as(kind, check_seal(where, content, remedy))
         for name in (marker.content, *marker.files):
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or not name:
-                raise ValueError(f"{name!r} is no name of a file in its folder")
+                raise ValueError(f"{name!r} is not the name of a file in its folder")
     return marker
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content."""
+    """Return the SHA-256 checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

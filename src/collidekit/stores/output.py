@@ -1,7 +1,8 @@
-"""One output in a store: sent when it is complete here, fetched when it is needed here.
+"""One output in a store: uploaded when it is complete, downloaded when it is needed.
 
-A store has, for each output, a folder for each content that was ever sent, and a marker that names the valid one. The marker
-is written last, and only if there is none, or the one that this output was made from. So two writers never mix their files.
+For each output, a store has a folder for each uploaded content, and a marker that names the valid folder. The marker
+is written last. It is written only if there is no marker, or the marker of the content that this output was made from.
+So the files of two writers are never mixed.
 """
 
 import time
@@ -26,9 +27,9 @@ T = TypeVar("T")
 
 
 class StoredOutput:
-    """An output in a store and its copy in a folder here.
+    """An output in a store and its copy in the results folder.
 
-    Every method raises one ``CollidekitError`` where the store refuses something, or does not answer for about a minute.
+    Methods raise CollidekitError if the store refuses a request, or does not answer for about a minute.
     """
 
     def __init__(self, store: str, folder: Path, results: Path, lock: Path) -> None:
@@ -40,7 +41,7 @@ class StoredOutput:
         self._compared = False
 
     def holds(self, name: str) -> bool:
-        """Return whether the store holds the complete output with this file, and none was made from it here that must be sent."""
+        """Return whether the store holds the complete output with this file, and the local copy was not made again."""
         self._known = self._known or self.marker()
         return self._known is not None and name in self._known.files and not Copy(self.folder).remade
 
@@ -50,7 +51,7 @@ class StoredOutput:
         return self.marker() is not None
 
     def marker(self) -> Marker | None:
-        """Return the marker as it is in the store now; None where the output is not stored."""
+        """Return the current marker of the store; None if the output is not stored."""
         path = f"{self.place}/{MARKER}"
         content = self._ask(path, partial(self.server.read, path))
         return read_marker(self.server.at(path), content, self._remedy) if content else None
@@ -58,21 +59,21 @@ class StoredOutput:
     @property
     def _remedy(self) -> str:
         return (
-            f"remove {self.url} from the store and run the same command again: a complete copy here is sent again, else the output is "
-            "made again"
+            f"remove {self.url} from the store and run the same command again: a complete local copy is uploaded again, otherwise the "
+            "output is made again"
         )
 
     def fetch(self) -> None:
-        """See that the folder here holds the output, if the store has it; what the store has replaces another content."""
+        """Download the output if the store has it; this replaces a local output with another content."""
         if self._compared or (marker := self.marker()) is None:
             return
         if Copy(self.folder).content != marker.content:
             with alone(self._lock):
-                self._take(marker)
+                self._replace_copy(marker)
         self._known, self._compared = marker, True
 
-    def _take(self, marker: Marker) -> None:
-        """Make the folder a copy of what is stored."""
+    def _replace_copy(self, marker: Marker) -> None:
+        """Replace the folder with a copy of the stored output."""
         if Copy(self.folder).content == marker.content:  # another process was faster
             return
         try:
@@ -81,19 +82,20 @@ class StoredOutput:
             newer = self.marker()
             if newer is None or newer.content == marker.content:
                 raise
-            self._take(newer)
+            self._replace_copy(newer)
             return
         aside = set_aside(self.folder)
         staging.rename(self.folder)
         if aside:
             notice(
-                f"{self.folder}: was not what {self.url} holds; it is now {aside}, which 'collidekit clean' offers to remove"
+                f"{self.folder}: differed from {self.url}; it was renamed to {aside}, which 'collidekit clean' offers to remove"
             )
 
     def send(self) -> str:
-        """Store the complete output of the folder; returns what to say of it. Files that are in the store are not sent again.
+        """Upload the complete output of the folder and return a message. Files that are in the store are not uploaded again.
 
-        If another writer has stored the same output meanwhile, that one is taken, and the one here is set aside.
+        If another writer has stored the same output meanwhile, its output is downloaded, and the local one is set
+        aside.
         """
         marker, before = marker_of(self.folder), Copy(self.folder).content
         try:
@@ -103,7 +105,7 @@ class StoredOutput:
         except CollidekitError as error:
             if self._is_free_for(marker, before):
                 raise CollidekitError(
-                    f"{error}; the output is complete in {self.folder}, and the same command sends it"
+                    f"{error}; the output is complete in {self.folder}, and the same command uploads it"
                 ) from None
             won = False
         if won:
@@ -112,26 +114,26 @@ class StoredOutput:
         self._compared = won
         self.fetch()
         if not won:
-            return f"Another writer stored {self.url} meanwhile: its output is taken"
+            return f"Another writer stored {self.url} meanwhile: its output is used"
         return f"Stored {len(marker.files)} files ({decimal(marker.size)}) in {self.url}"
 
     def _is_free_for(self, marker: Marker, before: str) -> bool:
-        """Return whether the store has nothing, this very content, or the one that this was made from."""
+        """Return whether the store has no content, this content, or the content that this output was made from."""
         now = self.marker()
         return now is None or now.content in (marker.content, before)
 
     def _commit(self, marker: Marker, before: str) -> bool:
-        """Write the marker; returns whether it is the one that counts."""
+        """Write the marker and return whether it is the valid one."""
         path, now = f"{self.place}/{MARKER}", self.marker()
         if now is None and not self._ask(path, partial(self.server.create, path, marker.written())):
-            now = self._after_a_moment(path)
+            now = self._wait_for_marker(path)
         if now is not None and now.content == before != marker.content:
             self._ask(path, partial(self.server.replace, path, marker.written()))
         found = self.marker()
         return found is not None and found.content == marker.content
 
-    def _after_a_moment(self, path: str) -> Marker | None:
-        """Return the marker that another writer has begun; an empty one, of a killed writer, is removed."""
+    def _wait_for_marker(self, path: str) -> Marker | None:
+        """Return the marker that another writer is writing; remove an empty marker of a killed writer."""
         time.sleep(2)
         if (found := self.marker()) is None:
             self._ask(path, partial(self.server.remove, path))
@@ -139,7 +141,7 @@ class StoredOutput:
         return found
 
     def _remove_others(self, valid: Marker | None) -> None:
-        """Remove what killed and slower writers left, as far as it can be done."""
+        """Remove files of killed and slower writers, and print a notice if that fails."""
         if valid is None:
             return
         folders = {f"{self.place}/{valid.content}/{name}".rpartition("/")[0] for name in valid.files}
@@ -151,10 +153,10 @@ class StoredOutput:
             for path in left:
                 self.server.remove(path)
         except CollidekitError as error:
-            notice(f"{self.url}: what is not needed any more could not be removed ({error})")
+            notice(f"{self.url}: files that are no longer needed could not be removed ({error})")
 
     def remove(self) -> bool:
-        """Remove the output from the store, its marker first; returns whether there was one."""
+        """Remove the output from the store, its marker first, and return whether there was one."""
         self._known, self._compared = None, False
         if not (found := self._ask(self.place, partial(self.server.names, self.place))):
             return False
@@ -168,8 +170,8 @@ class StoredOutput:
 
 @cache
 def check_writable(store: str) -> None:
-    """Write a small file into a store and remove it; an error before hours of work where that fails."""
+    """Write a small file into a store and remove it, so that a store that refuses is an error before the work begins."""
     server, name = server_at(store), f".collidekit-{uuid4().hex}"
     if not trying(store, lambda: server.create(name, b"collidekit can write here\n")):
-        raise StoreError(f"{store}: a file that was not there could not be created")
+        raise StoreError(f"{store}: a new file could not be created")
     trying(store, lambda: server.remove(name))

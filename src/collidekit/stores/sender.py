@@ -1,4 +1,4 @@
-"""Sends the state of a training at work to its store, beside the steps of the training."""
+"""Upload of the state of a running training to its store, in the background."""
 
 import os
 import shutil
@@ -13,15 +13,15 @@ from collidekit.progress import notice
 from collidekit.stores.unfinished import LAST, StoredState
 
 EVERY = 600.0
-"""Seconds between two states that are sent."""
+"""Seconds between two uploads."""
 FILES = ("best_model.pt", "tracking.json", LAST)
-"""What another machine needs to go on to the same bits."""
+"""Files that another machine needs to continue bit for bit."""
 
 
 class StateSender:
-    """Sends the state at most every ``EVERY`` seconds in a thread of its own, and once more when the training is interrupted.
+    """Uploads the state at most every ``EVERY`` seconds in its own thread, and once more when the training is interrupted.
 
-    A store that fails does not end the training.
+    If the store fails, the training continues.
     """
 
     def __init__(self, state: StoredState, folder: Path) -> None:
@@ -32,7 +32,7 @@ class StateSender:
         self._warned = ""
 
     def saved(self, step: int) -> None:
-        """Note that the state after so many steps is written; send it if it is time."""
+        """Record that the state after ``step`` steps is saved, and upload it if it is time."""
         self._step = step
         busy = self._thread is not None and self._thread.is_alive()
         if busy or time.monotonic() - self._begun < EVERY:
@@ -45,17 +45,17 @@ class StateSender:
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until what is on its way has arrived."""
+        """Wait until the current upload has finished."""
         if self._thread is not None:
             self._thread.join()
 
     def interrupted(self) -> bool:
-        """Send the last state that was written; returns whether it is in the store."""
+        """Upload the last saved state and return whether it is in the store."""
         self.wait()
         return self._step >= 0 and self._send(self._snapshot(), self._step)
 
     def _snapshot(self) -> Path:
-        """Return a folder with the files as they are now, which the training replaces and never changes."""
+        """Return a folder with hard links or copies of the current files; the training replaces files and never changes them."""
         snapshot = staging_beside(self._folder)
         try:
             snapshot.mkdir(parents=True)
@@ -75,8 +75,8 @@ class StateSender:
                 return False
             if other := self._state.send(snapshot, step):
                 self._warn(
-                    f"{self._state.url}: holds a state of {other.by} with as many steps or more ({other.step}); if it trains the same at this "
-                    "moment, end one of the two"
+                    f"{self._state.url}: holds a state by {other.by} with at least as many steps ({other.step}); if that training is still "
+                    "running, stop one of the two"
                 )
         except CollidekitError as error:
             self._warn(f"the state of the training is saved here, but not in the store: {error}")
@@ -87,7 +87,7 @@ class StateSender:
         return True
 
     def _warn(self, text: str) -> None:
-        """Say a problem once, until there is another one."""
+        """Print a problem, unless it was the last one printed."""
         if text != self._warned:
             notice(text)
         self._warned = text

@@ -1,4 +1,4 @@
-"""What a store must be able to do, and which kinds of stores there are."""
+"""Interface of a store, and the kinds of stores."""
 
 import os
 import platform
@@ -12,22 +12,22 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import LostServerError
 
 CHUNK = 16 << 20
-"""Bytes that are sent or asked for at a time."""
+"""Number of bytes in one transfer request."""
 
 PROTOCOLS = ("root", "roots", "xroot", "s3", "file")
 
 Advance = Callable[[int], None]
-"""Gets the number of bytes that are done more."""
+"""Function that gets the number of additional bytes that are done."""
 
 
 class StoreError(CollidekitError):
-    """What a store refuses for good: another try cannot help."""
+    """A request that the store refuses permanently: another attempt does not help."""
 
 
 class Server(ABC):
-    """The files of a store. Paths are relative to its URL; no method waits for more than a few minutes.
+    """The files of a store. Paths are relative to its URL. No method waits longer than a few minutes.
 
-    What the store refuses is a ``StoreError``; one that does not answer is a ``LostServerError``.
+    Methods raise ``StoreError`` if the store refuses a request, and ``LostServerError`` if it does not answer.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,50 +39,54 @@ class Server(ABC):
 
     @abstractmethod
     def size(self, path: str) -> int | None:
-        """Return the size of a file in bytes; None where there is none."""
+        """Return the size of a file in bytes; None if there is no such file."""
 
     @abstractmethod
     def read(self, path: str) -> bytes | None:
-        """Return the content of a small file; None where there is none."""
+        """Return the content of a small file; None if there is no such file."""
 
     @abstractmethod
     def chunks(self, path: str, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes of a file from ``start`` to ``stop``; a ``StoreError`` where there is no such file."""
+        """Yield the bytes of a file from ``start`` to ``stop``; raise ``StoreError`` if there is no such file."""
 
     @abstractmethod
     def put(self, source: Path, path: str, advance: Advance) -> None:
-        """Copy a file into the store; it has its name there only when it is complete."""
+        """Copy a file into the store; it gets its name there when it is complete."""
 
     @abstractmethod
     def create(self, path: str, content: bytes) -> bool:
-        """Write a small file; return False, and change nothing, where there is one already."""
+        """Create a small file; return False, and change nothing, if it exists already."""
 
     @abstractmethod
     def replace(self, path: str, content: bytes) -> None:
-        """Write a small file in the place of the one that is there."""
+        """Write a small file, which replaces an existing one."""
 
     @abstractmethod
     def names(self, folder: str) -> list[str]:
-        """Return the names of all that is in a folder; none where there is no such folder."""
+        """Return the names of all files and folders in a folder; an empty list if there is no such folder."""
 
     @abstractmethod
     def remove(self, path: str) -> None:
-        """Remove a file or a folder with all that is in it; nothing happens where there is none."""
+        """Remove a file, or a folder with its content; do nothing if it does not exist."""
 
     def refused(self, path: str, why: str, said: object) -> StoreError:
+        """Return the error for a refused request, with the answer of the server in brackets."""
         return StoreError(f"{self.at(path)}: {why} ({_short(said)})")
 
     def lost(self, path: str, said: object) -> LostServerError:
+        """Return the error for a server that does not answer."""
         return LostServerError(f"{self.at(path)}: the store does not answer ({_short(said)})", _short(said))
 
 
-FULL = "the store is full, or your quota is used up; free space there, then run the same command again: it only sends what is missing"
-NO_ACCESS = "the store does not let you write or read here; look at its permissions and at your certificate, ticket, token or keys"
-ABSENT = "is not in the store any more"
+FULL = "the store is full, or your quota is used up; free space there and run the same command again: it uploads only missing files"
+NO_ACCESS = (
+    "the store does not let you write or read here; check its permissions and your certificate, ticket, token or keys"
+)
+ABSENT = "is no longer in the store"
 
 
 def is_full(said: object) -> bool:
-    """Return whether a message of a store is about space."""
+    """Return whether a message of a store says that it is full."""
     text = str(said).lower()
     return any(word in text for word in ("no space", "quota", "storagefull", "insufficientstorage"))
 
@@ -92,18 +96,18 @@ def _short(said: object) -> str:
 
 
 def temporary_name(path: str) -> str:
-    """Return a hidden name beside a path, for this transfer alone."""
+    """Return a hidden path in the same folder that is unique for this transfer."""
     folder, slash, name = path.rpartition("/")
     return f"{folder}{slash}.{name}.{platform.node()}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
 
 
 def check_url(url: str, where: str) -> str:
-    """Return the URL of a store without a slash at its end; an error in one line where it cannot be one."""
+    """Return the URL of a store without a final slash; raise CollidekitError if it is not valid."""
     protocol, _, rest = url.partition("://")
     if protocol not in PROTOCOLS:
         close = did_you_mean(protocol, PROTOCOLS)
         raise CollidekitError(
-            f"{where}: {url}: is no store{close}; write root://host//path, s3://bucket/path or file:///path"
+            f"{where}: {url}: is not a store{close}; write root://host//path, s3://bucket/path or file:///path"
         )
     host, slash, path = rest.partition("/")
     if protocol in ("root", "roots", "xroot") and not (host and path.startswith("/")):

@@ -1,4 +1,4 @@
-"""Which store takes the outputs of which task: ``--store`` or the environment variable COLLIDEKIT_STORE."""
+"""The store of each task, from ``--store`` or the environment variable COLLIDEKIT_STORE."""
 
 import os
 from pathlib import Path
@@ -12,9 +12,9 @@ DEFAULT, HERE = "default", "here"
 
 
 def store_of(task: str) -> str:
-    """Return the URL of the store of a task's outputs; an empty text where they stay in the results folder.
+    """Return the URL of the store of a task's outputs; an empty text if they stay in the results folder.
 
-    COLLIDEKIT_STORE is a URL, which takes all outputs, or a YAML file with a table ``stores:`` by task.
+    COLLIDEKIT_STORE is a URL for all outputs, or a YAML file with a table ``stores:`` with a URL for each task.
     """
     if not (named := os.environ.get("COLLIDEKIT_STORE", "")):
         return ""
@@ -25,23 +25,21 @@ def store_of(task: str) -> str:
 
 
 def all_stores(named: str) -> list[str]:
-    """Return the URL of each store that ``--store`` names, by a URL or a file."""
+    """Return the URLs of all stores in ``--store``, which is a URL or a file."""
     if "://" in named:
         return [check_url(named, "--store")]
     return sorted({url for url in read_stores(Path(named).expanduser()).values() if url})
 
 
 def read_stores(path: Path) -> dict[str, str]:
-    """Return the store of each task that a file names, and of ``default``; empty for outputs that stay here."""
+    """Return the store of each task in a file, and of ``default``; empty for outputs that stay in the results folder."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CollidekitError(f"--store {path}: is neither a URL nor a readable file ({error})") from None
     content, lines = parse_yaml(text, str(path), "a file of stores")
     if not isinstance(content, dict) or list(content) != ["stores"] or not isinstance(content["stores"], dict):
-        raise CollidekitError(
-            f"{path}:1: holds one table, such as 'stores: {{default: root://host//path}}', and nothing else"
-        )
+        raise CollidekitError(f"{path}:1: must hold only one table, such as 'stores: {{default: root://host//path}}'")
     return {task: _checked(task, url, lines.at(("stores", task))) for task, url in content["stores"].items()}
 
 
@@ -53,5 +51,5 @@ def _checked(task: str, url: object, where: str) -> str:
     if url == HERE:
         return ""
     if not isinstance(url, str):
-        raise CollidekitError(f"{where}: {url!r} is no URL; write one, or {HERE}")
+        raise CollidekitError(f"{where}: {url!r} is not a URL; write a URL or {HERE}")
     return check_url(url, where)

@@ -1,4 +1,4 @@
-"""Files of an output on their way to a store and back. What has arrived does not travel again."""
+"""Upload and download of the files of an output. Files that have arrived are not transferred again."""
 
 import shutil
 from functools import partial
@@ -14,7 +14,7 @@ from collidekit.stores.server import Advance, Server, StoreError
 
 
 def upload(server: Server, content: str, folder: Path, marker: Marker, shown: bool = True) -> None:
-    """Send the files of a folder to a folder of the store; those that are there with the right size stay."""
+    """Upload the files of a folder to a folder of the store, except files that are there with the right size."""
     with counting(f"Storing {folder.name}", "MiB", marker.size >> 20, shown) as done:
         for name, entry in marker.files.items():
             path, advance = f"{content}/{name}", _in_mebibytes(done)
@@ -25,9 +25,9 @@ def upload(server: Server, content: str, folder: Path, marker: Marker, shown: bo
 
 
 def download(server: Server, content: str, marker: Marker, folder: Path, remedy: str) -> Path:
-    """Fetch all files into a hidden folder beside ``folder``, verify their checksums, and return it.
+    """Download all files into a hidden folder beside ``folder``, verify their checksums, and return the hidden folder.
 
-    What an interrupted process has verified there stays.
+    Files that an interrupted process has verified there are kept.
     """
     staging = folder.with_name(f".{folder.name}.{marker.content}.fetched")
     try:
@@ -50,15 +50,17 @@ def download(server: Server, content: str, marker: Marker, folder: Path, remedy:
 
 
 def _fetch_file(server: Server, path: str, entry: Entry, target: Path, advance: Advance, remedy: str) -> None:
-    """Fetch a file, from where an interrupted process ended; it gets its name when its checksum is the right one."""
+    """Download a file, from where an interrupted process stopped; it gets its name when its checksum is right."""
     part = target.with_name(f".{target.name}.part")
-    for _ in range(2):  # a part that was left here may be of no use
+    for _ in range(2):  # the part of an interrupted process may be wrong
         trying(server.at(path), partial(_append, server, path, entry, part, advance))
         if part.stat().st_size == entry.size and sha256_of(part) == entry.sha256:
             part.replace(target)
             return
         part.unlink()
-    raise StoreError(f"{server.at(path)}: is not what was stored: its SHA-256 checksum is another one; {remedy}")
+    raise StoreError(
+        f"{server.at(path)}: is damaged: it does not have the SHA-256 checksum of the stored file; {remedy}"
+    )
 
 
 def _append(server: Server, path: str, entry: Entry, part: Path, advance: Advance) -> None:
@@ -70,7 +72,7 @@ def _append(server: Server, path: str, entry: Entry, part: Path, advance: Advanc
 
 
 def _in_mebibytes(done: Advance) -> Advance:
-    """Return a function that takes bytes and tells a bar how many MiB are done more."""
+    """Return a function that takes numbers of bytes and advances a progress bar in MiB."""
     total = 0
 
     def add(size: int) -> None:

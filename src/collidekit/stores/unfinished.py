@@ -1,7 +1,7 @@
-"""The state of an unfinished training in a store, from which another machine goes on.
+"""The state of an unfinished training in a store, from which another machine can continue.
 
-In the store's folder of the output, ``unfinished/state.json`` is the marker: it names a folder with the files of one state. A state is
-written as a whole, and replaces another one only if more steps are done in it. It goes when the complete output is stored.
+In the folder of the output in the store, ``unfinished/state.json`` is the marker. It names a folder with the files of
+one state. A state replaces another one only if it has more steps. It is removed when the complete output is stored.
 """
 
 import shutil
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class StoredState:
     """The state of one training in a store.
 
-    Every method raises one ``CollidekitError`` where the store refuses something, or does not answer for about a minute.
+    Methods raise CollidekitError if the store refuses a request, or does not answer for about a minute.
     """
 
     def __init__(self, output: StoredOutput) -> None:
@@ -36,19 +36,19 @@ class StoredState:
         self._marker_path = f"{self._place}/{STATE}"
         self.url = self._server.at(self._place)
         self._own = ""
-        """The content of the state in the store that is of this training here."""
+        """Content of the last state in the store that this process downloaded or uploaded."""
 
     def marker(self) -> StateMarker | None:
-        """Return the marker as it is in the store now; None where there is no state."""
+        """Return the current marker of the store; None if there is no state."""
         content = self._ask(self._marker_path, partial(self._server.read, self._marker_path))
         return read_marker(self._server.at(self._marker_path), content, self._remedy, StateMarker) if content else None
 
     @property
     def _remedy(self) -> str:
-        return f"remove {self.url} from the store: the training goes on from the state here, or begins again"
+        return f"remove {self.url} from the store: the training continues from the local state, or begins again"
 
     def fetch(self, step: int) -> StateMarker | None:
-        """Bring the state here if more than ``step`` steps are done in it; returns its marker, or None where it is not needed."""
+        """Download the state if it has more than ``step`` steps; return its marker, or None if it is not needed."""
         if (marker := self.marker()) is None or marker.step <= step:
             return None
         folder = self._output.folder
@@ -58,10 +58,12 @@ class StoredState:
             newer = self.marker()
             if newer is None or newer.content == marker.content:
                 raise
-            return self.fetch(step)  # a training at work has replaced it meanwhile
+            return self.fetch(step)  # a running training has replaced it meanwhile
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name in sorted(marker.files, key=lambda name: name == LAST):  # last.pt after what belongs to it
+            for name in sorted(
+                marker.files, key=lambda name: name == LAST
+            ):  # last.pt after the files that belong to it
                 (staging / name).replace(folder / name)
             shutil.rmtree(staging)
         except OSError as error:
@@ -70,10 +72,10 @@ class StoredState:
         return marker
 
     def send(self, folder: Path, step: int) -> StateMarker | None:
-        """Store the files of a folder as the state after ``step`` steps.
+        """Upload the files of a folder as the state after ``step`` steps.
 
-        Returns None, or the marker of a state of another process in which as many steps are done: then that one stays. Nothing is
-        stored where the complete output is.
+        Return None, or the marker of a state of another process with at least as many steps; that state is kept.
+        Nothing is uploaded if the store has the complete output.
         """
         files = marker_of(folder)
         marker = StateMarker(files.content, files.files, files.by, step)
@@ -87,17 +89,16 @@ class StoredState:
         return other
 
     def _further(self, now: StateMarker | None, step: int) -> StateMarker | None:
-        """Return a state of another process in which as many steps are done, or None."""
+        """Return ``now`` if it is a state of another process with at least ``step`` steps, else None."""
         return now if now is not None and now.content != self._own and now.step >= step else None
 
     def _commit(self, marker: StateMarker) -> StateMarker | None:
-        """Write the marker and remove the files of the state that it replaces; returns what ``send`` returns."""
+        """Write the marker and remove the files of the replaced state; return the same as ``send``."""
         path, before = self._marker_path, self.marker()
         if before is None and self._ask(path, partial(self._server.create, path, marker.written())):
             return None
-        before = (
-            before or self.marker()
-        )  # another process has just written it; or it is an empty one of a killed process
+        # another process has just written it, or it is an empty marker of a killed process
+        before = before or self.marker()
         if other := self._further(before, marker.step):
             return other
         self._ask(path, partial(self._server.replace, path, marker.written()))
@@ -107,7 +108,7 @@ class StoredState:
         return None
 
     def remove(self) -> None:
-        """Remove the state, its marker first: the training begins again."""
+        """Remove the state, its marker first, so that the training begins again."""
         for path in (self._marker_path, self._place):
             self._ask(path, partial(self._server.remove, path))
 

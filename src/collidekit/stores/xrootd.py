@@ -1,4 +1,4 @@
-"""A store behind ``root://``: temporary name, then rename."""
+"""A store on an XRootD server: files are written under a temporary name and renamed."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +12,7 @@ from collidekit.stores.server import ABSENT, CHUNK, FULL, NO_ACCESS, Advance, Se
 
 NOT_THERE, THERE, NO_FOLDER = 3011, 3018, 3015
 FINAL = {3009: FULL, 3021: FULL, 3010: NO_ACCESS, 3025: NO_ACCESS, 3030: NO_ACCESS}
-"""What a server can answer for good."""
+"""Error codes of XRootD that another attempt does not change, with their messages."""
 
 
 class XRootDServer(Server):
@@ -63,7 +63,7 @@ class XRootDServer(Server):
             raise
 
     def _write(self, source: Path, path: str, advance: Advance) -> None:
-        """Write a file; what a disk that becomes full does not take is written again, for the server to say why."""
+        """Write a file. If a full disk has not taken some bytes, write them again, so that the server returns the reason."""
         file = self._open(path, self._flags.OpenFlags.NEW | self._flags.OpenFlags.MAKEPATH)
         size = source.stat().st_size
         try:
@@ -86,7 +86,7 @@ class XRootDServer(Server):
             advance(len(content))
 
     def _rename(self, temporary: str, path: str) -> None:
-        """Give a file its name; some servers do not do so where there is one of that name already."""
+        """Rename a file; some servers refuse this if the target exists, so remove the target first."""
         status, _ = self._files.mv(self._inside(temporary), self._inside(path))
         if status.errno == THERE:
             self._check(self._files.rm(self._inside(path))[0], path)
@@ -134,7 +134,7 @@ class XRootDServer(Server):
         return file
 
     def _there(self, status: Any, path: str) -> bool:
-        """Return whether what was asked about is there."""
+        """Return whether the status says that the file or folder exists."""
         if status.errno == NOT_THERE:
             return False
         self._check(status, path)

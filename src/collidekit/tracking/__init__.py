@@ -1,4 +1,4 @@
-"""Records of a training for other programs: TensorBoard, MLflow, Weights & Biases, or a tracker of a user."""
+"""Records of a training for other programs: TensorBoard, MLflow, Weights & Biases, or a user's tracker."""
 
 from collidekit.tracking.base import Tracker, Tracking
 

@@ -1,4 +1,4 @@
-"""The trackers of a training at work: a problem of one is a warning, and never reaches the training."""
+"""The trackers of a running training; if one fails, the training prints a warning and continues."""
 
 import threading
 import time
@@ -18,13 +18,13 @@ from collidekit.tracking.registry import find_trackers
 
 FILE = "tracking.json"
 WAIT = 30.0
-"""Seconds that the end of a training waits for slow trackers; a new store of MLflow takes up to 15 s on a busy machine."""
+"""Seconds that the end of a training waits for slow trackers; a new MLflow database takes up to 15 s on a busy machine."""
 
 Job = Callable[[], None]
 
 
 class ActiveTracker:
-    """One tracker, with a thread of its own if it works in the background."""
+    """One tracker, with its own thread if it works in the background."""
 
     def __init__(self, name: str, tracker: Tracker) -> None:
         self.name, self.tracker = name, tracker
@@ -36,14 +36,14 @@ class ActiveTracker:
             self._thread.start()
 
     def call(self, job: Job) -> None:
-        """Run a job after all earlier ones: now, or in the background."""
+        """Run a job after all earlier jobs, now or in the background."""
         if self._thread:
             self._jobs.put(job)
         else:
             self._try(job)
 
     def close(self, seconds: float) -> None:
-        """Wait until all jobs are done, at most for some seconds."""
+        """Wait until all jobs are done, at most ``seconds``."""
         if self._thread:
             self._jobs.put(None)
             self._thread.join(seconds)
@@ -59,7 +59,7 @@ class ActiveTracker:
             return
         try:
             job()
-        except Exception as error:  # noqa: BLE001 - whatever a tracker does, the training goes on
+        except Exception as error:  # noqa: BLE001 - the training continues after any failure of a tracker
             first = (str(error).strip() or "no message").splitlines()[0]
             self.problem = without_secrets(f"{type(error).__name__}: {first}")[:300]
 
@@ -71,11 +71,11 @@ class ActiveTrackers:
         self, tracking: Tracking, settings: Mapping[str, Any], analysis: str, folder: Path,
         epochs: Sequence[Mapping[str, float]], say: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """Begin, and record the epochs so far."""
+        """Start the trackers and record the epochs so far."""
         self._say, self._tracking = say, tracking
         kinds = find_trackers(tracking, lambda text: say(f"[dim]{literal(text)}[/dim]"))
         run_id = run_of(folder) if any(kind.in_background for kind in kinds.values()) else ""
-        self._all = [ActiveTracker(name, _made(name, kind, tracking, run_id)) for name, kind in kinds.items()]
+        self._all = [ActiveTracker(name, _create(name, kind, tracking, run_id)) for name, kind in kinds.items()]
         public = public_settings(settings, tracking.store or folder)
         for one in self._all:
             one.call(lambda one=one: one.tracker.begin(public, analysis, folder))  # type: ignore[misc]
@@ -83,12 +83,14 @@ class ActiveTrackers:
             self.epoch(row)
 
     def epoch(self, row: Mapping[str, float]) -> None:
+        """Record an epoch with all trackers."""
         copy = dict(row)
         for one in self._all:
             one.call(lambda one=one: one.tracker.epoch(copy))  # type: ignore[misc]
         self._warn()
 
     def end(self, kept_epoch: int, files: Sequence[Path]) -> None:
+        """Close the runs of a complete training."""
         chosen = tuple(files) if self._tracking.files else ()
         for one in self._all:
             one.call(lambda one=one: one.tracker.end(kept_epoch, chosen))  # type: ignore[misc]
@@ -107,15 +109,15 @@ class ActiveTrackers:
         self._warn()
 
     def _warn(self) -> None:
-        """Say what is wrong with a tracker once, between the lines of the training."""
+        """Print the problem of a tracker once, between the lines of the training."""
         for one in self._all:
             if one.problem and not one.warned:
                 one.warned = True
-                text = f"{one.name}: {one.problem}; the training goes on without this tracker"
+                text = f"{one.name}: {one.problem}; the training continues without this tracker"
                 self._say(f"[yellow]{literal(text)}[/yellow]")
 
 
-def _made(name: str, kind: type[Tracker], tracking: Tracking, run_id: str) -> Tracker:
+def _create(name: str, kind: type[Tracker], tracking: Tracking, run_id: str) -> Tracker:
     try:
         return kind(tracking, run_id)
     except Exception as error:
@@ -123,7 +125,7 @@ def _made(name: str, kind: type[Tracker], tracking: Tracking, run_id: str) -> Tr
 
 
 def run_of(folder: Path) -> str:
-    """Return the identity of the run of a training, which its folder keeps for when it goes on."""
+    """Return the id of the run of a training; a file in its folder keeps it for a continued training."""
     path = folder / FILE
     with suppress(CollidekitError):  # without a readable file, a new run begins
         found = read_json(path)

@@ -1,9 +1,9 @@
-"""``history.csv`` and ``steps.csv``, which every training has."""
+"""The tracker ``csv``: ``history.csv`` and ``steps.csv``, which every training writes."""
 
 from collidekit.tracking.base import Tracker
 
 
 class CsvFiles(Tracker):
-    """The tables that the training writes itself, before each checkpoint: tasks need them, whatever else is tracked."""
+    """Tables that the training always writes itself, before each checkpoint, because tasks need them."""
 
     in_background = False

@@ -1,4 +1,4 @@
-"""Runs of MLflow: in a SQLite file of the results, or where ``MLFLOW_TRACKING_URI`` says."""
+"""Runs of MLflow, in a SQLite file of the results folder or at ``MLFLOW_TRACKING_URI``."""
 
 import logging
 import os
@@ -15,11 +15,11 @@ from collidekit.tracking.base import Tracker, Tracking
 EXPERIMENT = "collidekit"
 STORE, FILES = "mlflow.db", "mlflow-files"
 LONGEST = 500
-"""Characters of a parameter that every version of the server accepts."""
+"""Number of characters of a parameter that every version of the server accepts."""
 
 
 class Mlflow(Tracker):
-    """Uses the client of MLflow alone, which adds no user name, program or environment to the run."""
+    """Tracker that uses only the client of MLflow, which adds no user name, program or environment to the run."""
 
     @classmethod
     def check(cls, tracking: Tracking) -> None:
@@ -65,7 +65,7 @@ class Mlflow(Tracker):
             raise
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """The numbers of an epoch in one request, at the number of the epoch."""
+        """Record the numbers of an epoch in one request, against the epoch."""
         step, now = int(row["epoch"]), int(time.time() * 1000)
         if step in self._done:
             return
@@ -85,7 +85,7 @@ class Mlflow(Tracker):
 
 
 def _create(path: Path) -> None:
-    """Create the SQLite file as a whole: MLflow cannot go on with one whose creation was killed."""
+    """Create the SQLite file under a temporary name: MLflow cannot use a file whose creation was killed."""
     with one_at_a_time(path.with_name(f".{path.name}.lock")):
         remove_abandoned(path)
         if not path.exists():

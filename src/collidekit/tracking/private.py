@@ -1,4 +1,4 @@
-"""Text that trackers and warnings may show: no passwords, no folders outside the results."""
+"""Text for trackers and warnings without passwords and without folders outside the results."""
 
 import json
 import re
@@ -18,9 +18,9 @@ def without_secrets(text: str) -> str:
 
 
 def public_settings(settings: Mapping[str, Any], results: Path) -> dict[str, Any]:
-    """Return the settings of a training as flat names and plain values; options of the network are ``model_options.width``.
+    """Return the settings of a training with flat names, such as ``model_options.width``, and plain values.
 
-    Paths below the results are relative to them; of any other absolute path the last name stays.
+    Paths below the results folder become relative to it. Any other absolute path is reduced to its last part.
     """
     found: dict[str, Any] = {}
     for name, value in settings.items():

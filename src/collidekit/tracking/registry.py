@@ -1,4 +1,4 @@
-"""The trackers by name; a new one is a file and a line here. A user's own is found by its file or its package."""
+"""The built-in trackers by name. A user's tracker is found by its file or its package."""
 
 from collections.abc import Callable
 
@@ -21,9 +21,9 @@ KIND = Kind("tracker", Tracker, "collidekit.tracking.Tracker", TRACKERS)
 
 
 def find_trackers(tracking: Tracking, say: Callable[[str], None] = lambda text: None) -> dict[str, type[Tracker]]:
-    """Return the classes of the trackers, by name, and raise an error if one that the user names cannot work.
+    """Return the classes of the trackers by name; raise CollidekitError if one that the user names cannot work.
 
-    Without names, ``say`` is told that a package of a default tracker is missing.
+    Without names, ``say`` gets a message if the package of a default tracker is missing.
     """
     if not tracking.names:
         return _default(tracking, say)
@@ -31,7 +31,7 @@ def find_trackers(tracking: Tracking, say: Callable[[str], None] = lambda text: 
     if tracking.online and WeightsAndBiases not in found.values():
         raise CollidekitError("--track-online: does nothing without --track wandb")
     if tracking.files and not any(kind.in_background for kind in found.values()):
-        raise CollidekitError("--track-files: does nothing without --track mlflow, wandb or a tracker of yours")
+        raise CollidekitError("--track-files: does nothing without --track mlflow, wandb or your own tracker")
     for kind in found.values():
         kind.check(tracking)
     return found

@@ -9,7 +9,7 @@ from collidekit.tracking.base import Tracker, Tracking
 
 
 class TensorBoard(Tracker):
-    """Writes anew what an interrupted training wrote, so that each epoch is there once."""
+    """Tracker that writes all epochs again when an interrupted training continues, so that each epoch is there once."""
 
     in_background = False
     _writer: Any = None
@@ -25,7 +25,7 @@ class TensorBoard(Tracker):
         self._writer = need("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(board))
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """The numbers of an epoch, at the number of its last step."""
+        """Record the numbers of an epoch, against its last step."""
         for name, value in row.items():
             if name not in ("epoch", "steps"):
                 self._writer.add_scalar(name, value, int(row["steps"]))

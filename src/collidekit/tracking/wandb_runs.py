@@ -1,4 +1,4 @@
-"""Runs of Weights & Biases, on the disk by default: ``wandb sync`` sends them."""
+"""Runs of Weights & Biases, by default on the disk, from which ``wandb sync`` uploads them."""
 
 import glob
 import netrc
@@ -20,11 +20,11 @@ PRIVATE = {
     "disable_job_creation": True, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True,
     "x_save_requirements": False, "host": "hidden", "username": "hidden",
 }  # fmt: skip
-"""No program, git state, packages, names of machine and user, or printed text goes into a run."""
+"""Settings that keep program, git state, packages, host name, user name and printed text out of a run."""
 
 
 class WeightsAndBiases(Tracker):
-    """Offline, an interrupted run is written anew; online, the run on the server goes on after its last epoch."""
+    """Tracker that writes an interrupted offline run again, and continues an online run after its last epoch."""
 
     @classmethod
     def check(cls, tracking: Tracking) -> None:
@@ -49,7 +49,7 @@ class WeightsAndBiases(Tracker):
         self._first = self._run.step if online else 0
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """The numbers of an epoch, at the number of the epoch."""
+        """Record the numbers of an epoch, against the epoch."""
         if row["epoch"] >= self._first:
             self._run.log(dict(row), step=int(row["epoch"]))
 
@@ -64,7 +64,7 @@ class WeightsAndBiases(Tracker):
 
 
 def _has_key() -> bool:
-    """Return whether there is a key, in the environment or from ``wandb login``: wandb would ask for one in the terminal."""
+    """Return whether there is a key, in the environment or from ``wandb login``; without one, wandb asks in the terminal."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""

@@ -1,4 +1,4 @@
-"""The layout athena, read by a small reader that does what the facts say of Athena's."""
+"""The layout athena, read by a small reader that follows Athena's rules."""
 
 import json
 import re
@@ -133,18 +133,18 @@ def test_discriminators_and_names_are_given_on_request(jets, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("GN2_mine", SEQUENCES, "may hold only letters and digits"),
-        ("GN2-mine", SEQUENCES, "may hold only letters and digits"),
+        ("GN2_mine", SEQUENCES, "may contain only letters and digits"),
+        ("GN2-mine", SEQUENCES, "may contain only letters and digits"),
         ("GN2mine", {}, "sequence.vertices"),
         ("GN2mine", {"sequence.vertices": "tracks_all_ptsort"}, "two tensors"),
         ("GN2mine", {"sequence.vertices": "vertices"}, "must begin with one of"),
         ("GN2mine", {**SEQUENCES, "sequence.tracks": "tracks_all_bypt"}, "tracks_<selection>_<sort>"),
         ("GN2mine", {**SEQUENCES, "sequence.tracks": "tracks"}, "tracks_<selection>_<sort>"),
-        ("GN2mine", {**SEQUENCES, "label.light": "p_u"}, "letters and digits only"),
+        ("GN2mine", {**SEQUENCES, "label.light": "p_u"}, "only letters and digits"),
         ("GN2mine", {**SEQUENCES, "label.light": "b"}, "two outputs"),
         ("GN2mine", {**SEQUENCES, "variable.jet.jet_logpt": "jet_abseta"}, "two variables of jet"),
         ("GN2mine", {**SEQUENCES, "sequence.track": "x"}, "did you mean 'sequence.tracks'"),
-        ("GN2mine", {**SEQUENCES, "discriminators": "ja"}, "is none of no, yes"),
+        ("GN2mine", {**SEQUENCES, "discriminators": "ja"}, "is not one of no, yes"),
     ],
 )
 def test_what_athena_cannot_read_is_refused(jets, name, options, said):
@@ -163,7 +163,7 @@ def test_given_and_found_translate_generic_arrays(jets, tmp_path):
         found = layout.found(outputs, generic)
         assert set(found) == {"prob_light", "prob_c", "prob_b"}
         toys.assert_same(found, {name: wanted[name][i : i + 1] for name in found}, list(found))
-    with pytest.raises(CollidekitError, match="one row a call, not 2"):
+    with pytest.raises(CollidekitError, match="one row per call, not 2"):
         layout.given(toys.generic_of(jets.analysis, jets.rows[:2]))
 
 
@@ -239,5 +239,7 @@ def test_files_of_folds_say_that_their_rule_is_not_athenas(jets):
     schema = toys.toy_schema(jets.analysis, layout)
     assert "fold_rule" not in layout.metadata(schema)
     folded = schema.model_copy(update={"folds": 5, "fold_rule": "a hash of the event number"})
-    assert layout.metadata(folded)["fold_rule"].startswith("a hash of the event number; this is not the jetFoldHash")
+    assert layout.metadata(folded)["fold_rule"].startswith(
+        "a hash of the event number; Athena's jetFoldHash is another rule"
+    )
     assert {layout.file_name(0), layout.file_name(1)} == {"model_fold0.onnx", "model_fold1.onnx"}

@@ -1,4 +1,4 @@
-"""The layouts cmssw and cmssw_upart, read by small readers that do what the facts say of CMSSW's producers."""
+"""The layouts cmssw and cmssw_upart, read by small readers that follow the rules of CMSSW's producers."""
 
 import json
 import re
@@ -123,7 +123,7 @@ def test_given_and_found_translate_generic_arrays(layout, jets, tmp_path):
         outputs = {"softmax": session.run(["softmax"], given)[0]}
         found = layout.found(outputs, generic)
         toys.assert_same(found, {name: wanted[name][i : i + 1] for name in found}, ["prob_light", "prob_c", "prob_b"])
-    with pytest.raises(CollidekitError, match="one row a call, not 2"):
+    with pytest.raises(CollidekitError, match="one row per call, not 2"):
         layout.given(toys.generic_of(jets.analysis, jets.rows[:2]))
 
 
@@ -190,10 +190,10 @@ def test_a_row_of_zeros_before_others_is_a_constituent(jets, tmp_path):
     ("options", "said"),
     [
         ({"label.light": "b"}, "two outputs named 'probb'"),
-        ({"label.light": "l_ight"}, "letters and digits only"),
+        ({"label.light": "l_ight"}, "only letters and digits"),
         ({"variable.tracks.trk_d0": "trk_z0"}, "two variables of tracks"),
         ({"lenght": "fixed"}, "did you mean 'length'"),
-        ({"length": "long"}, "is none of free, fixed"),
+        ({"length": "long"}, "is not one of free, fixed"),
         ({"label.light": ""}, "must be a text that is not empty"),
     ],
 )

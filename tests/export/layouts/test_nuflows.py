@@ -1,4 +1,4 @@
-"""The layout nuflows, read by a small reader that passes containers as TopCPToolKit does, empty ones without their rank."""
+"""The layout nuflows, read by a small reader that passes containers like TopCPToolKit, empty ones as a tensor of shape (0)."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Layouts by name, and what all of them have."""
+"""Layouts by name, and the properties of all layouts."""
 
 import re
 from types import SimpleNamespace
@@ -49,7 +49,7 @@ def test_names_that_are_no_file_are_refused(jets, name):
 
 
 def test_padding_holds_no_information(jets):
-    """What stands in an empty slot changes nothing, be it NaN."""
+    """The content of an empty slot has no effect, even if it is NaN."""
     generic = toys.generic_of(jets.analysis, jets.rows, 2)
     spoilt = {name: values.copy() for name, values in generic.items()}
     for name in ("tracks", "vertices"):
@@ -83,9 +83,9 @@ def test_each_column_has_a_name_of_its_own():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "'größe' of parts: take letters, digits and _ only; rename it with the option variable.parts.größe"),
+        ({}, "'größe' of parts: use only letters, digits and _; rename it with the option variable.parts.größe"),
         ({"variable.parts.größe": "angle"}, "two variables of parts would be named 'angle'; rename it with"),
-        ({"variable.parts.größe": "1st"}, "take letters, digits and _ only"),
+        ({"variable.parts.größe": "1st"}, "use only letters, digits and _"),
         ({"variable.parts.größe": "size"}, ""),
     ],
 )

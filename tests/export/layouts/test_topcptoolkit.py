@@ -1,4 +1,4 @@
-"""The layout topcptoolkit, read by a small reader that knows nothing but the metadata of the file."""
+"""The layout topcptoolkit, read by a small reader that uses only the metadata of the file."""
 
 import re
 from pathlib import Path
@@ -107,7 +107,7 @@ def test_two_folds_by_the_remainder_are_the_pair_of_files(events):
     assert "apply_to" not in layout.metadata(toys.toy_schema(events.analysis, layout)), (
         "the bundle says it of each graph"
     )
-    with pytest.raises(CollidekitError, match="option apply_to: the folds say which events"):
+    with pytest.raises(CollidekitError, match="option apply_to: the folds determine the events"):
         TopCPToolKit(events.graph, "reco", {"apply_to": "odd"}).check_folds(Folds(2, 0, "remainder"))
 
 
@@ -154,13 +154,13 @@ def test_given_and_found_translate_generic_arrays(events, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"apply_to": "eve"}, "'eve' is none of all, even, odd (did you mean 'even'?)"),
+        ({"apply_to": "eve"}, "'eve' is not one of all, even, odd (did you mean 'even'?)"),
         ({"padding_value": "nan"}, "must be a finite number"),
         ({"padding_value": "x"}, "must be a finite number"),
         ({"input.jets": "lep_inputs"}, "collection of jets"),
         ({"input.event": "lep_inputs"}, "two inputs named 'lep_inputs'"),
-        ({"producer": "my_tool"}, "may not hold a '_'"),
-        ({"producer": "söhne"}, "letters, digits and _ only"),
+        ({"producer": "my_tool"}, "may not contain '_'"),
+        ({"producer": "söhne"}, "only letters, digits and _"),
         ({"input.jet": "x"}, "did you mean 'input.jets'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The layout triton: its configuration says what the graph takes and gives, by a small parser of the text form."""
+"""The layout triton: its configuration agrees with the inputs and outputs of the graph, as read by a small parser."""
 
 import re
 from types import SimpleNamespace

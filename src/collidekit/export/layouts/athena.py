@@ -1,4 +1,4 @@
-"""Athena's flavour tagging: one jet a call, a table of tracks without a batch axis, and the metadata key ``gnn_config``."""
+"""Athena's flavour tagging: one jet per call, a table of tracks without batch axis, and the metadata key ``gnn_config``."""
 
 import json
 import re
@@ -34,30 +34,31 @@ TENSORS = {
     "clusters": "cluster",
     "towers": "tower",
 }
-"""The kind of a sequence, which its name begins with, and the name of its tensor before ``_features``."""
+"""Kind of a sequence, with which its name begins, and the name of its tensor before ``_features``."""
 SORTS = ("sd0sort", "absSd0sort", "ptsort")
 DEFAULT_SEQUENCE = "tracks_r22default_sd0sort"
 NOT_SEEN = -1
-"""The number of a constituent beyond the limit, which the network does not see."""
+"""Output for a constituent beyond the limit, which the network does not see."""
 
 
 class Athena(Layout):
     """The ``gnn_config`` of salt, version "v1".
 
-    Inputs: ``jet_features (1, n)``, all flat groups side by side, and of each collection ``track_features (n_tracks, f)``,
-    ``flow_features``, ``electron_features`` ... with the first axis free, also 0, and no batch axis. The name of a sequence, which
-    tells Athena what to fill it with, comes from the option ``sequence.<collection>``. Constituents beyond the limit of the
-    collection are left out inside the graph, as Athena does not cut.
+    Inputs: ``jet_features (1, n)`` with all flat groups, and for each collection ``track_features (n_tracks, f)``,
+    ``flow_features``, ``electron_features`` ... without batch axis; the first axis is free and may be 0. The option
+    ``sequence.<collection>`` is the name of a sequence, which defines the objects that Athena fills. The graph drops
+    constituents beyond the limit of the collection, because Athena does not.
 
-    Outputs: ``<model>_p<label>`` of each class and ``<model>_<column>`` of each other number, single precision of rank 0;
-    ``<model>_TrackOrigin`` and ``<model>_VertexIndex``, int8 of rank 1, from targets of constituents, -1 beyond the limit. The
-    number of an origin is its place among the classes of the target; it is not translated to another framework's numbers.
-    Discriminators are given only with the option ``discriminators: yes``: the framework computes them from the probabilities.
+    Outputs: ``<model>_p<label>`` for each class and ``<model>_<column>`` for each other number, single precision of
+    rank 0; ``<model>_TrackOrigin`` and ``<model>_VertexIndex``, int8 of rank 1, from targets of constituents, -1 beyond
+    the limit. An origin is the index of its class in the target; it is not converted to the numbers of another
+    framework. Discriminators are outputs only with the option ``discriminators: yes``, because the framework computes
+    them from the probabilities.
 
-    Files of folds all have the same inputs. Their folds go by collidekit's rule, which stands in the metadata key ``fold_rule`` and is
-    not that by which Athena numbers folds.
+    The files of all folds have the same inputs. Folds are defined by collidekit's rule, which is in the metadata key
+    ``fold_rule`` and differs from Athena's rule.
 
-    The values of the variables are those of the analysis, in its units. Scaling is inside the graph: offset 0 and scale 1.
+    Variables have the values and units of the analysis. Scaling is inside the graph, so offsets are 0 and scales are 1.
     """
 
     name = "athena"
@@ -69,8 +70,8 @@ class Athena(Layout):
         if not re.fullmatch(r"[A-Za-z0-9]+", self.model_name):
             raise refuse(
                 self.name,
-                f"the name of the model {self.model_name!r} may hold only letters and digits: the reader takes what stands before the "
-                "first '_' as the name; give another name",
+                f"the name of the model {self.model_name!r} may contain only letters and digits, because the reader takes the text before "
+                "the first '_' as the name; give another name",
             )
         needs_classes(self)
         no_assignments(self)
@@ -79,11 +80,13 @@ class Athena(Layout):
                 self.name,
                 "needs 'jet_features', and the analysis has no flat group; add one, such as features of the jet",
             )
-        no_name_twice(self, self.input_names, "tensors (a kind of sequence may stand once)")
+        no_name_twice(self, self.input_names, "tensors (each kind of sequence may occur once)")
         no_name_twice(self, self.output_names, "outputs")
         for name in self.output_names:
             if not plain_ascii(name.removeprefix(self.model_name).removeprefix("_")):
-                raise refuse(self.name, f"output {name!r}: take letters, digits and _ only; rename it in the analysis")
+                raise refuse(
+                    self.name, f"output {name!r}: use only letters, digits and _; rename it in the analysis file"
+                )
         for name in self.graph.analysis.inputs:
             variables(self, name, self.graph.analysis.inputs[name])
         no_name_twice(self, [str(v["name"]) for v in self._jet_variables()], "variables of the jet")
@@ -97,7 +100,7 @@ class Athena(Layout):
 
     @property
     def sequences(self) -> dict[str, str]:
-        """The name of the sequence of each collection."""
+        """Return the name of the sequence of each collection."""
         found = {}
         for k, name in enumerate(self.graph.analysis.collections):
             known = name if name in TENSORS and name != "tracks" else ""
@@ -105,7 +108,7 @@ class Athena(Layout):
             if not text:
                 raise refuse(
                     self.name,
-                    f"say what sequence of the framework the {name} are, with the option sequence.{name}, such as 'flows' or 'electrons'",
+                    f"give the sequence of the framework for the {name} with the option sequence.{name}, such as 'flows' or 'electrons'",
                 )
             found[name] = _checked(self.name, name, text)
         return found
@@ -116,7 +119,7 @@ class Athena(Layout):
 
     @property
     def member_outputs(self) -> dict[str, str]:
-        """The column of constituents behind each output, by the name of the output."""
+        """Return the column of constituents of each output, by the name of the output."""
         found: dict[str, str] = {}
         for column in self.graph.constituent_outputs:
             target = self.graph.analysis.member_targets.get(column)
@@ -127,15 +130,15 @@ class Athena(Layout):
             if name in found:
                 raise refuse(
                     self.name,
-                    f"the targets {found[name]!r} and {column!r} would both be {name!r}; name one with the option output.{column}, such "
-                    "as TrackType",
+                    f"the targets {found[name]!r} and {column!r} would both have the output {name!r}; rename one with the option "
+                    f"output.{column}, such as TrackType",
                 )
             found[name] = column
         return found
 
     @property
     def row_outputs(self) -> dict[str, str]:
-        """The column of rows behind each output, by the name of the output."""
+        """Return the column of rows of each output, by the name of the output."""
         kinds = ["value"] + ["discriminator"] * (self.choice("discriminators", ("no", "yes")) == "yes")
         classes = columns_of_kind(self, "probability")
         pairs = [(f"{self.model_name}_p{label_of(self, column)}", column) for column in classes]
@@ -211,7 +214,7 @@ class Athena(Layout):
             "combine_outputs": [],
             "rename_outputs": {},
         }
-        rule = f"{schema.fold_rule}; this is not the jetFoldHash of Athena, which would choose other files"
+        rule = f"{schema.fold_rule}; Athena's jetFoldHash is another rule and would select other files"
         return {"gnn_config": json.dumps(config), **({"fold_rule": rule} if schema.folds else {})}
 
     def _jet_variables(self) -> list[dict[str, object]]:
@@ -227,7 +230,7 @@ def _kind(sequence: str) -> str:
 
 
 def _checked(layout: str, collection: str, text: str) -> str:
-    """The name of a sequence, if the reader's regular expression takes it."""
+    """Return the name of a sequence; raise CollidekitError if the regular expression of the reader does not match."""
     kind, *rest = text.split("_")
     if kind not in TENSORS:
         raise refuse(layout, f"option sequence.{collection}: {text!r} must begin with one of {', '.join(TENSORS)}")
@@ -235,14 +238,14 @@ def _checked(layout: str, collection: str, text: str) -> str:
     if not tracks or not all(re.fullmatch(r"[A-Za-z0-9]+", part) for part in rest):
         raise refuse(
             layout,
-            f"option sequence.{collection}: {text!r} must be like tracks_<selection>_<sort>, with a sort of {', '.join(SORTS)}, such as "
-            f"{DEFAULT_SEQUENCE}",
+            f"option sequence.{collection}: {text!r} must have the form tracks_<selection>_<sort>, with a sort among {', '.join(SORTS)}, "
+            f"such as {DEFAULT_SEQUENCE}",
         )
     return text
 
 
 def _of_all(values: Tensor, table: Tensor, limit: int) -> Tensor:
-    """The numbers (n,) of all n constituents of a table's column (n,), int8, for numbers of those that the network saw."""
+    """Return numbers (n,), int8, for all n constituents of a table, from the numbers of the constituents that the network sees."""
     whole = torch.cat([values.to(torch.int32), torch.full_like(table, NOT_SEEN, dtype=torch.int32)])[: table.shape[0]]
     place = torch.ones_like(table, dtype=torch.int32).cumsum(0)
     return torch.where(place <= limit, whole, torch.full_like(whole, NOT_SEEN)).to(torch.int8)

@@ -1,4 +1,4 @@
-"""Interface of a layout: the names, shapes and files in which one framework wants the same function."""
+"""Interface of a layout: the names, shapes and files that one framework expects."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -19,21 +19,22 @@ Arrays = Mapping[str, Array]
 
 
 class Layout(nn.Module):
-    """The generic layout, and the base of all others: inputs and outputs are those of ``TaggerGraph``, with batches of any size.
+    """The generic layout, with the inputs and outputs of ``TaggerGraph`` for any number of rows, and the base class of all layouts.
 
-    A subclass may take other tensors in ``forward`` and bring them into the form that ``graph.columns`` takes. Of its contract it says
-    ``input_names``, ``output_names``, ``axes`` and ``example``; ``given`` and ``found`` translate for whoever verifies it. What a user
-    may choose stands in ``option_names``, and is given as texts: ``{"label.light": "u"}``.
+    A subclass may take other tensors in ``forward`` and convert them to the inputs of ``graph.columns``. It defines its
+    contract with ``input_names``, ``output_names``, ``axes`` and ``example``. ``given`` and ``found`` convert between
+    the generic layout and this one, for verification. ``option_names`` lists its options; their values are texts, such
+    as ``{"label.light": "u"}``.
     """
 
     name: ClassVar[str] = "generic"
     batched: ClassVar[bool] = True
-    """True where a graph takes many rows at once; else it takes one row a call."""
+    """True if a call takes many rows; False if it takes one row."""
     opset: ClassVar[int] = 17
     takes_noise: ClassVar[bool] = True
-    """True where the contract has a place for the random numbers of a flow."""
+    """True if the contract supports the random numbers of a flow."""
     graph_names: ClassVar[tuple[str, ...]] = ()
-    """The file names of a pair, in the order in which the consumer numbers them; empty where it does not care."""
+    """File names of a pair, in the order in which the consumer numbers them; empty if there is no pair."""
 
     def __init__(self, graph: TaggerGraph, model_name: str, options: Mapping[str, str] | None = None) -> None:
         super().__init__()
@@ -47,16 +48,16 @@ class Layout(nn.Module):
             raise refuse(
                 self.name,
                 f"target {next(iter(graph.flows))!r} is a flow, which needs random numbers, and the contract has no input for them; "
-                "take the layout generic, triton or nuflows, or another estimate than flow",
+                "use the layout generic, triton or nuflows, or another estimate than flow",
             )
         self.check()
 
     def check(self) -> None:
-        """Raise CollidekitError where the contract cannot hold this network, with what to do."""
+        """Raise CollidekitError, with advice, if the network does not fit the contract."""
 
     @property
     def option_names(self) -> list[str]:
-        """The options that the contract knows for this network."""
+        """Return the names of the options for this network."""
         return []
 
     def option(self, name: str, default: str) -> str:
@@ -64,11 +65,11 @@ class Layout(nn.Module):
         return self.options.get(name, default)
 
     def choice(self, name: str, values: tuple[str, ...]) -> str:
-        """Return the value of an option that has one of some values; the first one is the default."""
+        """Return the value of an option with a list of allowed values; the first one is the default."""
         chosen = self.option(name, values[0])
         if chosen not in values:
             close = did_you_mean(chosen, values)
-            raise refuse(self.name, f"option {name}: {chosen!r} is none of {', '.join(values)}{close}")
+            raise refuse(self.name, f"option {name}: {chosen!r} is not one of {', '.join(values)}{close}")
         return chosen
 
     def _check_options(self) -> None:
@@ -82,17 +83,17 @@ class Layout(nn.Module):
 
     @property
     def input_names(self) -> list[str]:
-        """The names of the tensors that ``forward`` takes, in order."""
+        """Return the names of the inputs of ``forward``, in order."""
         return self.graph.input_names
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the tensors that ``forward`` gives, in order."""
+        """Return the names of the outputs of ``forward``, in order."""
         return self.graph.output_names
 
     @property
     def axes(self) -> dict[str, dict[int, str]]:
-        """The free axes of each input and output."""
+        """Return the free axes of each input and output."""
         analysis = self.graph.analysis
         free: dict[str, dict[int, str]] = {name: {0: "N"} for name in (*self.input_names, *self.output_names)}
         for name, entry in analysis.inputs.items():
@@ -104,7 +105,7 @@ class Layout(nn.Module):
         return free
 
     def example(self, rows: int, length: int) -> tuple[Tensor, ...]:
-        """Tensors of the shapes that ``forward`` takes; ``rows`` has no meaning where the layout is not ``batched``."""
+        """Return example inputs of ``forward``; ``rows`` has no effect if the layout is not ``batched``."""
         return self.graph.example(rows, length)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -115,11 +116,14 @@ class Layout(nn.Module):
         return self.graph.columns(*(given[name] for name in self.graph.input_names))
 
     def given(self, generic: Arrays) -> dict[str, Array]:
-        """Inputs of this layout for inputs of the generic one: of one row where it is not ``batched``."""
+        """Convert inputs of the generic layout to inputs of this layout, for one row if it is not ``batched``."""
         return dict(generic)
 
     def found(self, outputs: Arrays, generic: Arrays) -> dict[str, Array]:
-        """Outputs of the generic layout, as far as this one gives them, for its own outputs and the generic inputs of the same rows."""
+        """Convert outputs of this layout to outputs of the generic layout, as far as possible.
+
+        ``generic`` are the generic inputs of the same rows.
+        """
         return dict(outputs)
 
     def metadata(self, schema: Schema) -> dict[str, str]:
@@ -128,29 +132,29 @@ class Layout(nn.Module):
 
     @property
     def events(self) -> str:
-        """The events that the file may be used on, in words, where the consumer chooses it by the event number; else empty."""
+        """Return the events that the file may be used for, in words, if the consumer selects it by the event number; else empty."""
         return ""
 
     def check_events(self) -> None:
-        """Raise CollidekitError where the network may have learned from the events that the file is for."""
+        """Raise CollidekitError if the network may have been trained on the events that the file is for."""
 
     def files(self, schema: Schema) -> dict[str, str]:
-        """Texts of files beside the graph, by their names."""
+        """Return the text of further files, by name."""
         return {}
 
     def file_name(self, fold: int | None = None) -> str:
-        """The path of the graph in its folder, of one fold where there are folds."""
+        """Return the path of the graph, of one fold if there are folds."""
         return "model.onnx" if fold is None else f"model_fold{fold}.onnx"
 
     def check_folds(self, split: Folds) -> None:
-        """Raise CollidekitError where the consumer would choose among the files of folds by another rule than collidekit's."""
+        """Raise CollidekitError if the consumer would select the file of a fold by another rule than collidekit."""
 
     def finish(self, model: Any) -> None:
-        """Change what an exporter cannot say in an ONNX model, in place."""
+        """Change the ONNX model in place, for properties that the exporter cannot set."""
 
     def to_onnx(self, opset: int | None = None) -> Any:
         """Return the ONNX model of this layout, without metadata."""
-        _ = self.graph.output_names  # a first call makes tables that are kept, and must not be traced
+        _ = self.graph.output_names  # the first call makes cached tables, which must not be traced
         example = self.example(3, 7)
         model = to_onnx(self.eval(), example, self.input_names, self.output_names, self.axes, opset or self.opset)
         self.finish(model)
@@ -158,12 +162,12 @@ class Layout(nn.Module):
 
 
 def refuse(layout: str, reason: str) -> CollidekitError:
-    """The error of a network that a contract cannot hold."""
+    """Return the error of a layout with its reason."""
     return CollidekitError(f"layout {layout}: {reason}")
 
 
 def one_row(generic: Arrays, layout: str) -> None:
-    """Raise an error where generic arrays are not of exactly one row."""
+    """Raise CollidekitError if generic arrays do not have exactly one row."""
     rows = len(next(iter(generic.values())))
     if rows != 1:
-        raise refuse(layout, f"takes one row a call, not {rows}")
+        raise refuse(layout, f"takes one row per call, not {rows}")

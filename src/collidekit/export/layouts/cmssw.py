@@ -1,4 +1,4 @@
-"""CMSSW: one jet a call, features before constituents, and weaver's ``preprocess.json``; also the form of several plain tables."""
+"""CMSSW: one jet per call, with weaver's ``preprocess.json`` or with several plain tables."""
 
 import json
 import re
@@ -24,15 +24,15 @@ from collidekit.export.layouts.columns import (
 from collidekit.runtime.schema import Schema
 
 UNBOUNDED = 1e32
-"""A bound where there is none."""
+"""Value of a bound that does not exist."""
 OUTPUT = "softmax"
 
 
 class OneJet(Layout):
-    """Common part of the forms for CMSSW: one tensor (1, M), as many numbers as ``flav_names`` in the settings of the producer.
+    """Common base of the layouts for CMSSW: one output (1, M) with a number for each of ``flav_names`` in the settings of the producer.
 
-    These are the probabilities of the classes, named ``prob<class>``, then other numbers of the row, such as a regression; names hold
-    letters and digits only. Discriminators are given only with the option ``discriminators: yes``.
+    These are the class probabilities ``prob<class>``, then other numbers of the row, such as a regression. Names have
+    only letters and digits. Discriminators are included only with the option ``discriminators: yes``.
     """
 
     batched = False
@@ -53,13 +53,13 @@ class OneJet(Layout):
 
     @property
     def numbers(self) -> list[str]:
-        """The columns that stand side by side in the output."""
+        """Return the columns in the output, in order."""
         kinds = ["value"] + ["discriminator"] * (self.choice("discriminators", ("no", "yes")) == "yes")
         return columns_of_kind(self, "probability") + columns_of_kind(self, *kinds)  # type: ignore[arg-type]
 
     @property
     def flavours(self) -> list[str]:
-        """Return the ``flav_names`` that the producer must have."""
+        """Return the ``flav_names`` for the producer."""
         probabilities = columns_of_kind(self, "probability")
         return [
             f"prob{label_of(self, name)}" if name in probabilities else re.sub("[^A-Za-z0-9]", "", name)
@@ -83,15 +83,16 @@ class OneJet(Layout):
 
 
 class CMSSW(OneJet):
-    """The groups of weaver's ``preprocess.json``, each (1, F, n): features before constituents, single precision.
+    """The groups of weaver's ``preprocess.json``, each (1, F, n) in single precision, with the axis of features first.
 
-    Of each collection, where it has them: ``<name>_points`` (coordinates), ``<name>_features``, ``<name>_vectors`` (momenta), and
-    ``<name>_mask`` (1, 1, n), a variable that is 1 for each constituent and padded with 0. Of each flat group: ``<name>_features``
-    (1, F, 1). A collection without constituents is one row of zeros with mask 0.
+    A collection has ``<name>_points`` (coordinates), ``<name>_features``, ``<name>_vectors`` (momenta), and
+    ``<name>_mask`` (1, 1, n), a variable that is 1 for each constituent and padded with 0; groups that the analysis
+    does not define are absent. A flat group has ``<name>_features`` (1, F, 1). A collection without constituents is one
+    constituent of zeros with mask 0.
 
-    In ``preprocess.json`` the median is 0, the factor 1 and there are no bounds: scaling, bounds and defaults are inside the graph.
-    NaN and infinity become ``replace_inf_value``, the default of the feature. The reader takes the first constituents, up to the limit
-    of the collection; with the option ``length: fixed`` it pads to the limit.
+    In ``preprocess.json`` the median is 0, the factor is 1 and there are no bounds: scaling, bounds and defaults are
+    inside the graph. NaN and infinity become ``replace_inf_value``, the default of the feature. The reader takes the
+    first constituents, up to the limit of the collection; with the option ``length: fixed`` it pads to the limit.
     """
 
     name = "cmssw"
@@ -102,7 +103,7 @@ class CMSSW(OneJet):
 
     @property
     def blocks(self) -> dict[str, tuple[str, slice]]:
-        """The input of the analysis and its columns behind each group of ``preprocess.json`` that is not a mask."""
+        """Return the input and its columns for each group of ``preprocess.json`` that is not a mask."""
         found: dict[str, tuple[str, slice]] = {}
         for name, entry in self.graph.analysis.inputs.items():
             if isinstance(entry, Collection) and entry.coordinates:
@@ -167,7 +168,7 @@ class CMSSW(OneJet):
         return {name: found[name] for name in self.input_names}
 
     def files(self, schema: Schema) -> dict[str, str]:
-        """``preprocess.json``, and the settings of the producer; of each fold where there are folds."""
+        """Return ``preprocess.json`` and the settings of the producer, for each fold if there are folds."""
         found = {"preprocess.json": json.dumps(self.preprocess, indent=2) + "\n"}
         for fold in range(schema.folds) if schema.folds else (None,):
             settings = {
@@ -181,7 +182,7 @@ class CMSSW(OneJet):
 
     @property
     def preprocess(self) -> dict[str, object]:
-        """The content of ``preprocess.json``."""
+        """Return the content of ``preprocess.json``."""
         found: dict[str, object] = {"output_names": [OUTPUT], "input_names": self.input_names}
         for name in self.input_names:
             if name in self.blocks:
@@ -214,20 +215,20 @@ def _info(fill: float) -> dict[str, float]:
 
 
 class SeveralInputs(OneJet):
-    """Several plain tables as the producer of the unified particle transformer (UParT) fills them, without masks.
+    """Several plain tables without masks, for the producer of the unified particle transformer (UParT).
 
-    ``input_1`` to ``input_k`` are the collections (1, n, f), features and then coordinates, and then, in the same order, the momenta
-    (1, n, 4) of those collections that have them. Flat groups, for which the contract has no place, come last as (1, 1, f). A row of
-    zeros in all its columns is padding where no other row follows it; so each collection may be padded with any number of them, and
-    needs at least one row. A constituent at the end whose values are all exactly 0 cannot be told from padding. Names of the columns
-    stand in the metadata key ``input_variables``.
+    ``input_1`` to ``input_k`` are the collections (1, n, f) with features and then coordinates, followed in the same
+    order by the momenta (1, n, 4) of collections that have momenta. Flat groups, which the contract does not have, are
+    last as (1, 1, f). Rows of zeros at the end of a collection are padding. Each collection may have any number of
+    them, and needs at least one row. A constituent at the end with only zeros is treated as padding. The metadata key
+    ``input_variables`` has the names of the columns.
     """
 
     name = "cmssw_upart"
 
     @property
     def parts(self) -> list[tuple[str, list[int]]]:
-        """The input of the analysis and its columns behind each tensor."""
+        """Return the input and its columns for each tensor."""
         analysis = self.graph.analysis
         tables, vectors = [], []
         for name, entry in analysis.collections.items():
@@ -283,12 +284,12 @@ class SeveralInputs(OneJet):
         return {**super().metadata(schema), "input_variables": json.dumps(names)}
 
     def file_name(self, fold: int | None = None) -> str:
-        """The producer gives tables of their own lengths only to a file with this ending."""
+        """Return a file name that ends in ``v2.onnx``, because the producer uses free lengths only for such files."""
         return f"{self.model_name}{'' if fold is None else f'_fold{fold}'}_v2.onnx"
 
 
 def _before_padding(table: Tensor) -> Tensor:
-    """1 for each row of (N, L, C) that is not zero or has such a row after it, else 0: (N, L)."""
+    """Return flags (N, L): 1 for each row of (N, L, C) that is not zero or is followed by such a row, else 0."""
     there = (table != 0).to(table.dtype).sum(dim=2).clamp(max=1)
     following = there.sum(dim=1, keepdim=True) - there.cumsum(dim=1) + there
     return (following > 0).to(table.dtype)

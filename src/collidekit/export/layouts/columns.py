@@ -1,4 +1,4 @@
-"""The columns that go in and come out, as layouts name them."""
+"""Names of input and output columns in layouts."""
 
 import re
 from collections.abc import Iterable
@@ -16,18 +16,19 @@ Kind = Literal["probability", "discriminator", "value", "index", "parent", "cons
 
 @frozen
 class Variable:
-    """A column of an input, by the name under which a framework must offer it."""
+    """A column of an input, with the name that the framework must use."""
 
     name: str
     fill: float = 0.0
-    """Value that takes the place of NaN and infinity."""
+    """Replacement of NaN and infinity."""
 
 
 def default_names(input_name: str, entry: Collection | Group) -> list[str]:
-    """Return a name for each column of an input, in their order, none of them twice.
+    """Return a unique name for each column of an input, in order.
 
-    A feature has its own name. A momentum or coordinate is named by its expression where that is a plain name that no other column
-    has, else ``<input>_px``, ``_py``, ``_pz``, ``_energy``, ``_x``, ``_y``, with ``_2`` at its end where a feature is named so.
+    A feature keeps its name. A momentum or coordinate has its expression as the name, if this is a plain name that no
+    other column has; otherwise ``<input>_px``, ``_py``, ``_pz``, ``_energy``, ``_x``, ``_y``, with the suffix ``_2`` if
+    a feature has this name.
     """
     names = [feature.name for feature in entry.features]
     if not isinstance(entry, Collection):
@@ -44,7 +45,7 @@ def default_names(input_name: str, entry: Collection | Group) -> list[str]:
 
 
 def variables(layout: Layout, input_name: str, entry: Collection | Group) -> list[Variable]:
-    """Return the columns of an input in their order; the option ``variable.<input>.<name>`` renames each."""
+    """Return the columns of an input in order; the option ``variable.<input>.<name>`` renames a column."""
     fills = [feature.fill for feature in entry.features]
     fills += [0.0] * (entry.width - len(fills))
     defaults = default_names(input_name, entry)
@@ -52,7 +53,7 @@ def variables(layout: Layout, input_name: str, entry: Collection | Group) -> lis
     for default, name in zip(defaults, names, strict=True):
         how = f"rename it with the option variable.{input_name}.{default}"
         if not plain_ascii(name):
-            raise refuse(layout.name, f"variable {name!r} of {input_name}: take letters, digits and _ only; {how}")
+            raise refuse(layout.name, f"variable {name!r} of {input_name}: use only letters, digits and _; {how}")
         if names.count(name) > 1:
             raise refuse(layout.name, f"two variables of {input_name} would be named {name!r}; {how}")
     return [Variable(name, fill) for name, fill in zip(names, fills, strict=True)]
@@ -66,12 +67,12 @@ def variable_options(analysis: Analysis) -> list[str]:
 
 
 def plain_ascii(name: str) -> bool:
-    """Return whether a name is made of ASCII letters, digits and _ and does not begin with a digit."""
+    """Return whether a name has only ASCII letters, digits and _, and does not begin with a digit."""
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
 def kind_of(column: str, layout: Layout) -> Kind:
-    """Return what a column of the graph is."""
+    """Return the kind of a column of the graph."""
     analysis = layout.graph.analysis
     if column in layout.graph.constituent_outputs:
         return "constituent"
@@ -90,7 +91,7 @@ def kind_of(column: str, layout: Layout) -> Kind:
 
 
 def columns_of_kind(layout: Layout, *kinds: Kind) -> list[str]:
-    """Return the columns of the graph that are of some kinds, in their order."""
+    """Return the columns of the graph of these kinds, in order."""
     return [column for column in layout.graph.output_names if kind_of(column, layout) in kinds]
 
 
@@ -100,18 +101,18 @@ def label_options(analysis: Analysis) -> list[str]:
 
 
 def label_of(layout: Layout, column: str) -> str:
-    """Return the name of the class of a column ``prob_<class>``, as the option ``label.<class>`` renames it."""
+    """Return the class name of a column ``prob_<class>``, or its new name from the option ``label.<class>``."""
     name = column.removeprefix("prob_")
     label = layout.option(f"label.{name}", name)
     if re.fullmatch(r"[A-Za-z0-9]+", label) is None:
         raise refuse(
-            layout.name, f"class {label!r}: take letters and digits only; rename it with the option label.{name}"
+            layout.name, f"class {label!r}: use only letters and digits; rename it with the option label.{name}"
         )
     return label
 
 
 def no_name_twice(layout: Layout, names: Iterable[str], what: str) -> None:
-    """Raise CollidekitError where a name stands twice."""
+    """Raise CollidekitError if a name occurs twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -120,26 +121,26 @@ def no_name_twice(layout: Layout, names: Iterable[str], what: str) -> None:
 
 
 def constituents(generic: Arrays, name: str, row: int = 0) -> Array:
-    """Return the constituents (n, C) of one row that exist."""
+    """Return the constituents (n, C) of one row, without empty slots."""
     found: Array = generic[name][row][generic[f"{name}_mask"][row] > 0]
     return found.astype(np.float32)
 
 
 def flat(generic: Arrays, analysis: Analysis) -> Array:
-    """Return all flat groups side by side (N, F)."""
+    """Return all flat groups as one array (N, F)."""
     groups = [np.asarray(generic[name], dtype=np.float32) for name in analysis.groups]
     return np.concatenate(groups, axis=1)
 
 
 def needs_classes(layout: Layout) -> None:
-    """Raise CollidekitError where the network gives no probabilities of classes."""
+    """Raise CollidekitError if the network has no class probabilities."""
     if not columns_of_kind(layout, "probability"):
-        raise refuse(layout.name, "needs probabilities of classes, and this analysis has no classes; take generic")
+        raise refuse(layout.name, "needs class probabilities, and this analysis has no classes; use generic")
 
 
 def no_assignments(layout: Layout) -> None:
-    """Raise CollidekitError where the network assigns constituents."""
+    """Raise CollidekitError if the network assigns constituents."""
     for name in layout.graph.analysis.assignments:
         raise refuse(
-            layout.name, f"target {name!r} assigns constituents, and the contract has no output for that; take generic"
+            layout.name, f"target {name!r} assigns constituents, and the contract has no output for this; use generic"
         )

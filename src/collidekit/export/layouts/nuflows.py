@@ -1,4 +1,4 @@
-"""TopCPToolKit's neutrino flow: one event a call, four tables, the momenta of both neutrinos."""
+"""TopCPToolKit's neutrino flow: one event per call, four input tables, and the momenta of both neutrinos."""
 
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from collidekit.export.layouts.parity import ByParity
 from collidekit.runtime.schema import Schema
 
 TABLES = {"jets": 6, "leptons": 6, "met": 3, "misc": 3}
-"""The inputs in their order, and their columns."""
+"""Inputs in order, with their numbers of columns."""
 OBJECTS = ("jets", "leptons")
 CONTENT = {
     "jets": "px, py, pz in GeV, log(1 + E), log(1 + M), b-tag quantile",
@@ -28,16 +28,18 @@ NEUTRINOS, DENSITY = "neutrinos", "log_probs"
 class NuFlows(ByParity):
     """Inputs ``jets (n, 6)``, ``leptons (n, 6)``, ``met (1, 3)``, ``misc (1, 3)``, outputs ``neutrinos (1, 6)`` and ``log_probs (1)``.
 
-    The analysis must have just these inputs, with the features that the reader fills, in its order: see ``CONTENT``. Momenta of jets
-    and leptons, if the analysis gives them, are made from the first four columns. One target must have six values: px, py, pz of the
-    neutrino, then of the antineutrino, in GeV. With the option ``target`` it is named where there are several.
+    The analysis must have exactly these inputs, with the features that the reader fills, in its order: see ``CONTENT``.
+    If the analysis has momenta of jets and leptons, they are computed from the first four columns. One target must have
+    six values: px, py, pz of the neutrino, then of the antineutrino, in GeV. If there are several such targets, the
+    option ``target`` names one.
 
-    The reader passes a collection without entries as a tensor of shape (0), whose rank is lost. So the graph does not state the shape
-    of ``jets`` and ``leptons``, and takes both (n, 6) and (0); a checker that demands a shape of every input complains about that.
+    The reader passes a collection without entries as a tensor of shape (0), without its second axis. So the graph does
+    not declare the shape of ``jets`` and ``leptons``, and takes both (n, 6) and (0). Checkers that require a shape of
+    every input report this.
 
-    For a flow the contract has no input for random numbers: they are drawn inside the graph, so two calls give other draws. What is
-    given is the median of many draws of each value, which differs less between calls than a single one. ``log_probs`` is NaN: no
-    density belongs to a median or to an estimate of another kind.
+    The contract has no input for the random numbers of a flow. They are drawn inside the graph, so two calls differ.
+    The output is the median of many draws of each value, which varies less between calls than a single draw.
+    ``log_probs`` is NaN, because a median or another estimate has no density.
     """
 
     name = "nuflows"
@@ -50,13 +52,13 @@ class NuFlows(ByParity):
         inputs = self.graph.analysis.inputs
         for name, number in TABLES.items():
             if name not in inputs:
-                raise refuse(self.name, f"the analysis has no input {name!r}; it needs {', '.join(TABLES)}")
+                raise refuse(self.name, f"the analysis has no input {name!r}; the layout needs {', '.join(TABLES)}")
             kind = "a collection" if name in OBJECTS else "a flat group"
             if (name in self.graph.analysis.collections) != (name in OBJECTS) or len(inputs[name].features) != number:
                 raise refuse(self.name, f"input {name!r} must be {kind} with {number} features: {CONTENT[name]}")
         for name in inputs:
             if name not in TABLES:
-                raise refuse(self.name, f"the reader does not fill the input {name!r}; it knows {', '.join(TABLES)}")
+                raise refuse(self.name, f"the reader does not fill the input {name!r}; it fills {', '.join(TABLES)}")
         for name in OBJECTS:
             if self.graph.analysis.collections[name].coordinates:
                 raise refuse(self.name, f"the reader does not fill coordinates of the {name}; leave them out")
@@ -69,7 +71,7 @@ class NuFlows(ByParity):
 
     @property
     def columns_of_neutrinos(self) -> list[str]:
-        """The six columns that are given."""
+        """Return the six columns of the output."""
         return [f"pred_{value}" for value in self._target(self.graph.analysis).values]
 
     def _target(self, analysis: Analysis) -> Regression:

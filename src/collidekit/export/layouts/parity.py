@@ -1,4 +1,4 @@
-"""Pairs of files of which a reader takes one by the event number, even or odd: which file may be used on which events."""
+"""Layouts with two files, one for even and one for odd event numbers."""
 
 from typing import Any, ClassVar
 
@@ -11,30 +11,30 @@ from collidekit.export.layouts.base import Layout, refuse
 from collidekit.runtime.schema import Schema
 
 PARITIES = ("even", "odd")
-"""Of the events of fold 0 and of fold 1, where the fold is the remainder of the event number."""
+"""Parity of the events of fold 0 and of fold 1, if the fold is the remainder of the event number."""
 NUMBERS = np.concatenate([np.arange(10_000), np.random.default_rng(1).integers(1 << 50, size=10_000)])
-"""Event numbers on which a selection is tried."""
+"""Event numbers on which a selection is evaluated."""
 
 
 class ByParity(Layout):
-    """A layout whose reader takes one of two files by the event number.
+    """A layout whose consumer selects one of two files by the event number.
 
-    Two folds by the remainder of the event number are the two files: each is for the events that its network held out. The option
-    ``apply_to`` (``all``, ``even``, ``odd``) says the same of a network that was trained without folds, and whose selection keeps only the
-    others. It decides the name of the
-    file, and stands in words in the metadata key ``apply_to``; ``file_order`` says the order of the two files and the rule. ``all`` is
-    one file, ``model.onnx``, for every event, and leaves ``apply_to`` to the bundle.
+    The two files are two folds by the remainder of the event number: each is for the events that its network held out.
+    For a network without folds, whose selection keeps only even or odd events, the option ``apply_to`` (``all``,
+    ``even``, ``odd``) names the other events, which the file is for. It determines the file name and the metadata key
+    ``apply_to``. The key ``file_order`` has the order of the two files and the rule of the consumer. ``all`` is one
+    file, ``model.onnx``, for all events.
     """
 
     graph_names: ClassVar[tuple[str, ...]]
     files_of: ClassVar[dict[str, str]]
-    """The file of even and of odd events."""
+    """The files for even and for odd events."""
     rule: ClassVar[str]
-    """Numbering of the files by the reader."""
+    """Rule by which the consumer numbers the files."""
 
     @property
     def parity(self) -> str:
-        """Return the pair of files that the option ``apply_to`` names."""
+        """Return the value of the option ``apply_to``."""
         return self.choice("apply_to", ("all", *PARITIES))
 
     @property
@@ -59,9 +59,9 @@ class ByParity(Layout):
         remainder = int(other == "odd")
         raise refuse(
             self.name,
-            f"option apply_to: the network may have learned from {self.parity} events: the selection of its training ({analysis.selection or 'none'}) "
-            f"keeps {learned} events; train one with the selection '{number} % 2 == {remainder}' in the analysis file, which names {number} under "
-            "'event', or leave the option out",
+            f"option apply_to: the network may have been trained on {self.parity} events: the selection of its training "
+            f"({analysis.selection or 'none'}) keeps {learned} events; train a network with the selection '{number} % 2 == {remainder}' and the "
+            f"key 'event: [{number}]' in the analysis file, or leave the option out",
         )
 
     def metadata(self, schema: Schema) -> dict[str, str]:
@@ -74,20 +74,20 @@ class ByParity(Layout):
     def check_folds(self, split: Folds) -> None:
         if "apply_to" in self.options:
             raise refuse(
-                self.name, "option apply_to: the folds say which events each file is for; leave the option out"
+                self.name, "option apply_to: the folds determine the events of each file; leave the option out"
             )
         if split.k == 2 and split.by_number:
             return
-        how = f"the {split.k} folds of this training go by {'the remainder' if split.by_number else 'a hash'} of the event number"
+        how = f"the {split.k} folds of this training are defined by {'the remainder' if split.by_number else 'a hash'} of the event number"
         raise refuse(
             self.name,
-            f"its reader takes file number {self.rule}, and {how}, so it would use networks on events that they learned from; train with "
-            "--folds 2 --fold-rule remainder",
+            f"its consumer selects file number {self.rule}, and {how}, so it would use networks for events that they were trained on; train "
+            "with --folds 2 --fold-rule remainder",
         )
 
 
 def selected_parity(analysis: Analysis) -> str:
-    """Return "even" or "odd" where the selection of an analysis keeps only events with such a number, else "all"."""
+    """Return "even" or "odd" if the selection of an analysis keeps only events with such a number, else "all"."""
     if not analysis.selection or not analysis.event:
         return "all"
     kept = np.ones(len(NUMBERS), dtype=bool)
@@ -101,7 +101,7 @@ def selected_parity(analysis: Analysis) -> str:
 
 
 def _of_number(expression: Expression, analysis: Analysis) -> Any:
-    """Return the value of an expression for all ``NUMBERS``; KeyError where it needs a branch that is not the event number."""
+    """Return the value of an expression for all ``NUMBERS``; raise KeyError if it needs a branch other than the event number."""
     scope: dict[str, Any] = {}
     for name in expression.names:
         is_number = name.strip("`") == analysis.event[-1].strip("`")

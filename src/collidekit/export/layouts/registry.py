@@ -1,4 +1,4 @@
-"""The layouts by name; a new one is a file and a line here."""
+"""The layouts by name."""
 
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.export.layouts.athena import Athena
@@ -15,7 +15,7 @@ LAYOUTS: dict[str, type[Layout]] = {
 
 
 def find_layout(name: str) -> type[Layout]:
-    """Return the layout of a name."""
+    """Return the layout of a name; raise CollidekitError if there is none."""
     if name not in LAYOUTS:
         known = list(LAYOUTS)
         raise CollidekitError(

@@ -1,4 +1,4 @@
-"""SPANet's graphs, as TopCPToolKit reads them: data and mask of each input, a tensor of probabilities for each particle."""
+"""SPANet's graphs for TopCPToolKit: data and mask of each input, and a tensor of probabilities for each particle."""
 
 from typing import ClassVar
 
@@ -17,18 +17,21 @@ CLASSES = "EVENT/class"
 
 
 class SPANet(ByParity):
-    """Inputs ``<input>_data`` and ``<input>_mask`` in the order of the analysis; batches of any size, 1 and 2 among them.
+    """Inputs ``<input>_data`` and ``<input>_mask`` in the order of the analysis, for batches of any size.
 
-    A collection is (N, L, F), its mask (N, L); a flat group (N, 1, F), its mask (N, 1). Masks are truth values, true for what exists;
-    constituents stand first. A group whose mask is false is missing: each of its values becomes the default.
+    A collection is (N, L, F) with a mask (N, L), a flat group (N, 1, F) with a mask (N, 1). Masks are boolean, true for
+    existing objects. Constituents come before empty slots. If the mask of a group is false, each of its values becomes
+    the default.
 
-    ``<parent>_assignment_probability (N, L, ...)`` has an axis of constituents for each slot of the parent, in the order of the
-    analysis. collidekit finds the best assignment of all parents together, in which none shares a constituent. So this tensor is 0
-    but at that assignment, where its probability stands, and the largest entry of each parent is the answer; it is 0 everywhere where
-    there are too few constituents. ``<parent>_detection_probability (N)`` says that all its decay products are in the event.
-    ``EVENT/<value> (N)`` is each other number of a row, and ``EVENT/class (N, K)`` the probabilities of the classes.
+    ``<parent>_assignment_probability (N, L, ...)`` has an axis of constituents for each slot of the parent, in the
+    order of the analysis. collidekit finds the best assignment of all parents together that uses no constituent twice.
+    The tensor has the probability of this assignment at its position and 0 elsewhere, so the largest entry is the
+    result. It is 0 everywhere if there are too few constituents. ``<parent>_detection_probability (N)`` is the
+    probability that all decay products are in the event. ``EVENT/<value> (N)`` is any other number of a row, and
+    ``EVENT/class (N, K)`` are the class probabilities.
 
-    Noise inputs and columns of constituents are not part of the contract. Names of columns stand in the metadata, by input.
+    Noise inputs and columns of constituents are not part of the contract. The metadata have the names of the columns of
+    each input.
     """
 
     name = "spanet"
@@ -39,7 +42,7 @@ class SPANet(ByParity):
 
     def check(self) -> None:
         if not self.output_names:
-            raise refuse(self.name, "the network gives nothing for a whole row; take generic")
+            raise refuse(self.name, "the network has no output for whole rows; use generic")
         no_name_twice(self, self.input_names, "tensors")
         no_name_twice(self, self.output_names, "outputs")
         for name, entry in self.graph.analysis.inputs.items():
@@ -52,12 +55,12 @@ class SPANet(ByParity):
 
     @property
     def parents(self) -> dict[str, Assignment]:
-        """The target of each parent that is assigned."""
+        """Return the target of each assigned parent."""
         return {parent: target for target in self.graph.analysis.assignments.values() for parent in target.parents}
 
     @property
     def numbers(self) -> list[str]:
-        """The columns that are numbers of the event."""
+        """Return the columns with a number for each event."""
         return columns_of_kind(self, "value", "discriminator")
 
     @property
@@ -105,7 +108,7 @@ class SPANet(ByParity):
         return tuple([*found, torch.stack(classes, dim=1)] if classes else found)
 
     def _assigned(self, parent: str, columns: dict[str, Tensor], given: dict[str, Tensor]) -> Tensor:
-        """The probability (N, L, ...) of the best assignment at its place."""
+        """Return the probability (N, L, ...) of the best assignment at its position, with 0 elsewhere."""
         target = self.parents[parent]
         found = columns[f"{parent}_assignment_probability"].float()
         for k, slot in enumerate(target.parents[parent]):
@@ -130,7 +133,7 @@ class SPANet(ByParity):
         return found
 
     def found(self, outputs: Arrays, generic: Arrays) -> dict[str, Array]:
-        """The probability of an assignment is left out: it is lost in rows with too few constituents."""
+        """Convert outputs to the generic layout, without assignment probabilities, which are lost if there are too few constituents."""
         found: dict[str, Array] = {}
         for parent, target in self.parents.items():
             found |= _positions(parent, target, outputs[f"{parent}_assignment_probability"])
@@ -154,7 +157,7 @@ def _event(column: str) -> str:
 
 
 def _positions(parent: str, target: Assignment, tensor: Array) -> dict[str, Array]:
-    """The position of each slot (N,), -1 where the tensor (N, L, ...) is 0 everywhere."""
+    """Return the position of each slot (N,), -1 if the tensor (N, L, ...) is 0 everywhere."""
     rows, sizes = len(tensor), tensor.shape[1:]
     names = [f"index_{parent}_{slot}" for slot in target.parents[parent]]
     table = tensor.reshape(rows, int(np.prod(sizes)))

@@ -1,4 +1,4 @@
-"""TopCPToolKit, dilepton assignment: one flat row of numbers for each event, explained by the metadata."""
+"""TopCPToolKit's dilepton assignment: one flat row of numbers for each event, described by the metadata."""
 
 from typing import ClassVar
 
@@ -17,20 +17,21 @@ TOPOLOGY = "TtbarDiLepton"
 
 
 class TopCPToolKit(ByParity):
-    """``flat_input (N, M)``: all inputs of an event in one row, in the order of the metadata key ``input_names``.
+    """One flat row of numbers for each event: ``flat_input (N, M)`` with all inputs, in the order of the metadata key ``input_names``.
 
-    A collection is ``limit`` constituents one after another, each with its features in the order of its key, such as ``jet_inputs``;
-    then come those of a flat group. Empty slots stand last and hold ``NN_padding_value`` in every column (-999; option
-    ``padding_value``). So an event without jets is a row of full length, and no tensor loses its rank.
+    A collection has ``limit`` slots, each with its features in the order of its key, such as ``jet_inputs``. A flat
+    group has its features. Empty slots are last and hold ``NN_padding_value`` in every column (default -999; option
+    ``padding_value``). So an event without jets is a row of full length.
 
-    The keys are ``jet_inputs`` for the collection ``jets``, ``lep_inputs`` for ``leptons``, ``met_inputs`` for a group ``met``,
-    ``global_event_inputs`` for the first other group, and else ``<input>_inputs``; the option ``input.<input>`` gives another one.
-    ``NN_max_jets`` is the limit of ``jet_inputs``.
+    The keys are ``jet_inputs`` for the collection ``jets``, ``lep_inputs`` for ``leptons``, ``met_inputs`` for a group
+    ``met``, ``global_event_inputs`` for the first other group, otherwise ``<input>_inputs``. The option
+    ``input.<input>`` sets another key. ``NN_max_jets`` is the limit of ``jet_inputs``.
 
-    Outputs are ``(N, 1)`` in single precision, one for each column of a row, positions of constituents too: these count the
-    constituents that were given, from 0, and are -1 where there are too few. ``<output>_shape`` is the shape without the first axis.
-    Columns of constituents are left out. The option ``output.<column>`` gives an output another name. With the option
-    ``producer: <name>`` outputs have the names of Athena, ``TtbarDiLepton_<producer>_<branch>``: see ``branches``.
+    Outputs are ``(N, 1)`` in single precision, one for each column of a row, also for positions of constituents.
+    Positions count from 0 in the order of the input, and are -1 if there are too few constituents. ``<output>_shape``
+    is the shape without the first axis. Columns of constituents are left out. The option ``output.<column>`` renames an
+    output. With the option ``producer: <name>``, outputs have Athena's names, ``TtbarDiLepton_<producer>_<branch>``:
+    see ``branches``.
     """
 
     name = "topcptoolkit"
@@ -41,11 +42,11 @@ class TopCPToolKit(ByParity):
 
     def check(self) -> None:
         if not self.row_columns:
-            raise refuse(self.name, "the network gives nothing for a whole row; take generic")
+            raise refuse(self.name, "the network has no output for whole rows; use generic")
         jets = [name for name, key in self.keys.items() if key == "jet_inputs"]
         if not jets or jets[0] not in self.graph.analysis.collections:
             raise refuse(
-                self.name, "needs a collection of jets; say which one with the option input.<collection>: jet_inputs"
+                self.name, "needs a collection of jets; name it with the option input.<collection>: jet_inputs"
             )
         no_name_twice(self, self.keys.values(), "inputs")
         no_name_twice(self, self.output_names, "outputs")
@@ -54,10 +55,12 @@ class TopCPToolKit(ByParity):
         producer = self.option("producer", "collidekit")
         for name in (*self.output_names, *self.keys.values(), producer):
             if not plain_ascii(name):
-                raise refuse(self.name, f"name {name!r}: take letters, digits and _ only; rename it in the analysis")
+                raise refuse(
+                    self.name, f"name {name!r}: use only letters, digits and _; rename it in the analysis file"
+                )
         if "_" in producer:
             raise refuse(
-                self.name, f"option producer: {producer!r} may not hold a '_', which divides the parts of a name"
+                self.name, f"option producer: {producer!r} may not contain '_', which separates the parts of a name"
             )
         self._padding()
         self.file_name()
@@ -71,7 +74,7 @@ class TopCPToolKit(ByParity):
 
     @property
     def keys(self) -> dict[str, str]:
-        """The key of each input of the analysis."""
+        """Return the key of each input of the analysis."""
         known = {"jets": "jet_inputs", "leptons": "lep_inputs", "met": "met_inputs"}
         found: dict[str, str] = {}
         for name, entry in self.graph.analysis.inputs.items():
@@ -82,7 +85,7 @@ class TopCPToolKit(ByParity):
 
     @property
     def row_columns(self) -> list[str]:
-        """The columns that have one number for each row."""
+        """Return the columns with one number for each row."""
         return [name for name in self.graph.output_names if name not in self.graph.constituent_outputs]
 
     @property
@@ -97,10 +100,11 @@ class TopCPToolKit(ByParity):
 
     @property
     def branches(self) -> dict[str, str]:
-        """Names of Athena for the columns that have one there; tops are numbered in the order of the analysis, from 1.
+        """Return Athena's names of columns; tops are numbered from 1 in the order of the analysis.
 
-        ``Top1_Indices`` is the position of the jet, with ``_<slot>`` at its end where a top has several; ``Top1_Score`` is the
-        probability of the assignment, ``Classification_Score`` the only discriminator. Four-momenta are left to the producer.
+        ``Top1_Indices`` is the position of the jet, with the suffix ``_<slot>`` if a top has several slots.
+        ``Top1_Score`` is the probability of the assignment. ``Classification_Score`` is the discriminator, if there is
+        exactly one. The producer computes four-momenta.
         """
         analysis = self.graph.analysis
         parents = {name: slots for target in analysis.assignments.values() for name, slots in target.parents.items()}
@@ -119,7 +123,7 @@ class TopCPToolKit(ByParity):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Return the number of values of a row that each input takes."""
+        """Return the number of values in a row for each input."""
         return {
             name: entry.width * (entry.limit if isinstance(entry, Collection) else 1)
             for name, entry in self.graph.analysis.inputs.items()

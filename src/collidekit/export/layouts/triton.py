@@ -1,4 +1,4 @@
-"""Triton Inference Server: the generic graph in the folder form of a model repository, and its ``config.pbtxt``."""
+"""Triton Inference Server: the generic graph in the folders of a model repository, with ``config.pbtxt``."""
 
 from collections.abc import Mapping
 
@@ -14,20 +14,23 @@ LARGEST_BATCH = 1024
 
 
 class Triton(Layout):
-    """The graph of the generic layout as ``<model>/1/model.onnx`` with ``<model>/config.pbtxt``; each fold is a model ``<model>_fold0`` ...
+    """The generic graph as ``<model>/1/model.onnx`` with ``<model>/config.pbtxt``; each fold is a model ``<model>_fold0`` ...
 
-    The server joins requests (``dynamic_batching``) up to ``max_batch_size`` rows (option; 1024). Only requests with the same number
-    of slots can be joined: pad collections to a common length. A tensor (N,) is ``dims: [ 1 ]`` to a client, by ``reshape``.
+    The server combines requests (``dynamic_batching``) up to ``max_batch_size`` rows (option; default 1024). It can
+    combine only requests with the same number of slots, so pad collections to a common length. A tensor (N,) is ``dims:
+    [ 1 ]`` for a client, with ``reshape``.
     """
 
     name = "triton"
 
     def check(self) -> None:
         if not all(letter.isalnum() or letter in "-._" for letter in self.model_name) or not self.model_name.isascii():
-            raise refuse(self.name, f"the name of the model {self.model_name!r}: take letters, digits, -, . and _ only")
+            raise refuse(self.name, f"the name of the model {self.model_name!r}: use only letters, digits, -, . and _")
         for name in (*self.input_names, *self.output_names):
             if not plain_ascii(name):
-                raise refuse(self.name, f"tensor {name!r}: take letters, digits and _ only; rename it in the analysis")
+                raise refuse(
+                    self.name, f"tensor {name!r}: use only letters, digits and _; rename it in the analysis file"
+                )
         self._batch()
 
     @property

@@ -1,1 +1,1 @@
-"""Files that go into each bundle as they are, and the template of its card."""
+"""Files that are copied into each bundle, and the template of its model card."""

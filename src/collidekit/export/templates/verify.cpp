@@ -4,9 +4,9 @@
 //   ./verify model.onnx golden.bin [number of the graph, 0] [tolerance, 1e-5]
 //
 // It exits with 0 or 1. golden.bin holds the arrays of golden.npz without compression, little-endian:
-//   8 bytes "CKGOLD01", int32 number of arrays, and of each array
+//   8 bytes "CKGOLD01", int32 number of arrays, and for each array
 //   int32 length of its name, the name, int32 type as in TensorProto.DataType of ONNX, int32 rank, int64 for each axis, the numbers.
-// Array i.in.<name> goes into case i, i.out.<graph>.<name> must come out; i.raw.<graph>.<name> takes its place where it is there.
+// Array i.in.<name> is an input of case i, and i.out.<graph>.<name> is an expected output; i.raw.<graph>.<name> replaces it if it exists.
 
 #include <cmath>
 #include <cstdint>
@@ -39,7 +39,7 @@ size_t size_of(ONNXTensorElementDataType type) {
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE: return 8;
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8:
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL: return 1;
-    default: throw std::runtime_error("type " + std::to_string(type) + " is not known");
+    default: throw std::runtime_error("unknown type " + std::to_string(type));
   }
 }
 
@@ -66,15 +66,15 @@ double number(const char* bytes, ONNXTensorElementDataType type, size_t place) {
 template <typename Value>
 Value read(std::istream& file) {
   Value value{};
-  if (!file.read(reinterpret_cast<char*>(&value), sizeof(value))) throw std::runtime_error("golden.bin is cut short");
+  if (!file.read(reinterpret_cast<char*>(&value), sizeof(value))) throw std::runtime_error("golden.bin is truncated");
   return value;
 }
 
-// The cases of one graph, by their number.
+// Reads the cases of one graph, by number.
 std::map<int, Case> read_cases(const std::string& path, const std::string& graph) {
   std::ifstream file(path, std::ios::binary);
   char magic[8] = {};
-  if (!file.read(magic, 8) || std::memcmp(magic, "CKGOLD01", 8) != 0) throw std::runtime_error(path + " is no golden.bin");
+  if (!file.read(magic, 8) || std::memcmp(magic, "CKGOLD01", 8) != 0) throw std::runtime_error(path + " is not a golden.bin file");
   std::map<int, Case> cases;
   for (int32_t left = read<int32_t>(file); left > 0; --left) {
     std::string name(static_cast<size_t>(read<int32_t>(file)), '\0');
@@ -85,7 +85,7 @@ std::map<int, Case> read_cases(const std::string& path, const std::string& graph
     for (int64_t& n : array.shape) n = read<int64_t>(file);
     array.bytes.resize(count(array.shape) * size_of(array.type));
     if (!file.read(array.bytes.data(), static_cast<std::streamsize>(array.bytes.size())) && !array.bytes.empty())
-      throw std::runtime_error("golden.bin is cut short");
+      throw std::runtime_error("golden.bin is truncated");
     const size_t first = name.find('.'), second = name.find('.', first + 1);
     Case& one = cases[std::stoi(name.substr(0, first))];
     const std::string kind = name.substr(first + 1, second - first - 1), rest = name.substr(second + 1);
@@ -96,7 +96,7 @@ std::map<int, Case> read_cases(const std::string& path, const std::string& graph
   return cases;
 }
 
-// The largest difference relative to the larger of 1 and the number wanted; rows of the output from `row` on; other axes may be longer.
+// Returns the largest difference, relative to the larger of 1 and the expected number. The output is read from `row` on; its other axes may be longer.
 double difference(const Array& wanted, const char* found, ONNXTensorElementDataType type, const std::vector<int64_t>& shape,
                   size_t row) {
   if (shape.size() != wanted.shape.size()) return INFINITY;
@@ -119,7 +119,7 @@ double difference(const Array& wanted, const char* found, ONNXTensorElementDataT
   return worst;
 }
 
-// The largest difference of a case in a call of `rows` rows, which are all the same.
+// Returns the largest difference of a case in a call with `rows` equal rows.
 double run(Ort::Session& session, const Case& one, const std::vector<std::string>& names, size_t inputs, size_t rows) {
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
   std::vector<Array> given;
