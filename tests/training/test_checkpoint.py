@@ -69,8 +69,8 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"collidekit": 99}, "not a checkpoint of this version of collidekit"),
-        ({"config": '{"epoch": 3}'}, r"holds settings of another version of collidekit \(epoch: "),
-        ({"analysis": "{}"}, r"holds settings of another version of collidekit \(inputs: "),
+        ({"config": '{"epoch": 3}'}, r"has settings of another version of collidekit \(epoch: "),
+        ({"analysis": "{}"}, r"has settings of another version of collidekit \(inputs: "),
         ({"config": '{"model_options": {"phi": [9]}}'}, "its weights do not fit network 'pfn'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The network on a few rows, before hours of other work: what its first step could not do is found in seconds."""
+"""Test of a training on a few rows: finds errors of its first step in seconds, before hours of other work."""
 
 import traceback
 
@@ -19,13 +19,13 @@ from collidekit.training.choice import check_network
 from collidekit.training.config import TrainingConfig
 
 FEW = 8
-"""Rows that the network is tried on."""
+"""Number of rows of the test."""
 
 
 def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None) -> None:
-    """Raise the error that a training with these settings would begin with: of its settings, its network, or its attack.
+    """Raise the error with which a training would start, because of its settings, its network, or its attack.
 
-    Without rows only the settings and the network's construction are looked at. Random numbers stay as they are.
+    Without rows, only the settings and the construction of the network are tested. The random state does not change.
     """
     with torch.random.fork_rng(devices=[]):
         check_network(analysis, config)
@@ -40,7 +40,7 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
         tagger.scaling.fit(found)
         if augment := build_augmentation(config.augmentation, analysis, found):
             few = augment(few)
-        # a few rows say nothing of the spread of the features
+        # a few rows do not give the spread of the features
         build_attack(config.model_copy(update={"attack_individual_factors": False}), analysis, tagger.scaling)
         outputs = _answer(config.model_name, tagger, few)
         check_outputs(config.model_name, outputs, len(few), head.outputs)
@@ -50,15 +50,15 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
 
 
 def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> None:
-    """Raise an error where a network gives other outputs than so many for each row."""
+    """Raise an error unless a network returns the wanted number of outputs for each row."""
     if outputs.shape != (rows, wanted):
         raise CollidekitError(
-            f"network {name}: gives outputs of shape {tuple(outputs.shape)} for {rows} rows, not {wanted} for each"
+            f"network {name}: returns outputs of shape {tuple(outputs.shape)} for {rows} rows, not {wanted} for each row"
         )
 
 
 def _check_columns(name: str, tagger: Tagger, raw: torch.Tensor, analysis: Analysis) -> None:
-    """Raise an error where the head of a user's objective does not decode what predictions hold."""
+    """Raise an error if the head of a user's objective does not decode the columns of predictions."""
     if not analysis.classes:
         return
     wanted = {f"prob_{label}" for label in analysis.classes}
@@ -75,7 +75,7 @@ def _check_columns(name: str, tagger: Tagger, raw: torch.Tensor, analysis: Analy
 
 
 def _check_loss(name: str, objective: Objective, outputs: torch.Tensor, rows: Batch) -> None:
-    """Raise an error where a user's objective fails, or gives no single number."""
+    """Raise an error if a user's objective fails, or does not return a single number."""
     try:
         loss = objective.loss(outputs, rows, torch.ones(len(rows)).to(outputs))
     except CollidekitError:

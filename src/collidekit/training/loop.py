@@ -43,7 +43,7 @@ from collidekit.training.config import TrainingConfig
 from collidekit.training.device import Delayed, StepNumbers, WeightedRows, on_device
 from collidekit.training.display import Display
 from collidekit.training.ema import WeightAverage
-from collidekit.training.fine_tuning import Start, freeze, rate_factors
+from collidekit.training.fine_tuning import PretrainedWeights, freeze, rate_factors
 from collidekit.training.history import History
 from collidekit.training.look import check_outputs
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
@@ -115,7 +115,7 @@ class Training:
         if config.target_weights == "learned":
             self.learned_weights = LearnedWeights.of(self.analysis, list(self.targets.targets), config.objective)
             self.learned_weights.to(self.device)
-        self.start = Start.of(config.from_checkpoint) if config.from_checkpoint else None
+        self.start = PretrainedWeights.of(config.from_checkpoint) if config.from_checkpoint else None
         if self.start:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
@@ -516,7 +516,7 @@ class Training:
         check_same_training(path, content, self.analysis, self.config)
         if state.began_from != (self.start.checksum if self.start else ""):
             raise CollidekitError(
-                f"{path}: did not begin from {self.config.from_checkpoint or 'fresh weights'}; one cannot go on from it"
+                f"{path}: did not start from {self.config.from_checkpoint or 'new weights'}; this training cannot continue from it"
             )
         state.give(self, content["tagger"], path)
         self._find_best(path.parent)
