@@ -235,7 +235,7 @@ def test_going_on_needs_the_same_beginning(
     tune("a", epochs=1, from_checkpoint=str(moved)).resume(done.folder / "last.pt")
     with pytest.raises(CollidekitError, match=r"last.pt: did not start from .*model_1.pt; this training cannot continue from it"):
         tune("b", epochs=1, from_checkpoint=str(pretrained / "model_1.pt")).resume(done.folder / "last.pt")
-    with pytest.raises(CollidekitError, match=r"last.pt: did not begin from fresh weights"):
+    with pytest.raises(CollidekitError, match=r"last.pt: did not start from new weights"):
         training(dataset, "c", epochs=1).resume(done.folder / "last.pt")
 
 
