@@ -154,7 +154,7 @@ def test_the_command(trained: dict[str, Path], folder: Path, tmp_path: Path) -> 
     assert done.exit_code == 0, done.output
     assert "TRAINING ROWS: " in done.output
     assert "TRAINING ROWS: " in (tmp_path / "out" / "robustness.html").read_text()
-    for text in ("noise 0.1", "fgsm 0.3", "nominal", "own", "won back", "Means of 2 seeds", "robustness.html"):
+    for text in ("noise 0.1", "fgsm 0.3", "nominal", "own", "recovered", "Means of 2 seeds", "robustness.html"):
         assert text in done.output
     content = json.loads((tmp_path / "out" / "robustness.json").read_text())
     assert content["rows"] == 1000

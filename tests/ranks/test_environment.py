@@ -37,7 +37,7 @@ def test_another_number_of_ranks_than_meant_is_an_error() -> None:
     check_size(place, 2, 2)
     check_size(place, 0, 1)
     with pytest.raises(
-        CollidekitError, match=r"srun started 4 ranks, and --devices 4 on --nodes 2 are 8; .*--ntasks-per-node"
+        CollidekitError, match=r"srun started 4 ranks, but --devices 4 times --nodes 2 is 8; .*--ntasks-per-node"
     ):
         check_size(place, 4, 2)
     with pytest.raises(CollidekitError, match="--nodes 2: this is a single process"):

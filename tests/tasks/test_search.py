@@ -166,7 +166,7 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("epochs: [1, 2]", {"pruner": "hyperband", "prune": True}, "--pruner hyperband: needs the number of epochs"),
         (SPACE, {"heartbeat": 0.0}, "no number of seconds above 0"),
         (SPACE, {"workers": 0}, "--workers: 0 is not a number from 1"),
-        (SPACE, {"workers": 2, "storage": "sqlite:///a.db"}, "SQLite serves one worker"),
+        (SPACE, {"workers": 2, "storage": "sqlite:///a.db"}, "SQLite supports one worker"),
         (SPACE, {"seeds": ("1", "1")}, "one stands twice"),
     ],
 )  # fmt: skip

@@ -39,7 +39,7 @@ from collidekit.progress import counting
 from collidekit.sealed import write_sealed
 
 SHOWN_BINS = 50
-MAY_BE_EMPTY = ("spread", "won back")
+MAY_BE_EMPTY = ("spread", "recovered")
 """Columns that one seed, or one tagger, does not fill: they are left out then."""
 
 
@@ -175,7 +175,7 @@ def gradient_label(line: Line) -> str:
 
 
 def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows of one discriminator: AUC, what is lost to the rows as they are, rejection, and what is won back."""
+    """Header and rows of one discriminator: AUC, what is lost to the rows as they are, rejection, and the recovered fraction."""
     mine = [line for line in lines if line.discriminator == discriminator]
     base = mine[0].kind
     clean = {line.kind: line for line in mine if line.attack == "nominal"}
@@ -193,7 +193,7 @@ def table_rows(lines: Sequence[Line], discriminator: str) -> tuple[tuple[str, ..
                 f"{back[id(line)]:.0%}" if id(line) in back else "",
             )
         )  # fmt: skip
-    header = ("attack", "magnitude", "gradient", "tagger", "AUC", "spread", "loss", "1/eB(.5)", "won back")
+    header = ("attack", "magnitude", "gradient", "tagger", "AUC", "spread", "loss", "1/eB(.5)", "recovered")
     kept = [
         place for place in range(len(header)) if header[place] not in MAY_BE_EMPTY or any(row[place] for row in rows)
     ]
@@ -204,7 +204,7 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
     """For a terminal."""
     header, rows = table_rows(lines, discriminator)
     table = Shown(title=literal(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    wanted = ("attack", "gradient", "tagger", "AUC", "loss", "won back")
+    wanted = ("attack", "gradient", "tagger", "AUC", "loss", "recovered")
     places = [header.index(name) for name in wanted if name in header]
     for number in places:
         words = number <= header.index("tagger")
@@ -217,7 +217,7 @@ def robustness_table(lines: Sequence[Line], discriminator: str, title: str = "")
         table.add_row(attack if attack != last else "", *(literal(row[number]) for number in places[1:]))
         last = attack
     seeds = max(line.seeds for line in lines)
-    won = f" won back: fraction of what the attack costs {literal(lines[0].kind)}." if "won back" in header else ""
+    won = f" recovered: fraction of what the attack costs {literal(lines[0].kind)}." if "recovered" in header else ""
     of_seeds = f" Means of {seeds} seeds; spread: their standard deviation." if seeds > 1 else ""
     table.caption = f"Errors: of the test rows. loss: of AUC, against rows that are not attacked.{won}{of_seeds}"
     table.caption_justify = "left"
@@ -229,8 +229,8 @@ def _page(study: Study, lines: Sequence[Line], pictures: dict[str, list[Path]], 
     for score in study.analysis.discriminators:
         header, rows = table_rows(lines, score)
         caption = "loss: of AUC, against rows that are not attacked."
-        if "won back" in header:
-            caption += " won back: fraction of what the attack costs the first tagger, each attacked in the same way."
+        if "recovered" in header:
+            caption += " recovered: fraction of what the attack costs the first tagger, each attacked in the same way."
         sections.append(
             Section(f"Robustness of {discriminator_text(score)}", (Table(header, tuple(rows), caption, names=4),))
         )
