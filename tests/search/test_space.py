@@ -69,7 +69,7 @@ def test_the_hash_is_that_of_the_values_and_not_of_their_order(tmp_path: Path) -
         ("learning_rate: {low: -1, high: 1, log: true}", "a log range needs low above 0"),
         ("batch_size: {low: 9, high: 9}", "the range from low 9 to high 9 is empty"),
         ("batch_size: {low: 9, high: 2}", "is empty; give low < high"),
-        ("batch_size: {low: 9, high: 20.5}", "batch_size: is a whole number"),
+        ("batch_size: {low: 9, high: 20.5}", "batch_size: is an integer setting"),
         ("batch_size: {low: 8, high: 20, step: 5}", "high 20 is not reached in steps of 5; write high: 18"),
         ("batch_size: {low: 8, high: 20, step: -1}", "step must be above 0"),
         ("batch_size: {low: 8, high: 20, step: 50}", "step 50 is longer than the range"),

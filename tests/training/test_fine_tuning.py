@@ -233,7 +233,9 @@ def test_going_on_needs_the_same_beginning(
     moved = tmp_path / "elsewhere.pt"
     moved.write_bytes((pretrained / "best_model.pt").read_bytes())
     tune("a", epochs=1, from_checkpoint=str(moved)).resume(done.folder / "last.pt")
-    with pytest.raises(CollidekitError, match=r"last.pt: did not start from .*model_1.pt; this training cannot continue from it"):
+    with pytest.raises(
+        CollidekitError, match=r"last.pt: did not start from .*model_1.pt; this training cannot continue from it"
+    ):
         tune("b", epochs=1, from_checkpoint=str(pretrained / "model_1.pt")).resume(done.folder / "last.pt")
     with pytest.raises(CollidekitError, match=r"last.pt: did not start from new weights"):
         training(dataset, "c", epochs=1).resume(done.folder / "last.pt")

@@ -100,7 +100,9 @@ def test_an_unknown_name_says_what_there_is(shelf: Path) -> None:
     assert str(error.value).startswith(
         "there is no model 'top-taging/particlenet' (did you mean 'top-tagging/particlenet'"
     )
-    assert "bundled models are jet-flavour/deepjet, top-tagging/particlenet, top-tagging/pfn, or give a file" in str(error.value)
+    assert "bundled models are jet-flavour/deepjet, top-tagging/particlenet, top-tagging/pfn, or give a file" in str(
+        error.value
+    )
 
 
 def test_a_path_that_is_not_there_is_a_path(shelf: Path) -> None:
@@ -114,9 +116,7 @@ def test_truncated_weights(copy: Path, share: float) -> None:
     path = copy / "model.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(
-        CollidekitError, match=r"^\S*model.safetensors: is not the file that model.json describes"
-    ):
+    with pytest.raises(CollidekitError, match=r"^\S*model.safetensors: is not the file that model.json describes"):
         load_checkpoint(copy)
 
 

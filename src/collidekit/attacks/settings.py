@@ -21,9 +21,12 @@ def _attack(name: str) -> str:
 class AttackSettings(Strict):
     """Settings of an attack. Magnitudes are in units of the widths of the features (docs/attacks.md)."""
 
-    attack: Annotated[str, AfterValidator(_attack)] = setting("nominal", f"{', '.join(ATTACK_NAMES)}; nominal: no attack")
+    attack: Annotated[str, AfterValidator(_attack)] = setting(
+        "nominal", f"{', '.join(ATTACK_NAMES)}; nominal: no attack"
+    )
     attack_magnitude: NotNegative = setting(
-        0.0, "largest change of a feature, in widths of the feature; standard deviation of noise; 0 is no limit for jetfool and optimizer"
+        0.0,
+        "largest change of a feature, in widths of the feature; standard deviation of noise; 0 is no limit for jetfool and optimizer",
     )
     attack_iterations: AtLeastOne = setting(1, "steps of pgd, ngm, jetfool and optimizer")
     attack_individual_factors: bool = setting(
@@ -42,10 +45,15 @@ class AttackSettings(Strict):
     attack_norm: Literal["linf", "l2"] = setting(
         "linf", "norm of pgd: linf limits each feature, l2 the root of the sum of squares of a row"
     )
-    attack_starts: Count = setting(0, "random starts of pgd, the one with the largest loss is kept; 0: start at the row itself")
-    attack_inputs: Literal["all", "constituents", "globals"] = setting("all", "inputs that change: all, constituents or globals")
+    attack_starts: Count = setting(
+        0, "random starts of pgd, the one with the largest loss is kept; 0: start at the row itself"
+    )
+    attack_inputs: Literal["all", "constituents", "globals"] = setting(
+        "all", "inputs that change: all, constituents or globals"
+    )
     attack_space: Literal["features", "momenta"] = setting(
-        "features", "features: change each feature separately; momenta: change momenta of constituents and all that follows"
+        "features",
+        "features: change each feature separately; momenta: change momenta of constituents and all that follows",
     )
 
     @property
@@ -69,7 +77,9 @@ class AdversarialSettings(AttackSettings):
         "replace", "training rows: replace all by attacked ones, mix both, or trades"
     )
     adversarial_share: Annotated[float, Field(gt=0, le=1)] = setting(0.5, "fraction of rows that are attacked, for mix")
-    adversarial_weight: NotNegative = setting(1.0, "weight of the divergence between outputs of nominal and attacked rows, for trades")
+    adversarial_weight: NotNegative = setting(
+        1.0, "weight of the divergence between outputs of nominal and attacked rows, for trades"
+    )
     attack_ramp: Share = setting(0.0, "fraction of the training during which the magnitude rises")
 
 

@@ -195,7 +195,9 @@ class Manager:
             if not job.complete and time.monotonic() - since < self.grace:
                 return
             reason, words = (
-                (Reason.DONE, "") if job.complete else (Reason.LOST, "the job ended without an error, but its output is missing")
+                (Reason.DONE, "")
+                if job.complete
+                else (Reason.LOST, "the job ended without an error, but its output is missing")
             )
         if queue.held:
             self.queue.cancel([attempt.job_id])

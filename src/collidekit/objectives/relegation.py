@@ -69,7 +69,9 @@ class RelegationSettings(Strict):
 
     significance_weight: Positive = setting(3.0, "weight of the significance relative to the cross entropy")
     significance_warmup: Share = setting(0.3, "fraction of the training after which relegation has its full weight")
-    expected_yields: bool = setting(True, "compute signal and background from the probabilities of the network, not from labels")
+    expected_yields: bool = setting(
+        True, "compute signal and background from the probabilities of the network, not from labels"
+    )
 
 
 class Relegation(Objective):

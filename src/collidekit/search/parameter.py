@@ -104,7 +104,9 @@ def read_parameter(name: str, entry: Any, where: str, numbers: type | None) -> P
         return Parameter(name, where, values=_values(entry, place))
     if isinstance(entry, Mapping) and "values" in entry:
         if extra := next((key for key in entry if key != "values"), None):
-            raise CollidekitError(f"{place}: {extra!r} cannot be combined with values; give a list, or a range with low and high")
+            raise CollidekitError(
+                f"{place}: {extra!r} cannot be combined with values; give a list, or a range with low and high"
+            )
         if not isinstance(entry["values"], list):
             raise CollidekitError(f"{place}: values must be a list, such as [1, 2], got {entry['values']!r}")
         return Parameter(name, where, values=_values(entry["values"], place))

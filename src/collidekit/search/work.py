@@ -89,7 +89,9 @@ def _run(study: Any, plan: SearchPlan, train: Train, trial: Any, say: Say) -> No
     except PrunedError:
         state = optuna.trial.TrialState.PRUNED
     except (TakenOverError, optuna.exceptions.UpdateFinishedTrialError):
-        say(f"trial {trial.number}: another process has taken it over, because this process did not update its heartbeat")
+        say(
+            f"trial {trial.number}: another process has taken it over, because this process did not update its heartbeat"
+        )
         return
     except (KeyboardInterrupt, StoppedError, SearchError) as error:
         trial.set_user_attr(COST, beat.cost())

@@ -251,9 +251,7 @@ def read_learned(path: Path, content: Mapping[str, Any]) -> tuple[LearnedFrom, .
     try:
         return tuple(LearnedFrom.read(entry) for entry in content.get("learned_from") or ())
     except (CollidekitError, KeyError, TypeError, ValueError) as error:
-        raise CollidekitError(
-            f"{path}: its list of training rows cannot be read ({error}); copy it again"
-        ) from None
+        raise CollidekitError(f"{path}: its list of training rows cannot be read ({error}); copy it again") from None
 
 
 def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> None:
@@ -266,7 +264,9 @@ def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis,
     for name in TrainingConfig.model_fields:
         mine, theirs = getattr(config, name), getattr(settings, name)
         if name not in ("extend_training", "from_checkpoint") and mine != theirs:
-            raise CollidekitError(f"{path}: was trained with {name} {theirs!r}, not {mine!r}; this training cannot continue from it")
+            raise CollidekitError(
+                f"{path}: was trained with {name} {theirs!r}, not {mine!r}; this training cannot continue from it"
+            )
     for what in ("network", "objective", "attack"):
         if stored := (content.get("code") or {}).get(what):
             check_code(path, what, code_names(analysis, config)[what], stored)

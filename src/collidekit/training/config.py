@@ -34,7 +34,9 @@ class TrainingConfig(
     overtraining_stop: Count = setting(
         0, "after epoch 20, stop if the last N validation losses have no negative slope; 0: never"
     )
-    ema_decay: Share = setting(0.0, "decay of the running mean of the weights, which is validated and saved; 0: no running mean")
+    ema_decay: Share = setting(
+        0.0, "decay of the running mean of the weights, which is validated and saved; 0: no running mean"
+    )
     augmentation: Annotated[str, BeforeValidator(canonical)] = setting(
         "none", "random changes of training rows, such as rotation or drop=0.1,rotation"
     )

@@ -78,7 +78,9 @@ class Training:
         self.save_seconds, self.ranks = save_seconds, ranks
         self.display = display or Display(shown=False)
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.part*") if ranks.first else ():  # left by a training that was killed during a write
+        for leftover in (
+            folder.glob(".*.part*") if ranks.first else ()
+        ):  # left by a training that was killed during a write
             if is_own(leftover):
                 leftover.unlink()
         keep_freed_memory()

@@ -41,7 +41,9 @@ def save_model(folder: Path, tagger: dict[str, Tensor], description: dict[str, A
 def read_description(path: Path) -> dict[str, Any]:
     """Return the content of a ``model.json``."""
     if not path.is_file():
-        raise CollidekitError(f"{path}: there is no such file; it must be in the folder of {WEIGHTS}: copy the whole folder")
+        raise CollidekitError(
+            f"{path}: there is no such file; it must be in the folder of {WEIGHTS}: copy the whole folder"
+        )
     content: dict[str, Any] = read_json(path)
     known = isinstance(content, dict) and content.get("collidekit model") == FORMAT and content.keys() >= _KEYS
     if not known or not all(isinstance(content[key], dict) for key in ("analysis", "config", "weights")):

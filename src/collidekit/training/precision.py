@@ -13,7 +13,9 @@ class PrecisionSettings(Strict):
     """Settings of precision and compilation."""
 
     mixed_precision: bool = setting(False, "bfloat16 where it is safe, float32 elsewhere")
-    training_precision: Literal["float32", "float64", "bfloat16"] = setting("float32", "precision of all numbers: float32, float64 or bfloat16")
+    training_precision: Literal["float32", "float64", "bfloat16"] = setting(
+        "float32", "precision of all numbers: float32, float64 or bfloat16"
+    )
     use_torch_compile: bool = setting(False, "compile the dense parts of the network with torch.compile")
     torch_compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = setting(
         "default", "mode of torch.compile: default, reduce-overhead or max-autotune"

@@ -69,5 +69,7 @@ class ScheduleSettings(Strict):
         "epoch_lin_decay",
         "constant, epoch_lin_decay, batch_lin_decay, cosine (batch_cosine_warmup), one_cycle or inverse_decay",
     )
-    lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = setting(0.01, "ratio of the last to the largest learning rate")
+    lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = setting(
+        0.01, "ratio of the last to the largest learning rate"
+    )
     warmup: Share = setting(0.1, "fraction of the training during which the learning rate rises")

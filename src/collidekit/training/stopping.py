@@ -66,7 +66,9 @@ def newest_whole(folder: Path, say: Callable[[str], None]) -> Path | None:
             say(f"{first}\ncontinuing from {path.name}, the newest readable checkpoint")
         return path
     assert first is not None
-    raise CollidekitError(f"{first}; no other checkpoint in {folder} is readable; start again with --resume-training False")
+    raise CollidekitError(
+        f"{first}; no other checkpoint in {folder} is readable; start again with --resume-training False"
+    )
 
 
 def steps_done(path: Path) -> int:

@@ -239,7 +239,7 @@ def over_seeds(points: Sequence[Point]) -> list[Line]:
 
 
 def recovered(lines: Sequence[Line], discriminator: str, base: str) -> list[tuple[Line, float, float]]:
-    """For each attacked line of another kind than ``base``: what an attack costs ``base``, and the share that is won back.
+    """For each attacked line of another kind than ``base``: what an attack costs ``base``, and the recovered fraction.
 
     Both by the gradients that hit each: the share is (AUC - AUC of base, attacked) / (AUC of base - AUC of base, attacked).
     """
