@@ -379,7 +379,7 @@ def test_a_logarithm_is_asked_for_in_training_alone(files: Callable[..., dict[st
 @pytest.mark.parametrize("size", [1e200, 1e-199])
 def test_values_that_cannot_be_squared(files: Callable[..., dict[str, object]], size: float) -> None:
     given = files(ALONE.replace("energy: true_energy", f"energy: true_energy * {size}"), rows=300)
-    with pytest.raises(CollidekitError, match="which cannot be squared; give another unit"):
+    with pytest.raises(CollidekitError, match="whose square is too large or small; use another unit"):
         run_with_requirements(InferenceTask(**given, epochs=1))
 
 

@@ -115,13 +115,13 @@ class Manager:
                 self._find(attempt)
             states = self.queue.states([attempt.job_id for attempt in attempts.values() if attempt.job_id])
         except QueueUnavailable as error:
-            self._note("queue", f"the batch system does not answer ({error}); waiting for it")
+            self._say_once("queue", f"the batch system does not answer ({error}); waiting for it")
             return True
         waiting = False
         done = self._done()
         for job in jobs:
             if attempt := attempts.get(job.name):
-                self._look(job, attempt, states.get(attempt.job_id))
+                self._check_job(job, attempt, states.get(attempt.job_id))
                 waiting = True
             elif done.issuperset(job.needs):
                 self._send(job, self.site.resources_of(job.kind), ())
@@ -146,7 +146,7 @@ class Manager:
         try:
             job_id = self.queue.submit(attempt.script, attempt.folder / "job.sub")
         except QueueUnavailable as error:
-            self._note("queue", f"the batch system does not answer ({error}); looking for {job.name} in its queue")
+            self._say_once("queue", f"the batch system does not answer ({error}); looking for {job.name} in its queue")
             return
         except CollidekitError:
             attempt.write("closed", {"reason": "refused", "again": False})
@@ -177,13 +177,13 @@ class Manager:
             return None
         return attempt
 
-    def _look(self, job: Job, attempt: Attempt, queue: QueueState | None) -> None:
+    def _check_job(self, job: Job, attempt: Attempt, queue: QueueState | None) -> None:
         completed = attempt.read("completed")
         queue = queue or QueueState(False, "the submission was interrupted")
         if queue.alive:
             self._ended_since.pop(job.name, None)
             where = f" on {queue.host}" if queue.running and queue.host else ""
-            self._note(job.name, f"{job.name}: {queue.words}{where}")
+            self._say_once(job.name, f"{job.name}: {queue.words}{where}")
             return
         if job.complete:
             return  # it became complete after the query of the queue
@@ -202,7 +202,7 @@ class Manager:
         if queue.held:
             self.queue.cancel([attempt.job_id])
         if abs(skew := float(completed.get("clock_skew", 0.0))) > SKEW:
-            self._note(
+            self._say_once(
                 "skew",
                 f"the clock of {completed['host']} and that of the file server differ by {abs(skew):.0f} s; tell your site",
             )
@@ -245,7 +245,7 @@ class Manager:
             found.append(Failure(Reason(closed["reason"]), attempt.resources, closed["host"], closed["progress"]))
         return found
 
-    def _note(self, about: str, text: str) -> None:
+    def _say_once(self, about: str, text: str) -> None:
         """Print a text if it differs from the last text about the same subject."""
         if self._shown.get(about) != text:
             self._shown[about] = text

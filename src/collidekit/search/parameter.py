@@ -117,11 +117,11 @@ def read_parameter(name: str, entry: Any, where: str, numbers: type | None) -> P
     try:
         found = Range.model_validate(dict(entry))
     except ValidationError as error:
-        raise CollidekitError(f"{place}: {_said(error)}") from None
+        raise CollidekitError(f"{place}: {_describe(error)}") from None
     return _range(name, where, found, numbers)
 
 
-def _said(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     unknown = (found for found in error.errors() if found["type"] == "extra_forbidden")
     first = next(unknown, error.errors()[0])  # a missing key may be a misspelt one
     key, known = str(first["loc"][0]), list(Range.model_fields)

@@ -45,10 +45,10 @@ def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: Non
                 continue
             trial = study.ask(fixed_distributions=plan.space.distributions())
             trial.set_user_attr(OWNER, this_process())
-            if _one_too_many(study, plan, trial):
+            if _is_surplus(study, plan, trial):
                 trial.set_user_attr(SURPLUS, True)
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                if given := _given(study, trial):
+                if given := _queued_settings(study, trial):
                     kept = ("retry of", "lost before")
                     study.enqueue_trial(given, user_attrs={k: v for k, v in trial.user_attrs.items() if k in kept})
                 if plan.sampler == "grid" and not given:
@@ -57,15 +57,15 @@ def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: Non
             _run(study, plan, train, trial, say)
 
 
-def _given(study: Any, trial: Any) -> dict[str, Any]:
+def _queued_settings(study: Any, trial: Any) -> dict[str, Any]:
     """Return the settings of a trial from the queue; empty for a trial whose settings are drawn."""
     found: dict[str, Any] = study._storage.get_trial(trial._trial_id).system_attrs.get("fixed_params", {})
     return found
 
 
-def _one_too_many(study: Any, plan: SearchPlan, trial: Any) -> bool:
+def _is_surplus(study: Any, plan: SearchPlan, trial: Any) -> bool:
     """Return whether earlier trials reach the requested number, or all points of a grid are used."""
-    if plan.sampler == "grid" and not _given(study, trial):
+    if plan.sampler == "grid" and not _queued_settings(study, trial):
         return True
     others = study.get_trials(deepcopy=False)
     return sum(counts(other) for other in others if other.number < trial.number) >= plan.trials
@@ -110,10 +110,10 @@ def _run(study: Any, plan: SearchPlan, train: Train, trial: Any, say: Say) -> No
             raise
         say(f"trial {trial.number}: another process has taken it over; this result is dropped")
         return
-    say(_ended(trial.number, state.name, value, told, plan.metric))
+    say(_summary_line(trial.number, state.name, value, told, plan.metric))
 
 
-def _ended(number: int, state: str, value: float | None, told: dict[str, Any], metric: str) -> str:
+def _summary_line(number: int, state: str, value: float | None, told: dict[str, Any], metric: str) -> str:
     if state == "COMPLETE":
         spread = f" ± {told['spread']:.2g}" if told["spread"] is not None else ""
         return f"trial {number}: {metric} {value:.6g}{spread}"
@@ -135,7 +135,7 @@ def _reporter(plan: SearchPlan, trial: Any) -> Callable[[Epochs], None]:
     reported: set[int] = set()
 
     def report(epochs: Epochs) -> None:
-        _still_mine(trial)
+        _check_owner(trial)
         for epoch, value in by_epoch(epochs, plan.metric).items():
             if epoch not in reported:
                 reported.add(epoch)
@@ -147,10 +147,10 @@ def _reporter(plan: SearchPlan, trial: Any) -> Callable[[Epochs], None]:
 
 
 def _only_check(study: Any, trial: Any) -> Callable[[Epochs], None]:
-    return lambda epochs: _still_mine(trial)
+    return lambda epochs: _check_owner(trial)
 
 
-def _still_mine(trial: Any) -> None:
+def _check_owner(trial: Any) -> None:
     if trial.storage.get_trial(trial._trial_id).state.name != "RUNNING":
         raise TakenOverError
 

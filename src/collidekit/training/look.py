@@ -42,7 +42,7 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
             few = augment(few)
         # a few rows do not give the spread of the features
         build_attack(config.model_copy(update={"attack_individual_factors": False}), analysis, tagger.scaling)
-        outputs = _answer(config.model_name, tagger, few)
+        outputs = _run_network(config.model_name, tagger, few)
         check_outputs(config.model_name, outputs, len(few), head.outputs)
         _check_columns(config.objective, tagger, outputs, analysis)
         if OBJECTIVES.own(config.objective) and type(objective).begin is Objective.begin:
@@ -65,7 +65,7 @@ def _check_columns(name: str, tagger: Tagger, raw: torch.Tensor, analysis: Analy
     try:
         found = tagger.head.decode(raw)
     except Exception as error:
-        raise CollidekitError(f"objective {name}: its head fails on the first rows: {_said(error)}") from error
+        raise CollidekitError(f"objective {name}: its head fails on the first rows: {_describe(error)}") from error
     if not isinstance(found, dict) or not wanted <= found.keys() <= {*wanted, "prob_relegated"}:
         given = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
         raise CollidekitError(
@@ -81,7 +81,7 @@ def _check_loss(name: str, objective: Objective, outputs: torch.Tensor, rows: Ba
     except CollidekitError:
         raise
     except Exception as error:
-        raise CollidekitError(f"objective {name}: fails on the first rows: {_said(error)}") from error
+        raise CollidekitError(f"objective {name}: fails on the first rows: {_describe(error)}") from error
     if not isinstance(loss, torch.Tensor) or loss.shape != ():
         found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise CollidekitError(
@@ -89,12 +89,12 @@ def _check_loss(name: str, objective: Objective, outputs: torch.Tensor, rows: Ba
         )
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
 
 
-def _answer(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
+def _run_network(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
     try:
         with torch.no_grad():
             outputs: torch.Tensor = tagger(rows, with_targets=True)[0]
@@ -102,4 +102,4 @@ def _answer(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
     except CollidekitError:
         raise
     except Exception as error:
-        raise CollidekitError(f"network {name}: fails on the first rows: {_said(error)}") from error
+        raise CollidekitError(f"network {name}: fails on the first rows: {_describe(error)}") from error

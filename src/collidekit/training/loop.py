@@ -156,7 +156,7 @@ class Training:
         self.after_save: Callable[[int], None] = lambda step: None
         """Called with the number of steps when ``last.pt`` and all other files of the step are written."""
         self.signals = StopSignals()
-        self._any_told = False
+        self._any_rank_signalled = False
         """True if any of several ranks had received a stop signal at the last step."""
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
@@ -229,7 +229,7 @@ class Training:
             while self.epoch <= self.last_epoch and not self._stop_early():
                 self._train_epoch()
                 yield self._finish_epoch()
-                self._stop_if_told()
+                self._stop_if_signalled()
 
     def _train_epoch(self) -> None:
         self.model.train()
@@ -243,7 +243,7 @@ class Training:
             learning_rate = self._set_learning_rate()
             self.objective.progress = min(self._epochs_done() / self.number_of_epochs, 1.0)
             for numbers in self.delayed.add(self._train_step(batch)):
-                self._note(numbers)
+                self._record(numbers)
             self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
             if self.average:
                 self.average.update(self.tagger, self.step)
@@ -253,15 +253,15 @@ class Training:
             if self.history.losses:
                 rows, seconds = max(self.sums["rows"], 1), max(self.sums["seconds"], 1e-9)
                 self.display.step(self.sums["loss"] / rows, self.history.losses[-1], rows / seconds, learning_rate)
-            if self._told:
+            if self._signalled:
                 self.save("last.pt")
-            self._stop_if_told()
+            self._stop_if_signalled()
             if now - saved > self.save_seconds:
                 self.save("last.pt")
                 saved = begun = time.monotonic()
-        self._note_all()
+        self._record_all()
 
-    def _note(self, numbers: StepNumbers) -> None:
+    def _record(self, numbers: StepNumbers) -> None:
         """Add the numbers of a step to the sums; raise an error if one is not finite."""
         loss, counts, others, norm = numbers.read()
         self._check_finite(norm, f"norm of the gradients is {norm} in a step")
@@ -271,9 +271,9 @@ class Training:
         self._count(loss=loss * numbers.rows, rows=numbers.rows, **counts)
         self._count(**{f"loss_{name}": value * numbers.rows for name, value in others.items()})
 
-    def _note_all(self) -> None:
+    def _record_all(self) -> None:
         for numbers in self.delayed.rest():
-            self._note(numbers)
+            self._record(numbers)
 
     def _rows(self) -> Iterator[Batch | WeightedRows]:
         """Return the other batches of the epoch; they are already on the device if nothing changes them before a step."""
@@ -282,9 +282,9 @@ class Training:
             return batches
         return on_device((WeightedRows(batch, self.data.weighting(batch)) for batch in batches), self.device)
 
-    def _stop_if_told(self) -> None:
+    def _stop_if_signalled(self) -> None:
         """Raise the error that ends the training after a stop signal; the state is already saved."""
-        if not self._told:
+        if not self._signalled:
             return
         if self.signals.received == "SIGINT":
             raise KeyboardInterrupt
@@ -295,9 +295,9 @@ class Training:
         )
 
     @property
-    def _told(self) -> bool:
+    def _signalled(self) -> bool:
         """True if the training must stop because of a signal: all ranks agree on it in each step."""
-        return bool(self.signals.received) if self.ranks.size == 1 else self._any_told
+        return bool(self.signals.received) if self.ranks.size == 1 else self._any_rank_signalled
 
     def _adversary(self, dataset: Dataset) -> Adversary | None:
         """Return the adversary of the training rows; None without an attack."""
@@ -356,7 +356,7 @@ class Training:
                 of_members = self.targets.total(others, of_rows=False)
             self.optimizer.zero_grad()
             self.fabric.backward(loss + of_members)
-        self._any_told = self.ranks.reduce(self.tagger, bool(self.signals.received), ranks is self.ranks)
+        self._any_rank_signalled = self.ranks.reduce(self.tagger, bool(self.signals.received), ranks is self.ranks)
         norm = self._clip_gradients() if self.config.gradient_clip else None
         self.optimizer.step()
         counts = self._weigh(outputs.detach(), batch, weights)
@@ -492,7 +492,7 @@ class Training:
 
     def save(self, name: str) -> None:
         """Write a checkpoint with everything that is needed to continue."""
-        self._note_all()
+        self._record_all()
         if not self.ranks.first:
             return
         state = TrainingState.of(self).as_dict()
