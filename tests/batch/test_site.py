@@ -54,7 +54,7 @@ def test_a_site_file_overrides_its_profile(tmp_path: Path) -> None:
         ("system: [\n", "not valid YAML"),
         ("profile: [slurm]", "there is no profile"),
         ("profile: slurm\nresources: {training: {memory: 0 GB}}", "'0 GB' is zero; give more than 0"),
-        ("profile: slurm\npoll: 0s", "'0s' is nothing"),
+        ("profile: slurm\npoll: 0s", "'0s' is zero"),
         ("profile: slurm\nlimits: 5", "limits: it needs lines 'key: value' below it"),
         ("profile: slurm\nresources: [1, 2]", "resources: it needs lines 'key: value' below it"),
     ],

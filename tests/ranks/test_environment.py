@@ -43,7 +43,7 @@ def test_another_number_of_ranks_than_meant_is_an_error() -> None:
     with pytest.raises(CollidekitError, match="--nodes 2: this is a single process"):
         check_size(None, 2, 2)
     for devices, nodes in ((-1, 1), (1, 0)):
-        with pytest.raises(CollidekitError, match="1 or more of each"):
+        with pytest.raises(CollidekitError, match="both at least 1"):
             check_size(None, devices, nodes)
 
 

@@ -194,7 +194,7 @@ def test_prediction_needs_no_truth(files: Callable[..., dict[str, object]], tmp_
     [
         (["explain", "MODEL", "test.parquet", "--row", "1", "-o", "out"], "the explanation of one row is of classes of rows"),
         (["calibrate", "MODEL", "test.parquet"], "a temperature is of classes of rows"),
-        (["run", "toy.yaml", "-f", "train.parquet", "--set", "objective=disco"], "is for classes, of which the analysis has none"),
+        (["run", "toy.yaml", "-f", "train.parquet", "--set", "objective=disco"], "needs classes, and the analysis has none"),
         (["run", "toy.yaml", "-f", "train.parquet", "--set", "label_smoothing=0.1"], "has no meaning without classes of rows"),
         (
             ["run", "toy.yaml", "-f", "train.parquet", "--set", "attack=fgsm", "--set", "attack_magnitude=0.1"],

@@ -63,7 +63,7 @@ def test_trials_are_trainings_and_the_best_one_runs(place: Path, capsys: pytest.
     assert f"trial {best['trial']}: val_loss" in head
     assert "± standard deviation" in head
     page = (task.folder / "search.html").read_text()
-    assert "test rows were not read" in page
+    assert "the test set was not read" in page
     assert (
         page.count("data:image/png") == 2 + 3
     )  # history, parallel coordinates, slices; too few trials for the importance

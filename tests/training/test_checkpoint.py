@@ -161,5 +161,5 @@ def test_a_checkpoint_knows_the_rows_it_was_trained_on(train: Any, dataset: Data
     torch.save(content, path)
     assert load_checkpoint(path).learned_from == ()
     torch.save({**content, "learned_from": [{"analysis": 1}]}, path)
-    with pytest.raises(CollidekitError, match=r"best_model.pt: what it says of its training rows cannot be read"):
+    with pytest.raises(CollidekitError, match=r"best_model.pt: its list of training rows cannot be read"):
         load_checkpoint(path)

@@ -270,10 +270,10 @@ def test_the_network_and_its_options_are_those_of_the_checkpoint(pretrained: Pat
         ({"freeze": ("network.output.*",)}, r"--freeze: 'network.output.\*' matches only the head, which is new"),
         ({"freeze": ("*",), "keep_head": True}, r"--freeze: all \d+ parameters are frozen, so there is nothing to train"),
         ({"learning_rate_factors": {"phi": 0.1}}, r"--learning-rate-factors: 'phi' matches no parameter"),
-        ({"model_options": {"phi": [8, 9], "f": [16]}}, r"best_model.pt: its weights do not fit the selected network \(network.phi.constituents.2.weight is 8x8 in the checkpoint and 9x8 here\); they are of network 'pfn' with options"),
+        ({"model_options": {"phi": [8, 9], "f": [16]}}, r"best_model.pt: its weights do not fit the selected network \(network.phi.constituents.2.weight is 8x8 in the checkpoint and 9x8 here\); they belong to network 'pfn' with options"),
         ({"model_options": {"phi": [8, 8], "f": [16, 16]}}, r"do not fit .*\(the checkpoint has no network.f.2.weight\)"),
         ({"model_options": {"phi": [8], "f": [16]}}, r"do not fit .*\(the checkpoint has network.phi.constituents.2.weight besides\)"),
-        ({"model_name": "mlp", "model_options": {}}, r"do not fit .* leave --model-name and --model-options out to take these"),
+        ({"model_name": "mlp", "model_options": {}}, r"do not fit .* leave --model-name and --model-options out to use these"),
         ({"from_checkpoint": "nothing.pt"}, r"nothing.pt: there is no such checkpoint"),
         ({"from_checkpoint": "top-tagging/nothing"}, r"there is no model 'top-tagging/nothing'"),
     ],
@@ -300,7 +300,7 @@ def test_a_network_without_an_output_says_how_to_name_its_head(training: Any, da
     done.run()
     with pytest.raises(
         CollidekitError,
-        match=r"Normed: has no part 'output' to begin anew; name its last layer in the attribute 'head'",
+        match=r"Normed: has no part 'output' to initialise; name its last layer in the attribute 'head'",
     ):
         training(dataset, "second", from_checkpoint=str(done.folder), **settings)
     training(dataset, "kept", from_checkpoint=str(done.folder), keep_head=True, **settings)
@@ -313,7 +313,7 @@ def test_a_network_without_an_output_says_how_to_name_its_head(training: Any, da
 @pytest.mark.parametrize("setting", [{"freeze": "network.phi.*"}, {"keep_head": True}])
 def test_settings_that_need_a_checkpoint(setting: dict[str, Any], dataset: Dataset) -> None:
     with pytest.raises(
-        CollidekitError, match=r"--\w+-?\w*: is for a training that begins from a checkpoint: name one with"
+        CollidekitError, match=r"--\w+-?\w*: is for a training that starts from a checkpoint: give one with"
     ):
         training_config(Plan(dataset.analysis), setting)
 
