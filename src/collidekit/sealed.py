@@ -54,7 +54,7 @@ def read_sealed(path: Path, remedy: str = AGAIN, always: bool = False) -> dict[s
 def check_seal(path: Path | str, content: dict[str, Any], remedy: str) -> dict[str, Any]:
     """Return a content without its checksum; raise CollidekitError if there is one and it is wrong."""
     if _KEY in content and content[_KEY] != text_checksum(content):
-        raise _damaged(path, "its content does not have the checksum that was written with it", remedy)
+        raise _damaged(path, "its content does not have the stored checksum", remedy)
     return {name: value for name, value in content.items() if name != _KEY}
 
 

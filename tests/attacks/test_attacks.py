@@ -277,7 +277,7 @@ def test_nothing_to_attack() -> None:
     scaling = Scaling(analysis.inputs)
     with pytest.raises(CollidekitError, match="counts: there is nothing to attack: no feature of jet is continuous"):
         build_attack(AttackSettings(attack="fgsm"), analysis, scaling)
-    with pytest.raises(CollidekitError, match="has no input that is meant by attack-inputs constituents"):
+    with pytest.raises(CollidekitError, match="has no input for attack-inputs constituents"):
         build_attack(AttackSettings(attack="fgsm", attack_inputs="constituents"), analysis, scaling)
     with pytest.raises(CollidekitError, match="attack-space momenta: no collection of the analysis has momenta"):
         build_attack(AttackSettings(attack="fgsm", attack_space="momenta"), analysis, scaling)

@@ -135,9 +135,9 @@ def test_what_the_batch_does_not_hold_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"attack_individual_factors": True}, "attack-individual-factors is for features"),
-        ({"attack_factors": "factors.yaml"}, "attack-factors is for features"),
-        ({"attack_restrict_impact": 0.1}, "attack-restrict-impact is for features"),
+        ({"attack_individual_factors": True}, "attack-individual-factors acts only on features"),
+        ({"attack_factors": "factors.yaml"}, "attack-factors acts only on features"),
+        ({"attack_restrict_impact": 0.1}, "attack-restrict-impact acts only on features"),
         ({"attack_inputs": "globals"}, "needs attack-inputs all or constituents"),
     ],
 )
@@ -171,9 +171,7 @@ def test_a_tagger_that_looks_at_momenta_only_cannot_be_attacked_by_its_features(
     tagger = Tagger(jets.analysis, build_network("efn", jets.analysis.inputs, 2, {}))
     attack = build_attack(AttackSettings(attack="fgsm", attack_magnitude=0.1), jets.analysis, tagger.scaling)
     assert attack is not None
-    with pytest.raises(
-        CollidekitError, match="do not depend on that: one that looks at momenta only needs attack_space"
-    ):
+    with pytest.raises(CollidekitError, match="do not depend on it; use attack_space momenta"):
         attack(tagger, toys.all_rows(jets))
     attacked(tagger, jets, toys.all_rows(jets), attack="fgsm", attack_magnitude=0.1)
 

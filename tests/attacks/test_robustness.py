@@ -182,7 +182,7 @@ def test_the_command(trained: dict[str, Path], folder: Path, tmp_path: Path) -> 
             ["--set", "attack_iterations=0"],
             "--set attack_iterations: Input should be greater than or equal to 1, got '0'",
         ),
-        (["--set", "attack_inputs=constituents"], "has no input that is meant by attack-inputs constituents"),
+        (["--set", "attack_inputs=constituents"], "has no input for attack-inputs constituents"),
     ],
 )
 def test_bad_words(trained: dict[str, Path], folder: Path, tmp_path: Path, words: list[str], said: str) -> None:

@@ -97,7 +97,5 @@ def test_jobs_that_slurm_refuses(slurm: SlurmCluster, settings: dict[str, Any], 
 
 
 def test_a_site_without_slurm() -> None:
-    with pytest.raises(
-        CollidekitError, match="lxplus: is a site with htcondor, and workers of Dask are started by Slurm"
-    ):
+    with pytest.raises(CollidekitError, match="lxplus: is a site with htcondor, but Dask workers need Slurm"):
         load_dask_site("lxplus")

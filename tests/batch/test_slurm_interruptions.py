@@ -51,7 +51,7 @@ def test_a_preempted_job_goes_on_in_a_new_one(slurm: SlurmCluster) -> None:
 
     manager = manage(ONCE, watch=once_running(slurm, urgent))
     assert [entry["reason"] for entry in manager.failures] == ["preempted"]
-    assert manager.failures[0]["next"] == "goes on in a new job"
+    assert manager.failures[0]["next"] == "continues in a new job"
     assert manager.jobs[0].complete
 
 

@@ -63,7 +63,10 @@ def test_unknown_names(shelf: Path, trained: Trained, refused: Callable[..., str
         ("run", trained.analysis, "--test-files", trained.test, "--checkpoint", "toys/pnf"),
     ):
         said = refused(*words)
-        assert "there is no model 'toys/pnf' (did you mean 'toys/pfn'?); toys/pfn ship, or give a file" in said
+        assert (
+            "there is no model 'toys/pnf' (did you mean 'toys/pfn'?); bundled models are toys/pfn, or give a file"
+            in said
+        )
 
 
 def test_damaged_weights_are_one_line(shelf: Path, trained: Trained, refused: Callable[..., str]) -> None:

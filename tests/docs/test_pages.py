@@ -15,12 +15,13 @@ from collidekit.analysis import features, schema, targets
 from collidekit.analysis.dilepton import Dilepton
 from collidekit.analysis.expressions import Expression
 from collidekit.analysis.functions import FUNCTIONS
+from collidekit.analysis.load import load_analysis
 from collidekit.analysis.plot_settings import PlotSettings
 from collidekit.cli import app
-from collidekit.models.registry import NETWORKS
+from collidekit.models.registry import NETWORKS, build_network
 from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.methods import METHODS
-from collidekit.shipped import shipped_analyses
+from collidekit.shipped import find_analysis, shipped_analyses
 from collidekit.tasks import compare, export, grid, parts, pipelines, report, robustness, search, significance
 from collidekit.tasks.base import AnalysisTask
 from collidekit.training.config import TrainingConfig
@@ -143,6 +144,14 @@ def test_every_option_of_a_network_stands_in_its_page(name, pages):
 
 def test_every_network_is_in_the_table_of_networks(pages):
     assert set(table(pages["docs/networks.md"], "## Which one")) == set(NETWORKS)
+
+
+@pytest.mark.parametrize(("column", "name"), [(1, "top_tagging_reference"), (2, "jet_flavour")])
+def test_the_sizes_of_networks_are_those_of_the_code(column, name, pages):
+    analysis = load_analysis(find_analysis(name))
+    for network, row in table(pages["docs/networks.md"], "## Which one").items():
+        built = build_network(network, analysis.inputs, len(analysis.classes), {})
+        assert row[column] == f"{sum(weights.numel() for weights in built.parameters()):,}", network
 
 
 def test_every_reconstruction_method_and_status_stands_in_its_page(pages):

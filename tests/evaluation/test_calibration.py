@@ -242,7 +242,7 @@ def test_a_broken_temperature_in_a_file_is_said() -> None:
     assert Temperature.read(good.as_dict(), "x.pt") == good
     assert Temperature.read(None, "x.pt") is None
     for broken in ({}, {**good.as_dict(), "value": 0}, {**good.as_dict(), "value": "hot"}, [1]):
-        with pytest.raises(CollidekitError, match=r"x\.pt: its temperature is not readable"):
+        with pytest.raises(CollidekitError, match=r"x\.pt: its temperature cannot be read"):
             Temperature.read(broken, "x.pt")
 
 

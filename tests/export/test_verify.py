@@ -375,7 +375,7 @@ def test_a_damaged_schema_is_refused(bundle):
     with pytest.raises(CollidekitError, match=r"was made with another version of collidekit \(opset"):
         list(checks(bundle))
     (bundle / SCHEMA).write_text((bundle / SCHEMA).read_text().replace('"toy"', '"joy"'))
-    with pytest.raises(CollidekitError, match="does not have the checksum"):
+    with pytest.raises(CollidekitError, match="does not have the stored checksum"):
         list(checks(bundle))
 
 

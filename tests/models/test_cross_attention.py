@@ -141,7 +141,7 @@ def test_with_one_collection_the_registers_ask() -> None:
     ("options", "message"),
     [
         ({"query": "lepton"}, "query: there is no collection 'lepton' (did you mean 'leptons'"),
-        ({"query": ["jets", "leptons", "photons"]}, "are all collections, so none would answer"),
+        ({"query": ["jets", "leptons", "photons"]}, "are all collections, so the other side would be empty"),
         ({"registers": 0}, "needs at least one register"),
         ({"width": 9}, "cannot be shared by 2 heads"),
     ],

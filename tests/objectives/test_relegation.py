@@ -299,7 +299,7 @@ def test_validation_rows_without_signal_are_one_clear_error() -> None:
     validation = objective.validation()
     background = batch.take(batch.labels == 0)
     validation.add(torch.randn(len(background), 3), background, background.weights)
-    with pytest.raises(CollidekitError, match="no signal row with a weight is among the rows to judge an epoch by"):
+    with pytest.raises(CollidekitError, match="no signal row with a weight is in the validation set"):
         validation.scores()
 
 

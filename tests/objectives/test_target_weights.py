@@ -60,8 +60,8 @@ CLASSES = "classes: {a: x == 0, b: x == 1}"
 @pytest.mark.parametrize(
     ("text", "objective", "message"),
     [
-        (f"{CLASSES}\n{INPUTS}", "classification", "needs two losses at least"),
-        (f"{INPUTS}\ntargets: {{mass: {{values: {{m: y}}}}}}", "classification", "needs two losses at least"),
+        (f"{CLASSES}\n{INPUTS}", "classification", "needs at least two losses"),
+        (f"{INPUTS}\ntargets: {{mass: {{values: {{m: y}}}}}}", "classification", "needs at least two losses"),
         (f"{CLASSES}\n{INPUTS}\ntargets: {{mass: {{values: {{m: y}}}}}}", "relegation", "not relegation"),
         (f"{CLASSES}\n{INPUTS}\ntargets: {{classes: {{values: {{m: y}}}}}}", "classification", "another name"),
     ],

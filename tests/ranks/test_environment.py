@@ -37,13 +37,13 @@ def test_another_number_of_ranks_than_meant_is_an_error() -> None:
     check_size(place, 2, 2)
     check_size(place, 0, 1)
     with pytest.raises(
-        CollidekitError, match=r"srun started 4 ranks, and --devices 4 on --nodes 2 are 8; .*--ntasks-per-node"
+        CollidekitError, match=r"srun started 4 ranks, but --devices 4 times --nodes 2 is 8; .*--ntasks-per-node"
     ):
         check_size(place, 4, 2)
     with pytest.raises(CollidekitError, match="--nodes 2: this is a single process"):
         check_size(None, 2, 2)
     for devices, nodes in ((-1, 1), (1, 0)):
-        with pytest.raises(CollidekitError, match="1 or more of each"):
+        with pytest.raises(CollidekitError, match="both at least 1"):
             check_size(None, devices, nodes)
 
 

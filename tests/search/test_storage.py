@@ -54,7 +54,7 @@ def test_a_system_without_mounts_says_nothing(tmp_path: Path) -> None:
         ("sqlite:////home/a/b.db", 1, r"network disk \(nfs4\), where SQLite damages"),
         ("sqlite:////scratch/b.db", 1, r"network disk \(lustre\)"),
         ("sqlite:////eos/b.db", 1, r"network disk \(fuse.eosxd\)"),
-        ("sqlite:////data/b.db", 2, "SQLite serves one worker, and --workers is 2"),
+        ("sqlite:////data/b.db", 2, "SQLite supports one worker, and --workers is 2"),
         ("sqlite://", 1, "names no file"),
         ("mysql://me:secret@host/db", 1, r"mysql://me:\*\*\*@host/db: is not supported"),
         ("/eos/study.journal", 1, "files cannot be locked"),
@@ -89,7 +89,7 @@ def test_a_damaged_journal_is_one_line(tmp_path: Path) -> None:
     path = Path(settings.storage)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:3], lines[3][:9], *lines[4:]]))
-    with pytest.raises(CollidekitError, match="not a whole journal file"):
+    with pytest.raises(CollidekitError, match="not a complete journal file"):
         open_study(settings)
 
 

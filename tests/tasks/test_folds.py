@@ -279,7 +279,7 @@ def test_calibrated_folds(inside: Path) -> None:
         (
             InferenceTask,
             {"folds": 5, "train_val_split": 0.5},
-            r"--train-val-split: says nothing beside --folds of 3 or more",
+            r"--train-val-split: has no effect with --folds of 3 or more",
         ),
         (
             InferenceTask,

@@ -113,7 +113,7 @@ def test_settings_that_fail_at_the_first_step(place: Path, given: dict[str, Any]
     ("width", "end", "said"),
     [
         (3, "", r"network mine.py: fails on the first rows: RuntimeError: mat1.*\(.*linear.py:\d+\)"),
-        (2, "[:, :1]", r"network mine.py: gives outputs of shape \(8, 1\) for 8 rows, not 2 for each"),
+        (2, "[:, :1]", r"network mine.py: returns outputs of shape \(8, 1\) for 8 rows, not 2 for each row"),
     ],
 )
 def test_a_network_of_ones_own_is_tried_on_a_few_rows(place: Path, width: int, end: str, said: str) -> None:

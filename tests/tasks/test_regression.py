@@ -194,7 +194,7 @@ def test_prediction_needs_no_truth(files: Callable[..., dict[str, object]], tmp_
     [
         (["explain", "MODEL", "test.parquet", "--row", "1", "-o", "out"], "the explanation of one row needs classes of rows"),
         (["calibrate", "MODEL", "test.parquet"], "a temperature needs classes of rows"),
-        (["run", "toy.yaml", "-f", "train.parquet", "--set", "objective=disco"], "is for classes, of which the analysis has none"),
+        (["run", "toy.yaml", "-f", "train.parquet", "--set", "objective=disco"], "needs classes, and the analysis has none"),
         (["run", "toy.yaml", "-f", "train.parquet", "--set", "label_smoothing=0.1"], "has no meaning without classes of rows"),
         (
             ["run", "toy.yaml", "-f", "train.parquet", "--set", "attack=fgsm", "--set", "attack_magnitude=0.1"],
@@ -379,7 +379,7 @@ def test_a_logarithm_is_asked_for_in_training_alone(files: Callable[..., dict[st
 @pytest.mark.parametrize("size", [1e200, 1e-199])
 def test_values_that_cannot_be_squared(files: Callable[..., dict[str, object]], size: float) -> None:
     given = files(ALONE.replace("energy: true_energy", f"energy: true_energy * {size}"), rows=300)
-    with pytest.raises(CollidekitError, match="which cannot be squared; give another unit"):
+    with pytest.raises(CollidekitError, match="whose square is too large or small; use another unit"):
         run_with_requirements(InferenceTask(**given, epochs=1))
 
 

@@ -63,7 +63,7 @@ def test_trials_are_trainings_and_the_best_one_runs(place: Path, capsys: pytest.
     assert f"trial {best['trial']}: val_loss" in head
     assert "± standard deviation" in head
     page = (task.folder / "search.html").read_text()
-    assert "test rows were not read" in page
+    assert "the test set was not read" in page
     assert (
         page.count("data:image/png") == 2 + 3
     )  # history, parallel coordinates, slices; too few trials for the importance
@@ -166,7 +166,7 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("epochs: [1, 2]", {"pruner": "hyperband", "prune": True}, "--pruner hyperband: needs the number of epochs"),
         (SPACE, {"heartbeat": 0.0}, "no number of seconds above 0"),
         (SPACE, {"workers": 0}, "--workers: 0 is not a number from 1"),
-        (SPACE, {"workers": 2, "storage": "sqlite:///a.db"}, "SQLite serves one worker"),
+        (SPACE, {"workers": 2, "storage": "sqlite:///a.db"}, "SQLite supports one worker"),
         (SPACE, {"seeds": ("1", "1")}, "one stands twice"),
     ],
 )  # fmt: skip

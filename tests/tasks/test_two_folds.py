@@ -145,7 +145,7 @@ def test_one_training_makes_the_pair_of_networks_of_a_reader(inside: Path, layou
     [
         ({"fold_rule": "parity"}, r"--fold-rule: .*'hash' or 'remainder'.*got 'parity'"),
         ({"folds": 0, "fold": -1, "fold_rule": "remainder"}, r"--fold-rule: is for --folds"),
-        ({"folds": 3, "train_val_split": 0.5}, r"--train-val-split: says nothing beside --folds of 3 or more"),
+        ({"folds": 3, "train_val_split": 0.5}, r"--train-val-split: has no effect with --folds of 3 or more"),
         ({"folds": 1}, r"--folds: .*give at least 2"),
     ],
 )

@@ -100,7 +100,7 @@ def test_results_of_another_user_are_read_and_not_written(place: Path) -> None:
     assert "was there already" in again.stdout
     said = error_of(run(SECOND, place, "--seed", "9"))
     assert "cannot be written" in said
-    assert "give your own folder with --output" in said
+    assert "use your own folder with --output" in said
     assert f"user {FIRST}" in said
     own = run(SECOND, place, "--seed", "9", output=f"home_{SECOND}/results")
     assert own.returncode == 0, own.stderr
@@ -178,6 +178,6 @@ def test_a_training_that_was_killed_by_another_user(place: Path, mode: int, mask
             assert "TrainingTask" in name
     else:
         said = error_of(done)
-        assert "give your own folder with --output" in said
+        assert "use your own folder with --output" in said
         assert after == before
         assert time.monotonic() - begun < 60

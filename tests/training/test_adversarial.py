@@ -149,5 +149,5 @@ def test_the_content_of_a_file_of_factors_is_in_the_identity(tmp_path: Path) -> 
 
 
 def test_an_attack_on_nothing_is_one_error_before_the_training(gaussians: Dataset, training: Train) -> None:
-    with pytest.raises(CollidekitError, match="has no input that is meant by attack-inputs constituents"):
+    with pytest.raises(CollidekitError, match="has no input for attack-inputs constituents"):
         training(gaussians, attack="fgsm", attack_magnitude=0.1, attack_inputs="constituents")

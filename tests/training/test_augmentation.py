@@ -401,7 +401,7 @@ def test_ways_to_write_it(given: Any, expected: str) -> None:
     [
         ("rotaton", r"no augmentation 'rotaton' \(did you mean 'rotation'\?\); known are none, drop, "),
         ("rotation,rotation", "rotation stands twice"),
-        ("rotation=2", "rotation has no strength"),
+        ("rotation=2", "rotation takes no strength"),
         ("drop=much", "drop: 'much' is not a number"),
         ("drop=1.5", "drop: the strength must be above 0 and at most 1"),
         ("noise=-1", "noise: the strength must be above 0"),

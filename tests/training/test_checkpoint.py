@@ -69,8 +69,8 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"collidekit": 99}, "not a checkpoint of this version of collidekit"),
-        ({"config": '{"epoch": 3}'}, r"holds settings of another version of collidekit \(epoch: "),
-        ({"analysis": "{}"}, r"holds settings of another version of collidekit \(inputs: "),
+        ({"config": '{"epoch": 3}'}, r"has settings of another version of collidekit \(epoch: "),
+        ({"analysis": "{}"}, r"has settings of another version of collidekit \(inputs: "),
         ({"config": '{"model_options": {"phi": [9]}}'}, "its weights do not fit network 'pfn'"),
     ],
 )
@@ -161,5 +161,5 @@ def test_a_checkpoint_knows_the_rows_it_was_trained_on(train: Any, dataset: Data
     torch.save(content, path)
     assert load_checkpoint(path).learned_from == ()
     torch.save({**content, "learned_from": [{"analysis": 1}]}, path)
-    with pytest.raises(CollidekitError, match=r"best_model.pt: what it says of its training rows cannot be read"):
+    with pytest.raises(CollidekitError, match=r"best_model.pt: its list of training rows cannot be read"):
         load_checkpoint(path)

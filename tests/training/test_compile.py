@@ -137,5 +137,7 @@ def test_a_compiler_that_fails(train: Any, dataset: Dataset, monkeypatch: pytest
 
     monkeypatch.setenv("CXX", sys.executable)
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
-    with pytest.raises(CollidekitError, match=r"compiler failed \(Python.h: No such file\); mend it, or train without"):
+    with pytest.raises(
+        CollidekitError, match=r"compiler failed \(Python.h: No such file\); repair it, or train without"
+    ):
         train(dataset, use_torch_compile=True)

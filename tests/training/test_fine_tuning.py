@@ -18,7 +18,7 @@ from collidekit.models.registry import NETWORKS
 from collidekit.training.checkpoint import load_content
 from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
-from collidekit.training.fine_tuning import Start, freeze, in_head, rate_factors
+from collidekit.training.fine_tuning import PretrainedWeights, freeze, in_head, rate_factors
 from collidekit.training.loop import Training
 
 NORMED = """
@@ -233,9 +233,11 @@ def test_going_on_needs_the_same_beginning(
     moved = tmp_path / "elsewhere.pt"
     moved.write_bytes((pretrained / "best_model.pt").read_bytes())
     tune("a", epochs=1, from_checkpoint=str(moved)).resume(done.folder / "last.pt")
-    with pytest.raises(CollidekitError, match=r"last.pt: did not begin from .*model_1.pt; one cannot go on from it"):
+    with pytest.raises(
+        CollidekitError, match=r"last.pt: did not start from .*model_1.pt; this training cannot continue from it"
+    ):
         tune("b", epochs=1, from_checkpoint=str(pretrained / "model_1.pt")).resume(done.folder / "last.pt")
-    with pytest.raises(CollidekitError, match=r"last.pt: did not begin from fresh weights"):
+    with pytest.raises(CollidekitError, match=r"last.pt: did not start from new weights"):
         training(dataset, "c", epochs=1).resume(done.folder / "last.pt")
 
 
@@ -243,10 +245,10 @@ def test_the_checksum_is_that_of_the_weights(pretrained: Path, tmp_path: Path) -
     """Not of the file, in which a temperature or a name may change."""
     content = load_content(pretrained / "best_model.pt")
     torch.save({**content, "temperature": None}, tmp_path / "other.pt")
-    assert Start.of(str(tmp_path / "other.pt")).checksum == Start.of(str(pretrained)).checksum
+    assert PretrainedWeights.of(str(tmp_path / "other.pt")).checksum == PretrainedWeights.of(str(pretrained)).checksum
     content["tagger"]["network.f.0.bias"][0] += 1e-6
     torch.save(content, tmp_path / "other.pt")
-    assert Start.of(str(tmp_path / "other.pt")).checksum != Start.of(str(pretrained)).checksum
+    assert PretrainedWeights.of(str(tmp_path / "other.pt")).checksum != PretrainedWeights.of(str(pretrained)).checksum
 
 
 def test_the_network_and_its_options_are_those_of_the_checkpoint(pretrained: Path, dataset: Dataset) -> None:
@@ -265,13 +267,13 @@ def test_the_network_and_its_options_are_those_of_the_checkpoint(pretrained: Pat
     ("settings", "message"),
     [
         ({"freeze": ("network.fi.*",)}, r"--freeze: 'network.fi.\*' matches no parameter \(did you mean 'network\.\w+\.\*'.*; the parts of the network are network.phi.\*, network.f.\*, network.output.\*"),
-        ({"freeze": ("network.output.*",)}, r"--freeze: 'network.output.\*' matches only the head, which begins anew"),
-        ({"freeze": ("*",), "keep_head": True}, r"--freeze: all \d+ parameters are frozen, so nothing is left to learn"),
+        ({"freeze": ("network.output.*",)}, r"--freeze: 'network.output.\*' matches only the head, which is new"),
+        ({"freeze": ("*",), "keep_head": True}, r"--freeze: all \d+ parameters are frozen, so there is nothing to train"),
         ({"learning_rate_factors": {"phi": 0.1}}, r"--learning-rate-factors: 'phi' matches no parameter"),
-        ({"model_options": {"phi": [8, 9], "f": [16]}}, r"best_model.pt: its weights do not fit the network that is asked for \(network.phi.constituents.2.weight is 8x8 in the checkpoint and 9x8 here\); they are of network 'pfn' with options"),
+        ({"model_options": {"phi": [8, 9], "f": [16]}}, r"best_model.pt: its weights do not fit the selected network \(network.phi.constituents.2.weight is 8x8 in the checkpoint and 9x8 here\); they belong to network 'pfn' with options"),
         ({"model_options": {"phi": [8, 8], "f": [16, 16]}}, r"do not fit .*\(the checkpoint has no network.f.2.weight\)"),
         ({"model_options": {"phi": [8], "f": [16]}}, r"do not fit .*\(the checkpoint has network.phi.constituents.2.weight besides\)"),
-        ({"model_name": "mlp", "model_options": {}}, r"do not fit .* leave --model-name and --model-options out to take these"),
+        ({"model_name": "mlp", "model_options": {}}, r"do not fit .* leave --model-name and --model-options out to use these"),
         ({"from_checkpoint": "nothing.pt"}, r"nothing.pt: there is no such checkpoint"),
         ({"from_checkpoint": "top-tagging/nothing"}, r"there is no model 'top-tagging/nothing'"),
     ],
@@ -298,7 +300,7 @@ def test_a_network_without_an_output_says_how_to_name_its_head(training: Any, da
     done.run()
     with pytest.raises(
         CollidekitError,
-        match=r"Normed: has no part 'output' to begin anew; name its last layer in the attribute 'head'",
+        match=r"Normed: has no part 'output' to initialise; name its last layer in the attribute 'head'",
     ):
         training(dataset, "second", from_checkpoint=str(done.folder), **settings)
     training(dataset, "kept", from_checkpoint=str(done.folder), keep_head=True, **settings)
@@ -311,7 +313,7 @@ def test_a_network_without_an_output_says_how_to_name_its_head(training: Any, da
 @pytest.mark.parametrize("setting", [{"freeze": "network.phi.*"}, {"keep_head": True}])
 def test_settings_that_need_a_checkpoint(setting: dict[str, Any], dataset: Dataset) -> None:
     with pytest.raises(
-        CollidekitError, match=r"--\w+-?\w*: is for a training that begins from a checkpoint: name one with"
+        CollidekitError, match=r"--\w+-?\w*: is for a training that starts from a checkpoint: give one with"
     ):
         training_config(Plan(dataset.analysis), setting)
 

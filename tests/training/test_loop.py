@@ -201,7 +201,7 @@ def test_a_users_network_trains(train: Any, dataset: Dataset, tmp_path: Path) ->
     loaded = load_checkpoint(done.folder / "best_model.pt")
     assert type(loaded.tagger.network).__name__ == "Mine"
     path.write_text(path.read_text().replace("inputs['jet'])", "inputs['jet'])[:, :1]"))
-    with pytest.raises(CollidekitError, match=r"gives outputs of shape \(128, 1\) for 128 rows, not 2 for each"):
+    with pytest.raises(CollidekitError, match=r"returns outputs of shape \(128, 1\) for 128 rows, not 2 for each row"):
         train(dataset, "wrong", model_name=str(path))
 
 
@@ -235,7 +235,7 @@ def test_a_class_whose_weights_cancel(training: Any, tmp_path: Path) -> None:
     negative = toys.make_dataset(tmp_path, toys.TOY, table)
     with pytest.raises(
         CollidekitError,
-        match=r"the weights of class 'signal' in the training part sum to -\d+.*: it must be more than 0",
+        match=r"the weights of class 'signal' in the training set sum to -\d+.*: it must be more than 0",
     ):
         training(negative)
 

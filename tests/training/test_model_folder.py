@@ -100,7 +100,9 @@ def test_an_unknown_name_says_what_there_is(shelf: Path) -> None:
     assert str(error.value).startswith(
         "there is no model 'top-taging/particlenet' (did you mean 'top-tagging/particlenet'"
     )
-    assert "jet-flavour/deepjet, top-tagging/particlenet, top-tagging/pfn ship, or give a file" in str(error.value)
+    assert "bundled models are jet-flavour/deepjet, top-tagging/particlenet, top-tagging/pfn, or give a file" in str(
+        error.value
+    )
 
 
 def test_a_path_that_is_not_there_is_a_path(shelf: Path) -> None:
@@ -114,9 +116,7 @@ def test_truncated_weights(copy: Path, share: float) -> None:
     path = copy / "model.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(
-        CollidekitError, match=r"^\S*model.safetensors: is not the file that model.json was written for"
-    ):
+    with pytest.raises(CollidekitError, match=r"^\S*model.safetensors: is not the file that model.json describes"):
         load_checkpoint(copy)
 
 
@@ -186,7 +186,7 @@ def test_a_model_that_names_python_is_refused_and_the_python_not_run(
         ({"collidekit model": 99}, r"model.json: does not describe a model of this version of collidekit"),
         ({"weights": "none"}, r"model.json: does not describe a model of this version"),
         ({"config": {"model_options": {"phi": [9]}}}, r"model.safetensors: its weights do not fit network 'pfn'"),
-        ({"config": {"epoch": 3}}, r"model.safetensors: holds settings of another version of collidekit \(epoch: "),
+        ({"config": {"epoch": 3}}, r"model.safetensors: has settings of another version of collidekit \(epoch: "),
     ],
 )
 def test_descriptions_that_do_not_fit(copy: Path, parts: dict[str, Any], message: str) -> None:
@@ -206,7 +206,7 @@ def test_a_broken_description(copy: Path, content: str) -> None:
 def test_weights_without_their_description(copy: Path) -> None:
     (copy / "model.json").unlink()
     with pytest.raises(
-        CollidekitError, match=r"model.json: there is no such file; it belongs beside model.safetensors"
+        CollidekitError, match=r"model.json: there is no such file; it must be in the folder of model.safetensors"
     ):
         load_checkpoint(copy)
 

@@ -181,4 +181,4 @@ def test_torchrun_starts_the_ranks_of_a_run(tmp_path: Path) -> None:
         check=False,
     )
     assert wrong.returncode
-    assert "torchrun started 2 ranks, and --devices 3" in " ".join(wrong.stderr.split())
+    assert "torchrun started 2 ranks, but --devices 3" in " ".join(wrong.stderr.split())

@@ -231,13 +231,14 @@ def test_a_best_model_that_is_gone_is_found_anew(train: Any, training: Any, data
 def test_other_settings_are_another_training(train: Any, training: Any, dataset: Dataset, gaussians: Dataset) -> None:
     done = train(dataset, "a")
     with pytest.raises(
-        CollidekitError, match=r"last.pt: was trained with learning_rate 0.001, not 0.01; one cannot go on from it"
+        CollidekitError,
+        match=r"last.pt: was trained with learning_rate 0.001, not 0.01; this training cannot continue from it",
     ):
         training(dataset, "b", learning_rate=0.01).resume(done.folder / "last.pt")
     with pytest.raises(CollidekitError, match=r"last.pt: was trained with input 'constituents'"):
         training(gaussians, "c").resume(done.folder / "last.pt")
     with pytest.raises(
-        CollidekitError, match=r"best_model.pt: holds a model for prediction, not the state of a training"
+        CollidekitError, match=r"best_model.pt: contains a model for prediction, not the state of a training"
     ):
         training(dataset, "d").resume(done.folder / "best_model.pt")
 

@@ -47,7 +47,7 @@ def test_a_flipped_weight_is_named_damage(best: Path, tmp_path: Path) -> None:
     damaged = bytearray(content)
     damaged[place + 6] ^= 4
     (tmp_path / "damaged.pt").write_bytes(damaged)
-    with pytest.raises(CollidekitError, match=r"damaged.pt: is damaged: its content does not have the checksum"):
+    with pytest.raises(CollidekitError, match=r"damaged.pt: is damaged: its content does not have the stored checksum"):
         load_checkpoint(tmp_path / "damaged.pt")
 
 

@@ -52,11 +52,11 @@ def test_a_truncated_last_checkpoint(train: Callable[..., Any], dataset: Dataset
     (folder / "model_3.pt").write_bytes(b"")
     assert newest_whole(folder, said.append) == folder / "model_2.pt"
     assert "last.pt: not a readable checkpoint" in said[0]
-    assert "going on from model_2.pt" in said[0]
+    assert "continuing from model_2.pt" in said[0]
     for path in folder.glob("model_*.pt"):
         path.write_bytes(b"")
     with pytest.raises(
-        CollidekitError, match=r"no other checkpoint in \S+ is whole: --resume-training False begins again"
+        CollidekitError, match=r"no other checkpoint in \S+ is readable; start again with --resume-training False"
     ):
         newest_whole(folder, said.append)
     assert newest_whole(folder / "nothing", said.append) is None

@@ -174,7 +174,7 @@ def test_a_network_that_cannot_learn_them_trains_without_and_says_so_once(
         done.run()
         said[name] = (console.export_text(), done.history.losses, list(done.history.epochs[0]))
     assert (
-        said["targets"][0].count("network pcnn has no embedding of these constituents: it does not learn side, vertex")
+        said["targets"][0].count("network pcnn has no embedding of these constituents and does not learn side, vertex")
         == 1
     )
     assert "constituents" not in said["plain"][0]

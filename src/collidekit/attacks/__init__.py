@@ -1,1 +1,1 @@
-"""Attacks: a batch becomes another one that a tagger judges worse, within what is physical."""
+"""Attacks: physical changes of a batch that make the loss of a tagger larger."""

@@ -1,4 +1,4 @@
-"""Adversarial training: attacked rows in the place of those of a batch, among them, or beside them."""
+"""Adversarial training: attacked rows replace the rows of a batch, are mixed with them, or add a term to the loss."""
 
 from collections.abc import Callable
 
@@ -12,13 +12,13 @@ from collidekit.models.tagger import Tagger
 
 
 class Adversary:
-    """What a training step learns from.
+    """Attack of the rows of each training step.
 
-    ``replace``: each row attacked (Madry et al., arXiv 1706.06083, eq. 2.1). ``mix``: a random share of them. ``trades``:
-    the rows as they are, and weight times the Kullback-Leibler divergence of the answers to them and to attacked ones (after
-    Zhang et al., arXiv 1901.08573, eq. 5; here the attack makes the cross entropy large, so that any attack will do).
+    ``replace`` attacks each row (Madry et al., arXiv 1706.06083, eq. 2.1), ``mix`` a random fraction of them. ``trades`` trains
+    on nominal rows and adds to the loss: weight times the Kullback-Leibler divergence between the outputs of nominal and attacked
+    rows (after Zhang et al., arXiv 1901.08573, eq. 5; here the attack increases the cross entropy, so any attack can be used).
 
-    The magnitude rises from 0 over the first ``ramp`` of the training.
+    The magnitude rises from 0 during the first fraction ``ramp`` of the training.
     """
 
     def __init__(self, attack: Attack, kind: str, share: float, weight: float, ramp: float) -> None:
@@ -26,7 +26,7 @@ class Adversary:
         self.magnitude = attack.magnitude
 
     def rows(self, tagger: Tagger, batch: Batch, progress: float) -> Batch:
-        """The batch to learn from, at a share ``progress`` of the training."""
+        """Return the batch to train on, at the fraction ``progress`` of the training."""
         if self.kind == "trades":
             return batch
         only = torch.rand(len(batch)) < self.share if self.kind == "mix" else None
@@ -35,7 +35,7 @@ class Adversary:
     def consistency(
         self, model: Callable[[Batch], Tensor], tagger: Tagger, batch: Batch, outputs: Tensor, weights: Tensor, progress: float
     ) -> Tensor | float:  # fmt: skip
-        """What ``trades`` adds to the loss: the weighted mean over the rows; 0 for the others."""
+        """Return the term that ``trades`` adds to the loss, a weighted mean over the rows; 0 for the other kinds."""
         if self.kind != "trades":
             return 0.0
         attacked = model(self._attacked(tagger, batch, progress))
@@ -45,7 +45,7 @@ class Adversary:
 
     def _attacked(self, tagger: Tagger, batch: Batch, progress: float, only: Tensor | None = None) -> Batch:
         risen = min(progress / self.ramp, 1.0) if self.ramp else 1.0
-        if not risen:  # a magnitude of 0 would be no limit to some attacks
+        if not risen:  # for some attacks a magnitude of 0 means no limit
             return batch
         self.attack.magnitude = self.magnitude * risen
         return self.attack(tagger, batch, int(torch.randint(1 << 31, ())), only=only)

@@ -1,4 +1,4 @@
-"""What all attacks share: Batch in, perturbed Batch out."""
+"""Base of all attacks: Batch -> attacked Batch."""
 
 from typing import Protocol
 
@@ -14,19 +14,19 @@ from collidekit.models.tagger import Tagger
 
 
 class Space(Protocol):
-    """Where an attack moves."""
+    """Space of the changes of an attack."""
 
     def region(self, batch: Batch) -> Region: ...
 
 
 class Attack:
-    """Moves the rows of a batch so that a tagger's loss grows; labels, weights and all else stay.
+    """Change of the inputs of a batch that increases the loss of a tagger; labels, weights and everything else stay the same.
 
-    The tagger is in evaluation mode meanwhile; none of its statistics moves, and no gradient of a parameter is left behind.
+    The tagger is in evaluation mode during the attack: its statistics do not change, and no gradients of parameters are stored.
     """
 
     needs_magnitude = True
-    """Whether a magnitude of 0 moves nothing, rather than being no limit."""
+    """True if a magnitude of 0 means no change, False if it means no limit."""
 
     def __init__(self, settings: AttackSettings, space: Space) -> None:
         self.settings, self.space = settings, space
@@ -35,9 +35,9 @@ class Attack:
     def __call__(
         self, tagger: Tagger, batch: Batch, seed: int = 0, only: Tensor | None = None, loss: Loss = cross_entropy
     ) -> Batch:
-        """The attacked rows; of ``only (N,)`` alone those where it holds.
+        """Return the attacked batch; with ``only (N,)``, only the rows where it is True are attacked.
 
-        Random numbers are decided by the seed and the place of each row in its dataset.
+        Random numbers depend only on the seed and on the index of each row in its dataset.
         """
         with torch.inference_mode(mode=False), torch.enable_grad(), frozen(tagger):
             region = self.space.region(_differentiable(batch))
@@ -48,12 +48,12 @@ class Attack:
                 return region.make(moves)
 
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
-        """How far each number goes; ``__call__`` keeps it within what is physical."""
+        """Return the change of each number; ``__call__`` limits it to physical values."""
         raise NotImplementedError
 
 
 def _differentiable(batch: Batch) -> Batch:
-    """The same batch where its tensors were made for inference, which torch does not differentiate."""
+    """Return the same batch with tensors that torch can differentiate: tensors of inference mode are copied."""
     if not batch.labels.is_inference():
         return batch
     inputs: dict[str, Input] = {}

@@ -1,4 +1,4 @@
-"""The attack that some settings ask for."""
+"""Attacks by name, and the attack of given settings."""
 
 from collidekit.analysis.schema import Analysis
 from collidekit.attacks.base import Attack
@@ -29,7 +29,7 @@ KIND = Kind("attack", Attack, "collidekit.attacks.base.Attack", ATTACKS)
 
 
 def find_attack(name: str) -> type[Attack]:
-    """An attack by its name, of a user's file (``mine.py`` or ``mine.py:MyAttack``), or of a package."""
+    """Return the class of an attack: by name, from a file (``mine.py`` or ``mine.py:MyAttack``), or from a package."""
     found: type[Attack] = KIND.find(name)
     return found
 
@@ -37,7 +37,10 @@ def find_attack(name: str) -> type[Attack]:
 def build_attack(
     settings: AttackSettings, analysis: Analysis, scaling: Scaling, summary: Percentiles | None = None
 ) -> Attack | None:
-    """None for ``nominal``. ``scaling`` says how wide features are, ``summary`` of the dataset how they are spread."""
+    """Return the attack of the settings, None for ``nominal``.
+
+    ``scaling`` has the widths of the features, ``summary`` of the dataset their percentiles.
+    """
     if settings.attack == "nominal":
         return None
     analysis.require_classes(f"the attack {settings.attack}")

@@ -1,4 +1,4 @@
-"""Expressions of the analysis on torch tensors, so that they can be differentiated."""
+"""Expressions of the analysis on torch tensors, with gradients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ TINY = 1e-30
 
 
 def _sqrt(x: Tensor) -> Tensor:
-    """With a finite derivative at 0."""
+    """Return the square root, with a finite derivative at 0."""
     return x.clamp_min(TINY).sqrt()
 
 
@@ -44,11 +44,11 @@ _OTHER_NAME = {"power": "pow", "equal": "eq", "not_equal": "ne"}
 UFUNCS: dict[np.ufunc, Any] = {
     getattr(np, name): getattr(torch, _OTHER_NAME.get(name, name)) for name in _SAME_NAME
 } | {np.sqrt: _sqrt, np.hypot: lambda x, y: _sqrt(x * x + y * y)}
-"""What the functions of expressions do to numpy arrays -> the same for tensors."""
+"""NumPy functions of expressions -> the same functions for tensors."""
 
 
 class Differentiable(Lists):
-    """Numbers (T,) of the constituents, at ``rows (T,)``, or (N,) of N rows where ``rows`` is None."""
+    """Numbers (T,) of constituents in ``rows (T,)``, or (N,) of N rows if ``rows`` is None."""
 
     def __init__(self, values: Tensor, rows: Tensor | None, size: int) -> None:
         self.tensor, self.rows, self.size = values, rows, size
@@ -60,7 +60,7 @@ class Differentiable(Lists):
         return Differentiable(UFUNCS[function](*(like.flat(value) for value in inputs)), like.rows, self.size)
 
     def flat(self, value: Any) -> Tensor:
-        """Another value for each number of this one."""
+        """Return another value with one number for each number of this one."""
         if isinstance(value, Differentiable):
             return value.tensor if value.rows is not None or self.rows is None else value.tensor[self.rows]
         other = torch.as_tensor(value, dtype=torch.float64, device=self.tensor.device)

@@ -1,4 +1,4 @@
-"""A file of factors, one for each feature."""
+"""Files with a factor for each feature."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,7 @@ from collidekit.errors import CollidekitError
 
 
 def read_factors(path: str | Path) -> dict[str, float]:
-    """The factors of a file: ``feature: factor``, or ``input.feature: factor``."""
+    """Read a file of factors: ``feature: factor``, or ``input.feature: factor``."""
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), YamlLoader)
     except OSError as error:

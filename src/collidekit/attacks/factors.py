@@ -1,4 +1,4 @@
-"""Magnitudes of single features: from the spread of the training rows, or from a file."""
+"""Factors of the magnitude for each feature: from the spread of the training set, or from a file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,19 +14,19 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.models.scaling import Scaling
 
 Percentiles = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Of each input, of each feature: a summary with ``percentiles``, as a dataset's manifest has it."""
+"""Input -> feature -> summary with ``percentiles``, as in the manifest of a dataset."""
 
 
 def build_factors(
     analysis: Analysis, scaling: Scaling, settings: AttackSettings, summary: Percentiles | None
 ) -> dict[str, Tensor]:
-    """A factor for each feature (F,) of each input: the spread, times that of the file; 1 where neither is asked for."""
+    """Return a factor for each feature (F,) of each input: its spread times its factor in the file; 1 without both."""
     factors = {name: torch.ones(len(entry.features), dtype=torch.float64) for name, entry in analysis.inputs.items()}
     if settings.attack_individual_factors:
         if summary is None:
             raise CollidekitError(
-                "attack-individual-factors needs the dataset of the training, for the spread of its features; give factors "
-                "of your own with attack-factors"
+                "attack-individual-factors needs the dataset of the training, for the spread of its features; give your own "
+                "factors with attack-factors"
             )
         for name, entry in analysis.inputs.items():
             scale = scaling.get_buffer(f"{name}_factor")[: len(entry.features)].double().cpu()
@@ -37,13 +37,13 @@ def build_factors(
 
 
 def _spread(summary: Mapping[str, Any]) -> float:
-    """Half the distance from the 20th to the 80th percentile, without defaults, in raw units."""
+    """Return half the distance from the 20th to the 80th percentile, without default values, in raw units."""
     percentiles = summary["percentiles"]
     return (float(percentiles["80"]) - float(percentiles["20"])) / 2
 
 
 def _read(path: Path, analysis: Analysis, factors: dict[str, Tensor]) -> None:
-    """Multiply in the factors of a file."""
+    """Multiply the factors by those of a file."""
     content = read_factors(path)
     places: dict[str, list[tuple[str, int]]] = {}
     for name, entry in analysis.inputs.items():

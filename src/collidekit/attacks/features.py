@@ -1,4 +1,4 @@
-"""Features that move each for itself, as an error of the simulation may."""
+"""Attack space in which each feature changes separately, like an error of the simulation."""
 
 from collections.abc import Mapping
 
@@ -16,20 +16,20 @@ from collidekit.models.scaling import Scaling
 
 
 def inputs_to_attack(analysis: Analysis, settings: AttackSettings) -> list[str]:
-    """Those that the attack is meant for; an error where there are none."""
+    """Return the inputs that the settings select; raise an error if there are none."""
     kinds = {"all": list(analysis.inputs), "constituents": list(analysis.collections), "globals": list(analysis.groups)}
     names = kinds[settings.attack_inputs]
     if not names:
-        raise CollidekitError(f"{analysis.name}: has no input that is meant by attack-inputs {settings.attack_inputs}")
+        raise CollidekitError(f"{analysis.name}: has no input for attack-inputs {settings.attack_inputs}")
     return names
 
 
 class FeatureSpace:
-    """A move of 1 is a width of the feature, as the model scales it, times the feature's factor.
+    """Changes of features: a change of 1 is the width with which the model scales the feature, times the factor of the feature.
 
-    What a feature says of itself is kept: only attackable ones move; integers, flags and values at their default do not
-    (with ``attack_reduce``); values stay within their bounds, and with ``attack_restrict_impact`` r within r |x| of
-    themselves. Momenta and coordinates stay.
+    Only attackable features change. With ``attack_reduce``, integers, flags and default values stay constant. Values stay
+    within their bounds; with ``attack_restrict_impact`` r, the change of a value x is at most r |x|. Momenta and coordinates
+    stay constant.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class FeatureSpace:
         if not any(bool((unit != 0).any()) for unit in self.units.values()):
             raise CollidekitError(
                 f"{analysis.name}: there is nothing to attack: no feature of {', '.join(inputs_to_attack(analysis, settings))} "
-                "is continuous, attackable and of a factor that is not 0"
+                "is continuous and attackable and has a factor other than 0"
             )
 
     def region(self, batch: Batch) -> Region:
@@ -70,7 +70,7 @@ class FeatureSpace:
         return Region(batch, make, low, high)
 
     def _limits(self, values: Tensor, unit: Tensor, features: list[Feature]) -> tuple[Tensor, Tensor]:
-        """Smallest and largest move of each value."""
+        """Return the smallest and largest change of each value."""
         down, up = torch.full_like(values, -torch.inf), torch.full_like(values, torch.inf)
         for column, feature in enumerate(features):
             x = values[:, column]
@@ -89,7 +89,7 @@ class FeatureSpace:
 
     @staticmethod
     def _bounded(values: Tensor, by: Tensor, features: list[Feature]) -> Tensor:
-        """Moved values; rounding takes none that moves out of its bounds."""
+        """Return the changed values, limited to their bounds also after rounding."""
         moved = values + by
         if all(feature.bounds is None for feature in features):
             return moved

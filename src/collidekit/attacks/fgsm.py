@@ -7,7 +7,7 @@ from collidekit.models.tagger import Tagger
 
 
 class FGSM(Attack):
-    """x + e sign(dL/dx), Goodfellow, Shlens, Szegedy, arXiv 1412.6572 (the last equation of section 4)."""
+    """Fast gradient sign method: x + e sign(dL/dx) (Goodfellow, Shlens, Szegedy, arXiv 1412.6572, last equation of section 4)."""
 
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
         _, slopes = gradient(tagger, region, region.nowhere(), loss)

@@ -1,4 +1,4 @@
-"""The gradient of a tagger's loss by what moves: in evaluation mode, and of nothing else."""
+"""Gradient of the loss of a tagger with respect to the changes of an attack, in evaluation mode."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ from collidekit.errors import CollidekitError
 from collidekit.models.tagger import Tagger
 
 MANY = 100
-"""Of so many rows, one at least is not so sure that its loss has no slope."""
+"""Number of rows above which at least one loss is expected to have a nonzero gradient."""
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Outputs (N, K), labels (N,) -> the loss of each row (N,), which an attack makes larger."""
+"""Outputs (N, K), labels (N,) -> loss of each row (N,), which an attack increases."""
 
 
 def cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
-    """-log P(true class) (N,); where the truth is not known, of the class that is called."""
+    """Return -log P(true class) (N,); for rows of unknown class, -log P(predicted class)."""
     labels = torch.where(labels >= 0, labels, outputs.argmax(dim=1))
     return F.cross_entropy(outputs, labels, reduction="none")
 
 
 @contextmanager
 def frozen(tagger: Tagger) -> Iterator[None]:
-    """A tagger in evaluation mode whose parameters need no gradient; after it all is as it was."""
+    """Put a tagger into evaluation mode, without gradients of its parameters, and restore its state afterwards."""
     modes = [(module, module.training) for module in tagger.modules()]
     learning = [parameter for parameter in tagger.parameters() if parameter.requires_grad]
     tagger.eval()
@@ -41,23 +41,23 @@ def frozen(tagger: Tagger) -> Iterator[None]:
 
 
 def gradient(tagger: Tagger, region: Region, moves: Moves, loss: Loss = cross_entropy) -> tuple[Tensor, Moves]:
-    """The loss of each row (N,), and its derivatives by the moves.
+    """Return the loss of each row (N,), and its derivatives with respect to the changes.
 
-    The sum of all rows is differentiated; in evaluation mode rows know nothing of each other, so each has its own.
+    The sum over rows is differentiated: in evaluation mode rows are independent, so each row gets its own derivatives.
     """
     leaves = {name: values.detach().clone().requires_grad_() for name, values in moves.items()}
     losses = loss(tagger(region.make(leaves)), region.batch.labels)
     slopes = of_sum(losses, leaves)
     if len(losses) >= MANY and not any(bool(slope.any()) for slope in slopes.values()):
         raise CollidekitError(
-            f"the attack moves {', '.join(slopes)}, and the tagger's answers do not depend on that: one that looks at momenta "
-            "only needs attack_space momenta"
+            f"the attack changes {', '.join(slopes)}, but the outputs of the tagger do not depend on it; use attack_space momenta "
+            "for a network that uses momenta only"
         )
     return losses.detach(), slopes
 
 
 def of_sum(values: Tensor, leaves: Moves, again: bool = False) -> Moves:
-    """The derivatives of a sum; where it does not depend on a move, or there is none (NaN), 0."""
+    """Return the derivatives of the sum of values; 0 if they do not depend on a change, or if the derivative is NaN."""
     if not values.requires_grad:
         return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
     found = torch.autograd.grad(values.sum(), list(leaves.values()), retain_graph=again, allow_unused=True)

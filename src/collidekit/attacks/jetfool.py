@@ -1,4 +1,4 @@
-"""DeepFool, each input by itself."""
+"""DeepFool, for each input separately."""
 
 import torch
 from torch import Tensor
@@ -9,15 +9,15 @@ from collidekit.attacks.region import Moves, Region
 from collidekit.models.tagger import Tagger
 
 BEYOND = 1e-4
-"""Added to the distance of the boundary in the logit, so that a row upon it moves too."""
+"""Added to the distance from the boundary in the logit, so that a row on the boundary moves, too."""
 
 
 class JetFool(Attack):
-    """The shortest way over the boundary to another class, on a linear view of the network that is taken anew each step.
+    """Smallest change that crosses the boundary to another class, in a linear approximation that is computed again in each step.
 
-    DeepFool: Moosavi-Dezfooli, Fawzi, Frossard, arXiv 1511.04599, algorithm 2. Each input (collection or group) goes a way
-    of its own, as long as all others would need, divided by the number of inputs; together they cross the boundary. A row
-    stops where its class is another one. The overshoot lengthens each step; a magnitude above 0 limits the moves.
+    DeepFool: Moosavi-Dezfooli, Fawzi, Frossard, arXiv 1511.04599, algorithm 2. The step of each input (collection or group) is
+    the one that would cross the boundary alone, divided by the number of inputs; together they cross it. A row
+    stops when its predicted class changes. The overshoot lengthens each step; a magnitude above 0 limits the changes.
     """
 
     needs_magnitude = False
@@ -39,8 +39,8 @@ class JetFool(Attack):
         return moves
 
     def _step(self, region: Region, outputs: Tensor, leaves: Moves, called: Tensor) -> Moves:
-        """Of each input: to the nearest class, by its own gradient."""
-        ahead = outputs.gather(1, called[:, None]) - outputs  # (N, K), 0 for the class that is called
+        """Return the step of each input to its nearest class, along its own gradient."""
+        ahead = outputs.gather(1, called[:, None]) - outputs  # (N, K), 0 for the predicted class
         nearest = {name: torch.full((len(outputs),), torch.inf, device=outputs.device) for name in leaves}
         step = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
         for k in range(outputs.shape[1]):

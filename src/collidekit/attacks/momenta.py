@@ -1,4 +1,4 @@
-"""Momenta of constituents that move, with all that the analysis computes from them."""
+"""Attack space of the momenta of constituents, with everything that the analysis computes from them."""
 
 from typing import Any
 
@@ -19,25 +19,25 @@ from collidekit.dataset.batch import Batch, Input, Ragged
 from collidekit.errors import CollidekitError
 
 ANGLE = 0.1
-"""A move of 1 in an angle, in radians; in transverse momentum it is a factor e."""
+"""Change of an angle for a magnitude of 1, in radians; the transverse momentum changes by a factor e."""
 
 
 class MomentumSpace:
-    """Each constituent moves in log(pt), eta and phi; its mass stays, so it stays physical.
+    """Changes of log(pt), eta and phi of each constituent; its mass is constant, so that it stays physical.
 
-    A move of m changes pt by the factor exp(m), and an angle by 0.1 m. Features, coordinates and flat groups are computed
-    anew as far as they follow from the momenta; what a batch does not hold of the file stays as it is.
+    A change of m multiplies pt by exp(m) and changes an angle by 0.1 m. Features, coordinates and flat groups that follow from
+    the momenta are computed again. Variables of the file that are not in the batch stay constant.
     """
 
     def __init__(self, analysis: Analysis, settings: AttackSettings) -> None:
         for name in ("attack_individual_factors", "attack_factors"):
             if getattr(settings, name):
                 raise CollidekitError(
-                    f"{name.replace('_', '-')} is for features; with attack-space momenta there are none"
+                    f"{name.replace('_', '-')} acts only on features; leave it out with attack-space momenta"
                 )
         if settings.attack_restrict_impact >= 0:
             raise CollidekitError(
-                "attack-restrict-impact is for features; with attack-space momenta the magnitude is relative"
+                "attack-restrict-impact acts only on features; leave it out with attack-space momenta"
             )
         moved = ("px", "py", "pz", "energy", "pt", "eta", "phi")
         self.momenta = Momenta("attack-space momenta", analysis, moved, fixed=True)
@@ -56,7 +56,7 @@ class MomentumSpace:
         return Region(batch, make, {name: -values for name, values in free.items()}, free)
 
     def _make(self, batch: Batch, parts: dict[str, "_Cylindrical"], moves: Moves) -> Batch:
-        """The batch with other momenta, and with all columns that depend on them."""
+        """Return the batch with changed momenta, and with all columns that depend on them."""
         old: dict[str, Differentiable] = {}
         new: dict[str, Differentiable] = {}
         inputs = dict(batch.inputs)
@@ -80,7 +80,7 @@ class MomentumSpace:
     def _follow(
         self, entry: Input, changing: list[Column], every: list[Column], old: dict[str, Any], new: dict[str, Any]
     ) -> Input:
-        """An input with the columns that change; each by its difference, so that without a move nothing changes."""
+        """Return an input with its changed columns; differences are added, so that no change of momenta changes nothing."""
         data = entry.data if isinstance(entry, Ragged) else entry
         rows = entry.rows if isinstance(entry, Ragged) else None
         size = len(entry)
@@ -100,7 +100,7 @@ class MomentumSpace:
 
 
 class _Cylindrical:
-    """The constituents of a collection in log(pt), eta, phi and mass squared, in double precision."""
+    """Constituents of a collection in log(pt), eta, phi and mass squared, in double precision."""
 
     def __init__(self, entry: Input) -> None:
         assert isinstance(entry, Ragged)
@@ -109,10 +109,10 @@ class _Cylindrical:
         px, py, pz, energy = self.data[:, self.first : self.first + 4].double().unbind(1)
         pt = torch.hypot(px, py).clamp_min(1e-30)
         self.logpt, self.eta, self.phi = pt.log(), torch.asinh(pz / pt), torch.atan2(py, px)
-        self.mass2 = energy.square() - pt.square() - pz.square()  # rounding may make it negative: it stays what it is
+        self.mass2 = energy.square() - pt.square() - pz.square()  # may be negative by rounding, and is kept
 
     def moved(self, moves: Tensor) -> Tensor:
-        """px, py, pz, E (T, 4)."""
+        """Return px, py, pz, E (T, 4) of the changed constituents."""
         by = moves.double()
         pt = (self.logpt + by[:, 0]).exp()
         phi, pz = self.phi + ANGLE * by[:, 2], pt * (self.eta + ANGLE * by[:, 1]).sinh()
@@ -121,7 +121,7 @@ class _Cylindrical:
 
 
 def _within(values: Tensor, by: Tensor, column: Column) -> Tensor:
-    """Moved values within the bounds; what is missing or not finite stays as it is."""
+    """Return the changed values within their bounds; missing or non-finite values stay constant."""
     feature, by = column.feature, by.to(values)
     moved = values + by
     stays = ~torch.isfinite(moved)

@@ -7,7 +7,7 @@ from collidekit.models.tagger import Tagger
 
 
 class NGM(Attack):
-    """N steps of e/N along the gradient, brought to the length 1 in L2 over all that moves in a row."""
+    """N steps of e/N along the gradient, normalised to an L2 norm of 1 over all changes of a row."""
 
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
         moves, steps = region.nowhere(), self.settings.attack_iterations

@@ -11,7 +11,7 @@ from collidekit.models.tagger import Tagger
 
 
 class Noise(Attack):
-    """Normal(offset, magnitude) added to each feature, in its widths: what an attack without a gradient does."""
+    """Normal random numbers (offset, magnitude), in widths of the feature: a change of the same size without a gradient."""
 
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
         radius, angle = region.random(2 * seed * 7_919), region.random((2 * seed + 1) * 7_919)
@@ -21,5 +21,5 @@ class Noise(Attack):
 
 
 def _normal(first: Tensor, second: Tensor) -> Tensor:
-    """Box and Muller (1958): normal numbers of two that are uniform."""
+    """Return normal random numbers from two uniform ones (Box, Muller 1958)."""
     return (-2 * first.log()).sqrt() * (2 * math.pi * second).cos()

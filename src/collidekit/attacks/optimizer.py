@@ -1,4 +1,4 @@
-"""An attack that searches for the least likely to be noticed."""
+"""Attack that minimises the distance and the confidence with Adam."""
 
 import torch
 
@@ -8,14 +8,14 @@ from collidekit.attacks.region import Moves, Region
 from collidekit.models.tagger import Tagger
 
 RATE = 0.1
-"""Learning rate of Adam, in uncertainties."""
+"""Learning rate of Adam, in units of the uncertainty."""
 
 
 class OptimizerAttack(Attack):
-    """Adam on sum (move / uncertainty)^2 + log [P(true) / (1 - P(true))] of each row, from the row itself.
+    """Adam minimises sum (change / uncertainty)^2 + log [P(true) / (1 - P(true))] of each row, starting at the row itself.
 
-    The first term is the distance in units of each feature's uncertainty, the second the confidence; so a row goes as far as
-    it pays. Compare Carlini and Wagner, arXiv 1608.04644, section VI. A magnitude above 0 limits the moves.
+    The first term is the distance in units of the uncertainty of each feature, the second the confidence in the true class.
+    Compare Carlini and Wagner, arXiv 1608.04644, section VI. A magnitude above 0 limits the changes.
     """
 
     needs_magnitude = False

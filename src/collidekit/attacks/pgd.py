@@ -11,14 +11,14 @@ from collidekit.attacks.region import Moves, Region
 from collidekit.models.tagger import Tagger
 
 REACH = 2.5
-"""From a random start, all steps together are this many magnitudes, so that every place can be reached (appendix of Madry)."""
+"""Length of all steps together after a random start, in magnitudes, so that every point can be reached (Madry, appendix)."""
 
 
 class PGD(Attack):
     """Steps along the sign of the gradient (L-infinity) or along the gradient (L2), each projected back to the magnitude.
 
     Madry et al., arXiv 1706.06083, eq. 2.1 and section 5. Without a random start each of N steps is magnitude / N long,
-    so that one step is FGSM. Of several starts each row keeps the one with the largest loss.
+    so that one step is FGSM. With several starts, each row keeps the one with the largest loss.
     """
 
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
@@ -42,7 +42,7 @@ class PGD(Attack):
         return best
 
     def _start(self, region: Region, seed: int) -> Moves:
-        """Anywhere in the ball (of L2: at its surface in a random direction, then inwards by a random share)."""
+        """Return a random point of the allowed region: a uniform change of each number, projected to the magnitude."""
         magnitude, norm = self.magnitude, self.settings.attack_norm
         moves = {name: 2 * values - 1 for name, values in region.random(seed).items()}
         moves = region.clamp({name: magnitude * values for name, values in moves.items()})
@@ -63,5 +63,5 @@ class PGD(Attack):
 
 
 def _where(rows: Tensor, a: Moves, b: Moves, row_of: Callable[[str], Tensor]) -> Moves:
-    """The moves of ``a`` in the rows (N,) where it holds, of ``b`` elsewhere."""
+    """Return the changes of ``a`` for the selected rows (N,), and those of ``b`` for the other rows."""
     return {name: torch.where(rows[row_of(name), None], a[name], b[name]) for name in a}

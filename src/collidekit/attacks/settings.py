@@ -1,4 +1,4 @@
-"""What an attack is told: the parameters that training and prediction share."""
+"""Settings of attacks, for training and prediction."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,39 +19,47 @@ def _attack(name: str) -> str:
 
 
 class AttackSettings(Strict):
-    """An attack and its limits; ``nominal`` is none. Magnitudes are in widths of the features (docs/attacks.md)."""
+    """Settings of an attack. Magnitudes are in units of the widths of the features (docs/attacks.md)."""
 
-    attack: Annotated[str, AfterValidator(_attack)] = setting("nominal", f"{', '.join(ATTACK_NAMES)}; nominal is none")
+    attack: Annotated[str, AfterValidator(_attack)] = setting(
+        "nominal", f"{', '.join(ATTACK_NAMES)}; nominal: no attack"
+    )
     attack_magnitude: NotNegative = setting(
-        0.0, "largest move of a feature, in widths of it; of noise its sigma; for jetfool and optimizer 0 is no limit"
+        0.0,
+        "largest change of a feature, in widths of the feature; standard deviation of noise; 0 is no limit for jetfool and optimizer",
     )
     attack_iterations: AtLeastOne = setting(1, "steps of pgd, ngm, jetfool and optimizer")
     attack_individual_factors: bool = setting(
-        False, "the magnitude times the spread of each feature, from its 20th to 80th percentile"
+        False, "multiply the magnitude by half the distance of the 20th and 80th percentile of each feature"
     )
     attack_factors: str = setting(
-        "", "a JSON or YAML file with a factor for each feature; a negative one turns the direction of shift"
+        "", "JSON or YAML file with a factor of the magnitude for each feature; a negative factor reverses shift"
     )
-    attack_reduce: bool = setting(True, "integers, flags and defaults stay")
+    attack_reduce: bool = setting(True, "keep integers, flags and default values constant")
     attack_restrict_impact: Finite = setting(
-        -1.0, "largest move of a value as a share of itself, in raw units; negative for no such limit"
+        -1.0, "largest change of a value, as a fraction of its absolute value; negative: no such limit"
     )
-    attack_overshoot: NotNegative = setting(0.02, "share that jetfool goes beyond the boundary in each step")
-    attack_uncertainty: Positive = setting(1.0, "of a feature, in widths, that optimizer measures distances in")
-    attack_offset: Finite = setting(0.0, "mean of noise, in widths")
+    attack_overshoot: NotNegative = setting(0.02, "fraction by which jetfool goes beyond the boundary in each step")
+    attack_uncertainty: Positive = setting(1.0, "uncertainty of a feature for optimizer, in widths of the feature")
+    attack_offset: Finite = setting(0.0, "mean of noise, in widths of the feature")
     attack_norm: Literal["linf", "l2"] = setting(
-        "linf", "linf or l2, of pgd: the magnitude limits each feature, or the root of the sum of squares of a row"
+        "linf", "norm of pgd: linf limits each feature, l2 the root of the sum of squares of a row"
     )
-    attack_starts: Count = setting(0, "random starts of pgd, of which the worst counts; 0 begins at the row itself")
-    attack_inputs: Literal["all", "constituents", "globals"] = setting("all", "all, constituents or globals")
+    attack_starts: Count = setting(
+        0, "random starts of pgd, the one with the largest loss is kept; 0: start at the row itself"
+    )
+    attack_inputs: Literal["all", "constituents", "globals"] = setting(
+        "all", "inputs that change: all, constituents or globals"
+    )
     attack_space: Literal["features", "momenta"] = setting(
-        "features", "features, each for itself, or momenta of constituents with all that follows from them"
+        "features",
+        "features: change each feature separately; momenta: change momenta of constituents and all that follows",
     )
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that has an effect, for JSON: settings of attacks only where there is one; contents of a file of factors, and
-        of a user's attack."""
+        """Settings that have an effect, for JSON: those of attacks only if there is one, with the content of the file of factors
+        and of a user's attack."""
         content = self.model_dump(mode="json")
         if self.attack == "nominal":
             return {name: value for name, value in content.items() if name not in AttackSettings.model_fields}
@@ -63,15 +71,17 @@ class AttackSettings(Strict):
 
 
 class AdversarialSettings(AttackSettings):
-    """What an attack does to a training."""
+    """Settings of adversarial training."""
 
     adversarial: Literal["replace", "mix", "trades"] = setting(
-        "replace", "what an attack does to training rows: replace, mix or trades"
+        "replace", "training rows: replace all by attacked ones, mix both, or trades"
     )
-    adversarial_share: Annotated[float, Field(gt=0, le=1)] = setting(0.5, "of the rows that are attacked, for mix")
-    adversarial_weight: NotNegative = setting(1.0, "of the divergence of the answers, for trades")
-    attack_ramp: Share = setting(0.0, "share of the training in which the magnitude rises")
+    adversarial_share: Annotated[float, Field(gt=0, le=1)] = setting(0.5, "fraction of rows that are attacked, for mix")
+    adversarial_weight: NotNegative = setting(
+        1.0, "weight of the divergence between outputs of nominal and attacked rows, for trades"
+    )
+    attack_ramp: Share = setting(0.0, "fraction of the training during which the magnitude rises")
 
 
 ADVERSARIAL = tuple(name for name in AdversarialSettings.model_fields if name not in AttackSettings.model_fields)
-"""Settings of a training that is attacked, beside those of the attack."""
+"""Settings of adversarial training that are not settings of the attack itself."""

@@ -7,7 +7,7 @@ from collidekit.models.tagger import Tagger
 
 
 class Shift(Attack):
-    """Every row moved alike: magnitude times the factor of each feature, as a wrong calibration would do."""
+    """The same change for all rows: magnitude times the factor of each feature, like a wrong calibration."""
 
     def moves(self, tagger: Tagger, region: Region, seed: int, loss: Loss) -> Moves:
         return {name: values + self.magnitude for name, values in region.nowhere().items()}

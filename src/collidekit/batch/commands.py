@@ -1,4 +1,4 @@
-"""Commands of a batch system: what they say, or why they do not."""
+"""Commands of a batch system and their errors."""
 
 import re
 import subprocess
@@ -11,13 +11,13 @@ _NO_ANSWER = re.compile("timed out|unable to contact|connection refused|failed t
 
 
 class QueueUnavailable(Exception):
-    """The batch system does not answer: nothing is known of any job."""
+    """Raised if the batch system does not answer: the state of all jobs is unknown."""
 
 
 def submit(system: str, path: Path, *words: str) -> str:
-    """Return what a command says that sends ``path``.
+    """Submit ``path`` with a command and return its output.
 
-    Raises CollidekitError where it refuses, and QueueUnavailable where nobody knows whether the job was sent.
+    Raises CollidekitError if the command refuses, and QueueUnavailable if it is unknown whether the job was submitted.
     """
     try:
         return call(system, *words)
@@ -28,12 +28,12 @@ def submit(system: str, path: Path, *words: str) -> str:
 
 
 def call(system: str, *words: str) -> str:
-    """Return what a command prints. Raises QueueUnavailable where it fails, CollidekitError where it does not exist."""
+    """Return the output of a command. Raises QueueUnavailable if it fails, CollidekitError if it does not exist."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
     except FileNotFoundError:
         raise CollidekitError(
-            f"{words[0]}: there is no such command; give this command where jobs can be sent to {system}"
+            f"{words[0]}: there is no such command; run this on a machine where jobs can be submitted to {system}"
         ) from None
     except subprocess.TimeoutExpired:
         raise QueueUnavailable(f"{words[0]} timed out: no answer in {SECONDS} s") from None

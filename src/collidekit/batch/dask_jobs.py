@@ -1,4 +1,4 @@
-"""Workers of Dask as jobs of Slurm, by dask-jobqueue, with the resources and the environment of a site file."""
+"""Dask workers as jobs of Slurm, by dask-jobqueue, with the resources and the environment of a site file."""
 
 import threading
 import time
@@ -17,27 +17,27 @@ from collidekit.errors import CollidekitError
 from collidekit.progress import notice
 
 SECONDS = 120.0
-"""Time in which sbatch must have taken all jobs."""
+"""Time limit for the submission of all jobs."""
 
 
 def is_site(scheduler: str) -> bool:
-    """Return whether a ``--scheduler`` names a site file or profile, and no scheduler that runs already."""
+    """Return whether ``--scheduler`` is a site file or profile, not a running scheduler."""
     return scheduler.endswith((".yaml", ".yml")) or scheduler in profiles()
 
 
 def load_dask_site(name: str) -> Site:
-    """Return the site whose Slurm starts workers of Dask."""
+    """Return the site whose Slurm starts Dask workers."""
     site = load_site(name)
     if site.system != "slurm":
         raise CollidekitError(
-            f"--scheduler {name}: is a site with {site.system}, and workers of Dask are started by Slurm; use --jobs with --on instead"
+            f"--scheduler {name}: is a site with {site.system}, but Dask workers need Slurm; use --jobs with --on instead"
         )
     return site
 
 
 @contextmanager
 def dask_scheduler(name: str, workers: int, logs: Path) -> Iterator[str]:
-    """Yield the address or file of a Dask scheduler: the one that is named, or of ``workers`` which the Slurm of a site starts."""
+    """Yield the address or file of a Dask scheduler: the given one, or one whose ``workers`` the Slurm of a site starts."""
     if not is_site(name):
         yield name
         return
@@ -60,7 +60,7 @@ def dask_scheduler(name: str, workers: int, logs: Path) -> Iterator[str]:
 
 
 def _start(site: Site, resources: Resources, jobs: int, logs: Path) -> Any:
-    """Return a cluster of Dask whose jobs are sent; each has a process for every core."""
+    """Return a Dask cluster with submitted jobs; each job has a process for every core."""
     try:
         slurm: Any = import_module("dask_jobqueue.slurm")
         from distributed.core import Status
@@ -75,7 +75,7 @@ def _start(site: Site, resources: Resources, jobs: int, logs: Path) -> Any:
         async def start(self) -> None:
             try:
                 await super().start()
-            except CollidekitError as error:  # this runs in a thread of its own
+            except CollidekitError as error:  # this runs in its own thread
                 self.refused, self.status = str(error), Status.running
 
         async def _submit_job(self, script_filename: str) -> str:
@@ -113,7 +113,7 @@ def _start(site: Site, resources: Resources, jobs: int, logs: Path) -> Any:
 
 
 class _Watch(threading.Thread):
-    """Looks whether any job of the workers is alive, and closes the scheduler when none is: Dask would wait for ever."""
+    """Thread that closes the scheduler when no job of the workers is alive; Dask would wait for ever."""
 
     def __init__(self, cluster: Any, site: Site, logs: Path) -> None:
         super().__init__(daemon=True)
@@ -139,7 +139,7 @@ class _Watch(threading.Thread):
                     )
                     notice(self.reason)
             if len(lost) == len(self.numbers):
-                self.reason = f"{self.reason}; no worker is left; run the same command again: it goes on where it was"
+                self.reason = f"{self.reason}; no worker is left; run the same command again to continue"
                 self.cluster.sync(self.cluster.scheduler.close)
                 return
         self.reason = ""

@@ -1,4 +1,4 @@
-"""HTCondor: submit, ask, remove. A held job does not run; it is removed before another one is sent."""
+"""HTCondor: submit, query, remove. A held job does not run; it is removed before another one is submitted."""
 
 import json
 import re
@@ -23,15 +23,15 @@ class HTCondorQueue:
     system = "htcondor"
 
     def check(self, partition: str) -> None:
-        """Raise an error where there is no HTCondor."""
+        """Raise an error if there is no HTCondor."""
         call(SYSTEM, "condor_version")
 
     def submit(self, script: Path, submit_file: Path | None = None) -> str:
-        """Send a submit description and return the id of the job."""
+        """Submit a submit description and return the id of the job."""
         return submit(SYSTEM, script, "condor_submit", "-terse", str(submit_file)).split()[0]
 
     def find(self, script: Path) -> str:
-        """Return the id of the job of a script, empty where there is none."""
+        """Return the id of the job of a script, an empty text if there is none."""
         return next(
             iter(parse_ads(call(SYSTEM, "condor_q", "-json", "-constraint", f"Cmd == {json.dumps(str(script))}"))), ""
         )
@@ -61,7 +61,7 @@ def parse_ads(text: str) -> dict[str, QueueState]:
 
 
 def queue_state(ad: Mapping[str, Any]) -> QueueState:
-    """Return what the advertisement of a job means."""
+    """Return the state of a job from its advertisement."""
     status = ad.get("JobStatus")
     host = str(ad.get("RemoteHost") or ad.get("LastRemoteHost") or "").rpartition("@")[2]
     memory = ad.get("MemoryUsage")

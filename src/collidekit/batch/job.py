@@ -11,7 +11,7 @@ from collidekit.files import read_json, write_json
 
 @dataclass(frozen=True)
 class Job:
-    """One command; ``needs`` are the names of the jobs before it."""
+    """One command; ``needs`` are the names of the jobs that must be complete before."""
 
     name: str
     kind: str
@@ -19,11 +19,11 @@ class Job:
     output: Path
     needs: tuple[str, ...] = ()
     done: Callable[[], bool] | None = None
-    """Says whether the job has done its work; without it, the run.json of the output does, which is written last."""
+    """Function that returns whether the job is done; without it, the existence of run.json decides, which is written last."""
 
     @property
     def complete(self) -> bool:
-        """Return whether there is nothing left to do."""
+        """Return whether the job is done."""
         return self.done() if self.done else (self.output / "run.json").is_file()
 
     def fingerprint(self) -> str:
@@ -37,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One submission of a job; everything that is known of it is a file of its folder."""
+    """One submission of a job; all its data are files in its folder."""
 
     folder: Path
 
@@ -50,7 +50,7 @@ class Attempt:
         return self.folder / "job.log"
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return ``submitted``, ``started``, ``completed`` or ``closed``; empty where it is not written yet."""
+        """Return ``submitted``, ``started``, ``completed`` or ``closed``; empty if it is not written yet."""
         path = self.folder / f"{name}.json"
         found: dict[str, Any] = read_json(path) if path.is_file() else {}
         return found
@@ -67,7 +67,7 @@ class Attempt:
         return Resources.model_validate(self.read("asked")["resources"])
 
     def last_line(self) -> str:
-        """Return the last line of the log that says something."""
+        """Return the last line of the log that is not empty."""
         lines = [line for path in (self.log, self.folder / "job.err") for line in tail(path)]
         own = [line for line in lines if not line.startswith(("slurmstepd", "srun:"))]
         return (own or lines or [""])[-1]

@@ -1,6 +1,6 @@
-"""Sends jobs in the order of their needs, watches them, and sends failed ones again as the retry table says.
+"""Manager of jobs: submits them in the order of their needs, watches them, and retries failed ones by the retry table.
 
-All that is known is on disk, so a manager that is started again watches the jobs that are there and sends none twice.
+The whole state is on disk: a restarted manager watches the existing jobs and submits none twice.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from collidekit.errors import CollidekitError
 from collidekit.files import write_text
 
 GRACE = 90.0
-"""Seconds that a file may take to appear here after a job has written it on another node."""
+"""Time in seconds until a file that was written on another node is visible here."""
 SKEW = 60.0
 
 
@@ -38,7 +38,7 @@ class Queue(Protocol):
 
 
 class Manager:
-    """The jobs of one run; ``folder`` has a folder for each job, and in it one for each attempt."""
+    """Manager of the jobs of one run; ``folder`` has a folder for each job, with a folder for each attempt."""
 
     def __init__(
         self, jobs: Sequence[Job], site: Site, folder: Path, say: Say, queue: Queue | None = None, grace: float = GRACE,
@@ -53,7 +53,7 @@ class Manager:
         self._shown: dict[str, str] = {}
 
     def run(self) -> bool:
-        """Run all jobs; returns whether every output is there. Ctrl-C cancels the jobs."""
+        """Run all jobs; return whether every output exists. Ctrl-C cancels the jobs."""
         self._check()
         try:
             while open_jobs := self._unfinished():
@@ -61,13 +61,13 @@ class Manager:
                     break
                 self.sleep(self.site.poll)
         except KeyboardInterrupt as stop:
-            if type(stop) is KeyboardInterrupt:  # a closed terminal is no wish to cancel
+            if type(stop) is KeyboardInterrupt:  # a closed terminal does not cancel the jobs
                 self.cancel()
             raise
         return len(self._done()) == len(self.jobs)
 
     def _unfinished(self) -> list[Job]:
-        """Return the jobs whose output is not there; the attempts of the others are closed."""
+        """Return the jobs without output; close the attempts of the others."""
         done = self._done()
         for job in self.jobs:
             if job.name in done and (attempt := self._open(job)):
@@ -76,16 +76,16 @@ class Manager:
         return [job for job in self.jobs if job.name not in done | self.stopped]
 
     def _done(self) -> set[str]:
-        """Return the names of the jobs whose output is there, or was used up: all that it was needed for is done."""
+        """Return the names of the jobs whose output exists or is not needed any more, because all jobs that need it are done."""
         done: set[str] = set()
-        for job in reversed(self.jobs):  # each comes after what it needs
+        for job in reversed(self.jobs):  # a job comes after the jobs that it needs
             users = {other.name for other in self.jobs if job.name in other.needs}
             if job.complete or (users and users <= done):
                 done.add(job.name)
         return done
 
     def cancel(self) -> None:
-        """Cancel every job that is not over."""
+        """Cancel every job that has not ended."""
         attempts = [attempt for job in self.jobs if (attempt := self._open(job))]
         for attempt in attempts:
             self._find(attempt)
@@ -98,30 +98,30 @@ class Manager:
             self.queue.check(self.site.slurm.partition)
         except QueueUnavailable as error:
             raise CollidekitError(
-                f"the batch system does not answer ({str(error)[:300]}); give this command where jobs can be sent, or later"
+                f"the batch system does not answer ({str(error)[:300]}); run this command on a machine where jobs can be submitted, or later"
             ) from None
         for wanted, path, how in (
             (self.site.credentials.voms, voms_proxy(), "voms-proxy-init"),
             (self.site.credentials.kerberos, kerberos_cache(), "kinit"),
         ):
             if wanted and not path.startswith(("KEYRING:", "KCM:")) and not Path(path).is_file():
-                raise CollidekitError(f"{path}: is not there, and credentials of the site file ask for it; run {how}")
+                raise CollidekitError(f"{path}: does not exist, but 'credentials' of the site file needs it; run {how}")
 
     def _step(self, jobs: Sequence[Job]) -> bool:
-        """Look at each job once; returns whether there is anything to wait for."""
+        """Check each job once; return whether there is anything to wait for."""
         attempts = {job.name: attempt for job in jobs if (attempt := self._open(job))}
         try:
             for attempt in attempts.values():
                 self._find(attempt)
             states = self.queue.states([attempt.job_id for attempt in attempts.values() if attempt.job_id])
         except QueueUnavailable as error:
-            self._note("queue", f"the batch system does not answer ({error}); waiting for it")
+            self._say_once("queue", f"the batch system does not answer ({error}); waiting for it")
             return True
         waiting = False
         done = self._done()
         for job in jobs:
             if attempt := attempts.get(job.name):
-                self._look(job, attempt, states.get(attempt.job_id))
+                self._check_job(job, attempt, states.get(attempt.job_id))
                 waiting = True
             elif done.issuperset(job.needs):
                 self._send(job, self.site.resources_of(job.kind), ())
@@ -134,7 +134,7 @@ class Manager:
         return attempts[-1] if attempts and not attempts[-1].read("closed") else None
 
     def _find(self, attempt: Attempt) -> None:
-        """Look in the queue for a job whose id was not saved, since the command that sent it ended too early."""
+        """Look in the queue for a job whose id was not saved, because the command ended during its submission."""
         if not attempt.job_id and (job_id := self.queue.find(attempt.script)):
             attempt.write("submitted", {"id": job_id})
             self.say(f"found {attempt.folder.parent.name} as job {job_id}")
@@ -142,11 +142,11 @@ class Manager:
     def _send(self, job: Job, resources: Resources, exclude: tuple[str, ...]) -> None:
         attempt = self._prepare(job, resources, exclude)
         if attempt is None:
-            return  # another manager sends it
+            return  # another manager submits it
         try:
             job_id = self.queue.submit(attempt.script, attempt.folder / "job.sub")
         except QueueUnavailable as error:
-            self._note("queue", f"the batch system does not answer ({error}); looking for {job.name} in its queue")
+            self._say_once("queue", f"the batch system does not answer ({error}); looking for {job.name} in its queue")
             return
         except CollidekitError:
             attempt.write("closed", {"reason": "refused", "again": False})
@@ -155,7 +155,7 @@ class Manager:
         self.say(f"sent {job.name} as job {job_id}")
 
     def _prepare(self, job: Job, resources: Resources, exclude: tuple[str, ...]) -> Attempt | None:
-        """Write the folder of the next attempt, all at once; None where another manager has written it."""
+        """Write the folder of the next attempt atomically; return None if another manager has written it."""
         number = len(attempts_of(self.folder / job.name)) + 1
         attempt = Attempt((self.folder / job.name / f"attempt_{number}").absolute())
         draft = Attempt(attempt.folder.with_name(f".{attempt.folder.name}.{socket.gethostname()}.{uuid4().hex}"))
@@ -163,7 +163,7 @@ class Manager:
             draft.folder.mkdir(parents=True)
         except OSError as error:
             raise CollidekitError(
-                f"{self.folder}: cannot be written ({error.strerror}); if the results belong to another user, give your own folder "
+                f"{self.folder}: cannot be written ({error.strerror}); if the results belong to another user, use your own folder "
                 "with --output"
             ) from None
         write_text(draft.script, job_script(job, self.site, resources, attempt, exclude)).chmod(0o755)
@@ -177,16 +177,16 @@ class Manager:
             return None
         return attempt
 
-    def _look(self, job: Job, attempt: Attempt, queue: QueueState | None) -> None:
+    def _check_job(self, job: Job, attempt: Attempt, queue: QueueState | None) -> None:
         completed = attempt.read("completed")
         queue = queue or QueueState(False, "the submission was interrupted")
         if queue.alive:
             self._ended_since.pop(job.name, None)
             where = f" on {queue.host}" if queue.running and queue.host else ""
-            self._note(job.name, f"{job.name}: {queue.words}{where}")
+            self._say_once(job.name, f"{job.name}: {queue.words}{where}")
             return
         if job.complete:
-            return  # it became so since the queue was asked
+            return  # it became complete after the query of the queue
         since = self._ended_since.setdefault(job.name, time.monotonic())
         reason, words = explain(queue, completed, attempt.log_tail(), attempt.resources.memory)
         if not completed and reason in (Reason.LOST, Reason.PROGRAM) and time.monotonic() - since < self.grace:
@@ -195,12 +195,14 @@ class Manager:
             if not job.complete and time.monotonic() - since < self.grace:
                 return
             reason, words = (
-                (Reason.DONE, "") if job.complete else (Reason.LOST, "the job ended well without its output")
+                (Reason.DONE, "")
+                if job.complete
+                else (Reason.LOST, "the job ended without an error, but its output is missing")
             )
         if queue.held:
             self.queue.cancel([attempt.job_id])
         if abs(skew := float(completed.get("clock_skew", 0.0))) > SKEW:
-            self._note(
+            self._say_once(
                 "skew",
                 f"the clock of {completed['host']} and that of the file server differ by {abs(skew):.0f} s; tell your site",
             )
@@ -231,7 +233,7 @@ class Manager:
             self.stopped.add(job.name)
 
     def _earlier(self, job: Job) -> list[Failure]:
-        """Return the failures that led to the last attempt: those since the job was stopped or done for the last time."""
+        """Return the failures since the job was last stopped or done."""
         found: list[Failure] = []
         for attempt in attempts_of(self.folder / job.name):
             closed = attempt.read("closed")
@@ -243,8 +245,8 @@ class Manager:
             found.append(Failure(Reason(closed["reason"]), attempt.resources, closed["host"], closed["progress"]))
         return found
 
-    def _note(self, about: str, text: str) -> None:
-        """Say a text once, until there is another one about the same."""
+    def _say_once(self, about: str, text: str) -> None:
+        """Print a text if it differs from the last text about the same subject."""
         if self._shown.get(about) != text:
             self._shown[about] = text
             self.say(text)

@@ -1,4 +1,4 @@
-"""Why a job ended: the state of the queue, the completion file and the log, put into one reason in words."""
+"""Reason for the end of a job, from the state of the queue, the completion file and the log."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class QueueState:
-    """State of a job as the batch system reports it: whether it may still run, and why it ended if that is known."""
+    """State of a job in the batch system: whether it may still run, and the reason of its end if known."""
 
     alive: bool
     words: str = ""
@@ -41,19 +41,19 @@ _OVER = re.compile(r"exceeded memory limit \((\d+) > \d+\)")
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 _STOPPED_BY_SYSTEM = {"SIGTERM", "SIGUSR2"}
 _FULL = 0.9
-"""A killed job that used this fraction of its memory was killed for memory."""
+"""A killed job that used at least this fraction of its memory was killed because of memory."""
 
 
 def peak_memory(queue: QueueState, completed: Mapping[str, Any], log: str) -> float:
-    """Return the megabytes that a job used at most, as far as anything knows; 0 where nothing does."""
+    """Return the peak memory of a job in megabytes; 0 if it is not known."""
     said = [int(number) / 2**20 for number in _OVER.findall(log)]
     return max(float(completed.get("peak_memory") or 0.0), queue.peak_memory, *said)
 
 
 def explain(queue: QueueState, completed: Mapping[str, Any], log: str, memory: int) -> tuple[Reason, str]:
-    """Return the reason and one phrase about it. ``memory`` are the megabytes that the job asked for."""
+    """Return the reason and one phrase about it. ``memory`` is the requested memory in megabytes."""
     peak = peak_memory(queue, completed, log)
-    used = f"used {show_memory(peak)} of {show_memory(memory)}" if peak else f"asked for {show_memory(memory)}"
+    used = f"used {show_memory(peak)} of {show_memory(memory)}" if peak else f"requested {show_memory(memory)}"
     if completed and completed.get("exit_code") == 0:
         return Reason.DONE, ""
     killed = completed.get("signal") == "SIGKILL" or completed.get("exit_code") == 137
@@ -62,15 +62,15 @@ def explain(queue: QueueState, completed: Mapping[str, Any], log: str, memory: i
     ):  # fmt: skip
         return Reason.MEMORY, f"out of memory: {used}"
     if found := _NO_DISK.search(log):
-        return Reason.DISK, f"no space on the disk: {found[0]}"
+        return Reason.DISK, f"no space left on the disk: {found[0]}"
     if completed.get("told") == "walltime" and queue.reason not in (Reason.PREEMPTED, Reason.CANCELLED, Reason.NODE):
-        return Reason.WALLTIME, "the walltime came to its end"
+        return Reason.WALLTIME, "the walltime was reached"
     if queue.reason is not None and queue.reason != Reason.PROGRAM:
         return queue.reason, queue.words
     if completed.get("told") in _STOPPED_BY_SYSTEM:
         return Reason.PREEMPTED, f"the batch system told the job to stop ({completed['told']})"
     if completed and killed:
-        return Reason.NODE, "the process was killed, and not for memory"
+        return Reason.NODE, "the process was killed, but not because of memory"
     if completed:
         return Reason.PROGRAM, f"the program ended with exit code {completed.get('exit_code')}"
     if queue.reason == Reason.PROGRAM:

@@ -1,4 +1,4 @@
-"""The table of failures at the end."""
+"""Table of failed attempts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +7,12 @@ from rich.table import Table
 
 from collidekit.batch.units import show_memory
 
-COLUMNS = ("job", "id", "host", "reason", "peak memory", "last line of the log", "what happened next")
+COLUMNS = ("job", "id", "host", "reason", "peak memory", "last line of the log", "next step")
 
 
 def failure_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Return one row for each attempt that failed."""
-    table = Table(title="Jobs that failed")
+    """Return the table with one row for each failed attempt."""
+    table = Table(title="Failed jobs")
     for name in COLUMNS:
         table.add_column(name, overflow="fold")
     for row in rows:

@@ -1,4 +1,4 @@
-"""The retry table: what happens after a failed attempt. A pure function of the attempts so far."""
+"""The retry table: the next step after a failed attempt, as a pure function of all attempts so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from collidekit.batch.units import show_memory, show_time
 
 FACTOR = 1.5
 MOST = {Reason.NODE: 3, Reason.LOST: 2, Reason.PROGRAM: 1}
-"""Further attempts after each of these reasons."""
+"""Maximum number of further attempts for each of these reasons."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Next:
 
 
 def next_step(failures: Sequence[Failure], limits: Limits) -> Next:
-    """Return what follows the last failure."""
+    """Return the next step after the last failure."""
     last = failures[-1]
     hosts = {
         failure.host: None for failure in failures if failure.reason in (Reason.NODE, Reason.PROGRAM) and failure.host
@@ -48,11 +48,11 @@ def next_step(failures: Sequence[Failure], limits: Limits) -> Next:
         return Next(True, words, resources, exclude)
 
     if last.reason == Reason.CANCELLED:
-        return stop("the job was cancelled; the same command goes on")
+        return stop("the job was cancelled; run the same command to continue")
     if last.reason == Reason.DISK:
-        return stop("free space on the disk, or ask for more with disk, and give the same command again")
+        return stop("free space on the disk, or request more with disk, and run the same command again")
     if len(failures) >= limits.attempts:
-        return stop(f"{len(failures)} attempts are all that limits.attempts allows")
+        return stop(f"{len(failures)} attempts are the limit of limits.attempts")
     if last.reason == Reason.MEMORY:
         memory = min(-(-round(FACTOR * last.resources.memory) // 1), limits.memory)
         if memory <= last.resources.memory:
@@ -60,13 +60,13 @@ def next_step(failures: Sequence[Failure], limits: Limits) -> Next:
         return again(f"again with {show_memory(memory)}", last.resources.model_copy(update={"memory": memory}))
     if last.reason == Reason.WALLTIME:
         if last.progress:
-            return again("goes on from the saved state in a new job")
+            return again("continues from the saved state in a new job")
         walltime = min(round(FACTOR * last.resources.walltime), limits.walltime)
         if walltime <= last.resources.walltime:
             return stop(f"nothing was saved within limits.walltime, {show_time(limits.walltime)}")
         return again(f"again with {show_time(walltime)}", last.resources.model_copy(update={"walltime": walltime}))
     if last.reason == Reason.PREEMPTED:
-        return again("goes on in a new job")
+        return again("continues in a new job")
     if times > MOST.get(last.reason, 0):
         return stop({
             Reason.PROGRAM: "the program failed on two hosts; see its log",

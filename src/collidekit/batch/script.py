@@ -1,4 +1,4 @@
-"""The job script and the submit file; ``--dry-run`` prints the very same text."""
+"""Job scripts and submit files; ``--dry-run`` prints the same text."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from collidekit.batch.job import Attempt, Job
 from collidekit.batch.site import Environment, Resources, Site
 
 PASSED = ("COLLIDEKIT_OUTPUT", "COLLIDEKIT_STORE", "COLLIDEKIT_TRUST_CODE", "PYTHONPATH")
-"""Environment variables of the sender that jobs get."""
+"""Environment variables that are passed to jobs."""
 
 
 def job_script(job: Job, site: Site, resources: Resources, attempt: Attempt, exclude: tuple[str, ...] = ()) -> str:
-    """Return the script of a job; with Slurm its options are in it."""
+    """Return the script of a job; for Slurm it contains the options of sbatch."""
     options: list[str] = []
     if site.system == "slurm":
         signal = f"--signal=B:USR1@{site.stop_before_end}"
@@ -23,12 +23,12 @@ def job_script(job: Job, site: Site, resources: Resources, attempt: Attempt, exc
 
 
 def prologue(site: Site, resources: Resources) -> list[str]:
-    """Return the lines of shell before the command of a job."""
+    """Return the shell lines before the command of a job."""
     return ["set -e", f"cd {quote(os.getcwd())}", *_exports(site, resources), *_environment(site)]
 
 
 def slurm_options(name: str, log: str, site: Site, resources: Resources, exclude: tuple[str, ...] = ()) -> list[str]:
-    """Return the options of sbatch; ``log`` is a path as Slurm reads it, in which %j is the number of the job."""
+    """Return the options of sbatch; ``log`` is a path in the syntax of Slurm, where %j is the number of the job."""
     slurm = site.slurm
     minutes = -(-resources.walltime // 60)
     options = {
@@ -43,7 +43,7 @@ def slurm_options(name: str, log: str, site: Site, resources: Resources, exclude
 
 
 def option_path(folder: Path, pattern: str = "") -> str:
-    """Return a path as an option in a script of Slurm takes it, which replaces % and splits at spaces."""
+    """Return a path for an option in a script of Slurm, which replaces % and splits at spaces."""
     text = str(folder).replace("%", "%%") + (f"/{pattern}" if pattern else "")
     return text if text == quote(text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -74,7 +74,7 @@ def kerberos_cache() -> str:
 
 
 def _environment(site: Site) -> list[str]:
-    """Return the lines that bring Python."""
+    """Return the shell lines that activate the Python environment."""
     environment: Environment = site.environment
     path = quote(environment.path)
     lines = list(environment.setup)
@@ -88,7 +88,7 @@ def _environment(site: Site) -> list[str]:
 
 
 def python_of(site: Site) -> tuple[str, str]:
-    """Return what stands before the Python of a job, to run in a container, and the Python."""
+    """Return the command prefix of a job, to run in a container, and its Python."""
     environment = site.environment
     in_container = environment.kind == "container"
     prefix = f"apptainer exec --bind {quote(os.getcwd())} {quote(environment.path)} " if in_container else ""
@@ -96,7 +96,7 @@ def python_of(site: Site) -> tuple[str, str]:
 
 
 def _worker(job: Job, site: Site, attempt: Attempt, resources: Resources) -> str:
-    """Return the last line, which becomes the process that gets the signals."""
+    """Return the last line of the script: its process receives the signals."""
     prefix, python = python_of(site)
     limit = resources.walltime - site.stop_before_end if site.system == "htcondor" else 0
     worker = join([python, "-m", "collidekit.batch.worker", str(attempt.folder), str(limit), python, *job.command])

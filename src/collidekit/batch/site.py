@@ -27,7 +27,7 @@ class Resources(_Part):
     gpus: int = Field(0, ge=0, le=64)
     memory: Memory = "4 GB"  # type: ignore[assignment]
     disk: Memory | None = None
-    """Local scratch disk; not asked for without it."""
+    """Local scratch disk; None: not requested."""
     walltime: Time = "2h"  # type: ignore[assignment]
 
 
@@ -37,7 +37,7 @@ class Limits(_Part):
     memory: Memory = "64 GB"  # type: ignore[assignment]
     walltime: Time = "2d"  # type: ignore[assignment]
     attempts: int = Field(default=10, ge=1, le=1000)
-    """Jobs that are sent for one output, with all retries."""
+    """Maximum number of jobs for one output, with all retries."""
 
 
 class Slurm(_Part):
@@ -46,15 +46,15 @@ class Slurm(_Part):
     qos: str = ""
     constraint: str = ""
     options: list[str] = []
-    """More lines of sbatch, such as --reservation=school."""
+    """Further options of sbatch, such as --reservation=school."""
 
 
 class HTCondor(_Part):
     walltime_attribute: str = ""
-    """The attribute that takes the walltime in seconds, such as MaxRuntime."""
+    """Attribute for the walltime in seconds, such as MaxRuntime."""
     requirements: str = ""
     lines: dict[str, str] = {}
-    """More lines of the submit description."""
+    """Further lines of the submit description."""
 
 
 class Environment(_Part):
@@ -64,7 +64,7 @@ class Environment(_Part):
     path: str = ""
     """Folder of the venv, name or prefix of the conda environment, LCG view, or container image."""
     setup: list[str] = []
-    """Lines of shell that run first."""
+    """Shell lines that run first."""
 
 
 class Credentials(_Part):
@@ -73,7 +73,7 @@ class Credentials(_Part):
 
 
 class Site(_Part):
-    """A batch system and how to use it."""
+    """A batch system and its settings."""
 
     profile: str = ""
     system: Literal["slurm", "htcondor"]
@@ -84,13 +84,13 @@ class Site(_Part):
     environment: Environment = Environment()
     credentials: Credentials = Credentials()
     stop_before_end: Time = "2min"  # type: ignore[assignment]
-    """Seconds before the walltime at which a job is told to save its state."""
+    """Time before the end of the walltime, in seconds, at which a job saves its state."""
     poll: Time = "30s"  # type: ignore[assignment]
     path: str = ""
-    """File or profile that it was read from."""
+    """File or profile of this site."""
 
     def resources_of(self, kind: str) -> Resources:
-        """Return the resources of a kind of job: its own, else those of ``default``."""
+        """Return the resources of a kind of job; by default those of ``default``."""
         return Resources.model_validate({**self.resources.get("default", {}), **self.resources.get(kind, {})})
 
 
@@ -179,13 +179,13 @@ def _validated(read: tuple[dict[str, Any], Lines], base: dict[str, Any]) -> Site
         place = lines.at(("resources", kind if kind in site.resources else "default", "walltime"))
         if found.walltime < 2 * site.stop_before_end:
             raise CollidekitError(
-                f"{place}: walltime of {kind}: is shorter than twice stop_before_end ({site.stop_before_end} s), so hardly "
-                "anything would run before a job is told to stop; ask for a longer walltime"
+                f"{place}: walltime of {kind}: is shorter than twice stop_before_end ({site.stop_before_end} s), so a job "
+                "would be stopped almost at once; request a longer walltime"
             )
         for name in ("memory", "walltime"):
             if getattr(found, name) > getattr(site.limits, name):
                 raise CollidekitError(
-                    f"{lines.at(('resources', kind, name))}: {name} of {kind}: is beyond limits.{name}; raise one"
+                    f"{lines.at(('resources', kind, name))}: {name} of {kind}: is above limits.{name}; change one of them"
                 )
     if site.environment.kind != "this" and not site.environment.path:
         raise CollidekitError(f"{lines.at(('environment',))}: environment: {site.environment.kind} needs a path")

@@ -1,4 +1,4 @@
-"""Slurm: submit, ask, cancel. Only a final state ends a job; a state that is not known counts as alive."""
+"""Slurm: submit, query, cancel. Only a final state ends a job; an unknown state counts as alive."""
 
 import os
 import re
@@ -16,8 +16,8 @@ ENDED: dict[str, Reason | None] = {
     "PREEMPTED": Reason.PREEMPTED, "CANCELLED": Reason.CANCELLED, "REVOKED": Reason.CANCELLED,
 }  # fmt: skip
 WORDS = {
-    Reason.WALLTIME: "the walltime came to its end", Reason.NODE: "the node failed", Reason.MEMORY: "out of memory",
-    Reason.PREEMPTED: "another job took its place", Reason.CANCELLED: "the job was cancelled",
+    Reason.WALLTIME: "the walltime was reached", Reason.NODE: "the node failed", Reason.MEMORY: "out of memory",
+    Reason.PREEMPTED: "the job was preempted", Reason.CANCELLED: "the job was cancelled",
 }  # fmt: skip
 _CHUNK = 100
 SYSTEM = "Slurm"
@@ -29,7 +29,7 @@ class SlurmQueue:
     system = "slurm"
 
     def check(self, partition: str) -> None:
-        """Raise an error for a partition that is not there, or where there is no Slurm."""
+        """Raise an error for a partition that does not exist, or if there is no Slurm."""
         known = {line.strip().rstrip("*") for line in call(SYSTEM, "sinfo", "--noheader", "--format=%P").splitlines()}
         if partition and partition not in known:
             raise CollidekitError(
@@ -37,17 +37,17 @@ class SlurmQueue:
             )
 
     def submit(self, script: Path, submit_file: Path | None = None) -> str:
-        """Send a script and return the id of the job."""
+        """Submit a script and return the id of the job."""
         return submit(SYSTEM, script, "sbatch", "--parsable", str(script)).strip().partition(";")[0]
 
     def find(self, script: Path) -> str:
-        """Return the id of the job of a script, empty where there is none."""
+        """Return the id of the job of a script, an empty text if there is none."""
         said = call(SYSTEM, "squeue", f"--user={os.getuid()}", "--states=all", "--noheader", "--format=%i|%o")
         found = [line.partition("|") for line in said.splitlines()]
         return next((job.strip() for job, _, command in found if command.strip() == str(script)), "")
 
     def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
-        """Return the state of each job; of one that neither squeue nor sacct knows, ``GONE``."""
+        """Return the state of each job; ``GONE`` if neither squeue nor sacct knows it."""
         found: dict[str, QueueState] = {}
         for start in range(0, len(ids), _CHUNK):
             found |= self._ask(ids[start : start + _CHUNK])
@@ -70,7 +70,7 @@ class SlurmQueue:
         return found
 
     def _ask_accounting(self, ids: Sequence[str]) -> dict[str, QueueState]:
-        """Return what the accounting knows; nothing at sites without one."""
+        """Return the states in the accounting; empty at sites without accounting."""
         words = ("sacct", "-n", "-P", "-X", "--format=JobIDRaw,State,Reason,NodeList", f"--jobs={','.join(ids)}")
         try:
             return parse_states(call(SYSTEM, *words))
@@ -89,7 +89,7 @@ def parse_states(text: str) -> dict[str, QueueState]:
 
 
 def queue_state(state: str, why: str = "", host: str = "") -> QueueState:
-    """Return what a state of Slurm means."""
+    """Return the ``QueueState`` of a state of Slurm."""
     name = re.split(r"[ +]", state)[0]
     host = "" if host in ("(null)", "None assigned") else host
     if name in WAITING:

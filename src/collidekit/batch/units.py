@@ -29,7 +29,7 @@ def seconds(value: Any) -> int:
 
 def _above_zero(value: Any, amount: int) -> int:
     if not amount:
-        raise ValueError(f"{value!r} is nothing; give more than 0")
+        raise ValueError(f"{value!r} is zero; give more than 0")
     return amount
 
 

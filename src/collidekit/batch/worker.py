@@ -1,6 +1,6 @@
-"""Runs the command of a job on the worker node, hands on signals, and writes how it ended: the completion file.
+"""Worker of a job: it runs the command on the node, forwards signals, and writes the completion file.
 
-Only the standard library is imported, so that it starts fast and still works where the command fails to.
+It imports only the standard library, so that it starts fast and works even if the command cannot start.
 """
 
 import json
@@ -16,14 +16,14 @@ from typing import Any
 
 
 def main(words: list[str]) -> int:
-    """``worker FOLDER SECONDS COMMAND...``: tell the command to stop after so many seconds (0: never)."""
+    """Run ``worker FOLDER SECONDS COMMAND...``; the command is told to stop after SECONDS (0: never)."""
     folder, limit, command = Path(words[0]), int(words[1]), words[2:]
-    if (folder / "closed.json").exists():  # another job has taken its place
+    if (folder / "closed.json").exists():  # another job has replaced it
         print(f"{folder}: this attempt was given up; nothing to do", flush=True)
         return 0
     told: list[str] = []
     begun = time.time()
-    (folder / "completed.json").unlink(missing_ok=True)  # of a run that was evicted
+    (folder / "completed.json").unlink(missing_ok=True)  # left by an evicted run
     _write(folder / "started.json", {"id": job_id(), "host": node(), "pid": os.getpid(), "began": begun})
     record: dict[str, Any] = {
         "id": job_id(),
@@ -63,7 +63,7 @@ def job_id() -> str:
 
 
 def node() -> str:
-    """Return the name of the node, as the batch system has it."""
+    """Return the name of the node in the batch system."""
     return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
@@ -77,7 +77,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _kills_for_memory() -> int:
-    """Return how many processes of the control group of this job were killed for memory, 0 where it is not known."""
+    """Return how many processes in the control group of this job were killed because of memory; 0 if not known."""
     try:
         groups = [line.strip().split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     except OSError:

@@ -1,4 +1,4 @@
-"""Networks, one a file, and the tagger that holds one with its scaling."""
+"""Networks, one in each file, and the tagger, which contains a network and its scaling."""
 
 from collidekit.models.network import Embedding, Network
 from collidekit.models.registry import build_network, find_network

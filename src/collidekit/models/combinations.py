@@ -1,4 +1,4 @@
-"""The ways to fill the slots of a parent with the constituents of a row."""
+"""Combinations: all ways to fill the slots of a parent with the constituents of a row."""
 
 from functools import lru_cache
 from itertools import combinations as pairs_of
@@ -15,33 +15,33 @@ from collidekit.dataset.transfer import constant, send
 
 @frozen
 class Combinations:
-    """All C ways to fill n slots. In ``filled (C, n)`` stand positions below ``sizes``; a slot that is empty has its size.
+    """All C ways to fill n slots. ``filled (C, n)`` has positions below ``sizes``; an empty slot has the value of its size.
 
-    Slots that may be exchanged are filled in ascending order, and no constituent stands twice.
+    Exchangeable slots are filled in ascending order, and no constituent is used twice.
     """
 
     filled: Tensor
     sizes: tuple[int, ...]
     alike: tuple[tuple[int, ...], ...]
-    _numbers: Tensor  # of each cell of the cube of all positions, -1 where there is no such combination
+    _numbers: Tensor  # index of the combination for each cell of the cube of all positions, -1 if there is none
 
     @property
     def empty(self) -> Tensor:
-        """The number of empty slots of each combination (C,)."""
+        """Number of empty slots of each combination (C,)."""
         return (self.filled == constant(self.sizes, self.filled)).sum(dim=1)
 
     @property
     def positions(self) -> Tensor:
-        """The positions (C, n) of the constituents in the slots, -1 for a slot that is empty."""
+        """Positions (C, n) of the constituents in the slots, -1 for an empty slot."""
         return torch.where(self.filled == constant(self.sizes, self.filled), -1, self.filled)
 
     def possible(self, counts: Tensor) -> Tensor:
-        """Return which combinations (N, C) rows have, with so many constituents (N, n) for each slot."""
+        """Return which combinations (N, C) are possible in rows with ``counts (N, n)`` constituents for each slot."""
         sizes = constant(self.sizes, self.filled)
         return ((self.filled < counts[:, None]) | (self.filled == sizes)).all(dim=2)
 
     def number(self, positions: Tensor) -> Tensor:
-        """Return the combinations (N,) of positions (N, n) of the slots, where -1 is an empty slot."""
+        """Return the indices (N,) of combinations with positions (N, n) in the slots, where -1 is an empty slot."""
         sizes = constant(self.sizes, positions)
         positions = torch.where(positions < 0, sizes, positions)
         for group in self.alike:
@@ -57,8 +57,8 @@ class Combinations:
 def combinations(
     sizes: tuple[int, ...], alike: tuple[tuple[int, ...], ...], collections: tuple[str, ...]
 ) -> Combinations:
-    """Return the combinations of slots filled by collections of these sizes, of which groups ``alike`` may be exchanged."""
-    # in NumPy: nothing of it is a part of a graph that is being traced
+    """Return the combinations of slots that are filled from collections of these sizes; groups ``alike`` are exchangeable."""
+    # in NumPy, so that it is not part of a traced graph
     filled = np.stack(np.meshgrid(*(np.arange(size + 1) for size in sizes), indexing="ij"), axis=-1).reshape(
         -1, len(sizes)
     )
@@ -76,7 +76,7 @@ def combinations(
 
 
 def _cells(positions: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """The places (M,) of positions (M, n) in the flat cube of all positions."""
+    """Return the flat indices (M,) of positions (M, n) in the cube of all positions."""
     cells = torch.zeros_like(positions[:, 0])
     for slot, size in enumerate(sizes):
         cells = cells * (size + 1) + positions[:, slot]

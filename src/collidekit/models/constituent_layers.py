@@ -1,6 +1,6 @@
-"""Layers on the constituents of a batch, one after another (T, F): no padding takes part in what they do.
+"""Layers on the constituents (T, F) of a batch, without padding.
 
-In the padded form of a network they take blocks (N, L, F) too; what they give for empty slots is not used.
+In the padded form of a network they also accept blocks (N, L, F); their outputs for empty slots are not used.
 """
 
 import torch
@@ -11,7 +11,7 @@ from collidekit.ranks.group import current
 
 
 class ConstituentLinear(nn.Linear):
-    """A dense layer on each constituent: what a convolution of kernel 1 does, without its padding."""
+    """Dense layer on each constituent, like a convolution with kernel 1 but without padding."""
 
     def forward(self, values: Tensor) -> Tensor:
         filled, _ = whole_blocks(values, torch.zeros(1, dtype=torch.int64, device=values.device))
@@ -20,9 +20,9 @@ class ConstituentLinear(nn.Linear):
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation (T, F), in training by mean and variance of the T values there are.
+    """Batch normalisation (T, F), in training with mean and variance of the T values.
 
-    A single value has no variance: there, and where there is none, the running mean and variance serve, as for all blocks (N, L, F).
+    For fewer than two values, and for all blocks (N, L, F), the running mean and variance are used.
     """
 
     def forward(self, values: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(values)
 
     def _of_all_ranks(self, values: Tensor) -> Tensor:
-        """Normalise by the mean and variance of the values of all ranks."""
+        """Normalise with the mean and variance of the values of all ranks."""
         wide = values.double()
         mean = wide.mean(dim=0) if len(values) else wide.sum(dim=0)
         variance = (wide - mean).square().mean(dim=0) if len(values) else wide.sum(dim=0)
@@ -56,7 +56,7 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 def own_statistics(network: nn.Module) -> list[str]:
-    """Return the names of the batch normalisations that do not use the values of all ranks: those of a user's network."""
+    """Return the names of batch normalisations of a user's network, which use only the values of one rank."""
     kinds = nn.modules.batchnorm._BatchNorm
     return [
         name
@@ -66,7 +66,7 @@ def own_statistics(network: nn.Module) -> list[str]:
 
 
 def scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """What a batch normalisation multiplies by and then adds (F,) in evaluation, formed in double precision."""
+    """Return scale and shift (F,) of a batch normalisation in evaluation, computed in double precision."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None
     assert variance is not None

@@ -1,7 +1,7 @@
-"""Attention between two sets of constituents: one collection asks, the others answer, and the other way round.
+"""Cross-attention between two sets of constituents, in both directions.
 
-In dileptonic top pairs the leptons ask: each looks at the jets for the one of its own top, and each jet at the leptons. All
-else is as in ``transformer``: embeddings, registers, pooling.
+In dileptonic top pairs each lepton attends to the jets, to find the jet of its own top, and each jet to the leptons. Embeddings,
+registers and pooling are the same as in ``transformer``.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ from collidekit.models.transformer import FeedForward, SetTransformer, attend, a
 
 
 class CrossBlock(nn.Module):
-    """Attention within each side where ``within`` is true, attention to the other side, and a feed-forward layer.
+    """Attention within each side if ``within`` is true, attention to the other side, and a feed-forward layer.
 
-    Each is of the normalised input and added to it. Either side has queries, keys and values of its own for the other.
+    Each layer acts on the normalised input and is added to the input. Each side has its own queries, keys and values.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CrossBlock(nn.Module):
         return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))  # type: ignore[no-any-return]
 
     def padded(self, x: Tensor, asks: Tensor, across: Tensor, within: Tensor) -> Tensor:
-        """Members (N, L, width); which of them ask (N, L, 1), and which looks at which (N, L, L) across the sides and within them."""
+        """Return members (N, L, width); ``asks (N, L, 1)`` marks the query side, ``across`` and ``within (N, L, L)`` are masks."""
         width = self.mix.out_features
         if self.within:
             x = x + self.mix_within(attend_padded(self.own(self.norm_within(x)), within, self.heads, width))
@@ -70,11 +70,11 @@ class CrossBlock(nn.Module):
 
 
 class CrossAttention(SetTransformer):
-    """Members of the ``query`` collections and the constituents of all others look at each other, not at all in one set.
+    """Network with cross-attention between the constituents of the ``query`` collections and those of all other collections.
 
-    ``query`` names one collection or several; by default the one with the smallest limit, the first of these in the analysis
-    file. Each side has ``registers`` of its own, which are learned, so that there is always someone to look at; with one
-    collection they alone ask. ``self_attention`` lets each side look at itself before.
+    ``query`` is one collection or several; by default the one with the smallest limit, and of equal limits the first in the analysis
+    file. Each side has its own learned ``registers``, so that no side is empty; with one collection, only registers form the
+    query side. With ``self_attention``, each side first attends to itself.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class CrossAttention(SetTransformer):
         super().__init__(
             inputs, outputs, width, layers, heads, feed_forward, latent, head, 2 * registers, norm, gated, activation, dropout
         )  # fmt: skip
-        self.each = registers  # of each side
+        self.each = registers  # registers of each side
         self.query = _query([query] if isinstance(query, str) else list(query), inputs)
 
     def _encode(self, whole: Tensor, sets: Sets) -> Tensor:
@@ -126,7 +126,7 @@ class CrossAttention(SetTransformer):
 
 
 def _projection(width: int) -> nn.Linear:
-    """Queries, keys and values, which begin as in ``transformer``."""
+    """Return the layer of queries, keys and values, initialised as in ``transformer``."""
     layer = nn.Linear(width, 3 * width)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -134,20 +134,22 @@ def _projection(width: int) -> nn.Linear:
 
 
 def _query(names: list[str], inputs: Inputs) -> list[str]:
-    """The collections that ask."""
+    """Return the collections of the query side."""
     limits = {name: entry.limit for name, entry in inputs.items() if isinstance(entry, Collection)}
     for name in names:
         if name not in limits:
             raise CollidekitError(f"query: there is no collection {name!r}{did_you_mean(name, list(limits))}")
     if names and limits.keys() <= set(names):
-        raise CollidekitError(f"query: {', '.join(names)} are all collections, so none would answer; leave one out")
+        raise CollidekitError(
+            f"query: {', '.join(names)} are all collections, so the other side would be empty; leave one out"
+        )
     return names or ([min(limits, key=lambda name: limits[name])] if len(limits) > 1 else [])
 
 
 def _looks(rows: Rows, asks: Tensor) -> tuple[Tensor, Tensor]:
-    """Which members (n, L, L) of the rows of a block look at which across the sides, and within them.
+    """Return masks (n, L, L) of the attention across the sides and within them, for the rows of a block.
 
-    Padding looks at all, so that no softmax is of nothing.
+    Padding attends to all members, so that no softmax is empty.
     """
     side = rows.fill(asks[:, None].to(torch.uint8))[..., 0]
     same = side[:, :, None] == side[:, None, :]

@@ -1,4 +1,4 @@
-"""DeepJet: dense layers on each candidate, then a recurrent one over them (Bols et al., arXiv 2008.10519)."""
+"""DeepJet: dense layers on each candidate, then a recurrent layer over the candidates (Bols et al., arXiv 2008.10519)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -16,18 +16,18 @@ from collidekit.models.padded import Padded, PaddedInput
 
 CANDIDATES = (64, 32, 32, 8)
 SIZES = {"neutral": (32, 16, 4)}
-"""Sizes of the layers of collections of these names; all others have those of charged candidates."""
+"""Layer sizes of collections with these names; all others have the sizes of charged candidates."""
 RECURRENT = {"neutral": 50, "vertices": 50}
-"""Units of the recurrent layer of collections of these names; all others have 150."""
+"""Units of the recurrent layer of collections with these names; all others have 150."""
 EPS = 1e-3
 SHUT = -1e3
-"""What shuts a gate of an LSTM: the sigmoid of it is 0 in any precision."""
+"""Input that closes a gate of an LSTM: its sigmoid is 0 in any precision."""
 
 
 class DeepJet(Network):
-    """A branch for each collection, arXiv 2008.10519, beside the flat groups; then dense layers.
+    """DeepJet (arXiv 2008.10519): a branch for each collection, then dense layers on all branches and the flat groups.
 
-    The default sizes are those of the paper's reference code: charged 64, 32, 32, 8 and an LSTM of 150, neutral 32,
+    The default sizes are those of the reference code of the paper: charged 64, 32, 32, 8 and an LSTM of 150, neutral 32,
     16, 4 and vertices 64, 32, 32, 8 with LSTMs of 50, dense 200 and seven times 100, each with batch normalisation and
     dropout. The order of the constituents matters.
     """
@@ -82,7 +82,7 @@ class DeepJet(Network):
         return self.embed(inputs).outputs  # (N, K)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """Return outputs, rows, and what the dense layers of each branch give for each constituent."""
+        """Return outputs, rows, and the outputs of the dense layers of each branch for each constituent."""
         embedded: dict[str, Tensor] = {}
         read: list[Tensor] = []
         if self.flat_norm is not None:
@@ -110,10 +110,10 @@ class DeepJet(Network):
 
 
 class DeepJetHLT(DeepJet):
-    """DeepJet at the size that b-hive trains for the high-level trigger: a dense layer more, and no flat groups.
+    """DeepJet in the size that b-hive trains for the high-level trigger: one more dense layer, and no flat groups.
 
-    With b-hive's 23 features of charged candidates, 11 of vertices and 6 classes it has the published 251,722
-    parameters, but for 32 of batch normalisations that are built there and never used.
+    With b-hive's 23 features of charged candidates, 11 of vertices and 6 classes it has 251,690
+    parameters; the published 251,722 include 32 of batch normalisations that b-hive creates and never uses.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class DeepJetHLT(DeepJet):
 
 
 class Branch(nn.Module):
-    """The candidates of a collection (T, F) -> the recurrent layer's state after the last of each row (N, H), and (T, C)."""
+    """Branch: candidates of a collection (T, F) -> last state of the recurrent layer for each row (N, H), and (T, C)."""
 
     def __init__(self, widths: Sequence[int], units: int, dropout: float, momentum: float) -> None:
         super().__init__()
@@ -149,22 +149,24 @@ class Branch(nn.Module):
         return self.dropout(self.norm(states)), candidates
 
     def padded(self, entry: Padded) -> tuple[Tensor, Tensor]:
-        """The same of a block: (N, H) and (N, L, C)."""
+        """Return the same for a block: (N, H) and (N, L, C)."""
         candidates = self.layers(entry.values)
         return self.norm(padded_last_states(self.recurrent, candidates, entry)), candidates
 
 
 def last_states(recurrent: nn.LSTM, values: Tensor, offsets: Tensor) -> Tensor:
-    """The LSTM's state (N, H) after each row of ragged values (T, F), read from its last constituent to its first.
+    """Return the state (N, H) of the LSTM after each row of ragged values (T, F), read from the last constituent to the first.
 
-    So the leading constituent is read last, as in the paper. The state of an empty row is 0.
+    As in the paper, the leading constituent is read last. The state of an empty row is 0.
     """
     packing = pack(offsets)
     ends = torch.repeat_interleave(offsets[:-1] + offsets[1:] - 1, offsets.diff(), output_size=len(values))
-    mirrored = ends - torch.arange(len(values), device=offsets.device)  # of each constituent, in its row (T,)
+    mirrored = ends - torch.arange(
+        len(values), device=offsets.device
+    )  # reversed position of each constituent in its row (T,)
     backwards = values.index_select(0, mirrored[packing.constituents])  # (T, F)
     states = [backwards.new_zeros(0, recurrent.hidden_size, dtype=next(recurrent.parameters()).dtype)]
-    with torch.autocast(values.device.type, enabled=False):  # a sum over many steps needs the digits
+    with torch.autocast(values.device.type, enabled=False):  # a sum over many steps needs full precision
         for block in packing.blocks:
             dense = _few_shapes(block.fill(backwards).to(states[0].dtype))  # (n, L, F)
             output, _ = recurrent(dense)  # (n, L, H)
@@ -174,15 +176,15 @@ def last_states(recurrent: nn.LSTM, values: Tensor, offsets: Tensor) -> Tensor:
 
 
 def padded_last_states(recurrent: nn.LSTM, values: Tensor, entry: Padded) -> Tensor:
-    """What ``last_states`` gives (N, H), of a block (N, L, F): it is read from its last slot, so that padding comes first.
+    """Return the output of ``last_states`` (N, H) for a block (N, L, F): it is read from its last slot, so that padding comes first.
 
-    A flag of padding among the inputs shuts the gates of input, memory and output, which keeps the state at 0 until
-    the last constituent of the row comes. There is a row of padding more: onnxruntime's LSTM aborts the process where it
-    gets no row.
+    A flag of padding in the inputs closes the input, forget and output gates, which keeps the state at 0 until
+    the last constituent of the row. One row of padding is added: the LSTM of onnxruntime aborts the process for a batch
+    without rows.
     """
     weights, of_state, *biases = recurrent.parameters()
     size = recurrent.hidden_size
-    gates = weights.new_tensor([SHUT, SHUT, 0.0, SHUT])  # torch's order: input, forget, cell, output
+    gates = weights.new_tensor([SHUT, SHUT, 0.0, SHUT])  # order of torch: input, forget, cell, output
     of_padding = gates[:, None].expand(-1, size).reshape(-1, 1)
     steps = torch.cat([values * entry.there, 1 - entry.there], dim=2).flip(1)
     steps = nn.functional.pad(steps, (0, 0, 0, 0, 0, 1))
@@ -193,20 +195,20 @@ def padded_last_states(recurrent: nn.LSTM, values: Tensor, entry: Padded) -> Ten
 
 
 def _few_shapes(dense: Tensor) -> Tensor:
-    """A block (n, L, F) with zeros behind its rows and steps: oneDNN compiles and keeps a kernel for each shape."""
+    """Return a block (n, L, F) padded with zeros to a few shapes: oneDNN compiles and keeps a kernel for each shape."""
     rows, steps, _ = dense.shape
     return nn.functional.pad(dense, (0, 0, 0, -steps % 4, 0, -rows % 16 if rows > 16 else 0))
 
 
 def dense_layer(width: int, following: int, dropout: float, momentum: float) -> list[nn.Module]:
-    """Dense, ReLU, batch normalisation, dropout, in the order of the reference code."""
+    """Return a dense layer, ReLU, batch normalisation and dropout, in the order of the reference code."""
     linear = ConstituentLinear(width, following)
     return [linear, nn.ReLU(), BatchNorm(following, EPS, momentum), nn.Dropout(dropout)]
 
 
 @torch.no_grad()
 def lecun_uniform(network: nn.Module) -> None:
-    """First weights of the reference code: of dense layers uniform with variance 1 / inputs, of LSTMs those of Keras."""
+    """Initialise weights as in the reference code: dense layers uniform with variance 1 / inputs, LSTMs as in Keras."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")

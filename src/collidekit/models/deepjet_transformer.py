@@ -19,13 +19,13 @@ from collidekit.models.sets import Sets
 from collidekit.models.transformer import NORMS, Block, softmax_of_rows
 
 EPS, MOMENTUM = 1e-3, 0.1
-"""Of batch normalisation."""
+"""Settings of the batch normalisation."""
 
 
 class DeepJetTransformer(Network):
-    """Two dense layers embed each candidate; ``layers`` blocks of attention; one row by attention pooling; a dense layer; classes.
+    """DeepJetTransformer: two dense layers for each candidate, ``layers`` attention blocks, attention pooling, a dense layer.
 
-    Flat groups are not used unless ``flat`` is true; then they stand, normalised, beside the pooled row.
+    Flat groups are used only if ``flat`` is true; then they are normalised and concatenated to the pooled row.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class DeepJetTransformer(Network):
         return self.embed(inputs).outputs
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        rows, members, _, places = self._look(inputs)
+        rows, members, _, places = self._compute(inputs)
         constituents = {name: members.index_select(0, places[name]) for name in self.collections}
         return self._row(rows, inputs, constituents)
 
     def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]:
         """Return the weight of each candidate (T,) in the pooling."""
-        _, _, weights, places = self._look(inputs)
+        _, _, weights, places = self._compute(inputs)
         return {name: weights.index_select(0, places[name])[:, 0] for name in self.collections}
 
     def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
@@ -97,8 +97,8 @@ class DeepJetTransformer(Network):
                 row = torch.cat([row, self.flat_norm(torch.cat(flat, dim=1).to(row.dtype))], dim=1)
             return Embedding(self.output(row), row, constituents)
 
-    def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """Return the rows (N, width), all candidates (T, width), their weights (T, 1), and the places of each collection."""
+    def _compute(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Return the rows (N, width), all candidates (T, width), their weights (T, 1), and the indices of each collection."""
         entries: dict[str, Ragged] = {name: inputs[name] for name in self.collections}  # type: ignore[misc]
         sets = Sets.of({name: entry.offsets for name, entry in entries.items()})
         embedded = [self.embeddings[name](entry.values) for name, entry in entries.items()]
@@ -113,7 +113,7 @@ class DeepJetTransformer(Network):
 
 
 class _EncoderBlock(Block):
-    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+    """Block: x + attention(norm(x)), then x + feed_forward(norm(x))."""
 
     def __init__(self, width: int, heads: int, expansion: int, dropout: float) -> None:
         super().__init__(width, heads, expansion * width, NORMS["RMSNorm"], True, nn.SiLU, dropout)
@@ -121,7 +121,7 @@ class _EncoderBlock(Block):
 
 
 class GatedFeedForward(nn.Module):
-    """W2 norm(W1 x * silu(V x))."""
+    """Gated feed-forward layer: W2 norm(W1 x * silu(V x))."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()

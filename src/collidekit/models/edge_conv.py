@@ -11,13 +11,13 @@ from collidekit.models.padded import flat_linear
 
 
 class EdgeConv(nn.Module):
-    """x_i' = ReLU(S x_i + mean_j h(x_i, x_j - x_i)) over the neighbours j of i.
+    """EdgeConv: x_i' = ReLU(S x_i + mean_j h(x_i, x_j - x_i)) over the neighbours j of i.
 
     h are dense layers of the same size, each with batch normalisation over all edges of the batch and ReLU; S is a dense
-    layer with batch normalisation over all constituents, or nothing where the width stays the same. Without neighbours
+    layer with batch normalisation over all constituents, or the identity if the width does not change. Without neighbours
     the mean is 0.
 
-    The first layer is W (x_i, x_j - x_i) = (W1 - W2) x_i + W2 x_j: two products a constituent and a sum an edge.
+    The first layer is W (x_i, x_j - x_i) = (W1 - W2) x_i + W2 x_j: two products per constituent and a sum per edge.
     """
 
     def __init__(self, width: int, size: int, layers: int) -> None:
@@ -30,11 +30,11 @@ class EdgeConv(nn.Module):
             self.shortcut = nn.Sequential(ConstituentLinear(width, size, bias=False), BatchNorm(size))
 
     def forward(self, values: Tensor, graph: Graph) -> Tensor:
-        """Constituents (T, F) and who their neighbours are -> (T, size)."""
+        """Return (T, size) for constituents (T, F) and the graph of their neighbours."""
         weights: list[Tensor] = [layer.weight for layer in self.layers]  # type: ignore[misc]
         first, *later = weights
         centre, difference = first.chunk(2, dim=1)
-        with torch.autocast(values.device.type, enabled=False):  # little work, and full precision for what goes on
+        with torch.autocast(values.device.type, enabled=False):  # few operations, and full precision for the next steps
             own = _linear(values, centre - difference)  # (T, C)
             other = _linear(values, difference)
             shortcut = self.shortcut(values)
@@ -42,7 +42,7 @@ class EdgeConv(nn.Module):
         return torch.relu(shortcut + means)
 
     def padded(self, values: Tensor, neighbours: PaddedNeighbours) -> Tensor:
-        """Constituents of a block (N, L, F) -> (N, L, size)."""
+        """Return (N, L, size) for the constituents of a block (N, L, F)."""
         weights: list[Tensor] = [layer.weight for layer in self.layers]  # type: ignore[misc]
         folded = [(weight, *scale_and_shift(norm)) for weight, norm in zip(weights, self.norms, strict=True)]  # type: ignore[arg-type]
         weight, scale, shift = folded[0]

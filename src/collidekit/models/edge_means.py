@@ -1,7 +1,7 @@
-"""The dense layers of an EdgeConv on all edges, in chunks that stay in the processor's cache, and their gradient.
+"""Dense layers of an EdgeConv on all edges, in chunks that stay in the cache of the processor, and their gradient.
 
-Each chunk goes through as many steps as batch normalisation allows: it needs all edges before the next step. Of an edge
-only the products of the later layers are kept for the gradient, all else is made again from them.
+Each chunk passes as many steps as batch normalisation allows, which needs all edges before the next step. Only the products
+of the later layers are kept for the gradient of an edge; everything else is computed again from them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from collidekit.models.workspace import Workspace
 CHUNK = 2**18
 """Numbers in a chunk of edges on a CPU: 1 MiB in single precision."""
 LARGE_CHUNK = 2**26
-"""On other devices."""
+"""Numbers in a chunk of edges on other devices."""
 SHAPE = 128
-"""In half precision, edges are filled up to a multiple of it: oneDNN compiles and keeps a kernel for each shape."""
+"""In half precision, the number of edges is padded to a multiple of this: oneDNN compiles a kernel for each shape."""
 WORKSPACE = Workspace()
-"""For the products of edges."""
+"""Memory for the products of edges."""
 
 
 def edge_means(
     own: Tensor, other: Tensor, graph: Graph, norms: Sequence[BatchNorm], weights: Sequence[Tensor]
 ) -> Tensor:
-    """Means (T, C) over the neighbours j of i of h = ReLU(norm(W ... ReLU(norm(own_i + other_j)))).
+    """Return means (T, C) over the neighbours j of i of h = ReLU(norm(W ... ReLU(norm(own_i + other_j)))).
 
-    ``own`` and ``other`` (T, C_0), ``norms`` of all layers, ``weights`` (C_l, C_l-1) of all but the first. The layers
+    ``own`` and ``other`` (T, C_0), ``norms`` of all layers, ``weights`` (C_l, C_l-1) of all except the first. The layers
     have the same width.
     """
     training = norms[0].training
@@ -46,7 +46,7 @@ def edge_means(
 
 @frozen
 class _Precision:
-    """Products are taken in ``product``, all else in ``work``."""
+    """Precision of products (``product``) and of everything else (``work``)."""
 
     work: torch.dtype
     product: torch.dtype
@@ -61,7 +61,7 @@ class _Precision:
         return edges if self.product == self.work else edges.to(self.work)
 
     def __call__(self, edges: Tensor) -> Tensor:
-        """Edges (E, C) as factors of a product; in half precision there are zeros behind them."""
+        """Return edges (E, C) as factors of a product; in half precision they are padded with zeros."""
         if self.product == self.work:
             return edges
         return nn.functional.pad(edges.to(self.product), (0, 0, 0, -edges.shape[0] % SHAPE))
@@ -69,7 +69,7 @@ class _Precision:
 
 @frozen
 class _Chunk:
-    """Edges of constituents ``start`` to ``stop`` that are looked at together."""
+    """Edges of constituents ``start`` to ``stop`` that are computed together."""
 
     start: int
     stop: int
@@ -77,11 +77,11 @@ class _Chunk:
     neighbours: Tensor  # (E,)
 
     def of(self, values: Tensor) -> Tensor:
-        """Values of its constituents (T, ...) -> (stop - start, ...)."""
+        """Return the values (stop - start, ...) of its constituents from all values (T, ...)."""
         return values.narrow(0, self.start, self.stop - self.start)
 
     def sums(self, own: Tensor, other: Tensor) -> Tensor:
-        """own_i + other_j of the edges (E, C)."""
+        """Return own_i + other_j for the edges (E, C)."""
         edges = other.index_select(0, self.neighbours)
         edges.view(self.shape).add_(self.of(own).unsqueeze(1))
         return edges
@@ -100,7 +100,7 @@ def _cut(graph: Graph, width: int) -> list[_Chunk]:
 def _predict(
     own: Tensor, other: Tensor, graph: Graph, modules: Sequence[BatchNorm], weights: Sequence[Tensor]
 ) -> Tensor:
-    """Without a gradient and with fixed batch normalisations, no edge is kept."""
+    """Return the means without gradient, with constant batch normalisations and without keeping edges."""
     precision, dtype = _Precision.of(own), own.dtype
     norms = [EdgeNorm(module, precision.work) for module in modules]
     with torch.autocast(own.device.type, enabled=False):
@@ -120,7 +120,7 @@ def _predict(
 
 
 class _EdgeMeans(torch.autograd.Function):
-    """Arguments after ``norms``: their weights and biases in turn, then the weights of the layers."""
+    """Means with gradient; ``parameters`` are weight and bias of each normalisation, then the weights of the layers."""
 
     @staticmethod
     def forward(
@@ -150,7 +150,9 @@ class _EdgeMeans(torch.autograd.Function):
         back = [EdgeNormGradient(norm) for norm in norms]
         with torch.autocast(own.device.type, enabled=False):
             degrees, _ = graph.degrees(layers.own)
-            each = gradients[0].to(precision.work) / degrees.clamp(min=1)  # of an edge that ReLU lets pass (T, C)
+            each = gradients[0].to(precision.work) / degrees.clamp(
+                min=1
+            )  # gradient of an edge with positive last ReLU (T, C)
             back[-1].see_sums(each * counts, each * passed)
             of_parts, of_weights = layers.backward(weights, back, each)
         while places:
@@ -160,7 +162,7 @@ class _EdgeMeans(torch.autograd.Function):
 
 
 class _Layers:
-    """All layers of the edges: own and other (T, C), products (E, C) of all layers but the first."""
+    """All layers of the edges: own and other (T, C), products (E, C) of all layers except the first."""
 
     def __init__(
         self,
@@ -177,22 +179,22 @@ class _Layers:
         self.products = [product.split(sizes) for product in products]  # type: ignore[no-untyped-call]
 
     def _product(self, layer: int, number: int) -> Tensor:
-        """Of a chunk, before batch normalisation."""
+        """Return the product of a layer for a chunk, before batch normalisation."""
         return self.precision.working(self.products[layer - 1][number])
 
     def _normalised(self) -> tuple[Tensor, Tensor]:
-        """The parts of the first layer after batch normalisation."""
+        """Return the parts of the first layer after batch normalisation."""
         norm = self.norms[0]
         return norm(self.own), self.other * norm.scale
 
     def _hidden(self, layer: int, number: int, normalised: tuple[Tensor, Tensor]) -> Tensor:
-        """What the layer gives for a chunk."""
+        """Return the output of a layer for a chunk."""
         if layer == 0:
             return self.chunks[number].sums(*normalised).relu_()
         return self.norms[layer](self._product(layer, number)).relu_()
 
     def forward(self, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Fill the products. Of the edges that the last ReLU lets pass: the sum of the products and the number (T, C)."""
+        """Compute the products; return their sum over edges with positive last ReLU, and the number of these (T, C)."""
         norms, precision = self.norms, self.precision
         norms[0].see_sums(self.own, self.other, self.graph)
         norms[0].settle()
@@ -216,9 +218,9 @@ class _Layers:
     def backward(
         self, weights: Sequence[Tensor], back: list[EdgeNormGradient], each: Tensor
     ) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
-        """Gradients of own and other (T, C) and of the weights, for that of each edge that the last ReLU lets pass.
+        """Return the gradients of own and other (T, C) and of the weights, given that of edges with positive last ReLU.
 
-        The gradient of a layer takes the place of the product of the layer above: autograd then refuses a second time.
+        The gradient of a layer overwrites the product of the next layer: autograd then refuses a second backward pass.
         """
         precision, normalised, last = self.precision, self._normalised(), len(weights)
         ends = _Ends(self.own)
@@ -244,7 +246,7 @@ class _Layers:
         return ends.settle(self.other, self.graph, back[0]), of_weights
 
     def _spread(self, each: Tensor, number: int) -> Tensor:
-        """The gradient before the last ReLU, of the edges of a chunk."""
+        """Return the gradient before the last ReLU for the edges of a chunk."""
         chunk = self.chunks[number]
         output = self.norms[-1](self._product(len(self.products), number))
         edges = output.view(chunk.shape)
@@ -253,7 +255,7 @@ class _Layers:
 
 
 def _multiply(edges: Tensor, matrix: Tensor, place: Tensor) -> None:
-    """Put the product into its place; ``edges`` may have more rows than that."""
+    """Write the product into ``place``; ``edges`` may have more rows."""
     if edges.shape[0] == place.shape[0]:
         torch.mm(edges, matrix, out=place)
     else:
@@ -261,15 +263,15 @@ def _multiply(edges: Tensor, matrix: Tensor, place: Tensor) -> None:
 
 
 def _through_relu(values: Tensor, output: Tensor, out: Tensor) -> Tensor:
-    """The values where ReLU lets pass what it is given, else 0; ``output`` is either what it is given or what it gives."""
+    """Return the values where ReLU is positive, else 0; ``output`` is the input or the output of ReLU."""
     return torch.ops.aten.threshold_backward.grad_input(values, output, 0, grad_input=out)  # type: ignore[no-any-return]
 
 
 class _Ends:
-    """The gradient of own_i + other_j, summed over the edges that leave i and those that come to j.
+    """Gradient of own_i + other_j, summed over the edges that start at i and over those that end at j.
 
-    The batch normalisation of the first layer is linear in edges, so that it is enough to know these sums of both, the
-    gradient and the value.
+    The batch normalisation of the first layer is linear in the edges, so these sums of gradients and values are
+    sufficient.
     """
 
     def __init__(self, own: Tensor) -> None:
@@ -277,13 +279,13 @@ class _Ends:
         self.leaving, self.coming, self.owners = (torch.zeros_like(own) for _ in range(3))
 
     def add(self, edges: Tensor, chunk: _Chunk) -> None:
-        """The gradient of a chunk of edges (E, C); ``owners`` are sums of own_i over the edges that come to j."""
+        """Add the gradient of a chunk of edges (E, C); ``owners`` are sums of own_i over the edges that end at j."""
         torch.sum(edges.view(chunk.shape), 1, out=chunk.of(self.leaving))
         self.coming.index_add_(0, chunk.neighbours, edges)
         self.owners.index_add_(0, chunk.neighbours, chunk.of(self.own).unsqueeze(1).expand(chunk.shape).flatten(0, 1))
 
     def settle(self, other: Tensor, graph: Graph, back: EdgeNormGradient) -> tuple[Tensor, Tensor]:
-        """The gradients of own and other (T, C)."""
+        """Return the gradients of own and other (T, C)."""
         back.see_sums(self.leaving, self.own * self.leaving + other * self.coming)
         back.settle()
         leaving, coming = graph.degrees(self.own)

@@ -1,4 +1,4 @@
-"""Batch normalisation over all edges of a batch, which are seen chunk after chunk."""
+"""Batch normalisation over all edges of a batch, which come in chunks."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from collidekit.ranks.group import current
 class EdgeNorm:
     """One use of a batch normalisation: ``see`` each chunk of edges (E, C), ``settle``, then call it.
 
-    In evaluation, or where there are no edges, the running mean and variance serve.
+    In evaluation, or without edges, it uses the running mean and variance.
     """
 
     mean: Tensor
@@ -23,20 +23,20 @@ class EdgeNorm:
     of_batch: bool
     """True if mean and variance are those of the edges seen."""
     number: Tensor | int
-    """Edges, of all ranks, whose mean and variance these are."""
+    """Number of edges of all ranks in mean and variance."""
 
     def __init__(self, module: BatchNorm, dtype: torch.dtype) -> None:
         self.module, self.dtype = module, dtype
         self.seen: list[tuple[int, Tensor, Tensor]] = []
 
     def see(self, edges: Tensor) -> None:
-        """Take the mean and the variance of a chunk (E, C)."""
+        """Add the mean and the variance of a chunk (E, C)."""
         if self.module.training:
             mean, variance = torch.batch_norm_update_stats(edges, None, None, 0.0)
             self.seen.append((edges.shape[0], mean, variance))
 
     def see_sums(self, own: Tensor, other: Tensor, graph: Graph) -> None:
-        """Take those of own_i + other_j (T, C) over all edges from i to j of a graph, without a look at each edge."""
+        """Add the mean and variance of own_i + other_j (T, C) over all edges from i to j, computed without the edges."""
         if not self.module.training or not graph.edges:
             return
         leaving, coming = graph.degrees(own)
@@ -47,7 +47,7 @@ class EdgeNorm:
         self.seen.append((graph.edges, means[0] + means[1], variance.clamp(min=0)))
 
     def settle(self) -> None:
-        """All edges are seen."""
+        """Compute mean and variance after the last chunk."""
         self.of_batch = bool(self.seen)
         mean, variance = self._merge() if self.of_batch else self._running()
         rate = torch.rsqrt(variance + self.module.eps)
@@ -62,7 +62,7 @@ class EdgeNorm:
         return mean.double(), variance.double()
 
     def _merge(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance of all edges from those of the chunks; the running ones move towards them."""
+        """Return mean and variance of all edges from those of the chunks, and update the running ones."""
         counts, means, variances = zip(*self.seen, strict=True)
         self.seen.clear()
         centres, number = torch.stack(means).double(), sum(counts)
@@ -81,16 +81,16 @@ class EdgeNorm:
         return mean, variance
 
     def __call__(self, values: Tensor) -> Tensor:
-        """scale * values + shift."""
+        """Return scale * values + shift."""
         return torch.addcmul(self.shift, values, self.scale)
 
     def of_sums(self, values: Tensor, counts: Tensor) -> Tensor:
-        """Sums of what a call gives over some edges each, for sums of the values and numbers of edges (T, C)."""
+        """Return sums of outputs over edges, given sums of the values and numbers of edges (T, C)."""
         return (self.shift * counts).addcmul_(values, self.scale)
 
 
 class EdgeNormGradient:
-    """The way back through a batch normalisation: ``see`` the gradient of each chunk, ``settle``, then call it.
+    """Backward pass of a batch normalisation: ``see`` the gradient of each chunk, ``settle``, then call it.
 
     dL/dz = scale * (g - mean(g) - x mean(g x)), where g = dL/dy and x = (z - mean) rate; in evaluation scale * g.
     """
@@ -101,16 +101,16 @@ class EdgeNormGradient:
         self.product = torch.zeros_like(self.sum)
 
     def see(self, gradient: Tensor, values: Tensor) -> None:
-        """Chunks of g and z (E, C)."""
+        """Add chunks of g and z (E, C)."""
         self.see_sums(gradient, gradient * values)
 
     def see_sums(self, gradient: Tensor, product: Tensor) -> None:
-        """Of some edges each, the sums of g and of g z (T, C)."""
+        """Add sums of g and of g z over edges (T, C)."""
         self.sum += gradient.sum(0)
         self.product += product.sum(0)
 
     def settle(self) -> None:
-        """All edges are seen: the gradients of the normalisation's weight and bias are known."""
+        """Compute the gradients of weight and bias of the normalisation after the last chunk."""
         norm = self.norm
         rate, mean = norm.rate.double(), norm.mean.double()
         self.weight = rate * (self.product - mean * self.sum)  # sum(g x)
@@ -123,9 +123,9 @@ class EdgeNormGradient:
         self.constant = (factor * (mean * rate * of_all - sum_of_all)).to(norm.dtype)
 
     def __call__(self, gradient: Tensor, values: Tensor) -> Tensor:
-        """dL/dz (E, C) for chunks of g and z."""
+        """Return dL/dz (E, C) for chunks of g and z."""
         return torch.addcmul(self.constant, values, self.slope).addcmul_(gradient, self.norm.scale)
 
     def of_sums(self, gradient: Tensor, values: Tensor, counts: Tensor) -> Tensor:
-        """Sums of dL/dz over some edges each, for sums of g and z (T, C) and the numbers of edges (T, 1)."""
+        """Return sums of dL/dz over edges, given sums of g and z (T, C) and numbers of edges (T, 1)."""
         return (counts * self.constant).addcmul_(values, self.slope).addcmul_(gradient, self.norm.scale)

@@ -1,4 +1,4 @@
-"""The energy-flow network, an infrared- and collinear-safe deep set (Komiske, Metodiev, Thaler, arXiv 1810.05165)."""
+"""Energy-flow network, an infrared and collinear safe deep set (Komiske, Metodiev, Thaler, arXiv 1810.05165)."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ from collidekit.models.padded import Padded, PaddedInput
 
 
 class EFN(Network):
-    """F(sum_i z_i Phi(p_i)), arXiv 1810.05165 eq. 2.4: z_i is the part of the jet's pT, Phi sees the two angles p_i alone.
+    """F(sum_i z_i Phi(p_i)), arXiv 1810.05165 eq. 2.4, with the fraction z_i of the jet pT and the two angles p_i.
 
-    A soft constituent weighs nothing and two collinear ones weigh as their sum, so that the score is safe. The default
+    A soft constituent has no weight, and two collinear ones count like their sum, so the score is safe. The default
     sizes are those of the paper: Phi 100, 100, 256 and F 100, 100, 100. Collections without ``momenta`` or
-    ``coordinates`` are not looked at, nor are flat groups unless ``flat``: a number of constituents is not safe.
+    ``coordinates`` are not used. Flat groups are used only with ``flat``: a number of constituents is not safe.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class EFN(Network):
 
 
 def pt_fractions(constituents: Ragged) -> Tensor:
-    """z_i = pT_i / sum_j pT_j (T, 1) over the constituents of each row."""
+    """Return z_i = pT_i / sum_j pT_j (T, 1) over the constituents of each row."""
     momenta = constituents.momenta
     pt = torch.hypot(momenta[:, :1], momenta[:, 1:2])
     totals = segment_sum(pt, constituents.offsets)  # (N, 1)
@@ -92,7 +92,7 @@ def pt_fractions(constituents: Ragged) -> Tensor:
 
 
 def padded_pt_fractions(entry: Padded) -> Tensor:
-    """The z_i of ``pt_fractions`` (N, L, 1), 0 in empty slots; the squares of large momenta need double precision."""
+    """Return the z_i of ``pt_fractions`` (N, L, 1), 0 in empty slots; squares of large momenta need double precision."""
     pt = entry.momenta[..., :2].double().square().sum(dim=2, keepdim=True).sqrt().to(entry.data.dtype) * entry.there
     return pt / pt.sum(dim=1, keepdim=True).clamp(min=torch.finfo(pt.dtype).tiny)
 

@@ -1,4 +1,4 @@
-"""Missing and infinite values become defaults, and bounds clip: what is done to raw values before they are scaled."""
+"""Filling of raw values before the scaling: missing and infinite values become defaults, others are clipped to bounds."""
 
 from collections.abc import Mapping
 
@@ -11,10 +11,10 @@ from collidekit.models.padded import AnyInput
 
 
 class Filling(nn.Module):
-    """Replace NaN and infinity by the default of the feature (0 where it has none), and clip to the bounds.
+    """Module that replaces NaN and infinity by the default of the feature (0 if it has none), and clips to the bounds.
 
     A value that equals the default is missing and is not clipped. Momenta and coordinates have default 0 and no bounds. The
-    construction of a dataset does the same to its columns; values that were treated before do not change.
+    construction of a dataset does the same; values of a dataset do not change.
     """
 
     def __init__(self, inputs: Mapping[str, Collection | Group]) -> None:
@@ -30,11 +30,11 @@ class Filling(nn.Module):
                 "low": [low for low, _ in bounds],
                 "high": [high for _, high in bounds],
             }
-            for part, values in columns.items():  # these follow from the analysis: they are not among the weights
+            for part, values in columns.items():  # these follow from the analysis and are not part of the weights
                 self.register_buffer(f"{name}_{part}", torch.tensor(values), persistent=False)
 
     def forward(self, inputs: Mapping[str, AnyInput]) -> dict[str, AnyInput]:
-        """Inputs in raw units, a collection or (N, F) each, with values that may be missing -> the same without."""
+        """Return inputs in raw units, collections or (N, F), without missing values."""
         return {
             name: self._fill(name, entry)
             if isinstance(entry, Tensor)
@@ -46,8 +46,6 @@ class Filling(nn.Module):
         fill, default, low, high = (
             self.get_buffer(f"{name}_{part}").to(values) for part in ("fill", "default", "low", "high")
         )
-        values = torch.where(
-            values.isnan(), fill, values
-        )  # first: what a runtime does to NaN later is not the same in all of them
+        values = torch.where(values.isnan(), fill, values)  # first, because runtimes treat NaN differently
         values = torch.where(values.isinf(), fill, values)
         return torch.where(values == default, values, torch.clamp(values, low, high))

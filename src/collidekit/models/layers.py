@@ -1,4 +1,4 @@
-"""Small parts that networks share."""
+"""Small parts of several networks."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,7 +13,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "si
 
 
 def build_activation(name: str) -> nn.Module:
-    """The activation of this name."""
+    """Return the activation with this name."""
     if name not in ACTIVATIONS:
         names = list(ACTIVATIONS)
         raise CollidekitError(
@@ -23,10 +23,10 @@ def build_activation(name: str) -> nn.Module:
 
 
 def mlp(sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, last: bool = True) -> nn.Sequential:
-    """Dense layers of the given sizes, input first; ``last`` says whether the last is followed by an activation.
+    """Return dense layers of the given sizes, input first; with ``last``, an activation follows the last layer, too.
 
-    Weights begin uniform with the variance of He et al. (arXiv 1502.01852, eq. 10), biases at 0: with torch's smaller
-    default, deep sets stay on a plateau for many epochs.
+    Weights are initialised uniformly with the variance of He et al. (arXiv 1502.01852, eq. 10), biases with 0: with the smaller
+    default of torch, deep sets stay on a plateau for many epochs.
     """
     layers: list[nn.Module] = []
     for i, (width, following) in enumerate(pairwise(sizes)):
@@ -46,7 +46,7 @@ def _dense(width: int, following: int) -> nn.Linear:
 
 
 class _SegmentSum(torch.autograd.Function):
-    """``index_add`` is three times as fast as ``segment_reduce`` on a CPU; elsewhere its order is not fixed."""
+    """Sum over rows: ``index_add`` on a CPU, where it is three times as fast as ``segment_reduce``, which fixes the order."""
 
     @staticmethod
     def forward(context: Any, values: Tensor, offsets: Tensor) -> Tensor:
@@ -65,14 +65,14 @@ class _SegmentSum(torch.autograd.Function):
 
 
 def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
-    """Sums (N, F) of ragged values (T, F) over each row, in single precision at least; 0 for an empty row."""
+    """Return sums (N, F) of ragged values (T, F) over each row, in at least single precision; 0 for an empty row."""
     return _SegmentSum.apply(values, offsets)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def whole_blocks(values: Tensor, offsets: Tensor, size: int = 512) -> tuple[Tensor, Tensor]:
-    """In bfloat16, values (T, F) filled up with zeros to a multiple of ``size``, which form one more row at the end.
+    """Return values (T, F) in bfloat16 padded with zeros to a multiple of ``size``; the zeros are one more row at the end.
 
-    oneDNN compiles and keeps a kernel for every T it meets: without this, memory grows by gigabytes in an epoch.
+    oneDNN compiles and keeps a kernel for every T: without padding, memory grows by gigabytes in an epoch.
     """
     if values.dtype != torch.bfloat16 and not torch.is_autocast_enabled(values.device.type):
         return values, offsets

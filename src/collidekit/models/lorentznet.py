@@ -1,8 +1,8 @@
-"""LorentzNet, a graph network that keeps to the Lorentz group (Gong et al., arXiv 2201.08187).
+"""LorentzNet, a graph network that is equivariant under the Lorentz group (Gong et al., arXiv 2201.08187).
 
-Constituents are four-momenta x and scalars h. All that is learned comes from Minkowski products, so that a jet that is
-boosted or turned has the same score. With the two beams as further constituents, as in the paper's top tagging, it keeps
-only to turns about the beam.
+Constituents are four-momenta x and scalars h. The network uses Minkowski products only, so a boost or rotation of a jet does
+not change its score. With the two beams as further constituents, as in the top tagging of the paper, the score is invariant
+only under rotations about the beam.
 """
 
 import math
@@ -27,22 +27,22 @@ from collidekit.models.sets import Sets, leading, spread_leading
 from collidekit.ranks.group import current
 
 CHUNK = 2**18
-"""Numbers of messages that are worked on at a time on a CPU: 1 MiB in single precision, which stays in its cache."""
+"""Numbers of messages that are computed at a time on a CPU: 1 MiB in single precision, which fits into the cache."""
 KEPT = 2**25
-"""Numbers that the messages of a layer may hold; more are not kept for the backward pass but computed again."""
+"""Largest amount of numbers of messages that is kept for the backward pass; larger amounts are computed again."""
 
 
 class LorentzNet(Network):
     """Layers of Minkowski dot-product attention (eqs. 3.1 to 3.4), then the mean of the scalars of a row.
 
-    The default sizes are those of the paper: 6 layers of 72, 224,072 parameters. ``scalars`` names features that do not
-    change under a boost, such as a charge or the kind of a particle; the mass is always one. Momenta are in units of
-    ``unit`` GeV, and ``step`` is the paper's c. Only collections with momenta are looked at, and no flat groups, which
-    are seldom invariant. ``first`` takes only so many constituents of each collection, 0 all.
+    The default sizes are those of the paper: 6 layers of 72, 224,072 parameters. ``scalars`` are names of features that do not
+    change under a boost, such as a charge or the type of a particle; the mass is always a scalar. Momenta are in units of
+    ``unit`` GeV, and ``step`` is c in the paper. Only collections with momenta are used, and no flat groups, which
+    are seldom invariant. ``first`` is the number of constituents of each collection that are used; 0: all.
     """
 
     lorentz_invariant = True
-    """Without beams; with them, only under turns about the beam."""
+    """True without beams; with beams the score is invariant only under rotations about the beam."""
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class LorentzNet(Network):
         return self.constituent_width if collection in self.used else 0
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
-        return self.output(self._look(inputs)[0])  # type: ignore[no-any-return]  # (N, K)
+        return self.output(self._compute(inputs)[0])  # type: ignore[no-any-return]  # (N, K)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """Return outputs, rows and the scalars of constituents; 0 for those beyond the ``first`` ones, which are not looked at."""
-        row, h, sets = self._look(inputs)
+        """Return outputs, rows and the scalars of constituents; 0 for those beyond the ``first`` ones, which are not used."""
+        row, h, sets = self._compute(inputs)
         embedded = {}
         for name in self.used:
             entry = inputs[name]
@@ -111,8 +111,8 @@ class LorentzNet(Network):
             embedded = {name: _with_zeros(own, entries[name], self.first) for name, own in embedded.items()}
         return Embedding(self.output(row), row, embedded)
 
-    def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Sets]:
-        """The rows (N, width), the scalars (T, width) of all members, and how these are sorted."""
+    def _compute(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Sets]:
+        """Return the rows (N, width), the scalars (T, width) of all members, and their order."""
         members = {name: self._member(inputs[name], self.columns[name]) for name in self.used}
         if self.beams:
             members[""] = self._beams(next(iter(members.values())))  # no collection has this name
@@ -128,33 +128,33 @@ class LorentzNet(Network):
         return self.graph(row.to(self.output.weight.dtype)), h, sets
 
     def _member(self, entry: Input, columns: list[int]) -> Ragged:
-        """px, py, pz, E and the scalars of each constituent (T, 4 + S)."""
+        """Return px, py, pz, E and the scalars of each constituent (T, 4 + S)."""
         assert isinstance(entry, Ragged)
         entry = leading(entry, self.first) if self.first else entry
         return Ragged(self._describe(entry, columns), entry.offsets, 0)
 
     def _describe(self, entry: Ragged | Padded, columns: list[int]) -> Tensor:
-        """px, py, pz, E and the scalars of each constituent (T, 4 + S), or (N, L, 4 + S) of a block."""
+        """Return px, py, pz, E and the scalars of each constituent (T, 4 + S), or (N, L, 4 + S) for a block."""
         momenta = entry.momenta / self.unit
         mass = minkowski(momenta.double()).clamp(min=0).sqrt()[..., None]
         flags = [torch.zeros_like(momenta[..., :1])] * self.beams
-        padded = F.pad(entry.values, (0, 1))  # a feature that the collection does not have is 0
+        padded = F.pad(entry.values, (0, 1))  # features that the collection does not have are 0
         named = [padded[..., column : column + 1] for column in columns]
         return torch.cat([momenta, psi(mass).to(momenta), *flags, *named], dim=-1)
 
     def _beams(self, like: Ragged) -> Ragged:
-        """Two vectors of unit mass along the beam for each row."""
+        """Return two vectors of unit mass along the beam for each row."""
         rows, beams = len(like), self._beam_vectors(like.data)
         return Ragged(beams.repeat(rows, 1), send(torch.arange(rows + 1) * 2, beams.device, keep=True), 0)
 
     def _beam_vectors(self, like: Tensor) -> Tensor:
-        """Both beams (2, 4 + S), as ``_describe`` describes constituents."""
+        """Return both beams (2, 4 + S) in the form of ``_describe``."""
         one, other = ((0.0, 0.0, z, 2**0.5, math.log(2), 1.0) for z in (1.0, -1.0))  # psi(1) = log 2
         return F.pad(constant((*one, *other), like).view(2, 6), (0, self.embedding.in_features - 2))
 
 
 class LorentzNetSmall(LorentzNet):
-    """Sizes for a laptop: 3 layers of 24 on the 40 leading constituents."""
+    """LorentzNet with sizes for a laptop: 3 layers of 24 on the 40 leading constituents."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class LorentzNetSmall(LorentzNet):
 
 
 def _with_zeros(values: Tensor, entry: Padded, number: int) -> Tensor:
-    """Values (N, L', F) of the first ``number`` slots, with zeros for the further ones (N, L, F)."""
+    """Return values (N, L', F) of the first ``number`` slots, padded with zeros to (N, L, F)."""
     missing = torch.zeros_like(entry.data[:, number:, :1]).expand(-1, -1, values.shape[2])
     return torch.cat([values, missing], dim=1)
 
@@ -184,21 +184,21 @@ def _columns(entry: Collection, scalars: Sequence[str]) -> list[int]:
 
 
 def minkowski(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """E E' - p p' of four-vectors (..., 4), the energy last."""
+    """Return E E' - p p' of four-vectors (..., 4), with the energy last."""
     product = x * (x if y is None else y)
     return product[..., 3] - product[..., :3].sum(dim=-1)
 
 
 def psi(values: Tensor) -> Tensor:
-    """sign(z) log(|z| + 1), the paper's normalisation of large products."""
+    """Return sign(z) log(|z| + 1), the normalisation of large products in the paper."""
     return values.sign() * values.abs().log1p()
 
 
 class Layer(nn.Module):
     """One Lorentz group equivariant block: messages m_ij from h_i, h_j and the products of x_i and x_j.
 
-    The layers' names are the paper's. The first layer of phi_e is split into what i, j and the pair give, and its batch
-    norm takes mean and variance over all pairs from sums over constituents: exact, and without going over the pairs.
+    The names of the layers are those of the paper. The first layer of phi_e is split into terms of i, j and the pair. Its batch
+    normalisation computes the exact mean and variance over all pairs from sums over constituents.
     """
 
     def __init__(self, width: int, given: int, step: float, last: bool) -> None:
@@ -217,7 +217,7 @@ class Layer(nn.Module):
             self.phi_x = nn.Sequential(nn.Linear(width, width), nn.ReLU(), final)
 
     def forward(self, h: Tensor, x: Tensor, scalars: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
-        """Scalars (T, width) and vectors (T, 4) of the next layer."""
+        """Return scalars (T, width) and vectors (T, 4) of the next layer."""
         width = h.shape[1]
         of_i, of_j, of_pair = self.edge.weight.split([width, width, 2], dim=1)  # type: ignore[no-untyped-call]
         pairs = [_products(block.fill(x), block).to(h) for block in sets.packing.blocks]
@@ -242,7 +242,7 @@ class Layer(nn.Module):
         return h, x if self.last else x + self.step * torch.cat(moves)
 
     def padded(self, h: Tensor, x: Tensor, scalars: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of blocks (N, L, width) and (N, L, 4), for evaluation."""
+        """Return the same for blocks (N, L, width) and (N, L, 4), in evaluation."""
         width = h.shape[2]
         of_i, of_j, of_pair = self.edge.weight.split([width, width, 2], dim=1)  # type: ignore[no-untyped-call]
         scale, shift = scale_and_shift(self.edge_norm)
@@ -253,7 +253,7 @@ class Layer(nn.Module):
         return h, x if self.last else x + self.step * move
 
     def _norm(self, a: Tensor, b: Tensor, pairs: list[Tensor], weight: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
-        """The batch norm of the edges as a factor and a shift (width,)."""
+        """Return the batch normalisation of the edges as a factor and a shift (width,)."""
         norm = self.edge_norm
         mean, variance = norm.running_mean, norm.running_var
         assert mean is not None
@@ -273,27 +273,27 @@ class Layer(nn.Module):
     def _messages(
         self, c: Tensor, a: Tensor, b: Tensor, pair: Tensor, x: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Sums of w_ij m_ij (n, L, width) and means of phi_x(m_ij) (x_i - x_j) (n, L, 4) over j."""
+        """Return sums of w_ij m_ij (n, L, width) and means of phi_x(m_ij) (x_i - x_j) (n, L, 4) over j."""
         m = F.relu(self.message(F.relu(a[:, :, None] + b[:, None] + pair @ c.T)))  # (n, L, L, width)
         other = _others(mask).to(m.dtype)  # (n, L, L, 1)
         weight = self.phi_m(m).sigmoid() * other
         total = (weight.transpose(2, 3) @ m)[:, :, 0]
         if self.last:
-            return total, x  # it is not moved
+            return total, x  # the last layer does not change x
         factor = (self.phi_x(m) * other)[..., 0].to(x.dtype)  # (n, L, L)
         number = (mask.sum(dim=1) - 1).clamp(min=1)[:, None, None]
         return total, (factor.sum(dim=2, keepdim=True) * x - factor @ x) / number
 
 
 def _others(mask: Tensor) -> Tensor:
-    """Which pairs (n, L, L, 1) are of two different constituents."""
+    """Return which pairs (n, L, L, 1) are pairs of two different constituents."""
     places = torch.arange(mask.shape[1], device=mask.device)
     different = places[:, None] != places
     return (mask[:, :, None] & mask[:, None] & different)[..., None]
 
 
 def _products(x: Tensor, block: Block) -> Tensor:
-    """psi of |x_i - x_j|^2 and of <x_i, x_j> (n, L, L, 2); 0 where there is no pair."""
+    """Return psi of |x_i - x_j|^2 and of <x_i, x_j> (n, L, L, 2); 0 if there is no pair."""
     inner = _flipped(x) @ x.transpose(1, 2)
     return _of_products(inner, inner.diagonal(dim1=1, dim2=2), _others(block.mask))
 
@@ -305,11 +305,11 @@ def _padded_products(x: Tensor, others: Tensor) -> Tensor:
 
 
 def _flipped(x: Tensor) -> Tensor:
-    """Return four-vectors with the metric's sign on the momenta."""
+    """Return four-vectors with the sign of the metric on the momenta."""
     return x * constant((-1.0, -1.0, -1.0, 1.0), x)
 
 
 def _of_products(inner: Tensor, own: Tensor, others: Tensor) -> Tensor:
-    """Return both features (n, L, L, 2) from <x_i, x_j> (n, L, L) and <x_i, x_i> (n, L), 0 where ``others`` (n, L, L, 1) is false."""
+    """Return both features (n, L, L, 2) from <x_i, x_j> (n, L, L) and <x_i, x_i> (n, L), 0 if ``others`` (n, L, L, 1) is false."""
     norm = own[:, :, None] + own[:, None] - 2 * inner
     return psi(torch.stack([norm, inner], dim=3)) * others

@@ -1,4 +1,4 @@
-"""A multilayer perceptron on flat groups of features and on leading constituents."""
+"""Multilayer perceptron on flat groups and leading constituents."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from collidekit.models.padded import Padded, PaddedInput
 
 
 class MLP(Network):
-    """Dense layers on all flat groups side by side, and on the features of the first ``leading`` constituents of each collection.
+    """Dense layers on all flat groups, and on the features of the first ``leading`` constituents of each collection.
 
-    Where a row has fewer constituents, a learned number stands for each feature of a missing one. With ``leading``, the embedding of a
-    constituent is its features beside the last hidden layer of its row, so that it can be assigned.
+    If a row has fewer constituents, learned numbers replace the missing features. With ``leading``, the embedding of a
+    constituent is the concatenation of its features and the last hidden layer of its row.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class MLP(Network):
         return self.embed(inputs).outputs  # (N, K)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """Return outputs, rows, and constituents where there are leading ones."""
+        """Return outputs, rows, and, with ``leading``, constituents."""
         looked: dict[str, Ragged] = {name: inputs[name] for name in self.missing}  # type: ignore[misc]
         flat = [inputs[name] for name in self.groups]
         flat += [self._leading(entry, self.missing[name]) for name, entry in looked.items()]
@@ -80,7 +80,7 @@ class MLP(Network):
         return Embedding(self.output(row), row, constituents)
 
     def _leading(self, entry: Ragged, missing: Tensor) -> Tensor:
-        """The first constituents side by side (N, leading x F)."""
+        """Return the concatenated features of the first constituents (N, leading x F)."""
         places, offsets = torch.arange(self.leading), on_host(entry.offsets)
         there = places < offsets.diff()[:, None]  # (N, leading)
         slots = there.view(-1).nonzero().squeeze(1)

@@ -1,4 +1,4 @@
-"""The nearest neighbours of each constituent among those of its own row."""
+"""Nearest neighbours of each constituent in its row."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from collidekit.dataset.transfer import on_host, send
 from collidekit.models.packing import Block, Packing, pack
 
 DISTANCES = 2**20
-"""Distances that are formed at a time; rows of 1,000 constituents would else need gigabytes."""
+"""Number of distances that are computed at a time; rows of 1,000 constituents would otherwise need gigabytes."""
 
 LAST = torch.iinfo(torch.int64).max
-"""The key of what is no neighbour."""
+"""Key of entries that are not neighbours."""
 
 
 @frozen
 class Run:
-    """Constituents ``start`` to ``stop``, each with ``degree`` neighbours, whose edges begin at ``first``."""
+    """Constituents ``start`` to ``stop``, each with ``degree`` neighbours; their edges start at ``first``."""
 
     start: int
     stop: int
@@ -34,7 +34,7 @@ class Run:
         return self.first + (self.stop - self.start) * self.degree
 
     def cut(self, edges: int) -> Iterator[Run]:
-        """Runs of at most ``edges`` edges, or of one constituent."""
+        """Yield runs of at most ``edges`` edges, or of one constituent."""
         step = max(edges // self.degree, 1)
         for start in range(self.start, self.stop, step):
             first = self.first + (start - self.start) * self.degree
@@ -45,8 +45,8 @@ class Run:
 class Graph:
     """Edges from each constituent to its neighbours, in the order of the constituents: ``neighbours (E,)``.
 
-    Constituents of the same number of neighbours, at least one, form a run; those of rows with one constituent are in
-    none.
+    Consecutive constituents with the same number of neighbours, at least one, form a run. Rows with one constituent are in
+    no run.
     """
 
     neighbours: Tensor
@@ -57,14 +57,14 @@ class Graph:
         return len(self.neighbours)
 
     def degrees(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """How many edges leave and how many come to each of the constituents (T, C): both (T, 1), in their precision."""
+        """Return the numbers of edges that start and end at each constituent, both (T, 1), in the type of values (T, C)."""
         leaving = values.new_zeros(len(values), 1)
         for run in self.runs:
             leaving[run.start : run.stop] = run.degree
         return leaving, _number_of_each(self.neighbours, len(values))[:, None].to(values.dtype)
 
     def neighbour_sums(self, values: Tensor) -> Tensor:
-        """Sums (T, C) of the values of all neighbours."""
+        """Return sums (T, C) of the values of all neighbours."""
         sums = torch.zeros_like(values)
         for run in self.runs:
             bags = self.neighbours[run.first : run.last].view(-1, run.degree)
@@ -74,7 +74,7 @@ class Graph:
 
 @frozen
 class Cloud:
-    """The rows of a batch, whose constituents are to have up to ``k`` neighbours: what all searches of a batch share."""
+    """Rows of a batch whose constituents get up to ``k`` neighbours: the common data of all searches of a batch."""
 
     packing: Packing
     offsets: Tensor  # (M + 1,) of the sorted rows that have constituents
@@ -84,7 +84,7 @@ class Cloud:
 
     @classmethod
     def of(cls, offsets: Tensor, k: int) -> Cloud:
-        """Rows at offsets (N + 1,); one of n constituents gives each of them min(k, n - 1) neighbours."""
+        """Return the cloud of rows at offsets (N + 1,); in a row of n constituents, each has min(k, n - 1) neighbours."""
         packing = pack(offsets)
         counts = packing.counts
         runs: list[Run] = []
@@ -98,10 +98,10 @@ class Cloud:
 
     @torch.no_grad()
     def nearest(self, points: Tensor) -> Graph:
-        """The nearest in points (T, D), which are in the order of the packing, nearest first; a tie goes to the earlier.
+        """Return the nearest neighbours of points (T, D) in the order of the packing, nearest first.
 
-        Distances are formed in double precision and compared in single precision: so they, and with them the score of
-        a row, do not depend on the block that the row is in.
+        Of equal distances, the earlier constituent comes first. Distances are computed in double precision and compared in single
+        precision, so that the score of a row does not depend on its block.
         """
         precise, block, found = points.double(), None, []
         for search in self.searches:
@@ -112,7 +112,7 @@ class Cloud:
         return Graph(torch.cat(found) if found else points.new_zeros(0, dtype=torch.int64), self.runs)
 
     def _search(self, search: Search, dense: Tensor) -> Tensor:
-        """Neighbours (edges,) of the constituents of some rows of a block."""
+        """Return the neighbours (edges,) of the constituents of some rows of a block."""
         block, part = search.block, search.part
         mask = block.mask[part] if len(block.slots) < block.mask.numel() else None
         order = _keys(dense[part], mask).topk(min(self.k, block.length - 1), largest=False).indices  # (n, L, k)
@@ -122,7 +122,7 @@ class Cloud:
 
 @frozen
 class Search:
-    """A part of the rows of a block that is searched together, and which of its (n * L * k) places are ``edges``."""
+    """Rows of a block that are searched together; ``edges`` are the valid ones of its (n * L * k) places."""
 
     block: Block
     part: slice
@@ -130,7 +130,7 @@ class Search:
 
 
 def _searches(packing: Packing, offsets: Tensor, k: int) -> Iterator[Search]:
-    """The searches of all blocks of more than one constituent a row; offsets (M + 1,) of the sorted rows."""
+    """Yield the searches of all blocks with more than one constituent per row; offsets (M + 1,) of the sorted rows."""
     ends, counts = on_host(offsets), offsets.diff()
     degrees = torch.repeat_interleave((counts - 1).clamp(max=k), counts, output_size=int(ends[-1]))  # (T,)
     for block in packing.blocks:
@@ -150,22 +150,22 @@ def _searches(packing: Packing, offsets: Tensor, k: int) -> Iterator[Search]:
 
 
 def _places(starts: Tensor, degrees: Tensor, number: int) -> Tensor:
-    """The first ``degrees (T,)`` places from each of the ``starts (T,)`` on, ``number`` in all."""
+    """Return the first ``degrees (T,)`` places from each of the ``starts (T,)`` on, ``number`` in total."""
     shift = starts - (degrees.cumsum(0) - degrees)
     return torch.repeat_interleave(shift, degrees, output_size=number) + torch.arange(number, device=starts.device)
 
 
 def _number_of_each(indices: Tensor, size: int) -> Tensor:
-    """How often each of ``size`` numbers stands among the indices (size,); elsewhere than on a CPU ``bincount`` waits."""
+    """Return how often each of ``size`` numbers is among the indices; on other devices than a CPU ``bincount`` waits."""
     if indices.device.type == "cpu":
         return torch.bincount(indices, minlength=size)
     return indices.new_zeros(size).index_add_(0, indices, torch.ones_like(indices))
 
 
 def _keys(points: Tensor, mask: Tensor | None) -> Tensor:
-    """Whole numbers (n, L, L) that sort as the squared distances of points (n, L, D), then as the column.
+    """Return integers (n, L, L) with the order of the squared distances of points (n, L, D), then of the columns.
 
-    The bits of a float that is not negative sort as the float. Columns of padding and the constituent itself come last.
+    The bits of non-negative floats have the order of the floats. Padding and the constituent itself come last.
     """
     squares = points.square().sum(2)
     distances = torch.baddbmm(squares[:, None, :], points, points.transpose(1, 2), alpha=-2).add_(squares[:, :, None])
@@ -177,9 +177,9 @@ def _keys(points: Tensor, mask: Tensor | None) -> Tensor:
 
 @frozen
 class PaddedNeighbours:
-    """The nearest neighbours of the constituents of a block: ``places (N, L, k)`` says in which slots, nearest first.
+    """Nearest neighbours of the constituents of a block: ``places (N, L, k)`` are their slots, nearest first.
 
-    In rows of fewer than k + 1 constituents some of them do not exist: ``there (N, 1, k)`` is 1 for those that do. Their places may lie
+    In rows with fewer than k + 1 constituents some do not exist: ``there (N, 1, k)`` is 1 for those that exist. Places may be
     up to k slots beyond the block.
     """
 
@@ -188,42 +188,42 @@ class PaddedNeighbours:
 
     @classmethod
     def nearest(cls, points: Tensor, mask: Tensor, k: int) -> PaddedNeighbours:
-        """The k nearest in points (N, L, D) among those that the mask (N, L) says exist: the same as ``Cloud.nearest`` finds."""
+        """Return the k nearest neighbours of points (N, L, D) with mask (N, L), the same as those of ``Cloud.nearest``."""
         keys = _padded_keys(points.double(), mask)
-        keys = pad(keys, (0, k), value=NOT_THERE)  # so that there are k
+        keys = pad(keys, (0, k), value=NOT_THERE)  # so that there are at least k
         places = keys.topk(k, dim=2, largest=False).indices
         others = mask.to(torch.int64).sum(dim=1) - 1
         there = torch.arange(k, device=points.device) < others[:, None, None]
         return cls(places, there.to(points.dtype))
 
     def take(self, values: Tensor) -> Tensor:
-        """The values (N, L, C) of the neighbours of each constituent (N, L, k, C), 0 beyond the block."""
+        """Return the values (N, L, k, C) of the neighbours of each constituent from values (N, L, C), 0 beyond the block."""
         longer = pad(values, (0, 0, 0, self.places.shape[2]))
         starts = torch.arange(longer.shape[0], device=values.device) * longer.shape[1]
         return embedding(self.places + starts[:, None, None], longer.flatten(0, 1))
 
     def mean(self, edges: Tensor) -> Tensor:
-        """Return the mean (N, L, C) over the neighbours that exist of values (N, L, k, C), 0 where none does."""
+        """Return the mean (N, L, C) of values (N, L, k, C) over existing neighbours, 0 if there are none."""
         share = self.there / self.there.sum(dim=2, keepdim=True).clamp(min=1)  # (N, 1, k)
         return (share[:, :, None] @ edges).squeeze(2)  # a product reads the edges once
 
 
 NOT_THERE = 1e300
-"""The least key of what is no neighbour, in a graph."""
+"""Smallest key of entries that are not neighbours, in an exported graph."""
 
 
 def _padded_keys(points: Tensor, mask: Tensor) -> Tensor:
-    """Numbers (N, L, L) in double precision that sort as those of ``_keys`` do, made without a look at bits.
+    """Return numbers (N, L, L) in double precision with the order of ``_keys``, computed without bit operations.
 
-    Neighbouring numbers of single precision are a part of 2^-24 or more apart: so a number of the column, up to 2^14, finds room
-    between them. Of two distances of 0 each has the number of its column alone, far below the smallest of single precision.
+    Neighbouring numbers of single precision differ by a relative 2^-24 or more, so an index of the column up to 2^14 fits
+    between them. For distances of 0, only the index of the column is left, far below the smallest number of single precision.
     """
     squares = points.square().sum(dim=2)
-    # reshaped, since onnxruntime 1.14 to 1.20 makes one node of a transposition and a product, and has none in double precision
+    # reshaped: onnxruntime 1.14 to 1.20 merges a transposition and a product into a node that has no double precision
     flipped = points.transpose(1, 2).reshape(points.shape[0], points.shape[2], points.shape[1])
     distances = squares[:, None, :] - 2 * (points @ flipped) + squares[:, :, None]
     column = torch.arange(points.shape[1], device=points.device).double()
     single = distances.float().double().clamp(min=0, max=torch.finfo(torch.float32).max)
-    itself = (column == column[:, None]).double() * NOT_THERE  # sums, since runtimes add faster than they choose
+    itself = (column == column[:, None]).double() * NOT_THERE  # sums, because runtimes add faster than they select
     absent = (1 - mask.double()) * NOT_THERE
     return single * (1 + column * 2.0**-40) + (column * 1e-60 + itself) + absent[:, None]

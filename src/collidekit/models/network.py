@@ -1,4 +1,4 @@
-"""What a network is: inputs in the scale of the training -> outputs."""
+"""Base of networks: scaled inputs -> outputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -16,51 +16,51 @@ Inputs = Mapping[str, Collection | Group]
 
 @frozen
 class Embedding:
-    """The outputs of a network, with its embeddings of rows and constituents."""
+    """Outputs of a network, with its embeddings of rows and constituents."""
 
     outputs: Tensor  # (N, outputs)
     row: Tensor  # (N, row_width)
     constituents: dict[
         str, Tensor
-    ]  # collection -> (T, width_of(collection)), padded (N, L, width); only those that have a width
+    ]  # collection -> (T, width_of(collection)), padded (N, L, width); only collections with a width
 
 
 @runtime_checkable
 class Attentive(Protocol):
-    """A network that can say how much it looks at each constituent, at the place where it makes one row of them.
+    """Network with attention weights of the constituents, at the layer that combines them into one row.
 
-    ``attention`` gets what ``forward`` gets and returns, for each collection that it looks at, weights (T,) of at least 0,
+    ``attention`` has the arguments of ``forward`` and returns for each collection weights (T,) of at least 0,
     in the order of the constituents, averaged over heads and layers. Over all collections of a row they sum to 1, or to
-    less where the network looks at something else too, such as a class token or registers.
+    less if the network also attends to something else, such as a class token or registers.
     """
 
     def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]: ...
 
 
 class Network(nn.Module):
-    """Base of all networks. A subclass takes the analysis's inputs, the number of outputs and options of its own.
+    """Base of all networks. A subclass takes the inputs of the analysis, the number of outputs and its own options.
 
     ``forward`` gets each input scaled, a ``Ragged`` for a collection and a tensor ``(N, F)`` for a group, and returns
-    ``(N, outputs)``. The options are keyword arguments with defaults of simple types: they are settable in the command.
+    ``(N, outputs)``. The options are keyword arguments with defaults of simple types: the command can set them.
 
-    A network with attention may have ``attention``, see ``Attentive``; ``collidekit explain`` draws it.
+    A network can have a method ``attention``, see ``Attentive``; ``collidekit explain`` draws its output.
 
-    A network whose ``embed`` gives embeddings of constituents, and says how wide they are, can learn targets of constituents.
-    Every network that comes with collidekit has ``embed``.
+    A network whose ``embed`` returns embeddings of constituents, and that sets their width, can learn targets of constituents.
+    Every network of collidekit has ``embed``.
     """
 
     constituent_width = 0
-    """Width of the embeddings of constituents; 0 where the network has none, and so cannot learn targets of constituents."""
+    """Width of the embeddings of constituents; 0: no embeddings, so targets of constituents cannot be learned."""
     row_width = 0
     """Width of the embedding of a row."""
     target_layers: Sequence[int] = (128, 64, 32)
     """Hidden layers of the head of each target of constituents."""
 
     picks = False
-    """Whether a row depends on a choice between values that may be nearly equal, such as nearest neighbours: then rounding can change it."""
+    """True if the network selects between values that may be nearly equal, such as nearest neighbours, so that rounding matters."""
 
     head: tuple[str, ...] = ("output",)
-    """The parts that turn what the network sees into classes. They begin anew in a training that begins from a checkpoint."""
+    """Names of the parts that compute the classes. They get new weights in a training that starts from a checkpoint."""
 
     def __init__(self, inputs: Inputs, outputs: int) -> None:
         super().__init__()
@@ -72,23 +72,23 @@ class Network(nn.Module):
 
     @property
     def embeds(self) -> bool:
-        """Whether ``embed`` says what ``forward`` does: not in a subclass that has its own ``forward`` alone."""
+        """True if ``embed`` computes the same as ``forward``: False for a subclass that overrides only ``forward``."""
         order = [name for kind in type(self).__mro__ for name in ("embed", "forward") if name in vars(kind)]
         return order[0] == "embed"
 
     def width_of(self, collection: str) -> int:
-        """Return the width of the embedding of a constituent of a collection; 0 where it has none."""
+        """Return the width of the embedding of a constituent of a collection; 0 if it has none."""
         return self.constituent_width if collection in self.collections else 0
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """Return the outputs that ``forward`` gives, and the embeddings of rows and constituents."""
+        """Return the outputs of ``forward``, and the embeddings of rows and constituents."""
         raise NotImplementedError(f"{type(self).__name__} has no embed")
 
     def padded(self, inputs: dict[str, PaddedInput]) -> Embedding:
-        """Return what ``embed`` does of collections as blocks, with embeddings of constituents (N, L, width): the form that is exported.
+        """Return the output of ``embed`` for padded collections, with embeddings of constituents (N, L, width), for the export.
 
-        It is the form for evaluation, without dropout, made of operations that do not depend on N, L or the values, and gives the
-        numbers of ``embed`` whatever the number of empty slots.
+        This is the form for evaluation, without dropout. Its operations do not depend on N, L or the values. The result equals
+        ``embed`` for any number of empty slots.
         """
         if not self.collections:  # there is nothing to pad
             return Embedding(self.forward(dict(inputs)), inputs[self.groups[0]], {})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Ragged rows as dense blocks of about equal length: padding is a few percent, and never changes what a row gives."""
+"""Ragged rows as dense blocks of similar lengths: padding is a few percent, and never changes the result of a row."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from collidekit.dataset.transfer import on_host, send_indices
 
 WASTE = 0.1
-"""Padding that a block may hold, as a part of its constituents."""
+"""Largest padding of a block, as a fraction of its constituents."""
 
 
 @frozen
 class Block:
-    """Rows ``start`` to ``stop`` of the sorted rows, whose constituents are ``first`` to ``last``, as (n, L)."""
+    """Block (n, L) of the sorted rows ``start`` to ``stop``, with the constituents ``first`` to ``last``."""
 
     start: int
     stop: int
@@ -27,7 +27,7 @@ class Block:
     mask: Tensor  # (n, L) True where there is a constituent
 
     def fill(self, values: Tensor) -> Tensor:
-        """Sorted values (T, F) -> those of this block (n, L, F), zeros where there is no constituent."""
+        """Return the values of this block (n, L, F) from sorted values (T, F), with zeros for padding."""
         count = (self.stop - self.start) * self.length
         if count == self.last - self.first:
             return values[self.first : self.last].view(-1, self.length, values.shape[1])
@@ -35,7 +35,7 @@ class Block:
         return dense.index_copy(0, self.slots, values[self.first : self.last]).view(-1, self.length, values.shape[1])
 
     def take(self, dense: Tensor) -> Tensor:
-        """Dense (n, L, F) -> the constituents of this block (last - first, F)."""
+        """Return the constituents of this block (last - first, F) from dense values (n, L, F)."""
         flat = dense.reshape(-1, dense.shape[-1])
         return flat if len(flat) == len(self.slots) else flat.index_select(0, self.slots)
 
@@ -47,24 +47,24 @@ class Block:
 
 @frozen
 class Packing:
-    """Rows sorted by their number of constituents, longest first, and cut into blocks; empty rows are in none of them.
+    """Rows sorted by their number of constituents, longest first, and cut into blocks; empty rows are in no block.
 
-    ``constituents (T,)`` and ``rows (N,)`` bring values into the sorted order: ``values[packing.constituents]``.
+    ``constituents (T,)`` and ``rows (N,)`` are indices of the sorted order: ``values[packing.constituents]``.
     """
 
     rows: Tensor
     constituents: Tensor
     blocks: list[Block]
     counts: Tensor
-    """Constituents of each sorted row (N,), on the host."""
+    """Number of constituents of each sorted row (N,), on the host."""
 
     def restore(self, values: Tensor) -> Tensor:
-        """Values (M, F) of the sorted rows that have constituents -> (N, F) in the order of the batch, 0 for empty rows."""
+        """Return values (N, F) in the order of the batch, 0 for empty rows, from values (M, F) of the sorted non-empty rows."""
         restored = values.new_zeros(len(self.rows), *values.shape[1:])
         return restored.index_copy(0, self.rows[: len(values)], values)
 
     def to(self, device: torch.device) -> Packing:
-        """Return this packing of the host on a device, by one copy."""
+        """Return this packing on a device, with one copy."""
         if device.type == "cpu":
             return self
         indices = [self.counts, self.rows, self.constituents, *(block.slots for block in self.blocks)]
@@ -74,10 +74,10 @@ class Packing:
 
 
 def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64, largest: int = 0) -> Packing:
-    """Blocks for rows at offsets (N + 1,): a block takes rows while its padding is below ``waste`` of its constituents.
+    """Return blocks for rows at offsets (N + 1,): the padding of a block is at most the fraction ``waste`` of its constituents.
 
-    ``slack`` slots of padding are always allowed: below that, a further block costs more than the padding. ``largest``
-    is how many slots a block of several rows may have, 0 for any number.
+    ``slack`` slots of padding are always allowed, because a further block would cost more. ``largest``
+    is the largest number of slots of a block of several rows; 0: any number.
     """
     device, offsets = offsets.device, on_host(offsets)
     counts, order = offsets.diff().sort(descending=True, stable=True)
@@ -98,7 +98,7 @@ def pack(offsets: Tensor, waste: float = WASTE, slack: int = 64, largest: int = 
 
 
 def _cut(counts: list[int], waste: float, slack: int, largest: int) -> Iterator[tuple[int, int]]:
-    """Where to cut descending counts."""
+    """Yield the first and last row of each block for descending counts."""
     start, real = 0, 0
     for stop, count in enumerate(counts):
         padded = (stop + 1 - start) * counts[start]
@@ -114,9 +114,9 @@ def _cut(counts: list[int], waste: float, slack: int, largest: int) -> Iterator[
 
 
 def pairs(offsets: Tensor, themselves: bool = False) -> tuple[Tensor, Tensor]:
-    """All unordered pairs of constituents of the same row: indices ``i`` and ``j`` (P,), row after row.
+    """Return all unordered pairs of constituents of the same row: indices ``i`` and ``j`` (P,), row after row.
 
-    i < j, or i <= j where each is to be paired with itself too.
+    They have i < j; with ``themselves``, i <= j.
     """
     counts, sizes = offsets.diff(), on_host(offsets).diff()
     total = int(sizes.sum())

@@ -1,4 +1,4 @@
-"""Pair features -> what each head of the attention adds for a pair: layers over all pairs of a batch, in chunks."""
+"""Pair features -> bias of each attention head for a pair: layers on all pairs of a batch, in chunks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -16,15 +16,15 @@ from collidekit.models.workspace import Workspace
 from collidekit.ranks.group import current
 
 WORKSPACE = Workspace()
-"""For what is kept of all pairs."""
+"""Memory for the kept numbers of all pairs."""
 CHUNK = 1 << 12
-"""Pairs that are worked on at a time: 64 channels of them are a megabyte, which stays in the processor's cache."""
+"""Number of pairs that are computed at a time: with 64 channels a megabyte, which fits into the cache of the processor."""
 
 
 class PairEmbedding(nn.Module):
     """Batch normalisation, then dense layers with batch normalisation and GELU (arXiv 2202.03772, section 4).
 
-    The statistics are those of all real pairs i <= j of the batch, each counted once.
+    The statistics use all real pairs i <= j of the batch once.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -37,7 +37,7 @@ class PairEmbedding(nn.Module):
         return list(zip(self.dense, self.norms, strict=True))  # type: ignore[arg-type]
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (P, F) -> (P, heads)."""
+        """Return biases (P, heads) from features (P, F)."""
         if self.training and len(features) > 1:
             if features.requires_grad:
                 return self._plain(features)
@@ -45,20 +45,20 @@ class PairEmbedding(nn.Module):
         return self._evaluate(features)
 
     def padded(self, features: Tensor) -> Tensor:
-        """Features (N, L, L, F) -> (N, heads, L, L), by running means and variances."""
+        """Return biases (N, heads, L, L) from features (N, L, L, F), with running means and variances."""
         for weight, bias in self._folded():
             features = F.gelu(flat_linear(features, weight, bias))
         return features.permute(0, 3, 1, 2)
 
     def _plain(self, features: Tensor) -> Tensor:
-        """For derivatives with respect to the features."""
+        """Return biases with derivatives with respect to the features."""
         values: Tensor = self.norm(features)
         for dense, norm in self._parts():
             values = F.gelu(norm(dense(values)))
         return values
 
     def _evaluate(self, features: Tensor) -> Tensor:
-        """The normalisation is a part of the layers."""
+        """Return biases in evaluation, with the normalisations merged into the layers."""
         dtype, layers = _working_type(features), self._folded()
         results = [
             _chain(features[a:b].to(dtype), layers, dtype) for a, b in _chunks(features, dtype == torch.bfloat16)
@@ -66,7 +66,7 @@ class PairEmbedding(nn.Module):
         return torch.cat(results) if results else features.new_zeros(0, layers[-1][0].shape[0])
 
     def _folded(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each layer with the normalisation before the first and after each."""
+        """Return weight and bias of each layer, merged with the normalisations before the first and after each layer."""
         gain, shift = _gain_and_shift(self.norm)
         layers = []
         for dense, norm in self._parts():
@@ -91,9 +91,9 @@ class PairEmbedding(nn.Module):
         return embedded
 
     def _first_layer(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the first layer between its two normalisations.
+        """Return weight and bias of the first layer, merged with the normalisations before and after it.
 
-        Those of its outputs follow from the covariance C of the features: variance of w x is w C w.
+        The statistics of its outputs follow from the covariance C of the features: the variance of w x is w C w.
         """
         precise = features.double() if features.device.type != "mps" else features
         mean = precise.mean(dim=0)
@@ -115,7 +115,7 @@ class PairEmbedding(nn.Module):
 
 
 def _chunks(values: Tensor, halve: bool = False) -> Iterator[tuple[int, int]]:
-    """Parts of ``CHUNK`` on a CPU; in bfloat16 the rest in powers of two, since oneDNN compiles a kernel for each size."""
+    """Yield parts of ``CHUNK`` on a CPU; in bfloat16 the rest in powers of two, because oneDNN compiles a kernel per size."""
     start, number = 0, len(values)
     size = CHUNK if values.device.type == "cpu" else max(number, 1)
     while start < number:
@@ -131,7 +131,7 @@ def _working_type(features: Tensor) -> torch.dtype:
 
 
 def _gain_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """x -> gain x + shift, as the normalisation has it when it is not trained."""
+    """Return gain and shift of a normalisation in evaluation."""
     mean, variance = _running(norm)
     gain = norm.weight * (variance + norm.eps).rsqrt()
     return gain, norm.bias - mean * gain
@@ -144,7 +144,7 @@ def _running(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 def _of_all_ranks(number: int, mean: Tensor, covariance: Tensor) -> tuple[Tensor | int, Tensor, Tensor]:
-    """Number, mean (F,) and covariance (F, F) of the features of all ranks."""
+    """Return number, mean (F,) and covariance (F, F) of the features of all ranks."""
     if current().size == 1:
         return number, mean, covariance
     second = covariance + torch.outer(mean, mean)
@@ -173,7 +173,7 @@ def _chain(values: Tensor, layers: list[tuple[Tensor, Tensor]], dtype: torch.dty
 
 @frozen
 class _Statistics:
-    """Of the outputs z of a layer, before its bias: mean, variance; and what makes gain z + shift of them."""
+    """Mean and variance of the outputs z of a layer without bias, and the gain and shift of their normalisation."""
 
     mean: Tensor
     variance: Tensor
@@ -181,11 +181,11 @@ class _Statistics:
     gain: Tensor
     shift: Tensor
     number: Tensor | int
-    """Pairs, of all ranks."""
+    """Number of pairs of all ranks."""
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Tensor, Tensor]], sizes: Sequence[int], norm: Sequence[Tensor]) -> "_Statistics":
-        """From means and variances of chunks of the given sizes, put together in double precision."""
+        """Combine means and variances of chunks of the given sizes in double precision."""
         means, variances = (torch.stack(found).double() for found in zip(*parts, strict=True))
         share = send(torch.tensor(sizes, dtype=means.dtype), means.device)[:, None] / sum(sizes)
         mean = (share * means).sum(dim=0)
@@ -200,7 +200,7 @@ class _Statistics:
 class _Layers(torch.autograd.Function):
     """GELU(w f + b), then layers GELU(norm(W x)), over pairs in chunks.
 
-    Kept for the derivatives are the outputs z of the dense layers alone: normalisation and GELU are done again.
+    Only the outputs z of the dense layers are kept for the derivatives: normalisation and GELU are computed again.
     """
 
     @staticmethod
@@ -256,7 +256,7 @@ class _Layers(torch.autograd.Function):
 
 
 class _First:
-    """The first layer on the way back, GELU(w f + b): the derivatives before GELU are summed."""
+    """Backward pass of the first layer, GELU(w f + b): the derivatives before GELU are summed."""
 
     def __init__(self, values: Tensor, weight: Tensor, bias: Tensor) -> None:
         self.values, self.gain, self.shift = values, weight, bias
@@ -264,18 +264,18 @@ class _First:
         self.weight_gradient, self.bias_gradient = weight.to(precise) * 0, bias.to(precise) * 0
 
     def before(self, a: int, b: int) -> Tensor:
-        """Values of pairs a to b before GELU."""
+        """Return the values of pairs a to b before GELU."""
         return _affine(self.values[a:b], self.gain, self.shift)
 
     def take(self, a: int, b: int, gradient: Tensor, before: Tensor) -> None:
-        """The derivatives of pairs a to b after GELU, of values ``before`` it, which are not needed again."""
+        """Add the derivatives of pairs a to b after GELU; ``before`` are the values before GELU, which may be overwritten."""
         inner = torch.ops.aten.gelu_backward.grad_input(gradient, before, grad_input=before)
         _add_product(self.weight_gradient, inner.t(), self.values[a:b])
         self.bias_gradient += inner.sum(dim=0, dtype=self.bias_gradient.dtype)
 
 
 class _Step(_First):
-    """A normalisation and GELU on the way back: the derivatives before GELU are kept, since first come their sums."""
+    """Backward pass of a normalisation and GELU: the derivatives before GELU are kept, because their sums are needed first."""
 
     def __init__(self, values: Tensor, statistics: _Statistics) -> None:
         super().__init__(values, statistics.gain.to(values.dtype), statistics.shift.to(values.dtype))
@@ -292,12 +292,12 @@ class _Step(_First):
         self.parts.append(_sums(inner, self.values[a:b], self.mean, self.inverse))
 
     def sums(self) -> tuple[Tensor, Tensor]:
-        """The derivatives with respect to what the normalisation multiplies by and adds."""
+        """Return the derivatives with respect to weight and bias of the normalisation."""
         of_gain, of_shift = (torch.stack(found).double().sum(dim=0) for found in zip(*self.parts, strict=True))
         return of_gain, of_shift
 
     def through_the_norm(self) -> Callable[[int, int], Tensor]:
-        """The derivatives with respect to z: gain (d - sum(d) / P - n sum(d n) / P) with n = (z - mean) / deviation."""
+        """Return the derivatives with respect to z: gain (d - sum(d) / P - n sum(d n) / P) with n = (z - mean) / deviation."""
         one, number, dtype = self.statistics, self.statistics.number, self.values.dtype
         of_gain, of_shift = current().sum_gradient(*self.sums())
         of_values = -one.gain * of_gain / (number * one.deviation)
@@ -317,7 +317,7 @@ def _mean_and_variance(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sums(gradient: Tensor, z: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over pairs of gradient * (z - mean) * inverse and of the gradient, in one pass."""
+    """Return sums over pairs of gradient * (z - mean) * inverse and of the gradient, in one pass."""
     gradient, z = gradient.to(mean.dtype), z.to(mean.dtype)
     _, of_gain, of_shift = torch.ops.aten.native_batch_norm_backward(
         gradient, z, None, None, None, mean, inverse, True, 0.0, (False, True, True)
@@ -326,7 +326,7 @@ def _sums(gradient: Tensor, z: Tensor, mean: Tensor, inverse: Tensor) -> tuple[T
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """total += left @ right, where total may be more precise."""
+    """Add left @ right to ``total``, which may have a higher precision."""
     if total.dtype == left.dtype:
         total.addmm_(left, right)
     else:
@@ -334,12 +334,12 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _layers(rest: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
-    """Weight and bias of each dense layer and of its normalisation."""
+    """Yield weight and bias of each dense layer and of its normalisation."""
     return (rest[k : k + 4] for k in range(0, len(rest), 4))
 
 
 def _gelu(values: Tensor) -> Tensor:
-    """In the same memory where nobody needs what was there."""
+    """Return GELU of values, in place if the values are not needed."""
     return F.gelu(values) if values.requires_grad else torch.ops.aten.gelu_(values)
 
 

@@ -1,24 +1,24 @@
-"""What two particles have in common (Qu, Li, Qian, arXiv 2202.03772, eq. 3), from their momenta."""
+"""Features of pairs of particles from their momenta (Qu, Li, Qian, arXiv 2202.03772, eq. 3)."""
 
 import torch
 from torch import Tensor
 
 EPSILON = 1e-8
-"""Below this kT, z and ΔR (m² in GeV²) count as equal."""
+"""Lower limit of kT, z, ΔR and of m² in GeV²."""
 TINY = 1e-20
-"""Below this E - |pz| is rounding."""
+"""Lower limit of E - |pz|; smaller values are rounding errors."""
 SQUARE = 1e-30
-"""Squares are at least this: the root of 0 has no derivative."""
+"""Lower limit of squares, because the root has no derivative at 0."""
 CHUNK = 1 << 14
-"""Pairs that are worked on at a time, so that what is between stays in the processor's cache."""
+"""Number of pairs that are computed at a time, so that intermediate results fit into the cache of the processor."""
 FEATURES = ("ln kT", "ln z", "ln ΔR", "ln m²")
 
 
 def pair_features(momenta: Tensor, i: Tensor, j: Tensor) -> Tensor:
-    """ln kT, ln z, ln ΔR and ln m² (P, 4) of particles i and j (P,), with px, py, pz, E (T, 4) in GeV.
+    """Return ln kT, ln z, ln ΔR and ln m² (P, 4) of particles i and j (P,), with px, py, pz, E (T, 4) in GeV.
 
-    kT = min(pT) ΔR, z = min(pT) / (pT + pT), ΔR² = Δy² + Δφ² with the rapidity y, m² = (p + p)². Each is the same for
-    (j, i). Inside is double precision: in single, m² of two near particles of 100 GeV would be rounding alone.
+    kT = min(pT) ΔR, z = min(pT) / (pT + pT), ΔR² = Δy² + Δφ² with the rapidity y, m² = (p + p)². They are the same for
+    (j, i). Computed in double precision: in single precision, m² of two close particles of 100 GeV is mostly rounding error.
     """
     precise = _precise(momenta)
     columns = torch.cat([precise, _directions(precise)], dim=1)
@@ -29,15 +29,15 @@ def pair_features(momenta: Tensor, i: Tensor, j: Tensor) -> Tensor:
 
 
 def padded_pair_features(one: Tensor, two: Tensor) -> Tensor:
-    """The features (N, L, M, 4) of ``pair_features`` of all pairs of particles of two blocks (N, L, 4) and (N, M, 4)."""
+    """Return the features (N, L, M, 4) of ``pair_features`` for all pairs of particles of two blocks (N, L, 4), (N, M, 4)."""
     return pair_features_of(one[:, :, None], two[:, None])
 
 
 def pair_features_of(one: Tensor, two: Tensor) -> Tensor:
-    """The features (..., 4) of ``pair_features`` of particles with momenta (..., 4), whose shapes spread.
+    """Return the features (..., 4) of ``pair_features`` for particles with momenta (..., 4), whose shapes broadcast.
 
-    It is made of operations that a graph can hold: runtimes have no arctangent in double precision, so the difference in azimuth
-    comes from cross and dot product in double precision, and only the arctangent of their ratio and the logarithms have the precision
+    The operations can be exported. Runtimes have no arctangent in double precision, so the difference in azimuth is
+    computed from cross and dot product in double precision; only the arctangent of their ratio and the logarithms have the precision
     of the result.
     """
     wanted = torch.promote_types(one.dtype, torch.float32)
@@ -52,23 +52,23 @@ def pair_features_of(one: Tensor, two: Tensor) -> Tensor:
 
 
 def _precise(momenta: Tensor) -> Tensor:
-    """In double precision, where the device has it."""
+    """Return momenta in double precision, if the device supports it."""
     return momenta.double() if momenta.device.type != "mps" else momenta.float()
 
 
 def _pt(momenta: Tensor) -> Tensor:
-    """Transverse momenta (...) of momenta (..., 4), with finite derivatives even where nothing moves."""
+    """Return transverse momenta (...) of momenta (..., 4), with finite derivatives also at 0."""
     return momenta[..., :2].square().sum(dim=-1).clamp(min=SQUARE).sqrt()
 
 
 def _rapidity(momenta: Tensor) -> Tensor:
-    """Rapidities (...) of momenta (..., 4)."""
+    """Return rapidities (...) of momenta (..., 4)."""
     pz, energy = momenta[..., 2], momenta[..., 3]
     return 0.5 * ((energy + pz).clamp(min=TINY).log() - (energy - pz).clamp(min=TINY).log())
 
 
 def _between(one: Tensor, two: Tensor, dtype: torch.dtype) -> Tensor:
-    """The difference in azimuth (...) from 0 to pi, in double precision, with an arctangent of ``dtype``."""
+    """Return the difference in azimuth (...) in [0, pi], in double precision, with an arctangent of ``dtype``."""
     (x1, y1), (x2, y2) = _transverse(one), _transverse(two)
     across, along = (x1 * y2 - y1 * x2).abs(), x1 * x2 + y1 * y2
     size = along.abs()
@@ -79,19 +79,19 @@ def _between(one: Tensor, two: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _transverse(momenta: Tensor) -> tuple[Tensor, Tensor]:
-    """px and py (...); what does not move transversely has the azimuth 0."""
+    """Return px and py (...); the azimuth is 0 for a transverse momentum of 0."""
     px, py = momenta[..., 0], momenta[..., 1]
     return px + (px.square() + py.square() == 0).to(px.dtype), py
 
 
 def _directions(momenta: Tensor) -> Tensor:
-    """Transverse momentum, rapidity and azimuth (T, 3), with finite derivatives even where nothing moves."""
+    """Return transverse momentum, rapidity and azimuth (T, 3), with finite derivatives also at 0."""
     x, y = _transverse(momenta)
     return torch.stack([_pt(momenta), _rapidity(momenta), torch.atan2(y, x)], dim=1)
 
 
 def _features(one: Tensor, two: Tensor) -> Tensor:
-    """For columns px, py, pz, E, pT, y, φ (P, 7) of both."""
+    """Return the features of pairs from columns px, py, pz, E, pT, y, φ (P, 7) of both particles."""
     delta = one - two
     away = delta[:, 6].abs()
     phi = torch.minimum(away, 2 * torch.pi - away)

@@ -1,4 +1,4 @@
-"""Mean and variance over all pairs of a row of u_ij = a_i + b_j + W p_ij, from sums over constituents alone."""
+"""Mean and variance of u_ij = a_i + b_j + W p_ij over all pairs of a row, from sums over constituents only."""
 
 import torch
 from attrs import frozen
@@ -11,17 +11,17 @@ from collidekit.models.packing import Packing
 
 @frozen
 class PairSums:
-    """What is needed of the p_ij, i != j, in double precision."""
+    """Sums of the p_ij, i != j, in double precision."""
 
     number: int
     mean: Tensor  # (2,)
-    partners: Tensor  # (T, 1) of each constituent
+    partners: Tensor  # (T, 1) number of partners of each constituent
     rows: Tensor  # (T, 2) sum over j of p_ij - mean
     products: Tensor  # (2, 2) sum over all pairs of (p - mean) (p - mean)^T
 
 
 def pair_sums(pairs: list[Tensor], packing: Packing) -> PairSums:
-    """From the p (n, L, L, 2) of each block, which are symmetric in i and j and 0 where there is no pair."""
+    """Return the sums of p (n, L, L, 2) of each block, which are symmetric in i and j and 0 if there is no pair."""
     wide = [pair.double() for pair in pairs]
     counts = packing.counts
     each = torch.repeat_interleave(counts - 1, counts)
@@ -37,7 +37,7 @@ def pair_sums(pairs: list[Tensor], packing: Packing) -> PairSums:
 
 
 def mean_and_variance(a: Tensor, b: Tensor, weight: Tensor, sums: PairSums, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (H,) of u for a, b (T, H), weight (H, 2) and the offsets of the rows; exact, in double precision."""
+    """Return mean and variance (H,) of u for a, b (T, H), weight (H, 2) and the offsets of the rows; exact, in double precision."""
     a, b, weight, number = a.double(), b.double(), weight.double(), max(sums.number, 1)
     mean_a, mean_b = ((values * sums.partners).sum(dim=0) / number for values in (a, b))
     a, b = a - mean_a, b - mean_b

@@ -1,9 +1,9 @@
-"""A small transformer whose attention is led by the kinematics of pairs of constituents.
+"""Pair transformer: a small transformer whose attention uses the kinematics of pairs of constituents.
 
-The idea is the particle transformer's (arXiv 2202.03772, eq. 4): softmax(q k / sqrt(d) + U), with U from ln kT, ln z,
-ln dR and ln m2 of each pair. It is made for little data and few processors: narrow, three layers, U from one hidden layer
-and shared by all of them. U does not change when a jet is turned about the beam or about its axis or boosted along the
-beam; nor does the score, where the chosen features do not.
+As in the particle transformer (arXiv 2202.03772, eq. 4) the attention is softmax(q k / sqrt(d) + U), with U from ln kT, ln z,
+ln dR and ln m2 of each pair. It is made for small samples and few processors: narrow, three layers, and U from one hidden layer
+for all of them. U does not change if a jet is rotated about the beam or about its axis, or boosted along the
+beam. The score does not change either, if the selected features do not.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ from collidekit.models.particle_attention import attend_padded
 from collidekit.models.sets import Sets, leading, spread_leading
 
 LARGEST = 1536
-"""Constituents of a block: what a layer makes of so many stays in the cache of a processor."""
+"""Largest number of constituents of a block, so that the numbers of a layer fit into the cache of a processor."""
 CENTRE, WIDTH = (0.0, -2.0, -2.0, 0.0), (2.0, 2.0, 1.0, 3.0)
-"""About where ln kT, ln z, ln dR and ln m2 lie, and how far they spread."""
+"""Approximate mean and width of ln kT, ln z, ln dR and ln m2."""
 NOTHING = -1e4
-"""What attention sees instead of padding, before the softmax."""
+"""Attention score of padding before the softmax."""
 
 
 class PairTransformer(Network):
-    """Embedded constituents, ``layers`` of attention and feed-forward, a gated sum over the row, the flat groups, the head.
+    """Network of embedding, ``layers`` of attention and feed-forward, gated sum over constituents, and head with flat groups.
 
-    ``features`` names those of the constituents that are looked at, none for all. ``first`` takes only so many
-    constituents of each collection, in the order of the analysis file; 0 takes all.
+    ``features`` are the features of constituents that are used; empty: all. ``first`` is the number of
+    constituents of each collection that are used, in the order of the analysis file; 0: all.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class PairTransformer(Network):
         return self.constituent_width if collection in self.used else 0
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
-        return self.output(self._look(inputs)[0])  # type: ignore[no-any-return]  # (N, K)
+        return self.output(self._compute(inputs)[0])  # type: ignore[no-any-return]  # (N, K)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """Return outputs, rows and constituents; 0 for constituents beyond the ``first`` ones, which are not looked at."""
-        row, x, sets = self._look(inputs)
+        """Return outputs, rows and constituents; 0 for constituents beyond the ``first`` ones, which are not used."""
+        row, x, sets = self._compute(inputs)
         sorted_constituents = torch.cat(
             [block.take(part) for block, part in zip(sets.packing.blocks, x, strict=True)] or [row[:0]]
         )
@@ -112,14 +112,14 @@ class PairTransformer(Network):
         weights = masked_softmax(self.gate(x), mask[..., None], dim=1)
         row = torch.cat([(weights * x).sum(dim=1), *flat], dim=1)
         constituents = apart(x, entries)
-        if self.first:  # those that are not looked at
+        if self.first:  # constituents that are not used
             for name, entry in whole.items():
                 rest = torch.zeros_like(entry.data[:, self.first :, :1]).expand(-1, -1, self.constituent_width)
                 constituents[name] = torch.cat([constituents[name], rest], dim=1)
         return Embedding(self.output(row), row, constituents)
 
-    def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, list[Tensor], Sets]:
-        """The rows (N, width + flat), the constituents of each block (n, L, width), and how rows became blocks."""
+    def _compute(self, inputs: dict[str, Input]) -> tuple[Tensor, list[Tensor], Sets]:
+        """Return the rows (N, width + flat), the constituents of each block (n, L, width), and the sets of rows."""
         members = {name: self._embed(name, inputs[name]) for name in self.used}
         sets = Sets.of({name: entry.offsets for name, entry in members.items()}, LARGEST)
         data = torch.cat([entry.data for entry in members.values()]).index_select(0, sets.order)
@@ -130,7 +130,7 @@ class PairTransformer(Network):
         return torch.cat([latent, *flat], dim=1), [x for _, x in parts], sets
 
     def _embed(self, name: str, entry: Input) -> Ragged:
-        """The momenta and the embedding of each constituent (T, 4 + width)."""
+        """Return the momenta and the embedding of each constituent (T, 4 + width)."""
         assert isinstance(entry, Ragged)
         entry = leading(entry, self.first) if self.first else entry
         columns = constant(self.columns[name], entry.offsets)
@@ -138,7 +138,7 @@ class PairTransformer(Network):
         return Ragged(torch.cat([entry.momenta, embedded.to(entry.data.dtype)], dim=1), entry.offsets, 0)
 
     def _rows(self, data: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows (n, width) and the constituents (n, L, width) of a block (n, L, 4 + width)."""
+        """Return the rows (n, width) and the constituents (n, L, width) of a block (n, L, 4 + width)."""
         bias = self.pairs(data[..., :4], mask)
         x = data[..., 4:]
         for block in self.blocks:
@@ -162,7 +162,7 @@ def _columns(collections: dict[str, Collection], features: Sequence[str]) -> dic
 
 
 class PairBias(nn.Module):
-    """The bias of each head for each pair (heads, n, L, L), worked out once for the two pairs (i, j) and (j, i)."""
+    """Bias of each head for each pair (heads, n, L, L), computed once for (i, j) and (j, i)."""
 
     def __init__(self, width: int, heads: int, activation: str) -> None:
         super().__init__()
@@ -183,10 +183,10 @@ class PairBias(nn.Module):
         return spread.view(-1, n, length, length).masked_fill(~mask[:, None], NOTHING)
 
     def padded(self, momenta: Tensor) -> Tensor:
-        """The bias (N, heads, L, L) for each two constituents of momenta (N, L, 4), 0 for one with itself.
+        """Return the bias (N, heads, L, L) for all pairs of constituents with momenta (N, L, 4), 0 on the diagonal.
 
-        It is worked out for each constituent with itself and with the L / 2 that follow it in a circle, which are all pairs, and spread from
-        there.
+        It is computed for each constituent with itself and with the next L / 2 constituents in cyclic order, which are all pairs,
+        and copied to the full matrix.
         """
         length = momenta.shape[1]
         number = length // 2 + 1
@@ -201,7 +201,9 @@ class PairBias(nn.Module):
         with_zero = torch.cat(
             [rows, torch.zeros_like(momenta[:, :1, :1]).expand(-1, 1, self.output.out_features)], dim=1
         )
-        behind = (place - place[:, None] + length) % length  # how far the second one of a pair is behind the first one
+        behind = (
+            place - place[:, None] + length
+        ) % length  # cyclic distance of the second from the first constituent of a pair
         first = place[:, None] * number + behind
         second = place * number + length - behind
         pair = torch.where(behind == 0, length * number, torch.where(behind < number, first, second))
@@ -213,7 +215,7 @@ class PairBias(nn.Module):
 
 @lru_cache(maxsize=512)
 def _triangle(length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """i and j of all pairs i < j (P,), the places of (i, j) and (j, i) in (L * L), which pair stands in each (L, L)."""
+    """Return i and j of all pairs i < j (P,), the indices of (i, j) and (j, i) in (L * L), and the pair of each (L, L)."""
     i, j = torch.triu_indices(length, length, 1, device=device)
     pairs = torch.full((length, length), len(i), device=device)  # one past the last on the diagonal
     pairs[i, j] = pairs[j, i] = torch.arange(len(i), device=device)
@@ -222,7 +224,7 @@ def _triangle(length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor
 
 
 class _Spread(torch.autograd.Function):
-    """Pairs (H, n, P + 1) -> (H, n, L * L). Backward is two selections, where that of ``index_select`` adds one by one."""
+    """Copy of pairs (H, n, P + 1) to (H, n, L * L). Backward is two selections; ``index_select`` would add one by one."""
 
     @staticmethod
     def forward(context: Any, values: Tensor, length: int) -> Tensor:
@@ -239,7 +241,7 @@ class _Spread(torch.autograd.Function):
 
 
 class Block(nn.Module):
-    """Attention with a bias, then a feed-forward layer, each of the normalised input and added to it; both begin as 0."""
+    """Attention with a bias, then a feed-forward layer, both on the normalised input and added to it; both start at 0."""
 
     def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
         super().__init__()
@@ -257,7 +259,7 @@ class Block(nn.Module):
         return x + self.dropout(self.outer(F.silu(self.inner(self.norm_feed_forward(x)))))  # type: ignore[no-any-return]
 
     def padded(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Constituents (N, L, width) and a bias (N, heads, L, L), as of ``hidden`` -> (N, L, width)."""
+        """Return (N, L, width) for constituents (N, L, width) and a bias (N, heads, L, L) of ``hidden``."""
         projected = self.queries_keys_values(self.norm_attention(x))
         x = x + self.mix(attend_padded(projected, bias, self.heads, self.mix.out_features))
         found: Tensor = x + self.outer(F.silu(self.inner(self.norm_feed_forward(x))))

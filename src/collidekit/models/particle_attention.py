@@ -1,4 +1,4 @@
-"""Attention among the constituents of a row with something added for each pair, on packed rows."""
+"""Attention between the constituents of a row with a bias for each pair, on packed rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,10 +15,10 @@ from collidekit.models.random_bits import Drop
 
 @frozen
 class Heads:
-    """A block of rows, and where its values are when every head has its own: (parts, n, heads, L) vectors of size d.
+    """Indices of a block of rows for values that are split into heads: (parts, n, heads, L) vectors of size d.
 
-    ``apart`` says for queries, keys and values which vector of (T, 3, heads) stands at each place, ``results`` which of
-    (T + 1, heads), where the last are zeros; ``joined`` and ``three`` say the way back for one part and for three.
+    ``apart`` has the index in (T, 3, heads) of each vector of queries, keys and values, ``results`` the index in
+    (T + 1, heads), where the last row is zeros; ``joined`` and ``three`` are the inverse for one part and for three.
     """
 
     block: Block
@@ -30,7 +30,7 @@ class Heads:
 
     @classmethod
     def of(cls, block: Block, heads: int, total: int) -> "Heads":
-        """For a block of ``total`` packed constituents."""
+        """Return the indices for a block of ``total`` packed constituents."""
         device = block.slots.device
         slots = block.mask.numel()
         constituent = torch.full((slots,), total, device=device)
@@ -46,29 +46,29 @@ class Heads:
         return cls(block, heads, *(index.int().flatten() for index in (apart, results, joined, three)))
 
     def split(self, values: Tensor, index: Tensor, dtype: torch.dtype) -> Tensor:
-        """Vectors of (T, parts * heads * d) -> (parts, n * heads, L, d)."""
+        """Return (parts, n * heads, L, d) from vectors (T, parts * heads * d)."""
         size = values.shape[1] // (self.heads * (3 if index is self.apart else 1))
         apart = values.view(-1, size).index_select(0, index).to(dtype)
         return apart.view(-1, len(self.block.mask) * self.heads, self.block.length, size)
 
     def join(self, values: Tensor, index: Tensor, into: Tensor) -> None:
-        """The way back, into the rows of (T, parts * heads * d) that are of this block."""
+        """Write values back into the rows of (T, parts * heads * d) that belong to this block."""
         size = values.shape[-1]
         rows = into[self.block.first : self.block.last].view(-1, size)
         torch.index_select(values.view(-1, size).to(into.dtype), 0, index, out=rows)
 
 
 def attend(projected: Tensor, blocks: Sequence[Heads], biases: Sequence[Tensor], drop: Drop | None) -> Tensor:
-    """Queries, keys, values side by side (T, 3 E) -> softmax(q k + bias) v (T, E), for each block of rows by itself.
+    """Return softmax(q k + bias) v (T, E) from concatenated queries, keys and values (T, 3 E), for each block of rows.
 
-    Each bias is (n, heads, L, L), -inf where there is no key. What dropout leaves is not made larger. Within, numbers
-    have the precision of the biases.
+    Each bias is (n, heads, L, L), -inf if there is no key. Values that dropout keeps are not scaled. The computation has
+    the precision of the biases.
     """
     return _Attend.apply(projected, blocks, drop, *biases)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def attend_padded(projected: Tensor, bias: Tensor, heads: int, width: int) -> Tensor:
-    """``attend`` for blocks: queries, keys, values (N, L, 3 width) and a bias (N, heads, L, L), as of ``hidden`` -> (N, L, width)."""
+    """Return ``attend`` (N, L, width) for blocks: queries, keys, values (N, L, 3 width), a bias (N, heads, L, L) of ``hidden``."""
     apart = projected.view(projected.shape[0], projected.shape[1], 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     q, k, v = apart[0], apart[1], apart[2]  # (N, heads, L, width / heads)
     weights = (q @ k.transpose(2, 3) * (width // heads) ** -0.5 + bias).softmax(dim=3)
@@ -77,7 +77,7 @@ def attend_padded(projected: Tensor, bias: Tensor, heads: int, width: int) -> Te
 
 
 class _Attend(torch.autograd.Function):
-    """On a CPU torch's own attention leaves its fast path where the bias has derivatives, or with dropout."""
+    """Attention with its own gradient: on a CPU the attention of torch is slow with dropout or with derivatives of the bias."""
 
     @staticmethod
     def forward(context: Any, projected: Tensor, blocks: Sequence[Heads], drop: Drop | None, *biases: Tensor) -> Tensor:
@@ -125,10 +125,9 @@ class _Attend(torch.autograd.Function):
 
 
 def spread(pairs: Tensor, paired: Tensor, block: Block) -> Tensor:
-    """Values of pairs i <= j (P, heads), row after row -> (n, heads, L, L) for the rows of a block.
+    """Return (n, heads, L, L) for the rows of a block from values of pairs i <= j (P, heads), row after row.
 
-    The first ``paired (n,)`` constituents of each row form pairs. Others have 0, and -inf where there is nothing to look
-    at.
+    The first ``paired (n,)`` constituents of each row form pairs. Other constituents have 0, padding has -inf.
     """
     number, heads = pairs.shape
     length = block.length
@@ -138,7 +137,7 @@ def spread(pairs: Tensor, paired: Tensor, block: Block) -> Tensor:
     first = (paired * (paired + 1) // 2).cumsum(0)[:, None, None] - partners * (partners + 1) // 2
     index = first + low * partners + (high - low * (low + 1) // 2)
     index = index.where(high < partners, number)
-    absent = ~block.mask[:, None, :] & block.mask[:, :, None]  # a constituent that would look at padding
+    absent = ~block.mask[:, None, :] & block.mask[:, :, None]  # pairs of a constituent and padding
     index = index.where(~absent, number + 1)
     ends = constant((0.0, -torch.inf), pairs)[:, None].expand(2, heads)
     values = torch.cat([pairs, ends]).index_select(0, index.view(-1))

@@ -1,4 +1,4 @@
-"""Blocks of the Particle Transformer (arXiv 2202.03772, figure 3): among particles, and of a class token with these."""
+"""Blocks of the particle transformer (arXiv 2202.03772, figure 3): particle attention and class attention."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +14,11 @@ from collidekit.models.particle_attention import Heads, attend, attend_padded
 from collidekit.models.random_bits import Drop
 
 NOTHING = -1e4
-"""GELU and its derivative are 0 there, whatever is added."""
+"""Value at which GELU and its derivative are 0, also after adding numbers."""
 
 
 class TransformerBlock(nn.Module):
-    """What both have (NormFormer, arXiv 2110.09456): x' = x + norm(heads scaled), then gain x' + W2 norm(GELU(W1 norm(x')))."""
+    """Base of both blocks (NormFormer, arXiv 2110.09456): x' = x + norm(scaled heads), gain x' + W2 norm(GELU(W1 norm(x')))."""
 
     def __init__(self, width: int, heads: int, expansion: int) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class TransformerBlock(nn.Module):
         self.residual_scale = nn.Parameter(torch.ones(width))
 
     def _scaled_mix(self, factor: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Weight and bias of ``mix`` with the scale of each head, for inputs that are yet to be multiplied by a factor."""
+        """Return weight and bias of ``mix``, merged with the scale of each head and a factor of the inputs."""
         width = len(self.mix.weight)
         scale = self.head_scale.repeat_interleave(width // self.heads, output_size=width)
         return self.mix.weight * (scale * factor)[:, None], self.mix.bias * scale
 
     def _add_padded(self, x: Tensor, attended: Tensor) -> Tensor:
-        """x (..., E) with what attention has found (..., E), then the feed-forward part: without dropout, for exports."""
+        """Return x (..., E) plus the attention output (..., E), after the feed-forward part, without dropout, for exports."""
         size = self.mix.out_features // self.heads
         scale = self.head_scale[:, None].expand(-1, size).reshape(-1)
         x = x + self.norm_attended(self.mix(attended) * scale)
@@ -46,14 +46,14 @@ class TransformerBlock(nn.Module):
 
 
 class ParticleBlock(TransformerBlock):
-    """Attention among the particles of a row, with a bias for each pair, and a feed-forward part."""
+    """Attention between the particles of a row, with a bias for each pair, and a feed-forward part."""
 
     def prepare(self, drop: Drop | None) -> "Prepared":
-        """The weights as the rows need them: once for a batch."""
+        """Return the merged weights, once per batch."""
         weight, bias = fold(self.norm_attention, self.queries_keys_values)
         width = weight.shape[1]
         factor = weight.new_ones(3, 1)
-        factor[0] = (width // self.heads) ** -0.5  # of the queries
+        factor[0] = (width // self.heads) ** -0.5  # factor of the queries
         factor = factor.repeat_interleave(width, dim=0)
         scale = drop.scale if drop else 1.0
         outer, outer_bias = fold(self.norm_inner, self.outer)
@@ -68,7 +68,7 @@ class ParticleBlock(TransformerBlock):
     def forward(
         self, x: Tensor, prepared: "Prepared", blocks: Sequence[Heads], biases: Sequence[Tensor], drop: Drop | None
     ) -> Tensor:
-        """Packed rows (T, E) in, and out."""
+        """Return packed rows (T, E) after the block."""
         width = x.shape[1]
         projected = F.linear(normalise(x), *prepared.projection)
         mixed = F.linear(attend(projected, blocks, biases, drop), *prepared.mix)
@@ -80,14 +80,14 @@ class ParticleBlock(TransformerBlock):
         return _add(x * self.residual_scale, fed, drop)
 
     def padded(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Particles (N, L, E) and a bias (N, heads, L, L), as of ``hidden``, for each pair -> (N, L, E)."""
+        """Return (N, L, E) for particles (N, L, E) and a bias (N, heads, L, L) of ``hidden`` for each pair."""
         projected = self.queries_keys_values(self.norm_attention(x))
         return self._add_padded(x, attend_padded(projected, bias, self.heads, self.mix.out_features))
 
 
 @frozen
 class Prepared:
-    """Weights and biases of a block, with what normalisation, head scales and dropout multiply and add."""
+    """Weights and biases of a block, merged with normalisations, head scales and the factor of dropout."""
 
     projection: tuple[Tensor, Tensor]
     mix: tuple[Tensor, Tensor]
@@ -97,22 +97,22 @@ class Prepared:
 
 
 def fold(norm: nn.LayerNorm, dense: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a dense layer after a normalisation, for inputs that are not yet scaled and shifted."""
+    """Return weight and bias of a dense layer, merged with scale and shift of the normalisation before it."""
     return dense.weight * norm.weight, dense.bias + dense.weight @ norm.bias
 
 
 def normalise(x: Tensor) -> Tensor:
-    """Layer normalisation that does not scale or shift."""
+    """Return the layer normalisation without scale and shift."""
     return F.layer_norm(x, x.shape[1:], _ones(x))
 
 
 def _ones(x: Tensor) -> Tensor:
-    """A scale that does nothing: without one torch's normalisation takes twice as long on a CPU."""
+    """Return a scale of ones: without a scale, the normalisation of torch takes twice as long on a CPU."""
     return x.new_ones(x.shape[1])
 
 
 def _add(x: Tensor, y: Tensor, drop: Drop | None) -> Tensor:
-    """x + dropout(y), where what stays of y is not made larger."""
+    """Return x + dropout(y), where the kept values of y are not scaled."""
     return x + y if drop is None else _AddDropped.apply(x, y, drop)  # type: ignore[no-untyped-call]
 
 
@@ -132,11 +132,10 @@ class _AddDropped(torch.autograd.Function):
 
 
 class _FeedForward(torch.autograd.Function):
-    """W2 norm(dropout(GELU(W1 x + b1))) + b2, in place where it can be.
+    """Feed-forward part W2 norm(dropout(GELU(W1 x + b1))) + b2, in place if possible.
 
-    Dropout is before GELU, which makes 0 of what is far below 0, and of its derivative. It leaves other values as they are
-    instead of making them larger: the normalisation takes that out, with an epsilon that is smaller by the same factor
-    squared.
+    Dropout is applied before GELU as a large negative number, for which GELU and its derivative are 0. Other values are not
+    scaled: the normalisation removes this factor, with an epsilon that is smaller by the factor squared.
     """
 
     @staticmethod
@@ -172,13 +171,13 @@ class _FeedForward(torch.autograd.Function):
 
 
 class ClassBlock(TransformerBlock):
-    """A class token that looks at itself and the particles of its row (arXiv 2103.17239), and a feed-forward part.
+    """Attention of a class token to itself and to the particles of its row (arXiv 2103.17239), and a feed-forward part.
 
-    One query a row needs no keys and values: q (K x) is (K q) x, and the sum over w (V x) is V times the sum of w x.
+    With one query per row, keys and values are not computed: q (K x) is (K q) x, and the sum over w (V x) is V times the sum of w x.
     """
 
     def forward(self, token: Tensor, particles: Sequence[tuple[Block, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Tokens (M, E) and blocks of normalised particles (n, L, E) -> tokens, and weights (T,) of the particles."""
+        """Return tokens, and weights (T,) of the particles, from tokens (M, E) and blocks of normalised particles (n, L, E)."""
         width = token.shape[1]
         size = width // self.heads
         normal = normalise(token)
@@ -203,7 +202,7 @@ class ClassBlock(TransformerBlock):
         return token * self.residual_scale + fed, torch.cat([token.new_zeros(0), *weights])
 
     def padded(self, token: Tensor, particles: Tensor, mask: Tensor) -> Tensor:
-        """Tokens (N, E), particles (N, L, E) and which exist (N, L) -> tokens (N, E)."""
+        """Return tokens (N, E) from tokens (N, E), particles (N, L, E) and their mask (N, L)."""
         members = self.norm_attention(torch.cat([token[:, None], particles], dim=1))
         mask = torch.cat([torch.ones_like(token[:, :1]) > 0, mask], dim=1)
         weights, biases = self.queries_keys_values.weight.chunk(3), self.queries_keys_values.bias.chunk(3)
@@ -214,6 +213,6 @@ class ClassBlock(TransformerBlock):
         return self._add_padded(token, seen.transpose(1, 2).reshape(token.shape[0], self.mix.out_features))
 
     def _apart(self, values: Tensor) -> Tensor:
-        """(N, L, E) -> (N, heads, L, E / heads)."""
+        """Return (N, heads, L, E / heads) from (N, L, E)."""
         size = self.mix.out_features // self.heads
         return values.view(values.shape[0], values.shape[1], self.heads, size).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""The Particle Transformer (Qu, Li, Qian, arXiv 2202.03772): attention that knows what each two particles have in common."""
+"""Particle transformer (Qu, Li, Qian, arXiv 2202.03772): attention with features of pairs of particles."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -25,15 +25,15 @@ from collidekit.models.random_bits import Drop, check_probability
 from collidekit.models.sets import Sets
 
 CHUNK = 2048
-"""Constituents that are worked on at a time: what a block holds of them is about what the processor's cache can."""
+"""Number of constituents that are computed at a time, so that a block fits into the cache of the processor."""
 
 
 class ParticleTransformer(Network):
-    """Softmax(q k + U) v, where U comes from ln kT, ln z, ln ΔR and ln m² of each pair (eq. 4), then class attention.
+    """Attention softmax(q k + U) v with U from ln kT, ln z, ln ΔR and ln m² of each pair (eq. 4), then class attention.
 
-    Each collection has an embedding of its own; all together form one set. Those with momenta have pair features, with
-    one another too; other pairs have U = 0. Flat groups stand beside the class token before the last layer, which the
-    paper does not have. Dropout is in the particle blocks alone, also on the attention.
+    Each collection has its own embedding; all collections form one set. All constituents with momenta have pair features;
+    other pairs have U = 0. Flat groups are concatenated to the class token before the last layer, which the
+    paper does not have. Dropout is only in the particle blocks, also of the attention weights.
     """
 
     def __init__(
@@ -73,19 +73,19 @@ class ParticleTransformer(Network):
         if pair_embedding and not self.moving:
             raise CollidekitError(
                 f"no collection has momenta: give {' or '.join(self.collections)} momenta: [px, py, pz, E] in the analysis "
-                "file, or set pair_embedding to [] to learn without what pairs have in common"
+                "file, or set pair_embedding to [] to train without pair features"
             )
         if not embedding or embedding[-1] % heads:
             raise CollidekitError(
                 f"the last size of embedding {list(embedding)} must be a multiple of the {heads} heads"
             )
         if class_layers < 1:
-            raise CollidekitError("needs at least one class layer: nothing else makes one row of the constituents")
+            raise CollidekitError("needs at least one class layer, which combines the constituents into one row")
 
     def _first_weights(self) -> None:
-        """As weaver begins: Xavier uniform, biases 0; what block number n adds is smaller by sqrt(2 n)."""
+        """Initialise weights as weaver does: Xavier uniform, biases 0; the output of block n is smaller by sqrt(2 n)."""
         nn.init.trunc_normal_(self.class_token, std=0.02)
-        limit = (3 / len(self.class_token)) ** 0.5  # Xavier's for queries, keys and values each
+        limit = (3 / len(self.class_token)) ** 0.5  # limit of Xavier, for queries, keys and values separately
         for name, part in self.named_modules():
             if isinstance(part, nn.Linear) and not name.startswith("pair_embedding."):
                 nn.init.xavier_uniform_(part.weight)
@@ -104,10 +104,10 @@ class ParticleTransformer(Network):
         return list(self.class_blocks)  # type: ignore[arg-type]
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
-        return self._classes(self._look(inputs).rows, inputs)
+        return self._classes(self._compute(inputs).rows, inputs)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        seen = self._look(inputs)
+        seen = self._compute(inputs)
         constituents = {name: seen.constituents.index_select(0, seen.sets.places[name]) for name in self.collections}
         return Embedding(self._classes(seen.rows, inputs), seen.rows, constituents)
 
@@ -126,7 +126,7 @@ class ParticleTransformer(Network):
         return Embedding(self.output(torch.cat([row, *flat], dim=1)), row, apart(x, entries))
 
     def _padded_pairs(self, entries: dict[str, Padded]) -> Tensor:
-        """What the heads add for each pair (N, heads, L, L) of all constituents, 0 where one of them has no momentum."""
+        """Return the bias of the heads for each pair (N, heads, L, L) of all constituents, 0 for pairs without momenta."""
         moves = [
             entry.there if name in self.moving else torch.zeros_like(entry.there) for name, entry in entries.items()
         ]
@@ -142,8 +142,8 @@ class ParticleTransformer(Network):
         return self.pair_embedding.padded(features) * both
 
     def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]:
-        """How much the class token looks at each constituent (T,); what is left to 1 it looks at itself."""
-        seen = self._look(inputs)
+        """Return the attention of the class token to each constituent (T,); the rest to 1 is the attention to itself."""
+        seen = self._compute(inputs)
         return {name: seen.weights.index_select(0, seen.sets.places[name]) for name in self.collections}
 
     def _classes(self, rows: Tensor, inputs: dict[str, Input]) -> Tensor:
@@ -152,7 +152,7 @@ class ParticleTransformer(Network):
             return self.output(torch.cat([rows, *(group.to(rows.dtype) for group in flat)], dim=1))  # type: ignore[no-any-return]
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # blocks have other sizes in each batch
-    def _look(self, inputs: dict[str, Input]) -> "Seen":
+    def _compute(self, inputs: dict[str, Input]) -> "Encoded":
         entries: dict[str, Ragged] = {name: inputs[name] for name in self.collections}  # type: ignore[misc]
         sets = Sets.of({name: entry.offsets for name, entry in entries.items()})
         embedded = [self.embeddings[name](entry.values) for name, entry in entries.items()]
@@ -161,10 +161,10 @@ class ParticleTransformer(Network):
             x = self._particle_attention(x, self._pairs(entries, sets), sets)
         with torch.autocast(x.device.type, enabled=False):
             token, weights = self._class_attention(x, sets)
-        return Seen(sets.packing.restore(token), x, weights, sets)
+        return Encoded(sets.packing.restore(token), x, weights, sets)
 
     def _particle_attention(self, x: Tensor, paired: "Paired", sets: Sets) -> Tensor:
-        """Constituents (T, E) in, and out. A few rows go through all blocks before the next: they stay in the cache."""
+        """Return constituents (T, E) after all particle blocks. A few rows at a time pass all blocks and stay in the cache."""
         drop = Drop(self.dropout, x.device) if self.training and self.dropout else None
         prepared = [block.prepare(drop) for block in self._blocks()]
         parts = []
@@ -177,7 +177,7 @@ class ParticleTransformer(Network):
         return torch.cat(parts)
 
     def _pairs(self, entries: dict[str, Ragged], sets: Sets) -> "Paired":
-        """What the heads add for each pair of those that have momenta, in single precision at least."""
+        """Return the bias of the heads for each pair of constituents with momenta, in at least single precision."""
         dtype = torch.promote_types(self.class_token.dtype, torch.float32)
         if self.pair_embedding is None:
             none = send(torch.zeros_like(sets.packing.counts), self.class_token.device, keep=True)
@@ -197,7 +197,7 @@ class ParticleTransformer(Network):
         return Paired(self.pair_embedding(features).to(dtype), counts)
 
     def _class_attention(self, x: Tensor, sets: Sets) -> tuple[Tensor, Tensor]:
-        """Class tokens (N, E) of the sorted rows, and how much they looked at each constituent (T,), averaged."""
+        """Return class tokens (N, E) of the sorted rows, and their mean attention to each constituent (T,)."""
         normal = normalise(x).to(self.class_token.dtype)
         particles = [(block, block.fill(normal)) for block in sets.packing.blocks]
         token = self.class_token.expand(len(sets.packing.rows), -1)
@@ -209,7 +209,7 @@ class ParticleTransformer(Network):
 
 
 class ParticleTransformerSmall(ParticleTransformer):
-    """Sizes for a laptop."""
+    """Particle transformer with sizes for a laptop."""
 
     def __init__(
         self,
@@ -236,27 +236,27 @@ class ConstituentEmbedding(nn.Module):
         self.layers = nn.Sequential(*(part for three in parts for part in three))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Features (T, F) -> (T, E)."""
+        """Return embeddings (T, E) of features (T, F)."""
         whole, _ = whole_blocks(self.norm(values), torch.zeros(1, dtype=torch.int64, device=values.device))
         return torch.cat([self.layers(part) for part in torch.split(whole, CHUNK)])[: len(values)]
 
     def padded(self, values: Tensor) -> Tensor:
-        """Features (N, L, F) -> (N, L, E)."""
+        """Return embeddings (N, L, E) of features (N, L, F)."""
         found: Tensor = self.layers(self.norm(values))
         return found
 
 
 @frozen
 class Paired:
-    """What the heads add for pairs (P, heads), row after row, and how many constituents of each row (N,) form pairs."""
+    """Biases of pairs (P, heads), row after row, and the number of constituents of each row (N,) that form pairs."""
 
     biases: Tensor
     counts: Tensor
 
 
 @frozen
-class Seen:
-    """Class tokens (N, E) of the rows, sorted constituents (T, E), and how much the first looked at the second (T,)."""
+class Encoded:
+    """Class tokens (N, E) of the rows, sorted constituents (T, E), and the attention of the tokens to them (T,)."""
 
     rows: Tensor
     constituents: Tensor
@@ -265,7 +265,7 @@ class Seen:
 
 
 def _groups(x: Tensor, paired: Paired, sets: Sets) -> Iterator[tuple[Tensor, list[Heads], list[Tensor]]]:
-    """Constituents, blocks and biases of about ``CHUNK`` constituents of whole rows at a time."""
+    """Yield constituents, blocks and biases of complete rows, about ``CHUNK`` constituents at a time."""
     heads = paired.biases.shape[1]
     counts = sets.packing.counts
     rows = list(_cut(counts.tolist()))
@@ -286,7 +286,7 @@ def _groups(x: Tensor, paired: Paired, sets: Sets) -> Iterator[tuple[Tensor, lis
 
 
 def _cut(counts: Sequence[int]) -> Iterator[int]:
-    """How many rows of these counts, longest first, to take at a time; none of those that are empty."""
+    """Yield the numbers of non-empty rows to compute at a time, for counts in descending order."""
     rows = together = 0
     for count in counts:
         if rows and (count == 0 or together + count > CHUNK):

@@ -1,4 +1,4 @@
-"""ParticleNet, a graph network on the nearest neighbours of each constituent (Qu, Gouskos, arXiv 1902.08570)."""
+"""ParticleNet, a graph network of nearest neighbours (Qu, Gouskos, arXiv 1902.08570)."""
 
 from collections.abc import Sequence
 
@@ -21,13 +21,13 @@ from collidekit.models.padded import Padded, PaddedInput, apart, masked_mean, si
 class ParticleNet(Network):
     """Blocks of EdgeConv, the mean over the constituents, dense layers; arXiv 1902.08570, section 3.2 and figure 2.
 
-    The first block looks for neighbours in the coordinates, each later one in what the block before it gives. The default
+    The first block searches neighbours in the coordinates, each later one in the outputs of the block before. The default
     sizes are those of the paper: k = 16, three blocks of three layers of 64, 128 and 256, dense 256 with dropout 0.1. As
-    in the authors' code, the features have a batch normalisation first. With 7 features and 2 classes that makes 366,160
+    in the code of the authors, the features pass a batch normalisation first. With 7 features and 2 classes it has 366,160
     parameters.
 
-    Several collections form one cloud: each has a batch normalisation and a dense layer to ``embedding`` numbers first.
-    Flat groups join the mean.
+    Several collections form one cloud: each passes a batch normalisation and a dense layer to ``embedding`` numbers first.
+    Flat groups are concatenated to the mean.
     """
 
     picks = True
@@ -110,7 +110,7 @@ class ParticleNet(Network):
         return [entry for name in self.collections if isinstance(entry := inputs[name], Ragged)]
 
     def _see(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Outputs (N, K), rows (N, D), constituents (T, C), and the place of each of these among those of the batch."""
+        """Return outputs (N, K), rows (N, D), constituents (T, C), and the index of each constituent in the batch."""
         collections = self._ragged(inputs)
         order, offsets = _join(collections)
         cloud = Cloud.of(offsets, self.k)
@@ -132,7 +132,7 @@ class ParticleNet(Network):
             return self.output(row), row, values, order
 
     def _values(self, collections: Sequence[Ragged]) -> Tensor:
-        """The features of all constituents (T, F), one collection after another."""
+        """Return the features of all constituents (T, F), one collection after another."""
         with torch.autocast(collections[0].data.device.type, enabled=False):
             if not self.embeddings:
                 return self.norm(collections[0].values)  # type: ignore[no-any-return]
@@ -141,7 +141,7 @@ class ParticleNet(Network):
 
 
 class ParticleNetLite(ParticleNet):
-    """The small variant of the paper, section 3.2: k = 7, two blocks of three layers of 32 and 64, dense 128.
+    """ParticleNet-Lite, the small variant of the paper, section 3.2: k = 7, two blocks of three layers of 32 and 64, dense 128.
 
     With 7 features and 2 classes it has 26,416 parameters.
     """
@@ -162,13 +162,13 @@ class ParticleNetLite(ParticleNet):
 
 
 def _embedding(features: int, width: int) -> nn.Module:
-    """Brings a collection into the cloud."""
+    """Return the layers that embed a collection into the cloud."""
     linear = ConstituentLinear(features, width, bias=False)
     return nn.Sequential(BatchNorm(features), linear, BatchNorm(width), nn.ReLU())
 
 
 def _fused(width: int) -> int:
-    """A multiple of 128 that is no more than the width, from 128 to 1024."""
+    """Return the largest multiple of 128 up to the width, limited to 128 to 1024."""
     return min(max(width // 128 * 128, 128), 1024)
 
 
@@ -177,7 +177,7 @@ def _fusion(width: int) -> nn.Module:
 
 
 def _join(collections: Sequence[Ragged]) -> tuple[Tensor, Tensor]:
-    """How the constituents, one collection after another, are ordered by row (T,), and where each row begins (N + 1,)."""
+    """Return the order (T,) that sorts constituents of all collections by row, and the offsets of the rows (N + 1,)."""
     device = collections[0].data.device
     known = torch.stack([on_host(constituents.offsets) for constituents in collections]).sum(0)
     offsets = send(known, device, keep=True)
@@ -188,5 +188,5 @@ def _join(collections: Sequence[Ragged]) -> tuple[Tensor, Tensor]:
 
 
 def _means(values: Tensor, cloud: Cloud) -> Tensor:
-    """Means over the constituents of each row (N, C), 0 for an empty row."""
+    """Return the means over the constituents of each row (N, C), 0 for an empty row."""
     return cloud.packing.restore(segment_sum(values, cloud.offsets) / cloud.offsets.diff()[:, None])

@@ -1,4 +1,4 @@
-"""P-CNN: a one-dimensional residual network over the constituents in their order (arXiv 1902.08570)."""
+"""P-CNN: a one-dimensional residual network over the ordered constituents (arXiv 1902.08570)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,10 +19,10 @@ from collidekit.models.padded import Padded, PaddedInput, masked_mean
 
 
 class PCNN(Network):
-    """14 layers: a convolution, six units of two each, and a dense layer after the pooling; then the outputs.
+    """P-CNN with 14 layers: a convolution, six units of two convolutions each, and a dense layer after the pooling.
 
-    Kernels are 3 constituents wide. Each stage of ``per_stage`` units but the first begins by halving the number of
-    constituents. Each collection has a CNN of its own; flat groups go to the dense layer.
+    Kernels are 3 constituents wide. Each stage of ``per_stage`` units, except the first, starts by halving the number of
+    constituents. Each collection has its own CNN; flat groups are inputs of the dense layer.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class PCNN(Network):
         return self.embed(inputs).outputs  # (N, K)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        """Return outputs and rows; constituents have no embeddings, since the stages keep fewer and fewer of them."""
+        """Return outputs and rows; constituents have no embeddings, because the stages halve their number."""
         pooled: list[Tensor] = []
         for name in self.collections:
             constituents = inputs[name]
@@ -71,7 +71,7 @@ class PCNN(Network):
 
 
 class Tower(nn.Module):
-    """Ragged values (T, F) -> the average over what is left of the constituents of each row (N, C)."""
+    """CNN of a collection: ragged values (T, F) -> mean over the remaining constituents of each row (N, C)."""
 
     def __init__(self, features: int, widths: Sequence[int], per_stage: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Tower(nn.Module):
         return segment_sum(values, offsets) / offsets.diff().clamp(min=1)[:, None]
 
     def padded(self, entry: Padded) -> Tensor:
-        """The same (N, C) of a block."""
+        """Return the same (N, C) for a block."""
         values, mask = self.first.padded(entry.values, entry.mask), entry.mask
         for unit in self.units:
             values, mask = unit.padded(values, mask)  # type: ignore[operator]
@@ -96,7 +96,7 @@ class Tower(nn.Module):
 
 
 class Unit(nn.Module):
-    """Two convolutions and the shortcut beside them; with ``halve`` only every second constituent goes on."""
+    """Two convolutions and a shortcut; with ``halve`` only every second constituent is kept."""
 
     def __init__(self, width: int, following: int, halve: bool) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Unit(nn.Module):
         return self.shortcut(values) + wide, shorter
 
     def padded(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of a block (N, L, C), whose empty slots are 0, and its mask (N, L)."""
+        """Return the same for a block (N, L, C), whose empty slots are 0, and its mask (N, L)."""
         step = 2 if self.halve else 1
         shorter = mask[:, ::step]
         wide = self.two.padded(self.one.padded(values, shorter, step), shorter)
@@ -122,7 +122,7 @@ class Unit(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A convolution of kernel 3 along each row, batch normalisation and ReLU; the normalisation has the bias."""
+    """Convolution with kernel 3 along each row, batch normalisation and ReLU; the bias is that of the normalisation."""
 
     def __init__(self, width: int, following: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Convolution(nn.Module):
         return torch.relu(self.norm(self.linear(windows)))
 
     def padded(self, values: Tensor, mask: Tensor, step: int = 1) -> Tensor:
-        """The same of every ``step``-th slot of a block (N, L, C), whose empty slots are 0; ``mask`` is that of those slots."""
+        """Return the same for every ``step``-th slot of a block (N, L, C), whose empty slots are 0, with ``mask`` of these slots."""
         before, after = F.pad(values, (0, 0, 1, 0))[:, :-1], F.pad(values, (0, 0, 0, 1))[:, 1:]
         windows = torch.cat([before, values, after], dim=2)[:, ::step]
         found = torch.relu(self.norm(self.linear(windows)))
@@ -145,7 +145,7 @@ class Convolution(nn.Module):
 
 
 def every_second(offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions of the first, third, fifth ... constituent of each row, and the offsets of those."""
+    """Return the positions of the first, third, fifth … constituent of each row, and their offsets."""
     device, offsets = offsets.device, on_host(offsets)
     counts = (offsets.diff() + 1) // 2
     shorter = torch.cat([offsets[:1], counts.cumsum(0)])
@@ -155,7 +155,7 @@ def every_second(offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def neighbours(values: Tensor, offsets: Tensor) -> Tensor:
-    """Each constituent between the one before and the one after it in its row (T, 3 C); 0 beyond the ends of a row."""
+    """Return each constituent concatenated with its two neighbours in the row (T, 3 C); 0 beyond the ends of a row."""
     offsets = on_host(offsets)
     filled = offsets.diff() > 0
     first, last = offsets[:-1][filled], offsets[1:][filled] - 1
@@ -165,9 +165,9 @@ def neighbours(values: Tensor, offsets: Tensor) -> Tensor:
 
 
 class _Neighbours(torch.autograd.Function):
-    """Three copies of the values in one tensor; by indices it takes several times as long.
+    """Concatenation of three copies of the values; with indices it would take several times as long.
 
-    ``first`` and ``last`` constituents of rows, then ``one`` and ``two`` those of the rows that have more than one.
+    ``first`` and ``last`` are constituents of all rows, ``one`` and ``two`` those of rows with more than one constituent.
     """
 
     @staticmethod
@@ -188,7 +188,7 @@ class _Neighbours(torch.autograd.Function):
         total = here.clone()
         total[:-1] += before[1:]
         total[1:] += after[:-1]
-        total[first], total[last] = here[first], here[last]  # nothing from the rows beside
+        total[first], total[last] = here[first], here[last]  # no contribution of neighbouring rows
         total[one] += before[one + 1]
         total[two] += after[two - 1]
         return total, None, None, None, None

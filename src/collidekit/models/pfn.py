@@ -1,4 +1,4 @@
-"""The particle-flow network, a deep set of constituents (Komiske, Metodiev, Thaler, arXiv 1810.05165, eq. 2.5)."""
+"""Particle-flow network, a deep set of constituents (Komiske, Metodiev, Thaler, arXiv 1810.05165, eq. 2.5)."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from collidekit.models.padded import Padded, PaddedInput
 
 
 class PFN(Network):
-    """F(sum_i Phi(x_i)): Phi sees one constituent at a time, F the sums of each collection and the flat groups.
+    """Deep set F(sum_i Phi(x_i)): Phi acts on each constituent, F on the sums of each collection and the flat groups.
 
     The default sizes are those of the paper: Phi 100, 100, 256 and F 100, 100, 100. The sum is divided by ``norm``
-    (a number, not the count), which only sets the scale of F's input.
+    (a number, not the count), which only changes the scale of the input of F.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Dropout whose random numbers cost a tenth of torch's on a CPU: 16 bits for each value, in place of 64."""
+"""Dropout with 16 random bits per value instead of 64: on a CPU the random numbers take a tenth of the time of torch."""
 
 import math
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from collidekit.errors import CollidekitError
 
 
 class Drop:
-    """Dropout of one forward pass, with a probability that is a multiple of 1 / 65536; torch's seed decides.
+    """Dropout of one forward pass, with a probability that is a multiple of 1 / 65536; it follows the random seed of torch.
 
-    What stays is to be multiplied by ``scale``, or what follows is to take that into account.
+    The kept values must be multiplied by ``scale``, or the next layer must include this factor.
     """
 
     def __init__(self, probability: float, device: torch.device) -> None:
@@ -26,15 +26,15 @@ class Drop:
         self.generator = np.random.SFC64(seed) if device.type == "cpu" else None
 
     def keep(self, shape: Sequence[int], out: Tensor) -> Tensor:
-        """1 where a value stays, 0 where it is dropped, in numbers of the type of ``out``: multiplying these is fast."""
+        """Return 1 for kept and 0 for dropped values, in the type of ``out``, for a fast multiplication."""
         return torch.ge(self._bits(shape), self.threshold, out=out)
 
     def dropped(self, shape: Sequence[int], out: Tensor) -> Tensor:
-        """1 where a value is dropped, 0 where it stays."""
+        """Return 1 for dropped and 0 for kept values."""
         return torch.lt(self._bits(shape), self.threshold, out=out)
 
     def _bits(self, shape: Sequence[int]) -> Tensor:
-        """Random 16-bit integers."""
+        """Return random 16-bit integers."""
         if self.generator is None:
             return torch.randint(-(1 << 15), 1 << 15, tuple(shape), dtype=torch.int16, device=self.device)
         number = math.prod(shape)
@@ -43,7 +43,7 @@ class Drop:
 
 
 def check_probability(probability: float) -> int:
-    """How many of 65536 are dropped."""
+    """Check a dropout probability; return how many of 65536 values are dropped."""
     if not 0 <= probability < 1:
         raise CollidekitError(f"dropout is {probability}; it must be at least 0 and below 1")
     return min(round(probability * (1 << 16)), (1 << 16) - 1)

@@ -1,4 +1,4 @@
-"""The networks by name; a new one is a file and a line here. A user's own is found by its file or its package."""
+"""Networks by name. A new network is a file and a line here; a user's network is found by its file or package."""
 
 import inspect
 import math
@@ -45,22 +45,22 @@ NETWORKS: dict[str, type[Network]] = {
 KIND = Kind("network", Network, "collidekit.models.Network", NETWORKS)
 
 LARGEST = 10_000_000
-"""Number that an option of a network may have."""
+"""Largest number of an option of a network."""
 MOST_LAYERS = 1000
 OPTION_KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     int: ((int,), "a whole number"), float: ((int, float), "a number"), bool: ((bool,), "true or false"),
 }  # fmt: skip
-"""Types of a value, by the annotation of the option."""
+"""Annotation of an option -> allowed types of its value, in words."""
 
 
 def find_network(name: str) -> type[Network]:
-    """A network by its name, of a user's file (``my_network.py`` or ``my_network.py:MyNetwork``), or of a package."""
+    """Return the class of a network: by name, from a file (``my_network.py`` or ``my_network.py:MyNetwork``), or a package."""
     found: type[Network] = KIND.find(name)
     return found
 
 
 def _check_option(place: str, value: Any, largest: int) -> None:
-    """An error for a number that cannot be meant, also in lists; NaN passes most comparisons, and would be found late."""
+    """Raise an error for an impossible number, also in lists; NaN would otherwise pass most comparisons."""
     if isinstance(value, list | tuple):
         for entry in value:
             _check_option(place, entry, largest)
@@ -71,7 +71,7 @@ def _check_option(place: str, value: Any, largest: int) -> None:
 
 
 def _check_kind(place: str, value: Any, kind: Any) -> None:
-    """An error for a value that is not of the kind that the signature says, where that is a number or a flag."""
+    """Raise an error for a value of another type than the annotation, if that is a number or a flag."""
     if kind not in OPTION_KINDS:
         return
     types, wanted = OPTION_KINDS[kind]
@@ -80,7 +80,7 @@ def _check_kind(place: str, value: Any, kind: Any) -> None:
 
 
 def build_network(name: str, inputs: Inputs, outputs: int, options: Mapping[str, Any]) -> Network:
-    """The network of a name with options, which are checked against its signature."""
+    """Return the network of a name with options, which are checked against its signature."""
     network = find_network(name)
     signature = inspect.signature(network.__init__)
     known = [key for key in signature.parameters if key not in ("self", "inputs", "outputs")]

@@ -1,4 +1,4 @@
-"""Scaling of features inside the model: standard or by robust percentiles, with defaults left out of the estimate."""
+"""Scaling of features inside the model, standard or by percentiles, estimated without default values."""
 
 from collections.abc import Mapping
 
@@ -13,9 +13,9 @@ from collidekit.models.padded import AnyInput
 
 
 class Scaling(nn.Module):
-    """x' = (x - shift) / width for each feature; momenta and coordinates stay in their units.
+    """Scaling x' = (x - shift) / width of each feature; momenta and coordinates are not scaled.
 
-    Standard: mean and standard deviation. Robust: the median and half the range of the 16th to 84th percentile.
+    Standard: mean and standard deviation. Robust: median and half the distance of the 16th and 84th percentile.
     """
 
     def __init__(self, inputs: Mapping[str, Collection | Group]) -> None:
@@ -27,7 +27,7 @@ class Scaling(nn.Module):
             self.register_buffer(f"{name}_factor", torch.ones(entry.width))
 
     def fit(self, statistics: Statistics) -> None:
-        """Take shifts and widths from statistics of the training rows."""
+        """Compute shifts and widths from statistics of the training set."""
         for name, features in self.features.items():
             for i, feature in enumerate(features):
                 shift, width = _shift_and_width(feature, statistics[name][feature.name])
@@ -49,7 +49,7 @@ def _apply(values: Tensor, shift: Tensor, factor: Tensor) -> Tensor:
 
 
 def _shift_and_width(feature: Feature, statistics: FeatureStatistics) -> tuple[float, float]:
-    """A feature that never varies keeps its unit."""
+    """Return shift and width of a feature; the width of a constant feature is 1."""
     if feature.scaling == "none" or statistics.count == 0:
         return 0.0, 1.0
     if feature.scaling == "robust":

@@ -1,4 +1,4 @@
-"""Several collections of a row as one set, its rows sorted by length."""
+"""Several collections of a row as one set, with rows sorted by length."""
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +12,11 @@ from collidekit.models.packing import Packing, pack
 
 @frozen
 class Sets:
-    """The members of several collections as one set a row, the rows sorted as a ``Packing`` has them.
+    """Members of several collections as one set per row, with rows sorted as in a ``Packing``.
 
-    ``order (T,)`` brings members, one collection after another, into this order; ``offsets (N + 1,)`` are those of the
-    sorted rows, ``sorted_rows (N,)`` their numbers on the host; ``places`` says where the members of each collection went.
-    The host keeps order and offsets, too.
+    ``order (T,)`` sorts members, which come one collection after another; ``offsets (N + 1,)`` are those of the
+    sorted rows, ``sorted_rows (N,)`` their indices on the host; ``places`` are the new indices of the members of each collection.
+    Order and offsets are also kept on the host.
     """
 
     order: Tensor
@@ -27,14 +27,14 @@ class Sets:
 
     @classmethod
     def of(cls, collections: dict[str, Tensor], largest: int = 0) -> "Sets":
-        """From the offsets (N + 1,) of each collection; for ``largest`` see ``pack``."""
+        """Return the sets for the offsets (N + 1,) of each collection; for ``largest`` see ``pack``."""
         device = next(iter(collections.values())).device
         known = {name: on_host(own) for name, own in collections.items()}
         offsets = torch.stack(list(known.values())).sum(dim=0)
         packing = pack(offsets, largest=largest)
         total = len(packing.constituents)
         moved, before = [], torch.zeros_like(offsets[:-1])
-        for own in known.values():  # place of each member in the rows as they come
+        for own in known.values():  # index of each member in the unsorted rows
             shift = offsets[:-1] + before - own[:-1]
             counts = own.diff()
             moved.append(torch.arange(int(own[-1])) + torch.repeat_interleave(shift, counts))
@@ -54,7 +54,7 @@ def _inverse(order: Tensor) -> Tensor:
 
 
 def leading(entry: Ragged, number: int) -> Ragged:
-    """The first ``number`` constituents of each row, in the order that the analysis file gives them."""
+    """Return the first ``number`` constituents of each row, in the order of the analysis file."""
     offsets = _shorter(entry, number)
     if int(offsets[-1]) == len(entry.data):
         return entry
@@ -63,7 +63,7 @@ def leading(entry: Ragged, number: int) -> Ragged:
 
 
 def spread_leading(values: Tensor, entry: Ragged, number: int) -> Tensor:
-    """Values (M, F) of the first ``number`` constituents of each row -> (T, F) of all of them, 0 for the others."""
+    """Return values (T, F) of all constituents from values (M, F) of the first ``number`` of each row; 0 for the others."""
     if len(values) == len(entry.data):
         return values
     places = _places(entry, _shorter(entry, number))
@@ -71,12 +71,12 @@ def spread_leading(values: Tensor, entry: Ragged, number: int) -> Tensor:
 
 
 def _shorter(entry: Ragged, number: int) -> Tensor:
-    """The offsets (N + 1,), on the host, of rows with at most so many constituents."""
+    """Return the offsets (N + 1,), on the host, of rows that are truncated to ``number`` constituents."""
     return F.pad(on_host(entry.offsets).diff().clamp(max=number).cumsum(0), (1, 0))
 
 
 def _places(entry: Ragged, offsets: Tensor) -> Tensor:
-    """Where the first constituents of each row, which shorter rows at these offsets hold, stand in the entry."""
+    """Return the indices in the entry of the first constituents of each row; ``offsets`` are those of the truncated rows."""
     total = int(offsets[-1])
     shift = torch.repeat_interleave(on_host(entry.offsets)[:-1] - offsets[:-1], offsets.diff(), output_size=total)
     return send(torch.arange(total) + shift, entry.data.device)

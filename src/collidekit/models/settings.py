@@ -1,4 +1,4 @@
-"""Which network."""
+"""Settings of the network."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ ALIASES = {
     "deepjettransformer": "deepjet_transformer",
     "particletransformer": "particle_transformer",
 }
-"""b-hive's names of networks, in lower case; ``DeepJet``, ``ParticleNet`` and ``UParT`` need none."""
+"""Names of networks in b-hive, in lower case -> names here; ``DeepJet``, ``ParticleNet`` and ``UParT`` need no alias."""
 
 
 def _without_alias(name: Any) -> Any:
@@ -23,6 +23,6 @@ class NetworkSettings(Strict):
     """A network and its options."""
 
     model_name: Annotated[str, BeforeValidator(_without_alias), Field(min_length=1)] = setting(
-        "pfn", "the network: a name, or a file my_network.py"
+        "pfn", "network: a name, or a file my_network.py"
     )
     model_options: dict[str, Any] = setting({}, "options of the network as JSON, such as '{\"f\": [64, 64]}'")

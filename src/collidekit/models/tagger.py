@@ -1,4 +1,4 @@
-"""A tagger: defaults and bounds of the inputs, their scaling, the network and its heads, one module that travels with the weights."""
+"""Tagger: defaults and bounds of the inputs, scaling, network and heads in one module, whose weights are stored together."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,19 +20,19 @@ from collidekit.shown import html_table
 
 
 def outputs_of(analysis: Analysis, head: Head) -> int:
-    """How many outputs a network must have: those of the head of the classes, and those of each target of rows."""
+    """Return the number of outputs of a network: those of the head of the classes and of each target of rows."""
     needed = head.outputs + sum(target.outputs for target in analysis.regressions.values())
-    return max(needed, 1)  # one that nothing reads, where all targets are learned from embeddings
+    return max(needed, 1)  # at least one, which is not used if all targets are learned from embeddings
 
 
 class Tagger(nn.Module):
-    """Raw units in; ``forward`` gives the raw numbers of the head (N, M), to learn by, ``predict`` its columns (N,).
+    """Model with inputs in raw units: ``forward`` returns raw numbers of the head (N, M) for the loss, ``predict`` columns (N,).
 
-    ``predict`` also takes missing, infinite and unbounded values, which a constructed dataset no longer has.
+    ``predict`` also accepts missing, infinite and unbounded values, which a constructed dataset does not have.
 
-    ``head`` is that of the classes of rows, which has no outputs where there are none; ``regressions`` are those of targets of
-    rows. ``target_heads`` gives the logits of the targets of constituents that the network can learn, of ``members`` only where
-    these are given; it is None where there are none.
+    ``head`` is the head of the classes of rows, without outputs if there are no classes. ``regressions`` are the heads of targets of
+    rows. ``target_heads`` returns the logits of those targets of constituents that the network can learn (only those in ``members``,
+    if given); it is None if there are none.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Tagger(nn.Module):
 
     @property
     def learned_targets(self) -> dict[str, Target]:
-        """The targets, but for the classes of rows, that this tagger gives something for."""
+        """Targets for which this tagger has a head, except the classes of rows."""
         members = self.target_heads.collections if self.target_heads else {}
         return {name: target for name, target in self.targets.items() if name in self.regressions or name in members}
 
     def forward(self, batch: Batch, with_targets: bool = False) -> Tensor | tuple[Tensor, dict[str, Any]]:
-        """The raw numbers of the head; ``with_targets`` also those of each target that is learned."""
+        """Return the raw numbers of the head; ``with_targets`` also those of each learned target."""
         scaled = self._scaled(batch.inputs)
         if not with_targets:
             return self.outputs(scaled)
@@ -112,16 +112,16 @@ class Tagger(nn.Module):
     def _scaled(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
         scaled: dict[str, Input] = self.scaling(inputs)
         parameter = next(self.network.parameters(), None)
-        if parameter is not None:  # the network may work in another precision than the scaling
+        if parameter is not None:  # the network may have another precision than the scaling
             scaled = {name: entry.to(parameter.device, parameter.dtype) for name, entry in scaled.items()}
         return scaled
 
     def outputs(self, scaled: dict[str, Input]) -> Tensor:
-        """The raw numbers (N, M) of the head for inputs that are scaled already."""
+        """Return the raw numbers (N, M) of the head for scaled inputs."""
         return self._split(self.network(scaled))[0]
 
     def _split(self, outputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The outputs of the network as raw numbers of the head, and of each target of rows."""
+        """Split the outputs of the network into raw numbers of the head and of each target of rows."""
         if not self.regressions:
             raw: Tensor = self.head(outputs if self.head.outputs else outputs[:, :0])
             return raw, {}

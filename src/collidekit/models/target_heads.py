@@ -1,6 +1,6 @@
-"""What a tagger says of the targets of constituents: their class, and which pairs of them come from one vertex.
+"""Heads of the targets of constituents: their class, and the pairs that come from the same vertex.
 
-As in GN1 and GN2 (ATL-PHYS-PUB-2022-027; arXiv 2505.19689): small networks of the embeddings of constituents and row.
+As in GN1 and GN2 (ATL-PHYS-PUB-2022-027; arXiv 2505.19689), they are small networks of the embeddings of constituents and row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ from collidekit.models.packing import pairs
 from collidekit.models.padded import Padded, PaddedInput
 
 PAIRS = 1 << 18
-"""Pairs that are looked at together: what lies between them and their logits is held for no more than that."""
+"""Number of pairs that are computed together, to limit the memory of intermediate results."""
 
 
 class TargetHeads(nn.Module):
-    """The logits of each target: (T, classes) for classes, (P,) for the pairs of ``packing.pairs``, ``Scores`` of assignments."""
+    """Heads of all targets; logits are (T, classes) for classes, (P,) for the pairs of ``packing.pairs``, ``Scores`` of assignments."""
 
     def __init__(
         self, targets: Mapping[str, MemberTarget | Assignment], inputs: Mapping[str, Collection], network: Network
@@ -48,12 +48,12 @@ class TargetHeads(nn.Module):
                 self.heads[name] = PairHead(*widths, network.target_layers)
 
     def scores(self, embedding: Embedding, inputs: dict[str, Input]) -> dict[str, Scores]:
-        """Return the scores of the assignments alone."""
+        """Return the scores of the assignments only."""
         return {name: self.heads[name](embedding, inputs) for name in self.assignments}
 
     @property
     def constituent_columns(self) -> dict[str, str]:
-        """The columns of ``padded`` that have a number for each constituent (N, L), and the collection of these."""
+        """Return the columns of ``padded`` with a number for each constituent (N, L), with their collection."""
         found: dict[str, str] = {}
         for name, target in self.targets.items():
             if isinstance(target, MemberClasses):
@@ -65,10 +65,10 @@ class TargetHeads(nn.Module):
     def padded(self, embedding: Embedding, inputs: Mapping[str, PaddedInput]) -> dict[str, Tensor]:
         """Return the columns of all targets, for an embedding and inputs in the padded form.
 
-        Of classes of constituents they are ``<target>_<class>`` (N, L), the probability of each class, 0 in an empty slot, and
-        ``<target>``, the most probable class, counted from 0 in the order of the analysis file. Of constituents with one origin
-        ``<target>`` is the number of the vertex of each, see ``vertices``. Both are int8 and -1 in an empty slot. Of assignments
-        see ``AssignmentHead.padded``.
+        For classes of constituents they are ``<target>_<class>`` (N, L), the probability of each class, 0 in an empty slot, and
+        ``<target>``, the most probable class, counted from 0 in the order of the analysis file. For pairs of the same origin
+        ``<target>`` is the number of the vertex of each constituent, see ``vertices``. Both are int8 and -1 in an empty slot. For
+        assignments see ``AssignmentHead.padded``.
         """
         found: dict[str, Tensor] = {}
         for name, target in self.targets.items():
@@ -101,7 +101,7 @@ class TargetHeads(nn.Module):
 
 
 class ClassHead(nn.Module):
-    """A network of the constituent and its row side by side; the row's part of the first layer is taken once a row."""
+    """Network of a constituent and its row; the term of the row in the first layer is computed once per row."""
 
     def __init__(self, width: int, row_width: int, layers: Sequence[int], classes: int) -> None:
         super().__init__()
@@ -114,16 +114,16 @@ class ClassHead(nn.Module):
         return _each(self.rest, first)  # (T, classes)
 
     def padded(self, constituents: Tensor, row: Tensor) -> Tensor:
-        """Constituents (N, L, width) and rows (N, row_width) -> logits (N, L, classes)."""
+        """Return logits (N, L, classes) from constituents (N, L, width) and rows (N, row_width)."""
         found: Tensor = self.rest(self.constituent(constituents) + self.row(row)[:, None])
         return found
 
 
 class PairHead(nn.Module):
-    """A network of a pair of constituents and their row, the same in either order.
+    """Network of a pair of constituents and their row, symmetric in the constituents.
 
-    GN2 gives [x_i, x_j, row] to its network in both orders. Here the first layer is A x_i + A x_j + (B x_i)(B x_j) + C row:
-    each pair is taken once, and matrices are multiplied once a constituent.
+    GN2 passes [x_i, x_j, row] to its network in both orders. Here the first layer is A x_i + A x_j + (B x_i)(B x_j) + C row:
+    each pair is computed once, and matrices are multiplied once per constituent.
     """
 
     def __init__(self, width: int, row_width: int, layers: Sequence[int]) -> None:
@@ -143,7 +143,7 @@ class PairHead(nn.Module):
         return torch.cat([checkpoint(self._logits, sums, products, a, b, use_reentrant=False) for a, b in parts])
 
     def padded(self, constituents: Tensor, row: Tensor) -> Tensor:
-        """Constituents (N, L, width) and rows (N, row_width) -> logits (N, L, L) of all pairs, in both orders."""
+        """Return logits (N, L, L) of all pairs in both orders, from constituents (N, L, width) and rows (N, row_width)."""
         sums = self.sum(constituents) + 0.5 * self.row(row)[:, None]
         products = self.product(constituents)
         first = sums[:, :, None] + sums[:, None] + products[:, :, None] * products[:, None]
@@ -157,32 +157,34 @@ class PairHead(nn.Module):
 
 
 def _each(layer: nn.Module, values: Tensor) -> Tensor:
-    """A layer of each constituent or pair, in whole blocks where that matters."""
+    """Apply a layer to each constituent or pair, in padded blocks in bfloat16."""
     whole, _ = whole_blocks(values, torch.tensor([0]))
     return layer(whole)[: len(values)]  # type: ignore[no-any-return]
 
 
 def vertices(paired: Tensor, mask: Tensor, limit: int) -> Tensor:
-    """Return the number of the vertex (N, L) of each constituent, where ``paired (N, L, L)`` says which pairs have one origin.
+    """Return the number of the vertex (N, L) of each constituent, given the pairs of the same origin ``paired (N, L, L)``.
 
-    Constituents that pairs connect, also through others, form a vertex; one without a partner is a vertex of its own. Vertices count
-    from 0 in the order of their first constituents. ``mask (N, L)`` says which constituents exist, at most ``limit`` in a row; the
-    number of one that does not exist has no meaning.
+    Constituents that are connected by pairs, also through others, form a vertex; one without a partner is its own vertex. Vertices
+    are counted from 0 in the order of their first constituents. ``mask (N, L)`` marks existing constituents, at most ``limit`` in a
+    row; the numbers of empty slots have no meaning.
     """
     place = torch.ones_like(mask, dtype=torch.float32).cumsum(dim=1) - 1  # (N, L)
     itself = place[:, :, None] == place[:, None]
     there = mask[:, :, None] & mask[:, None]
     connected = ((paired | itself) & there).to(torch.float32)
-    for _ in range(max(limit - 1, 1).bit_length()):  # twice as many steps from one to another each time
+    for _ in range(max(limit - 1, 1).bit_length()):  # each time the length of connections doubles
         connected = (connected @ connected).clamp(max=1.0)
     beyond = torch.full_like(connected, float(limit))
-    first = torch.where(connected > 0, place[:, None], beyond).amin(dim=2)  # (N, L) the first of the same vertex
+    first = torch.where(connected > 0, place[:, None], beyond).amin(
+        dim=2
+    )  # (N, L) first constituent of the same vertex
     begins = ((first == place) & mask).to(torch.float32)
     earlier = (place[:, None] < first[:, :, None]).to(torch.float32)  # (N, L, L)
     return (earlier @ begins[:, :, None]).squeeze(2).to(torch.int64)
 
 
 def _only(numbers: Tensor, mask: Tensor, different: int) -> Tensor:
-    """Numbers (N, L) below ``different``, -1 where nothing exists, as int8 where they fit and int32 elsewhere."""
+    """Return numbers (N, L) below ``different``, -1 in empty slots, as int8 if they fit, else int32."""
     kind = torch.int8 if different <= 128 else torch.int32
     return torch.where(mask, numbers, torch.full_like(numbers, -1)).to(kind)

@@ -1,4 +1,4 @@
-"""The temperature of a tagger (Guo et al., arXiv 1706.04599, sec. 4.2): one number that makes its probabilities honest."""
+"""The temperature of a tagger (Guo et al., arXiv 1706.04599, sec. 4.2): one number that calibrates its probabilities."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from collidekit.errors import CollidekitError
 
 _SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
-"""A probability of 0 is one that was too small for single precision."""
+"""Value for a probability of 0, which was too small for single precision."""
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """p_k -> p_k^(1/T) sum_j p_j / sum_j p_j^(1/T), which is softmax(outputs / T). Above 1 the network was too sure of itself."""
+    """Temperature T: p_k -> p_k^(1/T) sum_j p_j / sum_j p_j^(1/T), that is softmax(outputs / T); T > 1: overconfident network."""
 
     value: float
     error: float
-    """Statistical, of the rows that it was fitted on."""
+    """Statistical error from the fitted rows."""
     rows: int
     fitted_on: str
-    """What rows these were, for people."""
+    """Description of the fitted rows."""
 
     def apply(self, probabilities: NDArray[Any]) -> NDArray[Any]:
-        """Calibrated probabilities (N, K) of the same type; the largest of a row stays the largest."""
+        """Return calibrated probabilities (N, K) of the same type; the largest one of a row stays the largest."""
         return tempered(probabilities, self.value)
 
     def as_dict(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class Temperature:
 
     @classmethod
     def read(cls, content: Any, where: object) -> "Temperature | None":
-        """What ``as_dict`` gave, from a file; None where the file holds none."""
+        """Read the output of ``as_dict`` from a file; None if the file has no temperature."""
         if content is None:
             return None
         try:
@@ -43,13 +43,14 @@ class Temperature:
         except (TypeError, ValueError, KeyError):
             found = None
         if found is None or not (math.isfinite(found.value) and found.value > 0):
-            raise CollidekitError(f"{where}: its temperature is not readable; fit it again with 'collidekit calibrate'")
+            raise CollidekitError(f"{where}: its temperature cannot be read; fit it again with 'collidekit calibrate'")
         return found
 
 
 def tempered(probabilities: NDArray[Any], temperature: float) -> NDArray[Any]:
-    """Probabilities (N, K) at another temperature; 1 / T takes T away again. Each row keeps its sum: 1, or what a network that
-    relegates leaves to the classes."""
+    """Return probabilities (N, K) at another temperature; 1 / T is the inverse of T.
+
+    The sum of each row does not change: 1, or less for a network with relegation."""
     logits = log_probabilities(probabilities) / temperature
     logits -= logits.max(axis=1, keepdims=True)
     powers = np.exp(logits)
@@ -59,6 +60,6 @@ def tempered(probabilities: NDArray[Any], temperature: float) -> NDArray[Any]:
 
 
 def log_probabilities(probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    """log p (N, K) in double precision, finite: what a network's outputs are but for a constant in each row."""
+    """Return finite log p (N, K) in double precision: the outputs of the network up to a constant in each row."""
     logs: NDArray[np.float64] = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _SMALLEST))
     return logs

@@ -1,6 +1,6 @@
-"""A transformer of all constituents of a row, after ATLAS's GN2 (arXiv 2505.19689; sizes of salt's configuration of it).
+"""Transformer of all constituents of a row, after GN2 of ATLAS (arXiv 2505.19689; sizes of its configuration in salt).
 
-Blocks are x + attention(norm(x)), then x + feed_forward(norm(x)), with what has proved itself since: RMSNorm (arXiv
+Blocks are x + attention(norm(x)), then x + feed_forward(norm(x)), with newer parts: RMSNorm (arXiv
 1910.07467), gated feed-forward layers (arXiv 2002.05202) and registers (arXiv 2309.16588). GN2 itself is
 ``norm="LayerNorm", gated=False, activation="relu", registers=1``.
 """
@@ -27,9 +27,9 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {"RMSNorm": partial(nn.RMSNorm, e
 
 
 class SetTransformer(Network):
-    """Base of networks in which constituents and registers form one set, and blocks of attention follow each other.
+    """Base of networks in which constituents and registers form one set that passes blocks of attention.
 
-    A subclass names its ``block`` and may say in ``_encode`` what else a block gets.
+    A subclass sets its ``block``, and can override ``_encode`` to pass further arguments to a block.
     """
 
     block: Callable[..., nn.Module]
@@ -74,18 +74,18 @@ class SetTransformer(Network):
         if width % heads:
             raise CollidekitError(f"width {width} cannot be shared by {heads} heads; take a multiple of {heads}")
         if registers < 1:
-            raise CollidekitError("needs at least one register: a row without constituents has nothing else to look at")
+            raise CollidekitError("needs at least one register, because a row may have no constituents")
         for chosen, known in ((norm, NORMS), (activation, ACTIVATIONS)):
             if chosen not in known:
                 close = did_you_mean(chosen, list(known))
                 raise CollidekitError(f"{chosen!r} is not known{close}; known are {', '.join(known)}")
 
     def forward(self, inputs: dict[str, Input]) -> Tensor:
-        row, *_ = self._look(inputs)
+        row, *_ = self._compute(inputs)
         return self._classes(row)
 
     def embed(self, inputs: dict[str, Input]) -> Embedding:
-        row, latent, _, places = self._look(inputs)
+        row, latent, _, places = self._compute(inputs)
         constituents = {name: latent.index_select(0, places[name]) for name in self.collections}
         return Embedding(self._classes(row), row, constituents)
 
@@ -105,28 +105,28 @@ class SetTransformer(Network):
         return Embedding(self.output(row), row, apart(latent, entries))
 
     def _encode_padded(self, x: Tensor, mask: Tensor, entries: dict[str, Padded]) -> Tensor:
-        """The members (N, L, width) after all blocks; the registers are the last of them."""
+        """Return the members (N, L, width) after all blocks; the registers are the last ones."""
         looks = mask[:, None, :]
         for block in self.blocks:
             x = block.padded(x, looks)  # type: ignore[operator]
         return x
 
     def attention(self, inputs: dict[str, Input]) -> dict[str, Tensor]:
-        """The weight of each constituent (T,) in the row; what is left to 1 have the registers."""
-        _, _, weights, places = self._look(inputs)
+        """Return the weight of each constituent (T,) in the row; the rest to 1 is the weight of the registers."""
+        _, _, weights, places = self._compute(inputs)
         return {name: weights.index_select(0, places[name])[:, 0] for name in self.collections}
 
     def _classes(self, row: Tensor) -> Tensor:
         with torch.autocast(row.device.type, enabled=False):  # few rows: full precision costs nothing here
             return self.output(row)  # type: ignore[no-any-return]  # (N, K)
 
-    def _look(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """The rows (N, latent), all members (T, latent), their weights (T, 1), and where in these each collection stands."""
+    def _compute(self, inputs: dict[str, Input]) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Return the rows (N, latent), all members (T, latent), their weights (T, 1), and the indices of each collection."""
         members = self._embed(inputs)
         members[""] = self._registers(next(iter(members.values())).offsets)  # no collection has this name
         sets = Sets.of({name: entry.offsets for name, entry in members.items()})
-        x = torch.cat([entry.data for entry in members.values()]).to(self.registers.dtype)  # norms want full precision
-        whole, _ = whole_blocks(x.index_select(0, sets.order), sets.offsets)  # zeros at the end belong to no row
+        x = torch.cat([entry.data for entry in members.values()]).to(self.registers.dtype)  # norms need full precision
+        whole, _ = whole_blocks(x.index_select(0, sets.order), sets.offsets)  # the zeros at the end belong to no row
         whole = self._encode(whole, sets)
         latent = self.norm(self.project(whole)[: len(x)].to(x.dtype))  # (T, latent)
         weights = softmax_of_rows(self.score(latent), sets.packing)
@@ -134,13 +134,13 @@ class SetTransformer(Network):
         return sets.packing.restore(rows.to(self.score.weight.dtype)), latent, weights, sets.places
 
     def _encode(self, whole: Tensor, sets: Sets) -> Tensor:
-        """The members (T, width), as ``sets`` sorts them, after all blocks."""
+        """Return the members (T, width) in the order of ``sets``, after all blocks."""
         for block in self.blocks:
             whole = block(whole, sets.packing)
         return whole
 
     def _embed(self, inputs: dict[str, Input]) -> dict[str, Ragged]:
-        """The embedded constituents (T, width) of each collection."""
+        """Return the embedded constituents (T, width) of each collection."""
         flat: list[Tensor] = [inputs[name] for name in self.groups]  # type: ignore[misc]
         embedded: dict[str, Ragged] = {}
         for name, embedding in self.embeddings.items():
@@ -153,14 +153,14 @@ class SetTransformer(Network):
         return embedded
 
     def _registers(self, offsets: Tensor) -> Ragged:
-        """The same registers in each row."""
+        """Return the registers of each row, which are the same for all rows."""
         (number, width), rows = self.registers.shape, len(offsets) - 1
         data = self.registers.expand(rows, number, width).reshape(-1, width)
         return Ragged(data, send(torch.arange(rows + 1) * number, offsets.device, keep=True), width)
 
 
 def softmax_of_rows(scores: Tensor, packing: Packing) -> Tensor:
-    """Scores (T, 1) of sorted rows -> weights (T, 1) whose sum is 1 in each row, in single precision at least."""
+    """Return weights (T, 1) from scores (T, 1) of sorted rows: a softmax in each row, in at least single precision."""
     scores = scores if scores.dtype == torch.float64 else scores.float()
     parts = []
     for block in packing.blocks:
@@ -170,7 +170,7 @@ def softmax_of_rows(scores: Tensor, packing: Packing) -> Tensor:
 
 
 class Block(nn.Module):
-    """Attention within each row and a feed-forward layer, each of the normalised input and added to it."""
+    """Attention within each row and a feed-forward layer, both on the normalised input and added to it."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class Block(nn.Module):
         return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))  # type: ignore[no-any-return]
 
     def padded(self, x: Tensor, looks: Tensor) -> Tensor:
-        """Members (N, L, width); ``looks`` (N, L or 1, L) says which looks at which."""
+        """Return members (N, L, width) after the block; ``looks`` (N, L or 1, L) is the attention mask."""
         x = x + self.mix(
             attend_padded(self.queries_keys_values(self.norm_attention(x)), looks, self.heads, self.mix.out_features)
         )
@@ -207,7 +207,7 @@ class Block(nn.Module):
 
 
 def attend_padded(projected: Tensor, looks: Tensor, heads: int, width: int) -> Tensor:
-    """Queries, keys and values (N, L, 3 width) -> (N, L, width), where ``looks`` (N, L or 1, L) says which member looks at which."""
+    """Return attention (N, L, width) from queries, keys and values (N, L, 3 width), with the mask ``looks`` (N, L or 1, L)."""
     size = width // heads
     apart = projected.view(projected.shape[0], projected.shape[1], 3, heads, size).permute(2, 0, 3, 1, 4)
     q, k, v = apart[0], apart[1], apart[2]  # (N, heads, L, size)
@@ -216,9 +216,9 @@ def attend_padded(projected: Tensor, looks: Tensor, heads: int, width: int) -> T
 
 
 def attend(projected: Tensor, packing: Packing, heads: int, looks: Sequence[Tensor] = ()) -> Tensor:
-    """Queries, keys and values (T, 3 width) -> (T, width); only here rows are padded, to the longest of a block.
+    """Return attention (T, width) from queries, keys and values (T, 3 width); rows are padded to the longest of a block.
 
-    ``looks`` has, for each block, which member looks at which (n, L, L); without it each looks at all of its row.
+    ``looks`` are the attention masks (n, L, L) of the blocks; without them, all members of a row attend to each other.
     """
     parts = []
     for number, block in enumerate(packing.blocks):
@@ -233,7 +233,7 @@ def attend(projected: Tensor, packing: Packing, heads: int, looks: Sequence[Tens
 
 
 class FeedForward(nn.Module):
-    """W2 activation(W1 x), or gated: W2 (activation(W1 x) * V x)."""
+    """Feed-forward layer W2 activation(W1 x), or gated: W2 (activation(W1 x) * V x)."""
 
     def __init__(self, width: int, hidden: int, gated: bool, activation: type[nn.Module]) -> None:
         super().__init__()
@@ -251,18 +251,18 @@ class FeedForward(nn.Module):
 
 
 class Transformer(SetTransformer):
-    """Constituents of all collections, each with the flat groups beside its features, and registers form one set.
+    """Transformer of one set: constituents of all collections, with flat groups as further features, and registers.
 
-    Each collection has an embedding of its own, of ``width``. After the blocks every member of the set is projected to
-    ``latent``, and the row is their mean with weights softmax(score), a learned score of each member (attention
-    pooling). ``head`` are the hidden layers from there to the classes, and those of each target.
+    Each collection has its own embedding of ``width``. After the blocks, every member of the set is projected to
+    ``latent``. The row is the mean of the members with weights softmax(score) and a learned score (attention
+    pooling). ``head`` are the hidden layers before the classes, and before each target.
     """
 
     block = Block
 
 
 class TransformerSmall(Transformer):
-    """Sizes for a laptop."""
+    """Transformer with sizes for a laptop."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""UParT at the size that fits what is public of it: a particle transformer of several collections (CMS DP-2024/066, DP-2025/081)."""
+"""UParT as far as it is public: a particle transformer of several collections (CMS DP-2024/066, DP-2025/081)."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from collidekit.models.particle_transformer import ParticleTransformer
 
 
 class UParT(ParticleTransformer):
-    """The particle transformer with three blocks and one class block.
+    """Particle transformer with three blocks and one class block.
 
     The public notes give no sizes. Width, heads and number of blocks are those of the particle transformer that CMS trained for
     small jets before; they are not checked against the trained model of CMS.

@@ -1,4 +1,4 @@
-"""Memory that is kept from one step of a training to the next: the system takes long to give large pieces anew."""
+"""Memory that is kept between the steps of a training, because the allocation of large memory is slow."""
 
 from threading import Lock
 
@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 ROOM = 1.125
-"""Rows that are taken more than needed, since the next batch may be a little larger."""
+"""Factor of allocated rows, because the next batch may be slightly larger."""
 
 
 class Workspace:
-    """Tensors (rows, width) that are lent: ``take`` one, and ``give`` it back when nothing in it is needed any more.
+    """Pool of tensors (rows, width): ``take`` one, and ``give`` it back when it is not needed any more.
 
-    One that is never given back is freed as any tensor is. Elsewhere than on a CPU torch does all this by itself.
+    A tensor that is not given back is freed like any other. On other devices than a CPU, torch does this itself.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Workspace:
         self._lock = Lock()
 
     def take(self, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """At least as many rows as these, with any content."""
+        """Return a tensor with at least ``rows`` rows and any content."""
         if device.type != "cpu":
             return torch.empty(rows, width, dtype=dtype, device=device)
         with self._lock:
@@ -31,7 +31,7 @@ class Workspace:
         return torch.empty(int(rows * ROOM), width, dtype=dtype)
 
     def give(self, tensor: Tensor) -> None:
-        """Back to where it was taken from."""
+        """Return a tensor to the pool."""
         if tensor.device.type == "cpu":
             with self._lock:
                 self._free.setdefault((tensor.shape[1], tensor.dtype), []).append(tensor)

@@ -1,4 +1,4 @@
-"""Ways of learning: each turns the outputs of any network into a loss."""
+"""Objectives: each computes a loss from the outputs of a network."""
 
 from collidekit.objectives.base import Objective, Validation
 from collidekit.objectives.registry import (

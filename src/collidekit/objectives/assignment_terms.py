@@ -10,13 +10,13 @@ from collidekit.models.heads.assignment import ParentScores, Scores
 
 
 def focal_cross_entropy(log_p: Tensor, gamma: float) -> Tensor:
-    """Return -(1 - p)^gamma ln p (N,) of the log-probabilities of what is true (Lin et al., arXiv 1708.02002, eq. 4).
+    """Return -(1 - p)^gamma ln p (N,) for log-probabilities of the truth (Lin et al., arXiv 1708.02002, eq. 4).
 
-    With gamma 0 it is the cross entropy; the larger gamma, the less count rows that are right already.
+    With gamma 0 it is the cross entropy; a larger gamma reduces the contribution of rows that are already correct.
     """
     if not gamma:
         return -log_p
-    wrong = (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).tiny)  # at 0 a root has no derivative
+    wrong = (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).tiny)  # the root has no derivative at 0
     return -log_p * wrong**gamma
 
 
@@ -24,7 +24,7 @@ def used_twice(target: Assignment, scores: Scores) -> Tensor:
     """Return the sum over pairs of parents and constituents j of p_1(j) p_2(j) (N,).
 
     p(j) is the probability that a parent uses j in one of its slots. For parents whose slots are filled independently, this
-    is the expected number of constituents that two of them share, at one slot each the probability of it.
+    is the expected number of constituents that two of them share; with one slot each it is the probability of this.
     """
     uses = [_uses(target, parent, score) for parent, score in scores.items()]
     shared = [
@@ -34,7 +34,7 @@ def used_twice(target: Assignment, scores: Scores) -> Tensor:
 
 
 def _uses(target: Assignment, parent: str, score: ParentScores) -> dict[str, Tensor]:
-    """The probability (N, L) that a parent uses each constituent, by collection."""
+    """Return the probability (N, L) that a parent uses each constituent, for each collection."""
     p = score.log_p.exp()
     found: dict[str, Tensor] = {}
     for slot, name in enumerate(target.parents[parent]):

@@ -1,4 +1,4 @@
-"""What the training loop asks of a way of learning."""
+"""Interface between objectives and the training loop."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,62 +14,62 @@ if TYPE_CHECKING:
 
 
 class Objective:
-    """Outputs of a network -> a loss to minimise, and what to say of the validation rows."""
+    """Base of all objectives: outputs of a network -> loss, correct rows, and scores of the validation set."""
 
     settings: ClassVar[tuple[str, ...]] = ()
-    """The settings of a training that it reads, and ``class_weights`` of the analysis; those of others are refused."""
+    """Settings of the training (and ``class_weights`` of the analysis) that the objective uses; others are an error."""
     needs_merit: ClassVar[bool] = False
-    """Whether the analysis must name a figure of merit."""
+    """True if the analysis must have a figure of merit."""
     head: ClassVar[type[Head]] = ClassesHead
-    """What the outputs of the network mean."""
+    """Head that defines the meaning of the outputs of the network."""
     keeps_last = False
-    """The last epoch is kept, not that with the best validation loss: losses of two epochs cannot be compared."""
+    """True if the last epoch is kept instead of the best one, because losses of two epochs cannot be compared."""
     losses_compare: ClassVar[bool] = True
-    """Whether the losses of training and validation are the same quantity, and may stand on one axis."""
+    """True if training and validation loss are the same quantity and can be drawn on one axis."""
     progress = 0.0
-    """Share of the training that is done, in [0, 1]; the loop sets it before each step."""
+    """Fraction of the training that is done, in [0, 1]; the loop sets it before each step."""
 
     @classmethod
     def build(cls, config: "TrainingConfig", analysis: Analysis) -> Self:
-        """Make the objective that the settings of a training ask for; by default without any."""
+        """Return the objective for the settings of a training; by default it has no settings."""
         return cls()
 
     def begin(self, rows: Iterable[tuple[Batch, Tensor]]) -> None:
-        """Look at all training rows and their weights once, before the first step."""
+        """Process all training rows and their weights once, before the first step."""
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """The mean loss of a training batch, of the raw numbers (N, M) of the head; ``weights (N,)`` have mean 1 over the training rows."""
+        """Return the mean loss of a training batch from raw numbers (N, M) of the head; ``weights (N,)`` have mean 1 on average."""
         raise NotImplementedError
 
     def right(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Which rows (N,) are right, in a sense that has a name; the loop gives their share of all weight in each epoch."""
+        """Return for each named criterion which rows (N,) are correct; the loop computes their weighted fraction of an epoch."""
         return {"accuracy": outputs.argmax(dim=1) == batch.labels}
 
     def validation(self) -> "Validation":
-        """A fresh sum over the validation rows."""
+        """Return a new, empty sum over the validation set."""
         return Validation(self)
 
     def validation_loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """The mean loss of a batch, without a change of any state."""
+        """Return the mean loss of a batch without changing any state."""
         return self.loss(outputs, batch, weights)
 
     def calibrate(self, validation: "Validation") -> None:
-        """Take from the validation rows of an epoch what the next one may use."""
+        """Update the state for the next epoch from the validation set of this one."""
 
     def scores(self) -> dict[str, float]:
-        """More numbers of the epoch's training rows, by name."""
+        """Return further numbers of the training rows of the epoch, by name."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """All that a training needs to go on exactly."""
+        """Return the state that a training needs to continue exactly."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``."""
+        """Restore the output of ``state``."""
 
 
 class Validation:
-    """The loss of the validation rows, batch by batch."""
+    """Sum of the loss over the batches of the validation set."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
@@ -83,5 +83,5 @@ class Validation:
         return self.total / self.rows
 
     def scores(self) -> dict[str, float]:
-        """More numbers, by name."""
+        """Return further numbers, by name."""
         return {}

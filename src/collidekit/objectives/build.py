@@ -1,4 +1,4 @@
-"""The objective that the settings of a training ask for."""
+"""The objective of the settings of a training."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build_objective(config: "TrainingConfig", analysis: Analysis) -> Objective:
-    """By its name, with its settings."""
+    """Return the objective of the settings."""
     name = config.objective
     check_objective(name, analysis)
     kind = objective_of(name, analysis)
@@ -30,7 +30,7 @@ def build_objective(config: "TrainingConfig", analysis: Analysis) -> Objective:
 
 
 def _refuse_what_has_no_meaning(config: "TrainingConfig", analysis: Analysis, kind: type[Objective]) -> None:
-    """An error for settings that only other objectives listen to."""
+    """Raise an error for settings that only other objectives use."""
     given = {
         "loss_function": config.loss_function != "CrossEntropyLoss",
         "label_smoothing": config.label_smoothing > 0,
@@ -46,7 +46,7 @@ def _refuse_what_has_no_meaning(config: "TrainingConfig", analysis: Analysis, ki
         name_them = (
             ""
             if kind in OBJECTIVES.values()
-            else f", or name it in 'settings' of the class {kind.__name__} if it reads it"
+            else f", or name it in 'settings' of the class {kind.__name__} if the class uses it"
         )
         raise CollidekitError(
             f"{analysis.name}: {', '.join(names)} has no meaning for the objective {config.objective}; leave it out, or take "

@@ -20,15 +20,15 @@ LossFunction = Literal["CrossEntropyLoss", "FocalLoss"]
 
 
 class ClassificationSettings(Strict):
-    """Of the loss of classes."""
+    """Settings of the loss of classes."""
 
-    loss_function: LossFunction = setting("CrossEntropyLoss", "CrossEntropyLoss or FocalLoss")
-    label_smoothing: Share = setting(0.0, "label smoothing")
+    loss_function: LossFunction = setting("CrossEntropyLoss", "loss of classes: CrossEntropyLoss or FocalLoss")
+    label_smoothing: Share = setting(0.0, "label smoothing: probability that is shared by all classes")
     focal_gamma: NotNegative = setting(2.0, "gamma of the focal loss")
 
 
 class Classification(Objective):
-    """One output a class.
+    """Classification with one output for each class.
 
     Cross entropy -log p_t, or focal loss -(1 - p_t)^gamma log p_t (Lin et al., arXiv 1708.02002, eq. 4), both with
     label smoothing: the target is 1 - s for the true class and s/K for each. ``class_weights (K,)`` multiply each row's weight.
@@ -53,11 +53,11 @@ class Classification(Objective):
         return cls(class_weights(analysis), config.loss_function, config.label_smoothing, config.focal_gamma)
 
     def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """The loss of each row (N,), without weights."""
+        """Return the loss of each row (N,), without weights."""
         if self.loss_function == "CrossEntropyLoss":
             return F.cross_entropy(outputs, labels, reduction="none", label_smoothing=self.label_smoothing)
         log_p = F.log_softmax(outputs, dim=1)
-        rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)  # 1 - p, with a gradient at p = 1 too
+        rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)  # 1 - p, with a gradient also at p = 1
         focal = -(rest**self.focal_gamma) * log_p  # (N, K)
         true = focal.gather(1, labels[:, None]).squeeze(1)
         return (1 - self.label_smoothing) * true + self.label_smoothing * focal.mean(dim=1)
@@ -68,5 +68,5 @@ class Classification(Objective):
 
 
 def class_weights(analysis: Analysis) -> Tensor:
-    """(K,), 1 where the analysis names none."""
+    """Return the class weights (K,); 1 for classes without weight in the analysis."""
     return torch.tensor([analysis.class_weights.get(name, 1.0) for name in analysis.classes])

@@ -1,4 +1,4 @@
-"""Losses of regressions that give a distribution: each is smallest, on average, for the distribution that the truth has.
+"""Losses of regressions that estimate a distribution; the true distribution minimises the mean of each loss.
 
 They are strictly proper scoring rules (Gneiting, Raftery, J. Am. Stat. Assoc. 102, 2007, 359).
 """
@@ -20,10 +20,10 @@ from collidekit.models.heads.regression import RegressionHead
 
 
 def density_losses(head: RegressionHead, raw: Tensor, truth: Tensor) -> Tensor:
-    """Return the loss (N,) of each row, the mean over the values (N, V) of the truth, which are in their unit; of a flow −log of
-    their joint density in the learned scale.
+    """Return the loss (N,) of each row, the mean over its true values (N, V) in their unit; for a flow, −log of their joint
+    density in the learned scale.
 
-    Of rows whose truth is not known it is a finite number without a meaning.
+    For rows with unknown truth it is a finite number without meaning.
     """
     if isinstance(head, BinnedHead):
         return bin_cross_entropy(head.logits(raw), head.bins_of(truth.nan_to_num(0.0))).mean(dim=1)
@@ -44,13 +44,13 @@ def density_losses(head: RegressionHead, raw: Tensor, truth: Tensor) -> Tensor:
 
 
 def log_cosh(difference: Tensor) -> Tensor:
-    """Return log cosh of the difference: half its square where it is small, its size less log 2 where it is large."""
+    """Return log cosh of the difference d: about d² / 2 for small d, and |d| - log 2 for large d."""
     size = difference.abs()
     return size + F.softplus(-2 * size) - log(2)
 
 
 def gaussian_nll(mean: Tensor, deviation: Tensor, truth: Tensor) -> Tensor:
-    """Return the negative logarithm of the normal density at the truth, all of one shape."""
+    """Return the negative logarithm of the normal density at the truth; all arguments have one shape."""
     return ((truth - mean) / deviation).square() / 2 + deviation.log() + log(2 * pi) / 2
 
 

@@ -1,4 +1,4 @@
-"""DisCo: classes, apart from a mass. Kasieczka and Shih, arXiv 2001.05310."""
+"""DisCo: classification that is decorrelated from a mass (Kasieczka, Shih, arXiv 2001.05310)."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def distance_correlation(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """The squared distance correlation of two variables (N,), 0 where they are independent (Szekely et al., arXiv 0803.4101).
+    """Return the squared distance correlation of two variables (N,), 0 if independent (Szekely et al., arXiv 0803.4101).
 
-    With weights w (N,) of mean 1, dCov2(x, y) is the mean of A_ij B_ij w_i w_j, A and B being the doubly centred distances.
+    With weights w (N,) of mean 1, dCov2(x, y) is the mean of A_ij B_ij w_i w_j, where A and B are the doubly centred distances.
     """
     a, b = (_centred((values[:, None] - values).abs(), weights) for values in (x, y))
     pairs = weights[:, None] * weights
@@ -39,9 +39,9 @@ def _centred(distance: Tensor, weights: Tensor) -> Tensor:
 
 
 class DisCoSettings(Strict):
-    """Of DisCo."""
+    """Settings of DisCo."""
 
-    disco_weight: NotNegative = setting(10.0, "of the distance correlation, for disco")
+    disco_weight: NotNegative = setting(10.0, "weight of the distance correlation, for disco")
 
 
 class DisCo(Objective):

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collidekit.objectives.targets import TargetLoss
 
 SMALLEST = 0.1
-"""Part of the true transverse momentum below which the direction of an estimate counts in proportion: near 0 it is chance."""
+"""Fraction of the true pt below which the weight of the direction of an estimate is proportional to its pt."""
 
 
 class MomentaLoss:
-    """The loss of a regression whose values are momenta; all that is not of momenta it leaves to ``values``.
+    """Loss of a regression whose values are momenta; ``values`` computes everything that is not specific to momenta.
 
-    The truth has four columns more for each lepton, its px, py, pz, E, NaN where a row has none.
+    The truth has four more columns for each lepton, its px, py, pz, E, NaN if a row has no lepton.
     """
 
     def __init__(self, values: TargetLoss, target: Regression, head: RegressionHead) -> None:
@@ -37,7 +37,7 @@ class MomentaLoss:
 
     def losses(self, raw: Any, truth: Tensor) -> Tensor:
         values, leptons = self._split(truth)
-        values = torch.where(values.isfinite(), values, 1.0)  # what is not known is not counted
+        values = torch.where(values.isfinite(), values, 1.0)  # unknown values are not counted
         estimates = self._estimates(raw)
         relative = self.target.loss == "relative"
         found = relative_loss(estimates, _triples(values)) if relative else self.values.losses(raw, values)
@@ -56,7 +56,7 @@ class MomentaLoss:
         return _triples(torch.stack([columns[f"pred_{name}"] for name in self.target.values], dim=1))
 
     def _split(self, truth: Tensor) -> tuple[Tensor, Tensor]:
-        """The true values (N, V), and the momenta of leptons (N, M, 4)."""
+        """Return the true values (N, V), and the momenta of leptons (N, M, 4)."""
         values, leptons = truth[:, : len(self.target.values)], truth[:, len(self.target.values) :]
         return values, leptons.reshape(len(truth), -1, 4)
 
@@ -64,8 +64,8 @@ class MomentaLoss:
 def relative_loss(estimates: Tensor, truth: Tensor) -> Tensor:
     """Return the mean (N,) over momenta px, py, pz (N, M, 3) of (h((pt' - pt) / pt) + h((pz' - pz) / p) + 1 - cos dphi) / 3.
 
-    h(d) is Huber's: d^2 / 2 up to 1 and |d| - 1/2 beyond. Where pt' is below pt / 10, cos dphi is that times 10 pt' / pt. The true
-    transverse momentum must be above 0.
+    h(d) is the Huber loss: d^2 / 2 up to 1 and |d| - 1/2 beyond. If pt' is below pt / 10, cos dphi is multiplied by 10 pt' / pt.
+    The true transverse momentum must be above 0.
     """
     pt, other = truth[..., :2].norm(dim=-1), estimates[..., :2].norm(dim=-1)
     cosine = (estimates[..., :2] * truth[..., :2]).sum(dim=-1) / (pt * torch.maximum(other, SMALLEST * pt))

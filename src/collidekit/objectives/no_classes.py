@@ -1,4 +1,4 @@
-"""Where an analysis has no classes of rows: its targets are all there is to learn."""
+"""Objective of an analysis without classes of rows: only targets are learned."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from collidekit.objectives.base import Objective
 
 
 class NoClasses(Objective):
-    """Without a loss of its own: the loop adds those of the targets."""
+    """Objective without its own loss: the loop adds the losses of the targets."""
 
     def loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         return weights.new_zeros(())

@@ -1,4 +1,4 @@
-"""The objectives by name; a new one is a file and a line here. A user's own is found by its file or its package."""
+"""Objectives by name. A new objective is a file and a line here; a user's objective is found by its file or package."""
 
 from collidekit.analysis.schema import Analysis
 from collidekit.errors import CollidekitError
@@ -23,36 +23,36 @@ KIND = Kind("objective", Objective, "collidekit.objectives.Objective", OBJECTIVE
 
 
 def find_objective(name: str) -> type[Objective]:
-    """An objective by its name, of a user's file (``mine.py`` or ``mine.py:MyObjective``), or of a package."""
+    """Return the class of an objective: by name, from a file (``mine.py`` or ``mine.py:MyObjective``), or from a package."""
     found: type[Objective] = KIND.find(name)
     return found
 
 
 def objective_of(name: str, analysis: Analysis) -> type[Objective]:
-    """The objective that is learned by; that of an analysis without classes is its targets, whatever else is recommended."""
+    """Return the objective of a training; an analysis without classes has only the losses of its targets."""
     if analysis.classes:
         return find_objective(name)
     if name != "classification":
         raise CollidekitError(
-            f"{analysis.name}: the objective {name} is for classes, of which the analysis has none; leave it out"
+            f"{analysis.name}: the objective {name} needs classes, and the analysis has none; leave it out"
         )
     return NoClasses
 
 
 def head_of(name: str, analysis: Analysis) -> Head:
-    """The head that an objective learns with."""
+    """Return the head of an objective."""
     return objective_of(name, analysis).head.of(analysis)
 
 
 def may_relegate(name: str) -> bool:
-    """Whether an objective learns to refuse rows."""
+    """Return whether an objective can relegate rows."""
     return issubclass(find_objective(name).head, RelegationHead)
 
 
 def check_objective(name: str, analysis: Analysis) -> None:
-    """An error where the analysis lacks what the objective needs."""
+    """Raise an error if the analysis does not have what the objective needs."""
     if objective_of(name, analysis).needs_merit and analysis.figure_of_merit is None:
         raise CollidekitError(
             f"{analysis.name}: the objective {name} needs a figure of merit; add 'figure_of_merit:' to the analysis "
-            "file, with the variable, the window of its peak, the signal and what is expected"
+            "file, with the variable, the window of its peak, the signal and the expected yields"
         )

@@ -1,7 +1,7 @@
-"""Relegation: a network that may refuse a row, learning classes and the significance of a signal in a window.
+"""Relegation: a network that may refuse rows, trained on classes and on the significance of a signal in a window.
 
-After the relegator classifier of McCracken and George. The formula is theirs; that it stays stable is due to how the
-significance enters, see ``Relegation``.
+After the relegator classifier of McCracken and George. The formula is theirs. The training is stable because of the way in which
+the significance enters, see ``Relegation``.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
     from collidekit.training.config import TrainingConfig
 
 PULL = 1.5
-"""No row pulls its probability of being signal by more than this many units of its cross entropy."""
+"""Upper limit of the gradient of the significance for one row, in units of the gradient of its cross entropy."""
 STEEPER = 3.0
-"""What a row is called is a step at the largest probability. Its slope is that of a softmax of so many times the logits."""
+"""The predicted class is a step function of the logits; its gradient is that of a softmax of this factor times the logits."""
 GENTLE = 1 / 3
-"""Weight of all that the relegated output answers to. It moves no boundary; it says whose the shared layers are, and there
-relegation would cost the classes what they know of rare rows."""
+"""Weight of all terms that train the relegated output. It moves no boundary; it limits the influence of relegation on the
+shared layers, where it would reduce the separation of rare rows."""
 MEMORY = 0.5
-"""Share of the running yields that a step keeps."""
+"""Fraction of the running yields that is kept in a step."""
 FLOOR = 0.01
-"""Where less than this share of the signal is called so, the running yields are this share of all signal and background:
-from nothing at all, no single row would bring a gain, and a network that has refused everything would stay so."""
+"""If less than this fraction of the signal is predicted as signal, the running yields are this fraction of all signal and
+background: with yields of 0 no single row gives a gain, and a network that refuses everything would never change."""
 SMALLEST_SHOWN = 0.1
-"""Of Z / Z0, in the validation loss: a network that calls nothing signal has a finite one."""
+"""Lower limit of Z / Z0 in the validation loss, so that it is finite for a network that predicts no signal."""
 PRIOR_MEMORY, LARGEST_PRIOR, MARGIN = 0.9, 3.0, 0.5
 
 
 class Slopes(NamedTuple):
-    """The significance, and the derivatives of its logarithm by expected signal and background."""
+    """The significance, and the derivatives of its logarithm with respect to expected signal and background."""
 
     z: float
     signal: float
@@ -55,7 +55,7 @@ class Slopes(NamedTuple):
 
 
 def relegated_cross_entropy(log_p: Tensor, truth: Tensor) -> Tensor:
-    """-log[(p_true + p_rel) / (1 + p_rel)] of each row (N,), from log probabilities (N, K + 1), relegation last.
+    """Return -log[(p_true + p_rel) / (1 + p_rel)] of each row (N,), from log probabilities (N, K + 1), relegation last.
 
     ``truth (N, K)`` is one for the class of the row, or the probability of each. Relegating a row costs log 2, not 0.
     """
@@ -65,11 +65,13 @@ def relegated_cross_entropy(log_p: Tensor, truth: Tensor) -> Tensor:
 
 
 class RelegationSettings(Strict):
-    """Of relegation."""
+    """Settings of relegation."""
 
-    significance_weight: Positive = setting(3.0, "of the significance beside the cross entropy")
-    significance_warmup: Share = setting(0.3, "share of the training after which relegation counts in full")
-    expected_yields: bool = setting(True, "signal and background from the network's probabilities, not from labels")
+    significance_weight: Positive = setting(3.0, "weight of the significance relative to the cross entropy")
+    significance_warmup: Share = setting(0.3, "fraction of the training after which relegation has its full weight")
+    expected_yields: bool = setting(
+        True, "compute signal and background from the probabilities of the network, not from labels"
+    )
 
 
 class Relegation(Objective):
@@ -78,33 +80,32 @@ class Relegation(Objective):
     ``relegator`` as above; ``relegator_factor`` relCCE Z0/Z; ``relegator_difference`` relCCE - w Z/Z0; ``modified_binary``
     CE + w (Z0/Z - 1), with no relegation.
 
-    *Yields.* Training rows of class c have the weight E_c / W_c, expected events over their mean weight, so that the mean of
-    (weight x in window x called signal) over a batch of any size is S or B without bias. But Z is not linear in them: a
-    running mean of S and B is where its derivatives are taken, and the gradient goes through the unbiased means alone. With
-    ``expected_yields``, the label in them is replaced by its probability given the inputs, as the network's own class
-    probabilities say once they are calibrated to the window (``WindowPosterior``; to the validation rows for how sure they may
-    be, as temperature is). Of a row far in the tail, of which there are
-    few, the label says little; its expectation says as much as all others together.
+    *Yields.* Training rows of class c have the weight E_c / W_c, expected events over their mean weight. The mean of
+    (weight x in window x predicted as signal) over a batch of any size is therefore an unbiased S or B. Z is not linear in S and B:
+    its derivatives are taken at running means of S and B, and the gradient passes only through the unbiased means. With
+    ``expected_yields``, the label is replaced by its probability given the inputs: the class probabilities of the network,
+    calibrated to the window (``WindowPosterior``) and, like a temperature, to the validation set. In the tails with few rows,
+    the probability has a much smaller statistical error than the label.
 
-    *Pull.* So each row in the window has a number, d(w Z0/Z)/d(its probability to be signal), whose sign says whether Z gains
-    by keeping it. It is bounded by ``PULL``, which moves no boundary, since these lie where it is small.
+    *Gradient per row.* Each row in the window has a number, d(w Z0/Z)/d(its probability to be signal). Its sign tells whether Z
+    grows if the row is kept. It is limited by ``PULL``; this moves no boundary, because the number is small at the boundaries.
 
-    *Routing.* The outputs of the classes learn by cross entropy alone, and only the relegated output answers to the significance,
-    with a weight of ``GENTLE`` in the layers that both share; so what the classes know is not spoiled by it. Where Z gains by
-    taking rows that are more likely background, the signal's weight in the cross entropy grows until they are called signal.
-    ``modified_binary`` has no relegated output; there the classes answer to both.
+    *Separate gradients.* The class outputs are trained by cross entropy only. Only the relegated output is trained by the
+    significance, with the weight ``GENTLE`` in the shared layers, so that the classes do not get worse. If Z grows by
+    keeping rows that are more likely background, the weight of the signal in the cross entropy grows until they are predicted
+    as signal. ``modified_binary`` has no relegated output; its classes are trained by both.
 
-    *Doubt.* What is refused first is what the classes are least sure of, all along their boundary; the network has only to
-    learn how much (``models.heads.relegation``).
+    *Order of refusal.* The rows that are refused first are those with the least certain class, along the whole boundary; the network
+    only learns how many (``models.heads.relegation``).
 
-    *Warm-up.* In the first half of ``significance_warmup``, a share of the training, the classes learn alone; in the second,
-    relCCE, w and the signal's weight rise. Driven by classes that know nothing yet, the relegated output would go where its
-    slope is flat.
+    *Warm-up.* In the first half of ``significance_warmup``, a fraction of the training, only the classes are trained. In the second
+    half, relCCE, w and the weight of the signal rise. With classes that are not yet trained, the relegated output would go to
+    values where its gradient vanishes.
     """
 
     settings: ClassVar[tuple[str, ...]] = tuple(RelegationSettings.model_fields)
     needs_merit = keeps_last = True
-    losses_compare = False  # in training, the significance is that of a batch; in validation, that of all rows
+    losses_compare = False  # training uses the significance of a batch, validation that of all rows
     head: ClassVar[type[Head]] = RelegationHead
     variant = "relegator"
 
@@ -119,7 +120,7 @@ class Relegation(Objective):
         self.scale = torch.ones(len(self.classes))
         self.largest, self.yields, self.all_yields = 1.0, [1.0, 1.0], [1.0, 1.0]
         self.side_scale = [1.0, 1.0]
-        """Expected events that a row of signal, or of background, in the window stands for, in the mean."""
+        """Mean number of expected events per row of signal and of background in the window."""
         self.prior, self.cross_entropy = 0.0, 1.0
         self.posterior = WindowPosterior(np.ones(len(self.classes)))
 
@@ -128,13 +129,13 @@ class Relegation(Objective):
         return cls(analysis, config.significance_weight, config.significance_warmup, config.expected_yields)
 
     def in_window(self, batch: Batch) -> Tensor:
-        """(N,) whether the figure of merit lies in its window."""
+        """Return whether the figure of merit of each row (N,) is in its window."""
         low, high = self.merit.limits
         values = batch.spectators[self.merit.variable]
         return (values >= low) & (values <= high)
 
     def begin(self, rows: Iterable[tuple[Batch, Tensor]]) -> None:
-        """The weights of each class in all and in the window; an error where the figure of merit is of no use."""
+        """Sum the weights of each class, in all and in the window; raise an error if the figure of merit cannot be used."""
         total, inside = np.zeros(len(self.classes)), np.zeros(len(self.classes))
         count, lowest, highest = 0, np.inf, -np.inf
         for batch, weights in rows:
@@ -143,7 +144,7 @@ class Relegation(Objective):
                 bad = int(batch.source[int(np.flatnonzero(~np.isfinite(values))[0]), 1])
                 raise CollidekitError(
                     f"{self.name}: the figure of merit {self.merit.variable} is NaN or infinite in row {bad} of its file; "
-                    "leave such rows out with 'selection:'"
+                    "exclude such rows with 'selection:'"
                 )
             lowest, highest = min(lowest, values.min()), max(highest, values.max())
             total += np.bincount(labels, weights.numpy(), len(total))
@@ -185,7 +186,7 @@ class Relegation(Objective):
             loss = loss + self._gentle() * self._warmth() * relegated
         inside = weights * self.in_window(batch)
         truth = self._truth(logits, batch.labels, inside)
-        called = send(F.pad(self.signal, (0, 1)), device)[log_p.argmax(dim=1)]  # a relegated row is none
+        called = send(F.pad(self.signal, (0, 1)), device)[log_p.argmax(dim=1)]  # 0 for a relegated row
         self._update_yields(called, truth, inside)
         slopes = self._slopes()
         self._update_prior(slopes)
@@ -194,14 +195,14 @@ class Relegation(Objective):
         return loss + self._gentle() * (pull * inside * kept).mean()
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """(N, K) of the classes, as though the signal had no greater weight in the cross entropy."""
+        """Return the logits (N, K) of the classes, corrected for the weight of the signal in the cross entropy."""
         return F.log_softmax(outputs[:, : len(self.classes)], dim=1) - self._prior(outputs)
 
     def _prior(self, like: Tensor) -> Tensor:
         return send(torch.where(self.signal, self.prior, 0.0).to(like.dtype), like.device)
 
     def _side(self, signal: bool, device: torch.device) -> Tensor:
-        """The numbers of the classes of signal, or of those of background."""
+        """Return the indices of the classes of signal, or of background."""
         return send((self.signal == signal).nonzero().squeeze(1), device)
 
     def _gentle(self) -> float:
@@ -211,13 +212,13 @@ class Relegation(Objective):
         return min(max(2 * self.progress / self.warmup - 1, 0.0), 1.0) if self.warmup else 1.0
 
     def _truth(self, logits: Tensor, labels: Tensor, inside: Tensor) -> Tensor:
-        """(N, K) the class of each row, as a probability or as its label."""
+        """Return the class (N, K) of each row, as probabilities or as its label."""
         if not self.expected:
             return self._one_hot(labels).double()
         logs, truth = (
             logits.double().cpu().numpy(),
             on_host(labels).numpy(),
-        )  # the fit is on the host: here a device is waited for
+        )  # the fit runs on the host: this waits for the device
         self.posterior.fit(logs, truth, inside.double().cpu().numpy())
         return send(torch.from_numpy(self.posterior(logs)), logits.device)
 
@@ -225,7 +226,7 @@ class Relegation(Objective):
         return F.one_hot(labels, len(self.classes)).float()
 
     def _update_yields(self, called: Tensor, truth: Tensor, inside: Tensor) -> None:
-        """The running yields, from the rows of a batch that are called signal."""
+        """Update the running yields from the rows of a batch that are predicted as signal."""
         device = truth.device
         scaled = truth * send(self.scale, device) * (called * inside).double()[:, None]
         sums = torch.stack([scaled[:, self._side(signal, device)].sum() for signal in (True, False)])
@@ -235,13 +236,13 @@ class Relegation(Objective):
             self.yields = [FLOOR * value for value in self.all_yields]
 
     def _slopes(self) -> Slopes:
-        """At the running yields."""
+        """Return significance and derivatives at the running yields."""
         z, by_signal, by_background = self.significance.slopes(*self.yields)
         return Slopes(z, by_signal / z, by_background / z)
 
     def _update_prior(self, slopes: Slopes) -> None:
-        """The logarithm of the signal's weight in the cross entropy: where log Z gains by rows that the classes call
-        background, it grows until they are called signal."""
+        """Update the logarithm of the weight of the signal in the cross entropy: if rows predicted as background increase log Z,
+        it grows until they are predicted as signal."""
         gain, cost = self.side_scale[0] * slopes.signal, -self.side_scale[1] * slopes.background
         pays_from = np.log(cost / gain) - self._offset()
         steepness = self.posterior.trust * self.posterior.steepness
@@ -249,15 +250,15 @@ class Relegation(Objective):
         self.prior = PRIOR_MEMORY * self.prior + (1 - PRIOR_MEMORY) * float(wanted)
 
     def _offset(self) -> float:
-        """The calibrated log odds of signal where the network says one half."""
+        """Return the calibrated log odds of signal for rows to which the network gives a probability of one half."""
         offsets, signal = self.posterior.offsets, self.signal.numpy()
-        with np.errstate(invalid="ignore"):  # of a training that diverges, which ends with an error of its own
+        with np.errstate(invalid="ignore"):  # a diverging training ends with its own error
             return float(np.logaddexp.reduce(offsets[signal]) - np.logaddexp.reduce(offsets[~signal]))
 
     def _pull(self, truth: Tensor, slopes: Slopes) -> Tensor:
-        """(N,) the derivative of the significance's term by the probability that a row is called signal, bounded.
+        """Return the limited derivative (N,) of the term of the significance with respect to the probability of signal.
 
-        Of ``relegator_factor`` the common factor Z0 / Z is left out; it would only change the learning rate.
+        For ``relegator_factor`` the common factor Z0 / Z is omitted, because it would only change the learning rate.
         """
         if self.variant == "relegator_factor":
             strength = self.cross_entropy
@@ -275,14 +276,14 @@ class Relegation(Objective):
             self.posterior.fit_trust(*validation.kept.columns())
 
     def scores(self) -> dict[str, float]:
-        """Running yields and significance of the training rows."""
+        """Return running yields and significance of the training rows."""
         return {"significance": float(self.significance(*self.yields))}
 
     def validation(self) -> RelegationValidation:
         return RelegationValidation(self)
 
     def validation_loss(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """Of relCCE alone, 0 without relegation; the other terms are added by ``RelegationValidation``."""
+        """Return the mean relCCE, 0 without relegation; ``RelegationValidation`` adds the other terms."""
         if not self.relegates:
             return outputs.new_zeros(())
         return (relegated_cross_entropy(F.log_softmax(outputs, dim=1), self._one_hot(batch.labels)) * weights).mean()
@@ -302,18 +303,18 @@ class Relegation(Objective):
 
 
 class RelegationValidation(Validation):
-    """The loss with the significance's term, and the significance, of counted labels of the validation rows."""
+    """Validation loss with the term of the significance, and the significance, from true labels of the validation set."""
 
     objective: Relegation
 
     def __init__(self, objective: Relegation) -> None:
         super().__init__(objective)
         self.sums = np.zeros((2, len(objective.classes)))
-        """Weights of all rows, and of those called signal in the window."""
+        """Sums of weights of all rows, and of rows predicted as signal in the window."""
         self.cross_entropy = 0.0
-        """Of the classes, the sum over all rows."""
+        """Loss of the classes, summed over all rows."""
         self.kept = Thinned()
-        """Logits of the classes (N, K), labels (N,) and weights (N,), of which a fit can be made."""
+        """Logits (N, K), labels (N,) and weights (N,) of rows for the fit of the calibration."""
 
     def add(self, outputs: Tensor, batch: Batch, weights: Tensor) -> None:
         super().add(outputs, batch, weights)
@@ -332,7 +333,7 @@ class RelegationValidation(Validation):
         for name, side in (("signal", signal), ("background", ~signal)):
             if self.sums[0][side].sum() <= 0:
                 raise CollidekitError(
-                    f"{self.objective.name}: no {name} row with a weight is among the rows to judge an epoch by; "
+                    f"{self.objective.name}: no {name} row with a weight is in the validation set; "
                     "give more rows, or set a smaller train_val_split"
                 )
         expected = self.objective.merit.expected(dict(zip(names, self.sums[0], strict=True)))
@@ -351,7 +352,7 @@ class RelegationValidation(Validation):
 
 
 class Thinned:
-    """Rows of columns, one after another; of many, every second, fourth, eighth ... is kept."""
+    """Collection of rows; if there are too many, only every second, fourth, eighth … row is kept."""
 
     def __init__(self, most: int = 50_000) -> None:
         self.most, self.stride, self.seen = most, 1, 0

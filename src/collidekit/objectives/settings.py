@@ -1,4 +1,4 @@
-"""What is learned, and the settings of every objective; each refuses those that it does not read."""
+"""Settings of the objective, and of each objective; settings that the chosen objective does not use are an error."""
 
 from typing import Annotated
 
@@ -20,8 +20,8 @@ def _objective(name: str) -> str:
 
 
 class ObjectiveSettings(ClassificationSettings, RelegationSettings, DisCoSettings):
-    """The objective by its name, and the settings of all."""
+    """Name of the objective, and the settings of all objectives."""
 
     objective: Annotated[str, AfterValidator(_objective)] = setting(
-        "classification", f"{', '.join(OBJECTIVES)}, or a file my_objective.py"
+        "classification", f"objective: {', '.join(OBJECTIVES)}, or a file my_objective.py"
     )

@@ -1,4 +1,4 @@
-"""The significance of S signal events on B of background, and how it changes with both."""
+"""Significance of S signal and B background events, and its derivatives."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +10,14 @@ from torch import Tensor
 from collidekit.analysis.figure_of_merit import FigureOfMerit
 
 SMALLEST = 1e-9
-"""Fewer events than this are taken as this many."""
+"""Lower limit of numbers of events."""
 
 
 @dataclass(frozen=True)
 class Significance:
-    """S / sqrt(S + B), or that of the Asimov data set with a relative systematic error of the background.
+    """Significance S / sqrt(S + B), or the Asimov significance with a relative systematic error of the background.
 
-    The latter is eq. 2.4 of Elwood, Kruecker, Shchedrolosiev, arXiv 1806.00322 (after Cowan et al., arXiv 1007.1727).
+    The Asimov significance is eq. 2.4 of Elwood, Kruecker, Shchedrolosiev, arXiv 1806.00322 (after Cowan et al., arXiv 1007.1727).
     """
 
     kind: str = "simple"
@@ -28,13 +28,13 @@ class Significance:
         return cls(merit.significance, merit.background_uncertainty)
 
     def __call__(self, signal: Any, background: Any) -> Any:
-        """Of yields that are numbers or arrays; 0 where there is no signal."""
+        """Return the significance for numbers or arrays of yields; 0 without signal."""
         s, b = (torch.as_tensor(np.asarray(values, dtype=np.float64)) for values in (signal, background))
         found = self._formula(s.clamp(min=SMALLEST), b).numpy() * (s > 0).numpy()
         return float(found) if found.ndim == 0 else found
 
     def slopes(self, signal: float, background: float) -> tuple[float, float, float]:
-        """The significance and its derivatives by S and by B."""
+        """Return the significance and its derivatives with respect to S and B."""
         yields = (max(signal, SMALLEST), max(background, SMALLEST))
         s, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in yields)
         found = self._formula(s, b)

@@ -1,4 +1,4 @@
-"""The weights of the losses of classes and targets: those of the analysis file, or learned (Kendall, Gal, Cipolla, arXiv 1705.07115)."""
+"""Weights of the losses of classes and targets: fixed, or learned (Kendall, Gal, Cipolla, arXiv 1705.07115)."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -14,22 +14,22 @@ from collidekit.settings import setting
 
 CLASSES = "classes"
 FACTOR = 10.0
-"""Learning rate of the weights over that of the network: they are few, and each step sees all rows of a batch."""
+"""Ratio of the learning rates of the weights and of the network."""
 
 
 class TargetWeightSettings(Strict):
     """Settings of the weights of targets in the loss."""
 
     target_weights: Literal["fixed", "learned"] = setting(
-        "fixed", "weights of classes and targets in the loss: those of the analysis file, or learned from there on"
+        "fixed", "weights of classes and targets in the loss: fixed (those of the analysis file), or learned from there"
     )
 
 
 class LearnedWeights(nn.Module):
-    """A weight w for each loss L, learned together with the network; the total is the sum of w L - ln(w) / 2.
+    """Learned weight w for each loss L; the total loss is the sum of w L - ln(w) / 2.
 
-    With w = 1 / (2 sigma^2) this is the negative log-likelihood of a Gaussian of width sigma up to constants (eq. 7), so a squared loss
-    ends with 1 / (2 sigma^2) of its residuals; every other loss ends with 1 / (2 L). Losses must not be negative.
+    With w = 1 / (2 sigma^2) this is the negative log-likelihood of a Gaussian of width sigma up to constants (eq. 7), so the weight
+    of a squared loss converges to 1 / (2 sigma^2) of its residuals, and that of any other loss to 1 / (2 L). Losses must not be negative.
     """
 
     def __init__(self, start: Mapping[str, float]) -> None:
@@ -40,7 +40,7 @@ class LearnedWeights(nn.Module):
 
     @classmethod
     def of(cls, analysis: Analysis, names: list[str], objective: str) -> "LearnedWeights":
-        """Begin with the weights of the analysis file, 1 for the classes; an error where there is nothing to weigh."""
+        """Return weights that start with those of the analysis file, 1 for the classes; raise an error for fewer than two losses."""
         if analysis.classes and objective != "classification":
             raise CollidekitError(f"target_weights: learned is for --objective classification, not {objective}")
         if CLASSES in names:
@@ -50,33 +50,33 @@ class LearnedWeights(nn.Module):
             **{name: analysis.targets[name].weight for name in names},
         }
         if len(start) < 2:
-            raise CollidekitError("target_weights: learned needs two losses at least, of classes and targets")
+            raise CollidekitError("target_weights: learned needs at least two losses, of classes and targets")
         return cls(start)
 
     def totals(self, classes: Tensor, others: Mapping[str, Tensor], of_rows: Collection[str]) -> tuple[Tensor, Tensor]:
-        """The total of the losses of rows, of ``classes`` and of those targets, and that of the other targets."""
+        """Return the total loss of ``classes`` and targets of rows, and the total loss of the other targets."""
         rows = {CLASSES: classes} if CLASSES in self.names else {}
         rows |= {name: loss for name, loss in others.items() if name in of_rows}
         return self.total(rows), self.total({name: loss for name, loss in others.items() if name not in rows})
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The sum of w L - ln(w) / 2 of these losses."""
+        """Return the sum of w L - ln(w) / 2 of the losses."""
         parts = [self._part(name, loss) for name, loss in losses.items()]
         return torch.stack(parts).sum() if parts else self.logarithms.new_zeros(())
 
     def _part(self, name: str, loss: Tensor) -> Tensor:
         logarithm = self.logarithms[self.names.index(name)]
         part = logarithm.exp() * loss - logarithm / 2
-        return torch.where(loss == 0, torch.zeros_like(part), part)  # that of a batch in which no truth is known
+        return torch.where(loss == 0, torch.zeros_like(part), part)  # 0 for a batch without known truth
 
     def refuse_negative(self, losses: Mapping[str, float]) -> None:
-        """Raise an error where a loss of the validation rows is negative: its weight would grow without end."""
+        """Raise an error if a loss of the validation set is negative: its weight would grow without limit."""
         for name, loss in losses.items():
             if loss < 0 and name in self.names:
                 raise CollidekitError(
-                    f"target_weights: learned needs losses above 0, and that of {name!r} is {loss:g} on the validation rows; take fixed"
+                    f"target_weights: learned needs losses above 0, but the loss of {name!r} is {loss:g} on the validation rows; take fixed"
                 )
 
     def weights(self) -> dict[str, float]:
-        """The weights as they are, by name."""
+        """Return the present weights, by name."""
         return dict(zip(self.names, self.logarithms.detach().exp().tolist(), strict=True))

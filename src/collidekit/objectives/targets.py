@@ -1,6 +1,6 @@
-"""Learning targets beside the classes of rows: the loss of each kind, and how well it is met.
+"""Losses and scores of each kind of target.
 
-Of constituents as GN1 and GN2 (ATL-PHYS-PUB-2022-027; arXiv 2505.19689): the losses are added to that of the classes, each with
+As in GN1 and GN2 (ATL-PHYS-PUB-2022-027; arXiv 2505.19689), the losses are added to the loss of the classes, each with
 its weight.
 """
 
@@ -32,27 +32,27 @@ from collidekit.objectives.momenta import MomentaLoss
 from collidekit.ranks.group import ONE, Ranks, current
 
 CUT = -2
-"""The position of a decay product that is in the event but not among the constituents that are kept."""
+"""Position of a decay product that is in the event but not among the kept constituents."""
 
 
 class TargetLoss(Protocol):
-    """What is different between kinds of targets. The things that are judged are constituents, pairs of them, or rows."""
+    """Loss of one kind of target; its entries are constituents, pairs of constituents, or rows."""
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Truth, whether it is known, and the row, of each thing (T,)."""
+        """Return for each entry (T,) the truth, whether it is known, and the row."""
 
     def losses(self, raw: Any, truth: Tensor) -> Tensor:
-        """The loss of each thing (T,)."""
+        """Return the loss of each entry (T,)."""
 
     def counts(self, raw: Any, truth: Tensor, weights: Tensor) -> list[Tensor]:
-        """Sums of the event weights (T,) of things, 0 where the truth is not known, of which ``scores`` makes numbers."""
+        """Return sums of the event weights (T,) of entries, 0 for unknown truth; ``scores`` computes numbers from them."""
 
     def scores(self, name: str, known: float, counts: list[float]) -> dict[str, float]:
-        """How well the target is met, by name; ``known`` is the sum of the weights of all things whose truth is known."""
+        """Return the scores by name; ``known`` is the sum of the weights of all entries with known truth."""
 
 
 class _OfMembers:
-    """A column of the truth of a collection."""
+    """Base of losses of targets of constituents."""
 
     def __init__(self, name: str, target: MemberTarget, analysis: Analysis) -> None:
         self.collection = target.collection
@@ -66,7 +66,7 @@ class _OfMembers:
 
 
 class ClassesLoss(_OfMembers):
-    """Cross entropy of the class of each constituent; ``<target>_accuracy`` is the share that is right."""
+    """Cross entropy of the class of each constituent; ``<target>_accuracy`` is the fraction of correct ones."""
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         truth, entry = self.members(batch)
@@ -83,10 +83,10 @@ class ClassesLoss(_OfMembers):
 
 
 class PairsLoss(_OfMembers):
-    """Binary cross entropy of whether both constituents of a pair have one origin.
+    """Binary cross entropy of whether both constituents of a pair have the same origin.
 
-    ``<target>_efficiency`` is the share of the pairs of one origin that get a probability above 1/2, ``<target>_purity`` the
-    share of those above 1/2 that are of one origin.
+    ``<target>_efficiency`` is the fraction of pairs of the same origin with a probability above 1/2, ``<target>_purity`` the
+    fraction of pairs above 1/2 that have the same origin.
     """
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,8 +109,9 @@ class PairsLoss(_OfMembers):
 
 
 class ValuesLoss:
-    """Huber, squared or absolute loss of the scaled values of each row, their mean, or that of ``densities`` for other estimates;
-    ``<value>_rms`` is the root of the mean squared residual of one number a value, in the unit of the target.
+    """Loss of the values of each row: mean Huber, squared or absolute loss of scaled values, or a loss of ``densities``.
+
+    ``<value>_rms`` is the root of the mean squared residual of a value, in the unit of the target.
     """
 
     def __init__(self, name: str, target: Regression, head: RegressionHead) -> None:
@@ -124,7 +125,7 @@ class ValuesLoss:
         raw = _single(raw)
         if self.target.estimate != "value":
             return density_losses(self.head, raw, truth)
-        scaled = self.head.scaled(truth.nan_to_num(1.0)).to(raw)  # what is not known is not counted
+        scaled = self.head.scaled(truth.nan_to_num(1.0)).to(raw)  # unknown values are not counted
         kinds: dict[str, Any] = {"huber": F.huber_loss, "mse": F.mse_loss, "mae": F.l1_loss}
         found: Tensor = kinds[self.target.loss](raw, scaled, reduction="none").mean(dim=1)
         return found
@@ -140,11 +141,12 @@ class ValuesLoss:
 
 
 class AssignmentLoss:
-    """Cross entropy of the way to fill the slots of each parent, the sum over parents, in the order of exchangeable parents
-    that has the smallest (arXiv:2106.03898, eq. 7); with a focal factor and a cost for constituents used twice, where asked for.
+    """Cross entropy of the true way to fill the slots of each parent, summed over parents.
 
-    ``<target>_efficiency`` is the fraction of the rows with all decay products in which the best assignment has all of them
-    right. One that ``where`` or ``limit`` cut off is learned as an empty slot, and counts as wrong.
+    It is the smallest one over the orders of exchangeable parents (arXiv:2106.03898, eq. 7). A focal factor and a cost for
+    constituents that are used twice are optional. ``<target>_efficiency`` is the fraction of rows with all decay products in which
+    the best assignment is completely correct. A decay product that ``where`` or ``limit`` removed is an empty slot in the loss,
+    and counts as wrong.
     """
 
     def __init__(self, name: str, target: Assignment, analysis: Analysis) -> None:
@@ -153,7 +155,7 @@ class AssignmentLoss:
         self.columns = {c: analysis.target_columns(c).index(PLACE) for c in target.collections}
 
     def truth(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Positions (N, slots) among the constituents that are kept, -1 for none, CUT for one that is not kept."""
+        """Return positions (N, slots) among the kept constituents; -1 for none, CUT for one that is not kept."""
         positions = batch.truth[self.name]
         known = positions.isfinite().all(dim=1)
         found, column = [], 0
@@ -169,14 +171,14 @@ class AssignmentLoss:
                 )
                 row = torch.where(
                     here, entry.rows, len(wanted)
-                )  # those that are not wanted come to a row beyond the last
+                )  # positions that are not needed are put into a row beyond the last
                 place = F.pad(torch.where(wanted < 0, -1, CUT), (0, 1)).index_copy(0, row, local)
                 found.append(place[:-1])
                 column += 1
         return torch.stack(found, dim=1), known, torch.arange(len(positions), device=positions.device)
 
     def _numbers(self, raw: Scores, truth: Tensor) -> list[dict[str, Tensor]]:
-        """The true way (N,) to fill the slots of each parent, in each order of exchangeable parents."""
+        """Return the true way (N,) to fill the slots of each parent, for each order of exchangeable parents."""
         sizes = [len(slots) for slots in self.target.parents.values()]
         positions = dict(zip(self.target.parents, truth.split(sizes, dim=1), strict=True))  # type: ignore[no-untyped-call]
         return [
@@ -200,7 +202,7 @@ class AssignmentLoss:
         return found + weight * used_twice(self.target, raw) if weight else found
 
     def right(self, raw: Scores, truth: Tensor) -> Tensor:
-        """Return the rows (N,) in which all decay products are kept and the best assignment has them right."""
+        """Return the rows (N,) in which all decay products are kept and the best assignment is correct."""
         chosen = best_positions(self.target, raw)
         right = torch.zeros(len(truth), dtype=torch.bool, device=truth.device)
         for numbers in self._numbers(raw, truth):
@@ -216,7 +218,7 @@ class AssignmentLoss:
 
 
 class TargetLosses:
-    """The losses of those targets that a tagger learns; rows count in them as they do in the loss of the classes."""
+    """Losses of the targets of a tagger, with the same weights of rows as in the loss of the classes."""
 
     def __init__(
         self, analysis: Analysis, names: Iterable[str], regressions: Mapping[str, RegressionHead] | None = None
@@ -237,11 +239,11 @@ class TargetLosses:
                 self.kinds[name] = PairsLoss(name, target, analysis)
 
     def __call__(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
-        """The mean loss of each target over the things of all ranks whose truth is known; ``weights (N,)`` of rows."""
+        """Return the mean loss of each target over the entries of all ranks with known truth; ``weights (N,)`` of rows."""
         return self.means(raw, batch, weights, current())
 
     def means(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor, ranks: Ranks) -> dict[str, Tensor]:
-        """Return the mean loss of each target over the things of ``ranks``."""
+        """Return the mean loss of each target over the entries of ``ranks``."""
         losses = {}
         for name, values in raw.items():
             truth, known, rows = self.kinds[name].truth(batch)
@@ -251,15 +253,15 @@ class TargetLosses:
         return losses
 
     def total(self, losses: Mapping[str, Tensor], of_rows: bool) -> Tensor | float:
-        """The sum of the losses of targets of rows, or of constituents, each times its weight; 0 where there are none."""
+        """Return the weighted sum of the losses of targets of rows, or of constituents; 0 without such targets."""
         chosen = (name for name in losses if isinstance(self.targets[name], RowTarget) == of_rows)
         return sum(self.targets[name].weight * losses[name] for name in chosen)
 
 
 class TargetScores:
-    """How well targets are met, summed over batches: ``loss_<target>``, and what its kind says. NaN where there is no truth.
+    """Scores of targets, summed over batches: ``loss_<target>`` and the scores of its kind; NaN without known truth.
 
-    Efficiencies and residuals count each row with its event weight, as a report does.
+    As in a report, efficiencies and residuals use the event weight of each row.
     """
 
     def __init__(self, losses: TargetLosses) -> None:
@@ -268,7 +270,7 @@ class TargetScores:
 
     @torch.no_grad()
     def add(self, raw: Mapping[str, Any], batch: Batch, weights: Tensor, counted: bool = True) -> None:
-        """Add the raw numbers of a batch, unless another rank has ``counted`` it; ``weights (N,)`` of rows are for the loss alone."""
+        """Add the raw numbers of a batch if it is ``counted`` by this rank; ``weights (N,)`` of rows are used for the loss only."""
         losses = self.losses.means(raw, batch, weights, ONE)
         for name, values in raw.items():
             kind = self.losses.kinds[name]
@@ -294,10 +296,10 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _root(square: float) -> float:
-    """NaN where negative event weights outweigh the others."""
+    """Return the root; NaN if the sum is negative because of negative event weights."""
     return square**0.5 if square >= 0 else float("nan")
 
 
 def _single(raw: Tensor) -> Tensor:
-    """In single precision at least."""
+    """Return numbers in at least single precision."""
     return raw if raw.dtype == torch.float64 else raw.float()

@@ -1,4 +1,4 @@
-"""How probable each class is in the window of the figure of merit, fitted while a network learns."""
+"""Class probabilities in the window of the figure of merit, fitted during the training of a network."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from scipy.optimize import minimize
 Array = np.ndarray[Any, Any]
 DECAY, RIDGE, STEEP = 0.95, 1e-4, 10.0
 LEAST_TRUST, TRUST_WIDTH = 0.1, 0.15
-"""Bound of the trust, and how far its logarithm lies from 0 before rows are seen."""
+"""Lower limit of the trust, and width of the prior of its logarithm."""
 
 
 class WindowPosterior:
     """softmax(a_k + t b z_k) of logits z (N, K), with the K + 1 numbers a, b fitted to the rows in the window.
 
-    Platt's scaling (1999) for K classes. A network learns from all rows; in the window the classes have other shares, and
-    may look a little different. A step of Newton for each batch, with the Hessian averaged over the last ones.
+    This is Platt scaling (1999) for K classes. A network is trained on all rows; in the window the classes have other fractions and
+    slightly different inputs. Each batch makes one Newton step, with a Hessian averaged over the last batches.
 
-    Of the rows that it learns from a network is too sure. How far to trust it, t, is fitted to others.
+    A network is overconfident on its training rows. The factor t, its trust, is therefore fitted to other rows.
     """
 
     def __init__(self, shares: Array) -> None:
-        """``shares (K,)``: of each class, the share of its rows that is in the window; the fit begins at their logarithms."""
+        """``shares (K,)``: fraction of the rows of each class in the window; the fit starts at their logarithms."""
         self.offsets = np.log(np.maximum(shares, 1e-6))
         self.offsets -= self.offsets.mean()
         self.steepness, self.trust = 1.0, 1.0
@@ -29,7 +29,7 @@ class WindowPosterior:
         self.steps = 0
 
     def __call__(self, logits: Array) -> Array:
-        """(N, K) probabilities."""
+        """Return probabilities (N, K)."""
         return self._probabilities(self.trust * self.steepness * _bounded(logits))
 
     def _probabilities(self, scaled: Array) -> Array:
@@ -39,7 +39,7 @@ class WindowPosterior:
         return found
 
     def fit(self, logits: Array, labels: Array, weights: Array) -> None:
-        """One step with the rows of a batch in the window; ``weights (N,)`` are 0 outside."""
+        """Make one step with the rows of a batch in the window; ``weights (N,)`` are 0 outside."""
         inside = weights > 0
         if not inside.any():
             return
@@ -61,10 +61,10 @@ class WindowPosterior:
         self.steps += 1
 
     def fit_trust(self, logits: Array, labels: Array, weights: Array) -> None:
-        """With rows that the network did not learn from: one over their temperature, and at most 1.
+        """Fit the trust with rows that are not in the training set: one over their temperature, and at most 1.
 
-        What each class has too much or too little on the whole is fitted beside it and forgotten. Logits of a network that
-        diverged say nothing, and their loss ends the training.
+        An offset for each class is fitted, too, and not used. Logits of a diverging network are not fitted: their loss ends the
+        training.
         """
         if weights.sum() <= 0 or not np.isfinite(logits).all():
             return
@@ -72,7 +72,7 @@ class WindowPosterior:
         truth = np.eye(z.shape[1])[labels]
 
         def loss(values: Array) -> tuple[float, Array]:
-            """-log P(truth), and its derivatives by log t and by an offset for each class."""
+            """Return -log P(truth), and its derivatives with respect to log t and an offset for each class."""
             trust, offsets = np.exp(values[0]), values[1:]
             log_p = trust * z + offsets
             log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
@@ -97,6 +97,6 @@ class WindowPosterior:
 
 
 def _bounded(logits: Array) -> Array:
-    """Relative to their mean, and no larger than ten."""
+    """Return logits relative to their mean, limited to 10."""
     found: Array = np.clip(logits - logits.mean(axis=1, keepdims=True), -STEEP, STEEP)
     return found

@@ -1,1 +1,1 @@
-"""Training by several processes, each with a share of every batch: the numbers are those of one process, within rounding."""
+"""Training with several processes, each with a part of every batch: the results are those of one process, within rounding."""

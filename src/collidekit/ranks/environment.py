@@ -1,4 +1,4 @@
-"""Ranks that torchrun or srun started, as their environment says; and whether they are as many as was meant."""
+"""Ranks of torchrun or srun, from environment variables, and the check of their number."""
 
 import os
 import subprocess
@@ -9,26 +9,26 @@ from attrs import frozen
 from collidekit.errors import CollidekitError
 
 FIRST_PORT, PORTS = 10_000, 50_000
-"""Ports of jobs of Slurm: one that follows from the number of the job."""
+"""First port and number of ports for Slurm jobs; the number of the job determines the port."""
 
 
 @frozen
 class Place:
-    """One process among those of a launcher."""
+    """Place of one process among the ranks of a launcher."""
 
     rank: int
     size: int
     local_rank: int
-    """Its number on this node, and that of its device."""
+    """Index of the process on this node, and of its device."""
     local_size: int
-    """Processes on this node."""
+    """Number of processes on this node."""
     launcher: str
 
 
 def place_of(environment: Mapping[str, str] | None = None) -> Place | None:
-    """Return the place of this process among the ranks of torchrun or srun; None where neither started several.
+    """Return the place of this process among the ranks of torchrun or srun; None if neither started several.
 
-    In a batch job of Slurm that does not use srun all variables of the job are there, but the process is alone.
+    In a Slurm job without srun all variables of the job exist, but the process is alone.
     """
     known = os.environ if environment is None else environment
     if "TORCHELASTIC_RUN_ID" in known and {"RANK", "WORLD_SIZE"} <= known.keys():
@@ -44,15 +44,15 @@ def place_of(environment: Mapping[str, str] | None = None) -> Place | None:
 
 
 def without_launcher(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which a process is alone: for those that a rank starts itself."""
+    """Return an environment in which a process is a single rank, for processes that a rank starts itself."""
     return {name: value for name, value in environment.items() if name not in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID")}
 
 
 def check_size(place: Place | None, devices: int, nodes: int) -> None:
-    """Raise CollidekitError where the launcher started other ranks than ``devices`` (0: not said) on each of ``nodes``."""
+    """Raise CollidekitError unless the launcher started ``devices`` ranks (0: any number) on each of ``nodes``."""
     if devices < 0 or nodes < 1:
         raise CollidekitError(
-            f"--devices {devices} --nodes {nodes}: give the processes on each node, and the nodes, 1 or more of each"
+            f"--devices {devices} --nodes {nodes}: give the number of processes on each node and of nodes, both at least 1"
         )
     if place is None and nodes > 1:
         raise CollidekitError(
@@ -60,13 +60,13 @@ def check_size(place: Place | None, devices: int, nodes: int) -> None:
         )
     if place is not None and devices and place.size != devices * nodes:
         raise CollidekitError(
-            f"{place.launcher} started {place.size} ranks, and --devices {devices} on --nodes {nodes} are {devices * nodes}; in Slurm "
-            "--ntasks-per-node must be --devices, and --nodes the same"
+            f"{place.launcher} started {place.size} ranks, but --devices {devices} times --nodes {nodes} is {devices * nodes}; in Slurm "
+            "--ntasks-per-node must equal --devices, and --nodes must be the same"
         )
 
 
 def name_first_node(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return MASTER_ADDR and MASTER_PORT of a step of Slurm, where they are not set: its first node, a port of the job."""
+    """Return MASTER_ADDR and MASTER_PORT of a Slurm step if they are not set: its first node, and a port of the job."""
     known = os.environ if environment is None else environment
     found = {name: known[name] for name in ("MASTER_ADDR", "MASTER_PORT") if name in known}
     if "MASTER_PORT" not in found:
@@ -79,7 +79,7 @@ def name_first_node(environment: Mapping[str, str] | None = None) -> dict[str, s
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise CollidekitError(
-                f"the first node of {nodes!r} is not known, since scontrol does not answer ({error}); set MASTER_ADDR to its name"
+                f"the first node of {nodes!r} is not known, because scontrol does not answer ({error}); set MASTER_ADDR to its name"
             ) from None
         found["MASTER_ADDR"] = said.stdout.split()[0]
     return found
@@ -90,5 +90,5 @@ def _number(known: Mapping[str, str], name: str) -> int:
         return int(known[name])
     except (KeyError, ValueError):
         raise CollidekitError(
-            f"the environment variable {name} is {known.get(name)!r}, and must be a number: the launcher sets it"
+            f"the environment variable {name} is {known.get(name)!r}, but must be a number; the launcher sets it"
         ) from None

@@ -1,8 +1,8 @@
-"""The processes of one training, and what they exchange.
+"""Processes of one training, and their exchanges.
 
-Each rank has all rows of a batch in memory and runs the network on its own share of them. The outputs are gathered, so that every
-rank computes the loss of the whole batch, whatever the objective does with it: means, pairs of rows, expected yields. The gradients
-of the shares are summed. So one step of N ranks is one step of a single process, within rounding.
+Each rank has all rows of a batch in memory and applies the network to its part of them. The outputs are gathered, and every
+rank computes the loss of the whole batch. This works for any objective: means, pairs of rows, expected yields. The gradients
+of the parts are summed. A step of N ranks is therefore a step of a single process, within rounding.
 """
 
 from __future__ import annotations
@@ -26,41 +26,41 @@ if TYPE_CHECKING:
     from collidekit.dataset.batch import Batch
 
 SECONDS = 60
-"""Time within which all ranks must reach the same exchange; a rank that is gone is noticed at once in most cases."""
+"""Time limit, in seconds, for all ranks to reach the same exchange; a rank that ended is usually detected at once."""
 MINUTES = 60
-"""Time within which all ranks must have looked at the training rows."""
+"""Time limit, in minutes, for all ranks to read the training rows."""
 WAIT = 2.0
-"""Seconds in which the reason of a broken connection may show."""
+"""Seconds to wait for the reason of a broken connection."""
 LEAST = 16
-"""Rows of a share; what would be less is computed by every rank."""
+"""Smallest number of rows of a part; smaller batches are computed by every rank."""
 
 
 class Ranks:
-    """A single process: nothing is exchanged."""
+    """A single process, without exchanges; base of ``SeveralRanks``."""
 
     rank, size = 0, 1
     devices: int | list[int] = 1
-    """Devices of this rank, as Fabric takes them."""
+    """Devices of this rank, in the form of Fabric."""
 
     @property
     def first(self) -> bool:
-        """True for the one that writes files and speaks."""
+        """True for the rank that writes files and messages."""
         return self.rank == 0
 
     def share(self, rows: int, rank: int | None = None) -> slice:
-        """Return the rows of a batch that a rank works on, by default this one."""
+        """Return the rows of a batch that belong to a rank, by default this one."""
         rank = self.rank if rank is None else rank
         return slice(rows * rank // self.size, rows * (rank + 1) // self.size)
 
     def meet(self) -> None:
-        """Wait until all ranks are here, which have read the training rows before."""
+        """Wait until all ranks have read the training rows."""
 
     def part(self, batch: Batch) -> Batch:
-        """Return the share of a batch."""
+        """Return the part of a batch that belongs to this rank."""
         return batch
 
     def gather(self, values: Tensor, rows: int) -> Tensor:
-        """Return the values (N, ...) of all ``rows`` of a batch, from those of the shares."""
+        """Return the values (N, ...) of all ``rows`` of a batch, from the values of each part."""
         return values
 
     def total(self, value: Tensor) -> Tensor:
@@ -72,21 +72,21 @@ class Ranks:
         return own
 
     def moments(self, number: int, mean: Tensor, variance: Tensor) -> tuple[Tensor | int, Tensor, Tensor]:
-        """Return number, mean (C,) and variance (C,) of the values of all ranks; gradients go back to the values of all ranks."""
+        """Return number, mean (C,) and variance (C,) of the values of all ranks; gradients pass to the values of all ranks."""
         return number, mean, variance
 
     def sum_gradient(self, *sums: Tensor) -> tuple[Tensor, ...]:
-        """Return sums (C,) over the values of all ranks, for a hand-written way back through ``moments``."""
+        """Return sums (C,) over the values of all ranks, for a hand-written backward pass through ``moments``."""
         return sums
 
     def of_step(self, rows: int) -> Ranks:
-        """Return these ranks, or a single one where a batch has too few rows to share: then every rank computes all of it."""
+        """Return these ranks, or a single process for a batch with too few rows: then every rank computes all of it."""
         return self
 
     def reduce(self, model: nn.Module, told: bool = False, shared: bool = True) -> bool:
         """Sum the gradients over ranks and average running statistics; return whether any rank was ``told`` to stop.
 
-        Where the batch was not ``shared`` all ranks have the same gradients.
+        If the batch was not ``shared``, all ranks have the same gradients.
         """
         return told
 
@@ -95,17 +95,17 @@ class Ranks:
         return value
 
     def own_random(self, *numbers: int) -> AbstractContextManager[None]:
-        """Draw random numbers that differ between ranks, and leave the common ones as they are."""
+        """Draw random numbers that differ between ranks within the block; the common random state does not change."""
         return nullcontext()
 
     def check_same(self, model: nn.Module) -> None:
-        """Raise CollidekitError where the weights of two ranks differ."""
+        """Raise CollidekitError if the weights of two ranks differ."""
 
 
 class SeveralRanks(Ranks):
     """One of several processes that train together.
 
-    ``explain`` says what is known about a rank that is gone, after a wait of so many seconds: a broken connection is noticed before
+    ``explain`` returns what is known about a rank that ended, after a wait in seconds: a broken connection is detected before
     the end of a process.
     """
 
@@ -135,7 +135,7 @@ class SeveralRanks(Ranks):
             time.sleep(0.05)
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the process group."""
         if dist.is_initialized():
             dist.destroy_process_group()
 
@@ -171,7 +171,7 @@ class SeveralRanks(Ranks):
 
     @torch.no_grad()
     def reduce(self, model: nn.Module, told: bool = False, shared: bool = True) -> bool:
-        """One exchange: gradients, which parameters have one, running means and variances, and ``told``."""
+        """Exchange gradients, flags of parameters with a gradient, running means and variances, and ``told``, all at once."""
         parameters = [p for p in model.parameters() if p.requires_grad]
         running = running_statistics(model)
         like = parameters[0]
@@ -215,7 +215,7 @@ class SeveralRanks(Ranks):
             )
 
     def sum(self, values: Tensor) -> None:
-        """Replace values by their sum over ranks."""
+        """Replace values by their sum over ranks, in place."""
         with self._named_failure():
             dist.all_reduce(values)
 
@@ -236,7 +236,7 @@ class SeveralRanks(Ranks):
 
 
 class _Gather(torch.autograd.Function):
-    """Rows of all ranks one after another; the gradient of the own share goes back."""
+    """Concatenation of the rows of all ranks; backward returns the gradient of the own part."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, ranks: SeveralRanks, rows: int) -> Tensor:
@@ -257,7 +257,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _Summed(torch.autograd.Function):
-    """A sum over ranks that each of them goes on with in its own way, so that gradients are summed, too."""
+    """Sum over ranks that each rank uses differently, so that gradients are summed, too."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, ranks: SeveralRanks) -> Tensor:
@@ -274,7 +274,7 @@ class _Summed(torch.autograd.Function):
 
 
 class _Total(torch.autograd.Function):
-    """A sum over ranks; what follows is computed by every rank alike, so that the gradient is that of the sum."""
+    """Sum over ranks that each rank uses in the same way, so that the gradient is that of the sum."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, ranks: SeveralRanks) -> Tensor:
@@ -288,12 +288,12 @@ class _Total(torch.autograd.Function):
 
 
 def running_statistics(model: nn.Module) -> list[Tensor]:
-    """Return the running means and variances of a network; its other buffers, such as those of the scaling, are constants."""
+    """Return the running means and variances of a network; other buffers, such as those of the scaling, are constants."""
     return [b for name, b in model.named_buffers() if name.rpartition(".")[2] in ("running_mean", "running_var")]
 
 
 def checksum(tensors: Iterable[Tensor]) -> int:
-    """Return a number that differs where a bit of the tensors does."""
+    """Return a checksum of all bits of the tensors."""
     found = 0
     for tensor in tensors:
         found = zlib.crc32(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes(), found)
@@ -305,13 +305,13 @@ _current: Ranks = ONE
 
 
 def current() -> Ranks:
-    """Return the ranks of the training that runs in this process."""
+    """Return the ranks of the current training in this process."""
     return _current
 
 
 @contextmanager
 def training_with(ranks: Ranks) -> Iterator[Ranks]:
-    """Make ``ranks`` the current ones within the block."""
+    """Make ``ranks`` the current ranks within the block."""
     global _current
     before, _current = _current, ranks
     try:

@@ -1,4 +1,4 @@
-"""Axes for the values of a setting: linear, logarithmic as its range is, or one place for each value of a list."""
+"""Axes for the values of a setting: linear, logarithmic for a logarithmic range, or one position for each value of a list."""
 
 import json
 import math
@@ -14,12 +14,12 @@ from collidekit.search.parameter import Parameter
 
 
 def label(parameter: Parameter) -> str:
-    """Return the name of a setting, without what all of its kind have in front."""
+    """Return the name of a setting without the prefix of its kind."""
     return parameter.name.removeprefix("model_options.").removeprefix("analysis.")
 
 
 class SettingScale:
-    """Places of the values of a setting: numbers as they are or by their logarithm, others by their order in the list."""
+    """Positions of the values of a setting on an axis: linear or logarithmic for numbers, by the order of the list for others."""
 
     def __init__(self, parameter: Parameter) -> None:
         values = parameter.values
@@ -32,11 +32,11 @@ class SettingScale:
         self.is_list = bool(values)
 
     def place(self, value: Any) -> float:
-        """Return the place of a value on an axis that is linear or, with ``log``, logarithmic."""
+        """Return the position of a value on an axis that is linear or, with ``log``, logarithmic."""
         return float(value) if self.numeric else float(self._texts.index(json.dumps(value)))
 
     def fraction(self, value: Any) -> float:
-        """Return the place of a value between the lowest (0) and the highest (1)."""
+        """Return the position of a value between the lowest (0) and the highest (1)."""
         low, high = (self._raw(self.numbers[i]) for i in (0, -1))
         return (self._raw(value) - low) / (high - low) if high > low else 0.5
 
@@ -44,7 +44,7 @@ class SettingScale:
         return math.log(value) if self.log else self.place(value)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return fractions and texts of ticks."""
+        """Return the positions, as fractions, and the texts of ticks."""
         if self.is_list:
             return [(self.fraction(value), shorten(shown(value))) for value in self.numbers]
         low, high = self.numbers
@@ -54,7 +54,7 @@ class SettingScale:
         return [(self.fraction(tick), f"{tick:.4g}") for tick in ends]
 
     def arrange(self, axes: Axes) -> None:
-        """Give an x axis the scale, limits and ticks of the setting."""
+        """Set scale, limits and ticks of an x axis."""
         if self.log:
             axes.set_xscale("log")
         if self.is_list:

@@ -8,15 +8,15 @@ NETWORK = re.compile(
 )
 """Types of file systems of network disks."""
 WITHOUT_LOCKS = re.compile(r"afs|openafs|auristorfs|fuse\.eos.*")
-"""Network disks on which a new file is no lock for processes of other machines."""
+"""Types of network disks on which a file cannot be a lock for processes of other machines."""
 MOUNTS = Path("/proc/mounts")
 
 
 def file_system(path: Path, mounts: Path = MOUNTS) -> str:
-    """Return the type of the file system of a path, such as ``ext4`` or ``nfs4``; empty where the system does not say."""
+    """Return the type of the file system of a path, such as ``ext4`` or ``nfs4``; an empty text if it is not known."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return ""
     place = path.expanduser().resolve()
     found, longest = "", -1

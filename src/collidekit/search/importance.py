@@ -11,15 +11,15 @@ from collidekit.search.space import Space
 from collidekit.search.trials import TrialRecord
 
 FEWEST = 10
-"""Complete trials without which an importance says nothing."""
+"""Smallest number of complete trials for an importance."""
 FORESTS = 5
-"""Random forests with different seeds, whose spread is the error."""
+"""Number of random forests with different seeds; their spread is the error."""
 
 
 def importances(found: Sequence[TrialRecord], space: Space, direction: str) -> dict[str, tuple[float, float]]:
     """Return mean and standard deviation over forests of each setting's fraction of the variance, the largest first.
 
-    Empty with fewer than FEWEST complete trials, or where all values are equal.
+    The result is empty for fewer than FEWEST complete trials, or if all values are equal.
     """
     optuna = need("optuna", "search")
     complete = [trial for trial in found if trial.state == "complete"]

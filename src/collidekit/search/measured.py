@@ -12,24 +12,24 @@ from collidekit.errors import CollidekitError
 Epochs = Sequence[Mapping[str, Any]]
 """Rows of ``history.csv`` so far."""
 Train = Callable[[dict[str, Any], int, Callable[[Epochs], None]], "Measured"]
-"""Trains with settings and a seed, and hands all rows so far over after each epoch."""
+"""Function that trains with settings and a seed, and passes all rows so far to a callback after each epoch."""
 
 
 class SearchError(CollidekitError):
-    """An error that would end every trial in the same way: it ends the search."""
+    """Error that every trial would raise, too: it ends the search."""
 
 
 class PrunedError(Exception):
-    """The trial is worse than the others at the same step."""
+    """Raised in a trial that is worse than the others at the same epoch."""
 
 
 class TakenOverError(Exception):
-    """Another process holds this one for lost, and has released the trial."""
+    """Raised if another process took this one for lost and released the trial."""
 
 
 @frozen
 class Measured:
-    """One training, on its validation rows."""
+    """Results of one training on its validation set."""
 
     seed: int
     folder: Path
@@ -44,7 +44,7 @@ class Measured:
 
 
 def value_of(row: Mapping[str, Any], metric: str) -> float:
-    """Return the metric of a row of ``history.csv``; an error where there is no such column, or no number in it."""
+    """Return the metric of a row of ``history.csv``; raise an error if there is no such column or no number in it."""
     if metric not in row or row[metric] in (None, ""):
         names = ", ".join(name for name in row if name.startswith("val_"))
         raise SearchError(
@@ -59,6 +59,6 @@ def value_of(row: Mapping[str, Any], metric: str) -> float:
 def by_epoch(epochs: Epochs, metric: str) -> dict[int, float]:
     """Return the metric of each epoch, by its number.
 
-    All trials have the same training rows, so after equal epochs they have seen equally many, whatever their batch size and machine.
+    All trials have the same training set: after the same number of epochs they have seen equally many rows, for any batch size.
     """
     return {int(float(row["epoch"])): value_of(row, metric) for row in epochs}

@@ -19,11 +19,11 @@ REFUSED = {
     OPTIONS: f"name an option, such as {OPTIONS}.dropout",
 }
 OF_ANALYSIS = ("inputs", "targets", "class_weights")
-"""Keys of the analysis file that leave the validation rows and their weights as they are."""
+"""Keys of the analysis file that do not change the validation set and its weights."""
 
 
 def check_name(name: str, where: str, analysis: Mapping[str, Any]) -> None:
-    """Raise an error for a name that is no setting, or that a search cannot vary; ``analysis`` is the file's content."""
+    """Raise an error for a name that is not a setting, or that cannot be searched; ``analysis`` is the content of the file."""
     known = list(TrainingConfig.model_fields)
     first, dot, rest = name.partition(".")
     if first == ANALYSIS and dot:
@@ -47,7 +47,7 @@ def _check_key(key: str, place: str, analysis: Mapping[str, Any]) -> None:
     parts = key.split(".")
     if parts[0] in ("training", "recipes"):
         raise CollidekitError(
-            f"{place}: settings of the training stand without '{ANALYSIS}.{parts[0]}.': write {parts[-1]}"
+            f"{place}: settings of the training are written without '{ANALYSIS}.{parts[0]}.': write {parts[-1]}"
         )
     if parts[0] not in OF_ANALYSIS:
         raise CollidekitError(
@@ -59,7 +59,7 @@ def _check_key(key: str, place: str, analysis: Mapping[str, Any]) -> None:
 
 
 def _parent(content: Any, parts: list[str]) -> tuple[Any, Any]:
-    """Return the mapping or list that holds the last part, and the key in it; None where there is none."""
+    """Return the mapping or list with the last part, and the key in it; None if it does not exist."""
     for part in parts[:-1]:
         content = _child(content, part)
     if isinstance(content, list) and parts[-1].isdigit() and int(parts[-1]) < len(content):
@@ -85,7 +85,7 @@ def with_keys(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
 
 
 def number_type(name: str, analysis: Mapping[str, Any], network: str) -> type | None:
-    """Return int or float for a numeric setting; None where its type is not known."""
+    """Return int or float for a numeric setting; None if its type is not known."""
     first, _, rest = name.partition(".")
     if first == ANALYSIS:
         parent, key = _parent(analysis, rest.split("."))
@@ -101,7 +101,7 @@ def number_type(name: str, analysis: Mapping[str, Any], network: str) -> type | 
 
 
 def changes_loss(names: list[str]) -> str:
-    """Return a searched setting that changes the validation loss itself, so that losses cannot be compared; or an empty text."""
+    """Return a searched setting that changes the validation loss itself, so that losses cannot be compared, or an empty text."""
     prefixes = (f"{ANALYSIS}.targets.", f"{ANALYSIS}.class_weights")
     found = (n for n in names if n in CHANGES_LOSS or n == "target_weights" or n.startswith(prefixes))
     return next(found, "")

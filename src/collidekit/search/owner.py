@@ -1,4 +1,4 @@
-"""Owner of a trial: the process that runs it, and whether it is still there."""
+"""Owner of a trial: the process that runs it, and whether it still runs."""
 
 import os
 import platform
@@ -10,16 +10,16 @@ from types import TracebackType
 from typing import Any, Self
 
 OWNER, BEAT = "worker", "heartbeat"
-"""Attributes of a trial."""
+"""Names of attributes of a trial."""
 
 
 def this_process() -> dict[str, Any]:
-    """Return what identifies this process on this machine since its last start."""
+    """Return the data that identify this process until the next start of the machine."""
     return {"host": platform.node(), "system": _system(), "process": os.getpid(), "began": _began(os.getpid())}
 
 
 def _system() -> str:
-    """Boot of the machine and namespace of its process numbers: containers have their own."""
+    """Return the boot id of the machine and the namespace of process numbers, because containers have their own."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -28,7 +28,7 @@ def _system() -> str:
 
 
 def _began(process: int) -> str:
-    """The time at which a process began, in ticks of the machine; empty where there is no such process."""
+    """Return the start time of a process, in ticks of the machine; an empty text if there is no such process."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -38,9 +38,9 @@ def _began(process: int) -> str:
 
 
 def is_lost(attributes: dict[str, Any], interval: float, begun: float) -> bool:
-    """Return whether the process of a running trial has ended: here, or by a heartbeat that is older than two intervals.
+    """Return whether the process of a running trial has ended on this machine, or its heartbeat is older than two intervals.
 
-    ``begun`` is the time at which the trial began, for one that has no heartbeat yet.
+    ``begun`` is the start time of the trial; it is used if there is no heartbeat yet.
     """
     owner = attributes.get(OWNER)
     if owner and (mine := this_process())["system"] and owner["system"] == mine["system"]:
@@ -50,7 +50,7 @@ def is_lost(attributes: dict[str, Any], interval: float, begun: float) -> bool:
 
 
 class Heartbeat:
-    """Within its block a thread writes, at equal times, that the trial is running and what it has cost so far."""
+    """Thread that regularly writes, within its block, that the trial is running, and its cost so far."""
 
     def __init__(self, write: Callable[[dict[str, float]], None], interval: float) -> None:
         self._write, self._interval = write, interval
@@ -59,7 +59,7 @@ class Heartbeat:
         self._cpu, self._begun = time.process_time(), time.monotonic()
 
     def cost(self) -> dict[str, float]:
-        """Return the CPU time and the time of the block so far, in seconds."""
+        """Return the CPU time and the wall-clock time of the block so far, in seconds."""
         cpu, seconds = time.process_time() - self._cpu, time.monotonic() - self._begun
         return {"cpu_seconds": round(cpu, 3), "seconds": round(seconds, 3)}
 

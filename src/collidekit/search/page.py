@@ -1,4 +1,4 @@
-"""The page of a search: one HTML file with history, importance, parallel coordinates, slices and the cost."""
+"""HTML page of a search: history, importance, parallel coordinates, slices and the cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ HOUR = 3600.0
 
 
 def hours(seconds: float) -> str:
-    """Return seconds as hours, with three digits."""
+    """Return hours with three digits, from seconds."""
     return f"{seconds / HOUR:.3g}"
 
 
@@ -50,7 +50,7 @@ def write_page(path: Path, found: Sequence[TrialRecord], plan: SearchPlan, analy
             Section("Slices", (Pictures(tuple(plot[0] for plot in slices)),)),
             Section("Cost", (_cost(found),)),
             *_failures(found),
-            Section("How it was searched", _how(plan)),
+            Section("Settings of the search", _how(plan)),
         )
         cpu = sum(trial.cpu_seconds for trial in found)
         headline = {
@@ -59,7 +59,7 @@ def write_page(path: Path, found: Sequence[TrialRecord], plan: SearchPlan, analy
             "pruned": str(sum(trial.state == "pruned" for trial in found)),
             "CPU hours": hours(cpu),
         }
-        subtitle = f"{len(plan.space.parameters)} settings, compared on validation rows; test rows were not read"
+        subtitle = f"{len(plan.space.parameters)} settings, compared on the validation set; the test set was not read"
         content = ReportContent(f"Search: {analysis}", subtitle, headline, _warnings(found), sections)
         return write_report(path, content)
 
@@ -73,16 +73,16 @@ def _best(found: Sequence[TrialRecord], plan: SearchPlan, best: TrialRecord, bes
     header, rows = cells(found, plan)
     facts = {label(one): shown_value(best.settings[one.name]) for one in plan.space}
     several = (
-        "The value is the mean over the seeds, ± its standard deviation over them."
+        "The value is the mean over the seeds ± their standard deviation."
         if len(plan.seeds) > 1
         else (
-            "One seed for each trial: differences that are smaller than the spread between seeds say nothing; --seeds 1,2,3 measures it."
+            "One seed for each trial: differences smaller than the spread between seeds are not significant; --seeds 1,2,3 measures it."
         )
     )
-    chance = "The best of many trials is best on the validation rows partly by chance: measure it on test rows."
+    chance = "The best of many trials is partly the best by chance: measure it on the test set."
     return (
         Text(
-            f"Trial {best.number}. collidekit run {best_file} trains with these settings and measures on the test rows. {chance}"
+            f"Trial {best.number}. collidekit run {best_file} trains with these settings and measures on the test set. {chance}"
         ),
         Facts(facts),
         Table(tuple(header), tuple(map(tuple, rows)), f"The best complete trials. {several}"),
@@ -96,7 +96,7 @@ def _importance(folder: Path, found: Sequence[TrialRecord], plan: SearchPlan, no
     plot_importance(folder / "importance", measured, plan, note)
     said = (
         f"Fraction of the variance of the value that each setting explains alone (fANOVA, {FORESTS} random forests; the bar is their "
-        "mean, the line their standard deviation). It describes the trials that were run, which a search draws where values are good."
+        "mean, the line their standard deviation). It refers to the trials of this search, which are mostly near good values."
     )
     return Pictures((folder / "importance.png",)), Text(said)
 
@@ -115,8 +115,8 @@ def _cost(found: Sequence[TrialRecord]) -> Table:
         ("all", str(len(found)), hours(sum(t.cpu_seconds for t in found)), hours(sum(t.seconds for t in found)))
     )
     caption = (
-        "CPU time of the processes that ran the trials: training, validation and reading. That of lost trials is known up to their last "
-        "sign of life. Trainings that were there already cost nothing."
+        "CPU time of the processes that ran the trials: training, validation and reading. For lost trials it is known up to their last "
+        "heartbeat. Trainings that already existed cost nothing."
     )
     return Table(("trials", "number", "CPU hours", "hours"), tuple(rows), caption)
 

@@ -31,7 +31,7 @@ class Range(BaseModel):
 
 @frozen
 class Parameter:
-    """A setting that the search varies: ``values``, or a range of whole numbers or of numbers."""
+    """A setting that the search varies: ``values``, or a range of integers or real numbers."""
 
     name: str
     where: str
@@ -49,7 +49,7 @@ class Parameter:
         return not self.values
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what decides the space, for JSON."""
+        """Return the definition of the parameter, for JSON."""
         if self.values:
             return {"values": list(self.values)}
         found = asdict(self, filter=lambda field, value: field.name not in ("name", "where", "values", "points"))
@@ -68,19 +68,19 @@ class Parameter:
         return of.FloatDistribution(float(self.low), float(self.high), log=self.log, step=self.step)
 
     def value(self, drawn: Any) -> Any:
-        """Return the value of the setting for what optuna has drawn."""
+        """Return the value of the setting for a value drawn by optuna."""
         return json.loads(drawn) if self.values else drawn
 
     def drawn(self, value: Any) -> Any:
-        """Return what optuna holds for a value of the setting."""
+        """Return the value in optuna for a value of the setting."""
         return json.dumps(value) if self.values else value
 
     def limits(self) -> list[Any]:
-        """Return the values to check before anything is trained: all of a list, both ends of a range."""
+        """Return the values to check before the first training: all of a list, both limits of a range."""
         return list(self.values) or [self.low, self.high]
 
     def grid(self) -> list[Any]:
-        """Return the values of a grid; an error for a range without ``step`` and ``points``."""
+        """Return the values of a grid; raise an error for a range without ``step`` and ``points``."""
         if self.values:
             return list(self.values)
         if self.points:
@@ -93,18 +93,20 @@ class Parameter:
             count = math.floor((self.high - self.low) / step + 1e-9) + 1
             return [self.low + i * step for i in range(count)]
         raise CollidekitError(
-            f"{self.where}: {self.name}: a grid needs values: write a list, or 'points: 5' or 'step: ...' beside low and high"
+            f"{self.where}: {self.name}: a grid needs values: write a list, or add 'points: 5' or 'step: ...' to low and high"
         )
 
 
 def read_parameter(name: str, entry: Any, where: str, numbers: type | None) -> Parameter:
-    """Return one entry of a space file; ``numbers`` is the type of a numeric setting, None where it is not known."""
+    """Return one entry of a space file; ``numbers`` is the type of a numeric setting, None if it is not known."""
     place = f"{where}: {name}"
     if isinstance(entry, list):
         return Parameter(name, where, values=_values(entry, place))
     if isinstance(entry, Mapping) and "values" in entry:
         if extra := next((key for key in entry if key != "values"), None):
-            raise CollidekitError(f"{place}: {extra!r} stands beside values; give a list, or a range with low and high")
+            raise CollidekitError(
+                f"{place}: {extra!r} cannot be combined with values; give a list, or a range with low and high"
+            )
         if not isinstance(entry["values"], list):
             raise CollidekitError(f"{place}: values must be a list, such as [1, 2], got {entry['values']!r}")
         return Parameter(name, where, values=_values(entry["values"], place))
@@ -115,13 +117,13 @@ def read_parameter(name: str, entry: Any, where: str, numbers: type | None) -> P
     try:
         found = Range.model_validate(dict(entry))
     except ValidationError as error:
-        raise CollidekitError(f"{place}: {_said(error)}") from None
+        raise CollidekitError(f"{place}: {_describe(error)}") from None
     return _range(name, where, found, numbers)
 
 
-def _said(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     unknown = (found for found in error.errors() if found["type"] == "extra_forbidden")
-    first = next(unknown, error.errors()[0])  # a key that is missing may be one that is misspelt
+    first = next(unknown, error.errors()[0])  # a missing key may be a misspelt one
     key, known = str(first["loc"][0]), list(Range.model_fields)
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{did_you_mean(key, known)}; a range has {', '.join(known)}"
@@ -137,12 +139,12 @@ def _values(values: list[Any], place: str) -> tuple[Any, ...]:
     try:
         texts = [json.dumps(value, allow_nan=False) for value in values]
     except (TypeError, ValueError):
-        raise CollidekitError(f"{place}: values must be numbers, texts, true, false, or lists of these") from None
+        raise CollidekitError(f"{place}: values must be numbers, texts, true, false, or lists of them") from None
     for i, value in enumerate(values):
         if texts[i] in texts[:i] or any(value == other and type(value) is not bool for other in values[:i]):
             raise CollidekitError(f"{place}: the value {value!r} stands twice")
     if len(values) < 2:
-        raise CollidekitError(f"{place}: has one value only; give more, or set it for all trials with --set")
+        raise CollidekitError(f"{place}: has only one value; give more, or set it for all trials with --set")
     return tuple(values)
 
 
@@ -151,7 +153,7 @@ def _range(name: str, where: str, found: Range, numbers: type | None) -> Paramet
     given = [value for value in (found.low, found.high, found.step) if value is not None]
     whole = all(isinstance(value, int) for value in given)
     if numbers is int and not whole:
-        raise CollidekitError(f"{place}: is a whole number; write low, high and step without a decimal point")
+        raise CollidekitError(f"{place}: is an integer setting; write low, high and step without a decimal point")
     integer = whole if numbers is None else numbers is int
     if found.low >= found.high:
         raise CollidekitError(f"{place}: the range from low {found.low} to high {found.high} is empty; give low < high")
@@ -160,9 +162,9 @@ def _range(name: str, where: str, found: Range, numbers: type | None) -> Paramet
     if found.step is not None and found.step <= 0:
         raise CollidekitError(f"{place}: step must be above 0, got {found.step}")
     if found.step is not None and found.log:
-        raise CollidekitError(f"{place}: step and log cannot stand together; give points for a logarithmic grid")
+        raise CollidekitError(f"{place}: step and log cannot be combined; give points for a logarithmic grid")
     if found.step is not None and found.points is not None:
-        raise CollidekitError(f"{place}: step and points stand together; give one of them")
+        raise CollidekitError(f"{place}: step and points cannot be combined; give one of them")
     if found.step is not None and found.step > found.high - found.low:
         raise CollidekitError(f"{place}: step {found.step} is longer than the range from {found.low} to {found.high}")
     if found.step is not None:

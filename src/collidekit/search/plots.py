@@ -24,12 +24,12 @@ def _complete(found: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _values(found: Sequence[TrialRecord]) -> list[float]:
-    """The values of complete and pruned trials."""
+    """Return the values of complete and pruned trials."""
     return [float(trial.value or 0.0) for trial in found]
 
 
 def _limits(axes: Axes, found: Sequence[TrialRecord], direction: str) -> None:
-    """Show the better part of the values in full: values far beyond the others would hide it."""
+    """Limit the axis to the better values: values far beyond the others would hide them."""
     values = np.array(_values(_complete(found)))
     if len(values) < 4:
         return
@@ -109,7 +109,7 @@ def plot_importance(stem: Path | None, found: Mapping[str, tuple[float, float]],
 
 
 def plot_parallel(stem: Path | None, found: Sequence[TrialRecord], plan: SearchPlan, note: str) -> Plot:
-    """Draw a line for each trial through its settings to its value; pruned trials are grey and end before it."""
+    """Draw a line for each trial through its settings to its value; pruned trials are grey and have no value."""
     complete = sorted(_complete(found), key=lambda t: float(t.value or 0.0), reverse=plan.direction == "minimize")
     pruned = [trial for trial in found if trial.state == "pruned"]
     scales = {one.name: SettingScale(one) for one in plan.space}

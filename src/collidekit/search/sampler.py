@@ -1,6 +1,6 @@
-"""Samplers and pruner of optuna with every option written out, so that no version of it changes a search.
+"""Samplers and pruners of optuna with explicit options, so that no version of optuna changes a search.
 
-Imports optuna: import this module only where a search runs.
+This module imports optuna: import it only to run a search.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 SAMPLERS = ("tpe", "random", "grid")
 FACTOR = 3
-"""One of so many trials goes on to so many times the epochs, by successive halving and Hyperband."""
+"""Reduction factor of successive halving and Hyperband: one of 3 trials continues, to 3 times as many epochs."""
 STARTUP = 10
-"""Trials that TPE draws at random first."""
+"""Number of random trials at the start of TPE."""
 
 
 class SeededByTrial(BaseSampler):
-    """Gives each trial a sampler whose random seed comes from the seed of the search and the number of the trial.
+    """Sampler with a random seed for each trial, from the seed of the search and the number of the trial.
 
-    So a search that goes on draws what it would have drawn, and no two processes draw the same.
+    An interrupted search therefore continues with the same draws, and no two processes draw the same values.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
@@ -62,14 +62,14 @@ def _random(seed: int) -> BaseSampler:
 
 
 def build_sampler(name: str, seed: int) -> BaseSampler:
-    """Return the sampler of a search; the points of a grid are given, so that nothing is drawn there."""
+    """Return the sampler of a search; nothing is drawn for a grid, because its points are given."""
     return SeededByTrial(_tpe if name == "tpe" else _random, seed)
 
 
 def build_pruner(name: str, warmup: int, epochs: int) -> BasePruner:
-    """Return the pruner, which compares trials at the same epoch; none before epoch ``warmup``, and none at all where that is negative.
+    """Return the pruner, which compares trials at the same epoch from epoch ``warmup`` on; none if ``warmup`` is negative.
 
-    ``epochs`` is the number of epochs of a whole training; ``hyperband`` needs it.
+    ``epochs`` is the number of epochs of a complete training; ``hyperband`` needs it.
     """
     if warmup < 0:
         return NopPruner()

@@ -1,4 +1,4 @@
-"""The space file: which settings a search varies, and between which values."""
+"""The space file: the settings that a search varies, and their values."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from collidekit.errors import CollidekitError
 from collidekit.search.parameter import Parameter, read_parameter
 
 KindOf = Callable[[str, str], type | None]
-"""From the name of a setting and its place in the space file to the type of a number; None where it is not known."""
+"""Name of a setting, its place in the space file -> type of a number; None if it is not known."""
 
 
 @frozen
@@ -26,7 +26,7 @@ class Space:
 
     @classmethod
     def read(cls, path: Path, kind_of: KindOf) -> "Space":
-        """Read a space file; ``kind_of`` raises an error for a name that is no setting."""
+        """Read a space file; ``kind_of`` raises an error for a name that is not a setting."""
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -52,13 +52,13 @@ class Space:
         return [parameter.name for parameter in self]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the space as JSON holds it."""
+        """Return the space for JSON."""
         content: dict[str, Any] = json.loads(json.dumps({one.name: one.as_dict() for one in self}))
         return content
 
     @property
     def hash(self) -> str:
-        """A short hash of the space; the order of its entries has no effect."""
+        """Short hash of the space; it does not depend on the order of the entries."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:10]
 
     def distributions(self) -> dict[str, Any]:
@@ -66,11 +66,11 @@ class Space:
         return {one.name: one.distribution() for one in self}
 
     def values(self, drawn: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of a trial from what optuna has drawn."""
+        """Return the settings of a trial from the values drawn by optuna."""
         return {one.name: one.value(drawn[one.name]) for one in self}
 
     def grid(self) -> list[dict[str, Any]]:
-        """Return all combinations of values, as optuna holds them, the last setting running fastest."""
+        """Return all combinations of values in the form of optuna; the last setting varies fastest."""
         lists = [[one.drawn(value) for value in one.grid()] for one in self]
         return [dict(zip(self.names, values, strict=True)) for values in product(*lists)]
 

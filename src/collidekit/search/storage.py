@@ -1,4 +1,4 @@
-"""Storage of a study: a journal file, a PostgreSQL database, or for one worker an SQLite file."""
+"""Storage of a study: a journal file, a PostgreSQL database, or an SQLite file for one worker."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ KINDS = "a journal file such as /shared/search.journal, postgresql://user@host/d
 
 
 def check_storage(storage: str, workers: int) -> None:
-    """Raise an error for a storage that is none, or that several processes would damage."""
+    """Raise an error for a storage that is not supported, or that several processes would damage."""
     scheme, mark, rest = storage.partition("://")
     if not mark:
         _check_journal(Path(storage))
@@ -31,7 +31,7 @@ def _check_journal(path: Path) -> None:
     kind = file_system(path)
     if WITHOUT_LOCKS.fullmatch(kind):
         raise CollidekitError(
-            f"--storage {path}: lies on a disk of type {kind}, whose files cannot be locked for processes of other machines; give a "
+            f"--storage {path}: is on a disk of type {kind}, where files cannot be locked for processes of other machines; give a "
             "path on a local or NFS disk, or postgresql://user@host/database"
         )
     if path.is_dir():
@@ -45,24 +45,24 @@ def _check_sqlite(storage: str, rest: str, workers: int) -> None:
     kind = file_system(path)
     if NETWORK.fullmatch(kind):
         raise CollidekitError(
-            f"--storage {storage}: the file lies on a network disk ({kind}), where SQLite damages its files; leave --storage out for "
+            f"--storage {storage}: the file is on a network disk ({kind}), where SQLite damages its files; leave --storage out for "
             "a journal file, or give postgresql://user@host/database"
         )
     if workers > 1:
         raise CollidekitError(
-            f"--storage {storage}: SQLite serves one worker, and --workers is {workers}; leave --storage out for a journal file, or "
+            f"--storage {storage}: SQLite supports one worker, and --workers is {workers}; leave --storage out for a journal file, or "
             "give postgresql://user@host/database"
         )
 
 
 def without_password(storage: str) -> str:
-    """Return a URL with *** in place of its password, and of one among its options."""
+    """Return a URL with *** instead of its password, also in its options."""
     hidden = re.sub(r"(?<=://)([^/@:]*):(.*)@", r"\1:***@", storage)
     return re.sub(r"(?i)(password|passfile|sslpassword)=[^&]*", r"\1=***", hidden)
 
 
 def open_storage(storage: str) -> Any:
-    """Open a storage; an error, without any password, where that cannot be done."""
+    """Open a storage; raise an error without any password if this fails."""
     of = need("optuna", "search").storages
     with storage_errors(storage):
         if "://" not in storage:
@@ -79,7 +79,7 @@ def open_storage(storage: str) -> Any:
 
 @contextmanager
 def storage_errors(storage: str) -> Iterator[None]:
-    """Make one line, without any password, of an error of a storage."""
+    """Convert errors of a storage within the block into one line without any password."""
     try:
         yield
     except CollidekitError:
@@ -103,12 +103,12 @@ def storage_errors(storage: str) -> Iterator[None]:
 
 def _damaged(storage: str, error: Exception) -> CollidekitError:
     return CollidekitError(
-        f"--storage {storage}: is not a whole journal file ({error}); remove what is not JSON from its last line, or give another file"
+        f"--storage {storage}: is not a complete journal file ({error}); remove its last line if it is not JSON, or give another file"
     )
 
 
 def without_secrets(text: str, storage: str) -> str:
-    """Return a text in which the password of a URL does not stand."""
+    """Return a text without the password of a URL."""
     try:
         secret = urlsplit(storage).password
     except ValueError:

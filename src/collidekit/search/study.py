@@ -1,4 +1,4 @@
-"""A study: made once by the first process, opened by all others, and never mixed with one of other settings."""
+"""A study: created by the first process, opened by the others, and never used with other settings."""
 
 import time
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from collidekit.search.storage import open_storage, storage_errors, without_pass
 
 RECORD, READY = "collidekit", "ready"
 WAIT = 60.0
-"""Seconds that a process waits for the one that makes the study."""
+"""Seconds that a process waits for the process that creates the study."""
 
 
 @frozen
 class SearchPlan:
-    """All that decides a search, and how it works."""
+    """Complete definition of a search."""
 
     name: str
     """The name of the study."""
@@ -39,14 +39,14 @@ class SearchPlan:
     trials: int
     heartbeat: float = 60.0
     retries: int = 3
-    """Number of times that a trial whose process was lost is run again."""
+    """Number of times that a lost trial is run again."""
     pruner: str = "median"
     """``median``, ``halving`` or ``hyperband``."""
     epochs: int = 0
-    """Epochs of each training; 0 where they are searched."""
+    """Epochs of each training; 0 if epochs are searched."""
 
     def record(self) -> dict[str, Any]:
-        """Return what a study must have been made with, for JSON."""
+        """Return the definition that a study must have, for JSON."""
         return {
             "space": self.space.as_dict(),
             "space_hash": self.space.hash,
@@ -68,12 +68,12 @@ class SearchPlan:
         return {f"{self.pruner} from epoch": max(self.warmup, 1), "of epochs": self.epochs, "factor": 3}
 
     def may_prune_at(self, epoch: int) -> bool:
-        """Return whether a trial may be stopped after an epoch: halving and Hyperband let one that is at its end be complete."""
+        """Return whether a trial may be pruned after an epoch; halving and Hyperband never prune it at its last epoch."""
         return self.pruner == "median" or not self.epochs or epoch < self.epochs
 
 
 def open_study(plan: SearchPlan) -> Any:
-    """Return the study of a plan, made where there is none; an error where it was made with something else."""
+    """Return the study of a plan, created if necessary; raise an error if it was created with another plan."""
     optuna = need("optuna", "search")
     from collidekit.search.sampler import build_pruner, build_sampler
 
@@ -104,24 +104,24 @@ def _wait_until_ready(study: Any, plan: SearchPlan) -> None:
     while not study.user_attrs.get(READY):
         if time.monotonic() - begun > WAIT:
             raise CollidekitError(
-                f"study {plan.name!r} in {without_password(plan.storage)}: is no study of collidekit, or was not made completely; "
+                f"study {plan.name!r} in {without_password(plan.storage)}: is not a study of collidekit, or its creation was interrupted; "
                 "give another --study or --storage"
             )
         time.sleep(0.2)
 
 
 def check_same(plan: SearchPlan, study: Any) -> None:
-    """Raise an error that says what differs where a study was made with another space or other settings."""
+    """Raise an error that lists the differences if a study was created with another space or other settings."""
     stored, mine = study.user_attrs[RECORD], plan.record()
     if different := differences(stored, mine):
         raise CollidekitError(
-            f"study {plan.name!r} in {without_password(plan.storage)}: was made with something else than {plan.space.path} and this "
+            f"study {plan.name!r} in {without_password(plan.storage)}: was created with another space or other settings than {plan.space.path} and this "
             f"command: {'; '.join(different[:4])}; give another --study, or the same space and settings"
         )
 
 
 def differences(stored: Mapping[str, Any], mine: Mapping[str, Any]) -> list[str]:
-    """Return what differs between the records of two searches, in words."""
+    """Return the differences between the records of two searches, in words."""
     found = []
     one, other = stored.get("space", {}), mine["space"]
     for name in dict.fromkeys([*one, *other]):

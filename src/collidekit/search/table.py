@@ -1,4 +1,4 @@
-"""The table of the best trials, and trials.csv."""
+"""Table of the best trials, and trials.csv."""
 
 import csv
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ SHOWN = 10
 
 
 def ordered(found: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
-    """Return the complete trials, the best one first."""
+    """Return the complete trials, with the best one first."""
     sign = 1.0 if direction == "minimize" else -1.0
     complete = [trial for trial in found if trial.state == "complete"]
     return sorted(complete, key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
 
 
 def cells(found: Sequence[TrialRecord], plan: SearchPlan) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the best trials."""
+    """Return header and rows of the table of the best trials."""
     header = ["trial", *(label(one) for one in plan.space), title(plan.metric), "CPU time (s)"]
     rows = []
     for trial in ordered(found, plan.direction)[:SHOWN]:
@@ -40,12 +40,12 @@ def shown_value(value: Any) -> str:
 
 
 def value_text(trial: TrialRecord) -> str:
-    """Return the value of a trial with its standard deviation over the seeds, where there are several."""
+    """Return the value of a trial, with its standard deviation if there are several seeds."""
     return with_error(float(trial.value or 0.0), trial.spread) if trial.spread else f"{trial.value:.5g}"
 
 
 def best_table(found: Sequence[TrialRecord], plan: SearchPlan) -> Table:
-    """Return the best trials for a terminal."""
+    """Return the table of the best trials for a terminal."""
     from rich.markup import escape
 
     header, rows = cells(found, plan)
@@ -59,7 +59,7 @@ def best_table(found: Sequence[TrialRecord], plan: SearchPlan) -> Table:
 
 
 def write_trials(found: Sequence[TrialRecord], plan: SearchPlan, path: Path) -> Path:
-    """Write all trials as CSV, a row each."""
+    """Write all trials as CSV, one row each."""
     figures = dict.fromkeys(name for trial in found for name in trial.figures if name.startswith("val_"))
     header = ["trial", "state", "value", "spread", *plan.space.names, *(f"{name} (mean)" for name in figures)]
     header += ["cpu_seconds", "seconds", "repeats_trial", "began", "ended", "folders", "error"]

@@ -1,4 +1,4 @@
-"""The trials of a study: which count, which were lost, and a record of each for tables and plots."""
+"""Trials of a study: which ones count, which ones were lost, and a record of each for tables and plots."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from collidekit.extras import need
 from collidekit.search.owner import BEAT, OWNER, is_lost
 
 LOST, SURPLUS, RETRY, ERROR, COST = "lost", "surplus", "retry of", "error", "cost"
-"""Attributes of trials: its process ended; it was one too many; the number of the trial that it repeats; why it failed."""
+"""Attributes of trials: process ended; more trials than requested; number of the repeated trial; reason of a failure; cost."""
 
 
 @frozen
@@ -22,7 +22,7 @@ class TrialRecord:
     """``complete``, ``pruned``, ``failed``, ``lost``, ``running``, ``waiting``."""
     settings: dict[str, Any]
     value: float | None
-    """Mean of the metric over the seeds; of a pruned trial, the last value that was compared."""
+    """Mean of the metric over the seeds; for a pruned trial, the last value that was compared."""
     figures: dict[str, float] = field(factory=dict)
     """Mean of each column of the kept epochs over the seeds."""
     by_seed: list[dict[str, Any]] = field(factory=list)
@@ -39,7 +39,7 @@ class TrialRecord:
 
 
 def counts(trial: Any) -> bool:
-    """Return whether a trial is one of those that were asked for: neither waiting, nor lost, nor one too many."""
+    """Return whether a trial counts as one of the requested trials: it is not waiting, lost or surplus."""
     return trial.state.name != "WAITING" and not _is_lost(trial) and SURPLUS not in trial.user_attrs
 
 
@@ -48,7 +48,7 @@ def _is_lost(trial: Any) -> bool:
 
 
 def records(study: Any, space: Any) -> list[TrialRecord]:
-    """Return all trials but those that were one too many, by number."""
+    """Return all trials except surplus ones, by number."""
     return [_record(trial, space) for trial in study.get_trials(deepcopy=False) if SURPLUS not in trial.user_attrs]
 
 
@@ -76,11 +76,11 @@ def _record(trial: Any, space: Any) -> TrialRecord:
 
 
 def release(study: Any, trial: Any, why: str, retries: int | None = None) -> bool:
-    """End a running trial whose process stopped, and put its settings in line again.
+    """End a running trial whose process stopped, and put its settings back into the queue.
 
-    With ``retries``, that happens at most so many times, and the trial has failed after that.
+    With ``retries``, the settings are put back at most this number of times.
 
-    Return False where another process has done so, or the trial was finished.
+    Return False if another process has already released the trial, or if the trial was finished.
     """
     optuna = need("optuna", "search")
     number, identity = trial.number, trial._trial_id
@@ -120,7 +120,7 @@ def _states(*names: str) -> Sequence[Any]:
 
 
 def best_trial(found: Sequence[TrialRecord], direction: str) -> TrialRecord | None:
-    """Return the complete trial with the best value, the earliest of equal ones."""
+    """Return the complete trial with the best value, the first one of equal values."""
     sign = 1.0 if direction == "minimize" else -1.0
     complete = [trial for trial in found if trial.state == "complete" and trial.value is not None]
     return min(complete, key=lambda trial: (sign * float(trial.value or 0.0), trial.number), default=None)

@@ -1,4 +1,4 @@
-"""One worker of a search: takes trials until there are as many as were asked for, and leaves none behind."""
+"""A worker of a search: it runs trials until the requested number is finished."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: None) -> None:
-    """Run trials until as many as the plan asks for are finished, by this process or by others."""
+    """Run trials until this process and others have finished the number of trials of the plan."""
     optuna = need("optuna", "search")
     with storage_errors(plan.storage):
         while True:
@@ -45,10 +45,10 @@ def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: Non
                 continue
             trial = study.ask(fixed_distributions=plan.space.distributions())
             trial.set_user_attr(OWNER, this_process())
-            if _one_too_many(study, plan, trial):
+            if _is_surplus(study, plan, trial):
                 trial.set_user_attr(SURPLUS, True)
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                if given := _given(study, trial):
+                if given := _queued_settings(study, trial):
                     kept = ("retry of", "lost before")
                     study.enqueue_trial(given, user_attrs={k: v for k, v in trial.user_attrs.items() if k in kept})
                 if plan.sampler == "grid" and not given:
@@ -57,22 +57,22 @@ def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: Non
             _run(study, plan, train, trial, say)
 
 
-def _given(study: Any, trial: Any) -> dict[str, Any]:
-    """Return the settings that a trial was put in line with; empty for one that is drawn."""
+def _queued_settings(study: Any, trial: Any) -> dict[str, Any]:
+    """Return the settings of a trial from the queue; empty for a trial whose settings are drawn."""
     found: dict[str, Any] = study._storage.get_trial(trial._trial_id).system_attrs.get("fixed_params", {})
     return found
 
 
-def _one_too_many(study: Any, plan: SearchPlan, trial: Any) -> bool:
-    """Return whether earlier trials are as many as were asked for, or the points of a grid are used up."""
-    if plan.sampler == "grid" and not _given(study, trial):
+def _is_surplus(study: Any, plan: SearchPlan, trial: Any) -> bool:
+    """Return whether earlier trials reach the requested number, or all points of a grid are used."""
+    if plan.sampler == "grid" and not _queued_settings(study, trial):
         return True
     others = study.get_trials(deepcopy=False)
     return sum(counts(other) for other in others if other.number < trial.number) >= plan.trials
 
 
 def _run(study: Any, plan: SearchPlan, train: Train, trial: Any, say: Say) -> None:
-    """Run one trial, and tell the study how it ended."""
+    """Run one trial and report its result to the study."""
     optuna = need("optuna", "search")
     settings = plan.space.values(trial.params)
     label = ", ".join(
@@ -89,7 +89,9 @@ def _run(study: Any, plan: SearchPlan, train: Train, trial: Any, say: Say) -> No
     except PrunedError:
         state = optuna.trial.TrialState.PRUNED
     except (TakenOverError, optuna.exceptions.UpdateFinishedTrialError):
-        say(f"trial {trial.number}: another process has taken it over, since this one gave no sign of life")
+        say(
+            f"trial {trial.number}: another process has taken it over, because this process did not update its heartbeat"
+        )
         return
     except (KeyboardInterrupt, StoppedError, SearchError) as error:
         trial.set_user_attr(COST, beat.cost())
@@ -108,10 +110,10 @@ def _run(study: Any, plan: SearchPlan, train: Train, trial: Any, say: Say) -> No
             raise
         say(f"trial {trial.number}: another process has taken it over; this result is dropped")
         return
-    say(_ended(trial.number, state.name, value, told, plan.metric))
+    say(_summary_line(trial.number, state.name, value, told, plan.metric))
 
 
-def _ended(number: int, state: str, value: float | None, told: dict[str, Any], metric: str) -> str:
+def _summary_line(number: int, state: str, value: float | None, told: dict[str, Any], metric: str) -> str:
     if state == "COMPLETE":
         spread = f" ± {told['spread']:.2g}" if told["spread"] is not None else ""
         return f"trial {number}: {metric} {value:.6g}{spread}"
@@ -119,7 +121,7 @@ def _ended(number: int, state: str, value: float | None, told: dict[str, Any], m
 
 
 def _train_all(study: Any, plan: SearchPlan, train: Train, trial: Any, settings: dict[str, Any]) -> list[Measured]:
-    """Train once with each seed; the first training is the one that is compared with those of other trials."""
+    """Train once with each seed; the first training is compared with those of other trials for pruning."""
     found = []
     for i, seed in enumerate(plan.seeds):
         reporter = _reporter(plan, trial) if i == 0 and plan.warmup >= 0 else _only_check(study, trial)
@@ -133,7 +135,7 @@ def _reporter(plan: SearchPlan, trial: Any) -> Callable[[Epochs], None]:
     reported: set[int] = set()
 
     def report(epochs: Epochs) -> None:
-        _still_mine(trial)
+        _check_owner(trial)
         for epoch, value in by_epoch(epochs, plan.metric).items():
             if epoch not in reported:
                 reported.add(epoch)
@@ -145,28 +147,28 @@ def _reporter(plan: SearchPlan, trial: Any) -> Callable[[Epochs], None]:
 
 
 def _only_check(study: Any, trial: Any) -> Callable[[Epochs], None]:
-    return lambda epochs: _still_mine(trial)
+    return lambda epochs: _check_owner(trial)
 
 
-def _still_mine(trial: Any) -> None:
+def _check_owner(trial: Any) -> None:
     if trial.storage.get_trial(trial._trial_id).state.name != "RUNNING":
         raise TakenOverError
 
 
 def _check_rows(study: Any, one: Measured) -> None:
-    """Raise an error where a training was validated on other rows than those before it."""
+    """Raise an error if a training was validated on other rows than earlier ones."""
     first = study.user_attrs.get(VALIDATION)
     if first is None:
         study.set_user_attr(VALIDATION, one.validation)
     elif first != one.validation:
         raise SearchError(
             f"{one.folder}: was validated on other rows ({one.validation}) than the trials before ({first}); they cannot be compared: "
-            "search only settings that leave the rows as they are"
+            "search only settings that do not change the rows"
         )
 
 
 def _summary(found: Sequence[Measured], metric: str) -> dict[str, Any]:
-    """Return the attributes of a complete trial: means over seeds, their spread, and each training."""
+    """Return the attributes of a complete trial: means over seeds, their standard deviation, and each training."""
     values = [value_of(one.figures, metric) for one in found]
     common = [name for name in found[0].figures if all(name in one.figures for one in found)]
     return {

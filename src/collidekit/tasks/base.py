@@ -201,7 +201,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             self.say(f"[dim]{literal(other)}[/dim]")
         if self.place.exists() and not os.access(self.place, os.W_OK):
             raise CollidekitError(
-                f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; give your own folder with --output"
+                f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; use your own folder with --output"
             )
         for leftover in self.place.glob(".*.part*"):  # of a process that was killed: none is here now
             if leftover.is_file() and is_own(leftover):

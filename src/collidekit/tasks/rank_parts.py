@@ -82,7 +82,7 @@ def share_of_rank(words: list[list[str]], store: Any, place: Place) -> None:
     except RuntimeError as error:
         said = str(error).splitlines()[0][:160]
         raise CollidekitError(
-            f"rank {place.rank} of {place.size}: the first rank is gone ({said}); its own messages say why; {GOES_ON}"
+            f"rank {place.rank} of {place.size}: the first rank has ended ({said}); see its own messages; {GOES_ON}"
         ) from None
     finally:
         own.end()

@@ -33,7 +33,7 @@ from collidekit.training.checkpoint import load_checkpoint, store_temperature
 from collidekit.training.choice import training_config
 from collidekit.training.config import TrainingConfig
 from collidekit.training.effect import check_given, check_magnitude, without_effect
-from collidekit.training.fine_tuning import Start, rate_factors
+from collidekit.training.fine_tuning import PretrainedWeights, rate_factors
 from collidekit.training.look import try_training
 from collidekit.training.precision import computes_in_bfloat16
 from collidekit.training.ranks import Request, begin, check_ranks, ranks_for, threads_of_rank
@@ -187,7 +187,7 @@ class TrainingTask(TrainingParameters):
         _ = config.split  # an error where no fold is named
         settings = config.identity
         if config.from_checkpoint:
-            settings["from_checkpoint"] = Start.of(config.from_checkpoint).checksum
+            settings["from_checkpoint"] = PretrainedWeights.of(config.from_checkpoint).checksum
         extended = {"extends": self.requires()["training"].hash} if self.extend_training else {}
         return {
             **extended,

@@ -1,9 +1,9 @@
-"""Checkpoints: weights, the resolved configuration and all that is needed to go on. Loaded weights-only, never unpickled."""
+"""Checkpoints: weights, settings, and the state to continue a training. They are loaded weights-only, never unpickled."""
 
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os.path import isdir, isfile  # pathlib's raise an error for a name that is too long
+from os.path import isdir, isfile  # the functions of pathlib raise an error for a name that is too long
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -39,7 +39,7 @@ _KNOWN = {*_KEYS, "collidekit", "code", "learned_from", "temperature"}
 
 @dataclass
 class Checkpoint:
-    """A tagger as it was saved, and the state of its training (empty in a file that is only for prediction)."""
+    """A saved tagger, and the state of its training (empty in a file for prediction only)."""
 
     tagger: Tagger
     analysis: Analysis
@@ -47,12 +47,12 @@ class Checkpoint:
     epoch: int
     state: dict[str, Any]
     temperature: Temperature | None = None
-    """None where no temperature was fitted yet."""
+    """None if no temperature was fitted."""
     path: Path = Path("checkpoint")
     code: dict[str, Any] = field(default_factory=dict)
-    """What ``code_of`` says of network, objective, processor, reader and attack where they are not built in."""
+    """Output of ``code_of`` for network, objective, processor, reader and attack that are not built in."""
     learned_from: tuple[LearnedFrom, ...] = ()
-    """The rows of the training, and those of the trainings that it began from; empty where they are not known."""
+    """Training rows of this training, and of the trainings whose weights it started with; empty if they are not known."""
 
     def __repr__(self) -> str:
         size = sum(parameter.numel() for parameter in self.tagger.parameters())
@@ -69,7 +69,7 @@ class Checkpoint:
         return html_table(repr(self), rows, note="settings that are not named have their defaults")
 
     def plan(self) -> Plan:
-        """Its analysis, to read files with; an error where that would run code that is not known to be the user's."""
+        """Return its analysis, to read files; raise an error if this would run code that is not known to be the user's."""
         names = code_names(self.analysis, self.config)
         for what in ("processor", "reader"):
             check_code(self.path, what, names[what], self.code.get(what))
@@ -77,7 +77,7 @@ class Checkpoint:
 
 
 def code_names(analysis: Analysis, config: TrainingConfig) -> dict[str, str | None]:
-    """What may be code of a user's own, or of an installed package: None for what is built in."""
+    """Return the names of parts that can be user code or code of an installed package; None for built-in parts."""
     return {
         "network": NETWORK.own(config.model_name),
         "objective": OBJECTIVE.own(config.objective),
@@ -91,9 +91,9 @@ def save_checkpoint(
     path: Path, tagger: dict[str, Any], analysis: Analysis, config: TrainingConfig, epoch: int, state: dict[str, Any],
     code: dict[str, Any] | None = None, learned_from: Sequence[LearnedFrom] = (),
 ) -> None:  # fmt: skip
-    """Write a checkpoint; it appears under its name only when it is complete.
+    """Write a checkpoint; it gets its name only when it is complete.
 
-    ``code`` is what ``code_of`` said of the code of the training when it began; None is that of now.
+    ``code`` is the output of ``code_of`` at the start of the training; None: compute it now.
     """
     content = {
         "collidekit": FORMAT,
@@ -109,7 +109,7 @@ def save_checkpoint(
 
 
 def store_temperature(path: Path, temperature: Temperature) -> None:
-    """Write the temperature into a checkpoint, or into the description of a published model; all else stays."""
+    """Write the temperature into a checkpoint, or into the description of a published model."""
     if path.suffix == ".safetensors":
         description = path.with_name(DESCRIPTION)
         write_sealed(description, {**read_description(description), "temperature": temperature.as_dict()})
@@ -121,12 +121,12 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as temporary:
         try:
             torch.save({**content, "checksum": content_checksum(content)}, temporary)
-        except RuntimeError as error:  # what torch makes of a full disk
+        except RuntimeError as error:  # raised by torch if the disk is full
             raise OSError(None, f"is the disk full? {str(error).splitlines()[0]}") from error
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The file of a checkpoint, of the folder of a training or of a published model, or of a model that ships."""
+    """Return the file of a checkpoint, given its path, the folder of a training or published model, or a bundled model."""
     path = Path(name)
     if isfile(path):
         return path
@@ -136,24 +136,24 @@ def find_checkpoint(name: str | Path) -> Path:
                 return file
         raise CollidekitError(
             f"{path}: is a folder without best_model.pt and without {WEIGHTS}; give a checkpoint, the folder of a "
-            "TrainingTask or that of a published model"
+            "TrainingTask, or the folder of a published model"
         )
     known = shipped_models()
     if str(name) in known:
         return known[str(name)] / WEIGHTS
     if path.suffix or path.is_absolute():
         raise CollidekitError(f"{path}: there is no such checkpoint")
-    ship = f"{', '.join(known)} ship" if known else "no model ships with this version"
+    ship = f"bundled models are {', '.join(known)}" if known else "this version has no bundled models"
     raise CollidekitError(
         f"there is no model {str(name)!r}{did_you_mean(str(name), list(known))}; {ship}, or give a file"
     )
 
 
 def kept_epoch(folder: Path, epochs: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
-    """The row of ``history.csv`` of the epoch whose weights are in ``best_model.pt``, by what that file says of itself.
+    """Return the row of ``history.csv`` of the epoch whose weights are in ``best_model.pt``.
 
-    It need not have the lowest validation loss: relegation keeps the last epoch. Without the file it is the one with the
-    lowest loss.
+    The file stores its epoch, which may not have the lowest validation loss: relegation keeps the last epoch. Without the
+    file, the epoch with the lowest validation loss is returned.
     """
     path = folder / "best_model.pt"
     if isfile(path):
@@ -164,19 +164,19 @@ def kept_epoch(folder: Path, epochs: Sequence[Mapping[str, str]]) -> Mapping[str
 
 
 def load_content(path: Path) -> dict[str, Any]:
-    """The raw content of a checkpoint file or of the weights of a published model, or one clear error."""
+    """Return the raw content of a checkpoint, or of the weights of a published model."""
     if not isfile(path):
         raise CollidekitError(f"{path}: there is no such checkpoint")
     if path.suffix == ".safetensors":
         return load_model(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of torch, about pickles that it then refuses
+        with warnings.catch_warnings(action="ignore"):  # torch warns about pickles that it then refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise CollidekitError(
-            f"{path}: not a readable checkpoint (it is damaged, or holds objects that could run code, which are never loaded)"
+            f"{path}: not a readable checkpoint (it is damaged, or contains objects that could run code, which are never loaded)"
         ) from None
-    except Exception as error:  # noqa: BLE001  # of many kinds, from zip and torch
+    except Exception as error:  # noqa: BLE001  # zip and torch raise many types of errors
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise CollidekitError(
             f"{path}: not a readable checkpoint ({said}); it is truncated or damaged: copy it again"
@@ -186,18 +186,18 @@ def load_content(path: Path) -> dict[str, Any]:
             f"{path}: not a checkpoint of this version of collidekit; use it with the version that wrote it, or train again with this one"
         )
     checksum = content.pop("checksum", None)
-    # without one it is of an early version, unless it is the name of the checksum that is damaged
+    # a file without a checksum is from an early version, or the name of the checksum is damaged
     is_whole = content.keys() <= _KNOWN if checksum is None else checksum == content_checksum(content)
     if not is_whole:
         raise CollidekitError(
-            f"{path}: is damaged: its content does not have the checksum that was written with it; copy it again, or go on "
+            f"{path}: is damaged: its content does not have the stored checksum; copy it again, or continue "
             "from an earlier checkpoint"
         )
     return content
 
 
 def read_settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, TrainingConfig]:
-    """The analysis and the settings of the training that the content of a checkpoint is of."""
+    """Return the analysis and the settings of the training in the content of a checkpoint."""
     check_packages(path, content.get("code") or {})
     try:
         analysis = Analysis.model_validate_json(content["analysis"])
@@ -206,14 +206,14 @@ def read_settings(path: Path, content: dict[str, Any]) -> tuple[Analysis, Traini
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CollidekitError(
-            f"{path}: holds settings of another version of collidekit ({place}: {first['msg']}); use it with the version that wrote it, or "
+            f"{path}: has settings of another version of collidekit ({place}: {first['msg']}); use it with the version that wrote it, or "
             "train again with this one"
         ) from None
     return analysis, config
 
 
 def load_checkpoint(name: str | Path) -> Checkpoint:
-    """The tagger of a checkpoint or published model, in evaluation mode; ``find_checkpoint`` says what may be named."""
+    """Return the tagger of a checkpoint or model in evaluation mode; ``find_checkpoint`` describes the possible names."""
     path = find_checkpoint(name)
     content = load_content(path)
     analysis, config = read_settings(path, content)
@@ -238,7 +238,7 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
 
 
 def _members(weights: Mapping[str, Any], analysis: Analysis) -> list[str]:
-    """The targets of constituents that there are weights of; earlier versions learned them with fewer networks."""
+    """Return the targets of constituents with weights; earlier versions had them for fewer networks."""
     return [
         name
         for name in analysis.member_targets
@@ -247,26 +247,26 @@ def _members(weights: Mapping[str, Any], analysis: Analysis) -> list[str]:
 
 
 def read_learned(path: Path, content: Mapping[str, Any]) -> tuple[LearnedFrom, ...]:
-    """The rows that the content of a checkpoint was trained on; none where an earlier version did not write them."""
+    """Return the training rows that a checkpoint lists; empty for a checkpoint of an early version."""
     try:
         return tuple(LearnedFrom.read(entry) for entry in content.get("learned_from") or ())
     except (CollidekitError, KeyError, TypeError, ValueError) as error:
-        raise CollidekitError(
-            f"{path}: what it says of its training rows cannot be read ({error}); copy it again"
-        ) from None
+        raise CollidekitError(f"{path}: its list of training rows cannot be read ({error}); copy it again") from None
 
 
 def check_same_training(path: Path, content: dict[str, Any], analysis: Analysis, config: TrainingConfig) -> None:
-    """Going on with other settings would be another training; only ``extend_training`` may differ.
+    """Raise an error if a checkpoint has other settings than the training; only ``extend_training`` may differ.
 
-    So may the path of the checkpoint that a training began from: its content is compared, by its checksum.
+    The path of the checkpoint of ``from_checkpoint`` may differ, too: its content is compared by the checksum.
     """
     trained, settings = read_settings(path, content)
     check_same_inputs(path, trained, analysis)
     for name in TrainingConfig.model_fields:
         mine, theirs = getattr(config, name), getattr(settings, name)
         if name not in ("extend_training", "from_checkpoint") and mine != theirs:
-            raise CollidekitError(f"{path}: was trained with {name} {theirs!r}, not {mine!r}; one cannot go on from it")
+            raise CollidekitError(
+                f"{path}: was trained with {name} {theirs!r}, not {mine!r}; this training cannot continue from it"
+            )
     for what in ("network", "objective", "attack"):
         if stored := (content.get("code") or {}).get(what):
             check_code(path, what, code_names(analysis, config)[what], stored)

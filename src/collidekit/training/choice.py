@@ -1,4 +1,4 @@
-"""Which settings a training has: those that are given, what the analysis file or a checkpoint recommends, the defaults."""
+"""Settings of a training: given settings override those of the analysis file or checkpoint, which override the defaults."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,21 +14,21 @@ from collidekit.models.registry import build_network
 from collidekit.models.tagger import outputs_of
 from collidekit.objectives import check_objective, head_of
 from collidekit.training.config import TrainingConfig
-from collidekit.training.fine_tuning import Start, check_start
+from collidekit.training.fine_tuning import PretrainedWeights, check_start
 from collidekit.training.precision import computes_in_bfloat16
 from collidekit.trust import check_code, own_code
 
 
 def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
-    """The settings: one that is given and not None, else what the analysis file recommends for the network, else the default.
+    """Return the settings: given ones (not None), else those of the analysis file for the network, else the defaults.
 
-    In fine-tuning, the network and those of its options that are not given are the checkpoint's.
+    In fine-tuning, network and options that are not given are those of the checkpoint.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     place, recommended = _recommended(plan.analysis, _text(chosen, "model_name") or _of_checkpoint(chosen))
     if recommended.get("mixed_precision") and "mixed_precision" not in chosen and not computes_in_bfloat16():
-        recommended = {**recommended, "mixed_precision": False}  # it would be several times slower
-    if "epochs" in chosen:  # who names a number of epochs means it
+        recommended = {**recommended, "mixed_precision": False}  # would be several times slower
+    if "epochs" in chosen:  # a given number of epochs is not increased
         recommended = {name: value for name, value in recommended.items() if name != "min_steps"}
     try:
         config = TrainingConfig.model_validate({**recommended, **chosen})
@@ -48,15 +48,15 @@ def training_config(plan: Plan, given: Mapping[str, Any]) -> TrainingConfig:
 
 
 def _text(chosen: Mapping[str, Any], name: str) -> str | None:
-    """A setting that is text; what is none is refused when all of them are validated."""
+    """Return a setting if it is text; other types are refused in the validation of all settings."""
     value = chosen.get(name)
     return value if isinstance(value, str) else None
 
 
 def _recommended(analysis: Analysis, network: str | None) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Where the analysis file recommends settings for a network, and which.
+    """Return the place and the content of the settings for a network in the analysis file.
 
-    A network without a recipe gets those of ``training`` but for the network's options, which are another network's.
+    A network without a recipe gets the settings of ``training``, except the network options, which belong to another network.
     """
     usual = analysis.training.get("model_name", TrainingConfig.model_fields["model_name"].default)
     if network in (None, usual):
@@ -67,13 +67,13 @@ def _recommended(analysis: Analysis, network: str | None) -> tuple[tuple[str, ..
 
 
 def _of_checkpoint(chosen: Mapping[str, Any]) -> str | None:
-    """The network of the checkpoint to begin from."""
+    """Return the network of the checkpoint to start from."""
     path = _text(chosen, "from_checkpoint")
-    return Start.of(path).config.model_name if path else None
+    return PretrainedWeights.of(path).config.model_name if path else None
 
 
 def _of_its_checkpoint(config: TrainingConfig, chosen: Mapping[str, Any]) -> TrainingConfig:
-    start = Start.of(config.from_checkpoint)
+    start = PretrainedWeights.of(config.from_checkpoint)
     theirs = start.config
     if "model_name" not in chosen:
         check_code(start.path, "network", NETWORK.own(theirs.model_name), start.code.get("network"))
@@ -85,13 +85,13 @@ def _of_its_checkpoint(config: TrainingConfig, chosen: Mapping[str, Any]) -> Tra
 
 
 def check_recommended(plan: Plan) -> None:
-    """An error where the analysis file recommends a setting, a network or an option of it that there is not."""
+    """Raise an error if the analysis file names a setting, a network or a network option that does not exist."""
     for given in ({}, *({"model_name": network} for network in plan.analysis.recipes)):
         check_network(plan.analysis, training_config(plan, given))
 
 
 def check_network(analysis: Analysis, config: TrainingConfig) -> None:
-    """An error where there is no such network, or where the checkpoint to begin from does not fit: before any other work."""
+    """Raise an error if the network does not exist, or if the checkpoint to start from does not fit."""
     require_packages(analysis.estimates)
     outputs = outputs_of(analysis, head_of(config.objective, analysis))
     network = build_network(config.model_name, analysis.inputs, outputs, config.model_options)

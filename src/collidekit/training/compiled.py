@@ -1,6 +1,6 @@
-"""``torch.compile`` for the dense parts of a tagger: those that take tensors, give tensors and look at no number in them.
+"""``torch.compile`` for the dense parts of a tagger: from tensors to tensors, without decisions on their values.
 
-What lies around them stays Python: ragged collections, and how rows are cut into blocks, depend on the numbers in a batch.
+The other parts stay Python: ragged collections and the blocks of rows depend on the values in a batch.
 """
 
 import os
@@ -17,13 +17,13 @@ from collidekit.errors import CollidekitError
 from collidekit.models import deepjet_transformer, pair_transformer, transformer
 
 DENSE = (pair_transformer.Block, transformer.FeedForward, deepjet_transformer.GatedFeedForward)
-"""Parts of networks that are dense; every ``nn.Sequential`` of layers of torch alone is another."""
+"""Dense parts of networks, besides each ``nn.Sequential`` of PyTorch layers."""
 GRAPHS = 8
-"""How many a part may need: with gradients or without, in training or not, in each precision."""
+"""Largest number of graphs of a part: with or without gradients, training or evaluation, each precision."""
 
 
 def compile_dense(module: nn.Module, device: torch.device, mode: str = "default") -> int:
-    """Compile the dense parts of a module, each when it is first called; returns how many there are.
+    """Compile the dense parts of a module, each when it is first called; return their number.
 
     The module stays the same object, with the same names in its ``state_dict``; a copy of it is not compiled.
     """
@@ -31,14 +31,14 @@ def compile_dense(module: nn.Module, device: torch.device, mode: str = "default"
     parts = list(dense_parts(module))
     for part in parts:
         part._compiled_call_impl = _compiled(part, mode)
-    most = GRAPHS * len(parts)  # to torch all parts are one function, which may have 8 graphs unless told
+    most = GRAPHS * len(parts)  # torch treats all parts as one function, with a default limit of 8 graphs
     dynamo.cache_size_limit = max(dynamo.cache_size_limit, most)
     dynamo.accumulated_cache_size_limit = max(dynamo.accumulated_cache_size_limit, most)
     return len(parts)
 
 
 def dense_parts(module: nn.Module) -> Iterator[nn.Module]:
-    """The largest dense parts inside a module."""
+    """Yield the largest dense parts of a module."""
     for child in module.children():
         if isinstance(child, DENSE) or (isinstance(child, nn.Sequential) and _of_torch(child)):
             yield child
@@ -51,7 +51,7 @@ def _of_torch(module: nn.Module) -> bool:
 
 
 def _compiled(part: nn.Module, mode: str) -> Callable[..., Tensor]:
-    """The part's call; ``nn.Module.compile`` would not do, since it leaves an ``nn.Sequential`` as it is."""
+    """Return the compiled call of a part; ``nn.Module.compile`` does not compile an ``nn.Sequential``."""
 
     def whole(*given: Tensor) -> Tensor:
         return part._call_impl(*given)  # type: ignore[no-any-return, no-untyped-call]
@@ -59,24 +59,24 @@ def _compiled(part: nn.Module, mode: str) -> Callable[..., Tensor]:
     graph = torch.compile(whole, mode=mode, dynamic=True)
 
     def call(input: Tensor, *others: Tensor) -> Tensor:
-        if len(input) < 2:  # sizes 0 and 1 would each have a graph of their own
+        if len(input) < 2:  # sizes 0 and 1 would each need their own graph
             return whole(input, *others)
         try:
             return graph(input, *others)
         except BackendCompilerFailed as error:
             reason = str(error.inner_exception).strip().split("\n")[0]
             raise CollidekitError(
-                f"use_torch_compile: the compiler failed ({reason}); mend it, or train without use_torch_compile"
+                f"use_torch_compile: the compiler failed ({reason}); repair it, or train without use_torch_compile"
             ) from error
 
     return call
 
 
 def check_compiler(device: torch.device) -> None:
-    """An error where torch would find no C++ compiler, which it needs on a CPU."""
+    """Raise an error if there is no C++ compiler, which torch needs on a CPU."""
     name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if device.type == "cpu" and not shutil.which(name):
         raise CollidekitError(
             f"use_torch_compile: there is no C++ compiler {name}; install one (the package g++, or Xcode on a Mac), name "
-            "yours in the environment variable CXX, or train without use_torch_compile"
+            "it in the environment variable CXX, or train without use_torch_compile"
         )

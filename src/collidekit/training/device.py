@@ -1,4 +1,4 @@
-"""What goes from the host to the device of a training, and back: batches before their step, numbers of a step after it."""
+"""Copies between host and device of a training: batches before their step, numbers of a step after it."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from collidekit.dataset.ahead import ahead
 from collidekit.dataset.batch import Batch
 
 DELAY = 2
-"""Steps after which the numbers of one are read from a device: it has the next ones to work on meanwhile."""
+"""Number of steps after which the numbers of a step are read from a device, which computes the next steps meanwhile."""
 
 
 class WeightedRows(NamedTuple):
@@ -23,9 +23,9 @@ class WeightedRows(NamedTuple):
 
 
 def on_device(rows: Iterator[WeightedRows], device: torch.device) -> Iterator[WeightedRows]:
-    """The same rows on a device: a thread copies the next ones beside the step."""
+    """Yield the rows on a device: a thread copies the next rows during a step."""
     for found, sent in ahead(_sent(rows, device), 2):
-        if sent is not None:  # the stream of the step waits for the copies, the host does not
+        if sent is not None:  # the stream of the step waits for the copies, not the host
             now = torch.cuda.current_stream(device)
             now.wait_event(sent)
             for tensor in found.batch.tensors():
@@ -35,7 +35,7 @@ def on_device(rows: Iterator[WeightedRows], device: torch.device) -> Iterator[We
 
 
 def _sent(rows: Iterator[WeightedRows], device: torch.device) -> Iterator[tuple[WeightedRows, Any]]:
-    """Rows on their way to a device, and the event after which they are there."""
+    """Yield rows whose copy to a device has started, and the event at its end."""
     if device.type != "cuda":
         yield from ((WeightedRows(batch.to(device), weights), None) for batch, weights in rows)
         return
@@ -50,7 +50,7 @@ def _sent(rows: Iterator[WeightedRows], device: torch.device) -> Iterator[tuple[
 
 @frozen
 class StepNumbers:
-    """The numbers of a step, on their way from the device: read them when it is done."""
+    """Numbers of a step, whose copy from the device has started."""
 
     step: int
     rows: int
@@ -59,13 +59,13 @@ class StepNumbers:
     clipped: bool
     values: Tensor
     arrived: Any
-    """The event after which the values are on the host; None on a CPU."""
+    """Event at the end of the copy to the host; None on a CPU."""
 
     @classmethod
     def of(
         cls, step: int, rows: int, loss: Tensor, counts: Mapping[str, Tensor], others: Mapping[str, Tensor], norm: Tensor | None
     ) -> "StepNumbers":  # fmt: skip
-        """Begin to copy the loss of rows, sums of weights, the loss of each target, and the norm of the gradients, if any."""
+        """Start the copy of the loss of rows, sums of weights, the loss of each target, and the norm of the gradients, if any."""
         given = [loss, *counts.values(), *others.values(), *([] if norm is None else [norm])]
         values = torch.stack([value.detach().double() for value in given])
         arrived = None
@@ -77,7 +77,7 @@ class StepNumbers:
         return cls(step, rows, tuple(counts), tuple(others), norm is not None, values, arrived)
 
     def read(self) -> tuple[float, dict[str, float], dict[str, float], float]:
-        """Return the loss, the sums, the loss of each target, and the norm of the gradients, 0 where it was not needed."""
+        """Return the loss, the sums, the loss of each target, and the norm of the gradients, 0 if it was not computed."""
         if self.arrived is not None:
             self.arrived.synchronize()
         loss, *found = self.values.tolist()
@@ -87,19 +87,19 @@ class StepNumbers:
 
 
 class Delayed:
-    """The numbers of the last steps: on a CPU at once, from a device some steps later."""
+    """Queue of the numbers of the last steps: available at once on a CPU, some steps later on a device."""
 
     def __init__(self, device: torch.device) -> None:
         self.delay = 0 if device.type == "cpu" else DELAY
         self._waiting: deque[StepNumbers] = deque()
 
     def add(self, numbers: StepNumbers) -> Iterator[StepNumbers]:
-        """Take those of a step; give those that are due."""
+        """Add the numbers of a step; yield those that are available."""
         self._waiting.append(numbers)
         while len(self._waiting) > self.delay:
             yield self._waiting.popleft()
 
     def rest(self) -> Iterator[StepNumbers]:
-        """Give all others."""
+        """Yield all remaining numbers."""
         while self._waiting:
             yield self._waiting.popleft()

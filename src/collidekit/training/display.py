@@ -1,4 +1,4 @@
-"""What a person sees of a training: a progress bar for the current epoch, and a line for each finished one."""
+"""Output of a training: a progress bar for the current epoch, and a line for each finished epoch."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,14 +17,14 @@ HEADER_EVERY = 50
 
 
 class Display:
-    """A live progress bar in a terminal or notebook, plain lines elsewhere, nothing where ``shown`` is False."""
+    """Live progress bar in a terminal or notebook, plain lines elsewhere, no output if ``shown`` is False."""
 
     def __init__(self, shown: bool = True, console: Console | None = None) -> None:
         self.shown = shown
         self._in_notebook = console is None and shown and in_notebook()
         plain = (
             False if self._in_notebook else None
-        )  # no box of HTML for each line; a kernel's stdout says it is a terminal
+        )  # no HTML box for each line; the stdout of a kernel reports that it is a terminal
         self.console = console or Console(quiet=not shown, soft_wrap=True, force_jupyter=plain, force_terminal=plain)
         self._lines = 0
         self._bar = Progress(
@@ -51,7 +51,7 @@ class Display:
         self._close()
 
     def _close(self) -> None:
-        """Remove the bar of the epoch."""
+        """Remove the progress bar of the epoch."""
         if self._task is not None:
             self._bar.remove_task(self._task)
         if self._cell is not None:
@@ -70,7 +70,7 @@ class Display:
         self.say("[bold]epoch  train loss  val loss  train acc.  val acc.  rows/s        lr[/bold]")
 
     def begin(self, epoch: int, epochs: int, steps: int, done: int) -> None:
-        """Show a new bar for an epoch."""
+        """Show a new progress bar for an epoch."""
         if self._in_notebook and not is_quiet():
             self._cell = NotebookBar(f"Epoch {epoch}/{epochs}", max(steps, 1))
             self._cell.done = done
@@ -89,7 +89,7 @@ class Display:
     def end(
         self, row: Mapping[str, float], best: bool, targets: Mapping[str, float], more: Mapping[str, float]
     ) -> None:
-        """The line of an epoch that is done, with more numbers at its end, and one of its targets where there are any."""
+        """Print the line of a finished epoch, with further numbers at its end, and a line of its targets if there are any."""
         self._close()
         if self._lines >= HEADER_EVERY:
             self.header()
@@ -106,10 +106,10 @@ class Display:
 
 
 def _score(name: str, value: float) -> str:
-    """A share in percent, or a residual in its unit."""
+    """Return a fraction in percent, or a residual in its unit."""
     return f"{name.replace('_', ' ')} {value:.4g}" if name.endswith("_rms") else f"{name.replace('_', ' ')} {value:.1%}"
 
 
 def _share(row: Mapping[str, float], name: str, width: int) -> str:
-    """A share in percent; a dash where the objective has none."""
+    """Return a fraction in percent; a dash if the objective does not compute it."""
     return f"{row[name]:{width}.2%}" if name in row else f"{'-':>{width}}"

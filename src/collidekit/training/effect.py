@@ -1,4 +1,4 @@
-"""Which settings of a training act beside the others: one that a user gives and that does nothing is refused."""
+"""Settings of a training without effect: a given setting that has no effect is an error."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -23,12 +23,12 @@ OF_ATTACKS: dict[str, tuple[str, ...]] = {
     "attack_norm": ("pgd",),
     "attack_starts": ("pgd",),
 }
-"""Settings that only these of the built-in attacks read; an attack of a user's may read any."""
+"""Settings that only some built-in attacks use; a user's attack may use any setting."""
 WARMING_UP = ("cosine", "batch_cosine_warmup", "one_cycle")
 
 
 def attack_without_effect(settings: AttackSettings, attacks: Iterable[str] | None = None) -> dict[str, str]:
-    """The settings of an attack (or of any of several) that have no effect, each with what it is for."""
+    """Return the settings of an attack (or of several) that have no effect, each with the reason."""
     names = tuple(attacks) if attacks is not None else (settings.attack,)
     if set(names) <= {"nominal"}:
         others = [name for name in AttackSettings.model_fields if name != "attack"]
@@ -43,19 +43,19 @@ def attack_without_effect(settings: AttackSettings, attacks: Iterable[str] | Non
 
 
 def check_magnitude(settings: AttackSettings, given: Iterable[str], option: str) -> None:
-    """An error where an attack has no magnitude, so that it would move nothing."""
+    """Raise an error if an attack has no magnitude and would therefore change nothing."""
     if settings.attack == "nominal" or "attack_magnitude" in given or not find_attack(settings.attack).needs_magnitude:
         return
     if settings.attack == "noise" and settings.attack_offset:
         return
     if settings.attack_magnitude == 0:
         raise CollidekitError(
-            f"{option}: the attack {settings.attack} has no magnitude and would move nothing; give {option}-magnitude"
+            f"{option}: the attack {settings.attack} has magnitude 0 and would change nothing; give {option}-magnitude"
         )
 
 
 def without_effect(config: TrainingConfig, analysis: Analysis) -> dict[str, str]:
-    """The settings that have no effect beside the others of a training, each with what it is for."""
+    """Return the settings that have no effect with the other settings of a training, each with the reason."""
     found = attack_without_effect(config)
     if config.attack == "nominal":
         found |= dict.fromkeys(ADVERSARIAL, "acts only with an attack")
@@ -75,8 +75,8 @@ def without_effect(config: TrainingConfig, analysis: Analysis) -> dict[str, str]
     ends = config.lr_scheduler not in ("constant", "inverse_decay")
     found |= _of("lr_decay_factor", ends, "is for schedules other than constant and inverse_decay")
     found |= _of("torch_compile_mode", config.use_torch_compile, "is for --use-torch-compile")
-    found |= _of("training_precision", not config.mixed_precision, "cannot stand beside --mixed-precision")
-    found |= _of("train_val_split", config.folds <= 2, "says nothing beside --folds of 3 or more")
+    found |= _of("training_precision", not config.mixed_precision, "cannot be combined with --mixed-precision")
+    found |= _of("train_val_split", config.folds <= 2, "has no effect with --folds of 3 or more")
     found |= _of("fold_rule", bool(config.folds), "is for --folds")
     found |= _of("loss_weighting", analysis.kinematics is not None, "needs 'kinematics' in the analysis file")
     return found
@@ -87,8 +87,8 @@ def _of(name: str, acts: bool, reason: str) -> dict[str, str]:
 
 
 def check_given(given: Mapping[str, Any], unused: Mapping[str, str], before: str = "--") -> None:
-    """An error for the first setting that is given and has no effect."""
+    """Raise an error for the first given setting that has no effect."""
     for name, value in given.items():
         if name in unused and value is not None and not (name == "loss_weighting" and not value):
             shown = f"{before}{name if ' ' in before else name.replace('_', '-')}"
-            raise CollidekitError(f"{shown}: {unused[name]}, so it would do nothing here; leave it out")
+            raise CollidekitError(f"{shown}: {unused[name]}, so it has no effect here; leave it out")

@@ -1,4 +1,4 @@
-"""The exponential moving average of a model's weights."""
+"""Exponential moving average of the weights of a model."""
 
 import copy
 
@@ -6,17 +6,17 @@ import torch
 from torch import Tensor, nn
 
 STATISTICS = ("running_mean", "running_var")
-"""Of batch normalisations. They are averaged too: those of the current weights do not fit the averaged ones."""
+"""Buffers of batch normalisations. They are averaged, too: those of the current weights do not fit the averaged weights."""
 
 
 class WeightAverage:
-    """Keeps w' = d w' + (1 - d) w, with d = min(decay, (1 + step) / (10 + step)) so that the start does not stay in it."""
+    """Running mean w' = d w' + (1 - d) w, with d = min(decay, (1 + step) / (10 + step)) to forget the initial weights."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         if any(parameter.dtype == torch.bfloat16 for parameter in model.parameters()):
-            self.model.float()  # small steps would be lost in bfloat16
+            self.model.float()  # bfloat16 would lose small steps
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:

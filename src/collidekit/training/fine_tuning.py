@@ -1,4 +1,4 @@
-"""Fine-tuning: begin with the weights of a checkpoint and a fresh head, hold some parts fixed, let others learn slower."""
+"""Fine-tuning: start with the weights of a checkpoint and a new head, freeze parts, change learning rates of parts."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,28 +28,28 @@ from collidekit.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
-class Start:
-    """The checkpoint that a training begins from."""
+class PretrainedWeights:
+    """The checkpoint that a training starts from."""
 
     path: Path
     analysis: Analysis
     config: TrainingConfig
     tagger: dict[str, Tensor]
     checksum: str
-    """Of weights and scaling, wherever the file lies and whatever else it holds."""
+    """Checksum of weights and scaling; it does not depend on the path and other content of the file."""
     code: Mapping[str, Any]
-    """File, hash and source of the code that it was trained with."""
+    """File, hash and source of the user code of the training."""
     learned_from: tuple[LearnedFrom, ...] = ()
 
     @classmethod
-    def of(cls, name: str) -> "Start":
-        """By a file, a folder of a training, or the name of a model that ships."""
+    def of(cls, name: str) -> "PretrainedWeights":
+        """Load a file, the folder of a training, or a bundled model by its name."""
         path = find_checkpoint(name).absolute()
         state = path.stat()
         return _read(path, state.st_mtime_ns, state.st_size)
 
     def give_weights(self, tagger: Tagger, analysis: Analysis, keep_head: bool) -> None:
-        """Weights and scaling of the checkpoint into a new tagger; its head stays as it is unless it is to be kept."""
+        """Copy weights and scaling into a new tagger; with ``keep_head``, the weights of the head, too."""
         self._check_inputs(analysis, keep_head)
         state = tagger.state_dict()
         without_targets = not any(name.startswith("target_heads.") for name in self.tagger)
@@ -60,14 +60,14 @@ class Start:
         }
         if not keep_head and not any(in_head(tagger, name) for name in state):
             raise CollidekitError(
-                f"{type(tagger.network).__name__}: has no part {' or '.join(map(repr, tagger.network.head))} to begin anew; "
+                f"{type(tagger.network).__name__}: has no part {' or '.join(map(repr, tagger.network.head))} to initialise; "
                 "name its last layer in the attribute 'head' of its class, or keep the head with --keep-head"
             )
         self._check_weights(wanted, state)
         tagger.load_state_dict({**state, **{name: self.tagger[name] for name in wanted}})
 
     def give_scaling(self, tagger: Tagger) -> None:
-        """Shifts and widths of the features: the weights were trained with these, whatever the new rows have."""
+        """Copy shifts and widths of the features, with which the weights were trained."""
         prefix = "scaling."
         tagger.scaling.load_state_dict(
             {name.removeprefix(prefix): value for name, value in self.tagger.items() if name.startswith(prefix)}
@@ -95,24 +95,24 @@ class Start:
             )
 
     def _check_weights(self, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-        """Every weight that is to be taken must be there in its shape, and none may be left over."""
+        """Raise an error unless the checkpoint has exactly the wanted weights, each with its shape."""
         problem = next((f"the checkpoint has no {name}" for name in wanted if name not in self.tagger), "")
         for name, value in wanted.items():
             if not problem and self.tagger[name].shape != value.shape:
                 problem = f"{name} is {_shape(self.tagger[name])} in the checkpoint and {_shape(value)} here"
         left = [name for name in self.tagger if name.startswith("network.") and name not in state]
         if not problem and left:
-            problem = f"the checkpoint has {left[0]} besides"
+            problem = f"the checkpoint also has {left[0]}"
         if problem:
             raise CollidekitError(
-                f"{self.path}: its weights do not fit the network that is asked for ({problem}); they are of network "
+                f"{self.path}: its weights do not fit the selected network ({problem}); they belong to network "
                 f"{self.config.model_name!r} with options {self.config.model_options}: leave --model-name and "
-                "--model-options out to take these"
+                "--model-options out to use these"
             )
 
 
 def _values_of(analysis: Analysis) -> str:
-    """Return the values of targets of rows, with scale, unit and estimate: a head is kept only where they are the same."""
+    """Return the values of targets of rows, with scale, unit and estimate, as a text: a head is kept only if it is equal."""
     targets = analysis.regressions.items()
     found = [
         f"{name} ({', '.join([*t.values, t.scale, *filter(None, [t.unit]), *map(str, t.form)])})" for name, t in targets
@@ -121,7 +121,7 @@ def _values_of(analysis: Analysis) -> str:
 
 
 def _assignments_of(analysis: Analysis) -> str:
-    """What a head must be for, to be kept: slots, symmetries and partners of assignments."""
+    """Return slots, symmetries and partners of assignments as a text: a head is kept only if it is equal."""
     found = []
     for name, target in analysis.assignments.items():
         slots = [f"{p}.{s} of {target.collection_of(p, s)}" for p, slots in target.parents.items() for s in slots]
@@ -132,17 +132,17 @@ def _assignments_of(analysis: Analysis) -> str:
 
 
 def in_head(tagger: Tagger, name: str) -> bool:
-    """Whether a parameter or buffer belongs to the head of the network, or to what learns the targets."""
+    """Return whether a parameter or buffer belongs to the head of the network, or to the heads of the targets."""
     return name.startswith(("target_heads.", "regressions.")) or any(
         f"{name}.".startswith(f"network.{part}.") for part in tagger.network.head
     )
 
 
 def freeze(tagger: Tagger, patterns: Sequence[str], keep_head: bool = False) -> list[nn.Module]:
-    """No gradient for the parameters whose names match; a fresh head always learns.
+    """Freeze the parameters whose names match, except those of a new head.
 
-    Returns the parts that are fixed as a whole: they are to stay in evaluation mode, which keeps the running statistics of
-    batch normalisations. A part without parameters is fixed where its buffers match.
+    Return the parts that are frozen completely. They must stay in evaluation mode, which keeps the running statistics of
+    batch normalisations. A part without parameters is frozen if its buffers match.
     """
     names = [name for name, _ in tagger.named_parameters()]
     free = [name for name in names if keep_head or not in_head(tagger, name)]
@@ -150,12 +150,12 @@ def freeze(tagger: Tagger, patterns: Sequence[str], keep_head: bool = False) -> 
         if not _matching(pattern, free):
             if _matching(pattern, names):
                 raise CollidekitError(
-                    f"--freeze: {pattern!r} matches only the head, which begins anew and must learn; pass --keep-head too"
+                    f"--freeze: {pattern!r} matches only the head, which is new and must be trained; pass --keep-head, too"
                 )
             raise _no_match("--freeze", pattern, names)
     frozen = {name for pattern in patterns for name in _matching(pattern, free)}
     if len(frozen) == len(names):
-        raise CollidekitError(f"--freeze: all {len(names)} parameters are frozen, so nothing is left to learn")
+        raise CollidekitError(f"--freeze: all {len(names)} parameters are frozen, so there is nothing to train")
     for name, parameter in tagger.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)
@@ -173,7 +173,7 @@ def freeze(tagger: Tagger, patterns: Sequence[str], keep_head: bool = False) -> 
 
 
 def rate_factors(tagger: Tagger, factors: Mapping[str, float]) -> dict[nn.Parameter, float]:
-    """The factor of the learning rate of each parameter: the product of those of all patterns that match its name."""
+    """Return the factor of the learning rate of each parameter: the product of the factors of all matching patterns."""
     names = [name for name, _ in tagger.named_parameters()]
     for pattern in factors:
         if not _matching(pattern, names):
@@ -188,18 +188,18 @@ def rate_factors(tagger: Tagger, factors: Mapping[str, float]) -> dict[nn.Parame
 
 
 def check_start(config: TrainingConfig, analysis: Analysis, network: Network) -> None:
-    """The errors that beginning from the checkpoint of the settings would have."""
+    """Raise an error if the training cannot start from the checkpoint of its settings."""
     tagger = Tagger(analysis, network, head_of(config.objective, analysis))
-    Start.of(config.from_checkpoint).give_weights(tagger, analysis, config.keep_head)
+    PretrainedWeights.of(config.from_checkpoint).give_weights(tagger, analysis, config.keep_head)
     freeze(tagger, config.freeze, config.keep_head)
     rate_factors(tagger, config.learning_rate_factors)
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, modified: int, size: int) -> Start:
-    """Kept while the file stays as it is: every task of a run asks for it."""
+def _read(path: Path, modified: int, size: int) -> PretrainedWeights:
+    """Load a checkpoint; the result is cached until the file changes, because every task of a run needs it."""
     content = load_content(path)
-    return Start(
+    return PretrainedWeights(
         path, *read_settings(path, content), content["tagger"], _checksum(content["tagger"]), content.get("code") or {},
         read_learned(path, content),
     )  # fmt: skip
@@ -223,7 +223,7 @@ def _matches_any(patterns: Iterable[str], name: str) -> bool:
 
 
 def _no_match(option: str, pattern: str, names: Sequence[str]) -> CollidekitError:
-    """With the parts of the network as patterns; names of its parameters may be hundreds."""
+    """Return the error for a pattern without match; it lists the parts of the network, not all parameters."""
     parts = {".".join(name.split(".")[:depth]) for name in names for depth in (2, 3, 4) if name.count(".") >= depth}
     close = did_you_mean(pattern, [*(f"{part}.*" for part in sorted(parts)), *names])
     top = dict.fromkeys(".".join(name.split(".")[:2]) for name in names)

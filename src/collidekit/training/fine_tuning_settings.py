@@ -1,4 +1,4 @@
-"""How a training begins from another one's weights; ``fine_tuning`` does it."""
+"""Settings of fine-tuning; ``fine_tuning`` implements it."""
 
 from typing import Any
 
@@ -9,22 +9,22 @@ from collidekit.settings import Positive, setting
 
 
 class FineTuningSettings(Strict):
-    """The checkpoint to begin from, and what of it learns on."""
+    """The checkpoint to start from, and which parts of it are trained further."""
 
     from_checkpoint: str = setting(
-        "", "begin with the weights of this checkpoint, folder of a training or model that ships, and a fresh head"
+        "", "start with the weights of this checkpoint, folder of a training or bundled model, and a new head"
     )
     keep_head: bool = setting(False, "keep the head of the checkpoint, too")
-    freeze: tuple[str, ...] = setting((), "patterns of parameters that stay fixed, such as network.phi.*,network.f.0.*")
+    freeze: tuple[str, ...] = setting((), "patterns of names of frozen parameters, such as network.phi.*,network.f.0.*")
     learning_rate_factors: dict[str, Positive] = setting(
         {},
-        "factors of the learning rate as JSON, such as '{\"network.phi.*\": 0.1}'; those of all that match are multiplied",
+        "factors of the learning rate as JSON, such as '{\"network.phi.*\": 0.1}'; factors of all matching patterns are multiplied",
     )
 
     @field_validator("freeze", mode="before")
     @classmethod
     def _patterns(cls, value: Any) -> Any:
-        """Names with commas between them, or a list of them; their order means nothing."""
+        """Parse patterns from a text with commas or from a list; the order has no effect."""
         parts = value.split(",") if isinstance(value, str) else value
         if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
             return tuple(sorted({part.strip() for part in parts if part.strip()}))
@@ -34,5 +34,5 @@ class FineTuningSettings(Strict):
     @classmethod
     def _of_a_checkpoint(cls, value: Any, info: ValidationInfo) -> Any:
         if value and not info.data.get("from_checkpoint"):
-            raise wrong("is for a training that begins from a checkpoint: name one with --from-checkpoint")
+            raise wrong("is for a training that starts from a checkpoint: give one with --from-checkpoint")
         return value

@@ -1,4 +1,4 @@
-"""The record of a training: a row an epoch, the loss of each step; as CSV and in checkpoints."""
+"""History of a training: a row for each epoch, and the loss of each step; as CSV and in checkpoints."""
 
 import csv
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import torch
 
 from collidekit.files import replacing
 
-COLUMNS = (  # those that an objective adds follow, and those of targets
+COLUMNS = (  # columns of the objective and of targets follow
     "epoch",
     "train_loss",
     "val_loss",
@@ -24,13 +24,13 @@ COLUMNS = (  # those that an objective adds follow, and those of targets
 
 @dataclass
 class History:
-    """Epochs so far, and the loss of every step so far."""
+    """Epochs and losses of all steps so far."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint: losses in double precision, so that they come back bit for bit."""
+        """Return the state for a checkpoint, with losses in double precision, so that they are restored bit for bit."""
         return {"epochs": self.epochs, "losses": torch.tensor(self.losses, dtype=torch.float64)}
 
     @classmethod
@@ -38,7 +38,7 @@ class History:
         return cls([dict(row) for row in state["epochs"]], state["losses"].tolist())
 
     def write(self, folder: Path) -> None:
-        """``history.csv`` (a row an epoch) and ``steps.csv`` (a row a step); written anew, so a resumed training fits."""
+        """Write ``history.csv`` (a row for each epoch) and ``steps.csv`` (a row for each step) completely."""
         with replacing(folder / "history.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
             columns = dict.fromkeys(name for row in self.epochs or [dict.fromkeys(COLUMNS, 0.0)] for name in row)
             writer = csv.DictWriter(file, columns)

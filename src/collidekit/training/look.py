@@ -1,4 +1,4 @@
-"""The network on a few rows, before hours of other work: what its first step could not do is found in seconds."""
+"""Test of a training on a few rows: finds errors of its first step in seconds, before hours of other work."""
 
 import traceback
 
@@ -19,13 +19,13 @@ from collidekit.training.choice import check_network
 from collidekit.training.config import TrainingConfig
 
 FEW = 8
-"""Rows that the network is tried on."""
+"""Number of rows of the test."""
 
 
 def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None) -> None:
-    """Raise the error that a training with these settings would begin with: of its settings, its network, or its attack.
+    """Raise the error with which a training would start, because of its settings, its network, or its attack.
 
-    Without rows only the settings and the network's construction are looked at. Random numbers stay as they are.
+    Without rows, only the settings and the construction of the network are tested. The random state does not change.
     """
     with torch.random.fork_rng(devices=[]):
         check_network(analysis, config)
@@ -40,9 +40,9 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
         tagger.scaling.fit(found)
         if augment := build_augmentation(config.augmentation, analysis, found):
             few = augment(few)
-        # a few rows say nothing of the spread of the features
+        # a few rows do not give the spread of the features
         build_attack(config.model_copy(update={"attack_individual_factors": False}), analysis, tagger.scaling)
-        outputs = _answer(config.model_name, tagger, few)
+        outputs = _run_network(config.model_name, tagger, few)
         check_outputs(config.model_name, outputs, len(few), head.outputs)
         _check_columns(config.objective, tagger, outputs, analysis)
         if OBJECTIVES.own(config.objective) and type(objective).begin is Objective.begin:
@@ -50,22 +50,22 @@ def try_training(config: TrainingConfig, analysis: Analysis, rows: Batch | None)
 
 
 def check_outputs(name: str, outputs: torch.Tensor, rows: int, wanted: int) -> None:
-    """Raise an error where a network gives other outputs than so many for each row."""
+    """Raise an error unless a network returns the wanted number of outputs for each row."""
     if outputs.shape != (rows, wanted):
         raise CollidekitError(
-            f"network {name}: gives outputs of shape {tuple(outputs.shape)} for {rows} rows, not {wanted} for each"
+            f"network {name}: returns outputs of shape {tuple(outputs.shape)} for {rows} rows, not {wanted} for each row"
         )
 
 
 def _check_columns(name: str, tagger: Tagger, raw: torch.Tensor, analysis: Analysis) -> None:
-    """Raise an error where the head of a user's objective does not decode what predictions hold."""
+    """Raise an error if the head of a user's objective does not decode the columns of predictions."""
     if not analysis.classes:
         return
     wanted = {f"prob_{label}" for label in analysis.classes}
     try:
         found = tagger.head.decode(raw)
     except Exception as error:
-        raise CollidekitError(f"objective {name}: its head fails on the first rows: {_said(error)}") from error
+        raise CollidekitError(f"objective {name}: its head fails on the first rows: {_describe(error)}") from error
     if not isinstance(found, dict) or not wanted <= found.keys() <= {*wanted, "prob_relegated"}:
         given = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
         raise CollidekitError(
@@ -75,13 +75,13 @@ def _check_columns(name: str, tagger: Tagger, raw: torch.Tensor, analysis: Analy
 
 
 def _check_loss(name: str, objective: Objective, outputs: torch.Tensor, rows: Batch) -> None:
-    """Raise an error where a user's objective fails, or gives no single number."""
+    """Raise an error if a user's objective fails, or does not return a single number."""
     try:
         loss = objective.loss(outputs, rows, torch.ones(len(rows)).to(outputs))
     except CollidekitError:
         raise
     except Exception as error:
-        raise CollidekitError(f"objective {name}: fails on the first rows: {_said(error)}") from error
+        raise CollidekitError(f"objective {name}: fails on the first rows: {_describe(error)}") from error
     if not isinstance(loss, torch.Tensor) or loss.shape != ():
         found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise CollidekitError(
@@ -89,12 +89,12 @@ def _check_loss(name: str, objective: Objective, outputs: torch.Tensor, rows: Ba
         )
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
 
 
-def _answer(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
+def _run_network(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
     try:
         with torch.no_grad():
             outputs: torch.Tensor = tagger(rows, with_targets=True)[0]
@@ -102,4 +102,4 @@ def _answer(name: str, tagger: Tagger, rows: Batch) -> torch.Tensor:
     except CollidekitError:
         raise
     except Exception as error:
-        raise CollidekitError(f"network {name}: fails on the first rows: {_said(error)}") from error
+        raise CollidekitError(f"network {name}: fails on the first rows: {_describe(error)}") from error

@@ -1,4 +1,4 @@
-"""The training loop. Read ``Training.run`` first: epochs of steps, validation, checkpoints; all else serves it."""
+"""The training loop: epochs of steps, validation, checkpoints. Read ``Training.run`` first."""
 
 import logging
 import math
@@ -43,7 +43,7 @@ from collidekit.training.config import TrainingConfig
 from collidekit.training.device import Delayed, StepNumbers, WeightedRows, on_device
 from collidekit.training.display import Display
 from collidekit.training.ema import WeightAverage
-from collidekit.training.fine_tuning import Start, freeze, rate_factors
+from collidekit.training.fine_tuning import PretrainedWeights, freeze, rate_factors
 from collidekit.training.history import History
 from collidekit.training.look import check_outputs
 from collidekit.training.optimizers import build_optimizer, learning_rate_of, set_learning_rate
@@ -58,14 +58,14 @@ TRACKED_FILES = ("best_model.pt", "history.csv", "steps.csv")
 FIRST_STOP = 20
 FLAT = 1e-9
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes would stand amid the table of epochs
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its messages would interrupt the table of epochs
 
 
 class Training:
-    """One training in one folder: ``run`` begins it; after ``resume`` or ``extend`` it goes on from a checkpoint.
+    """One training in one folder: ``run`` starts it; after ``resume`` or ``extend`` it continues from a checkpoint.
 
-    Within an epoch a checkpoint is written every ``save_seconds``. Of several ``ranks`` the first one writes; the others give an equal
-    training to the same folder.
+    Within an epoch, a checkpoint is written every ``save_seconds``. With several ``ranks`` only the first one writes; the others
+    make an equal object with the same folder.
     """
 
     def __init__(
@@ -78,13 +78,15 @@ class Training:
         self.save_seconds, self.ranks = save_seconds, ranks
         self.display = display or Display(shown=False)
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.part*") if ranks.first else ():  # of a training that was killed while it wrote
+        for leftover in (
+            folder.glob(".*.part*") if ranks.first else ()
+        ):  # left by a training that was killed during a write
             if is_own(leftover):
                 leftover.unlink()
         keep_freed_memory()
         self.fabric = Fabric(
             accelerator=accelerator, devices=ranks.devices, precision=config.precision,  # type: ignore[arg-type]
-            plugins=[LightningEnvironment()],  # each rank is a process of its own here, whatever the variables of a batch job say
+            plugins=[LightningEnvironment()],  # ignore variables of a batch job: collidekit starts the ranks
         )  # fmt: skip
         self.device = self.fabric.device
         self.delayed = Delayed(self.device)
@@ -98,29 +100,29 @@ class Training:
         self.tagger = Tagger(self.analysis, network, head)
         if config.use_torch_compile and not compile_dense(network, self.device, config.torch_compile_mode):
             self.display.say(
-                f"network {literal(config.model_name)} has no dense part for torch.compile: it is not compiled"
+                f"network {literal(config.model_name)} has no dense part for torch.compile and is not compiled"
             )
         if ranks.size > 1 and (foreign := own_statistics(network)):
             self.display.say(
-                f"[yellow]network {literal(config.model_name)}: {', '.join(foreign)} normalise by the rows of one rank, so the numbers "
-                f"depend on how many there are; collidekit.models.constituent_layers.BatchNorm normalises by those of all[/yellow]"
+                f"[yellow]network {literal(config.model_name)}: {', '.join(foreign)} normalise with the rows of one rank, so the results "
+                f"depend on the number of ranks; collidekit.models.constituent_layers.BatchNorm uses the rows of all ranks[/yellow]"
             )
         self.targets = TargetLosses(self.analysis, self.tagger.learned_targets, self.tagger.regressions)
         if missing := self.analysis.targets.keys() - self.targets.targets:
             names = ", ".join(sorted(missing))
             self.display.say(
-                f"network {literal(config.model_name)} has no embedding of these constituents: it does not learn {names}"
+                f"network {literal(config.model_name)} has no embedding of these constituents and does not learn {names}"
             )
         self.learned_weights: LearnedWeights | None = None
         if config.target_weights == "learned":
             self.learned_weights = LearnedWeights.of(self.analysis, list(self.targets.targets), config.objective)
             self.learned_weights.to(self.device)
-        self.start = Start.of(config.from_checkpoint) if config.from_checkpoint else None
+        self.start = PretrainedWeights.of(config.from_checkpoint) if config.from_checkpoint else None
         if self.start:
             self.start.give_weights(self.tagger, self.analysis, config.keep_head)
         self.fixed = freeze(self.tagger, config.freeze, config.keep_head)
         self.data = prepare(dataset, config, threads)
-        own = (LearnedFrom.of(dataset, config.split),) if ranks.first else ()  # the first rank alone writes checkpoints
+        own = (LearnedFrom.of(dataset, config.split),) if ranks.first else ()  # only the first rank writes checkpoints
         self.learned_from = (*own, *(self.start.learned_from if self.start else ()))
         for warning in self.data.warnings:
             self.display.say(f"[yellow]{literal(warning)}[/yellow]")
@@ -136,7 +138,7 @@ class Training:
             name: {k: v.clone() for k, v in h.state_dict().items()} for name, h in self.tagger.regressions.items()
         }
         self.model, self.optimizer = self.fabric.setup(self.tagger, self.optimizer)
-        if config.precision == "bf16-true":  # raw values, and those of targets, have more digits than bfloat16
+        if config.precision == "bf16-true":  # raw values and targets need more digits than bfloat16 has
             self.tagger.scaling.float()
             for name, head in self.tagger.regressions.items():
                 head.double().load_state_dict(scales[name])
@@ -152,18 +154,18 @@ class Training:
         self.adversary = self._adversary(dataset)
         self.history = History()
         self.after_save: Callable[[int], None] = lambda step: None
-        """Called with the number of steps when ``last.pt`` is written, and all that belongs to it."""
+        """Called with the number of steps when ``last.pt`` and all other files of the step are written."""
         self.signals = StopSignals()
-        self._any_told = False
-        """True if a signal asked any of several ranks to stop, as of the last step."""
+        self._any_rank_signalled = False
+        """True if any of several ranks had received a stop signal at the last step."""
         self.step, self.epoch, self.step_in_epoch = 0, 1, 0
         self.extended_from = 0
-        """The last epoch of the training that this one extends."""
+        """Last epoch of the training that this one extends."""
         self.best = {"loss": math.inf, "epoch": 0.0}
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.target_scores: dict[str, float] = {}
         self.objective_scores: dict[str, float] = {}
-        """Both of the last validation."""
+        """Scores of the last validation, like ``target_scores``."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -171,7 +173,7 @@ class Training:
 
     @property
     def number_of_epochs(self) -> int:
-        """Of the whole training: those of the settings, or as many as ``min_steps`` asks for."""
+        """Number of epochs of the whole training: ``epochs``, or more to reach ``min_steps``."""
         return max(self.config.epochs, math.ceil(self.config.min_steps / self.steps_per_epoch))
 
     @property
@@ -182,10 +184,10 @@ class Training:
         self, finish: Callable[[], None] = lambda: None,
         after_epoch: Callable[[Sequence[Mapping[str, float]]], None] | None = None,
     ) -> Path:  # fmt: skip
-        """Train to the last epoch; return the path of the best model. ``finish`` is called before trackers get its files.
+        """Train to the last epoch; return the path of the best model. ``finish`` is called before trackers get the files.
 
-        ``after_epoch`` gets the rows of all epochs so far at the beginning and after each epoch; an error of it ends the training,
-        which goes on from there the next time.
+        ``after_epoch`` is called with the rows of all epochs so far, at the start and after each epoch. If it raises an error,
+        the training ends, and continues from there the next time.
         """
         if not self.ranks.first:
             for _ in self.epochs():
@@ -209,7 +211,7 @@ class Training:
         return self.folder / "best_model.pt"
 
     def _trackers(self) -> ActiveTrackers:
-        """Begin tracking with the epochs so far, under a title that names analysis, network and folder by default."""
+        """Start tracking with the epochs so far; the default title contains analysis, network and folder."""
         title = self.tracking.title or f"{self.analysis.name}, {Path(self.config.model_name).stem} {self.folder.name}"
         return ActiveTrackers(
             replace(self.tracking, title=title), self.config.model_dump(mode="json"), self.analysis.name, self.folder,
@@ -217,9 +219,9 @@ class Training:
         )  # fmt: skip
 
     def epochs(self) -> Generator[dict[str, float], None, None]:
-        """Train, and give the row of ``history.csv`` of each epoch when it is validated and its checkpoint is written.
+        """Train, and yield the row of ``history.csv`` of each epoch after its validation and checkpoint.
 
-        The weights that are kept are those in ``best_model.pt`` at that moment.
+        At that moment, ``best_model.pt`` has the best weights so far.
         """
         self.ranks.meet()
         self.ranks.check_same(self.tagger)
@@ -227,7 +229,7 @@ class Training:
             while self.epoch <= self.last_epoch and not self._stop_early():
                 self._train_epoch()
                 yield self._finish_epoch()
-                self._stop_if_told()
+                self._stop_if_signalled()
 
     def _train_epoch(self) -> None:
         self.model.train()
@@ -241,7 +243,7 @@ class Training:
             learning_rate = self._set_learning_rate()
             self.objective.progress = min(self._epochs_done() / self.number_of_epochs, 1.0)
             for numbers in self.delayed.add(self._train_step(batch)):
-                self._note(numbers)
+                self._record(numbers)
             self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
             if self.average:
                 self.average.update(self.tagger, self.step)
@@ -251,16 +253,16 @@ class Training:
             if self.history.losses:
                 rows, seconds = max(self.sums["rows"], 1), max(self.sums["seconds"], 1e-9)
                 self.display.step(self.sums["loss"] / rows, self.history.losses[-1], rows / seconds, learning_rate)
-            if self._told:
+            if self._signalled:
                 self.save("last.pt")
-            self._stop_if_told()
+            self._stop_if_signalled()
             if now - saved > self.save_seconds:
                 self.save("last.pt")
                 saved = begun = time.monotonic()
-        self._note_all()
+        self._record_all()
 
-    def _note(self, numbers: StepNumbers) -> None:
-        """Count what a step gave; an error where it is not finite."""
+    def _record(self, numbers: StepNumbers) -> None:
+        """Add the numbers of a step to the sums; raise an error if one is not finite."""
         loss, counts, others, norm = numbers.read()
         self._check_finite(norm, f"norm of the gradients is {norm} in a step")
         total = loss + sum(others.values())
@@ -269,20 +271,20 @@ class Training:
         self._count(loss=loss * numbers.rows, rows=numbers.rows, **counts)
         self._count(**{f"loss_{name}": value * numbers.rows for name, value in others.items()})
 
-    def _note_all(self) -> None:
+    def _record_all(self) -> None:
         for numbers in self.delayed.rest():
-            self._note(numbers)
+            self._record(numbers)
 
     def _rows(self) -> Iterator[Batch | WeightedRows]:
-        """The batches of the rest of the epoch, which are on the device already where nothing changes them before a step."""
+        """Return the other batches of the epoch; they are already on the device if nothing changes them before a step."""
         batches = self.data.training.iterate(skip=self.step_in_epoch)
         if self.device.type == "cpu" or self.augment or self.ranks.size > 1:
             return batches
         return on_device((WeightedRows(batch, self.data.weighting(batch)) for batch in batches), self.device)
 
-    def _stop_if_told(self) -> None:
-        """The state is saved at this point."""
-        if not self._told:
+    def _stop_if_signalled(self) -> None:
+        """Raise the error that ends the training after a stop signal; the state is already saved."""
+        if not self._signalled:
             return
         if self.signals.received == "SIGINT":
             raise KeyboardInterrupt
@@ -293,12 +295,12 @@ class Training:
         )
 
     @property
-    def _told(self) -> bool:
-        """Return whether a signal asked to stop: all ranks agree on it in each step."""
-        return bool(self.signals.received) if self.ranks.size == 1 else self._any_told
+    def _signalled(self) -> bool:
+        """True if the training must stop because of a signal: all ranks agree on it in each step."""
+        return bool(self.signals.received) if self.ranks.size == 1 else self._any_rank_signalled
 
     def _adversary(self, dataset: Dataset) -> Adversary | None:
-        """What attacks the training rows, where the settings name an attack."""
+        """Return the adversary of the training rows; None without an attack."""
         config = self.config
         attack = build_attack(config, self.analysis, self.tagger.scaling, dataset.manifest.summary["statistics"])
         if attack is None:
@@ -318,9 +320,9 @@ class Training:
             )
 
     def _train_step(self, rows: Batch | WeightedRows) -> StepNumbers:
-        """One step of the optimizer: the loss of rows, the weight of those that are right and of all, the loss of each target.
+        """Make one step of the optimizer; return its loss, the weights of all and of correct rows, and the loss of each target.
 
-        Each rank runs the network on its share of the rows; the loss is that of all rows. Nothing here waits for the device.
+        Each rank applies the network to its part of the rows; the loss is that of all rows. Nothing here waits for the device.
         """
         batch, weights = rows if isinstance(rows, WeightedRows) else WeightedRows(rows, self.data.weighting(rows))
         if self.augment:
@@ -354,25 +356,25 @@ class Training:
                 of_members = self.targets.total(others, of_rows=False)
             self.optimizer.zero_grad()
             self.fabric.backward(loss + of_members)
-        self._any_told = self.ranks.reduce(self.tagger, bool(self.signals.received), ranks is self.ranks)
+        self._any_rank_signalled = self.ranks.reduce(self.tagger, bool(self.signals.received), ranks is self.ranks)
         norm = self._clip_gradients() if self.config.gradient_clip else None
         self.optimizer.step()
         counts = self._weigh(outputs.detach(), batch, weights)
         return StepNumbers.of(self.step, len(batch), loss.detach(), counts, others, norm)
 
     def _clip_gradients(self) -> Tensor | None:
-        """Scale the gradients down to the largest norm that is allowed; return what it was."""
+        """Clip the norm of the gradients; return the norm before."""
         limit = self.config.gradient_clip
         return self.fabric.clip_gradients(self.model, self.optimizer, max_norm=limit, error_if_nonfinite=False)
 
     def _weigh(self, outputs: Tensor, batch: Batch, weights: Tensor) -> dict[str, Tensor]:
-        """The weight of all rows, and of those that are right in each sense of the objective."""
+        """Return the sum of weights of all rows, and of the correct rows in each sense of the objective."""
         right = self.objective.right(outputs, batch)
         counts = {f"right_{name}": (rows * weights).sum() for name, rows in right.items()}
         return {**counts, "weight": weights.sum()}
 
     def _finish_epoch(self) -> dict[str, float]:
-        """Validate, note the epoch, keep the best model and a checkpoint."""
+        """Validate, add the epoch to the history, save the best model and a checkpoint."""
         sums = self.sums
         val_loss, shares = self.validate()
         val_loss = self.ranks.agree(val_loss)
@@ -411,12 +413,12 @@ class Training:
             self.history.write(self.folder)
         self.ranks.check_same(self.tagger)
         self.save(f"model_{finished}.pt")
-        self.save("last.pt")  # after all else: who goes on from it finds everything up to here
+        self.save("last.pt")  # written last, so that a resumed training finds all other files of this epoch
         return row
 
     @torch.no_grad()
     def validate(self) -> tuple[float, dict[str, float]]:
-        """Loss of the validation rows, and the share that is right in each sense, with the averaged weights where they are kept."""
+        """Return the loss of the validation set and the fractions of correct rows, with the averaged weights if there are any."""
         model = self._kept()
         model.eval()
         validation = self.objective.validation()
@@ -444,11 +446,11 @@ class Training:
         }
 
     def _weights_of_targets(self) -> dict[str, float]:
-        """Return the learned weights, by name; empty without them."""
+        """Return the learned weights by name; empty if weights are not learned."""
         return self.learned_weights.weights() if self.learned_weights else {}
 
     def _loss_of_rows(self, of_classes: float) -> float:
-        """Return the loss of the classes and of the targets of rows, of the last validation."""
+        """Return the loss of classes and targets of rows in the last validation."""
         names = self.analysis.row_targets
         if self.learned_weights:
             values = {name: self.target_scores[f"loss_{name}"] for name in self.targets.targets}
@@ -469,7 +471,7 @@ class Training:
         return stop or self._overtrained()
 
     def _overtrained(self) -> bool:
-        """Whether a line through the last validation losses does not fall any more; never in the first 20 epochs."""
+        """Return whether a line through the last validation losses has no negative slope; never in the first 20 epochs."""
         last, losses = self.config.overtraining_stop, [row["val_loss"] for row in self.history.epochs]
         if not last or self.epoch - 1 <= max(FIRST_STOP, last, self.extended_from):
             return False
@@ -489,8 +491,8 @@ class Training:
         return self.config.learning_rate * factor
 
     def save(self, name: str) -> None:
-        """Write all that is needed to go on from here."""
-        self._note_all()
+        """Write a checkpoint with everything that is needed to continue."""
+        self._record_all()
         if not self.ranks.first:
             return
         state = TrainingState.of(self).as_dict()
@@ -510,28 +512,28 @@ class Training:
         )  # fmt: skip
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of this training: weights, optimizer, averages, history, position, random state."""
+        """Continue from a checkpoint of this training: weights, optimizer, averages, history, position, random state."""
         content = load_content(path)
         state = TrainingState.read(path, content["state"])
         check_same_training(path, content, self.analysis, self.config)
         if state.began_from != (self.start.checksum if self.start else ""):
             raise CollidekitError(
-                f"{path}: did not begin from {self.config.from_checkpoint or 'fresh weights'}; one cannot go on from it"
+                f"{path}: did not start from {self.config.from_checkpoint or 'new weights'}; this training cannot continue from it"
             )
         state.give(self, content["tagger"], path)
         self._find_best(path.parent)
 
     def extend(self, path: Path) -> None:
-        """Go on for ``extend_training`` epochs after the end of another training, whose last checkpoint this is.
+        """Continue another training for ``extend_training`` epochs from its last checkpoint ``path``.
 
-        The best epoch so far stays the best until there is a better one; the patience of early stopping begins anew.
+        The best epoch so far stays the best until there is a better one; the patience of early stopping starts again.
         """
         self.resume(path)
         self.extended_from = self.epoch - 1
         self.save("last.pt")
 
     def _find_best(self, folder: Path) -> None:
-        """Bring the best model so far here from the folder of the checkpoint; without it the next epoch is the best."""
+        """Copy the best model so far from the folder of the checkpoint; if it is missing, the next epoch is the best."""
         if not (epoch := int(self.best["epoch"])):
             return
         for path in (folder / "best_model.pt", folder / f"model_{epoch}.pt"):
@@ -539,6 +541,6 @@ class Training:
                 self._save_best(content["state"].get("average") or content["tagger"])
                 return
         self.display.say(
-            f"{literal(folder)}: the best model so far, of epoch {epoch}, is gone; the next epoch takes its place"
+            f"{literal(folder)}: the best model so far, of epoch {epoch}, is missing; the next epoch replaces it"
         )
         self.best = {"loss": math.inf, "epoch": 0.0}

@@ -1,4 +1,4 @@
-"""A published model: ``model.safetensors`` with weights and scaling, ``model.json`` with all else. Nothing in it is code."""
+"""Published models: ``model.safetensors`` with weights and scaling, ``model.json`` with everything else; no code."""
 
 import hashlib
 import json
@@ -24,9 +24,9 @@ _KEYS = {"analysis", "config", "epoch", "weights"}
 
 
 def save_model(folder: Path, tagger: dict[str, Tensor], description: dict[str, Any]) -> dict[str, Any]:
-    """Write weights and buffers, then the description with their checksum: a folder with it is whole.
+    """Write weights and buffers, then the description with their checksum: a folder with a description is complete.
 
-    The description holds analysis, config and epoch, and may hold more, such as where the model comes from. Returns the
+    The description contains analysis, config and epoch, and possibly more, such as the origin of the model. Return the
     size and the checksum of the weights.
     """
     content = save({name: value.detach().cpu().contiguous().clone() for name, value in tagger.items()})
@@ -39,9 +39,11 @@ def save_model(folder: Path, tagger: dict[str, Tensor], description: dict[str, A
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """The content of a ``model.json``."""
+    """Return the content of a ``model.json``."""
     if not path.is_file():
-        raise CollidekitError(f"{path}: there is no such file; it belongs beside {WEIGHTS}: copy the whole folder")
+        raise CollidekitError(
+            f"{path}: there is no such file; it must be in the folder of {WEIGHTS}: copy the whole folder"
+        )
     content: dict[str, Any] = read_json(path)
     known = isinstance(content, dict) and content.get("collidekit model") == FORMAT and content.keys() >= _KEYS
     if not known or not all(isinstance(content[key], dict) for key in ("analysis", "config", "weights")):
@@ -50,7 +52,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def check_inside(path: Path) -> None:
-    """An error for a file of a model's folder that is a link to somewhere else."""
+    """Raise an error for a file of a model that is a link out of its folder."""
     if path.is_symlink() and path.resolve().parent != path.parent.resolve():
         raise CollidekitError(
             f"{path}: is a link to {path.resolve()}, out of the folder of the model; copy the file itself into it"
@@ -58,7 +60,7 @@ def check_inside(path: Path) -> None:
 
 
 def load_model(path: Path) -> dict[str, Any]:
-    """Analysis and config as JSON text, epoch, and the checked weights: what a checkpoint for prediction holds."""
+    """Return the content of a checkpoint for prediction: analysis and config as JSON text, epoch, and checked weights."""
     check_inside(path)
     check_inside(path.with_name(DESCRIPTION))
     description = read_description(path.with_name(DESCRIPTION))
@@ -67,7 +69,7 @@ def load_model(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != description["weights"].get("sha256"):
         raise CollidekitError(
-            f"{path}: is not the file that {DESCRIPTION} was written for (its checksum differs): it is damaged, truncated "
+            f"{path}: is not the file that {DESCRIPTION} describes (its checksum differs): it is damaged, truncated "
             "or changed; copy the whole folder again"
         )
     try:
@@ -86,7 +88,7 @@ def load_model(path: Path) -> dict[str, Any]:
 
 
 def check_no_code(path: Path, analysis: dict[str, Any], config: dict[str, Any]) -> None:
-    """An error where a model needs Python of its author's, which a published one never does."""
+    """Raise an error if a model needs Python code of its author; a published model never does."""
     network, objective = (str(config.get(key) or "") for key in ("model_name", "objective"))
     source = str((analysis.get("source") or {}).get("format", ""))
     own = {
@@ -98,10 +100,10 @@ def check_no_code(path: Path, analysis: dict[str, Any], config: dict[str, Any]) 
     for what, code in own.items():
         if code:
             raise CollidekitError(
-                f"{path}: {what} is user code ({code}), which a published model cannot carry; use best_model.pt"
+                f"{path}: {what} is user code ({code}), which a published model cannot contain; use best_model.pt"
             )
 
 
 def _code(what: str, name: str | None) -> str:
-    """The name where it is of a Python file or of an installed package."""
+    """Return the name if it is a Python file or belongs to an installed package, else an empty text."""
     return name if name and (python_file(name) or entry_point(what, name)) else ""

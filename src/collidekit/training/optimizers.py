@@ -1,4 +1,4 @@
-"""The optimizers that a training may name."""
+"""Optimizers by name."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -18,14 +18,14 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 class OptimizerSettings(Strict):
-    """The optimizer and its settings."""
+    """Settings of the optimizer."""
 
     learning_rate: Positive = setting(1e-3, "the largest learning rate")
-    optimizer: Literal[tuple(OPTIMIZERS)] = setting("AdamW", "AdamW, Adam, SGD ... of torch.optim")  # type: ignore[valid-type]
-    betas: tuple[Share, Share] = setting((0.95, 0.999), "the optimizer's betas, such as 0.95,0.999")
-    eps: Positive = setting(1e-6, "the optimizer's epsilon")
-    weight_decay: NotNegative = setting(0.01, "the optimizer's weight decay")
-    gradient_clip: NotNegative = setting(0.0, "largest norm of the gradient; 0 for none")
+    optimizer: Literal[tuple(OPTIMIZERS)] = setting("AdamW", "optimizer of torch.optim, such as AdamW, Adam, SGD")  # type: ignore[valid-type]
+    betas: tuple[Share, Share] = setting((0.95, 0.999), "betas of the optimizer, such as 0.95,0.999")
+    eps: Positive = setting(1e-6, "epsilon of the optimizer")
+    weight_decay: NotNegative = setting(0.01, "weight decay of the optimizer")
+    gradient_clip: NotNegative = setting(0.0, "clip the norm of the gradient to this value; 0: no clipping")
 
 
 def build_optimizer(
@@ -37,10 +37,10 @@ def build_optimizer(
     weight_decay: float,
     factors: Mapping[nn.Parameter, float] | None = None,
 ) -> Optimizer:
-    """An optimizer with the settings that it has; SGD and RMSprop take the first beta as momentum.
+    """Return an optimizer with the settings that it supports; SGD and RMSprop use the first beta as momentum.
 
-    Weight decay is for matrices only: biases and norms are left alone. ``factors`` are those of the learning rates of
-    parameters, 1 where none is given; each group has its own as ``factor``.
+    Weight decay acts on matrices only, not on biases and norms. ``factors`` are factors of the learning rate of parameters,
+    1 by default; each parameter group stores its own as ``factor``.
     """
     groups: list[dict[str, Any]] = []
     for factor, members in _by_factor(parameters, factors or {}).items():
@@ -54,13 +54,13 @@ def build_optimizer(
 
 
 def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """The learning rate, for each group times its factor."""
+    """Set the learning rate of each parameter group, times the factor of the group."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group.get("factor", 1.0)
 
 
 def learning_rate_of(optimizer: Optimizer) -> float:
-    """The learning rate that the factors of the groups are factors of."""
+    """Return the learning rate without the factors of the groups."""
     group = optimizer.param_groups[0]
     return float(group["lr"]) / float(group.get("factor", 1.0))
 

@@ -1,4 +1,4 @@
-"""In how many digits a training computes."""
+"""Numerical precision of a training."""
 
 import platform
 from typing import Literal
@@ -10,18 +10,20 @@ from collidekit.settings import setting
 
 
 class PrecisionSettings(Strict):
-    """Precision and compilation."""
+    """Settings of precision and compilation."""
 
-    mixed_precision: bool = setting(False, "bfloat16 where it is safe")
-    training_precision: Literal["float32", "float64", "bfloat16"] = setting("float32", "float32, float64 or bfloat16")
-    use_torch_compile: bool = setting(False, "compile the network")
+    mixed_precision: bool = setting(False, "bfloat16 where it is safe, float32 elsewhere")
+    training_precision: Literal["float32", "float64", "bfloat16"] = setting(
+        "float32", "precision of all numbers: float32, float64 or bfloat16"
+    )
+    use_torch_compile: bool = setting(False, "compile the dense parts of the network with torch.compile")
     torch_compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = setting(
-        "default", "default, reduce-overhead or max-autotune"
+        "default", "mode of torch.compile: default, reduce-overhead or max-autotune"
     )
 
     @property
     def precision(self) -> str:
-        """As Lightning Fabric names it."""
+        """Precision under its name in Lightning Fabric."""
         if self.mixed_precision:
             return "bf16-mixed"
         return {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-true"}[self.training_precision]

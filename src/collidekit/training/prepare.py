@@ -1,4 +1,4 @@
-"""One look at the training rows before the first step: the scaling, the mean weight, the number of steps."""
+"""One pass over the training set before the first step: scaling, mean weight, number of steps."""
 
 from dataclasses import dataclass
 
@@ -18,26 +18,26 @@ from collidekit.training.weighting import Reweighting, Weighting
 
 @dataclass(frozen=True)
 class Prepared:
-    """Loaders of both parts, weights of rows in the loss, statistics of the training rows."""
+    """Loaders of training and validation set, weights of rows in the loss, statistics of the training set."""
 
     training: Loader
     validation: Loader
     weighting: Weighting
-    """Of training rows."""
+    """Weights of training rows."""
     validation_weighting: Weighting
-    """Of validation rows: what sampling does to the training rows, weights do to these."""
+    """Weights of validation rows: they include the factor that sampling applies to the training rows."""
     statistics: Statistics
     rows: int
-    """Training rows in an epoch, as expected after sampling."""
+    """Expected number of training rows of an epoch, after sampling."""
     validation_rows: int
     truth: dict[str, Array]
-    """Known values (N, V) of each target of rows, of the first million of the training rows."""
+    """Known values (N, V) of each target of rows, from the first million training rows."""
     warnings: tuple[str, ...] = ()
-    """What is unusual about the rows of this training."""
+    """Warnings about the rows of this training."""
 
 
 def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepared:
-    """Split, weights and statistics of a training; an error where a part or a class is empty."""
+    """Return split, weights and statistics of a training; raise an error if a part or a class is empty."""
     analysis = dataset.analysis
     reweighting = Reweighting.of(dataset.manifest)
     in_loss = reweighting if config.loss_weighting else None
@@ -64,7 +64,7 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     assert found is not None
     for name, count in zip(analysis.classes, counts, strict=True):
         if not count:
-            raise CollidekitError(f"{dataset.manifest.folder}: no row of class {name!r} is in the training part")
+            raise CollidekitError(f"{dataset.manifest.folder}: no row of class {name!r} is in the training set")
     mean = total / expected
     if mean <= 0:
         raise CollidekitError(f"{dataset.manifest.folder}: the weights of the training rows are all zero")
@@ -75,7 +75,7 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
     for name, weight in zip(analysis.classes, sums, strict=True):
         if weight <= 0:
             raise CollidekitError(
-                f"{dataset.manifest.folder}: the weights of class {name!r} in the training part sum to {weight:g}: it must "
+                f"{dataset.manifest.folder}: the weights of class {name!r} in the training set sum to {weight:g}: it must "
                 "be more than 0"
             )
     warnings = [missed_share(rows, len(dataset), split, float(dataset.manifest.summary.get("key_squares", 0)))]
@@ -97,17 +97,17 @@ def prepare(dataset: Dataset, config: TrainingConfig, threads: int = 1) -> Prepa
 
 
 def validation_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Loader:
-    """Return the rows that choose the best epoch of a training, in order."""
+    """Return the validation set of a training, in order."""
     return Loader(dataset, 1024, split, "validation", threads=threads)
 
 
 def held_out_rows(dataset: Dataset, split: RowSplit, threads: int = 1) -> Loader:
-    """Return the rows to evaluate a training on where there are no test files: its fold, else its validation rows."""
+    """Return the rows to evaluate a training without test files: its fold, else its validation set."""
     return Loader(dataset, 1024, split, split.held_out, threads=threads)
 
 
 def _check_parts(dataset: Dataset, split: RowSplit, training: int) -> int:
-    """Return the number of validation rows; an error where a part of the split has no row."""
+    """Return the number of validation rows; raise an error if a part of the split is empty."""
     rows = {"training": training, "validation": len(dataset) - training}
     if "test" in split.parts:
         keys, event = dataset.column("key"), dataset.event_number
@@ -115,7 +115,7 @@ def _check_parts(dataset: Dataset, split: RowSplit, training: int) -> int:
     if empty := next((part for part in split.parts if not rows[part]), ""):
         raise CollidekitError(
             f"{dataset.manifest.folder}: with {split.setting.replace('_', '-')} none of the {len(dataset)} rows is in the "
-            f"{empty} part; give more rows or {'fewer folds' if 'test' in split.parts else 'another share'}"
+            f"{empty} part; give more rows or {'fewer folds' if 'test' in split.parts else 'another fraction'}"
         )
     return rows["validation"]
 

@@ -1,7 +1,7 @@
-"""Ranks of a training: the first one is the process that the user started, the others do what it says.
+"""Ranks of a training: the first one is the process of the user, the others receive their work from it.
 
-On one machine the first rank starts the others. With torchrun or srun all of them are started alike: those that are not the first
-wait for the trainings of the first, and for other work that it shares.
+On one machine the first rank starts the others. With torchrun or srun all ranks are started in the same way: the other ranks
+wait for the trainings of the first one, and for other work that it shares.
 """
 
 import json
@@ -33,22 +33,22 @@ from collidekit.training.config import TrainingConfig
 
 END, PARTS = "end", "parts"
 POLL = 0.2
-"""Seconds between two looks at what the first rank says."""
+"""Seconds between two checks for messages of the first rank."""
 PREFIX = "collidekit_ranks_"
 GRACE = 10.0
-"""Seconds in which the other ranks may end by themselves."""
+"""Seconds that the other ranks have to end by themselves."""
 
 
 @frozen
 class Request:
-    """One training, as the first rank describes it to the others; plain values."""
+    """Description of a training that the first rank sends to the others, in plain values."""
 
     config: str
     analysis: str
     dataset: str
     folder: str
     start: str = ""
-    """The checkpoint to go on from."""
+    """The checkpoint to continue from."""
 
     @classmethod
     def of(cls, config: TrainingConfig, dataset: Dataset, folder: Path, start: Path | None) -> "Request":
@@ -62,7 +62,7 @@ class Request:
         )
 
     def train(self, ranks: Ranks) -> None:
-        """Train with the other ranks, without a word."""
+        """Train with the other ranks, without output."""
         from collidekit.training.loop import Training
 
         config = TrainingConfig.model_validate_json(self.config)
@@ -73,14 +73,14 @@ class Request:
 
 
 def begin(training: Any, start: Path | None) -> None:
-    """Put a training where its checkpoint is, if there is one; that of another folder is extended."""
+    """Resume a training from its checkpoint, if there is one; a checkpoint of another folder is extended."""
     if start:
         (training.resume if start.parent.absolute() == training.folder.absolute() else training.extend)(start)
 
 
 @contextmanager
 def ranks_for(request: Request, devices: int, nodes: int) -> Iterator[Ranks]:
-    """Return the ranks of a training in the first one, while the others do the same."""
+    """Yield the ranks of a training in the first rank, while the other ranks train, too."""
     check_ranks(devices, nodes)
     if (place := place_of()) is not None:
         with _leader(place).training(request) as ranks:
@@ -93,7 +93,7 @@ def ranks_for(request: Request, devices: int, nodes: int) -> Iterator[Ranks]:
 
 
 def check_ranks(devices: int, nodes: int) -> None:
-    """Raise CollidekitError where these ranks cannot be had here."""
+    """Raise CollidekitError if this machine cannot run these ranks."""
     place = place_of()
     check_size(place, devices, nodes)
     cuda = torch.cuda.is_available()
@@ -103,18 +103,18 @@ def check_ranks(devices: int, nodes: int) -> None:
 
 
 def threads_of_rank(asked: int, devices: int) -> int:
-    """Return the threads of each rank: as many as asked for, but all ranks of a node share its processors."""
+    """Return the number of threads of each rank: the requested number, limited because ranks of a node share its processors."""
     place = place_of()
     local = place.local_size if place else max(devices, 1)
     return max(1, min(asked, torch.get_num_threads() if local == 1 else (os.cpu_count() or 1) // local))
 
 
 Share = Callable[[list[list[str]], Any, Place], None]
-"""Does the share of one rank in the words of all parts; the store is that of this work."""
+"""Function that makes the parts of one rank, given the commands of all parts, the store of this work, and its place."""
 
 
 def follow(share: Share) -> bool:
-    """Train and do ``share`` with the first rank until it is done; False at once where this process is the first, or the only one."""
+    """Train and run ``share`` with the first rank until it ends; return False at once in the first or only process."""
     place = place_of()
     if place is None or place.rank == 0:
         if place is not None:
@@ -138,13 +138,13 @@ def follow(share: Share) -> bool:
 
 
 class Leader:
-    """The first rank of those that a launcher started."""
+    """The first of the ranks that a launcher started."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.store, self.number = place, _rendezvous(place), 0
 
     def announce(self, content: dict[str, Any]) -> Any:
-        """Tell the other ranks what to do next; returns the store of this work."""
+        """Send the next work to the other ranks; return the store of this work."""
         self.store.set(f"work/{self.number}", json.dumps(content))
         store = PrefixStore(f"ranks/{self.number}", self.store)
         self.number += 1
@@ -160,7 +160,7 @@ class Leader:
             ranks.close()
 
     def end(self) -> None:
-        """Let the other ranks go."""
+        """Tell the other ranks to end."""
         self.store.set(f"work/{self.number}", END)
 
 
@@ -168,7 +168,7 @@ _the_leader: list[Leader] = []
 
 
 def leader() -> Leader | None:
-    """Return the first rank where this process is it and the others follow; None in a single process."""
+    """Return the ``Leader`` if this process is the first of several ranks, else None."""
     return _the_leader[0] if _the_leader else None
 
 
@@ -179,7 +179,7 @@ def _leader(place: Place) -> Leader:
 
 
 def let_go() -> None:
-    """Tell the ranks that a launcher started beside this one that nothing follows."""
+    """Tell the other ranks of a launcher that no more work follows."""
     place = place_of()
     if place is not None and place.rank == 0:
         _leader(place).end()
@@ -193,14 +193,14 @@ def _rendezvous(place: Place) -> Any:
 
 
 def _wait_for(store: Any, key: str) -> str:
-    """Return what the first rank says, however long that takes; CollidekitError where it is gone."""
+    """Wait for a message of the first rank and return it; raise CollidekitError if that rank has ended."""
     try:
         while not store.check([key]):
             time.sleep(POLL)
         return bytes(store.get(key)).decode()
     except RuntimeError as error:
         said = str(error).splitlines()[0][:160]
-        raise CollidekitError(f"the first rank is gone ({said}); its own messages say why") from None
+        raise CollidekitError(f"the first rank has ended ({said}); see its own messages") from None
 
 
 def join(
@@ -217,7 +217,7 @@ def join(
 
 
 class _Followers:
-    """The processes that the first rank started on this machine."""
+    """Processes that the first rank started on this machine."""
 
     def __init__(self, request: Request, size: int, place: Path) -> None:
         self.place = place
@@ -237,7 +237,7 @@ class _Followers:
                 )
 
     def explain(self, seconds: float) -> str:
-        """Return why a rank ended, at once or within some seconds; empty where all of them run."""
+        """Return why a rank ended, at once or within ``seconds``; an empty text if all ranks run."""
         end = time.monotonic() + seconds
         while True:
             for rank, process in enumerate(self.processes, 1):
@@ -251,7 +251,7 @@ class _Followers:
             time.sleep(0.1)
 
     def end(self) -> None:
-        """Wait a little, then end those that still run."""
+        """Wait for ``GRACE`` seconds, then end the ranks that still run."""
         until = time.monotonic() + GRACE
         for process in self.processes:
             with suppress(subprocess.TimeoutExpired):
@@ -266,9 +266,9 @@ def _this_process() -> dict[str, Any]:
 
 
 def _remove_abandoned() -> None:
-    """Remove the folders of first ranks of this system that were killed."""
+    """Remove the folders of killed first ranks on this machine."""
     for request in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/request.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # of another user, or being written
+        with suppress(OSError, ValueError, KeyError, TypeError):  # belongs to another user, or is being written
             leader = json.loads(request.read_text(encoding="utf-8"))["leader"]
             if leader["machine"] == machine_name() and began_at(leader["pid"]) != leader["began"]:
                 shutil.rmtree(request.parent, ignore_errors=True)
@@ -277,7 +277,7 @@ def _remove_abandoned() -> None:
 @contextmanager
 def _local(request: Request, size: int) -> Iterator[Ranks]:
     _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:  # nobody else may read or write it
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:  # no other user may read or write it
         followers = _Followers(request, size, Path(name))
         ranks: SeveralRanks | None = None
         try:
@@ -292,7 +292,7 @@ def _local(request: Request, size: int) -> Iterator[Ranks]:
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """Ranks of one machine are not reached from outside."""
+    """Use the loopback device within the block, so that ranks of one machine cannot be reached from outside."""
     before = os.environ.get("GLOO_SOCKET_IFNAME")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     try:
@@ -303,7 +303,7 @@ def on_loopback() -> Iterator[None]:
 
 
 def main(place: str, rank: int) -> None:
-    """One of the ranks that the first one started: train, and end with it."""
+    """Run one of the ranks that the first rank started: train, and end with it."""
     content = json.loads((Path(place) / "request.json").read_text(encoding="utf-8"))
     end_with(content.pop("leader")["pid"])
     torch.set_num_threads(content.pop("threads"))

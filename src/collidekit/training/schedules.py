@@ -1,6 +1,6 @@
 """Learning-rate schedules: factors of the learning rate as functions of the progress, in epochs.
 
-``progress`` runs from 0 to ``epochs`` and has a fraction within an epoch; beyond (an extended training) the last factor stays.
+``progress`` runs from 0 to ``epochs``, with fractions within an epoch. Beyond ``epochs`` (extended training) the last factor is kept.
 """
 
 import math
@@ -14,24 +14,24 @@ from collidekit.settings import Share, setting
 
 
 def constant(progress: float, epochs: int, floor: float, warmup: float) -> float:
-    """1 throughout."""
+    """Return 1."""
     return 1.0
 
 
 def epoch_lin_decay(progress: float, epochs: int, floor: float, warmup: float) -> float:
-    """1, and in the last 30 % of the epochs down to ``floor`` in equal steps, one an epoch."""
+    """Return 1, and in the last 30 % of the epochs a linear decay to ``floor`` with one step per epoch."""
     return batch_lin_decay(float(math.floor(progress)), max(epochs - 1, 1), floor, warmup)
 
 
 def batch_lin_decay(progress: float, epochs: int, floor: float, warmup: float) -> float:
-    """1, and in the last 30 % of the epochs linearly down to ``floor``, a step each batch."""
+    """Return 1, and in the last 30 % of the epochs a linear decay to ``floor`` with one step per batch."""
     begin = 0.7 * epochs
     share = min(max((progress - begin) / max(epochs - begin, 1e-9), 0.0), 1.0)
     return 1.0 - (1.0 - floor) * share
 
 
 def cosine(progress: float, epochs: int, floor: float, warmup: float) -> float:
-    """Up linearly in the ``warmup`` share of the training, then a half cosine down to ``floor``."""
+    """Return a linear rise in the fraction ``warmup`` of the training, then a half cosine down to ``floor``."""
     share = min(progress / epochs, 1.0)
     if share < warmup:
         return floor + (1.0 - floor) * share / warmup
@@ -39,7 +39,7 @@ def cosine(progress: float, epochs: int, floor: float, warmup: float) -> float:
 
 
 def one_cycle(progress: float, epochs: int, floor: float, warmup: float) -> float:
-    """Half cosines from 1/25 up to 1 in the ``warmup`` share (.3 where it is 0) and down to ``floor`` (arXiv 1708.07120)."""
+    """Return a half cosine from 1/25 to 1 in the fraction ``warmup`` (0.3 if it is 0), then one to ``floor`` (1708.07120)."""
     share, top = min(progress / epochs, 1.0), warmup or 0.3
     if share < top:
         return 1.0 / 25 + (1.0 - 1.0 / 25) * 0.5 * (1.0 - math.cos(math.pi * share / top))
@@ -47,7 +47,7 @@ def one_cycle(progress: float, epochs: int, floor: float, warmup: float) -> floa
 
 
 def inverse_decay(progress: float, epochs: int, floor: float, warmup: float) -> float:
-    """1 / (1 + epoch / 30), with the epoch counted from 0."""
+    """Return 1 / (1 + epoch / 30), with epochs counted from 0."""
     return 1.0 / (1.0 + math.floor(progress) / 30.0)
 
 
@@ -63,11 +63,13 @@ SCHEDULES: dict[str, Callable[[float, int, float, float], float]] = {
 
 
 class ScheduleSettings(Strict):
-    """How the learning rate goes."""
+    """Settings of the learning-rate schedule."""
 
     lr_scheduler: Literal[tuple(SCHEDULES)] = setting(  # type: ignore[valid-type]
         "epoch_lin_decay",
         "constant, epoch_lin_decay, batch_lin_decay, cosine (batch_cosine_warmup), one_cycle or inverse_decay",
     )
-    lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = setting(0.01, "last learning rate over the largest")
-    warmup: Share = setting(0.1, "share of the training in which the learning rate rises")
+    lr_decay_factor: Annotated[float, Field(gt=0, le=1)] = setting(
+        0.01, "ratio of the last to the largest learning rate"
+    )
+    warmup: Share = setting(0.1, "fraction of the training during which the learning rate rises")

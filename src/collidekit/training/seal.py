@@ -1,4 +1,4 @@
-"""The checksum of what a checkpoint holds: one flipped bit is an error and no other prediction."""
+"""Checksum of the content of a checkpoint: a flipped bit is an error, not a wrong prediction."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _KEY = "checksum"
 
 
 def content_checksum(content: Mapping[str, Any]) -> str:
-    """SHA-256 of nested dicts, lists, texts, numbers and tensors, without the checksum itself."""
+    """Return the SHA-256 of nested dicts, lists, texts, numbers and tensors, without the stored checksum."""
     total = hashlib.sha256()
     _add(total, {name: value for name, value in content.items() if name != _KEY})
     return total.hexdigest()

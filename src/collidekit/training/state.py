@@ -1,4 +1,4 @@
-"""All that a training needs, beside its weights and settings, to go on to the same bits: read from it, written to a checkpoint, given back."""
+"""State that a training needs, besides weights and settings, to continue bit for bit."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from collidekit.training.loop import Training
 
 _SUMS = {"right": "right_accuracy"}
-"""Sums of an epoch as checkpoints of earlier versions name them."""
+"""Names of sums of an epoch in checkpoints of earlier versions -> present names."""
 
 
 @frozen
 class TrainingState:
-    """Plain values and tensors, as a checkpoint may hold them."""
+    """State of a training, in plain values and tensors for a checkpoint."""
 
     optimizer: dict[str, Any]
     average: dict[str, Tensor]
-    """Running means of the weights; empty without them."""
+    """Running means of the weights; empty if not used."""
     history: dict[str, Any]
     random: Tensor
     random_cuda: Tensor | None
     best: dict[str, float]
     """Validation loss and number of the best epoch so far."""
     sums: dict[str, float]
-    """Of the epoch that is not finished."""
+    """Sums of the current epoch."""
     position: list[int]
     """Step, epoch, and step in the epoch."""
     extended_from: int
     objective: dict[str, Any]
     target_weights: dict[str, Tensor]
-    """The learned weights of targets; empty without them."""
+    """Learned weights of targets; empty if not used."""
     began_from: str
-    """Checksum of the checkpoint that the training began from; empty where it began with fresh weights."""
+    """Checksum of the checkpoint that the training started from; empty if it started with random weights."""
 
     @classmethod
     def of(cls, training: Training) -> TrainingState:
-        """As the training stands."""
+        """Return the present state of a training."""
         return cls(
             optimizer=training.optimizer.state_dict(),
             average=training.average.model.state_dict() if training.average else {},
@@ -62,19 +62,19 @@ class TrainingState:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Return the state as a dict for a checkpoint."""
         return asdict(self, recurse=False)
 
     @classmethod
     def read(cls, path: Path, content: dict[str, Any]) -> TrainingState:
-        """What ``as_dict`` gave, from a checkpoint; one of an earlier version names sums in another way."""
+        """Read the state from the content of a checkpoint; earlier versions have other names of sums."""
         if not content:
-            raise CollidekitError(f"{path}: holds a model for prediction, not the state of a training")
+            raise CollidekitError(f"{path}: contains a model for prediction, not the state of a training")
         sums = {_SUMS.get(name, name): total for name, total in content["sums"].items()}
         return cls(**{"objective": {}, "target_weights": {}, "began_from": "", **content, "sums": sums})
 
     def give(self, training: Training, tagger: dict[str, Tensor], path: Path) -> None:
-        """Put a training where it was; ``tagger`` are the weights that were written beside, ``path`` is for errors."""
+        """Restore a training; ``tagger`` are the weights of the same checkpoint, ``path`` is for error messages."""
         try:
             training.tagger.load_state_dict(tagger)
             training.optimizer.load_state_dict(self.optimizer)

@@ -1,4 +1,4 @@
-"""Stopping and going on: the signals of a batch system, and the newest checkpoint that is whole."""
+"""Stopping and resuming: signals of a batch system, and the newest readable checkpoint."""
 
 import re
 import signal
@@ -18,10 +18,10 @@ class StoppedError(CollidekitError):
 
 
 class StopSignals:
-    """Within its block SIGTERM, SIGHUP and the first Ctrl-C do not end the process: ``received`` names the first that came.
+    """Handler of SIGTERM, SIGHUP and the first Ctrl-C, which do not end the process in its block.
 
-    So nothing is cut off in the middle, nor is an interrupt lost that arrives where Python ignores exceptions. A second
-    Ctrl-C ends at once.
+    ``received`` is the name of the first signal. No step is interrupted, and an interrupt is not lost if it arrives where Python
+    ignores exceptions. A second Ctrl-C ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for kind in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-                if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup has it
+                if signal.getsignal(kind) is not signal.SIG_IGN:  # nohup ignores signals
                     self._before[kind] = signal.signal(kind, self._note)
         return self
 
@@ -47,9 +47,9 @@ class StopSignals:
 
 
 def newest_whole(folder: Path, say: Callable[[str], None]) -> Path | None:
-    """``last.pt``, or where it is damaged the checkpoint of the last epoch that is whole; None where there is no ``last.pt``.
+    """Return ``last.pt``, or if it is damaged, the readable checkpoint of the latest epoch; None if there is no ``last.pt``.
 
-    An error where all of them are damaged.
+    Raise an error if all checkpoints are damaged.
     """
     last = folder / "last.pt"
     if not last.exists():
@@ -63,14 +63,16 @@ def newest_whole(folder: Path, say: Callable[[str], None]) -> Path | None:
             first = first or error
             continue
         if first:
-            say(f"{first}\ngoing on from {path.name}, the newest checkpoint that is whole")
+            say(f"{first}\ncontinuing from {path.name}, the newest readable checkpoint")
         return path
     assert first is not None
-    raise CollidekitError(f"{first}; no other checkpoint in {folder} is whole: --resume-training False begins again")
+    raise CollidekitError(
+        f"{first}; no other checkpoint in {folder} is readable; start again with --resume-training False"
+    )
 
 
 def steps_done(path: Path) -> int:
-    """Return the steps that a training had done when it wrote a checkpoint; -1 where that cannot be read."""
+    """Return the number of steps of a training at a checkpoint; -1 if the checkpoint cannot be read."""
     try:
         return int(load_content(path)["state"]["position"][0])
     except (CollidekitError, KeyError, TypeError, IndexError, ValueError):

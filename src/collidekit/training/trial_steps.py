@@ -1,4 +1,4 @@
-"""A few training steps before the work: how fast they are, and what they take."""
+"""Speed and memory of a few training steps."""
 
 import resource
 import sys
@@ -18,12 +18,12 @@ from collidekit.threads import sharing_cores
 from collidekit.training.config import TrainingConfig
 
 SECONDS, LEAST, MOST = 1.0, 2, 20
-"""Of all timed steps together, and their number."""
+"""Time of all timed steps together, and limits of their number."""
 
 
 @dataclass(frozen=True)
 class TrialSteps:
-    """Rows a second of a training step, the number of parameters, and bytes in memory."""
+    """Rows per second of training steps, number of parameters, and memory in bytes."""
 
     rate: float
     parameters: int
@@ -31,9 +31,9 @@ class TrialSteps:
 
 
 def try_steps(config: TrainingConfig, analysis: Analysis, rows: Batch) -> TrialSteps:
-    """Time forward and backward passes on some rows. Random numbers stay as they are, and nothing is kept.
+    """Time forward and backward passes on some rows. The random state does not change, and nothing is stored.
 
-    The steps of an attack are counted as further passes.
+    Each step of an attack counts as a further pass.
     """
     with torch.random.fork_rng(devices=[]):
         before = _peak()
@@ -56,14 +56,14 @@ def try_steps(config: TrainingConfig, analysis: Analysis, rows: Batch) -> TrialS
                 if device.type == "cuda":
                     torch.cuda.synchronize()
                 times.append(time.monotonic() - begun)
-        # the first step gets memory, and others may wait for processes beside this one
+        # the first step allocates memory, and other processes may slow down some steps
         seconds = max(median(times[1:]), 1e-9) * _passes(config)
         parameters = sum(parameter.numel() for parameter in tagger.parameters())
     return TrialSteps(len(batch) / seconds, parameters, max(_peak(), before))
 
 
 def _passes(config: TrainingConfig) -> float:
-    """Return how many passes a step takes: one, and one for each step of an attack."""
+    """Return the number of passes of a step: one, plus one for each step of an attack."""
     if config.attack == "nominal":
         return 1.0
     return 1.0 + config.attack_iterations * (1 + config.attack_starts) + (config.adversarial == "trades")

@@ -1,4 +1,4 @@
-"""The values of targets of rows that a training learns from: gathered from its training rows, checked in both parts."""
+"""True values of targets of rows: collected from the training set, checked in training and validation set."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,11 +13,11 @@ from collidekit.errors import CollidekitError
 
 Array = np.ndarray[Any, Any]
 MOST = 1_000_000
-"""Training rows whose values decide the scale that is learned."""
+"""Number of training rows that determine the scale of a target."""
 
 
 class KnownValues:
-    """Values (N, V) of each target of rows in which all of its values are known, of the first million training rows."""
+    """Values (N, V) of each target of rows, from those of the first million training rows in which all values are known."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset, self.targets = dataset, dataset.analysis.row_targets
@@ -25,7 +25,7 @@ class KnownValues:
         self._rows = 0
 
     def add(self, batch: Batch) -> None:
-        """Take a batch of training rows."""
+        """Add a batch of training rows."""
         self._check_logarithms(batch)
         self._check_momenta(batch)
         for name, values in batch.truth.items() if self._rows < MOST else ():
@@ -33,7 +33,7 @@ class KnownValues:
         self._rows += len(batch)
 
     def values(self, validation: Iterable[Batch]) -> dict[str, Array]:
-        """What was gathered; an error for a target that is known for no training row, or for none of the others."""
+        """Return the collected values; raise an error if a target is known for no training row, or for no validation row."""
         found = {name: np.concatenate(parts) for name, parts in self._parts.items()}
         known: dict[str, set[str]] = {
             "training": {name for name, values in found.items() if len(values)},
@@ -51,7 +51,7 @@ class KnownValues:
         return found
 
     def _check_logarithms(self, batch: Batch) -> None:
-        """Raise an error where a value that is learned as its logarithm has none."""
+        """Raise an error for a value without logarithm, if the logarithm is the target."""
         for name, target in self.targets.items():
             if not isinstance(target, Regression) or target.scale != "log":
                 continue
@@ -65,7 +65,7 @@ class KnownValues:
                 )
 
     def _check_momenta(self, batch: Batch) -> None:
-        """Raise an error where a momentum that is learned relative to its transverse momentum has none."""
+        """Raise an error for a transverse momentum of 0, if the loss is relative to it."""
         for name, target in self.targets.items():
             if not isinstance(target, Regression) or target.loss != "relative":
                 continue
@@ -75,12 +75,12 @@ class KnownValues:
                 file, entry = batch.source[row].tolist()
                 px, py, _ = list(target.values)[3 * place : 3 * place + 3]
                 raise CollidekitError(
-                    f"{self.dataset.manifest.files[file]}: row {entry}: {px!r} and {py!r} of target {name!r} are 0, and nothing is "
-                    "relative to that; take another loss for it, or exclude such rows in the selection"
+                    f"{self.dataset.manifest.files[file]}: row {entry}: {px!r} and {py!r} of target {name!r} are 0, so a "
+                    "relative loss is not defined; take another loss for it, or exclude such rows in the selection"
                 )
 
     def constant(self, found: dict[str, Array]) -> list[str]:
-        """A sentence for each value that never varies."""
+        """Return a warning for each value that is constant."""
         return [
             f"{value} of target {name} is {column[0]:g} in every training row; there is nothing to learn"
             for name, target in self.targets.items()
@@ -90,6 +90,6 @@ class KnownValues:
 
 
 def _is_known(batch: Batch, name: str) -> Array:
-    """Rows (N,) in which all values of a target are known."""
+    """Return the rows (N,) in which all values of a target are known."""
     known: Array = batch.truth[name].isfinite().all(dim=1).numpy()
     return known

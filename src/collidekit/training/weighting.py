@@ -1,4 +1,4 @@
-"""How rows count in training: event, process and class weights, and the shape of the reference class."""
+"""Weights of rows in training: event, process and class weights, and kinematic reweighting."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +17,14 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Reweighting:
-    """Weights (K, bins) in [0, 1] that bring every class to the kinematic shape of the reference class."""
+    """Weights (K, bins) in [0, 1] that give every class the kinematic shape of the reference class."""
 
     analysis: Analysis
     table: Array
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Reweighting | None":
-        """From the class histograms of a dataset; None where the analysis gives no kinematics."""
+        """Return the weights from the class histograms of a dataset; None if the analysis has no kinematics."""
         analysis = manifest.analysis
         if analysis.kinematics is None:
             return None
@@ -32,20 +32,20 @@ class Reweighting:
         return cls(analysis, reference_weights(manifest.histogram, reference))
 
     def __call__(self, batch: Batch) -> Array:
-        """The weight of each row (N,); 1 for a row of no class."""
+        """Return the weight of each row (N,); 1 for a row without class."""
         labels = batch.labels.numpy()
         return np.where(labels >= 0, self.table[labels, kinematic_bin(batch, self.analysis)], 1.0)
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """The weight of a row in the loss, divided by its mean over the training rows."""
+    """Weight of a row in the loss, divided by its mean over the training set."""
 
     reweighting: Reweighting | None
     mean: float = 1.0
 
     def __call__(self, batch: Batch) -> Tensor:
-        """(N,) float32."""
+        """Return the weights of the rows of a batch (N,), as float32."""
         weights = batch.weights
         if self.reweighting is not None:
             weights = weights * torch.from_numpy(self.reweighting(batch).astype(np.float32))

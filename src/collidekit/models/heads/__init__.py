@@ -1,4 +1,4 @@
-"""Heads: what the outputs of a network mean. A head says how many it needs, and turns them into columns of predictions."""
+"""Heads: they define the number of outputs of a network, and decode them into columns of predictions."""
 
 from collidekit.models.heads.base import Head
 from collidekit.models.heads.classes import ClassesHead

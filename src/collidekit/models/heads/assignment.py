@@ -1,8 +1,8 @@
-"""Which constituent is which decay product: a probability for each way to fill the slots of a parent.
+"""Assignment of constituents to decay products: a probability for each way to fill the slots of a parent.
 
-As in SPANet (arXiv:2106.03898) the slots of a parent are filled together and each parent by itself; what may be exchanged is
-symmetric by construction. Other than there, an empty slot is one more way to fill it, so that events of which a decay product
-was lost are learned from like all others, and the kinematics of pairs and triples of constituents enter the score.
+As in SPANet (arXiv:2106.03898), the slots of a parent are filled together and each parent separately; exchangeable slots are
+symmetric by construction. There are two differences: a slot may be empty, so that events with a lost decay product can be used
+for training, and the kinematics of pairs and triples of constituents enter the score.
 """
 
 from collections.abc import Mapping
@@ -32,29 +32,29 @@ from collidekit.reconstruction.assignment_in_graph import AssignmentSearch, chec
 RANK = 32
 """Hidden units of each constituent and pair."""
 SHARED = 16
-"""Hidden units of each combination, to which constituents, pairs and the mass of a triple add."""
+"""Hidden units of each combination: the sum of terms of constituents, pairs and the mass of a triple."""
 FULL = 1e4
-"""What an empty slot costs, in logarithms of probabilities: more than any of these can make good."""
+"""Cost of an empty slot in logarithms of probabilities: larger than any difference of these."""
 MOST_PAIRS = 1 << 26
-"""Steps that the search for the best assignment of one event may need: some seconds."""
+"""Largest number of steps of the search for the best assignment of one event: a few seconds."""
 CENTRE, WIDTH = (0.0, -2.0, 0.0, 6.0), (2.0, 2.0, 1.0, 3.0)
-"""About where ln kT, ln z, ln ΔR and ln m² of decay products lie, and how far they spread."""
+"""Approximate mean and width of ln kT, ln z, ln ΔR and ln m² of decay products."""
 
 
 @frozen
 class ParentScores:
-    """Log-probabilities (N, C) of the ways to fill the slots of a parent; those that a row does not have are -inf."""
+    """Log-probabilities (N, C) of the ways to fill the slots of a parent; -inf for ways that are impossible in a row."""
 
     log_p: Tensor
     ways: Combinations
 
     @property
     def preferred(self) -> Tensor:
-        """What the best assignment has the highest sum of (N, C), in double precision: filled slots first, then probability."""
+        """Return scores (N, C) in double precision, whose sum the best assignment maximises: filled slots, then probability."""
         return self.log_p.double() - FULL * self.ways.empty
 
     def probabilities(self, parent: str, number: Tensor, log_p: Tensor) -> dict[str, Tensor]:
-        """The columns (N,) of the chosen way (N,), and of all ways that fill all slots, in the precision of ``log_p``."""
+        """Return the columns (N,) of the chosen way (N,), and of all ways without empty slots, in the precision of ``log_p``."""
         chosen = log_p.gather(1, number[:, None]).squeeze(1).exp()
         full = (self.ways.empty == 0).to(log_p.dtype)
         return {
@@ -67,7 +67,7 @@ Scores = dict[str, ParentScores]
 
 
 class AssignmentHead(nn.Module):
-    """Embeddings -> the scores of each parent."""
+    """Head of an assignment: embeddings -> scores of each parent."""
 
     def __init__(self, target: Assignment, inputs: Mapping[str, Collection], network: Network) -> None:
         super().__init__()
@@ -79,9 +79,9 @@ class AssignmentHead(nn.Module):
     def decode(self, scores: Scores, inputs: Mapping[str, Input]) -> dict[str, Tensor]:
         """Return the columns (N,) of the best consistent assignment.
 
-        ``index_<parent>_<slot>`` is the position of the constituent in the file, -1 where there are too few to fill all slots.
-        ``<parent>_assignment_probability`` is that of this way to fill the slots of the parent, and
-        ``<parent>_detection_probability`` that all its decay products are in the event.
+        ``index_<parent>_<slot>`` is the position of the constituent in the file, -1 if there are too few to fill all slots.
+        ``<parent>_assignment_probability`` is the probability of this way to fill the slots of the parent, and
+        ``<parent>_detection_probability`` the probability that all its decay products are in the event.
         """
         chosen = best_positions(self.target, scores)
         columns: dict[str, Tensor] = {}
@@ -95,10 +95,10 @@ class AssignmentHead(nn.Module):
         return columns
 
     def padded(self, embedding: Embedding, inputs: Mapping[str, PaddedInput]) -> dict[str, Tensor]:
-        """Return the columns of ``decode`` by operations that a graph can hold.
+        """Return the columns of ``decode`` with operations that can be exported.
 
-        ``index_<parent>_<slot>`` is the position of the constituent in the sequence that the graph is given, not in a file. Raises
-        CollidekitError where there are too many assignments for a graph.
+        ``index_<parent>_<slot>`` is the position of the constituent in the input of the graph, not in a file. Raises
+        CollidekitError if there are too many assignments for a graph.
         """
         dense = {
             name: Dense.up_to(inputs[name], embedding.constituents[name], limit) for name, limit in self.limits.items()
@@ -115,7 +115,7 @@ class AssignmentHead(nn.Module):
 
     @cached_property
     def search(self) -> AssignmentSearch:
-        """The search for the best assignment of collections that are filled up to their limits."""
+        """Return the search for the best assignment of collections with as many constituents as their limits."""
         names, slots = self.target.collections, [len(own) for own in self.target.parents.values()]
         check_fits(sum(self.limits[name] for name in names), slots, " and ".join(names))
         filled = []
@@ -137,8 +137,8 @@ class AssignmentHead(nn.Module):
 def of_event(name: str, target: Assignment, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the columns (N,) of all parents of a target together, from those of each.
 
-    The head gives each parent a distribution of its own. So ``<target>_probability`` of the chosen assignment is the product of its
-    ``<parent>_assignment_probability``, among all ways to fill the slots of all parents, also those in which a constituent stands twice;
+    Each parent has its own distribution. ``<target>_probability`` of the chosen assignment is therefore the product of its
+    ``<parent>_assignment_probability``; its normalisation includes assignments in which a constituent is used twice.
     ``<target>_complete_probability`` is the product of ``<parent>_detection_probability``.
     """
 
@@ -149,7 +149,7 @@ def of_event(name: str, target: Assignment, columns: Mapping[str, Tensor]) -> di
 
 
 def _check_size(target: Assignment, inputs: Mapping[str, Collection]) -> None:
-    """Raise CollidekitError where the best assignment of one event cannot be found in seconds."""
+    """Raise CollidekitError if the best assignment of one event cannot be found in seconds."""
     ways = prod(
         inputs[target.collection_of(parent, slot)].limit + 1
         for parent, slots in target.parents.items()
@@ -165,9 +165,9 @@ def _check_size(target: Assignment, inputs: Mapping[str, Collection]) -> None:
 
 
 def best_positions(target: Assignment, scores: Scores) -> dict[str, Tensor]:
-    """Return the positions (N, n) of the constituents in the slots of each parent, -1 for a slot that stays empty.
+    """Return the positions (N, n) of the constituents in the slots of each parent, -1 for an empty slot.
 
-    As many slots as possible are filled; of all such assignments in which no constituent stands twice, the most probable.
+    It is the most probable of all assignments that use no constituent twice and fill as many slots as possible.
     """
     filled = [constituents_of(target, parent, score.ways).cpu() for parent, score in scores.items()]
     chosen, _ = best_assignment([score.preferred.cpu() for score in scores.values()], filled)
@@ -178,14 +178,14 @@ def best_positions(target: Assignment, scores: Scores) -> dict[str, Tensor]:
 
 
 def constituents_of(target: Assignment, parent: str, ways: Combinations) -> Tensor:
-    """Return numbers (C, n) of the constituents of each way, which those of no other collection have; -1 for an empty slot."""
+    """Return numbers (C, n) of the constituents of each way, unique over all collections; -1 for an empty slot."""
     numbers = {name: k << 20 for k, name in enumerate(target.collections)}
     first = constant([numbers[target.collection_of(parent, slot)] for slot in target.parents[parent]], ways.filled)
     return torch.where(ways.positions < 0, -1, ways.positions + first)
 
 
 def _in_file(entry: Ragged, position: Tensor) -> Tensor:
-    """The positions (N,) in the file of constituents at positions among those that were kept."""
+    """Return the positions (N,) in the file, given positions among the kept constituents."""
     if entry.targets is None:
         return position
     there = position >= 0
@@ -201,10 +201,10 @@ def collections_used(target: Assignment) -> list[str]:
 
 @frozen
 class Dense:
-    """A collection as a block of rows: embeddings (N, L, W), momenta (N, L, 4) or None, and the constituents of each row (N,).
+    """A collection as a block: embeddings (N, L, W), momenta (N, L, 4) or None, and the number of constituents of rows (N,).
 
-    Ways to fill slots are counted for ``size`` constituents. L is the same, but in a graph, where L is free: what is computed of each
-    constituent is then filled up to ``size``.
+    Ways to fill slots are counted for ``size`` constituents. L equals ``size``, except in an exported graph, where L is free and
+    the values of each constituent are padded to ``size``.
     """
 
     embedded: Tensor
@@ -222,14 +222,14 @@ class Dense:
 
     @classmethod
     def up_to(cls, entry: PaddedInput, embedded: Tensor, size: int) -> "Dense":
-        """Of a block of any length, of which at most ``size`` slots are looked at."""
+        """Return the block of a padded collection of any length; at most ``size`` slots are used."""
         assert isinstance(entry, Padded)
         block = Padded(embedded * entry.there, entry.mask, embedded.shape[2]).leading(size)
         momenta = entry.leading(size).momenta if entry.has_momenta else None
         return cls(block.data, momenta, block.counts, size, is_free=True)
 
     def filled(self, values: Tensor, dim: int) -> Tensor:
-        """Return values (..., L, ...) of its constituents with 0 for more of them along a dimension, ``size`` in all."""
+        """Return values (..., L, ...) of its constituents, padded with 0 to ``size`` along a dimension."""
         if not self.is_free:
             return values
         behind = [0, 0] * (values.dim() - 1 - dim)
@@ -237,9 +237,9 @@ class Dense:
 
 
 class ParentHead(nn.Module):
-    """The score of a combination: one small layer of what its constituents, its pairs, and the mass of all three add to it.
+    """Score of a combination: a small layer on the sum of terms of its constituents, its pairs, and the mass of all three.
 
-    The larger layers work on constituents and pairs, of which there are far fewer than combinations.
+    The larger layers act on constituents and pairs, because there are far fewer of them than combinations.
     """
 
     def __init__(self, parent: str, target: Assignment, inputs: Mapping[str, Collection], network: Network) -> None:
@@ -281,7 +281,7 @@ class ParentHead(nn.Module):
     def _features(
         self, s: int, t: int, dense: Mapping[str, "Dense"], known: dict[tuple[str, str], Tensor]
     ) -> Tensor | None:
-        """The pair features of the collections of two slots, which all parents share."""
+        """Return the pair features of the collections of two slots; all parents use the same."""
         key = self.slots[s], self.slots[t]
         if not self.moving[s] or not self.moving[t]:
             return None
@@ -327,7 +327,7 @@ class ParentHead(nn.Module):
 
 
 class Single(nn.Module):
-    """What each constituent in a slot, and last none, adds to the hidden layer (N, L + 1, SHARED)."""
+    """Term of each constituent in a slot (last: an empty slot) in the hidden layer (N, L + 1, SHARED)."""
 
     def __init__(self, width: int, row_width: int, beside: int, moving: bool) -> None:
         super().__init__()
@@ -348,7 +348,7 @@ class Single(nn.Module):
 
 
 class Pair(nn.Module):
-    """What two constituents in two slots add (N, L, L', SHARED); the same in either order where the slots are alike."""
+    """Term of two constituents in two slots (N, L, L', SHARED); symmetric if the slots are exchangeable."""
 
     def __init__(self, widths: tuple[int, int], row_width: int, moving: bool, alike: bool) -> None:
         super().__init__()
@@ -369,7 +369,7 @@ class Pair(nn.Module):
 
 
 def _log_mass(own: list[Dense], ways: Combinations) -> Tensor:
-    """ln m² (N, C, 1) of the three constituents of each combination, shifted to be about 0 at 150 GeV."""
+    """Return ln m² (N, C, 1) of the three constituents of each combination, shifted to be about 0 at 150 GeV."""
     momenta = [
         nn.functional.pad(entry.filled(_moving(entry), 1).double(), (0, 0, 0, 1)).index_select(1, filled)
         for entry, filled in zip(own, ways.filled.unbind(1), strict=True)
@@ -386,14 +386,14 @@ def _moving(entry: Dense) -> Tensor:
 
 
 def _pairs(one: Dense, two: Dense) -> Tensor:
-    """The scaled pair features (N, L, L', 4) of the constituents of two collections."""
+    """Return the scaled pair features (N, L, L', 4) of the constituents of two collections."""
     found = padded_pair_features(_moving(one), _moving(two))
     scaled = (found - constant(CENTRE, found)) / constant(WIDTH, found)
     return scaled.to(_moving(one).dtype)
 
 
 def _constituent(entry: Dense, place: int) -> tuple[Tensor, Tensor | None]:
-    """Embedding (N, W) and momentum (N, 4) of the constituent at a place of each row, 0 where a row has fewer."""
+    """Return embedding (N, W) and momentum (N, 4) of the constituent at a position of each row; 0 if a row has fewer."""
     missing = place + 1 if entry.is_free else max(place + 1 - entry.size, 0)
     embedded = nn.functional.pad(entry.embedded, (0, 0, 0, missing))[:, place]
     momenta = None if entry.momenta is None else nn.functional.pad(entry.momenta, (0, 0, 0, missing))[:, place]

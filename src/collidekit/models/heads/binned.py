@@ -1,4 +1,4 @@
-"""A histogram of each value: the probability of bins that hold as many training rows each."""
+"""Histogram of each value: probabilities of bins with equal numbers of training rows."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from collidekit.models.heads.regression import RegressionHead
 class BinnedHead(RegressionHead):
     """The outputs (N, V B) are the logits of B bins of each value; within a bin the density is constant.
 
-    The edges are quantiles of the training truth, the outermost its smallest and largest value: beyond them the density is 0.
+    The edges are quantiles of the true values of the training set, from the smallest to the largest; beyond them the density is 0.
     ``pred_<value>`` is the mean of the density, ``pred_<value>_median``, ``pred_<value>_q16`` and so on are its quantiles.
     """
 
@@ -32,17 +32,17 @@ class BinnedHead(RegressionHead):
         self.register_buffer("edges", even.expand(shape).clone())
 
     def fit(self, truth: np.ndarray[Any, Any]) -> None:
-        """Take the edges from values (N, V) of training rows that are known.
+        """Compute the edges from known values (N, V) of the training set.
 
-        Raises CollidekitError where equal values leave a bin without any width.
+        Raises CollidekitError if a bin has no width because of equal values.
         """
         super().fit(truth)
         edges = np.quantile(truth, np.linspace(0, 1, self.target.bins + 1), axis=0).T
         for name, own in zip(self.target.values, edges, strict=True):
             if not (np.diff(own) > 0).all():
                 raise CollidekitError(
-                    f"value {name!r} of a target has so many equal values that its {self.target.bins} bins cannot hold as many "
-                    "training rows each; give fewer 'bins', or another 'estimate'"
+                    f"value {name!r} of a target has so many equal values that its {self.target.bins} bins cannot have equal "
+                    "numbers of training rows; give fewer 'bins', or another 'estimate'"
                 )
         self.edges = torch.from_numpy(np.ascontiguousarray(edges)).to(self.edges.device)
 
@@ -52,7 +52,7 @@ class BinnedHead(RegressionHead):
         return raw.reshape(raw.shape[0], values, self.outputs // values)
 
     def bins_of(self, truth: Tensor) -> Tensor:
-        """Return the bins (N, V) of values in their unit; those beyond the edges are in the outermost."""
+        """Return the bins (N, V) of values in their unit; values beyond the edges are in the first or last bin."""
         inner = self.edges[:, 1:-1].double().contiguous()
         return torch.searchsorted(inner, truth.double().T.contiguous(), right=True).T
 
@@ -62,7 +62,7 @@ class BinnedHead(RegressionHead):
         return (chances * (edges[:, 1:] + edges[:, :-1]) / 2).sum(-1)
 
     def quantile(self, raw: Tensor, level: float) -> Tensor:
-        """Return the value (N, V) below which the histogram holds a probability ``level``."""
+        """Return the quantile (N, V) of the histogram at the probability ``level``."""
         found = exact(self.logits(raw)).softmax(-1)
         below = found.cumsum(-1)
         bins = (below[..., :-1] < level).sum(-1, keepdim=True)
@@ -71,7 +71,7 @@ class BinnedHead(RegressionHead):
         return self._at(bins, part.clamp(0, 1)).squeeze(-1)
 
     def cumulative(self, raw: Tensor, truth: Tensor) -> Tensor:
-        """Return the probability (N, V) of values below the truth, which is in its unit; NaN where that is not known."""
+        """Return the probability (N, V) of values below the truth, which is in its unit; NaN if it is not known."""
         found = self.logits(raw).double().softmax(-1)
         bins = self.bins_of(truth)[..., None]
         zero = torch.zeros_like(bins, dtype=torch.float64)
@@ -81,7 +81,7 @@ class BinnedHead(RegressionHead):
         return ((found.cumsum(-1).gather(-1, bins) - chance) + part * chance).squeeze(-1).clamp(0, 1)
 
     def _at(self, bins: Tensor, part: Tensor) -> Tensor:
-        """The place (N, V, 1) at a fraction of bins."""
+        """Return the value (N, V, 1) at a fraction of the width of bins."""
         edges = self.edges.to(part).expand(bins.shape[0], -1, -1)
         low, high = edges.gather(-1, bins), edges.gather(-1, bins + 1)
         return low + part * (high - low)

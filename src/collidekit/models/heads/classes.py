@@ -11,10 +11,10 @@ from collidekit.models.heads.base import Head, exact
 
 
 class ClassesHead(Head):
-    """The outputs are logits; the columns are ``prob_<class>``, at the ``temperature`` (Guo et al., arXiv 1706.04599, sec. 4.2)."""
+    """Head of classes: outputs are logits, columns are ``prob_<class>``, with a ``temperature`` (Guo et al., arXiv 1706.04599, sec. 4.2)."""
 
     temperature = 1.0
-    """What the logits of the classes are divided by."""
+    """Divisor of the logits of the classes."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ClassesHead(Head):
         return len(self.classes)
 
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
-        """The probabilities, by the softmax of all raw numbers; a temperature leaves what is relegated as it is."""
+        """Return the probabilities, the softmax of all raw numbers; the temperature does not change the relegated probability."""
         raw = exact(raw)
         probabilities = torch.softmax(raw, dim=1)
         if self.temperature != 1:

@@ -9,7 +9,7 @@ from collidekit.analysis.discriminators import SMALLEST, Discriminator
 
 
 def discriminators(columns: Mapping[str, Tensor], definitions: Mapping[str, Discriminator]) -> dict[str, Tensor]:
-    """Return S / (S + B) or ln(S / B) (N,) of each; of a fraction whose sums both vanish, 0."""
+    """Return S / (S + B) or ln(S / B) (N,) of each; 0 if both sums of a fraction vanish."""
     found = {}
     for name, definition in definitions.items():
         signal, background = definition.sums(lambda one: columns[f"prob_{one}"])

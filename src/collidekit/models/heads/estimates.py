@@ -1,4 +1,4 @@
-"""The head of each estimate of a regression."""
+"""Heads of the estimates of a regression."""
 
 from collidekit.analysis.estimates import Estimate
 from collidekit.analysis.targets import Regression
@@ -18,5 +18,5 @@ HEADS: dict[Estimate, type[RegressionHead]] = {
 
 
 def regression_head(target: Regression) -> RegressionHead:
-    """Return the head that gives the estimate of a target."""
+    """Return the head for the estimate of a target."""
     return HEADS[target.estimate](target)

@@ -1,4 +1,4 @@
-"""A normalising flow: the joint distribution of all values of a target, given what the network says of the row.
+"""Normalising flow: the joint distribution of all values of a target, given the outputs of the network.
 
 Rational-quadratic splines (arXiv:1906.04032) in coupling layers, as for the neutrinos of top pairs in arXiv:2207.00664 and
 arXiv:2307.02405, behind an affine transformation. Library: zuko.
@@ -23,20 +23,20 @@ from collidekit.models.heads.w_mass import deviations, lepton_momenta
 from collidekit.reconstruction.event_random import target_noise
 
 LAYERS = 4
-"""Coupling layers; each value is transformed in half of them."""
+"""Number of coupling layers; each value is transformed in half of them."""
 SPLINE_BINS = 8
 HIDDEN = (64, 64)
 """Hidden units of the network of each layer."""
 TOGETHER = 1 << 11
-"""Draws that are made together, of all rows: what lies between them stays in the cache of a processor."""
+"""Number of draws of all rows that are computed together, so that they stay in the cache of a processor."""
 
 
 class FlowHead(RegressionHead):
-    """The outputs (N, 64) of the network are the context of the flow, which is of the learned scale.
+    """Head of a flow: the outputs (N, 64) of the network are the context of a flow in the learned scale.
 
-    All columns are of draws, which are brought to the unit: ``pred_<value>`` is their median, ``_mean`` their mean, ``_q16`` and so on
-    quantiles, ``_mode`` the value of the draw whose joint density, with all values in their unit, is the highest, ``_shell`` that of
-    the draw whose W bosons are nearest to their mass.
+    All columns are computed from draws in the unit of the target: ``pred_<value>`` is their median, ``_mean`` their mean, ``_q16`` etc.
+    are quantiles, ``_mode`` is the value of the draw with the highest joint density of all values in their unit, and ``_shell`` that
+    of the draw whose W bosons are nearest to the W mass.
     """
 
     def __init__(self, target: Regression) -> None:
@@ -64,13 +64,13 @@ class FlowHead(RegressionHead):
             return found
 
     def estimates(self, raw: Tensor) -> Tensor:
-        """Return what noise 0 gives (N, V), in the unit: quick, and near the median."""
+        """Return the values (N, V) of noise 0, in the unit of the target: fast, and near the median."""
         return self.in_unit(self.draw(raw, raw.new_zeros(len(raw), len(self.target.values))))
 
     def decode_with(self, raw: Tensor, noise: Tensor, leptons: Tensor | None = None) -> dict[str, Tensor]:
-        """Return the columns of draws from noise (N, K, V), made of operations that a graph can hold.
+        """Return the columns of draws from noise (N, K, V), with operations that can be exported.
 
-        With ``on_shell`` it takes the momenta px, py, pz, E (N, M, 4) of the leptons, NaN where there are none.
+        With ``on_shell`` it needs the momenta px, py, pz, E (N, M, 4) of the leptons, NaN if there are none.
         """
         scaled, volume = draw_with_volume(self.flow, raw, noise)
         densities = noise.square().sum(dim=-1) / 2 - volume + self._volume(scaled)
@@ -79,16 +79,16 @@ class FlowHead(RegressionHead):
     def answer(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
         """Return the columns of draws from the noise of each event, ``pit_<value>`` and ``nll_<target>``.
 
-        They are computed in double precision. Without the truth, or where that is not known, the last two are NaN.
+        They are computed in double precision. If the truth is not known, the last two are NaN.
         """
         precise = copy.deepcopy(self).double()
         size = max(1, TOGETHER // self.target.draws)
-        starts = range(0, max(len(raw), 1), size)  # no rows are one part, too
+        starts = range(0, max(len(raw), 1), size)  # a batch without rows is one part, too
         rows = [precise.part(raw[k : k + size], batch.slice(k, k + size), name) for k in starts]
         return {column: torch.cat([part[column] for part in rows]) for column in rows[0]}
 
     def part(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
-        """Return what ``answer`` says of rows that are few enough to be drawn for together."""
+        """Return the columns of ``answer`` for a number of rows whose draws are computed together."""
         noise, chance = event_noise(batch, name, self.target.draws, len(self.target.values))
         truth = batch.truth.get(name)
         truth = torch.full((len(raw), len(self.target.values)), torch.nan) if truth is None else truth
@@ -109,10 +109,10 @@ class FlowHead(RegressionHead):
         return {**columns, f"nll_{name}": self._truth_density(context, truth)}
 
     def _summary(self, values: Tensor, densities: Tensor, leptons: Tensor | None) -> dict[str, Tensor]:
-        """The columns of draws (N, K, V) in the unit, and −log (N, K) of their densities, to which a constant may be added."""
+        """Return the columns of draws (N, K, V) in their unit, given −log of their densities (N, K) up to a constant."""
 
         def smallest(costs: Tensor) -> Tensor:
-            """The draw (N, V) of the smallest cost (N, K)."""
+            """Return the draw (N, V) with the smallest cost (N, K)."""
             return values.gather(1, costs.argmin(1)[:, None, None].expand(-1, 1, len(self.target.values)))[:, 0]
 
         ordered = values.topk(self.target.draws, dim=1, largest=False).values
@@ -128,7 +128,7 @@ class FlowHead(RegressionHead):
         return dict(zip(self.columns, found.flatten(1).unbind(1), strict=True))
 
     def _truth_density(self, context: Tensor, truth: Tensor) -> Tensor:
-        """−log of the joint density (N,) at the truth, in the unit; NaN where it is not known, infinite where it is impossible."""
+        """Return −log of the joint density (N,) at the truth, in its unit; NaN if not known, infinite if impossible."""
         scaled = self.scaled(truth)
         possible, known = scaled.isfinite().all(dim=1), truth.isfinite().all(dim=1)
         safe = torch.where(possible[:, None], scaled, 0.0)
@@ -136,7 +136,7 @@ class FlowHead(RegressionHead):
         return torch.where(possible, found, torch.inf).masked_fill(~known, torch.nan)
 
     def _volume(self, scaled: Tensor) -> Tensor:
-        """The logarithm of the volume in the unit over that in the learned scale (...), at values (..., V)."""
+        """Return the logarithm of the ratio of volumes in the unit and in the learned scale (...), at values (..., V)."""
         values = exact(scaled)
         width, shift = self.width.to(values), self.shift.to(values)
         found = width.log().expand_as(values)
@@ -146,16 +146,16 @@ class FlowHead(RegressionHead):
 
 
 class Noise(NamedTuple):
-    """Random numbers of rows: normal ones (N, K, V) for the draws, uniform ones (N, V) for ranks among them."""
+    """Random numbers of rows: normal (N, K, V) for the draws, uniform (N, V) for ranks among the draws."""
 
     normal: Tensor
     uniform: Tensor
 
 
 def event_noise(batch: Batch, name: str, draws: int, values: int) -> Noise:
-    """Return the random numbers of each row for a target: a function of its event numbers alone, else of its file and entry.
+    """Return the random numbers of each row for a target: a function of its event numbers only, or of file and entry.
 
-    So they do not depend on the order of the rows, the size of a batch, or what else is in it. Rows of one event share them.
+    They do not depend on the order of the rows or on the batch. Rows of one event have the same random numbers.
     """
     event = batch.event or {"file": batch.source[:, 0], "row": batch.source[:, 1]}
     columns = {key: column.cpu().numpy() for key, column in event.items()}
@@ -163,7 +163,7 @@ def event_noise(batch: Batch, name: str, draws: int, values: int) -> Noise:
 
 
 def _flow(values: int, context: int) -> nn.Module:
-    """From values in the learned scale to normal noise, given a context."""
+    """Return the flow from values in the learned scale to normal noise, given a context."""
     need("zuko", "flow")
     from zuko.flows.autoregressive import MaskedAutoregressiveTransform
     from zuko.flows.gaussianization import ElementWiseTransform
@@ -187,8 +187,9 @@ def _flow(values: int, context: int) -> nn.Module:
 
 
 def _quantile(ordered: Tensor, level: float, draws: int) -> Tensor:
-    """The quantile (N, V) of K draws (N, K, V) in rising order, at the place level (K + 1) among them: between the draws k and k + 1
-    lies, on average over draws from the true distribution, a probability of 1 / (K + 1)."""
+    """Return the quantile (N, V) of K sorted draws (N, K, V), at the position level (K + 1).
+
+    The mean probability between the draws k and k + 1 is 1 / (K + 1)."""
     place = min(max(level * (draws + 1) - 1, 0.0), draws - 1.0)
     low = int(place)
     high = min(low + 1, draws - 1)
@@ -196,7 +197,7 @@ def _quantile(ordered: Tensor, level: float, draws: int) -> Tensor:
 
 
 def _rank(values: Tensor, truth: Tensor, chance: Tensor) -> Tensor:
-    """The rank (N, V) of the truth among draws (N, K, V), between 0 and 1: exactly uniform where all have one distribution."""
+    """Return the rank (N, V) of the truth among draws (N, K, V), in [0, 1]; exactly uniform if both have one distribution."""
     below = (values < truth[:, None]).sum(1)
     equal = (values == truth[:, None]).sum(1)
     rank = (below + chance * (equal + 1)) / (values.shape[1] + 1)

@@ -1,6 +1,6 @@
-"""The inverse of the flow of ``FlowHead`` by operations that a graph can hold, from the networks of zuko's layers.
+"""Inverse of the flow of ``FlowHead`` with operations that can be exported, from the networks of the layers of zuko.
 
-Formulas: arXiv:1906.04032, equations 4 to 8 of appendix A.1, with the limits that zuko sets to slopes.
+Formulas: arXiv:1906.04032, equations 4 to 8 of appendix A.1, with the limits of slopes in zuko.
 """
 
 from math import log
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 SLOPE = 1e-3
-"""The smallest slope of an affine transformation, and the one that bounds the parameters of a spline."""
+"""Smallest slope of an affine transformation, also the limit for the parameters of a spline."""
 BOUND = 5.0
-"""A spline is the identity beyond."""
+"""A spline is the identity beyond this value."""
 
 
 def draw_with_volume(flow: nn.Module, context: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Return values (N, K, V) of contexts (N, C) and noise (N, K, V), and the logarithm (N, K) of the volume of noise over that of values."""
+    """Return values (N, K, V) of contexts (N, C) and noise (N, K, V), and the logarithm (N, K) of the ratio of volumes."""
     first, *others = flow.transforms  # type: ignore[misc]
     volume = torch.zeros_like(noise[..., 0])
     values = noise
@@ -29,8 +29,8 @@ def draw_with_volume(flow: nn.Module, context: Tensor, noise: Tensor) -> tuple[T
 
 
 def _layer(layer: nn.Module, context: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverse of a layer of splines: each pass finds the values whose parameters depend on those of the pass before."""
-    if not hasattr(layer, "passes"):  # one value: nothing depends on another
+    """Return the inverse of a layer of splines: the parameters of each pass depend on the values of the pass before."""
+    if not hasattr(layer, "passes"):  # one value: no dependence on other values
         return _inverse(_parameters(layer.hyper(context)[:, None], layer.total), values, layer.total)  # type: ignore[operator, arg-type]
     wide = context[:, None].expand(-1, values.shape[1], -1)
     found, slopes = torch.zeros_like(values), torch.zeros_like(values)
@@ -41,12 +41,12 @@ def _layer(layer: nn.Module, context: Tensor, values: Tensor) -> tuple[Tensor, T
 
 
 def _parameters(numbers: Tensor, each: int) -> Tensor:
-    """Numbers (N, K, V P) as (N, K, V, P)."""
+    """Return numbers (N, K, V P) as (N, K, V, P)."""
     return torch.stack(numbers.split(each, dim=2), dim=2)  # type: ignore[no-untyped-call]
 
 
 def _inverse(parameters: Tensor, y: Tensor, each: int) -> tuple[Tensor, Tensor]:
-    """The inverse (N, K, V) of splines, and the logarithm (N, K, V) of the slope of the spline there; parameters (N, K or 1, V, each = 3 B - 1)."""
+    """Return the inverse (N, K, V) of splines and the logarithm of their slope there; parameters (N, K or 1, V, 3 B - 1)."""
     bins = (each + 1) // 3
     widths, heights, slopes = parameters[..., :bins], parameters[..., bins : 2 * bins], parameters[..., 2 * bins :]
     slopes = pad(slopes / (1 + (slopes / log(SLOPE)).abs()), (1, 1)).exp()  # 1 at both ends
@@ -74,7 +74,7 @@ def _inverse(parameters: Tensor, y: Tensor, each: int) -> tuple[Tensor, Tensor]:
 
 
 def _knots(parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """The lower and the upper edge (..., B) of each bin."""
+    """Return the lower and the upper edge (..., B) of each bin."""
     sizes = (parameters / (1 + (2 * parameters / log(SLOPE)).abs())).softmax(dim=3)
     upper = BOUND * (2 * sizes.cumsum(dim=3) - 1)
     return torch.cat([torch.full_like(upper[..., :1], -BOUND), upper[..., :-1]], dim=3), upper

@@ -11,16 +11,16 @@ from collidekit.models.heads.base import exact
 from collidekit.models.heads.regression import RegressionHead
 
 SMALLEST = 1e-6
-"""The smallest standard deviation, in the learned scale."""
+"""Smallest standard deviation, in the learned scale."""
 ONE = log(e - 1)
 """softplus(ONE) = 1: outputs of 0 give a standard deviation of 1."""
 
 
 class GaussianHead(RegressionHead):
-    """The outputs (N, 2 V) are the means, then what softplus makes standard deviations of, of x or of log x.
+    """Gaussian head: the outputs (N, 2 V) are means, then inputs of softplus for standard deviations, of x or log x.
 
-    ``pred_<value>`` is the median and ``pred_<value>_sigma`` half the width of the central 68.27 % interval, both in the unit: mean
-    and standard deviation, but with the scale ``log``, where the median is exp(mean) and the half width exp(mean) sinh(standard
+    ``pred_<value>`` is the median and ``pred_<value>_sigma`` half the width of the central 68.27 % interval, both in the unit of the
+    target. These are mean and standard deviation; with the scale ``log``, they are exp(mean) and exp(mean) sinh(standard
     deviation).
     """
 
@@ -44,6 +44,6 @@ class GaussianHead(RegressionHead):
 
 
 def _sinh(values: Tensor) -> Tensor:
-    """The hyperbolic sine of positive values; ``torch.sinh`` cannot be exported, and exp(x) - exp(-x) loses the digits of small x."""
+    """Return sinh of positive values; ``torch.sinh`` cannot be exported, and exp(x) - exp(-x) is inaccurate for small x."""
     half = torch.tanh(values / 2)
     return torch.where(values < 1, 2 * half / (1 - half.square()), (values.exp() - (-values).exp()) / 2)

@@ -11,10 +11,9 @@ from collidekit.models.heads.regression import RegressionHead
 
 
 class QuantilesHead(RegressionHead):
-    """The outputs (N, V Q) are, for each value, the median and the distances of the other quantiles from the next one towards it.
+    """Head of quantiles: the outputs (N, V Q) are the median of each value, and the distances between neighbouring quantiles.
 
-    Softplus makes the distances positive, and they are added up from the median outwards: so quantiles never cross, in the learned
-    scale as in the unit. ``pred_<value>`` is the median, ``pred_<value>_q16`` the quantile 0.16.
+    Softplus makes the distances positive, and they are added from the median outwards. Quantiles therefore never cross. ``pred_<value>`` is the median, ``pred_<value>_q16`` the quantile 0.16.
     """
 
     def __init__(self, target: Regression) -> None:
@@ -24,7 +23,7 @@ class QuantilesHead(RegressionHead):
         self.columns = tuple(f"pred_{name}{suffix}" for name in target.values for suffix in suffixes)
 
     def parts(self, raw: Tensor) -> Tensor:
-        """Return the quantiles (N, V, Q) in the learned scale, in rising order."""
+        """Return the quantiles (N, V, Q) in the learned scale, in ascending order."""
         numbers = raw.reshape(raw.shape[0], len(self.target.values), len(self.target.quantiles))
         median, middle = numbers[..., self.middle, None], self.middle
         steps = softplus(torch.cat([numbers[..., :middle], numbers[..., middle + 1 :]], dim=-1))

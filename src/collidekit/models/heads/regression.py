@@ -1,4 +1,4 @@
-"""Numbers of rows: an output each, brought from the scale that is learned to the unit of the truth."""
+"""Regression of values of rows: one output each, converted from the learned scale to the unit of the truth."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from collidekit.errors import CollidekitError
 from collidekit.models.heads.base import Head, exact
 
 EXTREME = 1e150
-"""The squares of values beyond this, or of their inverse, are beyond double precision."""
+"""Limit of values whose squares, or squares of their inverse, fit into double precision."""
 
 
 class RegressionHead(Head):
-    """The outputs are (x - shift) / width, of x or of log x; the columns are ``pred_<value>``, in the unit of the target."""
+    """Head of a regression: outputs are (x - shift) / width of x or log x, columns ``pred_<value>`` in the unit of the target."""
 
     shift: Tensor
     width: Tensor
@@ -33,15 +33,15 @@ class RegressionHead(Head):
         return self.target.outputs
 
     def fit(self, truth: np.ndarray[Any, Any]) -> None:
-        """Take shift and width from values (N, V) of training rows that are known; a value that never varies keeps its unit.
+        """Compute shift and width from known values (N, V) of the training set; the width of a constant value is 1.
 
-        Raises CollidekitError where their squares are beyond double precision.
+        Raises CollidekitError if their squares do not fit into double precision.
         """
         largest = np.abs(truth).max(axis=0)
         for name, size in zip(self.target.values, largest, strict=True):
             if size > EXTREME or 0 < size < 1 / EXTREME:
                 raise CollidekitError(
-                    f"value {name!r} of a target is {size:.3g} at most, which cannot be squared; give another unit"
+                    f"value {name!r} of a target reaches {size:.3g}, whose square is too large or small; use another unit"
                 )
         if self.target.scale == "none":
             return
@@ -56,13 +56,13 @@ class RegressionHead(Head):
         self.width = torch.from_numpy(np.where(varies, width, 1.0)).to(self.width.device)
 
     def scaled(self, truth: Tensor) -> Tensor:
-        """What the outputs (N, V) are to be, for values of the truth in their unit, in double precision."""
+        """Return the ideal outputs (N, V) for true values in their unit, in double precision."""
         values = truth.double()
         values = values.log() if self.target.scale == "log" else values
         return (values - self.shift.double()) / self.width.double()
 
     def in_unit(self, scaled: Tensor) -> Tensor:
-        """Values (..., V) of the learned scale in the unit of the target, in double precision; the inverse of ``scaled``."""
+        """Convert values (..., V) to the unit of the target, in double precision; the inverse of ``scaled``."""
         values = exact(scaled)
         values = values * self.width.to(values) + self.shift.to(values)
         return values.exp() if self.target.scale == "log" else values
@@ -72,10 +72,10 @@ class RegressionHead(Head):
         return self.in_unit(raw)
 
     def decode(self, raw: Tensor) -> dict[str, Tensor]:
-        """The estimates in the unit of the target."""
+        """Return the estimates in the unit of the target."""
         values = self.estimates(raw)
         return {name: values[:, v] for v, name in enumerate(self.columns)}
 
     def answer(self, raw: Tensor, batch: Batch, name: str) -> dict[str, Tensor]:
-        """Return the columns of ``decode``, and those that need the truth or the event numbers of the rows of target ``name``."""
+        """Return the columns of ``decode``, and columns of target ``name`` that need the truth or the event numbers."""
         return self.decode(raw)

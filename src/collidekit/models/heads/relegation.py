@@ -1,4 +1,4 @@
-"""Classes of rows, and one output more that refuses a row rather than call it wrong."""
+"""Classes of rows, with one additional output for refused (relegated) rows."""
 
 import math
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from collidekit.models.heads.classes import ClassesHead
 
 
 class RelegationHead(ClassesHead):
-    """The columns are ``prob_<class>`` and ``prob_relegated``, which sum to 1.
+    """Head of relegation: the columns are ``prob_<class>`` and ``prob_relegated``, which sum to 1.
 
-    Raw are the logarithms of the probabilities of the classes, q, and the doubt that is left of them plus softplus(last
-    output). The softmax of all K + 1 is the probability of each class and of relegation. A network whose last output is the
-    same for all rows refuses those of which it is least sure, which is Chow's rule (IEEE Trans. Inf. Theory 16 (1970) 41), and
-    none where that output is far below zero.
+    The raw numbers are the logarithms of the class probabilities q, and the doubt of q plus softplus(last
+    output). The softmax of all K + 1 gives the probabilities of the classes and of relegation. If the last output is the
+    same for all rows, the network refuses the least certain rows, which is Chow's rule (IEEE Trans. Inf. Theory 16 (1970) 41).
+    If that output is far below zero, it refuses no row.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -34,10 +34,10 @@ class RelegationHead(ClassesHead):
 
 
 def doubt(log_q: Tensor, classes: int) -> Tensor:
-    """(N, 1) log of the mean of all q but the largest, from log q of the classes (N, K).
+    """Return the log of the mean of all q except the largest (N, 1), from log q of the classes (N, K).
 
-    K is a number, as a graph takes no size out of a tensor. There the largest is taken out of the sum by hand: ReduceLogSumExp of
-    onnxruntime does not, and gives -inf where all of these q vanish in single precision.
+    K is a number, because a graph cannot read a size from a tensor. The maximum is subtracted explicitly: ReduceLogSumExp of
+    onnxruntime does not do this, and returns -inf if all these q vanish in single precision.
     """
     others = log_q.scatter(1, log_q.argmax(dim=1, keepdim=True), -torch.inf)
     if not torch.onnx.is_in_onnx_export():

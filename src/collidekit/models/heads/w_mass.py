@@ -1,4 +1,4 @@
-"""The mass of the W boson that an estimated neutrino and its lepton come from."""
+"""Mass of the W boson from an estimated neutrino and its lepton."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from collidekit.reconstruction.masses import Masses
 W_MASS = float(Masses().w)
 """Mass of the W boson in GeV."""
 LEAST_MASS = 0.1
-"""Masses (GeV) of lepton and neutrino below this count as it: the root of 0 has no derivative."""
+"""Lower limit of masses (GeV) of lepton and neutrino, because the root has no derivative at 0."""
 
 
 def deviations(neutrinos: Tensor, leptons: Tensor) -> Tensor:
@@ -33,12 +33,12 @@ def deviations(neutrinos: Tensor, leptons: Tensor) -> Tensor:
 
 
 def lepton_momenta(batch: Batch, leptons: Sequence[str]) -> Tensor:
-    """Return px, py, pz, E (N, M, 4) of constituents such as ``leptons[0]``, NaN where a row has none."""
+    """Return px, py, pz, E (N, M, 4) of constituents such as ``leptons[0]``, NaN if a row has none."""
     return torch.stack([_momentum(batch, *constituent(text)) for text in leptons], dim=1)
 
 
 def padded_momenta(inputs: Mapping[str, Any], leptons: Sequence[str]) -> Tensor:
-    """Return the same of collections that are padded, by operations that a graph can hold."""
+    """Return the same for padded collections, with operations that can be exported."""
     found = []
     for collection, place in map(constituent, leptons):
         whole = inputs[collection].longer(place + 1)

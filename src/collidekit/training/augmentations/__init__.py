@@ -1,4 +1,4 @@
-"""Random changes of training rows that leave their class what it is: chosen by name, each with a strength."""
+"""Augmentations: random changes of training rows that keep their class, each with a strength."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ Augmentation = Callable[[Batch], Batch]
 
 @dataclass(frozen=True)
 class Kind:
-    """An augmentation, the strength that it has where none is given, and the largest that makes sense."""
+    """An augmentation, with its default strength and its largest allowed strength."""
 
     make: Callable[[Analysis, Statistics, float], Augmentation]
     strength: float | None
-    """None for one that has no strength."""
+    """None if the augmentation has no strength."""
     most: float = float("inf")
 
 
@@ -37,13 +37,13 @@ AUGMENTATIONS: dict[str, Kind] = {
     "rotation": Kind(Rotation, None),
     "noise": Kind(Noise, 0.05),
 }
-"""In the order in which they act: a constituent that is lost needs no other change."""
+"""Augmentations in the order in which they act: a lost constituent needs no other change."""
 
 
 def canonical(value: Any) -> Any:
-    """Augmentations as one text, in the order in which they act, with their strengths: ``drop=0.1,rotation``.
+    """Return augmentations as one text, in the order in which they act, with their strengths: ``drop=0.1,rotation``.
 
-    From such a text or from a list, in which ``{drop: 0.1}`` may stand for ``drop=0.1``.
+    ``value`` is such a text, or a list in which ``{drop: 0.1}`` is the same as ``drop=0.1``.
     """
     if isinstance(value, str):
         parts: list[Any] = value.split(",")
@@ -66,7 +66,7 @@ def canonical(value: Any) -> Any:
 
 
 def build_augmentation(text: str, analysis: Analysis, statistics: Statistics) -> Augmentation | None:
-    """The augmentations of a text one after another; None for none."""
+    """Return a function that applies the augmentations of a text one after another; None without augmentations."""
     text = canonical(text)
     if text == "none":
         return None
@@ -95,7 +95,7 @@ def _strength(name: str, given: Any) -> float | None:
     kind = AUGMENTATIONS[name]
     if kind.strength is None:
         if given is not None:
-            raise wrong(f"{name} has no strength")
+            raise wrong(f"{name} takes no strength")
         return None
     try:
         strength = kind.strength if given is None else float(given)

@@ -1,4 +1,4 @@
-"""A random boost of each row along the beam."""
+"""Augmentation: a random boost of each row along the beam."""
 
 import torch
 
@@ -9,10 +9,10 @@ from collidekit.dataset.statistics import Statistics
 
 
 class Boost:
-    """Each row seen from a frame that moves along the beam, with a rapidity drawn evenly from [-strength, strength].
+    """Boost of each row along the beam, with a rapidity y drawn uniformly from [-strength, strength].
 
     E' = E cosh y + pz sinh y, pz' = pz cosh y + E sinh y for all constituents of a row: masses, transverse momenta and
-    distances in rapidity stay. What the analysis computes from the momenta is computed anew.
+    differences of rapidities do not change. Everything that the analysis computes from the momenta is computed again.
     """
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:

@@ -1,4 +1,4 @@
-"""Constituents that are lost: each with the same probability, or those that are softer than a threshold."""
+"""Augmentations: constituents are lost, each with the same probability, or those below a threshold."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ from collidekit.errors import CollidekitError
 
 
 class Drop:
-    """Each constituent lost with the probability ``strength``, but never the last one of a row, nor the partner of a parent
-    or what stands before it: partners are known by their place.
+    """Loss of each constituent with probability ``strength``; at least one constituent of a row is kept.
 
-    Numbers of constituents and what else the analysis computes from the momenta of all of them are computed anew.
+    The partner of a parent and all constituents before it are kept, too, because partners are identified by their position.
+    Numbers of constituents, and everything else that the analysis computes from all constituents, are computed again.
     """
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float, what: str = "drop") -> None:
@@ -40,11 +40,11 @@ class Drop:
 
     def _chosen(self, analysis: Analysis, what: str) -> list[str]:
         if not analysis.collections:
-            raise CollidekitError(f"augmentation {what}: the analysis has no collection to take constituents from")
+            raise CollidekitError(f"augmentation {what}: the analysis has no collection of constituents")
         return list(analysis.collections)
 
     def _kept(self, entry: Ragged) -> Tensor:
-        """Which constituents stay (T,)."""
+        """Return which constituents are kept (T,)."""
         drawn = torch.rand(len(entry.data))
         return with_one_each(drawn >= self.strength, drawn, entry)
 
@@ -68,9 +68,9 @@ class Drop:
 
 
 class Threshold(Drop):
-    """Constituents lost that are below a transverse momentum, drawn for each row evenly from [0, ``strength``] GeV.
+    """Loss of all constituents below a transverse momentum that is drawn for each row uniformly from [0, ``strength``] GeV.
 
-    The hardest one of a row stays.
+    The constituent with the largest transverse momentum of a row is kept.
     """
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
@@ -89,21 +89,21 @@ class Threshold(Drop):
 
 
 def with_one_each(kept: Tensor, order: Tensor, entry: Ragged) -> Tensor:
-    """The same, and in rows of which nothing would be kept the constituent that is largest in ``order (T,)``."""
+    """Return ``kept``; in rows without a kept constituent, the one with the largest ``order (T,)`` is kept."""
     largest = order.new_full((len(entry),), -torch.inf).scatter_reduce_(0, entry.rows, order, "amax")
     some = torch.zeros(len(entry), dtype=torch.bool).index_put_((entry.rows[kept],), torch.tensor(True))
     return kept | (~some[entry.rows] & (order == largest[entry.rows]))
 
 
 def without(entry: Ragged, kept: Tensor) -> Ragged:
-    """The collection with the constituents that are kept (T,) only."""
+    """Return the collection with the kept constituents (T,) only."""
     total = torch.cat([torch.zeros(1, dtype=torch.int64), kept.cumsum(0)])
     targets = None if entry.targets is None else entry.targets[kept]
     return evolve(entry, data=entry.data[kept], offsets=total[entry.offsets], targets=targets)
 
 
 def _partners(analysis: Analysis) -> dict[str, int]:
-    """The last place in each collection that is the partner of a parent."""
+    """Return the last position in each collection that is the partner of a parent."""
     found: dict[str, int] = {}
     for target in analysis.assignments.values():
         for collection, place in filter(None, map(target.partner_of, target.partners)):
@@ -112,7 +112,7 @@ def _partners(analysis: Analysis) -> dict[str, int]:
 
 
 def _lists(plan: Plan, collections: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Names of lists in the file, each with the collections that are made from it."""
+    """Return the names of lists in the file, each with the collections that are made from it."""
     single = {
         expression.text
         for place, expression in plan.expressions.items()

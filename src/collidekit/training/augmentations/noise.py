@@ -1,4 +1,4 @@
-"""A random error of every continuous feature that may be wrong."""
+"""Augmentation: a random error of every continuous feature that is attackable."""
 
 import torch
 from attrs import evolve
@@ -11,10 +11,10 @@ from collidekit.errors import CollidekitError
 
 
 class Noise:
-    """Each continuous, attackable feature moved by strength times its width times a Gaussian of width 1.
+    """Noise on each continuous, attackable feature: strength times its width times a Gaussian random number.
 
-    Each for itself: momenta, coordinates and other features stay. Defaults stay, and bounds hold. The width is the
-    standard deviation over the training rows.
+    Each feature changes separately: momenta and coordinates stay constant. Default values stay constant, and values stay
+    within their bounds. The width is the standard deviation over the training set.
     """
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:

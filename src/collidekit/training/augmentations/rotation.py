@@ -1,4 +1,4 @@
-"""A random rotation of each row about its axis."""
+"""Augmentation: a random rotation of each row about its axis."""
 
 import ast
 
@@ -17,17 +17,17 @@ from collidekit.errors import CollidekitError
 
 
 class Rotation:
-    """Each row turned by a random angle about its axis, and mirrored in half of the cases.
+    """Rotation of each row by a random angle about its axis, with a reflection in half of the cases.
 
-    The coordinates of a collection are turned, the features of the same expressions with them, and what the analysis
-    computes from coordinates that have a name is computed anew. Momenta stay: distances in the plane of the coordinates,
-    and all that follows from them and from transverse momenta, are the same.
+    The coordinates of a collection are rotated, and the features with the same expressions. Everything that the analysis
+    computes from named coordinates is computed again. Momenta stay constant: distances in the plane of the coordinates,
+    and everything that follows from them and from transverse momenta, do not change.
     """
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
         self.columns = {name: _pairs(entry) for name, entry in analysis.collections.items() if entry.coordinates}
         if not self.columns:
-            raise CollidekitError("augmentation rotation: no collection of the analysis has coordinates to turn")
+            raise CollidekitError("augmentation rotation: no collection of the analysis has coordinates")
         self.names = {
             name: [text.strip() for text in analysis.collections[name].coordinates or ()] for name in self.columns
         }
@@ -68,7 +68,7 @@ class Rotation:
 
 
 def _pairs(entry: Collection) -> list[tuple[int, int]]:
-    """Columns that are turned: the coordinates, and the features of the same expressions if both are there."""
+    """Return the pairs of columns that are rotated: the coordinates, and the features with the same expressions if both exist."""
     expressions = [feature.expression for feature in entry.features]
     first = entry.first_coordinate
     pairs = [(first, first + 1)]
@@ -79,7 +79,7 @@ def _pairs(entry: Collection) -> list[tuple[int, int]]:
 
 
 def _turned(entry: Collection, pairs: list[tuple[int, int]]) -> frozenset[int]:
-    """Columns that need not be computed anew: those that are turned, and the distance from the axis."""
+    """Return the columns that need not be computed again: rotated columns, and the distance from the axis."""
     a, b = entry.coordinates or ("", "")
     distances = [ast.unparse(ast.parse(f"hypot({x}, {y})")) for x, y in ((a, b), (b, a))]
     found = {column for pair in pairs for column in pair}

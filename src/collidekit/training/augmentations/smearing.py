@@ -1,4 +1,4 @@
-"""A random error of each constituent's momentum, in size or in direction."""
+"""Augmentations: a random error of the size or of the direction of the momentum of each constituent."""
 
 import torch
 from torch import Tensor
@@ -9,13 +9,13 @@ from collidekit.dataset.batch import Batch, Ragged
 from collidekit.dataset.statistics import Statistics
 
 SMALLEST = 0.1
-"""Least factor of a momentum: a wide Gaussian must not turn a constituent round."""
+"""Smallest factor of a momentum, so that a wide Gaussian does not reverse the momentum."""
 
 
 class Smearing:
-    """Each constituent's four-momentum times 1 + strength g, with g from a Gaussian of width 1; its direction stays.
+    """Smearing of each four-momentum by a factor 1 + strength g, with a Gaussian random number g; the direction is constant.
 
-    What the analysis computes from the momenta is computed anew, other columns of the file stay as they are.
+    Everything that the analysis computes from the momenta is computed again. Other columns of the file stay constant.
     """
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
@@ -35,7 +35,7 @@ class Smearing:
 
 
 class AngularSmearing:
-    """Each constituent's pseudorapidity and azimuth moved by strength g (radians); transverse momentum and mass stay."""
+    """Smearing of the angles of each constituent: strength g (radians) is added to eta and phi; pt and mass are constant."""
 
     def __init__(self, analysis: Analysis, statistics: Statistics, strength: float) -> None:
         self.strength = strength
@@ -50,7 +50,7 @@ class AngularSmearing:
         px, py, pz, energy = entry.momenta.double().unbind(1)
         deta, dphi = self.strength * torch.randn(2, len(entry.data), dtype=torch.float64)
         pt = torch.hypot(px, py)
-        mass2 = energy.square() - pt.square() - pz.square()  # rounding may make it negative: it stays what it is
+        mass2 = energy.square() - pt.square() - pz.square()  # may be negative by rounding, and is kept
         pz = pt * torch.sinh(torch.asinh(pz / pt) + deta)
         pz = torch.where(pt > 0, pz, entry.momenta[:, 2].double())
         turned = px * dphi.cos() - py * dphi.sin(), px * dphi.sin() + py * dphi.cos()
