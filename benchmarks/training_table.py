@@ -49,7 +49,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     )
     work = _table(
         "Work and memory, weaver / collidekit; the share is of the measured matrix products of that precision",
-        "parameters, peak MiB, of it steps, less memory, MFLOP per jet, share of peak",
+        "parameters, peak MiB, memory of steps, less memory, MFLOP per jet, fraction of peak",
     )
     for ours, theirs in pairs(result["runs"]):
         compared = ours["precision"] if theirs is None else theirs["precision"]
