@@ -94,4 +94,4 @@ def test_few_rows_get_a_split_that_holds_every_class(tmp_path: Path) -> None:
 def test_the_main_tree_of_several(tmp_path: Path) -> None:
     made = start_analysis([str(foreign.lhcb_like(tmp_path / "b.root"))], tmp_path / "a.yaml")
     assert made.analysis.source.tree == "DecayTree"
-    assert any("several trees, of which DecayTree is taken" in note for note in made.notes)
+    assert any("several trees; DecayTree is used" in note for note in made.notes)

@@ -126,7 +126,7 @@ def test_without_truth_the_inputs_are_there(tmp_path: Path) -> None:
     assert list(started.analysis.inputs) == ["jets", "leptons", "event"]
     assert not started.analysis.targets
     assert "FILL IN: no truth of top pairs was found" in started.path.read_text()
-    assert "no truth of top pairs was found: fill in targets, or classes, before you run" in started.notes
+    assert "no truth of top pairs was found: write targets or classes before you run" in started.notes
 
 
 def test_padded_lists_and_positions_that_cannot_be(tmp_path: Path) -> None:

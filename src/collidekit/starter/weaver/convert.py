@@ -1,4 +1,4 @@
-"""``collidekit init data.yaml FILES``: weaver's data configuration as an analysis file."""
+"""``collidekit init data.yaml FILES``: convert weaver's data configuration to an analysis file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,15 +20,15 @@ from collidekit.starter.weaver.truth import background_of, find_classes, find_ob
 from collidekit.starter.weaver.variables import Variables
 
 _ROWS = 2_000
-"""Rows of the first file that are built before anything is written."""
+"""Number of rows of the first file that are built to test the conversion before the analysis file is written."""
 
 
 def convert_data_file(
     data_path: Path, patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False
 ) -> Translated:
-    """Write an analysis file for a data configuration of weaver; with data files, it builds rows of the first one.
+    """Write an analysis file for a data configuration of weaver; with data files, test it on rows of the first one.
 
-    Raises CollidekitError for a configuration that is none, or data that lack what it names.
+    Raises CollidekitError if the configuration is invalid, or if the data lack something that it names.
     """
     check_output(output, force)
     file = read_data_file(data_path)
@@ -38,7 +38,7 @@ def convert_data_file(
     text = _text(file, source, [from_there(pattern, output) for pattern in patterns], output, lists)
     plan = Plan(*parse_analysis(text, str(output)))
     notes = [
-        "NaN of a feature becomes 0 before the scaling; weaver sets it to 0 after subtracting. 'collidekit check' counts NaN"
+        "NaN of a feature becomes 0 before the scaling; weaver sets it to 0 after the subtraction. 'collidekit check' counts NaN"
     ]
     if paths:
         with open_file(paths[0], source) as reader:
@@ -52,14 +52,14 @@ def convert_data_file(
 
 
 def _lists(paths: list[str], source: Source) -> set[str]:
-    """Names of the columns that are lists in a row; without files this is not known."""
+    """Return the names of the columns that are lists; empty without files."""
     if not paths:
         return set()
     return {name for name, column in look(paths[:FILES], source).columns.items() if column.is_list}
 
 
 def _text(file: DataFile, source: Source, files: list[str], output: Path, lists: set[str]) -> str:
-    """Return the whole file; parts that need variables come first, so that only those that are needed are written."""
+    """Return the text of the whole analysis file. Variables are converted only if another part needs them."""
     variables = Variables(file.mapping("new_variables"))
     selection = _selection(file, variables)
     classes, values = find_classes(file, variables), find_values(file, variables)
@@ -75,8 +75,8 @@ def _text(file: DataFile, source: Source, files: list[str], output: Path, lists:
     parts: list[list[str]] = [
         [
             f"# {output.stem}: converted from weaver's data configuration {file.path.name}",
-            "#   collidekit check THIS_FILE     what is in the files, and problems in them",
-            "#   collidekit run THIS_FILE       to the ROC curve and the report",
+            "#   collidekit check THIS_FILE     show the content of the files and find problems",
+            "#   collidekit run THIS_FILE       train, evaluate and write the report",
         ],
         [f"# NOT CONVERTED: {' '.join(said.split())}" for said in file.lost],
         [
@@ -110,7 +110,7 @@ def _mapping(key: str, entries: dict[str, str]) -> list[str]:
 
 
 def _selection(file: DataFile, variables: Variables) -> str:
-    """Return the selection; the one for test files has no counterpart, and is given as it would be written."""
+    """Return the selection. The selection for test files has no counterpart, so it becomes a message."""
     found = ""
     for key in ("selection", "test_time_selection"):
         text: Any = file.content.get(key)
@@ -124,12 +124,12 @@ def _selection(file: DataFile, variables: Variables) -> str:
         if key == "selection":
             found = written
         elif written != found:
-            file.lose(f"{key}: one selection holds for all files; for test files it would be {written}", key)
+            file.lose(f"{key}: the selection applies to all files; for test files it would be {written}", key)
     return found
 
 
 def _lose_the_rest(file: DataFile, variables: Variables, event: list[str]) -> None:
-    """Name what is left out."""
+    """Add messages for the parts that are left out."""
     preprocess = file.mapping("preprocess")
     if preprocess.get("data_fraction") not in (None, 1) and str(preprocess.get("method")).lower().startswith("auto"):
         file.lose("data_fraction: all training rows are used for the scaling", "preprocess", "data_fraction")
@@ -138,7 +138,7 @@ def _lose_the_rest(file: DataFile, variables: Variables, event: list[str]) -> No
         file.lose(f"new variables that are not used or not converted: {', '.join(unused)}", "new_variables", unused[0])
     if not event:
         file.lose(
-            "observers name no event number: jets of one event may be in the training and validation set", "observers"
+            "observers name no event number: jets of one event may be in both the training and the validation set", "observers"
         )
 
 
@@ -159,9 +159,9 @@ def _rest(spectators: list[str], event: list[str], classes: list[str]) -> Iterat
 
 def _training(has_collection: bool) -> Iterator[str]:
     yield "training:"
-    yield f"  model_name: {'pfn' if has_collection else 'mlp'}  # others with --model, such as particlenet or particle_transformer"
+    yield f"  model_name: {'pfn' if has_collection else 'mlp'}  # --model selects another network, such as particlenet or particle_transformer"
     yield "  epochs: 20"
-    yield "  min_steps: 1000  # more epochs where there are few rows"
+    yield "  min_steps: 1000  # more epochs if there are few rows"
     yield "  batch_size: 256"
     yield "  learning_rate: 0.002"
     yield "  lr_scheduler: cosine"
