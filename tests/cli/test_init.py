@@ -178,7 +178,7 @@ def test_never_over_a_file_that_is_there(tmp_path: Path, run: Run, refused: Call
 def test_bad_input(tmp_path: Path, refused: Callable[..., str]) -> None:
     assert "there is no such file" in refused("init", "nothing.root")
     path = write_root(tmp_path / "jets.root", jets(50))
-    assert "ends in .yaml" in refused("init", path, "-o", "my.txt")
+    assert "must end in .yaml" in refused("init", path, "-o", "my.txt")
     assert "there is no tree 'Events'" in refused("init", path, "--tree", "Events")
     (tmp_path / "bad.root").write_bytes(b"root" + bytes(50))
     assert "bad.root" in refused("init", "bad.root")
@@ -278,7 +278,7 @@ def test_what_init_recognises(tmp_path: Path, started: Callable[..., Any]) -> No
     sentinel = features["with_sentinel"]
     assert sentinel.expression.startswith("with_sentinel if with_sentinel > -500 else ")
     assert -5 < (sentinel.default or 0) < -1
-    assert re.search(r"# -999 in (2[789]|3[0-3])\.\d% of its values means", text)
+    assert re.search(r"# -999 \((2[789]|3[0-3])\.\d% of the values\) means", text)
     assert features["with_nan"].default is not None
     assert features["huge"].bounds is not None
     assert features["huge"].bounds[1] < 10

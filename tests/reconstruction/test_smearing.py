@@ -111,7 +111,7 @@ def test_w_masses_follow_a_breit_wigner():
 
 
 def test_settings_that_cannot_be(toy):
-    with pytest.raises(CollidekitError, match="at least 1 smeared event"):
+    with pytest.raises(CollidekitError, match="smearings must be at least 1"):
         average_smeared(both(toy), toy.leptons, toy.met, seeds_from_numbers(np.arange(40)), smearings=0)
     with pytest.raises(CollidekitError, match="resolutions: jet_angle"):
         Resolutions(jet_angle=-1)

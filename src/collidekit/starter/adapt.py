@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from collidekit.analysis.load import YamlLoader, parse_analysis
 from collidekit.analysis.names import ColumnNames
+from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import BUILT_IN, Plan
 from collidekit.errors import CollidekitError
 
@@ -73,7 +75,7 @@ def leave_out_class(text: str, name: str, reference: str) -> str:
             places["discriminators", key] = "no rows"
     made = Adapted(text)
     _leave_out(made, places, "the files have no rows of this class")
-    return re.sub(rf"(\breference: ){name}\b", rf"\g<1>{reference}", made.text)
+    return _without_unused_labels(re.sub(rf"(\breference: ){name}\b", rf"\g<1>{reference}", made.text))
 
 
 def _leave_out(made: Adapted, lost: dict[Place, str], why: str = "") -> None:
@@ -97,7 +99,7 @@ def _leave_out(made: Adapted, lost: dict[Place, str], why: str = "") -> None:
             if not lines[number].lstrip().startswith("#"):
                 lines[number] = f"{' ' * indent}# {lines[number].lstrip()}{note}"
     made.left_out = list(dict.fromkeys(made.left_out))
-    made.text = _without_empty("\n".join(lines) + "\n")
+    made.text = _without_unused_labels(_without_empty("\n".join(lines) + "\n"))
 
 
 def _whole(place: Place) -> Place:
@@ -150,6 +152,22 @@ def _named(place: Place, line: str) -> str:
         named = re.search(r"name: (\w+)", line)
         return f"{place[1]}.{named[1] if named else found[1] if found else place[3]}"
     return ".".join(str(part) for part in place if not isinstance(part, int))
+
+
+def _without_unused_labels(text: str) -> str:
+    """Turn labels of names that the analysis no longer has into comments."""
+    content = yaml.load(text, YamlLoader)
+    labels = content.pop("labels", None) or {}
+    try:
+        known = Analysis.model_validate(content | {"name": "analysis"}).label_names if labels else []
+    except ValidationError:  # the next parse raises the error with its line
+        return text
+    root, lines = yaml.compose(text, Loader=YamlLoader), text.splitlines()
+    for name in labels:
+        number, span = _span(root, ("labels", name), lines)
+        if name not in known and span is not None:
+            lines[number] = f"  # {lines[number].lstrip()}"
+    return _without_empty("\n".join(lines) + "\n")
 
 
 def _without_empty(text: str) -> str:

@@ -70,7 +70,9 @@ def read_event_file(path: Path) -> EventFile:
     except FileNotFoundError:
         raise CollidekitError(f"{path}: this event file does not exist") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise CollidekitError(f"{path}: is not an event file of SPANet ({' '.join(str(error).split())[:160]})") from None
+        raise CollidekitError(
+            f"{path}: is not an event file of SPANet ({' '.join(str(error).split())[:160]})"
+        ) from None
     lines = Lines(str(path), root)
     if not isinstance(content, dict) or not isinstance(content.get("INPUTS"), dict) or "EVENT" not in content:
         raise CollidekitError(
@@ -109,7 +111,9 @@ def _read_inputs(event: EventFile, content: dict[str, Any], lines: Lines) -> Non
     for kind, entries in content.items():
         for name, features in _mapping(entries, lines, "INPUTS", kind).items():
             if kind.upper() not in _KINDS:
-                event.not_translated.append(f"INPUTS/{kind}/{name}: only SEQUENTIAL and GLOBAL inputs can be translated")
+                event.not_translated.append(
+                    f"INPUTS/{kind}/{name}: only SEQUENTIAL and GLOBAL inputs can be translated"
+                )
                 continue
             options = dict(_mapping(features, lines, "INPUTS", kind, name))
             for feature, option in list(options.items()):

@@ -304,7 +304,10 @@ def _flat(found: Guess, numbers: dict[str, Column], lists: list[Lists], jet: Mom
     entry.features += [_number(column, lists) for column in others]
     good = [feature for feature in entry.features if not feature.why_not]
     late = {feature.name for feature in good[MOST_FEATURES:]}
-    entry.features = [replace(f, why_not=f"beyond the first {MOST_FEATURES} features") if f.name in late else f for f in entry.features]
+    entry.features = [
+        replace(f, why_not=f"beyond the first {MOST_FEATURES} features") if f.name in late else f
+        for f in entry.features
+    ]
     return entry
 
 

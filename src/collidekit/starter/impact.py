@@ -67,7 +67,9 @@ def without_sides(
             charge = by_name[feature.name]
             if (charge.values == 0).any():
                 yield GuessedFeature(f"{feature.name}_size", f"abs({charge.name})", "integer", made=True)
-            yield replace(feature, why_not="the sign of the charge does not separate b, c and light: each class has both signs")
+            yield replace(
+                feature, why_not="the sign of the charge does not separate b, c and light: each class has both signs"
+            )
         elif not feature.why_not and _DIRECTION.search(feature.name):
             yield replace(
                 feature, why_not="the angles to the jet axis carry more information than the direction in the detector"

@@ -41,7 +41,11 @@ def recipe(found: Guess) -> Iterator[tuple[str, str, str]]:
     yield "weight_decay", "0" if many else "0.0001", ""
     yield "ema_decay", "0.999" if many else "0.99", "moving average of the weights of the network"
     if found.split:
-        yield "train_val_split", f"{found.split:g}", "so that every class has rows in the training and in the validation set"
+        yield (
+            "train_val_split",
+            f"{found.split:g}",
+            "so that every class has rows in the training and in the validation set",
+        )
     if collections and all(only_momenta(entry) for entry in collections):
         yield "augmentation", "rotation", "about the jet axis; no other feature depends on this angle"
 

@@ -137,7 +137,9 @@ def translate_event_file(
     check_output(output, force)
     event = read_event_file(event_path)
     if not patterns:
-        raise CollidekitError(f"{event_path}: HDF5 files are missing; give them after it: collidekit init {event_path} FILE.h5")
+        raise CollidekitError(
+            f"{event_path}: HDF5 files are missing; give them after it: collidekit init {event_path} FILE.h5"
+        )
     paths = expand(list(patterns))
     source = Source(tree=tree)
     lengths = padded_lengths(paths[0], tree)
@@ -216,7 +218,11 @@ def _text(
         if numbers.classes
         else [],
         list(_targets(slots, numbers, names)),
-        ["# `log` of the event file is log(x + 1). Features without `normalize` have `scaling: none`.", "inputs:", *inputs],
+        [
+            "# `log` of the event file is log(x + 1). Features without `normalize` have `scaling: none`.",
+            "inputs:",
+            *inputs,
+        ],
         [*rest, *_discriminators(list(numbers.classes))],
         [TRAINING_OF_EVENTS.rstrip()],
     ]

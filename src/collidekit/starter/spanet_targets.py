@@ -71,9 +71,7 @@ def _column(
     """Return column and collection of a slot; None, with a message, if its decay product is in different inputs."""
     name, inputs = f"{particle}_{product}", event.sequential
     where = f"TARGETS/{particle}/{product}"
-    alone = (
-        name if name in known else f"{name}_in_{inputs[0]}"
-    )  # the file may have more inputs than the event file
+    alone = name if name in known else f"{name}_in_{inputs[0]}"  # the file may have more inputs than the event file
     columns = {one: f"{name}_joint_in_{one}" for one in inputs} if len(inputs) > 1 else {inputs[0]: alone}
     if len(inputs) == 1 and alone in known:
         return alone, plain_name(inputs[0])

@@ -138,7 +138,8 @@ def _lose_the_rest(file: DataFile, variables: Variables, event: list[str]) -> No
         file.lose(f"new variables that are not used or not converted: {', '.join(unused)}", "new_variables", unused[0])
     if not event:
         file.lose(
-            "observers name no event number: jets of one event may be in both the training and the validation set", "observers"
+            "observers name no event number: jets of one event may be in both the training and the validation set",
+            "observers",
         )
 
 

@@ -44,7 +44,10 @@ def group_inputs(file: DataFile) -> list[Group]:
         for entry in group.parts.values():
             if entry.length != group.length:
                 file.lose(
-                    f"length {entry.length}: {group.name} can only have one limit, {group.length}", "inputs", entry.name, "length"
+                    f"length {entry.length}: {group.name} can only have one limit, {group.length}",
+                    "inputs",
+                    entry.name,
+                    "length",
                 )
         if "features" not in group.parts:
             file.lose(
