@@ -254,5 +254,5 @@ def test_settings_that_cannot_be(settings: dict[str, float], message: str) -> No
 
 def test_the_name_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collidekit.simulation.samples.find_spec", lambda name: name)
-    with pytest.raises(CollidekitError, match=r"x.h5: ttbar-dilepton is written under a name that ends in .root"):
+    with pytest.raises(CollidekitError, match=r"x.h5: the name of a file of ttbar-dilepton must end in .root"):
         simulate("ttbar-dilepton", tmp_path / "x.h5", 5)

@@ -115,5 +115,5 @@ def test_the_bundled_analysis_reads_them(file: Path, events: Events) -> None:
 
 def test_settings_that_cannot_be() -> None:
     pytest.importorskip("pythia8mc")
-    with pytest.raises(CollidekitError, match="max_jets=5: must be a whole number from 6 to 100"):
+    with pytest.raises(CollidekitError, match="max_jets=5: must be an integer from 6 to 100"):
         check_settings("tth-semileptonic", {"max_jets": 5.0})

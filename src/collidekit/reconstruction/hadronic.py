@@ -55,7 +55,9 @@ class HadronicChiSquare:
             raise CollidekitError("hadronic chi-square: tag_threshold needs b tags of the jets")
         for name, shape in (("mask", mask.shape), ("b tags", mask.shape if btag is None else np.shape(btag))):
             if jets.ndim != 3 or jets.shape[2] != 4 or shape != jets.shape[:2]:
-                raise CollidekitError(f"hadronic chi-square: the shapes of jets {jets.shape} and {name} {shape} do not agree")
+                raise CollidekitError(
+                    f"hadronic chi-square: the shapes of jets {jets.shape} and {name} {shape} do not agree"
+                )
         found = HadronicReconstruction.empty(len(jets))
         numbers = np.minimum(mask.sum(axis=1), self.most_jets)
         finite = (np.isfinite(jets).all(axis=2) | ~mask).all(axis=1)

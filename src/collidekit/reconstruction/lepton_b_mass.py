@@ -49,7 +49,9 @@ def density_from_truth(
     known = np.isfinite(masses) & np.isfinite(of_pairs)
     counts, _ = np.histogram(masses[known], bins=edges, weights=of_pairs[known])
     if not counts.sum() > 0:
-        raise CollidekitError("density of m(lb): no true pair of lepton and b has a mass within the edges of the histogram")
+        raise CollidekitError(
+            "density of m(lb): no true pair of lepton and b has a mass within the edges of the histogram"
+        )
     return MassDensity(edges, np.maximum(counts, 0.0) / np.diff(edges))
 
 

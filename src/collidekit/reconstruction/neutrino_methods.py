@@ -149,7 +149,9 @@ class SmearedEllipse:
         if self.smearings < 1:
             raise CollidekitError(f"smeared_ellipse: smearings must be at least 1, got {self.smearings}")
         if self.seeds_from not in ("kinematics", "event"):
-            raise CollidekitError(f"smeared_ellipse: seeds_from must be 'kinematics' or 'event', got {self.seeds_from!r}")
+            raise CollidekitError(
+                f"smeared_ellipse: seeds_from must be 'kinematics' or 'event', got {self.seeds_from!r}"
+            )
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
         """Return the best pairing and the mean neutrinos of each event."""
