@@ -109,12 +109,12 @@ class Benchmark:
         self.result["peak"] = _peak(given.device, given.threads)
         pythons = {"weaver": given.weaver, "collidekit": sys.executable}
 
-        def told(text: str, turns: int) -> None:
+        def report_progress(text: str, turns: int) -> None:
             progress.update(task, advance=turns, description=text or None)
 
         for network, batch in self.cells:
             settings = settings_of(given, folder, network, batch)
-            records = measure_cell(self.sides, pythons, settings, given.repeats, given.seconds, told)
+            records = measure_cell(self.sides, pythons, settings, given.repeats, given.seconds, report_progress)
             self.result["runs"] += records
             self._write()
             self._say(records)

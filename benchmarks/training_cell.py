@@ -62,14 +62,14 @@ def measure_cell(
     settings: dict[str, Any],
     repeats: int,
     seconds: float,
-    told: Callable[[str, int], None],
+    report_progress: Callable[[str, int], None],
 ) -> list[dict[str, Any]]:
-    """Return a record for each (side, precision); ``told`` is called with the next step and the number of finished turns."""
+    """Return a record for each (side, precision); ``report_progress`` is called with the next step and the number of finished turns."""
     name = f"{settings['network']}, batch {settings['batch']}"
     with ExitStack() as stack:
         workers, records = [], []
         for side, precision in sides:
-            told(f"{name}: {side} {precision} starts", 0)
+            report_progress(f"{name}: {side} {precision} starts", 0)
             worker = stack.enter_context(Worker(pythons[side], side, {**settings, "precision": precision}))
             records.append({
                 "network": settings["network"], "batch": settings["batch"], "side": side, "precision": precision,
@@ -82,9 +82,9 @@ def measure_cell(
                 for i in range(len(sides)):
                     place = (i + repeat) % len(sides)  # none is always first
                     side, precision = sides[place]
-                    told(f"{name}: {mode}, {side} {precision}, turn {repeat + 1} of {repeats}", 0)
+                    report_progress(f"{name}: {mode}, {side} {precision}, turn {repeat + 1} of {repeats}", 0)
                     _turn(workers[place], records[place], mode, seconds)
-                    told("", 1)
+                    report_progress("", 1)
     return records
 
 

@@ -1,4 +1,4 @@
-"""What benchmarks/training.py makes of its figures, and that both of its sides are asked the same."""
+"""Tables of benchmarks/training.py, and equal settings of both sides."""
 
 import re
 import sys

@@ -177,7 +177,7 @@ def test_massless_and_negative_jets_and_no_missing_momentum(name):
 
 @pytest.mark.parametrize("name", EVENT_METHODS)
 def test_what_has_no_momentum_is_not_used(name):
-    """So come momenta of NaN, which became 0 in the dataset."""
+    """Momenta of NaN become 0 in the dataset."""
     events = TOY.events(1)
     jets, leptons = events.jets.copy(), events.leptons.copy()
     jets[:, 2], leptons[0, 0] = 0.0, 0.0

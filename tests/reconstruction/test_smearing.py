@@ -1,4 +1,4 @@
-"""The smearing average: its limits, its order, and one event at a time."""
+"""Smeared ellipses: limits, order of events, and comparison with a loop over events."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_without_smearing_it_is_the_smallest_mass(toy):
 
 
 def test_one_event_at_a_time(toy):
-    """The same random numbers, but a loop over smeared events."""
+    """Average in a loop over smeared copies, with the same random numbers."""
     seeds = seeds_from_numbers(np.arange(40))
     found = average_smeared(both(toy), toy.leptons, toy.met, seeds, smearings=20)
     from collidekit.reconstruction import smearing

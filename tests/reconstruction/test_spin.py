@@ -1,4 +1,4 @@
-"""Spin observables: closed values, invariances, a second computation, and correlations put in and read back."""
+"""Spin observables: known values, invariances, an independent computation, and closure of injected correlations."""
 
 import numpy as np
 import pytest

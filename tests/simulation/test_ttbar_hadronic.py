@@ -1,4 +1,4 @@
-"""The sample ttbar-hadronic: SPANet's layout, targets, and nothing half-written."""
+"""The sample ttbar-hadronic: SPANet's layout, targets, and no incomplete files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Truth of generated top pairs: momentum conservation, quantum numbers, and spin correlation put in by weights."""
+"""Truth of generated top pairs: momentum conservation, quantum numbers, and spin correlation from weights."""
 
 from dataclasses import replace
 

@@ -104,7 +104,7 @@ def test_lists_in_lists_are_those_of_a_jet(tmp_path: Path, started: Callable[...
 
 
 def test_lifetime_sign(started: Callable[..., Any]) -> None:
-    """A track that crosses the axis in front of the vertex has a positive sign, whichever side it comes from."""
+    """A track that crosses the axis in front of the vertex has a positive sign, from either side of the axis."""
     _, analysis, _ = started("jetclass.root")
     signed = next(
         f for f in analysis.inputs["part"].features if f.name.startswith("part_d0val_signed") and "signif" not in f.name

@@ -1,4 +1,4 @@
-"""Names of ATLAS, CMS, SPANet and others that are no inputs, and measured quantities that look like them."""
+"""Names in ATLAS, CMS, SPANet and others that are not inputs, and similar names of measured quantities."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Places in lists, and masks of them, are simulated truth whatever their names are: SPANet's first layout has ``t1/b`` and ``t1/mask``."""
+"""Indices of list members and their masks are simulated truth under any name: SPANet's first layout has ``t1/b`` and ``t1/mask``."""
 
 from pathlib import Path
 

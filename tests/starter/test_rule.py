@@ -1,4 +1,4 @@
-"""The rule of init: what it makes of the distributions that files hold."""
+"""The rule of init for transforms, bounds and defaults, on typical distributions."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SIGNS = RANDOM.choice([-1.0, 1.0], 5000)
 
 
 def written(values: np.ndarray) -> tuple[str, np.ndarray]:
-    """The expression for a feature x, and the values that it gives, within the bounds."""
+    """Return the expression for a feature x, and its values within the bounds."""
     choice = choose("x", values)
     found = np.asarray(Expression(choice.expression).evaluate({"x": values}), dtype=np.float64)
     found = np.where(np.isfinite(found), found, choice.default or 0.0)
@@ -42,7 +42,7 @@ def test_the_expression(values: np.ndarray, expression: str) -> None:
 @pytest.mark.parametrize("power", [1, 2, 3])
 @pytest.mark.parametrize("signed", [False, True])
 def test_no_tail_squashes_the_bulk(power: float, signed: bool) -> None:
-    """99 % of what a network sees takes at least two widths of the scaling, whatever the tails, and no value is far away."""
+    """For any tails, 99 % of the inputs of a network span at least two widths of the scaling, and no value is far away."""
     values = np.exp(power * NORMAL) * (SIGNS if signed else 1)
     values[:5] *= 1e6
     found = written(values)[1]

@@ -1,4 +1,4 @@
-"""``init event.yaml FILE.h5``: what is translated means the same, what is not is named, and nothing is lost in silence."""
+"""``init event.yaml FILE.h5``: translated parts keep their meaning, and all other parts are listed."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def batch_of(folder: Path) -> Any:
 
 
 def test_all_hadronic_top_pairs(tmp_path: Path) -> None:
-    """Features, momenta and truth are those of the file, computed here a second time from its padded arrays."""
+    """Features, momenta and truth agree with an independent computation from the padded arrays of the file."""
     found = data(tmp_path / "data.h5")
     made, text = translated(tmp_path, TTBAR)
     assert made.not_translated == made.notes == []
@@ -176,14 +176,14 @@ def test_what_cannot_be_translated_is_named(tmp_path: Path) -> None:
 
 
 def test_overlapping_groups_exchange_all(tmp_path: Path) -> None:
-    """q1 with q2 and q2 with b: products of these reach every order of the three."""
+    """The exchanges of q1 with q2 and of q2 with b generate every order of the three."""
     data(tmp_path / "data.h5")
     made, _ = translated(tmp_path, TTBAR.replace("t1: [[q1, q2]]", "t1: [[q1, q2], [q2, b]]"))
     assert ["t1.q1", "t1.q2", "t1.b"] in made.analysis.assignments["assignment"].symmetries
 
 
 def test_several_inputs(tmp_path: Path) -> None:
-    """Named, unnamed and moving products; the truth of a lepton is its position among leptons in each case."""
+    """Decay products with a named input, without one, and in different inputs; the truth of a lepton is its position among leptons."""
     lepton = np.where(np.arange(N) % 4 == 0, -1, np.arange(N) % 2)
     extra = {
         "INPUTS/Leptons/MASK": np.ones((N, LEPTONS), bool), "INPUTS/Leptons/pt": np.arange(2.0 * N).reshape(N, 2),

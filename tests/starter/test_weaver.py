@@ -1,4 +1,4 @@
-"""``init data.yaml FILES``: what is converted gives weaver's numbers, what is not is named with its line, nothing is executed."""
+"""``init data.yaml FILES``: converted parts give the same values as weaver, other parts are listed with their line, and no code is executed."""
 
 from pathlib import Path
 from typing import Any

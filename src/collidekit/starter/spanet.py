@@ -21,7 +21,7 @@ from collidekit.starter.momenta import find_momentum
 from collidekit.starter.recipe import TRAINING_OF_EVENTS
 from collidekit.starter.rule import kind_of
 from collidekit.starter.spanet_targets import Numbers, Slots, find_numbers, find_slots
-from collidekit.starter.starter import FILES, check_output, from_there, look
+from collidekit.starter.starter import FILES, check_output, relative_to_output, sample_files
 from collidekit.starter.text import quoted
 
 _ROWS = 2_000
@@ -151,7 +151,7 @@ def translate_event_file(
         )
     if len(event.sequential) > 1:
         source = Source(tree=tree, layout=list(event.sequential))
-    sampled = look(paths[:FILES], source).columns
+    sampled = sample_files(paths[:FILES], source).columns
     columns = {column.name.strip("`"): column for column in sampled.values()}
     with open_file(paths[0], source) as reader:
         known, rows, names = set(reader.truth), min(reader.rows, _ROWS), expression_names(reader.columns)
@@ -166,7 +166,7 @@ def translate_event_file(
                 f"{event_path}: no target or class of it can be translated: {'; '.join(slots.not_translated + numbers.not_translated)}"
             )
         made = _Translation(event, columns, lengths)
-        named = [from_there(pattern, output) for pattern in patterns]
+        named = [relative_to_output(pattern, output) for pattern in patterns]
         text, notes = _text(made, slots, numbers, source, named, output, names)
         plan = Plan(*parse_analysis(text, str(output)))
         needed = columns_to_read(plan, list(reader.columns), path=paths[0])

@@ -61,7 +61,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Look:
+class SampledFiles:
     """Rows from several places of several files, because files are often sorted by class."""
 
     samples: list[Sampled]
@@ -91,11 +91,11 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
-    named = [from_there(pattern, output) for pattern in patterns]
+    named = [relative_to_output(pattern, output) for pattern in patterns]
     keys = source.model_dump(exclude_defaults=True)
     if again := _exported(paths[0], source, keys, named, about, output):
         return again
-    seen = look(paths[:FILES], source)
+    seen = sample_files(paths[:FILES], source)
     samples = seen.samples
     if not seen.columns and not seen.nested:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
@@ -135,7 +135,7 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
 
 
 def _from_shipped(
-    layout: Layout, seen: Look, keys: dict[str, Any], files: list[str], about: str, output: Path, n_files: int
+    layout: Layout, seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path, n_files: int
 ) -> Started | None:
     """Write the bundled analysis of a layout, adapted to the files; return None if it does not fit."""
     all_seen = seen.looked_at == seen.rows and n_files <= FILES
@@ -165,7 +165,7 @@ def _exported(
     return Started(output, plan.analysis, Guess(), rows, {}, [], [], [note])
 
 
-def _top_pairs(seen: Look, keys: dict[str, Any], files: list[str], about: str, output: Path) -> Started | None:
+def _top_pairs(seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path) -> Started | None:
     """Write a dileptonic analysis if at least half of the rows are such events; return None for other files."""
     found = None if seen.positions else find_top_pairs(seen.columns)
     if found is None:
@@ -196,7 +196,7 @@ def check_output(output: Path, force: bool) -> None:
         raise CollidekitError(f"{output}: exists already; choose another name with -o, or replace it with --force")
 
 
-def look(paths: list[str], source: Source) -> Look:
+def sample_files(paths: list[str], source: Source) -> SampledFiles:
     """Return sampled rows and columns of files, without columns that cannot be read."""
     samples: list[Sampled] = []
     types: dict[str, str] = {}
@@ -231,7 +231,7 @@ def look(paths: list[str], source: Source) -> Look:
             columns[names[name]] = column
         elif (inside := sampled(names[name], columntype, ak.flatten(array, axis=1))) is not None:
             nested[names[name]] = Nested(ak.to_numpy(ak.num(array, axis=1)), inside)
-    return Look(samples, without_numbered(columns), nested, rows, positions, unreadable, sorted(not_everywhere))
+    return SampledFiles(samples, without_numbered(columns), nested, rows, positions, unreadable, sorted(not_everywhere))
 
 
 def unreadable_columns(reader: Reader, names: Sequence[str]) -> list[str]:
@@ -259,7 +259,7 @@ def _places(rows: int) -> list[tuple[int, int]]:
     return [(int(start), int(start) + _ROWS) for start in starts]
 
 
-def from_there(pattern: str, output: Path) -> str:
+def relative_to_output(pattern: str, output: Path) -> str:
     """Return a pattern relative to the folder of the analysis file; absolute paths and URLs are unchanged."""
     if "://" in pattern or os.path.isabs(pattern) or pattern.startswith("~"):
         return os.path.expanduser(pattern)

@@ -12,7 +12,7 @@ from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import expand, open_file
 from collidekit.starter.spanet import Translated
-from collidekit.starter.starter import FILES, check_output, from_there, look
+from collidekit.starter.starter import FILES, check_output, relative_to_output, sample_files
 from collidekit.starter.text import quoted
 from collidekit.starter.weaver.data_file import DataFile, read_data_file
 from collidekit.starter.weaver.inputs import group_inputs, write_inputs
@@ -35,7 +35,7 @@ def convert_data_file(
     source = Source(tree=tree or file.content.get("treename"))
     paths = expand(list(patterns)) if patterns else []
     lists = _lists(paths, source)
-    text = _text(file, source, [from_there(pattern, output) for pattern in patterns], output, lists)
+    text = _text(file, source, [relative_to_output(pattern, output) for pattern in patterns], output, lists)
     plan = Plan(*parse_analysis(text, str(output)))
     notes = [
         "NaN of a feature becomes 0 before the scaling; weaver sets it to 0 after the subtraction. 'collidekit check' counts NaN"
@@ -48,14 +48,14 @@ def convert_data_file(
         notes.append("no data files were given: name them under 'files', then run 'collidekit check'")
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return Translated(output, plan.analysis, file.lost, notes)
+    return Translated(output, plan.analysis, file.not_converted, notes)
 
 
 def _lists(paths: list[str], source: Source) -> set[str]:
     """Return the names of the columns that are lists; empty without files."""
     if not paths:
         return set()
-    return {name for name, column in look(paths[:FILES], source).columns.items() if column.is_list}
+    return {name for name, column in sample_files(paths[:FILES], source).columns.items() if column.is_list}
 
 
 def _text(file: DataFile, source: Source, files: list[str], output: Path, lists: set[str]) -> str:
@@ -65,10 +65,10 @@ def _text(file: DataFile, source: Source, files: list[str], output: Path, lists:
     classes, values = find_classes(file, variables), find_values(file, variables)
     inputs = list(write_inputs(file, variables, group_inputs(file)))
     if not inputs:
-        raise CollidekitError(f"{file.path}: none of its inputs can be converted: {'; '.join(file.lost)}")
+        raise CollidekitError(f"{file.path}: none of its inputs can be converted: {'; '.join(file.not_converted)}")
     spectators, event = find_observers(file, variables, lists)
     weights = list(write_weights(file, variables, classes))
-    _lose_the_rest(file, variables, event)
+    _report_unused(file, variables, event)
     if not classes and not values:
         classes = {"background": "0 == 1", "signal": "0 == 1"}
     keys = source.model_dump(exclude_defaults=True)
@@ -78,7 +78,7 @@ def _text(file: DataFile, source: Source, files: list[str], output: Path, lists:
             "#   collidekit check THIS_FILE     show the content of the files and find problems",
             "#   collidekit run THIS_FILE       train, evaluate and write the report",
         ],
-        [f"# NOT CONVERTED: {' '.join(said.split())}" for said in file.lost],
+        [f"# NOT CONVERTED: {' '.join(said.split())}" for said in file.not_converted],
         [
             *(
                 [f"source: {{{', '.join(f'{key}: {quoted(value, True)}' for key, value in keys.items())}}}"]
@@ -119,25 +119,27 @@ def _selection(file: DataFile, variables: Variables) -> str:
         try:
             written = variables.need(str(text)).condition
         except CollidekitError as error:
-            file.lose(f"{key}: {error}", key)
+            file.report(f"{key}: {error}", key)
             continue
         if key == "selection":
             found = written
         elif written != found:
-            file.lose(f"{key}: the selection applies to all files; for test files it would be {written}", key)
+            file.report(f"{key}: the selection applies to all files; for test files it would be {written}", key)
     return found
 
 
-def _lose_the_rest(file: DataFile, variables: Variables, event: list[str]) -> None:
+def _report_unused(file: DataFile, variables: Variables, event: list[str]) -> None:
     """Add messages for the parts that are left out."""
     preprocess = file.mapping("preprocess")
     if preprocess.get("data_fraction") not in (None, 1) and str(preprocess.get("method")).lower().startswith("auto"):
-        file.lose("data_fraction: all training rows are used for the scaling", "preprocess", "data_fraction")
+        file.report("data_fraction: all training rows are used for the scaling", "preprocess", "data_fraction")
     masks = {var.name for name, entry in file.inputs.items() if name.endswith("_mask") for var in entry.vars}
     if unused := [name for name in variables.unused() if name not in masks]:
-        file.lose(f"new variables that are not used or not converted: {', '.join(unused)}", "new_variables", unused[0])
+        file.report(
+            f"new variables that are not used or not converted: {', '.join(unused)}", "new_variables", unused[0]
+        )
     if not event:
-        file.lose(
+        file.report(
             "observers name no event number: jets of one event may be in both the training and the validation set",
             "observers",
         )

@@ -38,17 +38,17 @@ class WeaverInput:
 
 @dataclass
 class DataFile:
-    """A data configuration; ``lost`` has one message for each part that cannot be converted."""
+    """A data configuration; ``not_converted`` has one message for each part that cannot be converted."""
 
     path: Path
     content: dict[str, Any]
     lines: Lines
     inputs: dict[str, WeaverInput] = field(default_factory=dict)
-    lost: list[str] = field(default_factory=list)
+    not_converted: list[str] = field(default_factory=list)
 
-    def lose(self, what: str, *place: str | int) -> None:
+    def report(self, what: str, *place: str | int) -> None:
         """Add a message for a part that cannot be converted, with its line."""
-        self.lost.append(f"{self.lines.at(place)}: {what}")
+        self.not_converted.append(f"{self.lines.at(place)}: {what}")
 
     def names(self, key: str) -> list[str]:
         """Return the list of names of a key; empty without the key."""
@@ -82,14 +82,14 @@ def read_data_file(path: Path) -> DataFile:
     file = DataFile(path, content, lines)
     for key in content:
         if key not in _KEYS:
-            file.lose(f"{key}: unknown key", key)
+            file.report(f"{key}: unknown key", key)
     for key, reason in (
         ("branch_magic", "branches keep their names"),
         ("file_magic", "variables computed from the name of a file have no counterpart"),
         ("bucketing", "batches hold rows of any length without padding"),
     ):
         if content.get(key):
-            file.lose(f"{key}: {reason}", key)
+            file.report(f"{key}: {reason}", key)
     for name, entry in content["inputs"].items():
         file.inputs[name] = _read_input(file, name, entry)
     return file

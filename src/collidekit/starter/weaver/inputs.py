@@ -43,14 +43,14 @@ def group_inputs(file: DataFile) -> list[Group]:
     for group in list(groups.values()):
         for entry in group.parts.values():
             if entry.length != group.length:
-                file.lose(
+                file.report(
                     f"length {entry.length}: {group.name} can only have one limit, {group.length}",
                     "inputs",
                     entry.name,
                     "length",
                 )
         if "features" not in group.parts:
-            file.lose(
+            file.report(
                 f"{group.name}: an input without features is left out", "inputs", next(iter(group.parts.values())).name
             )
             del groups[group.name]
@@ -62,7 +62,7 @@ def write_inputs(file: DataFile, variables: Variables, groups: list[Group]) -> I
     for group in groups:
         features = list(_features(file, variables, group.parts["features"]))
         if not features:
-            file.lose(f"{group.name}: none of its features can be converted", "inputs", group.parts["features"].name)
+            file.report(f"{group.name}: none of its features can be converted", "inputs", group.parts["features"].name)
             continue
         yield f"  {quoted(group.name)}:"
         if not group.is_flat:
@@ -84,10 +84,10 @@ def _features(file: DataFile, variables: Variables, entry: WeaverInput) -> Itera
                 raise CollidekitError("is multiplied by 0, so it is the same in all rows")
             variables.need(var.name)
         except CollidekitError as error:
-            file.lose(f"feature {var.name}: {error}", *place)
+            file.report(f"feature {var.name}: {error}", *place)
             continue
         if var.automatic:
-            file.lose(
+            file.report(
                 f"feature {var.name}: its bounds {var.low:g} and {var.high:g} are dropped, because they apply to values that are scaled "
                 "automatically",
                 *place,
@@ -124,13 +124,13 @@ def _where(file: DataFile, variables: Variables, group: Group) -> Iterator[str]:
         return
     try:
         yield f"    where: {quoted(variables.need(name).condition)}"
-        file.lose(
+        file.report(
             f"{name}: masked members are removed before the limit; weaver sets them to 0 and counts them in the limit",
             "inputs",
             entry.name,
         )
     except CollidekitError as error:
-        file.lose(f"{name}: {error}", "inputs", entry.name)
+        file.report(f"{name}: {error}", "inputs", entry.name)
 
 
 def _expressions(
@@ -142,16 +142,18 @@ def _expressions(
     entry = group.parts[kind]
     names = [var.name for var in entry.vars]
     if len(names) != count:
-        file.lose(f"{key} need {count} variables, but {entry.name} has {len(names)}", "inputs", entry.name)
+        file.report(f"{key} need {count} variables, but {entry.name} has {len(names)}", "inputs", entry.name)
         return
     if kind == "vectors" and not all(part in name.lower() for part, name in zip(_PARTS, names, strict=True)):
-        file.lose(f"momenta must be px, py, pz, E, but {', '.join(names)} do not look like them", "inputs", entry.name)
+        file.report(
+            f"momenta must be px, py, pz, E, but {', '.join(names)} do not look like them", "inputs", entry.name
+        )
         return
     try:
         texts = [variables.need(name).text for name in names]
     except CollidekitError as error:
-        file.lose(f"{entry.name}: {error}", "inputs", entry.name)
+        file.report(f"{entry.name}: {error}", "inputs", entry.name)
         return
     if any(var.center not in (None, 0.0) or not math.isclose(var.scale, 1) for var in entry.vars):
-        file.lose(f"{key}: subtract and multiply are ignored", "inputs", entry.name)
+        file.report(f"{key}: subtract and multiply are ignored", "inputs", entry.name)
     yield f"    {key}: [{', '.join(texts)}]{f'  # {comment}' if comment else ''}"

@@ -36,7 +36,7 @@ def find_classes(file: DataFile, variables: Variables) -> dict[str, str]:
             converted = variables.need(text)
             found[name] = converted.text if converted.is_condition else f"{converted.text} == 1"
         except CollidekitError as error:
-            file.lose(f"label {text}: {error}; write its condition in 'classes'", "labels", "value", i)
+            file.report(f"label {text}: {error}; write its condition in 'classes'", "labels", "value", i)
             found[name] = _NEVER
     return found
 
@@ -56,7 +56,7 @@ def find_values(file: DataFile, variables: Variables) -> dict[str, str]:
                 raise CollidekitError("is not a valid name")
             found[str(name)] = variables.need(str(text)).text
         except CollidekitError as error:
-            file.lose(f"label {name}: {error}", "labels", "value", name)
+            file.report(f"label {name}: {error}", "labels", "value", name)
     return found
 
 
@@ -78,7 +78,7 @@ def find_observers(file: DataFile, variables: Variables, lists: set[str]) -> tup
                     raise CollidekitError("is a list, but a spectator is one number per row")
                 variables.need(name)
             except CollidekitError as error:
-                file.lose(f"{name}: {error}", key, i)
+                file.report(f"{name}: {error}", key, i)
                 continue
             (event if _EVENT.fullmatch(name) else spectators).append(name)
     return list(dict.fromkeys(spectators)), list(dict.fromkeys(event))
@@ -94,23 +94,23 @@ def write_weights(file: DataFile, variables: Variables, classes: dict[str, str])
             branches = weights.get("weight_branches") or []
             text = variables.need(" * ".join(f"({branch})" for branch in branches)).text
         except CollidekitError as error:
-            file.lose(f"weight_branches: {error}", "weights", "weight_branches")
+            file.report(f"weight_branches: {error}", "weights", "weight_branches")
             return
         yield f"weight: {quoted(text)}"
-        file.lose(
+        file.report(
             "weight_branches: weaver samples rows by them; collidekit uses them in the loss and in the evaluation",
             "weights",
             "weight_branches",
         )
         return
     if base := weights.get("reweight_basewgt"):
-        file.lose(
+        file.report(
             f"reweight_basewgt: {base} multiplies the sampling probability of a row in weaver; 'weight' is used in the loss",
             "weights",
             "reweight_basewgt",
         )
     if (method := weights.get("reweight_method")) not in ("ref", "flat"):
-        file.lose(f"reweight_method: {method!r} is unknown", "weights", "reweight_method")
+        file.report(f"reweight_method: {method!r} is unknown", "weights", "reweight_method")
         return
     yield from _kinematics(file, variables, weights, classes)
 
@@ -120,7 +120,7 @@ def _kinematics(
 ) -> Iterator[str]:
     edges, listed = weights.get("reweight_vars"), [str(name) for name in weights.get("reweight_classes") or []]
     if not isinstance(edges, dict) or not 1 <= len(edges) <= 2 or not listed:
-        file.lose(
+        file.report(
             "reweight_vars, reweight_classes: must be one or two variables with edges, and at least one class",
             "weights",
         )
@@ -130,7 +130,7 @@ def _kinematics(
             variables.need(name)
         conditions = {label: _condition(variables, label) for label in listed}
     except CollidekitError as error:
-        file.lose(f"reweight_vars: {error}", "weights", "reweight_vars")
+        file.report(f"reweight_vars: {error}", "weights", "reweight_vars")
         return
     of_condition = {text: name for name, text in classes.items()}
     flat = weights["reweight_method"] == "flat"
@@ -144,16 +144,16 @@ def _kinematics(
             if flat
             else f"ref: {listed[0]} is not a class of the labels"
         )
-        file.lose(f"reweight_method {reason}; the line 'kinematics' is a comment", "weights", "reweight_method")
+        file.report(f"reweight_method {reason}; the line 'kinematics' is a comment", "weights", "reweight_method")
     if reference:
         yield f"{'# ' if flat else ''}kinematics: {{{bins}, reference: {reference}}}"
     if set(conditions.values()) != set(classes.values()):
-        file.lose(
+        file.report(
             "reweight_classes: kinematics uses the classes of the labels, not these",
             "weights",
             "reweight_classes",
         )
-    file.lose(
+    file.report(
         "reweight_classes: weaver samples equal numbers of rows of each class; collidekit uses the numbers in the files",
         "weights",
         "reweight_classes",
@@ -164,9 +164,9 @@ def _kinematics(
         ("reweight_hists", "histograms are computed from the training rows"),
     ):
         if weights.get(key) is not None:
-            file.lose(f"{key}: {reason}", "weights", key)
+            file.report(f"{key}: {reason}", "weights", key)
     if weights.get("reweight_discard_under_overflow", True):
-        file.lose(
+        file.report(
             "rows beyond the edges: weaver discards them; in collidekit they belong to the first or last bin",
             "weights",
             "reweight_vars",
