@@ -349,7 +349,7 @@ def test_an_event_file_of_spanet(tmp_path: Path, run: Run, refused: Callable[...
 def test_several_trees_are_named(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
     with uproot.recreate(tmp_path / "two.root") as file:
         file["first"], file["second"] = {"label": np.arange(300) % 2}, {"x": np.arange(5)}
-    assert "holds several trees (first, second); choose one, such as --tree first" in refused("init", "two.root")
+    assert "holds several trees (first, second); choose one with --tree first" in refused("init", "two.root")
     assert run("init", "two.root", "--tree", "first").exit_code == 0
 
 

@@ -23,7 +23,7 @@ def find_source(path: str, tree: str | None = None) -> Source:
         if len(main) == 1:
             return Source(tree=main[0])
         raise CollidekitError(
-            f"{path}: holds several {error.what} ({', '.join(error.names)}); choose one, such as --tree {error.names[0]}"
+            f"{path}: holds several {error.what} ({', '.join(error.names)}); choose one with --tree {error.names[0]}"
         ) from None
     except LinesAreListsError as error:
         return Source(layout=find_layout(error.sample, path))
