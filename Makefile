@@ -1,9 +1,9 @@
-# make demo   sets up and runs the main job on the sample that ships
-# make test   sets up and runs the tests
-# make fuzz   tries odd values and damaged files with fresh random numbers; SEED=number repeats a failure
-# make remote sets up what root:// needs, too
+# make demo   installs collidekit and runs the demo on the bundled sample
+# make test   installs the test requirements and runs the tests
+# make fuzz   tests unusual values and damaged files with new random numbers; SEED=number repeats a failure
+# make remote also installs the packages for root://
 #
-# Both use the environment you are in where collidekit is installed there (pip install -e .), else they make .venv here.
+# All targets use the current environment if collidekit is installed there (pip install -e .). Otherwise they create .venv.
 
 PYTHON ?= $(shell python -c "import collidekit" 2>/dev/null && command -v python || echo .venv/bin/python)
 WORKERS ?= 2

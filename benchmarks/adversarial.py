@@ -1,9 +1,9 @@
-"""What a step of adversarial training costs: attacks and ways of learning against a nominal step, in turn in one process.
+"""Measure the time of a step of adversarial training, relative to a nominal step, for each attack and training mode.
 
     python benchmarks/adversarial.py samples/top_tagging/train.root --analysis top_tagging --networks pfn,particlenet_lite
 
-Each setting trains for some seconds on the same batches, one after another, several times over. The ratio is the median of the
-time of a step over that of a nominal step of the same round.
+In each round, every setting trains for some seconds on the same batches, one after another in one process. The printed ratio is the
+median over the rounds of the time of a step, divided by the time of a nominal step of the same round.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def measure(network, plan, dataset, folder, given) -> dict[str, list[float]]:  # type: ignore[no-untyped-def]
-    """Seconds of a step of each setting in each round."""
+    """Return the seconds of a step of each setting in each round."""
     trainings = {}
     for name, settings in SETTINGS.items():
         wanted: dict[str, Any] = {

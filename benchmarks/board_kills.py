@@ -1,12 +1,12 @@
-"""Kill the workers, the submitters and the server of a benchmark at random points under load; nothing may be lost or doubled.
+"""Kill the workers, the submitters and the server of a benchmark at random times under load, and check that no run is lost or duplicated.
 
 python benchmarks/board_kills.py FOLDER --kills 30
 python benchmarks/board_kills.py FOLDER --kills 30 --server
 
-Submitters upload and submit, each submission under a request of its own, which is repeated until it is acknowledged. Workers claim
-and finish runs; the score of a run is computed from its parameter. With ``--server`` submitters send their submissions over HTTP to a
-server, which is killed, too; else they use the store themselves. All are killed with SIGKILL and started again. In the end each
-request must be one run, each run must have one end, and each success the score of its own parameter.
+Submitters upload and submit. Each submission has its own request id and is repeated until it is acknowledged. Workers claim
+and finish runs; the score of a run is computed from its parameter. With ``--server``, submitters send their submissions over HTTP to a
+server, which is killed, too. Otherwise they use the store directly. All processes are killed with SIGKILL and restarted. At the end, each
+request must be exactly one run, each run must have exactly one result, and each success must have the score of its parameter.
 """
 
 import argparse
@@ -47,7 +47,7 @@ BACKLOG = 10
 
 
 def make_benchmark(folder: Path) -> Benchmark:
-    """A benchmark with one parameter; nobody reads its files."""
+    """Return a benchmark with one parameter; its files are not read."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name in ("features", "truth"):
@@ -77,7 +77,7 @@ def run(
     canceled: Callable[[], bool],
     on_step: Any,
 ) -> RunResult:
-    """Take a moment, and return the score of the parameter."""
+    """Sleep, and return the score of the parameter."""
     on_step("nominal", "tagger")
     end = time.monotonic() + submission.parameters["seconds"]
     while time.monotonic() < end:
@@ -88,7 +88,7 @@ def run(
 
 
 def work(url: str, folder: Path, name: str) -> None:
-    """The process of a worker."""
+    """Run a worker."""
     _write_to(folder / f"{name}.log")
     worker = Worker(Store(url, folder), None, name=name, lease_seconds=LEASE, poll=0.1, say=print, runner=run)  # type: ignore[arg-type]
     worker.stop_on_signals()
@@ -96,20 +96,20 @@ def work(url: str, folder: Path, name: str) -> None:
 
 
 def _write_to(log: Path) -> None:
-    """Send what this process says to a file."""
+    """Redirect the output of this process to a file."""
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(handle, stream)
 
 
 def serve(url: str, folder: Path, name: str, port: int) -> None:
-    """The process of the server."""
+    """Run the server."""
     from collidekit.benchmark.server.serve import serve as run_server
     from collidekit.benchmark.server.serve import settings_of
     from collidekit.benchmark.server.settings import Rate
 
     class NoCrew:
-        """The workers are killed by this script, so they are started by it."""
+        """This script starts and kills the workers."""
 
         def start(self) -> None: ...
         def stop(self) -> None: ...
@@ -122,7 +122,7 @@ def serve(url: str, folder: Path, name: str, port: int) -> None:
 
 
 def send(port: int, token: str, folder: Path, name: str, parameters: dict[str, Any], request: str) -> int:
-    """Submit over HTTP; the same request is sent until it is answered."""
+    """Submit over HTTP, and repeat the same request until it is answered."""
     values = {"name": name, "parameters": json.dumps(parameters), "seed": "0"}
     url = f"http://127.0.0.1:{port}/api/v1/benchmarks/kills/phases/public/uploads?{urlencode(values)}"
     content = b"".join(pack(folder))
@@ -143,7 +143,7 @@ def send(port: int, token: str, folder: Path, name: str, parameters: dict[str, A
 
 
 def submit(url: str, folder: Path, name: str, runs: int, seconds: float, port: int, token: str) -> None:
-    """The process of a submitter; it goes on where its predecessor was killed, and repeats what was not acknowledged."""
+    """Run a submitter. It continues where its predecessor was killed, and repeats requests that were not acknowledged."""
     _write_to(folder / f"{name}.log")
     store = Store(url, folder)
     user, folder = store.user_named(name), store.folder / f"submission_{name}"
@@ -164,14 +164,14 @@ def submit(url: str, folder: Path, name: str, runs: int, seconds: float, port: i
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
+    """Return a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 class Load:
-    """Processes that work on a store, and are killed."""
+    """Processes that work on a store and are killed."""
 
     def __init__(
         self, url: str, folder: Path, workers: int, submitters: int, runs: int, run_seconds: float, server: bool
@@ -204,7 +204,7 @@ class Load:
         return role, name, process
 
     def kill(self, drawn: random.Random) -> None:
-        """Kill a process that works, and start it again."""
+        """Kill a running process, and restart it."""
         role = drawn.choice(self.roles)
         alive = [
             place for place, (kind, _, process) in enumerate(self.processes) if kind == role and process.is_alive()
@@ -219,7 +219,7 @@ class Load:
         self.processes[place] = self._start(role, name)
 
     def all_submitted(self) -> bool:
-        """Return whether all submitters have ended; one that failed is an error."""
+        """Return whether all submitters have ended; raise an error if one failed."""
         for role, name, process in self.processes:
             code = process.exitcode
             if code is not None and (code or role != "submitter"):
@@ -241,7 +241,7 @@ class Load:
 
 
 def check(load: Load) -> Counter[str]:
-    """Raise an error where a run is lost, doubled, without an end or with a wrong score; returns the number of each end."""
+    """Raise an error if a run is lost, duplicated, unfinished or has a wrong score; return the number of runs of each status."""
     store, wanted = load.store, load.runs * len(load.names)
     runs = store.runs(limit=10 * wanted)
     assert len(runs) == wanted, f"{len(runs)} runs of {wanted} submissions"
@@ -308,14 +308,14 @@ def kill_under_load(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to work; empty")
-    parser.add_argument("--url", help="of the database; by default an SQLite file in the folder")
-    parser.add_argument("--kills", type=int, default=30, help="of all processes together")
-    parser.add_argument("--runs", type=int, default=60, help="of each submitter")
+    parser.add_argument("folder", type=Path, help="working folder; must be empty")
+    parser.add_argument("--url", help="URL of the database; by default an SQLite file in the folder")
+    parser.add_argument("--kills", type=int, default=30, help="number of kills, over all processes")
+    parser.add_argument("--runs", type=int, default=60, help="number of submissions of each submitter")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--submitters", type=int, default=2)
-    parser.add_argument("--run-seconds", type=float, default=1.0, help="length of a run")
-    parser.add_argument("--seed", type=int, default=1, help="of the times of the kills")
+    parser.add_argument("--run-seconds", type=float, default=1.0, help="duration of a run in seconds")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the times of the kills")
     parser.add_argument("--server", action="store_true", help="submit over HTTP to a server, which is killed, too")
     given = parser.parse_args()
     folder = given.folder.absolute()

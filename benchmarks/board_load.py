@@ -1,10 +1,10 @@
-"""Serve a leaderboard with 200 participants and 2,000 runs, and measure its pages while people read and runs end.
+"""Measure the latency of the pages of a leaderboard with 200 participants and 2,000 runs, while readers load them and runs finish.
 
 python benchmarks/board_load.py FOLDER --readers 20 --seconds 30
 
-The server is a process of its own, as ``collidekit benchmark serve`` starts it. Each reader opens one page after another with a
-pause; one participant in ten is logged in. Meanwhile a writer ends runs, so that the leaderboard is made again, and a worker's
-heartbeats write. Latencies are those that the readers see, the connection included. FOLDER is filled at the first call.
+The server is a separate process, started as by ``collidekit benchmark serve``. Each reader opens pages one after another, with
+pauses; one participant in ten is logged in. Meanwhile a writer finishes runs, so that the leaderboard is updated, and a worker writes
+heartbeats. Latencies are measured by the readers and include the connection. The first call fills FOLDER.
 """
 
 import argparse
@@ -52,7 +52,7 @@ serve(store, settings, "127.0.0.1", port, Children([], 0))
 
 
 def fill(folder: Path) -> None:
-    """Make a store with participants and runs; each has one entry with ten runs, some of which failed."""
+    """Create a store with participants; each has one entry with ten runs, some of which failed."""
     store = Store(str(folder / "board.db"))
     store.register(make_benchmark(folder / "top"), folder / "top", SCORER_VERSION)
     random.seed(1)
@@ -74,7 +74,7 @@ def fill(folder: Path) -> None:
 
 
 def pages(folder: Path) -> dict[str, str]:
-    """Return the addresses that readers open."""
+    """Return the URLs that readers open."""
     board = "/benchmarks/top_tagging/phases/public"
     return {
         "benchmarks": "/", "benchmark": "/benchmarks/top_tagging", "leaderboard": board, "plot": f"{board}/roc.svg", "run": "/runs/1000",
@@ -99,7 +99,7 @@ async def reader(
     found: dict[str, list[float]],
     addresses: dict[str, str],
 ) -> None:
-    """Open pages until the end, each with a pause as people make."""
+    """Open pages until the end, with random pauses."""
     async with httpx.AsyncClient(base_url=address, timeout=60) as client:
         names = [name for name in addresses if headers or name not in ("my runs", "live log")]
         await asyncio.sleep(random.uniform(0, pause))
@@ -110,7 +110,7 @@ async def reader(
 
 
 def write(folder: Path, seconds: float, every: float) -> int:
-    """End runs and send heartbeats, as workers do, in a process of their own; returns the number of runs."""
+    """Finish runs and send heartbeats like a worker, in a separate process; return the number of runs."""
     until, ended_runs = time.monotonic() + seconds, 0
     store = Store(str(folder / "board.db"))
     user = store.user_named("participant 1")
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--pause", type=float, default=0.5, help="mean pause of a reader between two pages in seconds")
-    parser.add_argument("--every", type=float, default=5, help="seconds between two runs that end")
+    parser.add_argument("--every", type=float, default=5, help="seconds between two runs that finish")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--output", type=Path, default=Path("board_load.json"))
     options = parser.parse_args()

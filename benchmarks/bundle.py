@@ -1,8 +1,8 @@
-"""Prediction with a bundle against the checkpoint that it was exported from: latency of one row, and rows in batches.
+"""Compare prediction with a bundle and with its checkpoint: latency of one row, and rows per second in batches.
 
 python benchmarks/bundle.py FILES BUNDLE=CHECKPOINT ... [--rows 512] [--calls 300] [--threads 1] [--analysis NAME]
 
-FILES are read as the analysis of the checkpoint says. Both sides take rows that are in memory already, in turn in one process.
+FILES are read with the analysis of the checkpoint. Both sides run alternately in one process, on rows in memory.
 """
 
 import argparse
@@ -30,10 +30,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files")
     parser.add_argument("models", nargs="+", metavar="BUNDLE=CHECKPOINT")
-    parser.add_argument("--rows", type=int, default=512, help="rows in a batch")
-    parser.add_argument("--calls", type=int, default=300, help="calls with one row each; a tenth of it with batches")
+    parser.add_argument("--rows", type=int, default=512, help="batch size")
+    parser.add_argument(
+        "--calls", type=int, default=300, help="number of calls with one row; batches get a tenth of it"
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--analysis", help="another analysis with the same inputs, for these files")
+    parser.add_argument(
+        "--analysis", help="analysis with the same inputs to read these files; by default that of the checkpoint"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(
@@ -50,13 +54,13 @@ def main() -> None:
 
 
 def cycle(rows: RowArrays, size: int) -> Iterator[RowArrays]:
-    """Parts of the rows, from the beginning again after the last one."""
+    """Yield parts of the rows without end, starting again after the last one."""
     while True:
         yield from (part for part in rows.parts(size) if len(part) == min(size, len(rows)))
 
 
 def measure(name: str, bundle: Bundle, tagger: Any, parts: list[RowArrays]) -> None:
-    """Print the milliseconds of a call of each side, and the largest difference of what both say."""
+    """Print the milliseconds of a call of each side, and the largest difference of their results."""
     batches = [Batch.of(part) for part in parts]
     runner = bundle.runners[0]
 

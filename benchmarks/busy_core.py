@@ -1,10 +1,10 @@
-"""Training rate beside a foreign process that keeps one core busy, for each way that idle threads can wait.
+"""Measure the training rate while another process keeps one core busy, for each waiting policy of idle threads.
 
     python benchmarks/busy_core.py [--networks pfn,deepjet] [--seconds 4] [--repeats 2] [--batch 256]
 
-Each network trains on the bundled top-tagging sample, with a thread on each core, in a process of its own for each
+Each network trains on the bundled top-tagging sample, with one thread on each core, in a separate process for each
 waiting policy of OpenMP: threads that always spin, the load monitor of collidekit.threads, and OMP_WAIT_POLICY=PASSIVE.
-The processes take turns, on a quiet machine and with one busy core. Printed: rows per second of the best turn, and the
+The processes take turns, on a quiet machine and with one busy core. The output is the rows per second of the best turn, and the
 ratio to spinning on the quiet machine.
 """
 
@@ -23,7 +23,7 @@ BUSY = "while True: pass"
 
 
 def measure_rate(network: str, batch: int) -> None:
-    """In a worker process: print the training rate for each number of seconds read from standard input."""
+    """Print the training rate for each number of seconds read from standard input; runs in a worker process."""
     import tempfile
     from pathlib import Path
 
@@ -74,7 +74,7 @@ def measure_rate(network: str, batch: int) -> None:
 
 
 def worker(network: str, batch: int, policy: str) -> subprocess.Popen[str]:
-    """A process that trains one network under one waiting policy, ready to measure."""
+    """Return a process that trains one network with one waiting policy, ready to measure."""
     environment = {name: text for name, text in {**os.environ, **POLICIES[policy]}.items() if text}
     command = [sys.executable, __file__, "--worker", network, "--batch", str(batch)]
     process = subprocess.Popen(
@@ -87,7 +87,7 @@ def worker(network: str, batch: int, policy: str) -> subprocess.Popen[str]:
 
 
 def turn(process: subprocess.Popen[str], seconds: float) -> float:
-    """Rows per second of one turn."""
+    """Return the rows per second of one turn."""
     assert process.stdin
     assert process.stdout
     process.stdin.write(f"{seconds}\n")

@@ -1,4 +1,4 @@
-"""Run by training.py: a network of collidekit on ragged jets, with the parts of its own training and prediction."""
+"""Train and predict with a network of collidekit on ragged jets; started by training.py."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ from collidekit.training.optimizers import build_optimizer
 
 
 def build(settings: dict[str, Any]) -> Side:
-    """Jets in raw units in memory, and the steps of the training loop and of prediction."""
+    """Return a network with unscaled jets in memory, and the steps of the training loop and of prediction."""
     keep_freed_memory()  # as the training loop does
     device, mixed = settings["device"], settings["precision"] == "bf16"
     analysis, jets, scaling = torch.load(Path(settings["folder"]) / "jets.pt", weights_only=False)
@@ -53,7 +53,7 @@ def build(settings: dict[str, Any]) -> Side:
 
 
 def profile_training(settings: dict[str, Any], seconds: float, rows: int = 25) -> str:
-    """Where the time of a training step goes: torch's profiler's table of operators, and the rate without it."""
+    """Return the table of operators of a training step from torch's profiler, and the rate without the profiler."""
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(settings["seed"])
     side = build(settings)

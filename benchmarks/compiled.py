@@ -1,9 +1,9 @@
-"""Processor time of a jet in training with torch.compile and without, in turn, after both are warm.
+"""Compare the CPU time per jet in training with and without torch.compile, alternately, after a warm-up.
 
     python benchmarks/compiled.py DATASET [--networks pfn,pair_transformer] [--options '{"phi": [128, 128, 128]}']
 
 DATASET is the folder of a constructed dataset with a few thousand rows. A step is forward, loss, backward and AdamW. Each
-line has the best of several turns.
+line shows the best of several turns.
 """
 
 import argparse
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 
 class Side:
-    """One network that learns."""
+    """One network in training."""
 
     def __init__(self, name: str, options: dict[str, Any], dataset: Dataset, rows: Batch, compiled: bool) -> None:
         torch.manual_seed(1)
@@ -42,7 +42,7 @@ class Side:
             compile_dense(self.tagger, CPU)
 
     def seconds(self, batches: Sequence[Batch]) -> float:
-        """Processor time of a step of each batch."""
+        """Return the CPU time of a step for each batch."""
         begin = time.process_time()
         for batch in batches:
             outputs = self.tagger(batch)

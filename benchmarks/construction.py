@@ -1,11 +1,11 @@
-"""Construction: one and two workers, files of unequal size, a thousand small files, one file of two million jets.
+"""Measure dataset construction: one and two workers, files of unequal size, a thousand small files, one file with two million jets.
 
     python benchmarks/construction.py TRAIN.parquet [--runs 3]
 
 TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset (lists E, PX, PY, PZ and is_signal_new). Its jets are
-repeated where more are needed. Each measurement is a process of its own with the analysis of benchmarks/loader.py; with
-two workers the time includes that they start. Printed are medians of the seconds over the runs, rows per second, the ratio
-of two workers to one, and the peak of the memory of the largest process.
+repeated if more are needed. Each measurement is a separate process with the analysis of benchmarks/loader.py; with
+two workers the time includes their start. The output is the median of the seconds over the runs, the rows per second, the ratio
+of two workers to one, and the peak memory of the largest process.
 """
 
 import argparse
@@ -42,7 +42,7 @@ if __name__ == "__main__":
 
 
 def jets(parquet: Path) -> ak.Array:
-    """The jets with the names of the benchmark's analysis."""
+    """Return the jets with the names of the analysis of the benchmark."""
     columns = {"px": "PX", "py": "PY", "pz": "PZ", "energy": "E"}
     with open_file(str(parquet)) as reader:
         rows = reader.read([*columns.values(), "is_signal_new"], 0, reader.rows)
@@ -62,7 +62,7 @@ def write_root(path: Path, rows: ak.Array, times: int = 1) -> None:
 
 
 def write_parquet(path: Path, rows: ak.Array, times: int = 1) -> None:
-    """With row groups of about a million rows, as pyarrow writes them by default."""
+    """Write a Parquet file with row groups of about a million rows, the default of pyarrow."""
     table = ak.to_arrow_table(rows, extensionarray=False)
     with pq.ParquetWriter(path, table.schema) as writer:
         for first in range(0, times, 10):
@@ -102,7 +102,7 @@ CASES: dict[str, Callable[[Path, ak.Array], None]] = {
 
 
 def measurements(files: str, folder: Path, workers: int, runs: int) -> Iterator[tuple[int, float, float]]:
-    """Rows, seconds and MiB of each run."""
+    """Yield rows, seconds and MiB of each run."""
     (folder / "analysis.yaml").write_text(COLLIDEKIT)
     (folder / "measure.py").write_text(_MEASURE)
     for i in range(runs):
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parquet", type=Path)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--case", help="only those whose name holds this text", default="")
+    parser.add_argument("--case", help="run only measurements whose name contains this text", default="")
     given = parser.parse_args()
     rows = jets(given.parquet)
     print(f"{'':42}{'1 worker':>20}{'2 workers':>20}   ratio   MiB at most (1, 2 workers)")

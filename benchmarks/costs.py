@@ -1,10 +1,10 @@
-"""Overhead of tasks, submissions and jobs; construction, prediction and training by one and by two processes.
+"""Measure the overhead of tasks, submissions and jobs, and construction, prediction and training with one and two processes.
 
     python benchmarks/costs.py TRAIN.parquet [--turns 3] [--processes 3] [--jets 100000] [--output costs.json]
 
-TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset. Every process uses one thread. In each turn all cases are measured once,
-one after another, so that what else the machine does hits all of them. Slurm is that of the tests (root and the Debian packages); without it the jobs are left out.
-benchmarks/scaling.py computes from the JSON file what more workers and more jets would cost.
+TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset. Every process uses one thread. Each turn measures all cases once,
+one after another, so that other load of the machine affects all of them. It uses the Slurm of the tests (needs root and the Debian
+packages); without it the jobs are left out. benchmarks/scaling.py computes the cost of more workers and jets from the JSON file.
 """
 
 import argparse
@@ -51,7 +51,7 @@ print(json.dumps({"exchanges": calls[0], "bytes": moved[0]}))
 
 
 def of_tasks(*tasks: AnalysisTask) -> dict[str, Any]:
-    """Run tasks at the same time, each as a job runs it."""
+    """Run tasks at the same time, each as in a job."""
     found = measured(*[["-m", "collidekit.tasks.work", *words_of(task)] for task in tasks])
     del found["said"]
     return found
@@ -62,20 +62,20 @@ def size(folder: Path, pattern: str) -> int:
 
 
 def seconds_of(task: AnalysisTask) -> float:
-    """Run a task in this process and return the seconds of the processor."""
+    """Run a task in this process and return its CPU seconds."""
     begun = time.process_time()
     task.run()
     return time.process_time() - begun
 
 
 def results(folder: Path) -> None:
-    """Let results go to another folder from here on."""
+    """Change the folder of results."""
     os.environ["COLLIDEKIT_OUTPUT"] = str(folder)
     Register.clear_instance_cache()  # type: ignore[no-untyped-call]
 
 
 def one_process(settings: dict[str, Any], checkpoint: Path, folder: Path) -> dict[str, Any]:
-    """Measure one turn in this process, which has imported everything: all rows, a fifth of them, and the joins; and bytes."""
+    """Measure one turn in this process, after all imports: all rows, a fifth of the rows, the joins, and bytes."""
     found: dict[str, Any] = {}
     judged = {
         **settings,
@@ -105,7 +105,7 @@ def one_process(settings: dict[str, Any], checkpoint: Path, folder: Path) -> dic
 
 
 def two_processes(settings: dict[str, Any], checkpoint: Path, folder: Path) -> dict[str, Any]:
-    """Measure one turn of processes as jobs start them: one and two for the same rows, and trainings by one and two ranks."""
+    """Measure one turn of processes as in jobs: one and two processes for the same rows, and trainings with one and two ranks."""
     found: dict[str, Any] = {}
     judged = {
         **settings,
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("parquet", type=Path)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument(
-        "--processes", type=int, default=3, help="turns in which jobs are started too, which takes longest"
+        "--processes", type=int, default=3, help="number of turns that also start jobs, which takes longest"
     )
     parser.add_argument("--jets", type=int, default=100_000)
     parser.add_argument("--output", type=Path, default=Path("costs.json"))

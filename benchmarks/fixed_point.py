@@ -1,9 +1,9 @@
-"""A small particle-flow network in the fixed-point numbers of a trigger, by hls4ml's bit-accurate emulation.
+"""Evaluate a small particle-flow network in fixed-point precision for a trigger, with the bit-accurate emulation of hls4ml.
 
 python benchmarks/fixed_point.py [--checkpoint FOLDER] [--slots 16] [--formats 32,12 16,6 12,5 10,4 8,3] [--epochs 40]
 
-Trains on the leading constituents of the bundled top-tagging sample, converts with hls4ml, compiles with g++ and evaluates on the
-bundled test sample. Nothing is synthesised: latency and resources of a chip are not measured.
+It trains on the leading constituents of the bundled top-tagging sample, converts the network with hls4ml, compiles it with g++ and
+evaluates it on the bundled test sample. There is no synthesis: latency and resources of a chip are not measured.
 """
 
 import argparse
@@ -39,7 +39,7 @@ TRAINING = {
     "augmentation": "rotation",
 }  # fmt: skip
 MODES = {"plain": "", "rounded": ",AP_RND,AP_SAT"}
-"""How numbers are brought into a format: truncated and wrapped around, as hls4ml does with its default granularity, or rounded and saturated."""
+"""Rounding and overflow modes: truncation and wrap-around, the default of hls4ml, or rounding and saturation."""
 FORMATS = ["32,12", "16,6", "12,5", "10,4", "8,3"]
 SIGNAL, TARGET = "top", 0.5
 
@@ -50,10 +50,10 @@ def main() -> None:
         "--checkpoint", help="a PFN with ReLU instead of training one; its analysis must fit the sample"
     )
     parser.add_argument(
-        "--slots", type=int, default=16, choices=range(1, 129), metavar="K", help="leading constituents"
+        "--slots", type=int, default=16, choices=range(1, 129), metavar="K", help="number of leading constituents"
     )
     parser.add_argument(
-        "--formats", nargs="+", type=a_format, default=FORMATS, metavar="W,I", help="width and integer bits"
+        "--formats", nargs="+", type=a_format, default=FORMATS, metavar="W,I", help="number of bits and of integer bits"
     )
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def a_format(text: str) -> str:
-    """``W,I``: so many bits, of which I stand before the point, with the sign."""
+    """Return a format ``W,I`` with W bits, of which I are integer bits including the sign."""
     width, integer = map(int, text.split(","))
     if not 1 <= integer <= width <= 64:
         raise ValueError(text)
@@ -80,7 +80,7 @@ def a_format(text: str) -> str:
 
 
 def trained(folder: Path, slots: int, epochs: int, seed: int) -> Checkpoint:
-    """A small PFN, trained on the leading constituents of the bundled sample."""
+    """Return a small PFN, trained on the leading constituents of the bundled sample."""
     analysis = folder / "top_tagging.yaml"
     analysis.write_text(yaml.safe_dump(with_leading(slots)))
     construct(load_plan(analysis), str(sample("train")), folder / "dataset", progress=False)
@@ -89,7 +89,7 @@ def trained(folder: Path, slots: int, epochs: int, seed: int) -> Checkpoint:
 
 
 def with_leading(slots: int) -> dict[str, Any]:
-    """The analysis of top tagging, with so many constituents, few features and no other inputs."""
+    """Return the analysis of top tagging with few constituents and features, and no other inputs."""
     content: dict[str, Any] = yaml.safe_load(find_analysis("top_tagging").read_text())
     constituents = content["inputs"]["constituents"]
     kept = [
@@ -100,7 +100,7 @@ def with_leading(slots: int) -> dict[str, Any]:
 
 
 def sample(part: str) -> Path:
-    """The bundled file of ``train`` or ``test``."""
+    """Return the bundled file ``train`` or ``test``."""
     analysis = find_analysis("top_tagging")
     return (analysis.parent / load_plan(analysis).analysis.files.test[0]).with_name(f"{part}.root")
 
@@ -142,7 +142,7 @@ def probability(logits: np.ndarray) -> np.ndarray:
 
 
 def change(result: RocResult, single: RocResult) -> str:
-    """The difference in AUC with its error, from the same bootstrap weights."""
+    """Return the difference in AUC with its error, from common bootstrap weights."""
     found = paired_difference(result, single).auc
     if found.value is None:
         return found.reason or ""
@@ -150,14 +150,14 @@ def change(result: RocResult, single: RocResult) -> str:
 
 
 def zeros(model: FixedSizePFN, name: str, mode: str) -> float:
-    """The share of weights that are 0 in a format: truncation moves a small negative one to the last negative number instead."""
+    """Return the fraction of weights that are 0 in a format. Truncation changes a small negative weight to the largest negative number instead."""
     width, integer = map(int, name.split(","))
     scaled = torch.cat([part.flatten() for part in weights(model)]) * 2 ** (width - integer)
     return float((torch.floor(scaled + 0.5 * (mode == "rounded")) == 0).double().mean())
 
 
 def same_bits(model: FixedSizePFN, inputs: torch.Tensor, name: str, found: np.ndarray) -> str:
-    """The share of jets for which the arithmetic of ``with_rounded_numbers`` gives the same logit, where that is exact."""
+    """Return the fraction of jets with the same logit as the exact arithmetic of ``with_rounded_numbers``."""
     width, integer = map(int, name.split(","))
     return (
         f"{(with_rounded_numbers(model, inputs, width, integer)[:, 0].numpy() == found).mean():.0%}"
@@ -167,10 +167,10 @@ def same_bits(model: FixedSizePFN, inputs: torch.Tensor, name: str, found: np.nd
 
 
 def emulated(model: FixedSizePFN, inputs: torch.Tensor, precision: str, folder: Path) -> np.ndarray:
-    """The logits (N,) as the fixed-point arithmetic gives them, for inputs (N, F + 1, k).
+    """Return the logits (N,) of the fixed-point arithmetic, for inputs (N, F + 1, k).
 
-    ``precision`` is that of inputs, weights, biases and results of each layer. Where it rounds, sums inside a layer are exact;
-    else they are in the same format too, as with hls4ml's default granularity.
+    ``precision`` applies to inputs, weights, biases and results of each layer. If it rounds, sums inside of a layer are exact.
+    Otherwise they have the same format, the default of hls4ml.
     """
     with quiet(folder.with_suffix(".log")):
         import hls4ml
@@ -193,7 +193,7 @@ def emulated(model: FixedSizePFN, inputs: torch.Tensor, precision: str, folder: 
 
 @contextlib.contextmanager
 def quiet(log: Path) -> Iterator[None]:
-    """What hls4ml and g++ print goes into a file."""
+    """Redirect the output of hls4ml and g++ to a file."""
     kept = os.dup(1), os.dup(2)
     with open(log, "w") as file:
         try:

@@ -1,4 +1,4 @@
-"""A particle-flow network with a fixed number of constituents, made of layers that tools for triggers read."""
+"""A particle-flow network with a fixed number of constituents, built from layers that trigger tools can read."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -14,11 +14,11 @@ from collidekit.models.tagger import Tagger
 
 
 class FixedSizePFN(nn.Module):
-    """The logit of one of two classes (N, 1) from k slots (N, F + 1, k), as ``slots_of`` gives them.
+    """Network with the logit of one of two classes (N, 1) from k slots (N, F + 1, k) of ``slots_of``.
 
-    There is no mask. The last channel is 1 in a slot with a constituent and 0 in an empty one, and each layer of Phi hands it on; its
-    weights stand for the biases. So an empty slot is 0 in every layer, and adds nothing to the sum. The mean over slots replaces
-    the sum: its factor is in the weights of F.
+    It has no mask. The last channel is 1 in a slot with a constituent and 0 in an empty one, and each layer of Phi passes it on. Its
+    weights are the biases. So an empty slot is 0 in every layer and does not contribute to the sum. The mean over slots replaces
+    the sum; its factor is in the weights of F.
     """
 
     def __init__(self, tagger: Tagger, slots: int, signal: str) -> None:
@@ -39,7 +39,7 @@ class FixedSizePFN(nn.Module):
 
 
 def checked(tagger: Tagger, signal: str = "") -> PFN:
-    """The network of the tagger; raises CollidekitError where it has no form of fixed size here."""
+    """Convert the network of a tagger; raise CollidekitError if it cannot have a fixed size."""
     network, head = tagger.network, tagger.head
     if not isinstance(network, PFN):
         raise CollidekitError(f"the network is {type(network).__name__}: only pfn has a form of fixed size")
@@ -53,7 +53,7 @@ def checked(tagger: Tagger, signal: str = "") -> PFN:
 
 
 def linear_layers(layers: nn.Module) -> list[nn.Linear]:
-    """The dense layers of a sequence in which a ReLU follows each of them."""
+    """Return the dense layers of a sequence in which a ReLU follows each of them."""
     kept = [layer for layer in layers.children() if not isinstance(layer, nn.Dropout)]
     if any(not isinstance(layer, nn.ReLU) for layer in kept[1::2]):
         raise CollidekitError(f"the activation is {type(kept[1]).__name__}: train with activation relu")
@@ -65,7 +65,7 @@ def with_relu(layers: list[nn.Module]) -> nn.Sequential:
 
 
 def per_slot(layer: nn.Linear, hands_on: bool) -> nn.Conv1d:
-    """A dense layer of each slot without bias, whose last input channel is 1 where a constituent is; ``hands_on`` also outputs that."""
+    """Return a dense layer without bias for each slot, whose last input channel is 1 for a constituent; ``hands_on`` also outputs this channel."""
     weight = torch.cat([layer.weight, layer.bias[:, None]], dim=1)  # (O, I + 1)
     if hands_on:
         weight = torch.cat([weight, nn.functional.one_hot(torch.tensor([layer.in_features])).to(weight)])
@@ -82,16 +82,16 @@ def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 
 def logit(layer: nn.Module, signal: int) -> nn.Linear:
-    """The output of class ``signal`` minus that of the other class: its sigmoid is the probability."""
+    """Return the output of class ``signal`` minus the output of the other class: its sigmoid is the probability."""
     assert isinstance(layer, nn.Linear)
     return linear(*(part[signal : signal + 1] - part[1 - signal : 2 - signal] for part in (layer.weight, layer.bias)))
 
 
 @torch.no_grad()
 def slots_of(tagger: Tagger, batch: Batch, slots: int) -> Tensor:
-    """The leading constituents of raw rows as slots (N, F + 1, k): without missing values, scaled, and a channel that is 1 where one is.
+    """Return the leading constituents of raw rows as slots (N, F + 1, k): filled, scaled, with a channel that is 1 for a constituent.
 
-    Missing values and scaling are dealt with here, in floating point: fixed-point numbers have no NaN, and raw values need more bits.
+    Missing values are filled and features scaled here in floating point, because fixed-point numbers have no NaN and raw values need more bits.
     """
     scaled = tagger.scaling(tagger.filling(batch.inputs))[checked(tagger).collections[0]]
     assert isinstance(scaled, Ragged)
@@ -100,7 +100,7 @@ def slots_of(tagger: Tagger, batch: Batch, slots: int) -> Tensor:
 
 
 def weights(model: FixedSizePFN) -> list[Tensor]:
-    """The weights that multiply something, without biases and without the channel that stands for them, Phi first."""
+    """Return the weights without biases and without the channel of biases, Phi first."""
     phi = [layer for layer in model.phi if isinstance(layer, nn.Conv1d)]
     found = [layer.weight[: following.in_channels - 1, :-1] for layer, following in pairwise(phi)]
     dense = [layer.weight for layer in (*model.f, model.output) if isinstance(layer, nn.Linear)]
@@ -108,13 +108,13 @@ def weights(model: FixedSizePFN) -> list[Tensor]:
 
 
 def multiplications(model: FixedSizePFN, slots: int) -> int:
-    """Multiplications by a weight for one row: those of Phi are made for each slot."""
+    """Return the number of multiplications for one row; Phi is computed for each slot."""
     return sum(weight.numel() * (slots if weight.ndim == 3 else 1) for weight in weights(model))
 
 
 @torch.no_grad()
 def largest_number(model: FixedSizePFN, slots: Tensor) -> float:
-    """The largest magnitude of any input or output of a layer: a format must reach beyond it, or numbers overflow."""
+    """Return the largest absolute input or output of a layer; the range of a format must be larger, or numbers overflow."""
     found = slots
     largest = float(found.abs().max())
     for layer in layers(model):
@@ -125,7 +125,7 @@ def largest_number(model: FixedSizePFN, slots: Tensor) -> float:
 
 @torch.no_grad()
 def with_rounded_numbers(model: FixedSizePFN, slots: Tensor, width: int, integer: int) -> Tensor:
-    """The logits (N, 1) where inputs, weights and results of layers are rounded to a format, and sums are exact: what a chip would give.
+    """Return the logits (N, 1) with inputs, weights and results of layers rounded to a format and exact sums, as on a chip.
 
     Sums are in double precision, which is exact for up to about 24 bits.
     """
@@ -139,7 +139,7 @@ def with_rounded_numbers(model: FixedSizePFN, slots: Tensor, width: int, integer
 
 
 def rounded(values: Tensor, width: int, integer: int) -> Tensor:
-    """The nearest number of ``ap_fixed<width, integer, AP_RND, AP_SAT>``: halves go up, and what is out of range to the last number."""
+    """Return the nearest number of ``ap_fixed<width, integer, AP_RND, AP_SAT>``: halves are rounded up, and values out of range are clipped."""
     step, last = 2.0 ** (integer - width), 2.0 ** (width - 1)
     return torch.floor(values / step + 0.5).clamp(-last, last - 1) * step
 

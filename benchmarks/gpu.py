@@ -1,9 +1,9 @@
-"""All checks that need a GPU, written to one JSON; ``benchmarks/gpu.sh`` runs it, ``--device cpu`` a small version of it.
+"""Run all checks that need a GPU, and write the results to one JSON file; ``--device cpu`` runs a small version on a CPU.
 
-Checks, in this order: the numbers of each network on the device against those of a CPU, for a training step and for predictions;
-torch's own check that a step does not wait; rows per second of steps in fp32 and bf16, and of the whole loop with its loader; what
-torch.compile changes; two ranks on one card against one; weaver's networks, where its environment is given. A check that would begin
-after the budget of time is left out, and the JSON says so.
+The checks, in this order: results of each network on the device and on a CPU, for a training step and for predictions; torch's check
+that a step does not synchronise; rows per second of steps in fp32 and bf16, and of the whole loop with its loader; the gain from
+torch.compile; two ranks on one GPU and one rank; weaver's networks, if its environment is given. Checks that would begin
+after the time limit are left out, which the JSON file states. ``benchmarks/gpu.sh`` starts this script.
 """
 
 import argparse
@@ -29,15 +29,15 @@ from collidekit.training.config import TrainingConfig
 from collidekit.training.loop import Training
 
 STEPS = 2
-"""Steps whose losses are compared: the second one shows the gradients of the first."""
+"""Number of steps with compared losses; the second loss depends on the gradients of the first step."""
 CLOSE = {"float32": 1e-3, "bf16": 0.1}
-"""Differences between devices that pass, relative to the largest number."""
+"""Allowed differences between devices, relative to the largest value."""
 LOADER_BOUND = 0.8
-"""The loop is bound by its loader where it makes less than this part of the rows of its steps."""
+"""The loader limits the loop if its rate is below this fraction of the rate of the steps."""
 
 
 class Checks:
-    """The trainings of one run on a device, and what was found so far."""
+    """The trainings of one run on a device, and the results so far."""
 
     def __init__(self, words: argparse.Namespace, folder: Path) -> None:
         self.words, self.folder, self.begun = words, folder, time.monotonic()
@@ -50,7 +50,7 @@ class Checks:
         self.found: dict[str, Any] = {"setup": setup(words), "left_out": []}
 
     def run(self, name: str, check: Callable[[], Any]) -> None:
-        """Run a check unless the time is over; an error is noted and the next one follows."""
+        """Run a check unless the time limit is reached; an error is recorded and the next check follows."""
         seconds = time.monotonic() - self.begun
         if seconds > self.words.budget:
             self.found["left_out"].append(name)
@@ -68,7 +68,7 @@ class Checks:
         self.words.output.write_text(json.dumps(self.found, indent=1) + "\n")
 
     def training(self, network: str, device: str, **settings: Any) -> Training:
-        """Return a training of a network with its default sizes; without dropout where that has an option."""
+        """Return a training of a network with its default sizes, without dropout if there is an option for it."""
         options = {"dropout": 0.0} if "dropout" in find_network(network).__init__.__annotations__ else {}
         config = TrainingConfig(
             **{"model_name": network, "model_options": options, "seed": 1, "batch_size": self.words.batch, **settings}
@@ -80,7 +80,7 @@ class Checks:
         return training
 
     def numbers(self, network: str) -> dict[str, Any]:
-        """Compare losses of steps and predictions on the device with those of a CPU."""
+        """Compare losses of steps and predictions on the device and on a CPU."""
         found: dict[str, Any] = {}
         expected = _numbers(self.training(network, "cpu", batch_size=self.words.compared))
         for precision, settings in (("float32", {}), ("bf16", {"mixed_precision": True})):
@@ -92,7 +92,7 @@ class Checks:
         return found
 
     def waits(self, network: str) -> dict[str, Any]:
-        """Run a step in which torch raises an error where it waits."""
+        """Run a step in which torch raises an error if it synchronises."""
         if self.device == "cpu":
             return {"skipped": "torch looks at GPUs alone; tests/training/test_device.py has a virtual device"}
         training = self.training(network, self.device)
@@ -108,7 +108,7 @@ class Checks:
         return {"passed": True}
 
     def rates(self, network: str) -> dict[str, Any]:
-        """Rows per second of steps in both precisions, of the loader, and of the loop with both."""
+        """Return the rows per second of steps in both precisions, of the loader, and of the loop with both."""
         found: dict[str, Any] = {}
         for precision, settings in (("float32", {}), ("bf16", {"mixed_precision": True})):
             training = self.training(network, self.device, **settings)
@@ -123,7 +123,7 @@ class Checks:
         return found
 
     def compiled(self, network: str) -> dict[str, Any]:
-        """How many times the rows per second of steps torch.compile gives, after its warm-up."""
+        """Return the ratio of the rates of steps with and without torch.compile, after its warm-up."""
         if self.device == "cpu":
             return {"skipped": "compiling takes minutes on a CPU; benchmarks/compiled.py measures it there"}
         rates = []
@@ -136,7 +136,7 @@ class Checks:
         return {"rows_per_second": rates, "ratio": rates[1] / rates[0]}
 
     def _rate(self, training: Training | None, rows: Iterator[Any]) -> float:
-        """Rows per second of steps with these rows, or of the rows alone; all work of the device is done at the end."""
+        """Return the rows per second of steps on these rows, or of the rows only, after synchronisation of the device."""
         for _ in range(2):
             _use(training, next(rows))
         self._finish()
@@ -151,7 +151,7 @@ class Checks:
             torch.cuda.synchronize()
 
     def weaver(self) -> dict[str, Any]:
-        """The rates of weaver's networks and of ours by ``training.py``."""
+        """Return the rates of weaver's and collidekit's networks from ``training.py``."""
         if not (self.words.weaver and self.words.file):
             return {"skipped": "no --weaver with --file"}
         output, left = self.folder / "weaver.json", max(self.words.budget - (time.monotonic() - self.begun), 60)
@@ -173,7 +173,7 @@ class Checks:
 
 
 def setup(words: argparse.Namespace) -> dict[str, Any]:
-    """What the figures were made with."""
+    """Return the conditions of the measurement."""
     name = torch.cuda.get_device_name() if words.device == "cuda" else platform.processor() or platform.machine()
     return {
         "device": words.device,
@@ -186,7 +186,7 @@ def setup(words: argparse.Namespace) -> dict[str, Any]:
 
 
 def _numbers(training: Training) -> tuple[Any, Any]:
-    """The losses of the first steps, and the columns of predictions after them."""
+    """Return the losses of the first steps, and the columns of predictions after them."""
     batches = list(_first(iter(training.data.training), STEPS))
     losses = np.array([training._train_step(batch).read()[0] for batch in batches])
     with torch.no_grad():
@@ -218,10 +218,14 @@ def _epochs(training: Training) -> Iterator[Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), help="all by default, three on a CPU")
+    parser.add_argument(
+        "--networks", nargs="+", choices=list(NETWORKS), help="networks; default: all, or three on a CPU"
+    )
     parser.add_argument("--output", type=Path, default=Path("gpu.json"))
-    parser.add_argument("--budget", type=float, default=440.0, help="seconds after which no check begins")
-    parser.add_argument("--weaver", default="", help="python of weaver's environment")
+    parser.add_argument(
+        "--budget", type=float, default=440.0, help="time limit in seconds, after which no check begins"
+    )
+    parser.add_argument("--weaver", default="", help="Python of weaver's environment")
     parser.add_argument("--file", default="", help="TRAIN.parquet of benchmarks/training.py, for weaver")
     words = parser.parse_args()
     cpu = words.device == "cpu"
@@ -248,7 +252,7 @@ def main() -> int:
 
 
 def failures(found: Any, name: str = "") -> Iterator[str]:
-    """The names of the checks that failed."""
+    """Yield the names of the failed checks."""
     if isinstance(found, dict):
         if "failure" in found or found.get("passed") is False:
             yield name.strip()

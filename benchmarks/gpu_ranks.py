@@ -1,6 +1,6 @@
-"""A training by two ranks on one device against the same training by one; run as a script this is the second rank.
+"""Compare a training with two ranks on one device with the same training with one rank. As a script, this is the second rank.
 
-nccl refuses two ranks on one card: gloo exchanges the numbers here, through the memory of the host. So this checks numbers, not speed.
+nccl does not support two ranks on one GPU, so gloo exchanges the data through the memory of the host. This checks results, not speed.
 """
 
 import subprocess
@@ -27,24 +27,24 @@ CONFIG: dict[str, Any] = {
     "training_precision": "float64",
 }
 CLOSE = 1e-6
-"""Relative difference of losses that passes, in double precision."""
+"""Allowed relative difference of losses, in double precision."""
 
 
 def rank_of(place: Path, device: str, rank: int) -> SeveralRanks:
-    """One of the two ranks, both on the first device."""
+    """Return one of the two ranks, both on the first device."""
     with on_loopback():
         return SeveralRanks(FileStore(f"{place}/two.store", 2), rank, 2, "gloo", [0] if device == "cuda" else 1)
 
 
 def train(dataset: Dataset, folder: Path, device: str, **more: Any) -> Training:
-    """One epoch."""
+    """Run one epoch."""
     training = Training(TrainingConfig(**CONFIG), dataset, folder, accelerator=device, **more)
     training.run()
     return training
 
 
 def two_ranks(dataset: Dataset, place: Path, device: str) -> dict[str, Any]:
-    """Return the largest relative difference of the losses of steps, and the seconds of both trainings."""
+    """Return the largest relative difference of the losses of the steps, and the seconds of both trainings."""
     begin = time.monotonic()
     alone = train(dataset, place / "alone", device).history.losses
     middle = time.monotonic()

@@ -1,9 +1,9 @@
-"""Kill two concurrent runs at random times, again and again, and compare what they make with a run that nothing disturbed.
+"""Kill two concurrent runs repeatedly at random times, and compare their results with an undisturbed run.
 
 python benchmarks/kills.py FOLDER --kills 200
 
-Each process constructs a dataset of its own from rows of the bundled sample, trains for three epochs and predicts; after each
-kill it is started again, until it ends well. Then the predictions of both must be those of the undisturbed run, byte for byte.
+Each process constructs its own dataset from rows of the bundled sample, trains for three epochs and predicts. After each
+kill it is restarted, until it succeeds. Then the predictions of both must be identical to those of the undisturbed run, byte for byte.
 """
 
 import argparse
@@ -30,12 +30,12 @@ run_with_requirements(InferenceTask(config="top_tagging", model_name="mlp", epoc
 
 
 def command(sample: Path) -> list[str]:
-    """Construction, training and prediction of the sample: what ``collidekit run`` does before it draws."""
+    """Return the command of construction, training and prediction, the steps of ``collidekit run`` before the plots."""
     return [sys.executable, "-c", TASK.format(folder=sample)]
 
 
 def make_sample(folder: Path, rows: int) -> None:
-    """The first rows of the bundled files."""
+    """Write the first rows of the bundled files."""
     bundled = Path(__file__).resolve().parents[1] / "samples" / "top_tagging"
     for name in ("train", "test"):
         with uproot.open(bundled / f"{name}.root") as file, uproot.recreate(folder / f"{name}.root") as small:
@@ -51,13 +51,13 @@ def start(sample: Path, results: Path) -> subprocess.Popen[bytes]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """The process and its workers."""
+    """Kill the process and its workers."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def check(expected: Path, found: Path) -> None:
-    """The same predictions, each row once."""
+    """Raise an error unless the predictions are equal, with each row once."""
     (a,), (b,) = (list(path.rglob("predictions.parquet")) for path in (expected, found))
     one, other = pq.read_table(a), pq.read_table(b)
     assert one.equals(other), f"{b}: differs from the undisturbed {a}"
@@ -69,9 +69,9 @@ def check(expected: Path, found: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to work")
-    parser.add_argument("--kills", type=int, default=200, help="of both processes together")
-    parser.add_argument("--rows", type=int, default=3000, help="of each file of the sample")
+    parser.add_argument("folder", type=Path, help="working folder")
+    parser.add_argument("--kills", type=int, default=200, help="number of kills, over both processes")
+    parser.add_argument("--rows", type=int, default=3000, help="number of rows of each file of the sample")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     drawn = random.Random(given.seed)

@@ -1,10 +1,10 @@
-"""Where the time of the loader goes, and what this machine allows: bytes per second from disk, from memory, and of LZ4.
+"""Measure the stages of the loader, and the limits of this machine: bytes per second from disk, from memory, and of LZ4.
 
     python benchmarks/limits.py DATASET
 
 DATASET is the folder of a constructed dataset (one that fits into memory, for the comparison with the page cache). Each
-stage holds all stages before it; one thread, batches of 512, the best of five. The first line reads the file after the
-system was told to forget it.
+stage includes all stages before it. It uses one thread, batches of 512, and the best of five runs. The first line reads the file
+after it was removed from the page cache.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BATCH, RUNS = 512, 5
 
 
 def seconds(work: Callable[[], object], prepare: Callable[[], None] = lambda: None) -> float:
-    """The best of several."""
+    """Return the best of several runs."""
     times = []
     for _ in range(RUNS):
         prepare()
@@ -35,7 +35,7 @@ def seconds(work: Callable[[], object], prepare: Callable[[], None] = lambda: No
 
 
 def forget(files: list[Path]) -> None:
-    """Take files out of the page cache."""
+    """Remove files from the page cache."""
     for path in files:
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)
@@ -44,7 +44,7 @@ def forget(files: list[Path]) -> None:
 
 
 def compressed(dataset: Dataset) -> Iterator[tuple[Block, pa.Buffer]]:
-    """The bytes of each block."""
+    """Yield the bytes of each block."""
     for path in {block.path for block in dataset.blocks}:
         with pa.OSFile(str(path)) as file:
             for block in dataset.blocks:

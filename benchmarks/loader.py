@@ -1,17 +1,17 @@
-"""Batches per second: collidekit and weaver-core on the same ROOT files, features, batch and machine, in turn.
+"""Compare the loaders of collidekit and weaver-core, alternately, with the same ROOT files, features and batch size.
 
     python benchmarks/loader.py TRAIN.parquet weaver-venv/bin/python [--jets 80000] [--runs 3] [--workers 1]
 
-TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset (lists E, PX, PY, PZ and is_signal_new). The
-environment of weaver is made with
+TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset (lists E, PX, PY, PZ and is_signal_new). Create the
+environment of weaver with
 
     python -m venv weaver-venv && weaver-venv/bin/pip install torch==2.13.0 weaver-core
 
-Both read four ROOT files of constituents in order of pT, at most 128 a jet, and compute 7 features and the 4-momenta, with
-batches of 512 in random order. A run of weaver is two epochs of its loader with so many worker processes; a run of
-collidekit is the construction with as many processes and two epochs from its shards, which one thread reads. Printed are
-medians over the runs, their ratios, and the spread of the ratio. Memory is the peak of the sum over all processes of a
-run, each page that they share counted once, looked at three times a second.
+Both read four ROOT files of constituents in descending order of pT, at most 128 per jet, and compute 7 features and the
+four-momenta, in batches of 512 in random order. A run of weaver is two epochs of its loader with the given number of worker processes. A
+run of collidekit is the construction with as many processes, and two epochs from its shards with one thread. The output is the
+median over the runs, their ratios, and the spread of the ratio. Memory is the peak of the sum over all processes of a run,
+sampled three times per second; shared pages count once.
 """
 
 import argparse
@@ -112,7 +112,7 @@ print(json.dumps({"rows": rows, "seconds": seconds, "first": constructed + secon
 
 
 def make_files(parquet: Path, jets: int, folder: Path) -> None:
-    """The jets as ROOT files of equal size."""
+    """Write the jets to ROOT files of equal size."""
     columns = {"px": "PX", "py": "PY", "pz": "PZ", "energy": "E"}
     with open_file(str(parquet)) as reader:
         rows = reader.read([*columns.values(), "is_signal_new"], 0, jets)
@@ -128,7 +128,7 @@ def make_files(parquet: Path, jets: int, folder: Path) -> None:
 
 
 def run(command: list[str]) -> dict[str, Any]:
-    """The JSON line that a measurement prints last, and the peak of the memory of its processes."""
+    """Return the JSON line that a measurement prints last, and the peak memory of its processes."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         ended, peak = Event(), [0.0]
 
@@ -147,7 +147,7 @@ def run(command: list[str]) -> dict[str, Any]:
 
 
 def memory(first: int) -> float:
-    """MiB of a process and all that it started."""
+    """Return the memory of a process and its children in MiB."""
     parents = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -166,12 +166,12 @@ def memory(first: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parquet", type=Path)
-    parser.add_argument("weaver", help="python of weaver's environment")
+    parser.add_argument("weaver", help="Python of weaver's environment")
     parser.add_argument("--jets", type=int, default=80_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=1, help="processes of each")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes of each side")
     parser.add_argument(
-        "--fetch-step", default="1", help="weaver's --fetch-step; its default is 0.01, 1 is fastest here"
+        "--fetch-step", default="1", help="weaver's --fetch-step; weaver's default is 0.01, 1 is fastest here"
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -212,7 +212,7 @@ def main() -> None:
 
 
 def show(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
-    """Medians over the runs; the ratio run by run."""
+    """Print medians over the runs; the ratio is computed for each run."""
     measures = {
         "jets/s, second epoch": (lambda r: r["rows"] / r["seconds"][-1], "collidekit / weaver"),
         "s to the end of the first epoch": (lambda r: r["first"], "weaver / collidekit"),

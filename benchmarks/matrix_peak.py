@@ -1,8 +1,8 @@
-"""The most floating-point operations in a second that matrix products reach on this machine.
+"""Measure the highest rate of floating-point operations of matrix products on this machine.
 
     python benchmarks/matrix_peak.py [--device cuda] [--threads 2] [--seconds 1]
 
-The best of several sizes of square matrices, in single precision and in bfloat16; prints one line of JSON in GFLOP/s.
+It prints the best of several sizes of square matrices, in single precision and in bfloat16, as one line of JSON in GFLOP/s.
 """
 
 import argparse
@@ -16,7 +16,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def rate(size: int, dtype: torch.dtype, device: str, seconds: float) -> float:
-    """GFLOP/s of the fastest product of two matrices of a size, of those that were made in so many seconds."""
+    """Return the GFLOP/s of the fastest product of two matrices of a size within a number of seconds."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     product = a @ b
     best, end = float("inf"), time.perf_counter() + seconds
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=list(SIZES), default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each size and precision")
+    parser.add_argument("--seconds", type=float, default=1.0, help="duration for each size and precision")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     peaks = {

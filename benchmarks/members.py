@@ -1,9 +1,9 @@
-"""Constituents of PFNano's jets: `members` against `where: JetPFCands_jetIdx == row_index`, rows per second.
+"""Compare `members` with `where: JetPFCands_jetIdx == row_index` for constituents of PFNano jets, in rows per second.
 
     python benchmarks/members.py [--events 20000] [--jets 8] [--candidates 150]
 
-Events are made up and lie in memory; measured is what construction does with a chunk after reading. Both ways must give
-the same rows. Printed: the best of three runs, and the ratio.
+The events are random and in memory. The measured time is that of the construction of a chunk after reading. Both ways must give
+the same rows. The output is the best of three runs, and the ratio.
 """
 
 import argparse
@@ -41,7 +41,7 @@ WAYS = {
 
 
 def events(number: int, jets: int, candidates: int) -> ak.Array:
-    """Events with so many jets and candidates on average, two thirds of them in a jet and in order of pT."""
+    """Return events with these mean numbers of jets and candidates; two thirds of the candidates are in a jet, in order of pT."""
     random = np.random.default_rng(1)
     n_jets, n_all = random.poisson(jets, number), random.poisson(candidates, number)
     n_inside = np.where(n_jets > 0, n_all * 2 // 3, 0)
@@ -66,7 +66,7 @@ def events(number: int, jets: int, candidates: int) -> ak.Array:
 
 
 def measure(text: str, chunk: ak.Array) -> tuple[float, Batch]:
-    """Seconds of the fastest of three runs, and the rows."""
+    """Return the seconds of the fastest of three runs, and the rows."""
     plan, seconds = Plan(*parse_analysis(text)), []
     for _ in range(3):
         begun = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Peak memory of construction and of one epoch of training, on a file and on one ten times larger.
+"""Measure the peak memory of construction and of one training epoch, for a file and for a ten times larger one.
 
     python benchmarks/memory.py [FILE] [ANALYSIS]
 
-FILE is a Parquet or ROOT file of the analysis (default: the top-tagging sample that ships, and its analysis). Each
-measurement is a process of its own; printed are the peaks of the resident memory and their ratio.
+FILE is a Parquet or ROOT file of the analysis (default: the bundled top-tagging sample and its analysis). Each
+measurement is a separate process. The output is the peak resident memory of both and their ratio.
 """
 
 import os
@@ -30,7 +30,7 @@ if __name__ == "__main__":
 
 
 def peak(config: str, file: Path, stage: str, folder: Path) -> float:
-    """Peak resident memory in MiB of a stage in a process of its own."""
+    """Return the peak resident memory in MiB of a stage in a separate process."""
     script = folder / "measure.py"
     script.write_text(_MEASURE)
     run = subprocess.run(

@@ -1,4 +1,4 @@
-"""Costs of what is not the work itself, for benchmarks/costs.py: tasks, submissions, jobs, opened files, sums over ranks, the disk."""
+"""Measure overheads for benchmarks/costs.py: tasks, submissions, jobs, opened files, sums over ranks, the disk."""
 
 import json
 import os
@@ -79,7 +79,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 class EmptyTask(DatasetConstructorTask):
-    """A task that makes nothing: what is left is its overhead."""
+    """A task that does nothing, to measure its overhead."""
 
     exclude_index = True
 
@@ -87,14 +87,14 @@ class EmptyTask(DatasetConstructorTask):
         self.write_provenance()
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def output(self) -> dict[str, Any]:
         return {"run": self.target("run.json")}
 
 
 def measured(*commands: list[str]) -> dict[str, Any]:
-    """Run commands at the same time: wall seconds, and processor seconds of each."""
+    """Run commands at the same time; return the wall seconds, and the CPU seconds of each."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     begun = time.perf_counter()
     running = [
@@ -116,7 +116,7 @@ def measured(*commands: list[str]) -> dict[str, Any]:
 
 
 def overhead_of_tasks(settings: dict[str, Any], number: int = 20) -> list[float]:
-    """Return the seconds of tasks that make nothing: hash, lock, lease, provenance."""
+    """Return the seconds of tasks that do nothing: hash, lock, lease, provenance."""
     seconds = []
     for chunk_size in range(1, number + 1):
         task = EmptyTask(**{**settings, "chunk_size": chunk_size})
@@ -128,7 +128,7 @@ def overhead_of_tasks(settings: dict[str, Any], number: int = 20) -> list[float]
 
 
 def overhead_of_slurm(number: int = 20) -> dict[str, Any]:
-    """Return the seconds of submissions, of the start of jobs on idle nodes, and of a question about all of them."""
+    """Return the seconds of submissions, of the start of jobs on idle nodes, and of a query of their states."""
     from slurm_cluster import SlurmCluster, missing
 
     from collidekit.batch.slurm import SlurmQueue
@@ -161,7 +161,7 @@ def overhead_of_slurm(number: int = 20) -> dict[str, Any]:
 
 
 def all_reduce(folder: Path) -> dict[str, float]:
-    """Return the seconds of a sum over two processes by its bytes, the median of 30."""
+    """Return the median seconds of 30 sums over two processes, by their bytes."""
     script = folder / "reduce.py"
     script.write_text(_REDUCE)
     store = folder / f"store_{time.time_ns()}"
@@ -172,13 +172,13 @@ def all_reduce(folder: Path) -> dict[str, float]:
 
 
 def memory_of_join(rows: int = 4_000_000) -> float:
-    """Return the bytes of memory that each row of a joined prediction takes: the slope between half of the rows and all."""
+    """Return the bytes of memory per row of a joined prediction, from the slope between half of the rows and all."""
     half, whole = (float(measured(["-c", _JOIN, str(number)])["said"][0]) for number in (rows // 2, rows))
     return (whole - half) / (rows / 2)
 
 
 def opening(folder: Path, table: Any, number: int = 100) -> list[float]:
-    """Return the processor seconds of opening one of several small files, and one of several shards."""
+    """Return the CPU seconds to open one of several small files, and one of several shards."""
     paths = [folder / f"small_{i}.parquet" for i in range(number)]
     for path in paths:
         pq.write_table(table.slice(0, 100), path)
@@ -187,7 +187,7 @@ def opening(folder: Path, table: Any, number: int = 100) -> list[float]:
 
 
 def disk(folder: Path, megabytes: int = 256) -> float:
-    """Return the bytes per second that are written and brought to the disk."""
+    """Return the bytes per second that are written and synchronised to the disk."""
     block, begun = os.urandom(1 << 20), time.perf_counter()
     with (folder / "disk").open("wb") as file:
         for _ in range(megabytes):

@@ -1,10 +1,10 @@
-"""Relegation on the moons: every variant beside the tuned threshold and the best possible, over seeds; scans.
+"""Compare relegation on the moons sample with a tuned threshold and with the best possible significance, for several random seeds.
 
     python benchmarks/relegation.py FOLDER --seeds 20 --fractions 0.001,0.01,0.1
     python benchmarks/relegation.py FOLDER --seeds 5 --noises 0.1,0.2,0.5,1 --events 5000,20000,50000
 
-Each seed has a training sample of its own, and decides the weights, order and split. All are judged by one sample of
-500,000 events. What is in FOLDER already is not made again.
+Each seed has its own training set, and determines initial weights, order and split. All use the same test set of
+500,000 events. Existing results in FOLDER are reused.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def construct(folder: Path, noise: float) -> None:
-    """The dataset to judge by, before there are several processes that would want to make it."""
+    """Create the test dataset before several processes need it."""
     import os
 
     from collidekit.tasks.base import run_with_requirements
@@ -61,7 +61,7 @@ def construct(folder: Path, noise: float) -> None:
 
 
 def simulated(folder: Path, noise: float, events: int, seed: int) -> Path:
-    """The sample of these settings, made where it is not there yet."""
+    """Return the sample with these settings; simulate it if it does not exist."""
     from collidekit.simulation import simulate
 
     path = folder / f"moons_{noise:g}_{events}_{seed}.root"
@@ -71,7 +71,7 @@ def simulated(folder: Path, noise: float, events: int, seed: int) -> Path:
 
 
 def one(job: tuple[Path, float, float, int, int, list[str]]) -> list[dict[str, Any]]:
-    """The significance of each variant, trained with one seed."""
+    """Return the significance of each variant, trained with one seed."""
     folder, noise, fraction, events, seed, variants = job
     import contextlib
     import os
@@ -133,7 +133,7 @@ def one(job: tuple[Path, float, float, int, int, list[str]]) -> list[dict[str, A
 
 
 def show(settings: list[tuple[float, float, int]], rows: list[dict[str, Any]]) -> None:
-    """A line for each setting and variant: share of the best, spread, worst seed, and the worst against the threshold."""
+    """Print a line for each setting and variant: fraction of the best possible, spread, worst seed, and the worst relative to the threshold."""
     import numpy as np
 
     print(
@@ -159,7 +159,7 @@ def show(settings: list[tuple[float, float, int]], rows: list[dict[str, Any]]) -
 
 
 def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """A scan for each setting that has several values: mean and spread of each choice over seeds, beside the best."""
+    """Plot a scan of each setting with several values: mean and spread over seeds, and the best possible."""
     import numpy as np
 
     from collidekit.evaluation.plots import plot_scan

@@ -1,9 +1,9 @@
-"""Whether two checkouts give the same numbers, bit for bit: loss curves and predictions of every objective.
+"""Check whether two checkouts give the same loss curves and predictions of every objective, bit for bit.
 
     python benchmarks/same_numbers.py OLD_CHECKOUT NEW_CHECKOUT [--only NAME ...]
 
-Each case is one ``collidekit run`` on a small made sample, with one thread and a fixed seed, by the code of each checkout.
-Columns of times are left out. Ends with 1 where a number differs.
+Each case is one ``collidekit run`` on a small generated sample, with one thread and a fixed seed, with the code of each checkout.
+Columns of times are ignored. The exit code is 1 if a number differs.
 """
 
 import argparse
@@ -64,7 +64,7 @@ TIMES = ("seconds", "cpu_seconds", "rows_per_second")
 
 
 def make_sample(path: Path, rows: int, seed: int, constituents: int = 5) -> None:
-    """Signal has more and harder constituents, and a peak in its mass."""
+    """Write a sample in which signal has more constituents, higher pT and a peak in the mass."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 3, rows)
     counts = random.poisson(constituents + 2 * label)
@@ -87,7 +87,7 @@ def make_sample(path: Path, rows: int, seed: int, constituents: int = 5) -> None
 
 
 def run(checkout: Path, sample: Path, folder: Path, name: str) -> dict[str, pd.DataFrame]:
-    """The loss curve and the predictions of a case."""
+    """Return the loss curve and the predictions of a case."""
     folder = folder / name
     folder.mkdir(parents=True)
     (folder / "case.yaml").write_text(ANALYSIS + (TARGETS if name == "targets" else ""))
@@ -109,7 +109,7 @@ def run(checkout: Path, sample: Path, folder: Path, name: str) -> dict[str, pd.D
 
 
 def differences(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
-    """Columns that differ, each with its largest difference; types of columns may differ, numbers may not."""
+    """Return the columns that differ, with their largest difference; types of columns may differ."""
     found = [f"{name}: only in one" for name in sorted(map(str, set(old) ^ set(new)))]
     for name in [column for column in old if column in new]:
         a, b = old[name].to_numpy(np.float64), new[name].to_numpy(np.float64)

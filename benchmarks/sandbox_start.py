@@ -1,4 +1,4 @@
-"""What a sandbox costs before and after a command: the time of `true` in each engine.
+"""Measure the overhead of a sandbox: the time of the command `true` in each engine.
 
 python benchmarks/sandbox_start.py [RUNS]
 """
@@ -18,7 +18,7 @@ LIMITS = JobLimits(memory=256 << 20, cpus=1, processes=32, walltime=60, output=1
 
 
 def seconds(engine: Sandbox, runs: int) -> list[float]:
-    """The time of each run of `true`, from the call to the outcome."""
+    """Return the time of each run of `true`, from the call to the result."""
     found = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,15 +1,16 @@
-"""What more workers and more jets would cost, computed from what benchmarks/costs.py measured.
+"""Compute the cost of more workers and jets from the results of benchmarks/costs.py.
 
     python benchmarks/scaling.py costs.json [--jets 1e9] [--disk 1e9] [--network 1.25e9] [--poll 30] [--files 10000] [--cores 8] [--batch 512]
 
-The model, for N rows and n workers; all rates are seconds of a processor, medians over the turns:
+The model for N rows and n workers; all costs are CPU seconds, medians over the turns:
 
     stage(n)  = n submission + job start + poll + fixed + files opening + max(N row / n, N bytes / disk)
     join      = job start + poll + fixed + files opening + N row of the join / cores (a prediction is joined by one core)
     step(n)   = batch (common + (row - common) / n) + exchanges latency log2(n) + 2 (n - 1) / n volume / network, at least batch / loader
 
-``fixed`` and ``row`` follow from a whole and a fifth of the rows by one process. Two workers were measured and take no part in that: the
-first tables compare them with the model. Of training, the model with ``common`` = 0 is compared, and another one is fitted to two ranks. ``disk`` and ``network`` are bytes per second of the shared disk, and of the link of each rank.
+``fixed`` and ``row`` are determined from all rows and a fifth of the rows with one process. The measurements with two workers are not
+used for this; the first tables compare them with the model. For training, these tables use the model with ``common`` = 0, and another
+model is fitted to two ranks. ``disk`` and ``network`` are bytes per second of the shared disk and of the link of each rank.
 """
 
 import argparse
@@ -23,14 +24,14 @@ from typing import Any
 WORKERS = (1, 2, 4, 10, 40, 100, 400, 1000)
 SHARD, CHUNK = 100_000, 10_000
 LOADER = 80_000.0
-"""Rows per second that one thread of the loader reads (benchmarks/loader.py); each rank reads all of them."""
+"""Rows per second of one thread of the loader (benchmarks/loader.py); each rank reads all rows."""
 HOUR, GB = 3600.0, 1e9
 SIZES = ("bytes after construction", "bytes after prediction")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Costs of a stage: seconds of every process, and of each row; bytes of each row that cross the shared disk."""
+    """Costs of a stage: seconds per process and per row, and bytes per row that are read from or written to the shared disk."""
 
     name: str
     fixed: float
@@ -39,16 +40,16 @@ class Stage:
     bytes: float
     cores_of_join: int
     opening: float
-    """Seconds of each input file, or of each shard, in every process."""
+    """Seconds per input file or shard, in every process."""
 
     def cpu(self, rows: float, workers: int) -> float:
-        """Return the processor seconds of each of several workers."""
+        """Return the CPU seconds of each of several workers."""
         return self.fixed + rows * self.row / workers
 
 
 @dataclass(frozen=True)
 class Site:
-    """Seconds of a submission, of a job's start, between two looks at the jobs; bytes per second of disk and network."""
+    """Seconds of a submission, of the start of a job and between two queries of the jobs; bytes per second of disk and network."""
 
     submission: float
     start: float
@@ -58,7 +59,7 @@ class Site:
     files: int
 
     def wall(self, stage: Stage, rows: float, workers: int) -> tuple[float, float]:
-        """Return the seconds until all parts are there, and those of the join."""
+        """Return the seconds until all parts exist, and the seconds of the join."""
         opened = self.files if stage.name == "construction" else rows / SHARD
         wait = self.start + self.poll + stage.fixed + opened * stage.opening
         parts = workers * self.submission + wait + max(rows * stage.row / workers, rows * stage.bytes / self.disk)
@@ -67,7 +68,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Steps:
-    """Costs of a training step by several ranks: processor seconds of a row, and the part of it that every rank does for all rows."""
+    """Costs of a training step with several ranks: CPU seconds per row, and the part that every rank needs for all rows."""
 
     row: float
     common: float
@@ -82,14 +83,14 @@ class Steps:
         return max(own + self.exchanging(ranks, network), batch / LOADER)
 
     def exchanging(self, ranks: int, network: float) -> float:
-        """Return the seconds of a step in which ranks wait for each other's numbers."""
+        """Return the seconds of communication between ranks in a step."""
         if ranks == 1:
             return 0.0
         return self.exchanges * self.latency * log2(ranks) + 2 * (ranks - 1) / ranks * self.volume / network
 
 
 def over_turns(found: dict[str, Any], *keys: Any) -> list[float]:
-    """Return one number of each turn; of several processes the largest."""
+    """Return one value for each turn; for several processes the maximum."""
     values = []
     for turn in found["turns"]:
         if keys[0] not in turn:  # without processes
@@ -102,7 +103,7 @@ def over_turns(found: dict[str, Any], *keys: Any) -> list[float]:
 
 
 def stages_of(found: dict[str, Any], cores: int) -> list[Stage]:
-    """Return construction and prediction."""
+    """Return the costs of construction and prediction."""
     jets = found["jets"]
     start = median(over_turns(found, "start", "cpu"))
     parts, shards, predictions = (median(over_turns(found, name)) for name in ("bytes of parts", *SIZES))
@@ -119,7 +120,7 @@ def stages_of(found: dict[str, Any], cores: int) -> list[Stage]:
 
 
 def steps_of(found: dict[str, Any]) -> tuple[Steps, int]:
-    """Return the costs of a training step, in which nothing is common, and the batch size that was measured."""
+    """Return the costs of a training step without a common part, and the measured batch size."""
     rows = found["turns"][0]["training 1"]["epoch"]["rows"]
     steps = found["turns"][0]["training 1"]["steps"]
     row = median(over_turns(found, "training 1", "epoch", "cpu_seconds")) / rows
@@ -129,7 +130,7 @@ def steps_of(found: dict[str, Any]) -> tuple[Steps, int]:
 
 
 def with_common(steps: Steps, found: dict[str, Any]) -> Steps:
-    """Return the costs with the common part of a row that makes the model agree with the processor seconds of two ranks."""
+    """Return the costs with a common part per row that is fitted to the CPU seconds of two ranks."""
     rows = found["turns"][0]["training 2"]["epoch"]["rows"]
     two = median(over_turns(found, "training 2", "epoch", "cpu_seconds")) / rows
     return replace(steps, common=min(max(2 * two - steps.row, 0.0), steps.row))
@@ -211,11 +212,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("costs", type=Path)
     parser.add_argument("--jets", type=float, default=1e9)
-    parser.add_argument("--disk", type=float, default=1e9, help="bytes per second")
+    parser.add_argument("--disk", type=float, default=1e9, help="bytes per second of the shared disk")
     parser.add_argument("--network", type=float, default=1.25e9, help="bytes per second of the link of each rank")
-    parser.add_argument("--poll", type=float, default=30.0, help="seconds")
-    parser.add_argument("--files", type=int, default=10_000, help="input files")
-    parser.add_argument("--cores", type=int, default=8, help="of the job that joins a dataset")
+    parser.add_argument("--poll", type=float, default=30.0, help="seconds between two queries of the jobs")
+    parser.add_argument("--files", type=int, default=10_000, help="number of input files")
+    parser.add_argument("--cores", type=int, default=8, help="number of cores of the job that joins a dataset")
     parser.add_argument("--batch", type=int, default=512)
     given = parser.parse_args()
     found = json.loads(given.costs.read_text())

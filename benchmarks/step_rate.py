@@ -1,9 +1,9 @@
-"""Rows per second of the training's steps and of its loader by the code of two checkouts, in turn.
+"""Compare the rows per second of training steps and of the loader in two checkouts.
 
     python benchmarks/step_rate.py OLD_CHECKOUT NEW_CHECKOUT TRAIN_FILE [--networks pfn particlenet_lite] [--turns 20]
 
-Each checkout is a process with one thread that holds a training on the bundled analysis top_tagging. They take turns of two seconds,
-one works while the other waits; the order changes from turn to turn. Ratios are new / old, the median over turns with the standard
+Each checkout is a process with one thread that runs a training with the bundled analysis top_tagging. They take turns of two seconds:
+one works while the other waits, and the order alternates. Ratios are new / old: the median over the turns with the standard
 error of the median (1.25 times that of the mean).
 """
 
@@ -24,7 +24,7 @@ WARM_UP = 2
 
 
 def work(network: str, batch_size: int, file: str, seconds: float) -> None:
-    """Answer each line, the name of a mode, with the rows per second of a turn."""
+    """Read names of modes line by line, and print the rows per second of a turn for each."""
     import torch
 
     from collidekit import Dataset, construct, load_plan
@@ -39,7 +39,7 @@ def work(network: str, batch_size: int, file: str, seconds: float) -> None:
         training.model.train()
 
         def batches() -> Iterator[Any]:
-            """Yield batches without end, made in this thread."""
+            """Yield batches without end, loaded in this thread."""
             training.data.training.threads = 0
             while True:
                 yield from training.data.training
@@ -54,7 +54,7 @@ def work(network: str, batch_size: int, file: str, seconds: float) -> None:
 
 
 def turn(training: Any, batches: Iterator[Any], mode: str, seconds: float) -> float:
-    """Return the rows per second: of steps without the loader, or of the loader alone."""
+    """Return the rows per second of steps without the loader, or of the loader only."""
     rows, taken = 0, 0.0
     while taken < seconds:
         begin = time.perf_counter()
@@ -68,7 +68,7 @@ def turn(training: Any, batches: Iterator[Any], mode: str, seconds: float) -> fl
 
 
 def start(checkout: Path, *words: object) -> subprocess.Popen[str]:
-    """Return a process that works with the code of a checkout, when it is ready."""
+    """Start a process with the code of a checkout, and return it when it is ready."""
     process = subprocess.Popen(
         [sys.executable, __file__, "--work", *map(str, words)],
         stdin=subprocess.PIPE,

@@ -1,20 +1,20 @@
-"""Jets per second of training and prediction: weaver and collidekit with the same networks, jets and batches, in turn.
+"""Compare training and prediction in weaver and collidekit, alternately, with the same networks, jets and batches.
 
     python benchmarks/training.py TRAIN.parquet weaver-venv/bin/python [--networks pfn,particlenet] [--batches 32,128,512]
     python benchmarks/training.py TRAIN.parquet weaver-venv/bin/python --device cuda
     python benchmarks/training.py TRAIN.parquet --profile particlenet --batches 128
 
-TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset (lists E, PX, PY, PZ and is_signal_new). The
-environment of weaver is made with
+TRAIN.parquet holds jets of the Top Quark Tagging Reference Dataset (lists E, PX, PY, PZ and is_signal_new). Create the
+environment of weaver with
 
     python -m venv weaver-venv && weaver-venv/bin/pip install torch==2.13.0 weaver-core
 
-PFN and P-CNN are not in weaver-core but in its examples: clone github.com/jet-universe/particle_transformer and give its
-folder networks as --examples. Without weaver's python, collidekit is measured alone.
+PFN and P-CNN are in weaver's examples, not in weaver-core: clone github.com/jet-universe/particle_transformer and give its
+folder networks as --examples. Without weaver's Python, only collidekit is measured.
 
-For each network and batch each side is a process of its own, with all jets in memory: weaver's padded to 128 and scaled,
-collidekit's ragged in raw units. They take turns, one works while the other waits; a training step is forward, loss,
-backward and AdamW, a step of prediction ends with the probabilities in memory. See docs/benchmarks.md for the columns.
+For each network and batch size, each side is a separate process with all jets in memory: for weaver padded to 128 and scaled,
+for collidekit ragged and unscaled. They take turns: one works while the other waits. A training step is forward, loss,
+backward and AdamW. A step of prediction ends with the probabilities in memory. See docs/benchmarks.md for the columns.
 """
 
 import argparse
@@ -48,11 +48,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "particle_transformer_small": {},
     "particle_transformer": {},
 }
-"""The networks that weaver has, and the options with which collidekit's has the size of weaver's."""
+"""Networks of weaver, and the options that give collidekit's network the same size."""
 
 
 def machine(device: str, threads: int) -> dict[str, Any]:
-    """What the figures depend on."""
+    """Return the conditions of the measurement."""
     names = re.findall(r"model name\s*:\s*(.*)", _read("/proc/cpuinfo"))
     memory = re.search(r"MemTotal:\s*(\d+)", _read("/proc/meminfo"))
     processor = names[0] if names else platform.processor()
@@ -75,7 +75,7 @@ def _read(path: str) -> str:
 
 
 def memory_limit() -> float:
-    """MiB that one side may take on a CPU: nine tenths of what is free now, in the machine or in the container."""
+    """Return the memory limit of one side on a CPU in MiB: 90 % of the free memory of the machine or the container."""
     free = [int(x) / 2**10 for x in re.findall(r"MemAvailable:\s*(\d+)", _read("/proc/meminfo"))]
     most, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
     if most.isdigit() and used.isdigit():
@@ -84,7 +84,7 @@ def memory_limit() -> float:
 
 
 class Benchmark:
-    """All networks and batches; what is known so far is in ``result`` and, after each batch size, in the file."""
+    """Measurement of all networks and batch sizes; ``result`` holds the results so far, and the file after each batch size."""
 
     def __init__(self, given: argparse.Namespace, console: Console) -> None:
         self.given, self.console = given, console
@@ -109,12 +109,12 @@ class Benchmark:
         self.result["peak"] = _peak(given.device, given.threads)
         pythons = {"weaver": given.weaver, "collidekit": sys.executable}
 
-        def told(text: str, turns: int) -> None:
+        def report_progress(text: str, turns: int) -> None:
             progress.update(task, advance=turns, description=text or None)
 
         for network, batch in self.cells:
             settings = settings_of(given, folder, network, batch)
-            records = measure_cell(self.sides, pythons, settings, given.repeats, given.seconds, told)
+            records = measure_cell(self.sides, pythons, settings, given.repeats, given.seconds, report_progress)
             self.result["runs"] += records
             self._write()
             self._say(records)
@@ -128,7 +128,7 @@ class Benchmark:
         part.replace(self.given.output)
 
     def _say(self, records: list[dict[str, Any]]) -> None:
-        """A line for each mode, so that one can see how it goes."""
+        """Print a line for each mode."""
         for ours, theirs in pairs(records):
             for mode in MODES:
                 a, b = rates(ours, mode), rates(theirs, mode)
@@ -141,7 +141,7 @@ class Benchmark:
 
 
 def settings_of(given: argparse.Namespace, folder: Path, network: str, batch: int) -> dict[str, Any]:
-    """What the processes of both sides are told."""
+    """Return the settings of the processes of both sides."""
     return {
         "network": network,
         "options": OPTIONS.get(network, {}),
@@ -165,22 +165,29 @@ def _peak(device: str, threads: int) -> dict[str, float]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parquet", type=Path)
-    parser.add_argument("weaver", nargs="?", default="", help="python of weaver's environment")
+    parser.add_argument("weaver", nargs="?", default="", help="Python of weaver's environment")
     parser.add_argument(
         "--networks", type=_names, default=list(OPTIONS), help=f"of {','.join(OPTIONS)}, or others of collidekit, alone"
     )
     parser.add_argument("--batches", type=lambda text: [int(x) for x in text.split(",")], default=[32, 128, 512])
-    parser.add_argument("--repeats", type=int, default=3, help="turns of each side")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of a turn; at least one step is made")
-    parser.add_argument("--jets", type=int, default=4096, help="that are held in memory")
+    parser.add_argument("--repeats", type=int, default=3, help="number of turns of each side")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of a turn; a turn has at least one step")
+    parser.add_argument("--jets", type=int, default=4096, help="number of jets in memory")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument(
-        "--bf16", action="store_true", help="collidekit in bfloat16 too; on a GPU both sides always are"
+        "--bf16",
+        action="store_true",
+        help="run collidekit also in bfloat16; on a GPU both sides always run in both precisions",
     )
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of each side; all cores")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="number of threads of each side; default: all cores",
+    )
     parser.add_argument("--examples", type=Path, help="folder of weaver's example networks, with PFN and P-CNN")
-    parser.add_argument("--seed", type=int, default=1, help="of weights and of the order of the jets")
-    parser.add_argument("--output", type=Path, default=Path("training.json"), help="where the figures are written")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the weights and of the order of the jets")
+    parser.add_argument("--output", type=Path, default=Path("training.json"), help="file for the results")
     parser.add_argument(
         "--profile", metavar="NETWORK", help="print where a training step of collidekit spends its time"
     )

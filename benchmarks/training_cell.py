@@ -1,4 +1,4 @@
-"""One network with one batch size on all sides of training.py: processes that take turns, and what they measured."""
+"""Measure one network with one batch size on all sides of training.py, in processes that take turns."""
 
 import json
 import os
@@ -16,7 +16,7 @@ SCRIPTS = {"weaver": "weaver_training.py", "collidekit": "collidekit_training.py
 
 
 class Worker:
-    """One side in a process of its own; see training_worker.py."""
+    """One side in a separate process; see training_worker.py."""
 
     def __init__(self, python: str, side: str, settings: dict[str, Any]) -> None:
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__
@@ -36,7 +36,7 @@ class Worker:
         self.log.close()
 
     def answer(self) -> dict[str, Any]:
-        """The next line of the process, or why there is none."""
+        """Return the next line of the process, or the reason for its failure."""
         assert self.process.stdout
         if line := self.process.stdout.readline():
             return {"failure": None, **json.loads(line)}
@@ -48,7 +48,7 @@ class Worker:
         return {"failure": f"the process ended with {code}: {''.join(last)}"[:300]}
 
     def measure(self, mode: str, seconds: float) -> dict[str, Any]:
-        """One turn."""
+        """Run one turn."""
         assert self.process.stdin
         if self.process.poll() is None:
             self.process.stdin.write(json.dumps({"mode": mode, "seconds": seconds}) + "\n")
@@ -62,14 +62,14 @@ def measure_cell(
     settings: dict[str, Any],
     repeats: int,
     seconds: float,
-    told: Callable[[str, int], None],
+    report_progress: Callable[[str, int], None],
 ) -> list[dict[str, Any]]:
-    """A record of each (side, precision); ``told`` hears what is done next and how many turns are done."""
+    """Return a record for each (side, precision); ``report_progress`` is called with the next step and the number of finished turns."""
     name = f"{settings['network']}, batch {settings['batch']}"
     with ExitStack() as stack:
         workers, records = [], []
         for side, precision in sides:
-            told(f"{name}: {side} {precision} starts", 0)
+            report_progress(f"{name}: {side} {precision} starts", 0)
             worker = stack.enter_context(Worker(pythons[side], side, {**settings, "precision": precision}))
             records.append({
                 "network": settings["network"], "batch": settings["batch"], "side": side, "precision": precision,
@@ -82,14 +82,14 @@ def measure_cell(
                 for i in range(len(sides)):
                     place = (i + repeat) % len(sides)  # none is always first
                     side, precision = sides[place]
-                    told(f"{name}: {mode}, {side} {precision}, turn {repeat + 1} of {repeats}", 0)
+                    report_progress(f"{name}: {mode}, {side} {precision}, turn {repeat + 1} of {repeats}", 0)
                     _turn(workers[place], records[place], mode, seconds)
-                    told("", 1)
+                    report_progress("", 1)
     return records
 
 
 def _compare_sizes(records: list[dict[str, Any]]) -> None:
-    """A side of collidekit whose network is of another size than weaver's has failed."""
+    """Mark a side of collidekit as failed if its network has another size than weaver's."""
     theirs = [record["parameters"] for record in records if record["side"] == "weaver" and not record["failure"]]
     if not theirs:
         return
@@ -100,7 +100,7 @@ def _compare_sizes(records: list[dict[str, Any]]) -> None:
 
 
 def _turn(worker: Worker, record: dict[str, Any], mode: str, seconds: float) -> None:
-    """A turn, unless the side has failed; with the first failure of a mode its turns end."""
+    """Run a turn unless the side has failed; the first failure of a mode ends its turns."""
     if record["failure"]:
         return
     entry = record.setdefault(mode, {"jets_per_second": [], "steps": [], "memory": 0.0, "flops": 0.0, "failure": None})

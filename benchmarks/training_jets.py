@@ -1,4 +1,4 @@
-"""The jets of training.py: ragged as collidekit's loader gives them, and the same padded as weaver's does."""
+"""Prepare the jets of training.py: ragged as from collidekit's loader, and padded as from weaver's."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ inputs:
 
 
 def write_jets(parquet: Path, jets: int, folder: Path) -> dict[str, float]:
-    """The first jets of a file in a folder, ragged in ``jets.pt`` and padded in ``jets.npz``; what they are like."""
+    """Write the first jets of a file to a folder, ragged in ``jets.pt`` and padded in ``jets.npz``, and return their description."""
     (folder / "analysis.yaml").write_text(ANALYSIS)
     with open_file(str(parquet)) as reader:
         rows = reader.read(["PX", "PY", "PZ", "E", "is_signal_new"], 0, min(jets, reader.rows))
@@ -70,7 +70,7 @@ def write_jets(parquet: Path, jets: int, folder: Path) -> dict[str, float]:
 
 
 def padded(values: Tensor, offsets: Tensor, length: int = LIMIT) -> np.ndarray:
-    """Ragged values (T, C) -> (N, C, length) with zeros where there is no constituent, as weaver has them."""
+    """Pad ragged values (T, C) to (N, C, length) with zeros, as in weaver."""
     counts = offsets.diff()
     rows = torch.repeat_interleave(counts)
     slots = rows * length + torch.arange(len(values)) - offsets[:-1][rows]

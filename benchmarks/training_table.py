@@ -1,4 +1,4 @@
-"""The tables of training.py, made from what it writes as JSON: medians and ranges of the turns, ratios, shares of the peak."""
+"""Tables of training.py from its JSON file: medians and ranges of the turns, ratios, fractions of the peak."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median
@@ -8,30 +8,30 @@ from rich.table import Table
 
 MODES = ("training", "prediction")
 TOLERANCE = 0.01
-"""By how much the numbers of parameters of the two sides may differ."""
+"""Allowed relative difference of the numbers of parameters of both sides."""
 
 
 def same_size(ours: int, theirs: int) -> bool:
-    """Whether two numbers of parameters are those of the same network."""
+    """Return whether two numbers of parameters agree within the allowed difference."""
     return abs(ours - theirs) <= TOLERANCE * theirs
 
 
 def rates(record: dict[str, Any] | None, mode: str) -> list[float]:
-    """Jets per second, turn by turn; none where the side is not there or failed."""
+    """Return the jets per second of each turn; empty if the side is missing or failed."""
     if record is None or mode not in record or record[mode]["failure"]:
         return []
     return list(record[mode]["jets_per_second"])
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Of the two sides' values, turn by turn."""
+    """Return the ratios of both sides for each turn."""
     return [a / b for a, b in zip(ours, theirs, strict=False)]
 
 
 def pairs(records: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-    """Each record of collidekit with the one of weaver that it is compared to.
+    """Yield each record of collidekit with the record of weaver to compare with.
 
-    That is the one of the same network, batch and precision, else the one in fp32: weaver has no bf16 on a CPU.
+    This is the record with the same network, batch size and precision, else the one in fp32, because weaver has no bf16 on a CPU.
     """
     theirs = {(r["network"], r["batch"], r["precision"]): r for r in records if r["side"] == "weaver"}
     for record in records:
@@ -41,15 +41,15 @@ def pairs(records: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], d
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """Two tables: jets per second with their ratio; parameters, memory, operations and share of the peak."""
+    """Return two tables: jets per second with their ratio; parameters, memory, operations and fraction of the peak."""
     repeats = result["settings"]["repeats"]
     speed = _table(
         f"Jets per second on {result['machine']['device name']}: median (range) of {repeats} turns",
         "weaver, collidekit, collidekit / weaver",
     )
     work = _table(
-        "Work and memory, weaver / collidekit; the share is of the measured matrix products of that precision",
-        "parameters, peak MiB, of it steps, less memory, MFLOP per jet, share of peak",
+        "Work and memory, weaver / collidekit; the fraction is relative to the measured rate of matrix products in that precision",
+        "parameters, peak MiB, memory of steps, less memory, MFLOP per jet, fraction of peak",
     )
     for ours, theirs in pairs(result["runs"]):
         compared = ours["precision"] if theirs is None else theirs["precision"]
@@ -66,7 +66,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def _work(record: dict[str, Any] | None, mode: str, peak: dict[str, float]) -> list[str]:
-    """Parameters, peak memory and that beyond the start, operations of a jet, share of the peak of one side."""
+    """Return parameters, peak memory, memory added by the steps, operations per jet and fraction of the peak of one side."""
     if record is None or "parameters" not in record:
         return [""] * 5
     parameters, part = f"{record['parameters']:,}", share(record, mode, peak)
@@ -78,7 +78,7 @@ def _work(record: dict[str, Any] | None, mode: str, peak: dict[str, float]) -> l
 
 
 def notes(result: dict[str, Any]) -> list[str]:
-    """What did not run, and why."""
+    """Return failed and skipped measurements with their reason."""
     found: dict[str, None] = {}
     for record in result["runs"]:
         name = f"{record['network']}, batch {record['batch']}, {record['side']} {record['precision']}"
@@ -91,14 +91,14 @@ def notes(result: dict[str, Any]) -> list[str]:
 
 
 def share(record: dict[str, Any], mode: str, peak: dict[str, float]) -> float | None:
-    """The part of the peak (GFLOP/s by precision) that the matrix products of a side's steps reach."""
+    """Return the fraction of the peak (GFLOP/s by precision) that the steps of a side reach."""
     if not (values := rates(record, mode)):
         return None
     return float(record[mode]["flops"] * median(values) / (peak[record["precision"]] * 1e9))
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median and range."""
+    """Return median and range as text."""
     if not values:
         return ""
     if len(values) == 1:
@@ -107,7 +107,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits, or all of a whole number."""
+    """Return a number with three digits, or all digits of an integer."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

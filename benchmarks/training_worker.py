@@ -1,8 +1,8 @@
-"""What both sides of training.py do alike, each in its own environment: take turns, time steps, count work, note memory.
+"""Common code of both sides of training.py: take turns, time steps, count operations, measure memory.
 
-A worker is a process that holds one network and the jets in memory. It answers each line of JSON on its standard input,
-``{"mode": "training", "seconds": 5}``, by one line of JSON: jets and seconds of whole steps, peak memory, and the first
-time the floating-point operations of a jet. It needs torch and numpy only.
+A worker is a process that holds one network and the jets in memory. For each line of JSON on its standard input,
+``{"mode": "training", "seconds": 5}``, it prints one line of JSON: jets and seconds of whole steps, peak memory, and the first
+time the floating-point operations per jet. It needs only torch and numpy.
 """
 
 import ctypes
@@ -26,12 +26,12 @@ from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 COUNTED_JETS = 512
-"""Jets over which operations are counted, unless the time of a measurement is over before."""
+"""Number of jets for the count of operations, unless the time of a measurement ends before."""
 
 
 @dataclass
 class Side:
-    """A network with its jets: ``take`` makes a batch of an index as the side's loader would, untimed; steps are timed."""
+    """A network with its jets: ``take`` returns a batch as from the loader of the side, untimed; steps are timed."""
 
     model: nn.Module
     parameters: int
@@ -42,7 +42,7 @@ class Side:
 
 
 def serve(build: Callable[[dict[str, Any]], Side]) -> None:
-    """Answer until the input ends; settings are the JSON of the first argument."""
+    """Answer requests until the input ends; the first argument holds the settings as JSON."""
     answers = os.fdopen(os.dup(1), "w")  # whatever a library prints goes to stderr
     os.dup2(2, 1)
 
@@ -70,7 +70,7 @@ def serve(build: Callable[[dict[str, Any]], Side]) -> None:
 
 
 def _limit(settings: dict[str, Any]) -> None:
-    """Threads; and memory, so that an allocation fails in here before the system has to kill a process."""
+    """Limit threads, and memory, so that an allocation fails in this process before the system kills a process."""
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(settings["seed"])
     if settings["device"] == "cpu" and settings["memory_limit"]:
@@ -80,7 +80,7 @@ def _limit(settings: dict[str, Any]) -> None:
 
 
 class Turns:
-    """The measurements of one side; batches of each mode go on where the turn before ended."""
+    """Measurements of one side; the batches of each mode continue where the previous turn ended."""
 
     def __init__(self, side: Side, settings: dict[str, Any]) -> None:
         self.side, self.device, self.batch = side, settings["device"], settings["batch"]
@@ -88,7 +88,7 @@ class Turns:
         self.counted: dict[str, float] = {}
 
     def _batches(self, seed: int) -> Iterator[Any]:
-        """Batches without end, in the same order on both sides, drawn anew when all jets were seen."""
+        """Yield batches without end, in the same order on both sides, reshuffled after all jets."""
         generator = np.random.default_rng(seed)
         while True:
             order = generator.permutation(self.side.jets)
@@ -96,7 +96,7 @@ class Turns:
                 yield self.side.take(order[start : start + self.batch])
 
     def measure(self, mode: str, seconds: float) -> dict[str, Any]:
-        """Whole steps for so many seconds, at least one; the first turn of a mode has a warm-up, which counts operations."""
+        """Run whole steps for a number of seconds, at least one; the first turn of a mode has a warm-up, which counts operations."""
         training = mode == "training"
         step: Callable[[Any], Any] = self.side.train if training else self.side.predict
         self.side.model.train(training)
@@ -117,7 +117,7 @@ class Turns:
         return {"jets": jets, "seconds": taken, "steps": steps, "memory": memory, "flops": self.counted[mode]}
 
     def _count(self, step: Callable[[Any], Any], batches: Iterator[Any], seconds: float) -> float:
-        """Floating-point operations of a jet in matrix products and convolutions, as torch's counter has them."""
+        """Return the floating-point operations per jet in matrix products and convolutions, from torch's counter."""
         jets, begin, counter = 0, time.perf_counter(), Counter()
         while not jets or (jets < COUNTED_JETS and time.perf_counter() - begin < seconds):
             with counter:
@@ -127,7 +127,7 @@ class Turns:
 
 
 class Counter(TorchDispatchMode):
-    """torch's FlopCounterMode without its book of modules, which stumbles over networks that switch gradients off."""
+    """torch's FlopCounterMode without its tracking of modules, which fails for networks that disable gradients."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class Counter(TorchDispatchMode):
 
 
 def _attention() -> dict[Any, Any]:
-    """The fused attention of CPUs, which torch's counter does not know."""
+    """Return the operations of the fused attention on CPUs, which torch's counter does not include."""
 
     def forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
         return int(flop_counter.sdpa_flop_count(query.shape, key.shape, value.shape))
@@ -161,7 +161,7 @@ def _attention() -> dict[Any, Any]:
 
 
 def peak_memory(device: str) -> float:
-    """MiB: of this process at most since the last reset; on a GPU, of the tensors there."""
+    """Return the peak memory in MiB since the last reset: of this process, or on a GPU of its tensors."""
     if device != "cpu":
         return torch.cuda.max_memory_allocated() / 2**20
     with suppress(OSError):
@@ -180,7 +180,7 @@ def reset_peak_memory(device: str) -> None:
 
 
 def _release(device: str) -> None:
-    """Give back what is free, so that it neither counts in the next turn nor lacks to the other side."""
+    """Release free memory, so that it does not count in the next turn and is available to the other side."""
     gc.collect()
     if device != "cpu":
         torch.cuda.empty_cache()
@@ -189,7 +189,7 @@ def _release(device: str) -> None:
 
 
 def failure(error: Exception) -> str:
-    """A short text for the table."""
+    """Return a short text for the table."""
     text = str(error)
     signs = ("can't allocate memory", "bad_alloc", "out of memory")
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in signs):

@@ -1,9 +1,9 @@
-"""Closure of D and <c_han> for a network and two classical methods, also with the halves of the events exchanged.
+"""Measure the closure of D and <c_han> for a network and two classical methods, also with the two halves of the events exchanged.
 
 python benchmarks/ttbar_closure.py PREDICTIONS.parquet FILES [--analysis ttbar_dilepton] [--methods ellipse,neutrino_weighting]
 
-PREDICTIONS.parquet is of an InferenceTask on FILES, such as 'dilepton_50?.root', in their sorted order. A fluctuation between the events of even
-and of odd number changes sign when the halves are exchanged; the mean of both directions is what the response gets wrong.
+PREDICTIONS.parquet is the output of an InferenceTask on FILES, such as 'dilepton_50?.root', in sorted order. A statistical fluctuation
+between even and odd events changes sign when the halves are exchanged; the mean of both directions is the bias of the response.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def print_widths(sample: Sample, predictions: Predictions, value: str | None) -> None:
-    """Print the widths of m(tt) of each method, and of the network in the events that this method solves."""
+    """Print the resolution of m(tt) of each method, and of the network on the events that this method solves."""
     if value is None or sample.truth.pair is None:
         return
     true = mass(sample.truth.pair)
@@ -65,7 +65,7 @@ def print_widths(sample: Sample, predictions: Predictions, value: str | None) ->
 
 
 def half_width(values: np.ndarray) -> float:
-    """Half the range of the 16th to 84th percentile."""
+    """Return half the distance of the 16 % and 84 % quantiles."""
     low, high = np.quantile(values, [0.16, 0.84])
     return float(high - low) / 2
 

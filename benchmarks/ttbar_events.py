@@ -16,7 +16,7 @@ def mass(momentum: Any) -> float:
 
 
 def decay(rng: Any, parent: Any, mass: float, first: float, second: float) -> tuple[Any, Any]:
-    """Isotropic two-body decays of momenta ``(N, 4)``."""
+    """Return isotropic two-body decays of momenta ``(N, 4)``."""
     momentum = math.sqrt((mass**2 - (first + second) ** 2) * (mass**2 - (first - second) ** 2)) / (2 * mass)
     direction = rng.normal(size=(len(parent), 3))
     direction *= momentum / np.linalg.norm(direction, axis=1, keepdims=True)
@@ -25,7 +25,7 @@ def decay(rng: Any, parent: Any, mass: float, first: float, second: float) -> tu
 
 
 def toy_events(count: int, seed: int = 1) -> tuple[DileptonEvents, Any]:
-    """Dileptonic events of two to eight jets in random order, and the true neutrinos."""
+    """Return dileptonic events with two to eight jets in random order, and the true neutrinos."""
     rng = np.random.default_rng(seed)
     transverse = rng.exponential(70, (count, 1)) * np.exp(2j * np.pi * rng.uniform(size=(count, 1)))
     transverse = np.concatenate([transverse.real, transverse.imag], axis=1)

@@ -1,10 +1,10 @@
-"""Event efficiency of a trained network and of the chi-square method on the same all-hadronic top pairs.
+"""Compare the event efficiency of a trained network and of the chi-square method on the same all-hadronic top pairs.
 
     collidekit run ttbar_hadronic --files train.h5 --test-files test.h5
     python benchmarks/ttbar_hadronic.py results/InferenceTask/ttbar_hadronic/.../predictions.parquet test.h5 --widths train.h5
 
-The chi-square gets the masses and widths of W and top that the true jets of another file have, and b tags. An assignment is right
-where all six jets are, whatever the order of the tops and of the quarks of a W. Events: those with all six jets.
+The chi-square uses b tags, and the masses and widths of W and top from the true jets of another file. An assignment is correct
+if all six jets are correct, in any order of the tops and of the quarks of a W. Only events with all six jets are used.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from collidekit.reconstruction.hadronic import HadronicChiSquare
 
 SLOTS = [f"{top}_{product}" for top in ("t1", "t2") for product in ("b", "q1", "q2")]
 TAGGED = 3.0
-"""b-tagged: a quantile of at least this, the working point of 77 %."""
+"""Minimum quantile of a b-tagged jet: the 77 % working point."""
 
 
 class Events:
-    """Jets and true positions (N, 2, 3) of b, q, q of both tops in a file of ``collidekit simulate ttbar-hadronic``."""
+    """Jets and true positions (N, 2, 3) of b, q, q of both tops from a file of ``collidekit simulate ttbar-hadronic``."""
 
     def __init__(self, path: Path) -> None:
         with h5py.File(path) as file:
@@ -37,20 +37,20 @@ class Events:
         self.true = np.stack(true, axis=1).reshape(-1, 2, 3)
 
     def masses(self) -> tuple[Floats, Floats]:
-        """Masses of W and top of the true jets, of all tops that have theirs."""
+        """Return the masses of W and top from the true jets, for all tops with all jets."""
         row, top = np.nonzero((self.true >= 0).all(axis=2))
         chosen = self.jets[row[:, None], self.true[row, top]]
         return mass(chosen[:, 1:].sum(axis=1)), mass(chosen.sum(axis=1))
 
 
 def centre_and_width(values: Floats) -> tuple[float, float]:
-    """Median, and half the range of the 16th to 84th percentile."""
+    """Return the median, and half the distance of the 16 % and 84 % quantiles."""
     low, middle, high = np.percentile(values, [16, 50, 84])
     return float(middle), float(high - low) / 2
 
 
 def right(positions: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Whether all six jets (N, 2, 3) are right, in either order of the tops and of both q."""
+    """Return whether all six jets (N, 2, 3) are correct, in any order of the tops and of both q."""
 
     def ordered(jets: np.ndarray) -> np.ndarray:
         return np.concatenate([jets[..., :1], np.sort(jets[..., 1:], axis=-1)], axis=-1)
@@ -64,7 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("predictions", type=Path)
     parser.add_argument("events", type=Path)
-    parser.add_argument("--widths", type=Path, required=True, help="a file whose true jets give masses and widths")
+    parser.add_argument(
+        "--widths", type=Path, required=True, help="file with true jets that determine masses and widths"
+    )
     args = parser.parse_args()
 
     (w_mass, w_width), (top_mass, top_width) = map(centre_and_width, Events(args.widths).masses())

@@ -1,10 +1,10 @@
-"""Rates of the reconstruction methods on one core, against plain implementations of the same formulas, one event at a time.
+"""Compare the rates of the reconstruction methods on one core with plain implementations that compute one event at a time.
 
     OMP_NUM_THREADS=1 python benchmarks/ttbar_solvers.py
 
-Toy top pairs with smeared jets and missing momentum. Both sides take turns in one process with one thread; times are CPU times
-of the process. Printed: events per second (median of the turns), the ratio to the plain implementation in the same turn with
-its range, the aim, and in how many events both give the same jets.
+The events are toy top pairs with smeared jets and missing momentum. Both sides take turns in one process with one thread; times are CPU
+times of the process. The output is the events per second (median of the turns), the ratio to the plain implementation in the same turn
+with its range, the target, and the fraction of events in which both select the same jets.
 """
 
 import os
@@ -37,7 +37,7 @@ DENSITY = leading_order_density()
 
 
 def two_tagged(events: DileptonEvents, event: int) -> list[int]:
-    """The two jets of highest b tag."""
+    """Return the two jets with the highest b tags."""
     jets = np.flatnonzero(events.mask[event]).tolist()
     return sorted(jets, key=lambda jet: (-events.btag[event, jet], -math.hypot(*events.jets[event, jet, 1:3])))[:2]
 
@@ -81,7 +81,7 @@ def plain_greedy(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
 
 
 def plain_ellipse(bottom: Any, lepton: Any, w_mass: float = W) -> Any:
-    """H of arXiv:1305.1878, None for impossible masses."""
+    """Return H of arXiv:1305.1878; None for impossible masses."""
     p_b, p_l = np.linalg.norm(bottom[1:]), np.linalg.norm(lepton[1:])
     m2_b, m2_l = bottom[0] ** 2 - p_b**2, lepton[0] ** 2 - p_l**2
     c = bottom[1:] @ lepton[1:] / (p_b * p_l)
@@ -105,7 +105,7 @@ def plain_ellipse(bottom: Any, lepton: Any, w_mass: float = W) -> Any:
 
 
 def plain_solutions(bottoms: Any, leptons: Any, met: Any, w: Any = (W, W), closest: bool = True) -> tuple[Any, bool]:
-    """Pairs of neutrino momenta, and whether they are exact."""
+    """Return pairs of neutrino momenta, and whether they are exact."""
     first, second = (plain_ellipse(bottoms[i], leptons[i], w[i]) for i in (0, 1))
     if first is None or second is None:
         return [], False
@@ -129,7 +129,7 @@ def plain_solutions(bottoms: Any, leptons: Any, met: Any, w: Any = (W, W), close
 
 
 def plain_quartic(bottoms: Any, leptons: Any, met: Any) -> tuple[Any, bool]:
-    """Pairs of neutrino momenta by the quartic of hep-ph/0603011."""
+    """Return pairs of neutrino momenta from the quartic of hep-ph/0603011."""
     forms, planes = [], []
     across = [np.array([0.0, 1, 0]), np.array([met[0], -1, 0])]
     up = [np.array([0.0, 0, 1]), np.array([met[1], 0, -1])]
@@ -166,7 +166,7 @@ def plain_smallest_mass(events: DileptonEvents, event: int, neutrinos: Any, solv
 
 
 def plain_smearing(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
-    """100 smeared events, without smeared directions; random numbers are not those of collidekit."""
+    """Average over 100 smeared copies without smeared directions; the random numbers differ from those of collidekit."""
     rng = np.random.default_rng(event)
     weights: dict[Any, float] = {}
     for pair in permutations(two_tagged(events, event)):
@@ -185,7 +185,7 @@ def plain_smearing(events: DileptonEvents, event: int, neutrinos: Any) -> Any:
 
 
 def plain_at_eta(bottom: Any, lepton: Any, eta: float) -> list[tuple[float, float]]:
-    """Transverse momenta of the neutrino at one pseudorapidity."""
+    """Return transverse momenta of the neutrino at one pseudorapidity."""
     cosh, sinh = math.cosh(eta), math.sinh(eta)
     product = bottom[0] * lepton[0] - bottom[1:] @ lepton[1:]
     constants = (W**2 - mass(lepton) ** 2) / 2, (TOP**2 - W**2 - mass(bottom) ** 2) / 2 - product
@@ -275,7 +275,7 @@ class Contest:
     plain: Any
     events: int
     plain_events: int
-    aim: int | None
+    target: int | None
 
 
 CONTESTS = [
@@ -306,11 +306,11 @@ def _plain(contest: Any, events: DileptonEvents, neutrinos: Any, row: int) -> An
     return contest.plain(events, row, neutrinos)
 
 
-def report(name: str, rates: list[float], plain: list[float], aim: int | None, same: str) -> None:
+def report(name: str, rates: list[float], plain: list[float], target: int | None, same: str) -> None:
     ratios = [fast / slow for fast, slow in zip(rates, plain, strict=False)]
     ratio = f"{statistics.median(ratios):8,.0f} ({min(ratios):,.0f} to {max(ratios):,.0f})"
     slow = f"{statistics.median(plain):10,.1f}"
-    met = "" if aim is None else f"{aim:,} {'reached' if statistics.median(rates) >= aim else 'MISSED'}"
+    met = "" if target is None else f"{target:,} {'reached' if statistics.median(rates) >= target else 'MISSED'}"
     print(f"{name:20} {statistics.median(rates):12,.0f} {slow} {ratio:>22} {met:>18} {same:>10}", flush=True)
 
 
@@ -321,7 +321,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     names = options.methods.split(",")
-    print(f"{'method':20} {'events/s':>12} {'plain':>10} {'ratio':>22} {'aim':>18} {'same jets':>10}")
+    print(f"{'method':20} {'events/s':>12} {'plain':>10} {'ratio':>22} {'target':>18} {'same jets':>10}")
     for contest in CONTESTS:
         if contest.name not in names:
             continue
@@ -336,7 +336,7 @@ def main() -> None:
             seconds, jets = cpu_seconds(partial(_each, partial(_plain, contest, events, neutrinos), rows))
             plain.append(len(rows) / seconds)
             same = f"{(np.array(jets) == answer.jets[: len(rows)]).all(axis=1).mean():.1%}"
-        report(contest.name, rates, plain, contest.aim, same)
+        report(contest.name, rates, plain, contest.target, same)
     if "hadronic" in names:
         rng = np.random.default_rng(2)
         for number in (6, 8, 10):

@@ -1,9 +1,9 @@
-"""Spin correlation in Pythia's top pairs: what Pythia makes, and what the spin weights put in and give back.
+"""Measure the spin correlation in Pythia's top pairs without weights, and the closure of the spin weights.
 
     python benchmarks/ttbar_spin.py --events 50000
 
-Events are dileptonic, without hadronisation and multiple interactions, and before any selection. The leptons are those of the
-columns `truth_...` of `simulate ttbar-dilepton`. Injected values are means of the coefficients C of each event: D = tr C / 3
+The events are dileptonic, without hadronisation and multiple interactions, before any selection. The leptons are defined as in
+the columns `truth_...` of `simulate ttbar-dilepton`. Injected values are means of the coefficients C of each event: D = tr C / 3
 and <c_han> = -(C_rr + C_nn - C_kk) / 9; measured ones are D = -3 <c_hel> and <c_han> of weighted leptons.
 """
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def simulate(events: int, seed: int, energy: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tops (N, 2, 4), leptons (N, 2, 4), and whether each pair is from gg."""
+    """Return tops (N, 2, 4), leptons (N, 2, 4), and whether each pair comes from gg."""
     tops, leptons, is_gg = [], [], []
     for count, particles, pairs in generate_top_pairs(
         energy, (*w_decays(LEPTONS), *PARTONS_ONLY), np.random.default_rng(seed)

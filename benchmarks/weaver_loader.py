@@ -1,4 +1,4 @@
-"""Run in weaver's environment by loader.py: epochs over its loader, as its train.py builds it; prints one JSON line.
+"""Run epochs of weaver's loader, built as in its train.py, and print one JSON line; started by loader.py in weaver's environment.
 
 python weaver_loader.py CONFIG FILES_GLOB WORKERS EPOCHS
 """

@@ -1,7 +1,7 @@
-"""Run in weaver's environment by training.py: a network of weaver on padded jets, with its training step.
+"""Train and predict with a network of weaver on padded jets; started by training.py in weaver's environment.
 
-ParticleNet and ParticleTransformer are those of weaver-core, with the sizes of its examples. PFN and P-CNN are in those
-examples only, the folder ``networks`` of github.com/jet-universe/particle_transformer.
+ParticleNet and ParticleTransformer come from weaver-core, with the sizes of its examples. PFN and P-CNN are only in these
+examples, in the folder ``networks`` of github.com/jet-universe/particle_transformer.
 """
 
 import importlib.util
@@ -27,11 +27,11 @@ SMALL: dict[str, Any] = {
     "block_params": {"ffn_ratio": 2, "dropout": 0, "attn_dropout": 0, "activation_dropout": 0},
     "cls_block_params": {"ffn_ratio": 2},
 }
-"""The sizes of collidekit's small variant: weaver's network takes any."""
+"""Sizes of collidekit's small variant, which weaver's network can also have."""
 
 
 class TakesPoints(nn.Module):
-    """A network that takes coordinates and features."""
+    """Wrapper of a network with coordinates and features as inputs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -42,21 +42,21 @@ class TakesPoints(nn.Module):
 
 
 class TakesVectors(TakesPoints):
-    """A network that takes features and four-momenta."""
+    """Wrapper of a network with features and four-momenta as inputs."""
 
     def forward(self, points: Tensor, features: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
         return self.network(features, v=vectors, mask=mask)
 
 
 def particle_net(features: int, blocks: list[tuple[int, int]], dense: int, amp: bool) -> nn.Module:
-    """Edge convolutions of (neighbours, width), three layers each; sizes of arXiv 1902.08570, figure 2."""
+    """Return ParticleNet with edge convolutions of (neighbours, width), three layers each; sizes of arXiv 1902.08570, figure 2."""
     sizes = [(neighbours, (width,) * 3) for neighbours, width in blocks]
     network = ParticleNet(features, CLASSES, sizes, [(dense, 0.1)], use_fusion=False, use_amp=amp)
     return TakesPoints(network)
 
 
 def particle_transformer(features: int, amp: bool, **sizes: Any) -> nn.Module:
-    """Sizes of arXiv 2202.03772, section 4, unless others are given."""
+    """Return ParticleTransformer; the default sizes are those of arXiv 2202.03772, section 4."""
     network = ParticleTransformer(
         features, CLASSES, pair_input_dim=4, use_pre_activation_pair=False, use_amp=amp, **sizes
     )
@@ -64,7 +64,7 @@ def particle_transformer(features: int, amp: bool, **sizes: Any) -> nn.Module:
 
 
 def example(folder: str, file: str, features: int) -> nn.Module:
-    """The network that a file of weaver's examples makes."""
+    """Return the network of a file of weaver's examples."""
     if not folder:
         raise ValueError(f"weaver-core does not ship it; give the folder with {file} as --examples")
     path = Path(folder) / file
@@ -101,7 +101,7 @@ def network(name: str, features: int, examples: str, amp: bool) -> nn.Module:
 
 
 def build(settings: dict[str, Any]) -> Side:
-    """Jets padded to 128 in memory, and the steps of weaver's train.py without what it only logs."""
+    """Return a network with jets in memory, padded to 128, and the steps of weaver's train.py without its logging."""
     device, amp = settings["device"], settings["precision"] == "bf16"
     with np.load(settings["jets"]) as file:
         jets = {name: torch.from_numpy(file[name]) for name in (*INPUTS, "labels")}

@@ -1,4 +1,4 @@
-"""The fixed-size form of a small tagger, which benchmarks/fixed_point.py hands to hls4ml, gives the tagger's own numbers."""
+"""The fixed-size form of a small tagger for hls4ml (benchmarks/fixed_point.py) gives the same results as the tagger."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ from collidekit.models.tagger import Tagger
 
 SLOTS = 6
 COUNTS = [0, 1, 3, SLOTS, 9]
-"""Constituents of each row; the last has more than there are slots."""
+"""Numbers of constituents of each row; the last row has more than there are slots."""
 
 
 @pytest.fixture(scope="module")

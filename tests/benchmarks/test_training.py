@@ -1,4 +1,4 @@
-"""What benchmarks/training.py makes of its figures, and that both of its sides are asked the same."""
+"""Tables of benchmarks/training.py, and equal settings of both sides."""
 
 import re
 import sys
@@ -62,9 +62,9 @@ def test_the_tables_hold_ratios_memory_and_what_failed():
     assert cells["collidekit / weaver"] == ["4.5 (4 to 5)", ""]
     assert cells["parameters"] == ["1,000 / 1,000"] * 2
     assert cells["peak MiB"] == ["100 / 100", "- / -"]
-    assert cells["of it steps"] == ["40 / 40", "- / -"]
+    assert cells["memory of steps"] == ["40 / 40", "- / -"]
     assert cells["less memory"] == ["1", ""]
-    assert cells["share of peak"] == ["1.5 % / 7.0 %", "- / -"]
+    assert cells["fraction of peak"] == ["1.5 % / 7.0 %", "- / -"]
     assert notes(result)[-1] == "pcnn: left out"
     assert notes(result)[0] == "pfn, batch 32, weaver fp32, prediction: out of memory"
 

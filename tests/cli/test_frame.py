@@ -109,7 +109,7 @@ def test_a_full_disk_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_simulate_refuses_what_it_cannot_do(run: Run) -> None:
     for words, said in (
-        (("higgs", "-n", "5", "-o", "x.root"), "no sample is called 'higgs'"),
+        (("higgs", "-n", "5", "-o", "x.root"), "unknown sample 'higgs'"),
         (("top-tagging", "-n", "0", "-o", "x.root"), ""),
         (("top-tagging", "-n", "5", "-o", "no/such/x.root"), ""),
     ):

@@ -107,7 +107,7 @@ def test_jets_inside_of_events(tmp_path: Path, started: Callable[..., Any]) -> N
     assert manifest.rows == total
     assert not {"Jet_btagDeepFlavB", "Jet_hadronFlavour", "HLT_PFJet500"} & set(names(analysis))
     assert analysis.training["model_name"] == "pfn"
-    assert "another tagger's answer" in text
+    assert "the score of another tagger" in text
     assert analysis.members == {"JetSVs": "JetSVs_jetIdx"}
     assert "JetSVs_mass" in names(analysis)
     assert set(analysis.discriminators) == {"CvsL", "BvsL", "BvsC", "CvsB"}
@@ -169,7 +169,7 @@ def test_the_file_runs_as_it_is(tmp_path: Path, run: Run) -> None:
 def test_never_over_a_file_that_is_there(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
     path = write_root(tmp_path / "jets.root", jets(50))
     (tmp_path / "analysis.yaml").write_text("mine")
-    assert "is there already" in refused("init", path)
+    assert "exists already" in refused("init", path)
     assert (tmp_path / "analysis.yaml").read_text() == "mine"
     assert run("init", path, "--force").exit_code == 0
     assert (tmp_path / "analysis.yaml").read_text() != "mine"
@@ -178,7 +178,7 @@ def test_never_over_a_file_that_is_there(tmp_path: Path, run: Run, refused: Call
 def test_bad_input(tmp_path: Path, refused: Callable[..., str]) -> None:
     assert "there is no such file" in refused("init", "nothing.root")
     path = write_root(tmp_path / "jets.root", jets(50))
-    assert "ends in .yaml" in refused("init", path, "-o", "my.txt")
+    assert "must end in .yaml" in refused("init", path, "-o", "my.txt")
     assert "there is no tree 'Events'" in refused("init", path, "--tree", "Events")
     (tmp_path / "bad.root").write_bytes(b"root" + bytes(50))
     assert "bad.root" in refused("init", "bad.root")
@@ -271,14 +271,14 @@ def test_what_init_recognises(tmp_path: Path, started: Callable[..., Any]) -> No
     features = {feature.name: feature for entry in analysis.inputs.values() for feature in entry.features}
     assert not {"label3", "jet_GN2v01_pb", "weight_mc"} & set(features)
     assert "# - {name: label3, kind: flag}  # looks like another label" in text
-    assert "# - jet_GN2v01_pb  # looks like another tagger's answer" in text
+    assert "# - jet_GN2v01_pb  # looks like the score of another tagger" in text
     assert features["heavy_log"].expression == "log(heavy)"
     assert features["part_dz_arcsinh"].expression.startswith("arcsinh(part_dz / ")
     assert features["part_dz_signed_arcsinh"].expression.startswith("arcsinh((-sign(part_deta) * part_dz) / ")
     sentinel = features["with_sentinel"]
     assert sentinel.expression.startswith("with_sentinel if with_sentinel > -500 else ")
     assert -5 < (sentinel.default or 0) < -1
-    assert re.search(r"# -999 in (2[789]|3[0-3])\.\d% of its values means", text)
+    assert re.search(r"# -999 \((2[789]|3[0-3])\.\d% of the values\) means", text)
     assert features["with_nan"].default is not None
     assert features["huge"].bounds is not None
     assert features["huge"].bounds[1] < 10
@@ -325,7 +325,7 @@ def test_padded_lists(tmp_path: Path, started: Callable[..., Any]) -> None:
     assert analysis.classes == {
         "background": "CLASSIFICATIONS_EVENT_signal == 0", "signal": "CLASSIFICATIONS_EVENT_signal == 1"
     }  # fmt: skip
-    assert "# Left out, as they look like simulated truth or weights: signal_q1" in text
+    assert "# Left out, because they look like simulated truth or weights: signal_q1" in text
     assert manifest.rows == manifest.summary["cutflow"]["in a class"] < 600
 
 
@@ -342,8 +342,8 @@ def test_an_event_file_of_spanet(tmp_path: Path, run: Run, refused: Callable[...
     assert "Not translated: PERMUTATIONS/h: [['b1', 'b2', 'b1']]" in said
     assert "Target   assignment: h" in said
     assert load_analysis(tmp_path / "my.yaml").assignments["assignment"].symmetries == [["h.b1", "h.b2"]]
-    assert "my.yaml: is there already" in refused("init", "event.yaml", "data.h5", "-o", "my.yaml")
-    assert "name the HDF5 files, too" in refused("init", "event.yaml", "-o", "other.yaml")
+    assert "my.yaml: exists already" in refused("init", "event.yaml", "data.h5", "-o", "my.yaml")
+    assert "HDF5 files are missing" in refused("init", "event.yaml", "-o", "other.yaml")
 
 
 def test_several_trees_are_named(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
@@ -360,7 +360,7 @@ def test_lines_that_are_lists(tmp_path: Path, started: Callable[..., Any]) -> No
     assert analysis.source.layout == [
         "value_0", "value_1", ["value_2_0", "value_2_1"], {"each": ["value_0", "value_1"], "prefix": "list_3_"}, "value_4"
     ]  # fmt: skip
-    assert "give the names that they have" in text
+    assert "Replace the names by the real ones" in text
 
 
 def started_without_classes(tmp_path: Path, started: Callable[..., Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The best consistent assignment, against looking at all of them."""
+"""The best consistent assignment, compared with brute force."""
 
 import itertools
 
@@ -19,7 +19,7 @@ def ways(jets: int, slots: int) -> torch.Tensor:
 
 
 def by_brute_force(scores: list[torch.Tensor], filled: list[torch.Tensor]) -> float:
-    """The highest sum of one row."""
+    """Return the highest sum of one row by brute force."""
     best = -float("inf")
     for chosen in itertools.product(*(range(len(part)) for part in scores)):
         jets = [jet for part, way in zip(filled, chosen, strict=True) for jet in part[way].tolist() if jet >= 0]

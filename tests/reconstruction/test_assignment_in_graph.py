@@ -1,4 +1,4 @@
-"""The search from tables finds what the search by scores finds."""
+"""The search with tables gives the same result as the search by scores."""
 
 import pytest
 import torch

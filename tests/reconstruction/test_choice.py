@@ -1,4 +1,4 @@
-"""Which solution is chosen, against a loop over the solutions of one event."""
+"""The choice of a solution, compared with a loop over the solutions of one event."""
 
 import numpy as np
 import pytest

@@ -47,7 +47,7 @@ def test_every_solution_has_the_masses_and_the_missing_momentum(solve):
 
 
 def test_ellipses_and_quartic_agree():
-    """To 1e-6 of the momenta in all but one of 10,000 solutions, the touching ones."""
+    """They agree to 1e-6 of the momenta in all but one of 10,000 solutions, where ellipses touch."""
     toy = decays(10000, seed=9)
     bottoms = both_pairings(toy)
     ellipses = solve_ellipses(bottoms, toy.leptons, toy.met)
@@ -125,7 +125,7 @@ def test_masses_one_an_event(solve):
 
 @pytest.mark.parametrize("solve", [solve_ellipses, solve_quartic])
 def test_odd_input(solve):
-    """Jets of negative mass are massless; NaN, no momentum and no missing momentum have an answer or a status."""
+    """Jets with negative mass are massless; events with NaN, zero momentum or no missing momentum have a result or a status."""
     toy = decays(6, seed=13)
     bottoms = both_pairings(toy)
     light = bottoms.copy()

@@ -1,4 +1,4 @@
-"""The ellipse of one neutrino: against exact decays, phase space, and the formulas of the paper, one event at a time."""
+"""The ellipse of one neutrino, compared with exact decays, phase space, and the formulas of the paper for one event."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Random numbers of events: their distribution, and that they belong to the event."""
+"""Random numbers of events: their distribution, and their dependence only on the event."""
 
 import numpy as np
 from scipy.stats import kstest

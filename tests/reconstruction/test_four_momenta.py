@@ -1,4 +1,4 @@
-"""Conventions of four-momenta, and boosts against closed forms."""
+"""Conventions of four-momenta, and boosts compared with closed forms."""
 
 import numpy as np
 import pytest

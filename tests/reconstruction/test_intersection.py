@@ -1,4 +1,4 @@
-"""Pairs of neutrinos on two ellipses, and the closest approach, against brute force."""
+"""Neutrino pairs on two ellipses, and the closest approach, compared with brute force."""
 
 import numpy as np
 import pytest

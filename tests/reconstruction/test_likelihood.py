@@ -1,4 +1,4 @@
-"""The likelihood against one event in plain NumPy, its derivatives against autograd, its maximum against scipy."""
+"""The likelihood compared with plain NumPy, its derivatives with autograd, its maximum with scipy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Neutrino weighting against a loop over the points of the grid, and exact decays."""
+"""Neutrino weighting compared with a loop over the points of the grid, and with exact decays."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The smearing average: its limits, its order, and one event at a time."""
+"""Smeared ellipses: limits, order of events, and comparison with a loop over events."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_without_smearing_it_is_the_smallest_mass(toy):
 
 
 def test_one_event_at_a_time(toy):
-    """The same random numbers, but a loop over smeared events."""
+    """Average in a loop over smeared copies, with the same random numbers."""
     seeds = seeds_from_numbers(np.arange(40))
     found = average_smeared(both(toy), toy.leptons, toy.met, seeds, smearings=20)
     from collidekit.reconstruction import smearing
@@ -111,7 +111,7 @@ def test_w_masses_follow_a_breit_wigner():
 
 
 def test_settings_that_cannot_be(toy):
-    with pytest.raises(CollidekitError, match="at least 1 smeared event"):
+    with pytest.raises(CollidekitError, match="smearings must be at least 1"):
         average_smeared(both(toy), toy.leptons, toy.met, seeds_from_numbers(np.arange(40)), smearings=0)
     with pytest.raises(CollidekitError, match="resolutions: jet_angle"):
         Resolutions(jet_angle=-1)

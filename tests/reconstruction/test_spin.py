@@ -1,4 +1,4 @@
-"""Spin observables: closed values, invariances, a second computation, and correlations put in and read back."""
+"""Spin observables: known values, invariances, an independent computation, and closure of injected correlations."""
 
 import numpy as np
 import pytest
@@ -205,5 +205,5 @@ def test_a_top_along_the_beam_has_a_basis() -> None:
 
 def test_an_unknown_correlation() -> None:
     found = decay_directions(*toy(2)["p"])
-    with pytest.raises(CollidekitError, match="there are: sm, singlet, none"):
+    with pytest.raises(CollidekitError, match="known are sm, singlet, none"):
         spin_weights(found, True, "triplet")  # type: ignore[arg-type]

@@ -113,7 +113,7 @@ def test_plain_lines_and_new_jets_go_the_same_way(tmp_path: Path) -> None:
         ),
         (
             ["simulate", "jet-flavour", "-n", "9999999", "-o", "m.json", "--from", str(SAMPLE)],
-            "9,999,999 were asked for",
+            "9,999,999 are needed",
         ),
         (
             ["simulate", "jet-flavour", "-n", "10", "-o", "m.json", "--from", "nowhere.root"],

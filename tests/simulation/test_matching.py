@@ -1,4 +1,4 @@
-"""Jets matched to quarks: against a plain loop, unique, whatever the order of quarks and the azimuth."""
+"""Jets matched to quarks: comparison with a plain loop, uniqueness, independence of the order of quarks and of the azimuth."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def toy(events: int, seed: int) -> tuple[MeasuredJets, np.ndarray]:
 
 
 def plain(jets: MeasuredJets, quarks: np.ndarray) -> list[list[int]]:
-    """The definition, one event after the other."""
+    """Match one event after the other, by the definition."""
     found = []
     for event, of_event in enumerate(quarks):
         own = jets.select(jets.event == event)

@@ -1,4 +1,4 @@
-"""The two moons: what they are made of, and the best significance that can be had of them."""
+"""The two moons: their distributions, and the best possible significance."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_half_of_the_events_are_signal(sample: module.Columns) -> None:
 
 @pytest.mark.parametrize("setting", ["sig_fraction", "n_sigmas"])
 def test_what_changes_no_event_is_no_setting(setting: str, tmp_path: Path) -> None:
-    with pytest.raises(CollidekitError, match=f"moons: {setting} changes no event.*figure_of_merit"):
+    with pytest.raises(CollidekitError, match=f"moons: {setting} does not change the sample.*figure_of_merit"):
         simulate("moons", tmp_path / "moons.root", 10, settings={setting: 0.1})
     assert not list(tmp_path.iterdir())
 
@@ -82,7 +82,7 @@ def test_the_best_is_a_little_better_than_any_of_the_study(fraction: float, stud
 
 
 def test_the_best_is_what_the_ratio_of_densities_reaches_on_events() -> None:
-    """The cut is chosen on one half of the events and judged on the other."""
+    """The cut is chosen on one half of the events and evaluated on the other."""
     source = Moons(sig_fraction=0.1)
     events = source.generate(200_000, np.random.default_rng(5))
     x = np.stack([events["x1"], events["x2"]], axis=1)

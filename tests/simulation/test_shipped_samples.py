@@ -1,4 +1,4 @@
-"""The samples that ship: counts, sizes, and the physics that makes them worth shipping."""
+"""The bundled samples: counts, sizes, and physics."""
 
 from pathlib import Path
 

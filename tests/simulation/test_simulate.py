@@ -1,4 +1,4 @@
-"""Whole samples, small ones: content, determinism, bad input, and nothing half-written."""
+"""Small samples: content, determinism, bad input, and no incomplete files."""
 
 import errno
 import os

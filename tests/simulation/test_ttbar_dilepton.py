@@ -1,4 +1,4 @@
-"""The sample ttbar-dilepton: columns, selection, agreement of what is measured with the truth, and determinism."""
+"""The sample ttbar-dilepton: columns, selection, agreement of measured objects with the truth, and determinism."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +70,7 @@ def mass(p: np.ndarray) -> np.ndarray:
 
 
 def jet_of(events: ak.Array, name: str) -> tuple[np.ndarray, ak.Array]:
-    """Which events have a jet of this quark, and these jets."""
+    """Return a mask of events with a jet of this quark, and these jets."""
     index = ak.to_numpy(events[f"truth_{name}_jet_index"]).astype(int)
     rows = np.flatnonzero(index >= 0)
     return rows, ak.Array({key: events[key][rows, index[rows]] for key in events.fields if key[:4] == "jet_"})
@@ -167,7 +167,7 @@ def test_matched_jets_are_unique_and_near_their_quark(events: ak.Array) -> None:
 
 
 def test_pairing_with_the_right_lepton_stays_below_the_top_mass(events: ak.Array) -> None:
-    """m(lb) cannot exceed sqrt(mt^2 - mW^2) = 153 GeV but for resolution and widths; wrong pairs can."""
+    """m(lb) of correct pairs is below sqrt(mt^2 - mW^2) = 153 GeV except for resolution and widths; wrong pairs can exceed it."""
     shares = []
     for name, right, wrong in (("b", "m_l1j", "m_l2j"), ("bbar", "m_l2j", "m_l1j")):
         index = ak.to_numpy(events[f"truth_{name}_jet_index"]).astype(int)
@@ -254,5 +254,5 @@ def test_settings_that_cannot_be(settings: dict[str, float], message: str) -> No
 
 def test_the_name_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collidekit.simulation.samples.find_spec", lambda name: name)
-    with pytest.raises(CollidekitError, match=r"x.h5: ttbar-dilepton is written under a name that ends in .root"):
+    with pytest.raises(CollidekitError, match=r"x.h5: the name of a file of ttbar-dilepton must end in .root"):
         simulate("ttbar-dilepton", tmp_path / "x.h5", 5)

@@ -1,4 +1,4 @@
-"""The sample ttbar-hadronic: SPANet's layout, targets, and nothing half-written."""
+"""The sample ttbar-hadronic: SPANet's layout, targets, and no incomplete files."""
 
 from pathlib import Path
 
@@ -125,9 +125,9 @@ def test_settings_change_the_events() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_jets": 5.0}, "max_jets=5: must be a whole number from 6 to 100"),
+        ({"max_jets": 5.0}, "max_jets=5: must be an integer from 6 to 100"),
         ({"max_jets": 7.5}, "max_jets=7.5"),
-        ({"min_bjets": -1.0}, "min_bjets=-1: must be a whole number from 0 to 6"),
+        ({"min_bjets": -1.0}, "min_bjets=-1: must be an integer from 0 to 6"),
         ({"taus": 1.0}, "has no setting 'taus'"),
     ],
 )

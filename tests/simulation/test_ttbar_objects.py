@@ -1,4 +1,4 @@
-"""What is measured of top pairs: without smearing exactly the visible particles, with it the stated resolutions."""
+"""Measured objects of top pairs: exactly the visible particles without smearing, and the stated resolutions with it."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_missing_momentum_balances_what_is_visible(particles: Particles, exact: 
 
 
 def test_leptons_and_jets_share_nothing(particles: Particles, exact: Measured) -> None:
-    """All visible energy is in a lepton, a jet or neither, and none of it in two of them."""
+    """All visible energy is in a lepton, in a jet or in neither, and never counted twice."""
     seen = visible(particles)
     total = sums(seen.event, seen.energy, EVENTS)
     measured = exact.leptons[..., 0].sum(axis=1) + sums(exact.jets.event, exact.jets.energy, EVENTS)
@@ -72,7 +72,7 @@ def test_leptons_are_stable_ones_with_the_photons_near_them(particles: Particles
 def test_jets_have_the_stated_resolution(
     particles: Particles, exact: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Jets found again by their direction, which is not smeared here."""
+    """Match jets by their direction, which is not smeared here."""
     monkeypatch.setattr(ttbar_objects, "JET_ANGLE", 0.0)
     pulls = []
     for seed in range(8):

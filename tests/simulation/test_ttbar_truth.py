@@ -1,4 +1,4 @@
-"""Truth of generated top pairs: momentum conservation, quantum numbers, and spin correlation put in by weights."""
+"""Truth of generated top pairs: momentum conservation, quantum numbers, and spin correlation from weights."""
 
 from dataclasses import replace
 
@@ -116,5 +116,5 @@ def test_the_last_copy() -> None:
 
 def test_records_without_a_pair_are_refused(batches: list[tuple[Particles, TopPairs]]) -> None:
     particles, _ = batches[0]
-    with pytest.raises(CollidekitError, match="do not hold one top pair each"):
+    with pytest.raises(CollidekitError, match="has exactly one top pair"):
         find_top_pairs(replace(particles, pdg=np.where(np.abs(particles.pdg) == 6, 21, particles.pdg)), 100)

@@ -1,4 +1,4 @@
-"""The sample tth-semileptonic: SPANet's layout with two sequential inputs, and targets that are what they are called."""
+"""The sample tth-semileptonic: SPANet's layout with two sequential inputs, and targets with the correct masses."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_targets_have_the_masses_of_their_parents(events: Events) -> None:
 
 
 def test_the_leptonic_top_belongs_to_the_lepton(events: Events) -> None:
-    """The mass of lepton and b quark of one top stays below 153 GeV, but for radiation and resolution."""
+    """The mass of lepton and b quark of one top stays below 153 GeV, except for radiation and resolution."""
     lepton = {name: events[f"INPUTS/Lepton/{name}"][:, 0].astype(float) for name in ("pt", "eta", "phi", "energy")}
     p4 = np.stack(
         [
@@ -115,5 +115,5 @@ def test_the_bundled_analysis_reads_them(file: Path, events: Events) -> None:
 
 def test_settings_that_cannot_be() -> None:
     pytest.importorskip("pythia8mc")
-    with pytest.raises(CollidekitError, match="max_jets=5: must be a whole number from 6 to 100"):
+    with pytest.raises(CollidekitError, match="max_jets=5: must be an integer from 6 to 100"):
         check_settings("tth-semileptonic", {"max_jets": 5.0})

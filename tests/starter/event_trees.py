@@ -1,4 +1,4 @@
-"""The first events of the bundled top pairs as trees of Delphes and of TopCPToolkit have them."""
+"""The first events of the bundled top pairs in the layouts of Delphes and TopCPToolkit."""
 
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ def events() -> ak.Array:
 
 
 def write(path: Path, tree: str, columns: dict[str, Any]) -> Path:
-    """Write numbers, and lists of any length."""
+    """Write numbers and lists of variable length."""
     arrays = {name: ak.Array(values) for name, values in columns.items()}
     with uproot.recreate(path) as file:
         kinds = {name: ak.type(values).content for name, values in arrays.items()}
@@ -30,7 +30,7 @@ def write(path: Path, tree: str, columns: dict[str, Any]) -> Path:
 
 
 def write_delphes(path: Path) -> Path:
-    """Separate electrons and muons, jets with a b tag of yes and no, objects of the event as lists of one, a record of particles."""
+    """Write a Delphes tree: separate electrons and muons, jets with a b-tag flag, event objects as lists of length 1, a record of particles."""
     found = events()
     muon = abs(found.lep_pid) == 13
     leptons = {"PT": found.lep_pt, "Eta": found.lep_eta, "Phi": found.lep_phi, "Charge": found.lep_charge}
@@ -54,7 +54,7 @@ def _ones(values: Any) -> ak.Array:
 
 
 def _record(found: ak.Array) -> dict[str, ak.Array]:
-    """Tops, W bosons, b quarks, leptons and neutrinos with the position of their mother."""
+    """Return tops, W bosons, b quarks, leptons and neutrinos with the index of their mother."""
     plus, minus = (np.asarray(found[f"truth_l{sign}_pid"]) for sign in ("plus", "minus"))
     listed = {
         "top": (6, -1), "tbar": (-6, -1), "wplus": (24, 0), "b": (5, 0), "wminus": (-24, 1), "bbar": (-5, 1),
@@ -80,7 +80,7 @@ def _polar(found: ak.Array, name: str) -> list[Any]:
 
 
 def write_topcptoolkit(path: Path) -> Path:
-    """In MeV, with electrons and muons apart, partons before and after radiation, and positions of jets as a list of six."""
+    """Write a TopCPToolkit tree in MeV: separate electrons and muons, partons before and after radiation, and six positions of jets."""
     found = events()
     muon = abs(found.lep_pid) == 13
     columns: dict[str, Any] = {}

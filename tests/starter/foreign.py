@@ -1,4 +1,4 @@
-"""Small files in the layouts of several experiments, with what spoils a first tagger: MeV, sentinels, truth under odd names, weights."""
+"""Small files in the layouts of several experiments, with common problems: MeV, sentinels, truth under unusual names, weights."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ def _lists(values: Any, counts: Any) -> ak.Array:
 def write_tree(
     path: Path, columns: dict[str, Any], tree: str = "tree", more: dict[str, dict[str, Any]] | None = None
 ) -> Path:
-    """Write a TTree, and further trees beside it."""
+    """Write a TTree, and other trees to the same file."""
     with uproot.recreate(path) as file:
         for name, content in {tree: columns, **(more or {})}.items():
             kinds = {key: _kind(values) for key, values in content.items()}
@@ -203,7 +203,7 @@ def jetclass(path: Path, rows: int = ROWS) -> Path:
 
 
 def open_data_jets(path: Path, rows: int = ROWS) -> Path:
-    """One jet a row with the camel case of CMS Open Data's jet n-tuples: ``jetPt``, ``PF_pT``, ``partonFlav``, ``isPhysG``."""
+    """One jet per row, with the camel-case names of CMS Open Data's jet n-tuples: ``jetPt``, ``PF_pT``, ``partonFlav``, ``isPhysG``."""
     random = np.random.default_rng(6)
     gluon = random.random(rows) < 0.5
     counts = random.integers(3, 30, rows) + 8 * gluon
@@ -252,7 +252,7 @@ def delphes(path: Path, rows: int = 500) -> Path:
 
 
 def odd_truth(path: Path, rows: int = ROWS) -> Path:
-    """One row an event with truth that does not say so, weights under short names, flags as floats, and sentinels."""
+    """One row per event, with truth under unusual names, weights under short names, flags as floats, and sentinels."""
     random = np.random.default_rng(8)
     signal = random.random(rows) < 0.5
     columns = {
@@ -268,7 +268,7 @@ def odd_truth(path: Path, rows: int = ROWS) -> Path:
 
 
 def flat_tops(path: Path, rows: int = 800) -> Path:
-    """Top jets as a flat Parquet table: ``E_0 ... E_119``, filled up with zeros."""
+    """Top jets as a flat Parquet table: ``E_0 ... E_119``, padded with zeros."""
     random = np.random.default_rng(9)
     members = 120
     top = random.random(rows) < 0.5

@@ -104,7 +104,7 @@ def test_lists_in_lists_are_those_of_a_jet(tmp_path: Path, started: Callable[...
 
 
 def test_lifetime_sign(started: Callable[..., Any]) -> None:
-    """A track that crosses the axis in front of the vertex has a positive sign, whichever side it comes from."""
+    """A track that crosses the axis in front of the vertex has a positive sign, from either side of the axis."""
     _, analysis, _ = started("jetclass.root")
     signed = next(
         f for f in analysis.inputs["part"].features if f.name.startswith("part_d0val_signed") and "signif" not in f.name
@@ -165,7 +165,7 @@ def test_two_columns_of_truth_are_both_named(tmp_path: Path) -> None:
     foreign.write_tree(tmp_path / "x.root", columns)
     start_analysis([str(tmp_path / "x.root")], tmp_path / "a.yaml")
     text = (tmp_path / "a.yaml").read_text()
-    assert "# These columns may be the truth as well: b_label" in text
+    assert "# These columns may also hold the truth: b_label" in text
     assert "b_label" not in str(texts(parse_analysis(text)[0]))
 
 
@@ -190,4 +190,4 @@ def test_files_with_other_columns(tmp_path: Path) -> None:
         foreign.write_tree(tmp_path / f"{name}.root", columns)
     made = start_analysis([str(tmp_path / "a.root"), str(tmp_path / "b.root")], tmp_path / "a.yaml")
     assert texts(made.analysis) == ["y1"]
-    assert "left out, as only some of the files have them: x, z" in made.notes
+    assert "left out, because only some of the files have them: x, z" in made.notes

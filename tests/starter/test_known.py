@@ -1,4 +1,4 @@
-"""Known layouts: the analysis that ships, without what the files lack."""
+"""Known layouts: the bundled analysis, without the parts that need missing branches."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from collidekit.starter.starter import start_analysis
 
 
 def names_of(analysis: str) -> tuple[str, list[str]]:
-    """The text of an analysis that ships, and the branches that it needs."""
+    """Return the text of a bundled analysis, and the branches that it needs."""
     text = find_analysis(analysis).read_text(encoding="utf-8")
     plan = load_plan(analysis)
     return text, plan.leaves(plan.expressions.values())
@@ -24,7 +24,7 @@ def names_of(analysis: str) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("analysis", ["pfnano_jets", "nanoaod_jets", "top_tagging_reference", "jet_flavour"])
 def test_every_missing_branch(analysis: str) -> None:
-    """Without any one branch, what is left loads and does not use it; without the truth nothing is left."""
+    """If one branch is missing, the remaining analysis loads without it; if the truth is missing, there is no analysis."""
     text, branches = names_of(analysis)
     same = adapt(text, [*branches, "one_more"])
     assert same is not None
@@ -60,7 +60,7 @@ def test_pfnano_is_known(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_the_reference_data_with_other_columns(tmp_path: Path) -> None:
-    """More columns, and energies that are not there: the analysis that ships, without what needs them; then the general guess."""
+    """With more columns than the layout has, the bundled analysis is used."""
     random = np.random.default_rng(1)
     counts = random.integers(5, 30, 500)
     total = int(counts.sum())
@@ -94,4 +94,4 @@ def test_few_rows_get_a_split_that_holds_every_class(tmp_path: Path) -> None:
 def test_the_main_tree_of_several(tmp_path: Path) -> None:
     made = start_analysis([str(foreign.lhcb_like(tmp_path / "b.root"))], tmp_path / "a.yaml")
     assert made.analysis.source.tree == "DecayTree"
-    assert any("several trees, of which DecayTree is taken" in note for note in made.notes)
+    assert any("several trees; DecayTree is used" in note for note in made.notes)

@@ -1,4 +1,4 @@
-"""Names of ATLAS, CMS, SPANet and others that are no inputs, and measured quantities that look like them."""
+"""Names in ATLAS, CMS, SPANet and others that are not inputs, and similar names of measured quantities."""
 
 import pytest
 
@@ -14,14 +14,14 @@ from collidekit.starter.left_out import reason
             "GenPart_pt", "genWeight", "LHE_HT", "Muon_genPartFlav", "aux_genpart_pid", "Pileup_nTrueInt", "flavour",
             "jet_flav", "TARGETS_t1_q1", "REGRESSIONS_EVENT_mass", "CLASSIFICATIONS_EVENT_signal", "Jet_Flavor",
         )),
-        *((name, "another tagger's answer") for name in (
+        *((name, "the score of another tagger") for name in (
             "jets_GN2v01_pb", "GN1_pc", "DL1dv01_pu", "jet_DL1r_pb", "MV2c10", "rnnip_pb", "dipsLoose20220314v2_pb",
             "IP3D_bu", "Jet_btagDeepFlavB", "Jet_btagPNetB", "Jet_btagUParTAK4B", "FatJet_particleNet_TvsQCD",
             "FatJet_deepTag_WvsQCD", "Jet_PNetRegPtRawCorr", "Jet_UParTAK4RegPtRawCorr", "Tau_idDeepTau2017v2p1VSjet",
             "Jet_qgl", "INPUTS_Source_btag", "jet_score", "Muon_mvaTTH", "Jet_bRegCorr", "ParTScore",
         )),
         *((name, "label") for name in ("label3", "label_QCD", "target", "is_signal_new")),
-        *((name, "numbers events") for name in ("event", "eventNumber", "jets_eventNumber", "luminosityBlock", "run")),
+        *((name, "identifies events") for name in ("event", "eventNumber", "jets_eventNumber", "luminosityBlock", "run")),
         ("ttv", "split"), ("trk_vtx_index", "index"), ("Jet_electronIdx1", "index"), ("mcEventWeight", "weight"),
     ],
 )  # fmt: skip

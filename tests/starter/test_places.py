@@ -1,4 +1,4 @@
-"""Places in lists, and masks of them, are simulated truth whatever their names are: SPANet's first layout has ``t1/b`` and ``t1/mask``."""
+"""Indices of list members and their masks are simulated truth under any name: SPANet's first layout has ``t1/b`` and ``t1/mask``."""
 
 from pathlib import Path
 
@@ -29,4 +29,4 @@ def test_places_of_decay_products_are_no_inputs(tmp_path: Path) -> None:
     assert any("charge" in name for name in used)
     text = (tmp_path / "v1.yaml").read_text()
     assert "t1_b" in text
-    assert "place of a member of a list" in text
+    assert "index of a list member" in text

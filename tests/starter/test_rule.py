@@ -1,4 +1,4 @@
-"""The rule of init: what it makes of the distributions that files hold."""
+"""The rule of init for transforms, bounds and defaults, on typical distributions."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SIGNS = RANDOM.choice([-1.0, 1.0], 5000)
 
 
 def written(values: np.ndarray) -> tuple[str, np.ndarray]:
-    """The expression for a feature x, and the values that it gives, within the bounds."""
+    """Return the expression for a feature x, and its values within the bounds."""
     choice = choose("x", values)
     found = np.asarray(Expression(choice.expression).evaluate({"x": values}), dtype=np.float64)
     found = np.where(np.isfinite(found), found, choice.default or 0.0)
@@ -42,7 +42,7 @@ def test_the_expression(values: np.ndarray, expression: str) -> None:
 @pytest.mark.parametrize("power", [1, 2, 3])
 @pytest.mark.parametrize("signed", [False, True])
 def test_no_tail_squashes_the_bulk(power: float, signed: bool) -> None:
-    """99 % of what a network sees takes at least two widths of the scaling, whatever the tails, and no value is far away."""
+    """For any tails, 99 % of the inputs of a network span at least two widths of the scaling, and no value is far away."""
     values = np.exp(power * NORMAL) * (SIGNS if signed else 1)
     values[:5] *= 1e6
     found = written(values)[1]
@@ -59,7 +59,7 @@ def test_a_sentinel_becomes_the_default() -> None:
     assert choice.default is not None
     missing = written(values)[1] == choice.default
     assert np.array_equal(missing, values == -999)
-    assert "-999 in " in choice.notes[0]
+    assert "-999 (" in choice.notes[0]
     assert -12 < choice.default < np.log(np.exp(2 * NORMAL)).min() + 2
 
 
@@ -67,7 +67,7 @@ def test_missing_values_and_outliers() -> None:
     choice = choose("x", np.where(RANDOM.random(5000) < 0.2, np.nan, NORMAL))
     assert choice.default is not None
     assert -5 < choice.default < -2
-    assert "NaN or infinite in 2" in choice.notes[-1]
+    assert "are NaN or infinite" in choice.notes[-1]
     outliers = NORMAL.copy()
     outliers[::1000] = 1e30
     bounds = choose("x", outliers).bounds

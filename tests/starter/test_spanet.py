@@ -1,4 +1,4 @@
-"""``init event.yaml FILE.h5``: what is translated means the same, what is not is named, and nothing is lost in silence."""
+"""``init event.yaml FILE.h5``: translated parts keep their meaning, and all other parts are listed."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def batch_of(folder: Path) -> Any:
 
 
 def test_all_hadronic_top_pairs(tmp_path: Path) -> None:
-    """Features, momenta and truth are those of the file, computed here a second time from its padded arrays."""
+    """Features, momenta and truth agree with an independent computation from the padded arrays of the file."""
     found = data(tmp_path / "data.h5")
     made, text = translated(tmp_path, TTBAR)
     assert made.not_translated == made.notes == []
@@ -144,7 +144,7 @@ def test_what_cannot_be_translated_is_named(tmp_path: Path) -> None:
     made, text = translated(tmp_path, event)
     for begin in (
         "OTHER", "INPUTS/RELATIVE/Pairs", "EVENT/w", "PERMUTATIONS/t1: [['q1', 'q2'], ['b']]", "PERMUTATIONS/t1: [['q1', 'q2', 'b']]",
-        "PERMUTATIONS/EVENT: t1, t2: these can be told apart", "REGRESSIONS/t1/pt", "CLASSIFICATIONS/t1/hadronic",
+        "PERMUTATIONS/EVENT: t1, t2: these are distinguishable", "REGRESSIONS/t1/pt", "CLASSIFICATIONS/t1/hadronic",
     ):  # fmt: skip
         assert [said for said in made.not_translated if said.startswith(begin)], begin
         assert f"# NOT TRANSLATED: {begin}" in text
@@ -164,8 +164,8 @@ def test_what_cannot_be_translated_is_named(tmp_path: Path) -> None:
     assert (met.name, met.expression, met.scaling) == ("Met_log_met", "log(Met_met + 1)", "none")
     notes = "\n".join(made.notes)
     for said in (
-        "those of none (-1)",
-        "no integers number the events",
+        "rows without a class (-1)",
+        "no event number was found",
         "EVENT_weight may be a weight",
         "arcsinh",
     ):
@@ -176,14 +176,14 @@ def test_what_cannot_be_translated_is_named(tmp_path: Path) -> None:
 
 
 def test_overlapping_groups_exchange_all(tmp_path: Path) -> None:
-    """q1 with q2 and q2 with b: products of these reach every order of the three."""
+    """The exchanges of q1 with q2 and of q2 with b generate every order of the three."""
     data(tmp_path / "data.h5")
     made, _ = translated(tmp_path, TTBAR.replace("t1: [[q1, q2]]", "t1: [[q1, q2], [q2, b]]"))
     assert ["t1.q1", "t1.q2", "t1.b"] in made.analysis.assignments["assignment"].symmetries
 
 
 def test_several_inputs(tmp_path: Path) -> None:
-    """Named, unnamed and moving products; the truth of a lepton is its position among leptons in each case."""
+    """Decay products with a named input, without one, and in different inputs; the truth of a lepton is its position among leptons."""
     lepton = np.where(np.arange(N) % 4 == 0, -1, np.arange(N) % 2)
     extra = {
         "INPUTS/Leptons/MASK": np.ones((N, LEPTONS), bool), "INPUTS/Leptons/pt": np.arange(2.0 * N).reshape(N, 2),
@@ -203,7 +203,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     assert (slots["w2"]["l"].index, slots["w2"]["l"].collection) == ("w2_l_joint_in_Leptons", "Leptons")
     assert slots["t1"]["b"].index == "t1_b_joint_in_Source"
     assert "x" not in slots
-    assert "# NOT TRANSLATED: EVENT/x: its a is now in one input and now in another" in text
+    assert "# NOT TRANSLATED: EVENT/x: its a is in different inputs" in text
     truth = batch_of(tmp_path).truth["assignment"].numpy()
     names = list(made.analysis.assignments["assignment"].values)
     assert truth[:, names.index("w1_l")].tolist() == lepton.tolist()
@@ -211,7 +211,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     assert "Leptons: no momenta" in "\n".join(made.notes)
     made, _ = translated(tmp_path, event.replace("w1: [l: Leptons]\n  w2: [l]\n  x: [a]", "y: [l: Leptons]"))
     assert made.analysis.assignments["assignment"].parents["y"]["l"].index == "y_l_joint_in_Leptons"
-    assert "TARGETS/y/l is taken as a position in all inputs together" in "\n".join(made.notes)
+    assert "TARGETS/y/l is used as a position in all inputs together" in "\n".join(made.notes)
 
 
 def test_momenta_from_sine_and_cosine_in_mev(tmp_path: Path) -> None:
@@ -225,24 +225,24 @@ def test_momenta_from_sine_and_cosine_in_mev(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         values[:, 6:8], np.stack([(pt * np.cos(phi))[mask], (pt * np.sin(phi))[mask]], axis=1), rtol=1e-4, atol=1
     )
-    assert "no GeV" in made.notes[0]
+    assert "must be in GeV" in made.notes[0]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("mass: log_normalize", "mass: log_normalise", r"event.yaml:4: mass: 'log_normalise' is none of none, log"),
-        ("eta: normalize", "eta2: normalize", r"the file no numbers INPUTS/Source/eta2 .*did you mean 'Source_eta'"),
+        ("eta: normalize", "eta2: normalize", r"the file has no dataset INPUTS/Source/eta2 .*did you mean 'Source_eta'"),
         ("Source:", "Jets:", r"data.h5: .*event.yaml has the sequential input Jets, .*; it has Source"),
-        ("t1: [q1, q2, b]", "t3: [q1, q2, b]", r"event.yaml:11: 't1' is no particle of EVENT"),
+        ("t1: [q1, q2, b]", "t3: [q1, q2, b]", r"event.yaml:11: 't1' is not a particle of EVENT"),
         ("[q1, q2, b]", "[q1, q2, b, q1]", r"'q1' must be another name"),
         ("[q1, q2, b]", "[q1, q2, b: Leptons]", r"one of the SEQUENTIAL inputs: Source"),
         ("EVENT: [[t1, t2]]", "EVENT: [[t1, t3]]", r"PERMUTATIONS/EVENT: there is no 't3'"),
-        ("REGRESSIONS:", "REGRESSIONS: {EVENT: [m]}", r"names REGRESSIONS/EVENT/m, and the file has no such numbers"),
+        ("REGRESSIONS:", "REGRESSIONS: {EVENT: [m]}", r"names REGRESSIONS/EVENT/m, but the file has no such dataset"),
         ("REGRESSIONS:", "REGRESSIONS: {EVENT: m}", r"EVENT must be a list of names|must be a list of names"),
-        ("[q1, q2, b]\n  t2", "[q1, q2, c]\n  t2", r"EVENT has t1/c, and the file no positions TARGETS/t1/c"),
+        ("[q1, q2, b]\n  t2", "[q1, q2, c]\n  t2", r"EVENT has t1/c, but the file has no positions TARGETS/t1/c"),
         ("GLOBAL:", "GLOBAL: {Met: }", r"event.yaml:5: Met has no features"),
-        ("INPUTS:", "inputs:", r"is no event file of SPANet"),
+        ("INPUTS:", "inputs:", r"is not an event file of SPANet"),
     ],
 )  # fmt: skip
 def test_event_files_that_are_wrong(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -34,7 +34,7 @@ def methods_events(plan: Plan, batch: Batch) -> DileptonEvents:
 
 
 def true_momenta(plan: Plan, path: Path) -> dict[str, list[np.ndarray]]:
-    """pt, eta, phi and mass of the particles of ``dilepton.truth`` (N,) each."""
+    """Return pt, eta, phi and mass (N,) of the particles of ``dilepton.truth``."""
     truth = plan.analysis.dilepton and plan.analysis.dilepton.truth
     assert truth
     used = plan.under("dilepton", "truth")
@@ -126,11 +126,11 @@ def test_without_truth_the_inputs_are_there(tmp_path: Path) -> None:
     assert list(started.analysis.inputs) == ["jets", "leptons", "event"]
     assert not started.analysis.targets
     assert "FILL IN: no truth of top pairs was found" in started.path.read_text()
-    assert "no truth of top pairs was found: fill in targets, or classes, before you run" in started.notes
+    assert "no truth of top pairs was found: write targets or classes before you run" in started.notes
 
 
 def test_padded_lists_and_positions_that_cannot_be(tmp_path: Path) -> None:
-    """Lists of fixed length filled up with -999, one jet for both quarks, and a position beyond the end."""
+    """Lists of fixed length padded with -999, one jet for both quarks, and a position beyond the end."""
     found = events()
     columns: dict[str, np.ndarray] = {}
     for prefix, length in (("jet", 6), ("lep", 2)):

@@ -1,4 +1,4 @@
-"""``init data.yaml FILES``: what is converted gives weaver's numbers, what is not is named with its line, nothing is executed."""
+"""``init data.yaml FILES``: converted parts give the same values as weaver, other parts are listed with their line, and no code is executed."""
 
 from pathlib import Path
 from typing import Any
@@ -180,11 +180,11 @@ def test_what_is_not_converted_is_named_with_its_line(tmp_path):
     lines = TOPS.splitlines()
     for part, line in (
         (
-            "test_time_selection: one selection holds for all files; for test files it would be jet_pt > 300",
+            "test_time_selection: the selection applies to all files; for test files it would be jet_pt > 300",
             "test_time_selection:",
         ),
         ("part_px: is a list", "   - part_px"),
-        ("class_weights: they are numbers of rows", "   class_weights: [1, 2]"),
+        ("class_weights: they set numbers of rows", "   class_weights: [1, 2]"),
         ("rows beyond the edges", "   reweight_vars:"),
         ("not used or not converted: never", "   never: np.float16(jet_pt)"),
     ):
@@ -241,7 +241,7 @@ def test_flavours_with_automatic_scaling_and_two_collections(tmp_path):
         "# kinematics: {jet_pt: [15, 100, 1000], jet_eta: [-4.7, 0, 4.7], reference: uds}"
         in (tmp_path / "made.yaml").read_text()
     )
-    assert any("flat: classes can be brought" in one for one in made.not_translated)
+    assert any("flat: kinematics can only bring" in one for one in made.not_translated)
     assert set(analysis.discriminators) == {"b_vs_uds", "pu_vs_uds"}
 
 
@@ -316,11 +316,11 @@ def test_expressions_mean_what_numpy_means(text, want):
         (
             "length: 50, vars: [[pfcand_etarel",
             "length: none, vars: [[pfcand_etarel",
-            "length of pf_points must be a whole number",
+            "length of pf_points must be a positive integer",
         ),
         ("[pfcand_dz, 0, 150]", "[pfcand_dz, zero, 150]", "'zero' must be a number"),
         ("[pfcand_dz, 0, 150]", "[pfcand_dz, 0, 150, 5, -5]", "the minimum 5 must be below the maximum -5"),
-        ("value: [label_b, label_uds, label_pu]", "value: [label_b, label_b]", "label_b stands twice"),
+        ("value: [label_b, label_uds, label_pu]", "value: [label_b, label_b]", "label_b is listed twice"),
         ("value: [label_b, label_uds, label_pu]", "value: [label_b]", "at least two labels"),
         ("observers: [event_no, jet_pt]", "observers: jet_pt", "observers must be a list of names"),
         ("treename: Events", "treename: Events\ntreename: other", "is given twice"),
@@ -345,6 +345,5 @@ def test_a_label_that_cannot_be_converted_never_holds_and_is_named(tmp_path):
     made = converted(tmp_path, AK4.replace("label_pu: (jet_genjet_pt<=0)", "label_pu: np.float16(jet_pt)"), [])
     assert made.analysis.classes["pu"] == "0 == 1"
     assert any(
-        "label label_pu: the variable label_pu: there is no counterpart of np.float16" in one
-        for one in made.not_translated
+        "label label_pu: the variable label_pu: np.float16 has no counterpart" in one for one in made.not_translated
     )

@@ -434,17 +434,20 @@ class Analysis(Strict):
         feature = None if text in self.labels else next(same, None)
         return self.label(text) if feature is None else self.axis(feature)
 
-    def _labels_are_used(self) -> None:
-        """Raise an error for a label whose name is used nowhere, because it must be misspelt."""
-        if not self.labels:
-            return
+    @property
+    def label_names(self) -> list[str]:
+        """Return the names that ``labels`` may have."""
         features = [feature for group in self.inputs.values() for feature in group.features]
         coordinates = [text for entry in self.collections.values() for text in entry.coordinates or ()]
-        known = [
+        return [
             *self.variables, *self.classes, *self.units, *self.spectators, *self.event, *coordinates, *self.targets,
             *(one for feature in features for one in (feature.name, feature.expression)),
             *(name for target in self.row_targets.values() for name in target.values),
         ]  # fmt: skip
+
+    def _labels_are_used(self) -> None:
+        """Raise an error for a label of an unknown name, which is usually misspelt."""
+        known = self.label_names if self.labels else []
         for name in self.labels:
             if name not in known:
                 said = f"{name!r} is no variable, feature, class, spectator or value of a target{did_you_mean(name, known)}"

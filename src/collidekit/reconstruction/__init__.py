@@ -1,1 +1,1 @@
-"""Reconstruction of events with top quarks: four-momenta, jet pairing and neutrino solvers, on arrays alone."""
+"""Reconstruction of events with top quarks: four-momenta, jet pairing and neutrino solvers, on arrays only."""

@@ -1,4 +1,4 @@
-"""The best consistent assignment of constituents to all slots of all parents, exactly and for many events at once."""
+"""Exact search for the best consistent assignment of constituents to all slots of all parents, for many events at once."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -10,21 +10,21 @@ from torch import Tensor
 from collidekit.reconstruction.assignment_by_sets import best_by_sets
 
 FIRST = 8
-"""Best ways of each parent that are combined at first."""
+"""Number of best ways of each parent that are combined first."""
 CELLS = 1 << 22
-"""Combinations of all parents that are looked at together."""
+"""Maximum number of combinations of all parents in memory."""
 
 
 def best_assignment(scores: Sequence[Tensor], filled: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the way to fill the slots of each parent (N, P) with the highest sum of scores (N,) and no constituent twice.
+    """Return the ways to fill the slots of each parent (N, P) with the highest sum of scores (N,), where no constituent is used twice.
 
-    ``scores`` holds the scores (N, C_p) of the ways of each of P parents, -inf for those that a row does not have;
-    ``filled`` the constituents (C_p, n_p) of each way, numbers that are the same for the same constituent, -1 for none.
-    Every row must have a way without conflicts, such as that of empty slots.
+    ``scores`` holds the scores (N, C_p) of the ways of each of P parents; ways that a row does not have are -inf. ``filled`` holds the
+    constituents (C_p, n_p) of each way: equal numbers for the same constituent, -1 for an empty slot.
+    Every row must have a combination without conflicts, such as empty slots.
 
-    The best ways of each parent are combined. The result is the optimum of all ways where no combination with a way that was
-    left out can have a higher sum; where it could, more ways are combined. Where these would be more than CELLS for one row,
-    the optimum is found by sets of constituents. A row with a score that is NaN has the first way of each parent and the sum NaN.
+    The best ways of each parent are combined. The result is the optimum if no combination with another way can have a higher
+    sum. Otherwise more ways are combined. If a row has more than CELLS combinations, ``best_by_sets`` finds the optimum.
+    A row with a score of NaN gets the first way of each parent and the sum NaN.
     """
     rows, parents = len(scores[0]), len(scores)
     chosen = torch.zeros(rows, parents, dtype=torch.int64, device=scores[0].device)
@@ -57,7 +57,7 @@ def best_assignment(scores: Sequence[Tensor], filled: Sequence[Tensor]) -> tuple
 def _best_of_few(
     scores: Sequence[Tensor], filled: Sequence[Tensor], sizes: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best of the best ways of each parent: ways (N, P), sum (N,), and whether no other can be better (N,)."""
+    """Combine the best ways of each parent; return ways (N, P), sums (N,), and whether no other way can be better (N,)."""
     best = [score.topk(size, dim=1) for score, size in zip(scores, sizes, strict=True)]
     parents = len(scores)
     total = best[0].values.new_zeros(len(scores[0]), *([1] * parents))
@@ -89,7 +89,7 @@ def _best_of_few(
 
 
 def _along(values: Tensor, parent: int, parents: int) -> Tensor:
-    """Values (N, K) along the axis of a parent: (N, 1, ..., K, ..., 1)."""
+    """Return values (N, K) along the axis of a parent: (N, 1, ..., K, ..., 1)."""
     shape = [len(values)] + [1] * parents
     shape[parent + 1] = values.shape[1]
     return values.view(shape)

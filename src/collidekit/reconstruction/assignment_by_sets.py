@@ -1,4 +1,4 @@
-"""The best consistent assignment of one event by dynamic programming over the sets of constituents that are taken."""
+"""Search for the best consistent assignment of one event by dynamic programming over the sets of used constituents."""
 
 from collections.abc import Sequence
 from math import comb
@@ -8,13 +8,13 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 BITS = 62
-"""A set of more constituents is no integer of 64 bits."""
+"""Maximum number of constituents of a set in a 64-bit integer."""
 CELLS = 1 << 20
-"""Pairs of a set and a way that are looked at together."""
+"""Maximum number of pairs of a set and a way in memory."""
 
 
 def pairs_by_sets(constituents: int, slots: Sequence[int]) -> int:
-    """Return how many pairs of a set and a way ``best_by_sets`` looks at for an event, for parents of these numbers of slots."""
+    """Return the number of pairs of a set and a way that ``best_by_sets`` compares, for parents with these numbers of slots."""
 
     def sets(most: int) -> int:
         return sum(comb(constituents, size) for size in range(min(most, constituents) + 1))
@@ -23,10 +23,10 @@ def pairs_by_sets(constituents: int, slots: Sequence[int]) -> int:
 
 
 def best_by_sets(scores: Sequence[Array], filled: Sequence[Array]) -> Array:
-    """Return the way (P,) of each parent with the highest sum of scores and no constituent twice.
+    """Return the ways (P,) of all parents with the highest sum of scores, where no constituent is used twice.
 
-    ``scores`` are (C_p,) and ``filled`` (C_p, n_p) as for ``best_assignment``, which has the same answer where no two sums are
-    equal. The cost grows with the sets of constituents, and not with the product of the ways of all parents.
+    ``scores`` are (C_p,) and ``filled`` (C_p, n_p) as for ``best_assignment``, which has the same result if no two sums are
+    equal. The cost grows with the number of sets of constituents, not with the product of the ways of all parents.
     """
     finite = [np.flatnonzero(score > -np.inf) for score in scores]
     used = np.unique(np.concatenate([ways[rows].ravel() for ways, rows in zip(filled, finite, strict=True)]))
@@ -35,7 +35,7 @@ def best_by_sets(scores: Sequence[Array], filled: Sequence[Array]) -> Array:
     steps: list[tuple[Array, Array]] = []
     for score, ways, rows in zip(scores, filled, finite, strict=True):
         masks = bits[np.searchsorted(used, ways[rows])].sum(axis=1)
-        best = _best_of_equal(masks, score[rows])  # of ways that take the same constituents only the best can matter
+        best = _best_of_equal(masks, score[rows])  # of ways with the same constituents, only the best can be optimal
         masks, rows = masks[best], rows[best]
         taken, total, before, way = _extend(taken, total, masks, score[rows])
         steps.append((before, rows[way]))
@@ -48,7 +48,7 @@ def best_by_sets(scores: Sequence[Array], filled: Sequence[Array]) -> Array:
 
 
 def _extend(taken: Array, total: Array, masks: Array, score: Array) -> tuple[Array, Array, Array, Array]:
-    """The sets (S',), their highest sums, and the set and the way that each comes from, with one parent more."""
+    """Add one parent; return the new sets (S',), their highest sums, and the old set and the way of each."""
     found: tuple[Array, ...] = (
         np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64),
     )  # fmt: skip
@@ -65,7 +65,7 @@ def _extend(taken: Array, total: Array, masks: Array, score: Array) -> tuple[Arr
 
 
 def _best_of_equal(keys: Array, values: Array) -> Array:
-    """The place of the highest value of each key."""
+    """Return the index of the highest value of each key."""
     order = np.lexsort((-values, keys))
     first = np.ones(len(order), dtype=bool)
     first[1:] = keys[order][1:] != keys[order][:-1]

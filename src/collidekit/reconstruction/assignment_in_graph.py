@@ -1,4 +1,4 @@
-"""The best consistent assignment by operations that do not depend on the scores: graphs for other runtimes can hold them."""
+"""Search for the best consistent assignment with operations that do not depend on the scores, for exported graphs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from collidekit.reconstruction.assignment_by_sets import BITS, pairs_by_sets
 
 Array = np.ndarray[Any, Any]
 MOST_PAIRS = 1 << 20
-"""Pairs of a set and a way of one event in a graph: some 10 MB of memory for each event, and of the file."""
+"""Maximum number of pairs of a set and a way in a graph: about 10 MB of memory for each event, and of the file."""
 
 
 def check_fits(constituents: int, slots: Sequence[int], names: str) -> None:
-    """Raise CollidekitError where a graph would need too much memory, for parents of these numbers of slots."""
+    """Raise CollidekitError if a graph for parents with these numbers of slots would need too much memory."""
     if pairs_by_sets(constituents, slots) > MOST_PAIRS:
         raise CollidekitError(
             f"{len(slots)} parents of {names} with a limit of {constituents} have too many assignments for an exported graph; "
@@ -29,11 +29,11 @@ def check_fits(constituents: int, slots: Sequence[int], names: str) -> None:
 
 @frozen
 class Step:
-    """How one more parent is filled, as tables of constants.
+    """Constant tables for the step that adds one parent.
 
-    The ways of a parent that take the same constituents are one of its W sets; ``ways (W, M)`` has their numbers. A set of
-    constituents that are taken together with this parent is one of R; each comes from a set ``before (R, K)`` and a set of the parent
-    ``own (R, K)``. A row of a table that is shorter than others repeats its first entry.
+    The ways of a parent that use the same constituents form one of its W sets; ``ways (W, M)`` holds their numbers. After this step there
+    are R sets of used constituents. Each is the union of a set of the step before, ``before (R, K)``, and a set of the parent,
+    ``own (R, K)``. Shorter rows of a table are filled with their first entry.
     """
 
     ways: Tensor
@@ -43,18 +43,18 @@ class Step:
 
 @frozen
 class AssignmentSearch:
-    """The search of ``best_assignment`` for ways that are always the same: dynamic programming over the sets that are taken.
+    """The search of ``best_assignment`` for a fixed list of ways: dynamic programming over the sets of used constituents.
 
-    Its answer is the same where no two sums are equal and no score is NaN. Every row must have a way without conflicts.
+    The result is the same if no two sums are equal and no score is NaN. Every row must have a combination without conflicts.
     """
 
     steps: tuple[Step, ...]
 
     @classmethod
     def of(cls, filled: Sequence[Array]) -> AssignmentSearch:
-        """From the constituents (C_p, n_p) of each way of each parent: numbers that are the same for the same constituent, -1 for none."""
+        """Build the search from the constituents (C_p, n_p) of each way: equal numbers for the same constituent, -1 for an empty slot."""
         used = np.unique(np.concatenate([ways.ravel() for ways in filled]))
-        kind = np.int64 if len(used) <= BITS else object  # Python's integers have as many bits as are needed
+        kind = np.int64 if len(used) <= BITS else object  # Python integers have any number of bits
         places = np.cumsum(used >= 0) - 1
         bits = np.array(
             [1 << int(place) if number >= 0 else 0 for number, place in zip(used, places, strict=True)], kind
@@ -65,13 +65,13 @@ class AssignmentSearch:
             before, way = np.nonzero((taken[:, None] & own) == 0)
             together = taken[before] | own[way]
             if parent == len(filled) - 1:
-                together[:] = 0  # nobody asks which constituents are taken in the end
+                together[:] = 0  # the final set of used constituents is not needed
             taken, pairs = _grouped(together)
             steps.append(Step(*(torch.from_numpy(table) for table in (tables, before[pairs], way[pairs]))))
         return cls(tuple(steps))
 
     def best(self, scores: Sequence[Tensor]) -> Tensor:
-        """Return the way of each parent (N, P) with the highest sum of scores and no constituent twice, for scores (N, C_p) of each."""
+        """Return the ways (N, P) with the highest sum of the scores (N, C_p) of each parent, where no constituent is used twice."""
         totals = torch.zeros_like(scores[0][:, :1])
         found: list[tuple[Tensor, Tensor]] = []
         for score, step in zip(scores, self.steps, strict=True):
@@ -88,7 +88,7 @@ class AssignmentSearch:
 
 
 def _grouped(keys: Array) -> tuple[Array, Array]:
-    """The different keys (R,), and the places (R, M) at which each stands; where these are fewer than M, the first again."""
+    """Return the distinct keys (R,) and their indices (R, M); shorter rows are filled with the first index."""
     different, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
     order = np.argsort(group, kind="stable")
     first = np.cumsum(counts) - counts
@@ -97,12 +97,12 @@ def _grouped(keys: Array) -> tuple[Array, Array]:
 
 
 def _at(values: Tensor, table: Tensor) -> Tensor:
-    """Values (N, C) at the places of a table (R, M): (N, R, M)."""
+    """Return values (N, C) at the indices of a table (R, M): (N, R, M)."""
     chosen = values.index_select(1, table.flatten().to(values.device))
     return chosen.view(values.shape[0], table.shape[0], table.shape[1])
 
 
 def _entry(table: Tensor, row: Tensor, columns: Tensor) -> Tensor:
-    """The entry of a table (R, M) in the given row (N,), and there in the column that ``columns (N, R)`` has for this row."""
+    """Return entries (N,) of a table (R, M): of the given row (N,), in the column that ``columns (N, R)`` holds for this row."""
     column = columns.gather(1, row[:, None]).squeeze(1)
     return table.flatten().to(row.device).index_select(0, row * table.shape[1] + column)

@@ -1,4 +1,4 @@
-"""Which of the neutrino solutions of an event is taken."""
+"""Selection of one neutrino solution for each event."""
 
 from typing import NamedTuple
 
@@ -15,15 +15,15 @@ class Chosen(NamedTuple):
     """One solution of each event."""
 
     pairing: NDArray[np.intp]
-    """``(N,)``; 0 where nothing is chosen."""
+    """``(N,)`` index of the pairing; 0 without a solution."""
     solution: NDArray[np.intp]
-    """``(N,)``"""
+    """``(N,)`` index of the solution of this pairing; 0 without a solution."""
     neutrinos: Floats
-    """``(N, 2, 4)``, NaN where nothing is chosen."""
+    """``(N, 2, 4)``, NaN without a solution."""
     status: NDArray[np.int8]
-    """``(N,)`` ``Status`` of the solution, or why there is none."""
+    """``(N,)`` ``Status``."""
     score: Floats
-    """``(N,)`` of the solution, NaN where nothing is chosen."""
+    """``(N,)`` score of the solution, NaN without one."""
 
 
 def ttbar_masses(solutions: DileptonSolutions, leptons: Floats, bottoms: Floats) -> Floats:
@@ -35,10 +35,10 @@ def ttbar_masses(solutions: DileptonSolutions, leptons: Floats, bottoms: Floats)
 
 
 def distances(solutions: DileptonSolutions, proposal: Floats) -> Floats:
-    """Return how far solutions ``(N, P, 4)`` are from proposed neutrinos ``(N, 2, 4)``, in GeV.
+    """Return the distances ``(N, P, 4)`` of solutions from proposed neutrinos ``(N, 2, 4)``, in GeV.
 
-    It is the root of the summed squares of the differences of all six momentum components. The proposal comes from a network
-    or another method; an event without one (NaN) has NaN.
+    The distance is the square root of the sum of squared differences over all six momentum components. The proposal comes from a
+    network or another method. The distance is NaN for an event without a proposal (NaN).
     """
     difference = solutions.neutrinos[..., 1:] - proposal[:, None, None, :, 1:]
     distance: Floats = np.sqrt(np.sum(difference**2, axis=(-2, -1)))
@@ -46,15 +46,15 @@ def distances(solutions: DileptonSolutions, proposal: Floats) -> Floats:
 
 
 def choose(solutions: DileptonSolutions, score: Floats, tie: Floats | None = None) -> Chosen:
-    """Return the solution of the highest score ``(N, P, 4)`` of each event; ``(N, P, 1)`` for scores of pairings.
+    """Return the solution with the highest score of each event. Scores are ``(N, P, 4)``, or ``(N, P, 1)`` for scores of pairings.
 
-    Exact solutions go before closest approaches. Of solutions with equal scores, the one of the highest ``tie (N, P, 4)`` is
-    taken, then the first. A score of NaN counts as the lowest. Without any solution, the status is that of the pairing that came
-    nearest to one: NO_SOLUTION before IMPOSSIBLE_MASSES before NOT_FINITE.
+    Exact solutions are preferred to closest approaches. Of solutions with equal scores, the one with the highest ``tie (N, P, 4)``
+    is chosen, then the first. A score of NaN counts as the lowest. Without any solution, the status is the first of NO_SOLUTION,
+    IMPOSSIBLE_MASSES and NOT_FINITE that a pairing has.
     """
     shape = solutions.valid.shape
     if score.shape[:2] != shape[:2] or score.shape[2] not in (1, shape[2]):
-        raise CollidekitError(f"choice: scores have the shape {score.shape}, expected {shape}")
+        raise CollidekitError(f"choice: scores have the shape {score.shape}, but it must be {shape}")
     if not shape[1]:
         nothing = np.zeros(shape[0], dtype=np.intp)
         status = np.full(shape[0], Status.TOO_FEW_JETS, dtype=np.int8)
@@ -75,7 +75,7 @@ def choose(solutions: DileptonSolutions, score: Floats, tie: Floats | None = Non
     known = np.asarray(available.any(axis=1))
     pairing, solution = np.divmod(np.where(known, best, 0), shape[2])
     rows = np.arange(shape[0])
-    # Status is ordered so that the smallest without neutrinos is the nearest to a solution
+    # statuses without neutrinos are ordered from nearest to a solution to farthest
     none = np.where(solutions.status >= Status.NO_SOLUTION, solutions.status, 127).min(axis=1)
     status = np.where(known, np.where(exact, Status.SOLVED, Status.CLOSEST), none).astype(np.int8)
     return Chosen(

@@ -1,4 +1,4 @@
-"""The pair of neutrinos nearest to the missing transverse momentum where no pair agrees with it."""
+"""The neutrino pair nearest to the missing transverse momentum, for events without an exact solution."""
 
 import numpy as np
 
@@ -6,18 +6,18 @@ from collidekit.reconstruction.ellipse import NeutrinoEllipse
 from collidekit.reconstruction.four_momenta import Floats
 
 GRID = 24
-"""Angles on each ellipse among which the minimum is sought first."""
+"""Number of angles on each ellipse in the grid search."""
 STARTS = 2
-"""Local minima of the grid that are followed."""
+"""Number of local minima of the grid that are refined."""
 STEPS = 12
 CHUNK = 4096
 
 
 def closest_approach(first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats) -> tuple[Floats, Floats]:
-    """Return the pairs ``(M, 2, 3)`` on the ellipses ``(M)`` that come nearest to the missing momentum ``met (M, 2)``, and
+    """Return the neutrino pairs ``(M, 2, 3)`` on the ellipses ``(M)`` that are nearest to the missing momentum ``met (M, 2)``, and
     the distances ``(M,)`` in GeV between their transverse sum and ``met``.
 
-    The distance is minimised over both angles: the best local minima of a grid are followed by damped Newton steps.
+    The distance is minimised over both angles: damped Newton steps refine the best local minima of a grid.
     """
     neutrinos, distance = np.full((len(met), 2, 3), np.nan), np.full(len(met), np.nan)
     for begin in range(0, len(met), CHUNK):
@@ -61,7 +61,7 @@ def _closest(first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats) -> tu
 def _distance(
     first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats, angle: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Half the squared distance ``(M, K)``, its gradient ``(M, K, 2)`` and second derivatives ``(M, K, 3)``: 11, 12, 22."""
+    """Return half the squared distance ``(M, K)``, its gradient ``(M, K, 2)`` and its second derivatives ``(M, K, 3)``: 11, 12, 22."""
     point, along, inward = [], [], []
     for index, ellipse in enumerate((first, second)):
         cos, sin = np.cos(angle[..., index])[..., None], np.sin(angle[..., index])[..., None]
@@ -78,7 +78,7 @@ def _distance(
 
 
 def _newton_step(slope: Floats, curvature: Floats, damping: Floats) -> Floats:
-    """A step downhill: second derivatives are shifted until both eigenvalues are positive."""
+    """Return a Newton step with second derivatives that are shifted until both eigenvalues are positive."""
     one, mixed, two = np.moveaxis(curvature, -1, 0)
     mean, spread = (one + two) / 2, np.hypot((one - two) / 2, mixed)
     size = np.abs(mean) + spread + 1e-300

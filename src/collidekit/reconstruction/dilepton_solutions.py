@@ -1,4 +1,4 @@
-"""All pairs of neutrinos of dileptonic top pairs, from the ellipses of both tops."""
+"""All neutrino pairs of dileptonic top pairs, from the ellipses of both tops."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ class DileptonSolutions:
     """Neutrinos of N events and P pairings of jets with leptons."""
 
     neutrinos: Floats
-    """``(N, P, 4, 2, 4)``: up to four solutions, each neutrino and antineutrino; NaN where there is none. Where ``status``
-    is CLOSEST, the first is the closest approach, whose sum is not the missing momentum."""
+    """``(N, P, 4, 2, 4)``: up to four solutions, each with neutrino and antineutrino; NaN without a solution. If ``status``
+    is CLOSEST, the first one is the closest approach, and its sum is not the missing momentum."""
     valid: NDArray[np.bool_]
     """``(N, P, 4)``: True for exact solutions."""
     status: NDArray[np.int8]
@@ -55,8 +55,8 @@ def solve_ellipses(
 ) -> DileptonSolutions:
     """Return all neutrino pairs for b jets ``(N, P, 2, 4)``, leptons ``(N, 2, 4)`` and missing momentum ``(N, 2)``.
 
-    The first b belongs to the first lepton. Without ``closest``, pairings without a solution get the status NO_SOLUTION and
-    no neutrinos (arXiv:1305.1878, section 4).
+    The first b belongs to the first lepton. Pairings without a solution get the closest approach; without ``closest`` they get the status
+    NO_SOLUTION and no neutrinos (arXiv:1305.1878, section 4).
     """
     first, second = pair_ellipses(bottoms, leptons, masses or Masses())
     total = np.broadcast_to(met[:, None], (*first.z2.shape, 2))

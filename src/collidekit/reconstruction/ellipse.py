@@ -1,4 +1,4 @@
-"""The neutrino of one leptonic top decay lies on an ellipse (Betchart, Demina, Harel, arXiv:1305.1878)."""
+"""The ellipse of possible neutrino momenta of one leptonic top decay (Betchart, Demina, Harel, arXiv:1305.1878)."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 from collidekit.reconstruction.four_momenta import Floats
 
 Z2_TOLERANCE = 1e-9
-"""A Z^2 above -Z2_TOLERANCE m_W^2 counts as zero: a decay at the edge of phase space, rounded."""
+"""A negative Z^2 above -Z2_TOLERANCE m_W^2 counts as zero: a decay at the edge of phase space, within rounding."""
 
 
 Rows = slice | NDArray[np.intp] | tuple[NDArray[np.intp], ...]
 
 
 class NeutrinoEllipse(NamedTuple):
-    """Points ``cosine cos t + sine sin t + centre`` for all angles t; NaN where the masses are impossible."""
+    """Points ``cosine cos t + sine sin t + centre`` for all angles t; NaN if the masses are impossible."""
 
     cosine: Floats
     """``(..., 3)`` in GeV."""
@@ -24,7 +24,7 @@ class NeutrinoEllipse(NamedTuple):
     centre: Floats
     """``(..., 3)``"""
     z2: Floats
-    """``(...)`` Z^2 of the paper in GeV^2; negative where no neutrino gives these masses."""
+    """``(...)`` Z^2 of the paper in GeV^2; negative if no neutrino gives these masses."""
 
     def at(self, angle: Floats) -> Floats:
         """Return neutrino momenta ``(..., 3)`` at angles ``(...)``, or ``(..., K, 3)`` at angles ``(..., K)``."""
@@ -48,9 +48,9 @@ def neutrino_ellipse(
 ) -> NeutrinoEllipse:
     """Return the ellipses of neutrinos of ``t -> b W -> b l nu`` for b quarks and leptons ``(..., 4)``.
 
-    Masses broadcast to ``(...)``. A b or a lepton of negative squared mass counts as massless. A lepton exactly along its b,
-    a b or lepton without momentum, and NaN give NaN (``z2`` too). The formulas are those of section 2 of arXiv:1305.1878 for a
-    lepton with mass, rearranged so that they also hold, and lose no digits, for one without.
+    Masses broadcast to ``(...)``. A b or lepton with negative squared mass counts as massless. A lepton exactly along its b,
+    a b or lepton without momentum, and NaN give NaN (also in ``z2``). The formulas are those of section 2 of arXiv:1305.1878 for a
+    massive lepton, rearranged so that they are also valid and precise for a massless one.
     """
     top_mass, w_mass = np.asarray(top_mass, dtype=np.float64), np.asarray(w_mass, dtype=np.float64)
     with np.errstate(all="ignore"):
@@ -87,7 +87,7 @@ def neutrino_ellipse(
 
 
 def _parts(momenta: Floats, mass: ArrayLike | None) -> tuple[Floats, Floats, Floats, Floats]:
-    """Length and direction of the momenta, energy and squared mass."""
+    """Return length and direction of the momenta, energy and squared mass."""
     vector = momenta[..., 1:]
     length2 = np.sum(vector**2, axis=-1)
     length = np.sqrt(length2)

@@ -1,4 +1,4 @@
-"""Random numbers that belong to an event: the same whatever the order, number or company of the events."""
+"""Random numbers of an event that do not depend on the order, the number or the batch of the events."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +15,14 @@ Seeds = NDArray[np.uint64]
 
 
 def seeds_from_numbers(event: NDArray[np.int64 | np.uint64] | Seeds, seed: int = 0) -> Seeds:
-    """Return a random seed ``(N,)`` for each event number ``(N,)``. Events of equal number get equal random numbers."""
+    """Return a random seed ``(N,)`` for each event number ``(N,)``. Events with equal numbers get equal random numbers."""
     return _mix(np.asarray(event).astype(np.uint64) + _mix(np.full(1, seed, dtype=np.uint64)))
 
 
 def seeds_from_columns(columns: Mapping[str, NDArray[Any]], seed: int = 0) -> Seeds:
-    """Return a random seed ``(N,)`` from the numbers ``(N,)`` of several columns, which count in the order of their names.
+    """Return a random seed ``(N,)`` from the values ``(N,)`` of several columns, in the order of their names.
 
-    An integer counts alike as integer and as floating-point number; other floating-point numbers count by their bits.
+    An integer gives the same seed as the equal floating-point number. Other floating-point numbers contribute their bits.
     """
     names = sorted(columns)
     seeds = seeds_from_numbers(_bits(columns[names[0]]), seed)
@@ -32,7 +32,7 @@ def seeds_from_columns(columns: Mapping[str, NDArray[Any]], seed: int = 0) -> Se
 
 
 def _bits(column: NDArray[Any]) -> Seeds:
-    """Numbers ``(N,)`` as 64 bits."""
+    """Return values ``(N,)`` as 64 bits."""
     if column.dtype.kind in "iub":
         return column.astype(np.uint64)
     values = column.astype(np.float64)
@@ -44,9 +44,9 @@ def _bits(column: NDArray[Any]) -> Seeds:
 
 
 def seeds_from_kinematics(values: Floats, seed: int | Seeds = 0) -> Seeds:
-    """Return a random seed ``(N,)`` from numbers ``(N, K)`` of each event or object, rounded to single precision.
+    """Return a random seed ``(N,)`` from values ``(N, K)`` of each event or object, rounded to single precision.
 
-    ``seed`` is one for all, or an array ``(N,)``.
+    ``seed`` is a number or an array ``(N,)``.
     """
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.uint64)
     seeds: Seeds = np.broadcast_to(np.asarray(seed, dtype=np.uint64), (len(bits),))
@@ -68,9 +68,9 @@ def normal(seeds: Seeds, count: int) -> Floats:
 
 
 def target_noise(columns: Mapping[str, NDArray[Any]], name: str, draws: int, values: int) -> tuple[Floats, Floats]:
-    """Return normal numbers ``(N, draws, values)`` and uniform ones ``(N, values)`` of each row, for a target of this name.
+    """Return normal random numbers ``(N, draws, values)`` and uniform ones ``(N, values)`` of each row, for a target of this name.
 
-    They are a function of the numbers ``(N,)`` of the columns alone: of the event, else of file and entry.
+    They depend only on the values ``(N,)`` of the columns: the event number, else file and entry.
     """
     seeds = seeds_from_columns(columns, crc32(name.encode()))
     noise = normal(seeds, draws * values).reshape(len(seeds), draws, values)
@@ -78,7 +78,7 @@ def target_noise(columns: Mapping[str, NDArray[Any]], name: str, draws: int, val
 
 
 def _mix(values: Seeds) -> Seeds:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014)."""
+    """Return values mixed by the finaliser of splitmix64 (Steele, Lea, Flood 2014)."""
     values = values + GOLDEN
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""All-hadronic top pairs: the assignment of jets to b, q, q of both tops with the smallest chi-square."""
+"""Chi-square assignment of jets to b, q, q of both tops in all-hadronic top pairs."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,28 +11,28 @@ from collidekit.reconstruction.events import Status
 from collidekit.reconstruction.four_momenta import Floats, pt
 
 NUMBERS_AT_ONCE = 100_000
-"""Chi-squares in memory at once, so that they stay in the cache: 10 jets have 18,900 an event."""
+"""Number of chi-squares in memory, so that they fit in the cache: 10 jets have 18,900 per event."""
 MOST_JETS = 12
-"""Jets that may be permuted: 83,160 assignments."""
+"""Maximum number of permuted jets: 83,160 assignments."""
 
 
 @dataclass(frozen=True)
 class HadronicChiSquare:
-    """Chi-square of two tops: terms of both W masses and of both top masses; GeV.
+    """Chi-square of two tops with terms for both W masses and both top masses, in GeV.
 
-    The widths are resolutions of the analysis and not of nature: take them from simulation.
+    The widths are detector resolutions, not natural widths. Determine them with simulation.
     """
 
     w_mass: float = 80.379
     w_width: float = 10.0
     top_mass: float | None = 172.5
-    """None has one term for the difference of both top masses in place of two with a given mass."""
+    """With None, one term for the difference of both top masses replaces the two terms."""
     top_width: float = 20.0
-    """Of each top mass, or of their difference."""
+    """Width of each top mass, or of their difference."""
     most_jets: int = 10
-    """Jets of highest transverse momentum that are permuted."""
+    """Number of jets with the highest transverse momentum that are permuted."""
     tag_threshold: float | None = None
-    """Where given, b jets are jets with at least this b tag and the others are not."""
+    """With a threshold, only jets with at least this b tag are b candidates, and only the others are q candidates."""
 
     def __post_init__(self) -> None:
         for name in ("w_mass", "w_width", "top_mass", "top_width"):
@@ -47,15 +47,17 @@ class HadronicChiSquare:
     ) -> "HadronicReconstruction":
         """Return the best assignment of jets ``(N, J, 4)`` with a mask ``(N, J)`` and b tags ``(N, J)``.
 
-        With ``tag_threshold``, events with fewer than two tagged jets also use the untagged jets of highest b tag as b, up
-        to two; those with fewer than four other jets also use the tagged ones of lowest b tag as q, up to four.
+        With ``tag_threshold``: if fewer than two jets are tagged, the jets with the highest b tags are added to the b candidates to
+        make two. If fewer than four jets are untagged, the jets with the lowest b tags are added to the q candidates to make four.
         """
         jets, mask = np.asarray(jets, dtype=np.float64), np.asarray(mask, dtype=bool)
         if self.tag_threshold is not None and btag is None:
             raise CollidekitError("hadronic chi-square: tag_threshold needs b tags of the jets")
         for name, shape in (("mask", mask.shape), ("b tags", mask.shape if btag is None else np.shape(btag))):
             if jets.ndim != 3 or jets.shape[2] != 4 or shape != jets.shape[:2]:
-                raise CollidekitError(f"hadronic chi-square: jets {jets.shape} and {name} {shape} do not agree")
+                raise CollidekitError(
+                    f"hadronic chi-square: the shapes of jets {jets.shape} and {name} {shape} do not agree"
+                )
         found = HadronicReconstruction.empty(len(jets))
         numbers = np.minimum(mask.sum(axis=1), self.most_jets)
         finite = (np.isfinite(jets).all(axis=2) | ~mask).all(axis=1)
@@ -100,24 +102,24 @@ class HadronicReconstruction:
     """The assignment of N events."""
 
     jets: NDArray[np.int64]
-    """``(N, 2, 3)``: b, q, q of both tops, -1 without an answer. The tops are interchangeable, and so are both q."""
+    """``(N, 2, 3)``: b, q, q of both tops, -1 without a result. The tops are interchangeable, and so are both q."""
     chi_square: Floats
-    """``(N,)``, NaN without an answer."""
+    """``(N,)``, NaN without a result."""
     status: NDArray[np.int8]
     """``(N,)`` ``Status``."""
 
     @classmethod
     def empty(cls, count: int) -> "HadronicReconstruction":
-        """Return no answer for ``count`` events."""
+        """Return an empty result for ``count`` events."""
         status = np.full(count, Status.NO_SOLUTION, dtype=np.int8)
         return cls(np.full((count, 2, 3), -1), np.full(count, np.nan), status)
 
 
 @cache
 def hadronic_assignments(number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the tops ``(T, 3)`` (b, q, q) of some jets, and all pairs ``(Q, 2)`` of tops without a common jet.
+    """Return all tops ``(T, 3)`` (b, q, q) of ``number`` jets, and all pairs ``(Q, 2)`` of tops without a common jet.
 
-    Both orders of q and q, and of the tops, are one assignment: there are n! / (8 (n - 6)!).
+    Both orders of q and q and of the tops are the same assignment, so there are n! / (8 (n - 6)!) pairs.
     """
     b, q1, q2 = np.meshgrid(*[np.arange(number)] * 3, indexing="ij")
     keep = (q1 < q2) & (b != q1) & (b != q2)
@@ -128,7 +130,7 @@ def hadronic_assignments(number: int) -> tuple[NDArray[np.intp], NDArray[np.intp
 
 
 def partition(btag: Floats, threshold: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return ``(N, J)`` True for jets that may be a b, and for those that may be a q, by their b tags (NaN is the lowest)."""
+    """Return masks ``(N, J)`` of the b candidates and of the q candidates, from b tags (NaN is the lowest)."""
     tag = np.where(np.isnan(btag), -np.inf, btag)
     tagged = tag >= threshold
     rank = np.argsort(np.argsort(-tag, axis=1, kind="stable"), axis=1, kind="stable")
@@ -137,7 +139,7 @@ def partition(btag: Floats, threshold: float) -> tuple[NDArray[np.bool_], NDArra
 
 
 def _masses(jets: Floats, triplets: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Masses ``(N, T)`` of q q and of b q q, from the scalar products of all jets; negative squared masses are 0."""
+    """Return masses ``(N, T)`` of q q and of b q q, from the scalar products of all jets; negative squared masses are set to 0."""
     products = (jets * np.array([1.0, -1.0, -1.0, -1.0])) @ np.swapaxes(jets, 1, 2)
     own = np.diagonal(products, axis1=1, axis2=2)
     of_two = own[:, :, None] + own[:, None] + 2 * products

@@ -1,4 +1,4 @@
-"""Where the ellipses of two neutrinos agree with the missing transverse momentum."""
+"""Neutrino pairs on two ellipses that agree with the missing transverse momentum."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,18 +7,18 @@ from collidekit.reconstruction.ellipse import NeutrinoEllipse
 from collidekit.reconstruction.four_momenta import Floats
 
 TANGENCY = 1e-11
-"""Ellipses touch where the distance function between two crossings is below TANGENCY times its largest value."""
+"""Two ellipses touch if the quartic at its extremum is below TANGENCY times its largest value."""
 NEAR_REAL = 1e-4
-"""Complex roots this near to the real axis are looked at for touching ellipses."""
+"""Complex roots this near to the real axis are tested for touching ellipses."""
 
 
 def intersections(first: NeutrinoEllipse, second: NeutrinoEllipse, met: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return all pairs of neutrinos ``(..., 4, 2, 3)`` that add up to the missing momentum ``met (..., 2)``, and ``(..., 4)``
-    True for those that exist; NaN elsewhere.
+    """Return all neutrino pairs ``(..., 4, 2, 3)`` that add up to the missing momentum ``met (..., 2)``, and ``(..., 4)``
+    True for pairs that exist; the others are NaN.
 
-    Pairs come first that exist, in no other order. The second ellipse is written as |K (cos t, sin t, 1)| = 1 with the angle t
-    of the first. This is a quartic in tan(t / 2), after a rotation of t that keeps its roots away from infinity. Its real roots
-    are polished by Newton steps. Two ellipses that touch (``TANGENCY``) have one pair there, or two next to each other.
+    Pairs that exist come first, in arbitrary order. The second ellipse is written as |K (cos t, sin t, 1)| = 1 with the angle t
+    of the first. This is a quartic in tan(t / 2), after a rotation of t that keeps its roots away from infinity. Newton steps refine
+    its real roots. Two ellipses that touch (``TANGENCY``) have one pair there, or two next to each other.
     """
     shape = first.z2.shape
     one, two = (NeutrinoEllipse(*(_flat(part, shape) for part in ellipse)) for ellipse in (first, second))
@@ -74,7 +74,7 @@ def _one_way(free: NeutrinoEllipse, inverted: NeutrinoEllipse, met: Floats) -> t
 
 
 def _trigonometric(k: Floats) -> Floats:
-    """|k (1, cos t, sin t)|^2 - 1 as coefficients ``(M, 5)`` of 1, cos t, sin t, cos 2t, sin 2t."""
+    """Return |k (1, cos t, sin t)|^2 - 1 as coefficients ``(M, 5)`` of 1, cos t, sin t, cos 2t, sin 2t."""
     products = np.einsum("mij,mik->mjk", k, k)
     square, cosine, sine = products[:, 0, 0], products[:, 1, 1], products[:, 2, 2]
     return np.stack(
@@ -90,7 +90,7 @@ def _trigonometric(k: Floats) -> Floats:
 
 
 def roots(coefficients: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return angles ``(M, 4)`` where a0 + a1 cos t + b1 sin t + a2 cos 2t + b2 sin 2t vanishes, and True for real ones.
+    """Return the roots ``(M, 4)`` of a0 + a1 cos t + b1 sin t + a2 cos 2t + b2 sin 2t, and True for real ones.
 
     ``coefficients (M, 5)`` are a0, a1, b1, a2, b2.
     """

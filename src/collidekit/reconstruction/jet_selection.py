@@ -1,4 +1,4 @@
-"""Which jets may be the b jets of an event."""
+"""Selection of the candidates for b jets."""
 
 from typing import Literal, get_args
 
@@ -13,23 +13,23 @@ JetRule = Literal["all", "tagged", "two_tagged"]
 
 
 def check_rule(rule: str, threshold: float | None) -> None:
-    """Raise CollidekitError for a rule that does not exist, and for a threshold that is missing or has no meaning."""
+    """Raise CollidekitError for an unknown rule, and for a threshold that is missing or not used."""
     if rule not in get_args(JetRule):
         raise CollidekitError(
-            f"jets: no rule {rule!r}{did_you_mean(rule, get_args(JetRule))}; known are {', '.join(get_args(JetRule))}"
+            f"jets: unknown rule {rule!r}{did_you_mean(rule, get_args(JetRule))}; known are {', '.join(get_args(JetRule))}"
         )
     if (rule == "tagged") != (threshold is not None):
-        raise CollidekitError(f"jets: the rule {rule!r} needs {'a' if rule == 'tagged' else 'no'} threshold")
+        raise CollidekitError(f"jets: the rule {rule!r} {'needs a' if rule == 'tagged' else 'has no'} threshold")
 
 
 def allowed_jets(events: DileptonEvents, rule: JetRule, threshold: float | None = None) -> NDArray[np.bool_]:
-    """Return ``(N, J)``: True for jets that may be a b jet. A jet without transverse momentum may never be one.
+    """Return ``(N, J)``: True for candidates of b jets. A jet without transverse momentum is never a candidate.
 
     * ``all``: every jet.
-    * ``tagged``: jets with a b tag of at least ``threshold``. Where fewer than two are, those without a tag and of the highest
-      transverse momentum fill up to two.
-    * ``two_tagged``: the two jets of highest b tag; of equal tags the one of higher transverse momentum. A b tag of NaN counts
-      as the lowest.
+    * ``tagged``: jets with a b tag of at least ``threshold``. If fewer than two pass, other jets with the highest
+      transverse momentum are added to make two.
+    * ``two_tagged``: the two jets with the highest b tags; of equal tags the one with the higher transverse momentum. A b tag of NaN
+      counts as the lowest.
     """
     check_rule(rule, threshold)
     momentum = pt(events.jets)
@@ -46,7 +46,7 @@ def allowed_jets(events: DileptonEvents, rule: JetRule, threshold: float | None 
 
 
 def _highest(first: Floats, second: Floats, mask: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    """The jets that are first in descending order of two keys."""
+    """Return a mask of the first ``count`` jets in descending order of two keys."""
     order = np.lexsort((-second, -first, ~mask), axis=1)
     chosen = np.zeros(mask.shape, dtype=bool)
     np.put_along_axis(chosen, order[:, :count], True, axis=1)
@@ -54,9 +54,9 @@ def _highest(first: Floats, second: Floats, mask: NDArray[np.bool_], count: int)
 
 
 def jet_pairs(allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return all ordered pairs of two different allowed jets ``(N, P, 2)``, and ``(N, P)`` True for those that exist.
+    """Return all ordered pairs of two different allowed jets ``(N, P, 2)``, and ``(N, P)`` True for pairs that exist.
 
-    P is the largest number of pairs of an event. Pairs that do not exist hold jet 0 twice.
+    P is the maximum number of pairs in an event. Pairs that do not exist hold jet 0 twice.
     """
     count, jets = allowed.shape
     one, other = np.nonzero(~np.eye(jets, dtype=bool))

@@ -1,4 +1,4 @@
-"""The distribution of the mass of lepton and b from one top, by which pairings and smearings are weighted."""
+"""Density of the mass of lepton and b from one top, used as a weight of pairings and smeared copies."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from collidekit.reconstruction.pairing import squared_masses
 
 @dataclass(frozen=True)
 class MassDensity:
-    """A histogram of m(lb) whose integral is 1; the density is 0 outside."""
+    """A histogram of m(lb) with integral 1; the density is 0 outside of its range."""
 
     edges: Floats
     """``(K + 1,)`` in GeV, ascending."""
@@ -22,10 +22,10 @@ class MassDensity:
     def __post_init__(self) -> None:
         edges, density = (np.asarray(values, dtype=np.float64) for values in (self.edges, self.density))
         if edges.ndim != 1 or density.shape != (len(edges) - 1,) or not (np.diff(edges) > 0).all():
-            raise CollidekitError("density of m(lb): needs K + 1 ascending edges and K values")
+            raise CollidekitError("density of m(lb): must have K + 1 ascending edges and K values")
         total = float(np.sum(density * np.diff(edges)))
         if not np.isfinite(total) or total <= 0 or (density < 0).any():
-            raise CollidekitError("density of m(lb): values must be positive numbers or 0, and not all 0")
+            raise CollidekitError("density of m(lb): values must be positive or 0, and not all 0")
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "density", density / total)
 
@@ -39,7 +39,7 @@ class MassDensity:
 def density_from_truth(
     leptons: Floats, bottoms: Floats, weights: ArrayLike | None = None, edges: ArrayLike | None = None
 ) -> MassDensity:
-    """Return the histogram of m(lb) of true pairs: leptons and b quarks or jets ``(N, 2, 4)``, pair by pair.
+    """Return the histogram of m(lb) of true pairs: leptons and b quarks or jets, both ``(N, 2, 4)`` in the same order.
 
     ``weights (N,)`` are event weights. The default edges are 0, 4, ... 200 GeV. Pairs with NaN are left out.
     """
@@ -49,12 +49,14 @@ def density_from_truth(
     known = np.isfinite(masses) & np.isfinite(of_pairs)
     counts, _ = np.histogram(masses[known], bins=edges, weights=of_pairs[known])
     if not counts.sum() > 0:
-        raise CollidekitError("density of m(lb): no true pair of lepton and b has a mass in the range of the histogram")
+        raise CollidekitError(
+            "density of m(lb): no true pair of lepton and b has a mass within the edges of the histogram"
+        )
     return MassDensity(edges, np.maximum(counts, 0.0) / np.diff(edges))
 
 
 def leading_order_density(top: float = 172.5, w: float = 80.379, bins: int = 100) -> MassDensity:
-    """Return the density of m(lb) in ``t -> b W -> b l nu`` at leading order, with a massless b and W on its mass shell.
+    """Return the density of m(lb) in ``t -> b W -> b l nu`` at leading order, with a massless b and an on-shell W.
 
     cos theta* = 2 m(lb)^2 / (mt^2 - mW^2) - 1 follows 3/4 F0 sin^2 + 3/8 FL (1 - cos)^2, with F0 = mt^2 / (mt^2 + 2 mW^2) and
     FL = 1 - F0. No mass is above sqrt(mt^2 - mW^2).

@@ -1,4 +1,4 @@
-"""Likelihood of a dileptonic top pair with transfer functions, and its derivatives, in batches."""
+"""Likelihood of dileptonic top pairs with transfer functions, and its derivatives, in batches."""
 
 import math
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from torch import Tensor
 from collidekit.errors import CollidekitError
 
 NEUTRINO_UNIT = 20.0
-"""GeV. Neutrino momenta are parameters in this unit, so that all parameters move by about 1."""
+"""Unit of neutrino momenta in the parameters, in GeV, so that all parameters change by about 1."""
 LEAST_SCALE = 0.01
-"""Fitted over measured energy of a jet. Below it the likelihood falls steeply."""
+"""Minimum ratio of fitted to measured energy of a jet; below it the likelihood falls steeply."""
 STEEP = 1e6
+"""Slope of minus the log-likelihood below LEAST_SCALE."""
 TINY = 1e-12
-"""GeV^2, added to squared momenta of neutrinos: derivatives exist at rest."""
+"""Added to squared momenta of neutrinos, in GeV^2, so that derivatives exist for neutrinos at rest."""
 
 
 class FitInput(NamedTuple):
@@ -99,7 +100,7 @@ class Likelihood:
         return 0.72 * lepton - 0.018 * lepton**3
 
     def _constant(self, measured: FitInput, relative: Tensor) -> Tensor:
-        """Normalisation of six Gaussians and four Breit-Wigner distributions."""
+        """Return the logarithm of the normalisation of six Gaussians and four Breit-Wigner distributions."""
         widths = 2 * math.log(self.met_resolution) + 2 * math.log(self.eta_width) + 3 * math.log(2 * math.pi)
         scales = 2 * math.log(math.pi * self.w * self.w_width) + 2 * math.log(math.pi * self.top * self.top_width)
         return -torch.log(relative * measured.bottoms[..., 0]).sum(dim=1) - widths - scales
@@ -107,7 +108,7 @@ class Likelihood:
     def derivatives(self, parameters: Tensor, measured: FitInput) -> Derivatives:
         """Return minus the log-likelihood with first and second derivatives, in closed form.
 
-        The likelihood of one side depends on four parameters, its jet and its neutrino; the missing momentum joins both.
+        The terms of each top depend on four parameters, of its jet and its neutrino. The term of the missing momentum depends on both neutrinos.
         """
         relative = self._relative_resolution(measured)
         neutrinos = parameters[:, 2:].reshape(-1, 2, 3) * NEUTRINO_UNIT
@@ -134,7 +135,7 @@ class Likelihood:
     def _join(
         self, parameters: Tensor, measured: FitInput, value: Tensor, slope: Tensor, curvature: Tensor
     ) -> Derivatives:
-        """Both sides ``(B, 2, 4)`` in the order of the parameters, with the term of the missing momentum."""
+        """Return the sum of both sides ``(B, 2, 4)``, in the order of the parameters, and the term of the missing momentum."""
         count = len(parameters)
         order = torch.tensor([[0, 2, 3, 4], [1, 5, 6, 7]])
         whole_slope = slope.new_zeros(count, 8)
@@ -154,7 +155,7 @@ class Likelihood:
 
 
 def _breit_wigner(momenta: Tensor, mass: float, width: float) -> Tensor:
-    """Minus the logarithm of both Breit-Wigner distributions ``(B,)``, but for the normalisation."""
+    """Return minus the logarithm of both Breit-Wigner distributions ``(B,)`` without normalisation."""
     squared = momenta[..., 0] ** 2 - (momenta[..., 1:] ** 2).sum(dim=-1)
     return torch.log1p(((squared - mass**2) / (mass * width)) ** 2).sum(dim=1)
 
@@ -162,9 +163,9 @@ def _breit_wigner(momenta: Tensor, mass: float, width: float) -> Tensor:
 def _mass_term(
     momenta: Tensor, mass: float, width: float, unit: Tensor, length: Tensor, across: Tensor, change: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Minus the logarithm of a Breit-Wigner distribution ``(B, 2)``, with derivatives by jet pull and neutrino.
+    """Return minus the logarithm of a Breit-Wigner distribution ``(B, 2)``, with derivatives with respect to jet pull and neutrino.
 
-    ``change (B, 2, 4)`` is the derivative of the momenta by the jet pull; None where they do not depend on it.
+    ``change (B, 2, 4)`` is the derivative of the momenta with respect to the jet pull; None if they do not depend on it.
     """
     energy, vector = momenta[..., :1], momenta[..., 1:]
     squared = (energy**2)[..., 0] - (vector**2).sum(dim=-1)
@@ -187,7 +188,7 @@ def _mass_term(
 
 
 def _pseudorapidity(momenta: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Pseudorapidity ``(B, 2)`` of three-momenta, gradient and second derivatives by them."""
+    """Return the pseudorapidity ``(B, 2)`` of three-momenta, with its gradient and second derivatives."""
     x, y, z = momenta.unbind(dim=-1)
     transverse2 = x**2 + y**2 + TINY
     slope = torch.stack([-z * x / (transverse2 * length), -z * y / (transverse2 * length), 1 / length], dim=-1)

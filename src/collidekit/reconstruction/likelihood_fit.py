@@ -1,4 +1,4 @@
-"""Maximum of the likelihood of many events at once."""
+"""Maximisation of the likelihood of many events at once."""
 
 from typing import NamedTuple
 
@@ -21,14 +21,14 @@ class Fit(NamedTuple):
     jet_pulls: Tensor
     """``(B, 2)``: fitted minus measured energy of the jets, in standard deviations."""
     converged: Tensor
-    """``(B,)`` bool: True where the expected gain of a further step is below the tolerance."""
+    """``(B,)`` bool: True if the expected gain of another step is below the tolerance."""
 
 
 def fit(likelihood: Likelihood, measured: FitInput, start: Tensor, *, steps: int = 200, tolerance: float = 1e-4) -> Fit:
     """Return the maximum of the likelihood near each start ``(B, 2, 3)``: three-momenta of both neutrinos in GeV.
 
-    All fits go on together: Newton steps with exact second derivatives, damped for each fit by its own amount
-    (Levenberg-Marquardt) so that no step loses likelihood. Converged fits leave the batch.
+    All fits run together with Newton steps and exact second derivatives. Each fit has its own damping (Levenberg-Marquardt), so that no
+    step decreases the likelihood. Converged fits are removed from the batch.
     """
     count = len(start)
     parameters = torch.cat([start.new_zeros(count, 2), start.reshape(count, 6) / NEUTRINO_UNIT], dim=1)
@@ -63,7 +63,7 @@ def fit(likelihood: Likelihood, measured: FitInput, start: Tensor, *, steps: int
 
 
 def _damped_step(known: Derivatives, damping: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Newton step, its expected gain, and True where the damped second derivatives are positive definite."""
+    """Return the Newton step, its expected gain, and True if the damped second derivatives are positive definite."""
     size = known.curvature.diagonal(dim1=-2, dim2=-1).abs() + 1e-3
     factor, failed = torch.linalg.cholesky_ex(known.curvature + torch.diag_embed(size * damping[:, None]))
     downhill = (failed == 0) & torch.isfinite(known.slope).all(dim=1)

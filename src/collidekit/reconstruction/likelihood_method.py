@@ -1,4 +1,4 @@
-"""The likelihood fit as a method: every pairing, from every solution of the ellipses."""
+"""Likelihood fit of every pairing, starting from every solution of the ellipses."""
 
 from dataclasses import dataclass, field
 
@@ -18,30 +18,30 @@ from collidekit.reconstruction.method import Jets, best_pairing, in_chunks, with
 
 @dataclass(frozen=True)
 class LikelihoodFit:
-    """Pairing of the largest likelihood, and neutrinos of one of its maxima; the score is the largest log-likelihood.
+    """Pairing with the largest likelihood, and neutrinos of one of its maxima; the score is the largest log-likelihood.
 
-    Each pairing is fitted from every solution of its ellipses, or from the closest approach. Pairings with
-    impossible masses start with half of the missing momentum for each neutrino, and the pseudorapidity of its lepton.
-    Maxima of one pairing are nearly equally likely, since the likelihood knows nothing of the spectrum of the top-pair mass.
-    So the neutrinos are those of the largest log-likelihood - ``spectrum_power`` log(m_tt).
+    Each pairing is fitted from every solution of its ellipses, or from the closest approach. For pairings with
+    impossible masses, each neutrino starts with half of the missing momentum and the pseudorapidity of its lepton.
+    The maxima of one pairing are nearly equally likely, because the likelihood does not contain the spectrum of the top-pair mass.
+    Therefore the maximum with the largest log-likelihood - ``spectrum_power`` log(m_tt) gives the neutrinos.
     """
 
     likelihood: Likelihood = field(default_factory=Likelihood)
     jets: Jets = field(default_factory=Jets)
     steps: int = 200
     spectrum_power: float = 4.0
-    """Assume a spectrum that falls with this power of m_tt; 0 takes the largest likelihood."""
+    """Power of m_tt with which the assumed spectrum falls; 0 selects the largest likelihood."""
     chunk: int = 2000
-    """Pairs of jets at once."""
+    """Number of pairs of jets in memory."""
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.spectrum_power) and self.steps >= 1):
             raise CollidekitError(
-                f"likelihood fit: needs a finite spectrum_power and at least 1 step, got {self.spectrum_power} and {self.steps}"
+                f"likelihood: spectrum_power must be finite and steps at least 1, got {self.spectrum_power} and {self.steps}"
             )
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
-        """Return the best fit of each event; NOT_CONVERGED where it stopped after ``steps``."""
+        """Return the best fit of each event; the status is NOT_CONVERGED if the fit stopped after ``steps``."""
         return in_chunks(events, self.jets, self.chunk, lambda part, rows: self._reconstruct(part))
 
     def _reconstruct(self, events: DileptonEvents) -> Reconstruction:
@@ -78,7 +78,7 @@ class LikelihoodFit:
 
 
 def _along_leptons(events: DileptonEvents) -> Floats:
-    """Three-momenta ``(N, 2, 3)`` of neutrinos that share the missing momentum."""
+    """Return three-momenta ``(N, 2, 3)`` of neutrinos with half of the missing momentum each, along their leptons in eta."""
     half = np.broadcast_to(events.met[:, None] / 2, (len(events), 2, 2))
     with np.errstate(over="ignore", invalid="ignore"):
         along = np.hypot(half[..., 0], half[..., 1]) * np.sinh(np.clip(eta(events.leptons), -5, 5))

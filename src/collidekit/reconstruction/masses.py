@@ -1,4 +1,4 @@
-"""The masses that the solvers assume."""
+"""Masses that the solvers assume."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ Mass = float | NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Masses:
-    """Masses in GeV, each one number or an array ``(N,)`` with one a event."""
+    """Masses in GeV, each a number or an array ``(N,)`` with one value per event."""
 
     top: Mass = 172.5
     w: Mass = 80.379
     bottom: Mass | None = None
-    """Mass of b jets; None takes the mass of each jet."""
+    """Mass of b jets; None uses the mass of each jet."""
     massless_leptons: bool = False
-    """Leptons get their momentum as energy; else their mass is that of their four-momentum."""
+    """Whether leptons are massless; else their mass is that of their four-momentum."""
 
     def __post_init__(self) -> None:
         for name in ("top", "w", "bottom"):

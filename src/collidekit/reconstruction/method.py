@@ -1,4 +1,4 @@
-"""What all methods have in common: events in, one answer for each event out."""
+"""Common parts of all methods, which return one result for each event."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from collidekit.reconstruction.jet_selection import JetRule, allowed_jets, check
 
 
 class Method(Protocol):
-    """A way to assign jets to leptons, to find the neutrinos, or both. Networks fit in as well."""
+    """Protocol of methods that assign jets to leptons, find the neutrinos, or both."""
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
-        """Return the answer for each event, in the order of the events."""
+        """Return the result of each event, in the order of the events."""
 
 
 @dataclass(frozen=True)
 class Jets:
-    """Jets that a method may use as b jets: see ``allowed_jets``."""
+    """Rule for the candidates of b jets: see ``allowed_jets``."""
 
     rule: JetRule = "two_tagged"
     threshold: float | None = None
@@ -30,7 +30,7 @@ class Jets:
         check_rule(self.rule, self.threshold)
 
     def allowed(self, events: DileptonEvents) -> NDArray[np.bool_]:
-        """Return ``(N, J)``: no jets at all of events that no method can use."""
+        """Return ``(N, J)``: True for candidates of b jets; events that no method can use have none."""
         usable = events.status() == Status.SOLVED
         return np.asarray(allowed_jets(events, self.rule, self.threshold) & usable[:, None])
 
@@ -38,9 +38,9 @@ class Jets:
 def in_chunks(
     events: DileptonEvents, jets: Jets, pairings: int, reconstruct: Callable[[DileptonEvents, slice], Reconstruction]
 ) -> Reconstruction:
-    """Return the answers of a function of some events and their rows, for all events.
+    """Return the results of a function of events and their rows, for all events, called in chunks.
 
-    It sees so many events at once that they have at most ``pairings`` pairs of allowed jets, so that memory stays bounded; or one.
+    A chunk has at most ``pairings`` pairs of allowed jets, or one event, so that the memory is bounded.
     """
     most = int(jets.allowed(events).sum(axis=1).max(initial=0))
     size = max(1, pairings // max(most * (most - 1), 1))
@@ -52,14 +52,14 @@ def in_chunks(
 
 
 def with_input_problems(events: DileptonEvents, answer: Reconstruction) -> Reconstruction:
-    """Return an answer whose status names the problem of events that no method can use."""
+    """Return a result with the status of the problem for events that no method can use."""
     usable = events.status()
     status = np.where(usable == Status.SOLVED, answer.status, usable).astype(np.int8)
     return Reconstruction(answer.jets, answer.neutrinos, answer.score, status)
 
 
 def jets_of_choice(pairs: NDArray[np.intp], pairing: NDArray[np.intp], known: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the jets ``(N, 2)`` of the chosen pairing ``(N,)`` among ``pairs (N, P, 2)``, -1 where nothing is known."""
+    """Return the jets ``(N, 2)`` of the chosen pairing ``(N,)`` among ``pairs (N, P, 2)``; -1 without one."""
     if not pairs.shape[1]:
         return np.full((len(pairs), 2), -1)
     chosen = pairs[np.arange(len(pairs)), pairing]
@@ -69,9 +69,9 @@ def jets_of_choice(pairs: NDArray[np.intp], pairing: NDArray[np.intp], known: ND
 def best_pairing(
     pairs: NDArray[np.intp], exists: NDArray[np.bool_], neutrinos: Floats, score: Floats
 ) -> tuple[Reconstruction, NDArray[np.intp]]:
-    """Return the pairing of the highest score ``(N, P)`` with its neutrinos ``(N, P, 2, 4)``, and its index ``(N,)``.
+    """Return the pairing with the highest score ``(N, P)``, with its neutrinos ``(N, P, 2, 4)``, and its index ``(N,)``.
 
-    Pairings that do not exist, or with a score of NaN, are not taken; without any the status is NO_SOLUTION.
+    Pairings that do not exist or have a score of NaN are not used. Without any other pairing the status is NO_SOLUTION.
     """
     count = len(pairs)
     if not pairs.shape[1]:

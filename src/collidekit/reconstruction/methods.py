@@ -1,4 +1,4 @@
-"""The methods by name, with settings from Python or from a file."""
+"""Methods by name, with settings from Python or from a file."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -29,10 +29,10 @@ METHODS: dict[str, Callable[..., Method]] = {
 
 
 def build_method(name: str, **settings: Any) -> Method:
-    """Return a method by its name, with settings; raise CollidekitError for a name or a setting that does not exist."""
+    """Return a method by its name, with settings; raise CollidekitError for an unknown name or setting."""
     if name not in METHODS:
         raise CollidekitError(
-            f"no reconstruction method {name!r}{did_you_mean(name, list(METHODS))}; known are {', '.join(METHODS)}"
+            f"unknown reconstruction method {name!r}{did_you_mean(name, list(METHODS))}; known are {', '.join(METHODS)}"
         )
     signature = inspect.signature(METHODS[name])
     _check_keys(f"reconstruction method {name}", settings, signature.parameters)
@@ -48,13 +48,13 @@ def build_method(name: str, **settings: Any) -> Method:
 
 METHOD = "method"
 KEPT_FROM_FILES = ("density", "neutrinos", "proposal", "chunk")
-"""Settings that only Python can give: arrays, other methods, and what changes no number."""
+"""Settings that only Python can set: arrays, other methods, and settings that change no result."""
 
 
 def method_from_file(name: str, settings: Mapping[str, Any], neutrinos: Method) -> Method:
-    """Return a method from settings as a file holds them, such as ``{choice: m_lb, jets: {rule: tagged, threshold: 4}}``.
+    """Return a method from the settings in a file, such as ``{choice: m_lb, jets: {rule: tagged, threshold: 4}}``.
 
-    ``method`` says which one it is where ``name`` is not that of a method. ``chi_square`` and the choice ``nearest`` take the neutrinos of
+    The key ``method`` names the type if ``name`` is not the name of a method. ``chi_square`` and the choice ``nearest`` use the result of
     ``neutrinos``. Raises CollidekitError that names the setting.
     """
     given = dict(settings)
@@ -62,7 +62,7 @@ def method_from_file(name: str, settings: Mapping[str, Any], neutrinos: Method) 
     known = [known for known in METHODS if known != "given"]
     if kind not in known:
         raise CollidekitError(
-            f"there is no reconstruction method {kind!r}{did_you_mean(str(kind), known)}; name one with 'method:', of {', '.join(known)}"
+            f"unknown reconstruction method {kind!r}{did_you_mean(str(kind), known)}; name the type with 'method:', one of {', '.join(known)}"
         )
     maker = METHODS[kind]
     fixed = maker.keywords if isinstance(maker, partial) else {}
@@ -77,7 +77,7 @@ def method_from_file(name: str, settings: Mapping[str, Any], neutrinos: Method) 
 
 
 def _settings(where: str, maker: Any, given: Mapping[str, Any], fixed: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """The settings of a class, of the types that it takes."""
+    """Return the settings of a class, converted to its types."""
     hints = get_type_hints(maker)
     _check_keys(where, given, [key for key in hints if key not in (*KEPT_FROM_FILES, *fixed)])
     return {key: _setting(f"{where}: {key}", hints[key], value) for key, value in given.items()}
@@ -112,5 +112,5 @@ def _check_keys(where: str, given: Mapping[str, Any], known: Any) -> None:
     for key in given:
         if key not in known:
             raise CollidekitError(
-                f"{where}: no setting {key!r}{did_you_mean(str(key), list(known))}; known are {', '.join(known)}"
+                f"{where}: unknown setting {key!r}{did_you_mean(str(key), list(known))}; known are {', '.join(known)}"
             )

@@ -1,4 +1,4 @@
-"""Methods that find neutrinos and pairing together: ellipses, their smearing average, neutrino weighting."""
+"""Methods that find neutrinos and pairing together: ellipses, smeared ellipses, neutrino weighting."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -29,21 +29,21 @@ from collidekit.reconstruction.sonnenschein import solve_quartic
 
 @dataclass(frozen=True)
 class Analytic:
-    """Exact neutrinos for assumed masses, by the ellipses or by Sonnenschein's quartic, over all allowed pairs of jets."""
+    """Exact neutrinos for assumed masses from ellipses or from Sonnenschein's quartic, for all allowed pairs of jets."""
 
     solver: Literal["ellipse", "sonnenschein"] = "ellipse"
     choice: Literal["smallest_mtt", "m_lb", "nearest"] = "smallest_mtt"
-    """Score of a solution: minus the mass of the top pair; the product of both densities of m(lb), and of equal ones the smallest mass;
-    or minus the distance in GeV to the neutrinos of ``proposal``."""
+    """Score of a solution. ``smallest_mtt``: minus the mass of the top pair; ``m_lb``: the product of both densities of m(lb), and the
+    smallest mass of equal ones; ``nearest``: minus the distance in GeV to the neutrinos of ``proposal``."""
     masses: Masses = field(default_factory=Masses)
     jets: Jets = field(default_factory=Jets)
     closest: bool = True
-    """Take the closest approach where no pairing has an exact solution (``ellipse`` only)."""
+    """Use the closest approach if no pairing has an exact solution (``ellipse`` only)."""
     density: MassDensity | None = None
-    """Of true m(lb), for ``m_lb``; None is the one of leading order."""
+    """Density of true m(lb), for ``m_lb``; None is the leading-order one."""
     proposal: Method | None = None
     chunk: int = 4000
-    """Pairs of jets at once."""
+    """Number of pairs of jets in memory."""
 
     def __post_init__(self) -> None:
         for name, known in (("solver", ("ellipse", "sonnenschein")), ("choice", ("smallest_mtt", "m_lb", "nearest"))):
@@ -54,7 +54,7 @@ class Analytic:
             raise CollidekitError(f"analytic neutrinos: the choice {self.choice!r} {needs} a proposal")
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
-        """Return the chosen solution of each event; exact ones go before closest approaches."""
+        """Return the chosen solution of each event; exact solutions are preferred to closest approaches."""
         proposal = None if self.proposal is None else self.proposal.reconstruct(events).neutrinos
 
         def one(part: DileptonEvents, rows: slice) -> Reconstruction:
@@ -89,9 +89,9 @@ class Analytic:
 
 @dataclass(frozen=True)
 class NeutrinoWeighting:
-    """Neutrinos of the highest weight over a grid of assumed pseudorapidities and all allowed pairs of jets.
+    """Neutrinos with the highest weight on a grid of assumed pseudorapidities, for all allowed pairs of jets.
 
-    The score is the weight, 0 to 1; it is 0 where it is below 1e-308, and the best is chosen all the same.
+    The score is the weight, from 0 to 1. Weights below 1e-308 become 0, but the best solution is still chosen correctly.
     """
 
     masses: Masses = field(default_factory=Masses)
@@ -99,16 +99,16 @@ class NeutrinoWeighting:
     points: int = 51
     largest_eta: float = 5.0
     resolution: tuple[float, float] = (20.0, 20.0)
-    """Of the missing transverse momentum in x and y, GeV."""
+    """Resolution of the missing transverse momentum in x and y, GeV."""
     chunk: int = 512
-    """Pairs of jets at once."""
+    """Number of pairs of jets in memory."""
 
     def __post_init__(self) -> None:
         if not (
             self.points >= 2 and 0 < self.largest_eta < np.inf and all(0 < each < np.inf for each in self.resolution)
         ):
             raise CollidekitError(
-                f"neutrino weighting: needs two points or more, and positive numbers for largest_eta and resolution, not {self.points}, "
+                f"neutrino weighting: points must be at least 2, and largest_eta and resolution must be positive; got {self.points}, "
                 f"{self.largest_eta} and {list(self.resolution)}"
             )
 
@@ -131,25 +131,27 @@ class NeutrinoWeighting:
 
 @dataclass(frozen=True)
 class SmearedEllipse:
-    """Mean neutrinos over smeared events; the pairing with the largest mean weight is taken, which is the score."""
+    """Mean neutrinos over smeared copies of an event, for the pairing with the largest mean weight, which is the score."""
 
     masses: Masses = field(default_factory=Masses)
     jets: Jets = field(default_factory=Jets)
     smearings: int = 100
     resolutions: Resolutions = field(default_factory=Resolutions)
     density: MassDensity | None = None
-    """Of true m(lb); None is the one of leading order."""
+    """Density of true m(lb); None is the leading-order one."""
     seed: int = 0
     seeds_from: Literal["kinematics", "event"] = "kinematics"
-    """What the random numbers of an event are made from: leptons and missing momentum, or its number."""
+    """Source of the random numbers of an event: its leptons and missing momentum, or its event number."""
     chunk: int = 200
-    """Pairs of jets at once, each with all its smeared events."""
+    """Number of pairs of jets in memory, each with all smeared copies."""
 
     def __post_init__(self) -> None:
         if self.smearings < 1:
-            raise CollidekitError(f"smearing: needs at least one smeared event, not {self.smearings}")
+            raise CollidekitError(f"smeared_ellipse: smearings must be at least 1, got {self.smearings}")
         if self.seeds_from not in ("kinematics", "event"):
-            raise CollidekitError(f"smearing: seeds_from must be 'kinematics' or 'event', got {self.seeds_from!r}")
+            raise CollidekitError(
+                f"smeared_ellipse: seeds_from must be 'kinematics' or 'event', got {self.seeds_from!r}"
+            )
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
         """Return the best pairing and the mean neutrinos of each event."""

@@ -1,4 +1,4 @@
-"""Neutrino weighting: assume the pseudorapidities of both neutrinos, and weight by the missing transverse momentum."""
+"""Neutrino weighting: assume the pseudorapidities of both neutrinos, and weight them with the missing transverse momentum."""
 
 from typing import NamedTuple
 
@@ -10,26 +10,26 @@ from collidekit.reconstruction.four_momenta import Floats, mass_squared, with_ma
 from collidekit.reconstruction.masses import Masses, per_event
 
 CHUNK = 32
-"""Pairings whose grids are in memory at once: 51 x 51 points of 4 solutions take 2.7 MB."""
+"""Number of pairings with grids in memory: 51 x 51 points of 4 solutions take 2.7 MB."""
 ABSENT = 1e30
 """Squared distance of a grid point without a solution."""
 
 
 class WeightedNeutrinos(NamedTuple):
-    """The neutrinos of the highest weight."""
+    """The neutrinos with the highest weight."""
 
     neutrinos: Floats
-    """``(N, P, 2, 4)``, NaN where no point of the grid has a solution."""
+    """``(N, P, 2, 4)``, NaN if no point of the grid has a solution."""
     log_weight: Floats
     """``(N, P)``: -dx^2 / (2 sx^2) - dy^2 / (2 sy^2) of the missing momentum; NaN without a solution."""
     eta: Floats
-    """``(N, P, 2)`` pseudorapidities of the point."""
+    """``(N, P, 2)`` assumed pseudorapidities."""
 
 
 def eta_grid(points: int = 51, largest: float = 5.0) -> Floats:
     """Return pseudorapidities ``(points,)`` from ``-largest`` to ``largest`` in equal steps."""
     if points < 1 or not largest > 0:
-        raise CollidekitError(f"eta grid: needs at least one point and a positive range, got {points} and {largest}")
+        raise CollidekitError(f"eta grid: points must be at least 1 and the range positive, got {points} and {largest}")
     return np.linspace(-largest, largest, points)
 
 
@@ -46,9 +46,9 @@ def weight_neutrinos(
 
     Each point of ``grid`` x ``grid`` assumes the pseudorapidities of neutrino and antineutrino. The masses of W and top then
     give up to two momenta of each. The weight is exp(-dx^2 / (2 sx^2) - dy^2 / (2 sy^2)), where (dx, dy) is ``met`` minus the
-    sum of both neutrinos and (sx, sy) the ``resolution`` in GeV, the same for all events. Each neutrino is solved once for each
-    eta, not once for each pair. The grid is fixed in the frame of the detector: results follow a boost along the
-    beam only if the grid moves with it.
+    sum of both neutrinos and (sx, sy) is the ``resolution`` in GeV, the same for all events. Each neutrino is solved once for each
+    eta, not once for each pair. The grid is fixed in the frame of the detector: results are covariant under a boost along the
+    beam only if the grid is boosted, too.
     """
     if not all(np.isfinite(width) and width > 0 for width in resolution):
         raise CollidekitError(
@@ -78,10 +78,10 @@ def weight_neutrinos(
 
 
 def solve_at_eta(bottom: Floats, lepton: Floats, grid: Floats, masses: Masses) -> Floats:
-    """Return neutrino momenta ``(N, P, 2 G, 3)`` of one top at pseudorapidities ``grid (G,)``, NaN where there is none.
+    """Return neutrino momenta ``(N, P, 2 G, 3)`` of one top at pseudorapidities ``grid (G,)``, NaN without a solution.
 
-    ``bottom`` and ``lepton`` are ``(N, P, 4)``. The masses of W and top are two linear equations for (pt, px, py) of a
-    massless neutrino of given eta: a line. It meets the cone pt^2 = px^2 + py^2 at up to two points.
+    ``bottom`` and ``lepton`` are ``(N, P, 4)``. The masses of W and top give two linear equations for (pt, px, py) of a
+    massless neutrino at fixed eta, which define a line. It intersects the cone pt^2 = px^2 + py^2 at up to two points.
     """
     top2, w2 = (per_event(masses.top, 2)[..., None]) ** 2, (per_event(masses.w, 2)[..., None]) ** 2
     bottom_mass = None if masses.bottom is None else per_event(masses.bottom, 2)
@@ -128,9 +128,9 @@ def _cross(one: list[Floats], other: list[Floats]) -> list[Floats]:
 def _smallest_distance(
     first: Floats, second: Floats, met: Floats, resolution: tuple[float, float]
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """The point ``(M,)`` of the grid whose sum is nearest to the missing momentum in units of the resolution, and True if any is.
+    """Return the grid point ``(M,)`` with the sum nearest to the missing momentum in units of the resolution, and True if there is one.
 
-    |a - b|^2 of all pairs is one product of matrices (|a|^2, 1, -2 a) and (1, |b|^2, b), with a = met - first, b = second.
+    |a - b|^2 of all pairs is one product of the matrices (|a|^2, 1, -2 a) and (1, |b|^2, b), with a = met - first, b = second.
     """
     widths = np.asarray(resolution)
     best, known = np.zeros(len(met), dtype=np.intp), np.zeros(len(met), dtype=bool)

@@ -1,4 +1,4 @@
-"""Which jet belongs to which lepton: distances, masses and chi-square, for the best pair of all jets."""
+"""Pairing of jets with leptons by distances, masses or chi-square."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -23,9 +23,9 @@ def delta_r_costs(events: DileptonEvents) -> Floats:
 
 
 def squared_masses(parts: Floats, jets: Floats) -> Floats:
-    """Return squared masses ``(N, 2, J)`` of the sum of each of two momenta ``(N, 2, 4)`` and each jet ``(N, J, 4)``.
+    """Return squared masses ``(N, 2, J)`` of the sums of each of two momenta ``(N, 2, 4)`` and each jet ``(N, J, 4)``.
 
-    A negative squared mass, of jets whose energy is below their momentum, is 0.
+    Negative squared masses are set to 0.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         metric = np.array([1.0, -1.0, -1.0, -1.0])
@@ -44,11 +44,11 @@ def top_mass_costs(events: DileptonEvents, neutrinos: Floats, mass: float = 172.
 def best_pair(
     costs: Floats, allowed: NDArray[np.bool_], combine: Literal["sum", "max"] = "sum"
 ) -> tuple[Indices, Floats]:
-    """Return the two different jets ``(N, 2)`` with the smallest sum (or maximum) of costs ``(N, 2, J)``, and its value.
+    """Return the two different jets ``(N, 2)`` with the smallest sum (or maximum) of costs ``(N, 2, J)``, and this value.
 
-    Only jets with ``allowed (N, J)`` and a cost that is not NaN count; without two of them the jets are -1 and the value NaN.
-    Exact: of each lepton's jets only the best two can be in the best pair. Of equal pairs the one with the first lepton's
-    cheaper jet is taken, then the one with the lower index.
+    Only jets with ``allowed (N, J)`` and a cost other than NaN are used; with fewer than two of them the jets are -1 and the value is NaN.
+    The result is exact, because only the two best jets of each lepton can be in the best pair. Of equal pairs, the one with the
+    lower cost of the first lepton is chosen, then the one with the lower index.
     """
     count, _, jets = costs.shape
     if jets < 2:
@@ -71,9 +71,9 @@ def best_pair(
 
 
 def greedy_pair(costs: Floats, allowed: NDArray[np.bool_]) -> tuple[Indices, Floats]:
-    """Return two different jets ``(N, 2)`` by the smallest cost first, and the sum of both costs.
+    """Return two different jets ``(N, 2)``, starting with the smallest cost, and the sum of both costs.
 
-    The lepton and jet of the smallest cost of all are a pair; the other lepton gets the cheapest jet that is left.
+    The lepton and the jet with the smallest cost are paired first. The other lepton gets the remaining jet with the lowest cost.
     """
     count, _, jets = costs.shape
     if jets < 2:
@@ -94,9 +94,9 @@ def greedy_pair(costs: Floats, allowed: NDArray[np.bool_]) -> tuple[Indices, Flo
 def as_reconstruction(
     events: DileptonEvents, chosen: tuple[Indices, Floats], neutrinos: Floats | None = None
 ) -> Reconstruction:
-    """Return a pairing as the answer of a method; the score is minus the cost.
+    """Return a pairing as the result of a method; the score is minus the cost.
 
-    Events with too few jets or with numbers that are not finite have no answer.
+    Events with too few jets or with values that are not finite have no result.
     """
     jets, value = chosen
     status = events.status()

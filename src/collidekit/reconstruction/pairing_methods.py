@@ -21,7 +21,7 @@ from collidekit.reconstruction.pairing import (
 
 @dataclass(frozen=True)
 class DeltaR:
-    """Jets near their leptons: the smallest sum of both distances, or greedily the smallest distance first.
+    """Pairing of jets with near leptons: the smallest sum of both distances, or greedily the smallest distance first.
 
     The score is minus the sum.
     """
@@ -30,14 +30,14 @@ class DeltaR:
     jets: Jets = field(default_factory=Jets)
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
-        """Return the pairing of each event; it gives no neutrinos."""
+        """Return the pairing of each event, without neutrinos."""
         pair = greedy_pair if self.greedy else best_pair
         return as_reconstruction(events, pair(delta_r_costs(events), self.jets.allowed(events)))
 
 
 @dataclass(frozen=True)
 class LeptonJetMass:
-    """The pair of jets with the smallest larger m(lj) (``max``), or the smallest sum of both m(lj)^2 (``sum``).
+    """Pairing with the smallest value of the larger m(lj) (``max``), or the smallest sum of both m(lj)^2 (``sum``).
 
     The score is minus the larger m(lj) in GeV, or minus the sum in GeV^2.
     """
@@ -50,7 +50,7 @@ class LeptonJetMass:
             raise CollidekitError(f"lepton-jet mass: combine must be 'max' or 'sum', got {self.combine!r}")
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
-        """Return the pairing of each event; it gives no neutrinos."""
+        """Return the pairing of each event, without neutrinos."""
         costs = squared_masses(events.leptons, events.jets)
         if self.combine == "max":
             costs = np.sqrt(costs)
@@ -59,16 +59,16 @@ class LeptonJetMass:
 
 @dataclass(frozen=True)
 class GivenNeutrinos:
-    """Neutrinos from elsewhere, such as branches of a file; the jets are not assigned."""
+    """Given neutrinos, such as branches of a file, without an assignment of jets."""
 
     neutrinos: Floats
-    """``(N, 2, 4)`` in GeV, neutrino first; NaN where there is none."""
+    """``(N, 2, 4)`` in GeV, neutrino first; NaN for an event without neutrinos."""
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
-        """Return the neutrinos of each event. ``events`` must be those that the neutrinos belong to, all of them."""
+        """Return the neutrinos of each event. ``events`` must be exactly the events of the neutrinos, in the same order."""
         given = np.asarray(self.neutrinos, dtype=np.float64)
         if given.shape != (len(events), 2, 4):
-            raise CollidekitError(f"given neutrinos have the shape {given.shape}, expected {(len(events), 2, 4)}")
+            raise CollidekitError(f"given neutrinos have the shape {given.shape}, but it must be {(len(events), 2, 4)}")
         known = np.asarray(np.isfinite(given).all(axis=(1, 2)))
         status = np.where(known, Status.SOLVED, Status.NO_SOLUTION).astype(np.int8)
         none = np.full(len(events), np.nan)
@@ -79,7 +79,7 @@ class GivenNeutrinos:
 
 @dataclass(frozen=True)
 class TopMassChiSquare:
-    """The pair of jets whose m(l nu j) are nearest to the top mass, with the neutrinos of another method.
+    """Pairing with m(l nu j) nearest to the top mass, with the neutrinos of another method.
 
     The score is minus the sum of ((m(l nu j) - mass) / width)^2 over both tops.
     """
@@ -94,7 +94,7 @@ class TopMassChiSquare:
             raise CollidekitError(f"chi-square: mass and width must be positive, got {self.mass} and {self.width}")
 
     def reconstruct(self, events: DileptonEvents) -> Reconstruction:
-        """Return the pairing and the neutrinos that it was made with."""
+        """Return the pairing, and the neutrinos that it uses."""
         neutrinos = self.neutrinos.reconstruct(events).neutrinos
         costs = top_mass_costs(events, neutrinos, self.mass, self.width)
         return as_reconstruction(events, best_pair(costs, self.jets.allowed(events)), neutrinos)

@@ -1,4 +1,4 @@
-"""Average over smeared events: the ellipses of each are solved, and weighted by the distribution of m(lb)."""
+"""Average neutrinos over smeared copies of an event: solve the ellipses of each copy, and weight it by the density of m(lb)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from collidekit.reconstruction.masses import Masses, per_event
 
 @dataclass(frozen=True)
 class Resolutions:
-    """What an event is smeared with; energies in GeV, angles in radians."""
+    """Resolutions of the smearing; energies in GeV, angles in radians."""
 
     jet_stochastic: float = 0.8
     """Standard deviation of a jet's energy: ``jet_stochastic`` sqrt(E) plus ``jet_constant`` E, added in quadrature."""
@@ -29,7 +29,7 @@ class Resolutions:
     w_width: float = 2.085
     """Width of the Breit-Wigner distribution of the W mass."""
     w_range: float = 15.0
-    """W masses are drawn from the nominal one minus to plus this."""
+    """W masses are drawn within this distance from the nominal mass."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -38,16 +38,16 @@ class Resolutions:
 
 
 class Average(NamedTuple):
-    """Weighted means over the smeared events."""
+    """Weighted means over the smeared copies of each event."""
 
     neutrinos: Floats
-    """``(N, P, 2, 4)``: massless momenta with the mean three-momenta; NaN where no smeared event has a solution."""
+    """``(N, P, 2, 4)``: massless momenta with the mean three-momenta; NaN if no copy has a solution."""
     weight: Floats
-    """``(N, P)``: mean over all smeared events of the weight, 0 without solution."""
+    """``(N, P)``: mean weight over all copies; copies without a solution have the weight 0."""
     spread: Floats
     """``(N, P, 2, 3)``: weighted standard deviation of the momenta."""
     solved: Floats
-    """``(N, P)``: fraction of smeared events with a solution."""
+    """``(N, P)``: fraction of copies with a solution."""
 
 
 def average_smeared(
@@ -63,12 +63,12 @@ def average_smeared(
 ) -> Average:
     """Return mean neutrinos for b jets ``(N, P, 2, 4)``, leptons ``(N, 2, 4)``, missing momentum ``(N, 2)`` and seeds ``(N,)``.
 
-    The first of ``smearings`` events is the measured one. In the others the energies and directions of leptons and b jets,
-    and both W masses, are random; the missing momentum takes up the change. Of each, the exact solution with the smallest mass
-    of the top pair counts, with the product of both densities of m(lb) as its weight (default: leading order, with the nominal masses).
+    The first of ``smearings`` copies is the measured event. In the others, the energies and directions of leptons and b jets and
+    both W masses are smeared, and the missing momentum is changed accordingly. Each copy contributes its exact solution with the smallest
+    mass of the top pair, weighted with the product of both densities of m(lb) (default: leading order, with the nominal masses).
     """
     if smearings < 1:
-        raise CollidekitError(f"smearing average: needs at least 1 smeared event, got {smearings}")
+        raise CollidekitError(f"smeared_ellipse: smearings must be at least 1, got {smearings}")
     masses, resolutions = masses or Masses(), resolutions or Resolutions()
     density = leading_order_density() if density is None else density
     count, pairings = bottoms.shape[:2]
@@ -98,7 +98,7 @@ def average_smeared(
 
 
 def _normal(seeds: Seeds, smearings: int, columns: int) -> Floats:
-    """Random numbers ``(N, S, columns)``, 0 for the first: the measured event."""
+    """Return normal random numbers ``(N, S, columns)``; they are 0 for the first copy, which is the measured event."""
     numbers = normal(seeds, smearings * columns).reshape(-1, smearings, columns)
     numbers[:, 0] = 0.0
     return numbers
@@ -110,7 +110,7 @@ def _smear_leptons(leptons: Floats, seeds: Seeds, smearings: int, resolutions: R
 
 
 def _smear_jets(bottoms: Floats, seeds: Seeds, smearings: int, resolutions: Resolutions) -> Floats:
-    """Random numbers belong to the jet: they are the same in all pairings, and for any order of the jets."""
+    """Return smeared jets. The random numbers of a jet are the same in all pairings and for any order of the jets."""
     of_pairs = np.broadcast_to(seeds[:, None, None], bottoms.shape[:3]).ravel()
     of_jets = seeds_from_kinematics(bottoms[..., 1:].reshape(-1, 3), of_pairs)
     numbers = np.moveaxis(_normal(of_jets, smearings, 3).reshape(*bottoms.shape[:3], smearings, 3), 3, 1)
@@ -121,17 +121,17 @@ def _smear_jets(bottoms: Floats, seeds: Seeds, smearings: int, resolutions: Reso
 
 
 def smear(momenta: Floats, relative: Floats | float, angle: float, numbers: Floats) -> Floats:
-    """Return four-momenta ``(..., 4)`` of random energy and direction, with their ratio of mass to energy.
+    """Return four-momenta ``(..., 4)`` with smeared energy and direction, and the same ratio of mass to energy.
 
-    ``numbers (..., 3)`` are standard normal: the first changes the energy by ``relative`` standard deviations, to no less than a
-    tenth; the others turn the direction by ``angle`` in two perpendicular directions.
+    ``numbers (..., 3)`` are standard normal. The first changes the energy, with the relative standard deviation ``relative``, to at least a
+    tenth. The others rotate the direction, with the standard deviation ``angle`` in two perpendicular directions.
     """
     scale = np.maximum(1 + relative * numbers[..., 0], 0.1)
     vector = momenta[..., 1:]
     with np.errstate(all="ignore"):
         length = np.sqrt(np.sum(vector**2, axis=-1, keepdims=True))
         unit = vector / length
-        # any two directions perpendicular to the momentum: turning is the same around it
+        # any two directions perpendicular to the momentum, because the smearing is symmetric around it
         axis = np.where(np.abs(unit[..., 2:]) < 0.9, np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0]))
         across = np.cross(axis, unit)
         across = across / np.sqrt(np.sum(across**2, axis=-1, keepdims=True))
@@ -141,7 +141,7 @@ def smear(momenta: Floats, relative: Floats | float, angle: float, numbers: Floa
 
 
 def _ellipses(bottoms: Floats, leptons: Floats, masses: Masses, w: Floats) -> list[NeutrinoEllipse]:
-    """The ellipses ``(N, S, P)`` of both neutrinos, each with its own W masses ``(N, S, 2)``."""
+    """Return the ellipses ``(N, S, P)`` of both neutrinos, each with its own W masses ``(N, S, 2)``."""
     bottom_mass = None if masses.bottom is None else per_event(masses.bottom, 3)
     return [
         neutrino_ellipse(
@@ -157,7 +157,7 @@ def _ellipses(bottoms: Floats, leptons: Floats, masses: Masses, w: Floats) -> li
 
 
 def _w_masses(masses: Masses, seeds: Seeds, smearings: int, resolutions: Resolutions) -> Floats:
-    """W masses ``(N, S, 2)`` from a Breit-Wigner distribution of m^2 in the allowed range."""
+    """Return W masses ``(N, S, 2)`` from a Breit-Wigner distribution of m^2 in the allowed range."""
     nominal = np.broadcast_to(per_event(masses.w, 3), (len(seeds), smearings, 2))
     if resolutions.w_width == 0 or resolutions.w_range == 0:
         return nominal

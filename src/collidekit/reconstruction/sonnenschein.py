@@ -1,6 +1,6 @@
 """Neutrinos of dileptonic top pairs from a quartic in one momentum component (Sonnenschein, hep-ph/0603011).
 
-A second way to the solutions of ``dilepton_solutions``, with other equations: it shares no code with the ellipses.
+A cross-check of ``dilepton_solutions`` with other equations. It shares no code with the ellipses.
 """
 
 import numpy as np
@@ -12,22 +12,22 @@ from collidekit.reconstruction.four_momenta import Floats, mass_squared, with_ma
 from collidekit.reconstruction.masses import Masses, per_event
 
 SCALE = 100.0
-"""GeV. Momenta are divided by this, so that the coefficients of the quartic are near 1."""
+"""Unit of momenta in GeV, so that the coefficients of the quartic are near 1."""
 NEAR_REAL = 1e-5
 """Roots with a larger imaginary part (relative to 1 + |x|) are complex."""
 RESIDUAL = 1e-8
-"""A solution is kept where both conics vanish to this fraction of their largest term, after Newton steps."""
+"""A solution is kept if, after Newton steps, both conics are below this fraction of their largest term."""
 SAME = 1e-6
-"""Solutions nearer than this (relative to 1 + |x|) are one."""
+"""Solutions nearer than this (relative to 1 + |x|) count as one."""
 
 
 def solve_quartic(bottoms: Floats, leptons: Floats, met: Floats, masses: Masses | None = None) -> DileptonSolutions:
     """Return all neutrino pairs for b jets ``(N, P, 2, 4)``, leptons ``(N, 2, 4)`` and missing momentum ``(N, 2)``.
 
-    The masses of W and top of one side make the z component a linear function of x and y, and the massless neutrino then
-    lies on a conic; the other side gives a second conic through the missing momentum. Their resultant is a quartic in x.
-    Not every case is covered: where the linear equation has no z (its coefficient vanishes), the pairing gets the status
-    NOT_FINITE. Pairings without a solution are NO_SOLUTION; this method does not tell impossible masses from others.
+    The masses of W and top of one side make the z component a linear function of x and y, so the massless neutrino lies on a conic.
+    The other side gives a second conic through the missing momentum. Their resultant is a quartic in x.
+    If the coefficient of z in the linear equation vanishes, the pairing gets the status NOT_FINITE. Pairings without a solution
+    get NO_SOLUTION; this method does not distinguish impossible masses.
     """
     masses = masses or Masses()
     conics, planes = [], []
@@ -64,7 +64,7 @@ def _energies(lepton: Floats, massless: bool) -> tuple[Floats, Floats]:
 
 
 def _plane(bottom: Floats, lepton: Floats, masses: Masses) -> Floats:
-    """Coefficients ``(..., 3)`` of z = c0 + c1 x + c2 y, units of SCALE."""
+    """Return the coefficients ``(..., 3)`` of z = c0 + c1 x + c2 y, in units of SCALE."""
     e_l, m2_l = _energies(lepton, masses.massless_leptons)
     given = masses.bottom
     m2_b = np.maximum(mass_squared(bottom), 0.0) if given is None else per_event(given, 2) ** 2
@@ -73,7 +73,7 @@ def _plane(bottom: Floats, lepton: Floats, masses: Masses) -> Floats:
     e_b = np.sqrt(np.sum(p_b**2, axis=-1) + m2_b)
     top2, w2 = (per_event(masses.top, 2) / SCALE) ** 2, (per_event(masses.w, 2) / SCALE) ** 2
     with np.errstate(all="ignore"):
-        # E_nu = (w2 - m2_l) / (2 E_l) + p_l . p_nu / E_l, put into the mass of the top
+        # E_nu = (w2 - m2_l) / (2 E_l) + p_l . p_nu / E_l, inserted in the mass of the top
         constant = top2 - w2 - m2_b - 2 * (e_b * e_l - np.sum(p_b * p_l, axis=-1)) - e_b / e_l * (w2 - m2_l)
         linear = 2 * (e_b / e_l)[..., None] * p_l - 2 * p_b  # constant = linear . p_nu
         plane: Floats = np.stack([constant, -linear[..., 0], -linear[..., 1]], axis=-1) / linear[..., 2:]
@@ -81,7 +81,7 @@ def _plane(bottom: Floats, lepton: Floats, masses: Masses) -> Floats:
 
 
 def _conic(plane: Floats, lepton: Floats, masses: Masses, met: Floats | None) -> Floats:
-    """E_nu^2 - p_nu^2 as coefficients ``(..., 6)`` of 1, x, y, x^2, x y, y^2 of the first neutrino.
+    """Return E_nu^2 - p_nu^2 as coefficients ``(..., 6)`` of 1, x, y, x^2, x y, y^2 of the first neutrino.
 
     With ``met``, x and y of this neutrino are the missing momentum minus those of the first.
     """
@@ -109,9 +109,9 @@ def _square(linear: Floats) -> Floats:
 
 
 def _intersect_conics(first: Floats, second: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Real common points ``(M, 4)`` of two conics ``(M, 6)``: x, y and True for those that exist."""
+    """Return the real common points ``(M, 4)`` of two conics ``(M, 6)``: x, y, and True for points that exist."""
     c0, d0 = first[:, 5], second[:, 5]
-    c1, d1 = first[:, [2, 4]], second[:, [2, 4]]  # polynomials in x, from the constant up
+    c1, d1 = first[:, [2, 4]], second[:, [2, 4]]  # polynomials in x, constant term first
     c2, d2 = first[:, [0, 1, 3]], second[:, [0, 1, 3]]
     outer = c0[:, None] * d2 - d0[:, None] * c2
     inner = c0[:, None] * d1 - d0[:, None] * c1
@@ -137,7 +137,7 @@ def _intersect_conics(first: Floats, second: Floats) -> tuple[Floats, Floats, ND
         f, _, _, f_size = _conic_value(first, x, y)
         g, _, _, g_size = _conic_value(second, x, y)
         valid &= (np.abs(f) < RESIDUAL * f_size) & (np.abs(g) < RESIDUAL * g_size)
-        for one in range(4):  # two roots that Newton brought to one point
+        for one in range(4):  # remove roots that Newton steps moved to the same point
             for other in range(one):
                 near = np.hypot(x[:, one] - x[:, other], y[:, one] - y[:, other]) < SAME * (1 + np.abs(x[:, one]))
                 valid[:, one] &= ~(near & valid[:, other])
@@ -159,7 +159,7 @@ def _value(polynomial: Floats, x: Floats) -> Floats:
 
 
 def _conic_value(conic: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Value, derivatives by x and y, and the size of the largest term."""
+    """Return the value, the derivatives with respect to x and y, and the absolute value of the largest term."""
     k, kx, ky, kxx, kxy, kyy = (conic[:, None, i] for i in range(6))
     terms = np.stack([k + 0 * x, kx * x, ky * y, kxx * x * x, kxy * x * y, kyy * y * y])
     return terms.sum(axis=0), kx + 2 * kxx * x + kxy * y, ky + 2 * kyy * y + kxy * x, np.abs(terms).max(axis=0)

@@ -1,8 +1,8 @@
 """Spin correlation of top pairs in dileptonic decays: c_hel, c_han and D.
 
-Four-momenta are arrays (..., 4) of (E, px, py, pz) in one unit. Leptons are measured each in the rest frame of its own top,
-which is reached from the laboratory through the rest frame of the top pair, by pure boosts without a rotation in between.
-Coefficients for weights stand in ``spin_weights.py``.
+Four-momenta are arrays (..., 4) of (E, px, py, pz) in the same unit. The direction of each lepton is measured in the rest frame of its
+top: it is boosted from the laboratory to the rest frame of the top pair, and then to that of the top, without rotation.
+``spin_weights.py`` has the coefficients of the weights.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collidekit.reconstruction.four_momenta import Floats, to_rest_frame
 
 @dataclass(frozen=True, slots=True)
 class DecayDirections:
-    """Directions of both leptons and the helicity basis of each event; all axes are those of the top-pair frame.
+    """Directions of both leptons and the helicity basis of each event, in the axes of the top-pair frame.
 
-    `basis` holds the unit vectors k (top), r and n as rows: r is the beam axis minus its part along k, and n is r x k
-    (arXiv 2003.02280). Events whose momenta are not those of two massive tops are NaN.
+    `basis` holds the unit vectors k (top), r and n as rows: r is the normalised component of the beam axis perpendicular to k, and n is r x k
+    (arXiv 2003.02280). Values are NaN for events without two massive tops.
     """
 
     plus: Floats  # (..., 3) unit vector of l+ in the rest frame of the top
@@ -41,10 +41,9 @@ class DecayDirections:
 
 
 def decay_directions(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_minus: Floats) -> DecayDirections:
-    """Return the directions of both leptons in their tops' rest frames, from four-momenta (..., 4) in any common frame.
+    """Return the directions of both leptons in the rest frames of their tops, from four-momenta (..., 4) in a common frame.
 
-    `beta` and `cos_theta` take +z as the beam axis, so they are meant for momenta in the laboratory. A boost along z before
-    changes nothing.
+    `basis` and `cos_theta` use +z as the beam axis, so the momenta must be those in the laboratory, or boosted along z.
     """
     top, antitop, lepton_plus, lepton_minus = (
         np.asarray(p, dtype=np.float64) for p in (top, antitop, lepton_plus, lepton_minus)
@@ -62,20 +61,20 @@ def decay_directions(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_m
 
 
 def c_hel(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_minus: Floats) -> Floats:
-    """Return the cosine between l+ and l-, each in its own top's rest frame, (...); four-momenta are (..., 4)."""
+    """Return the cosine of the angle between l+ and l-, each in the rest frame of its top, (...); four-momenta are (..., 4)."""
     return decay_directions(top, antitop, lepton_plus, lepton_minus).c_hel
 
 
 def c_han(top: Floats, antitop: Floats, lepton_plus: Floats, lepton_minus: Floats) -> Floats:
-    """Return c_hel with one lepton's component along the top direction (in the pair frame) reversed, (...)."""
+    """Return c_hel with the component of one lepton along the top direction (in the top-pair frame) reversed, (...)."""
     return decay_directions(top, antitop, lepton_plus, lepton_minus).c_han
 
 
 def spin_marker(cosine: Floats, weights: Floats | None = None) -> tuple[float, float]:
-    """Return D = -3 <c_hel> and its statistical error, from c_hel (N,) and weights (N,); weights 1 where none are given.
+    """Return D = -3 <c_hel> and its statistical error, from c_hel (N,) and weights (N,); the default weights are 1.
 
-    Pairs are entangled where D < -1/3 (arXiv 2003.02280). The distribution of c_hel is (1 - D c) / 2. Events with a NaN
-    are left out; the error is that of a weighted mean. NaN where nothing is left or the sum of the weights is not above 0.
+    Top pairs are entangled if D < -1/3 (arXiv 2003.02280). The distribution of c_hel is (1 - D c) / 2. Events with NaN
+    are left out. The error is that of a weighted mean. The result is NaN without events, or if the sum of the weights is not positive.
     """
     cosine = np.asarray(cosine, dtype=np.float64)
     weights = np.ones_like(cosine) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -90,7 +89,7 @@ def spin_marker(cosine: Floats, weights: Floats | None = None) -> tuple[float, f
 
 
 def _helicity_basis(k: Floats) -> Floats:
-    """Rows k, r, n (..., 3, 3); where k is along the beam, any r that is perpendicular to it."""
+    """Return the rows k, r, n (..., 3, 3); if k is along the beam, r is any perpendicular direction."""
     cos_theta = k[..., 2:3]
     beam = np.array([0.0, 0.0, 1.0])
     across = beam - cos_theta * k

@@ -1,4 +1,4 @@
-"""Leading-order spin density of top pairs from gg and qq, and weights that put a spin correlation into simulated decays."""
+"""Leading-order spin density of top pairs from gg and qq, and weights that add a spin correlation to simulated decays."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Correlation = Literal["sm", "singlet", "none"]
 def leading_order_correlation(beta: ArrayLike, cos_theta: ArrayLike, is_gg: ArrayLike) -> Floats:
     """Return the correlation matrix C (..., 3, 3) of top and antitop spins in the basis (k, r, n) at leading order.
 
-    `beta` is the velocity of the top and `cos_theta` its polar cosine in the top-pair frame; `is_gg` is true for gg and
-    false for qq. From arXiv 2003.02280, appendix A. tr C / 3 = D is +1/3 for qq, and from -1 (threshold) to +1/3 for gg.
+    `beta` is the velocity of the top and `cos_theta` the cosine of its polar angle in the top-pair frame; `is_gg` is true for gg and
+    false for qq. From arXiv 2003.02280, appendix A. D = tr C / 3 is +1/3 for qq, and between -1 (threshold) and +1/3 for gg.
     """
     b2 = np.square(np.asarray(beta, dtype=np.float64))
     c = np.asarray(cos_theta, dtype=np.float64)
@@ -48,14 +48,14 @@ def leading_order_correlation(beta: ArrayLike, cos_theta: ArrayLike, is_gg: Arra
 
 
 def spin_weights(directions: DecayDirections, is_gg: ArrayLike, correlation: Correlation) -> Floats:
-    """Return weights 1 - l+^T C l- (...), which give spin correlation C to decays that were simulated without any.
+    """Return weights 1 - l+^T C l- (...) that add the spin correlation C to decays that were simulated without correlation.
 
-    `"sm"` takes the leading-order C of each event's own beta, polar angle and initial state, `"singlet"` takes C = -1
-    (the unit matrix) for all, `"none"` is 1. Weights lie between 0 and 2, and their mean over all decays of an event is 1.
+    `"sm"` uses the leading-order C for beta, polar angle and initial state of each event, `"singlet"` uses minus the unit matrix, and the
+    weights of `"none"` are 1. Weights lie between 0 and 2, and their mean over all decays of an event is 1.
     """
     if correlation not in get_args(Correlation):
         known = ", ".join(get_args(Correlation))
-        raise CollidekitError(f"no spin correlation is called {correlation!r}; there are: {known}")
+        raise CollidekitError(f"unknown spin correlation {correlation!r}; known are {known}")
     if correlation == "none":
         return np.ones_like(directions.beta)
     if correlation == "singlet":
@@ -65,7 +65,7 @@ def spin_weights(directions: DecayDirections, is_gg: ArrayLike, correlation: Cor
 
 
 def correlated(directions: DecayDirections, correlation: NDArray[np.float64]) -> Floats:
-    """Return 1 - l+^T C l- (...) for C (..., 3, 3) in the basis (k, r, n); from 0 to 2 where C is that of a quantum state."""
+    """Return 1 - l+^T C l- (...) for C (..., 3, 3) in the basis (k, r, n); it is between 0 and 2 if C belongs to a quantum state."""
     plus, minus = (
         np.einsum("...ij,...j->...i", directions.basis, lepton) for lepton in (directions.plus, directions.minus)
     )

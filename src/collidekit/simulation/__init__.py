@@ -1,4 +1,4 @@
-"""Samples of our own making: Pythia events, a parametrised detector, jets in a ROOT file."""
+"""Simulated samples: Pythia events, a parametrised detector, and jets or events in a file."""
 
 from collidekit.simulation.samples import SAMPLES, Sample
 from collidekit.simulation.simulate import simulate

@@ -1,10 +1,10 @@
 """A parametrised b tagger with working points of 85, 77, 70 and 60 % efficiency.
 
-Efficiencies and mistag rates depend on flavour and pT and are of the size of those of the LHC experiments; they are no
-measurement. In odds, p / (1 - p), a common factor of pT multiplies the values that hold at 60 GeV:
+Efficiencies and mistag rates depend on flavour and pT. They are of the size that the LHC experiments reach, but not a measurement.
+The odds p / (1 - p) at 60 GeV are multiplied by a function of pT:
 
-- b and c jets: (pT / 60)^0.6 up to 120 GeV, constant to 200 GeV, and (pT / 200)^-0.5 above.
-- light jets: 1 up to 100 GeV, and (pT / 100)^0.7 above.
+- b and c jets: (pT / 60)^0.6 up to 120 GeV, constant up to 200 GeV, then also multiplied by (pT / 200)^-0.5.
+- light jets: 1 up to 100 GeV, then (pT / 100)^0.7.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ EFFICIENCIES = {
     4: (0.40, 0.20, 0.10, 0.03),
     0: (0.03, 0.008, 0.0025, 0.0007),
 }
-"""Fractions of b, c and light jets of 60 GeV that pass the working points, from loose to tight."""
+"""Fractions of b, c and light jets with pT = 60 GeV that pass the working points, from loose to tight."""
 TAGGED = 3
-"""A jet counts as b-tagged from this quantile on: the working point of 77 %."""
+"""Lowest quantile of a b-tagged jet: the 77 % working point."""
 
 
 def tagging_efficiency(flavour: IntArray, pt: FloatArray) -> FloatArray:
@@ -33,6 +33,6 @@ def tagging_efficiency(flavour: IntArray, pt: FloatArray) -> FloatArray:
 
 
 def tag(flavour: IntArray, pt: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Draw the quantile of each jet, (J,): 1 fails all working points, 2 passes 85 % only, to 5, which passes 60 %."""
+    """Draw the quantile of each jet, (J,): 1 fails all working points, 2 passes only 85 %, ..., 5 passes 60 %."""
     passed = rng.random(len(pt))[:, None] < tagging_efficiency(flavour, pt)
     return np.asarray(1 + passed.sum(axis=1))

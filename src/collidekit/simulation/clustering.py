@@ -1,4 +1,4 @@
-"""Anti-kT jets (arXiv 0802.1189) from flat constituents, whole batches at once."""
+"""Anti-kT clustering (arXiv 0802.1189) of flat constituents, for whole batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, Mom
 
 @dataclass(frozen=True, slots=True)
 class Jets(Momenta):
-    """Jets of a batch, in order of event and falling pT; `members` are rows of the constituents, falling in pT."""
+    """Jets of a batch, sorted by event and descending pT; `members` are rows of the constituents, in descending pT."""
 
     event: IntArray
     px: FloatArray
@@ -30,12 +30,12 @@ class Jets(Momenta):
         return Jets(*(getattr(self, name)[rows] for name in ("event", "px", "py", "pz", "energy", "members")))
 
     def leading(self) -> Jets:
-        """The hardest jet of each event."""
+        """Return the jet with the highest pT of each event."""
         return self.select(np.unique(self.event, return_index=True)[1])
 
 
 def cluster(constituents: Constituents, events: int, radius: float, pt_min: float, limit: int | None = None) -> Jets:
-    """Jets above `pt_min` (GeV); their momentum is the sum of their `limit` hardest constituents."""
+    """Return jets above `pt_min` (GeV); their momentum is the sum of the `limit` constituents with the highest pT."""
     import fastjet
 
     fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
@@ -63,5 +63,5 @@ def cluster(constituents: Constituents, events: int, radius: float, pt_min: floa
 
 
 def pick(column: FloatArray | IntArray, rows: ak.Array) -> ak.Array:
-    """`column` (P,) at ragged rows (J, var), in their shape."""
+    """Return `column` (P,) at ragged rows (J, var), in the same shape."""
     return ak.unflatten(column[ak.to_numpy(ak.flatten(rows))], ak.num(rows))

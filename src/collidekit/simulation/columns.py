@@ -1,4 +1,4 @@
-"""Columns of jets on their way to the file: flat arrays, and records of lists for collections."""
+"""Columns of jets: flat arrays, and records of lists for collections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Columns = dict[str, Any]
 
 
 def concatenate(parts: Sequence[Columns]) -> Columns:
-    """The parts one after the other."""
+    """Return the concatenated parts."""
     joined = {}
     for name, first in parts[0].items():
         join = np.concatenate if isinstance(first, np.ndarray) else ak.concatenate
@@ -24,12 +24,12 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
 
 
 def take(columns: Columns, rows: IntArray) -> Columns:
-    """The given rows, in the given order."""
+    """Return the given rows, in the given order."""
     return {name: values[rows] for name, values in columns.items()}
 
 
 def collect(batches: Iterable[Columns], label: str, wanted: Mapping[int, int]) -> Columns:
-    """The first jets of each label, as many as wanted; draws no more batches than that takes."""
+    """Return the wanted number of jets of each label, and generate only as many batches as needed."""
     parts: list[Columns] = []
     missing = {value: count for value, count in wanted.items() if count}
     if not missing:
@@ -48,7 +48,7 @@ def collect(batches: Iterable[Columns], label: str, wanted: Mapping[int, int]) -
 
 
 def round_mantissa(columns: Columns, bits: int) -> Columns:
-    """Collections with their float32 values rounded to nearest with `bits` (of 23) mantissa bits, the rest zero."""
+    """Round the float32 values of collections to `bits` (of 23) mantissa bits; the other bits are zero."""
     return {
         name: ak.transform(lambda layout, **_: _rounded(layout, bits), values) if _is_collection(values) else values
         for name, values in columns.items()

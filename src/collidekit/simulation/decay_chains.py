@@ -1,4 +1,4 @@
-"""Top quarks and their decays in Pythia's event records: rows of particles, one pair an event."""
+"""Find top quarks and their decay products in Pythia's event records, with one pair per event."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collidekit.errors import CollidekitError
 from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, Particles
 
 DECAYED_TOP, DECAY_PRODUCT, INCOMING, GLUON = 62, 23, 21, 21
-"""Pythia's status codes of the last copy of a top, of what a resonance decays to, and of the incoming partons; the gluon."""
+"""Pythia's status codes of the last copy of a top, of decay products of a resonance and of incoming partons; PDG ID of the gluon."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopPairs:
-    """Rows of the record for each event; axis 1 is (top, antitop).
+    """Rows of the particles in the record of each event; axis 1 is (top, antitop).
 
-    Tops and Ws are the last copies before they decay. Products of the W are the last copies, too: after photon radiation for
-    leptons and neutrinos, after gluon radiation for quarks. `b` is given as it leaves the top and after radiation.
+    Tops and Ws are the last copies before their decay. `products` of the W are the last copies, too: after photon radiation for
+    leptons and neutrinos, and after gluon radiation for quarks. `b` is the first copy from the top decay, `b_radiated` the last one.
     """
 
     top: IntArray  # (N, 2)
@@ -26,7 +26,7 @@ class TopPairs:
     b: IntArray  # (N, 2) before gluon radiation
     b_radiated: IntArray  # (N, 2)
     products: IntArray  # (N, 2, 2) of the W: charged lepton and neutrino, or down-type and up-type quark
-    products_born: IntArray  # (N, 2, 2) as they leave the W
+    products_born: IntArray  # (N, 2, 2) first copies from the W decay
     is_gg: BoolArray  # (N,) whether two gluons made the pair
 
 
@@ -50,7 +50,7 @@ def find_top_pairs(particles: Particles, events: int) -> TopPairs:
 
 
 def last_copies(particles: Particles) -> IntArray:
-    """Return for each row the row of its last copy, (P,): Pythia copies a particle when it recoils or radiates."""
+    """Return the row of the last copy of each row, (P,). Pythia copies a particle each time it recoils or radiates."""
     pdg, mother = particles.pdg, particles.mother
     rows = np.arange(len(pdg))
     successor = rows.copy()
@@ -69,13 +69,13 @@ def momenta(particles: Particles, rows: IntArray) -> FloatArray:
 
 
 def _one_per_sign(rows: IntArray, particles: Particles, events: int) -> IntArray:
-    """The rows as (N, 2): particle, antiparticle."""
+    """Return the rows as (N, 2): particle, antiparticle."""
     return _shaped(rows[np.lexsort((-np.sign(particles.pdg[rows]), particles.event[rows]))], (events, 2))
 
 
 def _shaped(rows: IntArray, shape: tuple[int, ...]) -> IntArray:
     if len(rows) != np.prod(shape):
         raise CollidekitError(
-            f"Pythia's records of {shape[0]} events do not hold one top pair each; use Pythia 8.311 to 8.317"
+            f"not every record of {shape[0]} Pythia events has exactly one top pair; use Pythia 8.311 to 8.317"
         )
     return rows.reshape(shape)

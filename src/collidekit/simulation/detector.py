@@ -1,7 +1,7 @@
-"""A small parametrised detector: tracks, calorimeter towers and energy flow, in the manner of Delphes (arXiv 1307.6346).
+"""A small parametrised detector with tracks, calorimeter towers and energy flow, similar to Delphes (arXiv 1307.6346).
 
-Tracks are found with an efficiency and smeared in pT. Each tower of the calorimeter, in an
-electromagnetic and a hadronic layer, sums and smears all energy that enters it; where a layer holds significantly more than its tracks, the excess becomes a neutral constituent.
+Tracks are found with an efficiency and smeared in pT. Each tower of the calorimeter has an electromagnetic and a hadronic layer, which sum
+and smear all energy that enters them. If a layer has significantly more energy than its tracks, the excess becomes a neutral constituent.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ CALORIMETER_ETA = 4.9
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """What differs between detectors; the defaults are close to the ATLAS card of Delphes.
+    """Parameters of a detector; the defaults are close to the ATLAS card of Delphes.
 
-    Relative resolutions are for abs(eta) below 0.5, below 1.5 and above.
+    Relative resolutions are given for abs(eta) below 0.5, below 1.5 and above.
     """
 
     track_pt_min: float = 0.1  # GeV
     track_pt_constant: tuple[float, float, float] = (0.06, 0.10, 0.25)
     track_pt_slope: tuple[float, float, float] = (1.3e-3, 1.7e-3, 3.1e-3)  # 1/GeV
-    track_radius_max: float = 1000.0  # mm; a particle born further out leaves no track
+    track_radius_max: float = 1000.0  # mm; a particle produced further out leaves no track
     tower_eta: float = 0.1
     tower_phi: float = np.pi / 36
     tower_em_min: float = 0.5  # GeV
@@ -47,7 +47,7 @@ class Constituents:
 
 
 def observe(visible: Particles, detector: Detector, rng: np.random.Generator) -> Constituents:
-    """What the detector makes of the visible final particles."""
+    """Return the measured constituents of the visible final particles."""
     seen = visible.select(np.abs(visible.eta) < CALORIMETER_ETA)
     rows = np.flatnonzero(np.abs(visible.eta) < CALORIMETER_ETA)
     found = _track_found(seen, detector, rng)
@@ -70,7 +70,7 @@ def observe(visible: Particles, detector: Detector, rng: np.random.Generator) ->
 
 
 def _track_found(seen: Particles, detector: Detector, rng: np.random.Generator) -> BoolArray:
-    """Efficiency 0.95 (0.85 for abs(eta) > 1.5), below 1 GeV 0.70 (0.60)."""
+    """Return the track efficiency: 0.95 (0.85 for abs(eta) > 1.5), and below 1 GeV 0.70 (0.60)."""
     efficiency = np.where(seen.pt > 1.0, 0.95, 0.70) - np.where(np.abs(seen.eta) > 1.5, 0.10, 0.0)
     inside = (np.abs(seen.eta) < TRACKER_ETA) & (np.hypot(seen.x, seen.y) < detector.track_radius_max)
     tracked = (seen.charge != 0) & inside & (seen.pt > detector.track_pt_min)
@@ -79,7 +79,7 @@ def _track_found(seen: Particles, detector: Detector, rng: np.random.Generator) 
 
 
 def _track_pt_scale(seen: Particles, detector: Detector, rng: np.random.Generator) -> FloatArray:
-    """Measured over true pT."""
+    """Return the ratio of measured to true pT."""
     region = np.digitize(np.abs(seen.eta), [0.5, 1.5])
     constant = np.array(detector.track_pt_constant)[region]
     slope = np.array(detector.track_pt_slope)[region]
@@ -87,7 +87,7 @@ def _track_pt_scale(seen: Particles, detector: Detector, rng: np.random.Generato
 
 
 def lognormal(relative: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Positive factors of mean 1 and the given relative width."""
+    """Return log-normal factors with mean 1 and the given relative width."""
     width = np.sqrt(np.log1p(relative**2))
     factors: FloatArray = np.exp(width * rng.standard_normal(len(relative)) - width**2 / 2)
     return factors
@@ -96,7 +96,7 @@ def lognormal(relative: FloatArray, rng: np.random.Generator) -> FloatArray:
 def _neutral_towers(
     seen: Particles, track_momentum: FloatArray, detector: Detector, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
-    """Event, eta, phi and energy of the neutral excesses, spread evenly over their towers."""
+    """Return event, eta, phi and energy of the neutral excesses, at uniformly random positions in their towers."""
     kind = np.abs(seen.pdg)
     em = np.select([np.isin(kind, (11, 22)), kind == 13, np.isin(kind, (130, 310, 3122))], [1.0, 0.0, 0.3], 0.0)
     had = np.where(kind == 13, 0.0, 1.0 - em)

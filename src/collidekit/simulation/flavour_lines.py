@@ -19,7 +19,7 @@ from collidekit.simulation.columns import Columns
 
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 THRESHOLD = 1.8
-"""Of the d0 significance: tracks above it are counted, and the vertex significance is that of tracks above it."""
+"""Threshold of the d0 significance of tracks that are counted and that define the vertex significance."""
 PHI_ERROR, THETA_ERROR, QOVERP_ERROR = 5e-4, 5e-4, 1e-4
 CHUNK = 1000
 
@@ -29,25 +29,25 @@ def is_lines(output: Path) -> bool:
 
 
 def read_tree(path: Path, jets: int) -> Iterator[Columns]:
-    """The first so many jets of a ROOT file of the sample jet-flavour."""
+    """Return the first ``jets`` jets of a ROOT file of the sample jet-flavour."""
     try:
         with uproot.open(path) as file:
             tree = file["tree"]
             if tree.num_entries < jets:
-                raise CollidekitError(f"{path}: holds {tree.num_entries:,} jets, {jets:,} were asked for")
+                raise CollidekitError(f"{path}: holds {tree.num_entries:,} jets, but {jets:,} are needed")
             missing = {"jet_flavour", "trk_d0_err", "sv_ntracks"} - set(tree.keys())
             if missing:
-                raise CollidekitError(f"{path}: is not of the sample jet-flavour: it has no {min(missing)}")
+                raise CollidekitError(f"{path}: is not a file of the sample jet-flavour: it has no {min(missing)}")
             for chunk in tree.iterate(step_size=CHUNK, entry_stop=jets, library="ak"):
                 yield _columns(chunk)
     except (OSError, KeyError, ValueError) as error:
         raise CollidekitError(
-            f"{path}: cannot be read as a sample of jets ({' '.join(str(error).split())[:120]})"
+            f"{path}: cannot be read as a file of the sample jet-flavour ({' '.join(str(error).split())[:120]})"
         ) from None
 
 
 def _columns(chunk: ak.Array) -> Columns:
-    """The collections trk and sv as records, as the simulation makes them."""
+    """Return the collections trk and sv as records, as in the simulation."""
     columns: Columns = {
         name: ak.to_numpy(chunk[name]) for name in chunk.fields if not name.startswith(("trk_", "sv_", "ntrk", "nsv"))
     }
@@ -58,7 +58,7 @@ def _columns(chunk: ak.Array) -> Columns:
 
 
 def write_lines(output: Path, parts: Iterable[Columns]) -> None:
-    """One jet a line; on any error or interrupt nothing is left behind."""
+    """Write one jet per line; after an error or interrupt, no file remains."""
     temporary = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
         with (gzip.open if output.suffix == ".gz" else open)(temporary, "wt", encoding="utf-8") as file:
@@ -73,11 +73,11 @@ def write_lines(output: Path, parts: Iterable[Columns]) -> None:
 
 
 def flavour_lines(columns: Columns) -> Iterator[list[Any]]:
-    """``[jet_pt, jet_eta, flavor, 8 track variables, 6 vertex variables, vertices of tracks of 28 numbers]`` of each jet.
+    """Yield ``[jet_pt, jet_eta, flavor, 8 track variables, 6 vertex variables, vertices of tracks of 28 numbers]`` of each jet.
 
-    What a jet does not have is the string "NaN", an infinite number "inf" or "-inf". A secondary vertex has as many tracks
-    as were fitted to it, those of the largest impact parameter significance; all other tracks stand in a first group, whose
-    numbers of a vertex are "NaN". Angles of tracks have no measured errors here: their covariances are constants.
+    Missing values are the string "NaN", infinite ones "inf" or "-inf". A secondary vertex gets as many tracks as were fitted to it,
+    those with the largest impact parameter significance. All other tracks are in the first group, whose vertex variables
+    are "NaN". The simulation has no errors of track angles, so their covariances are constants.
     """
     tracks, vertices = ak.to_list(columns["trk"]), ak.to_list(columns["sv"])
     for jet, (trk, sv) in enumerate(zip(tracks, vertices, strict=True)):
@@ -97,7 +97,7 @@ def flavour_lines(columns: Columns) -> Iterator[list[Any]]:
 
 
 def _groups(trk: list[Any], sv: list[Any]) -> list[tuple[Any, list[Any]]]:
-    """Tracks of no vertex, then those of each vertex."""
+    """Return the tracks without a vertex, then those of each vertex."""
     left = list(trk)
     groups: list[tuple[Any, list[Any]]] = []
     for vertex in sv:
@@ -119,9 +119,9 @@ def _of_tracks(trk: list[Any], jet_pt: float) -> list[Any]:
 
 
 def _jet_probability(d0: list[float]) -> float:
-    """That no track of positive significance comes from a displaced vertex: P sum_j (-ln P)^j / j!, P the product of the tails.
+    """Return the probability that all tracks with positive significance come from the primary vertex; NaN without such tracks.
 
-    ALEPH, Phys. Lett. B 313 (1993) 535; NaN without such tracks.
+    It is P sum_j (-ln P)^j / j! with the product P of the tail probabilities (ALEPH, Phys. Lett. B 313 (1993) 535).
     """
     tails = [math.erfc(value / math.sqrt(2)) for value in d0 if value > 0]
     if not tails:
@@ -159,7 +159,7 @@ def _track(t: Any, vertex: Any) -> list[Any]:
 
 
 def _number(value: float) -> Any:
-    """With the digits of float32; a string where JSON has no number."""
+    """Return a value with the digits of float32, or as a string if JSON has no such number."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

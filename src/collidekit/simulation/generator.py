@@ -20,11 +20,11 @@ EVENTS_PER_BATCH = 100
 MAX_PYTHIA_SEED = 900_000_000
 NEUTRINOS = (12, 14, 16)
 CHARGED = (11, 13, 211, 321, 2212, 3112, 3222, 3312, 3334)
-"""Species that live long enough to leave a track; all others decay, are neutral, or are not seen."""
+"""Charged species that live long enough to leave a track; all others decay, are neutral, or are invisible."""
 
 
 class Momenta:
-    """Directions of whatever has columns px, py, pz."""
+    """Base of classes with columns px, py, pz: transverse momentum and directions."""
 
     __slots__ = ()
     px: FloatArray
@@ -46,9 +46,9 @@ class Momenta:
 
 @dataclass(frozen=True, slots=True)
 class Particles(Momenta):
-    """The full event records of a batch, one row a particle; momenta and energies in GeV, vertices in mm."""
+    """The full event records of a batch, with one row per particle; momenta and energies in GeV, vertices in mm."""
 
-    event: IntArray  # (P,) number of the event in the batch, rising
+    event: IntArray  # (P,) index of the event in the batch, ascending
     pdg: IntArray
     status: IntArray  # Pythia's code: positive for final particles
     mother: IntArray  # (P,) row of the first mother
@@ -62,26 +62,26 @@ class Particles(Momenta):
 
     @property
     def charge(self) -> IntArray:
-        """Electric charge of particles that leave tracks, else 0."""
+        """Electric charge of particles that leave tracks; 0 for the others."""
         sign = np.where(np.isin(np.abs(self.pdg), (11, 13, 3112, 3312, 3334)), -1, 1) * np.sign(self.pdg)
         return np.where(np.isin(np.abs(self.pdg), CHARGED), sign, 0).astype(np.int64)
 
     def select(self, rows: BoolArray | IntArray) -> Self:
-        """The given rows; `mother` still counts rows of the whole record."""
+        """Return the given rows; `mother` still refers to rows of the whole record."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def visible(self) -> Self:
-        """Final particles that a detector can see."""
+        """Return the final particles that a detector can see."""
         return self.select((self.status > 0) & ~np.isin(np.abs(self.pdg), NEUTRINOS))
 
 
 def pseudorapidity(px: FloatArray, py: FloatArray, pz: FloatArray) -> FloatArray:
-    """Pseudorapidity, finite along the beam too."""
+    """Return the pseudorapidity, which is finite also along the beam."""
     return np.arcsinh(pz / np.maximum(np.hypot(px, py), 1e-12))
 
 
 def generate(settings: Sequence[str], seed: int) -> Iterator[tuple[int, Particles]]:
-    """Endless batches of events: the number of events in the batch and their particles."""
+    """Yield batches of events without end: the number of events in the batch, and their particles."""
     pythia = _pythia(settings, seed)
     while True:
         batch = pythia.nextBatch(EVENTS_PER_BATCH)
@@ -94,7 +94,7 @@ def _pythia(settings: Sequence[str], seed: int) -> Any:
     pythia = pythia8mc.Pythia("", False)
     for line in ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {1 + seed % MAX_PYTHIA_SEED}", *settings):
         if not pythia.readString(line):
-            raise CollidekitError(f"Pythia does not know the setting {line!r}")
+            raise CollidekitError(f"unknown setting of Pythia: {line!r}")
     if not pythia.init():
         raise CollidekitError("Pythia could not be initialised with: " + "; ".join(settings))
     return pythia

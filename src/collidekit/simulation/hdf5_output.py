@@ -1,4 +1,4 @@
-"""Events into an HDF5 file whose datasets are named by their path; it appears under its name only when it is complete."""
+"""Write events to an HDF5 file with one dataset per column; the file gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ROWS_PER_CHUNK = 1000
 
 
 def is_hdf5(output: Path) -> bool:
-    """Return whether the name ends as those of HDF5 files do."""
+    """Return whether a name has the suffix of HDF5 files."""
     return output.name.endswith(SUFFIXES)
 
 
 def write_hdf5(output: Path, parts: Iterable[Columns], made: str) -> None:
-    """Write the parts one after the other; `event` becomes `EVENT/event`, `made` the attribute `simulated` of the file.
+    """Write the parts in order; `event` becomes `EVENT/event`, and `made` the attribute `simulated` of the file.
 
-    On any error or interrupt nothing is left behind.
+    After an error or interrupt, no file remains.
     """
     temporary = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:

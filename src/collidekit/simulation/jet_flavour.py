@@ -18,7 +18,7 @@ from collidekit.simulation.vertices import Vertices, find_vertices
 RADIUS = 0.4
 PT_WINDOW = (20.0, 250.0)  # GeV
 ETA_MAX = 2.5
-HADRON_PT = 5.0  # GeV, of the heavy hadrons that label
+HADRON_PT = 5.0  # GeV, minimum pT of heavy hadrons for the flavour label
 HADRON_DISTANCE = 0.3
 TTBAR = (
     "Beams:eCM = 13000",
@@ -36,7 +36,7 @@ DETECTOR = Detector(
 
 
 def jet_flavour(jets: int, rng: np.random.Generator) -> Columns:
-    """Exactly `jets` jets, as many of each flavour as can be, mixed; jets of one event share its number."""
+    """Return exactly `jets` shuffled jets with equal numbers of each flavour, as far as possible; jets of one event share its number."""
     wanted = {5: (jets + 2) // 3, 4: (jets + 1) // 3, 0: jets // 3}
     columns = collect(_batches(rng), "jet_flavour", wanted)
     event = np.unique(columns["event"], return_inverse=True)[1].astype(np.int64)
@@ -57,7 +57,7 @@ def _batches(rng: np.random.Generator) -> Iterator[Columns]:
 
 
 def flavours(jets: Jets, particles: Particles) -> IntArray:
-    """5, 4 or 0 after the heaviest weakly decaying hadron above 5 GeV within 0.3 of each jet."""
+    """Return the flavour of each jet: 5, 4 or 0, from the heaviest weakly decaying hadron with pT > 5 GeV within 0.3."""
     beauty, charm = _weak_hadrons(particles, 5), _weak_hadrons(particles, 4)
     has_beauty = count_near(jets, particles.select(beauty & (particles.pt > HADRON_PT)), HADRON_DISTANCE) > 0
     has_charm = count_near(jets, particles.select(charm & (particles.pt > HADRON_PT)), HADRON_DISTANCE) > 0
@@ -65,7 +65,7 @@ def flavours(jets: Jets, particles: Particles) -> IntArray:
 
 
 def _weak_hadrons(particles: Particles, quark: int) -> BoolArray:
-    """Hadrons with the quark that do not decay to another one of them."""
+    """Return a mask of hadrons with the quark that do not decay to another hadron with it."""
     code = np.abs(particles.pdg)
     hadron = (code > 100) & (code // 10 % 10 != 0) & (code < 1_000_000)
     heavy = hadron & (np.maximum(code // 100 % 10, code // 1000 % 10) == quark)
@@ -76,7 +76,7 @@ def _weak_hadrons(particles: Particles, quark: int) -> BoolArray:
 
 
 def _tracks(jets: Jets, constituents: Constituents, visible: Particles, rng: np.random.Generator) -> Tracks:
-    """The charged constituents of the jets, measured."""
+    """Return the measured tracks of the charged constituents of the jets."""
     jet = np.repeat(np.arange(len(jets.event)), ak.to_numpy(ak.num(jets.members)))
     member = ak.to_numpy(ak.flatten(jets.members))
     charged = constituents.source[member] >= 0
@@ -114,7 +114,7 @@ def _columns(jets: Jets, flavour: IntArray, tracks: Tracks, vertices: Vertices, 
 
 
 def _collection(columns: dict[str, np.ndarray], jet: IntArray, jets: int) -> ak.Array:
-    """Flat columns in order of their jets -> records (J, var), float32 or int32."""
+    """Return flat columns, in the order of their jets, as records (J, var) in float32 or int32."""
     narrow = {
         name: values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32)
         for name, values in columns.items()

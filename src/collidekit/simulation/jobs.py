@@ -1,4 +1,4 @@
-"""Jobs of fixed size, each with its own seed, run here or in several processes; results come in order."""
+"""Simulation jobs of fixed size, each with its own random seed, in one or several processes; results are in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVENTS_PER_SEED = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of a sample; its content depends on nothing but these."""
+    """One part of a sample; its content depends only on these fields."""
 
     sample: str
     seed: int
@@ -34,21 +34,21 @@ class Job:
     settings: tuple[tuple[str, float], ...] = ()
 
     def run(self) -> Columns:
-        """The jets; `event` is seed * 1e9 + the number in the file, so that files of different seeds never collide."""
+        """Return the rows; `event` is seed * 1e9 + the number in the file, so that files with different seeds share no event number."""
         rng = np.random.default_rng([self.seed, self.number, zlib.crc32(self.sample.encode())])
         columns = SAMPLES[self.sample].generate(self.jets, rng, **dict(self.settings))
         return {**columns, "event": columns["event"] + self.seed * EVENTS_PER_SEED + self.first}
 
 
 def plan(sample: str, seed: int, jets: int, settings: Mapping[str, float]) -> list[Job]:
-    """Jobs that sum to `jets`; the last may be smaller."""
+    """Return jobs with `jets` rows in total; the last one may be smaller."""
     size, given = SAMPLES[sample].rows_per_job, tuple(settings.items())
     starts = range(0, jets, size)
     return [Job(sample, seed, i, first, min(size, jets - first), given) for i, first in enumerate(starts)]
 
 
 def run(jobs: list[Job], workers: int) -> Iterator[Columns]:
-    """The results in the order of the jobs, whatever the number of workers."""
+    """Yield the results in the order of the jobs, for any number of workers."""
     workers = min(workers, len(jobs))
     return _run_in_processes(jobs, workers) if workers > 1 else (job.run() for job in jobs)
 
@@ -61,14 +61,14 @@ def _run_in_processes(jobs: list[Job], workers: int) -> Iterator[Columns]:
     try:
         for job in jobs:
             waiting.append(executor.submit(job.run))
-            if len(waiting) > 2 * workers:  # what is done but not yet asked for stays bounded
+            if len(waiting) > 2 * workers:  # limits the number of finished results in memory
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise CollidekitError(
-            "a simulation process died: too little memory, or a script that calls simulate(workers > 1) "
-            "outside `if __name__ == '__main__':`"
+            "a simulation process died: the memory was too small, or a script calls simulate(workers > 1) "
+            "outside of `if __name__ == '__main__':`"
         ) from error
     finally:
         lifeline.close()
@@ -76,7 +76,7 @@ def _run_in_processes(jobs: list[Job], workers: int) -> Iterator[Columns]:
 
 
 def _end_with_parent(watched: Connection) -> None:
-    """In a worker: leave Ctrl-C to the parent, and end at once when it lets go of its side of the pipe or dies."""
+    """Prepare a worker: ignore Ctrl-C, and exit immediately if the parent closes its end of the pipe or dies."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Jets against truth particles in distance."""
+"""Matching of jets with truth particles by distance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collidekit.simulation.generator import FloatArray, IntArray, Particles
 
 
 def count_near(jets: Jets, particles: Particles, radius: float) -> IntArray:
-    """How many of the particles of its event lie within `radius` of each jet, (J,)."""
+    """Return the number of particles of the event within `radius` of each jet, (J,)."""
     first = np.searchsorted(particles.event, jets.event, side="left")
     pairs = np.searchsorted(particles.event, jets.event, side="right") - first
     jet = np.repeat(np.arange(len(pairs)), pairs)
@@ -19,15 +19,15 @@ def count_near(jets: Jets, particles: Particles, radius: float) -> IntArray:
 
 
 def delta_phi(phi: FloatArray, other: FloatArray) -> FloatArray:
-    """Signed difference in azimuth, within half a turn."""
+    """Return the signed difference in azimuth, from -pi to pi."""
     wrapped: FloatArray = np.remainder(phi - other + np.pi, 2 * np.pi) - np.pi
     return wrapped
 
 
 def match_unique(distance: FloatArray, radius: float) -> IntArray:
-    """Return the jet of each quark (N, Q), from distances (N, Q, J), infinite where there is no jet.
+    """Return the jet of each quark (N, Q), from distances (N, Q, J), which are infinite for padding.
 
-    It is the nearest jet within `radius`; -1 where there is none, and for all quarks that share their jet.
+    It is the nearest jet within `radius`; -1 without a jet, and for all quarks with the same nearest jet.
     """
     if not distance.shape[-1]:
         return np.full(distance.shape[:2], -1)

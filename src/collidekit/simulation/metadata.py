@@ -1,4 +1,4 @@
-"""Croissant metadata of simulated samples: beside each file that is made, and of those that come with collidekit."""
+"""Croissant metadata of simulated files and of the bundled samples."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ WHAT = {
 }
 CITATION = "@misc{{collidekit_{key}, title = {{{title}}}, author = {{The collidekit developers}}, howpublished = {{{website}}}}}"
 SHIPPED = datetime(2026, 11, 30, tzinfo=UTC)
-"""When the samples that come with collidekit were published."""
+"""Date of publication of the bundled samples."""
 
 
 def describe_simulated(path: Path, sample: str, rows: int, unit: str, seed: int, settings: Mapping[str, Any]) -> Path:
-    """Write the metadata beside a file that was simulated; whoever publishes it adds a licence."""
+    """Write the metadata of a simulated file in the same folder, without a licence, which the publisher must add."""
     with_settings = f", {', '.join(f'{name} = {value:g}' for name, value in settings.items())}" if settings else ""
     description = f"{rows:,} {unit}: {_what(sample)}. Simulated with collidekit {versions(('collidekit',))['collidekit']}, seed {seed}{with_settings}."
     return describe_beside(
@@ -35,7 +35,7 @@ def describe_simulated(path: Path, sample: str, rows: int, unit: str, seed: int,
 
 
 def describe_shipped(folder: Path) -> Path:
-    """Write ``croissant.json`` of a sample that comes with collidekit, with its files for training and test."""
+    """Write ``croissant.json`` of a bundled sample, with its training and test files."""
     sample = folder.name.replace("_", "-")
     files = [DescribedFile(folder / name, name, contents(folder / name)) for name in ("train.root", "test.root")]
     content = describe(

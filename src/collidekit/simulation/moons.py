@@ -1,7 +1,7 @@
-"""Two moons with a mass: the study of the relegator classifier, whose best significance can be computed.
+"""Two moons with a mass: a toy sample of the relegator classifier with a known best significance.
 
-Signal and background are half circles with Gaussian noise in a plane, as scikit-learn's ``make_moons``; the background is
-turned. The mass, the figure of merit, depends on nothing but the class: a Gaussian peak on a falling exponential.
+Signal and background are half circles with Gaussian noise in a plane, as in scikit-learn's ``make_moons``; the background is
+rotated. The mass is the figure of merit and depends only on the class: a Gaussian peak on a falling exponential.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from collidekit.simulation.columns import Columns
 
 Floats = NDArray[np.float64]
 REACH, STEP, ARCS = 5.0, 0.1, 20.0
-"""The plane of the numerical densities ends so many noises from the moons; its cells, and the steps along a moon, are a
-tenth and a twentieth of a noise."""
+"""Grid of the numerical densities in units of the noise: its margin around the moons, the size of its cells, and the
+number of steps along a moon per unit."""
 
 
 OF_THE_ANALYSIS = {"sig_fraction": "signal_fraction", "n_sigmas": "n_sigmas"}
-"""Settings of the best significance that change no event: an analysis file says them in ``figure_of_merit``."""
+"""Settings of the best significance that do not change the events, and their keys in ``figure_of_merit`` of an analysis file."""
 NONE = 1e-200
-"""Density below which there is none."""
+"""Densities below this count as zero."""
 
 
 @frozen
 class Moons:
-    """What the sample is made of. Lengths have no unit; ``angle`` is in radians."""
+    """Parameters of the sample. Lengths have no unit; ``angle`` is in radians."""
 
     noise: float = field(default=0.2, validator=validators.gt(0))
     angle: float = 1.4
@@ -50,7 +50,7 @@ class Moons:
             raise ValueError(f"mean must be between min_mass {self.min_mass:g} and max_mass {self.max_mass:g}")
 
     def generate(self, rows: int, rng: np.random.Generator) -> Columns:
-        """Rows in random order, half of them signal (label 1)."""
+        """Return rows in random order, half of them signal (label 1)."""
         label = rng.permutation(np.arange(rows) % 2).astype(np.int32)
         signal = label == 1
         x = self._moon(rng.uniform(0, pi, rows), signal) + rng.normal(0, self.noise, (rows, 2))
@@ -61,7 +61,7 @@ class Moons:
         }  # fmt: skip
 
     def densities(self, x: Floats) -> tuple[Floats, Floats]:
-        """Of signal and of background at points (N, 2): Gaussians along each moon, summed."""
+        """Return the densities of signal and background at points (N, 2): sums of Gaussians along each moon."""
         t = (np.arange(round(pi * ARCS / self.noise)) + 0.5) / round(pi * ARCS / self.noise) * pi
         moons = [self._moon(t, np.ones(len(t), bool)), self._turned(self._moon(t, np.zeros(len(t), bool)))]
         found = []
@@ -71,10 +71,10 @@ class Moons:
         return found[0], found[1]
 
     def best_significance(self, events: float) -> float:
-        """The largest S / sqrt(S + B) of ``events`` that any choice in the plane has in the window of the mass.
+        """Return the largest possible S / sqrt(S + B) of ``events`` in the mass window, for any selection in the plane.
 
-        That choice is a cut on the ratio of the densities (Neyman and Pearson), which are summed over small cells. The
-        window is ``n_sigmas`` times ``width`` to both sides of ``mean``.
+        The best selection is a cut on the ratio of the densities (Neyman and Pearson), which are summed over small cells. The
+        window is ``mean`` plus and minus ``n_sigmas`` times ``width``.
         """
         signal, background = self._yields(events)
         cells, area = self._cells()
@@ -85,12 +85,12 @@ class Moons:
         return float((s / np.sqrt(s + b)).max())
 
     def raw_significance(self, events: float) -> float:
-        """S / sqrt(S + B) of all events in the window of the mass."""
+        """Return S / sqrt(S + B) of all events in the mass window."""
         signal, background = self._yields(events)
         return float(signal / (signal + background) ** 0.5)
 
     def _yields(self, events: float) -> tuple[float, float]:
-        """Signal and background in the window."""
+        """Return the expected signal and background in the mass window."""
         half = self.n_sigmas * self.width
         low, high = max(self.mean - half, self.min_mass), min(self.mean + half, self.max_mass)
         peak = ndtr((np.array([low, high]) - self.mean) / self.width)
@@ -101,7 +101,7 @@ class Moons:
         return events * self.sig_fraction * in_peak, events * (1 - self.sig_fraction) * in_falling
 
     def _cells(self) -> tuple[list[Floats], float]:
-        """Middles of the cells of the plane, row by row, and the area of each."""
+        """Return the centres of the cells of the grid, row by row, and the area of a cell."""
         t = np.linspace(0, pi, 200)
         moons = [self._moon(t, np.ones(200, bool)), self._turned(self._moon(t, np.zeros(200, bool)))]
         places = np.concatenate(moons)
@@ -130,7 +130,7 @@ class Moons:
 
 
 def moons(rows: int, rng: np.random.Generator, **settings: float) -> Columns:
-    """Rows of the two moons; settings are those of ``Moons``."""
+    """Return rows of the two moons; the settings are those of ``Moons``."""
     try:
         return Moons(**settings).generate(rows, rng)
     except ValueError as error:
@@ -138,7 +138,7 @@ def moons(rows: int, rng: np.random.Generator, **settings: float) -> Columns:
 
 
 def moons_of(file: str) -> dict[str, float] | None:
-    """The settings of the moons that a ROOT file was simulated with; None where it holds something else."""
+    """Return the settings with which the moons in a ROOT file were simulated; None for other files."""
     if not file.endswith(".root"):
         return None
     with uproot.open(file) as content:
@@ -149,7 +149,7 @@ def moons_of(file: str) -> dict[str, float] | None:
 
 
 def best_of_file(file: str, merit: FigureOfMerit) -> float | None:
-    """The best significance that a figure of merit can have on moons like those of a file; None where it is not known."""
+    """Return the best significance of a figure of merit on moons with the settings of a file; None if it is unknown."""
     settings, mean, width = moons_of(file), merit.mean, merit.width
     if settings is None or merit.significance != "simple" or merit.signal_fraction is None or merit.events is None:
         return None

@@ -1,4 +1,4 @@
-"""Jets into a ROOT TTree, chunk by chunk; the file appears under its name only when it is complete."""
+"""Write jets to a ROOT TTree in chunks; the file gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ COMPRESSION = uproot.LZMA(7)
 
 
 def check_output(output: Path) -> None:
-    """An error where the file cannot be written."""
+    """Raise CollidekitError if the file cannot be written."""
     if not os.path.isdir(output.parent):
-        raise CollidekitError(f"{output}: the folder {output.parent} does not exist; make it first")
+        raise CollidekitError(f"{output}: the folder {output.parent} does not exist; create it first")
     if os.path.isdir(output):
         raise CollidekitError(f"{output} is a folder; name a file to write")
     if not os.access(output.parent, os.W_OK):
@@ -27,12 +27,12 @@ def check_output(output: Path) -> None:
 
 
 def write_tree(output: Path, parts: Iterable[Columns], made: str = "") -> None:
-    """Write the parts one after the other as `tree`, and how they were made as the text `simulated`.
+    """Write the parts in order as `tree`, and the settings of the simulation as the text `simulated`.
 
     Branches of a collection are named `<collection>_<field>`, its length `n<collection>`. The fields of a collection without a
-    name are whole names of branches; its length is `N_jets`.
+    name are complete names of branches; its length is `N_jets`.
 
-    On any error or interrupt nothing is left behind.
+    After an error or interrupt, no file remains.
     """
     temporary = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
@@ -57,7 +57,7 @@ def _arrays(columns: Columns) -> dict[str, ak.Array]:
 
 
 def _baskets(parts: Iterable[Columns]) -> Iterable[Columns]:
-    """The parts joined to some thousand jets each, which bounds memory and compresses well."""
+    """Yield the parts joined to a few thousand jets each, which limits the memory and compresses well."""
     waiting: list[Columns] = []
     for part in parts:
         waiting.append(part)

@@ -1,4 +1,4 @@
-"""The samples by name; a new one is a file with a generating function and a line here."""
+"""Samples by name. A new sample needs a file with a generating function and an entry here."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from collidekit.simulation.tth_semileptonic import tth_semileptonic
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How a sample is made: `generate(rows, rng, **settings)` returns exactly that many, with `event` counting from 0."""
+    """Definition of a sample: `generate(rows, rng, **settings)` returns exactly this number of rows, with `event` counting from 0."""
 
     generate: Callable[..., Columns]
-    rows_per_job: int  # some seconds of work; part of what a seed means
+    rows_per_job: int  # a few seconds of work; changing it changes the content for a given random seed
     requires: tuple[str, ...] = ("pythia8mc", "fastjet")
     rows: str = "jets"
-    settings: Mapping[str, float] = field(default_factory=dict)  # that it has, with their defaults
-    is_hdf5: bool = False  # columns are named by their path in an HDF5 file; others are branches of a tree
+    settings: Mapping[str, float] = field(default_factory=dict)  # settings of the sample with their defaults
+    is_hdf5: bool = False  # whether columns are datasets of an HDF5 file, named by their path, or branches of a tree
 
 
 OF_MOONS = {name: value for name, value in asdict(Moons()).items() if name not in OF_THE_ANALYSIS}
@@ -47,26 +47,26 @@ SAMPLES = {
 
 
 def find_sample(name: str) -> Sample:
-    """The sample of that name; an error says which there are and what must be installed."""
+    """Return a sample by its name. Raises CollidekitError for an unknown name, or if a package is missing."""
     if name not in SAMPLES:
         known = ", ".join(SAMPLES)
-        raise CollidekitError(f"no sample is called {name!r}{did_you_mean(name, list(SAMPLES))}; there are: {known}")
+        raise CollidekitError(f"unknown sample {name!r}{did_you_mean(name, list(SAMPLES))}; known are {known}")
     sample = SAMPLES[name]
     missing = [module for module in sample.requires if find_spec(module) is None]
     if missing:
         raise CollidekitError(
-            f"simulating {name} needs {' and '.join(missing)}, not installed here: pip install 'collidekit[simulate]'"
+            f"simulation of {name} needs {' and '.join(missing)}, which is not installed: pip install 'collidekit[simulate]'"
         )
     return sample
 
 
 def check_settings(name: str, given: Mapping[str, float]) -> None:
-    """An error for a setting that the sample does not have, or a value that it cannot have."""
+    """Raise CollidekitError for a setting that the sample does not have, or for an invalid value."""
     known = find_sample(name).settings
     for setting in given:
         if name == "moons" and setting in OF_THE_ANALYSIS:
             raise CollidekitError(
-                f"moons: {setting} changes no event, of which half are signal; write it into the analysis file as "
+                f"moons: {setting} does not change the sample, which is always half signal; set it in the analysis file: "
                 f"`figure_of_merit: {{{OF_THE_ANALYSIS[setting]}: ...}}`"
             )
         if setting not in known:
@@ -77,7 +77,7 @@ def check_settings(name: str, given: Mapping[str, float]) -> None:
 
 
 def parse_settings(words: Sequence[str]) -> dict[str, float]:
-    """``noise=0.3`` and the like."""
+    """Return settings from words such as ``noise=0.3``."""
     given = {}
     for word in words:
         name, equals, value = word.partition("=")

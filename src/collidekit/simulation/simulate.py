@@ -1,4 +1,4 @@
-"""From the name of a sample to its ROOT file."""
+"""Simulate a sample by its name and write it to a file."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def simulate(
     settings: Mapping[str, float] | None = None,
     source: Path | None = None,
 ) -> Path:
-    """Simulate exactly `jets` jets of a sample into the TTree `tree` of a new ROOT file.
+    """Simulate exactly `jets` rows (jets or events) of a sample, and write them to the TTree `tree` of a new ROOT file.
 
-    With a name that ends in `.json`, `.jsonl` or one of these and `.gz`, jets of the sample jet-flavour are written as lines of
-    the layout `jet_flavour_2016`; `source` is a ROOT file of the sample, whose first jets are taken in place of new ones.
-    The samples ttbar-hadronic and tth-semileptonic are written as HDF5, under a name that ends in `.h5` or `.hdf5`.
+    If the name ends in `.json`, `.jsonl`, or one of these and `.gz`, jets of the sample jet-flavour are written as lines in
+    the layout `jet_flavour_2016`. With `source`, a ROOT file of this sample, its first jets are used instead of new ones.
+    The samples ttbar-hadronic and tth-semileptonic are written as HDF5; the name must end in `.h5` or `.hdf5`.
 
-    Croissant metadata with the checksum is written beside it, as `<output>.croissant.json`.
+    Croissant metadata with the checksum is written to `<output>.croissant.json`.
 
-    The content depends on the sample, the number of jets and the seed, not on the number of worker processes.
-    `settings` are those that the sample has. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more than one worker,
-    a script must call this under `if __name__ == "__main__":`.
+    The content depends on the sample, the number of rows, the random seed and the settings, not on the number of worker processes.
+    `settings` are the settings of the sample. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more
+    than one worker, a script must call this function under `if __name__ == "__main__":`.
     """
     chosen = find_sample(sample)
     check_settings(sample, settings or {})
@@ -51,7 +51,7 @@ def simulate(
         _check_range("mantissa bits", mantissa_bits, 1, 23)
         if chosen.is_hdf5:
             raise CollidekitError(
-                f"{sample} has no collections whose mantissa bits could be rounded; its file is compressed"
+                f"{sample}: mantissa bits cannot be set, because it has no ragged collections; its file is compressed"
             )
     output = Path(output)
     check_output(output)
@@ -60,7 +60,7 @@ def simulate(
         raise CollidekitError(f"{what} for the sample jet-flavour, not for {sample}")
     if chosen.is_hdf5 != is_hdf5(output):
         wanted = ".h5 or .hdf5" if chosen.is_hdf5 else ".root"
-        raise CollidekitError(f"{output.name}: {sample} is written under a name that ends in {wanted}")
+        raise CollidekitError(f"{output.name}: the name of a file of {sample} must end in {wanted}")
 
     parts: Iterable[Columns] = (
         read_tree(source, jets) if source else run(plan(sample, seed, jets, settings or {}), workers)

@@ -12,19 +12,19 @@ from collidekit.simulation.grouping import padded
 from collidekit.simulation.ttbar_objects import MeasuredJets
 
 MIN_JETS = 6
-"""Jets of an event at least, as many as there are quarks."""
+"""Minimum number of jets of an event, which is the number of quarks."""
 
 
 def check_settings(max_jets: float, min_bjets: float) -> None:
-    """Raise CollidekitError for lengths of lists, or numbers of b-tagged jets, that cannot be meant."""
+    """Raise CollidekitError for an invalid length of lists or an invalid minimum number of b-tagged jets."""
     if max_jets not in range(MIN_JETS, 101):
-        raise CollidekitError(f"max_jets={max_jets:g}: must be a whole number from {MIN_JETS} to 100")
+        raise CollidekitError(f"max_jets={max_jets:g}: must be an integer from {MIN_JETS} to 100")
     if min_bjets not in range(7):
-        raise CollidekitError(f"min_bjets={min_bjets:g}: must be a whole number from 0 to 6")
+        raise CollidekitError(f"min_bjets={min_bjets:g}: must be an integer from 0 to 6")
 
 
 def jet_columns(jets: MeasuredJets, events: int, max_jets: int, name: str) -> Columns:
-    """Return the arrays (N, `max_jets`) of the sequential input `name`, filled with 0 where there is no jet."""
+    """Return the arrays (N, `max_jets`) of the sequential input `name`, padded with 0."""
 
     def table(values: FloatArray) -> FloatArray:
         return padded(jets.event, values, events, max_jets, 0.0)

@@ -1,4 +1,4 @@
-"""Hadronic tops against QCD jets, after the Top Quark Tagging Reference Dataset (Zenodo 2603256, arXiv 1902.09914)."""
+"""Hadronic tops and QCD jets, similar to the Top Quark Tagging Reference Dataset (Zenodo 2603256, arXiv 1902.09914)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOP = (*COMMON, "Top:gg2ttbar = on", "Top:qqbar2ttbar = on", "24:onMode = off", 
 
 
 def top_tagging(jets: int, rng: np.random.Generator) -> Columns:
-    """Exactly `jets` jets, half of them tops (QCD has the odd one), mixed."""
+    """Return exactly `jets` shuffled jets, half of them tops; for an odd number QCD has one more."""
     tops = collect(_batches(1, TOP, rng), "label", {1: jets // 2})
     qcd = collect(_batches(0, QCD, rng), "label", {0: jets - jets // 2})
     mixed = take(concatenate([part for part in (tops, qcd) if part]), rng.permutation(jets))
@@ -46,7 +46,7 @@ def _batches(label: int, settings: tuple[str, ...], rng: np.random.Generator) ->
 
 
 def holds_whole_top(jets: Jets, particles: Particles) -> BoolArray:
-    """Whether a parton-level top and its three decay quarks lie within 0.8 of the jet axis."""
+    """Return whether a parton-level top and its three decay quarks are within 0.8 of the jet axis."""
     pdg, parent = particles.pdg, particles.pdg[particles.mother]
     quarks = (particles.status == -23) & (np.abs(pdg) <= 5) & np.isin(np.abs(parent), (6, 24))
     decayed = (particles.status == -62) & (np.abs(pdg) == 6)

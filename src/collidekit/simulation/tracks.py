@@ -12,15 +12,15 @@ from collidekit.simulation.matching import delta_phi
 
 FIELD = 3.8  # T
 BEND = 0.299792458e-3 * FIELD  # GeV/mm: pT = BEND * radius
-VERTEX_RESOLUTION = (0.010, 0.010, 0.015)  # mm, of the primary vertex
-TAILS = ((0.05, 2.5), (0.005, 8.0))  # share of the tracks, how much worse than their errors say
+VERTEX_RESOLUTION = (0.010, 0.010, 0.015)  # resolution of the primary vertex in mm
+TAILS = ((0.05, 2.5), (0.005, 8.0))  # fraction of the tracks, factor of their resolution relative to their error
 
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """Measured tracks, flat, in order of their jets; lengths in mm, pT in GeV.
+    """Measured tracks as flat arrays, in the order of their jets; lengths in mm, pT in GeV.
 
-    d0 = -x sin(phi) + y cos(phi) and z0 belong to the point of closest approach to the primary vertex.
+    d0 = -x sin(phi) + y cos(phi) and z0 are those at the point of closest approach to the primary vertex.
     """
 
     jet: IntArray
@@ -37,14 +37,14 @@ class Tracks:
         return Tracks(*(getattr(self, name)[rows] for name in Tracks.__dataclass_fields__))
 
     def lifetime_signs(self, jets: Jets) -> tuple[FloatArray, FloatArray]:
-        """Signs for abs(d0), abs(z0): + where the closest approach lies ahead along the jet axis, - behind it."""
+        """Return the signs of abs(d0) and abs(z0): + if the closest approach is in front along the jet axis, - if behind."""
         side = np.sin(delta_phi(jets.phi[self.jet], self.phi)) * self.d0
         ahead = (jets.eta[self.jet] - self.eta) * self.z0
         return np.where(side >= 0, 1.0, -1.0), np.where(ahead >= 0, 1.0, -1.0)
 
 
 def measure(jet: IntArray, jets: Jets, truth: Particles, pt: FloatArray, rng: np.random.Generator) -> Tracks:
-    """Tracks of the true particles (one row a track, with their measured pT), seen from the primary vertex."""
+    """Return tracks of true particles (one row per track, with the measured pT), relative to the primary vertex."""
     first = np.unique(jets.event, return_inverse=True)[1][jet]
     primary = rng.standard_normal((first.max(initial=-1) + 1, 3)) * VERTEX_RESOLUTION
     vertex = np.stack([truth.x, truth.y, truth.z], axis=1) - primary[first]
@@ -67,7 +67,7 @@ def measure(jet: IntArray, jets: Jets, truth: Particles, pt: FloatArray, rng: np
 def closest_approach(
     vertex: FloatArray, px: FloatArray, py: FloatArray, pz: FloatArray, charge: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """d0, z0 and phi of helices through `vertex` (T, 3), at their closest approach to the z axis; lengths in mm."""
+    """Return d0, z0 and phi of helices through `vertex` (T, 3), at their closest approach to the z axis; lengths in mm."""
     pt = np.hypot(px, py)
     turn = charge * pt / BEND  # signed radius: particles of positive charge turn clockwise
     centre_x, centre_y = vertex[:, 0] + turn * py / pt, vertex[:, 1] - turn * px / pt
@@ -84,7 +84,7 @@ def closest_approach(
 
 
 def resolution(pt: FloatArray, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Widths of d0 and z0 in mm: intrinsic and multiple scattering."""
+    """Return the resolutions of d0 and z0 in mm: intrinsic resolution and multiple scattering."""
     slope = np.cosh(eta)
     d0: FloatArray = np.hypot(0.010, 0.070 * np.sqrt(slope) / pt)
     z0: FloatArray = np.hypot(0.025, 0.090 * slope / pt)

@@ -1,7 +1,7 @@
-"""Dileptonic top pairs: one row an event, with the leptons, jets and missing pT that are measured, and the truth.
+"""Dileptonic top pairs: one row per event, with measured leptons, jets and missing pT, and the truth.
 
 Selection: exactly two prompt leptons (e, mu) of opposite charge with pT > 25 and 20 GeV, abs(eta) < 2.4, m(ll) > 20 GeV and
-no jet within 0.4; two jets or more with pT > 25 GeV and abs(eta) < 2.5. There is no cut on b tags, missing pT or the Z mass.
+no jet within 0.4; at least two jets with pT > 25 GeV and abs(eta) < 2.5. There is no cut on b tags, missing pT or the Z mass.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SETTINGS = {"energy": 13.0, "taus": 0.0}
 
 
 def ttbar_dilepton(events: int, rng: np.random.Generator, energy: float = 13.0, taus: float = 0.0) -> Columns:
-    """Exactly `events` selected events at `energy` TeV; with `taus` = 1 the Ws decay to tau, too."""
+    """Return exactly `events` selected events at `energy` TeV; with `taus` = 1 the Ws also decay to tau."""
     if taus not in (0, 1):
-        raise CollidekitError(f"taus={taus:g}: must be 0 (W to e and mu) or 1 (to tau, too)")
+        raise CollidekitError(f"taus={taus:g}: must be 0 (W to e and mu) or 1 (also to tau)")
     parts: list[Columns] = []
     missing = events
     for count, particles, pairs in generate_top_pairs(energy, w_decays(LEPTONS + " 15" if taus else LEPTONS), rng):
@@ -56,7 +56,7 @@ def _selected_columns(events: int, particles: Particles, pairs: TopPairs, rng: n
 
 
 def select_events(measured: Measured, jets: MeasuredJets) -> BoolArray:
-    """Return which events pass the selection, (N,); `jets` are those above the thresholds."""
+    """Return which events pass the selection, (N,); `jets` are the jets above the thresholds."""
     leptons, events = measured.leptons, len(measured.leptons)
     pt, eta = fm.pt(leptons), fm.eta(leptons)
     passing = np.all((measured.lepton_pdg != 0) & (pt > SECOND_PT) & (np.abs(eta) < LEPTON_ETA), axis=1)
@@ -80,7 +80,7 @@ def _lepton_columns(leptons: FloatArray, pdg: IntArray) -> Columns:
 
 
 def _jet_columns(jets: MeasuredJets, leptons: FloatArray, kept: BoolArray) -> Columns:
-    """Jets with their mass and distance with each lepton; the collection has no name, its fields are whole names."""
+    """Return jets with their mass and distance with each lepton; the collection has no name, so its fields are complete names."""
     counts = np.bincount(jets.event, minlength=len(kept))[kept]
     jets = jets.select(kept[jets.event])
     momentum, own = _jet_momenta(jets), leptons[jets.event]

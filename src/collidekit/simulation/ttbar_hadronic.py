@@ -1,6 +1,6 @@
-"""All-hadronic top pairs in the HDF5 layout of SPANet (arXiv 2106.03898): one row an event, jets padded.
+"""All-hadronic top pairs in the HDF5 layout of SPANet (arXiv 2106.03898): one row per event, with padded jets.
 
-Selection: six jets or more with pT > 25 GeV and abs(eta) < 2.5, of which `min_bjets` or more are b-tagged.
+Selection: at least six jets with pT > 25 GeV and abs(eta) < 2.5, of which at least `min_bjets` are b-tagged.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ SETTINGS = {"energy": 13.0, "max_jets": 10.0, "min_bjets": 0.0}
 def ttbar_hadronic(
     events: int, rng: np.random.Generator, energy: float = 13.0, max_jets: float = 10, min_bjets: float = 0
 ) -> Columns:
-    """Exactly `events` selected events; columns are named by their path in the file, collections are (N, max_jets).
+    """Return exactly `events` selected events; columns are named by their path in the file, collections are (N, max_jets).
 
-    Of more than `max_jets` jets those with the largest pT are kept, and a target among the others is missing (-1).
+    The `max_jets` jets with the highest pT are kept. If the jet of a target is not among them, the target is -1.
     """
     check_settings(max_jets, min_bjets)
     parts: list[Columns] = []
@@ -45,7 +45,7 @@ def ttbar_hadronic(
 
 
 def _target_columns(jets: MeasuredJets, particles: Particles, pairs: TopPairs, max_jets: int) -> Columns:
-    """t1 is the top and t2 the antitop; q1 is the down-type quark of the W, q2 the up-type one, before gluon radiation."""
+    """Return the targets: t1 is the top and t2 the antitop; q1 is the down-type quark of the W, q2 the up-type one, before gluon radiation."""
     rows = np.concatenate([pairs.b[:, :, None], pairs.products_born], axis=2)  # (N, 2, 3)
     jet = match_jets(jets, momenta(particles, rows.reshape(len(rows), 6)), max_jets)
     return {

@@ -1,14 +1,14 @@
-"""What a detector measures of top pairs: prompt leptons, jets with b tags, missing transverse momentum.
+"""Measured objects of top pairs: prompt leptons, jets with b tags, missing transverse momentum.
 
-Jets are anti-kT jets of R = 0.4 (arXiv 0802.1189) of all visible stable particles within abs(eta) < 4.9, without prompt
+Jets are anti-kT jets with R = 0.4 (arXiv 0802.1189) of all visible stable particles within abs(eta) < 4.9, except prompt
 leptons and the photons near them. Resolutions are parametrised:
 
 - jets: pT by 4 GeV / pT, 80 % / sqrt(pT / GeV) and 4 % in quadrature, log-normal with mean 1; eta and phi by 0.02;
 - electrons: energy by 10 % / sqrt(E / GeV) and 1 %; muons: pT by 1 % and pT / 10 TeV; directions are exact;
-- missing pT: that of everything visible, with the changes of jets and leptons, and a Gaussian of
+- missing pT: it balances all visible particles, with the smearing of jets and leptons, and a Gaussian with a standard deviation of
   0.5 GeV sqrt(sum of soft pT / GeV) in x and in y.
 
-There are no pile-up, no inefficiency for leptons, and no leptons that are not prompt.
+There is no pile-up. All prompt leptons are identified, and there are no fake leptons.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collidekit.simulation.jet_flavour import flavours
 from collidekit.simulation.matching import delta_phi
 
 RADIUS = 0.4
-CLUSTERED_PT = 12.0  # GeV, of jets before smearing
+CLUSTERED_PT = 12.0  # GeV, minimum pT of jets before smearing
 DRESSING_RADIUS = 0.1
 JET_NOISE, JET_STOCHASTIC, JET_CONSTANT = 4.0, 0.8, 0.04
 JET_ANGLE = 0.02
@@ -38,7 +38,7 @@ SOFT_RESOLUTION = 0.5
 
 @dataclass(frozen=True, slots=True)
 class MeasuredJets(Momenta):
-    """Jets of a batch in order of event and falling pT, one row a jet; momenta in GeV."""
+    """Jets of a batch, sorted by event and descending pT, with one row per jet; momenta in GeV."""
 
     event: IntArray
     px: FloatArray
@@ -58,7 +58,7 @@ class MeasuredJets(Momenta):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is measured of a batch of N events."""
+    """Measured objects of a batch of N events."""
 
     leptons: (
         FloatArray  # (N, 2, 4) as (E, px, py, pz): the positive and the negative prompt lepton; 0 where there is none
@@ -100,7 +100,7 @@ def jet_resolution(pt: FloatArray) -> FloatArray:
 
 
 def _prompt_leptons(particles: Particles, events: int) -> IntArray:
-    """Rows (N, 2) of the stable e or mu from a W, directly or through a tau: the positive and the negative one, else -1."""
+    """Return the rows (N, 2) of the positive and the negative stable e or mu from a W, directly or through a tau; -1 without one."""
     pdg, mother = np.abs(particles.pdg), particles.mother
     rows = np.flatnonzero((particles.status > 0) & np.isin(pdg, (11, 13)))
     ancestor = mother[rows]
@@ -113,7 +113,7 @@ def _prompt_leptons(particles: Particles, events: int) -> IntArray:
 
 
 def _dress(particles: Particles, lepton: IntArray) -> tuple[FloatArray, BoolArray]:
-    """Four-momenta (N, 2, 4) of the leptons with the photons within 0.1, and which particles these photons are."""
+    """Return four-momenta (N, 2, 4) of the leptons with the photons within 0.1, and a mask (P,) of these photons."""
     is_photon = (particles.status > 0) & (particles.pdg == 22)
     photon = np.flatnonzero(is_photon)
     eta, phi, event = particles.eta, particles.phi, particles.event
@@ -130,7 +130,7 @@ def _dress(particles: Particles, lepton: IntArray) -> tuple[FloatArray, BoolArra
 
 
 def _lepton_factors(leptons: FloatArray, pdg: IntArray, rng: np.random.Generator) -> FloatArray:
-    """Measured over true momentum, (N, 2)."""
+    """Return the ratio of measured to true momentum, (N, 2)."""
     energy = np.maximum(leptons[..., 0], 1e-3)
     pt = np.hypot(leptons[..., 1], leptons[..., 2])
     electron = np.hypot(ELECTRON_STOCHASTIC / np.sqrt(energy), ELECTRON_CONSTANT)
@@ -141,7 +141,7 @@ def _lepton_factors(leptons: FloatArray, pdg: IntArray, rng: np.random.Generator
 def _jets(
     particles: Particles, events: int, inputs: BoolArray, rng: np.random.Generator
 ) -> tuple[MeasuredJets, FloatArray, FloatArray]:
-    """Measured jets, the sum (N, 2) of what smearing changed in px and py, and the true pT (N,) in jets."""
+    """Return measured jets, the change (N, 2) of the sums of px and py by smearing, and the true pT (N,) in jets."""
     chosen = particles.select(inputs)
     rows = np.flatnonzero(inputs)
     constituents = Constituents(chosen.event, chosen.px, chosen.py, chosen.pz, chosen.energy, rows)

@@ -1,4 +1,4 @@
-"""Top pairs from Pythia: settings of the process, and jets matched to quarks."""
+"""Top pairs from Pythia: settings of the process, and matching of jets with quarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MATCHING_RADIUS = 0.4
 
 
 def w_decays(products: str, of_antitop: str | None = None) -> tuple[str, ...]:
-    """Return Pythia's settings for Ws that decay to `products`, those of the antitop to others if they are given."""
+    """Return Pythia's settings for Ws that decay to `products`; other products may be given for the W of the antitop."""
     if of_antitop is None:
         return ("24:onMode = off", f"24:onIfAny = {products}")
     return ("24:onMode = off", f"24:onPosIfAny = {products}", f"24:onNegIfAny = {of_antitop}")
@@ -29,7 +29,7 @@ def w_decays(products: str, of_antitop: str | None = None) -> tuple[str, ...]:
 def generate_top_pairs(
     energy: float, decays: tuple[str, ...], rng: np.random.Generator, process: tuple[str, ...] = TOP_PAIRS
 ) -> Iterator[tuple[int, Particles, TopPairs]]:
-    """Endless batches of events of `process` at `energy` TeV, with the settings of its decays: events, particles, rows of the pairs."""
+    """Yield batches of `process` at `energy` TeV without end: the number of events, their particles, and the rows of the top pairs."""
     if not 1 <= energy <= 100:
         raise CollidekitError(f"energy={energy:g}: the energy of the collision in TeV must be between 1 and 100")
     settings = (f"Beams:eCM = {1000 * energy:g}", *process, *decays)
@@ -43,9 +43,9 @@ def select_jets(jets: MeasuredJets) -> MeasuredJets:
 
 
 def match_jets(jets: MeasuredJets, quarks: FloatArray, limit: int | None = None) -> IntArray:
-    """Return the number of the jet in its event for each quark (N, Q), from their four-momenta (N, Q, 4).
+    """Return the index of the jet in its event for each quark (N, Q), from the four-momenta of the quarks (N, Q, 4).
 
-    It is the nearest jet within 0.4; -1 where there is none, where two quarks share their jet, and from number `limit` on.
+    It is the nearest jet within 0.4. It is -1 without a jet, for quarks with the same nearest jet, and for jets from index `limit` on.
     """
     events = len(quarks)
     size = int(np.bincount(jets.event, minlength=events).max(initial=0))

@@ -1,4 +1,4 @@
-"""Truth of dileptonic top pairs: momenta, jets of the b quarks, and spin observables with weights."""
+"""Truth of dileptonic top pairs: momenta, jets of the b quarks, spin observables and spin weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collidekit.simulation.generator import BoolArray, FloatArray, IntArray, Par
 
 NAMES = (("top", "wplus", "b", "lplus", "nu"), ("tbar", "wminus", "bbar", "lminus", "nubar"))
 LEPTON_RADIUS = 0.1
-"""A measured lepton is the true one of its charge where it lies within this distance."""
+"""Maximum distance of a measured lepton from the true lepton with the same charge."""
 
 
 def truth_columns(
@@ -24,7 +24,7 @@ def truth_columns(
     """Return the columns `truth_...` and `weight_spin_...` of the given events (K,) of a batch.
 
     `b_jet` (K, 2) are the jets of b and bbar, `leptons` (K, 2, 4) the measured leptons. Tops, Ws, leptons and neutrinos are the
-    last copies: tops and Ws before they decay, leptons and neutrinos after photon radiation. b quarks are as they leave the top.
+    last copies: tops and Ws before their decay, leptons and neutrinos after photon radiation. b quarks are the first copies.
     """
     top, w, b = (momenta(particles, rows[events]) for rows in (pairs.top, pairs.w, pairs.b))
     lepton, neutrino = (momenta(particles, pairs.products[events, :, i]) for i in (0, 1))

@@ -1,7 +1,7 @@
-"""Semileptonic ttH with H -> bb in the HDF5 layout of SPANet (arXiv 2106.03898): one row an event, jets padded, one lepton.
+"""Semileptonic ttH with H -> bb in the HDF5 layout of SPANet (arXiv 2106.03898): one row per event, with padded jets and one lepton.
 
-Selection: exactly one prompt lepton (e, mu) with pT > 25 GeV, abs(eta) < 2.4 and no jet within 0.4; six jets or more with
-pT > 25 GeV and abs(eta) < 2.5, of which `min_bjets` or more are b-tagged. One top decays to e or mu, the other to quarks.
+Selection: exactly one prompt lepton (e, mu) with pT > 25 GeV, abs(eta) < 2.4 and no jet within 0.4; at least six jets with
+pT > 25 GeV and abs(eta) < 2.5, of which at least `min_bjets` are b-tagged. One top decays to e or mu, the other to quarks.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ SLOTS = ("ht/b", "ht/q1", "ht/q2", "lt/b", "h/b1", "h/b2")
 def tth_semileptonic(
     events: int, rng: np.random.Generator, energy: float = 13.0, max_jets: float = 12, min_bjets: float = 0
 ) -> Columns:
-    """Exactly `events` selected events; columns are named by their path in the file, jets are (N, max_jets).
+    """Return exactly `events` selected events; columns are named by their path in the file, jets are (N, max_jets).
 
-    Of more than `max_jets` jets those with the largest pT are kept, and a target among the others is missing (-1).
+    The `max_jets` jets with the highest pT are kept. If the jet of a target is not among them, the target is -1.
     """
     check_settings(max_jets, min_bjets)
     parts: list[Columns] = []
@@ -61,7 +61,7 @@ def tth_semileptonic(
 
 
 def _generate(energy: float, rng: np.random.Generator) -> Iterator[tuple[int, Particles, TopPairs]]:
-    """Batches in which the top, and batches in which the antitop decays to a lepton, in turn."""
+    """Yield alternately batches in which the top, and batches in which the antitop decays to a lepton."""
     top = generate_top_pairs(energy, w_decays(LEPTONS, QUARKS), rng, PROCESS)
     antitop = generate_top_pairs(energy, w_decays(QUARKS, LEPTONS), rng, PROCESS)
     return chain.from_iterable(zip(top, antitop, strict=True))
@@ -82,12 +82,12 @@ def _select_events(measured: Measured, jets: MeasuredJets, min_bjets: int) -> Bo
 
 
 def _lepton(measured: Measured) -> np.ndarray:
-    """The four-momentum (N, 4) of the lepton of events with one: the other one is 0."""
+    """Return the four-momentum (N, 4) of the lepton of events with exactly one lepton; the other one is 0."""
     return np.asarray(measured.leptons.sum(axis=1))
 
 
 def _lepton_columns(measured: Measured) -> Columns:
-    """The sequential input `Lepton` of one entry, and the missing transverse momentum."""
+    """Return the sequential input `Lepton` with one entry, and the missing transverse momentum."""
     lepton, pdg = _lepton(measured), measured.lepton_pdg.sum(axis=1)
     found = {
         "pt": fm.pt(lepton), "eta": fm.eta(lepton), "phi": fm.phi(lepton), "energy": lepton[:, 0],
@@ -103,7 +103,7 @@ def _lepton_columns(measured: Measured) -> Columns:
 
 
 def _target_columns(jets: MeasuredJets, particles: Particles, pairs: TopPairs, max_jets: int) -> Columns:
-    """Jets of the quarks before gluon radiation: ht is the hadronic top, q1 the down-type quark; lt the leptonic top; h the Higgs."""
+    """Return the jets of the quarks before gluon radiation: ht is the hadronic top with the down-type quark q1, lt the leptonic top, h the Higgs."""
     rows = np.arange(len(pairs.top))
     leptonic = np.abs(particles.pdg[pairs.products_born[:, 0, 0]]) > 6
     hadronic = np.where(leptonic, 1, 0)
@@ -126,7 +126,7 @@ def _higgs_products(particles: Particles, events: int) -> IntArray:
     rows = np.flatnonzero((status == DECAY_PRODUCT) & of_higgs & (np.abs(particles.pdg) == 5))
     if len(rows) != 2 * events:
         raise CollidekitError(
-            f"Pythia's records of {events} events do not hold one H -> bb each; use Pythia 8.311 to 8.317"
+            f"not every record of {events} Pythia events has exactly one H -> bb; use Pythia 8.311 to 8.317"
         )
     order = np.lexsort((-particles.pdg[rows], particles.event[rows]))
     return rows[order].reshape(events, 2)

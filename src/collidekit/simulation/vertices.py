@@ -1,6 +1,6 @@
 """Secondary vertices: an adaptive fit (Fruehwirth, Waltenberger, Vanlaer, CMS NOTE 2007/008) of displaced tracks.
 
-No truth enters. Tracks are straight lines from their closest approach; all jets are fitted at once.
+It uses no truth. Tracks are straight lines from their closest approach. All jets are fitted at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collidekit.simulation.grouping import sums
 from collidekit.simulation.matching import delta_phi
 from collidekit.simulation.tracks import Tracks
 
-SEED_SIGNIFICANCE = 2.0  # of d0
+SEED_SIGNIFICANCE = 2.0  # d0 significance
 SEED_PT = 0.8  # GeV
 TEMPERATURES = (256.0, 64.0, 16.0, 4.0, 1.0, 1.0)
 CHI2_CUT = 9.0
@@ -25,16 +25,16 @@ PION_MASS, KAON_MASS = 0.13957, 0.49761  # GeV
 
 @dataclass(frozen=True, slots=True)
 class Vertices:
-    """Accepted secondary vertices, flat, in order of their jets; lengths in mm, masses in GeV."""
+    """Accepted secondary vertices as flat arrays, in the order of their jets; lengths in mm, masses in GeV."""
 
     jet: IntArray
     mass: FloatArray
     pt: FloatArray
-    energy_fraction: FloatArray  # of the energy of all tracks of the jet
+    energy_fraction: FloatArray  # fraction of the energy of all tracks of the jet
     ntracks: IntArray
     lxy: FloatArray
     lxy_err: FloatArray
-    deta: FloatArray  # flight direction against the jet axis
+    deta: FloatArray  # flight direction relative to the jet axis
     dphi: FloatArray
 
     def select(self, rows: BoolArray | IntArray) -> Vertices:
@@ -42,7 +42,7 @@ class Vertices:
 
 
 def find_vertices(tracks: Tracks, jets: Jets) -> Vertices:
-    """Up to two vertices a jet; the second is sought among the tracks that the first leaves over."""
+    """Return up to two vertices per jet; the second one uses the remaining tracks."""
     energy = sums(tracks.jet, tracks.pt * np.cosh(tracks.eta), len(jets.event))
     left = tracks.select((np.abs(tracks.d0) > SEED_SIGNIFICANCE * tracks.d0_err) & (tracks.pt > SEED_PT))
     found = []
@@ -56,7 +56,7 @@ def find_vertices(tracks: Tracks, jets: Jets) -> Vertices:
 
 
 def fit(tracks: Tracks, jets: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Positions (J, 3) and covariances (J, 3, 3) of one vertex a jet, and the weight (T,) of each track in it."""
+    """Return positions (J, 3) and covariances (J, 3, 3) of one vertex per jet, and the weight (T,) of each track in it."""
     sin, cos, slope = np.sin(tracks.phi), np.cos(tracks.phi), np.sinh(tracks.eta)
     length = np.cosh(tracks.eta)
     zero = np.zeros(len(sin))

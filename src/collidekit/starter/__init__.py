@@ -1,1 +1,1 @@
-"""``collidekit init``: a commented analysis file from a look at the files of a user."""
+"""``collidekit init``: write a commented analysis file for the files of a user."""

@@ -1,4 +1,4 @@
-"""An analysis that ships, adapted to files of the same layout: what needs branches that are not there becomes a comment."""
+"""Adapt a bundled analysis to files of the same layout: parts that need missing branches become comments."""
 
 import re
 from collections.abc import Iterable
@@ -6,21 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from collidekit.analysis.load import YamlLoader, parse_analysis
 from collidekit.analysis.names import ColumnNames
+from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import BUILT_IN, Plan
 from collidekit.errors import CollidekitError
 
 Place = tuple[str | int, ...]
 _NEEDED = ("classes", "members", "rows")
-"""Keys without which the analysis would be another one."""
+"""Keys that must not change."""
 _ROUNDS = 5
 
 
 @dataclass
 class Adapted:
-    """The text of an analysis, and what was left out of it."""
+    """The text of an analysis, and the parts that were left out."""
 
     text: str
     left_out: list[str] = field(default_factory=list)
@@ -29,7 +31,7 @@ class Adapted:
 
 
 def adapt(text: str, available: Iterable[str]) -> Adapted | None:
-    """Leave out of an analysis what needs branches that are not there; None where that is too much."""
+    """Leave out the parts of an analysis that need missing branches; return None if a required key needs them."""
     made, known = Adapted(text), ColumnNames([*available, *BUILT_IN])
     for _ in range(_ROUNDS):
         try:
@@ -57,7 +59,7 @@ def adapt(text: str, available: Iterable[str]) -> Adapted | None:
 
 
 def _terms(plan: Plan, known: ColumnNames) -> str:
-    """The conditions of the selection whose branches are there."""
+    """Return the conditions of the selection whose branches exist."""
     terms = plan["selection",].terms()
     return " and ".join(
         term.text for term in terms if all(known.find(name) is not None for name in plan.leaves([term]))
@@ -65,19 +67,19 @@ def _terms(plan: Plan, known: ColumnNames) -> str:
 
 
 def leave_out_class(text: str, name: str, reference: str) -> str:
-    """The same analysis without a class; bins of kinematics take another class as reference."""
+    """Return the analysis without a class; kinematics gets another class as reference."""
     plan = Plan(*parse_analysis(text))
-    places: dict[Place, str] = {("classes", name): "no such rows"}
+    places: dict[Place, str] = {("classes", name): "no rows"}
     for key, one in plan.analysis.discriminators.items():
         if name in [*one.signal, *one.background]:
-            places["discriminators", key] = "no such rows"
+            places["discriminators", key] = "no rows"
     made = Adapted(text)
-    _leave_out(made, places, "no rows of this class were seen")
-    return re.sub(rf"(\breference: ){name}\b", rf"\g<1>{reference}", made.text)
+    _leave_out(made, places, "the files have no rows of this class")
+    return _without_unused_labels(re.sub(rf"(\breference: ){name}\b", rf"\g<1>{reference}", made.text))
 
 
 def _leave_out(made: Adapted, lost: dict[Place, str], why: str = "") -> None:
-    """Turn the lines of places into comments, each with its reason."""
+    """Turn the lines of places into comments with a reason."""
     root = yaml.compose(made.text, Loader=YamlLoader)
     lines = made.text.splitlines()
     spans: dict[tuple[int, int], str] = {}
@@ -97,11 +99,11 @@ def _leave_out(made: Adapted, lost: dict[Place, str], why: str = "") -> None:
             if not lines[number].lstrip().startswith("#"):
                 lines[number] = f"{' ' * indent}# {lines[number].lstrip()}{note}"
     made.left_out = list(dict.fromkeys(made.left_out))
-    made.text = _without_empty("\n".join(lines) + "\n")
+    made.text = _without_unused_labels(_without_empty("\n".join(lines) + "\n"))
 
 
 def _whole(place: Place) -> Place:
-    """The part of the file to leave out: a collection whose members cannot be told apart goes as a whole."""
+    """Return the part to leave out: the whole collection if its ``where`` cannot be evaluated."""
     if place[0] == "inputs" and place[2] == "where":
         return place[:2]
     if place[0] == "inputs" and place[2] in ("momenta", "coordinates"):
@@ -112,7 +114,7 @@ def _whole(place: Place) -> Place:
 
 
 def _span(root: Any, place: Place, lines: list[str]) -> tuple[int, tuple[int, int] | None]:
-    """First and last line of a place; no span where it is an entry within a line, which is then given alone."""
+    """Return the first line of a place, and its first and last line; None for the span if the place is an entry within a line."""
     node, first = root, 0
     for part in place:
         if isinstance(node, yaml.MappingNode):
@@ -128,7 +130,7 @@ def _span(root: Any, place: Place, lines: list[str]) -> tuple[int, tuple[int, in
 
 
 def _last_line(node: yaml.Node) -> int:
-    """The last line of a part of the file; the end of a block, as YAML has it, is the beginning of what follows."""
+    """Return the last line of a node. In YAML, the end mark of a block is the begin of the next one."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style:
         return int(node.end_mark.line) - int(node.end_mark.column == 0)
     inside = node.value if isinstance(node, yaml.SequenceNode) else [value for _, value in node.value]
@@ -136,7 +138,7 @@ def _last_line(node: yaml.Node) -> int:
 
 
 def _without(line: str, name: str) -> str:
-    """A line with a list such as ``event: [run, event]`` without one entry."""
+    """Remove one entry from a line with a list, such as ``event: [run, event]``."""
     key, bracket, entries = line.partition("[")
     inside, end, rest = entries.partition("]")
     kept = [entry for entry in inside.split(",") if entry.strip() != name]
@@ -144,7 +146,7 @@ def _without(line: str, name: str) -> str:
 
 
 def _named(place: Place, line: str) -> str:
-    """A place as it is told: the name of a feature, or the key."""
+    """Return the name of a place for messages: the feature, or the key."""
     if len(place) > 3 and place[2] == "features":
         found = re.search(r"(?:name: )?([A-Za-z_]\w*)", line.lstrip().removeprefix("- ").removeprefix("{"))
         named = re.search(r"name: (\w+)", line)
@@ -152,8 +154,24 @@ def _named(place: Place, line: str) -> str:
     return ".".join(str(part) for part in place if not isinstance(part, int))
 
 
+def _without_unused_labels(text: str) -> str:
+    """Turn labels of names that the analysis no longer has into comments."""
+    content = yaml.load(text, YamlLoader)
+    labels = content.pop("labels", None) or {}
+    try:
+        known = Analysis.model_validate(content | {"name": "analysis"}).label_names if labels else []
+    except ValidationError:  # the next parse raises the error with its line
+        return text
+    root, lines = yaml.compose(text, Loader=YamlLoader), text.splitlines()
+    for name in labels:
+        number, span = _span(root, ("labels", name), lines)
+        if name not in known and span is not None:
+            lines[number] = f"  # {lines[number].lstrip()}"
+    return _without_empty("\n".join(lines) + "\n")
+
+
 def _without_empty(text: str) -> str:
-    """Turn keys of which nothing is left into comments: an input without features, a list without entries."""
+    """Turn empty keys into comments, such as an input without features or a list without entries."""
     root = yaml.compose(text, Loader=YamlLoader)
     lines = text.splitlines()
 

@@ -1,4 +1,4 @@
-"""What the columns of a file seem to be, by their names, types and some of their values."""
+"""Columns of a file with sampled values, and their meaning by name, type and values."""
 
 import re
 from collections.abc import Collection as AnyOf
@@ -30,7 +30,7 @@ class Column:
     """One column and a sample of its values: numbers (N,), or all members of its lists one after the other."""
 
     name: str
-    """As expressions write it: in backticks where it needs them."""
+    """Name in expressions, in backticks if needed."""
     columntype: str
     values: NDArray[Any]
     counts: NDArray[np.int64] | None = None
@@ -55,36 +55,36 @@ class Column:
 
     @property
     def integral(self) -> bool:
-        """Whether all values are whole numbers, whatever the type."""
+        """Whether all values are integers, for any type."""
         return self.values.dtype.kind != "f" or bool(len(self.finite) and (self.finite == np.round(self.finite)).all())
 
     @property
     def why_not(self) -> str:
-        """Why this is no input, or nothing if it may be one."""
+        """Reason why this is not an input; empty if it may be one."""
         if len(self.distinct) < 2:
-            return "never varies in the rows looked at"
+            return "has the same value in all sampled rows"
         return reason(self.plain)
 
 
 def is_mask(column: Column) -> bool:
-    """Return whether a column is called a mask; lists have masks of padding, so one number of a row is of something else."""
+    """Return whether the name of a column is that of a mask. The mask of padding is a list; other masks are something else."""
     return bool(_MASK.search(column.plain))
 
 
 @dataclass
 class Lists:
-    """Lists of the same lengths: a collection of constituents, tracks, vertices ..."""
+    """A collection of constituents, tracks or vertices: lists of the same lengths."""
 
     name: str
     columns: dict[str, Column] = field(default_factory=dict)
     where: str = ""
-    """A condition for members that are there, where the lists are padded."""
+    """Condition for real members, if the lists are padded."""
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """How many members of each row are there (N,)."""
+    """Number of real members of each row (N,)."""
 
 
 def expression_names(names: AnyOf[str]) -> dict[str, str]:
-    """Return how expressions write each column: bare where that means this column alone, else in backticks."""
+    """Return the name of each column in expressions: without backticks if this is unambiguous, else in backticks."""
     known = ColumnNames(names)
     reserved = {*CONSTANTS, *BUILT_IN}
     found = {}
@@ -95,7 +95,7 @@ def expression_names(names: AnyOf[str]) -> dict[str, str]:
 
 
 def sampled(name: str, columntype: str, array: ak.Array) -> Column | None:
-    """None for lists of lists, which an analysis file cannot use."""
+    """Return a column with the values of an array; None for lists of lists, which an analysis file cannot use."""
     if array.ndim > 2:
         return None
     if array.ndim == 2:
@@ -104,13 +104,13 @@ def sampled(name: str, columntype: str, array: ak.Array) -> Column | None:
 
 
 def without_numbered(columns: dict[str, Column]) -> dict[str, Column]:
-    """Leave out the members ``pt_0``, ``pt_1`` ... of fixed lists that are there as lists, too."""
+    """Return the columns without the members ``pt_0``, ``pt_1`` ... of lists that are also columns."""
     lists = {column.plain for column in columns.values() if column.is_list}
     return {name: c for name, c in columns.items() if c.is_list or re.sub(r"_\d+$", "", c.plain) not in lists}
 
 
 def first_part(name: str) -> str:
-    """``trk`` of ``trk_pt``, ``INPUTS_Jets`` of ``INPUTS_Jets_pt``; empty where there is none."""
+    """Return the prefix of a name, such as ``trk`` of ``trk_pt`` or ``INPUTS_Jets`` of ``INPUTS_Jets_pt``; empty without one."""
     first, _, rest = name.partition("_")
     if first in ("INPUTS", "TARGETS", "REGRESSIONS", "CLASSIFICATIONS") and "_" in rest:
         return f"{first}_{rest.partition('_')[0]}"
@@ -118,7 +118,7 @@ def first_part(name: str) -> str:
 
 
 def group_lists(columns: dict[str, Column]) -> list[Lists]:
-    """Lists with the same lengths and the same prefix; prefixes are joined where lengths vary and are always equal."""
+    """Group lists of the same lengths and the same prefix. Lists with varying but equal lengths are joined for all prefixes."""
     groups: dict[tuple[bytes, str], Lists] = {}
     for column in columns.values():
         if column.counts is None:
@@ -140,7 +140,7 @@ def group_lists(columns: dict[str, Column]) -> list[Lists]:
 
 
 def mask_padding(group: Lists) -> None:
-    """Take a column MASK or valid out of a collection: it says which members are there."""
+    """Remove a column MASK or valid from a collection, and use it as the condition for real members."""
     found = [column for column in group.columns.values() if _MASK.search(column.plain)]
     if len(found) != 1 or len(group.columns) < 2 or not set(found[0].distinct.tolist()) <= {0, 1}:
         return
@@ -149,7 +149,7 @@ def mask_padding(group: Lists) -> None:
 
 
 def keep_members(group: Lists, condition: str, keep: NDArray[np.bool_]) -> None:
-    """Look at those members (T,) of a collection alone for which a condition holds."""
+    """Keep only the members (T,) of a collection that pass a condition."""
     rows = np.repeat(np.arange(len(group.counts)), group.counts)
     group.where, group.counts = condition, np.bincount(rows[keep], minlength=len(group.counts))
     for name, column in group.columns.items():
@@ -169,7 +169,7 @@ def is_trigger(column: Column) -> bool:
 
 
 def is_counter(column: Column, lists: list[Lists]) -> bool:
-    """The length of a collection, which the lists say already: ``nJet``, ``nJet_pt``, or equal in every row."""
+    """Return whether a column is the length of a collection: by its name (``nJet``, ``nJet_pt``) or by equal values."""
     name = column.plain
     for group in lists:
         if len(column.values) == len(group.counts) and np.array_equal(column.values, group.counts):
@@ -181,7 +181,7 @@ def is_counter(column: Column, lists: list[Lists]) -> bool:
 
 
 def is_place(column: Column, lists: list[Lists]) -> bool:
-    """Return whether the numbers of rows are places in a list: whole numbers from 0 to less than its length, and -1 in some rows."""
+    """Return whether a column holds indices of list members: integers from 0 to less than the length, and -1 in some rows."""
     longest = max(
         (int(c.counts.max(initial=0)) for group in lists for c in group.columns.values() if c.counts is not None),
         default=0,

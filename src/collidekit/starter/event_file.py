@@ -1,4 +1,4 @@
-"""SPANet's event file (arXiv 2106.03898): inputs and how they are scaled, particles, their decay products, what may be exchanged."""
+"""Read SPANet's event file (arXiv 2106.03898): inputs and their scaling, particles, decay products, symmetries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _KINDS = ("SEQUENTIAL", "GLOBAL")
 
 @dataclass(frozen=True)
 class EventInput:
-    """An input, and one of OPTIONS for each feature; a sequential one is a padded list."""
+    """An input, with one of OPTIONS for each feature; a sequential input is a padded list."""
 
     name: str
     sequential: bool
@@ -25,16 +25,16 @@ class EventInput:
 
 @dataclass(frozen=True)
 class Extra:
-    """A regression or classification of the event (place ``()``), a particle ``(t1,)`` or a decay product ``(t1, b)``."""
+    """A regression or classification of the event (``place`` is ``()``), a particle ``(t1,)`` or a decay product ``(t1, b)``."""
 
     place: tuple[str, ...]
     name: str
     how: str = "gaussian"
-    """Of a regression."""
+    """Loss of a regression."""
 
     @property
     def column(self) -> str:
-        """The name of its column, without REGRESSIONS or CLASSIFICATIONS."""
+        """Name of its column, without REGRESSIONS or CLASSIFICATIONS."""
         inner = ("EVENT",) if not self.place else (*self.place, "PARTICLE") if len(self.place) == 1 else self.place
         return "_".join((*inner, self.name))
 
@@ -45,14 +45,14 @@ class Extra:
 
 @dataclass
 class EventFile:
-    """What an event file says."""
+    """The content of an event file."""
 
     path: str
     inputs: dict[str, EventInput] = field(default_factory=dict)
     products: dict[str, dict[str, str]] = field(default_factory=dict)
-    """The decay products of each particle, and the input of each; empty where none is named."""
+    """The decay products of each particle, and the input of each product; empty if the file names no input."""
     permutations: dict[str, list[Any]] = field(default_factory=dict)
-    """What may be exchanged, as written: of EVENT particles, of a particle its decay products."""
+    """Symmetries as written in the file: particles for EVENT, decay products for a particle."""
     regressions: list[Extra] = field(default_factory=list)
     classifications: list[Extra] = field(default_factory=list)
     not_translated: list[str] = field(default_factory=list)
@@ -63,22 +63,24 @@ class EventFile:
 
 
 def read_event_file(path: Path) -> EventFile:
-    """Read and check an event file. Raises CollidekitError with the line of what is wrong."""
+    """Read and check an event file. Raises CollidekitError with the line of an error."""
     try:
         text = path.read_text(encoding="utf-8")
         root, content = yaml.compose(text, Loader=YamlLoader), yaml.load(text, Loader=YamlLoader)
     except FileNotFoundError:
-        raise CollidekitError(f"{path}: there is no such event file") from None
+        raise CollidekitError(f"{path}: this event file does not exist") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise CollidekitError(f"{path}: is no event file of SPANet ({' '.join(str(error).split())[:160]})") from None
+        raise CollidekitError(
+            f"{path}: is not an event file of SPANet ({' '.join(str(error).split())[:160]})"
+        ) from None
     lines = Lines(str(path), root)
     if not isinstance(content, dict) or not isinstance(content.get("INPUTS"), dict) or "EVENT" not in content:
         raise CollidekitError(
-            f"{path}: is no event file of SPANet: it has no INPUTS and EVENT. Analysis files are no argument of init"
+            f"{path}: is not an event file of SPANet: it has no INPUTS and EVENT. Do not give an analysis file to init"
         )
     event = EventFile(str(path))
     event.not_translated += [
-        f"{key}: not known here"
+        f"{key}: unknown key"
         for key in content
         if key not in ("INPUTS", "EVENT", "PERMUTATIONS", "REGRESSIONS", "CLASSIFICATIONS")
     ]
@@ -87,7 +89,7 @@ def read_event_file(path: Path) -> EventFile:
     permutations = _mapping(content.get("PERMUTATIONS"), lines, "PERMUTATIONS")
     for name, groups in permutations.items():
         if name != "EVENT" and name not in event.products:
-            raise CollidekitError(f"{lines.at(('PERMUTATIONS', name))}: {name!r} is no particle of EVENT")
+            raise CollidekitError(f"{lines.at(('PERMUTATIONS', name))}: {name!r} is not a particle of EVENT")
         if groups is not None and not isinstance(groups, list):
             raise CollidekitError(f"{lines.at(('PERMUTATIONS', name))}: must be a list of lists, such as [[q1, q2]]")
         event.permutations[name] = groups or []
@@ -97,11 +99,11 @@ def read_event_file(path: Path) -> EventFile:
 
 
 def _mapping(value: Any, lines: Lines, *place: str) -> dict[str, Any]:
-    """A mapping; nothing is an empty one, and a list of mappings is one."""
+    """Return a mapping: an empty one for nothing, and the union of a list of mappings."""
     if isinstance(value, list) and all(isinstance(entry, dict) for entry in value):
         value = {key: inner for entry in value for key, inner in entry.items()}
     if value is not None and not isinstance(value, dict):
-        raise CollidekitError(f"{lines.at(place)}: {place[-1]} must be names with what belongs to each, one a line")
+        raise CollidekitError(f"{lines.at(place)}: {place[-1]} must be a mapping: one name with its entries per line")
     return value or {}
 
 
@@ -109,7 +111,9 @@ def _read_inputs(event: EventFile, content: dict[str, Any], lines: Lines) -> Non
     for kind, entries in content.items():
         for name, features in _mapping(entries, lines, "INPUTS", kind).items():
             if kind.upper() not in _KINDS:
-                event.not_translated.append(f"INPUTS/{kind}/{name}: only SEQUENTIAL and GLOBAL inputs are")
+                event.not_translated.append(
+                    f"INPUTS/{kind}/{name}: only SEQUENTIAL and GLOBAL inputs can be translated"
+                )
                 continue
             options = dict(_mapping(features, lines, "INPUTS", kind, name))
             for feature, option in list(options.items()):
@@ -120,7 +124,7 @@ def _read_inputs(event: EventFile, content: dict[str, Any], lines: Lines) -> Non
             if not options:
                 raise CollidekitError(f"{lines.at(('INPUTS', kind, name))}: {name} has no features")
             if name in event.inputs:
-                raise CollidekitError(f"{lines.at(('INPUTS', kind, name))}: {name!r} stands twice")
+                raise CollidekitError(f"{lines.at(('INPUTS', kind, name))}: there are two inputs {name!r}")
             event.inputs[name] = EventInput(name, kind.upper() == "SEQUENTIAL", options)
     if not event.sequential:
         raise CollidekitError(f"{lines.at(('INPUTS',))}: there is no SEQUENTIAL input")
@@ -147,12 +151,12 @@ def _read_products(event: EventFile, content: Any, lines: Lines) -> None:
 def _extras(event: EventFile, content: dict[str, Any], key: str, lines: Lines) -> Iterator[Extra]:
     for particle, inside in _mapping(content.get(key), lines, key).items():
         if particle != "EVENT" and particle not in event.products:
-            raise CollidekitError(f"{lines.at((key, particle))}: {particle!r} is neither EVENT nor a particle of it")
+            raise CollidekitError(f"{lines.at((key, particle))}: {particle!r} is neither EVENT nor a particle of EVENT")
         places = {"": inside} if particle == "EVENT" else _mapping(inside, lines, key, particle)
         for product, names in places.items():
             if particle != "EVENT" and product != "PARTICLE" and product not in event.products[particle]:
                 raise CollidekitError(
-                    f"{lines.at((key, particle, product))}: {product!r} is no decay product of {particle}"
+                    f"{lines.at((key, particle, product))}: {product!r} is not a decay product of {particle}"
                 )
             place = () if particle == "EVENT" else (particle,) if product == "PARTICLE" else (particle, product)
             if names is not None and not isinstance(names, list):

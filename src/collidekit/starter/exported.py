@@ -1,4 +1,4 @@
-"""The analysis that events were exported from, for the file that ``collidekit export-events`` wrote."""
+"""Write the analysis file for events that ``collidekit export-events`` wrote, from the metadata of the file."""
 
 import re
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from collidekit.dataset.targets import UNKNOWN
 
 _ENERGY = re.compile(r"[kMGT]?eV")
 _KEPT = ("class_weights", "discriminators", "working_points", "efficiencies", "training", "recipes")
-"""Keys of the analysis that are the same for the exported events."""
+"""Keys of the analysis that do not change for the exported events."""
 _NOT_EXPORTED = ("truth", "given", "spin_weights")
-"""Keys of ``dilepton`` whose expressions are read from the original files."""
+"""Keys of ``dilepton`` that need the original files."""
 
 
 @dataclass
 class _Columns:
-    """How to write the columns of a file in the units that the analysis has."""
+    """Expressions for the columns of a file in the units of the analysis."""
 
     about: dict[str, dict[str, Any]]
     own: dict[tuple[str, ...], Column]
-    """The columns of the analysis by the source of their values."""
+    """Columns of the analysis by the source of their values."""
     names: dict[str, str] = field(default_factory=dict)
-    """The name in the file of each source."""
+    """Name in the file for each source."""
 
     def __post_init__(self) -> None:
         self.names = {str(about.get("from", "")): name for name, about in self.about.items()}
@@ -37,7 +37,7 @@ class _Columns:
         return self.names[" ".join(key)]
 
     def text(self, *key: str) -> str:
-        """The expression of a column in the unit of the analysis."""
+        """Return the expression of a column in the unit of the analysis."""
         name, column = self.name(*key), self.own[key]
         unit, original = str(self.about[name].get("unit", "")), _ENERGY.search(column.unit)
         if unit == column.unit or not original:
@@ -83,15 +83,15 @@ def write_exported(content: dict[str, Any], files: Sequence[str], source: dict[s
 def _head(content: dict[str, Any], about: str, lost: list[str]) -> list[str]:
     found = [
         f"# {about}",
-        f"# The analysis that these events were exported from: {content.get('analysis')}, in its units. Rows are selected, ordered and cut already.",
+        f"# These events were exported with the analysis {content.get('analysis')}. Rows are already selected, and constituents sorted and truncated.",
     ]
     if lost:
-        found.append(f"# Not in the file, and so left out of `dilepton`: {', '.join(lost)}")
+        found.append(f"# Left out of `dilepton`, because the file does not hold them: {', '.join(lost)}")
     return found
 
 
 def _input(columns: _Columns, name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """The same input with the columns of the file; momenta in GeV."""
+    """Return an input with the columns of the file; momenta in GeV."""
     features = []
     for i, feature in enumerate(entry["features"]):
         text = columns.text("input", name, str(i))
@@ -106,7 +106,7 @@ def _input(columns: _Columns, name: str, entry: dict[str, Any]) -> dict[str, Any
 
 
 def _target(columns: _Columns, analysis: Analysis, name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """The same target with the columns of the file."""
+    """Return a target with the columns of the file."""
     target = analysis.targets[name]
     if isinstance(target, Regression):
         values = {value: columns.text("truth", name, str(v)) for v, value in enumerate(target.values)}
@@ -127,7 +127,7 @@ def _target(columns: _Columns, analysis: Analysis, name: str, entry: dict[str, A
 
 
 def _known(name: str) -> str:
-    """A position, or NaN where the file says that it is not known."""
+    """Return the expression of a position, which is NaN where the file marks it as unknown."""
     return f"nan if {name} == {UNKNOWN} else {name}"
 
 

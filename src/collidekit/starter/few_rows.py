@@ -1,4 +1,4 @@
-"""Files with few rows: a split of which both parts hold every class."""
+"""A split for files with few rows, so that the training and the validation set both contain every class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from collidekit.dataset.rows import build_rows
 from collidekit.starter.treat import Sampled
 
 FEW = 50
-"""Rows of the smallest class, from which on the usual split holds it in both parts."""
+"""If the smallest class has at least this many rows, the default split has rows of it in both sets."""
 _SHARES = (SHARE, 0.8, 0.7, 0.6, 0.5, 0.4)
 
 
 @dataclass(frozen=True)
 class FewRows:
-    """What to change for a few rows: the share for training (0: none helps), and the class that is short of rows."""
+    """The fraction of rows for training (0: no split has every class in both sets), and the smallest class with its number of rows."""
 
     share: float
     smallest: str
@@ -26,17 +26,20 @@ class FewRows:
 
     @property
     def note(self) -> str:
-        """What is done about it, in a sentence."""
+        """A message for the user, in one line."""
         if self.share:
-            return f"class {self.smallest} has {self.rows} rows: train_val_split is {self.share:g}, so that training and validation both hold some"
+            return (
+                f"class {self.smallest} has only {self.rows} rows: train_val_split is {self.share:g}, so that the training and the validation "
+                "set both have rows of it"
+            )
         return (
-            f"TOO FEW ROWS: no split has every class in both parts (class {self.smallest} has {self.rows} rows). The test file is the training "
-            "file: a run shows that everything works, but its figures mean nothing. Give more files"
+            f"TOO FEW ROWS: no split has every class in both sets (class {self.smallest} has {self.rows} rows). The training files are also the "
+            "test files: a run shows that everything works, but its results mean nothing. Give more files"
         )
 
 
 def find_split(plan: Plan, samples: Sequence[Sampled]) -> FewRows | None:
-    """Return a split with every class in both parts; None where the usual one is good or there are enough rows."""
+    """Return a split with every class in both sets; None if the default split is good or there are enough rows."""
     keys, labels = [], []
     for sample in samples:
         rows = build_rows(plan, sample.columns(plan), sample.path, sample.number, sample.start).arrays

@@ -1,4 +1,4 @@
-"""Numbers of a row that follow from a list of truth or of indices, such as the number of vertices from the vertex of each track."""
+"""Find numbers of a row that follow from a list of truth or indices, such as the number of vertices from the vertex of each track."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from collidekit.starter.columns import Column, Lists
 from collidekit.starter.left_out import INDEX, TRUTH
 
 _FEWEST = 50
-"""Rows in which the two must agree."""
+"""Minimum number of rows in which both must agree."""
 
 
 def follows_from(number: Column, lists: list[Lists]) -> str:
-    """Return the name of the list column that a number follows from in every row; empty if there is none."""
+    """Return the name of the list column from which a number follows in every row; empty if there is none."""
     if len(number.values) < _FEWEST or not number.integral or len(number.distinct) < 3:
         return ""
     for column in (column for group in lists for column in group.columns.values()):
@@ -25,7 +25,7 @@ def follows_from(number: Column, lists: list[Lists]) -> str:
 
 
 def _summaries(column: Column) -> Iterator[NDArray[np.int64]]:
-    """The largest value of each row (N,), one more, the number of different ones, and of those above and from 0."""
+    """Yield numbers (N,) of each row: the maximum, the maximum + 1, and the numbers of all and of distinct values (any, > 0, >= 0)."""
     lists = ak.unflatten(column.values.astype(np.int64), column.counts)
     largest = ak.to_numpy(ak.fill_none(ak.max(lists, axis=1), -1))
     yield largest

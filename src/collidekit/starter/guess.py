@@ -1,4 +1,4 @@
-"""A guess at what an analysis of a file would be: rows, classes, variables, inputs, from a sample of its columns."""
+"""Guess the analysis of a file (rows, classes, variables, inputs) from a sample of its columns."""
 
 import re
 from collections.abc import Mapping
@@ -30,14 +30,14 @@ from collidekit.starter.rule import kind_of
 from collidekit.starter.units import GEV, MEV, UNKNOWN, in_gev, unit_of
 
 MOST_FEATURES = 40
-"""Of a flat group; what comes after is written as a comment."""
+"""Maximum number of features of a flat group; the others become comments."""
 MOST_CONSTITUENTS = 128
 _HEADROOM = 1.2
-"""Of the limit of a collection over the longest list that was seen."""
+"""Limit of a collection, relative to the longest sampled list."""
 
 
 def guess(columns: dict[str, Column], nested: Mapping[str, Nested] | None = None) -> Guess:
-    """Look at sampled columns, and at those that hold lists of lists."""
+    """Return a guess from sampled columns and from columns with lists of lists."""
     found = Guess()
     columns = join_numbered(columns, found)
     lists = group_lists(columns)
@@ -76,14 +76,14 @@ def guess(columns: dict[str, Column], nested: Mapping[str, Nested] | None = None
 
 
 def _is_of_truth(found: Guess, group: Lists) -> bool:
-    """Such a collection is named and left out."""
+    """Return whether a collection looks like truth or weights, and add such a collection to ``left_out``."""
     if truth := is_truth(group.name) or all(is_truth(column.plain) for column in group.columns.values()):
         found.left_out.append(group.name if group.name != "constituents" else next(iter(group.columns)))
     return truth
 
 
 def _event_of_lists(found: Guess, columns: dict[str, Column]) -> list[str]:
-    """What numbers events, where each number is a list of one, as in Delphes."""
+    """Return variables with the event numbers if these are lists of length 1, as in Delphes."""
     ones = [c for c in columns.values() if c.counts is not None and len(c.counts) and bool((c.counts == 1).all())]
     named = [c for c in ones if is_event_number(c) and c.name.isidentifier()]
     for column in named:
@@ -92,7 +92,7 @@ def _event_of_lists(found: Guess, columns: dict[str, Column]) -> list[str]:
 
 
 def _momentum_of(found: Guess, group: Lists) -> Momentum | None:
-    """The momentum of the members of a collection in GeV, where its unit is known."""
+    """Return the momentum of the members of a collection, in GeV if its unit is known."""
     momentum = find_momentum(group.columns, group.name) or find_momentum(group.columns)
     return _with_unit(found, momentum, group.columns, group.name, _is_jets(group.name))
 
@@ -104,22 +104,22 @@ def _is_jets(name: str) -> bool:
 def _with_unit(
     found: Guess, momentum: Momentum | None, columns: Mapping[str, Column], what: str, is_jet: bool
 ) -> Momentum | None:
-    """The same momentum in GeV; one of which the unit is not known stays as it is, and that is said."""
+    """Return a momentum in GeV. If the unit is unknown, the momentum is unchanged and a message is added to ``doubts``."""
     if momentum is None:
         return None
     unit = unit_of(momentum, columns, is_jet)
     if unit == MEV:
-        found.notes.append(f"{what}: momenta are in MeV, by the size of their values, and are divided by 1000")
+        found.notes.append(f"{what}: momenta are in MeV, judging from their values, and are divided by 1000")
         return replace(in_gev(momentum, columns.__contains__), unit=GEV)
     if unit == UNKNOWN and any(text in columns for text in (momentum.pt, momentum.energy, momentum.px)):
-        found.doubts.append(f"{what}: GeV or MeV? The size of the momenta does not tell, so their unit is not written")
+        found.doubts.append(f"{what}: GeV or MeV? The values of the momenta do not tell, so no unit is written")
     return replace(momentum, unit=unit)
 
 
 def _jet(
     found: Guess, numbers: dict[str, Column], lists: list[Lists], momenta: dict[str, Momentum | None], taken: set[str]
 ) -> Momentum | None:
-    """What constituents are relative to: the jet's own columns, else the sum of the only collection with momenta."""
+    """Return the momentum of the jet: from its own columns, else the sum of the only collection with momenta."""
     for prefix in (found.rows, "jet", "fatjet", "fj", "") if found.rows else ("jet", "fatjet", "fj", ""):
         if momentum := _with_unit(found, find_momentum(numbers, prefix), numbers, prefix or "rows", True):
             own = {part: _named(found, f"jet_{part}", getattr(momentum, part), taken) for part in ("pt", "eta", "phi")}
@@ -137,7 +137,7 @@ def _jet(
 
 
 def _sum_of(found: Guess, group: Lists, momentum: Momentum | None, taken: set[str]) -> Momentum | None:
-    """The sum of the momenta of a collection, as new variables: the jet, or what all jets are together."""
+    """Add the sum of the momenta of a collection as new variables, and return it: the jet, or the sum of all jets."""
     if momentum is None or (parts := momentum.cartesian) is None:
         return None
     name = "total" if "jet" in group.name.lower() else "jet"
@@ -156,7 +156,7 @@ def _sum_of(found: Guess, group: Lists, momentum: Momentum | None, taken: set[st
 
 
 def _jet_alone(numbers: dict[str, Column]) -> tuple[str, str, str]:
-    """pt, eta and mass of the jet where there is no azimuth to make a momentum of; empty where they are not."""
+    """Return the columns of pt, eta and mass of a jet without phi; empty if they are missing."""
     pt, eta, mass = (
         next(
             (
@@ -172,7 +172,7 @@ def _jet_alone(numbers: dict[str, Column]) -> tuple[str, str, str]:
 
 
 def _named(found: Guess, name: str, expression: str, taken: set[str]) -> str:
-    """A name for an expression: a column as it is, else a new variable."""
+    """Return a name for an expression: the column itself, else a new variable."""
     if expression in taken or expression in found.variables or not expression:
         return expression
     if "/ 1000" in expression:
@@ -209,7 +209,7 @@ def _collection(
         else:
             entry.features.append(GuessedFeature(_named(found, f"{prefix}_eta", momentum.eta, taken)))
             phi = GuessedFeature(
-                _named(found, f"{prefix}_phi", momentum.phi, taken), why_not="nothing should depend on the azimuth"
+                _named(found, f"{prefix}_phi", momentum.phi, taken), why_not="the result should not depend on phi"
             )
             entry.features.append(phi)
     elif angles := _angles(group):
@@ -230,26 +230,26 @@ def _collection(
 
 
 def _pt_fraction(found: Guess, group: Lists, prefix: str, jet_pt: Column) -> GuessedFeature | None:
-    """The fraction of the jet's pt, where the file has no azimuth; None where the two units may differ."""
+    """Return the fraction of the jet's pt, for files without phi; None if the two units may differ."""
     pt = next((c for n, c in group.columns.items() if re.search(r"(^|_)pt$", c.plain, re.IGNORECASE)), None)
     name = f"{prefix}_logptrel"
     if pt is None or name in group.columns:
         return None
     units = [unit_of(Momentum(c.name, "", ""), {c.name: c}, is_jet=c is jet_pt) for c in (pt, jet_pt)]
     if units[0] != units[1] or not units[0]:
-        found.doubts.append(f"{group.name}: no fraction of {jet_pt.name} was made, as the two units may differ")
+        found.doubts.append(f"{group.name}: no fraction of {jet_pt.name}, because the two units may differ")
         return None
     return GuessedFeature(name, f"log({pt.name} / {jet_pt.name})")
 
 
 def _with_sign(group: Lists, angle: str) -> str:
-    """An angle, if it has a sign; some files hold its size alone."""
+    """Return an angle if it has a sign, else an empty text; some files hold only its absolute value."""
     column = group.columns.get(angle)
     return "" if column is not None and not (column.finite < 0).any() else angle
 
 
 def _angles(group: Lists) -> tuple[str, ...]:
-    """Angles from the axis that the file has."""
+    """Return the columns of the angles to the jet axis, if the file has both."""
     found = [
         next((n for n, c in group.columns.items() if c.plain.lower().endswith(end)), "") for end in ("deta", "dphi")
     ]
@@ -259,7 +259,7 @@ def _angles(group: Lists) -> tuple[str, ...]:
 def _relative(
     found: Guess, entry: GuessedInput, prefix: str, pt: str, momentum: Momentum, jet: Momentum, taken: set[str]
 ) -> list[GuessedFeature]:
-    """Momentum fractions and angles from the jet's axis; angles that the file has are taken."""
+    """Return momentum fractions and angles to the jet axis; angles in the file are used."""
     angles = []
     for part, expression in (
         ("deta", f"{momentum.eta} - {jet.eta}"),
@@ -282,7 +282,7 @@ def _relative(
 
 
 def _flat(found: Guess, numbers: dict[str, Column], lists: list[Lists], jet: Momentum | None) -> GuessedInput:
-    """One number each: pt, eta, mass of the jet, and whatever else the row has."""
+    """Return the flat group: pt, eta, mass of the jet, and other numbers of the row."""
     entry = GuessedInput("jet" if jet and jet.pt != "total_pt" else "event")
     entry.name = "row" if entry.name in [group.name for group in lists] else entry.name
     used = {*(found.label.columns if found.label else ()), *found.event}
@@ -304,7 +304,10 @@ def _flat(found: Guess, numbers: dict[str, Column], lists: list[Lists], jet: Mom
     entry.features += [_number(column, lists) for column in others]
     good = [feature for feature in entry.features if not feature.why_not]
     late = {feature.name for feature in good[MOST_FEATURES:]}
-    entry.features = [replace(f, why_not="one of many") if f.name in late else f for f in entry.features]
+    entry.features = [
+        replace(f, why_not=f"beyond the first {MOST_FEATURES} features") if f.name in late else f
+        for f in entry.features
+    ]
     return entry
 
 
@@ -315,7 +318,7 @@ def _number_of(group: Lists) -> str:
 def _number(column: Column, lists: list[Lists]) -> GuessedFeature:
     feature = _feature(column)
     if not feature.why_not and is_place(column, lists):
-        return replace(feature, why_not="looks like the place of a member of a list, -1 for none: simulated truth")
+        return replace(feature, why_not="looks like an index of a list member, with -1 for none: simulated truth")
     if not feature.why_not and is_mask(column):
         return replace(feature, why_not="looks like a mask of simulated truth")
     if not feature.why_not and (source := follows_from(column, lists)):
@@ -324,6 +327,6 @@ def _number(column: Column, lists: list[Lists]) -> GuessedFeature:
 
 
 def _feature(column: Column) -> GuessedFeature:
-    """As it stands in the file; ``treat`` chooses transform, bounds and default."""
+    """Return a column as a feature without transform; ``treat`` chooses transform, bounds and default."""
     expression = "" if column.name == column.plain else column.name
     return GuessedFeature(column.plain, expression, kind_of(column.finite), why_not=column.why_not)

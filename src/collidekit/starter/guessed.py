@@ -1,4 +1,4 @@
-"""What a guess at an analysis holds: rows, classes, variables, inputs."""
+"""Data classes of a guessed analysis: rows, classes, variables, inputs."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from collidekit.starter.label import Label
 
 @dataclass(frozen=True)
 class GuessedFeature:
-    """A line of a feature list; with a reason why not, it becomes a comment."""
+    """One feature of an input; with a reason in ``why_not`` it becomes a comment."""
 
     name: str
     expression: str = ""
@@ -15,16 +15,17 @@ class GuessedFeature:
     bounds: tuple[float, float] | None = None
     default: float | None = None
     note: str = ""
-    """Why it is written as it is."""
+    """Explanation of the expression, as a comment in the file."""
     why_not: str = ""
+    """Reason why this is not an input."""
     unit: str = ""
     made: bool = False
-    """Whether it is made from several columns."""
+    """Whether it is computed from several columns."""
 
 
 @dataclass
 class GuessedInput:
-    """A collection, or a flat group where there is no limit."""
+    """A collection, or a flat group if ``limit`` is 0."""
 
     name: str
     features: list[GuessedFeature] = field(default_factory=list)
@@ -34,14 +35,14 @@ class GuessedInput:
     momenta: tuple[str, ...] = ()
     coordinates: tuple[str, ...] = ()
     mean_count: float = 0.0
-    """Members in a row."""
+    """Mean number of members in a row."""
     more: bool = False
-    """Whether it knows continuous quantities beside four-momenta."""
+    """Whether it has continuous features other than four-momenta."""
 
 
 @dataclass
 class Guess:
-    """Everything that goes into the file."""
+    """The content of a guessed analysis file."""
 
     rows: str = ""
     label: Label | None = None
@@ -52,21 +53,21 @@ class Guess:
     weights: list[str] = field(default_factory=list)
     kinematics: list[str] = field(default_factory=list)
     selection: list[str] = field(default_factory=list)
-    """Conditions for the rows that can be used, such as those with known truth."""
+    """Conditions for usable rows, such as a known truth."""
     members: dict[str, str] = field(default_factory=dict)
-    """Collections that say by an index to which row they belong (``JetPFCands_jetIdx``), and this index."""
+    """Collections whose members have the index of their row, and the column of this index (``JetPFCands_jetIdx``)."""
     units: dict[str, str] = field(default_factory=dict)
     """Units of spectators."""
     notes: list[str] = field(default_factory=list)
-    """What was done with the values, in a sentence each."""
+    """Messages about changes of values, one sentence each."""
     doubts: list[str] = field(default_factory=list)
-    """What could not be decided, in a sentence each."""
+    """Messages about open questions, one sentence each."""
     left_out: list[str] = field(default_factory=list)
-    """Collections that are not of the row but of its event."""
+    """Collections of the event that belong to no row, and collections of truth or weights."""
     few_values: list[str] = field(default_factory=list)
-    """Columns that may be the truth, where none was found."""
+    """Columns that may be the truth, if no label was found."""
     rows_in_files: int = 0
     test_on_training: bool = False
-    """Whether there are so few rows that the test file can only be the training file."""
+    """Whether there are so few rows that the training files are also the test files."""
     split: float = 0.0
-    """The share of the rows for training, where the usual one leaves a class without rows in a part."""
+    """Fraction of the rows in the training set, if the default would leave a class without rows in one of the sets; else 0."""

@@ -1,4 +1,4 @@
-"""Features of impact parameters: their significance, and their lifetime sign from the side of the jet's axis that a track passes."""
+"""Features from impact parameters: their significance and their lifetime sign."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,16 @@ _CHARGE = re.compile(r"(^|_)(charge|q)$", re.IGNORECASE)
 _DIRECTION = re.compile(r"(^|_)(ctg?_?theta|cot_?theta|cot|theta|tan_?lambda)$", re.IGNORECASE)
 _ERRORS = ("err", "error", "sigma", "unc", "uncertainty")
 _MEASURED = 0.2
-"""Of the members must have an error above 0."""
+"""Minimum fraction of members with an error above 0."""
 _SMALL = 10
-"""Percentile of the sizes that is added inside of the logarithm, so that sizes near 0 do not spread."""
+"""Percentile of the absolute values that is added inside of the logarithm, so that values near 0 do not spread."""
 
 
 def impact_features(columns: Sequence[Column], deta: str, dphi: str, taken: set[str]) -> Iterator[GuessedFeature]:
-    """Features made from the impact parameters among the columns of a collection.
+    """Yield features from the impact parameters of a collection.
 
-    The lifetime sign is positive where a track crosses the axis of the jet in front of the primary vertex. ``deta`` and ``dphi`` are
-    the angles from the axis to the track; an empty one is not known, and gives no sign.
+    The lifetime sign is positive if a track crosses the jet axis in front of the primary vertex. ``deta`` and ``dphi`` are
+    the angles from the axis to the track; if one is empty, it is unknown and gives no sign.
     """
     for column in columns:
         for pattern, angle in ((TRANSVERSE, dphi), (LONGITUDINAL, deta)):
@@ -38,7 +38,7 @@ def impact_features(columns: Sequence[Column], deta: str, dphi: str, taken: set[
                 )
             if error and f"{column.plain}_significance" not in taken:
                 sign, name = (f"-sign({angle}) * ", "signed_significance") if angle else ("", "significance")
-                said = f"{column.plain} over its error" + (f", lifetime sign from {angle}" if angle else "")
+                said = f"{column.plain} divided by its error" + (f", lifetime sign from {angle}" if angle else "")
                 text = f"{sign}{size} / {error.name} if {error.name} > 0 else 0"
                 yield GuessedFeature(f"{column.plain}_{name}", text, made=True, note=said)
 
@@ -46,9 +46,9 @@ def impact_features(columns: Sequence[Column], deta: str, dphi: str, taken: set[
 def without_sides(
     features: Sequence[GuessedFeature], columns: Sequence[Column], prefix: str, angles: Sequence[str]
 ) -> Iterator[GuessedFeature]:
-    """Features of tracks for flavour tagging, in which left and right of the axis are equal.
+    """Yield features of tracks for flavour tagging that do not distinguish the two sides of the jet axis.
 
-    Angles stand by their size, and impact parameters that have a lifetime sign by the logarithm of their size beside it.
+    Angles are replaced by their absolute value. Impact parameters with a lifetime sign are replaced by the logarithm of their absolute value.
     """
     by_name = {c.plain: c for c in columns}
     signed = {f.name.removesuffix("_signed") for f in features if f.name.endswith("_signed")}
@@ -59,7 +59,7 @@ def without_sides(
         elif feature.name in signed:
             column = by_name[feature.name]
             small = float(f"{np.percentile(np.abs(column.finite), _SMALL):.1g}") or 1e-6
-            note = f"the size of {column.plain}; beside it is its lifetime sign"
+            note = f"absolute value of {column.plain}; another feature has the lifetime sign"
             yield GuessedFeature(
                 f"{feature.name}_logsize", f"log(abs({column.name}) + {small:g})", made=True, note=note
             )
@@ -67,10 +67,12 @@ def without_sides(
             charge = by_name[feature.name]
             if (charge.values == 0).any():
                 yield GuessedFeature(f"{feature.name}_size", f"abs({charge.name})", "integer", made=True)
-            yield replace(feature, why_not="the sign of the charge does not tell b, c and light apart: each has both")
+            yield replace(
+                feature, why_not="the sign of the charge does not separate b, c and light: each class has both signs"
+            )
         elif not feature.why_not and _DIRECTION.search(feature.name):
             yield replace(
-                feature, why_not="the angles from the axis of the jet say more than the direction in the detector"
+                feature, why_not="the angles to the jet axis carry more information than the direction in the detector"
             )
         else:
             yield feature

@@ -1,4 +1,4 @@
-"""Rows inside of events: jets whose truth is in the file become the rows, with what belongs to each as lists."""
+"""Rows inside events: jets with truth become the rows, and their constituents become lists."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Nested:
 def rows_in_events(
     found: Guess, numbers: dict[str, Column], lists: list[Lists], nested: Mapping[str, Nested]
 ) -> tuple[dict[str, Column], list[Lists]]:
-    """Where only a collection has a label (``Jet_hadronFlavour``), its members become the rows."""
+    """Make the members of a collection the rows if only this collection has a label (``Jet_hadronFlavour``)."""
     labelled: dict[str, tuple[Label, Lists]] = {}
     for group in lists:
         for start in dict.fromkeys(first_part(column.plain) for column in group.columns.values()):
@@ -46,7 +46,7 @@ def rows_in_events(
 
 
 def _member_lists(found: Guess, group: Lists, rows: str, counts: NDArray[np.int64]) -> Lists | None:
-    """The members of a collection that says by an index to which row they belong, as lists of that row."""
+    """Return the members of a collection as lists of their rows, by the index of the row; None without such an index."""
     index = next(
         (
             c
@@ -73,7 +73,7 @@ def _member_lists(found: Guess, group: Lists, rows: str, counts: NDArray[np.int6
 
 
 def _nested_lists(found: Guess, nested: Mapping[str, Nested], rows: str, counts: NDArray[np.int64]) -> list[Lists]:
-    """Lists in lists whose names begin with that of the rows, such as ``jet_trk_pt``."""
+    """Return lists of lists whose names begin with the name of the rows, such as ``jet_trk_pt``."""
     usable = {
         name: one.column
         for name, one in nested.items()
@@ -82,7 +82,7 @@ def _nested_lists(found: Guess, nested: Mapping[str, Nested], rows: str, counts:
     others = [name for name in nested if name not in usable]
     if others:
         found.doubts.append(
-            f"lists in lists that do not begin with {rows}_ cannot be read as lists of a {rows}: {', '.join(others[:6])}"
+            f"lists of lists whose names do not begin with {rows}_ cannot be used as lists of a {rows}: {', '.join(others[:6])}"
         )
     groups = group_lists(usable)
     for group in groups:
@@ -92,7 +92,7 @@ def _nested_lists(found: Guess, nested: Mapping[str, Nested], rows: str, counts:
 
 
 def _names_of(group: Lists) -> list[str]:
-    """The name of a collection; of lists that happen to have the same lengths, the beginnings of theirs."""
+    """Return the name of a collection; for unrelated lists of equal lengths, the prefixes of their names."""
     if not group.name.startswith("constituents"):
         return [group.name]
     return [first_part(column.plain) or column.plain for column in group.columns.values()]

@@ -1,4 +1,4 @@
-"""Layouts of files that are known by the names of their columns, and the analyses for them that ship."""
+"""Known layouts of files, recognised by the names of their columns, and the bundled analyses for them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Layout:
-    """A published layout: columns that all its files have, and the analyses that ship for it, if any."""
+    """A published layout: columns that all its files have, and its bundled analyses, if any."""
 
     name: str
     columns: tuple[str, ...]
     analysis: str = ""
-    """The analysis that is used."""
+    """The bundled analysis that is used."""
     named: str = ""
-    """An analysis that is only named: what is made from the columns reaches more."""
+    """A bundled analysis that is only mentioned, because the guess from the columns performs better."""
 
 
 KNOWN = (
@@ -31,10 +31,10 @@ KNOWN = (
     Layout("SPANet (arXiv:2106.03898)", ("TARGETS",)),
     Layout("Delphes", ("Jet_PT", "Jet_Eta", "Jet_Phi", "Jet_BTag")),
 )  # fmt: skip
-"""From the most special layout to the most general one."""
+"""Known layouts, from the most specific to the most general one."""
 
 
 def find_layout_of(columns: Iterable[str]) -> Layout | None:
-    """Return the layout of a file with these columns, by their plain names; None where it is not known."""
+    """Return the layout of a file with these columns, by their plain names; None if it is unknown."""
     names = {name.strip("`").replace(".", "_") for name in columns}
     return next((layout for layout in KNOWN if set(layout.columns) <= names), None)

@@ -1,4 +1,4 @@
-"""Which column says the class of a row, and the classes that it holds."""
+"""Find the column with the class of a row, and its classes."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,31 +20,31 @@ _RANKS = (
     r"HadronConeExclTruthLabelID$", r"hadronFlav", r"LabDr_HadF", r"HadronGhost\w*ID$", r"(^|_)is_?signal|(^|_)label$|^y$|(^|_)(jet_?)?flav(ou?r)?$",
     r"signal|label_?id|BKGCAT$", r"label|class|target|flav",
 )  # fmt: skip
-"""From the name that is surest to say the class to the least sure one; then names without ``parton``, ``extended`` and the like."""
+"""Names of class columns, from the most to the least certain one; names with ``parton``, ``extended`` and the like come last."""
 _LESS = re.compile(r"parton|phys|extended|ghost|R10|double|final|accept|matched", re.IGNORECASE)
 _NAMES = {4: "c", 5: "b", 15: "tau"}
 _LIGHT = (0, 1, 2, 3, 21)
 _MOST = 12
-"""Values of a column that may still say a class."""
+"""Maximum number of values of a column with classes."""
 _MOSTLY = 0.5
-"""Of the rows must have one of several flags set."""
+"""Minimum fraction of rows in which one of several flags is set."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """What says the class: conditions by class name, and the columns that they look at."""
+    """Conditions by class name, and the columns that they use."""
 
     classes: dict[str, str]
     columns: tuple[str, ...]
     selection: str = ""
-    """A condition for rows in which the truth is known."""
+    """Condition for rows with known truth."""
     note: str = ""
     others: tuple[str, ...] = ()
-    """Columns that may be the truth as well."""
+    """Other columns that may hold the truth."""
 
 
 def find_label(columns: list[Column], lists: Sequence[Lists] = ()) -> Label | None:
-    """The best guess among columns with one number a row: one integer with few values, or flags of which one is set."""
+    """Return the best guess among columns with one number per row: an integer with few values, or flags of which one is set."""
     known = [c for c in columns if c.integral and len(c.finite) and not EVENT.match(c.plain)]
     known = [c for c in known if not (_NEVER.match(c.plain) or is_trigger(c) or is_counter(c, list(lists)))]
     named = [c for c in known if _LABEL.search(c.plain) and not _OTHER_TAGGER.search(c.plain)]
@@ -60,11 +60,11 @@ def find_label(columns: list[Column], lists: Sequence[Lists] = ()) -> Label | No
 
 
 _SURE = 4
-"""Names with a rank below this are taken before flags."""
+"""Names with a rank below this are preferred to flags."""
 
 
 def _families(flags: list[Column]) -> Iterator[list[Column]]:
-    """Flags with the same beginning: ``label_QCD`` and ``label_Hbb``, ``isPhysG`` and ``isPhysUDS``."""
+    """Yield groups of flags with the same prefix, such as ``label_QCD`` and ``label_Hbb``."""
     families: dict[str, list[Column]] = {}
     for column in flags:
         start = re.match(r"^(.*?(?:label|truth|target|sample_is|isPhys|isParton|is)_?)", column.plain)
@@ -73,7 +73,7 @@ def _families(flags: list[Column]) -> Iterator[list[Column]]:
 
 
 def _of_flags(flags: list[Column]) -> Label | None:
-    """Classes by flags of which no two are ever set; rows in which none is set are left out."""
+    """Return classes from mutually exclusive flags; rows without a set flag are left out."""
     together = np.sum([c.values.astype(np.int64) for c in flags], axis=0)
     varied = [c for c in flags if len(c.distinct) == 2]
     if (together > 1).any() or (together == 1).mean() < _MOSTLY or len(varied) < 2:
@@ -82,13 +82,13 @@ def _of_flags(flags: list[Column]) -> Label | None:
 
 
 def _values(column: Column) -> list[int]:
-    """The values; -1 of SPANet's classes means that a row has none."""
+    """Return the values of a column; -1 in SPANet's classes means that a row has no class."""
     values = [int(value) for value in column.distinct]
     return [value for value in values if value >= 0] if column.plain.startswith("CLASSIFICATIONS_") else values
 
 
 def _rank(column: Column) -> tuple[int, bool, int]:
-    """The surest name first, then the shorter one."""
+    """Return a sort key: more certain names first, then shorter ones."""
     place = next((i for i, name in enumerate(_RANKS) if re.search(name, column.plain, re.IGNORECASE)), len(_RANKS))
     return place, bool(_LESS.search(column.plain)), len(column.plain)
 
@@ -106,7 +106,7 @@ def _label(column: Column, others: tuple[str, ...]) -> Label:
 
 
 def _classes(column: Column) -> tuple[dict[str, str], str]:
-    """Conditions by class, and what is to be said of them."""
+    """Return conditions by class, and a note for the user."""
     values = _values(column)
     if re.search(r"BKGCAT$", column.plain) and {0, 10} & set(values):
         note = "background categories of LHCb: 0 and 10 are signal, 50 (low-mass background) is left out"
@@ -126,19 +126,19 @@ def _classes(column: Column) -> tuple[dict[str, str], str]:
 
 
 def _are_flavours(column: Column, values: list[int]) -> bool:
-    """Whether the column is named as a flavour, or has no values but flavours, and few rows have another value."""
+    """Return whether the name of a column is that of a flavour, and at most 20 % of its values are not flavours."""
     known = np.isin(np.abs(column.finite), [*_LIGHT, *_NAMES])
     named = re.search(r"flav|label|LabDr|ID$", column.plain, re.IGNORECASE)
     return bool(named) and float(known.mean()) > 0.8
 
 
 def _flavours(name: str, values: list[int]) -> tuple[dict[str, str], str]:
-    """Light jets are those of u, d, s and gluons, as taggers of flavour have it."""
+    """Return flavour classes, with u, d, s and gluons as light jets, and a note for the user."""
     light = [value for value in values if value in _LIGHT]
     classes = {"light": _one_of(name, light if len(light) == 1 else list(_LIGHT))}
     classes |= {kind: f"{name} == {value}" for value, kind in _NAMES.items() if value in values}
     unknown = [value for value in values if value not in (*_LIGHT, *_NAMES)]
-    notes = [f"light: quarks and gluons of {name}"] if len(light) > 1 else []
+    notes = [f"light: u, d, s quarks and gluons of {name}"] if len(light) > 1 else []
     notes += [f"rows with {', '.join(map(str, unknown))} are left out"] if unknown else []
     return classes, "; ".join(notes)
 

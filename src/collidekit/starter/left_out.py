@@ -1,7 +1,7 @@
-"""Names of columns that are no inputs: simulated truth, answers of other taggers, indices, numbers of events, weights.
+"""Names of columns that are not inputs: simulated truth, scores of other taggers, indices, event numbers, weights.
 
 The names are those of ATLAS (derivations and flavour-tagging files), CMS (NanoAOD, PFNano, Open Data), LHCb, Belle II, SPANet, Delphes and
-JetClass. A column that may be one of these is left out and named: a wrong input spoils a training without a word.
+JetClass. A column that may be one of these is left out with a comment, because a wrong input spoils a training without any error.
 """
 
 import re
@@ -13,7 +13,7 @@ TRUTH = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 MEASURED_FOR_TAGGERS = r"(?!_?(?:EtaRel|JetDist|PPar|PtRel|PtRatio|Sip[23]d|DecayLen|DeltaR|Momentum|Jes))"
-"""PFNano calls measured quantities of tracks ``btagSip3dSig`` and the like, ATLAS the momentum of a jet ``pt_btagJes``: these are no answers of a tagger."""
+"""Names of measured quantities with ``btag`` that are not scores: ``btagSip3dSig`` of tracks in PFNano, ``pt_btagJes`` of jets in ATLAS."""
 SCORE = re.compile(
     rf"btag{MEASURED_FOR_TAGGERS}|particleNet|PNet|deepFlav|deepJet|DeepCSV|DeepAK8|deepTag|deepDoubleX|deepTau|UParT|BJetTags|doubleb|JetProb"
     r"|(?-i:ParT)(?![a-z])|(^|_)(GN[123]|DL1|MV[12]|dips|rnnip|DexterV|Xbb|PrmLooseTagger)|IP[23]D_(p[bcu]|[bcu]{2})$"
@@ -28,7 +28,7 @@ CLASS_FLAG = re.compile(
     rf"(^|_)(sample_)?is_(?:{_CLASSES})(_\w+)?$|(?-i:(^|_)(sample_)?is(?=[A-Z]))(?:{_CLASSES})$",
     re.ASCII | re.IGNORECASE,
 )
-"""Flags that name a class of simulated truth, such as ``isSignal`` and ``is_b``; ``isTight`` and ``isMuon`` are measured."""
+"""Flags of a true class, such as ``isSignal`` and ``is_b``; ``isTight`` and ``isMuon`` are measured."""
 LABEL = re.compile(rf"label|(^|_)target|^y$|{CLASS_FLAG.pattern}", re.ASCII | re.IGNORECASE)
 SAMPLE = re.compile(
     r"(^|_)(dsid|(mc_?)?channel_?number|dataset(_?id)?|sample(_?(id|type|name|number))?|process(_?(id|type|number))?|proc(_?id)?)$",
@@ -51,24 +51,24 @@ WEIGHT = re.compile(
 )
 FOLD = re.compile(r"^(ttv|fold|split|kfold)$", re.IGNORECASE)
 QUALITY = re.compile(r"(^|_)(jetId|puId|cleanmask)$|^Jet_((ch|ne)Multiplicity|hf(Em|H)EF|muonSubtrDelta(Eta|Phi))$")
-"""Branches of some versions of NanoAOD, v12 or v15, which files of other versions do not have."""
+"""Branches that only some versions of NanoAOD (v12 or v15) have."""
 
 _REASONS = (
-    (EVENT, "numbers events"),
+    (EVENT, "identifies events or runs"),
     (_BOOKKEEPING, "numbers candidates or periods of data taking"),
-    (FOLD, "seems to say which part of a split a row is in"),
-    (SAMPLE, "seems to say which simulated sample a row is from"),
+    (FOLD, "looks like the part of a split, or a fold"),
+    (SAMPLE, "looks like the name or number of a simulated sample"),
     (TRUTH, "looks like simulated truth"),
     (LABEL, "looks like another label"),
     (INDEX, "looks like an index"),
     (WEIGHT, "looks like a weight"),
-    (SCORE, "looks like another tagger's answer"),
-    (QUALITY, "is a branch that other versions of such files do not have"),
+    (SCORE, "looks like the score of another tagger"),
+    (QUALITY, "is missing in other versions of these files"),
 )
 
 
 def reason(name: str) -> str:
-    """Return why a column of this name is no input; empty if it may be one."""
+    """Return why a column with this name is not an input; empty if it may be one."""
     return next((text for pattern, text in _REASONS if pattern.search(name)), "")
 
 

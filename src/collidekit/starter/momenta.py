@@ -1,4 +1,4 @@
-"""Four-momenta among columns, in any of the usual spellings, and how to write pt, eta, phi and momenta with them."""
+"""Find four-momenta among columns by their usual names, and write pt, eta, phi and momenta as expressions."""
 
 import re
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ _SPELLINGS = {
 }
 """Names of the parts; those with ``f`` are the members of ROOT's TLorentzVector and LorentzVector."""
 NOMINAL = re.compile(r"_(NOSYS|nominal)$", re.IGNORECASE)
-"""What some files write behind names to say that nothing is varied."""
+"""Suffix of names without a systematic variation."""
 
 
 @dataclass(frozen=True)
 class Momentum:
-    """Expressions for the parts of a four-momentum; an empty one is not known."""
+    """Expressions for the parts of a four-momentum; an empty one is unknown."""
 
     pt: str
     eta: str
@@ -34,13 +34,13 @@ class Momentum:
     energy: str = ""
     mass: str = ""
     columns: tuple[str, ...] = ()
-    """The columns it is made from."""
+    """Columns that it is computed from."""
     unit: str = ""
-    """GeV, or empty where it is not known."""
+    """GeV, or empty if the unit is unknown."""
 
     @property
     def cartesian(self) -> tuple[str, str, str, str] | None:
-        """px, py, pz, E; without mass and energy that of a massless particle."""
+        """Expressions for px, py, pz, E; the particle is massless if mass and energy are unknown."""
         if self.px:
             return (self.px, self.py, self.pz, self.energy) if self.energy else None
         energy = self.energy or f"energy({self.pt}, {self.eta}, {self.mass or 0})"
@@ -48,7 +48,7 @@ class Momentum:
 
 
 def find_momentum(names: Iterable[str], prefix: str = "") -> Momentum | None:
-    """The four-momentum among columns that begin with a prefix: pt, eta, phi where they are, else px, py, pz."""
+    """Return the four-momentum of columns with a prefix: from pt, eta, phi if they exist, else from px, py, pz."""
     found: dict[str, str] = {}
     for name in names:
         plain = simple_name(name.strip("`")).removeprefix("INPUTS_")
@@ -62,7 +62,7 @@ def find_momentum(names: Iterable[str], prefix: str = "") -> Momentum | None:
 
 
 def momentum_of(found: dict[str, str]) -> Momentum | None:
-    """The four-momentum of parts ``px``, ``energy``, ``pt`` ... with their columns; None where parts are missing."""
+    """Return the four-momentum of parts ``px``, ``energy``, ``pt`` ... with their columns; None if parts are missing."""
     cartesian, polar = found.keys() >= {"px", "py", "pz"}, found.keys() >= {"pt", "eta", "phi"}
     if not cartesian and not polar:
         return None
@@ -80,7 +80,7 @@ def momentum_of(found: dict[str, str]) -> Momentum | None:
 
 
 def split_part(plain: str) -> tuple[str, str]:
-    """The object and the part of a momentum that a name says: ``("lepPos", "px")`` of ``lepPos_fP_fX``; empty where it says none."""
+    """Return object and part of a momentum from a name: ``("lepPos", "px")`` of ``lepPos_fP_fX``; empty for other names."""
     plain = NOMINAL.sub("", plain)
     known = [(spelling, part) for part, spellings in _SPELLINGS.items() for spelling in spellings]
     for spelling, part in known:
@@ -93,7 +93,7 @@ def split_part(plain: str) -> tuple[str, str]:
 
 
 def find_momenta(names: dict[str, str]) -> dict[str, Momentum]:
-    """All four-momenta, by the name of their object, among columns ``plain name -> name in expressions``."""
+    """Return all four-momenta among columns ``plain name -> name in expressions``, by the name of their object."""
     parts: dict[str, dict[str, str]] = {}
     for plain, name in names.items():
         stem, part = split_part(plain)

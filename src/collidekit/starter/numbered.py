@@ -1,4 +1,4 @@
-"""Numbered columns of a flat table, ``E_0``, ``E_1`` ... ``E_199``, as one list."""
+"""Join numbered columns of a flat table, ``E_0``, ``E_1`` ... ``E_199``, to one list."""
 
 import re
 
@@ -9,11 +9,11 @@ from collidekit.starter.columns import Column
 from collidekit.starter.guessed import Guess
 
 _FEWEST = 8
-"""Columns of one name, from which on they are a list."""
+"""Minimum number of numbered columns for a list."""
 
 
 def join_numbered(columns: dict[str, Column], found: Guess) -> dict[str, Column]:
-    """Return the columns with a list in place of numbered ones; the lists become variables of the analysis."""
+    """Return the columns with lists in place of numbered columns; the lists become variables of the analysis."""
     series: dict[str, dict[int, Column]] = {}
     for name, column in columns.items():
         match = re.fullmatch(r"([A-Za-z]\w*?)_?(\d+)", name)
@@ -36,6 +36,6 @@ def join_numbered(columns: dict[str, Column], found: Guess) -> dict[str, Column]
 
 
 def _joined(names: list[str]) -> str:
-    """An expression of the list; one call takes only so many numbers."""
+    """Return the expression of the list; one call of ``list`` takes at most MOST numbers."""
     parts = [f"list({', '.join(names[i : i + MOST])})" for i in range(0, len(names), MOST)]
     return parts[0] if len(parts) == 1 else f"join({', '.join(parts)})"

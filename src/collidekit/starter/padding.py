@@ -1,4 +1,4 @@
-"""Members of lists that are there to fill them up: all columns are 0, or one value such as -999, in the same places."""
+"""Padding of lists: members where all columns are 0, or a value such as -999."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from collidekit.dataset.far_values import find_sentinel
 from collidekit.starter.columns import Column, Lists, keep_members
 
 _SHARE = 0.005
-"""Of padded members, from which they are taken for padding."""
+"""Minimum fraction of members that are padding."""
 
 
 def drop_padding(group: Lists) -> None:
-    """Give a padded collection a condition for the members that are there, and look at these alone."""
+    """Find the padding of a collection, set a condition for real members, and keep only these."""
     if group.where or len(group.columns) < 2:
         return
     _drop(group, _sentinels(group), lambda name: _condition(group.columns[name]))
@@ -23,7 +23,7 @@ def drop_padding(group: Lists) -> None:
 
 
 def _sentinels(group: Lists) -> dict[str, NDArray[np.bool_]]:
-    """Where (T,) each column has a value that means "missing"; no columns but those that have one."""
+    """Return masks (T,) of values that mean "missing", for each column that has such a value."""
     found = {}
     for name, column in group.columns.items():
         sentinel = find_sentinel(column.finite.astype(np.float64))
@@ -39,7 +39,7 @@ def _condition(column: Column) -> str:
 
 
 def _drop(group: Lists, missing: dict[str, NDArray[np.bool_]], condition: Callable[[str], str]) -> None:
-    """Drop what is missing in every column, if there is one that is missing nowhere else."""
+    """Drop members that are missing in every column, if one of the columns is missing only there."""
     if len(missing) < len(group.columns):
         return
     everywhere = np.logical_and.reduce(list(missing.values()))

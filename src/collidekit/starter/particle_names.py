@@ -1,4 +1,4 @@
-"""Which particle of a top pair a name means: ``lepPos``, ``truth_wminus`` or ``Ttbar_MC_Wdecay1_from_t``."""
+"""Find the particle of a top pair from a name, such as ``lepPos``, ``truth_wminus`` or ``Ttbar_MC_Wdecay1_from_t``."""
 
 import re
 
@@ -6,7 +6,7 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _TRUTH = {"truth", "true", "gen", "mc", "parton", "generator"}
 _FILLER = _TRUTH | {"reco", "rec", "sel", "selected", "good", "p4", "lv", "tlv", "vec", "vector", "particle", "level"}
 _NOT_TRUE = {"reco", "rec", "kin", "fit", "solved", "pred", "predicted", "nn", "nw"}
-"""Words of tops and neutrinos that somebody reconstructed."""
+"""Words in names of reconstructed tops and neutrinos."""
 _SPELLINGS = {
     "top": "t top topquark",
     "antitop": "tbar topbar antitop antitopquark atop",
@@ -33,27 +33,27 @@ _OTHER_JETS = _TRUTH | {"fat", "large", "track", "trk", "ak8", "ak10", "ljet", "
 
 
 def words(name: str) -> list[str]:
-    """The words of a name in small letters: ``lep, pos`` of ``lepPos``."""
+    """Return the words of a name in lower case: ``lep, pos`` of ``lepPos``."""
     return [word.lower() for word in _WORD.findall(name)]
 
 
 def role_of(stem: str) -> str:
-    """The particle of a top pair that the name of an object means, such as ``antitop``; empty where it is none."""
+    """Return the particle of a top pair from the name of an object, such as ``antitop``; empty for other names."""
     return _ROLES.get("".join(word for word in _words_of_object(stem) if word not in _FILLER), "")
 
 
 def is_true(stem: str) -> bool:
-    """Whether a name says that an object is simulated truth."""
+    """Return whether the name of an object contains a word for simulated truth."""
     return bool(_TRUTH & set(words(stem)))
 
 
 def may_be_true(stem: str, role: str) -> bool:
-    """Whether an object may be truth: a lepton must say so, tops, W bosons and neutrinos must not say that they are reconstructed."""
+    """Return whether an object may be truth. Leptons need a word for truth; other names must have no word for reconstruction."""
     return is_true(stem) or not (role.startswith("lepton") or _NOT_TRUE & set(words(stem)))
 
 
 def kind_of_list(stem: str) -> str:
-    """``jets``, ``leptons``, ``electrons`` or ``muons`` of the name of a collection; empty for all others."""
+    """Return ``jets``, ``leptons``, ``electrons`` or ``muons`` from the name of a collection; empty for other names."""
     found = _words_of_object(stem)
     if found and found[-1] in ("jet", "jets"):
         return "" if _OTHER_JETS & set(found) else "jets"
@@ -61,5 +61,5 @@ def kind_of_list(stem: str) -> str:
 
 
 def _words_of_object(stem: str) -> list[str]:
-    """The words of a name, without what TopCPToolkit writes before and inside those of partons."""
+    """Return the words of a name, without the prefix and suffixes of partons in TopCPToolkit."""
     return words(re.sub(r"_(before|after)FSR", "", re.sub(r"^Ttbar_MC_", "MC_", stem)))

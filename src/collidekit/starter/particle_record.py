@@ -1,4 +1,4 @@
-"""The particles of a top pair in a generator's record, such as ``Particle`` of Delphes or ``GenPart`` of NanoAOD."""
+"""Particles of a top pair in the record of a generator, such as ``Particle`` of Delphes or ``GenPart`` of NanoAOD."""
 
 from collidekit.starter.momenta import Momentum, find_momenta
 from collidekit.starter.variables import Variables
@@ -13,12 +13,12 @@ _DECAYS = {
     "lepton_plus": ("in (-11, -13, -15)", "24"),
     "lepton_minus": ("in (11, 13, 15)", "-24"),
 }
-"""Identity of each decay product, and that of its mother: the copy of the mother that decays."""
+"""PDG ID of each decay product and of its mother, which is the copy that decays."""
 _MOTHER_OF = {"top": "b", "antitop": "bbar", "w_plus": "nu", "w_minus": "nubar"}
 
 
 def find_recorded_momenta(variables: Variables) -> dict[str, Momentum]:
-    """Return the true momenta in GeV by role, as expressions that find each particle by its identity and its mother."""
+    """Return the true momenta in GeV by role, as expressions that find each particle by its PDG ID and its mother."""
     known = variables.lists()
     for stem, found in find_momenta(known).items():
         identity = next((known[f"{stem}_{name}"] for name in _IDENTITIES if f"{stem}_{name}" in known), "")

@@ -1,14 +1,14 @@
-"""The rule for transforms, bounds and defaults of features: it looks at quantiles of the values, and at nothing else.
+"""Rule for transforms, bounds and defaults of features, based only on quantiles of the values.
 
-``reach`` is the distance of the 0.5 % or 99.5 % quantile from the median in robust widths, which are half the distance of the
-16 % and 84 % quantiles: 2.6 for a normal distribution, 1.5 for a uniform one, 5.6 for an exponential one.
+``reach`` is the distance of the 0.5 % or 99.5 % quantile from the median in robust widths. A robust width is half the distance of
+the 16 % and 84 % quantiles. The reach is 2.6 for a normal distribution, 1.5 for a uniform one, and 5.6 for an exponential one.
 
-1. A value far from all others that many share, such as -999, means "missing" (``far_values.find_sentinel``).
-2. Of a value that more than half of all have, such as 0, the quantiles are taken without it.
-3. With a reach above HEAVY, standard scaling would squash the bulk: a positive feature becomes its logarithm if that brings the
-   reach below HEAVY, any other arcsinh(x / width), which is linear near 0 and logarithmic in the tails.
-4. Bounds lie half the range of the 0.5 % and 99.5 % quantiles beyond these: no usual value meets them, every outlier does.
-5. Where values are missing, or a logarithm may have none, the default lies next to the bulk (``far_values.suggested_default``).
+1. A frequent value that is far from all others, such as -999, means "missing" (``far_values.find_sentinel``).
+2. If more than half of the values are equal, such as 0, the quantiles are computed without them.
+3. If the reach is above HEAVY, standard scaling would compress the bulk. A positive feature is replaced by its logarithm if this
+   brings the reach below HEAVY. Any other feature is replaced by arcsinh(x / width), linear near 0 and logarithmic in the tails.
+4. Bounds lie beyond the 0.5 % and 99.5 % quantiles by half the distance of these quantiles, so that they clip only outliers.
+5. If values are missing, or if a logarithm may be undefined, the default is next to the bulk (``far_values.suggested_default``).
 """
 
 import ast
@@ -24,25 +24,25 @@ from collidekit.dataset.far_values import Sentinel, find_sentinel, suggested_def
 Floats = NDArray[np.float64]
 
 HEAVY = 5.0
-"""Robust widths from the median to an extreme quantile from which a feature is squashed."""
+"""Reach, in robust widths, above which a feature is transformed."""
 FEWEST = 50
-"""Values that a choice needs at least."""
+"""Minimum number of values for a choice."""
 _ALIKE = 1e-5
-"""Of the range of 99 % of the values: what differs less is one value."""
+"""Values that differ by less than this fraction of the range of 99 % of the values count as equal."""
 _CODES = 30
-"""Whole numbers with so many values at most are left as they are."""
+"""Integers with at most this many distinct values are not transformed."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How a feature is written, and why."""
+    """Expression, kind, bounds and default of a feature, with notes that explain them."""
 
     expression: str
     kind: str = "continuous"
     bounds: tuple[float, float] | None = None
     default: float | None = None
     how: str = ""
-    """``log`` or ``arcsinh``; empty where the values stay."""
+    """``log`` or ``arcsinh``; empty without a transform."""
     notes: tuple[str, ...] = ()
 
 
@@ -55,26 +55,26 @@ def choose(expression: str, values: Floats) -> Choice:
     choice = Choice(expression, kind_of(bulk))
     if len(bulk) < FEWEST:
         return choice
-    choice, bulk = _squashed(choice, bulk)
+    choice, bulk = _transformed(choice, bulk)
     low, high = np.percentile(bulk, [0.5, 99.5])
     default = suggested_default(float(low), float(high)) if lost or sentinel or "log(" in choice.expression else None
     if choice.kind == "continuous":
         choice = replace(choice, bounds=_bounds(bulk, default))
     if sentinel:
         choice = _with_sentinel(choice, expression, sentinel, default or 0.0)
-    notes = (*choice.notes, *([f"NaN or infinite in {lost:.2%}"] if lost else []))
+    notes = (*choice.notes, *([f"{lost:.2%} of the values are NaN or infinite"] if lost else []))
     return replace(choice, default=default, notes=notes)
 
 
 def reach(values: Floats) -> float:
-    """Robust widths from the median to the 0.5 % or 99.5 % quantile, whichever is farther."""
+    """Return the distance, in robust widths, from the median to the farther of the 0.5 % and 99.5 % quantiles."""
     low, left, middle, right, high = np.percentile(values, [0.5, 16, 50, 84, 99.5])
     far = max(high - middle, middle - low)
     return float(2 * far / (right - left)) if right > left else (np.inf if far else 0.0)
 
 
 def without_commonest(values: Floats) -> Floats:
-    """Leave out a value that more than half of all have, up to rounding, if enough others are there."""
+    """Drop a value that more than half of the values equal, up to rounding, if enough others remain."""
     low, high = np.percentile(values, [0.5, 99.5])
     step = float(high - low) * _ALIKE or 1.0
     rounded = np.round(values / step)
@@ -86,14 +86,14 @@ def without_commonest(values: Floats) -> Floats:
 
 
 def kind_of(values: NDArray[Any]) -> str:
-    """As a feature's kind; whole numbers with a sign, such as charges, are integers and no flags."""
+    """Return the kind of a feature. Integers with a sign, such as charges, are integers, not flags."""
     if not len(values) or (values != np.round(values)).any():
         return "continuous"
     return "flag" if set(np.unique(values).tolist()) <= {0, 1} else "integer"
 
 
-def _squashed(choice: Choice, bulk: Floats) -> tuple[Choice, Floats]:
-    """The choice with a transform if there must be one, and the values then."""
+def _transformed(choice: Choice, bulk: Floats) -> tuple[Choice, Floats]:
+    """Return the choice with a transform, if one is needed, and the transformed values."""
     typical = without_commonest(bulk)
     far = reach(typical)
     whole = choice.kind != "continuous"
@@ -112,14 +112,14 @@ def _squashed(choice: Choice, bulk: Floats) -> tuple[Choice, Floats]:
 
 
 def _middle_and_width(values: Floats) -> tuple[float, float]:
-    """Where arcsinh is linear: 0 or, where that is far away, the median; and the robust width, in one digit."""
+    """Return the center of arcsinh (0, or the median if 0 is far away) and the robust width, rounded to one digit."""
     low, left, middle, right, high = (float(v) for v in np.percentile(values, [0.5, 16, 50, 84, 99.5]))
     width = float(f"{(right - left) / 2 or (high - low) / 5:.1g}")
     return (float(f"{middle:.3g}") if abs(middle) > 5 * width else 0.0), width
 
 
 def _bounds(values: Floats, default: float | None) -> tuple[float, float] | None:
-    """Half the range of the extreme quantiles beyond them, rounded outwards; 0 where no value is negative."""
+    """Return bounds beyond the extreme quantiles by half their distance, rounded outwards; not below 0 if no value is negative."""
     low, high = (float(v) for v in np.percentile(values, [0.5, 99.5]))
     margin = (high - low) / 2
     if margin <= 1e-6 * max(abs(low), abs(high)):
@@ -134,14 +134,14 @@ def _bounds(values: Floats, default: float | None) -> tuple[float, float] | None
 
 
 def _with_sentinel(choice: Choice, expression: str, sentinel: Sentinel, default: float) -> Choice:
-    """The same where a value is measured, else the default."""
+    """Return the choice with the default in place of the sentinel."""
     condition = sentinel.condition(_bracketed(expression))
     text = f"{choice.expression} if {condition} else {default:g}"
-    note = f'{sentinel.value:g} in {sentinel.share:.1%} of its values means "missing"'
+    note = f'{sentinel.value:g} ({sentinel.share:.1%} of the values) means "missing"'
     return replace(choice, expression=text, notes=(note, *choice.notes))
 
 
 def _bracketed(expression: str) -> str:
-    """In brackets, unless it is one name or one call."""
+    """Return an expression in brackets, unless it is one name or one call."""
     hidden, _ = hide_quotes(expression)
     return expression if isinstance(ast.parse(hidden, mode="eval").body, ast.Name | ast.Call) else f"({expression})"

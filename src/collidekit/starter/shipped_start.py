@@ -1,4 +1,4 @@
-"""The analysis that ships for a known layout, as the beginning of one's own."""
+"""Analysis files that start from the bundled analysis of a known layout."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from collidekit.starter.treat import Sampled
 
 @dataclass
 class ShippedStart:
-    """The text of an analysis file, rows of each class, and what is to be said."""
+    """The text of an analysis file, the number of rows of each class, and messages for the user."""
 
     text: str
     plan: Plan
@@ -30,23 +30,23 @@ class ShippedStart:
 def start_from_shipped(
     layout: Layout, samples: Sequence[Sampled], source: dict[str, Any], files: list[str], about: str, all_seen: bool
 ) -> ShippedStart | None:
-    """The analysis of a layout for these files; None where too many of its branches are not there, or no rows pass it."""
+    """Return the bundled analysis of a layout for these files; None if too many branches are missing or no rows pass."""
     path = find_analysis(layout.analysis)
     made = adapt(path.read_text(encoding="utf-8"), samples[0].chunk.fields)
     if made is None:
         return None
     plan = Plan(*parse_analysis(made.text, path.name))
     counts = count_classes(plan, samples)
-    notes = [f"{layout.name}: this is the analysis {layout.analysis} that ships, with your files"]
+    notes = [f"{layout.name}: this is the bundled analysis {layout.analysis} with your files"]
     if made.left_out:
-        notes.append(f"left out, as the files have no {_some(made.absent)}: {_some(made.left_out)}")
+        notes.append(f"left out, because the files have no {_some(made.absent)}: {_some(made.left_out)}")
     there = [name for name, count in counts.items() if count]
     if len(there) < 2:
         return None
     text = made.text
     for name in [name for name, count in counts.items() if not count] if all_seen else []:
         text = leave_out_class(text, name, there[0])
-        notes.append(f"class {name} is left out: the files hold no such rows")
+        notes.append(f"class {name} is left out, because the files have no rows of it")
     few = find_split(Plan(*parse_analysis(text, path.name)), samples) if all_seen else None
     if few:
         notes.append(few.note)
@@ -56,11 +56,11 @@ def start_from_shipped(
 
 
 def _for_rows(text: str, rows: int, few: FewRows | None) -> str:
-    """Settings of the training for few rows, where all rows were looked at: smaller batches, and more steps."""
+    """Replace the training settings if there are few rows: smaller batches and more steps. ``rows`` is 0 if not all were sampled."""
     if rows and rows < FEW_ROWS and not (few and not few.share):
         text = re.sub(
             r"^  batch_size: \d+$",
-            "  batch_size: 128  # smaller, as there are few rows",
+            "  batch_size: 128  # smaller, because there are few rows",
             text,
             count=1,
             flags=re.MULTILINE,
@@ -68,7 +68,7 @@ def _for_rows(text: str, rows: int, few: FewRows | None) -> str:
         text = re.sub(r"^  ema_decay: 0.999$", "  ema_decay: 0.99", text, count=1, flags=re.MULTILINE)
         text = re.sub(
             r"^  (epochs: \d+)$",
-            r"  \1\n  min_steps: 1000  # more epochs, as there are few rows",
+            r"  \1\n  min_steps: 1000  # more epochs, because there are few rows",
             text,
             count=1,
             flags=re.MULTILINE,
@@ -81,7 +81,7 @@ def _for_rows(text: str, rows: int, few: FewRows | None) -> str:
 
 
 def count_classes(plan: Plan, samples: Sequence[Sampled]) -> dict[str, int]:
-    """Rows of each class among those that were looked at."""
+    """Return the number of sampled rows of each class."""
     counts = dict.fromkeys(plan.analysis.classes, 0)
     for sample in samples:
         rows = build_rows(plan, sample.columns(plan), sample.path, sample.number, sample.start, keep_all=True)
@@ -93,14 +93,14 @@ def count_classes(plan: Plan, samples: Sequence[Sampled]) -> dict[str, int]:
 def _with_files(
     text: str, source: dict[str, Any], files: list[str], layout: Layout, about: str, few: FewRows | None
 ) -> str:
-    """The text with the source and the files of the user in place of its own, and a head that says where it is from."""
+    """Return the text with the source and the files of the user, and a comment on its origin at the top."""
     text = re.sub(r"^(source|files):.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^#\n#   collidekit run .*\n", "", text, flags=re.MULTILINE)
     head = [
         f"# {about}",
-        f"# The layout is that of {layout.name}, so this is the analysis {layout.analysis} that ships. Then:",
-        "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted",
-        "#   collidekit run THIS_FILE       to the ROC curve and the report",
+        f"# The files have the layout of {layout.name}, so this is the bundled analysis {layout.analysis}. Then run:",
+        "#   collidekit check THIS_FILE     show the content of the files and find problems",
+        "#   collidekit run THIS_FILE       train, evaluate and write the report",
         "#",
     ]
     begin = [

@@ -1,4 +1,4 @@
-"""Where the rows of a file are: which of several trees, and what stands where in JSON lines that are lists."""
+"""Find the rows of a file: the tree to read, and the layout of JSON lines that are lists."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from collidekit.readers.jsonlines import LinesAreListsError
 from collidekit.readers.layout import LAYOUTS, ShapeError, is_number, written
 
 _MAIN = ("nominal", "reco", "DecayTree", "Delphes")
-"""Names of the tree with the events, where others hold systematic variations, luminosities or sums of weights."""
+"""Usual names of the tree with the events; other trees hold systematic variations, luminosities or sums of weights."""
 
 
 def find_source(path: str, tree: str | None = None) -> Source:
-    """The source of a file; of several trees the one with a usual name, else an error that says how to choose."""
+    """Return the source of a file. Of several trees it uses the one with a usual name, else it raises CollidekitError."""
     source = Source(tree=tree)
     try:
         open_file(path, source).close()
@@ -31,7 +31,7 @@ def find_source(path: str, tree: str | None = None) -> Source:
 
 
 def find_layout(lines: list[Any], path: str) -> str | list[Any]:
-    """The name of a known layout that fits lines, else one with a made-up name for each position."""
+    """Return the name of a known layout that fits the lines, else a layout with a generated name for each position."""
     for name in LAYOUTS:
         layout = written(name)
         try:
@@ -41,15 +41,15 @@ def find_layout(lines: list[Any], path: str) -> str | list[Any]:
         except ShapeError:
             continue
     if not all(isinstance(line, list) for line in lines):
-        raise CollidekitError(f"{path}: some of its lines are lists and some are not; an analysis needs one kind")
+        raise CollidekitError(f"{path}: some lines are lists and others are not; all lines must have the same type")
     found = _template(lines, "value", once=True)
     if not isinstance(found, list):
-        raise CollidekitError(f"{path}: its lines are lists of different lengths; each line must be one row")
+        raise CollidekitError(f"{path}: the lines are lists of different lengths; each line must be one row")
     return found
 
 
 def _template(values: list[Any], name: str, once: bool = False) -> Any:
-    """The layout of values that stand in the same place: a name, a list of layouts, or ``each`` for any number of members."""
+    """Return the layout of values at the same position: a name, a list of layouts, or ``each`` for any number of members."""
     lists = [value for value in values if isinstance(value, list)]
     if not lists:
         return name if all(_numeric(value) for value in values) else None

@@ -1,4 +1,4 @@
-"""``collidekit init event.yaml FILES``: SPANet's event file (arXiv 2106.03898) as an analysis file."""
+"""``collidekit init event.yaml FILES``: translate SPANet's event file (arXiv 2106.03898) to an analysis file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ from collidekit.starter.momenta import find_momentum
 from collidekit.starter.recipe import TRAINING_OF_EVENTS
 from collidekit.starter.rule import kind_of
 from collidekit.starter.spanet_targets import Numbers, Slots, find_numbers, find_slots
-from collidekit.starter.starter import FILES, check_output, from_there, look
+from collidekit.starter.starter import FILES, check_output, relative_to_output, sample_files
 from collidekit.starter.text import quoted
 
 _ROWS = 2_000
-"""Rows of the first file in which positions are looked at, and of which rows are built before anything is written."""
+"""Number of rows of the first file that are read to test the translation before the analysis file is written."""
 _MEV = 2_000.0
-"""A median transverse momentum above this is no GeV."""
+"""A median transverse momentum above this is not in GeV."""
 
 
 @dataclass(frozen=True)
 class Translated:
-    """The analysis that was written, what of the event file is not in it, and what else there is to know."""
+    """The written analysis file, the parts of the event file that it lacks, and messages for the user."""
 
     path: Path
     analysis: Analysis
@@ -41,7 +41,7 @@ class Translated:
 
 
 class _Translation:
-    """The text of an analysis file, section by section, and what is to be said about it."""
+    """The sections of an analysis file, and messages for the user."""
 
     def __init__(self, event: EventFile, columns: Mapping[str, Column], lengths: Mapping[str, int]) -> None:
         self.event, self.columns, self.lengths = event, columns, lengths
@@ -62,9 +62,9 @@ class _Translation:
         name = f"{entry.name}_{feature}"
         column = self.columns.get(name)
         if column is None or column.is_list != entry.sequential:
-            shape = "(rows, entries) beside a MASK of that shape" if entry.sequential else "(rows,)"
+            shape = "(rows, entries) with a MASK of the same shape" if entry.sequential else "(rows,)"
             raise CollidekitError(
-                f"{self.event.path}: INPUTS has {entry.name}/{feature}, and the file no numbers INPUTS/{entry.name}/{feature} of shape "
+                f"{self.event.path}: INPUTS has {entry.name}/{feature}, but the file has no dataset INPUTS/{entry.name}/{feature} of shape "
                 f"{shape}{did_you_mean(name, list(self.columns))}"
             )
         return column
@@ -81,7 +81,7 @@ class _Translation:
         return name if len(written) == 1 else f"{{{', '.join(written)}}}"
 
     def _momenta(self, entry: EventInput) -> list[str]:
-        """Names of new variables for px, py, pz and E, or columns; none, with a note, where they cannot be made."""
+        """Return new variables or columns for px, py, pz and E; if they cannot be computed, add a note and return none."""
         prefix = f"{entry.name}_"
         own = {
             name.removeprefix(prefix): column.name for name, column in self.columns.items() if name.startswith(prefix)
@@ -93,14 +93,14 @@ class _Translation:
         momentum = find_momentum(own | ({"phi": ""} if phi and "phi" not in own else {}))
         if momentum is None or not (momentum.energy or (momentum.mass and not momentum.px)):
             self.notes.append(
-                f"{entry.name}: no momenta, as pt, eta, phi and mass or e are not all there; networks that need them refuse it"
+                f"{entry.name}: no momenta, because pt, eta, phi, and mass or e are not all in the file; networks that need momenta raise an error"
             )
             return []
-        # find_momentum knows the parts by their bare names; expressions need the columns
+        # find_momentum returns bare names; expressions need the columns
         parts = {part: own.get(name, "") for part, name in vars(momentum).items() if isinstance(name, str)}
         if median := self._median(entry.name, momentum.pt if momentum.pt in own else ""):
             self.notes.append(
-                f"{entry.name}: the median pt is {median:.0f}: these are no GeV, which momenta are; divide them by 1000"
+                f"{entry.name}: the median pt is {median:.0f}, but momenta must be in GeV; divide them by 1000"
             )
         if parts["px"]:
             return [parts["px"], parts["py"], parts["pz"], parts["energy"]]
@@ -120,7 +120,7 @@ class _Translation:
         return float(np.median(values)) if len(values) and np.median(values) > _MEV else 0.0
 
     def variable(self, name: str, expression: str) -> str:
-        """Add a variable under a name that no column has, return the name."""
+        """Add a variable under an unused name, and return the name."""
         while name in self.columns or name in self.variables:
             name += "_"
         self.variables[name] = expression
@@ -130,26 +130,28 @@ class _Translation:
 def translate_event_file(
     event_path: Path, patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False
 ) -> Translated:
-    """Write an analysis file for an event file and data in SPANet's layout; it loads, and builds rows of the first file.
+    """Write an analysis file for an event file and data in SPANet's layout, and test it on rows of the first file.
 
-    Raises CollidekitError for an event file that is none, or data that lack what it names.
+    Raises CollidekitError if the event file is invalid, or if the data lack something that it names.
     """
     check_output(output, force)
     event = read_event_file(event_path)
     if not patterns:
-        raise CollidekitError(f"{event_path}: name the HDF5 files, too: collidekit init {event_path} FILE.h5")
+        raise CollidekitError(
+            f"{event_path}: HDF5 files are missing; give them after it: collidekit init {event_path} FILE.h5"
+        )
     paths = expand(list(patterns))
     source = Source(tree=tree)
     lengths = padded_lengths(paths[0], tree)
     if missing := [name for name in event.sequential if name not in lengths]:
         raise CollidekitError(
-            f"{paths[0]}: {event_path} has the sequential input {missing[0]}, and the file no INPUTS/{missing[0]}/MASK of shape "
-            f"(rows, entries); it has {', '.join(lengths) or 'none'}. Files of SPANet 1, with a mask beside the values of a group, are not "
+            f"{paths[0]}: {event_path} has the sequential input {missing[0]}, but the file has no INPUTS/{missing[0]}/MASK of shape "
+            f"(rows, entries); it has {', '.join(lengths) or 'no masks'}. Files of SPANet 1, with a mask in the group of the values, cannot be "
             "translated: write them in the layout of SPANet 2"
         )
     if len(event.sequential) > 1:
         source = Source(tree=tree, layout=list(event.sequential))
-    sampled = look(paths[:FILES], source).columns
+    sampled = sample_files(paths[:FILES], source).columns
     columns = {column.name.strip("`"): column for column in sampled.values()}
     with open_file(paths[0], source) as reader:
         known, rows, names = set(reader.truth), min(reader.rows, _ROWS), expression_names(reader.columns)
@@ -161,10 +163,10 @@ def translate_event_file(
         numbers = find_numbers(event, slots, columns)
         if not slots.parents and not numbers.targets and not numbers.classes:
             raise CollidekitError(
-                f"{event_path}: nothing of it can be learned: {'; '.join(slots.not_translated + numbers.not_translated)}"
+                f"{event_path}: no target or class of it can be translated: {'; '.join(slots.not_translated + numbers.not_translated)}"
             )
         made = _Translation(event, columns, lengths)
-        named = [from_there(pattern, output) for pattern in patterns]
+        named = [relative_to_output(pattern, output) for pattern in patterns]
         text, notes = _text(made, slots, numbers, source, named, output, names)
         plan = Plan(*parse_analysis(text, str(output)))
         needed = columns_to_read(plan, list(reader.columns), path=paths[0])
@@ -184,7 +186,7 @@ def _text(
     output: Path,
     names: Mapping[str, str],
 ) -> tuple[str, list[str]]:
-    """The whole file, and the notes in it."""
+    """Return the text of the whole analysis file, and the notes in it."""
     inputs = list(made.inputs())
     first = plain_name(made.event.sequential[0])
     a_list = next(c.name for n, c in made.columns.items() if c.is_list and n.startswith(f"{made.event.sequential[0]}_"))
@@ -200,8 +202,8 @@ def _text(
     parts = [
         [
             f"# {_one_line(output.stem)}: translated from SPANet's event file {_one_line(made.event.path)}",
-            "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted",
-            "#   collidekit run THIS_FILE       to efficiencies and the report",
+            "#   collidekit check THIS_FILE     show the content of the files and find problems",
+            "#   collidekit run THIS_FILE       train, evaluate and write the report",
         ],
         [f"# NOT TRANSLATED: {_one_line(said)}" for said in lost],
         [f"# Note: {_one_line(said)}" for said in notes],
@@ -209,14 +211,18 @@ def _text(
             *([f"source: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}"] if keys else []),
             "files:",
             f"  training: [{', '.join(quoted(file, True) for file in files)}]",
-            "  # test: [test.h5]   # files to judge the network by; without them it is a part of the training files",
+            "  # test: [test.h5]   # files of the test set; without this line, the test set is a part of the training files",
         ],
         ["variables:", *(f"  {name}: {quoted(text)}" for name, text in made.variables.items())],
         ["classes:", *(f"  {name}: {quoted(text)}" for name, text in numbers.classes.items())]
         if numbers.classes
         else [],
         list(_targets(slots, numbers, names)),
-        ["# `log` of an event file is log(x + 1); what it does not normalize has `scaling: none`.", "inputs:", *inputs],
+        [
+            "# `log` of the event file is log(x + 1). Features without `normalize` have `scaling: none`.",
+            "inputs:",
+            *inputs,
+        ],
         [*rest, *_discriminators(list(numbers.classes))],
         [TRAINING_OF_EVENTS.rstrip()],
     ]
@@ -224,7 +230,7 @@ def _text(
 
 
 def _discriminators(classes: list[str]) -> Iterator[str]:
-    """Each class against the first."""
+    """Yield discriminators of each class against the first one."""
     if classes:
         yield "discriminators:"
         yield from (f"  {name}_vs_{classes[0]}: {{signal: {name}, background: {classes[0]}}}" for name in classes[1:])
@@ -262,15 +268,15 @@ def _rest(made: _Translation, count: str) -> Iterator[str]:
     events = [column.name for column in outside.values() if not column.is_list and is_event_number(column)]
     weights = [column.name for column in outside.values() if not column.is_list and is_weight(column)]
     if weights:
-        yield "# Weight of a row, of which SPANet knows nothing; it also counts in efficiencies:"
+        yield "# Possible weight of a row, for training and evaluation; SPANet does not use it:"
         yield f"# weight: {weights[0]}"
-        made.notes.append(f"{weights[0]} may be a weight; SPANet reads none, and it is a comment in the file")
-    yield f"spectators: [{count}]  # kept beside the predictions"
+        made.notes.append(f"{weights[0]} may be a weight; it is a comment in the file, because SPANet uses no weights")
+    yield f"spectators: [{count}]  # stored with the predictions"
     if names := [name for name in events if name.isidentifier()]:
-        yield f"event: [{', '.join(names)}]  # training and validation are split by a hash of it"
+        yield f"event: [{', '.join(names)}]  # a hash of it assigns an event to the training or the validation set"
     else:
         made.notes.append(
-            "no integers number the events: a hash of the inputs splits training and validation, so that equal rows stay together"
+            "no event number was found: a hash of the inputs splits training and validation, so that equal rows stay together"
         )
     unused = [
         name
@@ -278,4 +284,4 @@ def _rest(made: _Translation, count: str) -> Iterator[str]:
         if name.startswith(tuple(f"{entry}_" for entry in made.event.inputs)) and not is_weight(column)
     ]
     if unused:
-        yield f"# In the file, and no feature in the event file: {', '.join(unused)}"
+        yield f"# Columns of the file that the event file does not use: {', '.join(unused)}"

@@ -1,4 +1,4 @@
-"""What SPANet's event file wants to be learned, as targets and classes of an analysis; what cannot be is named."""
+"""Translate the targets of SPANet's event file to targets and classes of an analysis, and list what cannot be translated."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from collidekit.starter.columns import Column, plain_name
 from collidekit.starter.event_file import EventFile, Extra
 
 MOST_SLOTS = 3
-"""Decay products of one parent that an assignment can have."""
+"""Maximum number of decay products of a parent in an assignment."""
 _LOSSES = {"gaussian": ("standard", "mse"), "laplacian": ("robust", "mae"), "log_gaussian": ("standard", "mse")}
 
 ReadPositions = Callable[[str], NDArray[np.int64]]
-"""The positions (N,) of a column in the rows looked at; raises CollidekitError where they cannot be."""
+"""Function that returns the positions (N,) of a column in the sampled rows. It raises CollidekitError for impossible positions."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Slots:
     not_translated: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     joint: dict[str, list[str]] = field(default_factory=dict)
-    """By input, the decay products whose positions count over all inputs, and which were only seen in this one."""
+    """By input: decay products whose positions count over all inputs, and which are always in this input in the sampled rows."""
 
     @property
     def collection(self) -> str:
@@ -40,12 +40,12 @@ class Slots:
 
 
 def find_slots(event: EventFile, known: set[str], read: ReadPositions) -> Slots:
-    """Return what the event file assigns, and which exchanges leave it the same. Raises CollidekitError for truth that is missing."""
+    """Return the assignment of the event file and its symmetries. Raises CollidekitError for missing truth."""
     found = Slots()
     for particle, products in event.products.items():
         if len(products) > MOST_SLOTS:
             found.not_translated.append(
-                f"EVENT/{particle}: it has {len(products)} decay products, and a parent has {MOST_SLOTS} at most"
+                f"EVENT/{particle}: it has {len(products)} decay products, but a parent has at most {MOST_SLOTS}"
             )
             continue
         slots: dict[str, tuple[str, str]] = {}
@@ -58,8 +58,8 @@ def find_slots(event: EventFile, known: set[str], read: ReadPositions) -> Slots:
             found.parents[plain_name(particle)] = slots
     for chosen, counted in found.joint.items():
         found.notes.append(
-            f"the positions of {', '.join(counted)} count over {', '.join(event.sequential)} with their padding; all that were "
-            f"looked at are in {chosen}"
+            f"the positions of {', '.join(counted)} count over {', '.join(event.sequential)} including padding; in the sampled rows, "
+            f"all are in {chosen}"
         )
     _find_symmetries(event, found)
     return found
@@ -68,24 +68,22 @@ def find_slots(event: EventFile, known: set[str], read: ReadPositions) -> Slots:
 def _column(
     event: EventFile, found: Slots, particle: str, product: str, source: str, known: set[str], read: ReadPositions
 ) -> tuple[str, str] | None:
-    """Column and collection of a slot; None, with the reason noted, where its product is in different inputs."""
+    """Return column and collection of a slot; None, with a message, if its decay product is in different inputs."""
     name, inputs = f"{particle}_{product}", event.sequential
     where = f"TARGETS/{particle}/{product}"
-    alone = (
-        name if name in known else f"{name}_in_{inputs[0]}"
-    )  # the file may have inputs that the event file does not name
+    alone = name if name in known else f"{name}_in_{inputs[0]}"  # the file may have more inputs than the event file
     columns = {one: f"{name}_joint_in_{one}" for one in inputs} if len(inputs) > 1 else {inputs[0]: alone}
     if len(inputs) == 1 and alone in known:
         return alone, plain_name(inputs[0])
     if not known >= set(columns.values()):
-        raise CollidekitError(f"{event.path}: EVENT has {particle}/{product}, and the file no positions {where}")
+        raise CollidekitError(f"{event.path}: EVENT has {particle}/{product}, but the file has no positions {where}")
     if source:
         try:
             read(f"{name}_in_{source}")
         except CollidekitError as error:
-            read(columns[source])  # an error says what is wrong in either way
+            read(columns[source])  # raises an error if this is impossible, too
             found.notes.append(
-                f"{where} is taken as a position in all inputs together, as it cannot be one in {source} ({error})"
+                f"{where} is used as a position in all inputs together, because it cannot be a position in {source} ({error})"
             )
             return columns[source], plain_name(source)
         return f"{name}_in_{source}", plain_name(source)
@@ -97,7 +95,7 @@ def _column(
             continue
     else:
         found.not_translated.append(
-            f"EVENT/{particle}: its {product} is now in one input and now in another, and a slot is filled from one collection"
+            f"EVENT/{particle}: its {product} is in different inputs, but a slot is filled from one collection"
         )
         return None
     found.joint.setdefault(chosen, []).append(f"{particle}/{product}")
@@ -113,17 +111,17 @@ def _find_symmetries(event: EventFile, found: Slots) -> None:
             group = _group(entry, names, f"{event.path}: PERMUTATIONS/{owner}")
             if group is None:
                 found.not_translated.append(
-                    f"PERMUTATIONS/{owner}: {entry}: of cycles, only one of two names is; all names of a list [a, b, c] may be exchanged"
+                    f"PERMUTATIONS/{owner}: {entry}: only a cycle of two names can be translated; all names of a list [a, b, c] may be exchanged"
                 )
                 continue
-            touching = [one for one in groups if one & group]  # overlapping groups exchange all that is in them
+            touching = [one for one in groups if one & group]  # overlapping groups become one
             groups = [one for one in groups if not one & group] + [group.union(*touching)]
         for group in groups:
             _add_symmetry(found, owner, [name for name in names if name in group])
 
 
 def _group(entry: Any, names: list[str], where: str) -> set[str] | None:
-    """The names of which any two may be exchanged; None for cycles that say something else."""
+    """Return the names of which any two may be exchanged; None for other cycles."""
     flat = isinstance(entry, list) and all(isinstance(name, str) for name in entry)
     cycle = isinstance(entry, list) and all(isinstance(one, list) for one in entry)
     if not entry or not (flat or cycle):
@@ -147,22 +145,22 @@ def _add_symmetry(found: Slots, owner: str, names: list[str]) -> None:
         return
     if len({str(shape) for shape in shapes.values()}) > 1:
         found.not_translated.append(
-            f"PERMUTATIONS/{owner}: {', '.join(names)}: these can be told apart, as their decay products have other names, another order, "
-            "other inputs, or others of them may be exchanged"
+            f"PERMUTATIONS/{owner}: {', '.join(names)}: these are distinguishable, because their decay products differ in names, order, inputs "
+            "or symmetries"
         )
     elif len(names) > 1:
         found.symmetries.append(names)
 
 
 def _shape(found: Slots, parent: str) -> list[tuple[str, str]]:
-    """What must be the same for two parents that may be exchanged: slots, their collections, and which of them may be exchanged."""
+    """Return what must be equal for two exchangeable parents: slots, their collections, and their symmetries."""
     groups = [sorted(name.split(".")[1] for name in one) for one in found.symmetries if one[0].startswith(f"{parent}.")]
     return [(slot, place[1]) for slot, place in found.parents[parent].items()] + [("", str(sorted(groups)))]
 
 
 @dataclass
 class Numbers:
-    """Regressions as targets (name -> lines of YAML), classes, and what is said about them."""
+    """Regressions as targets (name -> YAML), classes, and messages for the user."""
 
     targets: dict[str, str] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)
@@ -180,7 +178,7 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
         parts = [plain_name(part) for part in extra.place]
         if exchanged & {extra.place[:1], extra.place}:
             found.not_translated.append(
-                f"REGRESSIONS/{extra.written}: {'/'.join(extra.place)} may be exchanged, and values are not exchanged with it"
+                f"REGRESSIONS/{extra.written}: {'/'.join(extra.place)} may be exchanged, but its values cannot be exchanged with it"
             )
             continue
         name = plain_name("_".join((*parts, extra.name)))
@@ -188,10 +186,10 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
         value, (scale, loss) = column.name, _LOSSES[extra.how]
         if extra.how == "log_gaussian":
             name, value = f"arcsinh_half_{name}", f"arcsinh({value} / 2)"
-            found.notes.append(f"REGRESSIONS/{extra.written}: predictions are of {value}, in which SPANet learns it")
+            found.notes.append(f"REGRESSIONS/{extra.written}: the target is {value}, as in SPANet")
         if name in taken:
             raise CollidekitError(
-                f"{event.path}: REGRESSIONS/{extra.written}: {name!r} is the name of another target, too"
+                f"{event.path}: REGRESSIONS/{extra.written}: another target already has the name {name!r}"
             )
         taken.add(name)
         found.targets[name] = f'{{values: {{{name}: "{value}"}}, scale: {scale}, loss: {loss}}}'
@@ -201,7 +199,7 @@ def find_numbers(event: EventFile, slots: Slots, columns: Mapping[str, Column]) 
 
 
 def _exchanged(event: EventFile) -> Iterator[tuple[str, ...]]:
-    """The particles ``(t1,)`` and decay products ``(t1, q1)`` of which the event file says that some may be exchanged."""
+    """Yield the particles ``(t1,)`` and decay products ``(t1, q1)`` that may be exchanged according to the event file."""
     for owner, entries in event.permutations.items():
         for entry in entries:
             for one in entry:
@@ -214,18 +212,18 @@ def _add_classes(event: EventFile, found: Numbers, extra: Extra, columns: Mappin
     column = _truth(event, f"CLASSIFICATIONS_{extra.column}", where, columns)
     values = [int(value) for value in column.distinct if value >= 0]
     if extra.place or found.classes:
-        why = "an analysis has classes of whole events" if extra.place else "an analysis has one set of classes"
+        why = "only whole events have classes" if extra.place else "an analysis has only one set of classes"
         found.not_translated.append(f"{where}: {why}")
     elif len(values) < 2 or not column.integral:
-        found.not_translated.append(f"{where}: the rows looked at hold no two classes")
+        found.not_translated.append(f"{where}: the sampled rows do not have two classes")
     else:
         found.classes = {f"{plain_name(extra.name)}_{value}": f"{column.name} == {value}" for value in values}
         listed = ", ".join(map(str, values))
-        said = f"{where}: the rows looked at hold the classes {listed}; rows of others are left out, also for all other targets"
-        found.notes.append(f"{said}, and so are those of none (-1)" if (column.finite < 0).any() else said)
+        said = f"{where}: the sampled rows have the classes {listed}; rows of other classes are left out, also for all other targets"
+        found.notes.append(f"{said}, and so are rows without a class (-1)" if (column.finite < 0).any() else said)
 
 
 def _truth(event: EventFile, name: str, where: str, columns: Mapping[str, Column]) -> Column:
     if name not in columns:
-        raise CollidekitError(f"{event.path}: names {where}, and the file has no such numbers")
+        raise CollidekitError(f"{event.path}: names {where}, but the file has no such dataset")
     return columns[name]

@@ -1,4 +1,4 @@
-"""``collidekit init``: a commented analysis file from a look at the user's own files."""
+"""``collidekit init``: write a commented analysis file for the files of a user."""
 
 import os
 import re
@@ -35,17 +35,17 @@ from collidekit.starter.top_pair_text import write_top_pairs
 from collidekit.starter.treat import Sampled, treat
 
 FILES, _PLACES, _ROWS = 3, 4, 1000
-"""So many rows are read in so many places of so many files."""
-_LEARNED = re.compile("(REGRESSIONS|CLASSIFICATIONS)_")
-"""Truth of SPANet's files that may say the class of a row."""
+"""Maximum number of files, of places in each file, and of rows read at each place."""
+_SPANET_LABEL = re.compile("(REGRESSIONS|CLASSIFICATIONS)_")
+"""Truth of SPANet's files that may hold the class of a row."""
 
 _OBJECTS = re.compile("TClonesArray|Lorentz|TVector")
-"""Kinds of branches that hold momenta in a way that cannot be read."""
+"""Types of branches with momenta that cannot be read."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """What was written, and what it gives on the rows that were looked at."""
+    """The written analysis file, and its results on the sampled rows."""
 
     path: Path
     analysis: Analysis
@@ -53,16 +53,16 @@ class Started:
     looked_at: int
     class_counts: dict[str, int]
     positions: list[str]
-    """Columns that the files call truth, such as positions of decay products; they are left out."""
+    """Columns that the files mark as truth, such as positions of decay products; they are left out."""
     unreadable: list[str]
-    """Columns that cannot be read here, such as those of unsplit objects that uproot does not know."""
+    """Columns that cannot be read, such as unsplit objects that uproot does not support."""
     notes: list[str] = field(default_factory=list)
-    """What else there is to know."""
+    """Messages for the user."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """Rows from several places of several files, as files are often sorted by class."""
+class SampledFiles:
+    """Rows from several places of several files, because files are often sorted by class."""
 
     samples: list[Sampled]
     columns: dict[str, Column]
@@ -71,31 +71,31 @@ class Look:
     rows: int
     """Number of rows in the files."""
     positions: list[str]
-    """Columns that the files call truth, which are not read."""
+    """Columns that the files mark as truth; they are not read."""
     unreadable: list[str]
-    """Columns that cannot be read here."""
+    """Columns that cannot be read."""
     not_everywhere: list[str]
     """Columns that only some of the files have."""
 
     @property
     def looked_at(self) -> int:
-        """Number of rows that were looked at."""
+        """Number of sampled rows."""
         return sum(len(sample.chunk) for sample in self.samples)
 
 
 def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False) -> Started:
-    """Write an analysis file that loads and, once its classes are right, runs."""
+    """Write an analysis file that loads, and that runs if its classes are correct."""
     check_output(output, force)
     paths = expand(list(patterns))
     source = find_source(paths[0], tree)
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
-    named = [from_there(pattern, output) for pattern in patterns]
+    named = [relative_to_output(pattern, output) for pattern in patterns]
     keys = source.model_dump(exclude_defaults=True)
     if again := _exported(paths[0], source, keys, named, about, output):
         return again
-    seen = look(paths[:FILES], source)
+    seen = sample_files(paths[:FILES], source)
     samples = seen.samples
     if not seen.columns and not seen.nested:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
@@ -106,9 +106,9 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
         return made
     found = guess(seen.columns, seen.nested)
     if source.tree and not tree:
-        found.notes.append(f"the files hold several trees, of which {source.tree} is taken; --tree names another")
+        found.notes.append(f"the files hold several trees; {source.tree} is used, and --tree selects another one")
     if layout:
-        more = f"; an analysis for it ships, too: {layout.named}" if layout.named else ""
+        more = f"; there is also a bundled analysis for it: {layout.named}" if layout.named else ""
         found.notes.insert(0, f"layout of {layout.name}{more}")
     found.left_out += seen.positions
     found.rows_in_files = seen.rows * len(paths) // len(paths[:FILES])
@@ -128,16 +128,16 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
     notes = [*found.notes, *found.doubts]
     if seen.not_everywhere:
         more = f" and {len(seen.not_everywhere) - 8} more" if len(seen.not_everywhere) > 8 else ""
-        notes.append(f"left out, as only some of the files have them: {', '.join(seen.not_everywhere[:8])}{more}")
+        notes.append(f"left out, because only some of the files have them: {', '.join(seen.not_everywhere[:8])}{more}")
     if not found.inputs:
-        notes.append("no column looks like an input: fill in the inputs before you run")
+        notes.append("no column looks like an input: write the inputs before you run")
     return Started(output, plan.analysis, found, seen.looked_at, counts, seen.positions, seen.unreadable, notes)
 
 
 def _from_shipped(
-    layout: Layout, seen: Look, keys: dict[str, Any], files: list[str], about: str, output: Path, n_files: int
+    layout: Layout, seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path, n_files: int
 ) -> Started | None:
-    """Write the analysis that ships for a layout, adapted to the files; None where it does not fit."""
+    """Write the bundled analysis of a layout, adapted to the files; return None if it does not fit."""
     all_seen = seen.looked_at == seen.rows and n_files <= FILES
     made = start_from_shipped(layout, seen.samples, keys, files, about, all_seen)
     if made is None:
@@ -150,7 +150,7 @@ def _from_shipped(
 def _exported(
     path: str, source: Source, keys: dict[str, Any], files: list[str], about: str, output: Path
 ) -> Started | None:
-    """Write the analysis that events were exported from; None for files that ``export-events`` did not write."""
+    """Write the analysis that events were exported with; return None if ``export-events`` did not write the file."""
     with open_file(path, source) as reader:
         content = read_metadata(metadata_of(reader))
         if content is None:
@@ -161,12 +161,12 @@ def _exported(
         build_rows(plan, reader.read(columns_of(plan, reader), 0, rows), path, 0, 0)
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    note = f"the analysis that these events were exported from, {content.get('analysis')}: read from the metadata of the file"
+    note = f"these events were exported with the analysis {content.get('analysis')}, which is read from the metadata of the file"
     return Started(output, plan.analysis, Guess(), rows, {}, [], [], [note])
 
 
-def _top_pairs(seen: Look, keys: dict[str, Any], files: list[str], about: str, output: Path) -> Started | None:
-    """Write a dileptonic analysis where at least half of the rows are such events; None for other files."""
+def _top_pairs(seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path) -> Started | None:
+    """Write a dileptonic analysis if at least half of the rows are such events; return None for other files."""
     found = None if seen.positions else find_top_pairs(seen.columns)
     if found is None:
         return None
@@ -180,24 +180,24 @@ def _top_pairs(seen: Look, keys: dict[str, Any], files: list[str], about: str, o
         build_rows(plan, chunk, sample.path, sample.number, sample.start)
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    notes = [f"dileptonic top pairs: {kept:,} of the {seen.looked_at:,} events looked at", *found.truth.notes]
+    notes = [f"dileptonic top pairs: {kept:,} of the {seen.looked_at:,} sampled events", *found.truth.notes]
     if not found.truth.is_known:
-        notes.append("no truth of top pairs was found: fill in targets, or classes, before you run")
+        notes.append("no truth of top pairs was found: write targets or classes before you run")
     elif not found.can_compare:
-        notes.append("without jets of b quarks and a b tag, no classical methods stand beside the network")
+        notes.append("no comparison with classical methods, because the jets of the b quarks or a b tag are missing")
     return Started(output, plan.analysis, Guess(), seen.looked_at, {}, [], seen.unreadable, notes)
 
 
 def check_output(output: Path, force: bool) -> None:
-    """Raise CollidekitError for a name that is no analysis file, or of a file that is there and is not to be replaced."""
+    """Raise CollidekitError if the name is not that of a YAML file, or if the file exists and must not be replaced."""
     if output.suffix not in (".yaml", ".yml"):
-        raise CollidekitError(f"{output}: an analysis file ends in .yaml")
+        raise CollidekitError(f"{output}: the name of an analysis file must end in .yaml")
     if os.path.exists(output) and not force:
-        raise CollidekitError(f"{output}: is there already; choose another name with -o, or --force to replace it")
+        raise CollidekitError(f"{output}: exists already; choose another name with -o, or replace it with --force")
 
 
-def look(paths: list[str], source: Source) -> Look:
-    """Return rows and columns of files; columns that cannot be read are left out."""
+def sample_files(paths: list[str], source: Source) -> SampledFiles:
+    """Return sampled rows and columns of files, without columns that cannot be read."""
     samples: list[Sampled] = []
     types: dict[str, str] = {}
     positions: list[str] = []
@@ -207,7 +207,7 @@ def look(paths: list[str], source: Source) -> Look:
     for number, path in enumerate(paths):
         with open_file(path, source) as reader:
             positions = positions or [
-                name for name in reader.columns if name in reader.truth and not _LEARNED.match(name)
+                name for name in reader.columns if name in reader.truth and not _SPANET_LABEL.match(name)
             ]
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
@@ -231,11 +231,11 @@ def look(paths: list[str], source: Source) -> Look:
             columns[names[name]] = column
         elif (inside := sampled(names[name], columntype, ak.flatten(array, axis=1))) is not None:
             nested[names[name]] = Nested(ak.to_numpy(ak.num(array, axis=1)), inside)
-    return Look(samples, without_numbered(columns), nested, rows, positions, unreadable, sorted(not_everywhere))
+    return SampledFiles(samples, without_numbered(columns), nested, rows, positions, unreadable, sorted(not_everywhere))
 
 
 def unreadable_columns(reader: Reader, names: Sequence[str]) -> list[str]:
-    """Return the columns that the reader does not support, found by reading the first row."""
+    """Return the columns that the reader does not support. It reads the first row to find them."""
     stop = min(1, reader.rows)
     try:
         reader.read(list(names), 0, stop)
@@ -259,15 +259,15 @@ def _places(rows: int) -> list[tuple[int, int]]:
     return [(int(start), int(start) + _ROWS) for start in starts]
 
 
-def from_there(pattern: str, output: Path) -> str:
-    """A pattern as the analysis file needs it: relative to its folder, or absolute as given."""
+def relative_to_output(pattern: str, output: Path) -> str:
+    """Return a pattern relative to the folder of the analysis file; absolute paths and URLs are unchanged."""
     if "://" in pattern or os.path.isabs(pattern) or pattern.startswith("~"):
         return os.path.expanduser(pattern)
     return os.path.relpath(pattern, output.absolute().parent)
 
 
 def _bins(plan: Plan, found: Guess, samples: Sequence[Sampled]) -> dict[str, list[float]]:
-    """Edges that hold about as many rows each, rounded; none for what hardly varies."""
+    """Return rounded edges of bins with about equal numbers of rows, for each variable that varies enough."""
     bins = {}
     for name in found.kinematics:
         parts = []
@@ -284,6 +284,6 @@ def _bins(plan: Plan, found: Guess, samples: Sequence[Sampled]) -> dict[str, lis
 
 
 def _rounded(edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
-    """To a hundredth of their range, in the decimal system."""
+    """Round edges to a power of ten, at most one thirtieth of their range."""
     step = 10.0 ** np.floor(np.log10(max(float(edges[-1] - edges[0]) / 30, 1e-9)))
     return [float(f"{step * np.round(edge / step):.6g}") for edge in edges]

@@ -1,4 +1,4 @@
-"""A guess as the text of an analysis file, with comments that say what was guessed and what to look at."""
+"""Text of an analysis file from a guess, with comments on what was guessed and what the user should check."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _NICE = {"b": "B", "c": "C", "light": "L", "tau": "T"}
 
 
 def write_text(found: Guess, source: dict[str, Any], files: list[str], bins: dict[str, list[float]], about: str) -> str:
-    """The whole file."""
+    """Return the text of the whole analysis file."""
     parts = [list(_head(about, source, files, found.test_on_training))]
     parts += [
         list(part)
@@ -31,7 +31,7 @@ def write_text(found: Guess, source: dict[str, Any], files: list[str], bins: dic
 
 
 def quoted(text: str, flow: bool = False) -> str:
-    """As YAML reads it back: in quotes where it would not be this text."""
+    """Return a text as a YAML scalar, in quotes if YAML would read it as something else."""
     safe = not flow or not set(text) & set(",[]{}")
     try:
         safe = safe and yaml.load(text, YamlLoader) == text and " #" not in text and ": " not in text
@@ -42,30 +42,30 @@ def quoted(text: str, flow: bool = False) -> str:
 
 def _head(about: str, source: dict[str, Any], files: list[str], test_on_training: bool) -> Iterator[str]:
     yield f"# {about}"
-    yield "# Made by looking at the file: read it once, and take out what is no input. Then:"
-    yield "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted"
-    yield "#   collidekit run THIS_FILE       to the ROC curve and the report"
+    yield "# Guessed from the content of the files. Read it once and remove what should not be an input. Then run:"
+    yield "#   collidekit check THIS_FILE     show the content of the files and find problems"
+    yield "#   collidekit run THIS_FILE       train, evaluate and write the report"
     yield ""
     yield from write_source(source)
     yield from write_files(files, test_on_training)
 
 
 def write_files(files: list[str], test_on_training: bool = False) -> Iterator[str]:
-    """The key ``files``."""
+    """Yield the lines of the key ``files``."""
     written = f"[{', '.join(quoted(file, True) for file in files)}]"
     yield "files:"
     yield f"  training: {written}"
     if test_on_training:
-        yield f"  test: {written}  # THE SAME FILES, as there are too few rows to divide: the figures mean nothing"
+        yield f"  test: {written}  # THE SAME FILES, because there are too few rows to split: the results mean nothing"
     else:
-        yield "  # test: [test.root]   # files to measure the tagger on; without them it is a part of the training files"
+        yield "  # test: [test.root]   # files of the test set; without this line, the test set is a part of the training files"
 
 
 def write_source(source: dict[str, Any]) -> Iterator[str]:
-    """The key ``source``; nothing where a file needs none."""
+    """Yield the lines of the key ``source``, if the file needs one."""
     layout = source.get("layout")
     if isinstance(layout, list):
-        yield "# What stands where in a line: give the names that they have. `each` is a list of any length."
+        yield "# The columns of a line, in order. Replace the names by the real ones. `each` is a list of any length."
         yield "source:"
         yield "  layout:"
         yield from (f"    - {text}" for text in (json.dumps(part).replace('"', "") for part in layout))
@@ -75,22 +75,24 @@ def write_source(source: dict[str, Any]) -> Iterator[str]:
 
 def _rows(found: Guess) -> Iterator[str]:
     if found.rows:
-        yield f"# Each {found.rows} of an event is a row; branches of the event itself are repeated for each."
+        yield f"# Each {found.rows} of an event is a row. The branches of the event are repeated for each of its rows."
         yield f"rows: {found.rows}"
     if found.left_out:
         what = (
-            "Other collections of the event" if found.rows else "Left out, as they look like simulated truth or weights"
+            "Other collections of the event"
+            if found.rows
+            else "Left out, because they look like simulated truth or weights"
         )
         yield f"# {what}: {_some(found.left_out)}"
     if found.members:
-        yield f"# Collections that say by an index to which {found.rows} of the event each member belongs:"
+        yield f"# Collections whose members belong to one {found.rows} of the event, with the branch that holds its index:"
         yield f"members: {{{', '.join(f'{name}: {index}' for name, index in found.members.items())}}}"
 
 
 def _selection(found: Guess, bins: dict[str, list[float]]) -> Iterator[str]:
-    yield "# Rows to keep: an expression that holds for them. All are kept without it."
+    yield "# Condition for the rows to keep. Without it, all rows are kept."
     if found.selection:
-        yield f"selection: {quoted(' and '.join(found.selection))}  # rows whose truth is known"
+        yield f"selection: {quoted(' and '.join(found.selection))}  # rows with known truth"
     elif len(bins) == 2:
         (pt, edges), (eta, others) = bins.items()
         yield f"# selection: {pt} > {edges[1]:g} and abs({eta}) < {max(map(abs, others)):g}"
@@ -105,16 +107,16 @@ def _variables(found: Guess) -> Iterator[str]:
 
 def _classes(found: Guess) -> Iterator[str]:
     if found.label:
-        yield f"# The truth: {', '.join(found.label.columns)}. Merge, rename or remove classes; rows of none are left out."
+        yield f"# Classes from the truth in {', '.join(found.label.columns)}. Merge, rename or remove classes. Rows without a class are dropped."
         if found.label.note:
             yield f"# {found.label.note}"
         if found.label.others:
-            yield f"# These columns may be the truth as well: {_some(list(found.label.others))}"
+            yield f"# These columns may also hold the truth: {_some(list(found.label.others))}"
         yield "classes:"
         for name, condition in found.label.classes.items():
             yield f"  {name}: {quoted(condition)}"
         return
-    yield "# FILL IN: no column looks like the truth. A condition for each class, such as `is_signal == 1`."
+    yield "# FILL IN: no column looks like the truth. Write a condition for each class, such as `is_signal == 1`."
     if found.few_values:
         yield f"# Columns with few values: {', '.join(found.few_values)}"
     yield "classes:"
@@ -123,9 +125,9 @@ def _classes(found: Guess) -> Iterator[str]:
 
 
 def _inputs(found: Guess) -> Iterator[str]:
-    yield "# What the network sees. Transforms, bounds and defaults were chosen by quantiles of the values (docs/command.md):"
-    yield "# what standard scaling would squash became log or arcsinh; bounds lie beyond all usual values and hold outliers;"
-    yield "# the default stands for what is missing, or NaN."
+    yield "# Inputs of the network. Transforms, bounds and defaults come from quantiles of the values (docs/command.md):"
+    yield "# features with long tails are transformed by log or arcsinh, bounds clip only outliers, and the default replaces"
+    yield "# missing values and NaN."
     yield "inputs:"
     if not found.inputs:
         yield "  # FILL IN: no column looks like an input"
@@ -141,11 +143,11 @@ def _input(entry: GuessedInput) -> Iterator[str]:
         if entry.order:
             yield f"    order: {quoted(entry.order)}"
         if entry.where:
-            yield f"    where: {quoted(entry.where)}  # the others only fill the lists up"
+            yield f"    where: {quoted(entry.where)}  # the other entries are padding"
         if entry.momenta:
             yield f"    momenta: [{', '.join(quoted(text, True) for text in entry.momenta)}]  # px, py, pz, E in GeV"
         elif entry.order:
-            yield "    # momenta: [px, py, pz, energy]  # FILL IN for networks of four-momenta: their unit must be GeV"
+            yield "    # momenta: [px, py, pz, energy]  # FILL IN for networks that use four-momenta; the unit must be GeV"
         if entry.coordinates:
             yield f"    coordinates: [{', '.join(quoted(text, True) for text in entry.coordinates)}]"
     yield "    features:"
@@ -182,19 +184,19 @@ def _feature(feature: GuessedFeature) -> str:
 
 def _rest(found: Guess, bins: dict[str, list[float]]) -> Iterator[str]:
     if found.weights:
-        yield f"# Weight of a row (also for evaluation): {', '.join(found.weights)}"
+        yield f"# Possible weights of a row, for training and evaluation: {', '.join(found.weights)}"
         yield f"# weight: {found.weights[0]}"
     if found.spectators:
-        yield f"spectators: [{', '.join(found.spectators)}]  # kept beside the predictions"
+        yield f"spectators: [{', '.join(found.spectators)}]  # stored with the predictions"
     if found.units:
-        yield f"units: {{{', '.join(f'{name}: {unit}' for name, unit in found.units.items())}}}  # by the size of the values"
+        yield f"units: {{{', '.join(f'{name}: {unit}' for name, unit in found.units.items())}}}  # guessed from the size of the values"
     if found.event:
-        yield f"event: [{', '.join(found.event)}]  # rows of one event stay together when training and validation are split"
+        yield f"event: [{', '.join(found.event)}]  # rows of one event are never in both the training and the validation set"
     classes = list(found.label.classes) if found.label else ["background", "signal"]
     reference = next((name for name in ("background", "light") if name in classes), classes[0])
     if bins:
-        yield "# Without the #, classes are brought to the shape of the reference class in these bins, so that the network"
-        yield "# cannot learn the spectra of a simulation in place of the classes; it takes rows from the training."
+        yield "# Remove the # to sample all classes to the shape of the reference class in these bins. Then the network cannot"
+        yield "# use differences of the simulated spectra to separate the classes. This reduces the number of training rows."
         yield f"# kinematics: {{{', '.join(f'{name}: {_numbers(edges)}' for name, edges in bins.items())}, reference: {reference}}}"
     yield "discriminators:"
     for signal, background in _pairs(classes, reference):

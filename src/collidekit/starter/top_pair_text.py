@@ -1,4 +1,4 @@
-"""A dileptonic analysis as the text of an analysis file."""
+"""Text of an analysis file for dileptonic top pairs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _NEUTRINOS = ("nu_px", "nu_py", "nu_pz", "nubar_px", "nubar_py", "nubar_pz")
 
 
 def write_top_pairs(found: TopPairs, source: dict[str, Any], files: Sequence[str], about: str) -> str:
-    """The whole file."""
+    """Return the text of the whole analysis file."""
     parts = [
         _head(found, source, files, about),
         _variables(found),
@@ -28,16 +28,16 @@ def write_top_pairs(found: TopPairs, source: dict[str, Any], files: Sequence[str
 
 def _head(found: TopPairs, source: dict[str, Any], files: Sequence[str], about: str) -> Iterator[str]:
     yield f"# {about}"
-    yield "# Dileptonic top pairs: the jet of each top, and both neutrinos. Made by looking at the file; read it once. Then:"
-    yield "#   collidekit check THIS_FILE     what is in the files, and whether it can be trusted"
-    yield "#   collidekit run THIS_FILE       the network beside classical methods, to the report"
+    yield "# Dileptonic top pairs: the jet of each top, and both neutrinos. Guessed from the content of the files; read it once. Then run:"
+    yield "#   collidekit check THIS_FILE     show the content of the files and find problems"
+    yield "#   collidekit run THIS_FILE       train, compare with classical methods and write the report"
     for note in found.truth.notes:
         yield f"# {note[0].upper()}{note[1:]}."
     yield ""
     yield from write_source(source)
     yield "files:"
     yield f"  training: [{', '.join(quoted(file, True) for file in files)}]"
-    yield "  # test: [test.root]   # files to judge the network by; without them it is a part of the training files"
+    yield "  # test: [test.root]   # files of the test set; without this line, the test set is a part of the training files"
     yield ""
     yield f"selection: {quoted(found.selection)}"
 
@@ -51,8 +51,8 @@ def _variables(found: TopPairs) -> Iterator[str]:
 def _truth(found: TopPairs) -> Iterator[str]:
     truth = found.truth
     if not truth.is_known:
-        yield "# FILL IN: no truth of top pairs was found. Targets are described in docs/analysis.md; to train needs them, or classes of"
-        yield "# events. With a target `tops`, the key `dilepton` shows classical methods beside the network."
+        yield "# FILL IN: no truth of top pairs was found. A training needs targets (docs/analysis.md) or classes of events."
+        yield "# With a target `tops`, the key `dilepton` compares the network with classical methods."
         yield "classes:"
         yield "  background: 0 == 1"
         yield "  signal: 0 == 1"
@@ -60,7 +60,7 @@ def _truth(found: TopPairs) -> Iterator[str]:
     yield "targets:"
     if truth.indices:
         b, bbar = (quoted(text, True) for text in truth.indices)
-        yield "  tops: # the top decays to the positive lepton, which stands first"
+        yield "  tops: # the top decays to the positive lepton, which is leptons[0]"
         yield "    collection: jets"
         yield "    parents:"
         yield f"      top: {{b: {b}}}"
@@ -82,9 +82,9 @@ def _dilepton(found: TopPairs) -> Iterator[str]:
     truth = found.truth
     if not found.can_compare:
         if truth.indices:
-            yield "# No b tag was found among the columns of the jets: with one, the key `dilepton` shows classical methods."
+            yield "# No b tag of the jets was found. With one, the key `dilepton` compares the network with classical methods."
         return
-    yield "dilepton: # for classical methods beside the network"
+    yield "dilepton: # comparison with classical methods"
     yield "  assignment: tops"
     yield "  charge: lep_charge"
     yield "  b_tag: jet_b_tag"
@@ -94,13 +94,13 @@ def _dilepton(found: TopPairs) -> Iterator[str]:
     if truth.mass:
         yield "  mass: m_tt"
     if truth.momenta:
-        yield "  truth: # read from the files when methods are compared"
+        yield "  truth: # used for the comparison of methods"
         yield from (f"    {role}: {_flow(parts)}" for role, parts in truth.momenta.items())
     if found.spin_weights:
         yield f"  spin_weights: {{{', '.join(f'{name}: {quoted(text, True)}' for name, text in found.spin_weights.items())}}}"
         yield f"  mass_bins: {_MASS_BINS}"
     if found.given:
-        yield "  given: # neutrinos that other tools wrote into the file"
+        yield "  given: # neutrinos of other tools in the file"
         yield from (f"    {name}: {_flow(parts)}" for name, parts in found.given.items())
 
 
@@ -115,16 +115,16 @@ def _inputs(found: TopPairs) -> Iterator[str]:
     yield f"    limit: {found.limit}"
     yield f"    order: {jets.momentum.pt}"
     if jets.where:
-        yield f"    where: {jets.where}  # the others only fill the lists up"
+        yield f"    where: {jets.where}  # the other entries are padding"
     yield f"    momenta: {_flow([jets.momentum.px, jets.momentum.py, jets.momentum.pz, jets.energy])}"
-    yield "    pairs: {leptons: [log_mass, delta_r]}  # of each jet with each lepton"
+    yield "    pairs: {leptons: [log_mass, delta_r]}  # mass and distance of each jet with each lepton"
     yield "    features:"
     yield from _kinematics("jet", jets.momentum.pt, jets.momentum.eta, jets.momentum.phi, jets.energy)
     if jets.b_tag:
         yield f"      - {_feature('jet_b_tag', jets.b_tag, found.variables.columns.get(jets.b_tag_column))}"
     yield "  leptons:"
     yield "    limit: 2"
-    yield f"    order: {leptons.charge}  # the positive one first"
+    yield f"    order: {leptons.charge}  # the positive lepton first"
     if leptons.where:
         yield f"    where: {leptons.where}"
     yield f"    momenta: {_flow([leptons.momentum.px, leptons.momentum.py, leptons.momentum.pz, leptons.energy])}"
@@ -165,13 +165,13 @@ def _different(name: str, expression: str) -> str:
 
 def _rest(found: TopPairs) -> Iterator[str]:
     if found.weight:
-        yield f"weight: {quoted(found.weight)}  # of each event, also in the evaluation"
-    yield f"spectators: [{found.n_jets}, {found.distance}]  # kept beside the predictions"
+        yield f"weight: {quoted(found.weight)}  # weight of each event, for training and evaluation"
+    yield f"spectators: [{found.n_jets}, {found.distance}]  # stored with the predictions"
     if found.other_weights:
         yield f"# Other weights in the file: {', '.join(found.other_weights)}"
     if found.event:
-        yield f"event: [{', '.join(found.event)}]  # training and validation are split by a hash of it"
+        yield f"event: [{', '.join(found.event)}]  # a hash of it assigns an event to the training or the validation set"
     else:
-        yield "# No integers number the events: a hash of the inputs splits training and validation."
+        yield "# No event number was found: a hash of the inputs assigns an event to the training or the validation set."
     yield ""
     yield from TRAINING_OF_EVENTS.rstrip().split("\n")

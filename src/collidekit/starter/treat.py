@@ -1,4 +1,4 @@
-"""A guess made better by its values: transforms, bounds and defaults by ``rule``, and features that are too good left out."""
+"""Improve a guess with the sampled values: choose transforms, bounds and defaults, and leave out features that may be truth."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ from collidekit.starter.rule import Choice, choose
 
 Parse = Callable[[Guess], Plan]
 _WHOLE = 0.95
-"""AUC from which a whole number of the row is left out, whatever all others reach: it is mostly a copy of the truth."""
+"""AUC above which an integer of the row is left out in any case, because it is mostly a copy of the truth."""
 _ROUNDS = 3
-"""Of looking for truth: what separates perfectly hides what separates well."""
+"""Number of searches for truth. A feature that separates perfectly hides others that separate well."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Sampled:
     chunk: ak.Array
 
     def columns(self, plan: Plan) -> ak.Array:
-        """Only what an analysis reads, as a reader would give it."""
+        """Return only the columns that an analysis reads."""
         return self.chunk[columns_to_read(plan, self.chunk.fields, path=self.path)]
 
 
 def treat(found: Guess, samples: Sequence[Sampled], parse: Parse) -> None:
-    """Choose transform, bounds and default of each feature, and leave out what is too good to be measured."""
+    """Choose transform, bounds and default of each feature, and leave out features that separate too well to be measured."""
     plan = parse(found)
     for entry in found.inputs:
         chosen = [feature for feature in entry.features if not feature.why_not]
@@ -56,7 +56,7 @@ def _expressions(features: list[GuessedFeature]) -> list[str]:
 
 
 def _values(plan: Plan, entry: GuessedInput, features: int, samples: Sequence[Sampled]) -> list[NDArray[np.float64]]:
-    """The values (T,) of each feature, of members that are there."""
+    """Return the values (T,) of each feature, without padding."""
     parts: list[list[Any]] = [[] for _ in range(features)]
     for sample in samples:
         scope = open_scope(plan, sample.columns(plan), sample.path, sample.start)
@@ -70,7 +70,7 @@ def _values(plan: Plan, entry: GuessedInput, features: int, samples: Sequence[Sa
 
 
 def _counts(plan: Plan, scope: Scope, entry: GuessedInput) -> NDArray[np.int64]:
-    """The lengths (N,) of the lists of a collection."""
+    """Return the lengths (N,) of the lists of a collection."""
     for i in range(len(plan.under("inputs", entry.name, "features"))):
         value = scope.value(plan["inputs", entry.name, "features", i])
         if isinstance(value, ak.Array) and value.ndim > 1:
@@ -85,7 +85,7 @@ def _kept(plan: Plan, scope: Scope, entry: GuessedInput, counts: NDArray[np.int6
 
 
 def _written(feature: GuessedFeature, choice: Choice) -> GuessedFeature:
-    """A feature as the rule writes it; a squashed one says so by its name."""
+    """Return a feature with the choice of the rule; the name of a transformed feature gets a suffix."""
     name = f"{feature.name}_{choice.how}" if choice.how else feature.name
     plain = choice.expression == (feature.expression or feature.name) and name == feature.name
     return replace(
@@ -101,12 +101,12 @@ def _written(feature: GuessedFeature, choice: Choice) -> GuessedFeature:
 
 
 def _unit_after(unit: str, how: str) -> str:
-    """The unit of the logarithm of a value; arcsinh(x / width) has none."""
+    """Return the unit after a transform: ``log UNIT`` for a logarithm, none for arcsinh(x / width)."""
     return f"log {unit}" if unit and how == "log" else "" if how else unit
 
 
 def _leave_out_truth(found: Guess, plan: Plan, samples: Sequence[Sampled]) -> bool:
-    """Leave out features that alone separate classes better than all others together, or perfectly; whether there were any."""
+    """Leave out features that alone separate classes better than all others together, or perfectly; return whether any did."""
     batch = _batch(plan, samples)
     if not len(batch):
         return False
@@ -120,7 +120,7 @@ def _leave_out_truth(found: Guess, plan: Plan, samples: Sequence[Sampled]) -> bo
     asked += [one for one in alone if one.feature in whole - known and one.auc >= _WHOLE and not one.summary]
     for one in asked:
         group, _, name = one.feature.partition(".")
-        others = f", all others together with {one.others:.3f}" if one.others is not None else ""
+        others = f", all other features together with AUC {one.others:.3f}" if one.others is not None else ""
         why = f"is it truth? Alone it separates {one.pair[0]} from {one.pair[1]} with AUC {one.auc:.3f}{others}"
         for entry in found.inputs:
             if entry.name == group:
@@ -130,5 +130,5 @@ def _leave_out_truth(found: Guess, plan: Plan, samples: Sequence[Sampled]) -> bo
 
 
 def _batch(plan: Plan, samples: Sequence[Sampled]) -> Batch:
-    """All rows of classes that were looked at."""
+    """Return all sampled rows that belong to a class."""
     return concatenate([build_rows(plan, s.columns(plan), s.path, s.number, s.start).batch for s in samples])

@@ -1,4 +1,4 @@
-"""GeV or MeV: the unit of momenta by the size of their values, and the same momenta in GeV."""
+"""Find the unit of momenta (GeV or MeV) from their values, and convert them to GeV."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from collidekit.starter.momenta import Momentum
 GEV, MEV, UNKNOWN = "GeV", "MeV", ""
 _JET = (1_500.0, 4_000.0)
 _MEMBER = (60.0, 150.0)
-"""Medians up to the first number are GeV, from the second on MeV; between them the unit is not known. Jets are harder than what is in them."""
+"""Medians up to the first number are in GeV, and from the second number in MeV. Between them the unit is unknown."""
 
 
 def unit_of(momentum: Momentum, columns: Mapping[str, Column], is_jet: bool = False) -> str:
-    """Return the unit of a momentum by the median of its pt, px or energy; empty where that does not tell."""
+    """Return the unit of a momentum from the median of its pt, px or energy; empty if the unit is unknown."""
     low, high = _JET if is_jet else _MEMBER
     for text in (momentum.pt, momentum.energy, momentum.px):
         column = columns.get(text.removeprefix("first(").removesuffix(")"))
@@ -26,7 +26,7 @@ def unit_of(momentum: Momentum, columns: Mapping[str, Column], is_jet: bool = Fa
 
 
 def in_gev(momentum: Momentum, is_column: Callable[[str], bool]) -> Momentum:
-    """The same momentum, which is in MeV, in GeV."""
+    """Convert a momentum from MeV to GeV."""
     parts = {part: divided(getattr(momentum, part)) for part in ("pt", "px", "py", "pz", "energy", "mass")}
     if momentum.px and not is_column(momentum.pt):
         parts["pt"] = f"pt({parts['px']}, {parts['py']})"
@@ -34,6 +34,6 @@ def in_gev(momentum: Momentum, is_column: Callable[[str], bool]) -> Momentum:
 
 
 def divided(text: str) -> str:
-    """An expression in MeV as GeV; nothing stays nothing."""
+    """Return an expression divided by 1000; an empty one stays empty."""
     simple = re.fullmatch(r"[\w`]+(\([^()]*\))?", text)
     return text and (f"{text} / 1000" if simple else f"({text}) / 1000")

@@ -1,4 +1,4 @@
-"""Expressions of a new analysis under names, in GeV, and what is known of the columns that they are made from."""
+"""Named expressions of a new analysis, in GeV, and the columns that they use."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from collidekit.starter.momenta import Momentum
 from collidekit.starter.units import in_gev
 
 _MEV = 2_000.0
-"""A median momentum above this is no GeV."""
+"""A median momentum above this is in MeV."""
 
 
 @dataclass
 class Variables:
-    """The columns of a file by the name that expressions use, and named expressions made from them."""
+    """The columns of a file by their name in expressions, and named expressions that use them."""
 
     columns: Mapping[str, Column]
     named: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, expression: str) -> str:
-        """Return a name for an expression: that of a column where it is one, else a new variable."""
+        """Return a name for an expression: the column itself, else a new variable."""
         if expression in self.columns and expression.isidentifier():
             return expression
         while name in self.columns or self.named.get(name, expression) != expression:
@@ -30,22 +30,22 @@ class Variables:
         return name
 
     def numbers(self) -> dict[str, str]:
-        """How to write each column of one number a row, by its plain name; a list that always has one member counts."""
+        """Return the expression of each column with one number per row, by its plain name, including lists of length 1."""
         found = {column.plain: name for name, column in self.columns.items() if not column.is_list}
         ones = {c.plain: f"first({name})" for name, c in self.columns.items() if c.counts is not None and _all_one(c)}
         return ones | found
 
     def lists(self) -> dict[str, str]:
-        """How to write each list, by its plain name."""
+        """Return the expression of each list, by its plain name."""
         return {column.plain: name for name, column in self.columns.items() if column.is_list}
 
     def is_mev(self, names: Iterable[str]) -> bool:
-        """Whether the momenta in columns are so large that they cannot be GeV."""
+        """Return whether the momenta in columns are too large for GeV."""
         values = [np.abs(self._column(name).finite) for name in names]
         return any(len(value) and float(np.median(value)) > _MEV for value in values)
 
     def in_gev(self, momentum: Momentum) -> Momentum:
-        """The same momentum in GeV, by the size of its columns."""
+        """Return a momentum in GeV, converted if its values are too large for GeV."""
         measured = [name for name in (momentum.px, momentum.energy, momentum.pt) if self._known(name)]
         if not self.is_mev(measured):
             return momentum

@@ -1,1 +1,1 @@
-"""weaver's data configuration (hqucms/weaver-core) as an analysis file."""
+"""Conversion of weaver's data configuration (hqucms/weaver-core) to an analysis file."""

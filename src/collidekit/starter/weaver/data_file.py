@@ -1,4 +1,4 @@
-"""weaver's data configuration: read, checked, and without any default of weaver's left out."""
+"""Read and check weaver's data configuration, including weaver's defaults."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _KEYS = (
 
 @dataclass(frozen=True)
 class Var:
-    """A variable of an input, and what weaver does to it: clip((x - center) * scale, low, high), or nothing without a center."""
+    """A variable of an input. weaver transforms it to clip((x - center) * scale, low, high); without a center it is unchanged."""
 
     name: str
     center: float | None
@@ -24,7 +24,7 @@ class Var:
     low: float
     high: float
     automatic: bool = False
-    """Whether weaver finds center and scale from the data."""
+    """Whether weaver computes center and scale from the data."""
 
 
 @dataclass(frozen=True)
@@ -38,58 +38,58 @@ class WeaverInput:
 
 @dataclass
 class DataFile:
-    """A data configuration; ``lost`` takes a line for each part that an analysis file cannot hold."""
+    """A data configuration; ``not_converted`` has one message for each part that cannot be converted."""
 
     path: Path
     content: dict[str, Any]
     lines: Lines
     inputs: dict[str, WeaverInput] = field(default_factory=dict)
-    lost: list[str] = field(default_factory=list)
+    not_converted: list[str] = field(default_factory=list)
 
-    def lose(self, what: str, *place: str | int) -> None:
-        """Note what cannot be converted, with its line."""
-        self.lost.append(f"{self.lines.at(place)}: {what}")
+    def report(self, what: str, *place: str | int) -> None:
+        """Add a message for a part that cannot be converted, with its line."""
+        self.not_converted.append(f"{self.lines.at(place)}: {what}")
 
     def names(self, key: str) -> list[str]:
-        """A list of names; empty where there is none."""
+        """Return the list of names of a key; empty without the key."""
         value = self.content.get(key) or []
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise CollidekitError(f"{self.lines.at((key,))}: {key} must be a list of names")
         return value
 
     def mapping(self, key: str) -> dict[str, Any]:
-        """A mapping; empty where there is none."""
+        """Return the mapping of a key; empty without the key."""
         value = self.content.get(key) or {}
         if not isinstance(value, dict):
-            raise CollidekitError(f"{self.lines.at((key,))}: {key} must be names with a value each, one a line")
+            raise CollidekitError(f"{self.lines.at((key,))}: {key} must be a mapping: one name with its value per line")
         return value
 
 
 def is_data_file(content: Any) -> bool:
-    """Whether the content of a YAML file is a data configuration of weaver."""
+    """Return whether the content of a YAML file is a data configuration of weaver."""
     return isinstance(content, dict) and isinstance(content.get("inputs"), dict) and "labels" in content
 
 
 def read_data_file(path: Path) -> DataFile:
-    """Read a data configuration. Raises CollidekitError with the line of what is wrong."""
+    """Read a data configuration. Raises CollidekitError with the line of an error."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CollidekitError(f"{path}: cannot be read as a text file ({error})") from None
     content, lines = parse_yaml(text, str(path), "a data configuration of weaver")
     if not is_data_file(content):
-        raise CollidekitError(f"{path}: is no data configuration of weaver: it has no inputs and labels")
+        raise CollidekitError(f"{path}: is not a data configuration of weaver: it has no inputs and labels")
     file = DataFile(path, content, lines)
     for key in content:
         if key not in _KEYS:
-            file.lose(f"{key}: this key is not known", key)
+            file.report(f"{key}: unknown key", key)
     for key, reason in (
         ("branch_magic", "branches keep their names"),
-        ("file_magic", "values that follow from the name of a file have no counterpart"),
+        ("file_magic", "variables computed from the name of a file have no counterpart"),
         ("bucketing", "batches hold rows of any length without padding"),
     ):
         if content.get(key):
-            file.lose(f"{key}: {reason}", key)
+            file.report(f"{key}: {reason}", key)
     for name, entry in content["inputs"].items():
         file.inputs[name] = _read_input(file, name, entry)
     return file
@@ -99,10 +99,10 @@ def _read_input(file: DataFile, name: str, entry: Any) -> WeaverInput:
     where = file.lines.at(("inputs", name))
     listed = entry.get("vars") if isinstance(entry, dict) else None
     if not isinstance(listed, list) or not listed:
-        raise CollidekitError(f"{where}: {name} has no vars, which are a list of names")
+        raise CollidekitError(f"{where}: {name} has no vars; write a list of names")
     length = entry.get("length")
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise CollidekitError(f"{where}: length of {name} must be a whole number from 1 on, not {length!r}")
+        raise CollidekitError(f"{where}: length of {name} must be a positive integer, not {length!r}")
     return WeaverInput(name, length, [_read_var(file, name, i, var) for i, var in enumerate(listed)])
 
 
@@ -114,7 +114,7 @@ def _read_var(file: DataFile, name: str, i: int, var: Any) -> Var:
     preprocess = file.mapping("preprocess")
     auto = str(preprocess.get("method", "manual")).lower().startswith("auto")
     known = (preprocess.get("params") or {}).get(parts[0])
-    if isinstance(known, dict):  # a file that weaver wrote after it had found center and scale
+    if isinstance(known, dict):  # weaver wrote this file with the computed center and scale
         parts = [
             parts[0],
             *(known.get(key, default) for key, default in (("center", None), ("scale", 1), ("min", -5), ("max", 5))),
@@ -129,7 +129,7 @@ def _read_var(file: DataFile, name: str, i: int, var: Any) -> Var:
 
 
 def _number(value: Any, where: str) -> float:
-    """A number, also one such as 1e-3, which YAML takes for text."""
+    """Return a number, also from text such as 1e-3, which YAML does not read as a number."""
     try:
         number = float("nan") if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""weaver's expressions, which are Python on numpy and awkward arrays, as expressions of an analysis file.
+"""Convert weaver's expressions, which are Python on numpy and awkward arrays, to expressions of an analysis file.
 
-They are parsed to a syntax tree and rewritten node by node; nothing is ever passed to ``eval``. What has no counterpart is
-an error that says why.
+They are parsed to a syntax tree and rewritten node by node; nothing is passed to ``eval``. Parts without a counterpart raise an
+error with the reason.
 """
 
 import ast
@@ -28,21 +28,21 @@ _COMPARED = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 @dataclass(frozen=True)
 class Converted:
-    """An expression of an analysis file, and whether its values are true or false."""
+    """An expression of an analysis file, and whether it is a condition."""
 
     text: str
     is_condition: bool
 
     @property
     def condition(self) -> str:
-        """The expression as a condition: a number is one where it is not 0, as numpy takes it."""
+        """The expression as a condition: as in numpy, a number is true if it is not 0."""
         return self.text if self.is_condition else f"{self.text if self.text.isidentifier() else f'({self.text})'} != 0"
 
 
 def convert(text: str, is_condition: Callable[[str], bool] = lambda name: False) -> Converted:
-    """Return an expression of weaver as one of an analysis file; ``is_condition`` tells which names are conditions.
+    """Convert an expression of weaver; ``is_condition`` tells which names are conditions.
 
-    Raises CollidekitError, with the reason, for what has no counterpart.
+    Raises CollidekitError, with the reason, if a part has no counterpart.
     """
     text = " ".join(text.split())
     if len(text) > LONGEST:
@@ -60,7 +60,7 @@ def convert(text: str, is_condition: Callable[[str], bool] = lambda name: False)
 
 
 class _Rewriter:
-    """Rewrites syntax trees; each part comes with whether its values are true or false."""
+    """Rewriter of syntax trees; for each part it also returns whether it is a condition."""
 
     def __init__(self, is_condition: Callable[[str], bool]) -> None:
         self._is_condition = is_condition
@@ -91,17 +91,17 @@ class _Rewriter:
         raise CollidekitError(f"{ast.unparse(node)[:60]!r} has no counterpart")
 
     def _condition(self, node: ast.expr) -> ast.expr:
-        """A part that is true or false; a number is true where it is not 0."""
+        """Return a part as a condition; a number is true if it is not 0."""
         part, condition = self.rewrite(node)
         return part if condition else ast.Compare(left=part, ops=[ast.NotEq()], comparators=[ast.Constant(value=0)])
 
     def _binary(self, left: ast.expr, op: ast.operator, right: ast.expr) -> tuple[ast.expr, bool]:
         (a, a_is), (b, b_is) = self.rewrite(left), self.rewrite(right)
-        if a_is and b_is and isinstance(op, ast.BitAnd | ast.Mult):  # numpy multiplies conditions by "and"
+        if a_is and b_is and isinstance(op, ast.BitAnd | ast.Mult):  # in numpy, the product of conditions is "and"
             return _joined(ast.And(), a, b), True
-        if a_is and b_is and isinstance(op, ast.BitOr | ast.Add):  # and adds them by "or"
+        if a_is and b_is and isinstance(op, ast.BitOr | ast.Add):  # and their sum is "or"
             return _joined(ast.Or(), a, b), True
-        if isinstance(op, ast.BitAnd) and (a_is or b_is):  # of a number the last bit counts
+        if isinstance(op, ast.BitAnd) and (a_is or b_is):  # of a number, only the last bit counts
             number, condition = (b, a) if a_is else (a, b)
             bit = ast.BinOp(left=number, op=ast.BitAnd(), right=ast.Constant(value=1))
             last = ast.Compare(left=bit, ops=[ast.NotEq()], comparators=[ast.Constant(value=0)])
@@ -125,7 +125,7 @@ class _Rewriter:
         return ast.UnaryOp(op=op, operand=part), False
 
     def _member(self, value: ast.expr, place: ast.expr) -> ast.expr:
-        """``x[:, 0]`` is ``at(x, 0)`` and ``x[:, :3]`` is ``take(x, 3)``."""
+        """Convert ``x[:, 0]`` to ``at(x, 0)`` and ``x[:, :3]`` to ``take(x, 3)``."""
         part, _ = self.rewrite(value)
         match place:
             case ast.Constant(value=number) if isinstance(number, int) and number >= 0:
@@ -146,7 +146,7 @@ class _Rewriter:
         if name in REDUCTIONS and (module in OF_AWKWARD or "axis" in keywords):
             return self._reduction(node, name, keywords), name in ("any", "all")
         if keywords:
-            raise CollidekitError(f"{ast.unparse(node)[:60]!r}: arguments by keyword have no counterpart")
+            raise CollidekitError(f"{ast.unparse(node)[:60]!r}: keyword arguments have no counterpart")
         parts = [self.rewrite(argument) for argument in node.args]
         values = [part for part, _ in parts]
         if name in SAME or name in RENAMED:
@@ -165,7 +165,7 @@ class _Rewriter:
             return _called("first", values[0]), False
         if name in LOGICAL and len(values) == (1 if name == "logical_not" else 2):
             return self._logical(LOGICAL[name], [self._condition(argument) for argument in node.args]), True
-        raise CollidekitError(f"there is no counterpart of {dotted}")
+        raise CollidekitError(f"{dotted} has no counterpart")
 
     def _logical(self, word: str, parts: list[ast.expr]) -> ast.expr:
         if word == "not":
@@ -179,12 +179,12 @@ class _Rewriter:
             else keywords.pop("axis", ast.Constant(value=1) if name == "num" else None)
         )
         if axis is None or ast.unparse(axis) not in ("1", "-1") or keywords or len(node.args) > 2:
-            raise CollidekitError(f"{ast.unparse(node)[:60]!r} is not over the list of each row, which axis=1 is")
+            raise CollidekitError(f"{ast.unparse(node)[:60]!r} must reduce the list of each row: axis=1")
         return _called(REDUCTIONS[name], self.rewrite(node.args[0])[0])
 
 
 def _joined(op: ast.boolop, *parts: ast.expr) -> ast.BoolOp:
-    """``a and b and c`` of parts that may be such themselves: each is then a line of the cutflow."""
+    """Join parts to ``a and b and c`` without nesting, so that each is a line of the cutflow."""
     values: list[ast.expr] = []
     for part in parts:
         values += part.values if isinstance(part, ast.BoolOp) and isinstance(part.op, type(op)) else [part]
@@ -196,7 +196,7 @@ def _called(name: str, *arguments: ast.expr) -> ast.Call:
 
 
 def _dotted(node: ast.expr) -> str:
-    """``np.log`` of its node; a text with a blank for what is no name."""
+    """Return the dotted name of a node, such as ``np.log``; a text with a blank if it is not a name."""
     match node:
         case ast.Name(id=name):
             return name

@@ -1,4 +1,4 @@
-"""Inputs of a data configuration: points, features, vectors and mask of one prefix become a collection."""
+"""Convert inputs of a data configuration: points, features, vectors and mask of one prefix become a collection."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _PARTS = ("px", "py", "pz", "e")
 
 @dataclass
 class Group:
-    """The inputs of one prefix, by their kind."""
+    """The inputs with one prefix, by their kind."""
 
     name: str
     parts: dict[str, WeaverInput] = field(default_factory=dict)
@@ -26,12 +26,12 @@ class Group:
 
     @property
     def is_flat(self) -> bool:
-        """Whether it is one number for each feature: one member, and nothing that says where that is."""
+        """Whether it is a flat group: length 1, and no points, vectors or mask."""
         return self.length == 1 and set(self.parts) == {"features"}
 
 
 def group_inputs(file: DataFile) -> list[Group]:
-    """Return the inputs by their prefix: pf of pf_points and pf_features; an input of another name is a group of features."""
+    """Return the inputs grouped by prefix, such as pf of pf_points and pf_features. Inputs with other names are groups of features."""
     groups: dict[str, Group] = {}
     for name, entry in file.inputs.items():
         prefix, _, kind = name.rpartition("_")
@@ -43,11 +43,14 @@ def group_inputs(file: DataFile) -> list[Group]:
     for group in list(groups.values()):
         for entry in group.parts.values():
             if entry.length != group.length:
-                file.lose(
-                    f"length {entry.length}: {group.name} has one limit, {group.length}", "inputs", entry.name, "length"
+                file.report(
+                    f"length {entry.length}: {group.name} can only have one limit, {group.length}",
+                    "inputs",
+                    entry.name,
+                    "length",
                 )
         if "features" not in group.parts:
-            file.lose(
+            file.report(
                 f"{group.name}: an input without features is left out", "inputs", next(iter(group.parts.values())).name
             )
             del groups[group.name]
@@ -55,11 +58,11 @@ def group_inputs(file: DataFile) -> list[Group]:
 
 
 def write_inputs(file: DataFile, variables: Variables, groups: list[Group]) -> Iterator[str]:
-    """The lines below ``inputs``."""
+    """Yield the lines below ``inputs``."""
     for group in groups:
         features = list(_features(file, variables, group.parts["features"]))
         if not features:
-            file.lose(f"{group.name}: none of its features can be converted", "inputs", group.parts["features"].name)
+            file.report(f"{group.name}: none of its features can be converted", "inputs", group.parts["features"].name)
             continue
         yield f"  {quoted(group.name)}:"
         if not group.is_flat:
@@ -76,42 +79,43 @@ def _features(file: DataFile, variables: Variables, entry: WeaverInput) -> Itera
         place = ("inputs", entry.name, "vars", i)
         try:
             if not var.name.isidentifier():
-                raise CollidekitError("is no name")
+                raise CollidekitError("is not a valid name")
             if var.scale == 0 and var.center is not None:
-                raise CollidekitError("is multiplied by 0, and so the same in all rows")
+                raise CollidekitError("is multiplied by 0, so it is the same in all rows")
             variables.need(var.name)
         except CollidekitError as error:
-            file.lose(f"feature {var.name}: {error}", *place)
+            file.report(f"feature {var.name}: {error}", *place)
             continue
         if var.automatic:
-            file.lose(
-                f"feature {var.name}: its bounds {var.low:g} and {var.high:g} are those of scaled values, which the data decide",
+            file.report(
+                f"feature {var.name}: its bounds {var.low:g} and {var.high:g} are dropped, because they apply to values that are scaled "
+                "automatically",
                 *place,
             )
         yield _feature(var, variables)
 
 
 def _feature(var: Var, variables: Variables) -> str:
-    """What weaver does to a variable, in the units of the file: the network scales the result."""
+    """Return a feature with weaver's bounds in the units of the file; the network scales it."""
     if var.automatic:
         return f"{{name: {var.name}, scaling: robust}}"
     if var.center is None:
         return f"{{name: {var.name}, scaling: none}}"
     low, high = bounds(var)
     parts = [f"name: {var.name}"]
-    if variables.may_be_infinite(var.name):  # an infinite value lies at the bound, as with weaver, and is not missing
+    if variables.may_be_infinite(var.name):  # as in weaver, an infinite value becomes the bound and is not missing
         parts.append(f'expression: "clip({var.name}, {low}, {high})"')
     return f"{{{', '.join([*parts, f'bounds: [{low}, {high}]'])}}}"
 
 
 def bounds(var: Var) -> tuple[str, str]:
-    """Return the values of a variable that weaver takes to its minimum and maximum, as text."""
+    """Return the values of a variable that weaver maps to its minimum and maximum, as text."""
     ends = sorted((var.center or 0.0) + end / var.scale for end in (var.low, var.high))
     return f"{ends[0]:.10g}", f"{ends[1]:.10g}"
 
 
 def _where(file: DataFile, variables: Variables, group: Group) -> Iterator[str]:
-    """A mask that is 1 for all members is left out: rows are ragged."""
+    """Yield ``where`` for a mask; a mask of ones is left out, because rows are ragged."""
     if "mask" not in group.parts:
         return
     entry = group.parts["mask"]
@@ -120,34 +124,36 @@ def _where(file: DataFile, variables: Variables, group: Group) -> Iterator[str]:
         return
     try:
         yield f"    where: {quoted(variables.need(name).condition)}"
-        file.lose(
-            f"{name}: members without it are removed before the limit; weaver counts them and sets them to 0",
+        file.report(
+            f"{name}: masked members are removed before the limit; weaver sets them to 0 and counts them in the limit",
             "inputs",
             entry.name,
         )
     except CollidekitError as error:
-        file.lose(f"{name}: {error}", "inputs", entry.name)
+        file.report(f"{name}: {error}", "inputs", entry.name)
 
 
 def _expressions(
     file: DataFile, variables: Variables, group: Group, kind: str, count: int, key: str, comment: str
 ) -> Iterator[str]:
-    """``momenta`` of vectors, ``coordinates`` of points; both are taken as they are in the file."""
+    """Yield ``momenta`` from vectors or ``coordinates`` from points, without transformations."""
     if kind not in group.parts:
         return
     entry = group.parts[kind]
     names = [var.name for var in entry.vars]
     if len(names) != count:
-        file.lose(f"{key} are {count} numbers, and {entry.name} has {len(names)}", "inputs", entry.name)
+        file.report(f"{key} need {count} variables, but {entry.name} has {len(names)}", "inputs", entry.name)
         return
     if kind == "vectors" and not all(part in name.lower() for part, name in zip(_PARTS, names, strict=True)):
-        file.lose(f"momenta are px, py, pz, E, and {', '.join(names)} do not look like them", "inputs", entry.name)
+        file.report(
+            f"momenta must be px, py, pz, E, but {', '.join(names)} do not look like them", "inputs", entry.name
+        )
         return
     try:
         texts = [variables.need(name).text for name in names]
     except CollidekitError as error:
-        file.lose(f"{entry.name}: {error}", "inputs", entry.name)
+        file.report(f"{entry.name}: {error}", "inputs", entry.name)
         return
     if any(var.center not in (None, 0.0) or not math.isclose(var.scale, 1) for var in entry.vars):
-        file.lose(f"{key} are not shifted or multiplied", "inputs", entry.name)
+        file.report(f"{key}: subtract and multiply are ignored", "inputs", entry.name)
     yield f"    {key}: [{', '.join(texts)}]{f'  # {comment}' if comment else ''}"

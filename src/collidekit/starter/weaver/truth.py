@@ -1,4 +1,4 @@
-"""Labels, observers and weights of a data configuration."""
+"""Convert labels, observers and weights of a data configuration."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _NEVER = "0 == 1"
 
 
 def find_classes(file: DataFile, variables: Variables) -> dict[str, str]:
-    """Return a condition for each label of type ``simple``; one that cannot be converted never holds."""
+    """Return a condition for each label of type ``simple``; for a label that cannot be converted, it is always false."""
     labels = file.mapping("labels")
     if labels.get("type") != "simple":
         return {}
@@ -31,61 +31,61 @@ def find_classes(file: DataFile, variables: Variables) -> dict[str, str]:
         name = simple_name(text.removeprefix("label_") if short else text)
         name = name if name.isidentifier() and name != RELEGATED else f"label_{name}"
         if name in found:
-            raise CollidekitError(f"{file.lines.at(('labels', 'value', i))}: {text} stands twice")
+            raise CollidekitError(f"{file.lines.at(('labels', 'value', i))}: {text} is listed twice")
         try:
             converted = variables.need(text)
             found[name] = converted.text if converted.is_condition else f"{converted.text} == 1"
         except CollidekitError as error:
-            file.lose(f"label {text}: {error}; write its condition", "labels", "value", i)
+            file.report(f"label {text}: {error}; write its condition in 'classes'", "labels", "value", i)
             found[name] = _NEVER
     return found
 
 
 def find_values(file: DataFile, variables: Variables) -> dict[str, str]:
-    """Return the labels of type ``custom``, which are numbers."""
+    """Return the labels of type ``custom``, which become targets with numbers."""
     labels = file.mapping("labels")
     if labels.get("type") == "simple":
         return {}
     value = labels.get("value")
     if not isinstance(value, dict) or not value:
-        raise CollidekitError(f"{file.lines.at(('labels', 'value'))}: value must be names with an expression each")
+        raise CollidekitError(f"{file.lines.at(('labels', 'value'))}: value must be a mapping of names to expressions")
     found = {}
     for name, text in value.items():
         try:
             if not str(name).isidentifier():
-                raise CollidekitError("is no name")
+                raise CollidekitError("is not a valid name")
             found[str(name)] = variables.need(str(text)).text
         except CollidekitError as error:
-            file.lose(f"label {name}: {error}", "labels", "value", name)
+            file.report(f"label {name}: {error}", "labels", "value", name)
     return found
 
 
 def background_of(classes: list[str]) -> str:
-    """Return the class to compare the others with."""
+    """Return the background class of the discriminators."""
     return next((name for name in classes if _BACKGROUND.search(name)), classes[0])
 
 
 def find_observers(file: DataFile, variables: Variables, lists: set[str]) -> tuple[list[str], list[str]]:
-    """Return the spectators and the event numbers among observers and monitor variables; ``lists`` are no numbers of a row."""
+    """Return the spectators and the event numbers from observers and monitor variables. ``lists`` cannot be spectators."""
     spectators: list[str] = []
     event: list[str] = []
     for key in ("observers", "monitor_variables"):
         for i, name in enumerate(file.names(key)):
             try:
                 if not name.isidentifier():
-                    raise CollidekitError("is no name")
+                    raise CollidekitError("is not a valid name")
                 if name in lists:
-                    raise CollidekitError("is a list, and a spectator is one number in a row")
+                    raise CollidekitError("is a list, but a spectator is one number per row")
                 variables.need(name)
             except CollidekitError as error:
-                file.lose(f"{name}: {error}", key, i)
+                file.report(f"{name}: {error}", key, i)
                 continue
             (event if _EVENT.fullmatch(name) else spectators).append(name)
     return list(dict.fromkeys(spectators)), list(dict.fromkeys(event))
 
 
 def write_weights(file: DataFile, variables: Variables, classes: dict[str, str]) -> Iterator[str]:
-    """Lines for ``weight`` and ``kinematics``; weaver samples rows by its weights, so not all of them has a counterpart."""
+    """Yield lines for ``weight`` and ``kinematics``. weaver samples rows by weights, so some settings have no counterpart."""
     weights = file.mapping("weights")
     if not weights:
         return
@@ -94,23 +94,23 @@ def write_weights(file: DataFile, variables: Variables, classes: dict[str, str])
             branches = weights.get("weight_branches") or []
             text = variables.need(" * ".join(f"({branch})" for branch in branches)).text
         except CollidekitError as error:
-            file.lose(f"weight_branches: {error}", "weights", "weight_branches")
+            file.report(f"weight_branches: {error}", "weights", "weight_branches")
             return
         yield f"weight: {quoted(text)}"
-        file.lose(
-            "weight_branches: weaver samples rows by them; here they count in the loss and in all results",
+        file.report(
+            "weight_branches: weaver samples rows by them; collidekit uses them in the loss and in the evaluation",
             "weights",
             "weight_branches",
         )
         return
     if base := weights.get("reweight_basewgt"):
-        file.lose(
-            f"reweight_basewgt: {base} multiplies the chance of a row to be taken; 'weight' counts in the loss",
+        file.report(
+            f"reweight_basewgt: {base} multiplies the sampling probability of a row in weaver; 'weight' is used in the loss",
             "weights",
             "reweight_basewgt",
         )
     if (method := weights.get("reweight_method")) not in ("ref", "flat"):
-        file.lose(f"reweight_method: {method!r} is not known", "weights", "reweight_method")
+        file.report(f"reweight_method: {method!r} is unknown", "weights", "reweight_method")
         return
     yield from _kinematics(file, variables, weights, classes)
 
@@ -120,8 +120,8 @@ def _kinematics(
 ) -> Iterator[str]:
     edges, listed = weights.get("reweight_vars"), [str(name) for name in weights.get("reweight_classes") or []]
     if not isinstance(edges, dict) or not 1 <= len(edges) <= 2 or not listed:
-        file.lose(
-            "reweight_vars, reweight_classes: one or two variables with edges and at least one class are needed",
+        file.report(
+            "reweight_vars, reweight_classes: must be one or two variables with edges, and at least one class",
             "weights",
         )
         return
@@ -130,7 +130,7 @@ def _kinematics(
             variables.need(name)
         conditions = {label: _condition(variables, label) for label in listed}
     except CollidekitError as error:
-        file.lose(f"reweight_vars: {error}", "weights", "reweight_vars")
+        file.report(f"reweight_vars: {error}", "weights", "reweight_vars")
         return
     of_condition = {text: name for name, text in classes.items()}
     flat = weights["reweight_method"] == "flat"
@@ -140,34 +140,34 @@ def _kinematics(
     bins = ", ".join(f"{name}: {list(values)}" for name, values in edges.items())
     if flat or reference is None:
         reason = (
-            "flat: classes can be brought to the shape of one class"
+            "flat: kinematics can only bring all classes to the shape of one class"
             if flat
-            else f"ref: {listed[0]} is no class of the labels"
+            else f"ref: {listed[0]} is not a class of the labels"
         )
-        file.lose(f"reweight_method {reason}; the line 'kinematics' is a comment", "weights", "reweight_method")
+        file.report(f"reweight_method {reason}; the line 'kinematics' is a comment", "weights", "reweight_method")
     if reference:
         yield f"{'# ' if flat else ''}kinematics: {{{bins}, reference: {reference}}}"
     if set(conditions.values()) != set(classes.values()):
-        file.lose(
-            "reweight_classes: kinematics brings each class of the labels to one shape, not these",
+        file.report(
+            "reweight_classes: kinematics uses the classes of the labels, not these",
             "weights",
             "reweight_classes",
         )
-    file.lose(
-        "reweight_classes: weaver takes equally many rows of each class; here they are as many as in the files",
+    file.report(
+        "reweight_classes: weaver samples equal numbers of rows of each class; collidekit uses the numbers in the files",
         "weights",
         "reweight_classes",
     )
     for key, reason in (
-        ("class_weights", "they are numbers of rows in weaver, and factors of the loss here"),
-        ("reweight_threshold", "the weights of a class are held at 1 from the value that 95 % of its rows stay below"),
-        ("reweight_hists", "histograms are made anew from the training rows"),
+        ("class_weights", "they set numbers of rows in weaver, but factors of the loss in collidekit"),
+        ("reweight_threshold", "the weights of a class are limited to 1 above their 95 % quantile"),
+        ("reweight_hists", "histograms are computed from the training rows"),
     ):
         if weights.get(key) is not None:
-            file.lose(f"{key}: {reason}", "weights", key)
+            file.report(f"{key}: {reason}", "weights", key)
     if weights.get("reweight_discard_under_overflow", True):
-        file.lose(
-            "rows beyond the edges: weaver discards them; here they belong to the first or last bin",
+        file.report(
+            "rows beyond the edges: weaver discards them; in collidekit they belong to the first or last bin",
             "weights",
             "reweight_vars",
         )

@@ -1,4 +1,4 @@
-"""The new variables of a data configuration: converted when something needs them."""
+"""New variables of a data configuration, converted when another part needs them."""
 
 import ast
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _MAY_BE_INFINITE = ("log", "log10", "log1p", "exp", "expm1", "arctanh", "tan", "
 
 
 class Variables:
-    """The expressions of new variables by name, converted when they are needed."""
+    """Expressions of new variables by name, converted when they are needed."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = {name: " ".join(str(text).split()) for name, text in given.items() if str(text).strip() != name}
@@ -21,14 +21,14 @@ class Variables:
         self._roots: list[str] = []
 
     def need(self, text: str) -> Converted:
-        """Return an expression whose variables can all be converted. Raises CollidekitError, with the reason, where one cannot."""
+        """Convert an expression and its variables. Raises CollidekitError, with the reason, if one cannot be converted."""
         found = self._convert(text)
         self._roots.append(found.text)
         return found
 
     @property
     def used(self) -> dict[str, str]:
-        """The variables that were needed, each before those that it needs."""
+        """Converted variables that are needed, each before those that it depends on."""
         found: dict[str, str] = {}
         texts = list(self._roots)
         for text in texts:
@@ -45,11 +45,11 @@ class Variables:
         return [name for name in self._given if name not in used]
 
     def source(self, name: str) -> str:
-        """Return the text of a variable as weaver has it; of a branch its name."""
+        """Return weaver's expression of a variable, or the name of a branch."""
         return self._given.get(name, name)
 
     def may_be_infinite(self, name: str) -> bool:
-        """Whether a variable divides or takes logarithms; of a branch this is not known."""
+        """Return whether an expression of a variable may be infinite; False for a branch."""
         done = self._done.get(name)
         if not isinstance(done, Converted):
             return False
@@ -69,7 +69,7 @@ class Variables:
 
     def _variable(self, name: str) -> Converted:
         if name in self._open:
-            raise CollidekitError(f"the variables {' -> '.join([*self._open, name])} need each other")
+            raise CollidekitError(f"the variables {' -> '.join([*self._open, name])} depend on each other")
         if name not in self._done:
             self._open.append(name)
             try:
