@@ -165,7 +165,7 @@ def test_a_file_of_predictions_is_a_run(
         (("FIRST", "--tagger", "no_branch"), "there is no branch or variable 'no_branch'"),
         (("FIRST", "--tagger", "SvsC:jet_mass"), "did you mean 'SvsB'"),
         (("FIRST", "--tagger", "mass=jet_mass +"), "--tagger"),
-        (("FIRST", "SECOND", "--threads", "1"), "--threads: acts only with --files"),
+        (("FIRST", "SECOND", "--threads", "1"), "--threads: has an effect only with --files"),
         (("FIRST", "SECOND", "--f-c", "2", "--tagger", "jet_mass"), "--f-c 2: is no fraction"),
         (("top-tagging/pfn", "FIRST"), "has no predictions yet"),
     ],

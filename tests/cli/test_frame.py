@@ -80,7 +80,7 @@ def test_a_missing_branch_in_a_real_process(tmp_path: Path, trained: Trained) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "next_time"), [(["run", "x"], "goes on where it was"), (["init", "x"], "begins again")]
+    ("words", "next_time"), [(["run", "x"], "to continue"), (["init", "x"], "to start again")]
 )
 def test_an_interrupt_says_what_it_means(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: list[str], next_time: str
@@ -92,7 +92,7 @@ def test_an_interrupt_says_what_it_means(
     monkeypatch.setattr("collidekit.starter.starter.start_analysis", interrupted)
     result = run(*words)
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: interrupted; nothing is half-written")
+    assert result.stderr.startswith("error: interrupted; no incomplete file was written")
     assert next_time in result.stderr
     assert result.stderr.count("\n") == 1
 
@@ -150,7 +150,7 @@ def test_ctrl_c_in_a_training(tmp_path: Path, trained: Trained) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "Traceback" not in said
-    assert said.splitlines()[-1].endswith("the same command goes on where it was")
+    assert said.splitlines()[-1].endswith("run the same command again to continue")
     assert not list(tmp_path.rglob("*.part*"))
 
 

@@ -137,8 +137,8 @@ def test_prediction_with_several_taggers(tmp_path: Path, trained: Trained, seeds
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--members",), "one checkpoint is no ensemble: name the others with --with"),
-        (("--combine", "median"), "one checkpoint is no ensemble"),
+        (("--members",), "need an ensemble: name more checkpoints with --with"),
+        (("--combine", "median"), "need an ensemble"),
         (("--with", "TASK"), "is the same model as"),
         (("--with", "nothing"), "there is no model 'nothing'"),
         (("--with", "TASK", "--combine", "max"), "there is no combination 'max'"),

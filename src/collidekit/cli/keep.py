@@ -1,4 +1,4 @@
-"""The verb that looks after results."""
+"""The verb ``clean``."""
 
 from typing import Annotated
 
@@ -9,28 +9,28 @@ from collidekit.cli.app import KEEP, Output, verb
 
 @verb(KEEP)
 def clean(
-    remove: Annotated[bool, typer.Option("--remove", help="Remove what can be freed, after a question.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove all that can be removed, after a question.")] = False,
     checkpoints: Annotated[
         bool,
-        typer.Option("--checkpoints", help="Also the checkpoints model_N.pt of complete trainings, but for the best and "
-                     "the last epoch."),
+        typer.Option("--checkpoints", help="Also remove the checkpoints model_N.pt of complete trainings, except for "
+                                        "the best and the last epoch."),
     ] = False,
     store: Annotated[
         str | None,
-        typer.Option("--store", help="Look into this store, not into the results: a URL root://, s3:// or file://, or a file "
+        typer.Option("--store", help="Use this store instead of the results: a URL root://, s3:// or file://, or a file "
                      "with a store for each task.", metavar="STORE"),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without the question.")] = False,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """See what takes space in the results, and remove what nothing needs.
+    """Show the disk space of the results, and remove outputs that nothing needs.
 
-    Datasets that nothing was made from, unfinished outputs, and what killed processes left can be removed; the same
-    command constructs a dataset again. Trainings, predictions, curves, working points and reports are results: they always
-    stay. So does everything of the last hour.
+    Datasets that no output was made from, unfinished outputs, and temporary files of killed processes can be removed.
+    The same command constructs a dataset again. Trainings, predictions, ROC curves, working points and reports are
+    always kept. So are files that changed in the last hour.
 
-    With [bold]--store[/bold] the outputs of a store are shown, and [bold]--remove[/bold] removes what is left beside complete
-    ones there, such as states of a training before its end. Nothing in a store is touched without it.
+    With [bold]--store[/bold], the outputs of a store are shown, and [bold]--remove[/bold] removes files that no
+    complete output needs, such as states of unfinished trainings. Without [bold]--remove[/bold] a store is not changed.
 
     Example: [cyan]collidekit clean --remove[/cyan]
 
@@ -43,7 +43,7 @@ def clean(
 
     if store is not None:
         if checkpoints:
-            raise CollidekitError("clean --checkpoints: is for the results folder, and does nothing beside --store")
+            raise CollidekitError("clean --checkpoints: has no effect with --store; leave out one of the two")
         clean_stores(store, remove, ask=not yes)
     elif remove:
         clean_results(results_folder(), checkpoints, ask=not yes)

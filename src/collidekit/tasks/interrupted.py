@@ -10,7 +10,7 @@ def end_in_one_line() -> None:
 
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            said = "interrupted; nothing is half-written, and the same command goes on where it was"
+            said = "interrupted; no incomplete file was written; run the same command again to continue"
             print(f"error: {said}", file=sys.stderr, flush=True)
         else:
             shown(kind, error, trace)

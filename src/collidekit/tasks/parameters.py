@@ -48,7 +48,7 @@ def refuse_empty(root: law.Task) -> None:
     parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
     for name, parameter in root.get_params() if parser else ():
         if vars(parser.known_args).get(name) == "" and parameter.significant:
-            raise CollidekitError(f"--{name.replace('_', '-')}: the value is empty; leave it out or give one")
+            raise CollidekitError(f"--{name.replace('_', '-')}: the value is empty; give a value or leave the option out")
 
 
 def refuse_unused_prefixes(root: law.Task) -> None:

@@ -42,7 +42,7 @@ def parse_settings(pairs: Sequence[str], task: type[AnalysisTask] = ReportTask) 
             close = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
             raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
         if not text:
-            raise CollidekitError(f"--set {pair!r}: the value is empty; leave it out or give one")
+            raise CollidekitError(f"--set {pair!r}: the value is empty; give a value or leave the option out")
         try:
             values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
         except CollidekitError as error:
